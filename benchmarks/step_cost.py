@@ -1,0 +1,109 @@
+"""What a step of class alignment costs, as a multiple of the network's bare forward and backward pass.
+
+ResNet-50 with seeded random weights at 224 pixels, one image, alignment on conv1 and layer1 to layer4 with 50
+references. Bare: the same network, frozen weights, gradient to the input. Bare passes and steps take turns within
+one run, so that the machine's moods hit both.
+
+Goals: a step costs at most 1.35 x bare; the references hold at most 30 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+
+import vital
+from benchmarks.common import machine, report, spread, start
+from vital import objectives as obj
+from vital import parameterisations as par
+from vital import views
+from vital.engine import Step
+from vital.recipes.vital import PUBLISHED
+from vital.reference import make_template
+
+GOAL_RATIO, GOAL_MEGABYTES = 1.35, 30.0
+LAYERS = next(iter(PUBLISHED))
+
+
+def bare_pass(model: vital.Model) -> Callable[[], float]:
+    """A function that times one forward and backward pass to the input."""
+    image = torch.rand(1, 3, 224, 224).requires_grad_()
+
+    def once() -> float:
+        began = time.perf_counter()
+        image.grad = None
+        model.module(model.normalise(image)).sum().backward()
+        return time.perf_counter() - began
+
+    return once
+
+
+def measure(model: vital.Model, canvas: vital.types.Parameterisation, steps: int) -> dict[str, dict[str, float]]:
+    """Time steps and bare passes in turn; the first fifth is warm-up."""
+    references = (torch.rand(10, 3, 224, 224) for _ in range(5))
+    template = make_template(model, LAYERS, references)
+    bare, began = bare_pass(model), 0.0
+    step_times: list[float] = []
+    bare_times: list[float] = []
+
+    def in_turn(step: Step) -> None:
+        nonlocal began
+        if step.number > 1:
+            step_times.append(time.perf_counter() - began)
+        bare_times.append(bare())
+        began = time.perf_counter()
+
+    vital.optimise(
+        model, obj.Alignment(template), canvas, [views.Roll(30)], steps=steps, redirect=0, each_step=in_turn
+    )
+    skip = steps // 5
+    ratios = [s / b for s, b in zip(step_times, bare_times, strict=False)]
+    return {
+        "step_seconds": spread(step_times[skip:]),
+        "bare_seconds": spread(bare_times[skip:]),
+        "ratio": spread(ratios[skip:]),
+        "references_megabytes": {"median": template.megabytes},
+    }
+
+
+def main() -> None:
+    """Measure, print, and say whether the goals hold."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    start()
+    model = vital.load_model("torchvision:resnet50", weights="none")
+    for parameter in model.module.parameters():
+        parameter.requires_grad_(False)
+    model.module.eval()
+    canvases: dict[str, vital.types.Parameterisation] = {
+        "pixels": par.Pixels(224, mean=model.mean, std=model.std),
+        "fourier": par.Fourier(224),
+    }
+    found = {name: measure(model, canvas, given.steps) for name, canvas in canvases.items()}
+    worst = max(f["ratio"]["median"] for f in found.values())
+    megabytes = found["pixels"]["references_megabytes"]["median"]
+    result = {
+        "class_step_over_bare": worst,
+        "references_megabytes": megabytes,
+        "goals": {"class_step_over_bare": GOAL_RATIO, "references_megabytes": GOAL_MEGABYTES},
+        "pass": worst <= GOAL_RATIO and megabytes <= GOAL_MEGABYTES,
+        "measured": found,
+        "machine": machine(),
+    }
+    rows: list[list[object]] = [["canvas", "step ms", "bare ms", "ratio", "IQR"]]
+    for name, f in found.items():
+        ratio = f["ratio"]
+        step_ms, bare_ms = (f"{1e3 * f[k]['median']:.0f}" for k in ("step_seconds", "bare_seconds"))
+        rows.append([name, step_ms, bare_ms, f"{ratio['median']:.2f}", f"{ratio['q1']:.2f}-{ratio['q3']:.2f}"])
+    rows.append(["references", f"{megabytes:.1f} MB", f"goal {GOAL_MEGABYTES:.0f} MB", "", ""])
+    rows.append(["goals hold" if result["pass"] else "goals missed", f"goal {GOAL_RATIO}", "", "", ""])
+    report(result, rows, given.json)
+
+
+if __name__ == "__main__":
+    main()

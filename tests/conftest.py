@@ -1,0 +1,44 @@
+"""What every test gets: two threads, a fixed seed, and no network."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def settled() -> None:
+    torch.set_num_threads(2)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("network"):
+        return
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def local_connect(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and address[0] not in LOOPBACK:
+            raise OSError(f"tests have no network: {address}")
+        connect(self, address)
+
+    def local_look_up(host: object, *more: object, **options: object) -> object:
+        if host not in (None, "", *LOOPBACK):
+            raise OSError(f"tests have no network: {host}")
+        return look_up(host, *more, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", local_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", local_look_up)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real networks and images beside the repository; tests that want them skip where they are not."""
+    folder = Path(__file__).parents[2] / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("there is no folder of real data beside the repository")
+    return folder

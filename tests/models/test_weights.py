@@ -1,0 +1,169 @@
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from vital.errors import BadWeights
+from vital.models.weights import load_weights
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+
+class Wrapped(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+
+@pytest.fixture
+def state():
+    torch.manual_seed(2)
+    return {k: v + torch.rand(v.shape) if v.is_floating_point() else v for k, v in network().state_dict().items()}
+
+
+def refusal(path, module: nn.Module | None = None) -> str:
+    module = module or network()
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    with pytest.raises(BadWeights) as caught:
+        load_weights(module, path)
+    assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
+    return str(caught.value)
+
+
+def assert_loaded(module: nn.Module, state) -> None:
+    for have, want in zip(module.state_dict().values(), state.values(), strict=True):
+        torch.testing.assert_close(have, want)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth", ".PT"])
+def test_a_state_dict_is_loaded_from_every_kind_of_file(tmp_path, state, suffix):
+    path = tmp_path / f"w{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(state, path)
+    module = network()
+    load_weights(module, path)
+    assert_loaded(module, state)
+
+
+def test_half_precision_becomes_the_networks_own(tmp_path, state):
+    half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    save_file(half, tmp_path / "w.safetensors")
+    module = network()
+    load_weights(module, tmp_path / "w.safetensors")
+    assert module[0].weight.dtype == torch.float32
+    torch.testing.assert_close(module[0].weight, half["0.weight"].float())
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.module."])
+@pytest.mark.parametrize("key", ["", "state_dict", "model"])
+def test_wrappers_and_common_prefixes_come_off(tmp_path, state, prefix, key):
+    renamed = {prefix + k: v for k, v in state.items()}
+    torch.save({key: renamed, "epoch": 3} if key else renamed, tmp_path / "w.pt")
+    module = network()
+    load_weights(module, tmp_path / "w.pt")
+    assert_loaded(module, state)
+
+
+def test_a_part_whose_own_name_is_model_keeps_it(tmp_path, state):
+    module = nn.ModuleDict({"model": network()})
+    torch.save({f"model.{k}": v for k, v in state.items()}, tmp_path / "w.pt")
+    load_weights(module, tmp_path / "w.pt")
+    assert_loaded(module, state)
+
+
+def test_weights_of_the_only_part_fit_the_whole(tmp_path, state):
+    torch.save(state, tmp_path / "w.pt")
+    module = Wrapped(network())
+    load_weights(module, tmp_path / "w.pt")
+    assert_loaded(module, state)
+
+
+def test_auxiliary_heads_may_be_absent_or_left_over(tmp_path, state):
+    torch.save({**state, "aux1.fc.weight": torch.zeros(2)}, tmp_path / "w.pt")
+    load_weights(network(), tmp_path / "w.pt")
+    module = nn.Sequential(*network())
+    module.add_module("aux1", nn.Linear(2, 2))
+    torch.save(state, tmp_path / "v.pt")
+    load_weights(module, tmp_path / "v.pt")
+    torch.testing.assert_close(module[0].weight, state["0.weight"])
+
+
+def test_missing_and_unexpected_names_are_counted_and_shown(tmp_path, state):
+    odd = {("x" + k if k.startswith("1") else k): v for k, v in state.items()}
+    torch.save(odd, tmp_path / "w.pt")
+    assert refusal(tmp_path / "w.pt") == (
+        f"{tmp_path / 'w.pt'} does not fit the network: 4 missing (1.weight, 1.bias, 1.running_mean, …); "
+        "5 unexpected (x1.weight, x1.bias, x1.running_mean, …)"
+    )
+
+
+def test_wrong_shapes_are_shown(tmp_path, state):
+    torch.save({**state, "0.bias": torch.zeros(5)}, tmp_path / "w.pt")
+    assert refusal(tmp_path / "w.pt") == (
+        f"{tmp_path / 'w.pt'} does not fit the network: 1 wrong shapes (0.bias is (5,) where the network has (4,))"
+    )
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_named(tmp_path, state, bad):
+    state["1.weight"][:2] = bad
+    torch.save(state, tmp_path / "w.pt")
+    sentence = f"{tmp_path / 'w.pt'}: 2 of the 4 values in '1.weight' are not finite"
+    assert refusal(tmp_path / "w.pt") == sentence
+
+
+class Payload:
+    ran = False
+
+    def __reduce__(self):
+        return (setattr, (Payload, "ran", True))
+
+
+def test_pickled_objects_are_refused_and_never_run(tmp_path):
+    path = tmp_path / "w.pt"
+    torch.save({"a": Payload()}, path)
+    assert refusal(path) == (
+        f"{path} holds pickled objects or is damaged, and only plain tensors are read; "
+        "save the state dict with torch.save(model.state_dict(), FILE) or as safetensors"
+    )
+    path.write_bytes(pickle.dumps(Payload()))
+    assert "holds pickled objects or is damaged" in refusal(path)
+    assert not Payload.ran
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04 cut short", b"\x80\x02}"])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_damaged_files_are_one_sentence(tmp_path, content, suffix):
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(content)
+    sentence = refusal(path)
+    assert sentence.startswith(str(path))
+    assert "\n" not in sentence
+
+
+def test_a_truncated_file_is_one_sentence(tmp_path, state):
+    torch.save(state, tmp_path / "w.pt")
+    whole = (tmp_path / "w.pt").read_bytes()
+    (tmp_path / "w.pt").write_bytes(whole[: len(whole) // 2])
+    assert refusal(tmp_path / "w.pt").startswith(f"{tmp_path / 'w.pt'} ")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {}, {"a": 1}, torch.zeros(3)])
+def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "w.pt")
+    sentence = f"{tmp_path / 'w.pt'} holds no state dict, that is, no table from names to tensors"
+    assert refusal(tmp_path / "w.pt") == sentence
+
+
+def test_missing_and_foreign_files_are_refused(tmp_path):
+    (tmp_path / "resnet.pt").touch()
+    there = tmp_path / "resnt.pt"
+    assert refusal(there) == f"there is no weights file {there}; did you mean 'resnet.pt'?"
+    other = tmp_path / "w.ckpt"
+    assert refusal(other) == (
+        f"{other} is not a weights file; allowed are .safetensors, .pt, .pth, and 'none' for random ones"
+    )

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tests import toy
+
+from vital.errors import BadUnit, BadValue, UnknownName
+from vital.objectives import Channel, Interpolate, Logit, Neuron
+from vital.units import Unit
+
+MODEL = toy.model(double=True)
+TOKENS = toy.token_model(double=True)
+IMAGES = toy.images(3)
+
+
+def test_a_neuron_is_minus_the_activation_at_its_position() -> None:
+    trace = toy.trace(MODEL, ["layer2"], IMAGES)
+    assert torch.equal(Neuron("layer2:5@1,6")(trace), -trace["layer2"][:, 5, 1, 6])
+
+
+def test_a_neuron_without_position_stands_after_the_middle() -> None:
+    trace = toy.trace(MODEL, ["layer2"], IMAGES)
+    assert torch.equal(Neuron("layer2:5")(trace), -trace["layer2"][:, 5, 4, 4])
+
+
+def test_a_neuron_of_patches_stands_in_the_middle_of_their_grid() -> None:
+    trace = toy.trace(TOKENS, ["block1"], IMAGES)
+    assert torch.equal(Neuron("block1:5#patches")(trace), -trace["block1"][:, 5, 1 + 2 * 4 + 2])
+    assert torch.equal(Neuron("block1:5#cls")(trace), -trace["block1"][:, 5, 0])
+
+
+def test_a_neuron_of_a_vector_layer_is_its_entry() -> None:
+    trace = toy.trace(MODEL, ["head"], IMAGES)
+    assert torch.equal(Neuron("head:5")(trace), -trace["head"][:, 5])
+
+
+def test_a_channel_is_minus_the_mean_over_its_places() -> None:
+    trace = toy.trace(MODEL, ["layer2"], IMAGES)
+    torch.testing.assert_close(Channel("layer2:5")(trace), -trace["layer2"][:, 5].mean((1, 2)))
+    tokens = toy.trace(TOKENS, ["block1"], IMAGES)["block1"]
+    for which, places in {"cls": tokens[:, 3, :1], "patches": tokens[:, 3, 1:], "all": tokens[:, 3]}.items():
+        got = Channel(f"block1:3#{which}")(toy.trace(TOKENS, ["block1"], IMAGES))
+        torch.testing.assert_close(got, -places.mean(1))
+
+
+def test_a_logit_is_minus_the_output_by_index_and_by_name() -> None:
+    trace = toy.trace(MODEL, ["class"], IMAGES)
+    logits = MODEL.module.eval()(MODEL.normalise(IMAGES))
+    torch.testing.assert_close(Logit("class:1")(trace), -logits[:, 1])
+    assert torch.equal(Logit("class:tabby")(trace), Logit("class:1")(trace))
+
+
+def test_a_logit_with_softmax_is_minus_the_log_probability() -> None:
+    trace = toy.trace(MODEL, ["class"], IMAGES)
+    torch.testing.assert_close(Logit("class:1", softmax=True)(trace), -trace["class"].log_softmax(1)[:, 1])
+
+
+def test_interpolation_goes_evenly_from_one_unit_to_the_other() -> None:
+    trace = toy.trace(MODEL, ["layer2", "layer3"], IMAGES)
+    a, b = Channel("layer2:1")(trace), Channel("layer3:4")(trace)
+    expected = torch.stack([a[0], (a[1] + b[1]) / 2, b[2]])
+    torch.testing.assert_close(Interpolate("layer2:1", "layer3:4")(trace), expected)
+
+
+def test_interpolation_gives_several_looks_at_an_image_the_same_place_on_the_way() -> None:
+    trace = toy.trace(MODEL, ["layer2", "layer3"], IMAGES, IMAGES.repeat_interleave(2, 0), copies=2)
+    a, b = Channel("layer2:1")(trace), Channel("layer3:4")(trace)
+    expected = torch.cat([a[:2], (a[2:4] + b[2:4]) / 2, b[4:]])
+    torch.testing.assert_close(Interpolate("layer2:1", "layer3:4")(trace), expected)
+
+
+def test_interpolation_needs_two_images() -> None:
+    trace = toy.trace(MODEL, ["layer2", "layer3"], IMAGES[:1])
+    with pytest.raises(BadValue, match="the parameterisation makes 1; give one with at least 2 images"):
+        Interpolate("layer2:1", "layer3:4")(trace)
+
+
+def test_a_unit_object_and_its_text_make_the_same_term() -> None:
+    assert Channel(Unit("layer2", 5)) == Channel("layer2:5")
+    assert Logit(Unit("class", 1, label="tabby")) == Logit("class:1")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Channel("layer2"), "'layer2' is not a unit; write LAYER:INDEX"),
+        (lambda: Channel("layer2:1-3"), "'layer2:1-3' names 3 units where one is wanted"),
+        (
+            lambda: Channel("a.safetensors:3@layer2"),
+            r"is a direction, .*write Direction\('a.safetensors:3@layer2'\)",
+        ),
+        (lambda: Neuron("block1:3#all"), "block1:3#all names all tokens, a neuron is one; write #cls"),
+        (
+            lambda: Logit("layer2:1"),
+            "layer2:1 is not a class; write class:INDEX or class:NAME, or use Channel",
+        ),
+        (lambda: Interpolate("layer2:1", "layer3"), "'layer3' is not a unit"),
+    ],
+)
+def test_a_wrong_unit_fails_when_the_term_is_made(make, sentence) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(BadUnit, match=sentence):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("unit", "sentence"),
+    [
+        ("layer2:16", "layer2:16 does not exist: layer 'layer2' has the units 0 to 15"),
+        ("layer2:1@8,0", "layer2:1@8,0 lies outside layer 'layer2', which is 8 x 8"),
+        ("layer2:1#cls", "layer2:1#cls asks for tokens, but layer 'layer2' is a map of shape"),
+    ],
+)
+def test_a_unit_that_the_network_does_not_have_fails_with_a_sentence(unit: str, sentence: str) -> None:
+    with pytest.raises(BadUnit, match=sentence):
+        Channel(unit)(toy.trace(MODEL, ["layer2"], IMAGES))
+
+
+def test_a_token_unit_without_a_choice_of_tokens_is_an_error() -> None:
+    with pytest.raises(
+        BadUnit, match="block1:3 is ambiguous: layer 'block1' has 17 tokens; write block1:3#patches"
+    ):
+        Channel("block1:3")(toy.trace(TOKENS, ["block1"], IMAGES))
+
+
+def test_an_unknown_class_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="unknown class 'taby'; did you mean 'tabby'"):
+        Logit("class:taby")(toy.trace(MODEL, ["class"], IMAGES))

@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from torch import nn
+
+import vital
+from tests import toy
+from vital.errors import BadValue, DataError
+from vital.reference.bank import ReferenceBank, reference_bank
+
+
+@pytest.fixture
+def net() -> vital.Model:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
+    return vital.Model(layers, size=(8, 8), classes=("a", "b", "c", "d", "e"))
+
+
+@pytest.fixture
+def pictures() -> torch.Tensor:
+    return torch.rand(23, 3, 8, 8, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VITAL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def labelled(pictures: torch.Tensor) -> vital.ImageSet:
+    return vital.images(pictures, labels=[i % 4 for i in range(len(pictures))])
+
+
+def test_strongest_equals_a_full_sort(net: vital.Model, pictures: torch.Tensor) -> None:
+    bank = reference_bank(net, ["1"], vital.images(pictures), batch=4, top=9)
+    with torch.no_grad():
+        logits, maps = net.module(pictures), net.module[:2](pictures).mean((2, 3))
+    for unit in range(5):
+        assert bank.strongest(f"class:{unit}", 9) == logits[:, unit].argsort(descending=True)[:9].tolist()
+    assert bank.strongest("1:2", 3) == maps[:, 2].argsort(descending=True)[:3].tolist()
+
+
+def test_class_references_are_of_the_class_and_follow_the_seed(net: vital.Model, pictures: torch.Tensor) -> None:
+    bank = reference_bank(net, [], labelled(pictures))
+    chosen, words = bank.references("class:b", 3, "class", seed=1)
+    assert all(i % 4 == 1 for i in chosen) and len(chosen) == 3
+    assert words == "3 of the 6 images of the class, drawn with seed 1"
+    assert bank.references("class:b", 3, "class", seed=1)[0] == chosen
+    assert any(bank.references("class:b", 3, "class", seed=s)[0] != chosen for s in range(2, 8))
+
+
+def test_auto_takes_the_class_where_there_are_labels_and_else_the_activation(
+    net: vital.Model, pictures: torch.Tensor
+) -> None:
+    assert "of the class" in reference_bank(net, [], labelled(pictures)).references("class:1", 3)[1]
+    assert "highest value" in reference_bank(net, [], vital.images(pictures)).references("class:1", 3)[1]
+
+
+def test_an_empty_class_is_one_sentence(net: vital.Model, pictures: torch.Tensor) -> None:
+    bank = reference_bank(net, [], labelled(pictures))
+    with pytest.raises(DataError, match=r"holds no image of class 4 \(e\); add some, or choose another class$"):
+        bank.template("class:4", ["1"], choose="class")
+
+
+def test_a_layer_that_the_bank_does_not_know_is_named(net: vital.Model, pictures: torch.Tensor) -> None:
+    bank = reference_bank(net, ["1"], vital.images(pictures))
+    with pytest.raises(BadValue, match="the bank was made for the layers 1, class, not for '0'"):
+        bank.strongest("0:1")
+
+
+def test_the_second_time_nothing_is_computed(net: vital.Model, pictures: torch.Tensor) -> None:
+    images = vital.images(pictures)
+    first = reference_bank(net, ["1"], images)
+    made = first.template("class:1", ["1"])
+    calls: list[int] = []
+    handle = net.module[0].register_forward_hook(lambda *_: calls.append(1))
+    second = reference_bank(net, ["1"], images)
+    again = second.template("class:1", ["1"])
+    handle.remove()
+    assert not calls
+    assert torch.equal(again.layers["1"], made.layers["1"])
+    assert again.images == made.images
+
+
+@pytest.mark.parametrize("change", ["weights", "image", "preprocessing"])
+def test_the_cache_is_never_stale(net: vital.Model, pictures: torch.Tensor, change: str) -> None:
+    from dataclasses import replace
+
+    before = reference_bank(net, ["1"], vital.images(pictures))
+    if change == "weights":
+        with torch.no_grad():
+            net.module[0].weight[0, 0, 0, 0] += 1e-3
+    if change == "image":
+        pictures = pictures.clone()
+        pictures[5, 0, 0, 0] = 1 - pictures[5, 0, 0, 0]
+    other = replace(net, mean=(0.1,)) if change == "preprocessing" else net
+    after = reference_bank(other, ["1"], vital.images(pictures))
+    assert before.key != after.key
+    assert not torch.equal(before.values["class"], after.values["class"])
+
+
+def test_tokens_are_ranked_by_each_way_of_reading_them(pictures: torch.Tensor) -> None:
+    model = toy.token_model()
+    layer = next(n for n, la in vital.survey(model).items() if la.kind == "tokens" and not la.problem and la.prefix)
+    bank = reference_bank(model, [layer], vital.images(torch.rand(6, 3, 32, 32)))
+    assert isinstance(bank, ReferenceBank)
+    assert {f"{layer}#cls", f"{layer}#patches", f"{layer}#all"} <= set(bank.indices)
+    assert len(bank.strongest(f"{layer}:0#patches", 4)) == 4

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tests import toy
+from torch import Tensor
+
+from vital.errors import BadValue
+from vital.regularizers import Spectrum
+from vital.regularizers.spectrum import log_frequency
+from vital.trace import Trace
+
+IMAGE = toy.images(2)
+
+
+def trace(image: Tensor = IMAGE) -> Trace:
+    return toy.trace(toy.model(double=True), [], image)
+
+
+def falling(decay: float, contrast: float = 1.0) -> Tensor:
+    """An image whose magnitudes fall exactly as |k|^−decay, with the phases of noise."""
+    wave = torch.fft.rfft2(toy.images(1), norm="ortho")
+    magnitude = contrast * (-decay * log_frequency(IMAGE)).exp()
+    return torch.fft.irfft2(wave / wave.abs() * magnitude, s=(32, 32), norm="ortho")
+
+
+@pytest.mark.parametrize("decay", [0.5, 1.0, 1.6])
+def test_an_image_that_falls_as_wanted_has_no_loss_at_any_contrast(decay: float) -> None:
+    for contrast in (1.0, 30.0):
+        assert Spectrum(decay)(trace(falling(decay, contrast))).item() < 1e-6
+        assert Spectrum(decay + 0.5)(trace(falling(decay, contrast))).item() > 0.05
+
+
+def test_an_image_matches_its_own_spectrum_and_no_other() -> None:
+    target = torch.fft.rfft2(IMAGE[0], norm="ortho").abs()
+    loss = Spectrum(target=target)(trace())
+    assert loss[0] < 1e-12
+    expected = (torch.fft.rfft2(IMAGE[1], norm="ortho").abs().log() - target.log()).square().mean()
+    torch.testing.assert_close(loss[1], expected, rtol=1e-3, atol=0)
+
+
+def test_a_spectrum_of_another_size_is_an_error() -> None:
+    with pytest.raises(BadValue, match=r"\(3, 16, 9\); an image of 32 x 32 needs \(3, 32, 17\)"):
+        Spectrum(target=torch.ones(3, 16, 9))(trace())

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from tests import toy
+
+from vital.errors import BadValue
+from vital.objectives import Channel, Diversity
+from vital.regularizers import L1, L2
+from vital.terms import Sum, Term, as_sum, per_image_mean
+from vital.trace import Trace
+from vital.types import PerImage
+
+
+@dataclass(frozen=True, repr=False)
+class Constant(Term):
+    """The same number for every image."""
+
+    value: float
+    note: tuple[str, ...] = field(default_factory=tuple)
+    secret: int = field(default=0, repr=False)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """The number, (B,)."""
+        return trace.seen.new_full((len(trace),), self.value)
+
+
+def trace() -> Trace:
+    return toy.trace(toy.model(double=True), ["layer2"], toy.images(2))
+
+
+def test_a_sum_is_the_weighted_sum_of_its_parts() -> None:
+    assert (Constant(2) + 3 * Constant(5) + Constant(1) * 4)(trace()).tolist() == [21, 21]
+    assert (2 * (Constant(2) + 0.5 * Constant(4)))(trace()).tolist() == [8, 8]
+
+
+def test_an_empty_sum_is_zero_and_adds_nothing() -> None:
+    assert Sum()(trace()).tolist() == [0, 0]
+    assert Sum() + Constant(2) == as_sum(Constant(2))
+
+
+def test_sums_are_flat_so_grouping_does_not_count() -> None:
+    a, b, c = Constant(1), Constant(2), Constant(3)
+    assert (a + b) + c == a + (b + c)
+    assert 2 * (a + b) == 2 * a + 2 * b
+
+
+def test_a_sum_reads_each_layer_once() -> None:
+    assert (Channel("layer2:1") + Channel("layer3:1") + Channel("layer2:2")).layers == ("layer2", "layer3")
+
+
+def test_a_sum_couples_when_one_of_its_parts_does() -> None:
+    assert not (Channel("layer2:1") + L1()).couples
+    assert (Channel("layer2:1") + 0.1 * Diversity("layer2")).couples
+
+
+def test_losses_are_named_after_their_classes_and_numbered() -> None:
+    losses = (L1() + 2 * L2() + 3 * L1(0.1)).losses(trace())
+    assert list(losses) == ["L1", "L2", "L1 2"]
+    torch.testing.assert_close(losses["L1 2"], 3 * L1(0.1)(trace()))
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf, -math.inf])
+def test_a_weight_that_is_no_finite_number_is_an_error(factor: float) -> None:
+    with pytest.raises(BadValue) as caught:
+        factor * L1()
+    assert str(caught.value) == f"a term cannot be weighted with {factor}; allowed are finite numbers"
+
+
+@pytest.mark.parametrize("other", [True, "2", None, 1j])
+def test_only_numbers_weight_a_term(other: object) -> None:
+    with pytest.raises(TypeError):
+        L1() * other  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("other", [1, 0.5, "L2()", None])
+def test_only_terms_are_added_to_a_term(other: object) -> None:
+    with pytest.raises(TypeError):
+        L1() + other  # type: ignore[operator]
+
+
+def test_the_text_is_the_recipe() -> None:
+    term = Channel("layer4:162") + 0.05 * L1() + 3e-7 * L2(0.1) + 0.123456789 * L1()
+    assert repr(term) == "Channel('layer4:162') + 0.05 * L1() + 3e-07 * L2(centre=0.1) + 0.123456789 * L1()"
+    assert eval(repr(term), {"Channel": Channel, "L1": L1, "L2": L2}) == term
+    assert repr(Sum()) == "Sum()"
+
+
+def test_the_text_of_a_term_leaves_out_defaults_and_hidden_fields() -> None:
+    assert repr(Constant(1)) == "Constant(1)"
+    assert repr(Constant(1, ("a",), secret=3)) == "Constant(1, note=('a',))"
+
+
+def test_a_per_image_mean_keeps_the_first_axis() -> None:
+    assert per_image_mean(torch.arange(8.0).view(2, 2, 2)).tolist() == [1.5, 5.5]

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import pytest
+
+from vital.errors import BadUnit, UnknownName
+from vital.types import Layer
+from vital.units import Unit, find_layer, parse, resolve
+
+LAYERS = {
+    "layer4": Layer("layer4", "map", (2048, 7, 7)),
+    "blocks.9.mlp": Layer("blocks.9.mlp", "tokens", (64, 17), channel_axis=2, prefix=1),
+    "swin": Layer("swin", "tokens", (64, 16), channel_axis=2),
+    "fc": Layer("fc", "vector", (10,)),
+    "relu": Layer("relu", "vector", (0,), problem="it runs 3 times in one pass; name the block around it"),
+    "class": Layer("class", "vector", (3,)),
+}
+CLASSES = ("tench, Tinca tinca", "tabby, tabby cat", "Great_White shark")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("layer4:162", Unit("layer4", 162)),
+        ("layer4:162@3,12", Unit("layer4", 162, (3, 12))),
+        ("layer4.2.conv1:0", Unit("layer4.2.conv1", 0)),
+        ("blocks.9.mlp:55#cls", Unit("blocks.9.mlp", 55, tokens="cls")),
+        ("blocks.9.mlp:55#patches", Unit("blocks.9.mlp", 55, tokens="patches")),
+        ("blocks.9.mlp:55#all", Unit("blocks.9.mlp", 55, tokens="all")),
+        ("class:281", Unit("class", 281)),
+        ("class:tabby", Unit("class", label="tabby")),
+        ("class:tabby, tabby cat", Unit("class", label="tabby, tabby cat")),
+        ("class:3-d printer", Unit("class", label="3-d printer")),
+        ("a/b.safetensors:3@layer4", Unit("layer4", 3, source="a/b.safetensors")),
+        ("b.safetensors!dec.weight:3@layer4.2", Unit("layer4.2", 3, source="b.safetensors!dec.weight")),
+        ("C:/b.safetensors:3@layer4", Unit("layer4", 3, source="C:/b.safetensors")),
+    ],
+)
+def test_a_units_text_is_read_and_written_back(text: str, unit: Unit) -> None:
+    assert Unit.parse(text) == unit
+    assert str(unit) == text
+    assert Unit.parse(str(unit)) == unit
+
+
+def test_a_range_is_all_units_with_both_ends() -> None:
+    assert [u.index for u in parse("layer4:0-3")] == [0, 1, 2, 3]
+    assert parse("class:5-5") == [Unit("class", 5)]
+    assert [str(u) for u in parse("blocks.9.mlp:1-2#cls")] == ["blocks.9.mlp:1#cls", "blocks.9.mlp:2#cls"]
+
+
+@pytest.mark.parametrize("text", ["layer4", "layer4:", ":3", "", "layer4.2"])
+def test_a_text_without_layer_or_index_is_no_unit(text: str) -> None:
+    with pytest.raises(BadUnit) as caught:
+        parse(text)
+    assert str(caught.value) == (
+        f"{text!r} is not a unit; write LAYER:INDEX, LAYER:A-B, LAYER:INDEX@ROW,COLUMN, LAYER:INDEX#cls, "
+        "class:NAME or FILE.safetensors:ROW@LAYER"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("layer4:tabby", "'layer4:tabby' is not a unit: 'tabby' is not an index; write LAYER:INDEX"),
+        ("layer4:-1", "'layer4:-1' is not a unit: '-1' is not an index"),
+        ("layer4:1@3", "'layer4:1@3' is not a unit: '1@3' is not an index"),
+        ("layer4:1#some", "'layer4:1#some' asks for the tokens 'some'; allowed are #cls, #patches, #all"),
+        ("layer4:5-2", "'layer4:5-2' is an empty range: 2 is below 5"),
+    ],
+)
+def test_a_text_that_is_nearly_a_unit_says_what_is_wrong(text: str, sentence: str) -> None:
+    with pytest.raises(BadUnit) as caught:
+        parse(text)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_one_unit_is_not_a_range() -> None:
+    with pytest.raises(BadUnit) as caught:
+        Unit.parse("layer4:1-3")
+    assert str(caught.value) == "'layer4:1-3' names 3 units where one is wanted"
+
+
+def test_a_slug_is_a_file_name() -> None:
+    assert Unit.parse("layer4:162@3,3").slug == "layer4_162_3_3"
+    assert Unit.parse("../../x.safetensors:3@layer4").slug == "x.safetensors_3_layer4"
+    assert Unit("class", label='<b>"tabby"</b>').slug == "class_b_tabby_b"
+
+
+def test_a_title_carries_the_class_name() -> None:
+    assert Unit("class", 1, label="tabby").title == "class:1 (tabby)"
+    assert Unit("class", label="tabby").title == "class:tabby"
+    assert Unit("layer4", 3).title == "layer4:3"
+
+
+def test_units_are_resolved_one_by_one_and_in_ranges() -> None:
+    found = resolve(["layer4:0-1", "class:tabby", Unit("fc", 3), "blocks.9.mlp:5#cls"], LAYERS, CLASSES)
+    assert [str(u) for u in found] == ["layer4:0", "layer4:1", "class:1", "fc:3", "blocks.9.mlp:5#cls"]
+    assert resolve("layer4:6@6,6", LAYERS) == [Unit("layer4", 6, (6, 6))]
+
+
+@pytest.mark.parametrize("name", ["tabby", "Tabby  Cat", "tabby_cat", "tabby, tabby cat"])
+def test_a_class_answers_to_its_names_whatever_case_and_spaces(name: str) -> None:
+    assert resolve(f"class:{name}", LAYERS, CLASSES) == [Unit("class", 1, label="tabby, tabby cat")]
+
+
+def test_a_direction_is_resolved_by_its_layer_alone() -> None:
+    assert resolve("x.safetensors:9999@layer4", LAYERS)[0].layer == "layer4"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("layer4:2048", "layer4:2048 does not exist: layer 'layer4' has the units 0 to 2047"),
+        ("class:3", "class:3 does not exist: layer 'class' has the units 0 to 2"),
+        ("relu:3", "layer 'relu' cannot be used: it runs 3 times in one pass; name the block around it"),
+        (
+            "blocks.9.mlp:5",
+            "blocks.9.mlp:5 is ambiguous: layer 'blocks.9.mlp' has 17 tokens; "
+            "write blocks.9.mlp:5#patches, blocks.9.mlp:5#all or blocks.9.mlp:5#cls",
+        ),
+        ("swin:5", "swin:5 is ambiguous: layer 'swin' has 16 tokens; write swin:5#patches, swin:5#all"),
+        (
+            "swin:5#cls",
+            "swin:5#cls asks for the class token, but layer 'swin' has none; write #patches or #all",
+        ),
+        ("layer4:5#cls", "layer4:5#cls asks for tokens, but layer 'layer4' is a map of shape (2048, 7, 7)"),
+        ("layer4:5@7,0", "layer4:5@7,0 lies outside layer 'layer4', which is 7 x 7"),
+        ("layer4:5@0,7", "layer4:5@0,7 lies outside layer 'layer4', which is 7 x 7"),
+        ("fc:5@0,0", "fc:5@0,0 lies outside layer 'fc', which is a vector without positions"),
+    ],
+)
+def test_a_unit_that_the_network_does_not_have_is_explained(text: str, sentence: str) -> None:
+    with pytest.raises(BadUnit) as caught:
+        resolve(text, LAYERS, CLASSES)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("layer44:1", "the network has no layer 'layer44'; did you mean 'layer4'?"),
+        ("class:taby", "unknown class 'taby'; did you mean 'tabby'?"),
+    ],
+)
+def test_a_near_miss_is_answered_with_the_nearest_name(text: str, sentence: str) -> None:
+    with pytest.raises(UnknownName) as caught:
+        resolve(text, LAYERS, CLASSES)
+    assert str(caught.value) == sentence
+
+
+def test_a_class_name_in_a_network_without_names_asks_for_the_index() -> None:
+    with pytest.raises(UnknownName) as caught:
+        resolve("class:tabby", LAYERS)
+    assert str(caught.value) == (
+        "the network has no class names, so class:tabby cannot be found; write class:INDEX"
+    )
+
+
+def test_finding_a_layer_returns_it() -> None:
+    assert find_layer("fc", LAYERS) is LAYERS["fc"]

@@ -1,0 +1,98 @@
+"""`vital doctor`: what is here. It reads this machine alone and never touches the network."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import torch
+import typer
+
+from vital._version import __version__
+from vital.cli.common import megabytes, table
+from vital.errors import first_line
+from vital.reference.store import cache_folder
+
+NEEDED = ("torch", "torchvision", "kornia", "numpy", "scipy", "pillow", "safetensors", "tqdm", "typer")
+OPTIONAL = {
+    "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "diffusers": "generate",
+    "ray": "ray", "scikit-learn": "report", "matplotlib": "report", "torch-lucent": "",
+}  # fmt: skip
+
+
+def doctor() -> None:
+    """Show what is installed, which devices there are, and which weights are cached."""
+    typer.echo(f"vital {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}\n")
+    typer.echo(table(["package", "version", ""], [*map(_needed, NEEDED), *(_optional(n, e) for n, e in OPTIONAL.items())]))
+    typer.echo("\n" + table(["device", "what"], list(_devices())))
+    typer.echo("\n" + table(["cache", "size", "what"], list(_caches())))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _needed(package: str) -> tuple[str, str, str]:
+    version = _version(package)
+    if version is None:
+        return package, "-", "missing: pip install vital-fv"
+    return package, version, _broken(package) if package in ("torchvision", "kornia") else ""
+
+
+def _broken(package: str) -> str:
+    """Why a package that is installed cannot be imported; a torchvision of another torch is the usual case."""
+    try:
+        importlib.import_module(package)
+    except Exception as error:  # whatever its import raises is what the user must see
+        return f"does not work: {first_line(error)}"
+    return ""
+
+
+def _optional(package: str, extra: str) -> tuple[str, str, str]:
+    version = _version(package)
+    if version is None:
+        return package, "-", f"optional: pip install 'vital-fv[{extra}]'" if extra else "optional"
+    return package, version, ""
+
+
+def _devices() -> Iterator[tuple[str, str]]:
+    yield "cpu", f"{torch.get_num_threads()} threads"
+    for index in range(torch.cuda.device_count()):
+        known = torch.cuda.get_device_properties(index)
+        yield f"cuda:{index}", f"{known.name}, {known.total_memory / 1e9:.0f} GB"
+    if torch.backends.mps.is_available():
+        yield "mps", "Apple GPU"
+
+
+def _caches() -> Iterator[tuple[str, str, str]]:
+    folder = cache_folder()
+    yield str(folder), megabytes(_size(folder)), "banks and templates; may be deleted"
+    checkpoints = Path(torch.hub.get_dir()) / "checkpoints"
+    for file in _files(checkpoints):
+        yield file.name, megabytes(file.stat().st_size), "weights, torchvision"
+    hub = _hub()
+    for repository in sorted(hub.glob("models--*")) if hub.is_dir() else []:
+        name = repository.name.removeprefix("models--").replace("--", "/")
+        yield name, megabytes(_size(repository / "blobs")), "weights, Hugging Face"
+
+
+def _hub() -> Path:
+    try:
+        from huggingface_hub.constants import HF_HUB_CACHE
+    except ImportError:
+        return Path.home() / ".cache" / "huggingface" / "hub"
+    return Path(HF_HUB_CACHE)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.iterdir() if f.is_file()) if folder.is_dir() else []
+
+
+def _size(folder: Path) -> int:
+    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and not f.is_symlink())

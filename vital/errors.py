@@ -1,0 +1,110 @@
+"""Everything that `vital` raises on purpose.
+
+    VitalError                 exit code 1: the work failed
+    ├── UsageError             exit code 2: the request itself is wrong; change what was typed
+    │   ├── UnknownName        a name that nothing answers to; the message carries the nearest ones
+    │   ├── BadUnit            a unit that cannot be read or does not exist in this network
+    │   └── BadValue           an option or argument outside what is allowed
+    ├── MissingExtra           an optional package is not installed; the message carries the command
+    ├── ModelError             the network cannot be loaded, traced or used
+    │   └── BadWeights         weights that do not fit, cannot be read, or are not finite
+    ├── DataError              the images cannot be used
+    └── RunError               the run folder cannot be written or belongs to another run
+
+A message says what was wrong, the value given, what is allowed, and the nearest name where there is one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class VitalError(Exception):
+    """Any failure that `vital` explains in one sentence."""
+
+    exit_code = 1
+
+
+class UsageError(VitalError):
+    """The request is wrong: change what was typed."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A name that nothing answers to."""
+
+
+class BadUnit(UsageError):
+    """A unit that cannot be read, or that this network does not have."""
+
+
+class BadValue(UsageError, ValueError):
+    """A value outside what is allowed."""
+
+
+class MissingExtra(VitalError, ImportError):
+    """An optional package is not installed, or does not fit the others."""
+
+
+class ModelError(VitalError):
+    """The network cannot be loaded, traced or used."""
+
+
+class BadWeights(ModelError):
+    """Weights that do not fit the network, cannot be read, or are not finite."""
+
+
+class DataError(VitalError):
+    """The images cannot be used."""
+
+
+class RunError(VitalError):
+    """The run folder cannot be written, or belongs to another run."""
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names that look most like `name`, best first.
+
+    >>> nearest("layer44", ["layer4", "layer1", "fc"])[0]
+    'layer4'
+    """
+    names = {str(k).lower(): str(k) for k in known}
+    return [names[k] for k in difflib.get_close_matches(name.lower(), names, n=count, cutoff=0.5)]
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
+    """An `UnknownName` with the nearest names, or with all of them when they are few.
+
+    >>> str(unknown("method", "vitl", ["vital", "fourier"]))
+    "unknown method 'vitl'; did you mean 'vital'?"
+    """
+    known = [str(k) for k in known]
+    close = nearest(name, known)
+    if close:
+        hint = "did you mean " + " or ".join(repr(c) for c in close) + "?"
+    elif not known:
+        hint = f"there is no {what} to choose from"
+    else:
+        shown = ", ".join(known[:12]) + (f", … ({len(known)} in all)" if len(known) > 12 else "")
+        hint = f"known are: {shown}"
+    return UnknownName(f"unknown {what} {name!r}; {hint}")
+
+
+def missing_extra(package: str, extra: str, purpose: str) -> MissingExtra:
+    """A `MissingExtra` that carries the command which mends it.
+
+    >>> str(missing_extra("timm", "timm", "models named timm:NAME"))
+    "models named timm:NAME need the package timm: pip install 'vital-fv[timm]'"
+    """
+    return MissingExtra(f"{purpose} need the package {package}: pip install 'vital-fv[{extra}]'")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a foreign error's message, or its type where it has none.
+
+    >>> first_line(RuntimeError("sizes differ\nsee the manual"))
+    'sizes differ'
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

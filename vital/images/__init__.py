@@ -1,0 +1,6 @@
+"""Sets of natural images, from wherever they lie."""
+
+from vital.images.imageset import ImageSet, Unreadable
+from vital.images.open import images
+
+__all__ = ["ImageSet", "Unreadable", "images"]

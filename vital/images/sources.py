@@ -1,0 +1,204 @@
+"""Where the pictures of a set come from: files, arrays, or anything that can be indexed.
+
+A source reads one picture at a time and knows what identifies its content. Pictures come as PIL images, or as
+arrays (H, W[, C]).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from vital.errors import DataError
+
+Picture = Image.Image | np.ndarray
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+MANY = 20_000
+CHANNELS = (1, 3, 4)
+
+
+class Source(ABC):
+    """Pictures by number."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Count the pictures."""
+
+    @abstractmethod
+    def read(self, index: int) -> Picture:
+        """Decode one picture; whatever goes wrong is the caller's to explain."""
+
+    @abstractmethod
+    def content(self) -> Iterator[bytes]:
+        """Yield the bytes that identify the pictures, in order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Files(Source):
+    """Image files, decoded when they are asked for; EXIF orientation is applied.
+
+    Up to `MANY` files are identified by their bytes, more of them by path, length and time of change.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, index: int) -> Picture:
+        """Decode one file."""
+        with Image.open(self.root / self.names[index], formats=FORMATS) as picture:
+            picture.load()
+            return ImageOps.exif_transpose(picture)
+
+    def content(self) -> Iterator[bytes]:
+        """Yield each file's bytes, or for a large set its length and time of change."""
+        for name in self.names:
+            path = self.root / name
+            try:
+                if len(self.names) <= MANY:
+                    yield hashlib.sha256(path.read_bytes()).digest()
+                else:
+                    known = path.stat()
+                    yield f"{known.st_size} {known.st_mtime_ns}".encode()
+            except OSError:
+                yield b"unreadable"
+
+
+@dataclass(frozen=True, eq=False)
+class Array(Source):
+    """Pictures in one array: (N, H, W) or (N, H, W, C)."""
+
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def read(self, index: int) -> Picture:
+        """Take one picture."""
+        return np.asarray(self.values[index])
+
+    def content(self) -> Iterator[bytes]:
+        """Yield shape and type, then each picture's bytes."""
+        yield f"{self.values.shape} {self.values.dtype}".encode()
+        for row in self.values:
+            yield np.ascontiguousarray(row).tobytes()
+
+
+@dataclass(frozen=True, eq=False)
+class Indexable(Source):
+    """Anything with a length and items: pictures, or (picture, label) pairs, as in torchvision's data sets.
+
+    Up to `MANY` pictures are identified by their pixels; of more, as many are read, evenly spread.
+    """
+
+    items: Any
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def read(self, index: int) -> Picture:
+        """Take one picture out of its item."""
+        picture = item_picture(self.items[index])
+        return ImageOps.exif_transpose(picture) if isinstance(picture, Image.Image) else as_rows(picture)
+
+    def content(self) -> Iterator[bytes]:
+        """Yield the kind of data, then each picture's size, mode and pixels."""
+        count = len(self)
+        yield f"{type(self.items).__qualname__} {count}".encode()
+        for index in range(count) if count <= MANY else np.linspace(0, count - 1, MANY).astype(int).tolist():
+            try:
+                picture = self.read(index)
+            except Exception:  # noqa: BLE001  a picture that cannot be read is part of what the set is
+                yield b"unreadable"
+                continue
+            mode = picture.mode if isinstance(picture, Image.Image) else str(picture.dtype)
+            pixels = np.asarray(picture)
+            yield f"{mode} {pixels.shape}".encode()
+            yield np.ascontiguousarray(pixels).tobytes()
+
+
+def item_picture(item: Any) -> Any:
+    """Take the picture out of an item, which may be a (picture, label) pair."""
+    return item[0] if isinstance(item, tuple | list) and item else item
+
+
+def item_label(item: Any) -> int | None:
+    """Take the label out of an item; None where it has none that is a whole number."""
+    return whole(item[1]) if isinstance(item, tuple | list) and len(item) > 1 else None
+
+
+def whole(value: Any) -> int | None:
+    """Read a whole number from Python, numpy or torch; None for anything else.
+
+    >>> whole(np.int64(3)), whole(torch.tensor(4)), whole("5")
+    (3, 4, None)
+    """
+    if isinstance(value, Tensor | np.ndarray) and value.size in (1, torch.Size([])) and not value.shape:
+        value = value.item()
+    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+
+
+def as_rows(value: Any) -> np.ndarray:
+    """Bring one picture, an array (H, W[, C]) or a tensor (C, H, W), to an array (H, W[, C])."""
+    if isinstance(value, Tensor):
+        tensor = value.detach().cpu()
+        return (tensor.movedim(0, -1) if tensor.ndim == 3 else tensor).numpy()
+    if isinstance(value, np.ndarray):
+        return value
+    raise DataError(f"a {type(value).__name__} is not an image; allowed are PIL images, arrays and tensors")
+
+
+def as_batch(values: np.ndarray | Tensor, name: str) -> np.ndarray:
+    """Bring an array of pictures to (N, H, W) or (N, H, W, C), and check its values.
+
+    Of four axes the one with 1, 3 or 4 entries holds the channels, or else the one that differs from two equal
+    sides. Raises `DataError` where that is in doubt, and for values that are not those of images.
+    """
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+    _check_values(array, name)
+    shape = array.shape
+    if 0 in shape:
+        raise DataError(f"{name} holds no images: its shape is {shape}")
+    if len(shape) == 3 and not {shape[0], shape[2]} & set(CHANNELS):
+        return array
+    if len(shape) == 3:
+        raise DataError(
+            f"{name} of shape {shape} may be one colour image or several grey ones; "
+            "give it four axes: (N, H, W, C) or (N, C, H, W)"
+        )
+    if len(shape) != 4:
+        raise DataError(f"{name} has the shape {shape}; allowed are (N, H, W), (N, H, W, C) and (N, C, H, W)")
+    return np.moveaxis(array, 1, 3) if _channels_first(shape, name) else array
+
+
+def _channels_first(shape: Sequence[int], name: str) -> bool:
+    first, last = shape[1] in CHANNELS, shape[3] in CHANNELS
+    if first == last:
+        first, last = shape[2] == shape[3] != shape[1], shape[1] == shape[2] != shape[3]
+    if first == last:
+        raise DataError(
+            f"{name} of shape {tuple(shape)} does not say which axis holds the channels; move them last, with 1, 3 or 4"
+        )
+    return first
+
+
+def _check_values(array: np.ndarray, name: str) -> None:
+    if array.dtype in (np.uint8, np.uint16):
+        return
+    if not np.issubdtype(array.dtype, np.floating):
+        raise DataError(f"{name} is of type {array.dtype}; allowed are uint8, uint16 and floats in [0, 1]")
+    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 1.0)
+    if not (low >= -1e-6 and high <= 1 + 1e-6):
+        raise DataError(f"{name} holds values from {low:.4g} to {high:.4g}; floats must lie in [0, 1]")

@@ -1,0 +1,159 @@
+"""Networks from a user's own Python file: `path/to/file.py:function`.
+
+Running that file is the one place where the project runs code that it was pointed at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from vital.errors import ModelError, first_line, nearest, unknown
+from vital.models.model import Model
+
+SIDE = 224
+
+
+def parse_factory(spec: str) -> tuple[Path, str] | None:
+    """Split `path/to/file.py:function`; None for anything else.
+
+    >>> parse_factory("nets/small.py:net")[1]
+    'net'
+    """
+    path, colon, function = spec.rpartition(":")
+    return (Path(path), function) if colon and path.endswith(".py") and function else None
+
+
+def from_factory(path: Path, function: str) -> Model:
+    """Run the file, call its function without arguments, and make a `Model` of what comes back.
+
+    A `Model` is taken as it is. For a bare module the file's constants count (see `from_module`). Raises
+    `UnknownName` for a function that is not there and `ModelError` for a file or function that fails.
+    """
+    if not path.is_file():
+        siblings = path.parent.glob("*.py") if path.parent.is_dir() else ()
+        close = nearest(path.name, [p.name for p in siblings])
+        raise ModelError(f"there is no file {path}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    with _beside(path.parent):
+        module = _run(path)
+        made = _call(path, module, function)
+    if isinstance(made, Model):
+        return made
+    if not isinstance(made, nn.Module):
+        kind = type(made).__name__
+        raise ModelError(f"{path}:{function} returned a {kind}; allowed are a torch module and a vital.Model")
+    return from_module(made, f"{path.stem}:{function}", vars(module), "as the factory made them")
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """Let the file import its neighbours while it runs."""
+    entry = str(folder.resolve())
+    sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        if entry in sys.path:
+            sys.path.remove(entry)
+
+
+def _run(path: Path) -> ModuleType:
+    name = f"_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their own module up by name
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a user's file may fail in any way
+        raise ModelError(f"{path} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
+    return module
+
+
+def _call(path: Path, module: ModuleType, function: str) -> Any:
+    factory = getattr(module, function, None)
+    if not callable(factory):
+        raise unknown(f"function in {path.name}", function, _functions(module))
+    try:
+        return factory()
+    except Exception as error:  # a user's function may fail in any way
+        raise ModelError(f"{path}:{function} failed: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _functions(module: ModuleType) -> list[str]:
+    own = (
+        k for k, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__
+    )
+    return [name for name in own if not name.startswith("_")]
+
+
+def from_module(
+    module: nn.Module, name: str, constants: Mapping[str, Any] | None = None, weights: str = "as given"
+) -> Model:
+    """Make a `Model` of a bare module; MEAN, STD, SIZE, RESIZE, CLASSES and CHANNELS among `constants` count.
+
+    Without them: mean 0, std 1, 224 pixels, the short side resized to the input size, no class names, and the
+    channels of the first convolution (3 where there is none). CHANNELS counts as a whole number only: a table under
+    that name is part of somebody's architecture.
+
+    >>> from_module(nn.Conv2d(1, 4, 3), "net", {"SIZE": 28}).channels
+    1
+    """
+    said = constants or {}
+    size = _read(said, "SIZE", _pair, (SIDE, SIDE))
+    channels = said.get("CHANNELS")
+    return Model(
+        module,
+        name,
+        size,
+        channels if type(channels) is int else first_channels(module),
+        _read(said, "MEAN", _numbers, (0.0,)),
+        _read(said, "STD", _numbers, (1.0,)),
+        _read(said, "RESIZE", int, min(size)),
+        classes=_read(said, "CLASSES", _names, ()),
+        weights=weights,
+    )
+
+
+def _read(constants: Mapping[str, Any], key: str, read: Callable[[Any], Any], default: Any) -> Any:
+    try:
+        return read(constants[key]) if key in constants else default
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"the constant {key} is {constants[key]!r}, which cannot be read: {error}"
+        ) from error
+
+
+def _pair(value: int | Sequence[int]) -> tuple[int, int]:
+    height, width = (value, value) if isinstance(value, int) else value
+    return int(height), int(width)
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    return tuple(float(v) for v in np.atleast_1d(np.asarray(value, dtype=float)).reshape(-1))
+
+
+def _names(value: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(v, str) for v in value):
+        raise ValueError("allowed is a list of texts")
+    return tuple(value)
+
+
+def first_channels(module: nn.Module) -> int:
+    """Count the input channels of the first convolution; 3 where there is none.
+
+    >>> first_channels(nn.Sequential(nn.ReLU(), nn.Conv2d(1, 4, 3)))
+    1
+    """
+    convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
+    return next((c.in_channels for c in convolutions if c.in_channels), 3)

@@ -1,0 +1,155 @@
+"""Networks by name, from a file, or as they are."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from vital.errors import BadValue, BadWeights, UsageError, nearest
+from vital.models.factory import from_factory, from_module, parse_factory
+from vital.models.model import Model, usable_device
+from vital.models.outputs import count_outputs
+from vital.models.published import SOURCES, image_tower
+from vital.models.weights import fit, read_state
+
+NONE = "none"
+HELP = "write torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
+Size = tuple[int, int]
+
+
+def load_model(
+    spec: str | nn.Module | Model,
+    *,
+    weights: str | Path | None = None,
+    device: torch.device | str | None = None,
+    size: int | Size | None = None,
+    seed: int = 0,
+) -> Model:
+    """Load a network together with its preprocessing and class names.
+
+    `spec` is one of
+
+    - `torchvision:NAME[/WEIGHTS]`; without WEIGHTS, torchvision's default ones;
+    - `timm:NAME` (extra `timm`);
+    - `open_clip:NAME[/PRETRAINED]` (extra `clip`): the image tower, which has no classes;
+    - `path/to/file.py:FUNCTION`: the function is called without arguments and returns a module or a `Model`. This
+      runs the file. Beside a bare module the constants MEAN, STD, SIZE, RESIZE, CLASSES and CHANNELS of the file
+      count; without them nothing is guessed: mean 0, std 1, 224 pixels, the channels of the first convolution;
+    - a module or a `Model`, taken as it is.
+
+    `weights` is a `.safetensors`, `.pt` or `.pth` file with a state dict; "none" keeps random weights, the same for
+    the same `seed` (a control); by default the published weights are used, and downloaded where they are not
+    cached. `size` is (height, width) in pixels, or both in one number; the resize before the crop scales along.
+    Class names that do not match the outputs in number are dropped with a warning.
+
+    Raises `UsageError` for a request that cannot be read, `BadWeights` for weights that cannot be had or do not
+    fit, `ModelError` for a network that cannot be built, `MissingExtra` for a package that is not there.
+
+    >>> model = load_model(nn.Conv2d(1, 4, 3), size=28)
+    >>> model.name, model.size, model.channels
+    ('Conv2d', (28, 28), 1)
+    """
+    where = None if device is None else usable_device(device)
+    extent = None if size is None else _extent(size)
+    control, file = str(weights) == NONE, weights not in (None, NONE)
+    state = read_state(str(weights)) if file else {}
+    with seeded(seed):
+        if isinstance(spec, str):
+            model = _named(spec, extent, pretrained=weights is None, control=control)
+        else:
+            model = _given(spec, extent, private=file, control=control)
+    if file:
+        tower = isinstance(spec, str) and spec.startswith("open_clip:")
+        fit(model.module, image_tower(state) if tower else state, str(weights))
+        model = replace(model, weights=Path(str(weights)).name)
+    return model if where is None else model.to(where)
+
+
+def _named(spec: str, size: Size | None, *, pretrained: bool, control: bool) -> Model:
+    kind, _, name = spec.partition(":")
+    if kind in SOURCES:
+        model = resized(SOURCES[kind](name, pretrained, size), size)
+    elif found := parse_factory(spec):
+        model = _with_fitting_names(resized(from_factory(*found), size))
+        if control:
+            _check_random(spec, model, from_factory(*found))
+            model = replace(model, weights="random")
+    else:
+        raise UsageError(f"unknown model {spec!r}; {_hint(kind, name, spec)}")
+    model.module.eval()
+    return model
+
+
+def _hint(kind: str, name: str, spec: str) -> str:
+    if spec.endswith(".py"):
+        return f"name the function that makes it: {spec}:FUNCTION"
+    close = nearest(kind, SOURCES) if name else []
+    return f"did you mean '{close[0]}:{name}'?" if close else HELP
+
+
+def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control: bool) -> Model:
+    if control:
+        raise BadValue(
+            "weights 'none' needs a model named by a string; a module that exists keeps its weights"
+        )
+    model = spec if isinstance(spec, Model) else from_module(spec, type(spec).__name__)
+    if private:
+        model = replace(model, module=copy.deepcopy(model.module))
+    return _with_fitting_names(resized(model, size))
+
+
+def _check_random(spec: str, one: Model, other: Model) -> None:
+    pairs = zip(one.module.parameters(), other.module.parameters(), strict=True)
+    if all(torch.equal(a, b) for a, b in pairs):
+        raise BadWeights(f"{spec} makes the same weights each time, so weights 'none' gives no random ones")
+
+
+def _with_fitting_names(model: Model) -> Model:
+    if not model.classes or len(model.classes) == (outputs := count_outputs(model)):
+        return model
+    warnings.warn(
+        f"{model.name}: {len(model.classes)} class names for {outputs} outputs, so the names are dropped",
+        stacklevel=4,
+    )
+    return replace(model, classes=())
+
+
+def _extent(size: int | Size) -> Size:
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
+        raise BadValue(f"the size is {size}; allowed are a whole number from 1 or (height, width)")
+    return pair
+
+
+def resized(model: Model, size: Size | None) -> Model:
+    """Give the model another input size; the resize before the crop grows in proportion.
+
+    >>> resized(Model(nn.Identity(), size=(224, 224), resize=256), (112, 112)).resize
+    128
+    """
+    if size is None or size == model.size:
+        return model
+    grown = None if model.resize is None else round(model.resize * min(size) / min(model.size))
+    return replace(model, size=size, resize=grown)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw initial weights from a seed, and leave torch's own random state as it was.
+
+    >>> with seeded(0):
+    ...     first = torch.rand(1)
+    >>> with seeded(0):
+    ...     print(bool(torch.rand(1) == first))
+    True
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

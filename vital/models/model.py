@@ -1,0 +1,128 @@
+"""A network with all that is needed to show it an image: preprocessing, input size, class names."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from vital.errors import BadValue
+from vital.models import pixels
+from vital.types import Images
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network and its preprocessing.
+
+    `size` is (height, width) of the input, `channels` its colour channels, `mean` and `std` the normalisation of
+    an image in [0, 1], `resize` the short side before the centre crop (None: resize to `size` itself, which may
+    change the aspect ratio). `classes` names the outputs, where they have names. `weights` says where the weights
+    come from: "random", a file, or the name of a published set. Raises `BadValue` for numbers that cannot be.
+
+    >>> model = Model(nn.Conv2d(3, 4, 1), name="tiny", size=(8, 8))
+    >>> model.normalise(torch.full((1, 3, 8, 8), 0.5)).unique().tolist()
+    [0.5]
+    """
+
+    module: nn.Module = field(repr=False)
+    name: str = "model"
+    size: tuple[int, int] = (224, 224)
+    channels: int = 3
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    resize: int | None = None
+    interpolation: str = "bilinear"
+    classes: tuple[str, ...] = field(default=(), repr=False)
+    weights: str = "as given"
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise BadValue(f"{self.name}: the size is {self.size}; allowed are (height, width) from 1")
+        if self.channels < 1:
+            raise BadValue(f"{self.name}: {self.channels} channels; allowed are whole numbers from 1")
+        if self.resize is not None and self.resize < min(self.size):
+            raise BadValue(f"{self.name}: resize is {self.resize}, below the crop of {min(self.size)}")
+        for what, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, self.channels) or not all(map(math.isfinite, values)):
+                allowed = f"allowed is one finite number, or one for each of the {self.channels} channels"
+                raise BadValue(f"{self.name}: {what} is {values}; {allowed}")
+        if min(self.std) <= 0:
+            raise BadValue(f"{self.name}: std is {self.std}; allowed are numbers above 0")
+        if self.interpolation not in pixels.INTERPOLATIONS:
+            allowed = ", ".join(pixels.INTERPOLATIONS)
+            raise BadValue(f"{self.name}: interpolation is {self.interpolation!r}; allowed are {allowed}")
+
+    def normalise(self, image: Images) -> Tensor:
+        """Turn an image in [0, 1] into the network's input: (image − mean) / std per channel."""
+        return (image - self._column(self.mean, image)) / self._column(self.std, image)
+
+    @staticmethod
+    def _column(values: tuple[float, ...], like: Tensor) -> Tensor:
+        return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
+
+    def preprocess(self, image: Image.Image | np.ndarray | Tensor) -> Tensor:
+        """Bring one picture to the network's size and channels: (C, H, W), float32 in [0, 1], not yet normalised.
+
+        Takes a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W); whole numbers of 8 or 16 bit are
+        divided by their maximum, floats must lie in [0, 1]. Grey becomes RGB and RGB becomes grey where the network
+        wants it; RGBA is laid on white. The picture is resized with antialiasing, short side to `resize`, and its
+        centre is cropped. EXIF orientation is respected. Raises `DataError`.
+
+        >>> Model(nn.Conv2d(3, 4, 1), size=(8, 8), resize=10).preprocess(np.zeros((1, 1), np.uint8)).shape
+        torch.Size([3, 8, 8])
+        """
+        plain = pixels.fit_channels(pixels.to_tensor(image), self.channels, self.name)
+        return pixels.resize_and_crop(plain, self.size, self.resize, self.interpolation)
+
+    def to(self, device: torch.device | str) -> Model:
+        """Move the network, in place as `nn.Module.to` does, and return this model.
+
+        >>> Model(nn.Conv2d(3, 4, 1)).to("cpu").device
+        device(type='cpu')
+        """
+        self.module.to(usable_device(device))
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next((p.device for p in self.module.parameters()), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating type of the parameters."""
+        floating = (p.dtype for p in self.module.parameters() if p.is_floating_point())
+        return next(floating, torch.get_default_dtype())
+
+    def weights_hash(self) -> str:
+        """Hash the names and bytes of the state dict: SHA-256, 16 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for key, value in sorted(self.module.state_dict().items()):
+            tensor = value if isinstance(value, Tensor) else torch.tensor(list(repr(value).encode()))
+            digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+        return digest.hexdigest()[:16]
+
+
+def usable_device(device: torch.device | str) -> torch.device:
+    """Check that a device exists here; raises `BadValue` with those that do.
+
+    >>> usable_device("cpu")
+    device(type='cpu')
+    """
+    known = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    known += ["mps"] if torch.backends.mps.is_available() else []
+    try:
+        torch.empty(0, device=(found := torch.device(device)))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BadValue(
+            f"the device {str(device)!r} cannot be used here; there are: {', '.join(known)}"
+        ) from error
+    return found

@@ -1,0 +1,59 @@
+"""What a network returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vital.errors import ModelError, first_line
+from vital.models.model import Model
+
+
+def first_tensor(output: Any) -> Tensor | None:
+    """Find the tensor in what a module returned: itself, or the first one in a tuple, list or mapping.
+
+    >>> first_tensor({"out": (torch.zeros(2),)})
+    tensor([0., 0.])
+    """
+    if isinstance(output, Tensor):
+        return output
+    values = (
+        output.values() if isinstance(output, Mapping) else output if isinstance(output, list | tuple) else ()
+    )
+    return next((t for v in values if (t := first_tensor(v)) is not None), None)
+
+
+def count_outputs(model: Model) -> int:
+    """Count the network's outputs, that is, the channels that it returns for one grey image.
+
+    Raises `ModelError` where it cannot run on an image of its own size.
+
+    >>> count_outputs(Model(nn.Conv2d(3, 5, 1), size=(4, 4)))
+    5
+    """
+    shape = (1, model.channels, *model.size)
+    grey = torch.full(shape, 0.5, dtype=model.dtype, device=model.device)
+    try:
+        with eval_mode(model.module), torch.no_grad():
+            output = first_tensor(model.module(model.normalise(grey)))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ModelError(
+            f"{model.name} cannot run on an image of shape {shape[1:]}: {first_line(error)}"
+        ) from error
+    return output.shape[1] if output is not None and output.ndim > 1 else 0
+
+
+@contextmanager
+def eval_mode(module: nn.Module) -> Iterator[None]:
+    """Put a network in eval mode; every part is back in its own mode afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    try:
+        module.eval()
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

@@ -1,0 +1,263 @@
+"""Networks with published weights: torchvision, timm and open_clip, each imported when first needed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from vital.errors import BadWeights, MissingExtra, ModelError, UsageError, first_line, missing_extra, unknown
+from vital.models.model import Model
+from vital.models.pixels import INTERPOLATIONS
+from vital.registry import Registry
+
+Size = tuple[int, int]
+Source = Callable[[str, bool, Size | None], Model]
+SOURCES: Registry[Source] = Registry("kind of model")
+RANDOM = "random"
+
+
+@SOURCES.register("torchvision", example="torchvision:resnet50/IMAGENET1K_V1")
+def from_torchvision(name: str, pretrained: bool, size: Size | None = None) -> Model:
+    """Build `NAME[/WEIGHTS]` of torchvision; preprocessing and class names are those of the weights.
+
+    Only networks on single images are offered: classification and segmentation. Nothing is downloaded unless
+    `pretrained`. Raises `UnknownName`, `ModelError`, `BadWeights` (no download) and `MissingExtra`.
+    """
+    del size  # these networks take what they get, but for transformers, whose size belongs to their weights
+    models = package("torchvision.models", "", "models named torchvision:NAME")
+    name, _, tag = name.partition("/")
+    if name not in models.list_models():
+        raise unknown("torchvision model", name, models.list_models())
+    table = models.get_model_weights(name)
+    known = {weights.name: weights for weights in table}
+    if tag not in ("", "DEFAULT", *known):
+        raise unknown(f"weights of torchvision:{name}", tag, known)
+    chosen = known.get(tag) or table.DEFAULT
+    look = chosen.transforms()
+    side = _side(name, look)
+    label = f"torchvision:{name}/{chosen.name}"
+    options: dict[str, Any] = {"image_size": side} if name.startswith("vit_") else {}
+    if not hasattr(look, "crop_size"):
+        options["weights_backbone"] = None  # segmentation networks would download their backbone
+    with building(label, pretrained):
+        module = models.get_model(name, weights=chosen if pretrained else None, **options)
+    if hasattr(module, "transform_input"):
+        module.transform_input = True  # torchvision's weights ask for it, whichever way they are loaded
+    return Model(
+        module,
+        f"torchvision:{name}",
+        (side, side),
+        mean=tuple(look.mean),
+        std=tuple(look.std),
+        resize=look.resize_size[0],
+        interpolation=look.interpolation.value,
+        classes=tuple(chosen.meta.get("categories") or ()),
+        weights=label if pretrained else RANDOM,
+    )
+
+
+def _side(name: str, look: Any) -> int:
+    """The side of the input in torchvision's preprocessing; raises for what is not a network on single images."""
+    resize: Any = getattr(look, "resize_size", ())
+    crop: Any = getattr(look, "crop_size", resize)
+    if name.startswith("quantized_") or len(crop) != 1 or len(resize) != 1:
+        raise ModelError(
+            f"torchvision:{name} cannot be used; allowed are torchvision's classification and segmentation networks "
+            "on single images, not quantized"
+        )
+    return int(crop[0])
+
+
+@SOURCES.register("timm", example="timm:convnext_tiny.fb_in1k")
+def from_timm(name: str, pretrained: bool, size: Size | None = None) -> Model:
+    """Build `NAME[.TAG]` of timm; preprocessing from its configuration, class names from timm's ImageNet tables.
+
+    `size` is passed on to networks that are built for a size. Raises as `from_torchvision` does.
+    """
+    timm = package("timm", "timm", "models named timm:NAME")
+    if not timm.is_model(name):
+        raise unknown("timm model", name, timm.list_models())
+    bare, _, tag = name.partition(".")
+    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{bare}.*")]
+    if tag and tag not in tags:
+        raise unknown(f"weights of timm:{bare}", tag, tags)
+    if pretrained and not tags:
+        raise BadWeights(f"timm has no weights for {name!r}; give --weights FILE or --weights none")
+    with building(f"timm:{name}", pretrained):
+        module = _create(timm, name, pretrained, size)
+    config = timm.data.resolve_model_data_config(module)
+    channels, height, width = config["input_size"]
+    return Model(
+        module,
+        f"timm:{name}",
+        (height, width),
+        channels,
+        tuple(config["mean"]),
+        tuple(config["std"]),
+        _resize(f"timm:{name}", config["crop_mode"], math.floor(min(height, width) / config["crop_pct"])),
+        _interpolation(config["interpolation"]),
+        _timm_classes(timm, module),
+        f"timm:{bare}.{module.pretrained_cfg.get('tag', '')}".rstrip(".") if pretrained else RANDOM,
+    )
+
+
+def _create(timm: Any, name: str, pretrained: bool, size: Size | None) -> Any:
+    if size is not None:
+        try:
+            return timm.create_model(name, pretrained=pretrained, img_size=size)
+        except TypeError:  # a network for any size does not know the option
+            pass
+    return timm.create_model(name, pretrained=pretrained)
+
+
+def _timm_classes(timm: Any, module: Any) -> tuple[str, ...]:
+    subset = timm.data.infer_imagenet_subset(module)
+    if not subset:
+        return ()
+    table = timm.data.ImageNetInfo(subset)
+    names = tuple(table.index_to_description(i) for i in range(table.num_classes()))
+    return names if len(names) == module.num_classes else ()
+
+
+@SOURCES.register("open_clip", example="open_clip:ViT-B-32/laion2b_s34b_b79k")
+def from_open_clip(name: str, pretrained: bool, size: Size | None = None) -> Model:
+    """Build the image tower of `NAME[/PRETRAINED]` of open_clip; its outputs are an embedding and have no names.
+
+    A network with several sets of weights wants one named. Raises as `from_torchvision` does.
+    """
+    open_clip = package("open_clip", "clip", "models named open_clip:NAME", distribution="open_clip_torch")
+    name, _, tag = name.partition("/")
+    if name not in open_clip.list_models():
+        raise unknown("open_clip model", name, open_clip.list_models())
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if tag and tag not in tags:
+        raise unknown(f"weights of open_clip:{name}", tag, tags)
+    if pretrained and not tag:
+        tag = _only(name, tags)
+    published = open_clip.get_pretrained_cfg(name, tag) if tag else {}
+    label = f"open_clip:{name}/{tag}"
+    with building(label, pretrained):
+        module = open_clip.create_model(
+            name,
+            pretrained=tag if pretrained else None,
+            pretrained_text=False,
+            force_image_size=size,
+            force_quick_gelu=bool(published.get("quick_gelu")),
+        ).visual
+    look = {**module.preprocess_cfg, **{k: v for k, v in published.items() if k in module.preprocess_cfg}}
+    extent = (look["size"],) * 2 if isinstance(look["size"], int) else tuple(look["size"])
+    extent = extent if size is None else size
+    return Model(
+        module,
+        f"open_clip:{name}",
+        extent,
+        mean=tuple(look["mean"]),
+        std=tuple(look["std"]),
+        resize=_resize(f"open_clip:{name}", look["resize_mode"], min(extent)),
+        interpolation=_interpolation(look["interpolation"]),
+        weights=label if pretrained else RANDOM,
+    )
+
+
+def _only(name: str, tags: list[str]) -> str:
+    if len(tags) == 1:
+        return tags[0]
+    if not tags:
+        raise BadWeights(f"open_clip has no weights for {name!r}; give --weights FILE or --weights none")
+    shown = ", ".join(tags[:6]) + (f", … ({len(tags)} in all)" if len(tags) > 6 else "")
+    raise UsageError(
+        f"open_clip:{name} has several sets of weights; write open_clip:{name}/ and one of: {shown}"
+    )
+
+
+def image_tower(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the image tower's part out of the state dict of a whole image-text network; a tower's own stays.
+
+    >>> image_tower({"visual.conv1": 1, "text.bias": 2})
+    {'conv1': 1}
+    """
+    tower = {key.removeprefix("visual."): value for key, value in state.items() if key.startswith("visual.")}
+    return tower or dict(state)
+
+
+def _resize(name: str, mode: str, side: int) -> int | None:
+    """The short side before the crop, for the ways in which timm and open_clip say it."""
+    if mode in ("center", "shortest"):
+        return side
+    if mode == "squash":
+        return None
+    raise ModelError(
+        f"{name} is shown images with {mode!r} padding; allowed are centre crops and plain resizing"
+    )
+
+
+def _interpolation(name: str) -> str:
+    return name if name in INTERPOLATIONS else "bilinear"
+
+
+def package(name: str, extra: str, purpose: str, distribution: str = "") -> Any:
+    """Import a package that is not always there; `extra` brings it, or (empty) it belongs to every installation.
+
+    Raises `MissingExtra` where it is missing or does not fit the installed torch.
+    """
+    top = name.partition(".")[0]
+    distribution = distribution or top
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name in (top, None):
+            if not extra:
+                raise MissingExtra(f"{purpose} need the package {top}: pip install {top}") from error
+            raise missing_extra(distribution, extra, purpose) from error
+        raise _unfit(distribution, purpose, error) from error
+    except (ImportError, RuntimeError, AttributeError, OSError) as error:
+        raise _unfit(distribution, purpose, error) from error
+
+
+def _unfit(distribution: str, purpose: str, error: Exception) -> MissingExtra:
+    return MissingExtra(
+        f"{purpose} need the package {distribution}, which is installed ({_version(distribution)}) but does not work "
+        f"with torch {_version('torch')}: {first_line(error)}; install versions that belong together"
+    )
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "version unknown"
+
+
+@contextmanager
+def building(label: str, pretrained: bool) -> Iterator[None]:
+    """Turn whatever a library raises while it builds a network, or downloads its weights, into one sentence."""
+    try:
+        with _quietly():
+            yield
+    except Exception as error:  # the libraries pass on errors of several HTTP clients
+        why = first_line(error).partition(". ")[0]
+        if not pretrained or isinstance(error, TypeError | AssertionError):
+            raise ModelError(f"{label} cannot be built: {why}") from error
+        raise BadWeights(
+            f"the weights {label} are not cached here and the download failed ({why}); "
+            "give --weights FILE, or --weights none for random ones"
+        ) from error
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Silence what the libraries log and warn while they build a network: its outcome says the same."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

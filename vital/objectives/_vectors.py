@@ -1,0 +1,58 @@
+"""What several objectives share: dot products with a cosine, fixed activations, and their short names."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vital.errors import BadValue
+from vital.models import Model
+from vital.trace import Tracer
+
+
+def dot_cosine(x: Tensor, y: Tensor, power: float, floor: float) -> Tensor:
+    """Multiply x · y by max(floor, cosine)^power over the second axis."""
+    dot = (x * y).sum(1)
+    if power == 0:
+        return dot
+    return dot * F.cosine_similarity(x, y, 1).clamp_min(floor) ** power
+
+
+def check_cosine(power: float, floor: float) -> None:
+    """Raise `BadValue` for an exponent below 0 or a floor outside 0 to 1."""
+    if not 0 <= power < float("inf"):
+        raise BadValue(f"power is {power}; allowed are numbers from 0")
+    if not 0 <= floor <= 1:
+        raise BadValue(f"floor is {floor}; allowed are numbers from 0 to 1")
+
+
+def digest(x: Tensor) -> str:
+    """Eight hexadecimal digits that name a tensor's shape and content.
+
+    >>> digest(torch.zeros(2)) == digest(torch.zeros(2)) != digest(torch.zeros(3))
+    True
+    """
+    content = x.detach().cpu().double().contiguous().numpy().tobytes()
+    return hashlib.sha256(f"{tuple(x.shape)}".encode() + content).hexdigest()[:8]
+
+
+def activations(model: Model, layer: str, picture: Tensor) -> Tensor:
+    """The activations of one picture, (C, H, W) or (1, C, H, W) in [0, 1], at a layer."""
+    image = picture[None] if picture.ndim == 3 else picture
+    if image.ndim != 4 or len(image) != 1:
+        raise BadValue(f"a picture is (C, H, W) or (1, C, H, W); this one is {tuple(picture.shape)}")
+    with torch.no_grad(), Tracer(model, [layer]) as tracer:
+        return tracer(image.to(model.device, model.dtype))[layer].clone()
+
+
+def fitted(target: Tensor, act: Tensor, layer: str) -> Tensor:
+    """The fixed activations in the image's dtype and on its device; `BadValue` where the shapes differ."""
+    if target.shape[1:] != act.shape[1:]:
+        raise BadValue(
+            f"the picture's activations at {layer!r} have the shape {tuple(target.shape[1:])}, "
+            f"the image's {tuple(act.shape[1:])}; give a picture of the image's size"
+        )
+    return target.to(act)

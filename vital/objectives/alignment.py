@@ -1,0 +1,132 @@
+"""Sort matching: give an image the feature distribution of real images (VITAL, ICCV 2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vital.errors import BadValue, unknown
+from vital.records import Template
+from vital.terms import OBJECTIVES, Term
+from vital.trace import Trace
+from vital.types import PerImage
+
+
+@OBJECTIVES.register("alignment", example="obj.Alignment(template)")
+@dataclass(frozen=True)
+class Alignment(Term):
+    """Match, per channel, the sorted activations of the image with those of the reference images.
+
+    Formula: Σ_l w_l / v_l · mean_{c,i} (f_{c,i} − q_{c,rank(i)})²
+    Source: sort matching, VITAL (Görgün, Schiele, Fischer, ICCV 2025)
+
+    f are the activations of layer l at C channels and N places, q the template's sorted vector of the channel and
+    rank(i) the place of f_{c,i} among its channel's activations. Ranks are constants: the gradient moves each
+    activation towards the reference value of equal rank. `weights` maps layers to w_l (all of the template's
+    layers with weight 1 by default); v_l is 1 with `scale="none"`, as published, or the template's variance with
+    `scale="variance"`, which lets layers of any magnitude speak equally loud. A template made at another
+    resolution is interpolated along its quantiles. Units: squared activations, or none with `scale="variance"`.
+    """
+
+    template: Template
+    weights: Mapping[str, float] | None = None
+    scale: Literal["none", "variance"] = "none"
+    _resized: dict[tuple[str, int, str], Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.scale not in ("none", "variance"):
+            raise BadValue(f"scale {self.scale!r} is unknown; allowed are none, variance")
+        for layer in self.weights or {}:
+            if layer not in self.template.layers:
+                raise unknown("template layer", layer, self.template.layers)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that have a weight other than zero."""
+        return tuple(self._weights())
+
+    def _weights(self) -> dict[str, float]:
+        weights = dict.fromkeys(self.template.layers, 1.0) if self.weights is None else self.weights
+        return {layer: weight for layer, weight in weights.items() if weight}
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """The weighted sum over the layers, (B,)."""
+        total = trace.seen.new_zeros(len(trace))
+        for layer, weight in self._weights().items():
+            act = trace[layer]
+            act = act.flatten(2) if act.ndim > 2 else act[:, :, None]
+            if self.scale == "variance":
+                weight = weight / max(self.template.variance(layer), 1e-12)
+            total = total + weight * sort_matching(act, self._quantiles(layer, act))
+        return total
+
+    def _quantiles(self, layer: str, act: Tensor) -> Tensor:
+        """The template's vectors at the image's number of places, dtype and device; kept for the next step."""
+        key = (layer, act.shape[2], f"{act.dtype} {act.device}")
+        if key not in self._resized:
+            quantiles = self.template.layers[layer]
+            if len(quantiles) != act.shape[1]:
+                raise BadValue(
+                    f"the template's layer {layer!r} has {len(quantiles)} channels, the network's has {act.shape[1]}"
+                )
+            self._resized[key] = resize_quantiles(quantiles, act.shape[2]).to(act.device, act.dtype)
+        return self._resized[key]
+
+
+def resize_quantiles(quantiles: Tensor, places: int) -> Tensor:
+    """Read sorted vectors (C, N) at another number of evenly spread ranks, linearly interpolated.
+
+    >>> resize_quantiles(torch.tensor([[0.0, 1.0, 2.0]]), 5).tolist()
+    [[0.0, 0.5, 1.0, 1.5, 2.0]]
+    """
+    if quantiles.shape[1] == places:
+        return quantiles
+    if places == 1:
+        return quantiles.mean(1, keepdim=True)
+    return F.interpolate(quantiles[None], places, mode="linear", align_corners=True)[0]
+
+
+def sort_matching(act: Tensor, quantiles: Tensor) -> PerImage:
+    """Mean squared distance of activations (B, C, N) to the value of equal rank in `quantiles` (C, N): (B,)."""
+    loss: PerImage = _SortMatching.apply(act, quantiles)
+    return loss
+
+
+class _SortMatching(torch.autograd.Function):
+    """The loss and its gradient 2(f − q_rank)/(CN) in one go: the sort is not differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, act: Tensor, quantiles: Tensor) -> PerImage:
+        order = stable_argsort(act)
+        apart = act - torch.empty_like(act).scatter_(2, order, quantiles.expand_as(act))
+        ctx.save_for_backward(apart)
+        return apart.square().flatten(1).mean(1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (apart,), (grad,) = ctx.saved_tensors, grads
+        return apart * (grad * (2 / apart[0].numel())).view(-1, 1, 1), None
+
+
+def stable_argsort(x: Tensor) -> Tensor:
+    """The order that sorts the last axis; equal values keep their places.
+
+    On a CPU, single-precision values are packed with their places into 64-bit integers, whose vectorised sort is
+    two to three times as fast as an argsort.
+
+    >>> stable_argsort(torch.tensor([2.0, 1.0, 1.0])).tolist()
+    [1, 2, 0]
+    """
+    x = x.detach()
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return torch.sort(x, dim=-1, stable=True).indices
+    bits = (x + 0.0).view(torch.int32).long()
+    rising = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+    keys = (rising << 32) | torch.arange(x.shape[-1])
+    keys.numpy().sort(axis=-1)
+    return keys & 0xFFFFFFFF

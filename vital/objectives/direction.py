@@ -1,0 +1,106 @@
+"""The objective for a direction in a layer, and directions from files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from vital.errors import BadUnit, BadValue, unknown
+from vital.objectives._vectors import check_cosine, digest, dot_cosine
+from vital.terms import OBJECTIVES, Term
+from vital.trace import Trace
+from vital.types import PerImage
+from vital.units import Unit
+
+
+@OBJECTIVES.register("direction", example="obj.Direction('layer2', torch.linspace(-1, 1, 16), power=2)")
+@dataclass(frozen=True, repr=False)
+class Direction(Term):
+    """Move the activations of a layer along a direction, at every place.
+
+    Formula: −mean_i (f_i · v) · max(floor, cos(f_i, v))^power
+    Source: direction, Lucid; power and floor as in Carter et al., Activation Atlas, Distill 2019
+
+    f_i are all channels at place i and v is the vector, used as long as it is given. With `power=0` only the
+    length along v counts; the higher the power, the more the other channels must stay quiet. `layer` may be a
+    direction in a file (`concepts.safetensors:3@layer4`), which then brings the vector. In a token layer
+    `tokens` says where to look: "cls", "patches" or "all".
+
+    >>> Direction("layer4", [0.0, 1.0], power=2).layers
+    ('layer4',)
+    """
+
+    layer: str
+    vector: Tensor | Sequence[float] | None = field(default=None, compare=False, repr=False)
+    power: float = 0.0
+    floor: float = 0.1
+    tokens: str = ""
+    digest: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        check_cosine(self.power, self.floor)
+        if self.tokens not in ("", "cls", "patches", "all"):
+            raise BadValue(f"tokens is {self.tokens!r}; allowed are 'cls', 'patches' and 'all'")
+        vector = read_direction(self.layer) if self.vector is None else torch.as_tensor(self.vector)
+        if vector.ndim != 1 or not torch.isfinite(vector).all():
+            raise BadValue(
+                "a direction is a vector of finite numbers, one per channel; "
+                f"the one given has the shape {tuple(vector.shape)}"
+            )
+        object.__setattr__(self, "vector", vector)
+        object.__setattr__(self, "digest", digest(vector))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layer that the direction lies in."""
+        return (Unit.parse(self.layer).layer if ".safetensors" in self.layer else self.layer,)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """Minus the mean over all places, (B,)."""
+        (layer,) = self.layers
+        acts = trace.vectors(Unit(layer, 0, tokens=self.tokens))
+        vector = torch.as_tensor(self.vector).to(acts)
+        if len(vector) != acts.shape[1]:
+            channels = acts.shape[1]
+            raise BadValue(
+                f"the direction has {len(vector)} entries; layer {layer!r} has {channels} channels"
+            )
+        return -dot_cosine(acts, vector.view(1, -1, 1), self.power, self.floor).mean(1)
+
+
+def read_direction(unit: str | Unit) -> Tensor:
+    """Read the vector of a direction such as `concepts.safetensors:3@layer4` from its file, (C,).
+
+    The file holds one matrix (rows, C), or several, of which `FILE.safetensors!KEY:ROW@LAYER` names one.
+    Raises `BadUnit` when there is no such file or row, and `UnknownName` when there is no such matrix.
+    """
+    unit = Unit.parse(unit) if ".safetensors" in str(unit) else Unit(str(unit))
+    path, _, key = unit.source.partition("!")
+    if not path:
+        raise BadUnit(f"{unit.layer!r} brings no vector; give one, or write FILE.safetensors:ROW@LAYER")
+    if not Path(path).is_file():
+        raise BadUnit(f"{unit} cannot be read: there is no file {path!r}")
+    try:
+        with safe_open(path, "pt") as file:
+            matrix = file.get_tensor(_only_key(path, key, list(file.keys())))
+    except SafetensorError as error:
+        raise BadUnit(f"{unit} cannot be read: {path!r} is not a safetensors file ({error})") from error
+    if matrix.ndim != 2 or not 0 <= unit.index < len(matrix):
+        raise BadUnit(f"{unit} does not exist: the matrix in {path!r} has the shape {tuple(matrix.shape)}")
+    row: Tensor = matrix[unit.index]
+    return row
+
+
+def _only_key(path: str, key: str, keys: list[str]) -> str:
+    if not key and len(keys) == 1:
+        return keys[0]
+    if not key:
+        raise BadUnit(f"{path!r} holds {len(keys)} matrices; write {path}!KEY, KEY being {' or '.join(keys)}")
+    if key not in keys:
+        raise unknown(f"matrix in {path!r}", key, keys)
+    return key

@@ -1,0 +1,79 @@
+"""Objectives for whole layers: DeepDream, and diversity between the images of a unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vital.objectives.single import images_of
+from vital.terms import OBJECTIVES, Term, per_image_mean
+from vital.trace import Trace
+from vital.types import PerImage
+
+
+@OBJECTIVES.register("deepdream", example="obj.DeepDream('layer2')")
+@dataclass(frozen=True, repr=False)
+class DeepDream(Term):
+    """Make everything stronger that a layer already sees.
+
+    Formula: −mean_{c,i} f_{c,i}²
+    Source: Mordvintsev, Olah, Tyka, Inceptionism, 2015; deepdream, Lucid
+
+    Units: the layer's own, squared.
+
+    >>> DeepDream("layer3").layers
+    ('layer3',)
+    """
+
+    layer: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layer."""
+        return (self.layer,)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """Minus the mean square, (B,)."""
+        return -per_image_mean(trace[self.layer].square())
+
+
+@OBJECTIVES.register("diversity", example="obj.Diversity('layer2')")
+@dataclass(frozen=True, repr=False)
+class Diversity(Term):
+    """Make the images of a unit differ from one another.
+
+    Formula: mean_{j≠i} cos(G_i, G_j), with the Gram matrix G = F Fᵀ of image i's activations F (C, places)
+    Source: diversity, Lucid (Olah, Mordvintsev, Schubert, Feature Visualization, Distill 2017)
+
+    Between 0 and 1 for layers that end in a ReLU. The Gram matrices of several looks at one image are
+    averaged first. It wants a parameterisation with at least two images per slot and raises `BadValue`
+    otherwise.
+
+    >>> Diversity("layer3").couples
+    True
+    """
+
+    layer: str
+
+    couples = True
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layer at which images are compared."""
+        return (self.layer,)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """Each image's mean similarity to the others, (B,)."""
+        images = images_of(trace, self)
+        grams = gram(trace[self.layer]).view(images, trace.copies, -1).mean(1)
+        units = F.normalize(grams, eps=1e-10)
+        similar = units @ units.T
+        return ((similar.sum(1) - similar.diagonal()) / (images - 1)).repeat_interleave(trace.copies)
+
+
+def gram(act: Tensor) -> Tensor:
+    """The mean product of each two channels over the places: (B, C, …) to (B, C, C)."""
+    flat = act.flatten(2) if act.ndim > 2 else act[:, :, None]
+    return flat @ flat.mT / flat.shape[2]

@@ -1,0 +1,154 @@
+"""Objectives that hold an image against the activations of a given picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from vital.errors import BadValue
+from vital.models import Model
+from vital.objectives._vectors import activations, check_cosine, digest, dot_cosine, fitted
+from vital.objectives.layer import gram
+from vital.terms import OBJECTIVES, Term, per_image_mean
+from vital.trace import Trace
+from vital.types import PerImage
+
+
+@OBJECTIVES.register("caricature", example="obj.Caricature.of(model, 'layer2', picture)")
+@dataclass(frozen=True, repr=False)
+class Caricature(Term):
+    """Exaggerate what a layer sees in a picture.
+
+    Formula: −(f · t) / N · max(floor, cos(f, t))^power
+    Source: Olah, Mordvintsev, Schubert, Feature Visualization, Distill 2017 (caricatures); dot_compare, Lucid
+
+    f and t are all activations of the image and of the picture at the layer, N its number of places. Random
+    views move the image but not the picture, so use small ones. Units: the layer's own, squared. Raises
+    `BadValue` when image and picture differ in size.
+    """
+
+    layer: str
+    target: Tensor = field(compare=False, repr=False)
+    power: float = 1.0
+    floor: float = 0.1
+    digest: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        check_cosine(self.power, self.floor)
+        object.__setattr__(self, "digest", digest(self.target))
+
+    @classmethod
+    def of(
+        cls, model: Model, layer: str, picture: Tensor, *, power: float = 1.0, floor: float = 0.1
+    ) -> Caricature:
+        """Make the term for one picture, (C, H, W) or (1, C, H, W) in [0, 1]."""
+        return cls(layer, activations(model, layer, picture), power, floor)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layer."""
+        return (self.layer,)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """Minus the similarity, (B,)."""
+        return -_similarity(trace[self.layer], self.target, self.layer, self.power, self.floor)
+
+
+@OBJECTIVES.register(
+    "activation-difference",
+    example="obj.ActivationDifference.of(model, 'layer2', picture, picture.flip(3), power=2)",
+)
+@dataclass(frozen=True, repr=False)
+class ActivationDifference(Term):
+    """Exaggerate what a layer sees in one picture and not in another.
+
+    Formula: −(f · d) / N · max(floor, cos(f, d))^power, with d = t_after − t_before
+    Source: the difference of two activations as the direction of Lucid's dot_compare
+
+    f, t and N as in `Caricature`. With a picture before and after a small change, the image shows what the
+    change means to the network.
+    """
+
+    layer: str
+    difference: Tensor = field(compare=False, repr=False)
+    power: float = 0.0
+    floor: float = 0.1
+    digest: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        check_cosine(self.power, self.floor)
+        object.__setattr__(self, "digest", digest(self.difference))
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        layer: str,
+        before: Tensor,
+        after: Tensor,
+        *,
+        power: float = 0.0,
+        floor: float = 0.1,
+    ) -> ActivationDifference:
+        """Make the term for two pictures of one size, (C, H, W) or (1, C, H, W) in [0, 1]."""
+        first, second = activations(model, layer, before), activations(model, layer, after)
+        return cls(layer, second - fitted(first, second, layer), power, floor)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layer."""
+        return (self.layer,)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """Minus the similarity to the difference, (B,)."""
+        return -_similarity(trace[self.layer], self.difference, self.layer, self.power, self.floor)
+
+
+@OBJECTIVES.register("feature-match", example="obj.FeatureMatch.of(model, 'layer2', picture)")
+@dataclass(frozen=True, repr=False)
+class FeatureMatch(Term):
+    """Make an image that a layer cannot tell from a picture.
+
+    Formula: mean |f − t|^power, or with gram=True mean |G(f) − G(t)|^power
+    Source: Mahendran, Vedaldi, Understanding Deep Image Representations by Inverting Them, CVPR 2015; with
+        Gram matrices Gatys, Ecker, Bethge, CVPR 2016
+
+    f and t are the activations of the image and of the picture, G = F Fᵀ / N their channels' mean products,
+    which keep the texture, forget the places, and allow image and picture to differ in size. `power` is 1 or
+    2.
+    """
+
+    layer: str
+    target: Tensor = field(compare=False, repr=False)
+    power: int = 2
+    gram: bool = False
+    digest: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        if self.power not in (1, 2):
+            raise BadValue(f"power is {self.power}; allowed are 1 and 2")
+        object.__setattr__(self, "digest", digest(self.target))
+
+    @classmethod
+    def of(
+        cls, model: Model, layer: str, picture: Tensor, *, power: int = 2, gram: bool = False
+    ) -> FeatureMatch:
+        """Make the term for one picture, (C, H, W) or (1, C, H, W) in [0, 1]."""
+        return cls(layer, activations(model, layer, picture), power, gram)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layer."""
+        return (self.layer,)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """The distance, (B,)."""
+        act = trace[self.layer]
+        made, wanted = (gram(act), gram(self.target)) if self.gram else (act, self.target)
+        return per_image_mean((made - fitted(wanted, made, self.layer)).abs() ** self.power)
+
+
+def _similarity(act: Tensor, target: Tensor, layer: str, power: float, floor: float) -> PerImage:
+    places = act[0, 0].numel()
+    return dot_cosine(act.flatten(1), fitted(target, act, layer).flatten(1), power, floor) / places

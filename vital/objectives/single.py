@@ -1,0 +1,183 @@
+"""Objectives for one unit: a neuron, a channel, a class output, and the way between two units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vital.errors import BadUnit, BadValue
+from vital.terms import OBJECTIVES, Term
+from vital.trace import Trace
+from vital.types import PerImage
+from vital.units import OUTPUT, Unit
+
+
+def unit_text(text: str | Unit) -> str:
+    """The unit in its usual spelling; raises `BadUnit` for what is not one unit, and for a direction.
+
+    >>> unit_text(Unit("layer4", 162))
+    'layer4:162'
+    """
+    unit = Unit.parse(text)
+    if unit.source:
+        raise BadUnit(f"{unit} is a direction, not a unit of its own; write Direction({str(unit)!r})")
+    return str(unit)
+
+
+@OBJECTIVES.register("neuron", example="obj.Neuron('layer2:1@3,3')")
+@dataclass(frozen=True, repr=False)
+class Neuron(Term):
+    """Make one unit at one position as active as possible.
+
+    Formula: −f_c(row, column)
+    Source: Erhan et al., Visualizing Higher-Layer Features of a Deep Network, 2009; neuron, Lucid
+
+    The position is the one in the unit's name (`layer4:162@3,3`), or the centre of the map: of an even side,
+    the place after the middle. `#patches` takes the centre of a square grid of patches. Units: the layer's
+    own. Raises `BadUnit` for `#all`, which has no centre.
+
+    >>> Neuron("layer4:162@3,3")
+    Neuron('layer4:162@3,3')
+    """
+
+    unit: str | Unit
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unit", unit_text(self.unit))
+        if Unit.parse(self.unit).tokens == "all":
+            raise BadUnit(
+                f"{self.unit} names all tokens, a neuron is one; write #cls, #patches or use Channel"
+            )
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The unit's layer."""
+        return (Unit.parse(self.unit).layer,)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """Minus the activation at the position, (B,)."""
+        unit = Unit.parse(self.unit)
+        places, act = trace.map(unit), trace[unit.layer]
+        if places.shape[1] == 1:
+            return -places[:, 0]
+        height, width = act.shape[2:] if act.ndim == 4 else (round(places.shape[1] ** 0.5),) * 2
+        return -places[:, height // 2 * width + width // 2]
+
+
+@OBJECTIVES.register("channel", example="obj.Channel('layer2:1')")
+@dataclass(frozen=True, repr=False)
+class Channel(Term):
+    """Make one unit as active as possible all over the image.
+
+    Formula: −mean_i f_{c,i}
+    Source: channel, Lucid (Olah, Mordvintsev, Schubert, Feature Visualization, Distill 2017)
+
+    The mean goes over the unit's places: the whole map, one position (`@row,column`), or the tokens that its
+    name asks for (`#cls`, `#patches`, `#all`). Units: the layer's own.
+
+    >>> 2 * Channel("layer4:162") + Channel("blocks.9.mlp:55#cls")
+    2 * Channel('layer4:162') + Channel('blocks.9.mlp:55#cls')
+    """
+
+    unit: str | Unit
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unit", unit_text(self.unit))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The unit's layer."""
+        return (Unit.parse(self.unit).layer,)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """Minus the mean activation, (B,)."""
+        return -trace.read(Unit.parse(self.unit))
+
+
+@OBJECTIVES.register("logit", example="obj.Logit('class:3')")
+@dataclass(frozen=True, repr=False)
+class Logit(Term):
+    """Make the network give the image to one class.
+
+    Formula: −z_c, or with softmax=True −log softmax(z)_c
+    Source: Simonyan, Vedaldi, Zisserman, Deep Inside Convolutional Networks, 2014, who prefer the logit
+
+    z is the network's output. The log-probability also rises when the other classes fall. `unit` is
+    `class:INDEX` or `class:NAME`; anything else raises `BadUnit`.
+
+    >>> Logit("class:tabby", softmax=True)
+    Logit('class:tabby', softmax=True)
+    """
+
+    unit: str | Unit
+    softmax: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unit", unit_text(self.unit))
+        if self.layers != (OUTPUT,):
+            raise BadUnit(f"{self.unit} is not a class; write class:INDEX or class:NAME, or use Channel")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The network's output."""
+        return (Unit.parse(self.unit).layer,)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """Minus the logit or the log-probability, (B,)."""
+        unit = Unit.parse(self.unit)
+        if not self.softmax:
+            return -trace.read(unit)
+        return (torch.logsumexp(trace.vectors(unit), 1) - trace.map(unit)).mean(1)
+
+
+@OBJECTIVES.register("interpolate", example="obj.Interpolate('layer2:1', 'layer3:4')")
+@dataclass(frozen=True, repr=False)
+class Interpolate(Term):
+    """Go from one unit to another over the images of a slot.
+
+    Formula: −(1 − t_i) · mean f_a − t_i · mean f_b, with t_i = i / (n − 1) for image i of n
+    Source: channel_interpolate, Lucid
+
+    The first image shows `start` alone, the last one `end` alone. It wants a parameterisation with at least
+    two images per slot, best one whose images share parts, and raises `BadValue` otherwise.
+
+    >>> Interpolate("layer4:1", "layer4:2").layers
+    ('layer4',)
+    """
+
+    start: str | Unit
+    end: str | Unit
+
+    couples = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", unit_text(self.start))
+        object.__setattr__(self, "end", unit_text(self.end))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of both units, each once."""
+        return tuple(dict.fromkeys((Unit.parse(self.start).layer, Unit.parse(self.end).layer)))
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """Minus the mixed activation, (B,)."""
+        way = self._way(trace, images_of(trace, self))
+        return -torch.lerp(trace.read(Unit.parse(self.start)), trace.read(Unit.parse(self.end)), way)
+
+    @staticmethod
+    def _way(trace: Trace, images: int) -> Tensor:
+        way = torch.linspace(0, 1, images, dtype=trace.seen.dtype, device=trace.seen.device)
+        return way.repeat_interleave(trace.copies)
+
+
+def images_of(trace: Trace, term: Term) -> int:
+    """The number of pictures in a slot, copies not counted; fewer than two raise `BadValue`."""
+    images = len(trace) // trace.copies
+    if images < 2:
+        raise BadValue(
+            f"{type(term).__name__} compares the images of a unit, but the parameterisation makes {images}; "
+            "give one with at least 2 images"
+        )
+    return images

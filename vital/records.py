@@ -1,0 +1,138 @@
+"""What passes between the parts: frozen records that compute nothing but how they look."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from vital.units import Unit
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """What the references' features look like: per layer and channel, the mean sorted activation vector.
+
+    `layers` maps a layer to (C, N), ascending along N: the average over the reference images of each image's
+    sorted activations, which is the 1-D Wasserstein barycentre of their distributions (VITAL, ICCV 2025).
+    `images` names the references and `key` identifies everything that it was computed from.
+    """
+
+    layers: Mapping[str, Tensor] = field(repr=False)
+    unit: str = ""
+    images: tuple[str, ...] = field(default=(), repr=False)
+    key: str = ""
+
+    def variance(self, layer: str) -> float:
+        """The variance of all entries of a layer's template: the scale of its alignment loss."""
+        return float(self.layers[layer].var(unbiased=False))
+
+    @property
+    def megabytes(self) -> float:
+        """Memory that the template holds, in 10⁶ bytes."""
+        return sum(t.numel() * t.element_size() for t in self.layers.values()) / 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class Prototype:
+    """One rendered picture of what a unit responds to, with where it comes from.
+
+    `image` is (C, H, W) in [0, 1]; `alpha` (H, W) in [0, 1] says where the loss looked; `status` is "done" or says
+    what went wrong; `losses` holds each part of the loss at the logged steps; `provenance` holds everything needed
+    to make the picture again. It shows itself in a notebook.
+    """
+
+    unit: Unit
+    image: Tensor
+    alpha: Tensor
+    method: str
+    seed: int
+    status: str = "done"
+    losses: Mapping[str, list[float]] = field(default_factory=dict, repr=False)
+    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    frames: tuple[tuple[int, Tensor], ...] = field(default=(), repr=False)
+
+    def pil(self, *, masked: bool = False) -> Image.Image:
+        """The picture as a PIL image; `masked` puts the transparency mask into its alpha channel."""
+        picture = to_pil(self.image)
+        if masked:
+            picture = picture.convert("RGB")
+            picture.putalpha(to_pil(self.alpha[None]))
+        return picture
+
+    def png(self, *, masked: bool = False) -> bytes:
+        """The picture as PNG bytes, with the unit and its provenance in the text chunks."""
+        notes = PngInfo()
+        notes.add_itxt("Title", f"{self.unit.title}, {self.method}, seed {self.seed}")
+        notes.add_itxt("Software", "vital")
+        notes.add_itxt("vital", json.dumps(self.record(), sort_keys=True))
+        buffer = io.BytesIO()
+        self.pil(masked=masked).save(buffer, "PNG", pnginfo=notes)
+        return buffer.getvalue()
+
+    def record(self) -> dict[str, Any]:
+        """The JSON form: everything but the pictures."""
+        return {
+            "unit": str(self.unit),
+            "label": self.unit.label,
+            "method": self.method,
+            "seed": self.seed,
+            "status": self.status,
+            "losses": {k: [_rounded(x) for x in v] for k, v in self.losses.items()},
+            "provenance": dict(self.provenance),
+        }
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
+
+
+class Prototypes(list[Prototype]):
+    """A list of prototypes that shows itself in a notebook as a contact sheet."""
+
+    def sheet(self, columns: int = 8, size: int | None = None) -> Image.Image:
+        """All pictures side by side, row by row."""
+        return contact_sheet([p.pil() for p in self], columns, size)
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.sheet().save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """An image (C, H, W) in [0, 1] as PIL, rounded to 8 bits; one channel is grey, more than three show the first three.
+
+    >>> to_pil(torch.ones(3, 4, 4)).size
+    (4, 4)
+    """
+    pixels = (image.detach().clamp(0, 1).cpu().float() * 255).round().to(torch.uint8).numpy()
+    if len(pixels) < 3:
+        return Image.fromarray(np.ascontiguousarray(pixels[0]))
+    return Image.fromarray(np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
+
+
+def contact_sheet(pictures: list[Image.Image], columns: int = 8, size: int | None = None) -> Image.Image:
+    """Pictures in a grid with a thin white margin, each scaled to the first one's size or to `size`."""
+    if not pictures:
+        return Image.new("RGB", (1, 1), "white")
+    width, height = pictures[0].size if size is None else (size, size)
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * (width + 4) + 4, rows * (height + 4) + 4), "white")
+    for i, picture in enumerate(pictures):
+        place = (4 + i % columns * (width + 4), 4 + i // columns * (height + 4))
+        shown = picture.convert("RGB")
+        sheet.paste(shown if shown.size == (width, height) else shown.resize((width, height)), place)
+    return sheet
+
+
+def _rounded(x: float) -> float | None:
+    return float(f"{x:.6g}") if np.isfinite(x) else None

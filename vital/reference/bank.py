@@ -1,0 +1,255 @@
+"""The reference bank: one pass over an image set, kept and reused for every unit.
+
+The bank knows, for each unit of the layers that it was made for (and of the output), which images excite it most.
+From these, or from the images of a class, it makes the templates that alignment needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vital.errors import BadValue, DataError
+from vital.images import ImageSet
+from vital.models import Model
+from vital.records import Template
+from vital.reference import store
+from vital.reference.template import make_template
+from vital.seeds import generator
+from vital.trace import Tracer, resolve_units, survey
+from vital.types import Images
+from vital.units import OUTPUT, Unit
+
+Choice = Literal["auto", "activation", "class"]
+READINGS = ("", "#cls", "#patches", "#all")
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceBank:
+    """What an image set says about the units of a network.
+
+    `values` and `indices` map a reading (a layer, or `layer#patches` and so on where it has tokens) to (C, k): the
+    k highest values of each channel over the image set, and the images that reached them, strongest first.
+    `skipped` lists the images that could not be read. Make one with `reference_bank`.
+    """
+
+    model: Model
+    images: ImageSet
+    layers: tuple[str, ...]
+    values: dict[str, Tensor] = field(repr=False)
+    indices: dict[str, Tensor] = field(repr=False)
+    key: str
+    disk: bool = field(default=True, repr=False)
+    made_of: dict[str, Any] = field(default_factory=dict, repr=False)
+    _templates: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
+
+    def strongest(self, unit: str | Unit, count: int = 8) -> list[int]:
+        """The images with the highest value of a unit, strongest first; fewer when there are fewer."""
+        (unit,) = resolve_units(self.model, unit)
+        reading = unit.layer + (f"#{unit.tokens}" if unit.tokens else "")
+        if unit.position is not None or unit.source:
+            raise BadValue(f"the bank ranks images by whole channels, and {unit} is none; write LAYER:INDEX")
+        if reading not in self.indices:
+            raise BadValue(
+                f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "
+                f"make one with {unit.layer!r} among its layers"
+            )
+        ranked = self.indices[reading][unit.index]
+        if count > len(ranked) and len(ranked) < len(self.images):
+            raise BadValue(f"the bank keeps the {len(ranked)} strongest images of a unit, and {count} are asked for")
+        return [int(i) for i in ranked[:count] if i >= 0]
+
+    def references(
+        self, unit: str | Unit, count: int = 8, choose: Choice = "auto", seed: int = 0
+    ) -> tuple[list[int], str]:
+        """Choose reference images, and say in words how they were chosen.
+
+        `choose="activation"` takes the images with the unit's highest values; `"class"`, for class units, draws
+        images with that label from a generator seeded with `(seed, unit)`; `"auto"` is "class" where the images
+        have labels and the unit is a class, else "activation". Raises `DataError` for a class without images.
+        """
+        (unit,) = resolve_units(self.model, unit)
+        if choose not in ("auto", "activation", "class"):
+            raise BadValue(f"choose {choose!r} is unknown; allowed are auto, activation, class")
+        labelled = unit.layer == OUTPUT and any(label is not None for label in self.images.labels)
+        if choose == "class" and not labelled:
+            why = "the images have no labels" if unit.layer == OUTPUT else "it is not a class unit"
+            raise DataError(f"no images of the class can be chosen for {unit}: {why}; use choose='activation'")
+        if choose == "activation" or not labelled:
+            found = self.strongest(unit, count)
+            return found, f"the {len(found)} images with the highest value of the unit"
+        outputs = survey(self.model)[OUTPUT].channels
+        members = self.images.of_class(unit.index, self.model.classes, outputs)
+        order = torch.randperm(len(members), generator=generator(seed, "references", unit))
+        found = sorted(members[int(i)] for i in order[:count])
+        return found, f"{len(found)} of the {len(members)} images of the class, drawn with seed {seed}"
+
+    def template(
+        self,
+        unit: str | Unit,
+        layers: Sequence[str] | None = None,
+        *,
+        count: int = 8,
+        choose: Choice = "auto",
+        seed: int = 0,
+        size: tuple[int, int] | None = None,
+    ) -> Template:
+        """The quantile template of a unit's references at `layers` (by default the bank's own)."""
+        (unit,) = resolve_units(self.model, unit)
+        layers = tuple(layers or self.layers)
+        chosen, _ = self.references(unit, count, choose, seed)
+        key = store.key_of(bank=self.key, images=chosen, layers=layers, kind="template")
+        if key not in self._templates:
+            self._templates.clear()
+            self._templates[key] = self._stored(key) or self._make(unit, layers, chosen, key)
+        return self._templates[key]
+
+    def _stored(self, key: str) -> Template | None:
+        found = store.load(_file("templates", key)) if self.disk else None
+        if found is None:
+            return None
+        tensors, notes = found
+        return Template(tensors, notes["unit"], tuple(notes["images"]), key)
+
+    def _make(self, unit: Unit, layers: Sequence[str], chosen: Sequence[int], key: str) -> Template:
+        names = [self.images.names[i] for i in chosen]
+        batches = (batch for _, batch in self.images.batches(self.model, 8, indices=chosen))
+        made = make_template(self.model, layers, batches, unit=str(unit), images=names, key=key)
+        if self.disk:
+            store.save(_file("templates", key), made.layers, {"unit": made.unit, "images": names})
+            store.prune(_file("templates", key).parent)
+        return made
+
+    def tensor(self, indices: Sequence[int]) -> Images:
+        """Images of the set as the network sees them, before normalisation: (N, C, H, W) in [0, 1]."""
+        return torch.cat([batch for _, batch in self.images.batches(self.model, 16, indices=indices)])
+
+    def save(self, path: str | Path) -> None:
+        """Write the bank to a safetensors file."""
+        tensors = {f"values/{k}": v for k, v in self.values.items()}
+        tensors |= {f"indices/{k}": v for k, v in self.indices.items()}
+        store.save(Path(path), tensors, {"key": self.key, "made_of": self.made_of})
+
+    def provenance(self) -> dict[str, Any]:
+        """What identifies the bank: its key, the images and their number."""
+        return {"bank": self.key, "images": len(self.images), "images_hash": self.images.hash()}
+
+
+def reference_bank(
+    model: Model,
+    layers: Sequence[str],
+    images: ImageSet,
+    *,
+    top: int = 50,
+    batch: int = 16,
+    path: str | Path | None = None,
+    disk: bool = True,
+    progress: bool = False,
+) -> ReferenceBank:
+    """Show every image to the network once and keep the `top` strongest images of every unit.
+
+    The output `class` is always among the layers. The result is kept in the cache folder, or at `path`, under a key
+    of the weights, the preprocessing, the images' content and the layers; when nothing of that changed it is read
+    back instead. `disk=False` keeps everything in memory. Memory does not grow with the number of images.
+    """
+    if top < 1 or batch < 1:
+        raise BadValue(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
+    known = survey(model)
+    asked = tuple(dict.fromkeys([*layers, *([OUTPUT] if known[OUTPUT].kind == "vector" and not known[OUTPUT].problem else [])]))
+    parts = _parts(model, asked, images, top)
+    key = store.key_of(**parts)
+    where = Path(path) if path else _file("banks", key)
+    if (disk or path) and (found := store.load(where)) and found[1].get("key") == key:
+        values, indices = _unpack(found[0])
+    else:
+        values, indices = _scan(model, asked, images, top, batch, progress)
+    bank = ReferenceBank(model, images, asked, values, indices, key, disk, parts)
+    if disk or path:
+        bank.save(where)
+    return bank
+
+
+def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = True) -> ReferenceBank:
+    """Read a bank that `reference_bank` or `ReferenceBank.save` wrote, for the network and images it was made of.
+
+    The images are needed again, since templates are made from them. Raises `DataError` for a file that is no bank,
+    or that was made of other weights, preprocessing or images.
+    """
+    found = store.load(Path(path))
+    made_of = found[1].get("made_of") if found else None
+    if not found or not made_of:
+        raise DataError(f"{str(path)!r} is not a bank that can be read; make one with vital bank or reference_bank")
+    parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
+    if changed := [name for name, value in parts.items() if store.key_of(x=value) != store.key_of(x=made_of[name])]:
+        raise DataError(f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these")
+    values, indices = _unpack(found[0])
+    return ReferenceBank(model, images, parts["layers"], values, indices, found[1]["key"], disk, parts)
+
+
+def _parts(model: Model, layers: tuple[str, ...], images: ImageSet, top: int) -> dict[str, Any]:
+    """All that a bank is computed from."""
+    preprocessing = (model.size, model.channels, model.mean, model.std, model.resize, model.interpolation)
+    return {
+        "weights": model.weights_hash(), "preprocessing": preprocessing, "images": images.hash(), "layers": layers, "top": top
+    }  # fmt: skip
+
+
+def _file(folder: str, key: str) -> Path:
+    return store.cache_folder() / folder / f"{key}.safetensors"
+
+
+def _unpack(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    parts = [{k.partition("/")[2]: t for k, t in tensors.items() if k.startswith(p)} for p in ("values/", "indices/")]
+    return parts[0], parts[1]
+
+
+@torch.no_grad()
+def _scan(
+    model: Model, layers: Sequence[str], images: ImageSet, top: int, batch: int, progress: bool
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    known = survey(model)
+    values: dict[str, Tensor] = {}
+    indices: dict[str, Tensor] = {}
+    bar = tqdm(total=len(images), desc="images", unit="image", disable=not progress, leave=False)
+    with Tracer(model, layers) as tracer, bar:
+        for which, pictures in images.batches(model, batch):
+            trace = tracer(pictures.to(model.device, model.dtype))
+            ids = torch.tensor(which)
+            for layer in layers:
+                for reading, act in _readings(layer, trace[layer], known[layer].prefix):
+                    _keep_top(values, indices, reading, act.float().cpu(), ids, top)
+            bar.update(len(which))
+    if not values:
+        raise DataError(f"none of the {len(images)} images could be read")
+    return values, indices
+
+
+def _readings(layer: str, act: Tensor, prefix: int) -> Iterator[tuple[str, Tensor]]:
+    """Each way of reading a channel as one number: (B, C)."""
+    if act.ndim == 2:
+        yield layer, act
+    elif act.ndim == 4:
+        yield layer, act.mean((2, 3))
+    else:
+        yield f"{layer}#all", act.mean(2)
+        yield f"{layer}#patches", act[:, :, prefix:].mean(2)
+        if prefix:
+            yield f"{layer}#cls", act[:, :, 0]
+
+
+def _keep_top(
+    values: dict[str, Tensor], indices: dict[str, Tensor], reading: str, act: Tensor, ids: Tensor, top: int
+) -> None:
+    """Merge a batch (B, C) into the running top: ties go to the image that came first."""
+    new_values, new_indices = act.T, ids.expand(act.shape[1], -1)
+    if reading in values:
+        new_values = torch.cat([values[reading], new_values], 1)
+        new_indices = torch.cat([indices[reading], new_indices], 1)
+    order = new_values.argsort(dim=1, descending=True, stable=True)[:, :top]
+    values[reading], indices[reading] = new_values.gather(1, order), new_indices.gather(1, order)

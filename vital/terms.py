@@ -1,0 +1,131 @@
+"""The one idea: a Term looks at a Trace and returns one loss per image; lower is better, always.
+
+Objectives and regularizing penalties are both Terms. They combine with `+` and `number *` only, never change, and
+print as the recipe that they are.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields
+from typing import ClassVar
+
+from torch import Tensor
+
+from vital.errors import BadValue
+from vital.registry import Registry
+from vital.trace import Trace
+from vital.types import PerImage
+
+
+class Term(ABC):
+    """A loss per image.
+
+    A concrete term is a frozen dataclass with `repr=False`, so that it prints as the call that makes it. `layers`
+    names what it wants to see; `couples` says that an image's loss depends on the other images of its unit; `held`
+    says what the gradient treats as a constant although it changes with the image, where a term does so.
+    """
+
+    couples: ClassVar[bool] = False
+    held: ClassVar[str] = ""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose activations the term reads."""
+        return ()
+
+    @abstractmethod
+    def __call__(self, trace: Trace) -> PerImage:
+        """The loss of each image in the trace, shape (B,)."""
+
+    def __add__(self, other: Term) -> Sum:
+        if not isinstance(other, Term):
+            return NotImplemented
+        return Sum(_parts(self) + _parts(other))
+
+    def __mul__(self, factor: float) -> Sum:
+        if isinstance(factor, bool) or not isinstance(factor, int | float):
+            return NotImplemented
+        if not math.isfinite(factor):
+            raise BadValue(f"a term cannot be weighted with {factor}; allowed are finite numbers")
+        return Sum(tuple((factor * weight, term) for weight, term in _parts(self)))
+
+    __rmul__ = __mul__
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            required = field.default is MISSING and field.default_factory is MISSING
+            default = field.default if field.default_factory is MISSING else field.default_factory()
+            if field.repr and (required or value != default):
+                shown.append(repr(value) if required else f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Sum(Term):
+    """A weighted sum of terms; adding and scaling terms makes one.
+
+    >>> from vital import regularizers as reg
+    >>> 0.5 * reg.L1() + reg.L2()
+    0.5 * L1() + L2()
+    """
+
+    parts: tuple[tuple[float, Term], ...] = ()
+
+    @property
+    def couples(self) -> bool:  # type: ignore[override]
+        """Whether any part couples images."""
+        return any(term.couples for _, term in self.parts)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of all parts, each once."""
+        return tuple(dict.fromkeys(layer for _, term in self.parts for layer in term.layers))
+
+    def __call__(self, trace: Trace) -> PerImage:
+        total = trace.seen.new_zeros(len(trace))
+        for loss in self.losses(trace).values():
+            total = total + loss
+        return total
+
+    def losses(self, trace: Trace) -> dict[str, PerImage]:
+        """The weighted loss of each part under its own name."""
+        return {name: weight * term(trace) for (weight, term), name in zip(self.parts, self.names(), strict=True)}
+
+    def names(self) -> Iterator[str]:
+        """The parts' class names, numbered where one stands twice."""
+        seen: dict[str, int] = {}
+        for _, term in self.parts:
+            name = type(term).__name__
+            seen[name] = seen.get(name, 0) + 1
+            yield name if seen[name] == 1 else f"{name} {seen[name]}"
+
+    def __repr__(self) -> str:
+        texts = (repr(t) if w == 1 else f"{_number(w)} * {t!r}" for w, t in self.parts)
+        return " + ".join(texts) or "Sum()"
+
+
+def _number(x: float) -> str:
+    return f"{x:g}" if float(f"{x:g}") == x else repr(x)
+
+
+def _parts(term: Term) -> tuple[tuple[float, Term], ...]:
+    return term.parts if isinstance(term, Sum) else ((1.0, term),)
+
+
+def as_sum(term: Term) -> Sum:
+    """The term as a weighted sum, so that every part has a name."""
+    return Sum(_parts(term))
+
+
+def per_image_mean(x: Tensor) -> PerImage:
+    """The mean over all axes but the first."""
+    return x.flatten(1).mean(1)
+
+
+OBJECTIVES: Registry[type[Term]] = Registry("objective")
+REGULARIZERS: Registry[type[Term]] = Registry("regularizer")

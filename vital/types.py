@@ -1,0 +1,78 @@
+"""The words that all layers share: the shapes of tensors in names, and the two small protocols of an image.
+
+`Images` is (B, C, H, W) in [0, 1]; `PerImage` is (B,); `Parameters` maps a name to a tensor with one leading
+entry per slot.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+Images: TypeAlias = Tensor
+PerImage: TypeAlias = Tensor
+Parameters: TypeAlias = dict[str, Tensor]
+Kind = Literal["vector", "map", "tokens"]
+
+
+class Parameterisation(ABC):
+    """How numbers become an image; everything about the search space lives here.
+
+    A *slot* is what one unit owns in a batch. Most parameterisations decode a slot to one image; those whose
+    images share parts decode it to `images` of them, in order.
+    """
+
+    images: int = 1
+
+    @abstractmethod
+    def init(self, generator: torch.Generator) -> Parameters:
+        """Draw the parameters of one slot: tensors with a leading axis of length 1."""
+
+    @abstractmethod
+    def decode(self, parameters: Parameters) -> Images:
+        """Turn the parameters of S slots into (S · images, C, H, W) in [0, 1]."""
+
+    def project(self, parameters: Parameters) -> None:
+        """Bring the parameters back to where they are allowed, in place, after a step. Nothing by default."""
+        del parameters
+
+
+class View(ABC):
+    """A random look at an image: what is shown to the network in one step."""
+
+    @abstractmethod
+    def __call__(self, image: Images, generator: torch.Generator) -> Images:
+        """Transform one image (1, C, H, W), drawing only from `generator`; output sizes must not be random."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What is known of one layer: how its output is laid out, for an input of the network's own size.
+
+    `shape` is the output of one image, channels first: (C,), (C, H, W) or (C, T). `prefix` counts the class
+    and register tokens that stand before the patch tokens. `problem` says why the layer cannot be used.
+    """
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    batch_axis: int = 0
+    channel_axis: int = 1
+    prefix: int = 0
+    order: int = 0
+    problem: str = ""
+
+    @property
+    def channels(self) -> int:
+        """The number of units."""
+        return self.shape[0]
+
+    def canonical(self, output: Tensor) -> Tensor:
+        """Bring the raw output to (B, C), (B, C, H, W) or (B, C, T)."""
+        if (self.batch_axis, self.channel_axis) == (0, 1):
+            return output
+        return output.movedim((self.batch_axis, self.channel_axis), (0, 1))
