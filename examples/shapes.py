@@ -1,6 +1,6 @@
 """A small world to try things on: draws coloured shapes and trains a network to name them, in half a minute.
 
-python examples/shapes.py [FOLDER] writes weights.safetensors and images.npz into the folder (runs/shapes).
+python examples/shapes.py [FOLDER [STEPS]] writes weights.safetensors and images.npz into the folder (runs/shapes).
 """
 
 import sys
@@ -39,8 +39,9 @@ def network() -> nn.Module:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if sys.argv[1:] else "runs/shapes")
+    steps = int(sys.argv[2]) if sys.argv[2:] else 400
     torch.manual_seed(0)
-    net, generator, steps = network(), torch.Generator().manual_seed(0), 400
+    net, generator = network(), torch.Generator().manual_seed(0)
     optimiser = torch.optim.Adam(net.parameters())
     pace = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, steps)
     for _ in range(steps):

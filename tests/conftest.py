@@ -1,4 +1,4 @@
-"""What every test gets: two threads, a fixed seed, and no network."""
+"""What every test gets: one thread, a fixed seed, and no network."""
 
 import socket
 from pathlib import Path
@@ -11,7 +11,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @pytest.fixture(autouse=True)
 def settled() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     torch.manual_seed(0)
 
 

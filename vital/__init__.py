@@ -6,6 +6,8 @@
     images = vital.images("path/to/folder")
     bank = vital.reference_bank(model, ["layer4"], images)
     vital.render(model, ["layer4:162", "class:tabby"], bank=bank)
+
+Everything raises a `VitalError` with one sentence where a request cannot be met.
 """
 
 from vital import errors as errors

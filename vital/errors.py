@@ -104,7 +104,7 @@ def missing_extra(package: str, extra: str, purpose: str) -> MissingExtra:
 def first_line(error: BaseException) -> str:
     """The first line of a foreign error's message, or its type where it has none.
 
-    >>> first_line(RuntimeError("sizes differ\nsee the manual"))
+    >>> first_line(RuntimeError("sizes differ."))
     'sizes differ'
     """
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -26,7 +26,7 @@ def write(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(part, path)
+            part.replace(path)
         except OSError:
             with suppress(OSError):
                 part.unlink()
@@ -50,7 +50,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RunError(f"{str(path)!r} is damaged: {error}; remove it, or choose another folder") from error
     if not isinstance(found, dict):
-        raise RunError(f"{str(path)!r} is damaged: it holds no JSON object; remove it, or choose another folder")
+        raise RunError(
+            f"{str(path)!r} is damaged: it holds no JSON object; remove it, or choose another folder"
+        )
     return found
 
 
@@ -88,7 +90,8 @@ def held(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise RunError(f"{str(folder)!r} is in use by another process; wait, or choose another folder") from None
+                advice = "wait, or choose another folder"
+                raise RunError(f"{str(folder)!r} is in use by another process; {advice}") from None
         yield
     finally:
         os.close(handle)

@@ -116,8 +116,8 @@ def entered(path: str | Path, model: Mapping[str, Any], render: Render) -> Itera
 
     `model` identifies the network; its entry "spec", which may hold a path, is kept but not compared. A folder holds
     one network and any number of renders; those with the same method and seed must agree in all but their units,
-    and no unit may be in two of them. Raises `RunError` for a folder that belongs to another run, saying what
-    differs, that is in use, or that cannot be written.
+    and no unit may be in two of them. A render of which no unit was finished leaves no claim. Raises `RunError` for
+    a folder that belongs to another run, saying what differs, that is in use, or that cannot be written.
     """
     path = Path(path)
     _check_names(render)
@@ -130,13 +130,18 @@ def entered(path: str | Path, model: Mapping[str, Any], render: Render) -> Itera
 
 def _enter(path: Path, facts: dict[str, Any], render: dict[str, Any]) -> None:
     earlier = read_run(path)
-    if earlier:
+    kept = [
+        run.render.plain() for run in runs(path) if any(run.complete([unit]) for unit in run.render.units)
+    ]
+    if kept:
         _check_facts(path, earlier, facts)
-    renders = earlier.get("renders", [])
-    if render not in renders:
-        for other in renders:
+        facts = {**facts, **earlier}
+    if render not in kept:
+        for other in kept:
             _check_beside(path, other, render)
-        write(path / "run.json", as_json({**facts, **earlier, "renders": [*renders, render]}))
+        kept.append(render)
+    if {**facts, "renders": kept} != earlier:
+        write(path / "run.json", as_json({**facts, "renders": kept}))
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -144,17 +149,31 @@ def read_run(path: Path) -> dict[str, Any]:
     file = path / "run.json"
     if not file.exists():
         if (path / "units").exists():
-            raise RunError(f"{str(path)!r} holds units but no run.json that says whose; choose another folder")
+            raise RunError(
+                f"{str(path)!r} holds units but no run.json that says whose; choose another folder"
+            )
         return {}
     found = read_json(file)
-    if found.get("schema") != SCHEMA or not isinstance(found.get("renders"), list):
+    if found.get("schema") != SCHEMA:
         raise RunError(f"{str(file)!r} has the schema {found.get('schema')!r}; this version reads {SCHEMA}")
+    if not isinstance(found.get("renders"), list):
+        raise RunError(f"{str(file)!r} has the schema {SCHEMA} but lists no renders; choose another folder")
     return found
+
+
+def runs(path: Path) -> list[Run]:
+    """Open a run folder for reading: one `Run` for each render in it. Raises `RunError`."""
+    return [Run(path, Render(**{**r, "units": tuple(r["units"])})) for r in read_run(path).get("renders", [])]
 
 
 def versions() -> dict[str, str]:
     """List the versions of all that has a part in the bytes of a file."""
-    found = {"vital": __version__, "torch": torch.__version__, "numpy": np.__version__, "pillow": PIL.__version__}
+    found = {
+        "vital": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }
     found["python"] = ".".join(platform.python_version_tuple()[:2])
     return {name: str(version) for name, version in found.items()}
 
@@ -167,7 +186,9 @@ def _check_facts(path: Path, earlier: Mapping[str, Any], facts: Mapping[str, Any
         if not difference.startswith("model.spec ")
     ]
     if changed:
-        raise RunError(f"the folder {str(path)!r} belongs to another run: {'; '.join(changed)}; choose another folder")
+        raise RunError(
+            f"the folder {str(path)!r} belongs to another run: {'; '.join(changed)}; choose another folder"
+        )
 
 
 def _check_beside(path: Path, other: Mapping[str, Any], render: Mapping[str, Any]) -> None:
@@ -179,8 +200,8 @@ def _check_beside(path: Path, other: Mapping[str, Any], render: Mapping[str, Any
         advice = "choose another folder or seed, or the same settings"
         raise RunError(f"{name}, with other settings: {'; '.join(changed)}; {advice}")
     if shared := [unit for unit in render["units"] if unit in other["units"]]:
-        advice = "ask for the same units in the same order to go on, for new units only to add them, or choose another"
-        raise RunError(f"{name}, and {_some(shared)} among its units {_some(other['units'])}; {advice} folder")
+        advice = "ask for just those units in that order to go on, for others to add them, or choose another folder"
+        raise RunError(f"{name}, with {_some(shared)} among the units {_some(other['units'])}; {advice}")
 
 
 def differences(old: Any, new: Any, at: str = "") -> list[str]:
@@ -210,7 +231,9 @@ def _check_names(render: Render) -> None:
     for unit in render.units:
         other = taken.setdefault(folder_name(unit).lower(), unit)
         if other != unit:
-            raise RunError(f"the units {other} and {unit} would share a folder; render them into different run folders")
+            raise RunError(
+                f"the units {other} and {unit} would share a folder; render them into different run folders"
+            )
 
 
 def _some(names: Sequence[str], count: int = 4) -> str:
@@ -222,8 +245,7 @@ def write_sheet(path: Path) -> Path | None:
 
     Large sheets are scaled down to about 32 million pixels. Raises `RunError`.
     """
-    runs = [Run(path, Render(**{**r, "units": tuple(r["units"])})) for r in read_run(path).get("renders", [])]
-    files = [run.file(unit) for run in runs for unit in run.render.units if run.complete([unit])]
+    files = [run.file(unit) for run in runs(path) for unit in run.render.units if run.complete([unit])]
     if not files:
         return None
     most = int((SHEET_PIXELS / len(files)) ** 0.5)
@@ -243,7 +265,9 @@ def gif(pictures: Sequence[Image.Image]) -> bytes:
     times = [FRAME_MS] * (len(pictures) - 1) + [LAST_MS]
     frames = [p.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG) for p in pictures]
     buffer = io.BytesIO()
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=False)
+    frames[0].save(
+        buffer, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=False
+    )
     return buffer.getvalue()
 
 

@@ -83,12 +83,15 @@ def test_decodes_slots_to_images_between_0_and_1(name: str, dtype: torch.dtype) 
     image = made.decode(parameters)
     assert image.shape == (2 * made.images, 3, 32, 32)
     assert image.dtype == dtype
-    assert -1e-6 <= image.min() and image.max() <= 1 + 1e-6
+    assert image.min() >= -1e-6
+    assert image.max() <= 1 + 1e-6
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", NAMES)
-def test_any_size_down_to_one_pixel_decodes_and_has_finite_gradients(name: str, size: tuple[int, int]) -> None:
+def test_any_size_down_to_one_pixel_decodes_and_has_finite_gradients(
+    name: str, size: tuple[int, int]
+) -> None:
     made = resized(example(name), size)
     parameters = leaves(made.init(generator()))
     image = made.decode(parameters)
@@ -123,10 +126,10 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("size", [(32, 32), (33, 41), (49, 61)])
 @pytest.mark.parametrize("name", NAMES)
-def test_slots_have_the_images_and_gradients_that_they_have_alone_bit_for_bit(name: str, size: tuple[int, int]) -> None:
-    made, n = resized(example(name), size), 3
+def test_slots_have_the_images_and_gradients_that_they_have_alone_bit_for_bit(name: str) -> None:
+    size, n = (29, 37), 6
+    made = resized(example(name), size)
     weight = torch.randn(made.images, 3, *size, generator=generator(), dtype=torch.float64)
     together = leaves(slots(made, n))
     images = made.decode(together)

@@ -89,7 +89,8 @@ def test_what_is_seen_is_finite_and_varies_with_the_image(name: str) -> None:
     seen = example(name)(image, generator(4))
     seen.square().sum().backward()
     assert seen.isfinite().all()
-    assert image.grad is not None and bool((image.grad != 0).any())
+    assert image.grad is not None
+    assert bool((image.grad != 0).any())
 
 
 @pytest.mark.parametrize("name", NAMES)

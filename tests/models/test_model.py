@@ -20,7 +20,9 @@ class Odd(nn.Module):
 def test_normalise_is_undone_by_hand():
     image = torch.rand(2, 3, 4, 4)
     seen = Model(nn.Identity(), mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 4.0)).normalise(image)
-    back = seen * torch.tensor([1.0, 2.0, 4.0]).view(1, 3, 1, 1) + torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1)
+    back = seen * torch.tensor([1.0, 2.0, 4.0]).view(1, 3, 1, 1) + torch.tensor([0.1, 0.2, 0.3]).view(
+        1, 3, 1, 1
+    )
     torch.testing.assert_close(back, image)
 
 

@@ -23,7 +23,9 @@ class Wrapped(nn.Module):
 @pytest.fixture
 def state():
     torch.manual_seed(2)
-    return {k: v + torch.rand(v.shape) if v.is_floating_point() else v for k, v in network().state_dict().items()}
+    return {
+        k: v + torch.rand(v.shape) if v.is_floating_point() else v for k, v in network().state_dict().items()
+    }
 
 
 def refusal(path, module: nn.Module | None = None) -> str:

@@ -63,7 +63,11 @@ def test_maco_has_the_published_numbers() -> None:
 
 def test_public_names_are_sorted_and_exist() -> None:
     assert all(hasattr(views, name) for name in views.__all__)
-    public = {n for n in vars(views) if not n.startswith("_") and n not in ("base", "compose", "move", "tone", "warp")}
+    public = {
+        n
+        for n in vars(views)
+        if not n.startswith("_") and n not in ("base", "compose", "move", "tone", "warp")
+    }
     assert public == set(views.__all__)
 
 

@@ -28,7 +28,8 @@ def test_angles_lie_on_both_sides_and_within_the_range() -> None:
     seen = [Rotate(10)(ramp, generator(seed))[0, 0, 10:31, 10:31] for seed in range(60)]
     slopes = torch.stack([(s[-1] - s[0]).mean() / (s[:, -1] - s[:, 0]).mean() for s in seen])
     angles = torch.rad2deg(torch.atan(slopes))
-    assert -10 <= angles.min() < -7 and 7 < angles.max() <= 10
+    assert -10 <= angles.min() < -7
+    assert 7 < angles.max() <= 10
 
 
 def test_no_turn_and_no_zoom_give_the_image() -> None:
@@ -44,9 +45,13 @@ def test_zooming_in_by_two_stretches_a_ramp_about_the_centre() -> None:
 
 def test_zooming_out_fills_the_outside_as_told() -> None:
     image = torch.ones(1, 1, 9, 9)
-    seen = {mode: Scale(0.5, 0.5, outside=mode)(image, generator()) for mode in ("zeros", "border", "reflection")}  # type: ignore[arg-type]
-    assert seen["zeros"][..., 0, 0] == 0 and seen["zeros"][..., 4, 4] == 1
-    assert bool((seen["border"] == 1).all()) and bool((seen["reflection"] == 1).all())
+    seen = {
+        mode: Scale(0.5, 0.5, outside=mode)(image, generator()) for mode in ("zeros", "border", "reflection")
+    }  # type: ignore[arg-type]
+    assert seen["zeros"][..., 0, 0] == 0
+    assert seen["zeros"][..., 4, 4] == 1
+    assert bool((seen["border"] == 1).all())
+    assert bool((seen["reflection"] == 1).all())
 
 
 def test_choices_are_all_drawn_and_nothing_else() -> None:
@@ -70,7 +75,8 @@ def test_crops_lie_inside_and_gather_about_the_middle() -> None:
     assert abs(middles.mean() - 0.5) < 0.03
     assert abs(middles.std() - 0.15) < 0.02
     outer = torch.stack([Crop(fraction=(0.1, 0.1), spread=5)(ramp, generator(s)).mean() for s in range(50)])
-    assert outer.min() > 0.04 and outer.max() < 0.96
+    assert outer.min() > 0.04
+    assert outer.max() < 0.96
 
 
 @pytest.mark.parametrize(("size", "wanted"), [(None, (6, 11)), (5, (5, 5)), ((3, 20), (3, 20))])
@@ -89,15 +95,24 @@ def test_one_pixel_survives_every_warp() -> None:
     [
         (lambda: Scale(0, 1), "Scale is given the factors 0, 1; allowed are numbers from 0.01 to 100"),
         (lambda: Scale(1.2, 0.9), "Scale is given the factors 1.2 to 0.9; allowed is the lower one first"),
-        (lambda: Scale(choices=(1, -2)), "Scale is given the factors 1, -2; allowed are numbers from 0.01 to 100"),
+        (
+            lambda: Scale(choices=(1, -2)),
+            "Scale is given the factors 1, -2; allowed are numbers from 0.01 to 100",
+        ),
         (
             lambda: Scale(outside="edge"),
             "Scale is given the mode 'edge'; allowed are zeros, border, reflection",
         ),
         (lambda: Rotate(-5), "Rotate is given the degrees -5; allowed are numbers from 0 to 360"),
-        (lambda: Rotate(choices=(400,)), "Rotate is given the choices 400; allowed are numbers from -360 to 360"),
+        (
+            lambda: Rotate(choices=(400,)),
+            "Rotate is given the choices 400; allowed are numbers from -360 to 360",
+        ),
         (lambda: Crop(0), "Crop is given the size 0; allowed are whole numbers from 1, a pair, or None"),
-        (lambda: Crop(fraction=(0.2, 2)), "Crop is given the fractions 0.2, 2; allowed are numbers from 0 to 1"),
+        (
+            lambda: Crop(fraction=(0.2, 2)),
+            "Crop is given the fractions 0.2, 2; allowed are numbers from 0 to 1",
+        ),
         (
             lambda: Crop(fraction=(0.5, 0.1)),
             "Crop is given the fractions 0.5 to 0.1; allowed is the lower one first",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -18,7 +17,11 @@ from vital.cli.render import render
 from vital.errors import VitalError
 
 app = typer.Typer(
-    name="vital", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    name="vital",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 for command in (layers, bank, render, methods, doctor):
     app.command()(command)
@@ -45,17 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     An error that is not a `VitalError` is a defect of the program and keeps its traceback.
     """
-    warnings.showwarning = _warn
-    try:
-        app(None if arguments is None else list(arguments), prog_name="vital")
-    except VitalError as error:
-        print(f"vital: {error}", file=sys.stderr)
-        return error.exit_code
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn  # type: ignore[assignment]
+        try:
+            app(None if arguments is None else list(arguments), prog_name="vital")
+        except VitalError as error:
+            typer.echo(f"vital: {error}", err=True)
+            return error.exit_code
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else 0
     return 0
 
 
 def _warn(message: Warning | str, *where: Any) -> None:
     del where
-    print(f"vital: {message}", file=sys.stderr)
+    typer.echo(f"vital: warning: {message}", err=True)

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
 import typer
 
-from vital.errors import BadValue, UsageError, VitalError
+from vital.errors import BadValue, VitalError
 from vital.images import ImageSet, images
 from vital.models import Model, load_model
-
-FORMS = "torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
-ModelName: TypeAlias = Annotated[str, typer.Argument(metavar="MODEL", help=f"The network: {FORMS}.")]
-Weights: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="FILE|none", help="A state dict, or none for random weights.")
-]
-Device: TypeAlias = Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps.")]
-InputSize: TypeAlias = Annotated[
-    int | None, typer.Option(min=1, metavar="PX", help="Side of the network's input, where its own is not wanted.")
-]
-Images: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Images: a folder tree, or a .npz or .npy file.")
-]
-Labels: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="CSV", help="Labels of the images: the columns file and index.")
-]
 
 
 class Interrupted(VitalError):
@@ -43,13 +27,15 @@ def open_model(
     return load_model(name, weights=weights, device=device, size=input_size)
 
 
-def open_images(where: Path | None, labels: Path | None = None) -> ImageSet | None:
-    """Open the images that the arguments name; None where they name none."""
-    if where is None:
-        if labels is not None:
-            raise UsageError(f"--labels {labels} needs the images that it labels; give --images DIR")
-        return None
-    return images(where) if labels is None else images(where, labels=labels)
+def open_images(where: Path, labels: Path | None = None) -> ImageSet:
+    """Open the images that the arguments name."""
+    return images(where, labels=labels)
+
+
+def show_skipped(pictures: ImageSet | None) -> None:
+    """List the images that could not be read, on standard error."""
+    for name, reason in pictures.skipped if pictures else ():
+        typer.echo(f"vital: skipped {name}: {reason}", err=True)
 
 
 def listed(text: str, option: str) -> list[str]:
@@ -64,17 +50,19 @@ def listed(text: str, option: str) -> list[str]:
     return found
 
 
-def settings(pairs: Sequence[str]) -> dict[str, str]:
+def read_settings(pairs: Sequence[str]) -> dict[str, str]:
     """Read FIELD=VALUE pairs.
 
-    >>> settings(["steps=64", "tv=0.5"])
+    >>> read_settings(["steps=64", "tv=0.5"])
     {'steps': '64', 'tv': '0.5'}
     """
     found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
-            raise BadValue(f"--set {pair!r} is not a setting; write --set FIELD=VALUE (vital methods lists the fields)")
+            raise BadValue(
+                f"--set {pair!r} is not a setting; write --set FIELD=VALUE (vital methods lists the fields)"
+            )
         if found.setdefault(name.strip(), value) != value:
             raise BadValue(f"--set gives {name.strip()} twice: {found[name.strip()]!r} and {value!r}")
     return found
@@ -106,12 +94,3 @@ def megabytes(count: int) -> str:
 def watched() -> bool:
     """Whether somebody sees a progress bar: only when standard error is a terminal."""
     return sys.stderr.isatty()
-
-
-def said_once(facts: Mapping[str, Any]) -> str:
-    """Facts on one line.
-
-    >>> said_once({"steps": 3, "size": 0})
-    'steps=3 size=0'
-    """
-    return " ".join(f"{key}={value}" for key, value in facts.items())

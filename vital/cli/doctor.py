@@ -25,8 +25,11 @@ OPTIONAL = {
 
 def doctor() -> None:
     """Show what is installed, which devices there are, and which weights are cached."""
-    typer.echo(f"vital {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}\n")
-    typer.echo(table(["package", "version", ""], [*map(_needed, NEEDED), *(_optional(n, e) for n, e in OPTIONAL.items())]))
+    typer.echo(
+        f"vital {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}\n"
+    )
+    packages = [*map(_needed, NEEDED), *(_optional(name, extra) for name, extra in OPTIONAL.items())]
+    typer.echo(table(["package", "version", ""], packages))
     typer.echo("\n" + table(["device", "what"], list(_devices())))
     typer.echo("\n" + table(["cache", "size", "what"], list(_caches())))
 
@@ -49,7 +52,7 @@ def _broken(package: str) -> str:
     """Why a package that is installed cannot be imported; a torchvision of another torch is the usual case."""
     try:
         importlib.import_module(package)
-    except Exception as error:  # whatever its import raises is what the user must see
+    except Exception as error:  # noqa: BLE001  whatever its import raises is what the user must see
         return f"does not work: {first_line(error)}"
     return ""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from vital.cli.common import Device, InputSize, ModelName, Weights, open_model, table
+from vital.cli.common import open_model, table
+from vital.cli.options import Device, InputSize, ModelName, Weights
 from vital.models import Model
 from vital.trace import survey
 from vital.types import Layer
@@ -36,7 +37,7 @@ def _row(model: Model, layer: Layer) -> tuple[str, str, str, str, str]:
 
 def _example(model: Model, layer: Layer) -> str:
     if layer.name == OUTPUT and model.classes:
-        return f"class:0 or class:{model.classes[0].partition(',')[0]!r}"
+        return f"class:0 or class:{model.classes[0].partition(',')[0]}"
     if layer.kind == "tokens":
         return f"{layer.name}:0#patches" + (f" or {layer.name}:0#cls" if layer.prefix else "")
     return f"{layer.name}:0"

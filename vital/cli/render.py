@@ -6,27 +6,32 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import typer
 from PIL import Image
 from tqdm import tqdm
 
-from vital.cli.common import (
+from vital.cli.common import Interrupted, open_images, open_model, read_settings, show_skipped, table, watched
+from vital.cli.options import (
+    BankFile,
+    Batch,
     Device,
+    Frames,
     Images,
     InputSize,
-    Interrupted,
     Labels,
+    MethodName,
     ModelName,
+    RunFolder,
+    Seed,
+    Settings,
+    Size,
+    Steps,
+    UnitNames,
     Weights,
-    open_images,
-    open_model,
-    settings,
-    table,
-    watched,
-)
+)  # fmt: skip
 from vital.engine import Step
 from vital.errors import UsageError
 from vital.images import ImageSet
@@ -42,55 +47,40 @@ from vital.units import OUTPUT, Unit
 
 def render(
     model: ModelName,
-    units: Annotated[list[str], typer.Argument(metavar="UNIT...", help="layer4:162, layer4:0-63, class:tabby, ...")],
-    out: Annotated[Path, typer.Option(metavar="RUN", help="The run folder; a killed run is taken up.")],
+    units: UnitNames,
+    out: RunFolder,
     images: Images = None,
-    bank: Annotated[
-        Path | None, typer.Option(metavar="BANK", help="What vital bank made of the images; needs --images too.")
-    ] = None,
+    bank: BankFile = None,
     labels: Labels = None,
-    method: Annotated[str, typer.Option(help="See vital methods.")] = "vital",
-    steps: Annotated[int | None, typer.Option(min=1, help="The method's option steps.")] = None,
-    size: Annotated[int | None, typer.Option(min=1, metavar="PX", help="The method's option size.")] = None,
-    seed: Annotated[int, typer.Option(help="Other seeds make other pictures.")] = 0,
-    batch: Annotated[int, typer.Option(min=0, help="Units that share a pass; 0: by the device.")] = 0,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="An option of the method.")
-    ] = None,
+    method: MethodName = "vital",
+    steps: Steps = None,
+    size: Size = None,
+    seed: Seed = 0,
+    batch: Batch = 0,
+    settings: Settings = None,
     weights: Weights = None,
     device: Device = None,
     input_size: InputSize = None,
-    frames: Annotated[int, typer.Option(min=0, metavar="N", help="Keep N pictures of the way, as a GIF.")] = 0,
+    frames: Frames = 0,
 ) -> None:
     """Render a picture of what each unit responds to.
 
     Writes to the folder RUN: run.json, units/UNIT/METHOD-SEED.png, -mask.png and .json for each unit, and sheet.png.
     The same command again goes on where it stopped. The exit code is 1 when a unit failed.
     """
-    recipe = _recipe(method, {"steps": steps, "size": size}, settings(set_ or []))
-    pictures = _pictures(recipe, method, images, bank, labels)
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
+    recipe = _recipe(method, {"steps": steps, "size": size}, read_settings(settings or []))
+    pictures = _pictures(recipe, method, images, bank, labels)
     net = open_model(model, weights, device, input_size)
     chosen = list(dict.fromkeys(resolve_units(net, units)))
-    request = Render(
-        method,
-        recipe.options(),
-        seed,
-        batch or default_batch(net),
-        tuple(map(str, chosen)),
-        frames,
-        {"hash": pictures.hash(), "count": len(pictures)} if pictures else None,
-    )
+    found = {"hash": pictures.hash(), "count": len(pictures)} if pictures else None
+    names = tuple(map(str, chosen))
+    request = Render(method, recipe.options(), seed, batch or default_batch(net), names, frames, found)
     with entered(out, identity(net, model), request) as run:
-        try:
-            _work(run, net, chosen, recipe, pictures, bank)
-        except KeyboardInterrupt:
-            done = sum(run.complete([unit]) for unit in chosen)
-            raise Interrupted(
-                f"stopped; {done} of {len(chosen)} units are kept in {str(out)!r}, and the same command goes on with the others"
-            ) from None
+        _work(run, net, chosen, recipe, pictures, bank)
         write_sheet(out)
+        show_skipped(pictures)
         _report(run, net, chosen)
 
 
@@ -104,13 +94,17 @@ def _recipe(name: str, options: dict[str, Any], given: dict[str, str]) -> Method
 def _pictures(
     recipe: Method, name: str, images: Path | None, bank: Path | None, labels: Path | None
 ) -> ImageSet | None:
-    if bank is not None and images is None:
-        raise UsageError(f"--bank {bank} needs the images that it was made of; give --images DIR too")
-    if recipe.needs_images and images is None:
+    for option, value in (("bank", bank), ("labels", labels)):
+        if value is not None and images is None:
+            raise UsageError(f"--{option} {value} needs its images; give --images DIR too")
+    if not recipe.needs_images:
+        return None
+    if images is None:
         without = ", ".join(n for n in METHODS if not METHODS[n]().needs_images)
-        raise UsageError(f"the method {name} needs reference images; give --images DIR (without images: {without})")
-    pictures = open_images(images, labels)
-    return pictures if recipe.needs_images else None
+        raise UsageError(
+            f"the method {name} needs reference images; give --images DIR (without images: {without})"
+        )
+    return open_images(images, labels)
 
 
 def identity(model: Model, spec: str) -> dict[str, Any]:
@@ -129,16 +123,30 @@ def identity(model: Model, spec: str) -> dict[str, Any]:
 
 
 def _work(
-    run: Run, model: Model, units: Sequence[Unit], recipe: Method, pictures: ImageSet | None, bank: Path | None
+    run: Run,
+    model: Model,
+    units: Sequence[Unit],
+    recipe: Method,
+    pictures: ImageSet | None,
+    bank: Path | None,
 ) -> None:
     """Render the groups that are not complete."""
+    todo = [group for group in groups(units, run.render.batch) if not run.complete(group)]
+    try:
+        references = _bank(model, units, pictures, bank) if todo else None
+        _render(run, model, todo, recipe, references)
+    except KeyboardInterrupt:
+        done = sum(run.complete([unit]) for unit in units)
+        kept = f"{done} of {len(units)} units are kept in {str(run.path)!r}"
+        raise Interrupted(f"stopped; {kept}, and the same command goes on with the others") from None
+
+
+def _render(
+    run: Run, model: Model, todo: Sequence[Sequence[Unit]], recipe: Method, bank: ReferenceBank | None
+) -> None:
     asked = run.render
-    todo = [group for group in groups(units, asked.batch) if not run.complete(group)]
-    if not todo:
-        return
-    references = _bank(model, units, pictures, bank)
-    done = len(units) - sum(map(len, todo))
-    with tqdm(unit="step", disable=not watched(), leave=False, desc=f"{done}/{len(units)} units") as bar:
+    done, of = 0, sum(map(len, todo))
+    with tqdm(unit="step", disable=not watched(), leave=False, desc=f"0/{of} units") as bar:
 
         def each_step(step: Step) -> None:
             bar.total = step.of * len(todo)
@@ -146,17 +154,22 @@ def _work(
 
         for group in todo:
             start = time.perf_counter()
-            for made in render_group(
-                model, group, recipe, references, asked.seed, frames=asked.frames, each_step=each_step
-            ):
-                run.save(made)
+            made = render_group(
+                model, group, recipe, bank, asked.seed, frames=asked.frames, each_step=each_step
+            )
+            for prototype in made:
+                run.save(prototype)
             done += len(group)
-            bar.set_description(f"{done}/{len(units)} units")
+            bar.set_description(f"{done}/{of} units")
             seconds = round(time.perf_counter() - start, 3)
-            run.log("group", method=asked.method, seed=asked.seed, units=[str(u) for u in group], seconds=seconds)
+            run.log(
+                "group", method=asked.method, seed=asked.seed, units=list(map(str, group)), seconds=seconds
+            )
 
 
-def _bank(model: Model, units: Sequence[Unit], pictures: ImageSet | None, bank: Path | None) -> ReferenceBank | None:
+def _bank(
+    model: Model, units: Sequence[Unit], pictures: ImageSet | None, bank: Path | None
+) -> ReferenceBank | None:
     if pictures is None:
         return None
     if bank is None:

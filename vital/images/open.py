@@ -89,11 +89,10 @@ def _at(path: Path, split: str | None) -> ImageSet:
         raise _missing(path)
     if path.is_dir():
         return _folder(path, split)
-    if path.suffix.lower() in (".npz", ".npy"):
-        return _numpy(path, split)
-    if split is not None:
+    kind = path.suffix.lower()
+    if split is not None and kind != ".npz":
         raise DataError(f"split {split!r} needs a folder or an .npz file, not {path}")
-    return _listed([path])
+    return _numpy(path, split) if kind in (".npz", ".npy") else _listed([path])
 
 
 def _missing(path: Path) -> DataError:
@@ -156,23 +155,26 @@ def _listed(paths: Sequence[str | Path]) -> ImageSet:
 
 def _numpy(path: Path, split: str | None) -> ImageSet:
     try:
-        content = np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
-        pictures, labels = (
-            (content, None) if isinstance(content, np.ndarray) else _members(path, content, split)
-        )
+        if path.suffix.lower() == ".npy":
+            pictures, labels = _members(path, np.lib.format.open_memmap(path, mode="r"), split)
+        else:
+            with path.open("rb") as file:
+                pictures, labels = _members(path, np.load(file, allow_pickle=False), split)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read as plain arrays: {first_line(error)}") from error
     source = Array(as_batch(pictures, str(path)))
     if labels is None:
         return _plain(source, path.name)
-    if labels.shape != (len(source),):
+    if labels.size != len(source):
         raise DataError(f"{path} holds labels of shape {labels.shape} for {len(source)} images")
-    return _plain(source, path.name, numbered(labels.tolist()))
+    return _plain(source, path.name, numbered(labels.reshape(-1).tolist()))
 
 
 def _members(path: Path, content: Any, split: str | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """The images and labels of an `.npz` file."""
+    """The images and labels of an `.npz` file, or of an array alone."""
     prefix = f"{split}_" if split else ""
+    if isinstance(content, np.ndarray):
+        return content, None
     with content:
         if f"{prefix}images" not in content.files:
             held = ", ".join(content.files) or "nothing"

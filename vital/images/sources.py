@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -142,10 +141,11 @@ def item_label(item: Any) -> int | None:
 def whole(value: Any) -> int | None:
     """Read a whole number from Python, numpy or torch; None for anything else.
 
+    >>> import torch
     >>> whole(np.int64(3)), whole(torch.tensor(4)), whole("5")
     (3, 4, None)
     """
-    if isinstance(value, Tensor | np.ndarray) and value.size in (1, torch.Size([])) and not value.shape:
+    if isinstance(value, Tensor | np.ndarray) and np.size(value := np.asarray(value)) == 1:
         value = value.item()
     return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
 

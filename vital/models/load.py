@@ -122,7 +122,7 @@ def _with_fitting_names(model: Model) -> Model:
 
 
 def _extent(size: int | Size) -> Size:
-    pair = (size, size) if isinstance(size, int) else tuple(size)
+    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
         raise BadValue(f"the size is {size}; allowed are a whole number from 1 or (height, width)")
     return pair

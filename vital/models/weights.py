@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,9 @@ def _safetensors(path: Path) -> Any:
 
 def _torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of a foreign file shows in how it ends
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BadWeights(
             f"{path} holds pickled objects or is damaged, and only plain tensors are read; "
@@ -109,9 +112,11 @@ def _may_lack(key: str) -> bool:
 def _renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Take off, or put on, the prefix that all keys of one side share, where that makes the two sides meet."""
     found = dict(state)
-    for prefix in _PREFIXES:
-        if all(key.startswith(prefix) for key in found) and not any(key in own for key in found):
-            found = {key.removeprefix(prefix): value for key, value in found.items()}
+    while found and not any(key in own for key in found):
+        prefix = next((p for p in _PREFIXES if all(key.startswith(p) for key in found)), "")
+        if not prefix:
+            break
+        found = {key.removeprefix(prefix): value for key, value in found.items()}
     head = next(iter(own), "").partition(".")[0] + "."
     if not any(key in own for key in found) and all(key.startswith(head) for key in own):
         found = {head + key: value for key, value in found.items()}

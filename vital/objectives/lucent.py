@@ -23,7 +23,7 @@ IMAGE, LABELS = "input", "labels"
 @OBJECTIVES.register("lucent", example="obj.FromLucent(lambda T: -T('layer2')[:, 1].mean(), ('layer2',))")
 @dataclass(frozen=True, repr=False)
 class FromLucent(Term):
-    """Run an objective written for Lucent: a function of T, with T(layer) the activations, to a loss.
+    """Run an objective written for Lucent, which turns T(layer), the activations, into a loss.
 
     Formula: objective(T), with T(layer) = the activations of one image, (1, C, H, W)
     Source: torch-lucent 0.1.8 (github.com/greentfrapp/lucent)

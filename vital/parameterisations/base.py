@@ -106,8 +106,8 @@ def sides(size: Size) -> tuple[int, int]:
     >>> sides(3), sides((2, 5))
     ((3, 3), (2, 5))
     """
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(n, int) and n >= 1 for n in pair):
+    pair = (size, size) if isinstance(size, int) else size
+    if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(n, int) and n >= 1 for n in pair)):
         raise BadValue(
             f"the image size is {size!r}; allowed are a whole number from 1, or a pair (height, width)"
         )

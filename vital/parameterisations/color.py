@@ -69,7 +69,7 @@ def to_canvas(image: Images, *, mixed: bool = True) -> Tensor:
 
 
 def _mix(x: Tensor, rows: Tensor) -> Tensor:
-    """x @ rows over the channels, as a sum in fixed order: the same bits for one image as for many."""
+    """Multiply x @ rows over the channels, as a sum in fixed order."""
     first, second, third = rows.to(x).view(3, 1, 3, 1, 1)
     mixed: Tensor = x[:, 0:1] * first + x[:, 1:2] * second + x[:, 2:3] * third
     return mixed

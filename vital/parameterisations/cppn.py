@@ -74,7 +74,9 @@ class CPPN(Canvas):
         for layer in range(self.layers):
             bent = torch.atan(network[f"weight {layer}"] @ flow + network[f"bias {layer}"])
             flow = torch.cat([bent / 0.67, bent.square() / 0.6], 1)
-        return (network[f"weight {self.layers}"] @ flow + network[f"bias {self.layers}"]).view(-1, *self.shape)
+        return (network[f"weight {self.layers}"] @ flow + network[f"bias {self.layers}"]).view(
+            -1, *self.shape
+        )
 
     def _places(self, like: Tensor) -> Tensor:
         """The coordinates (x, y) of all pixels, (1, 2, H · W)."""

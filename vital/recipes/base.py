@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, get_args, get_origin, get_type_hints
 
 from vital.engine import Optimiser
 from vital.errors import BadValue, unknown
@@ -58,33 +58,29 @@ def method(name: str, /, **options: Any) -> Method:
     64
     """
     kind = METHODS[name]
-    made = kind()
-    known = {f.name: getattr(made, f.name) for f in fields(kind)}  # type: ignore[arg-type]
+    kinds = {k: h for k, h in get_type_hints(kind).items() if k in {f.name for f in fields(kind)}}  # type: ignore[arg-type]
     for option in options:
-        if option not in known:
-            raise unknown(f"option of {name}", option, known)
-    values = {k: read_option(k, v, known[k]) for k, v in options.items()}
-    return replace(made, **values)  # type: ignore[type-var]
+        if option not in kinds:
+            raise unknown(f"option of {name}", option, kinds)
+    return kind(**{k: read_option(k, v, kinds[k]) if isinstance(v, str) else v for k, v in options.items()})
 
 
-def read_option(name: str, value: Any, default: Any) -> Any:
-    """Turn a text into the type of an option's default; other values pass through.
+def read_option(name: str, text: str, kind: Any) -> Any:
+    """Turn a text into a number, a truth value, a text, or a comma-separated tuple of these.
 
-    >>> read_option("layers", "conv1,layer4", ())
-    ('conv1', 'layer4')
+    >>> read_option("weights", "1,2.5", tuple[float, ...])
+    (1.0, 2.5)
     """
-    if not isinstance(value, str) or isinstance(default, str):
-        return value
     try:
-        if isinstance(default, bool):
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[value.lower()]
-        if isinstance(default, tuple):
-            kind = type(default[0]) if default else str
-            return tuple(kind(part) for part in value.split(",") if part)
-        return type(default)(value)
+        if get_origin(kind) is tuple:
+            return tuple(get_args(kind)[0](part) for part in text.split(",") if part)
+        return TRUTH[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
-        allowed = "true or false" if isinstance(default, bool) else f"a {type(default).__name__} like {default!r}"
-        raise BadValue(f"option {name} is {value!r}; allowed is {allowed}") from None
+        allowed = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "numbers with commas")
+        raise BadValue(f"option {name} is {text!r}; allowed is {allowed}") from None
+
+
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def image_size(model: Model, size: int) -> tuple[int, int]:

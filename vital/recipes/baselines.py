@@ -147,7 +147,7 @@ class DeepInversion(Method):
         del bank, seed
         statistics = reg.BatchNormStatistics.of(model)
         priors = (
-            self.bn * statistics + self.tv * reg.TotalVariation("four", of="input") + self.l2 * reg.Norm(of="input")
+            self.bn * statistics + self.tv * reg.TotalVariation("four", of="input") + self.l2 * reg.L2(0.0, "input", squared=False)
         )
         terms = [self._target(unit) + priors for unit in units]
         canvas = par.Pixels(image_size(model, self.size), model.channels, mean=model.mean, std=model.std)

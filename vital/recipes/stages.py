@@ -27,31 +27,27 @@ def stages(model: Model) -> tuple[str, ...]:
     ('0', '4')
     """
     usable = {n: la for n, la in survey(model).items() if not la.problem and n != OUTPUT}
-    convolutions = [n for n in usable if isinstance(model.module.get_submodule(n), nn.Conv2d)]
-    maps = {n: la for n, la in usable.items() if la.kind == "map" and la.shape[1] * la.shape[2] > 1}
-    blocks = _trunk(usable)
-    if blocks:
-        found = [*convolutions[:1], *_spread(blocks, 4)]
-    elif maps:
-        found = _by_resolution(model, maps, convolutions)
-    else:
+    maps = [la for la in usable.values() if la.kind == "map" and la.shape[1] * la.shape[2] > 1]
+    weighted = [la for la in usable.values() if _has_matrix(model.module.get_submodule(la.name))]
+    first = next((la for la in weighted if la in maps), None)
+    if blocks := _trunk(usable):
+        return tuple(dict.fromkeys([*([first.name] if first else []), *_spread(blocks, 4)]))
+    if not maps:
         raise ModelError(f"{model.name} has no layer with places to align; name the layers")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(_by_resolution(model, maps, weighted, first or maps[0])))
 
 
-def _by_resolution(model: Model, maps: Mapping[str, Layer], convolutions: Sequence[str]) -> list[str]:
-    outputs = survey(model)[OUTPUT].shape[0]
-    ordered = sorted((la for la in maps.values() if la.channels != outputs), key=lambda la: la.order)
-    first = next((la for la in ordered if la.name in convolutions), ordered[0])
-    last: dict[tuple[int, ...], Layer] = {}
-    for layer in ordered:
-        last[layer.shape[1:]] = layer
-    found = [first]
-    for layer in sorted(last.values(), key=lambda la: la.order):
-        between = [c for c in convolutions if first.order < maps[c].order <= layer.order]
-        if between:
-            found.append(layer)
-    return [la.name for la in found]
+def _has_matrix(module: nn.Module) -> bool:
+    """Whether the module itself holds weights that mix channels: convolutions, linear maps, attention."""
+    return any(p.ndim > 1 for p in module.parameters(recurse=False))
+
+
+def _by_resolution(model: Model, maps: Sequence[Layer], weighted: Sequence[Layer], first: Layer) -> list[str]:
+    """The first layer, and the last one of each resolution after which something was learnt."""
+    output = survey(model)[OUTPUT]
+    last = {la.shape[1:]: la for la in maps if output.kind == "map" or la.channels != output.channels}
+    found = [la for la in last.values() if any(first.order < w.order <= la.order for w in weighted)]
+    return [first.name, *(la.name for la in sorted(found, key=lambda la: la.order))]
 
 
 def _trunk(layers: Mapping[str, Layer]) -> list[str]:

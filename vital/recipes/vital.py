@@ -72,7 +72,7 @@ class VitalReference(Method):
             if self.tv:
                 term = term + self.tv * reg.TotalVariation("four", of="input")
             if self.l2:
-                term = term + self.l2 * reg.Norm(of="input")
+                term = term + self.l2 * reg.L2(0.0, "input", squared=False)
             terms.append(term)
             notes.append(note)
         return Plan(

@@ -195,9 +195,8 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
 def _parts(model: Model, layers: tuple[str, ...], images: ImageSet, top: int) -> dict[str, Any]:
     """All that a bank is computed from."""
     preprocessing = (model.size, model.channels, model.mean, model.std, model.resize, model.interpolation)
-    return {
-        "weights": model.weights_hash(), "preprocessing": preprocessing, "images": images.hash(), "layers": layers, "top": top
-    }  # fmt: skip
+    made_of = {"weights": model.weights_hash(), "preprocessing": preprocessing, "images": images.hash()}
+    return {**made_of, "layers": layers, "top": top}
 
 
 def _file(folder: str, key: str) -> Path:

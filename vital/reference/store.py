@@ -56,7 +56,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) ->
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read what `save` wrote; None when the file is missing or damaged."""
+    """Read what `save` wrote; None when the file is missing or damaged. Raises `RunError` for a folder."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -65,6 +65,8 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
             return {key: file.get_tensor(key) for key in file.keys()}, notes  # noqa: SIM118
     except (FileNotFoundError, SafetensorError, json.JSONDecodeError):
         return None
+    except OSError as error:
+        raise RunError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
 
 
 def prune(folder: Path, limit: int = LIMIT_BYTES) -> None:

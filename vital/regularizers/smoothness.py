@@ -59,7 +59,7 @@ class TotalVariation(Term):
 class Blur(Term):
     """Pull an image towards its own blurred copy, as if it were blurred a little in every step.
 
-    Formula: mean (x − b)², with b = x blurred by a Gaussian of width `sigma`, a constant for the gradient
+    Formula: mean (x − b)², with b = x blurred by a Gaussian of width sigma, a constant for the gradient
     Source: Nguyen, Yosinski, Clune, Deep Neural Networks Are Easily Fooled, 2015; blur_input_each_step, Lucid
 
     x is the picture that `of` names, as in `TotalVariation`; `sigma` is in pixels. Since b is a constant, a

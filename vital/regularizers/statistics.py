@@ -19,7 +19,7 @@ from vital.types import PerImage
 class BatchNormStatistics(Term):
     """Give the features of an image the means and variances that the batch norms saw in training.
 
-    Formula: Σ_l w_l (‖mean_i f_l − μ_l‖₂ + ‖var_i f_l − σ²_l‖₂), with w = `first` for the first layer, else 1
+    Formula: Σ_l w_l (‖mean_i f_l − μ_l‖₂ + ‖var_i f_l − σ²_l‖₂), with w = first for the first layer, else 1
     Source: DeepInversion (Yin et al., CVPR 2020)
 
     f_l is the input of batch norm l, μ and σ² are its running mean and variance; var divides by N. The

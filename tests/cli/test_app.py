@@ -1,0 +1,125 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Cli = Callable[..., Any]
+
+
+def test_the_version_is_printed(vital: Cli) -> None:
+    import vital as package
+
+    assert vital("--version").out == f"vital {package.__version__}\n"
+
+
+def test_help_lists_the_commands(vital: Cli) -> None:
+    answer = vital("--help")
+    assert answer.code == 0
+    assert all(f"\n  {name} " in answer.out for name in ("layers", "bank", "render", "methods", "doctor"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rendr"], "No such command 'rendr'"),
+        (["layers"], "Missing argument 'MODEL'"),
+        (["render", "net.py:make", "class:0"], "Missing option '--out'"),
+        (["render", "net.py:make", "class:0", "--out", "r", "--steps", "0"], "--steps"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: str) -> None:
+    answer = vital(*words)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["net.py:mak", "class:0"], 2, "unknown function in net.py 'mak'; did you mean 'make'?"),
+        (["nat.py:make", "class:0"], 1, "there is no file nat.py; did you mean 'net.py'?"),
+        (["net.py:make", "class:bea"], 2, "unknown class 'bea'; did you mean 'bee'?"),
+        (["net.py:make", "class:7"], 2, "class:7 does not exist: layer 'class' has the units 0 to 4"),
+        (["net.py:make", "layer4:7"], 2, "the network has no layer 'layer4'; did you mean"),
+        (
+            ["net.py:make", "class:0", "--method", "furier"],
+            2,
+            "unknown method 'furier'; did you mean 'fourier'?",
+        ),
+        (
+            ["net.py:make", "class:0", "--set", "lrr=3"],
+            2,
+            "unknown option of fourier 'lrr'; did you mean 'lr'?",
+        ),
+        (
+            ["net.py:make", "class:0", "--set", "name=3"],
+            2,
+            "unknown option of fourier 'name'; known are: steps",
+        ),
+        (
+            ["net.py:make", "class:0", "--set", "lr"],
+            2,
+            "--set 'lr' is not a setting; write --set FIELD=VALUE",
+        ),
+        (["net.py:make", "class:0", "--set", "lr=x"], 2, "option lr is 'x'; allowed is a float like 0.05"),
+        (
+            ["net.py:make", "class:0", "--set", "lr=1", "--set", "lr=2"],
+            2,
+            "--set gives lr twice: '1' and '2'",
+        ),
+        (
+            ["net.py:make", "class:0", "--steps", "2", "--set", "steps=3"],
+            2,
+            "steps is given by --steps and by --set",
+        ),
+        (["net.py:make", "class:0", "--frames", "1"], 2, "--frames is 1; give 0 for none, or at least 2"),
+        (
+            ["net.py:make", "class:0", "--labels", "l.csv"],
+            2,
+            "--labels l.csv needs its images; give --images DIR too",
+        ),
+        (["net.py:make", "class:0", "--bank", "b"], 2, "--bank b needs its images; give --images DIR too"),
+        (
+            ["net.py:make", "class:0", "--method", "vital"],
+            2,
+            "the method vital needs reference images; give --images DIR",
+        ),
+        (["net.py:make", "class:0", "--method", "vital", "--images", "no"], 1, "there is no no"),
+        (["net.py:make", "class:0", "--device", "tpu9"], 2, "the device 'tpu9' cannot be used here"),
+        (["net.py:make", "class:0", "--weights", "w.pt"], 1, "there is no weights file w.pt"),
+    ],
+)
+def test_an_error_is_one_line_with_its_exit_code(
+    vital: Cli, here: Path, words: list[str], code: int, said: str
+) -> None:
+    method = [] if "--method" in words else ["--method", "fourier"]
+    answer = vital("render", *words, *method, "--out", "run")
+    assert answer.code == code
+    assert answer.out == ""
+    assert answer.err.startswith(f"vital: {said}")
+    assert answer.err.count("\n") == 1
+    assert not (here / "run").exists()
+
+
+def test_a_defect_keeps_its_traceback(vital: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(importlib.import_module("vital.cli.layers"), "survey", broken)
+    with pytest.raises(ZeroDivisionError):
+        vital("layers", "net.py:make")
+
+
+def test_a_warning_is_one_line(vital: Cli, here: Path) -> None:
+    text = (here / "net.py").read_text().replace('"dog", "elk"', '"dog"')
+    (here / "net.py").write_text(text)
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        answer = vital("layers", "net.py:make")
+    assert answer.code == 0
+    assert answer.err == "vital: warning: net:make: 4 class names for 5 outputs, so the names are dropped\n"

@@ -1,0 +1,220 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from vital.cli.render import own_values
+from vital.models import Model
+from vital.units import Unit
+
+Cli = Callable[..., Any]
+FAST = ("--weights", "none", "--method", "fourier", "--steps", 3)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of a run but the log."""
+    files = (Path(at) / name for at, _, names in os.walk(folder) for name in names)
+    return {str(f.relative_to(folder)): f.read_bytes() for f in files if f.name != "log.jsonl"}
+
+
+def test_a_run_holds_pictures_records_and_a_sheet_and_prints_a_table(vital: Cli, here: Path) -> None:
+    answer = vital("render", "net.py:make", "class:bee", "0:2-3", *FAST, "--size", 24, "--out", "run")
+    assert (answer.code, answer.err) == (0, "")
+    assert set(contents(here / "run")) == {
+        "run.json",
+        "sheet.png",
+        *(
+            f"units/{u}/fourier-0{e}"
+            for u in ("class_1", "0_2", "0_3")
+            for e in (".png", "-mask.png", ".json")
+        ),
+    }
+    header, *rows = [line.split() for line in answer.out.splitlines()]
+    assert header == ["unit", "class", "status", "own", "value", "file"]
+    assert rows[0][:5] == ["class:1", "bee,", "honey", "bee", "done"]
+    assert [row[0] for row in rows] == ["class:1", "0:2", "0:3"]
+    assert all((here / row[-1]).is_file() for row in rows)
+    with Image.open(here / "run" / "units" / "class_1" / "fourier-0.png") as picture:
+        assert picture.size == (24, 24)
+        assert "fourier, seed 0" in picture.text["Title"]
+
+
+def test_options_and_seed_reach_the_method_and_the_records(vital: Cli, here: Path) -> None:
+    vital(
+        "render",
+        "net.py:make",
+        "class:1",
+        *FAST,
+        "--set",
+        "lr=0.2",
+        "--seed",
+        7,
+        "--batch",
+        3,
+        "--out",
+        "run",
+    )
+    (asked,) = json.loads((here / "run" / "run.json").read_text())["renders"]
+    assert asked["options"]["lr"] == 0.2
+    assert asked["options"]["steps"] == 3
+    assert (asked["seed"], asked["batch"], asked["images"]) == (7, 3, None)
+    record = json.loads((here / "run" / "units" / "class_1" / "fourier-7.json").read_text())
+    assert record["provenance"]["options"]["lr"] == 0.2
+    assert record["seed"] == 7
+
+
+def test_nothing_that_varies_between_runs_is_in_the_files(vital: Cli, here: Path) -> None:
+    for run in ("one", "two"):
+        assert vital("render", "net.py:make", "class:0-2", *FAST, "--frames", 3, "--out", run).code == 0
+        time.sleep(1.1 if run == "one" else 0)
+    assert contents(here / "one") == contents(here / "two")
+    assert not any(str(here).encode() in data for data in contents(here / "one").values())
+
+
+def test_frames_are_a_gif_and_a_sheet(vital: Cli, here: Path) -> None:
+    assert vital("render", "net.py:make", "class:1", *FAST, "--frames", 4, "--out", "run").code == 0
+    folder = here / "run" / "units" / "class_1"
+    with Image.open(folder / "fourier-0.gif") as way, Image.open(folder / "fourier-0-frames.png") as sheet:
+        assert way.n_frames == 4  # type: ignore[attr-defined]
+        assert sheet.size == (4 * 20 + 4, 20 + 4)
+
+
+def test_references_come_from_images_or_from_a_bank_alike(vital: Cli, here: Path, pictures: Path) -> None:
+    fixed = (
+        "--method",
+        "vital",
+        "--steps",
+        2,
+        "--images",
+        pictures,
+        "--set",
+        "layers=0,2",
+        "--set",
+        "references=2",
+    )
+    assert vital("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", "b").code == 0
+    first = vital("render", "net.py:make", "class:1", *fixed, "--out", "one")
+    second = vital("render", "net.py:make", "class:1", *fixed, "--bank", "b", "--out", "two")
+    assert (first.code, second.code) == (0, 0), first.err + second.err
+    assert "vital: skipped cat/broken.png" in first.err
+    one, two = (Image.open(here / run / "units" / "class_1" / "vital-0.png") for run in ("one", "two"))
+    assert one.tobytes() == two.tobytes()
+    (asked,) = json.loads((here / "one" / "run.json").read_text())["renders"]
+    assert asked["images"]["count"] == 16
+
+
+def test_a_unit_that_diverges_fails_alone(vital: Cli, here: Path) -> None:
+    answer = vital("render", "net.py:sick", "class:0-2", *FAST, "--out", "run")
+    assert answer.code == 1
+    assert answer.err == "vital: 1 of 3 units failed: class:1\n"
+    told = [
+        json.loads((here / "run" / "units" / f"class_{i}" / "fourier-0.json").read_text())["status"]
+        for i in range(3)
+    ]
+    assert told == ["done", "diverged at step 1", "done"]
+    again = vital("render", "net.py:sick", "class:0-2", *FAST, "--out", "run")
+    assert (again.code, again.err, again.out) == (answer.code, answer.err, answer.out)
+
+
+def test_a_group_with_a_missing_file_is_rendered_again_and_no_other(vital: Cli, here: Path) -> None:
+    words = ("render", "net.py:make", "class:0-3", *FAST, "--batch", 2, "--out", "run")
+    vital(*words)
+    whole = contents(here / "run")
+    (here / "run" / "units" / "class_2" / "fourier-0-mask.png").unlink()
+    vital(*words)
+    assert contents(here / "run") == whole
+    groups = [json.loads(line)["units"] for line in (here / "run" / "log.jsonl").read_text().splitlines()]
+    assert groups == [["class:0", "class:1"], ["class:2", "class:3"], ["class:2", "class:3"]]
+
+
+def test_another_recipe_in_the_folder_is_refused(vital: Cli) -> None:
+    assert vital("render", "net.py:make", "class:0", *FAST, "--out", "run").code == 0
+    answer = vital("render", "net.py:make", "class:0", *FAST, "--set", "lr=0.5", "--out", "run")
+    assert answer.code == 1
+    assert "with other settings: options.lr was 0.05 and is now 0.5; choose another folder" in answer.err
+
+
+def test_a_request_that_fails_can_be_mended_in_the_same_folder(vital: Cli) -> None:
+    words = ("render", "net.py:make", "class:0", *FAST, "--out", "run")
+    assert (
+        vital(*words, "--set", "lr=-1").err
+        == "vital: the learning rate is -1.0; allowed are numbers above 0\n"
+    )
+    assert vital(*words).code == 0
+
+
+def test_control_c_says_what_is_kept_and_the_rest_follows(vital: Cli, here: Path) -> None:
+    text = (here / "net.py").read_text()
+    stop = "    def forward(self, x):\n        import os, signal\n        Net.n += 1\n"
+    stop += "        if Net.n == 9:\n            os.kill(os.getpid(), signal.SIGINT)\n        return self.body(x)\n"
+    net = "\n\nclass Net(nn.Module):\n    n = 0\n    def __init__(self):\n        nn.Module.__init__(self)\n"
+    (here / "net.py").write_text(text + net + "        self.body = make()\n\n" + stop)
+    words = ("render", "net.py:Net", "class:0-3", *FAST, "--batch", 1, "--out")
+    answer = vital(*words, "run")
+    assert answer.code == 130
+    assert answer.err.startswith("vital: stopped; ")
+    assert "the same command goes on with the others" in answer.err
+    kept = int(answer.err.split()[2])
+    assert 0 < kept < 4
+    assert f"{kept} of 4 units are kept in 'run'" in answer.err
+    (here / "net.py").write_text(
+        text + net + "        self.body = make()\n\n" + stop.replace("== 9", "== -1")
+    )
+    assert vital(*words, "run").code == 0
+    assert vital(*words, "straight").code == 0
+    assert contents(here / "run") == contents(here / "straight")
+
+
+def test_a_killed_run_ends_with_the_same_bytes(vital: Cli, here: Path) -> None:
+    words = ["render", "net.py:make", "class:0-3", "--weights", "none", "--method", "fourier", "--size", "32"]
+    words += ["--steps", "50", "--batch", "1", "--frames", "3", "--out"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    process = subprocess.Popen([sys.executable, "-m", "vital", *words, "killed"], env=environment)
+    first = here / "killed" / "units" / "class_0" / "fourier-0.json"
+    end = time.monotonic() + 60
+    while not first.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert 1 <= len(list((here / "killed").rglob("*.json"))) - 1 < 4
+    assert not (here / "killed" / "sheet.png").exists()
+
+    assert vital(*words, "killed").code == 0
+    assert vital(*words, "straight").code == 0
+    straight = contents(here / "straight")
+    assert len(straight) == 2 + 4 * 5
+    assert contents(here / "killed") == straight
+
+
+def test_own_values_are_those_of_the_saved_picture(here: Path) -> None:
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    torch.nn.init.constant_(net[0].weight, 0)
+    torch.nn.init.zeros_(net[0].bias)
+    net[0].weight.data[1, 0] = 2.0
+    picture = Image.new("RGB", (8, 8))
+    picture.paste((255, 0, 0), (1, 1, 7, 7))
+    picture.save(here / "framed.png")
+    model = Model(net, size=(8, 8), resize=10)
+    units = [Unit("class", 1), Unit("0", 1), Unit("0", 0, source="d.safetensors")]
+    mean = 2 * 36 / 64
+    percent = 100 / (1 + math.exp(-mean))
+    assert own_values(model, units, [here / "framed.png"] * 3) == [f"{percent:.1f} %", f"{mean:.4g}", "-"]
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(
+    vital: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("render", "net.py:make", "class:0-1", *FAST, "--batch", 1, "--out")
+    assert vital(*words, "quiet").err == ""
+    monkeypatch.setattr(sys.modules["vital.cli.render"], "watched", lambda: True)
+    assert "2/2 units" in vital(*words, "shown").err

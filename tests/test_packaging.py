@@ -1,0 +1,114 @@
+"""What is shipped, what it is called, and whether README, CHANGELOG and CI say the same."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import vital
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def setup_commands() -> list[str]:
+    """The README's shell blocks under the heading of the two commands, joined to one line each."""
+    section = README.split("## Two commands")[1].split("\n## ")[0]
+    blocks = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+    return [" ".join(block.replace("\\\n", " ").split()) for block in blocks]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("setuptools", "77")
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "vital",
+        "objectives",
+        "regularizers",
+        "tests",
+        "examples",
+    ):
+        (source / name).symlink_to(ROOT / name)
+    build = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", build, str(folder)], cwd=source, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_vital_alone(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.partition("/")[0] for name in names} == {"vital", f"vital_fv-{vital.__version__}.dist-info"}
+
+
+def test_the_wheel_holds_every_source_file_and_the_typing_mark(wheel: Path) -> None:
+    shipped = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("vital/")}
+    wanted = {p.relative_to(ROOT).as_posix() for p in (ROOT / "vital").rglob("*.py")} | {"vital/py.typed"}
+    assert shipped >= wanted
+
+
+def test_the_wheel_carries_licence_and_command(wheel: Path) -> None:
+    held = zipfile.ZipFile(wheel)
+    info = f"vital_fv-{vital.__version__}.dist-info"
+    assert f"{info}/licenses/LICENSE" in held.namelist()
+    assert "vital = vital.cli:main" in held.read(f"{info}/entry_points.txt").decode()
+    assert "License-Expression: Apache-2.0" in held.read(f"{info}/METADATA").decode()
+
+
+def test_the_newest_version_in_the_changelog_is_this_one() -> None:
+    found = re.findall(
+        r"^## \[?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert found[0] == vital.__version__
+
+
+def test_what_is_installed_is_this_version() -> None:
+    try:
+        installed = metadata.version(PROJECT["name"])
+    except metadata.PackageNotFoundError:
+        pytest.skip("vital runs from the folder, not installed")
+    assert installed == vital.__version__
+
+
+def test_the_readme_has_two_commands_that_start_from_nothing() -> None:
+    commands = setup_commands()
+    assert len(commands) == 2
+    assert all(command.startswith("python3 -m venv .venv && ") for command in commands)
+    assert "vital render" in commands[0]
+    assert "pytest" in commands[1]
+
+
+def test_ci_runs_exactly_the_readmes_test_command() -> None:
+    assert setup_commands()[1] in CI.splitlines()
+
+
+def test_all_is_every_extra_that_users_have() -> None:
+    extras = PROJECT["optional-dependencies"]
+    (everything,) = extras["all"]
+    assert everything == f"vital-fv[{','.join(name for name in extras if name not in ('all', 'dev'))}]"
+
+
+def test_every_requirement_has_a_lower_bound_and_no_upper_one() -> None:
+    listed = [
+        *PROJECT["dependencies"],
+        *(r for extra in PROJECT["optional-dependencies"].values() for r in extra),
+    ]
+    assert [
+        r for r in listed if not r.startswith("vital-fv[") and not re.fullmatch(r"[\w-]+>=[\d.]+", r)
+    ] == []

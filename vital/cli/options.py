@@ -1,0 +1,53 @@
+"""The arguments and options that commands take, each said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from typer import Argument, Option
+
+FORMS = "torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
+IMAGES = "Images: a folder tree, or a .npz or .npy file."
+UNITS = "Such as layer4:162, layer4:0-63, layer4:162@3,3, class:281, class:tabby, blocks.9:5#patches."
+
+ModelName: TypeAlias = Annotated[str, Argument(metavar="MODEL", help=f"The network: {FORMS}.")]
+UnitNames: TypeAlias = Annotated[list[str], Argument(metavar="UNIT", help=UNITS)]
+
+Weights: TypeAlias = Annotated[
+    str | None, Option(metavar="FILE|none", help="A state dict; none for random weights.")
+]
+Device: TypeAlias = Annotated[str | None, Option(help="Where to compute: cpu, cuda, cuda:1, mps.")]
+InputSize: TypeAlias = Annotated[
+    int | None, Option(min=1, metavar="PX", help="Side of the network's input, if not its own.")
+]
+
+NeededImages: TypeAlias = Annotated[Path, Option(metavar="DIR", help=IMAGES)]
+Images: TypeAlias = Annotated[Path | None, Option(metavar="DIR", help=IMAGES)]
+Labels: TypeAlias = Annotated[
+    Path | None, Option(metavar="CSV", help="Labels of the images: columns file, and index or name.")
+]
+BankFile: TypeAlias = Annotated[
+    Path | None, Option(metavar="BANK", help="What vital bank made of the images; needs --images too.")
+]
+
+Layers: TypeAlias = Annotated[str, Option(metavar="LAYER,LAYER", help="The layers whose units are ranked.")]
+Top: TypeAlias = Annotated[int, Option(min=1, help="Images kept for each unit.")]
+NewBank: TypeAlias = Annotated[
+    Path, Option("--out", metavar="BANK", help="The file to write: NAME.safetensors.")
+]
+
+RunFolder: TypeAlias = Annotated[
+    Path, Option("--out", metavar="RUN", help="The run folder; a stopped run goes on.")
+]
+MethodName: TypeAlias = Annotated[str, Option(help="One of those that vital methods lists.")]
+Steps: TypeAlias = Annotated[int | None, Option(min=1, help="The method's option steps.")]
+Size: TypeAlias = Annotated[int | None, Option(min=1, metavar="PX", help="The method's option size.")]
+Seed: TypeAlias = Annotated[int, Option(help="Another seed makes another picture.")]
+Batch: TypeAlias = Annotated[int, Option(min=0, help="Units that share a pass; 0: as the device allows.")]
+Settings: TypeAlias = Annotated[
+    list[str] | None, Option("--set", metavar="FIELD=VALUE", help="Any option of the method.")
+]
+Frames: TypeAlias = Annotated[
+    int, Option(min=0, metavar="N", help="Keep N pictures of the way, as a GIF and side by side.")
+]
