@@ -93,7 +93,9 @@ def stale() -> list[Path]:
 def main(arguments: list[str] | None = None) -> int:
     """Write or check the catalogues; the exit code."""
     parser = argparse.ArgumentParser(description="Write the catalogues of objectives and regularizers.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where a page is stale")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit with 1 where a page is stale"
+    )
     options = parser.parse_args(arguments)
     late = stale()
     for path in late:

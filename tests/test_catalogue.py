@@ -4,8 +4,8 @@ import importlib
 from pathlib import Path
 
 import pytest
-from docs import catalogue
 
+from docs import catalogue
 from vital import objectives, regularizers
 from vital.terms import OBJECTIVES, REGULARIZERS
 
@@ -16,7 +16,8 @@ def test_the_catalogues_are_what_the_docstrings_say() -> None:
 
 
 def test_every_registered_term_has_one_row_and_is_public() -> None:
-    for registry, module, folder in [(OBJECTIVES, objectives, "objectives"), (REGULARIZERS, regularizers, "regularizers")]:
+    tables = [(OBJECTIVES, objectives, "objectives"), (REGULARIZERS, regularizers, "regularizers")]
+    for registry, module, folder in tables:
         text = (catalogue.ROOT / folder / "README.md").read_text("utf-8")
         for entry in registry.entries.values():
             assert text.count(f"\n| `{entry.name}` |") == 1

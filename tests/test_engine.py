@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from tests import toy
 from torch import Tensor, nn
 
+from tests import toy
 from vital.engine import Optimiser, Rendering, Step, checkpoints, optimise
 from vital.errors import BadValue, BadWeights, ModelError
 from vital.models import Model
@@ -43,7 +43,7 @@ def terms(model: Model, units: tuple[str, ...] = UNITS) -> list[Term]:
 def render(model: Model, units: tuple[str, ...] = UNITS, **settings: Any) -> Rendering:
     """A few steps with random views, keyed by unit."""
     given = {"steps": 5, "optimiser": STEADY, "views": [Roll()], "keys": units} | settings
-    wanted = {unit: term for unit, term in zip(UNITS, terms(model), strict=True)}
+    wanted = dict(zip(UNITS, terms(model), strict=True))
     return optimise(model, [wanted[u] for u in units], toy.Canvas(), **given)
 
 

@@ -55,6 +55,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert file.read_bytes() == b"old"
 
 
+def test_a_write_puts_a_new_file_in_the_place_of_the_old_one(tmp_path: Path) -> None:
+    write(tmp_path / "a.bin", b"old")
+    os.link(tmp_path / "a.bin", tmp_path / "seen by a reader")
+    write(tmp_path / "a.bin", b"new")
+    assert (tmp_path / "seen by a reader").read_bytes() == b"old"
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+
+
 def test_a_part_left_by_a_killed_process_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / ".a.bin.part").write_bytes(b"half of someth")
     write(tmp_path / "a.bin", b"whole")

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from tests import toy
 
+from tests import toy
 from vital.errors import BadValue
 from vital.objectives import Channel, Diversity
 from vital.regularizers import L1, L2

@@ -4,9 +4,9 @@ from collections import OrderedDict
 
 import pytest
 import torch
-from tests import toy
 from torch import Tensor, nn
 
+from tests import toy
 from vital.errors import BadUnit, ModelError, UnknownName
 from vital.models import Model
 from vital.trace import Redirect, Tracer, first_tensor, resolve_units, survey

@@ -114,8 +114,10 @@ def test_a_direction_is_resolved_by_its_layer_alone() -> None:
         ("relu:3", "layer 'relu' cannot be used: it runs 3 times in one pass; name the block around it"),
         (
             "blocks.9.mlp:5",
-            "blocks.9.mlp:5 is ambiguous: layer 'blocks.9.mlp' has 17 tokens; "
-            "write blocks.9.mlp:5#patches, blocks.9.mlp:5#all or blocks.9.mlp:5#cls",
+            (
+                "blocks.9.mlp:5 is ambiguous: layer 'blocks.9.mlp' has 17 tokens; "
+                "write blocks.9.mlp:5#patches, blocks.9.mlp:5#all or blocks.9.mlp:5#cls"
+            ),
         ),
         ("swin:5", "swin:5 is ambiguous: layer 'swin' has 16 tokens; write swin:5#patches, swin:5#all"),
         (

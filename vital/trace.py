@@ -223,7 +223,10 @@ class Redirect(TorchFunctionMode):
 
 
 def _clamp(
-    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+    input: Tensor,  # noqa: A002 (a caller may use the name)
+    min_val: float = -1.0,
+    max_val: float = 1.0,
+    inplace: bool = False,
 ) -> tuple[Tensor, float, float]:
     """What a call of `hardtanh` asks for; with 0 below it is a capped rectifier, and what `nn.ReLU6` calls."""
     del inplace

@@ -20,7 +20,8 @@ def test_the_input_size_changes_the_shapes(vital: Cli) -> None:
 def test_a_layer_that_cannot_be_used_says_why(vital: Cli, here: Any) -> None:
     (here / "twice.py").write_text(
         "import torch\n\nclass Net(torch.nn.Module):\n"
-        "    def __init__(self):\n        torch.nn.Module.__init__(self)\n        self.part = torch.nn.Conv2d(3, 3, 1)\n"
+        "    def __init__(self):\n        torch.nn.Module.__init__(self)\n"
+        "        self.part = torch.nn.Conv2d(3, 3, 1)\n"
         "    def forward(self, x):\n        return self.part(self.part(x))\n"
     )
     assert "cannot be used: it runs 2 times in one pass" in vital("layers", "twice.py:Net").out

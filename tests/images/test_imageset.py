@@ -82,8 +82,8 @@ def test_where_nothing_can_be_read_that_is_one_sentence(tmp_path):
 
 
 def test_only_the_formats_of_pictures_are_decoded(tmp_path):
-    Image.new("RGB", (4, 4)).save(tmp_path / "a.eps")
-    (tmp_path / "a.eps").rename(tmp_path / "a.png")
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.pcx")
+    (tmp_path / "a.pcx").rename(tmp_path / "a.png")
     with pytest.raises(Unreadable):
         images(tmp_path)[0]
 

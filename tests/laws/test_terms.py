@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests import toy
 from torch import Tensor
 
+from tests import toy
 from vital import objectives as obj
 from vital import regularizers as reg
-from vital.errors import BadUnit
 from vital.engine import Optimiser, optimise
+from vital.errors import BadUnit
 from vital.models import Model
 from vital.objectives.single import unit_text
 from vital.records import Template
@@ -154,9 +154,9 @@ def test_a_term_is_immutable(entry: Any) -> None:
 def test_there_is_no_subtraction(entry: Any) -> None:
     term: Any = build(entry, toy.model())
     with pytest.raises(TypeError):
-        term - term
+        _ = term - term
     with pytest.raises(TypeError):
-        -term
+        _ = -term
 
 
 @every_term
@@ -212,7 +212,7 @@ def variants(term: Term, name: str) -> Iterator[Term]:
             continue
 
 
-def others(term: Term, name: str) -> list[Any]:
+def others(term: Term, name: str) -> list[Any]:  # noqa: PLR0911 (one for each type)
     """Other values for a field, after its type and its present value."""
     value = getattr(term, name)
     hint = typing.get_type_hints(type(term))[name]

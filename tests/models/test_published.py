@@ -274,8 +274,8 @@ def test_a_torchvision_that_does_not_fit_its_torch_is_one_sentence(monkeypatch, 
     )
 
 
-def test_building_restores_what_it_silenced():
-    level = logging.root.manager.disable
+def test_building_restores_what_it_silenced(monkeypatch):
+    monkeypatch.setattr(logging.root.manager, "disable", logging.DEBUG)
     with pytest.raises(ModelError, match=r"^net cannot be built: bad$"), building("net", pretrained=False):
         raise ValueError("bad")
-    assert logging.root.manager.disable == level
+    assert logging.root.manager.disable == logging.DEBUG

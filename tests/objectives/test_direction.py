@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests import toy
 
+from tests import toy
 from vital.errors import BadUnit, BadValue, UnknownName
 from vital.objectives import Channel, Direction, read_direction
 
@@ -64,7 +64,7 @@ def test_a_file_with_several_matrices_wants_the_name_of_one(tmp_path: Path) -> N
     file = str(tmp_path / "dirs.safetensors")
     save_file({"encoder": torch.zeros(2, 16), "decoder": VECTOR[None]}, file)
     assert torch.equal(read_direction(f"{file}!decoder:0@layer2"), VECTOR)
-    with pytest.raises(BadUnit, match="holds 2 matrices; write .*!KEY, KEY being decoder or encoder"):
+    with pytest.raises(BadUnit, match=r"holds 2 matrices; write .*!KEY, KEY being decoder or encoder"):
         read_direction(f"{file}:0@layer2")
     with pytest.raises(UnknownName, match="'decodr'; did you mean 'decoder'"):
         read_direction(f"{file}!decodr:0@layer2")
@@ -105,11 +105,11 @@ def test_wrong_arguments_fail_with_a_sentence(arguments: dict[str, object], sent
 
 def test_a_layer_without_a_vector_is_an_error() -> None:
     with pytest.raises(
-        BadUnit, match="'layer2' brings no vector; give one, or write FILE.safetensors:ROW@LAYER"
+        BadUnit, match=r"'layer2' brings no vector; give one, or write FILE.safetensors:ROW@LAYER"
     ):
         Direction("layer2")
 
 
 def test_a_vector_of_another_length_is_an_error() -> None:
-    with pytest.raises(BadValue, match="the direction has 3 entries; layer 'layer2' has 16 channels"):
+    with pytest.raises(BadValue, match=r"the direction has 3 entries; layer 'layer2' has 16 channels"):
         Direction("layer2", [1.0, 2.0, 3.0])(toy.trace(MODEL, ["layer2"], toy.images(1)))

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from tests import toy
 
+from tests import toy
 from vital.errors import BadValue
 from vital.objectives import DeepDream, Diversity
 from vital.objectives.layer import gram

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from tests import toy
 from torch import nn
 
+from tests import toy
 from vital.engine import Optimiser, optimise
 from vital.errors import BadValue, UnknownName
 from vital.objectives import Channel, Diversity, FromLucent, Interpolate
@@ -70,10 +70,10 @@ def lucent() -> Any:
 @pytest.mark.parametrize(
     ("make", "ours"),
     [
-        (lambda o: o.channel("layer2", 3), lambda x: Channel("layer2:3")(x)),
+        (lambda o: o.channel("layer2", 3), Channel("layer2:3")),
         (lambda o: o.neuron("layer2", 3, x=1, y=6), lambda x: -x["layer2"][:, 3, 6, 1]),
-        (lambda o: 2 * o.channel("layer2", 3) - o.channel("layer3", 1), lambda x: 2 * Channel("layer2:3")(x) - Channel("layer3:1")(x)),
-        (lambda o: o.as_objective("layer2:3"), lambda x: Channel("layer2:3")(x)),
+        (lambda o: 2 * o.channel("layer2", 3) + o.channel("layer3", 1), 2 * Channel("layer2:3") + Channel("layer3:1")),
+        (lambda o: o.as_objective("layer2:3"), Channel("layer2:3")),
     ],
 )  # fmt: skip
 def test_a_real_lucent_objective_gives_each_image_its_loss(lucent: Any, make: Any, ours: Any) -> None:

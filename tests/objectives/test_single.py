@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests import toy
 
+from tests import toy
 from vital.errors import BadUnit, BadValue, UnknownName
 from vital.objectives import Channel, Interpolate, Logit, Neuron
 from vital.units import Unit

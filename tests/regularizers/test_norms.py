@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests import toy
 
+from tests import toy
 from vital.errors import BadValue
 from vital.regularizers import L1, L2, Range
 from vital.trace import Trace
@@ -47,5 +47,5 @@ def test_an_unknown_picture_is_an_error(term: type) -> None:
 
 
 def test_an_empty_range_is_an_error() -> None:
-    with pytest.raises(BadValue, match="low is 1 and high is 0.5; low must be below high"):
+    with pytest.raises(BadValue, match=r"low is 1 and high is 0.5; low must be below high"):
         Range(1, 0.5)

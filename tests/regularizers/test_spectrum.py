@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests import toy
 from torch import Tensor
 
+from tests import toy
 from vital.errors import BadValue
 from vital.regularizers import Spectrum
 from vital.regularizers.spectrum import log_frequency

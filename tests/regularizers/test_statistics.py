@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests import toy
 
+from tests import toy
 from vital.errors import BadValue, ModelError
 from vital.regularizers import BatchNormStatistics
 

@@ -60,7 +60,7 @@ class Spectrum(Term):
 
 
 def log_frequency(x: Tensor) -> Tensor:
-    """log |k| for the layout of `rfft2` of an image, in cycles per pixel; 0 at k = 0: (H, W // 2 + 1)."""
+    """Compute log |k| in cycles per pixel for the layout of an image's `rfft2`; 0 at k = 0: (H, W // 2 + 1)."""
     rows = torch.fft.fftfreq(x.shape[-2], dtype=x.dtype, device=x.device)
     columns = torch.fft.rfftfreq(x.shape[-1], dtype=x.dtype, device=x.device)
     length = torch.hypot(rows[:, None], columns)
