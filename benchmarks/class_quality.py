@@ -40,7 +40,9 @@ def recognised(model: vital.Model, prototypes: Prototypes) -> float:
     return sum(f == p.unit.index for f, p in zip(found, prototypes, strict=True)) / len(prototypes)
 
 
-def published_loss(model: vital.Model, bank: vital.ReferenceBank, prototypes: Prototypes) -> list[dict[int, float]]:
+def published_loss(
+    model: vital.Model, bank: vital.ReferenceBank, prototypes: Prototypes
+) -> list[dict[int, float]]:
     """For each prototype, the published loss of its frames by step."""
     layers, weights = layers_and_weights(model, (), ())
     curves = []
@@ -59,7 +61,9 @@ def reached(curve: dict[int, float], level: float) -> int | None:
     return next((step for step, loss in curve.items() if loss <= level), None)
 
 
-def measure(model: vital.Model, judge: vital.Model, bank: vital.ReferenceBank, out: Path | None) -> dict[str, object]:
+def measure(
+    model: vital.Model, judge: vital.Model, bank: vital.ReferenceBank, out: Path | None
+) -> dict[str, object]:
     """Render all classes by both methods and compare."""
     units = [f"{OUTPUT}:0-{survey(model)[OUTPUT].channels - 1}"]
     batch = survey(model)[OUTPUT].channels
@@ -95,7 +99,9 @@ def measure(model: vital.Model, judge: vital.Model, bank: vital.ReferenceBank, o
 
 def main() -> None:
     """Measure, print, and say whether the goals hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("--model", "--judge", "--images"):
         parser.add_argument(name, required=True)
     for name in ("--weights", "--judge-weights"):

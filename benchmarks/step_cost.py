@@ -41,7 +41,9 @@ def bare_pass(model: vital.Model) -> Callable[[], float]:
     return once
 
 
-def measure(model: vital.Model, canvas: vital.types.Parameterisation, steps: int) -> dict[str, dict[str, float]]:
+def measure(
+    model: vital.Model, canvas: vital.types.Parameterisation, steps: int
+) -> dict[str, dict[str, float]]:
     """Time steps and bare passes in turn; the first fifth is warm-up."""
     references = (torch.rand(10, 3, 224, 224) for _ in range(5))
     template = make_template(model, LAYERS, references)
@@ -71,7 +73,9 @@ def measure(model: vital.Model, canvas: vital.types.Parameterisation, steps: int
 
 def main() -> None:
     """Measure, print, and say whether the goals hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -99,7 +103,9 @@ def main() -> None:
     for name, f in found.items():
         ratio = f["ratio"]
         step_ms, bare_ms = (f"{1e3 * f[k]['median']:.0f}" for k in ("step_seconds", "bare_seconds"))
-        rows.append([name, step_ms, bare_ms, f"{ratio['median']:.2f}", f"{ratio['q1']:.2f}-{ratio['q3']:.2f}"])
+        rows.append(
+            [name, step_ms, bare_ms, f"{ratio['median']:.2f}", f"{ratio['q1']:.2f}-{ratio['q3']:.2f}"]
+        )
     rows.append(["references", f"{megabytes:.1f} MB", f"goal {GOAL_MEGABYTES:.0f} MB", "", ""])
     rows.append(["goals hold" if result["pass"] else "goals missed", f"goal {GOAL_RATIO}", "", "", ""])
     report(result, rows, given.json)

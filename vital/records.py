@@ -108,7 +108,9 @@ class Prototypes(list[Prototype]):
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """An image (C, H, W) in [0, 1] as PIL, rounded to 8 bits; one channel is grey, more than three show the first three.
+    """An image (C, H, W) in [0, 1] as PIL, rounded to 8 bits.
+
+    One channel is grey; of more than three the first three are shown.
 
     >>> to_pil(torch.ones(3, 4, 4)).size
     (4, 4)

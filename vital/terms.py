@@ -87,6 +87,7 @@ class Sum(Term):
         return tuple(dict.fromkeys(layer for _, term in self.parts for layer in term.layers))
 
     def __call__(self, trace: Trace) -> PerImage:
+        """The weighted sum of the parts, (B,)."""
         total = trace.seen.new_zeros(len(trace))
         for loss in self.losses(trace).values():
             total = total + loss

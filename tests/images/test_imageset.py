@@ -161,7 +161,7 @@ def test_large_sets_are_known_by_size_and_time_of_change(folder, monkeypatch):
     assert images(items).hash() == images(items).hash() != images(items[:5]).hash()
 
 
-def test_pictures_that_cannot_be_read_are_part_of_the_hash(folder):
+def test_pictures_that_cannot_be_read_are_part_of_the_hash():
     class Items:
         def __init__(self, bad: int) -> None:
             self.bad = bad
@@ -170,10 +170,11 @@ def test_pictures_that_cannot_be_read_are_part_of_the_hash(folder):
             return 2
 
         def __getitem__(self, index: int):
-            if index == self.bad:
+            if index < 0 or index == self.bad:
                 raise OSError("gone")
             return Image.new("RGB", (2, 2))
 
+    assert images(Items(0))[-1].size == (2, 2)
     assert images(Items(0)).hash() != images(Items(1)).hash()
 
 

@@ -56,10 +56,10 @@ def test_a_flat_folder_has_no_labels(tmp_path):
 
 def test_linked_class_folders_are_followed_and_loops_end(tmp_path):
     draw(tmp_path / "elsewhere" / "a.png")
-    (tmp_path / "root").mkdir()
+    draw(tmp_path / "root" / "b.png")
     (tmp_path / "root" / "cat").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "root")
-    assert images(tmp_path / "root").names == ("cat/a.png",)
+    assert images(tmp_path / "root").names == ("b.png", "cat/a.png")
 
 
 def test_a_split_chooses_a_subfolder(tmp_path):

@@ -12,7 +12,9 @@ def test_texts_become_the_options_own_type() -> None:
 def test_unknown_names_answer_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"^unknown method 'vitl'; did you mean 'vital'"):
         method("vitl")
-    with pytest.raises(UnknownName, match=r"^unknown option of vital 'step'; did you mean 'steps' or 'size'\?$"):
+    with pytest.raises(
+        UnknownName, match=r"^unknown option of vital 'step'; did you mean 'steps' or 'size'\?$"
+    ):
         method("vital", step=3)
 
 
@@ -23,3 +25,8 @@ def test_a_text_of_the_wrong_kind_names_what_is_allowed() -> None:
 
 def test_options_are_the_fields() -> None:
     assert Vital(steps=3).options()["steps"] == 3
+
+
+def test_a_choice_that_does_not_exist_names_the_others() -> None:
+    with pytest.raises(BadValue, match=r"^option choose is 'label'; allowed is auto, activation, class$"):
+        method("vital", choose="label")

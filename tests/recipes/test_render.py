@@ -68,7 +68,9 @@ def test_methods_that_need_images_say_so(name: str) -> None:
 @pytest.mark.parametrize("name", ["vital", "fourier", "pixels"])
 @pytest.mark.parametrize("channels", [1, 4])
 def test_grey_and_many_channel_networks_are_rendered(name: str, channels: int) -> None:
-    net = toy.seeded(torch.nn.Sequential(torch.nn.Conv2d(channels, 4, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2)))
+    net = toy.seeded(
+        torch.nn.Sequential(torch.nn.Conv2d(channels, 4, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2))
+    )
     model = vital.Model(net, size=(16, 16), channels=channels)
     pictures = vital.images(torch.rand(5, channels, 16, 16))
     made = vital.render(model, "2:1", method=name, images=pictures, steps=2, progress=False)[0]
@@ -93,7 +95,9 @@ def test_a_diverging_unit_is_a_status_and_the_others_go_on(bank: vital.Reference
 
 
 def test_options_beside_a_finished_method_are_refused() -> None:
-    with pytest.raises(BadValue, match="^options steps were given beside a finished method; set them in the method$"):
+    with pytest.raises(
+        BadValue, match="^options steps were given beside a finished method; set them in the method$"
+    ):
         vital.render(MODEL, "class:1", method=vital.method("fourier"), steps=3)
 
 

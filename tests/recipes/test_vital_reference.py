@@ -48,7 +48,9 @@ def priors(x: Tensor, tv: float, l2: float) -> Tensor:
     return tv * (right.norm() + down.norm() + one.norm() + other.norm()) + l2 * x.norm()
 
 
-def published(net: nn.Module, references: Tensor, draw: torch.Generator, tv: float, l2: float) -> list[Tensor]:
+def published(
+    net: nn.Module, references: Tensor, draw: torch.Generator, tv: float, l2: float
+) -> list[Tensor]:
     """The pictures after each step, in normalised space."""
     mean, std = column(MEAN), column(STD)
     with torch.no_grad():

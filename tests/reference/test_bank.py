@@ -43,7 +43,9 @@ def test_strongest_equals_a_full_sort(net: vital.Model, pictures: torch.Tensor) 
     assert bank.strongest("1:2", 3) == maps[:, 2].argsort(descending=True)[:3].tolist()
 
 
-def test_class_references_are_of_the_class_and_follow_the_seed(net: vital.Model, pictures: torch.Tensor) -> None:
+def test_class_references_are_of_the_class_and_follow_the_seed(
+    net: vital.Model, pictures: torch.Tensor
+) -> None:
     bank = reference_bank(net, [], labelled(pictures))
     chosen, words = bank.references("class:b", 3, "class", seed=1)
     assert all(i % 4 == 1 for i in chosen) and len(chosen) == 3
@@ -61,7 +63,9 @@ def test_auto_takes_the_class_where_there_are_labels_and_else_the_activation(
 
 def test_an_empty_class_is_one_sentence(net: vital.Model, pictures: torch.Tensor) -> None:
     bank = reference_bank(net, [], labelled(pictures))
-    with pytest.raises(DataError, match=r"holds no image of class 4 \(e\); add some, or choose another class$"):
+    with pytest.raises(
+        DataError, match=r"holds no image of class 4 \(e\); add some, or choose another class$"
+    ):
         bank.template("class:4", ["1"], choose="class")
 
 
@@ -104,7 +108,9 @@ def test_the_cache_is_never_stale(net: vital.Model, pictures: torch.Tensor, chan
 
 def test_tokens_are_ranked_by_each_way_of_reading_them(pictures: torch.Tensor) -> None:
     model = toy.token_model()
-    layer = next(n for n, la in vital.survey(model).items() if la.kind == "tokens" and not la.problem and la.prefix)
+    layer = next(
+        n for n, la in vital.survey(model).items() if la.kind == "tokens" and not la.problem and la.prefix
+    )
     bank = reference_bank(model, [layer], vital.images(torch.rand(6, 3, 32, 32)))
     assert isinstance(bank, ReferenceBank)
     assert {f"{layer}#cls", f"{layer}#patches", f"{layer}#all"} <= set(bank.indices)

@@ -10,12 +10,16 @@ from vital.reference import make_template
 @pytest.fixture
 def net() -> Model:
     torch.manual_seed(0)
-    return Model(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5)), size=(8, 8))
+    return Model(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5)), size=(8, 8)
+    )
 
 
 def test_template_is_the_mean_of_each_images_sorted_activations(net: Model) -> None:
     pictures = torch.rand(5, 3, 8, 8)
-    expected = torch.stack([net.module[:2](x[None])[0].flatten(1).sort(dim=1).values for x in pictures]).mean(0)
+    expected = torch.stack([net.module[:2](x[None])[0].flatten(1).sort(dim=1).values for x in pictures]).mean(
+        0
+    )
     made = make_template(net, ["1"], [pictures])
     torch.testing.assert_close(made.layers["1"], expected.detach())
 

@@ -36,7 +36,9 @@ class Alignment(Term):
     template: Template
     weights: Mapping[str, float] | None = None
     scale: Literal["none", "variance"] = "none"
-    _resized: dict[tuple[str, int, str], Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _resized: dict[tuple[str, int, str], Tensor] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if self.scale not in ("none", "variance"):
@@ -60,9 +62,8 @@ class Alignment(Term):
         for layer, weight in self._weights().items():
             act = trace[layer]
             act = act.flatten(2) if act.ndim > 2 else act[:, :, None]
-            if self.scale == "variance":
-                weight = weight / max(self.template.variance(layer), 1e-12)
-            total = total + weight * sort_matching(act, self._quantiles(layer, act))
+            unit = max(self.template.variance(layer), 1e-12) if self.scale == "variance" else 1.0
+            total = total + weight / unit * sort_matching(act, self._quantiles(layer, act))
         return total
 
     def _quantiles(self, layer: str, act: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
-"""Methods: frozen recipes that compose public parts for a list of units. Their fields are the options that users set."""
+"""Methods: frozen recipes that compose public parts for units; their fields are the options that users set."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from vital.engine import Optimiser
 from vital.errors import BadValue, unknown
@@ -74,9 +74,15 @@ def read_option(name: str, text: str, kind: Any) -> Any:
     try:
         if get_origin(kind) is tuple:
             return tuple(get_args(kind)[0](part) for part in text.split(",") if part)
+        if get_origin(kind) is Literal:
+            return {choice: choice for choice in get_args(kind)}[text]
         return TRUTH[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
-        allowed = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "numbers with commas")
+        kinds = {int: "a whole number", float: "a number", bool: "true or false"}
+        choices = (
+            ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else "numbers with commas"
+        )
+        allowed = kinds.get(kind, choices)
         raise BadValue(f"option {name} is {text!r}; allowed is {allowed}") from None
 
 

@@ -147,12 +147,21 @@ class DeepInversion(Method):
         del bank, seed
         statistics = reg.BatchNormStatistics.of(model)
         priors = (
-            self.bn * statistics + self.tv * reg.TotalVariation("four", of="input") + self.l2 * reg.L2(0.0, "input", squared=False)
+            self.bn * statistics
+            + self.tv * reg.TotalVariation("four", of="input")
+            + self.l2 * reg.L2(0.0, "input", squared=False)
         )
         terms = [self._target(unit) + priors for unit in units]
         canvas = par.Pixels(image_size(model, self.size), model.channels, mean=model.mean, std=model.std)
         looks = [views.Roll(self.roll), views.Flip()]
-        return Plan(terms, canvas, looks, Optimiser(self.lr, (0.5, 0.9), "warmup-cosine", 100), self.steps, redirect=WAKE)
+        return Plan(
+            terms,
+            canvas,
+            looks,
+            Optimiser(self.lr, (0.5, 0.9), "warmup-cosine", 100),
+            self.steps,
+            redirect=WAKE,
+        )
 
     @staticmethod
     def _target(unit: Unit) -> Term:

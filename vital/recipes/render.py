@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -59,7 +60,9 @@ def _method(name: str | Method, options: dict[str, Any]) -> Method:
     if isinstance(name, str):
         return method(name, **options)
     if options:
-        raise BadValue(f"options {', '.join(options)} were given beside a finished method; set them in the method")
+        raise BadValue(
+            f"options {', '.join(options)} were given beside a finished method; set them in the method"
+        )
     return name
 
 
@@ -137,7 +140,7 @@ def _prototype(
 ) -> Prototype:
     logged = sorted({round(i * (rendering.steps - 1) / (LOGGED - 1)) for i in range(LOGGED)})
     losses = {part: values[row, logged].tolist() for part, values in rendering.losses.items()}
-    known = {part: values for part, values in losses.items() if not all(v != v for v in values)}
+    known = {part: values for part, values in losses.items() if not all(map(math.isnan, values))}
     provenance = facts | {"term": repr(plan.terms[row]), "logged": logged}
     if plan.notes:
         provenance["references"] = plan.notes[row]

@@ -14,9 +14,9 @@ from vital.errors import BadValue, DataError
 from vital.models import Model
 from vital.recipes.base import METHODS, Method, Plan, image_size
 from vital.recipes.stages import stages
+from vital.records import Template
 from vital.reference import ReferenceBank
 from vital.reference.bank import Choice
-from vital.records import Template
 from vital.terms import Term
 from vital.trace import survey
 from vital.units import OUTPUT, Unit
@@ -24,7 +24,13 @@ from vital.units import OUTPUT, Unit
 PUBLISHED = {
     ("conv1", "layer1", "layer2", "layer3", "layer4"): (1.0, 1.0, 1.0, 1.0, 1.0),
     ("features.conv0", *(f"features.denseblock{i}" for i in (1, 2, 3, 4))): (1.0, 1.0, 1.0, 1.0, 100.0),
-    ("features.0", "features.2.1", "features.4.1", "features.6.1", "features.7.2"): (10.0, 1.0, 1.0, 1.0, 1.0),
+    ("features.0", "features.2.1", "features.4.1", "features.6.1", "features.7.2"): (
+        10.0,
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+    ),
     ("conv_proj", *(f"encoder.layers.encoder_layer_{i}" for i in (2, 9, 20, 23))): (1.0, 1.0, 1.0, 1.0, 1.0),
     ("conv_proj", *(f"encoder.layers.encoder_layer_{i}" for i in (0, 4, 8, 11))): (1.0, 1.0, 1.0, 1.0, 1.0),
 }
@@ -48,7 +54,7 @@ class VitalReference(Method):
     steps: int = 2000
     size: int = 0
     references: int = 50
-    choose: str = "auto"
+    choose: Choice = "auto"
     layers: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
     lr: float = 1.0
@@ -101,7 +107,7 @@ class Vital(Method):
     steps: int = 256
     size: int = 0
     references: int = 8
-    choose: str = "activation"
+    choose: Choice = "activation"
     layers: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
     unit_weight: float = 0.05
@@ -142,7 +148,9 @@ class Vital(Method):
             layers = tuple(dict.fromkeys((*layers, unit.layer)))
         weights = self.weights or (1.0,) * len(layers)
         if len(weights) != len(layers):
-            raise BadValue(f"there are {len(weights)} weights for the {len(layers)} layers {', '.join(layers)}")
+            raise BadValue(
+                f"there are {len(weights)} weights for the {len(layers)} layers {', '.join(layers)}"
+            )
         return layers, weights
 
 
@@ -155,7 +163,9 @@ def layers_and_weights(
     model: Model, layers: tuple[str, ...], weights: tuple[float, ...]
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """The layers to align and their weights: as asked for, else as published, else by `stages`."""
-    chosen = layers or next((names for names in PUBLISHED if all(n in survey(model) for n in names)), stages(model))
+    chosen = layers or next(
+        (names for names in PUBLISHED if all(n in survey(model) for n in names)), stages(model)
+    )
     given = weights or PUBLISHED.get(chosen, (1.0,) * len(chosen))
     if len(given) != len(chosen):
         raise BadValue(f"there are {len(given)} weights for the {len(chosen)} layers {', '.join(chosen)}")
@@ -163,7 +173,7 @@ def layers_and_weights(
 
 
 def references_of(
-    unit: Unit, bank: ReferenceBank | None, layers: Sequence[str], count: int, choose: str, seed: int
+    unit: Unit, bank: ReferenceBank | None, layers: Sequence[str], count: int, choose: Choice, seed: int
 ) -> tuple[Template, str]:
     """A unit's template, and in words where its references come from."""
     if bank is None:

@@ -62,7 +62,9 @@ class ReferenceBank:
             )
         ranked = self.indices[reading][unit.index]
         if count > len(ranked) and len(ranked) < len(self.images):
-            raise BadValue(f"the bank keeps the {len(ranked)} strongest images of a unit, and {count} are asked for")
+            raise BadValue(
+                f"the bank keeps the {len(ranked)} strongest images of a unit, and {count} are asked for"
+            )
         return [int(i) for i in ranked[:count] if i >= 0]
 
     def references(
@@ -80,7 +82,9 @@ class ReferenceBank:
         labelled = unit.layer == OUTPUT and any(label is not None for label in self.images.labels)
         if choose == "class" and not labelled:
             why = "the images have no labels" if unit.layer == OUTPUT else "it is not a class unit"
-            raise DataError(f"no images of the class can be chosen for {unit}: {why}; use choose='activation'")
+            raise DataError(
+                f"no images of the class can be chosen for {unit}: {why}; use choose='activation'"
+            )
         if choose == "activation" or not labelled:
             found = self.strongest(unit, count)
             return found, f"the {len(found)} images with the highest value of the unit"
@@ -98,7 +102,6 @@ class ReferenceBank:
         count: int = 8,
         choose: Choice = "auto",
         seed: int = 0,
-        size: tuple[int, int] | None = None,
     ) -> Template:
         """The quantile template of a unit's references at `layers` (by default the bank's own)."""
         (unit,) = resolve_units(self.model, unit)
@@ -161,7 +164,8 @@ def reference_bank(
     if top < 1 or batch < 1:
         raise BadValue(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
     known = survey(model)
-    asked = tuple(dict.fromkeys([*layers, *([OUTPUT] if known[OUTPUT].kind == "vector" and not known[OUTPUT].problem else [])]))
+    ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
+    asked = tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers))
     parts = _parts(model, asked, images, top)
     key = store.key_of(**parts)
     where = Path(path) if path else _file("banks", key)
@@ -184,10 +188,16 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
     found = store.load(Path(path))
     made_of = found[1].get("made_of") if found else None
     if not found or not made_of:
-        raise DataError(f"{str(path)!r} is not a bank that can be read; make one with vital bank or reference_bank")
+        raise DataError(
+            f"{str(path)!r} is not a bank that can be read; make one with vital bank or reference_bank"
+        )
     parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
-    if changed := [name for name, value in parts.items() if store.key_of(x=value) != store.key_of(x=made_of[name])]:
-        raise DataError(f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these")
+    if changed := [
+        name for name, value in parts.items() if store.key_of(x=value) != store.key_of(x=made_of[name])
+    ]:
+        raise DataError(
+            f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these"
+        )
     values, indices = _unpack(found[0])
     return ReferenceBank(model, images, parts["layers"], values, indices, found[1]["key"], disk, parts)
 
@@ -204,7 +214,10 @@ def _file(folder: str, key: str) -> Path:
 
 
 def _unpack(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    parts = [{k.partition("/")[2]: t for k, t in tensors.items() if k.startswith(p)} for p in ("values/", "indices/")]
+    parts = [
+        {k.partition("/")[2]: t for k, t in tensors.items() if k.startswith(p)}
+        for p in ("values/", "indices/")
+    ]
     return parts[0], parts[1]
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +46,9 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) ->
         try:
             whole = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
             save_file(whole, name, metadata={"vital": json.dumps(notes, sort_keys=True)})
-            os.replace(name, path)
+            Path(name).replace(path)
         finally:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
+            Path(name).unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 

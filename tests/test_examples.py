@@ -1,0 +1,92 @@
+"""The examples run: quickly on a network that has hardly been trained, and once in full."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vital
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+PICTURE = {"own_term.py": (8, 1), "own_model.py": (3, 1), "compare_methods.py": (6, 7)}
+
+
+def run(folder: Path, script: str, *arguments: object) -> str:
+    """Run an example as its first lines say; warnings are errors there too."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", f"examples/{script}", *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "VITAL_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def sketch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small world after two steps of training."""
+    folder = tmp_path_factory.mktemp("sketch")
+    run(folder, "shapes.py", folder, 2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small world as a user gets it."""
+    folder = tmp_path_factory.mktemp("trained")
+    run(folder, "shapes.py", folder)
+    return folder
+
+
+def accuracy(folder: Path) -> float:
+    model = vital.load_model(f"{ROOT}/examples/shapes.py:network", weights=folder / "weights.safetensors")
+    images = vital.images(folder / "images.npz")
+    labels = np.load(folder / "images.npz")["labels"]
+    bank = vital.reference_bank(model, ["class"], images, top=1, disk=False)
+    shown = model.normalise(bank.tensor(range(len(images))))
+    return float((model.module(shown).argmax(1).numpy() == labels).mean())
+
+
+def test_every_example_is_run_here() -> None:
+    assert {"shapes.py", *PICTURE} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("script", PICTURE)
+def test_an_example_runs_and_leaves_its_sheet(script: str, sketch: Path) -> None:
+    run(sketch, script, sketch, 2)
+    columns, rows = PICTURE[script]
+    side = 128 if script == "compare_methods.py" else 64
+    with Image.open(sketch / script.replace(".py", ".png")) as sheet:
+        assert sheet.size == (columns * (side + 4) + 4, rows * (side + 4) + 4)
+
+
+def test_the_drawings_hold_every_class_equally(sketch: Path) -> None:
+    drawn = np.load(sketch / "images.npz")
+    assert drawn["images"].shape == (300, 3, 64, 64)
+    assert np.bincount(drawn["labels"]).tolist() == [50] * 6
+
+
+@pytest.mark.slow
+def test_the_shapes_network_knows_its_shapes(trained: Path) -> None:
+    assert accuracy(trained) > 0.95
+
+
+@pytest.mark.slow
+def test_the_readmes_first_render_is_seen_as_its_classes(trained: Path) -> None:
+    model = vital.load_model(f"{ROOT}/examples/shapes.py:network", weights=trained / "weights.safetensors")
+    images = vital.images(trained / "images.npz")
+    made = vital.render(model, "class:0-5", images=images, progress=False)
+    assert [p.status for p in made] == ["done"] * 6
+    seen = [model.module(model.normalise(p.image[None])).softmax(1)[0, p.unit.index].item() for p in made]
+    assert min(seen) > 0.9

@@ -1,0 +1,15 @@
+"""One forward pass, watched. The only room that touches hooks.
+
+`survey` learns once how a network's layers are laid out; a `Tracer` then turns images into `Trace`s. On every way
+out the hooks are gone and the caller's gradient flags and train/eval modes are as they were.
+"""
+
+from vital.models.outputs import first_tensor as first_tensor
+from vital.trace.layers import resolve_units as resolve_units
+from vital.trace.layers import survey as survey
+from vital.trace.redirect import Redirect as Redirect
+from vital.trace.watch import INPUT_OF as INPUT_OF
+from vital.trace.watch import Trace as Trace
+from vital.trace.watch import Tracer as Tracer
+
+__all__ = ["INPUT_OF", "Redirect", "Trace", "Tracer", "first_tensor", "resolve_units", "survey"]

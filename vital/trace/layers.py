@@ -1,0 +1,165 @@
+"""How a network's layers are laid out, learnt once from a pass over two images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from vital.errors import ModelError, first_line
+from vital.models import Model
+from vital.models.outputs import eval_mode, first_tensor
+from vital.types import Layer
+from vital.units import OUTPUT, Unit, resolve
+
+_SURVEYS: WeakKeyDictionary[Model, dict[str, Layer]] = WeakKeyDictionary()
+
+
+def survey(model: Model) -> dict[str, Layer]:
+    """Every layer of the network by name, in the order in which it finishes, from one pass over two images.
+
+    The network's output is the layer `"class"`. The answer is kept as long as the model lives.
+    """
+    if model not in _SURVEYS:
+        _SURVEYS[model] = _survey(model)
+    return _SURVEYS[model]
+
+
+def resolve_units(model: Model, units: str | Unit | Iterable[str | Unit]) -> list[Unit]:
+    """Read units and hold them against the network (see `vital.units`)."""
+    return resolve(units, survey(model), model.classes)
+
+
+def _survey(model: Model) -> dict[str, Layer]:
+    calls = _record(model, model.size)
+    prefix_hint = _prefix_hint(model.module)
+    layers = {n: _layout(n, c, i, prefix_hint) for i, (n, c) in enumerate(calls.items())}
+    if any(layer.channel_axis < 0 for layer in layers.values()):
+        wider = _record_or_none(model, (model.size[0], 2 * model.size[1]))
+        layers = {n: _settle(layer, calls[n], wider) for n, layer in layers.items()}
+    return layers
+
+
+def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ...] | None]]:
+    """The output shapes of every call of every module, in the order of the last calls."""
+    calls: dict[str, list[tuple[int, ...] | None]] = {}
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def note(module: nn.Module, inputs: Any, output: Any) -> None:
+            del module, inputs
+            tensor = first_tensor(output)
+            calls[name] = [*calls.pop(name, []), None if tensor is None else tuple(tensor.shape)]
+
+        return note
+
+    images = torch.full((2, model.channels, *size), 0.5, dtype=model.dtype, device=model.device)
+    with ExitStack() as stack:
+        stack.enter_context(borrowed(model.module))
+        stack.enter_context(torch.no_grad())
+        for name, module in model.module.named_modules():
+            if name:
+                stack.callback(module.register_forward_hook(hook(name)).remove)
+        try:
+            output = first_tensor(model.module(model.normalise(images)))
+        except (RuntimeError, ValueError, AssertionError) as error:
+            shape = (model.channels, *size)
+            raise ModelError(
+                f"{model.name} cannot run on an image of shape {shape}: {first_line(error)}"
+            ) from error
+    calls[OUTPUT] = [None if output is None else tuple(output.shape)]
+    return calls
+
+
+def _record_or_none(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ...] | None]] | None:
+    try:
+        return _record(model, size)
+    except ModelError:
+        return None
+
+
+def _layout(name: str, calls: list[tuple[int, ...] | None], order: int, prefix_hint: int | None) -> Layer:
+    """What one recorded shape says; a `channel_axis` of −1 means that it does not say enough."""
+    shape = calls[-1]
+    if shape is None or len(calls) > 1:
+        runs = f"it runs {len(calls)} times in one pass; name the block around it"
+        return _unusable(name, order, runs if shape is not None else "it returns no tensor")
+    match shape:
+        case (2, channels):
+            return Layer(name, "vector", (channels,), order=order)
+        case (2, tokens, channels):
+            return _tokens(name, (channels, tokens), order, prefix_hint)
+        case (tokens, 2, channels):
+            return _tokens(name, (channels, tokens), order, prefix_hint, batch_axis=1)
+        case (2, a, b, c):
+            return _map(name, shape, 1 if b == c != a else 3 if a == b != c else -1, order)
+    axes = f"has {len(shape)} axes" if shape[:1] == (2,) else "for two images has no axis for the image"
+    return _unusable(name, order, f"its output {shape} {axes}")
+
+
+def _settle(layer: Layer, calls: list[tuple[int, ...] | None], wider: Any) -> Layer:
+    """Tell space from channels by which axis grew when the image did."""
+    if layer.channel_axis >= 0:
+        return layer
+    square = calls[-1] or ()
+    if square[2:] == (1, 1):
+        return _map(layer.name, square, 1, layer.order)
+    if wider is None or layer.name not in wider:
+        return _unusable(
+            layer.name, layer.order, f"its output {square} does not say which axis holds the channels"
+        )
+    grown = [i for i, (s, w) in enumerate(zip(square, wider[layer.name][-1], strict=True)) if s != w]
+    axis = 1 if grown == [3] else 3 if grown == [2] else -1
+    if axis < 0:
+        return _unusable(
+            layer.name, layer.order, f"its output {square} does not say which axis holds the channels"
+        )
+    return _map(layer.name, square, axis, layer.order)
+
+
+def _map(name: str, shape: tuple[int, ...], axis: int, order: int) -> Layer:
+    _, a, b, c = shape
+    return Layer(name, "map", (c, a, b) if axis == 3 else (a, b, c), channel_axis=axis, order=order)
+
+
+def _tokens(name: str, shape: tuple[int, int], order: int, hint: int | None, batch_axis: int = 0) -> Layer:
+    guesses = [hint] if hint is not None else [0, 1]
+    prefix = next((p for p in guesses if _is_square(shape[1] - p)), 0)
+    return Layer(name, "tokens", shape, batch_axis, 2, prefix, order)
+
+
+def _unusable(name: str, order: int, problem: str) -> Layer:
+    return Layer(name, "vector", (0,), order=order, problem=problem)
+
+
+def _is_square(n: int) -> bool:
+    return n > 0 and round(n**0.5) ** 2 == n
+
+
+def _prefix_hint(module: nn.Module) -> int | None:
+    """How many class and register tokens the network says that it puts in front (timm, torchvision, open_clip)."""
+    for part in module.modules():
+        if isinstance(count := getattr(part, "num_prefix_tokens", None), int):
+            return count
+        if isinstance(getattr(part, "class_token", None), Tensor):
+            return 1
+        if isinstance(getattr(part, "class_embedding", None), Tensor):
+            return 1
+    return None
+
+
+@contextmanager
+def borrowed(module: nn.Module) -> Iterator[None]:
+    """The module in eval mode and without gradients for its weights; both as before afterwards."""
+    flags = [(p, p.requires_grad) for p in module.parameters()]
+    try:
+        with eval_mode(module):
+            for parameter, _ in flags:
+                parameter.requires_grad_(False)
+            yield
+    finally:
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
