@@ -59,7 +59,10 @@ class Optimiser:
 
     def build(self, tensors: Sequence[Tensor]) -> torch.optim.Optimizer:
         """The torch optimiser over these tensors."""
-        kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam}
+        kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
+            "adam": torch.optim.Adam,
+            "nadam": torch.optim.NAdam,
+        }
         return kinds[self.kind](tensors, lr=self.lr, betas=self.betas, eps=self.eps)
 
 
@@ -158,7 +161,9 @@ def _check(model: Model, terms: Sequence[Sum], keys: Sequence[str], steps: int, 
     for name, weights in [*model.module.named_parameters(), *buffers.items()]:
         # an attention mask is a buffer and may hold infinities
         if bad := int((weights.isnan() if name in buffers else ~weights.isfinite()).sum()):
-            raise BadWeights(f"{model.name}: {bad} of the {weights.numel()} weights in {name!r} are not finite")
+            raise BadWeights(
+                f"{model.name}: {bad} of the {weights.numel()} weights in {name!r} are not finite"
+            )
 
 
 def _pace(mover: torch.optim.Optimizer, settings: Optimiser, step: int, steps: int) -> None:
@@ -236,7 +241,9 @@ class _Run:
             parts = term.losses(trace.rows(slot * rows, (slot + 1) * rows))
             parts = {name: loss.view(self.per_slot, self.copies).mean(1) for name, loss in parts.items()}
             totals.append(sum(parts.values(), start=torch.zeros_like(next(iter(parts.values())))))
-            self.history[slot].append({n: p.detach() for n, p in parts.items()} | {"total": totals[-1].detach()})
+            self.history[slot].append(
+                {n: p.detach() for n, p in parts.items()} | {"total": totals[-1].detach()}
+            )
         return torch.cat(totals)
 
     @torch.no_grad()
@@ -260,7 +267,9 @@ class _Run:
         names = dict.fromkeys(name for log in self.history for name in log[0])
         nothing = torch.full((self.per_slot,), float("nan"))
         losses = {
-            name: torch.cat([torch.stack([s.get(name, nothing).cpu() for s in log], 1) for log in self.history])
+            name: torch.cat(
+                [torch.stack([s.get(name, nothing).cpu() for s in log], 1) for log in self.history]
+            )
             for name in names
         }
         status = tuple(self.stopped.get(i // self.per_slot, "done") for i in range(len(images)))

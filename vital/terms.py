@@ -95,7 +95,9 @@ class Sum(Term):
 
     def losses(self, trace: Trace) -> dict[str, PerImage]:
         """The weighted loss of each part under its own name."""
-        return {name: weight * term(trace) for (weight, term), name in zip(self.parts, self.names(), strict=True)}
+        return {
+            name: weight * term(trace) for (weight, term), name in zip(self.parts, self.names(), strict=True)
+        }
 
     def names(self) -> Iterator[str]:
         """The parts' class names, numbered where one stands twice."""

@@ -1,12 +1,12 @@
 """Units by name: `layer4:162`, `layer4:162@3,3`, `class:tabby`, `blocks.9.mlp:55#cls`, `dirs.safetensors:3@layer4`.
 
-    LAYER:INDEX            a channel; its value is the mean over space
-    LAYER:INDEX@ROW,COLUMN one position of a channel
-    LAYER:INDEX#cls        a channel of a token layer, read at the class token (#patches: mean over patches, #all)
-    LAYER:A-B              the channels A to B, both included
-    class:INDEX|NAME       an output of the network
-    FILE.safetensors:ROW@LAYER    a direction: row ROW of the matrix in the file, in the space of LAYER
-                           (FILE.safetensors!KEY:ROW@LAYER where the file holds several)
+LAYER:INDEX            a channel; its value is the mean over space
+LAYER:INDEX@ROW,COLUMN one position of a channel
+LAYER:INDEX#cls        a channel of a token layer, read at the class token (#patches: mean over patches, #all)
+LAYER:A-B              the channels A to B, both included
+class:INDEX|NAME       an output of the network
+FILE.safetensors:ROW@LAYER    a direction: row ROW of the matrix in the file, in the space of LAYER
+                       (FILE.safetensors!KEY:ROW@LAYER where the file holds several)
 """
 
 from __future__ import annotations
@@ -137,9 +137,13 @@ def _check_place(unit: Unit, layer: Layer) -> None:
             f"write {unit}#patches, {unit}#all" + (f" or {unit}#cls" if layer.prefix else "")
         )
     if unit.tokens and layer.kind != "tokens":
-        raise BadUnit(f"{unit} asks for tokens, but layer {layer.name!r} is a {layer.kind} of shape {layer.shape}")
+        raise BadUnit(
+            f"{unit} asks for tokens, but layer {layer.name!r} is a {layer.kind} of shape {layer.shape}"
+        )
     if unit.tokens == "cls" and not layer.prefix:
-        raise BadUnit(f"{unit} asks for the class token, but layer {layer.name!r} has none; write #patches or #all")
+        raise BadUnit(
+            f"{unit} asks for the class token, but layer {layer.name!r} has none; write #patches or #all"
+        )
     if unit.position is not None:
         height, width = layer.shape[1:] if layer.kind == "map" else (0, 0)
         if not (unit.position[0] < height and unit.position[1] < width):

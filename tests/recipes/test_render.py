@@ -61,7 +61,7 @@ def test_the_provenance_makes_the_picture_again(name: str, bank: vital.Reference
 
 @pytest.mark.parametrize("name", [n for n in vital.METHODS if vital.method(n).needs_images])
 def test_methods_that_need_images_say_so(name: str) -> None:
-    with pytest.raises(DataError, match="^the method needs reference images; give images or a bank$"):
+    with pytest.raises(DataError, match=r"^the method needs reference images; give images or a bank$"):
         vital.render(MODEL, "class:2", method=name, progress=False)
 
 
@@ -81,7 +81,8 @@ def test_grey_and_many_channel_networks_are_rendered(name: str, channels: int) -
 def test_frames_keep_the_first_and_the_last(bank: vital.ReferenceBank) -> None:
     made = vital.render(MODEL, "class:2", bank=bank, steps=9, frames=4, progress=False)[0]
     steps = [step for step, _ in made.frames]
-    assert steps[0] == 0 and steps[-1] == 9
+    assert steps[0] == 0
+    assert steps[-1] == 9
     assert torch.equal(made.frames[-1][1], made.image)
 
 
@@ -96,7 +97,7 @@ def test_a_diverging_unit_is_a_status_and_the_others_go_on(bank: vital.Reference
 
 def test_options_beside_a_finished_method_are_refused() -> None:
     with pytest.raises(
-        BadValue, match="^options steps were given beside a finished method; set them in the method$"
+        BadValue, match=r"^options steps were given beside a finished method; set them in the method$"
     ):
         vital.render(MODEL, "class:1", method=vital.method("fourier"), steps=3)
 
@@ -108,6 +109,7 @@ def test_a_wrong_unit_is_one_sentence() -> None:
 
 def test_opacity_is_clipped_at_its_98th_percentile() -> None:
     ramp = torch.arange(100.0).view(10, 10)
-    assert opacity(ramp).max() == 1 and opacity(ramp)[0, 0] == 0
+    assert opacity(ramp).max() == 1
+    assert opacity(ramp)[0, 0] == 0
     assert int((opacity(ramp) == 1).sum()) == 2
     assert opacity(torch.zeros(3, 3)).sum() == 0

@@ -41,5 +41,5 @@ def test_a_network_without_places_is_one_sentence() -> None:
     model = vital.Model(
         nn.Sequential(nn.Flatten(), nn.Linear(48, 4), nn.Linear(4, 3)), size=(4, 4), name="mlp"
     )
-    with pytest.raises(ModelError, match="^mlp has no layer with places to align; name the layers$"):
+    with pytest.raises(ModelError, match=r"^mlp has no layer with places to align; name the layers$"):
         stages(model)

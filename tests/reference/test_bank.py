@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from torch import nn
 
 import vital
@@ -48,7 +47,8 @@ def test_class_references_are_of_the_class_and_follow_the_seed(
 ) -> None:
     bank = reference_bank(net, [], labelled(pictures))
     chosen, words = bank.references("class:b", 3, "class", seed=1)
-    assert all(i % 4 == 1 for i in chosen) and len(chosen) == 3
+    assert all(i % 4 == 1 for i in chosen)
+    assert len(chosen) == 3
     assert words == "3 of the 6 images of the class, drawn with seed 1"
     assert bank.references("class:b", 3, "class", seed=1)[0] == chosen
     assert any(bank.references("class:b", 3, "class", seed=s)[0] != chosen for s in range(2, 8))

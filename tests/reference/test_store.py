@@ -23,7 +23,7 @@ def test_a_missing_or_damaged_file_is_none(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match="^cannot write '.*': "):
+    with pytest.raises(RunError, match=r"^cannot write '.*': "):
         store.save(tmp_path / "file" / "a.safetensors", {"x": torch.zeros(1)}, {})
 
 

@@ -37,5 +37,5 @@ def test_vectors_have_one_place(net: Model) -> None:
 
 
 def test_no_images_is_one_sentence(net: Model) -> None:
-    with pytest.raises(DataError, match="^there are no reference images for class:3$"):
+    with pytest.raises(DataError, match=r"^there are no reference images for class:3$"):
         make_template(net, ["0"], [], unit="class:3")
