@@ -46,19 +46,50 @@ def test_class_references_are_of_the_class_and_follow_the_seed(
     net: vital.Model, pictures: torch.Tensor
 ) -> None:
     bank = reference_bank(net, [], labelled(pictures))
-    chosen, words = bank.references("class:b", 3, "class", seed=1)
-    assert all(i % 4 == 1 for i in chosen)
-    assert len(chosen) == 3
-    assert words == "3 of the 6 images of the class, drawn with seed 1"
-    assert bank.references("class:b", 3, "class", seed=1)[0] == chosen
-    assert any(bank.references("class:b", 3, "class", seed=s)[0] != chosen for s in range(2, 8))
+    chosen = bank.references("class:b", 3, "class", seed=1)
+    assert all(i % 4 == 1 for i in chosen.indices)
+    assert chosen.weights == (1 / 3,) * 3
+    assert chosen.note == "3 of the 6 images of the class, drawn with seed 1"
+    assert bank.references("class:b", 3, "class", seed=1) == chosen
+    assert any(bank.references("class:b", 3, "class", seed=s).indices != chosen.indices for s in range(2, 8))
 
 
 def test_auto_takes_the_class_where_there_are_labels_and_else_the_activation(
     net: vital.Model, pictures: torch.Tensor
 ) -> None:
-    assert "of the class" in reference_bank(net, [], labelled(pictures)).references("class:1", 3)[1]
-    assert "highest value" in reference_bank(net, [], vital.images(pictures)).references("class:1", 3)[1]
+    assert "of the class" in reference_bank(net, [], labelled(pictures)).references("class:1", 3).note
+    assert "highest value" in reference_bank(net, [], vital.images(pictures)).references("class:1", 3).note
+
+
+def test_strong_images_weigh_what_they_have_over_the_next(net: vital.Model, pictures: torch.Tensor) -> None:
+    bank = reference_bank(net, [], vital.images(pictures))
+    with torch.no_grad():
+        ranked = net.module(pictures)[:, 3].sort(descending=True).values.double()
+    over = ranked[:5] - ranked[5]
+    expected = (over / over.sum()).tolist()
+    assert bank.references("class:3", 5, "activation").weights == pytest.approx(expected, abs=1e-6)
+    everything = bank.references("class:3", 23, "activation").weights
+    assert everything[-1] == 0
+    assert sum(everything) == pytest.approx(1)
+
+
+def test_the_template_is_the_weighted_mean_of_the_references(
+    net: vital.Model, pictures: torch.Tensor
+) -> None:
+    bank = reference_bank(net, ["1"], vital.images(pictures), disk=False)
+    chosen = bank.references("class:3", 5, "activation")
+    with torch.no_grad():
+        each = net.module[:2](pictures[list(chosen.indices)]).flatten(2).sort(dim=2).values
+    expected = (each * torch.tensor(chosen.weights).view(-1, 1, 1)).sum(0)
+    made = bank.template("class:3", count=5, choose="activation")
+    assert list(made.layers) == ["1"]
+    torch.testing.assert_close(made.layers["1"], expected)
+
+
+def test_a_bank_of_the_output_alone_asks_for_layers(net: vital.Model, pictures: torch.Tensor) -> None:
+    bank = reference_bank(net, [], vital.images(pictures), disk=False)
+    with pytest.raises(BadValue, match=r"name the layers to align class:1 at"):
+        bank.template("class:1")
 
 
 def test_an_empty_class_is_one_sentence(net: vital.Model, pictures: torch.Tensor) -> None:

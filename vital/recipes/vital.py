@@ -178,6 +178,5 @@ def references_of(
     """A unit's template, and in words where its references come from."""
     if bank is None:
         raise DataError(f"{unit} cannot be rendered without reference images; give images or a bank")
-    return bank.template(unit, layers, count=count, choose=choose, seed=seed), bank.references(
-        unit, count, choose, seed
-    )[1]
+    template = bank.template(unit, layers, count=count, choose=choose, seed=seed)
+    return template, bank.references(unit, count, choose, seed).note

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -20,14 +20,14 @@ from vital.images import ImageSet
 from vital.models import Model
 from vital.records import Template
 from vital.reference import store
+from vital.reference.choose import References, above_the_rest, drawn, reading
 from vital.reference.template import make_template
-from vital.seeds import generator
 from vital.trace import Tracer, resolve_units, survey
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 
 Choice = Literal["auto", "activation", "class"]
-READINGS = ("", "#cls", "#patches", "#all")
+CHOICES = get_args(Choice)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +52,14 @@ class ReferenceBank:
     def strongest(self, unit: str | Unit, count: int = 8) -> list[int]:
         """The images with the highest value of a unit, strongest first; fewer when there are fewer."""
         (unit,) = resolve_units(self.model, unit)
-        reading = unit.layer + (f"#{unit.tokens}" if unit.tokens else "")
         if unit.position is not None or unit.source:
             raise BadValue(f"the bank ranks images by whole channels, and {unit} is none; write LAYER:INDEX")
-        if reading not in self.indices:
+        if reading(unit) not in self.indices:
             raise BadValue(
                 f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "
                 f"make one with {unit.layer!r} among its layers"
             )
-        ranked = self.indices[reading][unit.index]
+        ranked = self.indices[reading(unit)][unit.index]
         if count > len(ranked) and len(ranked) < len(self.images):
             raise BadValue(
                 f"the bank keeps the {len(ranked)} strongest images of a unit, and {count} are asked for"
@@ -69,16 +68,18 @@ class ReferenceBank:
 
     def references(
         self, unit: str | Unit, count: int = 8, choose: Choice = "auto", seed: int = 0
-    ) -> tuple[list[int], str]:
-        """Choose reference images, and say in words how they were chosen.
+    ) -> References:
+        """Choose up to `count` reference images of a unit, with weights, and say in words how.
 
-        `choose="activation"` takes the images with the unit's highest values; `"class"`, for class units, draws
-        images with that label from a generator seeded with `(seed, unit)`; `"auto"` is "class" where the images
-        have labels and the unit is a class, else "activation". Raises `DataError` for a class without images.
+        `choose="activation"` takes the images with the unit's highest values, each weighted with what it has over
+        the next image in the ranking: where one image excites the unit far more than all others, it counts most.
+        `"class"`, for class units, draws images with that label from a generator seeded with `(seed, unit)`, all of
+        weight 1/count; `"auto"` is "class" where the images have labels and the unit is a class, else
+        "activation". Raises `DataError` for a class without images.
         """
         (unit,) = resolve_units(self.model, unit)
-        if choose not in ("auto", "activation", "class"):
-            raise BadValue(f"choose {choose!r} is unknown; allowed are auto, activation, class")
+        if choose not in CHOICES:
+            raise BadValue(f"choose {choose!r} is unknown; allowed are {', '.join(CHOICES)}")
         labelled = unit.layer == OUTPUT and any(label is not None for label in self.images.labels)
         if choose == "class" and not labelled:
             why = "the images have no labels" if unit.layer == OUTPUT else "it is not a class unit"
@@ -86,13 +87,15 @@ class ReferenceBank:
                 f"no images of the class can be chosen for {unit}: {why}; use choose='activation'"
             )
         if choose == "activation" or not labelled:
-            found = self.strongest(unit, count)
-            return found, f"the {len(found)} images with the highest value of the unit"
+            return self._by_activation(unit, count)
         outputs = survey(self.model)[OUTPUT].channels
         members = self.images.of_class(unit.index, self.model.classes, outputs)
-        order = torch.randperm(len(members), generator=generator(seed, "references", unit))
-        found = sorted(members[int(i)] for i in order[:count])
-        return found, f"{len(found)} of the {len(members)} images of the class, drawn with seed {seed}"
+        return drawn(members, count, seed, unit)
+
+    def _by_activation(self, unit: Unit, count: int) -> References:
+        found = self.strongest(unit, count)
+        values = self.values[reading(unit)][unit.index]
+        return above_the_rest(found, values[: len(found)], values[len(found) : len(found) + 1])
 
     def template(
         self,
@@ -103,11 +106,15 @@ class ReferenceBank:
         choose: Choice = "auto",
         seed: int = 0,
     ) -> Template:
-        """The quantile template of a unit's references at `layers` (by default the bank's own)."""
+        """The quantile template of a unit's references at `layers`, by default the bank's own but the output."""
         (unit,) = resolve_units(self.model, unit)
-        layers = tuple(layers or self.layers)
-        chosen, _ = self.references(unit, count, choose, seed)
-        key = store.key_of(bank=self.key, images=chosen, layers=layers, kind="template")
+        layers = tuple(layers or [n for n in self.layers if n != OUTPUT])
+        if not layers:
+            raise BadValue(
+                f"the bank was made for no layer but the output; name the layers to align {unit} at"
+            )
+        chosen = self.references(unit, count, choose, seed)
+        key = store.key_of(bank=self.key, images=chosen.indices, weights=chosen.weights, layers=layers)
         if key not in self._templates:
             self._templates.clear()
             self._templates[key] = self._stored(key) or self._make(unit, layers, chosen, key)
@@ -120,9 +127,13 @@ class ReferenceBank:
         tensors, notes = found
         return Template(tensors, notes["unit"], tuple(notes["images"]), key)
 
-    def _make(self, unit: Unit, layers: Sequence[str], chosen: Sequence[int], key: str) -> Template:
-        names = [self.images.names[i] for i in chosen]
-        batches = (batch for _, batch in self.images.batches(self.model, 8, indices=chosen))
+    def _make(self, unit: Unit, layers: Sequence[str], chosen: References, key: str) -> Template:
+        names = [self.images.names[i] for i in chosen.indices]
+        weight = dict(zip(chosen.indices, chosen.weights, strict=True))
+        batches = (
+            (batch, [weight[i] for i in which])
+            for which, batch in self.images.batches(self.model, 8, indices=chosen.indices)
+        )
         made = make_template(self.model, layers, batches, unit=str(unit), images=names, key=key)
         if self.disk:
             store.save(_file("templates", key), made.layers, {"unit": made.unit, "images": names})

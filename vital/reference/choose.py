@@ -1,0 +1,50 @@
+"""Which images stand for a unit, and how much each of them counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vital.seeds import generator
+from vital.units import Unit
+
+
+@dataclass(frozen=True)
+class References:
+    """Reference images by index, their weights, which add up to 1, and in words how they were chosen."""
+
+    indices: tuple[int, ...]
+    weights: tuple[float, ...]
+    note: str
+
+
+def reading(unit: Unit) -> str:
+    """The name under which a bank ranks images for a unit: its layer, and which tokens are read.
+
+    >>> reading(Unit.parse("blocks.3:7#cls"))
+    'blocks.3#cls'
+    """
+    return unit.layer + (f"#{unit.tokens}" if unit.tokens else "")
+
+
+def above_the_rest(indices: Sequence[int], values: Tensor, rest: Tensor) -> References:
+    """Weigh images with what their values have over the next image's, or over the last one's where there is none.
+
+    >>> above_the_rest([4, 7], torch.tensor([5.0, 3.0]), torch.tensor([2.0])).weights
+    (0.75, 0.25)
+    """
+    over = values.double() - (rest if len(rest) else values[-1:]).double()
+    weights = over / over.sum() if over.sum() > 0 else torch.full_like(over, 1 / max(1, len(over)))
+    note = f"the {len(indices)} images with the highest value of the unit, weighted with what they have over the next"
+    return References(tuple(indices), tuple(weights.tolist()), note)
+
+
+def drawn(members: Sequence[int], count: int, seed: int, unit: Unit) -> References:
+    """Draw up to `count` of the images of a class, all of the same weight."""
+    order = torch.randperm(len(members), generator=generator(seed, "references", unit))
+    found = tuple(sorted(members[int(i)] for i in order[:count]))
+    note = f"{len(found)} of the {len(members)} images of the class, drawn with seed {seed}"
+    return References(found, (1 / len(found),) * len(found), note)
