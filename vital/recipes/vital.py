@@ -101,7 +101,8 @@ class Vital(Method):
     needs a hand-tuned weight; references chosen by the unit's own activation, so that the picture shows what the
     unit prefers and not only what its class looks like; and a small term for the unit itself, weighted with
     `unit_weight`. Inner units are aligned at the layers up to their own.
-    `layers` default to `stages`, `weights` to 1. `size` 0 is the network's own.
+    `roll` is a share of the shorter side; small, so that the picture keeps its layout. `layers` default to `stages`,
+    `weights` to 1. `size` 0 is the network's own.
     """
 
     steps: int = 256
@@ -112,7 +113,7 @@ class Vital(Method):
     weights: tuple[float, ...] = ()
     unit_weight: float = 0.05
     lr: float = 0.05
-    roll: float = 0.13
+    roll: float = 0.05
     decay: float = 1.0
 
     @property
