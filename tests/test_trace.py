@@ -334,3 +334,10 @@ def test_redirect_ends_with_its_block_and_leaves_other_clamps_alone() -> None:
     for out in (y, torch.relu(x)):
         (gradient,) = torch.autograd.grad(out, x, torch.tensor([[-1.0, -1.0]]))
         assert gradient.tolist() == [[0.0, 0.0]]
+
+
+def test_between_passes_the_network_is_the_callers() -> None:
+    model = toy.model()
+    with Tracer(model, ["layer1"]) as tracer:
+        tracer(toy.images(1).float())
+        assert model.module(toy.images(1).float()).shape == (1, 10)

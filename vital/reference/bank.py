@@ -239,7 +239,7 @@ def _scan(
     known = survey(model)
     values: dict[str, Tensor] = {}
     indices: dict[str, Tensor] = {}
-    bar = tqdm(total=len(images), desc="images", unit="image", disable=not progress, leave=False)
+    bar = tqdm(total=len(images), desc="images", unit="image", disable=None if progress else True, leave=False)
     with Tracer(model, layers) as tracer, bar:
         for which, pictures in images.batches(model, batch):
             trace = tracer(pictures.to(model.device, model.dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -10,9 +11,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from vital.errors import ModelError, first_line
+from vital.errors import ModelError
 from vital.models import Model
-from vital.models.outputs import eval_mode, first_tensor
+from vital.models.outputs import eval_mode, first_tensor, running
 from vital.types import Layer
 from vital.units import OUTPUT, Unit, resolve
 
@@ -37,7 +38,7 @@ def resolve_units(model: Model, units: str | Unit | Iterable[str | Unit]) -> lis
 def _survey(model: Model) -> dict[str, Layer]:
     calls = _record(model, model.size)
     prefix_hint = _prefix_hint(model.module)
-    layers = {n: _layout(n, c, i, prefix_hint) for i, (n, c) in enumerate(calls.items())}
+    layers = {n: _layout(n, c, i, prefix_hint, model.size) for i, (n, c) in enumerate(calls.items())}
     if any(layer.channel_axis < 0 for layer in layers.values()):
         wider = _record_or_none(model, (model.size[0], 2 * model.size[1]))
         layers = {n: _settle(layer, calls[n], wider) for n, layer in layers.items()}
@@ -63,13 +64,8 @@ def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ..
         for name, module in model.module.named_modules():
             if name:
                 stack.callback(module.register_forward_hook(hook(name)).remove)
-        try:
-            output = first_tensor(model.module(model.normalise(images)))
-        except (RuntimeError, ValueError, AssertionError) as error:
-            shape = (model.channels, *size)
-            raise ModelError(
-                f"{model.name} cannot run on an image of shape {shape}: {first_line(error)}"
-            ) from error
+        stack.enter_context(running(model, "image", (model.channels, *size)))
+        output = first_tensor(model.module(model.normalise(images)))
     calls[OUTPUT] = [None if output is None else tuple(output.shape)]
     return calls
 
@@ -81,7 +77,9 @@ def _record_or_none(model: Model, size: tuple[int, int]) -> dict[str, list[tuple
         return None
 
 
-def _layout(name: str, calls: list[tuple[int, ...] | None], order: int, prefix_hint: int | None) -> Layer:
+def _layout(
+    name: str, calls: list[tuple[int, ...] | None], order: int, prefix_hint: int | None, size: tuple[int, int]
+) -> Layer:
     """What one recorded shape says; a `channel_axis` of −1 means that it does not say enough."""
     shape = calls[-1]
     if shape is None or len(calls) > 1:
@@ -91,11 +89,12 @@ def _layout(name: str, calls: list[tuple[int, ...] | None], order: int, prefix_h
         case (2, channels):
             return Layer(name, "vector", (channels,), order=order)
         case (2, tokens, channels):
-            return _tokens(name, (channels, tokens), order, prefix_hint)
+            return _tokens(name, (channels, tokens), order, prefix_hint, size)
         case (tokens, 2, channels):
-            return _tokens(name, (channels, tokens), order, prefix_hint, batch_axis=1)
-        case (2, a, b, c):
-            return _map(name, shape, 1 if b == c != a else 3 if a == b != c else -1, order)
+            return _tokens(name, (channels, tokens), order, prefix_hint, size, batch_axis=1)
+        case (2, a, b, c):  # two equal sides are those of a map where the image has two equal sides
+            axis = -1 if size[0] != size[1] else 1 if b == c != a else 3 if a == b != c else -1
+            return _map(name, shape, axis, order)
     axes = f"has {len(shape)} axes" if shape[:1] == (2,) else "for two images has no axis for the image"
     return _unusable(name, order, f"its output {shape} {axes}")
 
@@ -125,9 +124,16 @@ def _map(name: str, shape: tuple[int, ...], axis: int, order: int) -> Layer:
     return Layer(name, "map", (c, a, b) if axis == 3 else (a, b, c), channel_axis=axis, order=order)
 
 
-def _tokens(name: str, shape: tuple[int, int], order: int, hint: int | None, batch_axis: int = 0) -> Layer:
+def _tokens(
+    name: str,
+    shape: tuple[int, int],
+    order: int,
+    hint: int | None,
+    size: tuple[int, int],
+    batch_axis: int = 0,
+) -> Layer:
     guesses = [hint] if hint is not None else [0, 1]
-    prefix = next((p for p in guesses if _is_square(shape[1] - p)), 0)
+    prefix = next((p for p in guesses if _is_grid(shape[1] - p, size)), 0)
     return Layer(name, "tokens", shape, batch_axis, 2, prefix, order)
 
 
@@ -135,8 +141,10 @@ def _unusable(name: str, order: int, problem: str) -> Layer:
     return Layer(name, "vector", (0,), order=order, problem=problem)
 
 
-def _is_square(n: int) -> bool:
-    return n > 0 and round(n**0.5) ** 2 == n
+def _is_grid(n: int, size: tuple[int, int]) -> bool:
+    """Whether n square patches can tile an image: n = (H / s)(W / s) makes n · H · W a square."""
+    area = n * size[0] * size[1]
+    return n > 0 and math.isqrt(area) ** 2 == area
 
 
 def _prefix_hint(module: nn.Module) -> int | None:

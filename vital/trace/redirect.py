@@ -15,8 +15,8 @@ class Redirect(TorchFunctionMode):
     """A way out of a dead start.
 
     Where the whole gradient at a rectifier is zero for an image, because it is off everywhere, let through those
-    parts of the incoming gradient that would switch it on (Lucid's `redirected_relu`). It acts on every ReLU and
-    ReLU6, module or function, while it is active.
+    parts of the incoming gradient that would switch it on (Lucid's `redirected_relu`; of a full ReLU6, those that
+    would bring it down from its cap). It acts on every ReLU and ReLU6, module or function, while it is active.
     """
 
     _CAPS: Mapping[Any, float | None] = {
@@ -55,7 +55,8 @@ class _RedirectedReLU(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (x,), (grad,) = ctx.saved_tensors, grads
         zero = torch.zeros_like(grad)
-        passed = torch.where(x > 0 if ctx.cap is None else (x > 0) & (x < ctx.cap), grad, zero)
-        redirected = torch.where((x <= 0) & (grad > 0), zero, grad)
+        off, full = x <= 0, torch.zeros_like(x, dtype=torch.bool) if ctx.cap is None else x >= ctx.cap
+        passed = torch.where(off | full, zero, grad)
+        redirected = torch.where((off & (grad > 0)) | (full & (grad < 0)), zero, grad)
         dead = passed.flatten(1).abs().amax(1) == 0
         return torch.where(dead.view(-1, *[1] * (x.ndim - 1)), redirected, passed), None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from vital.errors import ModelError, first_line
+from vital.errors import ModelError
 from vital.models import Model
-from vital.models.outputs import first_tensor
+from vital.models.outputs import first_tensor, running
 from vital.trace.layers import borrowed, resolve_units, survey
 from vital.trace.redirect import Redirect
 from vital.types import Images, PerImage
@@ -80,9 +81,9 @@ class Trace:
 class Tracer:
     """Shows images to a network and keeps the activations of some layers.
 
-    Use it as a context manager: inside, the network is in eval mode, its parameters ask for no gradient and the
-    hooks are in place; afterwards everything is as before. The pass stops after the deepest of `layers`.
-    A layer written `<name` stands for the input of the module `name`.
+    Use it as a context manager: inside, the network is in eval mode and its parameters ask for no gradient;
+    afterwards everything is as before. Hooks are in place during a pass alone, which stops after the deepest of
+    `layers`. A layer written `<name` stands for the input of the module `name`.
 
     >>> model = Model(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), size=(8, 8))
     >>> with Tracer(model, ["0"]) as tracer:
@@ -102,11 +103,7 @@ class Tracer:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            stack.enter_context(borrowed(self.model.module))
-            for name in self.layers:
-                stack.callback(self._watch(name).remove)
-            self._stack = stack.pop_all()
+        self._stack.enter_context(borrowed(self.model.module))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -147,13 +144,10 @@ class Tracer:
         if not self.layers:
             return
         try:
-            output = self.model.module(given)
+            with self._hooks(), running(self.model, "input", tuple(given.shape)):
+                output = self.model.module(given)
         except _Halt:
             return
-        except (RuntimeError, ValueError, AssertionError) as error:
-            raise ModelError(
-                f"{self.model.name} cannot run on an input of shape {tuple(given.shape)}: {first_line(error)}"
-            ) from error
         if OUTPUT in self.layers:
             self._keep(OUTPUT, first_tensor(output))
 
@@ -167,9 +161,16 @@ class Tracer:
         self._raw[name] = value.clone() if name in self._cloned else value
         self._versions[name] = _version(self._raw[name])
 
-    def _watch(self, name: str) -> Any:
-        if name == OUTPUT:
-            return _Nothing()
+    @contextmanager
+    def _hooks(self) -> Iterator[None]:
+        """The hooks, for one pass only: between passes the network is the caller's."""
+        with ExitStack() as stack:
+            for name in self.layers:
+                if name != OUTPUT:
+                    stack.callback(self._watch(name).remove)
+            yield
+
+    def _watch(self, name: str) -> RemovableHandle:
         module = self.model.module.get_submodule(self._info[name].name)
         if name.startswith(INPUT_OF):
             return module.register_forward_pre_hook(self._on_input(name))
@@ -203,8 +204,3 @@ def _version(tensor: Tensor) -> int:
 
 class _Halt(BaseException):
     """Ends a pass after the deepest layer; not an Exception, so that no network code swallows it."""
-
-
-class _Nothing:
-    def remove(self) -> None:
-        """There is no hook to remove."""
