@@ -141,6 +141,16 @@ def lived_in(module: nn.Module) -> nn.Module:
     return module
 
 
+class Adrift(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach().mean((2, 3))
+
+
+def test_a_network_that_passes_no_gradient_on_is_one_sentence() -> None:
+    with pytest.raises(ModelError, match=r"^adrift cannot be differentiated: "):
+        optimise(toy.wrap(Adrift(), name="adrift"), Logit("class:1"), toy.Canvas(), steps=2)
+
+
 def test_the_network_comes_back_as_it_was() -> None:
     model = toy.wrap(lived_in(toy.network()))
     before = list(state(model.module))
@@ -154,7 +164,9 @@ def test_the_network_comes_back_as_it_was_after_an_error_in_the_middle() -> None
     )
     model = toy.wrap(lived_in(module))
     before = list(state(module))
-    with pytest.raises(KeyError, match="out of fuse"):
+    with pytest.raises(
+        ModelError, match=r"^toy cannot run on an input of shape \(1, 3, 32, 32\): 'out of fuse'$"
+    ):
         optimise(model, Channel("layer1:1") + Channel("flat:1"), toy.Canvas(), steps=9)
     assert list(state(module)) == before
 

@@ -223,6 +223,41 @@ def test_as_many_channels_as_rows_are_told_apart_by_a_wider_image(last: bool) ->
     assert torch.equal(trace["b"], trace["a"])
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_equal_sides_say_nothing_where_the_image_is_not_square(last: bool) -> None:
+    conv = nn.Conv2d(3, 12 if last else 8, 1)
+    module = nn.Sequential(conv, Turned()) if last else nn.Sequential(conv)
+    found = survey(Model(module, size=(8, 12)))["1" if last else "0"]
+    assert (found.channels, found.shape[1:]) == (12 if last else 8, (8, 12))
+
+
+def test_a_class_token_is_found_where_the_patches_are_no_square() -> None:
+    class Tokens(nn.Module):
+        num_prefix_tokens = 1
+
+        def __init__(self) -> None:
+            nn.Module.__init__(self)
+            self.patches, self.blocks = nn.Conv2d(3, 5, 4, stride=4), nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            rows = self.patches(x).flatten(2).mT
+            return self.blocks(torch.cat([rows[:, :1], rows], 1))
+
+    assert survey(Model(Tokens(), size=(8, 12)))["blocks"].prefix == 1
+
+
+def test_a_full_relu6_is_brought_down_and_not_up() -> None:
+    x = torch.full((2, 3), 7.0, requires_grad=True)
+    with Redirect():
+        (nn.functional.relu6(x) * torch.tensor([[1.0], [-1.0]])).sum().backward()
+    assert x.grad.tolist() == [[1.0] * 3, [0.0] * 3]
+
+
+class Turned(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.movedim(1, 3)
+
+
 def test_a_layer_that_cannot_be_told_apart_is_explained() -> None:
     model = chain(nn.Conv2d(3, 4, 8, stride=8), nn.Flatten(), nn.Linear(64, 3))
     problem = "layer 'a' cannot be used: its output (2, 4, 4, 4) does not say which axis holds the channels"

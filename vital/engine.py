@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from vital.errors import BadValue, BadWeights
 from vital.models import Model
+from vital.models.outputs import asked
 from vital.seeds import generator
 from vital.terms import Sum, Term, as_sum
 from vital.trace import Trace, Tracer
@@ -39,7 +40,7 @@ class Optimiser:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        if not self.lr > 0:
+        if not 0 < self.lr < math.inf:
             raise BadValue(f"the learning rate is {self.lr}; allowed are numbers above 0")
         for what, value, allowed in (
             ("schedule", self.schedule, ("constant", "cosine", "warmup-cosine")),
@@ -116,7 +117,7 @@ def optimise(
     gradient of the summed losses. During the first `redirect` steps a dead rectifier lets gradients through
     (`vital.trace.Redirect`). A diverging image is stopped and reported in its status; the others go on.
 
-    Raises `BadWeights` when the network's weights are not finite and `BadValue` for impossible numbers.
+    Raises `BadWeights` for weights that are not finite, `ModelError` for a network that fails, `BadValue` for numbers.
 
     >>> from vital import objectives as obj, parameterisations as par
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(8, 8))
@@ -128,7 +129,7 @@ def optimise(
     keys = [str(i) for i in range(len(terms))] if keys is None else keys
     _check(model, terms, keys, steps, copies)
     draws = [generator(seed, key) for key in keys]
-    run = _Run(model, terms, parameterisation, tuple(views), copies, draws)
+    run = _Run(model, terms, parameterisation, tuple(views), copies, draws, steps)
     parameters = run.start()
     tensors = list(parameters.values())
     settings = optimiser or Optimiser()
@@ -150,7 +151,7 @@ def optimise(
 
 
 def _check(model: Model, terms: Sequence[Sum], keys: Sequence[str], steps: int, copies: int) -> None:
-    if not terms:
+    if not terms or not all(term.parts for term in terms):
         raise BadValue("there is no term to optimise; give at least one")
     if len(keys) != len(terms):
         raise BadValue(f"there are {len(keys)} keys for {len(terms)} terms; give one each")
@@ -182,9 +183,10 @@ class _Run:
         views: tuple[View, ...],
         copies: int,
         draws: Sequence[torch.Generator],
+        steps: int,
     ) -> None:
         self.model, self.terms, self.parameterisation = model, terms, parameterisation
-        self.views, self.copies, self.draws = views, copies, draws
+        self.views, self.copies, self.draws, self.steps = views, copies, draws, steps
         self.layers = tuple(dict.fromkeys(layer for term in terms for layer in term.layers))
         self.per_slot = parameterisation.images
         self.history: list[list[dict[str, Tensor]]] = [[] for _ in terms]
@@ -209,7 +211,8 @@ class _Run:
         trace = tracer(image, self._look(image), copies=self.copies, redirect=redirect)
         losses = self._losses(trace)
         mover.zero_grad(set_to_none=True)
-        torch.autograd.backward(losses.sum())
+        with asked(self.model, "be differentiated"):
+            torch.autograd.backward(losses.sum())
         self._accumulate(image)
         self._stop_diverging(losses, parameters)
         held = {slot: {k: t[slot].clone() for k, t in parameters.items()} for slot in self.stopped}
@@ -225,11 +228,12 @@ class _Run:
     def _look(self, image: Images) -> Images:
         if not self.views and self.copies == 1:
             return image
+        views = [view.at(self.count / max(1, self.steps - 1)) for view in self.views]
         looks = []
         for row in range(len(image)):
             for _ in range(self.copies):
                 look = image[row : row + 1]
-                for view in self.views:
+                for view in views:
                     look = view(look, self.draws[row // self.per_slot])
                 looks.append(look)
         return torch.cat(looks)

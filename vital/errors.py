@@ -9,6 +9,7 @@
     ├── ModelError             the network cannot be loaded, traced or used
     │   └── BadWeights         weights that do not fit, cannot be read, or are not finite
     ├── DataError              the images cannot be used
+    │   └── EmptyClass         a class has no images, while others have
     └── RunError               the run folder cannot be written or belongs to another run
 
 A message says what was wrong, the value given, what is allowed, and the nearest name where there is one.
@@ -58,6 +59,10 @@ class BadWeights(ModelError):
 
 class DataError(VitalError):
     """The images cannot be used."""
+
+
+class EmptyClass(DataError):
+    """A class of which there are no images; other classes have some."""
 
 
 class RunError(VitalError):

@@ -48,6 +48,11 @@ class View(ABC):
     def __call__(self, image: Images, generator: torch.Generator) -> Images:
         """Transform one image (1, C, H, W), drawing only from `generator`; output sizes must not be random."""
 
+    def at(self, progress: float) -> View:
+        """Return the view as it is after a share of the run, from 0 to 1; by default it is the same all along."""
+        del progress
+        return self
+
 
 @dataclass(frozen=True)
 class Layer:

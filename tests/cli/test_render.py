@@ -1,11 +1,13 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,21 +157,23 @@ def test_a_request_that_fails_can_be_mended_in_the_same_folder(vital: Cli) -> No
 
 def test_control_c_says_what_is_kept_and_the_rest_follows(vital: Cli, here: Path) -> None:
     text = (here / "net.py").read_text()
-    stop = "    def forward(self, x):\n        import os, signal\n        Net.n += 1\n"
-    stop += "        if Net.n == 9:\n            os.kill(os.getpid(), signal.SIGINT)\n        return self.body(x)\n"
+    stop = (
+        "    def forward(self, x):\n        import os, signal\n        Net.n += 1\n"
+        "        if str(Net.n) == os.environ.get('STOP'):\n            os.kill(os.getpid(), signal.SIGINT)\n"
+        "        return self.body(x)\n"
+    )
     net = "\n\nclass Net(nn.Module):\n    n = 0\n    def __init__(self):\n        nn.Module.__init__(self)\n"
     (here / "net.py").write_text(text + net + "        self.body = make()\n\n" + stop)
     words = ("render", "net.py:Net", "class:0-3", *FAST, "--batch", 1, "--out")
-    answer = vital(*words, "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STOP", "9")
+        answer = vital(*words, "run")
     assert answer.code == 130
     assert answer.err.startswith("vital: stopped; ")
     assert "the same command goes on with the others" in answer.err
     kept = int(answer.err.split()[2])
     assert 0 < kept < 4
     assert f"{kept} of 4 units are kept in 'run'" in answer.err
-    (here / "net.py").write_text(
-        text + net + "        self.body = make()\n\n" + stop.replace("== 9", "== -1")
-    )
     assert vital(*words, "run").code == 0
     assert vital(*words, "straight").code == 0
     assert contents(here / "run") == contents(here / "straight")
@@ -204,11 +208,46 @@ def test_own_values_are_those_of_the_saved_picture(here: Path) -> None:
     picture = Image.new("RGB", (8, 8))
     picture.paste((255, 0, 0), (1, 1, 7, 7))
     picture.save(here / "framed.png")
-    model = Model(net, size=(8, 8), resize=10)
+    model = Model(net, size=(8, 8), resize=10, classes=("dark", "red"))
     units = [Unit("class", 1), Unit("0", 1), Unit("0", 0, source="d.safetensors")]
     mean = 2 * 36 / 64
     percent = 100 / (1 + math.exp(-mean))
-    assert own_values(model, units, [here / "framed.png"] * 3) == [f"{percent:.1f} %", f"{mean:.4g}", "-"]
+    files = [here / "framed.png"] * 3
+    assert own_values(model, units, files) == [f"{percent:.1f} %", f"{mean:.4g}", "-"]
+    assert own_values(replace(model, classes=()), units, files)[0] == f"{mean:.4g}"
+
+
+def test_a_network_whose_code_changed_does_not_go_on(vital: Cli, here: Path) -> None:
+    words = ("render", "net.py:make", "class:0", *FAST, "--out", "run")
+    assert vital(*words).code == 0
+    (here / "net.py").write_text((here / "net.py").read_text().replace("stride=2", "stride=1"))
+    answer = vital(*words)
+    assert answer.code == 1
+    assert "the folder 'run' belongs to another run: model.code was" in answer.err
+
+
+def test_a_class_without_images_fails_alone(vital: Cli, here: Path, pictures: Path) -> None:
+    shutil.rmtree(pictures / "elk")
+    words = (
+        "render",
+        "net.py:make",
+        "class:ant",
+        "class:elk",
+        "1:2",
+        "--weights",
+        "none",
+        "--images",
+        pictures,
+    )
+    answer = vital(*words, "--method", "vital-reference", "--steps", 2, "--frames", 2, "--out", "run")
+    assert answer.code == 1
+    assert "vital: 1 of 3 units failed: class:4" in answer.err
+    records = [
+        json.loads((here / f"run/units/{u}/vital-reference-0.json").read_text())
+        for u in ("class_0", "class_4", "1_2")
+    ]
+    sentence = "pictures holds no image of class 4 (elk); add some, or choose another class"
+    assert [record["status"] for record in records] == ["done", sentence, "done"]
 
 
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(

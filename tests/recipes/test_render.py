@@ -10,6 +10,7 @@ from vital.errors import BadUnit, BadValue, DataError
 from vital.recipes.render import opacity
 
 MODEL = toy.model()
+MODEL_LAYERS = ("layer1", "layer2")
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +88,31 @@ def test_frames_keep_the_first_and_the_last(bank: vital.ReferenceBank) -> None:
 
 
 def test_a_diverging_unit_is_a_status_and_the_others_go_on(bank: vital.ReferenceBank) -> None:
-    broken = replace(bank)
-    template = bank.template("class:1", ["layer1"])
-    template.layers["layer1"][0, 0] = float("nan")
-    assert broken.template("class:1", ["layer1"]) is not template
-    made = vital.render(MODEL, ["class:1", "class:2"], method="fourier", steps=3, lr=1e30, progress=False)
+    sick = replace(bank)
+    sick.template("class:1", MODEL_LAYERS, count=8, choose="activation").layers["layer1"][0, 0] = float("nan")
+    settings = {"layers": MODEL_LAYERS, "steps": 3, "batch": 2, "progress": False}
+    made = vital.render(MODEL, ["class:1", "class:2"], bank=sick, **settings)
+    assert [p.status for p in made] == ["diverged at step 1", "done"]
     assert all(torch.isfinite(p.image).all() for p in made)
+    fine = vital.render(MODEL, ["class:1", "class:2"], bank=replace(bank), **settings)
+    assert fine[0].status == "done"
+    torch.testing.assert_close(made[1].image, fine[1].image)
+
+
+def test_a_class_without_images_is_a_status_and_the_others_go_on() -> None:
+    pictures = vital.images(toy.images(6).float(), labels=[0, 0, 0, 1, 1, 1])
+    settings = {"images": pictures, "steps": 2, "progress": False, "choose": "class", "size": 24}
+    made = vital.render(MODEL, ["class:0", "class:2", "class:1"], **settings)
+    sentence = "array holds no image of class 2 (hen); add some, or choose another class"
+    assert [p.status for p in made] == ["done", sentence, "done"]
+    assert [p.image.shape for p in made] == [(3, 24, 24)] * 3
+
+
+def test_a_bank_of_another_network_is_refused(bank: vital.ReferenceBank) -> None:
+    with pytest.raises(
+        DataError, match=r"^the bank was made with another network than toy; make one for this$"
+    ):
+        vital.render(toy.token_model(), "class:1", bank=bank, progress=False)
 
 
 def test_options_beside_a_finished_method_are_refused() -> None:

@@ -104,6 +104,23 @@ def test_defaults_are_the_published_numbers() -> None:
     assert (given.steps, given.lr, given.warmup, given.roll, given.references) == (2000, 1.0, 100, 30, 50)
 
 
+@pytest.mark.parametrize(("patch", "last", "prior"), [(16, 1.0, 3e-3), (32, 0.1, 3e-4), (14, 1.0, 0.0)])
+def test_a_large_vision_transformer_has_its_published_priors(patch: int, last: float, prior: float) -> None:
+    torch.manual_seed(0)
+    size = 2 * patch
+    net = torchvision.models.VisionTransformer(size, patch, 24, 2, 8, 8, num_classes=8)
+    model = vital.Model(net.eval(), size=(size, size))
+    bank = vital.reference_bank(model, [], vital.images(torch.rand(3, 3, size, size)), disk=False)
+    (term,) = VitalReference(references=2).plan(model, resolve_units(model, "class:1"), bank, 0).terms
+    (_, aligned), *priors = term.parts  # type: ignore[attr-defined]
+    assert list(aligned.weights.values()) == [1, 1, 1, 1, last]
+    assert [weight for weight, _ in priors] == [prior] * (2 if prior else 0)
+    (term,) = (
+        VitalReference(references=2, tv=0, l2=5).plan(model, resolve_units(model, "class:1"), bank, 0).terms
+    )
+    assert [weight for weight, _ in term.parts] == [1, 5]  # type: ignore[attr-defined]
+
+
 def test_published_layers_and_weights_are_taken_where_the_network_has_them(resnet: nn.Module) -> None:
     from vital.recipes.vital import layers_and_weights
 

@@ -73,6 +73,50 @@ def test_strong_images_weigh_what_they_have_over_the_next(net: vital.Model, pict
     assert sum(everything) == pytest.approx(1)
 
 
+def test_a_template_is_not_kept_under_the_key_of_weights_that_have_changed(
+    net: vital.Model, pictures: torch.Tensor
+) -> None:
+    first = reference_bank(net, ["1"], vital.images(pictures))
+    before = {k: v.clone() for k, v in net.module.state_dict().items()}
+    with torch.no_grad():
+        net.module[0].weight.mul_(2)
+    first.template("class:3", ["1"])
+    net.module.load_state_dict(before)
+    second = reference_bank(net, ["1"], vital.images(pictures))
+    kept = second.template("class:3", ["1"]).layers["1"]
+    fresh = reference_bank(net, ["1"], vital.images(pictures), disk=False).template("class:3", ["1"])
+    torch.testing.assert_close(kept, fresh.layers["1"])
+
+
+def test_another_network_of_the_same_weights_has_a_bank_of_its_own(
+    net: vital.Model, pictures: torch.Tensor
+) -> None:
+    other = vital.Model(nn.Sequential(net.module[0], nn.GELU(), *net.module[2:]), size=(8, 8))
+    assert other.weights_hash() == net.weights_hash()
+    one, two = (reference_bank(m, ["1"], vital.images(pictures)) for m in (net, other))
+    assert one.key != two.key
+    assert not torch.equal(one.values["1"], two.values["1"])
+
+
+def test_a_file_that_is_no_bank_is_not_written_over(
+    net: vital.Model, pictures: torch.Tensor, tmp_path: Path
+) -> None:
+    (tmp_path / "weights.pt").write_bytes(b"precious")
+    with pytest.raises(DataError, match=r"is there already and is no bank; choose another name$"):
+        reference_bank(net, ["1"], vital.images(pictures), path=tmp_path / "weights.pt")
+    assert (tmp_path / "weights.pt").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("count", [0, -2])
+@pytest.mark.parametrize("choose", ["activation", "class"])
+def test_no_references_are_refused(net: vital.Model, pictures: torch.Tensor, count: int, choose: str) -> None:
+    bank = reference_bank(net, [], labelled(pictures), disk=False)
+    with pytest.raises(
+        BadValue, match=f"^{count} reference images are asked for; allowed are whole numbers from 1$"
+    ):
+        bank.references("class:1", count, choose)  # type: ignore[arg-type]
+
+
 def test_the_template_is_the_weighted_mean_of_the_references(
     net: vital.Model, pictures: torch.Tensor
 ) -> None:

@@ -41,3 +41,15 @@ def test_prune_keeps_the_newest(tmp_path: Path) -> None:
 def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITAL_CACHE", "somewhere")
     assert store.cache_folder() == Path("somewhere")
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(RunError, match=r"^cannot write '.*x\.safetensors': "):
+            store.save(tmp_path / "x.safetensors", {"x": torch.zeros(4096)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []

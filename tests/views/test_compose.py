@@ -58,7 +58,11 @@ def test_lucid_shows_the_image_in_the_middle() -> None:
 
 
 def test_maco_has_the_published_numbers() -> None:
-    assert maco(64) == Compose(Crop(64, fraction=(0.05, 0.5), spread=0.15), Noise(0.08, uniform=0.04))
+    box = Crop(64, fraction=(0.05, 0.5), spread=0.15, shrink=True, sd=0.05)
+    assert maco(64) == Compose(box, Noise(0.08, uniform=0.04))
+    assert [maco(64).at(p).views[0].fraction for p in (0.0, 0.5, 1.0)] == [
+        pytest.approx((share, share)) for share in (0.5, 0.275, 0.05)
+    ]
 
 
 def test_public_names_are_sorted_and_exist() -> None:

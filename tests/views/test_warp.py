@@ -79,6 +79,15 @@ def test_crops_lie_inside_and_gather_about_the_middle() -> None:
     assert outer.max() < 0.96
 
 
+def test_a_box_that_shrinks_keeps_near_the_line() -> None:
+    ramp = torch.arange(1001, dtype=torch.float64).expand(1, 1, 5, 1001).contiguous()
+    late = Crop(fraction=(0.1, 0.5), spread=0, shrink=True, sd=0.02).at(0.75)
+    widths = torch.stack([(seen := late(ramp, generator(s))).max() - seen.min() for s in range(200)]) / 1001
+    assert abs(widths.mean() - 0.2) < 0.01
+    assert abs(widths.std() - 0.02) < 0.005
+    assert Crop().at(0.75) == Crop()
+
+
 @pytest.mark.parametrize(("size", "wanted"), [(None, (6, 11)), (5, (5, 5)), ((3, 20), (3, 20))])
 def test_a_crop_has_the_size_asked_for(size: object, wanted: tuple[int, int]) -> None:
     assert Crop(size)(picture(6, 11), generator()).shape[2:] == wanted  # type: ignore[arg-type]

@@ -114,7 +114,11 @@ def identity(model: Model, spec: str) -> dict[str, Any]:
         "name": model.name,
         "weights": model.weights,
         "weights_hash": model.weights_hash(),
+        "code": model.code_hash(),
         "size": list(model.size),
+        "channels": model.channels,
+        "resize": model.resize,
+        "interpolation": model.interpolation,
         "mean": list(model.mean),
         "std": list(model.std),
         "device": model.device.type,
@@ -194,9 +198,10 @@ def _report(run: Run, model: Model, units: Sequence[Unit]) -> None:
 
 @torch.no_grad()
 def own_values(model: Model, units: Sequence[Unit], files: Sequence[Path], at_once: int = 16) -> list[str]:
-    """What the network makes of the saved pictures: a class's probability, or the value of any other unit.
+    """What the network makes of the saved pictures: a named class's probability, or the value of any other unit.
 
-    Directions, which are no unit of the network, get a dash, and so do pictures that a PNG does not hold in full.
+    Outputs without names may be an embedding, of which there are no probabilities. Directions, which are no unit of
+    the network, get a dash, and so do pictures that a PNG does not hold in full.
     """
     if model.channels not in (1, 3):
         return ["-"] * len(units)
@@ -207,7 +212,7 @@ def own_values(model: Model, units: Sequence[Unit], files: Sequence[Path], at_on
             pictures = [_seen(plain, file) for file in files[start : start + at_once]]
             trace = tracer(torch.stack(pictures).to(model.device, model.dtype))
             for row, unit in enumerate(units[start : start + at_once]):
-                found.append(_value(trace.rows(row, row + 1), unit))
+                found.append(_value(trace.rows(row, row + 1), unit, named=bool(model.classes)))
     return found
 
 
@@ -216,9 +221,9 @@ def _seen(model: Model, file: Path) -> torch.Tensor:
         return model.preprocess(picture)
 
 
-def _value(trace: Any, unit: Unit) -> str:
+def _value(trace: Any, unit: Unit, *, named: bool) -> str:
     if unit.source:
         return "-"
-    if unit.layer == OUTPUT and not unit.tokens and trace[OUTPUT].ndim == 2 and trace[OUTPUT].shape[1] > 1:
+    if named and unit.layer == OUTPUT and trace[OUTPUT].ndim == 2 and trace[OUTPUT].shape[1] > 1:
         return f"{100 * float(trace[OUTPUT].softmax(1)[0, unit.index]):.1f} %"
     return f"{float(trace.read(unit)[0]):.4g}"

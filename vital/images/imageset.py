@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue, DataError, first_line
+from vital.errors import BadValue, DataError, EmptyClass, first_line
 from vital.images.labels import LABELLING, match_class
 from vital.images.sources import Picture, Source
 
@@ -160,7 +160,8 @@ class ImageSet:
         `classes` are the network's class names and `outputs` the number of its outputs (by default, of its names).
         Labels without names are the network's own indices. Names, for instance of folders, are matched with the
         network's: case, underscores and comma-separated synonyms do not count; whole numbers are indices. Where no
-        name matches but both sides have equally many, their order decides. Anything else raises `DataError`.
+        name matches but both sides have equally many, their order decides. A class without images
+        raises `EmptyClass`, anything else `DataError`.
         """
         if all(label is None for label in self.labels):
             raise DataError(f"{self.name} has no labels; {LABELLING}")
@@ -170,7 +171,7 @@ class ImageSet:
         found = [i for i, label in enumerate(self.labels) if label in wanted]
         if not found:
             named = f" ({classes[index]})" if 0 <= index < len(classes) else ""
-            raise DataError(
+            raise EmptyClass(
                 f"{self.name} holds no image of class {index}{named}; add some, or choose another class"
             )
         return found

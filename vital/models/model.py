@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -106,9 +108,50 @@ class Model:
         for key, value in sorted(self.module.state_dict().items()):
             tensor = value if isinstance(value, Tensor) else torch.tensor(list(repr(value).encode()))
             digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            flat = tensor.detach().cpu().contiguous().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+            digest.update(_bytes(tensor))
         return digest.hexdigest()[:16]
+
+    def code_hash(self) -> str:
+        """Hash what the network computes apart from its weights: SHA-256, 16 hexadecimal digits.
+
+        That is the printed structure, the plain settings of every part, buffers that the state dict leaves out, and
+        the source files that define the parts' classes, torch's own excepted.
+
+        >>> Model(nn.Conv2d(3, 4, 1)).code_hash() == Model(nn.Conv2d(3, 4, 1, stride=2)).code_hash()
+        False
+        """
+        digest = hashlib.sha256(repr(self.module).encode())
+        stored = set(self.module.state_dict())
+        for name, part in self.module.named_modules():
+            plain = {k: v for k, v in vars(part).items() if k != "training" and _is_plain(v)}
+            digest.update(f"{name} {type(part).__qualname__} {sorted(plain.items())}".encode())
+        for name, buffer in self.module.named_buffers():
+            if name not in stored:
+                digest.update(f"{name} {buffer.shape} {buffer.dtype}".encode() + _bytes(buffer))
+        for source in sorted({_source(type(part)) for part in self.module.modules()}):
+            digest.update(source)
+        return digest.hexdigest()[:16]
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+
+
+def _source(kind: type) -> bytes:
+    """The file that defines a class; empty where there is none, as in an interactive session."""
+    if kind.__module__.startswith("torch."):
+        return b""
+    try:
+        return Path(inspect.getsourcefile(kind) or "").read_bytes()
+    except (TypeError, OSError):
+        return b""
 
 
 def usable_device(device: torch.device | str) -> torch.device:

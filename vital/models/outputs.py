@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vital.errors import ModelError, first_line
+from vital.errors import ModelError, VitalError, first_line
 from vital.models.model import Model
 
 
@@ -37,14 +37,27 @@ def count_outputs(model: Model) -> int:
     """
     shape = (1, model.channels, *model.size)
     grey = torch.full(shape, 0.5, dtype=model.dtype, device=model.device)
-    try:
-        with eval_mode(model.module), torch.no_grad():
-            output = first_tensor(model.module(model.normalise(grey)))
-    except (RuntimeError, ValueError, AssertionError) as error:
-        raise ModelError(
-            f"{model.name} cannot run on an image of shape {shape[1:]}: {first_line(error)}"
-        ) from error
+    with eval_mode(model.module), torch.no_grad(), asked(model, f"run on an image of shape {shape[1:]}"):
+        output = first_tensor(model.module(model.normalise(grey)))
     return output.shape[1] if output is not None and output.ndim > 1 else 0
+
+
+@contextmanager
+def asked(model: Model, what: str) -> Iterator[None]:
+    """Turn whatever the network raises into a `ModelError` of one sentence: it cannot `what`, and why.
+
+    >>> with asked(Model(nn.Identity(), "net"), "run on an image of shape (3, 8, 8)"):
+    ...     raise TypeError("missing an argument")
+    Traceback (most recent call last):
+    ...
+    vital.errors.ModelError: net cannot run on an image of shape (3, 8, 8): missing an argument
+    """
+    try:
+        yield
+    except VitalError:
+        raise
+    except Exception as error:  # a network may fail in any way
+        raise ModelError(f"{model.name} cannot {what}: {first_line(error)}") from error
 
 
 @contextmanager

@@ -141,13 +141,14 @@ def from_open_clip(name: str, pretrained: bool, size: Size | None = None) -> Mod
     if pretrained and not tag:
         tag = _only(name, tags)
     published = open_clip.get_pretrained_cfg(name, tag) if tag else {}
-    label = f"open_clip:{name}/{tag}"
+    label = f"open_clip:{name}" + (f"/{tag}" if tag else "")
+    side = size[0] if size and size[0] == size[1] else size  # a ResNet tower takes one number only
     with building(label, pretrained):
         module = open_clip.create_model(
             name,
             pretrained=tag if pretrained else None,
             pretrained_text=False,
-            force_image_size=size,
+            force_image_size=side,
             force_quick_gelu=bool(published.get("quick_gelu")),
         ).visual
     look = {**module.preprocess_cfg, **{k: v for k, v in published.items() if k in module.preprocess_cfg}}

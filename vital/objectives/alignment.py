@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -43,7 +44,9 @@ class Alignment(Term):
     def __post_init__(self) -> None:
         if self.scale not in ("none", "variance"):
             raise BadValue(f"scale {self.scale!r} is unknown; allowed are none, variance")
-        for layer in self.weights or {}:
+        for layer, weight in (self.weights or {}).items():
+            if not math.isfinite(weight):
+                raise BadValue(f"the weight of {layer!r} is {weight}; allowed are finite numbers")
             if layer not in self.template.layers:
                 raise unknown("template layer", layer, self.template.layers)
 

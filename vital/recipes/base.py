@@ -43,6 +43,11 @@ class Method(ABC):
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts for these units of this network."""
 
+    def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
+        """Say why this unit cannot be rendered where others can; empty, as by default, where it can."""
+        del unit, bank, seed
+        return ""
+
     def options(self) -> dict[str, Any]:
         """The fields and their values: the provenance of what the method makes."""
         return asdict(self)  # type: ignore[call-overload,no-any-return]

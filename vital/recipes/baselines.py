@@ -12,7 +12,7 @@ from vital import parameterisations as par
 from vital import regularizers as reg
 from vital import views
 from vital.engine import Optimiser
-from vital.errors import DataError
+from vital.errors import BadValue, DataError
 from vital.models import Model
 from vital.recipes.base import METHODS, Method, Plan, image_size
 from vital.reference import ReferenceBank
@@ -103,13 +103,15 @@ class Maco(Method):
         del seed
         if bank is None:
             raise DataError("maco needs images for its magnitude spectrum; give images or a bank")
+        if self.spectrum_images < 1:
+            raise BadValue(f"spectrum_images is {self.spectrum_images}; allowed are whole numbers from 1")
         count = min(self.spectrum_images, len(bank.images))
         spread = [i * len(bank.images) // count for i in range(count)]
         magnitude = par.spectrum(_batches(bank, spread), decorrelate=model.channels == 3)
         size = image_size(model, self.size)
         canvas = par.Phase(size, model.channels, magnitude=magnitude)
         terms = [activation(unit) for unit in units]
-        looks = [views.maco(size)]
+        looks = [views.maco(model.size)]
         return Plan(terms, canvas, looks, Optimiser(self.lr, kind="nadam"), self.steps, self.crops, WAKE)
 
 

@@ -12,7 +12,7 @@ from vital.engine import Rendering, Step, checkpoints, optimise
 from vital.errors import BadValue, DataError
 from vital.images import ImageSet
 from vital.models import Model
-from vital.recipes.base import Method, Plan, method
+from vital.recipes.base import Method, Plan, image_size, method
 from vital.records import Prototype, Prototypes
 from vital.reference import ReferenceBank, reference_bank
 from vital.trace import resolve_units
@@ -38,7 +38,8 @@ def render(
 
     `method` is a name from `vital.METHODS` or a `Method`; `options` set its fields. Methods that need images take
     a `bank`, or `images` from which one is made. `batch` units share a forward pass (0: chosen by the device); a
-    unit's picture does not depend on it beyond rounding. `frames` keeps that many pictures of the way.
+    unit's picture does not depend on it beyond rounding. `frames` keeps that many pictures of the way. A unit that
+    diverges, or a class without images, is a grey or unfinished picture with a status; the others go on.
     Raises `BadUnit`, `UnknownName`, `BadValue` or `DataError`, each with one sentence that says what to change.
 
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(16, 16))
@@ -49,6 +50,8 @@ def render(
     chosen = resolve_units(model, units)
     if bank is None and recipe.needs_images:
         bank = bank_for(model, images, chosen, progress=progress)
+    if bank is not None and not bank.fits(model):
+        raise DataError(f"the bank was made with another network than {model.name}; make one for this")
     size = batch or default_batch(model)
     made = Prototypes()
     for group in groups(chosen, size):
@@ -100,7 +103,37 @@ def render_group(
     progress: bool = False,
     each_step: Callable[[Step], None] | None = None,
 ) -> list[Prototype]:
-    """Render units that share their forward passes."""
+    """Render units that share their forward passes; one that cannot be rendered gets a grey picture and a status."""
+    problems = {unit: why for unit in units if (why := recipe.problem(unit, bank, seed))}
+    blank = {unit: _blank(model, unit, recipe, seed, why, frames) for unit, why in problems.items()}
+    ready = [unit for unit in units if unit not in problems]
+    if not ready:
+        return [blank[unit] for unit in units]
+    made = _rendered(model, ready, recipe, bank, seed, frames, each_step, progress)
+    rendered = dict(zip(ready, made, strict=True))
+    return [rendered.get(unit) or blank[unit] for unit in units]
+
+
+def _blank(model: Model, unit: Unit, recipe: Method, seed: int, why: str, frames: int) -> Prototype:
+    size = image_size(model, recipe.options().get("size", 0))
+    grey = torch.full((model.channels, *size), 0.5)
+    way = ((0, grey),) if frames > 1 else ()
+    facts = {"model": model.name, "options": recipe.options()}
+    return Prototype(
+        unit, grey, torch.zeros(size), method_name(recipe), seed, why, provenance=facts, frames=way
+    )
+
+
+def _rendered(
+    model: Model,
+    units: Sequence[Unit],
+    recipe: Method,
+    bank: ReferenceBank | None,
+    seed: int,
+    frames: int,
+    each_step: Callable[[Step], None] | None,
+    progress: bool,
+) -> list[Prototype]:
     plan = recipe.plan(model, units, bank, seed)
     rendering = optimise(
         model,

@@ -10,7 +10,7 @@ from vital import parameterisations as par
 from vital import regularizers as reg
 from vital import views
 from vital.engine import Optimiser
-from vital.errors import BadValue, DataError
+from vital.errors import BadValue, DataError, EmptyClass
 from vital.models import Model
 from vital.recipes.base import METHODS, Method, Plan, image_size
 from vital.recipes.stages import stages
@@ -21,6 +21,9 @@ from vital.terms import Term
 from vital.trace import survey
 from vital.units import OUTPUT, Unit
 
+VIT_L = ("conv_proj", *(f"encoder.layers.encoder_layer_{i}" for i in (2, 9, 20, 23)))
+VIT_L_PRIORS = {16: 3e-3, 32: 3e-4}
+"""The published weight of both priors by the side of ViT-L's patches; all other networks have none."""
 PUBLISHED = {
     ("conv1", "layer1", "layer2", "layer3", "layer4"): (1.0, 1.0, 1.0, 1.0, 1.0),
     ("features.conv0", *(f"features.denseblock{i}" for i in (1, 2, 3, 4))): (1.0, 1.0, 1.0, 1.0, 100.0),
@@ -31,10 +34,10 @@ PUBLISHED = {
         1.0,
         1.0,
     ),
-    ("conv_proj", *(f"encoder.layers.encoder_layer_{i}" for i in (2, 9, 20, 23))): (1.0, 1.0, 1.0, 1.0, 1.0),
+    VIT_L: (1.0, 1.0, 1.0, 1.0, 1.0),
     ("conv_proj", *(f"encoder.layers.encoder_layer_{i}" for i in (0, 4, 8, 11))): (1.0, 1.0, 1.0, 1.0, 1.0),
 }
-"""Layers and weights of the published class configurations: ResNet, DenseNet, ConvNeXt, ViT-L, ViT-B."""
+"""Layers and weights of the published class configurations: ResNet, DenseNet, ConvNeXt, ViT-L/16, ViT-B."""
 
 
 @METHODS.register("vital-reference")
@@ -45,7 +48,8 @@ class VitalReference(Method):
     Sort matching against 50 images of the class on pixels in the network's normalised space, started from
     N(0, 1); Adam with lr 1.0 and betas (0.5, 0.9); 2000 steps with a linear warm-up of 100 and a cosine; a
     wrap-around roll of up to 30 pixels; clamped to [0, 1] in pixels after each step. `tv` and `l2` weigh the
-    published priors: four unsquared Frobenius norms of differences, and the norm of the normalised image.
+    published priors: four unsquared Frobenius norms of differences, and the norm of the normalised image; below 0
+    they stand for the published weights, 3e-3 on ViT-L/16, 3e-4 on ViT-L/32 and 0 on all other networks.
     `layers` and `weights` default to the published ones where the network has those layers (ResNet, DenseNet,
     ConvNeXt, ViT), else to `stages` with weight 1. `references` images are drawn by label, or are those with the
     highest value where the images have no labels. `size` 0 is the network's own.
@@ -60,25 +64,31 @@ class VitalReference(Method):
     lr: float = 1.0
     warmup: int = 100
     roll: int = 30
-    tv: float = 0.0
-    l2: float = 0.0
+    tv: float = -1.0
+    l2: float = -1.0
 
     @property
     def needs_images(self) -> bool:
         """Alignment needs references."""
         return True
 
+    def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
+        """A class without images."""
+        return lacking(unit, bank, self.references, self.choose, seed)
+
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the published parts."""
         layers, weights = layers_and_weights(model, self.layers, self.weights)
+        prior = VIT_L_PRIORS.get(_patch(model), 0.0) if layers == VIT_L else 0.0
+        tv, l2 = (prior if given < 0 else given for given in (self.tv, self.l2))
         terms, notes = [], []
         for unit in units:
             template, note = references_of(unit, bank, layers, self.references, self.choose, seed)
             term = obj.Alignment(template, weights=dict(zip(layers, weights, strict=True))) * 1.0
-            if self.tv:
-                term = term + self.tv * reg.TotalVariation("four", of="input")
-            if self.l2:
-                term = term + self.l2 * reg.L2(0.0, "input", squared=False)
+            if tv:
+                term = term + tv * reg.TotalVariation("four", of="input")
+            if l2:
+                term = term + l2 * reg.L2(0.0, "input", squared=False)
             terms.append(term)
             notes.append(note)
         return Plan(
@@ -121,6 +131,10 @@ class Vital(Method):
         """Alignment needs references."""
         return True
 
+    def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
+        """A class without images."""
+        return lacking(unit, bank, self.references, self.choose, seed)
+
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
         terms, notes = [], []
@@ -130,6 +144,8 @@ class Vital(Method):
             aligned = obj.Alignment(template, dict(zip(layers, weights, strict=True)), scale="variance")
             terms.append(aligned + self.unit_weight * unit_term(unit) if self.unit_weight else aligned)
             notes.append(note)
+        if not 0 <= self.roll <= 1:
+            raise BadValue(f"roll is {self.roll}; allowed are shares of the side, from 0 to 1")
         size = image_size(model, self.size)
         return Plan(
             terms,
@@ -168,9 +184,26 @@ def layers_and_weights(
         (names for names in PUBLISHED if all(n in survey(model) for n in names)), stages(model)
     )
     given = weights or PUBLISHED.get(chosen, (1.0,) * len(chosen))
+    if not weights and chosen == VIT_L and _patch(model) == 32:
+        given = (1.0, 1.0, 1.0, 1.0, 0.1)
     if len(given) != len(chosen):
         raise BadValue(f"there are {len(given)} weights for the {len(chosen)} layers {', '.join(chosen)}")
     return chosen, given
+
+
+def _patch(model: Model) -> int:
+    """The side of a vision transformer's patches, in pixels."""
+    return int(next(model.module.get_submodule(VIT_L[0]).parameters()).shape[-1])
+
+
+def lacking(unit: Unit, bank: ReferenceBank | None, count: int, choose: Choice, seed: int) -> str:
+    """Say that there are no images of a class; empty where there are."""
+    try:
+        if bank is not None:
+            bank.references(unit, count, choose, seed)
+    except EmptyClass as error:
+        return str(error)
+    return ""
 
 
 def references_of(

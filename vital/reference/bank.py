@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from vital._version import __version__
 from vital.errors import BadValue, DataError
 from vital.images import ImageSet
 from vital.models import Model
@@ -36,7 +37,7 @@ class ReferenceBank:
 
     `values` and `indices` map a reading (a layer, or `layer#patches` and so on where it has tokens) to (C, k): the
     k highest values of each channel over the image set, and the images that reached them, strongest first.
-    `skipped` lists the images that could not be read. Make one with `reference_bank`.
+    Make one with `reference_bank`; `images.skipped` lists the images that could not be read.
     """
 
     model: Model
@@ -49,6 +50,10 @@ class ReferenceBank:
     made_of: dict[str, Any] = field(default_factory=dict, repr=False)
     _templates: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
 
+    def fits(self, model: Model) -> bool:
+        """Whether the bank's network is this one, or one of the same code, weights and preprocessing."""
+        return self.model is model or _network(self.model) == _network(model)
+
     def strongest(self, unit: str | Unit, count: int = 8) -> list[int]:
         """The images with the highest value of a unit, strongest first; fewer when there are fewer."""
         (unit,) = resolve_units(self.model, unit)
@@ -60,11 +65,13 @@ class ReferenceBank:
                 f"make one with {unit.layer!r} among its layers"
             )
         ranked = self.indices[reading(unit)][unit.index]
-        if count > len(ranked) and len(ranked) < len(self.images):
+        if count < 1:
+            raise BadValue(f"{count} reference images are asked for; allowed are whole numbers from 1")
+        if count > len(ranked) >= self.made_of["top"] and len(ranked) < len(self.images):
             raise BadValue(
                 f"the bank keeps the {len(ranked)} strongest images of a unit, and {count} are asked for"
             )
-        return [int(i) for i in ranked[:count] if i >= 0]
+        return [int(i) for i in ranked[:count]]
 
     def references(
         self, unit: str | Unit, count: int = 8, choose: Choice = "auto", seed: int = 0
@@ -75,11 +82,13 @@ class ReferenceBank:
         the next image in the ranking: where one image excites the unit far more than all others, it counts most.
         `"class"`, for class units, draws images with that label from a generator seeded with `(seed, unit)`, all of
         weight 1/count; `"auto"` is "class" where the images have labels and the unit is a class, else
-        "activation". Raises `DataError` for a class without images.
+        "activation". Raises `EmptyClass`, a `DataError`, for a class without images.
         """
         (unit,) = resolve_units(self.model, unit)
         if choose not in CHOICES:
             raise BadValue(f"choose {choose!r} is unknown; allowed are {', '.join(CHOICES)}")
+        if count < 1:
+            raise BadValue(f"{count} reference images are asked for; allowed are whole numbers from 1")
         labelled = unit.layer == OUTPUT and any(label is not None for label in self.images.labels)
         if choose == "class" and not labelled:
             why = "the images have no labels" if unit.layer == OUTPUT else "it is not a class unit"
@@ -114,7 +123,11 @@ class ReferenceBank:
                 f"the bank was made for no layer but the output; name the layers to align {unit} at"
             )
         chosen = self.references(unit, count, choose, seed)
-        key = store.key_of(bank=self.key, images=chosen.indices, weights=chosen.weights, layers=layers)
+        now = {
+            "weights": self.model.weights_hash(),
+            "device": self.model.device.type,
+        }  # may change beneath the bank
+        key = store.key_of(bank=self.key, now=now, images=chosen.indices, of=chosen.weights, layers=layers)
         if key not in self._templates:
             self._templates.clear()
             self._templates[key] = self._stored(key) or self._make(unit, layers, chosen, key)
@@ -169,8 +182,9 @@ def reference_bank(
     """Show every image to the network once and keep the `top` strongest images of every unit.
 
     The output `class` is always among the layers. The result is kept in the cache folder, or at `path`, under a key
-    of the weights, the preprocessing, the images' content and the layers; when nothing of that changed it is read
-    back instead. `disk=False` keeps everything in memory. Memory does not grow with the number of images.
+    of the network's code and weights, the preprocessing, the images' content, the layers, the device and the version
+    of `vital`; when nothing of that changed it is read back instead. A file at `path` that is no bank is left alone
+    (`DataError`). `disk=False` keeps everything in memory. Memory does not grow with the number of images.
     """
     if top < 1 or batch < 1:
         raise BadValue(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
@@ -178,9 +192,12 @@ def reference_bank(
     ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
     asked = tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers))
     parts = _parts(model, asked, images, top)
-    key = store.key_of(**parts)
+    key = store.key_of(**parts, device=model.device.type, batch=batch, vital=__version__)
     where = Path(path) if path else _file("banks", key)
-    if (disk or path) and (found := store.load(where)) and found[1].get("key") == key:
+    found = store.load(where) if disk or path else None
+    if path and where.exists() and not (found and found[1].get("made_of")):
+        raise DataError(f"{str(path)!r} is there already and is no bank; choose another name")
+    if found and found[1].get("key") == key:
         values, indices = _unpack(found[0])
     else:
         values, indices = _scan(model, asked, images, top, batch, progress)
@@ -204,7 +221,7 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
         )
     parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
     if changed := [
-        name for name, value in parts.items() if store.key_of(x=value) != store.key_of(x=made_of[name])
+        name for name, value in parts.items() if store.key_of(x=value) != store.key_of(x=made_of.get(name))
     ]:
         raise DataError(
             f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these"
@@ -215,9 +232,12 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
 
 def _parts(model: Model, layers: tuple[str, ...], images: ImageSet, top: int) -> dict[str, Any]:
     """All that a bank is computed from."""
+    return {**_network(model), "images": images.hash(), "layers": layers, "top": top}
+
+
+def _network(model: Model) -> dict[str, Any]:
     preprocessing = (model.size, model.channels, model.mean, model.std, model.resize, model.interpolation)
-    made_of = {"weights": model.weights_hash(), "preprocessing": preprocessing, "images": images.hash()}
-    return {**made_of, "layers": layers, "top": top}
+    return {"code": model.code_hash(), "weights": model.weights_hash(), "preprocessing": preprocessing}
 
 
 def _file(folder: str, key: str) -> Path:
@@ -239,7 +259,9 @@ def _scan(
     known = survey(model)
     values: dict[str, Tensor] = {}
     indices: dict[str, Tensor] = {}
-    bar = tqdm(total=len(images), desc="images", unit="image", disable=None if progress else True, leave=False)
+    bar = tqdm(
+        total=len(images), desc="images", unit="image", disable=None if progress else True, leave=False
+    )
     with Tracer(model, layers) as tracer, bar:
         for which, pictures in images.batches(model, batch):
             trace = tracer(pictures.to(model.device, model.dtype))

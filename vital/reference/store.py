@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from vital.errors import RunError
+from vital.errors import RunError, first_line
 
 LIMIT_BYTES = 2_000_000_000
 
@@ -37,6 +38,7 @@ def key_of(**parts: Any) -> str:
 
 def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
     """Write tensors and notes to a safetensors file, whole or not at all."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
@@ -51,6 +53,8 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) ->
             Path(name).unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    except SafetensorError as error:  # a full disk, among others
+        raise RunError(f"cannot write {str(path)!r}: {first_line(error)}") from error
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -68,10 +72,17 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 
 def prune(folder: Path, limit: int = LIMIT_BYTES) -> None:
-    """Delete the least recently used files of a cache folder until it holds at most `limit` bytes."""
-    files = sorted(folder.glob("*.safetensors"), key=lambda f: f.stat().st_mtime, reverse=True)
+    """Delete the oldest files of a cache folder until it holds at most `limit` bytes."""
     held = 0
-    for file in files:
-        held += file.stat().st_size
+    for _, size, file in sorted(_aged(folder), reverse=True):
+        held += size
         if held > limit:
             file.unlink(missing_ok=True)
+
+
+def _aged(folder: Path) -> Iterator[tuple[int, int, Path]]:
+    """Time of change, size and path of each file that another process has not deleted meanwhile."""
+    for file in folder.glob("*.safetensors"):
+        with suppress(FileNotFoundError):
+            known = file.stat()
+            yield known.st_mtime_ns, known.st_size, file

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vital.errors import ModelError
 from vital.models import Model
-from vital.models.outputs import eval_mode, first_tensor, running
+from vital.models.outputs import asked, eval_mode, first_tensor
 from vital.types import Layer
 from vital.units import OUTPUT, Unit, resolve
 
@@ -64,7 +64,7 @@ def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ..
         for name, module in model.module.named_modules():
             if name:
                 stack.callback(module.register_forward_hook(hook(name)).remove)
-        stack.enter_context(running(model, "image", (model.channels, *size)))
+        stack.enter_context(asked(model, f"run on an image of shape {(model.channels, *size)}"))
         output = first_tensor(model.module(model.normalise(images)))
     calls[OUTPUT] = [None if output is None else tuple(output.shape)]
     return calls

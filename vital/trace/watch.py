@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from vital.errors import ModelError
 from vital.models import Model
-from vital.models.outputs import first_tensor, running
+from vital.models.outputs import asked, first_tensor
 from vital.trace.layers import borrowed, resolve_units, survey
 from vital.trace.redirect import Redirect
 from vital.types import Images, PerImage
@@ -144,7 +144,7 @@ class Tracer:
         if not self.layers:
             return
         try:
-            with self._hooks(), running(self.model, "input", tuple(given.shape)):
+            with self._hooks(), asked(self.model, f"run on an input of shape {tuple(given.shape)}"):
                 output = self.model.module(given)
         except _Halt:
             return

@@ -37,6 +37,10 @@ class Compose(View):
             image = view(image, generator)
         return image
 
+    def at(self, progress: float) -> Compose:
+        """Return all of them as they are after a share of the run."""
+        return Compose(*(view.at(progress) for view in self.views))
+
     def __repr__(self) -> str:
         return f"Compose({', '.join(map(repr, self.views))})"
 
@@ -58,11 +62,12 @@ def lucid() -> Compose:
 
 
 def maco(size: int | tuple[int, int] | None = None) -> Compose:
-    """The views of MACO (Fel et al., NeurIPS 2023): a box of 5 to 50 % of a side, resized to `size`, and noise.
+    """The views of MACO (Fel et al., NeurIPS 2023): a box that shrinks from 50 to 5 % of a side, and noise.
 
-    It is published with 32 such looks at the image in every step (`copies=32` in `vital.optimise`).
+    The box's share is N(its place on that line, 0.05²); it is resized to `size`, the network's own. It is published
+    with 32 such looks at the image in every step (`copies=32` in `vital.optimise`).
 
     >>> maco(8)(torch.rand(1, 3, 32, 32), torch.Generator().manual_seed(0)).shape
     torch.Size([1, 3, 8, 8])
     """
-    return Compose(Crop(size), Noise(0.08, uniform=0.04))
+    return Compose(Crop(size, shrink=True, sd=0.05), Noise(0.08, uniform=0.04))

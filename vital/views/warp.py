@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -79,10 +79,11 @@ class Rotate(View):
 class Crop(View):
     """Look at a box somewhere in the image, resized to a fixed size.
 
-    The box takes a share of each side, from U(fraction); its centre, as a share of the side, is N(0.5, spread²) down
-    and right; a box that would stick out is moved inside. It is resized to `size` (None: the image's own size),
-    bilinearly with antialiasing. The defaults are MACO's (Fel et al., NeurIPS 2023), whose box shrinks from 50 % to
-    5 % during the run; here its share is drawn anew in every step. Draws three numbers.
+    The box takes a share of each side, from U(fraction), or with `shrink` from the upper end of `fraction` to the
+    lower one in a straight line over the run. To it is added N(0, sd²), at most half of it away. Its centre, as a share
+    of the side, is N(0.5, spread²) down and right; a box that would stick out is moved inside. It is resized to `size`
+    (None: the image's own size), bilinearly with antialiasing. Fraction and spread are MACO's (Fel et al., NeurIPS
+    2023), which shrinks with sd = 0.05. Draws four numbers.
 
     >>> Crop(size=(4, 6))(torch.rand(1, 3, 32, 32), torch.Generator().manual_seed(0)).shape
     torch.Size([1, 3, 4, 6])
@@ -91,6 +92,8 @@ class Crop(View):
     size: int | tuple[int, int] | None = None
     fraction: tuple[float, float] = (0.05, 0.5)
     spread: float = 0.15
+    shrink: bool = False
+    sd: float = 0.0
 
     def __post_init__(self) -> None:
         pair = (self.size, self.size) if isinstance(self.size, int) else self.size
@@ -101,12 +104,21 @@ class Crop(View):
         check_numbers("Crop", "fractions", self.fraction, 0, 1)
         check_rising("Crop", "fractions", *self.fraction)
         check_numbers("Crop", "spread", (self.spread,), 0)
+        check_numbers("Crop", "sd", (self.sd,), 0)
+
+    def at(self, progress: float) -> Crop:
+        """Return the crop with the share of that place in the run, where it shrinks."""
+        low, high = self.fraction
+        share = high + (low - high) * progress
+        return replace(self, fraction=(share, share), shrink=False) if self.shrink else self
 
     def __call__(self, image: Images, generator: torch.Generator) -> Images:
         """Return what is in the box, of the fixed size."""
         sides = image.shape[-2:]
-        fraction = draw_number(generator, *self.fraction)
-        centres = (0.5 + self.spread * torch.randn(2, generator=generator, dtype=torch.float64)).tolist()
+        share = draw_number(generator, *self.fraction)
+        *away, more = torch.randn(3, generator=generator, dtype=torch.float64).tolist()
+        fraction = min(1.0, max(share / 2, share + self.sd * more))
+        centres = [0.5 + self.spread * part for part in away]
         boxes = [max(1, round(fraction * side)) for side in sides]
         top, left = (
             min(max(round(centre * side - box / 2), 0), side - box)
