@@ -79,7 +79,11 @@ def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: 
             2,
             "--labels l.csv needs its images; give --images DIR too",
         ),
-        (["net.py:make", "class:0", "--bank", "b"], 2, "--bank b needs its images; give --images DIR too"),
+        (
+            ["net.py:make", "class:0", "--bank", "b"],
+            2,
+            "--bank b does not say where its images are; give --images DIR too",
+        ),
         (
             ["net.py:make", "class:0", "--method", "vital"],
             2,

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from vital import images, load_bank, load_model, reference_bank
 from vital.errors import DataError
@@ -33,6 +34,17 @@ def test_a_bank_that_is_read_back_ranks_as_before(vital: Cli, here: Path, pictur
     assert again.key == fresh.key
     assert again.layers == ("2", "class")
     assert again.strongest("2:3", 5) == fresh.strongest("2:3", 5)
+
+
+def test_a_bank_alone_renders_what_its_images_render(vital: Cli, here: Path, pictures: Path) -> None:
+    vital("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", "b.safetensors")
+    common = ("render", "net.py:make", "class:0", "2:1", "--steps", 2)
+    assert vital(*common, "--bank", "b.safetensors", "--out", "one").code == 0
+    assert vital(*common, "--images", pictures, "--out", "two").code == 0
+    for unit in ("class_0", "2_1"):
+        one, two = (next((here / run / "units" / unit).glob("vital-0.png")) for run in ("one", "two"))
+        pixels = [Image.open(path).tobytes() for path in (one, two)]
+        assert pixels[0] == pixels[1]
 
 
 @pytest.mark.parametrize("change", ["images", "weights", "preprocessing"])

@@ -38,6 +38,7 @@ def bank(
     net = open_model(model, weights, device, input_size)
     pictures = open_images(images, labels)
     made = reference_bank(net, listed(layers, "--layers"), pictures, top=top, path=out, progress=watched())
+    made.save(out, {"images": str(images), "labels": str(labels or "")})
     size = megabytes(out.stat().st_size)
     typer.echo(f"{out}: {len(pictures)} images, layers {', '.join(made.layers)}, {size}")
     show_skipped(pictures)

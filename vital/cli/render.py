@@ -39,7 +39,7 @@ from vital.models import Model
 from vital.recipes import METHODS, Method
 from vital.recipes import method as make_method
 from vital.recipes.render import bank_for, default_batch, groups, render_group
-from vital.reference import ReferenceBank, load_bank
+from vital.reference import ReferenceBank, load_bank, opened_from
 from vital.runs import Render, Run, entered, write_sheet
 from vital.trace import Tracer, resolve_units
 from vital.units import OUTPUT, Unit
@@ -94,17 +94,26 @@ def _recipe(name: str, options: dict[str, Any], given: dict[str, str]) -> Method
 def _pictures(
     recipe: Method, name: str, images: Path | None, bank: Path | None, labels: Path | None
 ) -> ImageSet | None:
-    for option, value in (("bank", bank), ("labels", labels)):
-        if value is not None and images is None:
-            raise UsageError(f"--{option} {value} needs its images; give --images DIR too")
+    if images is None and bank is not None:
+        images, labels = _images_of(bank, labels)
+    if labels is not None and images is None:
+        raise UsageError(f"--labels {labels} needs its images; give --images DIR too")
     if not recipe.needs_images:
         return None
     if images is None:
         without = ", ".join(n for n in METHODS if not METHODS[n]().needs_images)
         raise UsageError(
-            f"the method {name} needs reference images; give --images DIR (without images: {without})"
+            f"the method {name} needs reference images; give --images DIR or --bank FILE (without images: {without})"
         )
     return open_images(images, labels)
+
+
+def _images_of(bank: Path, labels: Path | None) -> tuple[Path, Path | None]:
+    """The images that a bank was made of, as they were typed then."""
+    opened = opened_from(bank)
+    if not opened.get("images"):
+        raise UsageError(f"--bank {bank} does not say where its images are; give --images DIR too")
+    return Path(opened["images"]), labels or (Path(opened["labels"]) if opened["labels"] else None)
 
 
 def identity(model: Model, spec: str) -> dict[str, Any]:

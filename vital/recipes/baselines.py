@@ -83,14 +83,14 @@ class FourierAscent(Method):
 class Maco(Method):
     """Activation maximisation over the phase alone, with the magnitudes of natural images.
 
-    NAdam 1.0, 256 steps of `crops` random crops with noise (MACO, Fel et al., NeurIPS 2023). The magnitude
-    spectrum is the mean over `spectrum_images` of the user's own images.
+    NAdam 1.0, 256 steps of `crops` random crops with noise, and a phase of mean 0 and spread 1 (MACO, Fel et al.,
+    NeurIPS 2023). The magnitude spectrum is the mean over `spectrum_images` of the user's own images.
     """
 
     steps: int = 256
     size: int = 0
     lr: float = 1.0
-    crops: int = 8
+    crops: int = 32
     spectrum_images: int = 500
 
     @property
@@ -109,7 +109,7 @@ class Maco(Method):
         spread = [i * len(bank.images) // count for i in range(count)]
         magnitude = par.spectrum(_batches(bank, spread), decorrelate=model.channels == 3)
         size = image_size(model, self.size)
-        canvas = par.Phase(size, model.channels, magnitude=magnitude)
+        canvas = par.Phase(size, model.channels, magnitude=magnitude, standard_phase=True)
         terms = [activation(unit) for unit in units]
         looks = [views.maco(model.size)]
         return Plan(terms, canvas, looks, Optimiser(self.lr, kind="nadam"), self.steps, self.crops, WAKE)
@@ -127,8 +127,9 @@ class DeepInversion(Method):
 
     Cross entropy of the class (the plain objective for inner units), `bn` times the distance to the running
     statistics, total variation and norm priors, roll and flip, Adam 0.25 on pixels clamped to [0, 1]. The
-    statistics are those of one image, not of a batch, so that a unit does not depend on its company. A network
-    without batch norm is refused.
+    statistics are those of one image, not of a batch, so that a unit does not depend on its company. All steps are
+    at full size; the published schedule spends two thirds of its steps at half of it. A network without batch norm
+    is refused.
     """
 
     steps: int = 1000

@@ -6,14 +6,13 @@ From these, or from the images of a class, it makes the templates that alignment
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vital._version import __version__
 from vital.errors import BadValue, DataError
@@ -22,8 +21,9 @@ from vital.models import Model
 from vital.records import Template
 from vital.reference import store
 from vital.reference.choose import References, above_the_rest, drawn, reading
+from vital.reference.scan import scan
 from vital.reference.template import make_template
-from vital.trace import Tracer, resolve_units, survey
+from vital.trace import resolve_units, survey
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 
@@ -157,11 +157,13 @@ class ReferenceBank:
         """Images of the set as the network sees them, before normalisation: (N, C, H, W) in [0, 1]."""
         return torch.cat([batch for _, batch in self.images.batches(self.model, 16, indices=indices)])
 
-    def save(self, path: str | Path) -> None:
-        """Write the bank to a safetensors file."""
+    def save(self, path: str | Path, opened: Mapping[str, str] | None = None) -> None:
+        """Write the bank to a safetensors file; `opened` says how the images were opened (see `opened_from`)."""
         tensors = {f"values/{k}": v for k, v in self.values.items()}
         tensors |= {f"indices/{k}": v for k, v in self.indices.items()}
-        store.save(Path(path), tensors, {"key": self.key, "made_of": self.made_of})
+        store.save(
+            Path(path), tensors, {"key": self.key, "made_of": self.made_of, "opened": dict(opened or {})}
+        )
 
     def provenance(self) -> dict[str, Any]:
         """What identifies the bank: its key, the images and their number."""
@@ -200,11 +202,17 @@ def reference_bank(
     if found and found[1].get("key") == key:
         values, indices = _unpack(found[0])
     else:
-        values, indices = _scan(model, asked, images, top, batch, progress)
+        values, indices = scan(model, asked, images, top, batch, progress)
     bank = ReferenceBank(model, images, asked, values, indices, key, disk, parts)
     if disk or path:
         bank.save(where)
     return bank
+
+
+def opened_from(path: str | Path) -> dict[str, str]:
+    """How the images of a saved bank were opened: the `images` and `labels` that were typed, where they were kept."""
+    found = store.load(Path(path))
+    return dict(found[1].get("opened", {})) if found else {}
 
 
 def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = True) -> ReferenceBank:
@@ -250,51 +258,3 @@ def _unpack(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Te
         for p in ("values/", "indices/")
     ]
     return parts[0], parts[1]
-
-
-@torch.no_grad()
-def _scan(
-    model: Model, layers: Sequence[str], images: ImageSet, top: int, batch: int, progress: bool
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    known = survey(model)
-    values: dict[str, Tensor] = {}
-    indices: dict[str, Tensor] = {}
-    bar = tqdm(
-        total=len(images), desc="images", unit="image", disable=None if progress else True, leave=False
-    )
-    with Tracer(model, layers) as tracer, bar:
-        for which, pictures in images.batches(model, batch):
-            trace = tracer(pictures.to(model.device, model.dtype))
-            ids = torch.tensor(which)
-            for layer in layers:
-                for reading, act in _readings(layer, trace[layer], known[layer].prefix):
-                    _keep_top(values, indices, reading, act.float().cpu(), ids, top)
-            bar.update(len(which))
-    if not values:
-        raise DataError(f"none of the {len(images)} images could be read")
-    return values, indices
-
-
-def _readings(layer: str, act: Tensor, prefix: int) -> Iterator[tuple[str, Tensor]]:
-    """Each way of reading a channel as one number: (B, C)."""
-    if act.ndim == 2:
-        yield layer, act
-    elif act.ndim == 4:
-        yield layer, act.mean((2, 3))
-    else:
-        yield f"{layer}#all", act.mean(2)
-        yield f"{layer}#patches", act[:, :, prefix:].mean(2)
-        if prefix:
-            yield f"{layer}#cls", act[:, :, 0]
-
-
-def _keep_top(
-    values: dict[str, Tensor], indices: dict[str, Tensor], reading: str, act: Tensor, ids: Tensor, top: int
-) -> None:
-    """Merge a batch (B, C) into the running top: ties go to the image that came first."""
-    new_values, new_indices = act.T, ids.expand(act.shape[1], -1)
-    if reading in values:
-        new_values = torch.cat([values[reading], new_values], 1)
-        new_indices = torch.cat([indices[reading], new_indices], 1)
-    order = new_values.argsort(dim=1, descending=True, stable=True)[:, :top]
-    values[reading], indices[reading] = new_values.gather(1, order), new_indices.gather(1, order)
