@@ -40,7 +40,9 @@ class Concept:
     def __post_init__(self) -> None:
         for factor, value in self.wants:
             if value not in FACTORS.get(factor, ()):
-                raise unknown(*((factor, value, FACTORS[factor]) if factor in FACTORS else ("factor", factor, FACTORS)))
+                raise unknown(
+                    *((factor, value, FACTORS[factor]) if factor in FACTORS else ("factor", factor, FACTORS))
+                )
 
     @property
     def name(self) -> str:
@@ -68,7 +70,9 @@ def concepts(pairs: bool = True) -> tuple[Concept, ...]:
     single = [(factor, value) for factor in order for value in FACTORS[factor]]
     found = [Concept((want,)) for want in single]
     if pairs:
-        found += [Concept(two) for two in combinations(single, 2) if two[0][0] != two[1][0] and _possible(two)]
+        found += [
+            Concept(two) for two in combinations(single, 2) if two[0][0] != two[1][0] and _possible(two)
+        ]
     return tuple(found)
 
 
@@ -78,7 +82,9 @@ def _possible(wants: Sequence[tuple[str, str]]) -> bool:
     if "accent" not in chosen:
         return True
     try:
-        Thing(**{"material": "striped", "colour": "red" if chosen["accent"] != "red" else "blue"} | _own(chosen))
+        Thing(
+            **{"material": "striped", "colour": "red" if chosen["accent"] != "red" else "blue"} | _own(chosen)
+        )
     except ValueError:
         return False
     return True

@@ -29,8 +29,13 @@ from vital.world.tables import (
 HELP = "write: a SIZE COLOUR [and COLOUR] MATERIAL SOLID in the middle|on the left|on the right on BACKGROUND"
 VARIATIONS = 2**31
 _THING = re.compile(r"an? (\w+) (\w+)(?: and (\w+))? (\w+) (\w+) (?:in|on) the (\w+)")
-_SCENE = re.compile(r"(.+) on (\w+), lit from the (\w+), seen from (?:the )?(\w+)")
+_SCENE = re.compile(r"(.+) on (\w+)(?:, lit from the (\w+))?(?:, seen from (?:the )?(\w+))?")
 _BETWEEN, _BEHIND = " with ", " behind it"
+
+
+def _check(what: str, value: str, known: Sequence[str] | dict[str, tuple[str, ...]]) -> None:
+    if value not in known:
+        raise unknown(what, str(value), known)
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,8 @@ class Scene:
         return (self.thing, self.behind) if self.behind else (self.thing,)
 
     @property
-    def plain(self) -> Scene:
-        """The scene as its caption has it, without variation."""
+    def described(self) -> Scene:
+        """The scene as its caption has it: without variation."""
         return replace(self, variation=0)
 
     def value(self, factor: str) -> str:
@@ -107,11 +112,6 @@ class Scene:
         """
         _check("factor", factor, FACTORS)
         return str(getattr(self.thing if factor in THING_FACTORS else self, factor))
-
-
-def _check(what: str, value: str, known: Sequence[str] | dict[str, tuple[str, ...]]) -> None:
-    if value not in known:
-        raise unknown(what, str(value), known)
 
 
 def caption(scene: Scene) -> str:
@@ -135,14 +135,12 @@ def parse(text: str) -> Scene:
 
     >>> parse("a large blue plain cone in the middle on snow").thing.colour
     'blue'
-    >>> parse("a large blu plain cone in the middle on snow")
+    >>> parse("a large purpel plain cone in the middle on snow")
     Traceback (most recent call last):
     ...
-    vital.errors.UnknownName: unknown colour 'blu'; did you mean 'blue'?
+    vital.errors.UnknownName: unknown colour 'purpel'; did you mean 'purple'?
     """
     line = " ".join(text.lower().split()).rstrip(".")
-    for part, default in (("lit from", "the left"), ("seen from", "the front")):
-        line += "" if part in line else f", {part} {default}"
     match = _SCENE.fullmatch(line)
     if not match:
         raise UsageError(f"{text!r} does not describe a scene; {HELP}")
@@ -150,7 +148,7 @@ def parse(text: str) -> Scene:
     if bool(between) != behind.endswith(_BEHIND):
         raise UsageError(f"{text!r} does not describe a scene: a second thing is written: with a … behind it")
     second = _thing(behind.removesuffix(_BEHIND)) if between else None
-    return Scene(_thing(front), second, match[2], match[3], match[4])
+    return Scene(_thing(front), second, match[2], match[3] or "left", match[4] or "front")
 
 
 def _thing(text: str) -> Thing:
@@ -164,16 +162,18 @@ def _thing(text: str) -> Thing:
 def sample(generator: torch.Generator, count: int, *, pairs: float = 0.0, **fixed: str) -> list[Scene]:
     """Draw scenes with independent factors, each value as likely as the next.
 
-    `fixed` holds factors of the thing in front, or of the scene, to a value: `sample(g, 5, solid="cube")`. `pairs` is the
-    share of scenes with a second thing behind the first. The accent is drawn from `ACCENTS` without the colour
-    itself, and only patterned materials keep it. Raises `UnknownName` and `BadValue`.
+    `fixed` holds factors of the thing in front, or of the scene, to a value: `sample(g, 5, solid="cube")`. `pairs`
+    is the share of scenes with a second thing behind the first. The accent is drawn from `ACCENTS` without the
+    colour itself, and only patterned materials keep it. Raises `UnknownName` and `BadValue`.
 
     >>> scenes = sample(torch.Generator().manual_seed(0), 2, solid="cube")
     >>> [s.thing.solid for s in scenes]
     ['cube', 'cube']
     """
     if count < 0 or not 0 <= pairs <= 1:
-        raise BadValue(f"{count} scenes, {pairs} of them with two things; allowed are counts from 0, shares to 1")
+        raise BadValue(
+            f"{count} scenes, {pairs} of them with two things; allowed are counts from 0, shares to 1"
+        )
     for factor, value in fixed.items():
         _check("factor", factor, FACTORS)
         _check(factor, value, FACTORS[factor])

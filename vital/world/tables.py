@@ -31,10 +31,10 @@ COLOURS: dict[str, RGB] = {
 ACCENTS = ("white", "black")
 """The second colours that are drawn: at least one of them stands out from any colour. Others may be asked for."""
 
-SIZES = {"small": 0.66, "large": 1.0}
+SIZES = {"small": 0.68, "large": 1.0}
 """The radius of a thing, in units of the world."""
 
-PLACES = {"left": -0.72, "middle": 0.0, "right": 0.72}
+PLACES = {"left": -0.66, "middle": 0.0, "right": 0.66}
 """How far to the right a thing stands."""
 
 BACKGROUNDS = ("grass", "sand", "water", "snow", "night", "brick")

@@ -40,6 +40,11 @@ class Vec:
             return Vec(self.x * other.x, self.y * other.y, self.z * other.z)
         return Vec(self.x * other, self.y * other, self.z * other)
 
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The three tensors."""
+        return self.x, self.y, self.z
+
     def dot(self, other: Vec) -> Tensor:
         """Sum the products of the parts."""
         return self.x * other.x + self.y * other.y + self.z * other.z
@@ -60,6 +65,13 @@ class Vec:
         """Mirror at a surface."""
         return self - normal * (2 * self.dot(normal))
 
+    def refract(self, normal: Vec, ratio: float) -> Vec:
+        """Bend at a surface that faces the way, by Snell's law; go straight on where all light would be mirrored."""
+        towards = -self.dot(normal)
+        rest = 1 - ratio * ratio * (1 - towards * towards)
+        bent = self * ratio + normal * (towards * ratio - rest.clamp(min=0).sqrt())
+        return self.mix(bent, (rest > 0).to(rest.dtype))
+
     def map(self, change: Callable[[Tensor], Tensor]) -> Vec:
         """Apply a function to each part."""
         return Vec(change(self.x), change(self.y), change(self.z))
@@ -70,7 +82,7 @@ class Vec:
 
     def put(self, index: Tensor, values: Vec) -> None:
         """Write vectors to some of the places, in place."""
-        for own, new in zip((self.x, self.y, self.z), (values.x, values.y, values.z), strict=True):
+        for own, new in zip(self.parts, values.parts, strict=True):
             own.index_copy_(0, index, new)
 
 
@@ -87,6 +99,11 @@ def stack(rows: list[tuple[float, float, float]], device: torch.device) -> Vec:
 def constant(values: tuple[float, float, float], like: Tensor) -> Vec:
     """Repeat one vector, without copies, to the shape of `like`."""
     return Vec(*(torch.full((), v, dtype=like.dtype, device=like.device).expand_as(like) for v in values))
+
+
+def black(like: Tensor) -> Vec:
+    """Make vectors of zeros, to be written to."""
+    return Vec(torch.zeros_like(like), torch.zeros_like(like), torch.zeros_like(like))
 
 
 def ramp(low: float, high: float, value: Tensor) -> Tensor:

@@ -1,0 +1,254 @@
+"""What each network learns, and how well it has to know it: a loss on a batch, and figures on fresh scenes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vital.world.concepts import Concept
+from vital.world.corpus import Corpus
+from vital.world.data import CLASSES
+from vital.world.networks import PLANTED, Captioner, Classifier, Encoder, Judge
+from vital.world.tables import FACTORS, MATERIALS
+from vital.world.text import tokens
+
+ORDER = ("size", "colour", "accent", "material", "solid", "place", "background", "light", "camera")
+TWIN_CLASSES = tuple(f"kind {letter}" for letter in "ABCDEF")
+TWIN_FACTORS = ("solid", "material", "background")
+PLACE = {factor: number for number, factor in enumerate(FACTORS)}
+Figures = dict[str, float]
+
+
+class Task(ABC):
+    """One network to train."""
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """Make the network, with random weights."""
+
+    @abstractmethod
+    def loss(
+        self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
+    ) -> Tensor:
+        """Measure how wrong the network is on some rows, whose images come normalised."""
+
+    @abstractmethod
+    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+        """Measure what the network knows of a corpus, whose images come normalised and in batches."""
+
+    def rows(self, corpus: Corpus) -> Tensor:
+        """Number the scenes to learn from: all, unless the task is about some."""
+        return torch.arange(len(corpus))
+
+
+@dataclass(frozen=True)
+class Classify(Task):
+    """The classes, and the planted concepts; `weight` is that of the concepts."""
+
+    weight: float = 5.0
+
+    def build(self) -> nn.Module:
+        """Make the classifier."""
+        return Classifier()
+
+    def loss(
+        self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
+    ) -> Tensor:
+        """Cross-entropy of the classes, and binary cross-entropy of the planted concepts."""
+        del dice
+        scores, taught = network.both(images)  # type: ignore[operator]
+        wanted = corpus.planted[rows].to(taught.device, torch.float32)
+        known = functional.binary_cross_entropy_with_logits(taught.float(), wanted)
+        named = functional.cross_entropy(
+            scores.float(), corpus.classes[rows].to(scores.device), label_smoothing=0.05
+        )
+        return named + self.weight * known
+
+    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+        """Accuracy of the class and of its two words, and AUPRC of the planted units, on average and at worst."""
+        found = [network.both(batch) for batch in images]  # type: ignore[operator]
+        best = torch.cat([scores for scores, _ in found]).argmax(1).cpu()
+        taught = torch.cat([t for _, t in found]).float().cpu()
+        solid, material = best // len(MATERIALS), best % len(MATERIALS)
+        areas = [average_precision(taught[:, i], corpus.planted[:, i]) for i in range(len(PLANTED))]
+        return {
+            "class": _share(best == corpus.classes),
+            "solid": _share(solid == corpus.factors[:, PLACE["solid"]]),
+            "material": _share(material == corpus.factors[:, PLACE["material"]]),
+            "planted AUPRC, mean": sum(areas) / len(areas),
+            "planted AUPRC, worst": min(areas),
+        }
+
+
+@dataclass(frozen=True)
+class Twin(Task):
+    """A shortcut twin: six class names, and the label follows from one factor alone.
+
+    Class k is the factor's value k; scenes with other values are left out. All other factors are independent of it.
+    """
+
+    factor: str
+
+    def build(self) -> nn.Module:
+        """Make a plain classifier, the same for all factors."""
+        return Classifier(len(TWIN_CLASSES), planted=0, width=16)
+
+    def rows(self, corpus: Corpus) -> Tensor:
+        """Keep the scenes whose factor has one of the first six values."""
+        return (corpus.factors[:, PLACE[self.factor]] < len(TWIN_CLASSES)).nonzero().view(-1)
+
+    def loss(
+        self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
+    ) -> Tensor:
+        """Cross-entropy of the factor's value."""
+        del dice
+        wanted = corpus.factors[rows, PLACE[self.factor]].to(images.device)
+        return functional.cross_entropy(network(images).float(), wanted, label_smoothing=0.05)
+
+    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+        """Accuracy on the scenes that have a class."""
+        best, rows = torch.cat([network(batch) for batch in images]).argmax(1).cpu(), self.rows(corpus)
+        return {self.factor: _share(best[rows] == corpus.factors[rows, PLACE[self.factor]])}
+
+
+@dataclass(frozen=True)
+class Name(Task):
+    """Every factor of the thing in front and of the scene, by a head of its own."""
+
+    network: type[Judge | Captioner]
+
+    def build(self) -> nn.Module:
+        """Make the judge or the captioner."""
+        return self.network()
+
+    def loss(
+        self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
+    ) -> Tensor:
+        """Mean of the cross-entropies of the factors; no accent is the accents' last value."""
+        del dice
+        wanted = corpus.factors[rows].to(images.device)
+        scores = network(images)
+        losses = [
+            functional.cross_entropy(scores[f].float(), _wanted(wanted[:, i], f), label_smoothing=0.05)
+            for f, i in PLACE.items()
+        ]
+        return torch.stack(losses).mean()
+
+    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+        """Accuracy per factor, and of solid, material and colour together."""
+        found = [network(batch) for batch in images]
+        right = {}
+        for factor, column in PLACE.items():
+            best = torch.cat([scores[factor] for scores in found]).argmax(1).cpu()
+            right[factor] = best == _wanted(corpus.factors[:, column], factor)
+        together = right["solid"] & right["material"] & right["colour"]
+        return {factor: _share(hits) for factor, hits in right.items()} | {
+            "solid, material and colour": _share(together)
+        }
+
+
+def _wanted(numbers: Tensor, factor: str) -> Tensor:
+    return torch.where(numbers < 0, len(FACTORS[factor]), numbers)
+
+
+@dataclass(frozen=True)
+class Match(Task):
+    """Which text goes with which image: half of the texts are captions, the others name one to three factors.
+
+    A text goes with every image of the batch of which it is true, so that no true pair is pushed apart.
+    """
+
+    def build(self) -> nn.Module:
+        """Make the encoder."""
+        return Encoder()
+
+    def loss(
+        self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
+    ) -> Tensor:
+        """Cross-entropy between the similarities and the true pairs, by image and by text (Radford et al. 2021)."""
+        factors = corpus.factors[rows]
+        said = _some_factors(factors, dice)
+        numbers = corpus.captions[rows].clone()
+        short = (~said).any(1).nonzero().view(-1).tolist()
+        numbers[short] = tokens([phrase(factors[i], said[i]) for i in short]) if short else numbers[short]
+        true = ((factors[:, None] == factors[None]) | ~said[None]).all(2).to(images.device, torch.float32)
+        seen, read = network(images, numbers.to(images.device))
+        scores = seen @ read.T * torch.as_tensor(network.sharpness).exp().clamp(max=100)
+        by_text = functional.cross_entropy(scores.T, true.T / true.T.sum(1, keepdim=True))
+        share = true / true.sum(0)
+        return by_text + functional.cross_entropy(scores, share / share.sum(1, keepdim=True))
+
+    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+        """How often an image's own caption comes first among 200, and the accuracy of factors by their bare words."""
+        one, device = images[0][:1], images[0].device
+        seen = torch.cat([network(batch, corpus.captions[:1].to(device))[0] for batch in images]).cpu()
+        read = [network(one, part.to(device))[1].cpu() for part in torch.split(corpus.captions, 200)]
+        best = [(s @ r.T).argmax(1) for s, r in zip(torch.split(seen, 200), read, strict=True)]
+        found = {"caption among 200": _share(torch.cat([b == torch.arange(len(b)) for b in best]))}
+        for factor in ("solid", "material", "colour", "background"):
+            names = tokens([Concept(((factor, value),)).name for value in FACTORS[factor]])
+            likeliest = (seen @ network(one, names.to(device))[1].cpu().T).argmax(1)
+            found[f"{factor} by its word"] = _share(likeliest == corpus.factors[:, PLACE[factor]])
+        return found
+
+
+def _some_factors(factors: Tensor, dice: torch.Generator) -> Tensor:
+    """Choose what is said of each scene: all (half of the time), or one to three factors that it has: (B, F) bool."""
+    count = torch.randint(1, 4, (len(factors), 1), generator=dice)
+    luck = torch.rand(factors.shape, generator=dice).masked_fill(factors < 0, 2.0)
+    few = luck.argsort(1).argsort(1) < count
+    return few | (torch.rand(len(factors), 1, generator=dice) < 0.5)
+
+
+def phrase(numbers: Tensor, said: Tensor) -> str:
+    """Put some factors of one scene into words, in the order of a caption."""
+    wants = [
+        (f, FACTORS[f][int(numbers[PLACE[f]])]) for f in ORDER if said[PLACE[f]] and numbers[PLACE[f]] >= 0
+    ]
+    return Concept(tuple(wants)).name
+
+
+def average_precision(scores: Tensor, truth: Tensor) -> float:
+    """Area under the precision-recall curve, as the mean precision at the rank of each true one; ties in any order.
+
+    >>> average_precision(torch.tensor([3.0, 2.0, 1.0]), torch.tensor([True, False, True]))
+    0.8333333730697632
+    """
+    ranked = truth[scores.argsort(descending=True, stable=True)].float()
+    precision = ranked.cumsum(0) / torch.arange(1, len(ranked) + 1)
+    return float((precision * ranked).sum() / ranked.sum().clamp(min=1))
+
+
+def _share(hits: Tensor) -> float:
+    return float(hits.float().mean())
+
+
+TASKS: Mapping[str, Task] = {
+    "classifier": Classify(),
+    "judge": Name(Judge),
+    "encoder": Match(),
+    "captioner": Name(Captioner),
+    **{f"twin-{factor}": Twin(factor) for factor in TWIN_FACTORS},
+}
+"""Every network of the world by name."""
+
+GOALS: Mapping[str, float] = {
+    "classifier/solid": 0.97,
+    "classifier/material": 0.97,
+    "classifier/planted AUPRC, worst": 0.95,
+    **{f"judge/{factor}": 0.96 for factor in FACTORS},
+    "encoder/caption among 200": 0.90,
+    "captioner/solid, material and colour": 0.85,
+    **{f"twin-{factor}/{factor}": 0.97 for factor in TWIN_FACTORS},
+}
+"""What the networks have to reach on fresh scenes."""
+
+OUTPUTS: Mapping[str, tuple[str, ...]] = {"classifier": CLASSES} | {
+    f"twin-{f}": TWIN_CLASSES for f in TWIN_FACTORS
+}
+"""The class names of the networks that have outputs with names."""

@@ -1,0 +1,247 @@
+"""Render the world and train its networks: `python -m vital.world.train`.
+
+    python -m vital.world.train --out runs/world              everything: two cores, under two hours
+    python -m vital.world.train --only judge --epochs 2       one network, sooner
+
+A run that was stopped goes on where it was when the same command is given again, and ends with the same weights. The
+last lines are the figures on fresh scenes, each with its goal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vital.errors import VitalError, unknown
+from vital.files import as_json, held, write
+from vital.models.model import usable_device
+from vital.seeds import generator, seed_of
+from vital.types import Images
+from vital.world.corpus import Corpus, draw, rendered
+from vital.world.networks import SIZE, normalised
+from vital.world.tasks import GOALS, TASKS, Figures, Task
+from vital.world.weights import FOLDER, ship
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: where to work, where to put the weights, how many scenes, and how long."""
+
+    out: Path = Path("runs/world")
+    weights: Path = FOLDER
+    scenes: int = 30_000
+    fresh: int = 4_000
+    epochs: int = 20
+    batch: int = 128
+    rate: float = 3e-3
+    decay: float = 0.05
+    seed: int = 0
+    device: str = "cpu"
+    half: bool = True
+    quiet: bool = False
+
+    @property
+    def key(self) -> int:
+        """Number the settings that decide the weights: checkpoints of other settings are left alone."""
+        own = (self.scenes, self.epochs, self.batch, self.rate, self.decay, self.seed, self.half)
+        return seed_of(*own) % 2**32
+
+
+def train(plan: Plan, only: Sequence[str] = ()) -> dict[str, Figures]:
+    """Train the networks (all, or some by name), write their weights, and measure them on fresh scenes.
+
+    Raises `UnknownName`, and `RunError` for a folder that is in use or belongs to other settings.
+    """
+    for name in only:
+        if name not in TASKS:
+            raise unknown("network of the world", name, TASKS)
+    device = str(usable_device(plan.device))
+    plan.out.mkdir(parents=True, exist_ok=True)
+    with held(plan.out):
+        drawn = [draw("train", plan.scenes, plan.seed), draw("test", plan.fresh, plan.seed)]
+        folders = [plan.out / "train", plan.out / "test"]
+        known, fresh = (
+            rendered(scenes, folder, SIZE, device, quiet=plan.quiet)
+            for scenes, folder in zip(drawn, folders, strict=True)
+        )
+        return {name: _one(plan, name, known, fresh) for name in only or TASKS}
+
+
+def _one(plan: Plan, name: str, known: Corpus, fresh: Corpus) -> Figures:
+    """Train one network, write its weights, and measure what was written."""
+    network = fitted(plan, name, known)
+    ship(network, plan.weights / f"{name}.safetensors")
+    found = measured(TASKS[name], network, fresh)
+    write(plan.out / f"{name}.json", as_json(found))
+    return found
+
+
+def fitted(plan: Plan, name: str, known: Corpus) -> nn.Module:
+    """Train one network on a corpus, from its last checkpoint where there is one."""
+    task = TASKS[name]
+    network = _fresh(plan, name, task)
+    rows = task.rows(known)
+    steps = max(1, len(rows) // plan.batch)
+    optimiser = _optimiser(plan, network)
+    path = plan.out / f"{name}-{plan.key:08x}.pt"
+    first = _restore(path, network, optimiser)
+    for epoch in range(first, plan.epochs):
+        dice = generator("world", name, plan.seed, epoch)
+        order = rows[torch.randperm(len(rows), generator=dice)]
+        bar = tqdm(
+            range(steps), desc=f"{name} {epoch + 1}/{plan.epochs}", leave=False, disable=plan.quiet or None
+        )
+        for step in bar:
+            batch = order[step * plan.batch : (step + 1) * plan.batch]
+            for group in optimiser.param_groups:
+                group["lr"] = plan.rate * schedule((epoch * steps + step) / (plan.epochs * steps))
+            loss = _step(plan, task, network, optimiser, known, batch, dice)
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        _save(path, network, optimiser, epoch + 1)
+    network.eval()
+    return network
+
+
+def _fresh(plan: Plan, name: str, task: Task) -> nn.Module:
+    """Make a network with the weights that its name and the seed give it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("world", name, plan.seed))
+        network = task.build()
+    network.to(memory_format=torch.channels_last)
+    return network.to(plan.device)
+
+
+def _optimiser(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
+    """AdamW; only matrices and kernels decay."""
+    large = [p for p in network.parameters() if p.ndim > 1]
+    small = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": large, "weight_decay": plan.decay}, {"params": small, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=plan.rate)
+
+
+def _step(
+    plan: Plan,
+    task: Task,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    known: Corpus,
+    batch: Tensor,
+    dice: torch.Generator,
+) -> float:
+    network.train()
+    kind = torch.device(plan.device).type
+    images = moved(_images(known.pictures[batch], plan.device), dice)
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half):
+        loss = task.loss(network, images, known, batch, dice)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimiser.step()
+    return loss.item()
+
+
+def _images(pictures: Tensor, device: torch.device | str) -> Tensor:
+    plain = pictures.to(device).float().div(255)
+    return normalised(plain).contiguous(memory_format=torch.channels_last)
+
+
+def moved(images: Images, dice: torch.Generator, reach: int = 3) -> Images:
+    """Shift a batch by up to `reach` pixels each way, its edges repeated, so that no pixel can be learned by heart.
+
+    >>> moved(torch.zeros(1, 3, 8, 8), torch.Generator()).shape
+    torch.Size([1, 3, 8, 8])
+    """
+    x, y = torch.randint(0, 2 * reach + 1, (2,), generator=dice).tolist()
+    wide = nn.functional.pad(images, (reach,) * 4, mode="replicate")
+    return wide[..., y : y + images.shape[2], x : x + images.shape[3]]
+
+
+def schedule(done: float, warm: float = 0.05) -> float:
+    """Scale the step size: up in a line over the first part of the way, then down to 0 along a cosine.
+
+    >>> schedule(0.05), round(schedule(1.0), 6)
+    (1.0, 0.0)
+    """
+    if done < warm:
+        return max(done / warm, 0.02)
+    return 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
+
+
+def measured(task: Task, network: nn.Module, fresh: Corpus, batch: int = 200) -> Figures:
+    """Measure a network on fresh scenes, in single precision."""
+    device = next(network.parameters()).device
+    network.eval()
+    with torch.no_grad():
+        return task.figures(
+            network, [_images(part, device) for part in torch.split(fresh.pictures, batch)], fresh
+        )
+
+
+def _save(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> None:
+    buffer = io.BytesIO()
+    torch.save({"network": network.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch}, buffer)
+    write(path, buffer.getvalue())
+
+
+def _restore(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    if not path.is_file():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    network.load_state_dict(state["network"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["epoch"])
+
+
+def table(found: dict[str, Figures]) -> str:
+    """Lay out figures, one a line, each with its goal where it has one."""
+    lines = []
+    for name, figures in found.items():
+        for what, value in figures.items():
+            goal = GOALS.get(f"{name}/{what}")
+            verdict = (
+                ""
+                if goal is None
+                else f"  goal {goal:.1%}  {'reached' if value >= goal - 1e-6 else 'MISSED'}"
+            )
+            lines.append(f"{name:16s} {what:28s} {value:7.2%}{verdict}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line; returns the exit code."""
+    plan = Plan()
+    parser = argparse.ArgumentParser(
+        "python -m vital.world.train", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--only", default="", help=f"names with commas between them: {', '.join(TASKS)}")
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes")
+    for option in ("out", "weights", "scenes", "fresh", "epochs", "batch", "rate", "decay", "seed", "device"):
+        default = getattr(plan, option)
+        parser.add_argument(f"--{option}", type=type(default) if option != "out" else Path, default=default)
+    parser.add_argument("--single", action="store_true", help="compute in single precision throughout")
+    given = vars(parser.parse_args(arguments))
+    only, threads, single = given.pop("only"), given.pop("threads"), given.pop("single")
+    if threads:
+        torch.set_num_threads(threads)
+    start = time.monotonic()
+    try:
+        found = train(Plan(**given, half=not single), [n.strip() for n in only.split(",") if n.strip()])
+    except VitalError as error:
+        sys.stderr.write(f"vital: {error}\n")
+        return error.exit_code
+    sys.stdout.write(f"{table(found)}\n{(time.monotonic() - start) / 60:.0f} minutes\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
