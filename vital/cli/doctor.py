@@ -16,10 +16,10 @@ from vital.cli.common import megabytes, table
 from vital.errors import first_line
 from vital.reference.store import cache_folder
 
-NEEDED = ("torch", "torchvision", "kornia", "numpy", "scipy", "pillow", "safetensors", "tqdm", "typer")
+NEEDED = ("torch", "torchvision", "kornia", "numpy", "pillow", "safetensors", "tqdm", "typer")
 OPTIONAL = {
     "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "diffusers": "generate",
-    "ray": "ray", "scikit-learn": "report", "matplotlib": "report", "torch-lucent": "",
+    "ray": "ray", "matplotlib": "report", "torch-lucent": "",
 }  # fmt: skip
 
 

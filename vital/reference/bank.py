@@ -67,9 +67,9 @@ class ReferenceBank:
         ranked = self.indices[reading(unit)][unit.index]
         if count < 1:
             raise BadValue(f"{count} reference images are asked for; allowed are whole numbers from 1")
-        if count > len(ranked) >= self.made_of["top"] and len(ranked) < len(self.images):
+        if count > self.made_of["top"] < len(ranked):
             raise BadValue(
-                f"the bank keeps the {len(ranked)} strongest images of a unit, and {count} are asked for"
+                f"the bank keeps the {self.made_of['top']} strongest images of a unit, and {count} are asked for"
             )
         return [int(i) for i in ranked[:count]]
 
@@ -181,7 +181,7 @@ def reference_bank(
     disk: bool = True,
     progress: bool = False,
 ) -> ReferenceBank:
-    """Show every image to the network once and keep the `top` strongest images of every unit.
+    """Show every image to the network once and keep the `top` strongest images of every unit, and the next one.
 
     The output `class` is always among the layers. The result is kept in the cache folder, or at `path`, under a key
     of the network's code and weights, the preprocessing, the images' content, the layers, the device and the version
@@ -202,7 +202,7 @@ def reference_bank(
     if found and found[1].get("key") == key:
         values, indices = _unpack(found[0])
     else:
-        values, indices = scan(model, asked, images, top, batch, progress)
+        values, indices = scan(model, asked, images, top + 1, batch, progress)
     bank = ReferenceBank(model, images, asked, values, indices, key, disk, parts)
     if disk or path:
         bank.save(where)

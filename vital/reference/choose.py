@@ -38,7 +38,7 @@ def above_the_rest(indices: Sequence[int], values: Tensor, rest: Tensor) -> Refe
     """
     over = values.double() - (rest if len(rest) else values[-1:]).double()
     weights = over / over.sum() if over.sum() > 0 else torch.full_like(over, 1 / max(1, len(over)))
-    note = f"the {len(indices)} images with the highest value of the unit, weighted with what they have over the next"
+    note = f"the {len(indices)} images with the highest value of the unit, weighted by what they have over the next"
     return References(tuple(indices), tuple(weights.tolist()), note)
 
 
