@@ -117,7 +117,7 @@ class Vital(Method):
 
     steps: int = 256
     size: int = 0
-    references: int = 16
+    references: int = 8
     choose: Choice = "activation"
     layers: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
