@@ -47,8 +47,11 @@ image (1, 3, H, W) with values from 0 to 1, and `template` a reference bank's te
 
 This page is written by `python docs/catalogue.py` from the docstrings.
 
-| name | what it does | formula | source | example |
-| --- | --- | --- | --- | --- |
+The pictures are rendered on the network of `examples/shapes.py` by `python docs/thumbnails.py`: an objective alone, a
+regularizer beside the logit of "blue triangle" and strong enough to be seen.
+
+| name | what it does | formula | source | picture | example |
+| --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -66,6 +69,7 @@ def row(entry: Entry[Any]) -> str:
         text.splitlines()[0],
         f"`{noted(text, 'Formula')}`",
         noted(text, "Source"),
+        f"![{entry.name}](../docs/thumbnails/{entry.name}.jpg)",
         f"`{entry.example}`",
     ]
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"

@@ -36,7 +36,7 @@ def test_every_row_has_as_many_cells_as_the_head() -> None:
     for text in catalogue.pages().values():
         rows = [line.replace(r"\|", "") for line in text.splitlines() if line.startswith("|")]
         assert len(rows) > 5
-        assert {row.count("|") for row in rows} == {6}
+        assert {row.count("|") for row in rows} == {7}
         assert {row.count("`") for row in rows[2:]} == {6}
 
 
@@ -61,3 +61,8 @@ def test_an_entry_may_go_on_in_indented_lines() -> None:
     assert catalogue.noted(text, "Source") == "someone, 2020"
     with pytest.raises(ValueError, match="no line 'Units: …'"):
         catalogue.noted(text, "Units")
+
+
+def test_every_row_has_its_picture_and_no_picture_is_left_over() -> None:
+    pictures = {path.stem for path in (catalogue.ROOT / "docs" / "thumbnails").glob("*.jpg")}
+    assert pictures == {*OBJECTIVES, *REGULARIZERS}
