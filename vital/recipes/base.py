@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from vital.engine import Optimiser
 from vital.errors import BadValue, unknown
@@ -32,12 +32,12 @@ class Plan:
 
 
 class Method(ABC):
-    """A way to render units. A concrete method is a frozen dataclass; every field has a default."""
+    """A way to render units. A concrete method is a frozen dataclass; every field has a default.
 
-    @property
-    @abstractmethod
-    def needs_images(self) -> bool:
-        """Whether the method needs reference images."""
+    `needs_images` says whether it needs reference images.
+    """
+
+    needs_images: ClassVar[bool]
 
     @abstractmethod
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:

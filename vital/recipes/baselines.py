@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -34,16 +35,12 @@ def activation(unit: Unit) -> Term:
 class PixelAscent(Method):
     """Activation maximisation on plain pixels (Erhan et al. 2009), with total variation and a roll."""
 
+    needs_images: ClassVar[bool] = False
     steps: int = 512
     size: int = 0
     lr: float = 0.05
     tv: float = 1.0
     roll: int = 8
-
-    @property
-    def needs_images(self) -> bool:
-        """It needs the network alone."""
-        return False
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
@@ -61,14 +58,10 @@ class FourierAscent(Method):
     Adam 0.05, 512 steps, Lucid's pad, jitter, scale, rotate and jitter (Olah et al., Feature Visualization, 2017).
     """
 
+    needs_images: ClassVar[bool] = False
     steps: int = 512
     size: int = 0
     lr: float = 0.05
-
-    @property
-    def needs_images(self) -> bool:
-        """It needs the network alone."""
-        return False
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose Lucid's parts."""
@@ -87,16 +80,12 @@ class Maco(Method):
     NeurIPS 2023). The magnitude spectrum is the mean over `spectrum_images` of the user's own images.
     """
 
+    needs_images: ClassVar[bool] = True
     steps: int = 256
     size: int = 0
     lr: float = 1.0
     crops: int = 32
     spectrum_images: int = 500
-
-    @property
-    def needs_images(self) -> bool:
-        """The spectrum is computed from images."""
-        return True
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose MACO's parts."""
@@ -132,6 +121,7 @@ class DeepInversion(Method):
     is refused.
     """
 
+    needs_images: ClassVar[bool] = False
     steps: int = 1000
     size: int = 0
     lr: float = 0.25
@@ -139,11 +129,6 @@ class DeepInversion(Method):
     tv: float = 1e-4
     l2: float = 1e-5
     roll: int = 30
-
-    @property
-    def needs_images(self) -> bool:
-        """The statistics are in the network."""
-        return False
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the published parts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from vital import objectives as obj
 from vital import parameterisations as par
@@ -55,6 +56,7 @@ class VitalReference(Method):
     highest value where the images have no labels. `size` 0 is the network's own.
     """
 
+    needs_images: ClassVar[bool] = True
     steps: int = 2000
     size: int = 0
     references: int = 50
@@ -66,11 +68,6 @@ class VitalReference(Method):
     roll: int = 30
     tv: float = -1.0
     l2: float = -1.0
-
-    @property
-    def needs_images(self) -> bool:
-        """Alignment needs references."""
-        return True
 
     def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
         """A class without images."""
@@ -115,6 +112,7 @@ class Vital(Method):
     `weights` to 1. `size` 0 is the network's own.
     """
 
+    needs_images: ClassVar[bool] = True
     steps: int = 256
     size: int = 0
     references: int = 8
@@ -125,11 +123,6 @@ class Vital(Method):
     lr: float = 0.05
     roll: float = 0.05
     decay: float = 1.0
-
-    @property
-    def needs_images(self) -> bool:
-        """Alignment needs references."""
-        return True
 
     def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
         """A class without images."""
