@@ -21,8 +21,10 @@ from vital.engine import optimise as optimise
 from vital.errors import VitalError as VitalError
 from vital.images import ImageSet as ImageSet
 from vital.images import images as images
+from vital.images.open import SETS as _SETS
 from vital.models import Model as Model
 from vital.models import load_model as load_model
+from vital.models.published import SOURCES as _SOURCES
 from vital.recipes import METHODS as METHODS
 from vital.recipes import Method as Method
 from vital.recipes import method as method
@@ -36,6 +38,24 @@ from vital.reference import reference_bank as reference_bank
 from vital.terms import Term as Term
 from vital.trace import survey as survey
 from vital.units import Unit as Unit
+
+
+@_SOURCES.register("world", example="world or world:judge")
+def _world_model(name: str, pretrained: bool, size: tuple[int, int] | None = None) -> Model:
+    """Load a network of the known-answer world, which lies above the networks and is imported when asked for."""
+    from vital.world.weights import model
+
+    del size
+    return model(name or "classifier", pretrained=pretrained)
+
+
+@_SETS.register("world", example="world")
+def _world_images() -> ImageSet:
+    """Make the set of images of the known-answer world, imported when asked for."""
+    from vital.world.data import images as rendered
+
+    return rendered()
+
 
 __all__ = [
     "METHODS",

@@ -56,6 +56,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+def cache_folder() -> Path:
+    """Where caches live: `$VITAL_CACHE`, or `vital` in `$XDG_CACHE_HOME`, or `~/.cache/vital`."""
+    if folder := os.environ.get("VITAL_CACHE"):
+        return Path(folder)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "vital"
+
+
 @contextmanager
 def explained(path: str | Path, what: str) -> Iterator[None]:
     """Turn an `OSError` inside the block into a `RunError` of one sentence: cannot `what` `path`, and why.

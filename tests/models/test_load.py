@@ -72,11 +72,11 @@ def test_a_device_that_is_not_here_is_refused():
     [
         (
             "resnet50",
-            "write torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION",
+            "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION",
         ),
         (
             "",
-            "write torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION",
+            "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION",
         ),
         ("torchvison:resnet50", "did you mean 'torchvision:resnet50'?"),
         ("openclip:RN50", "did you mean 'open_clip:RN50'?"),

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vital.errors import RunError
+from vital.files import cache_folder
 from vital.reference import store
 
 
@@ -40,7 +41,7 @@ def test_prune_keeps_the_newest(tmp_path: Path) -> None:
 
 def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITAL_CACHE", "somewhere")
-    assert store.cache_folder() == Path("somewhere")
+    assert cache_folder() == Path("somewhere")
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:

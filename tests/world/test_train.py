@@ -108,7 +108,7 @@ def test_training_writes_weights_that_the_code_reads(tmp_path: Path) -> None:
     again = train(plan(tmp_path), ["classifier"])
     assert again == found
     assert "planted AUPRC, worst" in table(found)
-    with pytest.raises(BadWeights, match="judge"):
+    with pytest.raises(BadWeights, match="not trained yet"):
         network("judge", tmp_path / "weights")
 
 

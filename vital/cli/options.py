@@ -7,8 +7,8 @@ from typing import Annotated, TypeAlias
 
 from typer import Argument, Option
 
-FORMS = "torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
-IMAGES = "Images: a folder tree, or a .npz or .npy file."
+FORMS = "world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
+IMAGES = "Images: a folder tree, a .npz or .npy file, or world, the built-in set."
 UNITS = "Such as layer4:162, layer4:0-63, layer4:162@3,3, class:281, class:tabby, blocks.9:5#patches."
 
 ModelName: TypeAlias = Annotated[str, Argument(metavar="MODEL", help=f"The network: {FORMS}.")]

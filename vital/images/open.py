@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ from vital.errors import DataError, first_line, nearest
 from vital.images.imageset import ImageSet
 from vital.images.labels import Labels, numbered, read_labels
 from vital.images.sources import SUFFIXES, Array, Files, Indexable, Source, as_batch, item_label, whole
+from vital.registry import Registry
+
+SETS: Registry[Callable[[], ImageSet]] = Registry("set of images")
+"""Sets that have a name, each with what makes it."""
 
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "dev"})
 
@@ -32,6 +36,8 @@ def images(
     - An array or tensor: (N, H, W, C), (N, C, H, W) or (N, H, W); uint8, uint16, or floats in [0, 1].
     - A torchvision data set, or anything with a length and items that are pictures or (picture, label) pairs.
     - A list of paths.
+    - `world`: 1,000 pictures of the known-answer world, rendered when they are looked at and labelled with its
+      classes (`vital.world.data.images` makes others).
 
     `labels` is a CSV file (columns file or wnid, and index, label or name), or one label per image: the network's
     class index or a name. Raises `DataError` for what is not there, is empty or cannot be told apart.
@@ -49,7 +55,7 @@ def images(
 
 def _found(source: Any, split: str | None) -> ImageSet:
     if isinstance(source, str | Path):
-        return _at(Path(source), split)
+        return _named(str(source), split) if str(source) in SETS else _at(Path(source), split)
     if split is not None:
         raise DataError(f"split {split!r} needs a folder or an .npz file, not a {type(source).__name__}")
     if isinstance(source, ImageSet):
@@ -66,6 +72,18 @@ def _found(source: Any, split: str | None) -> ImageSet:
     if isinstance(source, list | tuple) and all(isinstance(item, str | Path) for item in source):
         return _listed(source)
     return _data_set(source)
+
+
+def _named(name: str, split: str | None) -> ImageSet:
+    """A set of the table; a file or folder of its name in the working folder would leave it in doubt."""
+    if (here := Path(name)).exists():
+        raise DataError(
+            f"{name!r} is the built-in set of images, and lies in the working folder too; "
+            f"write {str(here.absolute())!r} for what lies there, or rename it"
+        )
+    if split is not None:
+        raise DataError(f"split {split!r} needs a folder or an .npz file, not the built-in set {name!r}")
+    return SETS[name]()
 
 
 def _given_labels(labels: str | Path | Sequence[Any], found: ImageSet) -> Labels:

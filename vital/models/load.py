@@ -20,7 +20,7 @@ from vital.models.published import SOURCES, image_tower
 from vital.models.weights import fit, read_state
 
 NONE = "none"
-HELP = "write torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
+HELP = "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
 Size = tuple[int, int]
 
 
@@ -36,6 +36,8 @@ def load_model(
 
     `spec` is one of
 
+    - `world`, the classifier of the known-answer world, or `world:NAME`, another of its networks: `judge`,
+      `captioner`, `encoder` (image tower), `twin-solid`, `twin-material`, `twin-background`;
     - `torchvision:NAME[/WEIGHTS]`; without WEIGHTS, torchvision's default ones;
     - `timm:NAME` (extra `timm`);
     - `open_clip:NAME[/PRETRAINED]` (extra `clip`): the image tower, which has no classes;

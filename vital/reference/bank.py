@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vital._version import __version__
 from vital.errors import BadValue, DataError
+from vital.files import cache_folder
 from vital.images import ImageSet
 from vital.models import Model
 from vital.records import Template
@@ -249,7 +250,7 @@ def _network(model: Model) -> dict[str, Any]:
 
 
 def _file(folder: str, key: str) -> Path:
-    return store.cache_folder() / folder / f"{key}.safetensors"
+    return cache_folder() / folder / f"{key}.safetensors"
 
 
 def _unpack(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -18,14 +18,6 @@ from vital.errors import RunError, first_line
 LIMIT_BYTES = 2_000_000_000
 
 
-def cache_folder() -> Path:
-    """Where caches live: `$VITAL_CACHE`, or `vital` in `$XDG_CACHE_HOME`, or `~/.cache/vital`."""
-    if folder := os.environ.get("VITAL_CACHE"):
-        return Path(folder)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "vital"
-
-
 def key_of(**parts: Any) -> str:
     """A key from named parts: the first 24 hexadecimal digits of SHA-256 over their JSON.
 

@@ -3,16 +3,20 @@
 from vital.world.concepts import Concept, concepts, labels, truths
 from vital.world.grammar import Scene, Thing, caption, parse, sample
 from vital.world.render import render
+from vital.world.truth import Truth, truth, unit_truths
 
 __all__ = [
     "Concept",
     "Scene",
     "Thing",
+    "Truth",
     "caption",
     "concepts",
     "labels",
     "parse",
     "render",
     "sample",
+    "truth",
     "truths",
+    "unit_truths",
 ]

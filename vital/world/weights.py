@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
 from safetensors.torch import save
 from torch import nn
 
-from vital.errors import unknown
+from vital.errors import BadWeights, unknown
 from vital.files import write
 from vital.models import Model
 from vital.models.weights import load_weights
-from vital.world.networks import MEAN, SIZE, STD
+from vital.world.networks import MEAN, SIZE, STD, Encoder
+from vital.world.tables import SOLIDS
 from vital.world.tasks import OUTPUTS, TASKS
 
 FOLDER = Path(__file__).parent / "weights"
@@ -20,29 +22,41 @@ FOLDER = Path(__file__).parent / "weights"
 
 def network(name: str, folder: Path = FOLDER) -> nn.Module:
     """Load one of the world's networks, in evaluation mode. Raises `UnknownName` and `BadWeights`."""
-    if name not in TASKS:
-        raise unknown("network of the world", name, TASKS)
-    module = TASKS[name].build()
-    load_weights(module, folder / f"{name}.safetensors")
+    module, path = _built(name), folder / f"{name}.safetensors"
+    if not path.is_file():
+        raise BadWeights("the world's networks are not trained yet: python -m vital.world.train")
+    load_weights(module, path)
     return module.eval()
 
 
-def model(name: str = "classifier", folder: Path = FOLDER) -> Model:
-    """Load the classifier, or a shortcut twin, with its preprocessing and class names.
+def _built(name: str) -> nn.Module:
+    if name not in TASKS:
+        raise unknown("network of the world", name, TASKS)
+    return TASKS[name].build()
 
-    Raises `UnknownName` for a network without classes, and `BadWeights`.
+
+def model(name: str = "classifier", folder: Path = FOLDER, *, pretrained: bool = True) -> Model:
+    """Load one of the world's networks with its preprocessing and class names; random unless `pretrained`.
+
+    The output of the judge and of the captioner is that of their first head, the solid; the other heads are the
+    layers `heads.factors.NAME`. Of the encoder it is the image tower, whose outputs have no names. Raises
+    `UnknownName` and `BadWeights`.
+
+    >>> model("judge", pretrained=False).classes[:2]
+    ('cube', 'sphere')
     """
-    if name not in OUTPUTS:
-        raise unknown("classifier of the world", name, OUTPUTS)
-    return wrapped(network(name, folder), name)
+    if pretrained:
+        return wrapped(network(name, folder), name)
+    return wrapped(_built(name).eval(), name, "random")
 
 
 def wrapped(module: nn.Module, name: str = "classifier", weights: str = "shipped") -> Model:
-    """Make a `Model` of one of the world's classifiers."""
+    """Make a `Model` of one of the world's networks."""
+    if isinstance(module, Encoder):
+        module = nn.Sequential(OrderedDict(image=module.image, image_out=module.image_out))
     title = "world" if name == "classifier" else f"world:{name}"
-    return Model(
-        module, title, (SIZE, SIZE), 3, (MEAN,), (STD,), SIZE, classes=OUTPUTS[name], weights=weights
-    )
+    classes = {**OUTPUTS, "judge": SOLIDS, "captioner": SOLIDS}.get(name, ())
+    return Model(module, title, (SIZE, SIZE), 3, (MEAN,), (STD,), SIZE, classes=classes, weights=weights)
 
 
 def ship(module: nn.Module, path: Path) -> None:

@@ -1,0 +1,275 @@
+"""What a unit of any network responds to on this world: the concept that its activation ranks best.
+
+The concept is chosen on one half of fresh scenes, and its figures are those on the other half.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+from tqdm import tqdm
+
+from vital.errors import BadUnit, BadValue, ModelError
+from vital.files import as_json, cache_folder, explained, write
+from vital.models import Model
+from vital.seeds import generator
+from vital.trace import Tracer, resolve_units
+from vital.units import Unit
+from vital.world.concepts import Concept, concepts, truths
+from vital.world.data import as_bytes, fingerprint
+from vital.world.grammar import Scene, sample
+from vital.world.render import SIDES, render
+
+FORMAT = 1
+"""Part of every key: goes up when the figures of equal scenes change."""
+
+PART = 512
+FEWEST = 5
+"""A concept counts where at least so many scenes of either half show it."""
+
+CELLS = 2**18
+"""How many numbers are ranked at once: what a processor keeps close by is fastest."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The concept of a unit, with its figures on scenes that had no part in choosing it.
+
+    `auprc` is the area under the precision-recall curve (average precision) of the unit's value as a score for the
+    concept; `chance` is what a unit that knows nothing would get, the share of scenes with the concept;
+    `correlation` is Pearson's, with 1 for scenes that show the concept and 0 for others. `runner_up` is the concept
+    that came second on the choosing half, and `margin` is how far its area lies below; it may be negative.
+    """
+
+    unit: Unit
+    concept: Concept
+    auprc: float
+    chance: float
+    correlation: float
+    runner_up: Concept
+    runner_up_auprc: float
+
+    @property
+    def margin(self) -> float:
+        """Area of the concept minus that of the runner-up."""
+        return self.auprc - self.runner_up_auprc
+
+
+def truth(
+    model: Model,
+    unit: str | Unit,
+    *,
+    scenes: int = 20_000,
+    seed: int = 0,
+    batch: int = 64,
+    progress: bool = True,
+) -> Truth:
+    """Find the concept of one unit: `unit_truths` of it alone.
+
+    All units of its layer are worked out with it, and kept, so the next one is only looked up.
+
+    >>> from torch import nn
+    >>> found = truth(Model(nn.AvgPool2d(8), size=(8, 8)), "class:0", scenes=64, progress=False)
+    >>> 0 <= found.auprc <= 1
+    True
+    """
+    return unit_truths(model, [unit], scenes=scenes, seed=seed, batch=batch, progress=progress)[0]
+
+
+def unit_truths(
+    model: Model,
+    units: str | Unit | Iterable[str | Unit],
+    *,
+    scenes: int = 20_000,
+    seed: int = 0,
+    batch: int = 64,
+    progress: bool = True,
+) -> list[Truth]:
+    """Find the concepts of units, one pass over the scenes for all their layers.
+
+    Of single factor values and pairs of them, the concept with the highest AUPRC on the first half of `scenes` fresh
+    scenes; figures are those of the second half. A unit's value is the mean over its places, as everywhere. Pictures
+    (12 kB a scene at 64 pixels) and answers are kept in the cache folder; answers under a key of the network's
+    weights and code, its preprocessing, the renderer, the scenes and the seed. A unit that ranks nothing ends at a
+    concept that most scenes show: compare `auprc` with `chance`. Raises `BadUnit`, also for directions, which are no
+    units of the network, `BadValue`, `ModelError` for activations that are not finite, and `RunError`.
+    """
+    if scenes < 10 * FEWEST:
+        raise BadValue(f"{scenes} scenes are too few to tell; allowed are whole numbers from {10 * FEWEST}")
+    if batch < 1:
+        raise BadValue(f"the batch is {batch}; allowed are whole numbers from 1")
+    chosen = resolve_units(model, units)
+    if directions := [str(unit) for unit in chosen if unit.source]:
+        raise BadUnit(f"{directions[0]} is a direction; a truth is known of a network's own units alone")
+    known = _tables(model, chosen, scenes, seed, batch, progress=progress)
+    return [_truth(unit, known[_reading(unit)]) for unit in chosen]
+
+
+def _tables(
+    model: Model, units: Sequence[Unit], scenes: int, seed: int, batch: int, *, progress: bool
+) -> dict[str, dict[str, Tensor]]:
+    """Look up the figures of all channels, by the way in which the units read them; work out those not kept."""
+    readings = {_reading(unit): replace(unit, index=0, label="") for unit in units}
+    own = _identity(model, scenes, seed)
+    paths = {name: _path("truth", name, *own) for name in readings}
+    known = {name: table for name, path in paths.items() if (table := _kept(path))}
+    missing = [name for name in readings if name not in known]
+    if not missing:
+        return known
+    drawn = sample(generator("world", "truth", seed), scenes)
+    values = _values(
+        model, [readings[name] for name in missing], _pictures(model, drawn, progress=progress), batch
+    )
+    shown = truths(drawn, concepts()).T.contiguous()
+    for name, scores in zip(missing, values, strict=True):
+        known[name] = _ranked(scores, shown, name, progress=progress)
+        write(paths[name], save(known[name]))
+    return known
+
+
+def _reading(unit: Unit) -> str:
+    """Name a way of reading one number from every channel of a layer."""
+    return str(replace(unit, index=0, label=""))
+
+
+def _identity(model: Model, scenes: int, seed: int) -> tuple[object, ...]:
+    look = (model.size, model.channels, model.mean, model.std, model.resize, model.interpolation)
+    names = [concept.name for concept in concepts()]
+    code = (model.weights_hash(), model.code_hash(), str(model.dtype), look)
+    return FORMAT, *code, model.device.type, names, fingerprint(), scenes, seed
+
+
+def _path(kind: str, *key: object) -> Path:
+    name = hashlib.sha256(as_json([str(part) for part in key])).hexdigest()[:24]
+    return cache_folder() / "world" / f"{kind}-{name}.safetensors"
+
+
+def _kept(path: Path) -> dict[str, Tensor] | None:
+    """Read a file of the cache; None where it is missing or damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with explained(path, "read"):
+            return load(path.read_bytes())
+    except SafetensorError:
+        return None
+
+
+def _pictures(model: Model, scenes: Sequence[Scene], *, progress: bool) -> Iterator[Tensor]:
+    """Show the network's view of the scenes part by part: (B, 3, H, W) in [0, 1]; each is rendered once for all."""
+    side = min(max(model.resize or min(model.size), SIDES[0]), SIDES[1])
+    bar = tqdm(
+        total=len(scenes), desc="scenes", unit="scene", disable=None if progress else True, leave=False
+    )
+    with bar:
+        for start in range(0, len(scenes), PART):
+            part = scenes[start : start + PART]
+            path = _path("scenes", fingerprint(), model.device.type, side, *part)
+            held = _kept(path)
+            if held is None:
+                held = {"pictures": torch.from_numpy(as_bytes(render(part, side, model.device)))}
+                write(path, save(held))
+            for picture in torch.split(held["pictures"], 1):
+                yield model.preprocess(picture[0].numpy())
+            bar.update(len(part))
+
+
+@torch.no_grad()
+def _values(model: Model, readings: Sequence[Unit], pictures: Iterator[Tensor], batch: int) -> list[Tensor]:
+    """Show the scenes to the network once: per reading, the values of all its channels, (C, N) float32."""
+    found: list[list[Tensor]] = [[] for _ in readings]
+    with Tracer(model, [unit.layer for unit in readings]) as tracer:
+        while rows := list(islice(pictures, batch)):
+            trace = tracer(torch.stack(rows).to(model.device, model.dtype))
+            for unit, parts in zip(readings, found, strict=True):
+                parts.append(trace.vectors(unit).mean(2).float().cpu())
+    return [_finite(torch.cat(parts), unit, model) for unit, parts in zip(readings, found, strict=True)]
+
+
+def _finite(values: Tensor, unit: Unit, model: Model) -> Tensor:
+    if not torch.isfinite(values).all():
+        raise ModelError(
+            f"{model.name}: layer {unit.layer!r} gives values that are not finite, so nothing ranks them"
+        )
+    return values.T.contiguous()
+
+
+def _ranked(values: Tensor, shown: Tensor, name: str, *, progress: bool) -> dict[str, Tensor]:
+    """Choose each channel's first and second concept on one half, and measure them on the other.
+
+    `values` (C, N), `shown` (K, N) bool; gives `concept` (C, 2) into the K, `auprc` (C, 2), `chance` and
+    `correlation` (C,).
+    """
+    half = values.shape[1] // 2
+    choosing, testing = shown[:, :half], shown[:, half:]
+    usable = (torch.minimum(choosing.sum(1), testing.sum(1)) >= FEWEST).nonzero().view(-1)
+    choosing = choosing[usable].contiguous()
+    best, areas, correlations = [], [], []
+    bar = tqdm(values, desc=f"truths of {name}", unit="unit", disable=None if progress else True, leave=False)
+    for row in bar:
+        order = average_precision(row[None, :half], choosing)[0].argsort(descending=True, stable=True)
+        two = usable[order[:2]]
+        best.append(two)
+        areas.append(average_precision(row[None, half:], testing[two])[0])
+        correlations.append(_correlation(row[half:], testing[two[0]]))
+    concept = torch.stack(best)
+    chance = testing.double().mean(1)[concept[:, 0]]
+    return {
+        "concept": concept,
+        "auprc": torch.stack(areas),
+        "chance": chance,
+        "correlation": torch.stack(correlations),
+    }
+
+
+def average_precision(scores: Tensor, shown: Tensor) -> Tensor:
+    """Measure how well scores rank what is true: Σₙ (Rₙ − Rₙ₋₁) Pₙ over the thresholds n, (U, K) float64.
+
+    R is recall and P precision; equal scores share a threshold, as in scikit-learn's `average_precision_score`.
+    `scores` (U, N), `shown` (K, N) bool; what is never true gets 0. Memory does not grow with U or K.
+
+    >>> average_precision(torch.tensor([[3.0, 2.0, 2.0]]), torch.tensor([[False, True, True]])).numpy().round(3)
+    array([[0.667]])
+    """
+    found = torch.zeros(len(scores), len(shown), dtype=torch.float64)
+    parts = torch.split(torch.arange(len(shown)), max(1, CELLS // max(1, shown.shape[1])))
+    for row, score in enumerate(scores):
+        ranked, order = score.sort(descending=True, stable=True)
+        ends = torch.cat([ranked[1:] != ranked[:-1], torch.ones(1, dtype=torch.bool)]).nonzero().view(-1)
+        for part in parts:
+            found[row, part] = _area(shown[part][:, order], ends)
+    return found
+
+
+def _area(ranked: Tensor, ends: Tensor) -> Tensor:
+    """Area under the curve of rows of hits, best score first; `ends` are the last places of equal scores."""
+    hits = ranked.cumsum(1, dtype=torch.float32)
+    hits = hits if len(ends) == hits.shape[1] else hits[:, ends]
+    gained = torch.diff(hits, prepend=torch.zeros(len(hits), 1))
+    total = gained.mul_(hits).div_(ends + 1).sum(1, dtype=torch.float64)
+    return total / hits[:, -1].clamp(min=1)
+
+
+def _correlation(values: Tensor, shown: Tensor) -> Tensor:
+    """Pearson's correlation; 0 for values that are all the same."""
+    x, y = values.double() - values.double().mean(), shown.double() - shown.double().mean()
+    return (
+        (x * y).sum() / (x.norm() * y.norm()).clamp(min=1e-12)
+        if values.amax() > values.amin()
+        else x.new_zeros(())
+    )
+
+
+def _truth(unit: Unit, table: dict[str, Tensor]) -> Truth:
+    first, second = (concepts()[int(number)] for number in table["concept"][unit.index])
+    area, other = table["auprc"][unit.index].tolist()
+    chance, correlation = float(table["chance"][unit.index]), float(table["correlation"][unit.index])
+    return Truth(unit, first, area, chance, correlation, second, other)
