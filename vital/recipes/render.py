@@ -12,7 +12,7 @@ from vital.engine import Rendering, Step, checkpoints, optimise
 from vital.errors import BadValue, DataError
 from vital.images import ImageSet
 from vital.models import Model
-from vital.recipes.base import Method, Plan, image_size, method
+from vital.recipes.base import METHODS, Method, Plan, image_size, method
 from vital.records import Prototype, Prototypes
 from vital.reference import ReferenceBank, reference_bank
 from vital.trace import resolve_units
@@ -162,10 +162,8 @@ def _rendered(
 
 def method_name(recipe: Method) -> str:
     """The name under which a method is registered, or its class name."""
-    from vital.recipes.base import METHODS
-
     kind = type(recipe)
-    return METHODS.name_of(kind) if any(METHODS[n] is kind for n in METHODS) else kind.__name__
+    return next((name for name in METHODS if METHODS[name] is kind), kind.__name__)
 
 
 def _prototype(

@@ -130,6 +130,8 @@ class Vital(Method):
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
+        if not 0 <= self.roll <= 1:
+            raise BadValue(f"roll is {self.roll}; allowed are shares of the side, from 0 to 1")
         terms, notes = [], []
         for unit in units:
             layers, weights = self._aligned(model, unit)
@@ -137,8 +139,6 @@ class Vital(Method):
             aligned = obj.Alignment(template, dict(zip(layers, weights, strict=True)), scale="variance")
             terms.append(aligned + self.unit_weight * unit_term(unit) if self.unit_weight else aligned)
             notes.append(note)
-        if not 0 <= self.roll <= 1:
-            raise BadValue(f"roll is {self.roll}; allowed are shares of the side, from 0 to 1")
         size = image_size(model, self.size)
         return Plan(
             terms,
@@ -156,12 +156,7 @@ class Vital(Method):
             known = survey(model)
             layers = tuple(n for n in layers if known[n].order < known[unit.layer].order) or layers[:1]
             layers = tuple(dict.fromkeys((*layers, unit.layer)))
-        weights = self.weights or (1.0,) * len(layers)
-        if len(weights) != len(layers):
-            raise BadValue(
-                f"there are {len(weights)} weights for the {len(layers)} layers {', '.join(layers)}"
-            )
-        return layers, weights
+        return layers, paired(layers, self.weights or (1.0,) * len(layers))
 
 
 def unit_term(unit: Unit) -> Term:
@@ -173,15 +168,20 @@ def layers_and_weights(
     model: Model, layers: tuple[str, ...], weights: tuple[float, ...]
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """The layers to align and their weights: as asked for, else as published, else by `stages`."""
-    chosen = layers or next(
-        (names for names in PUBLISHED if all(n in survey(model) for n in names)), stages(model)
-    )
+    known = survey(model)
+    published = next((names for names in PUBLISHED if all(n in known for n in names)), ())
+    chosen = layers or published or stages(model)
     given = weights or PUBLISHED.get(chosen, (1.0,) * len(chosen))
     if not weights and chosen == VIT_L and _patch(model) == 32:
         given = (1.0, 1.0, 1.0, 1.0, 0.1)
-    if len(given) != len(chosen):
-        raise BadValue(f"there are {len(given)} weights for the {len(chosen)} layers {', '.join(chosen)}")
-    return chosen, given
+    return chosen, paired(chosen, given)
+
+
+def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ...]:
+    """The weights, after a look that there is one for each layer."""
+    if len(weights) != len(layers):
+        raise BadValue(f"there are {len(weights)} weights for the {len(layers)} layers {', '.join(layers)}")
+    return weights
 
 
 def _patch(model: Model) -> int:

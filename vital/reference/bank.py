@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor
 
 from vital._version import __version__
@@ -156,7 +155,7 @@ class ReferenceBank:
 
     def tensor(self, indices: Sequence[int]) -> Images:
         """Images of the set as the network sees them, before normalisation: (N, C, H, W) in [0, 1]."""
-        return torch.cat([batch for _, batch in self.images.batches(self.model, 16, indices=indices)])
+        return self.images.tensor(indices, self.model)
 
     def save(self, path: str | Path, opened: Mapping[str, str] | None = None) -> None:
         """Write the bank to a safetensors file; `opened` says how the images were opened (see `opened_from`)."""
