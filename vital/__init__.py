@@ -22,6 +22,11 @@ from vital.errors import VitalError as VitalError
 from vital.images import ImageSet as ImageSet
 from vital.images import images as images
 from vital.images.open import SETS as _SETS
+from vital.makers import CAPTIONERS as _CAPTIONERS
+from vital.makers import ENCODERS as _ENCODERS
+from vital.makers import GENERATORS as _GENERATORS
+from vital.makers import SUMMARISERS as _SUMMARISERS
+from vital.makers.load import Later as _Later
 from vital.models import Model as Model
 from vital.models import load_model as load_model
 from vital.models.published import SOURCES as _SOURCES
@@ -56,6 +61,12 @@ def _world_images() -> ImageSet:
 
     return rendered()
 
+
+# The makers of the world, which lie above the registries and are imported when asked for.
+_ENCODERS.register("world", example="world")(_Later("vital.world.makers", "encoder"))
+_CAPTIONERS.register("world", example="world")(_Later("vital.world.makers", "captioner"))
+_SUMMARISERS.register("world", example="world")(_Later("vital.world.makers", "summariser"))
+_GENERATORS.register("world", example="world")(_Later("vital.world.makers", "generator"))
 
 __all__ = [
     "METHODS",

@@ -1,0 +1,42 @@
+"""What a language model is asked about captions, and how its answer is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+QUESTION = """\
+One unit of a vision network responds strongly to a few images. These captions tell of them, one image a line:
+
+{captions}
+
+A caption may be wrong, and may tell of things that have nothing to do with the unit. Find what most of the captions \
+have in common: a thing, a part, a pattern, a colour, a place or a scene. Write up to {count} different short \
+descriptions of it, the likeliest first: one a line, one to five words each, the plainest words, and nothing else."""
+
+LONGEST = 8
+"""Answers of more words are remarks, not descriptions."""
+
+_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+_MARK = re.compile(r"^(?:[-*•]+|\(?\d+[.):]|\d+ [-–—])\s*")
+_QUOTES = "\"'`*_“”‘’ "
+
+
+def question(captions: Sequence[str], count: int) -> list[dict[str, str]]:
+    """Put the question about captions as the messages of a chat; a caption is kept to one line."""
+    listed = "\n".join(f"- {' '.join(caption.split())}" for caption in captions)
+    return [{"role": "user", "content": QUESTION.format(captions=listed, count=count)}]
+
+
+def read_answer(answer: str, count: int) -> list[str]:
+    r"""Read up to `count` descriptions, in lower case, each once; one line may hold several between commas.
+
+    >>> read_answer('1. "Striped cubes"\n2. stripes.\n3. Stripes', 5)
+    ['striped cubes', 'stripes']
+    """
+    lines = [line for line in _THOUGHT.sub("", answer).splitlines() if line.strip()]
+    if len(lines) == 1:
+        lines = re.split(r"[,;]", lines[0])
+    plain = (" ".join(_MARK.sub("", line.strip()).strip(_QUOTES).rstrip(".,;:").split()) for line in lines)
+    kept = dict.fromkeys(text.strip(_QUOTES).lower() for text in plain if len(text.split()) <= LONGEST)
+    return [text for text in kept if text][:count]

@@ -1,0 +1,63 @@
+"""What a maker has to offer. Any object with these methods and a `name` for provenance is one.
+
+Images are (B, 3, H, W) in [0, 1], of any size: a maker brings them to the size that it wants.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from vital.types import Images
+
+
+@runtime_checkable
+class ImageTextEncoder(Protocol):
+    """Images and texts in one space, where what belongs together is close (CLIP, Radford et al. 2021)."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for provenance."""
+
+    def encode_image(self, images: Images) -> Tensor:
+        """Embed images: (B, D), length 1."""
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        """Embed K texts: (K, D), length 1."""
+
+
+@runtime_checkable
+class Captioner(Protocol):
+    """Images to sentences."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for provenance."""
+
+    def describe(self, images: Images) -> list[str]:
+        """Write one caption for each image."""
+
+
+@runtime_checkable
+class Summariser(Protocol):
+    """Captions of what one unit responds to, to a few words for what they share."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for provenance."""
+
+    def summarise(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
+        """Propose up to `count` short descriptions, best first; `images` are those that the captions tell of."""
+
+
+@runtime_checkable
+class ImageGenerator(Protocol):
+    """A text to images of it."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for provenance."""
+
+    def generate(self, text: str, count: int, seed: int) -> Images:
+        """Make `count` images of what the text says: (N, 3, H, W) in [0, 1], the same for the same seed."""
