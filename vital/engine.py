@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from vital.errors import BadValue, BadWeights
 from vital.models import Model
 from vital.models.outputs import asked
+from vital.relevance import followed
 from vital.seeds import generator
 from vital.terms import Sum, Term, as_sum
 from vital.trace import Trace, Tracer
@@ -136,7 +137,7 @@ def optimise(
     mover = settings.build(tensors)
     kept: list[tuple[int, Images]] = []
     wanted = set(frames)
-    with Tracer(model, run.layers) as tracer:
+    with Tracer(model, run.layers, record=any(run.relevant)) as tracer:
         for step in tqdm(range(steps), disable=None if progress else True, unit="step", leave=False):
             if step in wanted:
                 kept.append((step, run.picture(parameters)))
@@ -167,6 +168,11 @@ def _check(model: Model, terms: Sequence[Sum], keys: Sequence[str], steps: int, 
             )
 
 
+def _watched(term: Term) -> tuple[str, ...]:
+    """The layers that a term reads, and the one from which its relevance starts."""
+    return term.layers if term.relevant is None else (*term.layers, term.relevant.unit.layer)
+
+
 def _pace(mover: torch.optim.Optimizer, settings: Optimiser, step: int, steps: int) -> None:
     for group in mover.param_groups:
         group["lr"] = settings.lr * settings.factor(step, steps)
@@ -187,7 +193,8 @@ class _Run:
     ) -> None:
         self.model, self.terms, self.parameterisation = model, terms, parameterisation
         self.views, self.copies, self.draws, self.steps = views, copies, draws, steps
-        self.layers = tuple(dict.fromkeys(layer for term in terms for layer in term.layers))
+        self.layers = tuple(dict.fromkeys(layer for term in terms for layer in _watched(term)))
+        self.relevant = [term.relevant for term in terms]
         self.per_slot = parameterisation.images
         self.history: list[list[dict[str, Tensor]]] = [[] for _ in terms]
         self.stopped: dict[int, str] = {}
@@ -209,7 +216,7 @@ class _Run:
         image = self.parameterisation.decode(parameters)
         image.retain_grad()
         trace = tracer(image, self._look(image), copies=self.copies, redirect=redirect)
-        losses = self._losses(trace)
+        losses = self._losses(self._followed(trace))
         mover.zero_grad(set_to_none=True)
         with asked(self.model, "be differentiated"):
             torch.autograd.backward(losses.sum())
@@ -237,6 +244,14 @@ class _Run:
                     look = view(look, self.draws[row // self.per_slot])
                 looks.append(look)
         return torch.cat(looks)
+
+    def _followed(self, trace: Trace) -> Trace:
+        """The trace with the relevance that the terms ask for: one sweep for all slots with the same rule."""
+        rows = self.per_slot * self.copies
+        wishes = [
+            (slice(slot * rows, (slot + 1) * rows), wish) for slot, wish in enumerate(self.relevant) if wish
+        ]
+        return replace(trace, relevance=followed(trace, wishes)) if wishes else trace
 
     def _losses(self, trace: Trace) -> Tensor:
         """The loss of each image, (slots · images,): each term sees the rows of its own slot alone."""

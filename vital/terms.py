@@ -18,6 +18,20 @@ from vital.errors import BadValue
 from vital.registry import Registry
 from vital.trace import Trace
 from vital.types import PerImage
+from vital.units import Unit
+
+
+@dataclass(frozen=True)
+class Relevant:
+    """A wish: how much the activations of `layers` take part in what `unit` responds to, by a rule and from a start.
+
+    What comes stands in `Trace.relevance`; it is a constant for the gradient. See `vital.relevance`.
+    """
+
+    unit: Unit
+    layers: tuple[str, ...]
+    rule: str = "zplus"
+    start: str = "one"
 
 
 class Term(ABC):
@@ -35,6 +49,11 @@ class Term(ABC):
     def layers(self) -> tuple[str, ...]:
         """The layers whose activations the term reads."""
         return ()
+
+    @property
+    def relevant(self) -> Relevant | None:
+        """Whose relevance the term reads, and where; None for a term that reads activations alone."""
+        return None
 
     @abstractmethod
     def __call__(self, trace: Trace) -> PerImage:
@@ -85,6 +104,16 @@ class Sum(Term):
     def layers(self) -> tuple[str, ...]:
         """The layers of all parts, each once."""
         return tuple(dict.fromkeys(layer for _, term in self.parts for layer in term.layers))
+
+    @property
+    def relevant(self) -> Relevant | None:
+        """The wish of the parts. Raises `BadValue` where two parts wish for different relevance."""
+        wishes = list(dict.fromkeys(term.relevant for _, term in self.parts if term.relevant))
+        if len(wishes) > 1:
+            raise BadValue(
+                f"two terms ask for different relevance: {wishes[0]} and {wishes[1]}; one is allowed"
+            )
+        return wishes[0] if wishes else None
 
     def __call__(self, trace: Trace) -> PerImage:
         """The weighted sum of the parts, (B,)."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,27 @@ def render(
     found = {"hash": pictures.hash(), "count": len(pictures)} if pictures else None
     names = tuple(map(str, chosen))
     request = Render(method, recipe.options(), seed, batch or default_batch(net), names, frames, found)
-    with entered(out, identity(net, model), request) as run:
+    with carried_out(out, net, model, request, recipe, pictures, bank) as run:
+        _report(run, net, chosen)
+
+
+@contextmanager
+def carried_out(
+    out: Path,
+    net: Model,
+    spec: str,
+    request: Render,
+    recipe: Method,
+    pictures: ImageSet | None,
+    bank: Path | None = None,
+) -> Iterator[Run]:
+    """Do a request in a run folder, which stays held until the caller has reported."""
+    chosen = resolve_units(net, request.units)
+    with entered(out, identity(net, spec), request) as run:
         _work(run, net, chosen, recipe, pictures, bank)
         write_sheet(out)
         show_skipped(pictures)
-        _report(run, net, chosen)
+        yield run
 
 
 def _recipe(name: str, options: dict[str, Any], given: dict[str, str]) -> Method:

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from vital.errors import BadValue, unknown
 from vital.records import Template
-from vital.terms import OBJECTIVES, Term
+from vital.relevance import mask
+from vital.terms import OBJECTIVES, Relevant, Term
 from vital.trace import Trace
 from vital.types import PerImage
+from vital.units import Unit
 
 
 @OBJECTIVES.register("alignment", example="obj.Alignment(template)")
@@ -55,6 +57,13 @@ class Alignment(Term):
         """The layers that have a weight other than zero."""
         return tuple(self._weights())
 
+    @property
+    def relevant(self) -> Relevant | None:
+        """The relevance of the template's unit, where the template was made with a rule."""
+        if not self.template.rule:
+            return None
+        return Relevant(Unit.parse(self.template.unit), self.layers, self.template.rule)
+
     def _weights(self) -> dict[str, float]:
         weights = dict.fromkeys(self.template.layers, 1.0) if self.weights is None else self.weights
         return {layer: weight for layer, weight in weights.items() if weight}
@@ -63,10 +72,14 @@ class Alignment(Term):
         """The weighted sum over the layers, (B,)."""
         total = trace.seen.new_zeros(len(trace))
         for layer, weight in self._weights().items():
-            act = trace[layer]
-            act = act.flatten(2) if act.ndim > 2 else act[:, :, None]
+            act = _rows(trace[layer])
             unit = max(self.template.variance(layer), 1e-12) if self.scale == "variance" else 1.0
-            total = total + weight / unit * sort_matching(act, self._quantiles(layer, act))
+            target = self._quantiles(layer, act)
+            if self.template.rule:
+                act = act * mask(_rows(trace.relevance[layer]))
+                by = self.template.importance[layer].sqrt().to(act)[:, None]
+                act, target = act * by, target * by
+            total = total + weight / unit * sort_matching(act, target)
         return total
 
     def _quantiles(self, layer: str, act: Tensor) -> Tensor:
@@ -80,6 +93,11 @@ class Alignment(Term):
                 )
             self._resized[key] = resize_quantiles(quantiles, act.shape[2]).to(act.device, act.dtype)
         return self._resized[key]
+
+
+def _rows(act: Tensor) -> Tensor:
+    """Lay the places of a layer out in a row: (B, C, N)."""
+    return act.flatten(2) if act.ndim > 2 else act[:, :, None]
 
 
 def resize_quantiles(quantiles: Tensor, places: int) -> Tensor:

@@ -114,6 +114,7 @@ class ReferenceBank:
         count: int = 8,
         choose: Choice = "auto",
         seed: int = 0,
+        rule: str = "",
     ) -> Template:
         """The quantile template of a unit's references at `layers`, by default the bank's own but the output."""
         (unit,) = resolve_units(self.model, unit)
@@ -127,10 +128,12 @@ class ReferenceBank:
             "weights": self.model.weights_hash(),
             "device": self.model.device.type,
         }  # may change beneath the bank
-        key = store.key_of(bank=self.key, now=now, images=chosen.indices, of=chosen.weights, layers=layers)
+        key = store.key_of(
+            bank=self.key, now=now, images=chosen.indices, of=chosen.weights, layers=layers, rule=rule
+        )
         if key not in self._templates:
             self._templates.clear()
-            self._templates[key] = self._stored(key) or self._make(unit, layers, chosen, key)
+            self._templates[key] = self._stored(key) or self._make(unit, layers, chosen, key, rule)
         return self._templates[key]
 
     def _stored(self, key: str) -> Template | None:
@@ -138,18 +141,24 @@ class ReferenceBank:
         if found is None:
             return None
         tensors, notes = found
-        return Template(tensors, notes["unit"], tuple(notes["images"]), key)
+        parts = [
+            {k.partition("/")[2]: t for k, t in tensors.items() if k.startswith(p)}
+            for p in ("q/", "importance/")
+        ]
+        return Template(parts[0], notes["unit"], tuple(notes["images"]), key, notes["rule"], parts[1])
 
-    def _make(self, unit: Unit, layers: Sequence[str], chosen: References, key: str) -> Template:
+    def _make(self, unit: Unit, layers: Sequence[str], chosen: References, key: str, rule: str) -> Template:
         names = [self.images.names[i] for i in chosen.indices]
         weight = dict(zip(chosen.indices, chosen.weights, strict=True))
         batches = (
             (batch, [weight[i] for i in which])
             for which, batch in self.images.batches(self.model, 8, indices=chosen.indices)
         )
-        made = make_template(self.model, layers, batches, unit=str(unit), images=names, key=key)
+        made = make_template(self.model, layers, batches, unit=str(unit), images=names, key=key, rule=rule)
         if self.disk:
-            store.save(_file("templates", key), made.layers, {"unit": made.unit, "images": names})
+            tensors = {f"q/{k}": t for k, t in made.layers.items()}
+            tensors |= {f"importance/{k}": t for k, t in made.importance.items()}
+            store.save(_file("templates", key), tensors, {"unit": made.unit, "images": names, "rule": rule})
             store.prune(_file("templates", key).parent)
         return made
 

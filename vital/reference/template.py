@@ -10,7 +10,9 @@ from torch import Tensor
 from vital.errors import DataError
 from vital.models import Model
 from vital.records import Template
-from vital.trace import Tracer
+from vital.relevance import followed, importance, mask
+from vital.terms import Relevant
+from vital.trace import Tracer, resolve_units
 from vital.types import Images
 
 
@@ -23,6 +25,7 @@ def make_template(
     unit: str = "",
     images: Sequence[str] = (),
     key: str = "",
+    rule: str = "",
 ) -> Template:
     """Average the sorted activations of reference images, layer by layer.
 
@@ -37,21 +40,43 @@ def make_template(
     torch.Size([4, 36])
     """
     sums: dict[str, Tensor] = {}
+    important: dict[str, Tensor] = {}
     total = 0.0
-    with Tracer(model, layers) as tracer:
+    wish = Relevant(resolve_units(model, unit)[0], tuple(layers), rule) if rule else None
+    watched = [*layers, wish.unit.layer] if wish else layers
+    with Tracer(model, watched, record=bool(wish)) as tracer:
         for batch in batches:
             pictures, weights = batch if isinstance(batch, tuple) else (batch, [1.0] * len(batch))
             trace = tracer(pictures.to(model.device, model.dtype))
+            relevance = followed(trace, [(slice(0, len(trace)), wish)]) if wish else {}
             for layer in layers:
-                part = _weighted_quantiles(trace[layer], weights)
-                sums[layer] = sums[layer] + part if layer in sums else part
+                act = rows(trace[layer])
+                if wish:
+                    act = act * mask(rows(relevance[layer]))
+                    _add(
+                        important,
+                        layer,
+                        torch.einsum("k,kc->c", act.new_tensor(weights), importance(rows(relevance[layer]))),
+                    )
+                _add(sums, layer, _weighted_quantiles(act, weights))
             total += sum(weights)
     if not total:
         raise DataError(f"there are no reference images{' for ' + unit if unit else ''}")
-    return Template({layer: part / total for layer, part in sums.items()}, unit, tuple(images), key)
+    layered = {layer: part / total for layer, part in sums.items()}
+    return Template(
+        layered, unit, tuple(images), key, rule, {n: part / total for n, part in important.items()}
+    )
+
+
+def _add(sums: dict[str, Tensor], layer: str, part: Tensor) -> None:
+    sums[layer] = sums[layer] + part if layer in sums else part
+
+
+def rows(act: Tensor) -> Tensor:
+    """Lay the places of a layer out in a row: (B, C, N)."""
+    return act.flatten(2) if act.ndim > 2 else act[:, :, None]
 
 
 def _weighted_quantiles(act: Tensor, weights: Sequence[float]) -> Tensor:
     """Σ_k w_k sort(f_k) over a batch: (C, N)."""
-    rows = act.flatten(2) if act.ndim > 2 else act[:, :, None]
-    return torch.einsum("k,kcn->cn", act.new_tensor(weights), rows.sort(dim=2).values)
+    return torch.einsum("k,kcn->cn", act.new_tensor(weights), act.sort(dim=2).values)

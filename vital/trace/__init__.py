@@ -8,8 +8,24 @@ from vital.models.outputs import first_tensor as first_tensor
 from vital.trace.layers import resolve_units as resolve_units
 from vital.trace.layers import survey as survey
 from vital.trace.redirect import Redirect as Redirect
+from vital.trace.tape import NoRule as NoRule
+from vital.trace.tape import Step as Step
+from vital.trace.tape import Tape as Tape
 from vital.trace.watch import INPUT_OF as INPUT_OF
+from vital.trace.watch import Pass as Pass
 from vital.trace.watch import Trace as Trace
 from vital.trace.watch import Tracer as Tracer
 
-__all__ = ["INPUT_OF", "Redirect", "Trace", "Tracer", "first_tensor", "resolve_units", "survey"]
+__all__ = [
+    "INPUT_OF",
+    "NoRule",
+    "Pass",
+    "Redirect",
+    "Step",
+    "Tape",
+    "Trace",
+    "Tracer",
+    "first_tensor",
+    "resolve_units",
+    "survey",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import torch
@@ -16,10 +16,19 @@ from vital.models import Model
 from vital.models.outputs import asked, first_tensor
 from vital.trace.layers import borrowed, resolve_units, survey
 from vital.trace.redirect import Redirect
+from vital.trace.tape import Tape
 from vital.types import Images, PerImage
 from vital.units import OUTPUT, Unit, find_layer
 
 INPUT_OF = "<"
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One run of the network: each layer's tensor as the network made it, and the tape where one was kept."""
+
+    raw: Mapping[str, Tensor]
+    tape: Tape | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +38,9 @@ class Trace:
     `image` (B, C, H, W) is the picture as it will be saved, in [0, 1]; `seen` is the same after the random views;
     `input` after normalisation. `acts` maps a layer to (B, C), (B, C, H, W) or (B, C, T), channels always second;
     `"class"` is the network's output. Each picture stands `copies` times in a row when several views of it are
-    seen in one pass.
+    seen in one pass. `passes` are the runs of the network behind it, with their tapes if the tracer records; their
+    rows are those of the whole batch, of which this trace begins at row `first`. `relevance` maps layers to tensors
+    shaped like their activations, where a term asked for it (`Term.relevant`).
     """
 
     image: Images
@@ -38,6 +49,9 @@ class Trace:
     acts: Mapping[str, Tensor]
     model: Model
     copies: int = 1
+    passes: tuple[Pass, ...] = ()
+    first: int = 0
+    relevance: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __getitem__(self, layer: str) -> Tensor:
         return self.acts[layer]
@@ -49,7 +63,9 @@ class Trace:
         """The same pass, for the images `start` to `stop` alone."""
         part = slice(start, stop)
         acts = {name: act[part] for name, act in self.acts.items()}
-        return Trace(self.image[part], self.seen[part], self.input[part], acts, self.model, self.copies)
+        pictures = (self.image[part], self.seen[part], self.input[part])
+        relevance = {name: found[part] for name, found in self.relevance.items()}
+        return Trace(*pictures, acts, self.model, self.copies, self.passes, self.first + start, relevance)
 
     def map(self, unit: Unit) -> Tensor:
         """The unit's activation at every place it has: (B, places); `BadUnit` when there is no such unit."""
@@ -83,7 +99,8 @@ class Tracer:
 
     Use it as a context manager: inside, the network is in eval mode and its parameters ask for no gradient;
     afterwards everything is as before. Hooks are in place during a pass alone, which stops after the deepest of
-    `layers`. A layer written `<name` stands for the input of the module `name`.
+    `layers`. A layer written `<name` stands for the input of the module `name`. With `record` every pass keeps a
+    tape, along which `vital.relevance` goes back.
 
     >>> model = Model(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), size=(8, 8))
     >>> with Tracer(model, ["0"]) as tracer:
@@ -92,12 +109,14 @@ class Tracer:
     torch.Size([2, 4, 6, 6])
     """
 
-    def __init__(self, model: Model, layers: Iterable[str]) -> None:
-        self.model = model
+    def __init__(self, model: Model, layers: Iterable[str], *, record: bool = False) -> None:
+        self.model, self.record = model, record
         known = survey(model)
         self.layers = tuple(dict.fromkeys(layers))
         self._info = {name: find_layer(name.removeprefix(INPUT_OF), known) for name in self.layers}
         self._raw: dict[str, Tensor] = {}
+        self._tape: Tape | None = None
+        self._kept: dict[int, Any] = {}
         self._versions: dict[str, int] = {}
         self._cloned: set[str] = set()
         self._stack = ExitStack()
@@ -107,7 +126,7 @@ class Tracer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._raw.clear()
+        self._raw, self._tape, self._kept = {}, None, {}
         self._stack.close()
 
     def __call__(
@@ -124,27 +143,30 @@ class Tracer:
         # does not depend on its company at all, every image goes through the network alone.
         exact = given.dtype == torch.float64 and given.device.type == "cpu"
         with Redirect() if redirect else ExitStack():
-            parts = [self._acts(part) for part in (torch.split(given, 1) if exact else (given,))]
+            passes = [self._run(part) for part in (torch.split(given, 1) if exact else (given,))]
+        parts = [{n: self._info[n].canonical(p.raw[n]) for n in self.layers} for p in passes]
         acts = (
             {name: torch.cat([part[name] for part in parts]) for name in self.layers} if exact else parts[0]
         )
-        return Trace(shown, seen, given, acts, self.model, copies)
+        return Trace(shown, seen, given, acts, self.model, copies, tuple(passes))
 
-    def _acts(self, given: Tensor) -> dict[str, Tensor]:
+    def _run(self, given: Tensor) -> Pass:
         self._pass(given)
         if changed := self._overwritten():
             self._cloned |= changed
             self._pass(given)
-        acts = {name: self._info[name].canonical(self._raw[name]) for name in self.layers}
-        self._raw = {}
-        return acts
+        done = Pass(self._raw, self._tape)
+        self._raw, self._tape = {}, None
+        return done
 
     def _pass(self, given: Tensor) -> None:
         self._raw = {}
         if not self.layers:
             return
+        self._tape = Tape(given, kept=self._kept) if self.record else None
+        run = asked(self.model, f"run on an input of shape {tuple(given.shape)}")
         try:
-            with self._hooks(), asked(self.model, f"run on an input of shape {tuple(given.shape)}"):
+            with self._hooks(), self._tape or ExitStack(), run:
                 output = self.model.module(given)
         except _Halt:
             return
@@ -158,6 +180,7 @@ class Tracer:
     def _keep(self, name: str, value: Tensor | None) -> None:
         if value is None:
             raise ModelError(f"layer {name!r} of {self.model.name} returned no tensor")
+        value = value if self._tape is None else self._tape.current(value)
         self._raw[name] = value.clone() if name in self._cloned else value
         self._versions[name] = _version(self._raw[name])
 

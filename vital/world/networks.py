@@ -168,9 +168,14 @@ class Judge(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Score the values of each factor: factor -> (B, values)."""
-        x = self.stage3(self.stage2(self.stage1(self.patches(x))))
-        scores: dict[str, Tensor] = self.heads(self.norm(x.mean((2, 3))))
+        scores: dict[str, Tensor] = self.heads(self.features(x))
         return scores
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the heads read, of normalised images: (B, 168)."""
+        x = self.stage3(self.stage2(self.stage1(self.patches(x))))
+        found: Tensor = self.norm(x.mean((2, 3)))
+        return found
 
 
 class Tower(nn.Module):

@@ -25,7 +25,9 @@ Figures = dict[str, float]
 
 
 class Task(ABC):
-    """One network to train."""
+    """One network to train, for `length` times as long as the plan says."""
+
+    length: float = 1.0
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -121,6 +123,7 @@ class Name(Task):
     """Every factor of the thing in front and of the scene, by a head of its own."""
 
     network: type[Judge | Captioner]
+    length: float = 1.0
 
     def build(self) -> nn.Module:
         """Make the judge or the captioner."""
@@ -230,7 +233,7 @@ def _share(hits: Tensor) -> float:
 
 TASKS: Mapping[str, Task] = {
     "classifier": Classify(),
-    "judge": Name(Judge),
+    "judge": Name(Judge, length=1.5),
     "encoder": Match(),
     "captioner": Name(Captioner),
     **{f"twin-{factor}": Twin(factor) for factor in TWIN_FACTORS},

@@ -1,0 +1,73 @@
+import csv
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from vital.cli import demo
+from vital.units import Unit
+from vital.world.check import Check, checked
+from vital.world.concepts import Concept
+from vital.world.truth import Truth
+
+OFFLINE = """
+import socket, sys
+def refuse(*given): raise AssertionError("the demo asks for the network")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+from vital.cli import main
+sys.exit(main(["demo", "--out", sys.argv[1]]))
+"""
+
+
+def made(right: bool = True) -> Check:
+    cube, cone = Concept((("solid", "cube"),)), Concept((("solid", "cone"),))
+    truth = Truth(Unit.parse("class:0"), cube, 0.9876543, 0.1, 0.8, cone, 0.5)
+    return Check(truth, "cube" if right else "cone", right, "red cube", 0.25)
+
+
+def test_what_the_judge_sees_otherwise_stands_in_parentheses() -> None:
+    assert demo._row(Unit.parse("class:0"), made()) == ("class:0", "cube", "0.99", "cube", "red cube")
+    assert demo._row(Unit.parse("class:0"), made(right=False))[3] == "(cone)"
+
+
+def test_the_labels_are_a_row_per_unit_and_method() -> None:
+    rows = list(csv.DictReader(demo._csv(["class:0"], [made()]).decode().splitlines()))
+    assert [(row["method"], row["label"], row["score"]) for row in rows] == [
+        ("truth", "cube", "0.987654"),
+        ("judge", "cube", "1"),
+        ("nearest words", "red cube", "0.250000"),
+    ]
+
+
+def test_pictures_are_held_against_the_truth(tmp_path: Path) -> None:
+    from vital.world import Scene, Thing, render
+    from vital.world.weights import model
+
+    pictures = render(
+        [Scene(Thing("cube", "striped", "red", "white")), Scene(Thing("torus", "metal", "red"))]
+    )
+    net = model("classifier")
+    units = [f"class:{net.classes.index(name)}" for name in ("striped cube", "glass star")]
+    first, second = checked(net, units, pictures, progress=False)
+    assert (first.truth.concept.name, first.seen, first.right) == ("striped cube", "striped cube", True)
+    assert (second.truth.concept.name, second.seen, second.right) == ("glass star", "metal torus", False)
+    assert {"cube", "striped", "red"} & set(first.words.split())
+    assert torch.tensor([first.score, second.score]).abs().amax() <= 1
+
+
+@pytest.mark.slow
+def test_the_demo_needs_no_network_and_little_memory(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    ended = subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(out)], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[0].split() == ["unit", "truth", "AUPRC", "judge", "sees", "nearest", "words"]
+    assert len(lines) >= 1 + len(demo.UNITS)
+    assert (out / "sheet.png").is_file()
+    assert len((out / "labels.csv").read_text().splitlines()) == 1 + 3 * len(demo.UNITS)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6 <= 2  # kB on Linux
