@@ -90,7 +90,7 @@ def test_the_readme_has_two_commands_that_start_from_nothing() -> None:
     commands = setup_commands()
     assert len(commands) == 2
     assert all(command.startswith("python3 -m venv .venv && ") for command in commands)
-    assert "vital render" in commands[0]
+    assert "vital demo" in commands[0]
     assert "pytest" in commands[1]
 
 

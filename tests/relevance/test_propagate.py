@@ -64,6 +64,9 @@ def test_starts() -> None:
     assert torch.equal(place[:, 5, 2, 3], act[:, 5, 2, 3])
     assert torch.equal(place.flatten(1).sum(1), act[:, 5, 2, 3])
     assert torch.equal(start_at(trace, "class:3")[:, 3], trace["class"][:, 3])
+    ones = start_at(trace, "act2:5@2,3", "one")
+    assert (ones[:, 5, 2, 3] == 1).all()
+    assert ones.sum() == 2
 
 
 def test_the_restricted_start_is_one_at_the_most_exclusive_place() -> None:
@@ -226,7 +229,7 @@ def test_what_cannot_be_asked() -> None:
     model, images = toy.model(), toy.images()
     with pytest.raises(BadValue, match="'class' is not before act2"):
         relevance(model, images, "act2:1", ["layer1", "class"])
-    with pytest.raises(BadValue, match="start is 'onehot'; allowed are activation, restricted"):
+    with pytest.raises(BadValue, match="start is 'onehot'; allowed are activation, one, restricted"):
         relevance(model, images, "act2:1", ["layer1"], start="onehot")
     with pytest.raises(UnknownName, match="did you mean 'gamma'"):
         relevance(model, images, "act2:1", ["layer1"], "gama")

@@ -18,7 +18,7 @@ from vital.world.weights import model, network, ship
 
 
 def plan(folder: Path) -> Plan:
-    return Plan(folder, folder / "weights", scenes=24, fresh=12, epochs=2, batch=8, half=False, quiet=True)
+    return Plan(folder, folder / "weights", scenes=24, fresh=12, epochs=2, batch=8, quiet=True)
 
 
 def digest(path: Path) -> str:
@@ -134,7 +134,7 @@ def test_the_command_says_what_is_wrong_and_how_it_went(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = ["--out", str(tmp_path), "--weights", str(tmp_path / "w"), "--scenes", "8", "--fresh", "8"]
-    settings += ["--epochs", "1", "--batch", "8", "--single"]
+    settings += ["--epochs", "1", "--batch", "8"]
     assert main([*settings, "--only", "nobody"]) == 2
     assert "nobody" in capsys.readouterr().err
     assert main([*settings, "--only", "twin-background"]) == 0

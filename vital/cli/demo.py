@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
@@ -23,7 +23,9 @@ from vital.runs import Render, Run
 from vital.trace import resolve_units
 from vital.types import Images
 from vital.units import Unit
-from vital.world.check import Check, checked
+
+if TYPE_CHECKING:  # the world is imported when the demo runs
+    from vital.world.check import Check
 
 UNITS = (
     "class:striped torus",
@@ -47,6 +49,8 @@ def demo(out: Out = Path("runs/demo")) -> None:
 
     Trains nothing and downloads nothing. The pictures are in RUN/sheet.png, the words in RUN/labels.csv.
     """
+    from vital.world.check import checked
+
     pictures = open_images(Path("world"))
     net = open_model("world")
     chosen = resolve_units(net, UNITS)

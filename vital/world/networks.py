@@ -148,7 +148,7 @@ class Heads(nn.Module):
 
 
 class Judge(nn.Module):
-    """An independent witness of another architecture: patches and depthwise convolutions, no batch norm, no ReLU.
+    """An independent witness of another architecture: depthwise convolutions and layer norm, no batch norm, no ReLU.
 
     It names every factor of the thing in front and of the scene.
 
@@ -159,7 +159,8 @@ class Judge(nn.Module):
     def __init__(self, widths: tuple[int, int, int] = (56, 104, 168)) -> None:
         nn.Module.__init__(self)
         one, two, three = widths
-        self.patches = nn.Sequential(nn.Conv2d(3, one, 4, 4), nn.GroupNorm(1, one))
+        half = nn.Conv2d(3, one // 2, 3, 2, 1)
+        self.patches = nn.Sequential(half, nn.GELU(), nn.Conv2d(one // 2, one, 3, 2, 1), nn.GroupNorm(1, one))
         self.stage1 = nn.Sequential(Mixer(one), Mixer(one))
         self.stage2 = nn.Sequential(nn.Conv2d(one, two, 2, 2), Mixer(two), Mixer(two), Mixer(two))
         self.stage3 = nn.Sequential(nn.Conv2d(two, three, 2, 2), Mixer(three), Mixer(three))

@@ -59,7 +59,7 @@ class Plan:
     decay: float = 0.05
     seed: int = 0
     device: str = "cpu"
-    half: bool = True
+    half: bool = False
     quiet: bool = False
 
     @property
@@ -280,14 +280,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for option in ("out", "weights", "scenes", "fresh", "epochs", "batch", "rate", "decay", "seed", "device"):
         default = getattr(plan, option)
         parser.add_argument(f"--{option}", type=type(default) if option != "out" else Path, default=default)
-    parser.add_argument("--single", action="store_true", help="compute in single precision throughout")
+    parser.add_argument(
+        "--half", action="store_true", help="bfloat16 where it is faster: a GPU, some processors"
+    )
     given = vars(parser.parse_args(arguments))
-    only, threads, single = given.pop("only"), given.pop("threads"), given.pop("single")
+    only, threads = given.pop("only"), given.pop("threads")
     if threads:
         torch.set_num_threads(threads)
     start = time.monotonic()
     try:
-        found = train(Plan(**given, half=not single), [n.strip() for n in only.split(",") if n.strip()])
+        found = train(Plan(**given), [n.strip() for n in only.split(",") if n.strip()])
     except VitalError as error:
         sys.stderr.write(f"vital: {error}\n")
         return error.exit_code

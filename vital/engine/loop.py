@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from vital.engine.pace import Optimiser
 from vital.errors import BadValue, BadWeights
 from vital.models import Model
 from vital.models.outputs import asked
@@ -19,53 +18,6 @@ from vital.seeds import generator
 from vital.terms import Sum, Term, as_sum
 from vital.trace import Trace, Tracer
 from vital.types import Images, Parameterisation, Parameters, View
-
-
-@dataclass(frozen=True)
-class Optimiser:
-    """How parameters move: an elementwise optimiser with a learning-rate schedule.
-
-    `schedule` multiplies `lr`: "constant"; "cosine", ½(1 + cos(π·e/T)); "warmup-cosine", (e+1)/W during the first
-    W = `warmup` steps and then ½(1 + cos(π(e−W)/(T−W))). Only elementwise optimisers keep a unit's picture
-    independent of its batch, so L-BFGS is not offered.
-
-    >>> [round(Optimiser(1.0, schedule="cosine").factor(e, 4), 3) for e in range(4)]
-    [1.0, 0.854, 0.5, 0.146]
-    """
-
-    lr: float = 0.05
-    betas: tuple[float, float] = (0.9, 0.999)
-    schedule: Literal["constant", "cosine", "warmup-cosine"] = "constant"
-    warmup: int = 0
-    kind: Literal["adam", "nadam"] = "adam"
-    eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        if not 0 < self.lr < math.inf:
-            raise BadValue(f"the learning rate is {self.lr}; allowed are numbers above 0")
-        for what, value, allowed in (
-            ("schedule", self.schedule, ("constant", "cosine", "warmup-cosine")),
-            ("optimiser", self.kind, ("adam", "nadam")),
-        ):
-            if value not in allowed:
-                raise BadValue(f"{what} {value!r} is unknown; allowed are {', '.join(allowed)}")
-
-    def factor(self, step: int, steps: int) -> float:
-        """The multiple of `lr` at a step, counted from 0."""
-        if self.schedule == "constant":
-            return 1.0
-        warmup = min(self.warmup, steps - 1) if self.schedule == "warmup-cosine" else 0
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
-
-    def build(self, tensors: Sequence[Tensor]) -> torch.optim.Optimizer:
-        """The torch optimiser over these tensors."""
-        kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
-            "adam": torch.optim.Adam,
-            "nadam": torch.optim.NAdam,
-        }
-        return kinds[self.kind](tensors, lr=self.lr, betas=self.betas, eps=self.eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,21 +246,3 @@ class _Run:
         status = tuple(self.stopped.get(i // self.per_slot, "done") for i in range(len(images)))
         alpha = torch.zeros_like(images[:, 0]) if self.alpha is None else self.alpha.nan_to_num(0.0).cpu()
         return Rendering(images, alpha, losses, status, steps, frames)
-
-
-def checkpoints(steps: int, count: int = 12) -> Iterator[int]:
-    """Steps at which to keep a frame: 0 and the end, and a geometric series between them.
-
-    >>> list(checkpoints(100, 5))
-    [0, 3, 10, 32, 100]
-    """
-    yield 0
-    last = 0
-    for i in range(1, count):
-        step = round(steps ** (i / (count - 1)))
-        if step > last:
-            last = step
-            yield step
-
-
-__all__ = ["Optimiser", "Rendering", "Step", "checkpoints", "optimise"]
