@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tests import toy
@@ -340,6 +342,22 @@ def test_a_units_places_are_read_from_maps_tokens_and_vectors() -> None:
     assert torch.equal(tokens.map(Unit("block1", 3, tokens="cls")), tokens["block1"][:, 3, :1])
     assert torch.equal(tokens.map(Unit("block1", 3, tokens="patches")), tokens["block1"][:, 3, 1:])
     assert torch.equal(tokens.vectors(Unit("block1", 3, tokens="all")), tokens["block1"])
+
+
+def test_a_direction_is_read_as_the_projection_on_it(tmp_path: Path) -> None:
+    file, draw = str(tmp_path / "d.safetensors"), torch.Generator().manual_seed(0)
+    vector = torch.randn(12, generator=draw, dtype=torch.float64)
+    save_file({"rows": vector[None]}, file)
+    trace = toy.trace(toy.token_model(double=True), ["block1"], toy.images(2))
+    for tokens, start in (("patches", 1), ("all", 0)):
+        places = trace["block1"][:, :, start:]
+        expected = torch.stack([sum(vector[c] * image[c] for c in range(12)) for image in places])
+        unit = Unit.parse(f"{file}:0@block1#{tokens}")
+        torch.testing.assert_close(trace.map(unit), expected)
+        torch.testing.assert_close(trace.read(unit), expected.mean(1))
+    save_file({"rows": torch.ones(1, 12)}, file)
+    ones = Unit.parse(f"{file}:0@block1#all")
+    torch.testing.assert_close(trace.map(ones), trace["block1"].sum(1))
 
 
 def test_units_are_held_against_the_network() -> None:

@@ -6,7 +6,8 @@ LAYER:INDEX#cls        a channel of a token layer, read at the class token (#pat
 LAYER:A-B              the channels A to B, both included
 class:INDEX|NAME       an output of the network
 FILE.safetensors:ROW@LAYER    a direction: row ROW of the matrix in the file, in the space of LAYER
-                       (FILE.safetensors!KEY:ROW@LAYER where the file holds several)
+                       (FILE.safetensors!KEY:ROW@LAYER where the file holds several; ROW@LAYER#patches,
+                       #cls or #all where the layer holds tokens)
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Unit:
 
     def __str__(self) -> str:
         if self.source:
-            return f"{self.source}:{self.index}@{self.layer}"
+            return f"{self.source}:{self.index}@{self.layer}{'#' + self.tokens if self.tokens else ''}"
         what = self.label if self.index < 0 else str(self.index)
         place = "" if self.position is None else "@{},{}".format(*self.position)
         return f"{self.layer}:{what}{place}{'#' + self.tokens if self.tokens else ''}"
@@ -78,8 +79,8 @@ def parse(text: str | Unit) -> list[Unit]:
     """
     if isinstance(text, Unit):
         return [text]
-    if match := re.fullmatch(r"(.+\.safetensors(?:![^:]+)?):(\d+)@([^:@#]+)", text):
-        return [Unit(match[3], int(match[2]), source=match[1])]
+    if match := re.fullmatch(r"(.+\.safetensors(?:![^:]+)?):(\d+)@([^:@#]+)(?:#(\w+))?", text):
+        return [Unit(match[3], int(match[2]), tokens=_tokens(text, match[4]), source=match[1])]
     layer, colon, rest = text.partition(":")
     if not colon or not layer or not rest:
         raise BadUnit(f"{text!r} is not a unit; {HELP}")
@@ -92,13 +93,17 @@ def parse(text: str | Unit) -> list[Unit]:
 
 def _numbered(text: str, layer: str, match: re.Match[str]) -> list[Unit]:
     first, last, row, column, tokens = match.groups()
-    if tokens and tokens not in TOKENS:
-        raise BadUnit(f"{text!r} asks for the tokens {tokens!r}; allowed are #{', #'.join(TOKENS)}")
     if last and int(last) < int(first):
         raise BadUnit(f"{text!r} is an empty range: {last} is below {first}")
     position = None if row is None else (int(row), int(column))
     indices = range(int(first), int(last or first) + 1)
-    return [Unit(layer, i, position, tokens or "") for i in indices]
+    return [Unit(layer, i, position, _tokens(text, tokens)) for i in indices]
+
+
+def _tokens(text: str, tokens: str | None) -> str:
+    if tokens and tokens not in TOKENS:
+        raise BadUnit(f"{text!r} asks for the tokens {tokens!r}; allowed are #{', #'.join(TOKENS)}")
+    return tokens or ""
 
 
 def find_layer(name: str, layers: Mapping[str, Layer]) -> Layer:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from vital.cli.render import own_values
 from vital.models import Model
@@ -209,11 +210,12 @@ def test_own_values_are_those_of_the_saved_picture(here: Path) -> None:
     picture.paste((255, 0, 0), (1, 1, 7, 7))
     picture.save(here / "framed.png")
     model = Model(net, size=(8, 8), resize=10, classes=("dark", "red"))
+    save_file({"rows": torch.tensor([[7.0, 3.0]])}, here / "d.safetensors")
     units = [Unit("class", 1), Unit("0", 1), Unit("0", 0, source="d.safetensors")]
     mean = 2 * 36 / 64
     percent = 100 / (1 + math.exp(-mean))
     files = [here / "framed.png"] * 3
-    assert own_values(model, units, files) == [f"{percent:.1f} %", f"{mean:.4g}", "-"]
+    assert own_values(model, units, files) == [f"{percent:.1f} %", f"{mean:.4g}", f"{3 * mean:.4g}"]
     assert own_values(replace(model, classes=()), units, files)[0] == f"{mean:.4g}"
 
 

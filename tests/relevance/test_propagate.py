@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tests import toy
@@ -82,6 +84,62 @@ def test_the_restricted_start_is_one_at_the_most_exclusive_place() -> None:
                     best, where = cosine, (y, x)
         assert made[row, 5, where[0], where[1]] == 1
         assert made[row].sum() == 1
+
+
+VECTORS = torch.stack([torch.linspace(-1, 1, 16), torch.eye(16)[5], -torch.eye(16)[5]])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    save_file({"rows": VECTORS}, tmp_path / "d.safetensors")
+    return str(tmp_path / "d.safetensors")
+
+
+def test_a_direction_starts_with_what_each_channel_adds_at_each_place(file: str) -> None:
+    trace = toy.trace(toy.model(double=True), ["norm2"], toy.images(2))
+    made, ones = (start_at(trace, f"{file}:0@norm2", start) for start in ("activation", "one"))
+    restricted = start_at(trace, f"{file}:0@norm2", "restricted")
+    for row, act in enumerate(trace["norm2"]):
+        value, best, where = 0.0, -2.0, (0, 0)
+        for y in range(act.shape[1]):
+            for x in range(act.shape[2]):
+                vector = [act[c, y, x].item() for c in range(16)]
+                length = sum(a * a for a in vector) ** 0.5
+                along = 0.0
+                for c in range(16):
+                    v = VECTORS[0, c].item()
+                    along += v * vector[c]
+                    assert made[row, c, y, x].item() == pytest.approx(v * vector[c], abs=1e-12)
+                    assert ones[row, c, y, x].item() == max(v, 0.0)
+                value += along
+                if along / length > best:
+                    best, where = along / length, (y, x)
+        assert made[row].sum().item() == pytest.approx(value)
+        assert torch.equal(restricted[row, :, *where], VECTORS[0].double().clamp(min=0))
+        assert restricted[row].sum().item() == pytest.approx(VECTORS[0].clamp(min=0).sum().item())
+
+
+@pytest.mark.parametrize("start", ["activation", "one", "restricted"])
+def test_the_direction_of_one_channel_starts_as_that_channel(file: str, start: str) -> None:
+    trace = toy.trace(toy.model(double=True), ["act2"], toy.images(2))
+    assert torch.equal(start_at(trace, f"{file}:1@act2", start), start_at(trace, "act2:5", start))
+    along = relevance(toy.model(), toy.images(2), f"{file}:1@act2", ["layer1"], start=start)["layer1"]
+    channel = relevance(toy.model(), toy.images(2), "act2:5", ["layer1"], start=start)["layer1"]
+    torch.testing.assert_close(along, channel)
+    assert channel.abs().max() > 0
+
+
+def test_a_direction_that_relevance_cannot_start_from_is_one_sentence(file: str) -> None:
+    trace = toy.trace(toy.model(), ["act2", "act1"], toy.images(1))
+    with pytest.raises(BadValue, match=r":2@act2 has no entry above 0 for relevance to start with; allowed"):
+        start_at(trace, f"{file}:2@act2", "one")
+    with pytest.raises(BadValue, match=r":0@act1 has 16 entries; layer 'act1' has 8 channels"):
+        start_at(trace, f"{file}:0@act1")
+
+
+def test_the_restricted_start_of_an_output_is_the_output_itself() -> None:
+    trace = toy.trace(toy.model(), ["class"], toy.images(2))
+    assert torch.equal(start_at(trace, "class:3", "restricted"), start_at(trace, "class:3", "one"))
 
 
 def test_token_starts_are_where_they_are_asked_for() -> None:

@@ -226,8 +226,8 @@ def _report(run: Run, model: Model, units: Sequence[Unit]) -> None:
 def own_values(model: Model, units: Sequence[Unit], files: Sequence[Path], at_once: int = 16) -> list[str]:
     """What the network makes of the saved pictures: a named class's probability, or the value of any other unit.
 
-    Outputs without names may be an embedding, of which there are no probabilities. Directions, which are no unit of
-    the network, get a dash, and so do pictures that a PNG does not hold in full.
+    Outputs without names may be an embedding, of which there are no probabilities. Pictures that a PNG does not hold
+    in full get a dash.
     """
     if model.channels not in (1, 3):
         return ["-"] * len(units)
@@ -248,8 +248,6 @@ def _seen(model: Model, file: Path) -> torch.Tensor:
 
 
 def _value(trace: Any, unit: Unit, *, named: bool) -> str:
-    if unit.source:
-        return "-"
     if named and unit.layer == OUTPUT and trace[OUTPUT].ndim == 2 and trace[OUTPUT].shape[1] > 1:
         return f"{100 * float(trace[OUTPUT].softmax(1)[0, unit.index]):.1f} %"
     return f"{float(trace.read(unit)[0]):.4g}"

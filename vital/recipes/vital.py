@@ -14,6 +14,7 @@ from vital.engine import Optimiser
 from vital.errors import BadValue, DataError, EmptyClass
 from vital.models import Model
 from vital.recipes.base import METHODS, Method, Plan, image_size
+from vital.recipes.directions import along
 from vital.recipes.stages import stages
 from vital.records import Template
 from vital.reference import ReferenceBank
@@ -161,6 +162,8 @@ class Vital(Method):
 
 def unit_term(unit: Unit) -> Term:
     """The term for the unit itself: log-probability of a class, the mean of anything else."""
+    if unit.source:
+        return obj.Direction(str(unit))
     return obj.Logit(unit, softmax=True) if unit.layer == OUTPUT else obj.Channel(unit)
 
 
@@ -192,7 +195,7 @@ def _patch(model: Model) -> int:
 def lacking(unit: Unit, bank: ReferenceBank | None, count: int, choose: Choice, seed: int) -> str:
     """Say that there are no images of a class; empty where there are."""
     try:
-        if bank is not None:
+        if bank is not None and not unit.source:
             bank.references(unit, count, choose, seed)
     except EmptyClass as error:
         return str(error)
@@ -205,5 +208,7 @@ def references_of(
     """A unit's template, and in words where its references come from."""
     if bank is None:
         raise DataError(f"{unit} cannot be rendered without reference images; give images or a bank")
+    if unit.source:
+        return along(bank, unit, layers, count)
     template = bank.template(unit, layers, count=count, choose=choose, seed=seed)
     return template, bank.references(unit, count, choose, seed).note

@@ -1,4 +1,4 @@
-"""Where relevance starts: at a unit, with its activation or at its most exclusive place."""
+"""Where relevance starts: at a unit or a direction, with its activation or at its most exclusive place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vital.errors import BadValue
-from vital.trace import Trace, resolve_units, survey
+from vital.trace import Trace, direction_for, resolve_units, survey
 from vital.units import Unit
 
 STARTS = ("activation", "one", "restricted")
@@ -18,24 +18,53 @@ def start_at(trace: Trace, unit: str | Unit, start: str = "activation") -> Tenso
     "activation": the unit's activation at all of its places, 0 elsewhere. "one": 1 at all of its places, also where
     the unit is silent or its value is negative, as a class's may be. "restricted": 1 at the one of its places
     where the unit is most exclusive, that is, where the cosine between all channels and the unit's axis is
-    largest (the restricted start of the published VITAL code). Raises `BadValue` for another start.
+    largest (the restricted start of the published VITAL code).
+
+    A direction v has no channel of its own: its value at a place p is Σ_c v_c a_c(p), and each channel starts with
+    what it adds to it. "activation": v_c a_c(p), of either sign, which sums to the direction's value. "one" and
+    "restricted": max(v_c, 0) in the place of 1, since relevance that starts negative would take from what the other
+    channels bring; a direction without negative entries, as NMF makes them, is not changed by it, and one without
+    positive entries is refused. The cosine of "restricted" is that between all channels and v.
+
+    Raises `BadValue` for another start.
     """
     if start not in STARTS:
         raise BadValue(f"start is {start!r}; allowed are {', '.join(STARTS)}")
     (unit,) = resolve_units(trace.model, unit)
     act = trace[unit.layer].detach()
-    r = torch.zeros_like(act)
     places = _places(trace, unit, act)
+    if unit.source:
+        return _along(act, direction_for(unit, act), unit, places, start)
+    r = torch.zeros_like(act)
     if start == "activation":
         r[:, unit.index] = act[:, unit.index].where(places, 0)
         return r
     if start == "one":
         r[:, unit.index] = places.to(act.dtype)
         return r
-    cosine = act[:, unit.index] / act.norm(dim=1).clamp_min(torch.finfo(act.dtype).tiny)
-    best = cosine.where(places, -torch.inf).flatten(1).argmax(1)
-    r[:, unit.index].flatten(1).scatter_(1, best[:, None], 1.0)
+    r[:, unit.index] = _most_exclusive(act[:, unit.index], act, places)
     return r
+
+
+def _along(act: Tensor, vector: Tensor, unit: Unit, places: Tensor, start: str) -> Tensor:
+    """The start of a direction, shaped like act."""
+    column = vector.view(-1, *[1] * (act.ndim - 2))
+    if start == "activation":
+        return (act * column).where(places, 0)
+    if not bool((vector > 0).any()):
+        allowed = "a direction with a positive entry, or start='activation'"
+        raise BadValue(f"{unit} has no entry above 0 for relevance to start with; allowed is {allowed}")
+    where = places.to(act.dtype).expand(len(act), *places.shape)
+    if start == "restricted":
+        where = _most_exclusive((act * column).sum(1), act, places)
+    return where[:, None] * column.clamp(min=0)
+
+
+def _most_exclusive(value: Tensor, act: Tensor, places: Tensor) -> Tensor:
+    """1 at the place where value / |act| is largest, 0 elsewhere: of the shape of one channel, with the batch."""
+    cosine = value / act.norm(dim=1).clamp_min(torch.finfo(act.dtype).tiny)
+    best = cosine.where(places, -torch.inf).reshape(len(act), -1).argmax(1)
+    return torch.zeros_like(cosine).view(len(act), -1).scatter_(1, best[:, None], 1.0).view_as(cosine)
 
 
 def _places(trace: Trace, unit: Unit, act: Tensor) -> Tensor:

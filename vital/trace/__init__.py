@@ -5,6 +5,8 @@ out the hooks are gone and the caller's gradient flags and train/eval modes are 
 """
 
 from vital.models.outputs import first_tensor as first_tensor
+from vital.trace.direction import direction_for as direction_for
+from vital.trace.direction import read_direction as read_direction
 from vital.trace.layers import resolve_units as resolve_units
 from vital.trace.layers import survey as survey
 from vital.trace.redirect import Redirect as Redirect
@@ -25,7 +27,9 @@ __all__ = [
     "Tape",
     "Trace",
     "Tracer",
+    "direction_for",
     "first_tensor",
+    "read_direction",
     "resolve_units",
     "survey",
 ]

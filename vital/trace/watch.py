@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from vital.errors import ModelError
 from vital.models import Model
 from vital.models.outputs import asked, first_tensor
+from vital.trace.direction import direction_for
 from vital.trace.layers import borrowed, resolve_units, survey
 from vital.trace.redirect import Redirect
 from vital.trace.tape import Tape
@@ -68,9 +69,13 @@ class Trace:
         return Trace(*pictures, acts, self.model, self.copies, self.passes, self.first + start, relevance)
 
     def map(self, unit: Unit) -> Tensor:
-        """The unit's activation at every place it has: (B, places); `BadUnit` when there is no such unit."""
+        """The unit's activation at every place it has: (B, places); `BadUnit` when there is no such unit.
+
+        That of a direction v is the projection Σ_c v_c a_c.
+        """
         (unit,) = resolve_units(self.model, unit)
-        act = self.acts[unit.layer][:, unit.index]
+        whole = self.acts[unit.layer]
+        act = whole[:, unit.index] if not unit.source else _projected(whole, direction_for(unit, whole))
         if unit.position is not None:
             act = act[:, unit.position[0], unit.position[1]]
         return self._tokens(act, unit).flatten(1) if act.ndim > 1 else act[:, None]
@@ -218,6 +223,10 @@ class Tracer:
     def _halt_when_done(self) -> None:
         if len(self._raw) == len(self.layers):
             raise _Halt
+
+
+def _projected(act: Tensor, vector: Tensor) -> Tensor:
+    return torch.einsum("bc...,c->b...", act, vector)
 
 
 def _version(tensor: Tensor) -> int:
