@@ -10,6 +10,7 @@ import typer
 
 from vital._version import __version__
 from vital.cli.bank import bank
+from vital.cli.concepts import concepts
 from vital.cli.demo import demo
 from vital.cli.doctor import doctor
 from vital.cli.layers import layers
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, layers, bank, render, methods, doctor):
+for command in (demo, layers, bank, concepts, render, methods, doctor):
     app.command()(command)
 
 

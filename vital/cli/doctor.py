@@ -19,7 +19,7 @@ from vital.files import cache_folder
 NEEDED = ("torch", "torchvision", "kornia", "numpy", "pillow", "safetensors", "tqdm", "typer")
 OPTIONAL = {
     "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "diffusers": "generate",
-    "ray": "ray", "matplotlib": "report", "torch-lucent": "",
+    "scikit-learn": "concepts", "ray": "ray", "matplotlib": "report", "torch-lucent": "",
 }  # fmt: skip
 
 

@@ -37,6 +37,13 @@ NewBank: TypeAlias = Annotated[
     Path, Option("--out", metavar="BANK", help="The file to write: NAME.safetensors.")
 ]
 
+OneLayer: TypeAlias = Annotated[str, Option("--layer", metavar="LAYER", help="The layer to look into.")]
+Count: TypeAlias = Annotated[int, Option(min=1, metavar="K", help="How many directions to find.")]
+Tokens: TypeAlias = Annotated[str, Option(metavar="WHICH", help="In a layer of tokens: patches, cls or all.")]
+Directions: TypeAlias = Annotated[
+    Path, Option("--out", metavar="FILE", help="The file to write: NAME.safetensors.")
+]
+
 RunFolder: TypeAlias = Annotated[
     Path, Option("--out", metavar="RUN", help="The run folder; a stopped run goes on.")
 ]

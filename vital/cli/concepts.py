@@ -1,0 +1,51 @@
+"""`vital concepts`: directions in a layer, found in the activations of images."""
+
+from __future__ import annotations
+
+import typer
+
+from vital.cli.common import open_images, open_model, show_skipped
+from vital.cli.options import (
+    Count,
+    Device,
+    Directions,
+    InputSize,
+    Labels,
+    ModelName,
+    NeededImages,
+    OneLayer,
+    Seed,
+    Tokens,
+    Weights,
+)
+from vital.concepts import free_name, nmf, save_directions
+
+
+def concepts(
+    model: ModelName,
+    layer: OneLayer,
+    images: NeededImages,
+    count: Count,
+    out: Directions,
+    seed: Seed = 0,
+    tokens: Tokens = "",
+    labels: Labels = None,
+    weights: Weights = None,
+    device: Device = None,
+    input_size: InputSize = None,
+) -> None:
+    """Find the directions that a layer's activations are sums of, and keep them in a file.
+
+    The activations must not be negative: choose a layer behind a ReLU. Row 3 of the file is the unit
+    FILE.safetensors:3@LAYER, which vital render shows.
+    """
+    free_name(out)
+    net = open_model(model, weights, device, input_size)
+    pictures = open_images(images, labels)
+    vectors = nmf(net, layer, pictures, count, seed=seed, tokens=tokens)
+    notes = {"by": "nmf", "model": net.name, "weights_hash": net.weights_hash(), "images": str(images)}
+    units = save_directions(out, vectors, layer, tokens=tokens, notes=notes | {"seed": seed})
+    typer.echo(
+        f"{out}: {count} directions in {layer}, from {len(pictures)} images; the first unit: {units[0]}"
+    )
+    show_skipped(pictures)
