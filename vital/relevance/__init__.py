@@ -6,6 +6,8 @@ Layer-wise relevance propagation goes back along the tape of one ordinary forwar
 
 from vital.relevance import compound as compound
 from vital.relevance import products as products
+from vital.relevance.circuit import Feeder as Feeder
+from vital.relevance.circuit import feeders as feeders
 from vital.relevance.composite import RULES as RULES
 from vital.relevance.composite import Relevance as Relevance
 from vital.relevance.composite import composite as composite
@@ -27,9 +29,11 @@ __all__ = [
     "OPERATIONS",
     "RULES",
     "Context",
+    "Feeder",
     "NoRule",
     "Relevance",
     "composite",
+    "feeders",
     "followed",
     "gradient_times_activation",
     "gradient_times_activation_of",
