@@ -20,18 +20,27 @@ from vital.trace import Trace
 from vital.types import PerImage
 from vital.units import Unit
 
+GRADIENT = "gradient"
+"""The rule that is none: gradient × activation, for networks through which relevance cannot be followed."""
+
 
 @dataclass(frozen=True)
 class Relevant:
     """A wish: how much the activations of `layers` take part in what `unit` responds to, by a rule and from a start.
 
-    What comes stands in `Trace.relevance`; it is a constant for the gradient. See `vital.relevance`.
+    What comes stands in `Trace.relevance`; it is a constant for the gradient. See `vital.relevance`. The rule
+    `GRADIENT` needs no recorded pass.
     """
 
     unit: Unit
     layers: tuple[str, ...]
     rule: str = "zplus"
-    start: str = "one"
+    start: str = "waking"
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the pass has to be recorded."""
+        return self.rule != GRADIENT
 
 
 class Term(ABC):

@@ -62,8 +62,8 @@ def test_wishes_of_many_rows_are_answered_as_each_alone() -> None:
     with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
         trace = tracer(images.clone().requires_grad_())
         found = followed(trace, [(slice(0, 1), wish("class:2")), (slice(1, 3), wish("two:4"))])
-    alone = relevance(model, images[:1], "class:2", LAYERS, start="one")
-    others = relevance(model, images[1:], "two:4", LAYERS, start="one")
+    alone = relevance(model, images[:1], "class:2", LAYERS, start="waking")
+    others = relevance(model, images[1:], "two:4", LAYERS, start="waking")
     for layer in LAYERS:
         assert torch.allclose(found[layer], torch.cat([alone[layer], others[layer]]), rtol=1e-12)
         assert found[layer].abs().amax() > 0
@@ -76,7 +76,7 @@ def template(model: Model, unit: str, rule: str = "zplus") -> Template:
 def test_a_template_with_a_rule_holds_what_is_relevant_of_the_references() -> None:
     model = net()
     made = template(model, "class:1")
-    r = relevance(model, pictures(), "class:1", LAYERS, start="one")
+    r = relevance(model, pictures(), "class:1", LAYERS, start="waking")
     with Tracer(model, LAYERS) as tracer:
         trace = tracer(pictures())
     for layer in LAYERS:

@@ -89,7 +89,7 @@ def optimise(
     mover = settings.build(tensors)
     kept: list[tuple[int, Images]] = []
     wanted = set(frames)
-    with Tracer(model, run.layers, record=any(run.relevant)) as tracer:
+    with Tracer(model, run.layers, record=any(wish and wish.recorded for wish in run.relevant)) as tracer:
         for step in tqdm(range(steps), disable=None if progress else True, unit="step", leave=False):
             if step in wanted:
                 kept.append((step, run.picture(parameters)))

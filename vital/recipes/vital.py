@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+
 from vital import objectives as obj
 from vital import parameterisations as par
 from vital import regularizers as reg
@@ -19,7 +21,8 @@ from vital.recipes.stages import stages
 from vital.records import Template
 from vital.reference import ReferenceBank
 from vital.reference.bank import Choice
-from vital.terms import Term
+from vital.relevance import followable
+from vital.terms import GRADIENT, Relevant, Term
 from vital.trace import survey
 from vital.units import OUTPUT, Unit
 
@@ -102,15 +105,19 @@ class VitalReference(Method):
 @METHODS.register("vital")
 @dataclass(frozen=True)
 class Vital(Method):
-    """Sort matching on a Fourier canvas: the same idea as `vital-reference`, in an eighth of its steps.
+    """Sort matching on a Fourier canvas, of what takes part in the unit's response alone.
 
     Differences from the published method: a Fourier parameterisation with decorrelated colours, so that the
     gradient works on all scales at once; each layer's loss divided by its template's variance, so that no layer
     needs a hand-tuned weight; references chosen by the unit's own activation, so that the picture shows what the
-    unit prefers and not only what its class looks like; and a small term for the unit itself, weighted with
-    `unit_weight`. Inner units are aligned at the layers up to their own.
-    `roll` is a share of the shorter side; small, so that the picture keeps its layout. `layers` default to `stages`,
-    `weights` to 1. `size` 0 is the network's own.
+    unit prefers and not only what its class looks like; relevance masks for class units too, without which the
+    picture shows what the references look like whether the network uses it or not; a small term for the unit itself,
+    weighted with `unit_weight`; and total variation weighted with `tv`, since noise that the network ignores is never
+    taken away by it. Inner units are aligned at the layers up to their own.
+    `relevance` is a rule of `vital.relevance.RULES`, "gradient" for gradient × activation, which is taken where
+    relevance cannot be followed and named in the record, or "none" for no masks. `roll` is a share of the shorter
+    side; small, so that the picture keeps its layout. `layers` default to `stages`, `weights` to 1. `size` 0 is the
+    network's own.
     """
 
     needs_images: ClassVar[bool] = True
@@ -120,7 +127,9 @@ class Vital(Method):
     choose: Choice = "activation"
     layers: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
+    relevance: str = "zplus"
     unit_weight: float = 0.05
+    tv: float = 0.3
     lr: float = 0.05
     roll: float = 0.05
     decay: float = 1.0
@@ -135,10 +144,8 @@ class Vital(Method):
             raise BadValue(f"roll is {self.roll}; allowed are shares of the side, from 0 to 1")
         terms, notes = [], []
         for unit in units:
-            layers, weights = self._aligned(model, unit)
-            template, note = references_of(unit, bank, layers, self.references, self.choose, seed)
-            aligned = obj.Alignment(template, dict(zip(layers, weights, strict=True)), scale="variance")
-            terms.append(aligned + self.unit_weight * unit_term(unit) if self.unit_weight else aligned)
+            term, note = self._term(model, unit, bank, seed)
+            terms.append(term)
             notes.append(note)
         size = image_size(model, self.size)
         return Plan(
@@ -151,6 +158,20 @@ class Vital(Method):
             notes=notes,
         )
 
+    def _term(self, model: Model, unit: Unit, bank: ReferenceBank | None, seed: int) -> tuple[Term, str]:
+        """What one unit's picture is to make small, and in words where its references come from."""
+        layers, weights = self._aligned(model, unit)
+        rule, why = "", ""
+        if self.relevance != "none":
+            rule, why = followed_by(model, unit, layers, self.relevance)
+        template, note = references_of(unit, bank, layers, self.references, self.choose, seed, rule)
+        term: Term = obj.Alignment(template, dict(zip(layers, weights, strict=True)), scale="variance")
+        if self.unit_weight:
+            term = term + self.unit_weight * unit_term(unit)
+        if self.tv:
+            term = term + self.tv * reg.TotalVariation(2)
+        return term, "; ".join(part for part in (note, why) if part)
+
     def _aligned(self, model: Model, unit: Unit) -> tuple[tuple[str, ...], tuple[float, ...]]:
         layers = self.layers or stages(model)
         if unit.layer != OUTPUT and not self.layers:
@@ -158,6 +179,15 @@ class Vital(Method):
             layers = tuple(n for n in layers if known[n].order < known[unit.layer].order) or layers[:1]
             layers = tuple(dict.fromkeys((*layers, unit.layer)))
         return layers, paired(layers, self.weights or (1.0,) * len(layers))
+
+
+def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> tuple[str, str]:
+    """The rule by which a unit's relevance can be followed to its layers, and why it is not the one asked for."""
+    if rule == GRADIENT:
+        return rule, "masked by gradient × activation, which is not relevance"
+    grey = torch.full((1, model.channels, *model.size), 0.5)
+    before = tuple(layer for layer in layers if layer != unit.layer)
+    return followable(model, Relevant(unit, before or tuple(layers), rule), grey)
 
 
 def unit_term(unit: Unit) -> Term:
@@ -203,12 +233,18 @@ def lacking(unit: Unit, bank: ReferenceBank | None, count: int, choose: Choice, 
 
 
 def references_of(
-    unit: Unit, bank: ReferenceBank | None, layers: Sequence[str], count: int, choose: Choice, seed: int
+    unit: Unit,
+    bank: ReferenceBank | None,
+    layers: Sequence[str],
+    count: int,
+    choose: Choice,
+    seed: int,
+    rule: str = "",
 ) -> tuple[Template, str]:
     """A unit's template, and in words where its references come from."""
     if bank is None:
         raise DataError(f"{unit} cannot be rendered without reference images; give images or a bank")
     if unit.source:
         return along(bank, unit, layers, count)
-    template = bank.template(unit, layers, count=count, choose=choose, seed=seed)
+    template = bank.template(unit, layers, count=count, choose=choose, seed=seed, rule=rule)
     return template, bank.references(unit, count, choose, seed).note

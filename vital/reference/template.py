@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from vital.models import Model
 from vital.records import Template
 from vital.relevance import followed, importance, mask
 from vital.terms import Relevant
-from vital.trace import Tracer, resolve_units
+from vital.trace import Trace, Tracer, resolve_units
 from vital.types import Images
 
 
@@ -44,11 +44,10 @@ def make_template(
     total = 0.0
     wish = Relevant(resolve_units(model, unit)[0], tuple(layers), rule) if rule else None
     watched = [*layers, wish.unit.layer] if wish else layers
-    with Tracer(model, watched, record=bool(wish)) as tracer:
+    with Tracer(model, watched, record=bool(wish and wish.recorded)) as tracer:
         for batch in batches:
             pictures, weights = batch if isinstance(batch, tuple) else (batch, [1.0] * len(batch))
-            trace = tracer(pictures.to(model.device, model.dtype))
-            relevance = followed(trace, [(slice(0, len(trace)), wish)]) if wish else {}
+            trace, relevance = _seen(tracer, pictures.to(model.device, model.dtype), wish)
             for layer in layers:
                 act = rows(trace[layer])
                 if wish:
@@ -66,6 +65,14 @@ def make_template(
     return Template(
         layered, unit, tuple(images), key, rule, {n: part / total for n, part in important.items()}
     )
+
+
+def _seen(tracer: Tracer, pictures: Images, wish: Relevant | None) -> tuple[Trace, Mapping[str, Tensor]]:
+    """One pass, and the relevance that is wished for; a gradient is recorded where it takes one."""
+    slope = bool(wish and not wish.recorded)
+    with torch.set_grad_enabled(slope):
+        trace = tracer(pictures.requires_grad_(slope))
+        return trace, followed(trace, [(slice(0, len(trace)), wish)]) if wish else {}
 
 
 def _add(sums: dict[str, Tensor], layer: str, part: Tensor) -> None:

@@ -14,6 +14,7 @@ from vital.relevance.composite import composite as composite
 from vital.relevance.gradients import gradient_times_activation as gradient_times_activation
 from vital.relevance.gradients import gradient_times_activation_of as gradient_times_activation_of
 from vital.relevance.gradients import guided_backpropagation as guided_backpropagation
+from vital.relevance.masks import followable as followable
 from vital.relevance.masks import followed as followed
 from vital.relevance.masks import importance as importance
 from vital.relevance.masks import mask as mask
@@ -34,6 +35,7 @@ __all__ = [
     "Relevance",
     "composite",
     "feeders",
+    "followable",
     "followed",
     "gradient_times_activation",
     "gradient_times_activation_of",

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from vital.models import Model
+from vital.relevance.gradients import gradient_times_activation_of
 from vital.relevance.propagate import propagate
 from vital.relevance.start import start_at
-from vital.terms import Relevant
-from vital.trace import Trace
+from vital.terms import GRADIENT, Relevant
+from vital.trace import NoRule, Trace, Tracer
+from vital.types import Images
 
 
 def followed(trace: Trace, wishes: Sequence[tuple[slice, Relevant]]) -> dict[str, Tensor]:
     """Answer wishes for rows of a recorded trace: layer -> relevance shaped like its activations, else 0.
 
-    Rows that wish for the same rule share one sweep: relevance is linear in its start, and no image sees another.
+    Rows that wish for the same rule share one sweep: relevance is linear in its start, and no image sees another. With
+    the rule `GRADIENT` it is the positive part of gradient × activation, which is not relevance.
     """
     found: dict[str, Tensor] = {}
-    for rule in dict.fromkeys(wish.rule for _, wish in wishes):
+    for rows, wish in wishes:
+        if not wish.recorded:
+            _add(found, _sloped(trace, rows, wish))
+    for rule in dict.fromkeys(wish.rule for _, wish in wishes if wish.recorded):
         starts: dict[str, Tensor] = {}
         layers: dict[str, None] = {}
         for rows, wish in wishes:
@@ -27,9 +34,33 @@ def followed(trace: Trace, wishes: Sequence[tuple[slice, Relevant]]) -> dict[str
                 layers |= dict.fromkeys(wish.layers)
                 start = starts.setdefault(wish.unit.layer, torch.zeros_like(trace[wish.unit.layer]))
                 start[rows] = start_at(trace.rows(rows.start, rows.stop), wish.unit, wish.start)
-        for layer, part in propagate(trace, starts, layers, rule).items():
-            found[layer] = found[layer] + part if layer in found else part
+        _add(found, propagate(trace, starts, layers, rule))
     return found
+
+
+def _add(found: dict[str, Tensor], parts: Mapping[str, Tensor]) -> None:
+    for layer, part in parts.items():
+        found[layer] = found[layer] + part if layer in found else part
+
+
+def _sloped(trace: Trace, rows: slice, wish: Relevant) -> dict[str, Tensor]:
+    """Gradient × activation for some rows, 0 for the others."""
+    parts = gradient_times_activation_of(trace.rows(rows.start, rows.stop), wish.unit, wish.layers)
+    found = {layer: torch.zeros_like(trace[layer]) for layer in parts}
+    for layer, part in parts.items():
+        found[layer][rows] = part.clamp(min=0)
+    return found
+
+
+def followable(model: Model, wish: Relevant, images: Images) -> tuple[str, str]:
+    """Try a rule on images (B, C, H, W): the rule, or `GRADIENT` and in words why relevance cannot be followed."""
+    try:
+        with torch.enable_grad(), Tracer(model, [*wish.layers, wish.unit.layer], record=True) as tracer:
+            trace = tracer(images.detach().to(model.device, model.dtype).requires_grad_())
+            followed(trace, [(slice(0, len(trace)), wish)])
+    except NoRule as error:
+        return GRADIENT, f"{error}; masked by gradient × activation, which is not relevance"
+    return wish.rule, ""
 
 
 def mask(relevance: Tensor, floor: float = 1e-6) -> Tensor:

@@ -9,21 +9,22 @@ from vital.errors import BadValue
 from vital.trace import Trace, direction_for, resolve_units, survey
 from vital.units import Unit
 
-STARTS = ("activation", "one", "restricted")
+STARTS = ("activation", "waking", "one", "restricted")
 
 
 def start_at(trace: Trace, unit: str | Unit, start: str = "activation") -> Tensor:
     """The relevance with which a unit starts, shaped like its layer's activations.
 
-    "activation": the unit's activation at all of its places, 0 elsewhere. "one": 1 at all of its places, also where
-    the unit is silent or its value is negative, as a class's may be. "restricted": 1 at the one of its places
-    where the unit is most exclusive, that is, where the cosine between all channels and the unit's axis is
-    largest (the restricted start of the published VITAL code).
+    "activation": the unit's activation at all of its places, 0 elsewhere. "waking": the same where it is positive; an
+    image in which it is positive nowhere starts as with "one", so that a silent unit has something to follow too.
+    "one": 1 at all of its places, whatever its value. "restricted": 1 at the one of its places where the unit is most
+    exclusive, that is, where the cosine between all channels and the unit's axis is largest (the restricted start of
+    the published VITAL code).
 
     A direction v has no channel of its own: its value at a place p is Σ_c v_c a_c(p), and each channel starts with
-    what it adds to it. "activation": v_c a_c(p), of either sign, which sums to the direction's value. "one" and
-    "restricted": max(v_c, 0) in the place of 1, since relevance that starts negative would take from what the other
-    channels bring; a direction without negative entries, as NMF makes them, is not changed by it, and one without
+    what it adds to it. "activation": v_c a_c(p), of either sign, which sums to the direction's value. The others are
+    those of a unit with that value, times max(v_c, 0): relevance that starts negative would take from what the other
+    channels bring. A direction without negative entries, as NMF makes them, is not changed by it, and one without
     positive entries is refused. The cosine of "restricted" is that between all channels and v.
 
     Raises `BadValue` for another start.
@@ -36,14 +37,20 @@ def start_at(trace: Trace, unit: str | Unit, start: str = "activation") -> Tenso
     if unit.source:
         return _along(act, direction_for(unit, act), unit, places, start)
     r = torch.zeros_like(act)
-    if start == "activation":
-        r[:, unit.index] = act[:, unit.index].where(places, 0)
-        return r
-    if start == "one":
-        r[:, unit.index] = places.to(act.dtype)
-        return r
-    r[:, unit.index] = _most_exclusive(act[:, unit.index], act, places)
+    r[:, unit.index] = _of_channel(act[:, unit.index], act, places, start)
     return r
+
+
+def _of_channel(own: Tensor, act: Tensor, places: Tensor, start: str) -> Tensor:
+    """The start of one channel, shaped like it: (B, ...)."""
+    ones = places.to(act.dtype).expand_as(own)
+    if start == "activation":
+        return own.where(places, 0)
+    if start == "waking":
+        positive = own.where(places, 0).clamp(min=0)
+        silent = positive.reshape(len(own), -1).amax(1) == 0
+        return torch.where(silent.view(-1, *[1] * (own.ndim - 1)), ones, positive)
+    return ones if start == "one" else _most_exclusive(own, act, places)
 
 
 def _along(act: Tensor, vector: Tensor, unit: Unit, places: Tensor, start: str) -> Tensor:
@@ -54,9 +61,7 @@ def _along(act: Tensor, vector: Tensor, unit: Unit, places: Tensor, start: str) 
     if not bool((vector > 0).any()):
         allowed = "a direction with a positive entry, or start='activation'"
         raise BadValue(f"{unit} has no entry above 0 for relevance to start with; allowed is {allowed}")
-    where = places.to(act.dtype).expand(len(act), *places.shape)
-    if start == "restricted":
-        where = _most_exclusive((act * column).sum(1), act, places)
+    where = _of_channel((act * column).sum(1), act, places, start)
     return where[:, None] * column.clamp(min=0)
 
 
