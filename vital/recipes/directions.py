@@ -34,6 +34,11 @@ def strongest_along(bank: ReferenceBank, unit: str | Unit, count: int = 8) -> Re
     return above_the_rest(best, ranked.values[: len(best)], ranked.values[len(best) : len(best) + 1])
 
 
+def strongest_of(bank: ReferenceBank, unit: Unit, count: int = 8) -> list[int]:
+    """The images with the highest value of a unit of any kind, strongest first."""
+    return list(strongest_along(bank, unit, count).indices) if unit.source else bank.strongest(unit, count)
+
+
 def along(bank: ReferenceBank, unit: Unit, layers: Sequence[str], count: int) -> tuple[Template, str]:
     """The template of a direction, and in words where its references come from."""
     chosen = strongest_along(bank, unit, count)
