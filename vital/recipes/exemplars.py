@@ -152,7 +152,7 @@ def _reached(
     model: Model, images: Images, unit: str | Unit, layer: str, rule: str | Relevance, batch: int
 ) -> tuple[Tensor, str]:
     """What reached a layer from a unit, on the CPU, and how: relevance, or else gradient times activation."""
-    parts = images.split(batch)
+    parts = torch.split(images, batch)
     try:
         found = [relevance(model, part, unit, [layer], rule)[layer].cpu() for part in parts]
         return torch.cat(found), f"lrp {rule}" if isinstance(rule, str) else f"lrp {rule.weighted}"
@@ -165,7 +165,7 @@ def _reached(
 def _values(bank: ReferenceBank, unit: Unit, indices: Sequence[int], batch: int) -> list[float]:
     model, found = bank.model, []
     with Tracer(model, [unit.layer]) as tracer:
-        for part in bank.tensor(indices).split(batch):
+        for part in torch.split(bank.tensor(indices), batch):
             found += tracer(part.to(model.device, model.dtype)).read(unit).tolist()
     return found
 
