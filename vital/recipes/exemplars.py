@@ -23,8 +23,9 @@ from vital.types import Images
 from vital.units import OUTPUT, Unit
 
 FALLBACK = "gradient x activation"
-HEAT = (255.0, 60.0, 0.0)
-STRENGTH, DIM = 0.8, 0.55
+STRENGTH, DIM = 0.9, 0.6
+WARM, HOT = (1.0, 0.1, 0.0), (1.0, 0.9, 0.1)
+"""The colours of the overlay, from little heat to most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +48,17 @@ class Exemplar:
     by: str
 
     def pil(self, *, heat: bool = False) -> Image.Image:
-        """The image; with `heat`, its grey values dimmed, and orange where the unit looked.
+        """The image; with `heat`, its grey values dimmed, and red to yellow where the unit looked.
 
-        The overlay shows the square root of the heat, since a few pixels often have most of it.
+        The overlay shows heat to the power of 0.7, since a few pixels often have most of it.
         """
         if not heat:
             return to_pil(self.image)
         grey = self.image[:3].mean(0, keepdim=True) * DIM
-        amount = STRENGTH * self.heat.to(grey).clamp(0, 1).sqrt()
-        return to_pil(grey * (1 - amount) + torch.tensor(HEAT).to(grey).view(3, 1, 1) / 255 * amount)
+        amount = self.heat.to(grey).clamp(0, 1) ** 0.7
+        warm, hot = (torch.tensor(colour).to(grey).view(3, 1, 1) for colour in (WARM, HOT))
+        colour = warm + (hot - warm) * amount
+        return to_pil(grey + (colour - grey) * STRENGTH * amount)
 
     def _repr_png_(self) -> bytes:
         return png(self.pil(heat=True))
