@@ -39,8 +39,13 @@ def strongest_of(bank: ReferenceBank, unit: Unit, count: int = 8) -> list[int]:
     return list(strongest_along(bank, unit, count).indices) if unit.source else bank.strongest(unit, count)
 
 
-def along(bank: ReferenceBank, unit: Unit, layers: Sequence[str], count: int) -> tuple[Template, str]:
-    """The template of a direction, and in words where its references come from."""
+def along(
+    bank: ReferenceBank, unit: Unit, layers: Sequence[str], count: int, rule: str = ""
+) -> tuple[Template, str]:
+    """The template of a direction, and in words where its references come from.
+
+    With a relevance `rule` it holds what took part in the direction's value alone (see `Template`).
+    """
     chosen = strongest_along(bank, unit, count)
     weight = dict(zip(chosen.indices, chosen.weights, strict=True))
     batches = (
@@ -48,4 +53,4 @@ def along(bank: ReferenceBank, unit: Unit, layers: Sequence[str], count: int) ->
         for which, batch in bank.images.batches(bank.model, 8, indices=chosen.indices)
     )
     names = [bank.images.names[i] for i in chosen.indices]
-    return make_template(bank.model, layers, batches, unit=str(unit), images=names), chosen.note
+    return make_template(bank.model, layers, batches, unit=str(unit), images=names, rule=rule), chosen.note
