@@ -6,8 +6,10 @@ from safetensors.torch import save_file
 
 import vital
 from tests import toy
+from vital import objectives as obj
+from vital import parameterisations as par
 from vital.errors import BadValue
-from vital.recipes.directions import strongest_along
+from vital.recipes.directions import along, strongest_along
 
 MODEL = toy.model()
 
@@ -54,3 +56,24 @@ def test_every_method_renders_directions(name: str, bank: vital.ReferenceBank, f
     )
     assert one.status == other.status == "done"
     assert not torch.equal(one.image, other.image)
+
+
+def test_a_direction_is_aligned_with_relevance_as_its_channel_is(
+    bank: vital.ReferenceBank, file: str
+) -> None:
+    layers, unit = ["layer1", "act2"], vital.Unit.parse(f"{file}:0@act2")
+    template, note = along(bank, unit, layers, 4, rule="zplus")
+    channel = bank.template("act2:5", layers, count=4, rule="zplus")
+    assert "the 4 images with the highest value" in note
+    for layer in layers:
+        torch.testing.assert_close(template.layers[layer], channel.layers[layer], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            template.importance[layer], channel.importance[layer], rtol=1e-3, atol=1e-4
+        )
+    made = [
+        vital.optimise(MODEL, obj.Alignment(t), par.Pixels((32, 32)), steps=2, keys=["same"], progress=False)
+        for t in (template, channel)
+    ]
+    torch.testing.assert_close(made[0].images, made[1].images, rtol=1e-2, atol=1e-3)
+    plain, _ = along(bank, unit, layers, 4)
+    assert not torch.allclose(plain.layers["act2"], template.layers["act2"])

@@ -8,12 +8,21 @@ from vital.recipes.baselines import DeepInversion as DeepInversion
 from vital.recipes.baselines import FourierAscent as FourierAscent
 from vital.recipes.baselines import Maco as Maco
 from vital.recipes.baselines import PixelAscent as PixelAscent
+from vital.recipes.beside import beside as beside
+from vital.recipes.circuit import Circuit as Circuit
+from vital.recipes.circuit import circuit as circuit
+from vital.recipes.circuit import circuit_sheet as circuit_sheet
+from vital.recipes.exemplars import Exemplar as Exemplar
+from vital.recipes.exemplars import Exemplars as Exemplars
+from vital.recipes.exemplars import exemplars as exemplars
+from vital.recipes.exemplars import heat_maps as heat_maps
 from vital.recipes.render import render as render
 from vital.recipes.stages import stages as stages
 from vital.recipes.vital import Vital as Vital
 from vital.recipes.vital import VitalReference as VitalReference
 
 __all__ = [
-    "METHODS", "DeepInversion", "FourierAscent", "Maco", "Method", "PixelAscent", "Plan", "Vital", "VitalReference",
-    "method", "render", "stages",
+    "METHODS", "Circuit", "DeepInversion", "Exemplar", "Exemplars", "FourierAscent", "Maco", "Method", "PixelAscent",
+    "Plan", "Vital", "VitalReference", "beside", "circuit", "circuit_sheet", "exemplars", "heat_maps", "method",
+    "render", "stages",
 ]  # fmt: skip

@@ -34,8 +34,18 @@ def strongest_along(bank: ReferenceBank, unit: str | Unit, count: int = 8) -> Re
     return above_the_rest(best, ranked.values[: len(best)], ranked.values[len(best) : len(best) + 1])
 
 
-def along(bank: ReferenceBank, unit: Unit, layers: Sequence[str], count: int) -> tuple[Template, str]:
-    """The template of a direction, and in words where its references come from."""
+def strongest_of(bank: ReferenceBank, unit: Unit, count: int = 8) -> list[int]:
+    """The images with the highest value of a unit of any kind, strongest first."""
+    return list(strongest_along(bank, unit, count).indices) if unit.source else bank.strongest(unit, count)
+
+
+def along(
+    bank: ReferenceBank, unit: Unit, layers: Sequence[str], count: int, rule: str = ""
+) -> tuple[Template, str]:
+    """The template of a direction, and in words where its references come from.
+
+    With a relevance `rule` it holds what took part in the direction's value alone (see `Template`).
+    """
     chosen = strongest_along(bank, unit, count)
     weight = dict(zip(chosen.indices, chosen.weights, strict=True))
     batches = (
@@ -43,4 +53,4 @@ def along(bank: ReferenceBank, unit: Unit, layers: Sequence[str], count: int) ->
         for which, batch in bank.images.batches(bank.model, 8, indices=chosen.indices)
     )
     names = [bank.images.names[i] for i in chosen.indices]
-    return make_template(bank.model, layers, batches, unit=str(unit), images=names), chosen.note
+    return make_template(bank.model, layers, batches, unit=str(unit), images=names, rule=rule), chosen.note

@@ -71,7 +71,7 @@ def channel_shares(
     """The share of every channel of a layer, (C,): what `feeders` ranks."""
     total, start = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     with Tracer(model, [unit.layer, layer], record=True) as tracer:
-        for part in images.split(batch):
+        for part in torch.split(images, batch):
             trace = tracer(part.to(model.device, model.dtype))
             begun = start_at(trace, unit)
             r = propagate(trace, {unit.layer: begun}, [layer], rule)[layer]
