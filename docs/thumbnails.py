@@ -29,6 +29,8 @@ def terms(model: vital.Model, bank: vital.ReferenceBank) -> dict[str, Term]:
     """The loss behind each thumbnail, by the term's registered name."""
     disc, triangle = (bank.tensor(bank.strongest(f"class:{i}", 1)) for i in (0, 5))
     logit = obj.Logit("class:5", softmax=True)
+    with vital.trace.Tracer(model, ["3"]) as tracer:
+        natural = float(tracer(triangle)["3"][:, 7].mean())
     return {
         "activation-difference": obj.ActivationDifference.of(model, "3", disc, triangle, power=2),
         "alignment": obj.Alignment(bank.template("class:5", ["0", "1", "2", "4"]), scale="variance"),
@@ -42,6 +44,7 @@ def terms(model: vital.Model, bank: vital.ReferenceBank) -> dict[str, Term]:
         "logit": obj.Logit("class:5"),
         "lucent": obj.FromLucent(lambda T: -T("3")[:, 1].mean(), ("3",)),
         "neuron": obj.Neuron("3:7@4,4"),
+        "reach": 5.0 * obj.Reach("3:7", 2 * natural),
         "batch-norm": logit + 0.1 * reg.BatchNormStatistics.of(model),
         "blur": logit + 200.0 * reg.Blur(),
         "boundary": logit + 30.0 * reg.Boundary(width=16),

@@ -24,8 +24,9 @@ class Template:
     `layers` maps a layer to (C, N), ascending along N: the average over the reference images of each image's
     sorted activations, which is the 1-D Wasserstein barycentre of their distributions (VITAL, ICCV 2025).
     `images` names the references and `key` identifies everything that it was computed from. With a relevance `rule`
-    the activations are those that took part in what `unit` responds to (times their relevance, brought to [0, 1] per
-    image and channel), and `importance` says per layer how much each channel takes part, (C,) in [0, 1].
+    and a `start` (see `vital.relevance`) the activations are those that took part in what `unit` responds to (times
+    their relevance, brought to [0, 1] per image and channel), and `importance` says per layer how much each channel
+    takes part, (C,) in [0, 1].
     """
 
     layers: Mapping[str, Tensor] = field(repr=False)
@@ -33,6 +34,7 @@ class Template:
     images: tuple[str, ...] = field(default=(), repr=False)
     key: str = ""
     rule: str = ""
+    start: str = ""
     importance: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
 
     def variance(self, layer: str) -> float:

@@ -5,7 +5,7 @@ import torch
 
 from tests import toy
 from vital.errors import BadUnit, BadValue, UnknownName
-from vital.objectives import Channel, Interpolate, Logit, Neuron
+from vital.objectives import Channel, Interpolate, Logit, Neuron, Reach
 from vital.units import Unit
 
 MODEL = toy.model(double=True)
@@ -53,6 +53,20 @@ def test_a_logit_is_minus_the_output_by_index_and_by_name() -> None:
 def test_a_logit_with_softmax_is_minus_the_log_probability() -> None:
     trace = toy.trace(MODEL, ["class"], IMAGES)
     torch.testing.assert_close(Logit("class:1", softmax=True)(trace), -trace["class"].log_softmax(1)[:, 1])
+
+
+def test_reach_is_the_squared_lack_and_silent_beyond_the_value() -> None:
+    trace = toy.trace(MODEL, ["layer2"], IMAGES)
+    values = trace["layer2"][:, 5].mean((1, 2))
+    middle = float(values.abs().median()) + 0.1
+    expected = [max(0.0, 1 - float(v) / middle) ** 2 for v in values]
+    assert Reach("layer2:5", middle)(trace).tolist() == pytest.approx(expected)
+    low = float(values.abs().amin()) / 2
+    reached = Reach("layer2:5", low)(trace)
+    assert torch.equal(reached == 0, values >= low)
+    for wrong in (0, -1.0, float("inf")):
+        with pytest.raises(BadValue, match="the value to reach is"):
+            Reach("layer2:5", wrong)
 
 
 def test_interpolation_goes_evenly_from_one_unit_to_the_other() -> None:

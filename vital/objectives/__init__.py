@@ -15,6 +15,7 @@ from vital.objectives.single import Channel as Channel
 from vital.objectives.single import Interpolate as Interpolate
 from vital.objectives.single import Logit as Logit
 from vital.objectives.single import Neuron as Neuron
+from vital.objectives.single import Reach as Reach
 from vital.trace import read_direction as read_direction
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "Interpolate",
     "Logit",
     "Neuron",
+    "Reach",
     "read_direction",
 ]

@@ -62,7 +62,8 @@ class Alignment(Term):
         """The relevance of the template's unit, where the template was made with a rule."""
         if not self.template.rule:
             return None
-        return Relevant(Unit.parse(self.template.unit), self.layers, self.template.rule)
+        made = self.template
+        return Relevant(Unit.parse(made.unit), self.layers, made.rule, made.start)
 
     def _weights(self) -> dict[str, float]:
         weights = dict.fromkeys(self.template.layers, 1.0) if self.weights is None else self.weights
@@ -76,7 +77,7 @@ class Alignment(Term):
             unit = max(self.template.variance(layer), 1e-12) if self.scale == "variance" else 1.0
             target = self._quantiles(layer, act)
             if self.template.rule:
-                act = act * mask(_rows(trace.relevance[layer]))
+                act = act * mask(_rows(trace.relevance[layer]), self.template.rule)
                 by = self.template.importance[layer].sqrt().to(act)[:, None]
                 act, target = act * by, target * by
             total = total + weight / unit * sort_matching(act, target)

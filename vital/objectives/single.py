@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -130,6 +131,40 @@ class Logit(Term):
         if not self.softmax:
             return -trace.read(unit)
         return (torch.logsumexp(trace.vectors(unit), 1) - trace.map(unit)).mean(1)
+
+
+@OBJECTIVES.register("reach", example="obj.Reach('layer2:1', 0.5)")
+@dataclass(frozen=True, repr=False)
+class Reach(Term):
+    """Bring one unit to a value that it has on natural images, and no further.
+
+    Formula: max(0, 1 − f_c / v)², with f_c the mean activation over the unit's places and v = `value`
+    Source: this project; a one-sided form of activation matching, so that the term is silent once v is reached
+
+    `unit` may be a direction of a file, whose value is its projection. `value` is a natural value of the unit, such as
+    that of its reference images, in the layer's own units. The term is 1 for a unit that is silent, and has no units.
+    Raises `BadValue` unless the value is a finite number above 0.
+
+    >>> Reach("layer4:162", 0.8)
+    Reach('layer4:162', 0.8)
+    """
+
+    unit: str | Unit
+    value: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unit", str(Unit.parse(self.unit)))
+        if not 0 < self.value < math.inf:
+            raise BadValue(f"the value to reach is {self.value}; allowed are finite numbers above 0")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The unit's layer."""
+        return (Unit.parse(self.unit).layer,)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """The squared lack, (B,)."""
+        return (1 - trace.read(Unit.parse(self.unit)) / self.value).clamp(min=0).square()
 
 
 @OBJECTIVES.register("interpolate", example="obj.Interpolate('layer2:1', 'layer3:4')")

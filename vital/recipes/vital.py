@@ -245,6 +245,6 @@ def references_of(
     if bank is None:
         raise DataError(f"{unit} cannot be rendered without reference images; give images or a bank")
     if unit.source:
-        return along(bank, unit, layers, count)
+        return along(bank, unit, layers, count, rule)
     template = bank.template(unit, layers, count=count, choose=choose, seed=seed, rule=rule)
     return template, bank.references(unit, count, choose, seed).note

@@ -26,6 +26,7 @@ def make_template(
     images: Sequence[str] = (),
     key: str = "",
     rule: str = "",
+    start: str = "waking",
 ) -> Template:
     """Average the sorted activations of reference images, layer by layer.
 
@@ -42,7 +43,7 @@ def make_template(
     sums: dict[str, Tensor] = {}
     important: dict[str, Tensor] = {}
     total = 0.0
-    wish = Relevant(resolve_units(model, unit)[0], tuple(layers), rule) if rule else None
+    wish = Relevant(resolve_units(model, unit)[0], tuple(layers), rule, start) if rule else None
     watched = [*layers, wish.unit.layer] if wish else layers
     with Tracer(model, watched, record=bool(wish and wish.recorded)) as tracer:
         for batch in batches:
@@ -51,11 +52,13 @@ def make_template(
             for layer in layers:
                 act = rows(trace[layer])
                 if wish:
-                    act = act * mask(rows(relevance[layer]))
+                    act = act * mask(rows(relevance[layer]), rule)
                     _add(
                         important,
                         layer,
-                        torch.einsum("k,kc->c", act.new_tensor(weights), importance(rows(relevance[layer]))),
+                        torch.einsum(
+                            "k,kc->c", act.new_tensor(weights), importance(rows(relevance[layer]), rule)
+                        ),
                     )
                 _add(sums, layer, _weighted_quantiles(act, weights))
             total += sum(weights)
@@ -63,7 +66,7 @@ def make_template(
         raise DataError(f"there are no reference images{' for ' + unit if unit else ''}")
     layered = {layer: part / total for layer, part in sums.items()}
     return Template(
-        layered, unit, tuple(images), key, rule, {n: part / total for n, part in important.items()}
+        layered, unit, tuple(images), key, rule, start, {n: part / total for n, part in important.items()}
     )
 
 

@@ -35,6 +35,8 @@ class Relevance:
         "epsilon": r_i = c_i / (z + ε sign z) · r.
     `max_pool`: "winner": all to the largest; "average": as an average pool of the same window;
         "halving": as an average pool of 2×2 with stride 2, for a network whose max pools halve their input.
+    `floor`: what keeps the division from zero when masks are brought to [0, 1] (`vital.relevance.mask`): 1e-6 of the
+        image's largest range in the layer, "relative", or 1e-6, "absolute", as published.
     `stabiliser`: added to the denominator of "zplus" alone. `signed`: whether "zplus" looks at the signs of the
         inputs; without, c⁺ = a w⁺, which is the same for inputs that are not negative.
 
@@ -60,6 +62,7 @@ class Relevance:
     max_pool: Literal["winner", "average", "halving"] = "winner"
     stabiliser: float = 0.0
     signed: bool = True
+    floor: Literal["relative", "absolute"] = "relative"
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
@@ -81,7 +84,9 @@ RULES.register("gamma")(Relevance("gamma"))
 RULES.register("alphabeta")(Relevance("alphabeta"))
 RULES.register("folded")(Relevance(batch_norm="folded"))
 # The published VITAL code (inner units): its z+ keeps the bias and adds 1e-5, its max pool is an average pool.
-RULES.register("reference")(Relevance(bias="convolutions", max_pool="halving", stabiliser=1e-5, signed=False))
+RULES.register("reference")(
+    Relevance(bias="convolutions", max_pool="halving", stabiliser=1e-5, signed=False, floor="absolute")
+)
 
 
 def composite(rule: str | Relevance) -> Relevance:

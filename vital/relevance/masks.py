@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 
 from vital.models import Model
+from vital.relevance.composite import Relevance, composite
 from vital.relevance.gradients import gradient_times_activation_of
 from vital.relevance.propagate import propagate
 from vital.relevance.start import start_at
 from vital.terms import GRADIENT, Relevant
 from vital.trace import NoRule, Trace, Tracer
 from vital.types import Images
+
+FLOOR = 1e-6
 
 
 def followed(trace: Trace, wishes: Sequence[tuple[slice, Relevant]]) -> dict[str, Tensor]:
@@ -63,10 +66,11 @@ def followable(model: Model, wish: Relevant, images: Images) -> tuple[str, str]:
     return wish.rule, ""
 
 
-def mask(relevance: Tensor, floor: float = 1e-6) -> Tensor:
+def mask(relevance: Tensor, rule: str | Relevance = "zplus") -> Tensor:
     """Bring relevance (B, C, N) to [0, 1] per image and channel: (r − min r) / (max r − min r + floor).
 
-    Source: VITAL, ICCV 2025. A channel with one place has nothing to be compared with, and is not masked.
+    Source: VITAL, ICCV 2025. The floor is 1e-6 of the image's largest range in the layer, or what the rule says
+    (`Relevance.floor`). A channel with one place has nothing to be compared with, and is not masked.
 
     >>> mask(torch.tensor([[[1.0, 2.0, 3.0]]])).numpy().round(2)
     array([[[0. , 0.5, 1. ]]], dtype=float32)
@@ -74,15 +78,21 @@ def mask(relevance: Tensor, floor: float = 1e-6) -> Tensor:
     if relevance.shape[2] == 1:
         return torch.ones_like(relevance)
     low, high = relevance.amin(2, keepdim=True), relevance.amax(2, keepdim=True)
-    scale = (high - low).amax(1, keepdim=True)
-    return (relevance - low) / (high - low + floor * scale.clamp_min(torch.finfo(scale.dtype).tiny))
+    return (relevance - low) / (high - low + _floor((high - low).amax(1, keepdim=True), rule))
 
 
-def importance(relevance: Tensor) -> Tensor:
+def importance(relevance: Tensor, rule: str | Relevance = "zplus") -> Tensor:
     """Say how much each channel of (B, C, N) takes part: its strongest place, brought to [0, 1] over channels: (B, C).
 
-    Source: VITAL, ICCV 2025.
+    Source: VITAL, ICCV 2025; the floor as in `mask`.
     """
     peak = relevance.amax(2)
     low, high = peak.amin(1, keepdim=True), peak.amax(1, keepdim=True)
-    return (peak - low) / (high - low).clamp_min(torch.finfo(peak.dtype).tiny)
+    return (peak - low) / (high - low + _floor(high - low, rule))
+
+
+def _floor(scale: Tensor, rule: str | Relevance) -> Tensor:
+    """What is added to a range before it divides."""
+    if rule != GRADIENT and composite(rule).floor == "absolute":
+        return torch.full_like(scale, FLOOR)
+    return FLOOR * scale.clamp_min(torch.finfo(scale.dtype).tiny / FLOOR)

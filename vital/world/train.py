@@ -260,11 +260,8 @@ def table(found: dict[str, Figures]) -> str:
     for name, figures in found.items():
         for what, value in figures.items():
             goal = GOALS.get(f"{name}/{what}")
-            verdict = (
-                ""
-                if goal is None
-                else f"  goal {goal:.1%}  {'reached' if value >= goal - 1e-6 else 'MISSED'}"
-            )
+            reached = goal is None or value >= goal - 1e-6
+            verdict = "" if goal is None else f"  goal {goal:.1%}  {'reached' if reached else 'MISSED'}"
             lines.append(f"{name:16s} {what:28s} {value:7.2%}{verdict}")
     return "\n".join(lines)
 
