@@ -7,7 +7,7 @@ from torch import nn
 import vital
 from tests import toy
 from vital.errors import BadValue, DataError
-from vital.reference.bank import ReferenceBank, reference_bank
+from vital.reference import ReferenceBank, reference_bank
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ The catalogue, with formulas and sources, is `objectives/README.md`.
 
 from vital.objectives.alignment import Alignment as Alignment
 from vital.objectives.direction import Direction as Direction
-from vital.objectives.direction import read_direction as read_direction
 from vital.objectives.layer import DeepDream as DeepDream
 from vital.objectives.layer import Diversity as Diversity
 from vital.objectives.lucent import FromLucent as FromLucent
@@ -16,6 +15,7 @@ from vital.objectives.single import Channel as Channel
 from vital.objectives.single import Interpolate as Interpolate
 from vital.objectives.single import Logit as Logit
 from vital.objectives.single import Neuron as Neuron
+from vital.trace import read_direction as read_direction
 
 __all__ = [
     "ActivationDifference",

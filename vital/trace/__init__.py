@@ -5,6 +5,7 @@ out the hooks are gone and the caller's gradient flags and train/eval modes are 
 """
 
 from vital.models.outputs import first_tensor as first_tensor
+from vital.trace.directions import read_direction as read_direction
 from vital.trace.layers import resolve_units as resolve_units
 from vital.trace.layers import survey as survey
 from vital.trace.redirect import Redirect as Redirect
@@ -26,6 +27,7 @@ __all__ = [
     "Trace",
     "Tracer",
     "first_tensor",
+    "read_direction",
     "resolve_units",
     "survey",
 ]
