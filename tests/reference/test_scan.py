@@ -125,6 +125,13 @@ def test_keys_do_not_depend_on_the_batch_and_look_uniform() -> None:
     assert (shares - (torch.arange(200) + 0.5) / 200).abs().max() < 0.12  # Kolmogorov-Smirnov, p < 0.01
 
 
+def test_a_key_is_made_of_the_whole_picture() -> None:
+    dark = torch.zeros(3, 16, 16)
+    others = dark.repeat(3 * 256, 1, 1, 1)
+    others.view(768, -1).fill_diagonal_(1.0)
+    assert len({*sampling_keys(dark[None]), *sampling_keys(others)}) == 769
+
+
 def test_directions_are_read_in_the_place_of_channels() -> None:
     model, pictures = toy.model(), noise(17)
     vectors = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))

@@ -97,3 +97,11 @@ def test_values_in_the_tail_do_not_count_twice() -> None:
 
 def test_a_sample_wholly_in_the_tail_says_that_nothing_is_below() -> None:
     assert share_below(1.0, torch.tensor([5.0, 4.0]), torch.tensor([]), 3) == 0.0
+
+
+def test_of_a_unit_that_is_mostly_silent_nothing_lies_below_silence() -> None:
+    """The last of the kept values is then 0 itself, as are the values of images that are not kept."""
+    values = torch.zeros(1, 50)
+    values[0, 7] = 2.0
+    found = merge([tables(values, torch.arange(50), torch.arange(50))], 4, sample=20)
+    assert [found.below("a", 0, v) for v in (0.0, 1.0, 2.0, 3.0)] == [0.0, 0.98, 0.98, 1.0]
