@@ -7,7 +7,7 @@ from torch import Tensor
 
 import vital
 from tests import toy
-from vital.errors import BadUnit
+from vital.errors import BadUnit, BadValue
 from vital.reference import ReferenceBank, effective_field, reference_bank
 
 VECTORS = torch.randn(4, 16, generator=torch.Generator().manual_seed(5))
@@ -93,3 +93,8 @@ def test_a_vector_that_does_not_fit_is_one_sentence(file: str) -> None:
         BadUnit, match=r"has 16 entries, and layer 'layer1' has 8 channels; a direction has one for each$"
     ):
         bank(toy.model(), noise(5)).strongest(f"{file}:1@layer1")
+
+
+def test_relevance_is_not_followed_from_a_direction(file: str) -> None:
+    with pytest.raises(BadValue, match=r"^rule is 'zplus', but .* is a direction, .*; leave rule out$"):
+        bank(toy.model(), noise(5)).template(f"{file}:1@act2", ["layer1"], rule="zplus")

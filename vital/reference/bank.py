@@ -182,6 +182,10 @@ class ReferenceBank:
         """
         (unit,) = resolve_units(self.model, unit)
         layers = tuple(layers or [n for n in self.layers if n != OUTPUT])
+        if rule and unit.source:
+            raise BadValue(
+                f"rule is {rule!r}, but {unit} is a direction, from which relevance cannot be followed; leave rule out"
+            )
         if not layers:
             raise BadValue(
                 f"the bank was made for no layer but the output; name the layers to align {unit} at"
