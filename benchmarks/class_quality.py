@@ -23,7 +23,7 @@ import vital
 from benchmarks.common import machine, report, start
 from vital import objectives as obj
 from vital.recipes import Vital, VitalReference
-from vital.recipes.vital import layers_and_weights
+from vital.recipes.vital_reference import layers_and_weights
 from vital.records import Prototypes
 from vital.trace import Tracer, survey
 from vital.units import OUTPUT

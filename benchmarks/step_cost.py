@@ -21,7 +21,7 @@ from vital import objectives as obj
 from vital import parameterisations as par
 from vital import views
 from vital.engine import Step
-from vital.recipes.vital import PUBLISHED
+from vital.recipes.vital_reference import PUBLISHED
 from vital.reference import make_template
 
 GOAL_RATIO, GOAL_MEGABYTES = 1.35, 30.0

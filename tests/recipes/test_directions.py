@@ -9,7 +9,6 @@ from tests import toy
 from vital import objectives as obj
 from vital import parameterisations as par
 from vital.errors import BadValue
-from vital.recipes.directions import along, strongest_along
 
 MODEL = toy.model()
 
@@ -30,7 +29,7 @@ def file(tmp_path: Path) -> str:
 def test_the_direction_of_one_channel_has_that_channels_references(
     bank: vital.ReferenceBank, file: str
 ) -> None:
-    along, channel = strongest_along(bank, f"{file}:0@act2", 4), bank.references("act2:5", 4)
+    along, channel = bank.references(f"{file}:0@act2", 4), bank.references("act2:5", 4)
     assert along.indices == channel.indices
     assert along.weights == pytest.approx(channel.weights, rel=1e-4)
 
@@ -42,11 +41,10 @@ def test_a_direction_ranks_images_by_its_mean_projection(bank: vital.ReferenceBa
         for i in range(24)
     ]
     assert (
-        list(strongest_along(bank, f"{file}:1@act2", 5).indices)
-        == sorted(range(24), key=lambda i: -value[i])[:5]
+        list(bank.references(f"{file}:1@act2", 5).indices) == sorted(range(24), key=lambda i: -value[i])[:5]
     )
     with pytest.raises(BadValue, match="0 reference images are asked for"):
-        strongest_along(bank, f"{file}:1@act2", 0)
+        bank.references(f"{file}:1@act2", 0)
 
 
 @pytest.mark.parametrize("name", list(vital.METHODS))
@@ -62,9 +60,8 @@ def test_a_direction_is_aligned_with_relevance_as_its_channel_is(
     bank: vital.ReferenceBank, file: str
 ) -> None:
     layers, unit = ["layer1", "act2"], vital.Unit.parse(f"{file}:0@act2")
-    template, note = along(bank, unit, layers, 4, rule="zplus")
+    template = bank.template(unit, layers, count=4, rule="zplus")
     channel = bank.template("act2:5", layers, count=4, rule="zplus")
-    assert "the 4 images with the highest value" in note
     for layer in layers:
         torch.testing.assert_close(template.layers[layer], channel.layers[layer], rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(
@@ -75,5 +72,5 @@ def test_a_direction_is_aligned_with_relevance_as_its_channel_is(
         for t in (template, channel)
     ]
     torch.testing.assert_close(made[0].images, made[1].images, rtol=1e-2, atol=1e-3)
-    plain, _ = along(bank, unit, layers, 4)
+    plain = bank.template(unit, layers, count=4)
     assert not torch.allclose(plain.layers["act2"], template.layers["act2"])

@@ -122,7 +122,7 @@ def test_a_large_vision_transformer_has_its_published_priors(patch: int, last: f
 
 
 def test_published_layers_and_weights_are_taken_where_the_network_has_them(resnet: nn.Module) -> None:
-    from vital.recipes.vital import layers_and_weights
+    from vital.recipes.vital_reference import layers_and_weights
 
     model = vital.Model(resnet, size=(64, 64))
     assert layers_and_weights(model, (), ()) == (NODES, (1.0,) * 5)

@@ -7,7 +7,7 @@ from torch import nn
 import vital
 from tests import toy
 from vital.errors import BadValue, DataError
-from vital.reference.bank import ReferenceBank, reference_bank
+from vital.reference import ReferenceBank, reference_bank
 
 
 @pytest.fixture
@@ -190,3 +190,22 @@ def test_tokens_are_ranked_by_each_way_of_reading_them(pictures: torch.Tensor) -
     assert isinstance(bank, ReferenceBank)
     assert {f"{layer}#cls", f"{layer}#patches", f"{layer}#all"} <= set(bank.indices)
     assert len(bank.strongest(f"{layer}:0#patches", 4)) == 4
+
+
+@pytest.mark.parametrize("unit", ["1:2", "class:3"])
+def test_the_percentile_of_few_images_is_exact(net: vital.Model, pictures: torch.Tensor, unit: str) -> None:
+    bank = reference_bank(net, ["1"], vital.images(pictures), batch=4, top=5)
+    with torch.no_grad():
+        act = net.module(pictures)[:, 3] if unit == "class:3" else net.module[:2](pictures)[:, 2].mean((1, 2))
+    between = act.sort().values.double()
+    for i in range(22):
+        value = float(between[i] + between[i + 1]) / 2
+        assert bank.percentile(unit, value) == pytest.approx(100 * (i + 1) / 23)
+    assert bank.percentile(unit, float(between[0]) - 1) == 0
+    assert bank.percentile(unit, float("inf")) == 100
+
+
+def test_a_value_that_is_not_a_number_has_no_percentile(net: vital.Model, pictures: torch.Tensor) -> None:
+    bank = reference_bank(net, [], vital.images(pictures))
+    with pytest.raises(BadValue, match=r"^the value of class:3 is nan; allowed are numbers$"):
+        bank.percentile("class:3", float("nan"))

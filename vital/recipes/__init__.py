@@ -19,7 +19,7 @@ from vital.recipes.exemplars import heat_maps as heat_maps
 from vital.recipes.render import render as render
 from vital.recipes.stages import stages as stages
 from vital.recipes.vital import Vital as Vital
-from vital.recipes.vital import VitalReference as VitalReference
+from vital.recipes.vital_reference import VitalReference as VitalReference
 
 __all__ = [
     "METHODS", "Circuit", "DeepInversion", "Exemplar", "Exemplars", "FourierAscent", "Maco", "Method", "PixelAscent",

@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 
 from vital.errors import BadValue
 from vital.models import Model
-from vital.recipes.directions import strongest_of
 from vital.recipes.drawing import FAINT, GAP, PAPER, png, scaled, write_centred
 from vital.recipes.render import render
 from vital.records import Prototypes
@@ -67,7 +66,7 @@ def circuit(
     (2, '3:0')
     """
     (unit,) = resolve_units(model, unit)
-    seen = bank.tensor(strongest_of(bank, unit, references))
+    seen = bank.tensor(bank.strongest(unit, references))
     found = feeders(model, unit, layer, seen, count, rule=rule)
     made = render(model, [unit, *(feeder.unit for feeder in found)], bank=bank, **options)
     return Circuit(unit, tuple(found), made)

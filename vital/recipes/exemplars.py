@@ -13,7 +13,6 @@ from torch import Tensor
 
 from vital.errors import BadValue, ModelError
 from vital.models import Model
-from vital.recipes.directions import strongest_of
 from vital.recipes.drawing import png
 from vital.records import contact_sheet, to_pil
 from vital.reference import ReferenceBank
@@ -115,7 +114,7 @@ def exemplars(
     if by == "activation":
         if for_unit is not None:
             raise BadValue(f"for_unit is {str(for_unit)!r} and by='activation', which has no use for it")
-        found = strongest_of(bank, unit, count)
+        found = bank.strongest(unit, count)
         values, of = _values(bank, unit, found, batch), "activation"
     else:
         reader = _reader(bank.model, unit, for_unit)
@@ -193,7 +192,7 @@ def _by_relevance(
         raise BadValue(
             f"count is {count} and candidates {candidates}; allowed are counts from 1 to candidates"
         )
-    pool = [*strongest_of(bank, unit, candidates), *strongest_of(bank, reader, candidates)]
+    pool = [*bank.strongest(unit, candidates), *bank.strongest(reader, candidates)]
     pool = list(dict.fromkeys(pool))
     r, how = _reached(bank.model, bank.tensor(pool), reader, unit.layer, rule, batch)
     values = _at_places(bank.model, unit, r).double()

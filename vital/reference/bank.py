@@ -1,33 +1,36 @@
-"""The reference bank: one pass over an image set, kept and reused for every unit.
+"""The reference bank: what an image set says about the units of a network, reused for every unit.
 
-The bank knows, for each unit of the layers that it was made for (and of the output), which images excite it most.
-From these, or from the images of a class, it makes the templates that alignment needs.
+The bank knows, for each unit of the layers that it was made for (and of the output), which images excite it most, at
+which place, and what is usual for it. From these images, from patches of them, or from the images of a class, it
+makes the templates that alignment needs. `vital.reference.make` makes banks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from vital._version import __version__
 from vital.errors import BadValue, DataError
-from vital.files import cache_folder
 from vital.images import ImageSet
 from vital.models import Model
 from vital.records import Template
 from vital.reference import store
-from vital.reference.choose import References, above_the_rest, drawn, reading
-from vital.reference.scan import scan
-from vital.reference.template import make_template
+from vital.reference.choose import References, above_the_rest, alike, drawn, reading
+from vital.reference.directions import key_of, rank_directions, values_along
+from vital.reference.field import check_share, position_of
+from vital.reference.patches import SHARE, Patches, Spot, cut
+from vital.reference.tables import FORMAT, Ranking, Tables
+from vital.reference.template import keep, kept, make_template
 from vital.trace import resolve_units, survey
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 
-Choice = Literal["auto", "activation", "class"]
+Choice = Literal["auto", "activation", "top", "class"]
 CHOICES = get_args(Choice)
 
 
@@ -35,43 +38,103 @@ CHOICES = get_args(Choice)
 class ReferenceBank:
     """What an image set says about the units of a network.
 
-    `values` and `indices` map a reading (a layer, or `layer#patches` and so on where it has tokens) to (C, k): the
-    k highest values of each channel over the image set, and the images that reached them, strongest first.
-    Make one with `reference_bank`; `images.skipped` lists the images that could not be read.
+    Make one with `reference_bank`. `tables` holds what the pass found; `images.skipped` lists the images that could
+    not be read. A unit is a channel, or a direction (`FILE.safetensors:3@layer4`), for which the images are shown
+    once more (see `rank`).
     """
 
     model: Model
     images: ImageSet
     layers: tuple[str, ...]
-    values: dict[str, Tensor] = field(repr=False)
-    indices: dict[str, Tensor] = field(repr=False)
+    tables: Tables = field(repr=False)
     key: str
     disk: bool = field(default=True, repr=False)
     made_of: dict[str, Any] = field(default_factory=dict, repr=False)
     _templates: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
+    _directions: dict[str, Tables] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def values(self) -> dict[str, Tensor]:
+        """The k highest means over places of each channel, (C, k) per reading, strongest first.
+
+        A reading is a layer, or `layer#patches` and so on where it has tokens.
+        """
+        return {name: ranking.values for name, ranking in self.tables.means.items()}
+
+    @property
+    def indices(self) -> dict[str, Tensor]:
+        """The images that reached `values`, (C, k) per reading."""
+        return {name: ranking.indices for name, ranking in self.tables.means.items()}
 
     def fits(self, model: Model) -> bool:
         """Whether the bank's network is this one, or one of the same code, weights and preprocessing."""
-        return self.model is model or _network(self.model) == _network(model)
+        return self.model is model or network(self.model) == network(model)
+
+    def rank(self, units: Iterable[str | Unit], *, progress: bool = False) -> None:
+        """Show the images once more and rank them for all directions among these units; channels are ranked already.
+
+        The answers are kept under the vectors' content. Without it each direction makes a pass of its own when it is
+        first asked for.
+        """
+        found = [unit for unit in resolve_units(self.model, units) if unit.source]
+        new = [unit for unit in found if key_of(self.model, self.key, unit) not in self._directions]
+        options: dict[str, Any] = {"bank": self.key, "disk": self.disk, "progress": progress}
+        self._directions.update(
+            rank_directions(self.model, self.images, new, top=self.made_of["top"] + 1, **options)
+        )
 
     def strongest(self, unit: str | Unit, count: int = 8) -> list[int]:
         """The images with the highest value of a unit, strongest first; fewer when there are fewer."""
         (unit,) = resolve_units(self.model, unit)
-        if unit.position is not None or unit.source:
-            raise BadValue(f"the bank ranks images by whole channels, and {unit} is none; write LAYER:INDEX")
-        if reading(unit) not in self.indices:
-            raise BadValue(
-                f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "
-                f"make one with {unit.layer!r} among its layers"
-            )
-        ranked = self.indices[reading(unit)][unit.index]
-        if count < 1:
-            raise BadValue(f"{count} reference images are asked for; allowed are whole numbers from 1")
-        if count > self.made_of["top"] < len(ranked):
-            raise BadValue(
-                f"the bank keeps the {self.made_of['top']} strongest images of a unit, and {count} are asked for"
-            )
-        return [int(i) for i in ranked[:count]]
+        return self._ranked(unit, count).indices[:count].tolist()
+
+    def strongest_places(self, unit: str | Unit, count: int = 8) -> list[Spot]:
+        """The places that excite a unit most, one per image, strongest first; fewer when there are fewer images.
+
+        A place is (row, column) in a map and the number of a token in a token layer. Outputs, other units without
+        places, and units read at the class token have none; the images are then those of `strongest`.
+        """
+        (unit,) = resolve_units(self.model, unit)
+        ranked, info = self._ranked(unit, count, places=True), survey(self.model)[unit.layer]
+        rows = zip(ranked.indices[:count].tolist(), ranked.values[:count].tolist(), strict=True)
+        if ranked.places is None:
+            return [Spot(image, None, value) for image, value in rows]
+        at = [position_of(info, place) for place in ranked.places[:count].tolist()]
+        return [Spot(image, position, value) for (image, value), position in zip(rows, at, strict=True)]
+
+    def percentile(self, unit: str | Unit, value: float) -> float:
+        """The share of the natural images in which the unit's mean over places lies below `value`, in per cent.
+
+        Formula: 100 (N − #{i: top_i ≥ value}) / N above the kept tail; 100 (N − k) / N · F(value) below it
+
+        N images were seen, of which the bank keeps the k highest values exactly, and F is the share below `value`
+        in a sample of the others, of about 1000 images. So the tail is exact, the middle is right within about 3
+        points, and all of it is exact where there were no more than 1000 images. It never falls as `value` grows.
+        """
+        (unit,) = resolve_units(self.model, unit)
+        if math.isnan(value):
+            raise BadValue(f"the value of {unit} is {value}; allowed are numbers")
+        tables, index = self._table(unit)
+        return 100 * tables.below(reading(unit), index, value)
+
+    def natural_value(self, unit: str | Unit, count: int = 8) -> float:
+        """The unit's mean over places, averaged over the `count` images in which it is highest."""
+        (unit,) = resolve_units(self.model, unit)
+        return float(self._ranked(unit, count).values[:count].double().mean())
+
+    def patches(self, unit: str | Unit, count: int = 8, share: float = SHARE) -> Patches:
+        """Cut the places that excite a unit most out of their images, each brought to the network's size.
+
+        Each patch is the smallest box around the place that holds `share` of |gradient × input| there (see
+        `effective_field`), for `share=1` all that the place can see (see `receptive_field`); its short side then
+        grows until the patch has the image's shape. Where the unit has no places it is the whole image.
+        """
+        (unit,) = resolve_units(self.model, unit)
+        check_share(share)
+        spots = self.strongest_places(unit, count)
+        return cut(
+            self.model, self.images, unit.layer, lambda a: values_along(self.model, unit, a), spots, share
+        )
 
     def references(
         self, unit: str | Unit, count: int = 8, choose: Choice = "auto", seed: int = 0
@@ -80,6 +143,7 @@ class ReferenceBank:
 
         `choose="activation"` takes the images with the unit's highest values, each weighted with what it has over
         the next image in the ranking: where one image excites the unit far more than all others, it counts most.
+        `"top"` takes the same images, all of weight 1/count.
         `"class"`, for class units, draws images with that label from a generator seeded with `(seed, unit)`, all of
         weight 1/count; `"auto"` is "class" where the images have labels and the unit is a class, else
         "activation". Raises `EmptyClass`, a `DataError`, for a class without images.
@@ -87,24 +151,28 @@ class ReferenceBank:
         (unit,) = resolve_units(self.model, unit)
         if choose not in CHOICES:
             raise BadValue(f"choose {choose!r} is unknown; allowed are {', '.join(CHOICES)}")
-        if count < 1:
-            raise BadValue(f"{count} reference images are asked for; allowed are whole numbers from 1")
-        labelled = unit.layer == OUTPUT and any(label is not None for label in self.images.labels)
+        _check_count(count)
+        is_class = unit.layer == OUTPUT and not unit.source
+        labelled = is_class and any(label is not None for label in self.images.labels)
         if choose == "class" and not labelled:
-            why = "the images have no labels" if unit.layer == OUTPUT else "it is not a class unit"
+            why = "the images have no labels" if is_class else "it is not a class unit"
             raise DataError(
                 f"no images of the class can be chosen for {unit}: {why}; use choose='activation'"
             )
-        if choose == "activation" or not labelled:
-            return self._by_activation(unit, count)
+        if choose in {"activation", "top"} or not labelled:
+            return self._by_activation(unit, count, even=choose == "top")
         outputs = survey(self.model)[OUTPUT].channels
         members = self.images.of_class(unit.index, self.model.classes, outputs)
         return drawn(members, count, seed, unit)
 
-    def _by_activation(self, unit: Unit, count: int) -> References:
-        found = self.strongest(unit, count)
-        values = self.values[reading(unit)][unit.index]
-        return above_the_rest(found, values[: len(found)], values[len(found) : len(found) + 1])
+    def _by_activation(
+        self, unit: Unit, count: int, *, places: bool = False, even: bool = False
+    ) -> References:
+        ranked, what = self._ranked(unit, count, places=places), "patches" if places else "images"
+        found = ranked.indices[:count].tolist()
+        if even:
+            return alike(found, what)
+        return above_the_rest(found, ranked.values[:count], ranked.values[count : count + 1], what)
 
     def template(
         self,
@@ -115,8 +183,15 @@ class ReferenceBank:
         choose: Choice = "auto",
         seed: int = 0,
         rule: str = "",
+        start: str = "waking",
+        patches: bool | float = False,
     ) -> Template:
-        """The quantile template of a unit's references at `layers`, by default the bank's own but the output."""
+        """The quantile template of a unit's references at `layers`, by default the bank's own but the output.
+
+        With a relevance `rule` and `start` it is a template of what takes part in the unit's response alone.
+        With `patches` the references of a unit that has places are the patches of its strongest places (see
+        `patches`; a number is their `share`), weighted with what the values there have over the next.
+        """
         (unit,) = resolve_units(self.model, unit)
         layers = tuple(layers or [n for n in self.layers if n != OUTPUT])
         if not layers:
@@ -124,43 +199,88 @@ class ReferenceBank:
                 f"the bank was made for no layer but the output; name the layers to align {unit} at"
             )
         chosen = self.references(unit, count, choose, seed)
+        share = self._patch_share(unit, patches)
+        if share:
+            chosen = self._by_activation(unit, count, places=True, even=choose == "top")
         now = {
             "weights": self.model.weights_hash(),
             "device": self.model.device.type,
         }  # may change beneath the bank
-        key = store.key_of(
-            bank=self.key, now=now, images=chosen.indices, of=chosen.weights, layers=layers, rule=rule
-        )
+        parts = {"images": chosen.indices, "of": chosen.weights, "layers": layers, "rule": rule}
+        own = {"patches": share, "start": start, "unit": self._where(unit)} if share or rule else {}
+        key = store.key_of(bank=self.key, now=now, **parts, **own)
         if key not in self._templates:
+            found = (kept(key) if self.disk else None) or self._make(
+                unit, layers, chosen, key, (rule, start), share
+            )
             self._templates.clear()
-            self._templates[key] = self._stored(key) or self._make(unit, layers, chosen, key, rule)
+            self._templates[key] = found
         return self._templates[key]
 
-    def _stored(self, key: str) -> Template | None:
-        found = store.load(_file("templates", key)) if self.disk else None
-        if found is None:
-            return None
-        tensors, notes = found
-        parts = [
-            {k.partition("/")[2]: t for k, t in tensors.items() if k.startswith(p)}
-            for p in ("q/", "importance/")
-        ]
-        return Template(parts[0], notes["unit"], tuple(notes["images"]), key, notes["rule"], parts[1])
+    def _patch_share(self, unit: Unit, patches: bool | float) -> float:
+        """The share that patches hold; 0 where whole images are wanted, or the unit has no places."""
+        if patches is False:
+            return 0.0
+        share = SHARE if patches is True else float(patches)
+        check_share(share)
+        return share if reading(unit) in self._table(unit)[0].peaks else 0.0
 
-    def _make(self, unit: Unit, layers: Sequence[str], chosen: References, key: str, rule: str) -> Template:
+    def _where(self, unit: Unit) -> str:
+        """What identifies a unit's places, beside the bank: its name, or its vector."""
+        return key_of(self.model, self.key, unit) if unit.source else str(unit)
+
+    def _make(
+        self,
+        unit: Unit,
+        layers: Sequence[str],
+        chosen: References,
+        key: str,
+        rule: tuple[str, str],
+        share: float,
+    ) -> Template:
         names = [self.images.names[i] for i in chosen.indices]
-        weight = dict(zip(chosen.indices, chosen.weights, strict=True))
-        batches = (
-            (batch, [weight[i] for i in which])
-            for which, batch in self.images.batches(self.model, 8, indices=chosen.indices)
-        )
-        made = make_template(self.model, layers, batches, unit=str(unit), images=names, key=key, rule=rule)
+        batches = self._shown(unit, chosen, share)
+        how = {"unit": str(unit), "images": names, "key": key, "rule": rule[0], "start": rule[1]}
+        made = make_template(self.model, layers, batches, **how)  # type: ignore[arg-type]
         if self.disk:
-            tensors = {f"q/{k}": t for k, t in made.layers.items()}
-            tensors |= {f"importance/{k}": t for k, t in made.importance.items()}
-            store.save(_file("templates", key), tensors, {"unit": made.unit, "images": names, "rule": rule})
-            store.prune(_file("templates", key).parent)
+            keep(made)
         return made
+
+    def _shown(self, unit: Unit, chosen: References, share: float) -> Iterator[tuple[Images, list[float]]]:
+        """The references with their weights, batch by batch: whole images, or patches that hold a share."""
+        weight = dict(zip(chosen.indices, chosen.weights, strict=True))
+        if share:
+            found = self.patches(unit, len(chosen.indices), share)
+            weights = [weight[i] for i in found.indices]
+            for start in range(0, len(found), 8):
+                yield found.images[start : start + 8], weights[start : start + 8]
+            return
+        for which, batch in self.images.batches(self.model, 8, indices=chosen.indices):
+            yield batch, [weight[i] for i in which]
+
+    def _table(self, unit: Unit) -> tuple[Tables, int]:
+        """The tables that know a unit, and its row in them."""
+        if unit.position is not None:
+            raise BadValue(f"the bank ranks images by whole channels, and {unit} is none; write LAYER:INDEX")
+        if unit.source:
+            self.rank([unit])
+            return self._directions[key_of(self.model, self.key, unit)], 0
+        if reading(unit) not in self.tables.means:
+            raise BadValue(
+                f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "
+                f"make one with {unit.layer!r} among its layers"
+            )
+        return self.tables, unit.index
+
+    def _ranked(self, unit: Unit, count: int, *, places: bool = False) -> Ranking:
+        """A unit's row of the ranking by means, or by places where it has some; `BadValue` for too high a count."""
+        tables, index = self._table(unit)
+        _check_count(count)
+        top = self.made_of["top"]
+        ranking = (places and tables.peaks.get(reading(unit))) or tables.means[reading(unit)]
+        if count > top < ranking.values.shape[1]:
+            raise BadValue(f"the bank keeps the {top} strongest images of a unit, and {count} are asked for")
+        return ranking.map(lambda table: table[index])
 
     def tensor(self, indices: Sequence[int]) -> Images:
         """Images of the set as the network sees them, before normalisation: (N, C, H, W) in [0, 1]."""
@@ -168,102 +288,20 @@ class ReferenceBank:
 
     def save(self, path: str | Path, opened: Mapping[str, str] | None = None) -> None:
         """Write the bank to a safetensors file; `opened` says how the images were opened (see `opened_from`)."""
-        tensors = {f"values/{k}": v for k, v in self.values.items()}
-        tensors |= {f"indices/{k}": v for k, v in self.indices.items()}
-        store.save(
-            Path(path), tensors, {"key": self.key, "made_of": self.made_of, "opened": dict(opened or {})}
-        )
+        notes = {"key": self.key, "format": FORMAT, "made_of": self.made_of, "opened": dict(opened or {})}
+        store.save(Path(path), self.tables.pack(), notes)
 
     def provenance(self) -> dict[str, Any]:
         """What identifies the bank: its key, the images and their number."""
         return {"bank": self.key, "images": len(self.images), "images_hash": self.images.hash()}
 
 
-def reference_bank(
-    model: Model,
-    layers: Sequence[str],
-    images: ImageSet,
-    *,
-    top: int = 50,
-    batch: int = 16,
-    path: str | Path | None = None,
-    disk: bool = True,
-    progress: bool = False,
-) -> ReferenceBank:
-    """Show every image to the network once and keep the `top` strongest images of every unit, and the next one.
-
-    The output `class` is always among the layers. The result is kept in the cache folder, or at `path`, under a key
-    of the network's code and weights, the preprocessing, the images' content, the layers, the device and the version
-    of `vital`; when nothing of that changed it is read back instead. A file at `path` that is no bank is left alone
-    (`DataError`). `disk=False` keeps everything in memory. Memory does not grow with the number of images.
-    """
-    if top < 1 or batch < 1:
-        raise BadValue(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
-    known = survey(model)
-    ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
-    asked = tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers))
-    parts = _parts(model, asked, images, top)
-    key = store.key_of(**parts, device=model.device.type, batch=batch, vital=__version__)
-    where = Path(path) if path else _file("banks", key)
-    found = store.load(where) if disk or path else None
-    if path and where.exists() and not (found and found[1].get("made_of")):
-        raise DataError(f"{str(path)!r} is there already and is no bank; choose another name")
-    if found and found[1].get("key") == key:
-        values, indices = _unpack(found[0])
-    else:
-        values, indices = scan(model, asked, images, top + 1, batch, progress)
-    bank = ReferenceBank(model, images, asked, values, indices, key, disk, parts)
-    if disk or path:
-        bank.save(where)
-    return bank
-
-
-def opened_from(path: str | Path) -> dict[str, str]:
-    """How the images of a saved bank were opened: the `images` and `labels` that were typed, where they were kept."""
-    found = store.load(Path(path))
-    return dict(found[1].get("opened", {})) if found else {}
-
-
-def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = True) -> ReferenceBank:
-    """Read a bank that `reference_bank` or `ReferenceBank.save` wrote, for the network and images it was made of.
-
-    The images are needed again, since templates are made from them. Raises `DataError` for a file that is no bank,
-    or that was made of other weights, preprocessing or images.
-    """
-    found = store.load(Path(path))
-    made_of = found[1].get("made_of") if found else None
-    if not found or not made_of:
-        raise DataError(
-            f"{str(path)!r} is not a bank that can be read; make one with vital bank or reference_bank"
-        )
-    parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
-    if changed := [
-        name for name, value in parts.items() if store.key_of(x=value) != store.key_of(x=made_of.get(name))
-    ]:
-        raise DataError(
-            f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these"
-        )
-    values, indices = _unpack(found[0])
-    return ReferenceBank(model, images, parts["layers"], values, indices, found[1]["key"], disk, parts)
-
-
-def _parts(model: Model, layers: tuple[str, ...], images: ImageSet, top: int) -> dict[str, Any]:
-    """All that a bank is computed from."""
-    return {**_network(model), "images": images.hash(), "layers": layers, "top": top}
-
-
-def _network(model: Model) -> dict[str, Any]:
+def network(model: Model) -> dict[str, Any]:
+    """What identifies a network: its code, weights and preprocessing."""
     preprocessing = (model.size, model.channels, model.mean, model.std, model.resize, model.interpolation)
     return {"code": model.code_hash(), "weights": model.weights_hash(), "preprocessing": preprocessing}
 
 
-def _file(folder: str, key: str) -> Path:
-    return cache_folder() / folder / f"{key}.safetensors"
-
-
-def _unpack(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    parts = [
-        {k.partition("/")[2]: t for k, t in tensors.items() if k.startswith(p)}
-        for p in ("values/", "indices/")
-    ]
-    return parts[0], parts[1]
+def _check_count(count: int) -> None:
+    if count < 1:
+        raise BadValue(f"{count} reference images are asked for; allowed are whole numbers from 1")

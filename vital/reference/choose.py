@@ -30,7 +30,7 @@ def reading(unit: Unit) -> str:
     return unit.layer + (f"#{unit.tokens}" if unit.tokens else "")
 
 
-def above_the_rest(indices: Sequence[int], values: Tensor, rest: Tensor) -> References:
+def above_the_rest(indices: Sequence[int], values: Tensor, rest: Tensor, what: str = "images") -> References:
     """Weigh images with what their values have over the next image's, or over the last one's where there is none.
 
     >>> above_the_rest([4, 7], torch.tensor([5.0, 3.0]), torch.tensor([2.0])).weights
@@ -38,8 +38,18 @@ def above_the_rest(indices: Sequence[int], values: Tensor, rest: Tensor) -> Refe
     """
     over = values.double() - (rest if len(rest) else values[-1:]).double()
     weights = over / over.sum() if over.sum() > 0 else torch.full_like(over, 1 / max(1, len(over)))
-    note = f"the {len(indices)} images with the highest value of the unit, weighted by what they have over the next"
+    note = f"the {len(indices)} {what} with the highest value of the unit, weighted by what they have over the next"
     return References(tuple(indices), tuple(weights.tolist()), note)
+
+
+def alike(indices: Sequence[int], what: str = "images") -> References:
+    """Give images with the highest values the same weight.
+
+    >>> alike([4, 7]).weights
+    (0.5, 0.5)
+    """
+    note = f"the {len(indices)} {what} with the highest value of the unit"
+    return References(tuple(indices), (1 / max(1, len(indices)),) * len(indices), note)
 
 
 def drawn(members: Sequence[int], count: int, seed: int, unit: Unit) -> References:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from vital.errors import DataError
+from vital.files import cache_folder
 from vital.models import Model
 from vital.records import Template
+from vital.reference import store
 from vital.relevance import followed, importance, mask
 from vital.terms import Relevant
 from vital.trace import Trace, Tracer, resolve_units
@@ -76,6 +79,33 @@ def _seen(tracer: Tracer, pictures: Images, wish: Relevant | None) -> tuple[Trac
     with torch.set_grad_enabled(slope):
         trace = tracer(pictures.requires_grad_(slope))
         return trace, followed(trace, [(slice(0, len(trace)), wish)]) if wish else {}
+
+
+def keep(template: Template) -> None:
+    """Write a template to the cache folder, under its key."""
+    tensors = {f"q/{k}": t for k, t in template.layers.items()}
+    tensors |= {f"importance/{k}": t for k, t in template.importance.items()}
+    notes = {"unit": template.unit, "images": template.images, "rule": template.rule, "start": template.start}
+    store.save(_file(template.key), tensors, notes)
+    store.prune(_file(template.key).parent)
+
+
+def kept(key: str) -> Template | None:
+    """Read a template that `keep` wrote; None where there is none."""
+    found = store.load(_file(key))
+    if found is None:
+        return None
+    tensors, notes = found
+    parts = [
+        {k.partition("/")[2]: t for k, t in tensors.items() if k.startswith(p)} for p in ("q/", "importance/")
+    ]
+    return Template(
+        parts[0], notes["unit"], tuple(notes["images"]), key, notes["rule"], notes["start"], parts[1]
+    )
+
+
+def _file(key: str) -> Path:
+    return cache_folder() / "templates" / f"{key}.safetensors"
 
 
 def _add(sums: dict[str, Tensor], layer: str, part: Tensor) -> None:

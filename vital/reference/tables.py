@@ -1,0 +1,144 @@
+"""What a pass over images leaves behind: rankings and a sample per unit, which can be merged without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FORMAT = 2
+"""What files of tables are written as; part of every key, so that older files are never read."""
+
+SAMPLE = 1000
+"""How many images stand for the whole set where a unit's quantiles are asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The strongest images of each unit: values and image indices (C, k), strongest first; ties, earlier image first.
+
+    `places` (C, k) says where in the image the value was reached, where the ranking is by single places.
+    """
+
+    values: Tensor
+    indices: Tensor
+    places: Tensor | None = None
+
+    def best(self, top: int) -> Ranking:
+        """Keep the `top` strongest of each unit; of equal values those that stand first.
+
+        >>> Ranking(torch.tensor([[1.0, 3.0, 3.0]]), torch.tensor([[4, 5, 6]])).best(2).indices
+        tensor([[5, 6]])
+        """
+        order = self.values.sort(dim=1, descending=True, stable=True).indices[:, :top]
+        return self.map(lambda table: table.gather(1, order))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Ranking:
+        """Change every table in the same way."""
+        places = None if self.places is None else change(self.places)
+        return Ranking(change(self.values), change(self.indices), places)
+
+    def shifted(self, by: int) -> Ranking:
+        """The same ranking of images whose numbers are higher by `by`."""
+        return Ranking(self.values, self.indices + by, self.places)
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What a number of images say about the units of some readings.
+
+    A reading is a layer, or `layer#patches` and so on where it has tokens. `means` ranks images by the mean over
+    places, `peaks` by the strongest single place, where there are places. `sample` holds, per reading, the values
+    (C, m) of the m images `sampled`: those with the lowest `keys`, which are drawn from an image's pixels, so that
+    the sample is random, always the same, and the same in parts as in one go. `count` images were seen in all.
+    """
+
+    means: Mapping[str, Ranking]
+    peaks: Mapping[str, Ranking]
+    sample: Mapping[str, Tensor]
+    sampled: Tensor
+    keys: Tensor
+    count: int
+
+    def below(self, reading: str, index: int, value: float) -> float:
+        """The share of the images in which the unit's mean lies below `value`, from 0 to 1 (see `share_below`)."""
+        ranking, sample = self.means[reading], self.sample[reading][index].double()
+        if self.count > len(sample):
+            sample = sample[~torch.isin(self.sampled, ranking.indices[index])]
+        return share_below(value, ranking.values[index].double(), sample, self.count)
+
+    def pack(self) -> dict[str, Tensor]:
+        """Lay everything out as named tensors, for a file."""
+        tensors = {"sampled": self.sampled, "keys": self.keys, "count": torch.tensor(self.count)}
+        for name, rankings in (("means", self.means), ("peaks", self.peaks)):
+            for reading, ranking in rankings.items():
+                tensors[f"{name}.values/{reading}"] = ranking.values
+                tensors[f"{name}.indices/{reading}"] = ranking.indices
+                if ranking.places is not None:
+                    tensors[f"{name}.places/{reading}"] = ranking.places
+        return tensors | {f"sample/{reading}": values for reading, values in self.sample.items()}
+
+
+def unpack(tensors: Mapping[str, Tensor]) -> Tables:
+    """Read what `Tables.pack` laid out; raises `KeyError` where something is missing."""
+
+    def group(name: str) -> dict[str, Tensor]:
+        return {k.partition("/")[2]: t for k, t in tensors.items() if k.startswith(f"{name}/")}
+
+    def rankings(name: str) -> dict[str, Ranking]:
+        values, indices, places = (group(f"{name}.{part}") for part in ("values", "indices", "places"))
+        return {k: Ranking(values[k], indices[k], places.get(k)) for k in sorted(values)}
+
+    counted = (tensors["sampled"], tensors["keys"], int(tensors["count"]))
+    return Tables(rankings("means"), rankings("peaks"), group("sample"), *counted)
+
+
+def share_below(value: float, top: Tensor, body: Tensor, count: int) -> float:
+    """The share of `count` values that lie below `value`, from the k highest ones and a sample of the others.
+
+    Formula: where value > top_k, (N − #{i: top_i ≥ value}) / N, exactly; else (N − k) / N · share of `body` below value
+
+    `body` is the sample without the k highest; with as many entries as there are values it is all of them, and the
+    answer is exact. It never falls as `value` grows.
+
+    >>> top, body = torch.tensor([9.0, 8.0]), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    >>> [share_below(v, top, body, 10) for v in (9.5, 8.5, 8.0, 2.5, 0.0)]
+    [1.0, 0.9, 0.8, 0.4, 0.0]
+    """
+    if len(body) == count:
+        return int((body < value).sum()) / count
+    if value > float(top[-1]):
+        return (count - int((top >= value).sum())) / count
+    share = float((body < value).double().mean()) if len(body) else 0.0
+    return (count - len(top)) / count * share
+
+
+def merge(parts: Sequence[Tables], top: int, sample: int = SAMPLE) -> Tables:
+    """Make one of the tables of several parts of a set, whose images are numbered through in the order of the parts.
+
+    The result is that of one pass over all of them: rankings and samples are the best of the parts' best.
+    """
+    means = {r: _joined(p.means[r] for p in parts).best(top) for r in parts[0].means}
+    peaks = {r: _joined(p.peaks[r] for p in parts).best(top) for r in parts[0].peaks}
+    keys = torch.cat([p.keys for p in parts])
+    order = keys.sort(stable=True).indices[:sample]
+    kept = {r: torch.cat([p.sample[r] for p in parts], 1)[:, order] for r in parts[0].sample}
+    sampled = torch.cat([p.sampled for p in parts])[order]
+    return Tables(means, peaks, kept, sampled, keys[order], sum(p.count for p in parts))
+
+
+def _joined(rankings: Iterable[Ranking]) -> Ranking:
+    """Put rankings side by side."""
+    held = list(rankings)
+    places = [r.places for r in held if r.places is not None]
+    columns = (torch.cat([r.values for r in held], 1), torch.cat([r.indices for r in held], 1))
+    return Ranking(*columns, torch.cat(places, 1) if places else None)
+
+
+def shifted(tables: Tables, by: int) -> Tables:
+    """The tables of images whose numbers are higher by `by`."""
+    means = {r: ranking.shifted(by) for r, ranking in tables.means.items()}
+    peaks = {r: ranking.shifted(by) for r, ranking in tables.peaks.items()}
+    return Tables(means, peaks, tables.sample, tables.sampled + by, tables.keys, tables.count)
