@@ -28,5 +28,7 @@ def test_options_are_the_fields() -> None:
 
 
 def test_a_choice_that_does_not_exist_names_the_others() -> None:
-    with pytest.raises(BadValue, match=r"^option choose is 'label'; allowed is auto, activation, class$"):
+    with pytest.raises(
+        BadValue, match=r"^option choose is 'label'; allowed is auto, activation, top, class$"
+    ):
         method("vital", choose="label")

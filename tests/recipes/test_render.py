@@ -89,7 +89,8 @@ def test_frames_keep_the_first_and_the_last(bank: vital.ReferenceBank) -> None:
 
 def test_a_diverging_unit_is_a_status_and_the_others_go_on(bank: vital.ReferenceBank) -> None:
     sick = replace(bank)
-    sick.template("class:1", MODEL_LAYERS, count=8, choose="activation").layers["layer1"][0, 0] = float("nan")
+    made_of = {"count": 8, "choose": "activation", "rule": "zplus"}
+    sick.template("class:1", MODEL_LAYERS, **made_of).layers["layer1"][0, 0] = float("nan")
     settings = {"layers": MODEL_LAYERS, "references": 8, "steps": 3, "batch": 2, "progress": False}
     made = vital.render(MODEL, ["class:1", "class:2"], bank=sick, **settings)
     assert [p.status for p in made] == ["diverged at step 1", "done"]

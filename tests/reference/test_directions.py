@@ -7,7 +7,7 @@ from torch import Tensor
 
 import vital
 from tests import toy
-from vital.errors import BadUnit, BadValue
+from vital.errors import BadUnit
 from vital.reference import ReferenceBank, effective_field, reference_bank
 
 VECTORS = torch.randn(4, 16, generator=torch.Generator().manual_seed(5))
@@ -95,6 +95,8 @@ def test_a_vector_that_does_not_fit_is_one_sentence(file: str) -> None:
         bank(toy.model(), noise(5)).strongest(f"{file}:1@layer1")
 
 
-def test_relevance_is_not_followed_from_a_direction(file: str) -> None:
-    with pytest.raises(BadValue, match=r"^rule is 'zplus', but .* is a direction, .*; leave rule out$"):
-        bank(toy.model(), noise(5)).template(f"{file}:1@act2", ["layer1"], rule="zplus")
+def test_relevance_is_followed_from_a_direction_and_kept_by_its_vector(file: str) -> None:
+    own = bank(toy.model(), noise(5))
+    made = [own.template(f"{file}:{row}@act2", ["layer1"], count=5, rule="zplus") for row in (0, 1)]
+    assert made[0].key != made[1].key
+    assert not torch.equal(made[0].layers["layer1"], made[1].layers["layer1"])

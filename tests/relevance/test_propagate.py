@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,9 @@ def test_starts() -> None:
     assert torch.equal(place[:, 5, 2, 3], act[:, 5, 2, 3])
     assert torch.equal(place.flatten(1).sum(1), act[:, 5, 2, 3])
     assert torch.equal(start_at(trace, "class:3")[:, 3], trace["class"][:, 3])
+    assert torch.equal(start_at(trace, "act2:5", "waking"), everywhere)  # behind a ReLU nothing is negative
+    silent = replace(trace, acts={**trace.acts, "act2": -trace["act2"]})
+    assert torch.equal(start_at(silent, "act2:5", "waking"), start_at(trace, "act2:5", "one"))
     ones = start_at(trace, "act2:5@2,3", "one")
     assert (ones[:, 5, 2, 3] == 1).all()
     assert ones.sum() == 2
@@ -287,7 +291,7 @@ def test_what_cannot_be_asked() -> None:
     model, images = toy.model(), toy.images()
     with pytest.raises(BadValue, match="'class' is not before act2"):
         relevance(model, images, "act2:1", ["layer1", "class"])
-    with pytest.raises(BadValue, match="start is 'onehot'; allowed are activation, one, restricted"):
+    with pytest.raises(BadValue, match="start is 'onehot'; allowed are activation, waking, one, restricted"):
         relevance(model, images, "act2:1", ["layer1"], start="onehot")
     with pytest.raises(UnknownName, match="did you mean 'gamma'"):
         relevance(model, images, "act2:1", ["layer1"], "gama")

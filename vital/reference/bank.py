@@ -20,7 +20,7 @@ from vital.images import ImageSet
 from vital.models import Model
 from vital.records import Template
 from vital.reference import store
-from vital.reference.choose import References, above_the_rest, alike, drawn, reading
+from vital.reference.choose import References, above_the_rest, alike, check_count, drawn, reading
 from vital.reference.directions import key_of, rank_directions, values_along
 from vital.reference.field import check_share, position_of
 from vital.reference.patches import SHARE, Patches, Spot, cut
@@ -68,7 +68,7 @@ class ReferenceBank:
 
     def fits(self, model: Model) -> bool:
         """Whether the bank's network is this one, or one of the same code, weights and preprocessing."""
-        return self.model is model or network(self.model) == network(model)
+        return self.model is model or store.network(self.model) == store.network(model)
 
     def rank(self, units: Iterable[str | Unit], *, progress: bool = False) -> None:
         """Show the images once more and rank them for all directions among these units; channels are ranked already.
@@ -151,7 +151,7 @@ class ReferenceBank:
         (unit,) = resolve_units(self.model, unit)
         if choose not in CHOICES:
             raise BadValue(f"choose {choose!r} is unknown; allowed are {', '.join(CHOICES)}")
-        _check_count(count)
+        check_count(count)
         is_class = unit.layer == OUTPUT and not unit.source
         labelled = is_class and any(label is not None for label in self.images.labels)
         if choose == "class" and not labelled:
@@ -275,7 +275,7 @@ class ReferenceBank:
     def _ranked(self, unit: Unit, count: int, *, places: bool = False) -> Ranking:
         """A unit's row of the ranking by means, or by places where it has some; `BadValue` for too high a count."""
         tables, index = self._table(unit)
-        _check_count(count)
+        check_count(count)
         top = self.made_of["top"]
         ranking = (places and tables.peaks.get(reading(unit))) or tables.means[reading(unit)]
         if count > top < ranking.values.shape[1]:
@@ -294,14 +294,3 @@ class ReferenceBank:
     def provenance(self) -> dict[str, Any]:
         """What identifies the bank: its key, the images and their number."""
         return {"bank": self.key, "images": len(self.images), "images_hash": self.images.hash()}
-
-
-def network(model: Model) -> dict[str, Any]:
-    """What identifies a network: its code, weights and preprocessing."""
-    preprocessing = (model.size, model.channels, model.mean, model.std, model.resize, model.interpolation)
-    return {"code": model.code_hash(), "weights": model.weights_hash(), "preprocessing": preprocessing}
-
-
-def _check_count(count: int) -> None:
-    if count < 1:
-        raise BadValue(f"{count} reference images are asked for; allowed are whole numbers from 1")

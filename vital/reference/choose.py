@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vital.errors import BadValue
 from vital.seeds import generator
 from vital.units import Unit
 
@@ -58,3 +59,9 @@ def drawn(members: Sequence[int], count: int, seed: int, unit: Unit) -> Referenc
     found = tuple(sorted(members[int(i)] for i in order[:count]))
     note = f"{len(found)} of the {len(members)} images of the class, drawn with seed {seed}"
     return References(found, (1 / len(found),) * len(found), note)
+
+
+def check_count(count: int) -> None:
+    """Raise `BadValue` for fewer images than one."""
+    if count < 1:
+        raise BadValue(f"{count} reference images are asked for; allowed are whole numbers from 1")

@@ -12,7 +12,7 @@ from vital.files import cache_folder
 from vital.images import ImageSet, joined
 from vital.models import Model
 from vital.reference import store
-from vital.reference.bank import ReferenceBank, network
+from vital.reference.bank import ReferenceBank
 from vital.reference.scan import scan
 from vital.reference.tables import FORMAT, merge, shifted, unpack
 from vital.trace import survey
@@ -122,7 +122,7 @@ def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:
 
 def _parts(model: Model, layers: tuple[str, ...], images: ImageSet, top: int) -> dict[str, Any]:
     """All that a bank is computed from."""
-    return {**network(model), "images": images.hash(), "layers": layers, "top": top}
+    return {**store.network(model), "images": images.hash(), "layers": layers, "top": top}
 
 
 def _how(model: Model, batch: int) -> dict[str, Any]:

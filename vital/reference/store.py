@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from vital.errors import RunError, first_line
+from vital.models import Model
 
 LIMIT_BYTES = 2_000_000_000
 
@@ -26,6 +27,12 @@ def key_of(**parts: Any) -> str:
     """
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def network(model: Model) -> dict[str, Any]:
+    """What identifies a network: its code, weights and preprocessing."""
+    preprocessing = (model.size, model.channels, model.mean, model.std, model.resize, model.interpolation)
+    return {"code": model.code_hash(), "weights": model.weights_hash(), "preprocessing": preprocessing}
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
