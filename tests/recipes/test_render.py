@@ -87,6 +87,46 @@ def test_frames_keep_the_first_and_the_last(bank: vital.ReferenceBank) -> None:
     assert torch.equal(made.frames[-1][1], made.image)
 
 
+def test_a_record_says_how_far_the_picture_excites_its_unit(bank: vital.ReferenceBank) -> None:
+    units = ["class:2", f"{bank.layers[0]}:1"]
+    made = vital.render(MODEL, units, bank=bank, method="fourier", steps=2, progress=False)
+    for p in made:
+        own = float(toy.trace(MODEL, [p.unit.layer], p.image[None]).read(p.unit).detach())
+        assert p.provenance["value"] == pytest.approx(own, rel=1e-4)
+        assert p.provenance["percentile"] == pytest.approx(bank.percentile(p.unit, own), abs=1e-3)
+    alone = vital.render(MODEL, units, method="fourier", steps=2, progress=False)
+    assert all("percentile" not in p.provenance for p in alone)
+
+
+def sleepy() -> tuple[vital.Model, vital.ImageSet]:
+    """A network whose unit 3:0 is never active, 3:1 on the brightest of its images alone, and those images."""
+    draw = torch.Generator().manual_seed(0)
+    level = torch.linspace(0.2, 0.9, 24).view(-1, 1, 1, 1)
+    pictures = (level + 0.1 * torch.randn(24, 3, 16, 16, generator=draw)).clamp(0, 1)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 3, 3), torch.nn.ReLU()
+    )
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.rand(parameter.shape, generator=draw) / parameter[0].numel())
+        value = net[:3](pictures)[:, 1].amax((1, 2)).sort().values
+        net[2].bias[0], net[2].bias[1] = -100.0, net[2].bias[1] - value[19]
+    return vital.Model(net, size=(16, 16)), vital.images(pictures)
+
+
+def test_a_silent_start_is_left_behind_and_a_unit_that_stays_silent_is_a_status() -> None:
+    model, pictures = sleepy()
+    bank = vital.reference_bank(model, ["3"], pictures, disk=False)
+    plan = vital.method("vital").plan(model, [vital.Unit.parse("3:1")], bank, 0)
+    start = plan.parameterisation.decode(plan.parameterisation.init(torch.Generator().manual_seed(0)))
+    assert float(toy.trace(model, ["3"], start)["3"][:, 1].amax()) == 0
+    made = vital.render(model, ["3:0", "3:1"], bank=bank, progress=False)
+    assert made[0].status.startswith("silent: the picture excites the unit no more than")
+    assert made[0].provenance["value"] == 0
+    assert made[1].status == "done"
+    assert made[1].provenance["percentile"] > 90
+
+
 def test_a_diverging_unit_is_a_status_and_the_others_go_on(bank: vital.ReferenceBank) -> None:
     sick = replace(bank)
     made_of = {"count": 8, "choose": "activation", "rule": "zplus"}

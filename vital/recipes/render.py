@@ -15,8 +15,9 @@ from vital.models import Model
 from vital.recipes.base import METHODS, Method, Plan, image_size, method
 from vital.records import Prototype, Prototypes
 from vital.reference import ReferenceBank, reference_bank
-from vital.trace import resolve_units
-from vital.units import Unit
+from vital.trace import Tracer, resolve_units
+from vital.types import Images
+from vital.units import OUTPUT, Unit
 
 LOGGED = 64
 
@@ -157,7 +158,25 @@ def _rendered(
         "options": recipe.options(),
     } | (bank.provenance() if bank else {})
     name = method_name(recipe)
-    return [_prototype(rendering, i, unit, name, seed, plan, facts) for i, unit in enumerate(units)]
+    own = _excited(model, units, rendering.images, bank)
+    return [_prototype(rendering, i, unit, name, seed, plan, facts | own[i]) for i, unit in enumerate(units)]
+
+
+@torch.no_grad()
+def _excited(
+    model: Model, units: Sequence[Unit], images: Images, bank: ReferenceBank | None
+) -> list[dict[str, float]]:
+    """How far each picture excites its unit: its value, and its percentile where the bank ranks it."""
+    per_unit = len(images) // len(units)
+    with Tracer(model, {unit.layer: None for unit in units}) as tracer:
+        trace = tracer(images[::per_unit].to(model.device, model.dtype))
+    found = []
+    for row, unit in enumerate(units):
+        facts = {"value": float(trace.rows(row, row + 1).read(unit))}
+        if bank is not None and bank.ranks(unit) and math.isfinite(facts["value"]):
+            facts["percentile"] = round(bank.percentile(unit, facts["value"]), 3)
+        found.append(facts)
+    return found
 
 
 def method_name(recipe: Method) -> str:
@@ -175,13 +194,16 @@ def _prototype(
     provenance = facts | {"term": repr(plan.terms[row]), "logged": logged}
     if plan.notes:
         provenance["references"] = plan.notes[row]
+    status = rendering.status[row]
+    if status == "done" and unit.layer != OUTPUT and facts.get("percentile") == 0:
+        status = "silent: the picture excites the unit no more than the least of the reference images"
     return Prototype(
         unit,
         rendering.images[row],
         opacity(rendering.alpha[row]),
         name,
         seed,
-        rendering.status[row],
+        status,
         known,
         provenance,
         tuple((step, images[row]) for step, images in rendering.frames),

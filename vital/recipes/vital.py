@@ -38,7 +38,8 @@ class Vital(Method):
     Inner units are aligned at the layers up to their own. Their references are the `patches` of the places that excite
     them most, as the paper says (the share of what the place responds to; 0 for whole images). Relevance starts at
     one where a unit is silent, and a term of weight `wake` brings the unit to the value that it has on its references
-    and no further (`Reach`), so that a silent start is left behind.
+    and no further (`Reach`), through rectifiers that are off too during the first half of the steps, so that a silent
+    start is left behind.
     `relevance` is a rule of `vital.relevance.RULES`, "gradient" for gradient × activation, which is taken where
     relevance cannot be followed and named in the record, or "none" for no masks. `roll` is a share of the shorter
     side; small, so that the picture keeps its layout. `layers` default to `stages`, `weights` to 1. `size` 0 is the
@@ -81,7 +82,7 @@ class Vital(Method):
             [views.Roll(max(1, round(self.roll * min(size))))] if self.roll else [],
             Optimiser(self.lr, (0.5, 0.9), "cosine"),
             self.steps,
-            redirect=16,
+            redirect=self.steps // 2,
             notes=notes,
         )
 

@@ -117,6 +117,10 @@ class ReferenceBank:
         tables, index = self._table(unit)
         return 100 * tables.below(reading(unit), index, value)
 
+    def ranks(self, unit: Unit) -> bool:
+        """Whether the bank has ranked its images for a unit."""
+        return unit.position is None and (bool(unit.source) or reading(unit) in self.tables.means)
+
     def natural_value(self, unit: str | Unit, count: int = 8) -> float:
         """The unit's mean over places, averaged over the `count` images in which it is highest."""
         (unit,) = resolve_units(self.model, unit)
