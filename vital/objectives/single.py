@@ -138,10 +138,10 @@ class Logit(Term):
 class Reach(Term):
     """Bring one unit to a value that it has on natural images, and no further.
 
-    Formula: max(0, 1 − f_c / v)², with f_c the mean activation over the unit's places and v = `value`
+    Formula: max(0, 1 − mean_i f_{c,i} / v)²
     Source: this project; a one-sided form of activation matching, so that the term is silent once v is reached
 
-    `unit` may be a direction of a file, whose value is its projection. `value` is a natural value of the unit, such as
+    `unit` may be a direction of a file, whose value is its projection. `value`, v, is a natural value of the unit, such as
     that of its reference images, in the layer's own units. The term is 1 for a unit that is silent, and has no units.
     Raises `BadValue` unless the value is a finite number above 0.
 
