@@ -1,10 +1,12 @@
-"""What a step of class alignment costs, as a multiple of the network's bare forward and backward pass.
+"""What a step of alignment costs, as a multiple of the network's bare forward and backward pass.
 
-ResNet-50 with seeded random weights at 224 pixels, one image, alignment on conv1 and layer1 to layer4 with 50
-references. Bare: the same network, frozen weights, gradient to the input. Bare passes and steps take turns within
-one run, so that the machine's moods hit both.
+ResNet-50 with seeded random weights at 224 pixels, one image, 50 references. A class step aligns conv1 and layer1 to
+layer4; an inner step, of a unit of layer4, aligns the same layers under masks of relevance (z+). Bare: the same
+network, frozen weights, gradient to the input. Bare passes and steps take turns within one run, so that the machine's
+moods hit both. Set-up is what comes before the first inner step: the template of 50 references with their relevance.
 
-Goals: a step costs at most 1.35 x bare; the references hold at most 30 MB.
+Goals: a class step costs at most 1.35 x bare, an inner step at most 2.2 x; the references hold at most 30 MB; set-up
+takes at most 15 seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +26,13 @@ from vital.engine import Step
 from vital.recipes.vital_reference import PUBLISHED
 from vital.reference import make_template
 
-GOAL_RATIO, GOAL_MEGABYTES = 1.35, 30.0
+GOALS = {
+    "class_step_over_bare": 1.35,
+    "inner_step_over_bare": 2.2,
+    "references_megabytes": 30.0,
+    "setup_seconds": 15.0,
+}
+UNIT = "layer4:7"
 LAYERS = next(iter(PUBLISHED))
 
 
@@ -42,11 +50,13 @@ def bare_pass(model: vital.Model) -> Callable[[], float]:
 
 
 def measure(
-    model: vital.Model, canvas: vital.types.Parameterisation, steps: int
+    model: vital.Model, canvas: vital.types.Parameterisation, steps: int, rule: str = ""
 ) -> dict[str, dict[str, float]]:
     """Time steps and bare passes in turn; the first fifth is warm-up."""
     references = (torch.rand(10, 3, 224, 224) for _ in range(5))
-    template = make_template(model, LAYERS, references)
+    setting_up = time.perf_counter()
+    template = make_template(model, LAYERS, references, unit=UNIT, rule=rule)
+    setup = time.perf_counter() - setting_up
     bare, began = bare_pass(model), 0.0
     step_times: list[float] = []
     bare_times: list[float] = []
@@ -68,6 +78,7 @@ def measure(
         "bare_seconds": spread(bare_times[skip:]),
         "ratio": spread(ratios[skip:]),
         "references_megabytes": {"median": template.megabytes},
+        "setup_seconds": {"median": setup},
     }
 
 
@@ -89,25 +100,30 @@ def main() -> None:
         "fourier": par.Fourier(224),
     }
     found = {name: measure(model, canvas, given.steps) for name, canvas in canvases.items()}
-    worst = max(f["ratio"]["median"] for f in found.values())
-    megabytes = found["pixels"]["references_megabytes"]["median"]
+    found["inner, fourier"] = measure(model, canvases["fourier"], given.steps, "zplus")
+    inner = found["inner, fourier"]
+    values = {
+        "class_step_over_bare": max(found[name]["ratio"]["median"] for name in canvases),
+        "inner_step_over_bare": inner["ratio"]["median"],
+        "references_megabytes": inner["references_megabytes"]["median"],
+        "setup_seconds": inner["setup_seconds"]["median"],
+    }
     result = {
-        "class_step_over_bare": worst,
-        "references_megabytes": megabytes,
-        "goals": {"class_step_over_bare": GOAL_RATIO, "references_megabytes": GOAL_MEGABYTES},
-        "pass": worst <= GOAL_RATIO and megabytes <= GOAL_MEGABYTES,
+        **values,
+        "goals": GOALS,
+        "pass": all(values[name] <= goal for name, goal in GOALS.items()),
         "measured": found,
         "machine": machine(),
     }
-    rows: list[list[object]] = [["canvas", "step ms", "bare ms", "ratio", "IQR"]]
+    rows: list[list[object]] = [["step", "step ms", "bare ms", "ratio", "IQR"]]
     for name, f in found.items():
         ratio = f["ratio"]
         step_ms, bare_ms = (f"{1e3 * f[k]['median']:.0f}" for k in ("step_seconds", "bare_seconds"))
         rows.append(
             [name, step_ms, bare_ms, f"{ratio['median']:.2f}", f"{ratio['q1']:.2f}-{ratio['q3']:.2f}"]
         )
-    rows.append(["references", f"{megabytes:.1f} MB", f"goal {GOAL_MEGABYTES:.0f} MB", "", ""])
-    rows.append(["goals hold" if result["pass"] else "goals missed", f"goal {GOAL_RATIO}", "", "", ""])
+    rows += [[name, f"{values[name]:.2f}", f"goal {goal:g}", "", ""] for name, goal in GOALS.items()]
+    rows.append(["goals hold" if result["pass"] else "goals missed", "", "", "", ""])
     report(result, rows, given.json)
 
 

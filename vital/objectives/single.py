@@ -141,8 +141,8 @@ class Reach(Term):
     Formula: max(0, 1 − mean_i f_{c,i} / v)²
     Source: this project; a one-sided form of activation matching, so that the term is silent once v is reached
 
-    `unit` may be a direction of a file, whose value is its projection. `value`, v, is a natural value of the unit, such as
-    that of its reference images, in the layer's own units. The term is 1 for a unit that is silent, and has no units.
+    `unit` may be a direction of a file, whose value is its projection. `value`, v, is a natural value of the unit,
+    such as that of its reference images, in the layer's own units. The term has no units, and is 1 for a silent unit.
     Raises `BadValue` unless the value is a finite number above 0.
 
     >>> Reach("layer4:162", 0.8)
