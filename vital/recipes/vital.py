@@ -19,6 +19,7 @@ from vital.recipes.stages import stages
 from vital.reference import ReferenceBank
 from vital.reference.bank import Choice
 from vital.terms import Term
+from vital.types import View
 from vital.units import OUTPUT, Unit
 
 
@@ -29,27 +30,29 @@ class Vital(Method):
 
     Differences from the published method: a Fourier parameterisation with decorrelated colours, so that the
     gradient works on all scales at once; each layer's loss divided by its template's variance, so that no layer
-    needs a hand-tuned weight; references chosen by the unit's own activation, so that the picture shows what the
-    unit prefers and not only what its class looks like; relevance masks for class units too, without which the
-    picture shows what the references look like whether the network uses it or not; a small term for the unit itself,
-    weighted with `unit_weight`; and total variation weighted with `tv`, since noise that the network ignores is never
-    taken away by it.
+    needs a hand-tuned weight; few references, chosen by the unit's own activation, so that the picture shows what the
+    unit prefers and not only what its class looks like, and no mixture of many; a small term for the unit itself,
+    weighted with `unit_weight`; and total variation weighted with `tv` and noise of standard deviation `noise` on what
+    the network sees, since detail that the network ignores is never taken away by it.
 
-    Inner units are aligned at the layers up to their own. Their references are the `patches` of the places that excite
+    Class units are aligned at the last `depth` stages alone, under masks of relevance: at earlier layers, and without
+    masks, the picture shows what the references look like whether the network uses it or not. Inner units are aligned
+    at the stages up to their own layer. Their references are the `patches` of the places that excite
     them most, as the paper says (the share of what the place responds to; 0 for whole images). Relevance starts at
     one where a unit is silent, and a term of weight `wake` brings the unit to the value that it has on its references
     and no further (`Reach`), through rectifiers that are off too during the first half of the steps, so that a silent
     start is left behind.
     `relevance` is a rule of `vital.relevance.RULES`, "gradient" for gradient × activation, which is taken where
-    relevance cannot be followed and named in the record, or "none" for no masks. `roll` is a share of the shorter
-    side; small, so that the picture keeps its layout. `layers` default to `stages`, `weights` to 1. `size` 0 is the
-    network's own.
+    relevance cannot be followed and named in the record, or "none" for no masks. `roll` is a share of the shorter side;
+    small, so that the picture keeps its layout. `layers` default to the stages (`vital.recipes.stages`), `weights` to 1.
+    `size` 0 is the network's own.
     """
 
     needs_images: ClassVar[bool] = True
     steps: int = 256
     size: int = 0
-    references: int = 8
+    references: int = 3
+    depth: int = 2
     choose: Choice = "activation"
     layers: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
@@ -57,7 +60,8 @@ class Vital(Method):
     unit_weight: float = 0.05
     wake: float = 1.0
     patches: float = 0.9
-    tv: float = 0.3
+    tv: float = 1.0
+    noise: float = 0.1
     lr: float = 0.05
     roll: float = 0.05
     decay: float = 1.0
@@ -70,6 +74,8 @@ class Vital(Method):
         """Compose the parts."""
         if not 0 <= self.roll <= 1:
             raise BadValue(f"roll is {self.roll}; allowed are shares of the side, from 0 to 1")
+        if self.depth < 1:
+            raise BadValue(f"depth is {self.depth}; allowed are whole numbers from 1")
         terms, notes = [], []
         for unit in units:
             term, note = self._term(model, unit, bank, seed)
@@ -79,12 +85,17 @@ class Vital(Method):
         return Plan(
             terms,
             par.Fourier(size, model.channels, decay=self.decay),
-            [views.Roll(max(1, round(self.roll * min(size))))] if self.roll else [],
+            self._looks(min(size)),
             Optimiser(self.lr, (0.5, 0.9), "cosine"),
             self.steps,
             redirect=self.steps // 2,
             notes=notes,
         )
+
+    def _looks(self, side: int) -> list[View]:
+        """The random looks at a picture, of which the side is in pixels."""
+        rolled: list[View] = [views.Roll(max(1, round(self.roll * side)))] if self.roll else []
+        return [*rolled, views.Noise(self.noise)] if self.noise else rolled
 
     def _term(self, model: Model, unit: Unit, bank: ReferenceBank | None, seed: int) -> tuple[Term, str]:
         """What one unit's picture is to make small, and in words where its references come from."""
@@ -111,6 +122,8 @@ class Vital(Method):
 
     def _aligned(self, model: Model, unit: Unit) -> tuple[tuple[str, ...], tuple[float, ...]]:
         layers = self.layers or stages(model)
-        if unit.layer != OUTPUT and not self.layers:
+        if not self.layers and unit.layer == OUTPUT:
+            layers = layers[-self.depth :]
+        elif not self.layers:
             layers = tuple(dict.fromkeys((*before(model, unit, layers), unit.layer)))
         return layers, paired(layers, self.weights or (1.0,) * len(layers))
