@@ -43,9 +43,9 @@ class Vital(Method):
     and no further (`Reach`), through rectifiers that are off too during the first half of the steps, so that a silent
     start is left behind.
     `relevance` is a rule of `vital.relevance.RULES`, "gradient" for gradient × activation, which is taken where
-    relevance cannot be followed and named in the record, or "none" for no masks. `roll` is a share of the shorter side;
-    small, so that the picture keeps its layout. `layers` default to the stages (`vital.recipes.stages`), `weights` to 1.
-    `size` 0 is the network's own.
+    relevance cannot be followed and named in the record, or "none" for no masks. `roll` is a share of the shorter
+    side; small, so that the picture keeps its layout. `layers` default to the stages (`vital.recipes.stages`),
+    `weights` to 1. `size` 0 is the network's own.
     """
 
     needs_images: ClassVar[bool] = True

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import vital
+from tests import toy
+from vital import objectives as obj
+from vital.errors import BadValue, UnknownName
+from vital.recipes import Vital
+from vital.terms import Sum
+from vital.trace import resolve_units
+
+MODEL = toy.model()
+
+
+@pytest.fixture(scope="module")
+def bank() -> vital.ReferenceBank:
+    return vital.reference_bank(MODEL, ["act2"], vital.images(toy.images(12).float()), disk=False)
+
+
+def planned(recipe: Vital, unit: str, bank: vital.ReferenceBank) -> tuple[dict[type, vital.Term], str]:
+    """The parts of a unit's loss by their kinds, and the note."""
+    plan = recipe.plan(bank.model, resolve_units(bank.model, unit), bank, 0)
+    (term,), (note,) = plan.terms, plan.notes
+    assert isinstance(term, Sum)
+    return {type(part): part for _, part in term.parts}, note
+
+
+def test_a_class_is_aligned_at_the_last_stages_under_masks(bank: vital.ReferenceBank) -> None:
+    parts, note = planned(Vital(depth=2), "class:3", bank)
+    aligned = parts[obj.Alignment]
+    assert aligned.layers == vital.recipes.stages(MODEL)[-2:]
+    assert aligned.relevant.rule == "zplus"
+    assert aligned.relevant.start == "waking"
+    assert obj.Logit in parts
+    assert "images with the highest value" in note
+
+
+def test_an_inner_unit_is_aligned_up_to_its_layer_and_woken_to_its_natural_value(
+    bank: vital.ReferenceBank,
+) -> None:
+    parts, note = planned(Vital(), "act2:5", bank)
+    assert parts[obj.Alignment].layers == ("layer1", "act2")
+    assert parts[obj.Reach].value == pytest.approx(bank.natural_value("act2:5", 3))
+    assert note.startswith("patches of the 3 images")
+    whole, plain = planned(Vital(patches=0.0, wake=0.0), "act2:5", bank)
+    assert "patches" not in plain
+    assert whole[obj.Alignment].template.key != parts[obj.Alignment].template.key
+
+
+def test_masks_can_be_left_out(bank: vital.ReferenceBank) -> None:
+    parts, _ = planned(Vital(relevance="none"), "class:3", bank)
+    assert parts[obj.Alignment].relevant is None
+
+
+class Odd(nn.Module):
+    """Holds an operation through which relevance has no rule."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.first = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU())
+        self.second = nn.Conv2d(6, 8, 3, 2, 1)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to maps."""
+        return self.act(self.second(torch.sinh(self.first(x))))
+
+
+def test_where_relevance_cannot_be_followed_the_record_says_what_was_taken() -> None:
+    model = toy.wrap(toy.seeded(Odd()))
+    hidden = vital.reference_bank(model, ["act"], vital.images(toy.images(12).float()), disk=False)
+    unit = f"act:{int(hidden.values['act'][:, 0].argmax())}"
+    made = vital.render(model, [unit], bank=hidden, steps=4, progress=False)[0]
+    assert "masked by gradient × activation, which is not relevance" in made.provenance["references"]
+    parts, _ = planned(Vital(), unit, hidden)
+    assert parts[obj.Alignment].relevant.rule == "gradient"
+    assert made.losses["Alignment"][-1] < made.losses["Alignment"][0]
+    asked, note = planned(Vital(relevance="gradient"), unit, hidden)
+    assert asked[obj.Alignment].relevant.rule == "gradient"
+    assert "not relevance" in note
+
+
+def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:
+    with pytest.raises(BadValue, match="depth is 0; allowed are whole numbers from 1"):
+        planned(Vital(depth=0), "class:1", bank)
+    with pytest.raises(BadValue, match="roll is 2"):
+        planned(Vital(roll=2.0), "class:1", bank)
+    with pytest.raises(UnknownName, match="unknown relevance rule 'zpls'; did you mean 'zplus'"):
+        planned(Vital(relevance="zpls"), "class:1", bank)
