@@ -235,7 +235,7 @@ def test_a_class_without_images_fails_alone(vital: Cli, here: Path, pictures: Pa
         "net.py:make",
         "class:ant",
         "class:elk",
-        "1:2",
+        "class:dog",
         "--weights",
         "none",
         "--images",
@@ -246,7 +246,7 @@ def test_a_class_without_images_fails_alone(vital: Cli, here: Path, pictures: Pa
     assert "vital: 1 of 3 units failed: class:4" in answer.err
     records = [
         json.loads((here / f"run/units/{u}/vital-reference-0.json").read_text())
-        for u in ("class_0", "class_4", "1_2")
+        for u in ("class_0", "class_4", "class_3")
     ]
     sentence = "pictures holds no image of class 4 (elk); add some, or choose another class"
     assert [record["status"] for record in records] == ["done", sentence, "done"]
