@@ -7,6 +7,7 @@ from torch import Tensor, nn
 import vital
 from tests import toy
 from vital import objectives as obj
+from vital import views
 from vital.errors import BadValue, UnknownName
 from vital.recipes import Vital
 from vital.terms import Sum
@@ -81,6 +82,27 @@ def test_where_relevance_cannot_be_followed_the_record_says_what_was_taken() -> 
     asked, note = planned(Vital(relevance="gradient"), unit, hidden)
     assert asked[obj.Alignment].relevant.rule == "gradient"
     assert "not relevance" in note
+
+
+def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -> None:
+    level, sharp = (
+        nn.Sequential(nn.Conv2d(3, 10, 8, 8, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        for _ in range(2)
+    )
+    with torch.no_grad():
+        weight = torch.randn(10, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        level[0].weight.copy_(weight.mean((2, 3), keepdim=True).expand_as(weight))  # noise is averaged away
+        sharp[0].weight.copy_(weight - weight.mean((2, 3), keepdim=True))  # sees differences alone
+    smooth = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
+    found = {}
+    for name, net in (("level", level), ("sharp", sharp)):
+        model = vital.Model(net, size=(32, 32))
+        own = vital.reference_bank(model, [], vital.images(smooth.contiguous()), disk=False)
+        plan = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0)
+        found[name] = [view.sd for view in plan.views if isinstance(view, views.Noise)]
+    assert found == {"level": [0.1], "sharp": []}
+    plan = Vital(noise=0.0).plan(MODEL, resolve_units(MODEL, "class:1"), bank, 0)
+    assert not any(isinstance(view, views.Noise) for view in plan.views)
 
 
 def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from vital.errors import BadValue, DataError, EmptyClass
 from vital.models import Model
@@ -12,9 +13,12 @@ from vital.records import Template
 from vital.reference import ReferenceBank
 from vital.reference.bank import Choice
 from vital.relevance import followable
+from vital.seeds import generator
 from vital.terms import GRADIENT, Relevant
-from vital.trace import survey
+from vital.trace import Tracer, survey
 from vital.units import OUTPUT, Unit
+
+BEARABLE = 0.98
 
 
 def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ...]:
@@ -48,6 +52,30 @@ def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
         return rule, "masked by gradient × activation, which is not relevance"
     grey = torch.full((1, model.channels, *model.size), 0.5)
     return followable(model, Relevant(unit, tuple(layers), rule), grey)
+
+
+@torch.no_grad()
+def bearable_noise(model: Model, bank: ReferenceBank, most: float, count: int = 16) -> float:
+    """The strongest of `most`, its half and its quarter that leaves the network's outputs what they are, else 0.
+
+    They are what they are where, over `count` images of the bank, outputs with and without noise of this standard
+    deviation correlate with 0.98 or more on average. A network that never saw noise takes it for detail.
+    """
+    spread = sorted({i * len(bank.images) // count for i in range(count)})
+    images = bank.tensor(spread).to(model.device, model.dtype)
+    draw = torch.randn(images.shape, generator=generator("noise", count), dtype=torch.float64).to(images)
+    with Tracer(model, [OUTPUT]) as tracer:
+        clean = tracer(images)[OUTPUT].flatten(1)
+        for strength in (most, most / 2, most / 4):
+            noisy = tracer(images + strength * draw)[OUTPUT].flatten(1)
+            if float(_correlation(clean, noisy).mean()) >= BEARABLE:
+                return strength
+    return 0.0
+
+
+def _correlation(x: Tensor, y: Tensor) -> Tensor:
+    """Pearson's correlation of each row with its like: (B,)."""
+    return torch.cosine_similarity(x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True), dim=1)
 
 
 def references_of(

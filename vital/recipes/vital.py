@@ -13,7 +13,7 @@ from vital import views
 from vital.engine import Optimiser
 from vital.errors import BadValue
 from vital.models import Model
-from vital.recipes.aligned import before, followed_by, lacking, paired, references_of
+from vital.recipes.aligned import bearable_noise, before, followed_by, lacking, paired, references_of
 from vital.recipes.base import METHODS, Method, Plan, image_size
 from vital.recipes.stages import stages
 from vital.reference import ReferenceBank
@@ -32,8 +32,9 @@ class Vital(Method):
     gradient works on all scales at once; each layer's loss divided by its template's variance, so that no layer
     needs a hand-tuned weight; few references, chosen by the unit's own activation, so that the picture shows what the
     unit prefers and not only what its class looks like, and no mixture of many; a small term for the unit itself,
-    weighted with `unit_weight`; and total variation weighted with `tv` and noise of standard deviation `noise` on what
-    the network sees, since detail that the network ignores is never taken away by it.
+    weighted with `unit_weight`; and total variation weighted with `tv` and noise on what the network sees, since detail
+    that the network ignores is never taken away by it. The noise has a standard deviation of up to `noise`, as much as
+    the network bears (`bearable_noise`).
 
     Class units are aligned at the last `depth` stages alone, under masks of relevance: at earlier layers, and without
     masks, the picture shows what the references look like whether the network uses it or not. Inner units are aligned
@@ -85,17 +86,18 @@ class Vital(Method):
         return Plan(
             terms,
             par.Fourier(size, model.channels, decay=self.decay),
-            self._looks(min(size)),
+            self._looks(model, bank, min(size)),
             Optimiser(self.lr, (0.5, 0.9), "cosine"),
             self.steps,
             redirect=self.steps // 2,
             notes=notes,
         )
 
-    def _looks(self, side: int) -> list[View]:
+    def _looks(self, model: Model, bank: ReferenceBank | None, side: int) -> list[View]:
         """The random looks at a picture, of which the side is in pixels."""
-        rolled: list[View] = [views.Roll(max(1, round(self.roll * side)))] if self.roll else []
-        return [*rolled, views.Noise(self.noise)] if self.noise else rolled
+        looks: list[View] = [views.Roll(max(1, round(self.roll * side)))] if self.roll else []
+        strength = bearable_noise(model, bank, self.noise) if bank and self.noise else 0.0
+        return [*looks, views.Noise(strength)] if strength else looks
 
     def _term(self, model: Model, unit: Unit, bank: ReferenceBank | None, seed: int) -> tuple[Term, str]:
         """What one unit's picture is to make small, and in words where its references come from."""
