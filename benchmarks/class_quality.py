@@ -70,7 +70,17 @@ def measure(
     render = {"bank": bank, "batch": batch, "frames": FRAMES}
     recipes: dict[str, vital.Method] = {
         "vital": Vital(),
-        "vital, labelled references": Vital(references=50, choose="class", steps=BUDGET, unit_weight=0.0),
+        # the published loss sees everything at all layers
+        "vital, labelled references": Vital(
+            references=50,
+            choose="class",
+            steps=BUDGET,
+            unit_weight=0.0,
+            tv=0.0,
+            noise=0.0,
+            depth=99,
+            relevance="none",
+        ),
         "vital-reference": VitalReference(),
     }
     made = {name: vital.render(model, units, method=recipe, **render) for name, recipe in recipes.items()}  # type: ignore[arg-type]
