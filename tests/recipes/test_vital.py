@@ -45,7 +45,7 @@ def test_an_inner_unit_is_aligned_up_to_its_layer_and_woken_to_its_natural_value
     parts, note = planned(Vital(), "act2:5", bank)
     assert parts[obj.Alignment].layers == ("layer1", "act2")
     assert parts[obj.Reach].value == pytest.approx(bank.natural_value("act2:5", 3))
-    assert note.startswith("patches of the 3 images")
+    assert note.startswith("patches around the 3 strongest places")
     whole, plain = planned(Vital(patches=0.0, wake=0.0), "act2:5", bank)
     assert "patches" not in plain
     assert whole[obj.Alignment].template.key != parts[obj.Alignment].template.key

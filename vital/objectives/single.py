@@ -117,7 +117,7 @@ class Logit(Term):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit", unit_text(self.unit))
-        if self.layers != (OUTPUT,):
+        if self.layers != (OUTPUT,) or Unit.parse(self.unit).source:
             raise BadUnit(f"{self.unit} is not a class; write class:INDEX or class:NAME, or use Channel")
 
     @property

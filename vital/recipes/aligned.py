@@ -39,11 +39,11 @@ def lacking(unit: Unit, bank: ReferenceBank | None, count: int, choose: Choice, 
 
 
 def before(model: Model, unit: Unit, layers: Sequence[str]) -> tuple[str, ...]:
-    """Those of the layers that come before an inner unit's own, or the first of them; all for a class."""
+    """Those of the layers that come before an inner unit's own, or its own where none does; all for a class."""
     if unit.layer == OUTPUT:
         return tuple(layers)
     known = survey(model)
-    return tuple(n for n in layers if known[n].order < known[unit.layer].order) or tuple(layers[:1])
+    return tuple(n for n in layers if known[n].order < known[unit.layer].order) or (unit.layer,)
 
 
 def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> tuple[str, str]:
@@ -58,24 +58,26 @@ def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
 def bearable_noise(model: Model, bank: ReferenceBank, most: float, count: int = 16) -> float:
     """The strongest of `most`, its half and its quarter that leaves the network's outputs what they are, else 0.
 
-    They are what they are where, over `count` images of the bank, outputs with and without noise of this standard
-    deviation correlate with 0.98 or more on average. A network that never saw noise takes it for detail.
+    They are what they are where all outputs over `count` images of the bank, with and without noise of this standard
+    deviation, correlate with 0.98 or more. A network that never saw noise takes it for detail.
     """
+    if survey(model)[OUTPUT].problem:
+        return 0.0
     spread = sorted({i * len(bank.images) // count for i in range(count)})
     images = bank.tensor(spread).to(model.device, model.dtype)
     draw = torch.randn(images.shape, generator=generator("noise", count), dtype=torch.float64).to(images)
     with Tracer(model, [OUTPUT]) as tracer:
-        clean = tracer(images)[OUTPUT].flatten(1)
+        clean = tracer(images)[OUTPUT].flatten()
         for strength in (most, most / 2, most / 4):
-            noisy = tracer(images + strength * draw)[OUTPUT].flatten(1)
-            if float(_correlation(clean, noisy).mean()) >= BEARABLE:
+            noisy = tracer(images + strength * draw)[OUTPUT].flatten()
+            if float(_correlation(clean, noisy)) >= BEARABLE:
                 return strength
     return 0.0
 
 
 def _correlation(x: Tensor, y: Tensor) -> Tensor:
-    """Pearson's correlation of each row with its like: (B,)."""
-    return torch.cosine_similarity(x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True), dim=1)
+    """Pearson's correlation of two vectors, as a scalar."""
+    return torch.cosine_similarity(x - x.mean(), y - y.mean(), dim=0)
 
 
 def references_of(
@@ -96,5 +98,6 @@ def references_of(
     template = bank.template(
         unit, layers, count=count, choose=choose, seed=seed, rule=rule, start=start, patches=share
     )
-    note = bank.references(unit, count, choose, seed).note
-    return template, f"patches of {note}" if patches else note
+    if share and bank.has_places(unit):
+        return template, f"patches around the {count} strongest places of the unit, of as many images"
+    return template, bank.references(unit, count, choose, seed).note

@@ -53,6 +53,8 @@ def render(
         bank = bank_for(model, images, chosen, progress=progress)
     if bank is not None and not bank.fits(model):
         raise DataError(f"the bank was made with another network than {model.name}; make one for this")
+    if bank is not None and recipe.needs_images:
+        bank.rank(chosen, progress=progress)
     size = batch or default_batch(model)
     made = Prototypes()
     for group in groups(chosen, size):
@@ -197,7 +199,7 @@ def _prototype(
     status = rendering.status[row]
     inner = unit.layer != OUTPUT and not unit.source
     if status == "done" and inner and facts.get("percentile") == 0:
-        status = "silent: the picture excites the unit no more than the least of the reference images"
+        status = "silent: the picture excites the unit no more than the least of the bank's images"
     return Prototype(
         unit,
         rendering.images[row],

@@ -40,9 +40,9 @@ class Vital(Method):
     masks, the picture shows what the references look like whether the network uses it or not. Inner units are aligned
     at the stages up to their own layer. Their references are the `patches` of the places that excite
     them most, as the paper says (the share of what the place responds to; 0 for whole images). Relevance starts at
-    one where a unit is silent, and a term of weight `wake` brings the unit to the value that it has on its references
-    and no further (`Reach`), through rectifiers that are off too during the first half of the steps, so that a silent
-    start is left behind.
+    one where a unit is silent, and a term of weight `wake` brings the unit to the value that it has on the images that
+    excite it most and no further (`Reach`), through rectifiers that are off too during the first half of the steps, so
+    that a silent start is left behind.
     `relevance` is a rule of `vital.relevance.RULES`, "gradient" for gradient × activation, which is taken where
     relevance cannot be followed and named in the record, or "none" for no masks. `roll` is a share of the shorter
     side; small, so that the picture keeps its layout. `layers` default to the stages (`vital.recipes.stages`),
@@ -110,7 +110,10 @@ class Vital(Method):
             unit, bank, layers, self.references, self.choose, seed, rule, patches=patches
         )
         term: Term = obj.Alignment(template, dict(zip(layers, weights, strict=True)), scale="variance")
-        term = term + (self._woken(unit, bank) if inner else self.unit_weight * obj.Logit(unit, softmax=True))
+        of_class = not inner and not unit.source
+        term = term + (
+            self.unit_weight * obj.Logit(unit, softmax=True) if of_class else self._woken(unit, bank)
+        )
         if self.tv:
             term = term + self.tv * reg.TotalVariation(2)
         return term, "; ".join(part for part in (note, why) if part)

@@ -79,7 +79,11 @@ class VitalReference(Method):
 
     def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
         """A class without images."""
-        return lacking(unit, bank, self.references, self.choose, seed)
+        return lacking(unit, bank, self.references, self._choice(unit), seed)
+
+    def _choice(self, unit: Unit) -> Choice:
+        """How references are chosen: as asked for a class, the strongest alike for an inner unit."""
+        return self.choose if unit.layer == OUTPUT and not unit.source else "top"
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the published parts."""
@@ -98,9 +102,10 @@ class VitalReference(Method):
         """One unit's loss, and in words where its references come from."""
         layers, weights = self._aligned(model, unit)
         inner = unit.layer != OUTPUT
-        choose: Choice = "top" if inner else self.choose
         rule, start = ("reference", "activation") if inner else ("", "")
-        template, note = references_of(unit, bank, layers, self.references, choose, seed, rule, start)
+        template, note = references_of(
+            unit, bank, layers, self.references, self._choice(unit), seed, rule, start
+        )
         prior = INNER_PRIOR if inner else VIT_L_PRIORS.get(_patch(model), 0.0) if layers == VIT_L else 0.0
         tv, l2 = (prior if given < 0 else given for given in (self.tv, self.l2))
         term = obj.Alignment(template, weights=dict(zip(layers, weights, strict=True))) * 1.0

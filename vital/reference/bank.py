@@ -121,6 +121,10 @@ class ReferenceBank:
         """Whether the bank has ranked its images for a unit."""
         return unit.position is None and (bool(unit.source) or reading(unit) in self.tables.means)
 
+    def has_places(self, unit: Unit) -> bool:
+        """Whether the bank has ranked places within its images for a unit, so that patches can be cut."""
+        return reading(unit) in self._table(unit)[0].peaks
+
     def natural_value(self, unit: str | Unit, count: int = 8) -> float:
         """The unit's mean over places, averaged over the `count` images in which it is highest."""
         (unit,) = resolve_units(self.model, unit)
@@ -211,7 +215,15 @@ class ReferenceBank:
             "device": self.model.device.type,
         }  # may change beneath the bank
         parts = {"images": chosen.indices, "of": chosen.weights, "layers": layers, "rule": rule}
-        own = {"patches": share, "start": start, "unit": self._where(unit)} if share or rule else {}
+        own = (
+            {
+                "patches": share,
+                "start": start,
+                "unit": key_of(self.model, self.key, unit) if unit.source else str(unit),
+            }
+            if share or rule
+            else {}
+        )
         key = store.key_of(bank=self.key, now=now, **parts, **own)
         if key not in self._templates:
             found = (kept(key) if self.disk else None) or self._make(
@@ -227,11 +239,7 @@ class ReferenceBank:
             return 0.0
         share = SHARE if patches is True else float(patches)
         check_share(share)
-        return share if reading(unit) in self._table(unit)[0].peaks else 0.0
-
-    def _where(self, unit: Unit) -> str:
-        """What identifies a unit's places, beside the bank: its name, or its vector."""
-        return key_of(self.model, self.key, unit) if unit.source else str(unit)
+        return share if self.has_places(unit) else 0.0
 
     def _make(
         self,

@@ -77,7 +77,7 @@ def _seen(tracer: Tracer, pictures: Images, wish: Relevant | None) -> tuple[Trac
     """One pass, and the relevance that is wished for; a gradient is recorded where it takes one."""
     slope = bool(wish and not wish.recorded)
     with torch.set_grad_enabled(slope):
-        trace = tracer(pictures.requires_grad_(slope))
+        trace = tracer(pictures.detach().requires_grad_(slope))
         return trace, followed(trace, [(slice(0, len(trace)), wish)]) if wish else {}
 
 
