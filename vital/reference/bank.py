@@ -210,25 +210,14 @@ class ReferenceBank:
         share = self._patch_share(unit, patches)
         if share:
             chosen = self._by_activation(unit, count, places=True, even=choose == "top")
-        now = {
-            "weights": self.model.weights_hash(),
-            "device": self.model.device.type,
-        }  # may change beneath the bank
+        now = (self.model.weights_hash(), self.model.device.type)  # may change beneath the bank
         parts = {"images": chosen.indices, "of": chosen.weights, "layers": layers, "rule": rule}
-        own = (
-            {
-                "patches": share,
-                "start": start,
-                "unit": key_of(self.model, self.key, unit) if unit.source else str(unit),
-            }
-            if share or rule
-            else {}
-        )
+        vector = key_of(self.model, self.key, unit) if unit.source else ""
+        own = {"patches": share, "start": start, "unit": vector or str(unit)} if share or rule else {}
         key = store.key_of(bank=self.key, now=now, **parts, **own)
         if key not in self._templates:
-            found = (kept(key) if self.disk else None) or self._make(
-                unit, layers, chosen, key, (rule, start), share
-            )
+            known = kept(key) if self.disk else None
+            found = known or self._make(unit, layers, chosen, key, (rule, start), share)
             self._templates.clear()
             self._templates[key] = found
         return self._templates[key]
