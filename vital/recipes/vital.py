@@ -110,16 +110,16 @@ class Vital(Method):
             unit, bank, layers, self.references, self.choose, seed, rule, patches=patches
         )
         term: Term = obj.Alignment(template, dict(zip(layers, weights, strict=True)), scale="variance")
-        of_class = not inner and not unit.source
-        term = term + (
-            self.unit_weight * obj.Logit(unit, softmax=True) if of_class else self._woken(unit, bank)
-        )
+        if inner or unit.source:
+            term = term + self._woken(unit, bank)
+        else:
+            term = term + self.unit_weight * obj.Logit(unit, softmax=True)
         if self.tv:
             term = term + self.tv * reg.TotalVariation(2)
         return term, "; ".join(part for part in (note, why) if part)
 
     def _woken(self, unit: Unit, bank: ReferenceBank | None) -> Term:
-        """The term for an inner unit: up to its value on its references, or ever higher where that is not above 0."""
+        """The term for an inner unit: up to its natural value, or ever higher where that is not above 0."""
         natural = bank.natural_value(unit, self.references) if bank else 0.0
         if natural > 0:
             return self.wake * obj.Reach(unit, natural)
