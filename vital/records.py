@@ -113,6 +113,47 @@ class Prototypes(list[Prototype]):
         return buffer.getvalue()
 
 
+@dataclass(frozen=True)
+class Description:
+    """What a method says that a unit responds to: one row of labels.csv.
+
+    `label` is what it says, "" where it says nothing; `candidate` is what it would say if it had to, and `others` are
+    the next best. `score` is the method's own and tells candidates of one unit apart, nothing more. `p_value` is the
+    chance that a unit of the same layer that knows nothing of the candidate gets as high a score on images that had
+    no part in choosing it; None where it was not asked. `evidence` names the images that were looked at, `details`
+    holds what else the method has to tell (captions, weights, bands, options).
+    """
+
+    unit: Unit
+    method: str
+    label: str
+    score: float
+    candidate: str = ""
+    others: tuple[tuple[str, float], ...] = field(default=(), repr=False)
+    p_value: float | None = None
+    evidence: tuple[str, ...] = field(default=(), repr=False)
+    seed: int = 0
+    model: str = field(default="", repr=False)
+    details: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def record(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "layer": self.unit.layer,
+            "unit": str(self.unit),
+            "method": self.method,
+            "label": self.label,
+            "candidate": self.candidate or self.label,
+            "score": _rounded(self.score),
+            "p_value": None if self.p_value is None else _rounded(self.p_value),
+            "others": [[text, _rounded(score)] for text, score in self.others],
+            "evidence": list(self.evidence),
+            "seed": self.seed,
+            "model": self.model,
+            "details": dict(self.details),
+        }
+
+
 def to_pil(image: Tensor) -> Image.Image:
     """An image (C, H, W) in [0, 1] as PIL, rounded to 8 bits.
 

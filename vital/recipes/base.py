@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from vital.engine import Optimiser
 from vital.errors import BadValue, unknown
@@ -15,6 +15,8 @@ from vital.registry import Registry
 from vital.terms import Term
 from vital.types import Parameterisation, View
 from vital.units import Unit
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,12 @@ def method(name: str, /, **options: Any) -> Method:
     >>> method("fourier", steps="64").steps
     64
     """
-    kind = METHODS[name]
+    return made_with(METHODS, name, options)
+
+
+def made_with(registry: Registry[type[T]], name: str, options: dict[str, Any]) -> T:
+    """Make the recipe that a registry holds under a name; texts are read as the option's own type."""
+    kind = registry[name]
     kinds = {k: h for k, h in get_type_hints(kind).items() if k in {f.name for f in fields(kind)}}  # type: ignore[arg-type]
     for option in options:
         if option not in kinds:
