@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +11,6 @@ from typing import Any
 import torch
 import typer
 from PIL import Image
-from tqdm import tqdm
 
 from vital.cli.common import Interrupted, open_images, open_model, read_settings, show_skipped, table, watched
 from vital.cli.options import (
@@ -33,13 +31,13 @@ from vital.cli.options import (
     UnitNames,
     Weights,
 )  # fmt: skip
-from vital.engine import Step
 from vital.errors import UsageError
 from vital.images import ImageSet
 from vital.models import Model
 from vital.recipes import METHODS, Method
 from vital.recipes import method as make_method
-from vital.recipes.render import bank_for, default_batch, groups, render_group
+from vital.recipes.render import bank_for, default_batch
+from vital.recipes.work import identity, work
 from vital.reference import ReferenceBank, load_bank, opened_from
 from vital.runs import Render, Run, entered, write_sheet
 from vital.trace import Tracer, resolve_units
@@ -133,25 +131,6 @@ def _images_of(bank: Path, labels: Path | None) -> tuple[Path, Path | None]:
     return Path(opened["images"]), labels or (Path(opened["labels"]) if opened["labels"] else None)
 
 
-def identity(model: Model, spec: str) -> dict[str, Any]:
-    """All of a network that decides what its pictures look like."""
-    return {
-        "spec": spec,
-        "name": model.name,
-        "weights": model.weights,
-        "weights_hash": model.weights_hash(),
-        "code": model.code_hash(),
-        "size": list(model.size),
-        "channels": model.channels,
-        "resize": model.resize,
-        "interpolation": model.interpolation,
-        "mean": list(model.mean),
-        "std": list(model.std),
-        "device": model.device.type,
-        "dtype": str(model.dtype).removeprefix("torch."),
-    }
-
-
 def _work(
     run: Run,
     model: Model,
@@ -160,41 +139,13 @@ def _work(
     pictures: ImageSet | None,
     bank: Path | None,
 ) -> None:
-    """Render the groups that are not complete."""
-    todo = [group for group in groups(units, run.render.batch) if not run.complete(group)]
+    """Render what is not complete."""
     try:
-        references = _bank(model, units, pictures, bank) if todo else None
-        _render(run, model, todo, recipe, references)
+        work(run, model, units, recipe, lambda: _bank(model, units, pictures, bank), progress=watched())
     except KeyboardInterrupt:
         done = sum(run.complete([unit]) for unit in units)
         kept = f"{done} of {len(units)} units are kept in {str(run.path)!r}"
         raise Interrupted(f"stopped; {kept}, and the same command goes on with the others") from None
-
-
-def _render(
-    run: Run, model: Model, todo: Sequence[Sequence[Unit]], recipe: Method, bank: ReferenceBank | None
-) -> None:
-    asked = run.render
-    done, of = 0, sum(map(len, todo))
-    with tqdm(unit="step", disable=not watched(), leave=False, desc=f"0/{of} units") as bar:
-
-        def each_step(step: Step) -> None:
-            bar.total = step.of * len(todo)
-            bar.update()
-
-        for group in todo:
-            start = time.perf_counter()
-            made = render_group(
-                model, group, recipe, bank, asked.seed, frames=asked.frames, each_step=each_step
-            )
-            for prototype in made:
-                run.save(prototype)
-            done += len(group)
-            bar.set_description(f"{done}/{of} units")
-            seconds = round(time.perf_counter() - start, 3)
-            run.log(
-                "group", method=asked.method, seed=asked.seed, units=list(map(str, group)), seconds=seconds
-            )
 
 
 def _bank(

@@ -1,0 +1,157 @@
+"""How like two sets of pictures are in the features of a network: Fréchet and kernel distance, paths, diversity."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vital.errors import BadValue, missing_extra
+
+
+class _AsTheyAre(nn.Module):
+    """An extractor for torchmetrics that is given features and hands them on."""
+
+    def __init__(self, width: int) -> None:
+        nn.Module.__init__(self)
+        self.num_features = width
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def frechet_distance(features: Tensor, real: Tensor) -> float:
+    """The Fréchet distance between normal distributions fitted to two sets of features, (B, D) and (N, D).
+
+    Formula: |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½)
+    Source: Heusel et al., NeurIPS 2017; worked out by torchmetrics
+
+    0 for equal sets, in squared units of the features. It depends on the extractor and on both numbers of pictures, and is
+    biased upwards for few: name them with it. Raises `BadValue` for fewer than two pictures, `MissingExtra`.
+
+    >>> x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+    >>> round(frechet_distance(x + 2, x), 3)
+    16.0
+    """
+    _check(features, real)
+    metric = _torchmetrics("fid").FrechetInceptionDistance(_AsTheyAre(features.shape[1]))
+    return _compared(metric, features, real)
+
+
+def kernel_distance(features: Tensor, real: Tensor) -> float:
+    """The squared maximum mean discrepancy of two sets of features under a polynomial kernel of degree 3.
+
+    Formula: mean k(x, x') + mean k(y, y') − 2 mean k(x, y), pairs of one picture left out, k(x, y) = (x·y / D + 1)³
+    Source: kernel inception distance, Bińkowski et al., ICLR 2018; worked out by torchmetrics
+
+    Unbiased for any number of pictures, so that it may fall below 0. All of the smaller set are compared with as many
+    of the other, spread evenly. Raises `BadValue` for fewer than two pictures, `MissingExtra`.
+
+    >>> x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+    >>> kernel_distance(x + 2, x) > kernel_distance(x + 1, x) > 0
+    True
+    """
+    _check(features, real)
+    count = min(len(features), len(real))
+    kind = _torchmetrics("kid").KernelInceptionDistance
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns that it keeps features, which are here already
+        metric = kind(_AsTheyAre(features.shape[1]), subsets=1, subset_size=count)
+    return _compared(metric, _spread(features, count), _spread(real, count))
+
+
+def _torchmetrics(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(f"torchmetrics.image.{name}")
+    except ImportError as error:
+        raise missing_extra("torchmetrics", "compare", "distances between sets of pictures") from error
+
+
+def _compared(metric: Any, features: Tensor, real: Tensor) -> float:
+    with torch.random.fork_rng(devices=[]):
+        metric.update(real.detach().cpu().double(), real=True)
+        metric.update(features.detach().cpu().double(), real=False)
+        found = metric.compute()
+    return float(found[0] if isinstance(found, tuple) else found)
+
+
+def _spread(features: Tensor, count: int) -> Tensor:
+    return features[torch.arange(count) * len(features) // count]
+
+
+def _check(features: Tensor, real: Tensor) -> None:
+    shapes = tuple(features.shape), tuple(real.shape)
+    if features.ndim != 2 or real.ndim != 2 or shapes[0][1] != shapes[1][1]:
+        raise BadValue(
+            f"features of the shapes {shapes[0]} and {shapes[1]} cannot be compared; allowed are (N, D)"
+        )
+    if min(shapes[0][0], shapes[1][0]) < 2:
+        raise BadValue(
+            f"{shapes[0][0]} and {shapes[1][0]} pictures are compared; allowed are two or more of each"
+        )
+
+
+def path_similarity(
+    picture: Mapping[str, Tensor], natural: Mapping[str, Tensor], other: Mapping[str, Tensor]
+) -> dict[str, float]:
+    """Whether a picture takes the way of natural images of its unit through the layers, layer by layer.
+
+    Formula: (r(x, n) − r(n, o)) / (r(n, n′) − r(n, o)), r the mean Pearson correlation over pairs of images
+    Source: after Geirhos et al., Don't trust your eyes, 2023
+
+    Each mapping goes from a layer to the activations of some images, one number per channel: x of the picture (1, C), n of
+    natural images of the unit (N, C), n′ others of these, o of natural images of other units (M, C). 1 says that the picture
+    is processed like a natural image of the unit, 0 like one of another unit; beyond both is possible. A layer in which
+    natural images of the unit are no more alike than others has nothing to say, and is left out.
+
+    >>> one = {"a": torch.tensor([[1.0, 2.0, 4.0], [1.0, 2.0, 3.5]])}
+    >>> path_similarity({"a": one["a"][:1]}, one, {"a": torch.tensor([[3.0, 1.0, 0.0], [2.0, 1.0, 0.5]])})["a"] > 0.9
+    True
+    """
+    found = {}
+    for layer, own in natural.items():
+        if len(own) < 2 or not len(other[layer]):
+            raise BadValue(
+                f"{len(own)} natural images and {len(other[layer])} others are given; allowed are 2 and 1"
+            )
+        x, n, o = (_standard(t[layer]) for t in (picture, natural, other))
+        between = n @ n.T
+        alike = float((between.sum() - between.trace()) / (len(n) * (len(n) - 1)))
+        apart = float((n @ o.T).mean())
+        if alike - apart > 1e-3:
+            found[layer] = (float((x @ n.T).mean()) - apart) / (alike - apart)
+    return found
+
+
+def _standard(acts: Tensor) -> Tensor:
+    """Rows of mean 0 and length 1, so that products are Pearson correlations; rows of equal numbers become 0."""
+    centred = acts.double() - acts.double().mean(1, keepdim=True)
+    return centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12)
+
+
+def diversity(features: Tensor) -> float:
+    """How much pictures of one unit differ: the mean cosine distance between their features (S, D), from 0 to 2.
+
+    >>> diversity(torch.eye(3))
+    1.0
+    """
+    if len(features) < 2:
+        raise BadValue(f"the diversity of {len(features)} pictures is asked for; allowed are two or more")
+    unit = nn.functional.normalize(features.double(), dim=1)
+    pairs = torch.combinations(torch.arange(len(unit)))
+    return float((1 - (unit[pairs[:, 0]] * unit[pairs[:, 1]]).sum(1)).mean())
+
+
+def rank_of(scores: Tensor, wanted: Tensor) -> Tensor:
+    """The rank of the wanted column among scores (B, K), 1 for the highest; ties count against it: (B,).
+
+    >>> rank_of(torch.tensor([[0.1, 0.7, 0.2]]), torch.tensor([2])).tolist()
+    [2]
+    """
+    own = scores.gather(1, wanted.to(scores.device)[:, None])
+    return (scores >= own).sum(1)
