@@ -10,6 +10,7 @@ import typer
 
 from vital._version import __version__
 from vital.cli.bank import bank
+from vital.cli.compare import compare_command
 from vital.cli.concepts import concepts
 from vital.cli.demo import demo
 from vital.cli.doctor import doctor
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for command in (demo, layers, bank, concepts, render, methods, doctor):
     app.command()(command)
+app.command("compare")(compare_command)
 
 
 def _version(wanted: bool) -> None:

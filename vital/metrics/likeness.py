@@ -20,6 +20,7 @@ class _AsTheyAre(nn.Module):
         self.num_features = width
 
     def forward(self, features: Tensor) -> Tensor:
+        """Give the features."""
         return features
 
 
@@ -29,8 +30,8 @@ def frechet_distance(features: Tensor, real: Tensor) -> float:
     Formula: |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½)
     Source: Heusel et al., NeurIPS 2017; worked out by torchmetrics
 
-    0 for equal sets, in squared units of the features. It depends on the extractor and on both numbers of pictures, and is
-    biased upwards for few: name them with it. Raises `BadValue` for fewer than two pictures, `MissingExtra`.
+    0 for equal sets, in squared units of the features. It depends on the extractor and on both numbers of pictures,
+    and is biased upwards for few: name them with it. Raises `BadValue` for fewer than two pictures, `MissingExtra`.
 
     >>> x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
     >>> round(frechet_distance(x + 2, x), 3)
@@ -104,10 +105,10 @@ def path_similarity(
     Formula: (r(x, n) − r(n, o)) / (r(n, n′) − r(n, o)), r the mean Pearson correlation over pairs of images
     Source: after Geirhos et al., Don't trust your eyes, 2023
 
-    Each mapping goes from a layer to the activations of some images, one number per channel: x of the picture (1, C), n of
-    natural images of the unit (N, C), n′ others of these, o of natural images of other units (M, C). 1 says that the picture
-    is processed like a natural image of the unit, 0 like one of another unit; beyond both is possible. A layer in which
-    natural images of the unit are no more alike than others has nothing to say, and is left out.
+    Each mapping goes from a layer to the activations of some images, one number per channel: x of the picture (1, C),
+    n of natural images of the unit (N, C), n′ others of these, o of natural images of other units (M, C). 1 says that
+    the picture is processed like a natural image of the unit, 0 like one of another unit; beyond both is possible. A
+    layer in which natural images of the unit are no more alike than others has nothing to say, and is left out.
 
     >>> one = {"a": torch.tensor([[1.0, 2.0, 4.0], [1.0, 2.0, 3.5]])}
     >>> path_similarity({"a": one["a"][:1]}, one, {"a": torch.tensor([[3.0, 1.0, 0.0], [2.0, 1.0, 0.5]])})["a"] > 0.9
@@ -131,7 +132,8 @@ def path_similarity(
 def _standard(acts: Tensor) -> Tensor:
     """Rows of mean 0 and length 1, so that products are Pearson correlations; rows of equal numbers become 0."""
     centred = acts.double() - acts.double().mean(1, keepdim=True)
-    return centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    length: Tensor = centred.norm(dim=1, keepdim=True)
+    return centred / length.clamp_min(1e-12)
 
 
 def diversity(features: Tensor) -> float:
@@ -154,4 +156,5 @@ def rank_of(scores: Tensor, wanted: Tensor) -> Tensor:
     [2]
     """
     own = scores.gather(1, wanted.to(scores.device)[:, None])
-    return (scores >= own).sum(1)
+    ranks: Tensor = (scores >= own).sum(1)
+    return ranks

@@ -8,15 +8,15 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from vital.models.load import seeded
 from vital.models.model import Model
-from vital.seeds import seed_of
 
 
 def random_weights(model: Model, seed: int = 0) -> Model:
     """A copy of a network in which every part has its starting values again, the same for the same seed.
 
-    Parts with a `reset_parameters` of their own, as torch's have, use it; other parameters become normal numbers of standard
-    deviation 0.02 where they have two axes or more, as transformers start with, and 1 where they are scales.
+    Parts with a `reset_parameters` of their own, as torch's have, use it; other parameters become normal numbers of
+    standard deviation 0.02 where they have two axes or more, as transformers start with, and 1 where they are scales.
 
     >>> model = Model(nn.Sequential(nn.Conv2d(3, 4, 1)), name="tiny")
     >>> one, other = random_weights(model), random_weights(model)
@@ -24,8 +24,7 @@ def random_weights(model: Model, seed: int = 0) -> Model:
     (True, 'random')
     """
     module = copy.deepcopy(model.module)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed_of("random weights", seed))
+    with seeded(seed), torch.no_grad():
         for part in module.modules():
             _reset(part)
     return replace(model, module=module.eval(), weights="random")

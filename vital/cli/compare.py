@@ -1,0 +1,150 @@
+"""`vital compare`: methods beside each other, in numbers and in pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from vital.cli.common import listed, open_images, open_model, show_skipped, watched
+from vital.cli.options import (
+    BankFile,
+    Device,
+    Images,
+    InputSize,
+    Labels,
+    ModelName,
+    RunFolder,
+    UnitNames,
+    Weights,
+)
+from vital.compare import CONTROLS, ClassJudge, compare, write_comparison
+from vital.compare.compare import DEFAULT
+from vital.compare.gallery import parsed
+from vital.errors import BadValue, UsageError
+from vital.images import ImageSet
+from vital.models import Model
+from vital.reference import ReferenceBank, load_bank, opened_from
+
+DEFAULTS, ALL = ",".join(DEFAULT), ",".join(CONTROLS)
+
+Methods = Annotated[
+    str, Option(metavar="METHOD,METHOD", help="Methods to compare; vital methods lists them.")
+]
+Folders = Annotated[
+    list[str] | None, Option("--method", metavar="NAME=DIR", help="Pictures made elsewhere: DIR/UNIT.png.")
+]
+Seeds = Annotated[int, Option(min=1, help="Pictures of each unit by each method.")]
+Judges = Annotated[
+    list[str] | None,
+    Option("--judge", metavar="MODEL[@WEIGHTS]", help="Another network with the same classes, as a witness."),
+]
+EncoderName = Annotated[
+    str | None,
+    Option("--encoder", metavar="ENCODER", help="world or open_clip:NAME/PRETRAINED, to ask in words."),
+]
+Prompt = Annotated[str, Option(help='How the encoder is asked, such as "a photo of a {}".')]
+HeldOut = Annotated[str, Option(metavar="LAYER,LAYER", help="Layers to measure at that no method aligns.")]
+Controls = Annotated[str, Option(metavar="CONTROL,CONTROL", help=f"Of {', '.join(CONTROLS)}; none for none.")]
+Budgets = Annotated[str, Option(metavar="N,N", help="Numbers of steps, for curves of quality against cost.")]
+Fields = Annotated[
+    list[str] | None, Option("--set", metavar="METHOD.FIELD=VALUE", help="Any option of a method.")
+]
+
+
+def compare_command(
+    model: ModelName,
+    units: UnitNames,
+    out: RunFolder,
+    images: Images = None,
+    bank: BankFile = None,
+    labels: Labels = None,
+    methods: Methods = DEFAULTS,
+    method: Folders = None,
+    seeds: Seeds = 3,
+    judge: Judges = None,
+    encoder: EncoderName = None,
+    prompt: Prompt = "{}",
+    held_out: HeldOut = "",
+    controls: Controls = ALL,
+    budgets: Budgets = "",
+    settings: Fields = None,
+    weights: Weights = None,
+    device: Device = None,
+    input_size: InputSize = None,
+) -> None:
+    """Compare methods by the pictures that they make of units, beside controls.
+
+    Writes comparison.csv (all scores), table.csv, table.md, table.tex, montage.png and, with --budgets, curves.png
+    into the folder RUN, where the pictures are kept: a method that is added later is rendered alone.
+    """
+    net = open_model(model, weights, device, input_size)
+    pictures, known = _images(net, images, bank, labels)
+    found = compare(
+        net,
+        units,
+        methods=listed(methods, "--methods") if methods else (),
+        bank=known,
+        images=pictures,
+        out=out,
+        seeds=seeds,
+        folders=parsed(method or []),
+        controls=() if controls == "none" else listed(controls, "--controls"),
+        options=_options(settings or []),
+        budgets=[_number(text) for text in listed(budgets, "--budgets")] if budgets else (),
+        spec=model,
+        progress=watched(),
+        judges=[_judge(text, net, device, input_size) for text in judge or []],
+        encoder=encoder,
+        prompt=prompt,
+        held_out=listed(held_out, "--held-out") if held_out else (),
+    )
+    files = write_comparison(found, out)
+    typer.echo(str(found))
+    typer.echo(f"\n{', '.join(map(str, files))}")
+    show_skipped(pictures)
+
+
+def _images(
+    net: Model, images: Path | None, bank: Path | None, labels: Path | None
+) -> tuple[ImageSet, ReferenceBank | None]:
+    if bank is not None:
+        opened = opened_from(bank)
+        where = images or Path(opened.get("images", ""))
+        marks = labels or (Path(opened["labels"]) if opened.get("labels") else None)
+        pictures = open_images(where, marks)
+        return pictures, load_bank(bank, net, pictures)
+    if images is None:
+        raise UsageError(
+            "a comparison needs natural images to measure against; give --images DIR or --bank FILE"
+        )
+    return open_images(images, labels), None
+
+
+def _judge(text: str, own: Model, device: str | None, input_size: int | None) -> ClassJudge:
+    name, _, weights = text.partition("@")
+    return ClassJudge(open_model(name, weights or None, device, input_size), own)
+
+
+def _options(pairs: list[str]) -> dict[str, dict[str, str]]:
+    """Read METHOD.FIELD=VALUE pairs.
+
+    >>> _options(["vital.steps=64"])
+    {'vital': {'steps': '64'}}
+    """
+    found: dict[str, dict[str, str]] = {}
+    for pair in pairs:
+        place, equals, value = pair.partition("=")
+        method, dot, field = place.partition(".")
+        if not equals or not dot or not field:
+            raise BadValue(f"--set {pair!r} is not a setting; write --set METHOD.FIELD=VALUE")
+        found.setdefault(method, {})[field] = value
+    return found
+
+
+def _number(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise BadValue(f"--budgets holds {text!r}; allowed are whole numbers from 1")
+    return int(text)

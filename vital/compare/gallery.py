@@ -1,0 +1,132 @@
+"""Where the pictures of a comparison come from: methods carried out in a run folder, or a folder made elsewhere."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vital.compare.records import Shown, stacked
+from vital.errors import DataError
+from vital.files import explained
+from vital.models import Model
+from vital.recipes import Method
+from vital.recipes.render import default_batch
+from vital.recipes.work import identity, work
+from vital.reference import ReferenceBank
+from vital.runs import Render, Run, entered, folder_name
+from vital.types import Images
+from vital.units import Unit
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclass(frozen=True, eq=False)
+class Studio:
+    """A run folder in which methods are carried out on some units and seeds; what is there already is read."""
+
+    path: Path
+    model: Model
+    units: tuple[Unit, ...]
+    bank: Callable[[], ReferenceBank] = field(repr=False)
+    spec: str = ""
+    progress: bool = False
+
+    def shown(self, name: str, recipe: Method, seeds: Sequence[int]) -> Shown:
+        """Render all units by a method with all seeds, where that is not done yet, and read the pictures."""
+        parts, spent = [], []
+        for seed in seeds:
+            run = self._run(name, recipe, seed)
+            parts += [(unit, seed, _read(run.file(unit), self.model)) for unit in self.units]
+            spent.append(seconds_of(run))
+        return stacked(
+            name,
+            parts,
+            seconds=sum(spent) / len(spent) / len(self.units),
+            steps=recipe.options().get("steps", 0),
+        )
+
+    def _run(self, name: str, recipe: Method, seed: int) -> Run:
+        images = None
+        if recipe.needs_images:
+            pictures = self.bank().images
+            images = {"hash": pictures.hash(), "count": len(pictures), "bank": self.bank().key}
+        names = tuple(map(str, self.units))
+        request = Render(name, recipe.options(), seed, default_batch(self.model), names, images=images)
+        with entered(self.path, identity(self.model, self.spec), request) as run:
+            work(run, self.model, self.units, recipe, self.bank, progress=self.progress)
+        return run
+
+
+def seconds_of(run: Run) -> float:
+    """The time that the groups of a render took, by log.jsonl; not a number where it does not say of all units."""
+    found: dict[str, float] = {}
+    file = run.path / "log.jsonl"
+    if not file.exists():
+        return math.nan
+    with explained(file, "read"), file.open(encoding="utf-8") as log:
+        for line in log:
+            entry = json.loads(line)
+            if (entry.get("method"), entry.get("seed")) == (run.render.method, run.render.seed):
+                found |= dict.fromkeys(entry["units"], entry["seconds"] / len(entry["units"]))
+    return sum(found.get(unit, math.nan) for unit in run.render.units)
+
+
+def _read(file: Path, model: Model) -> Images:
+    """A picture as it is, only its colours brought to the network's."""
+    from PIL import Image
+
+    from vital.models.pixels import fit_channels, to_tensor
+
+    with explained(file, "read"), Image.open(file) as picture:
+        return fit_channels(to_tensor(picture), model.channels, model.name)
+
+
+def from_folder(name: str, folder: Path, model: Model, units: Sequence[Unit]) -> Shown:
+    """Pictures that were made elsewhere: UNIT.png, UNIT-SEED.png, or a folder UNIT of pictures, for each unit.
+
+    UNIT is the unit's name in a run folder, such as `layer4_162` or `class_281`, and pictures may be PNG, JPEG or WebP.
+    Pictures of one unit count as seeds 0, 1, … in the order of their names. Raises `DataError` for a unit without one.
+    """
+    parts = []
+    for unit in units:
+        files = _files(folder, folder_name(unit))
+        if not files:
+            raise DataError(
+                f"{str(folder)!r} has no picture of {unit} for the method {name}; "
+                f"name it {folder_name(unit)}.png, or put it into a folder {folder_name(unit)}"
+            )
+        parts += [(unit, seed, _read(file, model)) for seed, file in enumerate(files)]
+    return stacked(name, parts)
+
+
+def _files(folder: Path, slug: str) -> list[Path]:
+    with explained(folder, "read"):
+        inside = sorted((folder / slug).iterdir()) if (folder / slug).is_dir() else []
+        beside = [f for f in sorted(folder.iterdir()) if f.stem == slug or _numbered(f.stem, slug)]
+    return [
+        file
+        for file in (inside or beside)
+        if file.suffix.lower() in ENDINGS and not file.stem.endswith("-mask")
+    ]
+
+
+def _numbered(stem: str, slug: str) -> bool:
+    return stem.startswith(f"{slug}-") and stem[len(slug) + 1 :].isdigit()
+
+
+def parsed(pairs: Sequence[str]) -> Mapping[str, Path]:
+    """Read NAME=FOLDER pairs.
+
+    >>> parsed(["published=pictures/vital"])
+    {'published': PosixPath('pictures/vital')}
+    """
+    found = {}
+    for pair in pairs:
+        name, equals, folder = pair.partition("=")
+        if not equals or not name or not folder:
+            raise DataError(f"--method {pair!r} names no folder; write --method NAME=FOLDER")
+        found[name] = Path(folder)
+    return found
