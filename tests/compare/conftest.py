@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+import torch
+
+import vital
+from tests import toy
+from vital.images import ImageSet
+from vital.reference import ReferenceBank
+from vital.units import Unit
+
+
+@pytest.fixture
+def model() -> vital.Model:
+    return toy.model()
+
+
+@pytest.fixture
+def pictures() -> ImageSet:
+    pixels = (toy.images(40).permute(0, 2, 3, 1) * 255).byte().numpy()
+    return vital.images(pixels, labels=np.arange(40) % 10)
+
+
+@pytest.fixture
+def bank(model: vital.Model, pictures: ImageSet) -> ReferenceBank:
+    return vital.reference_bank(model, ["layer3"], pictures, disk=False)
+
+
+@pytest.fixture
+def units(model: vital.Model) -> tuple[Unit, ...]:
+    from vital.trace import resolve_units
+
+    return tuple(resolve_units(model, ["class:0-1", "layer3:0-1"]))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)

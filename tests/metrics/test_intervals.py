@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from vital.errors import BadValue
+from vital.metrics import interval
+
+
+def test_the_interval_is_that_of_scipys_bootstrap() -> None:
+    values = np.random.default_rng(0).normal(3, 1, 60)
+    found = interval(values.tolist())
+    theirs = stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=9999, rng=1
+    ).confidence_interval
+    assert found.mean == pytest.approx(values.mean())
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.03)
+
+
+def test_it_covers_the_true_mean_about_as_often_as_it_says() -> None:
+    dice = np.random.default_rng(0)
+    found = [interval(dice.exponential(1, 40).tolist()) for _ in range(300)]
+    assert 0.88 <= np.mean([f.low <= 1 <= f.high for f in found]) <= 0.98
+
+
+def test_equal_values_give_equal_intervals_and_one_value_has_none() -> None:
+    assert interval([1.0, 2.0, 4.0]) == interval([1.0, 2.0, 4.0])
+    one = interval([2.5])
+    assert (one.low, one.mean, one.high) == (2.5, 2.5, 2.5)
+
+
+@pytest.mark.parametrize("values", [[], [float("nan")], [1.0, float("inf")]])
+def test_what_has_no_mean_is_refused(values: list[float]) -> None:
+    with pytest.raises(BadValue, match="finite numbers"):
+        interval(values)

@@ -1,0 +1,102 @@
+import itertools
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+
+from vital.errors import BadValue
+from vital.metrics import diversity, frechet_distance, kernel_distance, path_similarity, rank_of
+
+
+def features(count: int, width: int = 5, seed: int = 0, shift: float = 0.0) -> torch.Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    mixed = torch.randn(width, width, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    return torch.randn(count, width, generator=draw, dtype=torch.float64) @ mixed + shift
+
+
+def slow_frechet(x: np.ndarray, y: np.ndarray) -> float:
+    a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    root = scipy.linalg.sqrtm(a @ b).real
+    return float(((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(a + b - 2 * root))
+
+
+def slow_kernel(x: np.ndarray, y: np.ndarray) -> float:
+    def k(a: np.ndarray, b: np.ndarray) -> float:
+        return float((a @ b / len(a) + 1) ** 3)
+
+    own = [k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j]
+    other = [k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j]
+    between = [k(a, b) for a in x for b in y]
+    return float(np.mean(own) + np.mean(other) - 2 * np.mean(between))
+
+
+def slow_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def test_frechet_distance_equals_the_formula() -> None:
+    x, y = features(40), features(60, seed=1, shift=0.7)
+    assert frechet_distance(x, y) == pytest.approx(slow_frechet(x.numpy(), y.numpy()), rel=1e-6)
+
+
+def test_kernel_distance_equals_the_formula() -> None:
+    x, y = features(30), features(30, seed=1, shift=0.4)
+    assert kernel_distance(x, y) == pytest.approx(slow_kernel(x.numpy(), y.numpy()), rel=1e-6)
+
+
+def test_kernel_distance_takes_all_of_the_fewer_and_as_many_of_the_others_evenly() -> None:
+    x, y = features(10), features(40, seed=1)
+    assert kernel_distance(x, y) == pytest.approx(slow_kernel(x.numpy(), y[::4].numpy()), rel=1e-6)
+
+
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+def test_distances_of_sets_see_a_shift_and_leave_the_random_state_alone(distance) -> None:
+    x, y = features(50), features(50, seed=1)
+    before = torch.get_rng_state()
+    assert distance(x, y) < distance(x + 0.5, y) < distance(x + 1.0, y)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+def test_one_picture_is_no_set(distance) -> None:
+    with pytest.raises(BadValue, match="1 and 50 pictures"):
+        distance(features(1), features(50))
+
+
+def test_path_similarity_equals_the_formula() -> None:
+    x, n, o = ({"a": features(count, 7, seed)} for count, seed in ((1, 3), (4, 4), (5, 5)))
+    n["a"] += torch.arange(7)  # natural images of the unit have something in common
+    rows = {name: t["a"].numpy() for name, t in (("x", x), ("n", n), ("o", o))}
+    alike = np.mean([slow_correlation(a, b) for a, b in itertools.permutations(rows["n"], 2)])
+    apart = np.mean([slow_correlation(a, b) for a in rows["n"] for b in rows["o"]])
+    own = np.mean([slow_correlation(rows["x"][0], b) for b in rows["n"]])
+    assert path_similarity(x, n, o)["a"] == pytest.approx((own - apart) / (alike - apart), rel=1e-9)
+
+
+def test_a_picture_of_another_unit_takes_another_path() -> None:
+    base, other = torch.arange(9.0), torch.arange(9.0).flip(0)
+    noise = torch.randn(12, 9, generator=torch.Generator().manual_seed(0))
+    own, others = {"a": base + noise[:6]}, {"a": other + noise[6:]}
+    same = path_similarity({"a": (base + noise[11])[None]}, own, others)["a"]
+    different = path_similarity({"a": (other + noise[0])[None]}, own, others)["a"]
+    assert same > 0.8
+    assert abs(different) < 0.2
+
+
+def test_a_layer_that_cannot_tell_units_apart_says_nothing() -> None:
+    acts = {"a": torch.ones(3, 4)}
+    assert path_similarity(acts, acts, acts) == {}
+
+
+def test_diversity_is_the_mean_cosine_distance_of_all_pairs() -> None:
+    x = features(4)
+    pairs = list(itertools.combinations(range(4), 2))
+    expected = np.mean([1 - float(x[i] @ x[j] / x[i].norm() / x[j].norm()) for i, j in pairs])
+    assert diversity(x) == pytest.approx(expected, rel=1e-9)
+    assert diversity(x[[0, 0]]) == pytest.approx(0, abs=1e-12)
+
+
+def test_ties_count_against_a_rank() -> None:
+    scores = torch.tensor([[0.5, 0.5, 0.1], [0.9, 0.2, 0.1]])
+    assert rank_of(scores, torch.tensor([0, 2])).tolist() == [2, 3]
