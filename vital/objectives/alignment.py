@@ -121,8 +121,8 @@ class _SortMatching(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, act: Tensor, quantiles: Tensor) -> PerImage:
-        order = stable_argsort(act)
-        apart = act - torch.empty_like(act).scatter_(2, order, quantiles.expand_as(act))
+        matched = torch.empty_like(act).scatter_(2, stable_argsort(act), quantiles.expand_as(act))
+        apart = torch.sub(act, matched, out=matched)
         ctx.save_for_backward(apart)
         return apart.square().flatten(1).mean(1)
 

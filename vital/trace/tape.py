@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -170,6 +171,9 @@ def _writes(func: Any, kwargs: dict[str, Any]) -> bool:
 
 def _on_a_copy(func: Any, kwargs: dict[str, Any]) -> Callable[..., Any]:
     """The operation without its effect on its first argument: the new tensor is returned."""
+    name = str(func.__name__)
+    if name.startswith("__i"):  # x += y: the sum is written once, not copied first
+        return lambda x, y: getattr(operator, f"__{name[3:]}")(x, y).to(x.dtype)
 
     def run(*args: Any, **given: Any) -> Tensor:
         if "inplace" in kwargs:
