@@ -130,4 +130,3 @@ class _SortMatching(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (apart,), (grad,) = ctx.saved_tensors, grads
         return apart * (grad * (2 / apart[0].numel())).view(-1, 1, 1), None
-
