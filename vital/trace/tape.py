@@ -162,7 +162,12 @@ def name_of(func: Any) -> str:
 _OPERATORS = {"add", "sub", "mul", "truediv", "matmul", "pow", "floordiv", "mod", "and", "or", "xor"}
 
 
-_ARITHMETIC = {"add_": torch.add, "sub_": torch.sub, "mul_": torch.mul, "div_": torch.div}
+_ARITHMETIC: dict[str, Callable[..., Tensor]] = {
+    "add_": torch.add,
+    "sub_": torch.sub,
+    "mul_": torch.mul,
+    "div_": torch.div,
+}
 
 
 def _writes(func: Any, kwargs: dict[str, Any]) -> bool:
