@@ -14,6 +14,7 @@ from torch import Tensor
 from vital.errors import BadValue, unknown
 from vital.records import Template
 from vital.relevance import mask
+from vital.sorting import rows, stable_argsort
 from vital.terms import OBJECTIVES, Relevant, Term
 from vital.trace import Trace
 from vital.types import PerImage
@@ -73,13 +74,13 @@ class Alignment(Term):
         """The weighted sum over the layers, (B,)."""
         total = trace.seen.new_zeros(len(trace))
         for layer, weight in self._weights().items():
-            act = _rows(trace[layer])
+            act = rows(trace[layer])
             unit = max(self.template.variance(layer), 1e-12) if self.scale == "variance" else 1.0
             target = self._quantiles(layer, act)
             if self.template.rule:
-                act = act * mask(_rows(trace.relevance[layer]), self.template.rule)
                 by = self.template.importance[layer].sqrt().to(act)[:, None]
-                act, target = act * by, target * by
+                act = act * mask(rows(trace.relevance[layer]), self.template.rule).mul_(by)
+                target = target * by
             total = total + weight / unit * sort_matching(act, target)
         return total
 
@@ -94,11 +95,6 @@ class Alignment(Term):
                 )
             self._resized[key] = resize_quantiles(quantiles, act.shape[2]).to(act.device, act.dtype)
         return self._resized[key]
-
-
-def _rows(act: Tensor) -> Tensor:
-    """Lay the places of a layer out in a row: (B, C, N)."""
-    return act.flatten(2) if act.ndim > 2 else act[:, :, None]
 
 
 def resize_quantiles(quantiles: Tensor, places: int) -> Tensor:
@@ -125,8 +121,8 @@ class _SortMatching(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, act: Tensor, quantiles: Tensor) -> PerImage:
-        order = stable_argsort(act)
-        apart = act - torch.empty_like(act).scatter_(2, order, quantiles.expand_as(act))
+        matched = torch.empty_like(act).scatter_(2, stable_argsort(act), quantiles.expand_as(act))
+        apart = torch.sub(act, matched, out=matched)
         ctx.save_for_backward(apart)
         return apart.square().flatten(1).mean(1)
 
@@ -134,22 +130,3 @@ class _SortMatching(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (apart,), (grad,) = ctx.saved_tensors, grads
         return apart * (grad * (2 / apart[0].numel())).view(-1, 1, 1), None
-
-
-def stable_argsort(x: Tensor) -> Tensor:
-    """The order that sorts the last axis; equal values keep their places.
-
-    On a CPU, single-precision values are packed with their places into 64-bit integers, whose vectorised sort is
-    two to three times as fast as an argsort.
-
-    >>> stable_argsort(torch.tensor([2.0, 1.0, 1.0])).tolist()
-    [1, 2, 0]
-    """
-    x = x.detach()
-    if x.device.type != "cpu" or x.dtype != torch.float32:
-        return torch.sort(x, dim=-1, stable=True).indices
-    bits = (x + 0.0).view(torch.int32).long()
-    rising = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-    keys = (rising << 32) | torch.arange(x.shape[-1])
-    keys.numpy().sort(axis=-1)
-    return keys & 0xFFFFFFFF

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -19,6 +20,11 @@ from vital.trace import Tracer, survey
 from vital.units import OUTPUT, Unit
 
 BEARABLE = 0.98
+
+_FOLLOWED: WeakKeyDictionary[Model, set[tuple[str, tuple[str, ...], str]]] = WeakKeyDictionary()
+_NOISE: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[tuple[float, int], float]]] = (
+    WeakKeyDictionary()
+)
 
 
 def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ...]:
@@ -50,17 +56,31 @@ def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
     """The rule by which a unit's relevance can be followed to its layers, and why it is not the one asked for."""
     if rule == GRADIENT:
         return rule, "masked by gradient × activation, which is not relevance"
+    asked = (str(unit) if unit.source else unit.layer, tuple(layers), rule)
+    known = _FOLLOWED.setdefault(model, set())
+    if asked in known:
+        return rule, ""
     grey = torch.full((1, model.channels, *model.size), 0.5)
-    return followable(model, Relevant(unit, tuple(layers), rule), grey)
+    found, why = followable(model, Relevant(unit, tuple(layers), rule), grey)
+    if not why:  # a rule that is missing may be filed yet
+        known.add(asked)
+    return found, why
 
 
-@torch.no_grad()
 def bearable_noise(model: Model, bank: ReferenceBank, most: float, count: int = 16) -> float:
     """The strongest of `most`, its half and its quarter that leaves the network's outputs what they are, else 0.
 
     They are what they are where all outputs over `count` images of the bank, with and without noise of this standard
     deviation, correlate with 0.98 or more. A network that never saw noise takes it for detail.
     """
+    known = _NOISE.setdefault(bank, WeakKeyDictionary()).setdefault(model, {})
+    if (most, count) not in known:
+        known[most, count] = _bearable(model, bank, most, count)
+    return known[most, count]
+
+
+@torch.no_grad()
+def _bearable(model: Model, bank: ReferenceBank, most: float, count: int) -> float:
     if survey(model)[OUTPUT].problem:
         return 0.0
     spread = sorted({i * len(bank.images) // count for i in range(count)})

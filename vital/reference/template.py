@@ -14,6 +14,7 @@ from vital.models import Model
 from vital.records import Template
 from vital.reference import store
 from vital.relevance import followed, importance, mask
+from vital.sorting import ascending, rows
 from vital.terms import Relevant
 from vital.trace import Trace, Tracer, resolve_units
 from vital.types import Images
@@ -112,11 +113,6 @@ def _add(sums: dict[str, Tensor], layer: str, part: Tensor) -> None:
     sums[layer] = sums[layer] + part if layer in sums else part
 
 
-def rows(act: Tensor) -> Tensor:
-    """Lay the places of a layer out in a row: (B, C, N)."""
-    return act.flatten(2) if act.ndim > 2 else act[:, :, None]
-
-
 def _weighted_quantiles(act: Tensor, weights: Sequence[float]) -> Tensor:
     """Σ_k w_k sort(f_k) over a batch: (C, N)."""
-    return torch.einsum("k,kcn->cn", act.new_tensor(weights), act.sort(dim=2).values)
+    return torch.einsum("k,kcn->cn", act.new_tensor(weights), ascending(act))

@@ -78,7 +78,8 @@ def mask(relevance: Tensor, rule: str | Relevance = "zplus") -> Tensor:
     if relevance.shape[2] == 1:
         return torch.ones_like(relevance)
     low, high = relevance.amin(2, keepdim=True), relevance.amax(2, keepdim=True)
-    return (relevance - low) / (high - low + _floor((high - low).amax(1, keepdim=True), rule))
+    floor = _floor((high - low).amax(1, keepdim=True), rule)
+    return (relevance - low).div_(high - low + floor)
 
 
 def importance(relevance: Tensor, rule: str | Relevance = "zplus") -> Tensor:

@@ -39,11 +39,21 @@ class Context:
             found = self.tape.kept[id(weight)] = (weight, version, weight.detach().clamp(min=0))
         return found[2]
 
+    def rectified(self, tensor: Tensor) -> bool:
+        """Whether a tensor is known, by what made it, to have no negative values."""
+        step = self.maker(tensor)
+        while step is not None and step.name in _KEEPS_SIGNS:
+            step = self.maker(step.inputs[0])
+        return step is not None and step.name in _RECTIFIES
+
     def maker(self, tensor: Tensor) -> Step | None:
         """The operation that made a tensor; None for the network's input and for constants."""
         place = self.tape.makers.get(id(tensor), -1)
         return self.tape.steps[place] if place >= 0 else None
 
+
+_RECTIFIES = frozenset({"relu", "relu6", "sigmoid", "hardsigmoid", "softmax", "abs", "square", "exp"})
+_KEEPS_SIGNS = frozenset({"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "flatten", "dropout"})
 
 Shares: TypeAlias = Iterable[tuple[Tensor, Tensor]]
 Rule: TypeAlias = Callable[[Step, tuple[Tensor, ...], Context], Shares]

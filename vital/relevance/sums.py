@@ -23,9 +23,9 @@ def addition(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
         yield step.inputs[0], fit(r[0], step.inputs[0])
         return
     a, b = step.inputs
-    to_a, size_b = (x.detach().abs() for x in (a, b))
-    size_b.mul_(abs(step.kwargs.get("alpha", 1)))
-    to_a = (to_a / (to_a + size_b)).nan_to_num_(0.5).mul_(r[0])
+    size_a, size_b = (x.detach().abs() for x in (a, b))
+    both = size_a.add(size_b, alpha=abs(step.kwargs.get("alpha", 1)))
+    to_a = torch.div(size_a, both, out=both).nan_to_num_(0.5).mul_(r[0])
     yield a, fit(to_a, a)
     yield b, fit(r[0] - to_a, b)
 

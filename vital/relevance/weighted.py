@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
+from types import EllipsisType
 from typing import TypeAlias
 
 import torch
@@ -34,7 +35,14 @@ def layer(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
         weight = weight * scale.view(-1, *[1] * (weight.ndim - 1))
     if bias is not None and context.how.bias in _SHARING[step.name == "linear"]:
         shift = bias.view(-1, *[1] * (0 if step.name == "linear" else weight.ndim - 2))
-    yield x, contributions(Weighted(partial(_without_bias, step), x, weight, r[0], shift), context)
+    read, f = x, partial(_without_bias, step)
+    if (places := _places_read(step, weight)) is not None:
+        read, f = x[places].contiguous(), partial(step.run, groups=step.argument(6, "groups", 1))
+    shared = contributions(Weighted(f, read, weight, r[0], shift, context.rectified(x)), context)
+    if places is not None:
+        shared, thin = torch.zeros_like(x), shared
+        shared[places] = thin
+    yield x, shared
 
 
 def _without_bias(step: Step, x: Tensor, w: Tensor) -> Tensor:
@@ -43,15 +51,29 @@ def _without_bias(step: Step, x: Tensor, w: Tensor) -> Tensor:
     return made
 
 
+def _places_read(step: Step, weight: Tensor) -> tuple[EllipsisType | slice, ...] | None:
+    """The places that a strided convolution of 1 × 1 reads, since the others take no relevance; None for any other."""
+    if not step.name.startswith("conv") or "transpose" in step.name or weight[0, 0].numel() > 1:
+        return None
+    steps, edges = (
+        (given,) * (weight.ndim - 2) if isinstance(given, int | str) else tuple(given)
+        for given in (step.argument(3, "stride", 1), step.argument(4, "padding", 0))
+    )
+    if not set(edges) <= {0, "valid"} or set(steps) == {1}:
+        return None
+    return (..., *(slice(None, None, by) for by in steps))
+
+
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """A sum z = f(x, w) + shift, linear in x and in w, with the relevance r of z."""
+    """A sum z = f(x, w) + shift, linear in x and in w, with the relevance r of z; x ≥ 0 for sure where `rectified`."""
 
     f: Callable[[Tensor, Tensor], Tensor]
     x: Tensor
     w: Tensor
     r: Tensor
     shift: Tensor | None = None
+    rectified: bool = False
 
     def share(self, groups: Groups, quotients: Callable[..., Sequence[Tensor]]) -> Tensor:
         """Σ_g Σ_k x_gk · fᵀ(s_g, w_gk), where s = quotients(z_1, z_2, …) and z_g = Σ_k f(x_gk, w_gk).
@@ -80,7 +102,7 @@ def contributions(s: Weighted, context: Context) -> Tensor:
     """Share the relevance of a weighted sum among its inputs by the composite's rule; half precision becomes single."""
     kind = torch.float32 if s.x.dtype in {torch.float16, torch.bfloat16} else s.x.dtype
     shift = None if s.shift is None else s.shift.to(kind)
-    same = Weighted(s.f, s.x.detach().to(kind), s.w.to(kind), s.r.to(kind), shift)
+    same = Weighted(s.f, s.x.detach().to(kind), s.w.to(kind), s.r.to(kind), shift, s.rectified)
     return _WEIGHTED[context.how.weighted](same, context)
 
 
@@ -93,10 +115,10 @@ def _zplus(s: Weighted, context: Context) -> Tensor:
             _both_signs(s, context), lambda z, n: _all_of(s, s.plus(z, _positive) + how.stabiliser, n)
         )
     group = [(s.x, context.positive(s.w))]
-    if bool(s.x.amin() < 0):
+    if not s.rectified and bool(s.x.amin() < 0):
         high, low = s.signs()
         group = [(high, context.positive(s.w)), (low, _negative(s.w))]
-    return s.share([group], lambda z: [_safe_quotient(s.r, s.plus(z, _positive).add_(how.stabiliser))])
+    return s.share([group], lambda z: [_safe_quotient(s.r, s.plus(z, _positive), how.stabiliser)])
 
 
 def _all_of(s: Weighted, z: Tensor, negative: Tensor) -> Sequence[Tensor]:
@@ -163,8 +185,9 @@ def over(r: Tensor, z: Tensor) -> Tensor:
     return r / z.masked_fill(z.abs() < _tiny(z), torch.inf)
 
 
-def _safe_quotient(r: Tensor, z: Tensor) -> Tensor:
+def _safe_quotient(r: Tensor, z: Tensor, stabiliser: float) -> Tensor:
     """The same for z ≥ 0, written over z: a third of the passes over memory."""
+    z = z.add_(stabiliser) if stabiliser else z
     return torch.div(r, z.clamp_(min=_tiny(z)), out=z)
 
 

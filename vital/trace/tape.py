@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -161,6 +162,14 @@ def name_of(func: Any) -> str:
 _OPERATORS = {"add", "sub", "mul", "truediv", "matmul", "pow", "floordiv", "mod", "and", "or", "xor"}
 
 
+_ARITHMETIC: dict[str, Callable[..., Tensor]] = {
+    "add_": torch.add,
+    "sub_": torch.sub,
+    "mul_": torch.mul,
+    "div_": torch.div,
+}
+
+
 def _writes(func: Any, kwargs: dict[str, Any]) -> bool:
     name = str(func.__name__)
     if name.startswith("__"):
@@ -170,6 +179,8 @@ def _writes(func: Any, kwargs: dict[str, Any]) -> bool:
 
 def _on_a_copy(func: Any, kwargs: dict[str, Any]) -> Callable[..., Any]:
     """The operation without its effect on its first argument: the new tensor is returned."""
+    if arithmetic := _ARITHMETIC.get(func.__name__):  # written once, not copied first
+        return lambda x, *args, **given: arithmetic(x, *args, **given).to(x.dtype)
 
     def run(*args: Any, **given: Any) -> Tensor:
         if "inplace" in kwargs:

@@ -1,0 +1,88 @@
+"""Sorting the places of a layer channel by channel, on as many threads as torch has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+WORTH_A_THREAD = 100_000
+"""Numbers that take longer to sort than a thread takes to start."""
+
+LONG = 2048
+"""Places of a row from which a look for zeros costs less than it saves."""
+
+
+def rows(act: Tensor) -> Tensor:
+    """Lay the places of a layer out in a row: (B, C, N)."""
+    return act.flatten(2) if act.ndim > 2 else act[:, :, None]
+
+
+def ascending(x: Tensor) -> Tensor:
+    """The values of the last axis in rising order.
+
+    On a CPU, single precision is sorted by numpy, whose vectorised sort is several times as fast as torch's.
+
+    >>> ascending(torch.tensor([2.0, 1.0, 1.0])).tolist()
+    [1.0, 1.0, 2.0]
+    """
+    if not _quick(x):
+        return x.sort(dim=-1).values
+    copy = x.detach().clone(memory_format=torch.contiguous_format)
+    _in_threads(_sort, copy.numpy())
+    return copy
+
+
+def stable_argsort(x: Tensor) -> Tensor:
+    """The order that sorts the last axis; equal values keep their places.
+
+    On a CPU, single-precision values are packed with their places into 64-bit integers, whose vectorised sort is
+    two to three times as fast as an argsort.
+
+    >>> stable_argsort(torch.tensor([2.0, 1.0, 1.0])).tolist()
+    [1, 2, 0]
+    """
+    if not _quick(x):
+        return torch.sort(x.detach(), dim=-1, stable=True).indices
+    bits = (x.detach() + 0.0).view(torch.int32)  # -0 becomes 0
+    rising = bits.bitwise_xor_(bits.bitwise_right_shift(31).bitwise_and_(0x7FFFFFFF))
+    keys = torch.add(torch.arange(x.shape[-1]), rising.long(), alpha=1 << 32)
+    _in_threads(_sort_around_zeros if x.shape[-1] >= LONG else _sort, keys.numpy())
+    return keys.bitwise_and_(0xFFFFFFFF)
+
+
+def _quick(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == torch.float32
+
+
+def _in_threads(sort: Callable[[Array], object], array: Array) -> None:
+    """Sort the last axis in place, on many threads: numpy sorts on one, and lets others run meanwhile."""
+    lines = array.reshape(-1, array.shape[-1])
+    threads = min(torch.get_num_threads(), len(lines), 1 + lines.size // WORTH_A_THREAD)
+    if threads <= 1:
+        sort(lines)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(sort, np.array_split(lines, threads)))
+
+
+def _sort(lines: Array) -> None:
+    lines.sort(axis=-1)
+
+
+def _sort_around_zeros(keys: Array) -> None:
+    """The same for keys whose upper half is a value: zeros, of which masks make many, are in order already."""
+    for row in keys:
+        zero = (row >> 32) == 0
+        if np.count_nonzero(zero) < 0.75 * len(row):
+            row.sort()
+            continue
+        others = np.sort(row[~zero])
+        below = np.searchsorted(others, 0)
+        row[:] = np.concatenate([others[:below], row[zero], others[below:]])
