@@ -42,7 +42,7 @@ from vital.recipes import method as make_method
 from vital.recipes.render import bank_for, default_batch, groups, render_group
 from vital.reference import ReferenceBank, load_bank, opened_from
 from vital.runs import Render, Run, entered, write_sheet
-from vital.trace import Tracer, resolve_units
+from vital.trace import Tracer, digests, resolve_units
 from vital.units import OUTPUT, Unit
 
 
@@ -77,7 +77,9 @@ def render(
     chosen = list(dict.fromkeys(resolve_units(net, units)))
     found = {"hash": pictures.hash(), "count": len(pictures)} if pictures else None
     names = tuple(map(str, chosen))
-    request = Render(method, recipe.options(), seed, batch or default_batch(net), names, frames, found)
+    request = Render(
+        method, recipe.options(), seed, batch or default_batch(net), names, frames, found, digests(chosen)
+    )
     with carried_out(out, net, model, request, recipe, pictures, bank) as run:
         _report(run, net, chosen)
 
