@@ -10,10 +10,13 @@ import typer
 
 from vital._version import __version__
 from vital.cli.bank import bank
+from vital.cli.circuit import circuit
 from vital.cli.concepts import concepts
 from vital.cli.demo import demo
 from vital.cli.doctor import doctor
+from vital.cli.exemplars import exemplars
 from vital.cli.layers import layers
+from vital.cli.merge import merge
 from vital.cli.methods import methods
 from vital.cli.render import render
 from vital.errors import VitalError
@@ -25,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, layers, bank, concepts, render, methods, doctor):
+for command in (demo, layers, bank, merge, concepts, render, exemplars, circuit, methods, doctor):
     app.command()(command)
 
 
