@@ -124,12 +124,13 @@ def pictures_of(
     recipe: Method, name: str, images: Path | None, bank: Path | None, labels: Path | None
 ) -> ImageSet | None:
     """The reference images that a command's options name; None for a method that needs none."""
-    if labels is not None and images is None and bank is None:
+    kept = images_of(bank, labels) if images is None and bank is not None else None
+    if labels is not None and images is None and kept is None:
         raise UsageError(f"--labels {labels} needs its images; give --images DIR too")
     if not recipe.needs_images:
         return None
-    if images is None and bank is not None:
-        return images_of(bank, labels)
+    if kept is not None:
+        return kept
     if images is None:
         without = ", ".join(n for n in METHODS if not METHODS[n]().needs_images)
         raise UsageError(

@@ -59,7 +59,7 @@ class Vital(Method):
     weights: tuple[float, ...] = ()
     relevance: str = "zplus"
     unit_weight: float = 0.05
-    wake: float = 1.0
+    wake: float = 4.0
     patches: float = 0.9
     tv: float = 1.0
     noise: float = 0.1
