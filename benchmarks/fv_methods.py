@@ -28,8 +28,8 @@ from vital.runs import versions
 
 METHODS = ("vital", "vital-reference", "fourier", "maco", "deep-inversion", "pixels")
 FIRST = ("judge", "zero shot@1", "distance (held out)", "path similarity")
-LEGEND = """Means over units with 95 % intervals (bootstrap over units); the best method of each metric in bold. `worth` names
-the controls that score as well as `vital`: a metric that they please says nothing."""
+LEGEND = """Means over units with 95 % intervals (bootstrap over units); the best method of each metric in bold. `worth`
+names the controls that score as well as `vital`: a metric that they please says nothing."""
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 

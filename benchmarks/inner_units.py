@@ -61,13 +61,16 @@ def measure(given: argparse.Namespace) -> dict[str, object]:
     rows = {}
     for name in given.methods.split(","):
         began = time.perf_counter()
-        steps = {"steps": given.steps} if given.steps else {}
-        made = vital.render(model, units, method=name, bank=bank, progress=False, **steps)
+        options = {"steps": given.steps} if given.steps else {}
+        if name == "maco" and given.crops:
+            options["crops"] = given.crops
+        made = vital.render(model, units, method=name, bank=bank, progress=False, **options)
         found = [float(p.provenance["percentile"]) for p in made]
         rows[name] = {
             "at_99": sum(value >= PERCENTILE for value in found),
             "percentile": statistics.median(found),
             "distance": statistics.median(distances(bank, made, held_out)),
+            "percentiles": found,
             "silent": sum(p.status != "done" for p in made),
             "seconds": time.perf_counter() - began,
         }
@@ -97,6 +100,7 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--each", type=int, default=8, help="units per layer")
     parser.add_argument("--steps", type=int, default=0, help="0: each method's own")
+    parser.add_argument("--crops", type=int, default=0, help="maco's crops per step; 0: its own 32")
     parser.add_argument("--input-size", type=int, default=0)
     parser.add_argument("--out", type=Path, help="a folder for contact sheets")
     parser.add_argument("--json", action="store_true")

@@ -190,6 +190,20 @@ def test_other_settings_under_the_same_names_are_refused(
     )
 
 
+def test_a_direction_whose_file_changed_is_refused_and_others_are_added(tmp_path: Path) -> None:
+    unit, other = "d.safetensors:0@a", "d.safetensors:1@a"
+    asked = replace(ASKED, units=(unit,), directions={unit: "ab"})
+    filled(tmp_path, asked)
+    for units in ((unit,), (unit, other)):
+        said = refused(tmp_path, render=replace(asked, units=units, directions={unit: "cd"}))
+        assert (
+            f"with other settings: directions.{unit} was 'ab' and is now 'cd'; choose another folder" in said
+        )
+    for again in (asked, replace(asked, units=(other,), directions={other: "cd"})):
+        with entered(tmp_path, MODEL, again):
+            pass
+
+
 def test_units_of_an_earlier_render_are_refused_in_other_company(tmp_path: Path) -> None:
     filled(tmp_path)
     said = refused(tmp_path, render=replace(ASKED, units=("class:1", "class:7")))

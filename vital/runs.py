@@ -46,7 +46,8 @@ FRAME_MS, LAST_MS = 200, 1600
 class Render:
     """One request for pictures: everything that decides what their files hold.
 
-    `images` identifies the reference images, and is None for a method that takes none.
+    `images` identifies the reference images, and is None for a method that takes none. `directions` says what the
+    files of the directions among the units hold (`vital.trace.digests`).
 
     >>> Render("fourier", {"steps": 64}, seed=0, batch=4, units=("class:1",)).stem
     'fourier-0'
@@ -59,6 +60,7 @@ class Render:
     units: tuple[str, ...]
     frames: int = 0
     images: Mapping[str, Any] | None = None
+    directions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stem(self) -> str:
@@ -196,12 +198,17 @@ def _check_beside(path: Path, other: Mapping[str, Any], render: Mapping[str, Any
     if (other["method"], other["seed"]) != (render["method"], render["seed"]):
         return
     name = f"the folder {str(path)!r} holds {render['method']} with seed {render['seed']} already"
-    if changed := differences({**other, "units": None}, {**render, "units": None}):
+    shared = [name for name in render["directions"] if name in other["directions"]]
+    old, new = (
+        {**r, "units": None, "directions": {name: r["directions"][name] for name in shared}}
+        for r in (other, render)
+    )
+    if changed := differences(old, new):
         advice = "choose another folder or seed, or the same settings"
         raise RunError(f"{name}, with other settings: {'; '.join(changed)}; {advice}")
-    if shared := [unit for unit in render["units"] if unit in other["units"]]:
+    if twice := [unit for unit in render["units"] if unit in other["units"]]:
         advice = "ask for just those units in that order to go on, for others to add them, or choose another folder"
-        raise RunError(f"{name}, with {_some(shared)} among the units {_some(other['units'])}; {advice}")
+        raise RunError(f"{name}, with {_some(twice)} among the units {_some(other['units'])}; {advice}")
 
 
 def differences(old: Any, new: Any, at: str = "") -> list[str]:

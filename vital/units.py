@@ -57,6 +57,15 @@ class Unit:
         return f"{self.layer}:{what}{place}{'#' + self.tokens if self.tokens else ''}"
 
     @property
+    def is_class(self) -> bool:
+        """Whether it is an output of the network itself, and no direction among the outputs.
+
+        >>> Unit.parse("class:3").is_class, Unit.parse("d.safetensors:0@class").is_class
+        (True, False)
+        """
+        return self.layer == OUTPUT and not self.source
+
+    @property
     def slug(self) -> str:
         """A file name: letters, digits, dot, dash and underscore only.
 

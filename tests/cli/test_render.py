@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,18 @@ def test_another_recipe_in_the_folder_is_refused(vital: Cli) -> None:
     assert "with other settings: options.lr was 0.05 and is now 0.5; choose another folder" in answer.err
 
 
+def test_a_direction_whose_file_changed_is_another_unit(vital: Cli, here: Path) -> None:
+    words = ("render", "net.py:make", "d.safetensors:0@1", *FAST, "--out", "run")
+    save_file({"rows": torch.eye(8)}, here / "d.safetensors")
+    assert vital(*words).code == 0
+    save_file({"rows": torch.eye(8), "more": torch.eye(8)}, here / "e.safetensors")  # elsewhere
+    assert vital(*words).code == 0
+    save_file({"rows": 2 * torch.eye(8)}, here / "d.safetensors")
+    answer = vital(*words)
+    assert answer.code == 1
+    assert "with other settings: directions.d.safetensors:0@1 was " in answer.err
+
+
 def test_a_request_that_fails_can_be_mended_in_the_same_folder(vital: Cli) -> None:
     words = ("render", "net.py:make", "class:0", *FAST, "--out", "run")
     assert (
@@ -156,6 +168,15 @@ def test_a_request_that_fails_can_be_mended_in_the_same_folder(vital: Cli) -> No
     assert vital(*words).code == 0
 
 
+@pytest.fixture
+def control_c() -> Iterator[None]:
+    """Control-C is heard also where the tests were started with it ignored, as by a script in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("control_c")
 def test_control_c_says_what_is_kept_and_the_rest_follows(vital: Cli, here: Path) -> None:
     text = (here / "net.py").read_text()
     stop = (

@@ -14,6 +14,7 @@ from tests import toy
 from vital.errors import BadValue
 from vital.models import Model
 from vital.recipes.exemplars import FALLBACK, Exemplar, Exemplars, exemplars, heat_maps
+from vital.records import to_pil
 from vital.relevance import NoRule, gradient_times_activation, relevance
 from vital.types import Images
 
@@ -41,6 +42,24 @@ def test_exemplars_are_the_strongest_images_with_their_values_and_names(bank: vi
     assert [e.value for e in found] == pytest.approx(act.tolist())
     assert {(str(e.unit), e.of, e.by) for e in found} == {("act3:8", "activation", "lrp zplus")}
     assert torch.equal(torch.stack([e.image for e in found]), bank.tensor(wanted))
+
+
+def test_images_that_can_no_longer_be_read_are_left_out(tmp_path: Path) -> None:
+    for i, image in enumerate(toy.images(12)):
+        to_pil(image).save(tmp_path / f"{i:02}.png")
+    own = vital.reference_bank(MODEL, ["act3"], vital.images(tmp_path), disk=False)
+    lost, *rest = own.strongest("act3:8", 4)
+    wanted = exemplars(own, "act3:8", 4)
+    (tmp_path / own.images.names[lost]).write_bytes(b"no picture")
+    found = exemplars(own, "act3:8", 4)
+    assert [e.index for e in found] == rest
+    for e, before in zip(found, wanted[1:], strict=True):
+        assert (e.name, e.value) == (own.images.names[e.index], pytest.approx(before.value))
+        assert torch.equal(e.image, before.image)
+        torch.testing.assert_close(e.heat, before.heat)
+    for e in exemplars(own, "act3:8", 4, by="relevance", for_unit="class:1"):
+        assert e.index != lost
+        assert torch.equal(e.image, own.tensor([e.index])[0])
 
 
 @pytest.mark.parametrize("rule", ["zplus", "epsilon"])

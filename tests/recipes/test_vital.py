@@ -10,6 +10,7 @@ from vital import objectives as obj
 from vital import views
 from vital.errors import BadValue, UnknownName
 from vital.recipes import Vital
+from vital.recipes.aligned import before
 from vital.terms import Sum
 from vital.trace import resolve_units
 
@@ -49,6 +50,33 @@ def test_an_inner_unit_is_aligned_up_to_its_layer_and_woken_to_its_natural_value
     whole, plain = planned(Vital(patches=0.0, wake=0.0), "act2:5", bank)
     assert "patches" not in plain
     assert whole[obj.Alignment].template.key != parts[obj.Alignment].template.key
+
+
+class Branches(nn.Module):
+    """Two branches, of which the first ends before the second begins, and their sum."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(inplace=True))
+        self.left = nn.Sequential(nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(inplace=True))
+        self.right = nn.Sequential(nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to maps."""
+        x = self.stem(x)
+        return torch.cat([self.left(x), self.right(x)], 1)
+
+
+def test_a_unit_is_not_aligned_at_a_sibling_branch_that_does_not_feed_it() -> None:
+    model = toy.wrap(toy.seeded(Branches()))
+    two = vital.reference_bank(model, ["right"], vital.images(toy.images(6).float()), disk=False)
+    asked = ("stem", "left", "right.1")
+    (unit,) = resolve_units(model, "right:3")
+    assert before(model, unit, asked) == ("stem", "right.1")
+    assert before(model, unit, ("left",)) == ("right",)
+    parts, _ = planned(Vital(), "right:3", two)
+    assert "left" not in parts[obj.Alignment].layers
+    assert parts[obj.Alignment].relevant.rule == "zplus"
 
 
 def test_masks_can_be_left_out(bank: vital.ReferenceBank) -> None:

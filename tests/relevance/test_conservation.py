@@ -92,6 +92,12 @@ SLOW = {
     "vgg11": Case(tv("vgg11"), 64, "class:5", ("features.0", "features.3", "features.12")),
     "convnext": Case(tv("convnext_tiny"), 64, "features.7:5", ("features.0", "features.3", "features.5")),
     "vit patches": Case(tv("vit_b_32", image_size=96), 96, f"{VIT}5:5#patches", (f"{VIT}0", f"{VIT}3")),
+    "vit large cls": Case(tv("vit_l_32", image_size=64), 64, f"{VIT}12:5#cls", (f"{VIT}0", f"{VIT}8")),
+    "vit large patches": Case(
+        tv("vit_l_32", image_size=64), 64, f"{VIT}12:5#patches", (f"{VIT}0", f"{VIT}8")
+    ),
+    "mobilenet_v3 large": Case(tv("mobilenet_v3_large"), 64, "features.16:5", ("features.0", "features.6")),
+    "vgg16 bn": Case(tv("vgg16_bn"), 64, "features.42:5", ("features.0", "features.13", "features.33")),
     "swin": Case(tv("swin_t"), 64, "features.7:5", ("features.0", "features.3", "features.5")),
     "swin v2": Case(tv("swin_v2_t"), 64, "features.7:5", ("features.0", "features.3", "features.5")),
     "regnet": Case(tv("regnet_y_400mf"), 64, "class:5", ("stem", "trunk_output.block2")),

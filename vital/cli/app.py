@@ -10,11 +10,14 @@ import typer
 
 from vital._version import __version__
 from vital.cli.bank import bank
+from vital.cli.circuit import circuit
 from vital.cli.compare import compare_command
 from vital.cli.concepts import concepts
 from vital.cli.demo import demo
 from vital.cli.doctor import doctor
+from vital.cli.exemplars import exemplars
 from vital.cli.layers import layers
+from vital.cli.merge import merge
 from vital.cli.methods import methods
 from vital.cli.render import render
 from vital.errors import VitalError
@@ -26,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, layers, bank, concepts, render, methods, doctor):
+for command in (demo, layers, bank, merge, concepts, render, exemplars, circuit, methods, doctor):
     app.command()(command)
 app.command("compare")(compare_command)
 

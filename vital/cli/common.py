@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from vital.errors import BadValue, VitalError
-from vital.images import ImageSet, images
+from vital.errors import BadValue, UsageError, VitalError
+from vital.images import ImageSet, images, joined
 from vital.models import Model, load_model
+from vital.recipes.render import bank_for
+from vital.reference import ReferenceBank, load_bank, opened_from
+from vital.units import Unit
 
 
 class Interrupted(VitalError):
@@ -30,6 +34,37 @@ def open_model(
 def open_images(where: Path, labels: Path | None = None) -> ImageSet:
     """Open the images that the arguments name."""
     return images(where, labels=labels)
+
+
+def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
+    """Open the images that a bank was made of, as they were typed then; `labels` may be others."""
+    opened = opened_from(bank)
+    if labels is not None and opened.get("parts"):
+        raise UsageError(f"--labels {labels} cannot be given for {bank}, whose parts have their own")
+    return _opened(bank, opened | ({"labels": str(labels)} if labels else {}))
+
+
+def _opened(bank: Path, opened: Mapping[str, str]) -> ImageSet:
+    if parts := json.loads(opened.get("parts", "[]")):
+        return joined([_opened(bank, part) for part in parts])
+    if not opened.get("images"):
+        raise UsageError(f"--bank {bank} does not say where its images are; give --images DIR too")
+    return open_images(Path(opened["images"]), Path(opened["labels"]) if opened["labels"] else None)
+
+
+def bank_of(
+    model: Model, units: Sequence[Unit], images: Path | None, bank: Path | None, labels: Path | None
+) -> ReferenceBank:
+    """The bank that a command's options name: read, or made of the images for the layers of these units."""
+    if images is not None:
+        pictures = open_images(images, labels)
+    elif bank is not None:
+        pictures = images_of(bank, labels)
+    else:
+        raise UsageError("images are needed; give --images DIR or --bank BANK")
+    if bank is not None:
+        return load_bank(bank, model, pictures)
+    return bank_for(model, pictures, units, progress=watched())
 
 
 def show_skipped(pictures: ImageSet | None) -> None:

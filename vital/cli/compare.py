@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from vital.cli.common import listed, open_images, open_model, show_skipped, watched
+from vital.cli.common import images_of, listed, open_images, open_model, show_skipped, watched
 from vital.cli.options import (
     BankFile,
     Device,
@@ -26,7 +26,7 @@ from vital.compare.gallery import parsed
 from vital.errors import BadValue, UsageError
 from vital.images import ImageSet
 from vital.models import Model
-from vital.reference import ReferenceBank, load_bank, opened_from
+from vital.reference import ReferenceBank, load_bank
 
 DEFAULTS, ALL = ",".join(DEFAULT), ",".join(CONTROLS)
 
@@ -111,10 +111,7 @@ def _images(
     net: Model, images: Path | None, bank: Path | None, labels: Path | None
 ) -> tuple[ImageSet, ReferenceBank | None]:
     if bank is not None:
-        opened = opened_from(bank)
-        where = images or Path(opened.get("images", ""))
-        marks = labels or (Path(opened["labels"]) if opened.get("labels") else None)
-        pictures = open_images(where, marks)
+        pictures = images_of(bank, labels) if images is None else open_images(images, labels)
         return pictures, load_bank(bank, net, pictures)
     if images is None:
         raise UsageError(

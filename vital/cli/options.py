@@ -28,7 +28,7 @@ Labels: TypeAlias = Annotated[
     Path | None, Option(metavar="CSV", help="Labels of the images: columns file, and index or name.")
 ]
 BankFile: TypeAlias = Annotated[
-    Path | None, Option(metavar="BANK", help="What vital bank made of the images; needs --images too.")
+    Path | None, Option(metavar="BANK", help="What vital bank or vital merge made of the images.")
 ]
 
 Layers: TypeAlias = Annotated[str, Option(metavar="LAYER,LAYER", help="The layers whose units are ranked.")]
@@ -43,6 +43,17 @@ Tokens: TypeAlias = Annotated[str, Option(metavar="WHICH", help="In a layer of t
 Directions: TypeAlias = Annotated[
     Path, Option("--out", metavar="FILE", help="The file to write: NAME.safetensors.")
 ]
+
+Banks: TypeAlias = Annotated[list[Path], Argument(metavar="BANK", help="Banks that vital bank wrote.")]
+
+OneUnit: TypeAlias = Annotated[str, Argument(metavar="UNIT", help=UNITS)]
+Feeders: TypeAlias = Annotated[int, Option("--count", min=1, metavar="K", help="How many units to show.")]
+HowMany: TypeAlias = Annotated[int, Option("--count", min=1, metavar="K", help="Images shown for each unit.")]
+ExemplarsBy: TypeAlias = Annotated[str, Option(help="Rank by activation, or by relevance for another unit.")]
+ForUnit: TypeAlias = Annotated[
+    str | None, Option("--for", metavar="UNIT", help="With --by relevance: the unit that reads these.")
+]
+Rule: TypeAlias = Annotated[str, Option(help="How relevance is followed, such as zplus or epsilon.")]
 
 RunFolder: TypeAlias = Annotated[
     Path, Option("--out", metavar="RUN", help="The run folder; a stopped run goes on.")

@@ -12,7 +12,16 @@ import torch
 import typer
 from PIL import Image
 
-from vital.cli.common import Interrupted, open_images, open_model, read_settings, show_skipped, table, watched
+from vital.cli.common import (
+    Interrupted,
+    images_of,
+    open_images,
+    open_model,
+    read_settings,
+    show_skipped,
+    table,
+    watched,
+)
 from vital.cli.options import (
     BankFile,
     Batch,
@@ -38,9 +47,9 @@ from vital.recipes import METHODS, Method
 from vital.recipes import method as make_method
 from vital.recipes.render import bank_for, default_batch
 from vital.recipes.work import identity, work
-from vital.reference import ReferenceBank, load_bank, opened_from
+from vital.reference import ReferenceBank, load_bank
 from vital.runs import Render, Run, entered, write_sheet
-from vital.trace import Tracer, resolve_units
+from vital.trace import Tracer, digests, resolve_units
 from vital.units import OUTPUT, Unit
 
 
@@ -69,13 +78,15 @@ def render(
     """
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
-    recipe = _recipe(method, {"steps": steps, "size": size}, read_settings(settings or []))
-    pictures = _pictures(recipe, method, images, bank, labels)
+    recipe = recipe_of(method, {"steps": steps, "size": size}, read_settings(settings or []))
+    pictures = pictures_of(recipe, method, images, bank, labels)
     net = open_model(model, weights, device, input_size)
     chosen = list(dict.fromkeys(resolve_units(net, units)))
     found = {"hash": pictures.hash(), "count": len(pictures)} if pictures else None
     names = tuple(map(str, chosen))
-    request = Render(method, recipe.options(), seed, batch or default_batch(net), names, frames, found)
+    request = Render(
+        method, recipe.options(), seed, batch or default_batch(net), names, frames, found, digests(chosen)
+    )
     with carried_out(out, net, model, request, recipe, pictures, bank) as run:
         _report(run, net, chosen)
 
@@ -99,36 +110,31 @@ def carried_out(
         yield run
 
 
-def _recipe(name: str, options: dict[str, Any], given: dict[str, str]) -> Method:
+def recipe_of(name: str, options: dict[str, Any], given: dict[str, str]) -> Method:
+    """The method that a command's options name."""
     named = {key: value for key, value in options.items() if value is not None}
     if twice := [key for key in named if key in given]:
         raise UsageError(f"{twice[0]} is given by --{twice[0]} and by --set; give it once")
     return make_method(name, **named, **given)
 
 
-def _pictures(
+def pictures_of(
     recipe: Method, name: str, images: Path | None, bank: Path | None, labels: Path | None
 ) -> ImageSet | None:
-    if images is None and bank is not None:
-        images, labels = _images_of(bank, labels)
-    if labels is not None and images is None:
+    """The reference images that a command's options name; None for a method that needs none."""
+    kept = images_of(bank, labels) if images is None and bank is not None else None
+    if labels is not None and images is None and kept is None:
         raise UsageError(f"--labels {labels} needs its images; give --images DIR too")
     if not recipe.needs_images:
         return None
+    if kept is not None:
+        return kept
     if images is None:
         without = ", ".join(n for n in METHODS if not METHODS[n]().needs_images)
         raise UsageError(
             f"the method {name} needs reference images; give --images DIR or --bank FILE (without images: {without})"
         )
     return open_images(images, labels)
-
-
-def _images_of(bank: Path, labels: Path | None) -> tuple[Path, Path | None]:
-    """The images that a bank was made of, as they were typed then."""
-    opened = opened_from(bank)
-    if not opened.get("images"):
-        raise UsageError(f"--bank {bank} does not say where its images are; give --images DIR too")
-    return Path(opened["images"]), labels or (Path(opened["labels"]) if opened["labels"] else None)
 
 
 def _work(

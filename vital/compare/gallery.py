@@ -17,6 +17,7 @@ from vital.recipes.render import default_batch
 from vital.recipes.work import identity, work
 from vital.reference import ReferenceBank
 from vital.runs import Render, Run, entered, folder_name
+from vital.trace import digests
 from vital.types import Images
 from vital.units import Unit
 
@@ -53,8 +54,8 @@ class Studio:
         if recipe.needs_images:
             pictures = self.bank().images
             images = {"hash": pictures.hash(), "count": len(pictures), "bank": self.bank().key}
-        names = tuple(map(str, self.units))
-        request = Render(name, recipe.options(), seed, default_batch(self.model), names, images=images)
+        names, vectors = tuple(map(str, self.units)), digests(self.units)
+        request = Render(name, recipe.options(), seed, default_batch(self.model), names, 0, images, vectors)
         with entered(self.path, identity(self.model, self.spec), request) as run:
             work(run, self.model, self.units, recipe, self.bank, progress=self.progress)
         return run

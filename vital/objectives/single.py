@@ -12,7 +12,7 @@ from vital.errors import BadUnit, BadValue
 from vital.terms import OBJECTIVES, Term
 from vital.trace import Trace
 from vital.types import PerImage
-from vital.units import OUTPUT, Unit
+from vital.units import Unit
 
 
 def unit_text(text: str | Unit) -> str:
@@ -117,7 +117,7 @@ class Logit(Term):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit", unit_text(self.unit))
-        if self.layers != (OUTPUT,) or Unit.parse(self.unit).source:
+        if not Unit.parse(self.unit).is_class:
             raise BadUnit(f"{self.unit} is not a class; write class:INDEX or class:NAME, or use Channel")
 
     @property

@@ -16,7 +16,7 @@ from vital.reference.bank import Choice
 from vital.relevance import followable
 from vital.seeds import generator
 from vital.terms import GRADIENT, Relevant
-from vital.trace import Tracer, survey
+from vital.trace import Tracer, feeding, survey
 from vital.units import OUTPUT, Unit
 
 BEARABLE = 0.98
@@ -45,11 +45,10 @@ def lacking(unit: Unit, bank: ReferenceBank | None, count: int, choose: Choice, 
 
 
 def before(model: Model, unit: Unit, layers: Sequence[str]) -> tuple[str, ...]:
-    """Those of the layers that come before an inner unit's own, or its own where none does; all for a class."""
+    """Those of the layers from which an inner unit's own is made, or its own where there is none; all for a class."""
     if unit.layer == OUTPUT:
         return tuple(layers)
-    known = survey(model)
-    return tuple(n for n in layers if known[n].order < known[unit.layer].order) or (unit.layer,)
+    return feeding(model, unit.layer, layers) or (unit.layer,)
 
 
 def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> tuple[str, str]:

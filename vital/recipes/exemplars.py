@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -99,6 +98,8 @@ def exemplars(
     the positive part, over the largest of the image. A network with an operation that has no rule gets gradient
     times activation instead, for heat and ranking, and every record says so.
 
+    Images that can no longer be read are left out, so that there may be fewer.
+
     Raises `BadValue` for `by="relevance"` without `for_unit` or with a direction, and what the bank raises.
 
     >>> import vital
@@ -114,12 +115,11 @@ def exemplars(
     if by == "activation":
         if for_unit is not None:
             raise BadValue(f"for_unit is {str(for_unit)!r} and by='activation', which has no use for it")
-        found = bank.strongest(unit, count)
-        values, of = _values(bank, unit, found, batch), "activation"
+        found, pictures = bank.images.load(bank.strongest(unit, count), bank.model)
+        values, of = _values(bank.model, unit, pictures, batch), "activation"
     else:
         reader = _reader(bank.model, unit, for_unit)
-        found, values, of = _by_relevance(bank, unit, reader, count, candidates, rule, batch)
-    pictures = bank.tensor(found)
+        found, pictures, values, of = _by_relevance(bank, unit, reader, count, candidates, rule, batch)
     heat, how = heat_maps(bank.model, pictures, unit, rule=rule, batch=batch)
     return Exemplars(
         Exemplar(unit, image.cpu(), h, i, bank.images.names[i], value, of, how)
@@ -164,10 +164,10 @@ def _reached(
 
 
 @torch.no_grad()
-def _values(bank: ReferenceBank, unit: Unit, indices: Sequence[int], batch: int) -> list[float]:
-    model, found = bank.model, []
+def _values(model: Model, unit: Unit, pictures: Images, batch: int) -> list[float]:
+    found: list[float] = []
     with Tracer(model, [unit.layer]) as tracer:
-        for part in torch.split(bank.tensor(indices), batch):
+        for part in torch.split(pictures, batch):
             found += tracer(part.to(model.device, model.dtype)).read(unit).tolist()
     return found
 
@@ -186,18 +186,18 @@ def _reader(model: Model, unit: Unit, for_unit: str | Unit | None) -> Unit:
 
 def _by_relevance(
     bank: ReferenceBank, unit: Unit, reader: Unit, count: int, candidates: int, rule: str, batch: int
-) -> tuple[list[int], list[float], str]:
+) -> tuple[list[int], Images, list[float], str]:
     """The candidates with the highest relevance of the unit for its reader, these relevances, and what they are."""
     if not 1 <= count <= candidates:
         raise BadValue(
             f"count is {count} and candidates {candidates}; allowed are counts from 1 to candidates"
         )
     pool = [*bank.strongest(unit, candidates), *bank.strongest(reader, candidates)]
-    pool = list(dict.fromkeys(pool))
-    r, how = _reached(bank.model, bank.tensor(pool), reader, unit.layer, rule, batch)
+    pool, pictures = bank.images.load(list(dict.fromkeys(pool)), bank.model)
+    r, how = _reached(bank.model, pictures, reader, unit.layer, rule, batch)
     values = _at_places(bank.model, unit, r).double()
     best = values.sort(descending=True, stable=True).indices[:count].tolist()
-    return [pool[i] for i in best], [float(values[i]) for i in best], f"{how} for {reader}"
+    return [pool[i] for i in best], pictures[best], [float(values[i]) for i in best], f"{how} for {reader}"
 
 
 def _at_places(model: Model, unit: Unit, r: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class Vital(Method):
     weights: tuple[float, ...] = ()
     relevance: str = "zplus"
     unit_weight: float = 0.05
-    wake: float = 1.0
+    wake: float = 4.0
     patches: float = 0.9
     tv: float = 1.0
     noise: float = 0.1
@@ -110,10 +110,10 @@ class Vital(Method):
             unit, bank, layers, self.references, self.choose, seed, rule, patches=patches
         )
         term: Term = obj.Alignment(template, dict(zip(layers, weights, strict=True)), scale="variance")
-        if inner or unit.source:
-            term = term + self._woken(unit, bank)
-        else:
+        if unit.is_class:
             term = term + self.unit_weight * obj.Logit(unit, softmax=True)
+        else:
+            term = term + self._woken(unit, bank)
         if self.tv:
             term = term + self.tv * reg.TotalVariation(2)
         return term, "; ".join(part for part in (note, why) if part)

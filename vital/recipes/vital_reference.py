@@ -83,7 +83,7 @@ class VitalReference(Method):
 
     def _choice(self, unit: Unit) -> Choice:
         """How references are chosen: as asked for a class, the strongest alike for an inner unit."""
-        return self.choose if unit.layer == OUTPUT and not unit.source else "top"
+        return self.choose if unit.is_class else "top"
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the published parts."""

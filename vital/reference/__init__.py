@@ -4,6 +4,7 @@ from vital.reference.bank import ReferenceBank as ReferenceBank
 from vital.reference.field import Box as Box
 from vital.reference.field import effective_field as effective_field
 from vital.reference.field import receptive_field as receptive_field
+from vital.reference.make import free_for_bank as free_for_bank
 from vital.reference.make import load_bank as load_bank
 from vital.reference.make import merged as merged
 from vital.reference.make import opened_from as opened_from
@@ -18,6 +19,7 @@ __all__ = [
     "ReferenceBank",
     "Spot",
     "effective_field",
+    "free_for_bank",
     "load_bank",
     "make_template",
     "merged",

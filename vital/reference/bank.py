@@ -160,10 +160,9 @@ class ReferenceBank:
         if choose not in CHOICES:
             raise BadValue(f"choose {choose!r} is unknown; allowed are {', '.join(CHOICES)}")
         check_count(count)
-        is_class = unit.layer == OUTPUT and not unit.source
-        labelled = is_class and any(label is not None for label in self.images.labels)
+        labelled = unit.is_class and any(label is not None for label in self.images.labels)
         if choose == "class" and not labelled:
-            why = "the images have no labels" if is_class else "it is not a class unit"
+            why = "the images have no labels" if unit.is_class else "it is not a class unit"
             raise DataError(
                 f"no images of the class can be chosen for {unit}: {why}; use choose='activation'"
             )

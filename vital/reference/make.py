@@ -46,9 +46,9 @@ def reference_bank(
     made_of = _parts(model, asked, images, top) | {"how": _how(model, batch)}
     key = store.key_of(**made_of)
     where = Path(path) if path else cache_folder() / "banks" / f"{key}.safetensors"
+    if path:
+        free_for_bank(path)
     found = store.load(where) if disk or path else None
-    if path and where.exists() and not (found and found[1].get("made_of")):
-        raise DataError(f"{str(path)!r} is there already and is no bank; choose another name")
     if found and found[1].get("key") == key:
         tables = unpack(found[0])
     else:
@@ -59,8 +59,18 @@ def reference_bank(
     return bank
 
 
+def free_for_bank(path: str | Path) -> None:
+    """Raise `DataError` where something else than a bank has that name already."""
+    found = store.load(Path(path))
+    if Path(path).exists() and not (found and found[1].get("made_of")):
+        raise DataError(f"{str(path)!r} is there already and is no bank; choose another name")
+
+
 def opened_from(path: str | Path) -> dict[str, str]:
-    """How the images of a saved bank were opened: the `images` and `labels` that were typed, where they were kept."""
+    """How the images of a saved bank were opened: the `images` and `labels` that were typed, where they were kept.
+
+    Of a bank that `vital merge` wrote, `parts` holds the same of each part, as a JSON list.
+    """
     found = store.load(Path(path))
     return dict(found[1].get("opened", {})) if found else {}
 

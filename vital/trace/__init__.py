@@ -5,6 +5,8 @@ out the hooks are gone and the caller's gradient flags and train/eval modes are 
 """
 
 from vital.models.outputs import first_tensor as first_tensor
+from vital.trace.depend import feeding as feeding
+from vital.trace.direction import digests as digests
 from vital.trace.direction import direction_for as direction_for
 from vital.trace.direction import read_direction as read_direction
 from vital.trace.layers import resolve_units as resolve_units
@@ -27,7 +29,9 @@ __all__ = [
     "Tape",
     "Trace",
     "Tracer",
+    "digests",
     "direction_for",
+    "feeding",
     "first_tensor",
     "read_direction",
     "resolve_units",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,6 +28,18 @@ def read_direction(unit: str | Unit) -> Tensor:
         raise BadUnit(f"{unit} cannot be read: there is no file {path!r}")
     known = Path(path).stat()
     return _row(path, key, unit, known.st_mtime_ns, known.st_size).clone()
+
+
+def digests(units: Iterable[Unit]) -> dict[str, str]:
+    """What the directions among some units hold: the beginning of the SHA-256 of each vector, by the unit's name.
+
+    Channels have none. Raises what `read_direction` raises.
+    """
+    vectors = {str(unit): read_direction(unit) for unit in units if unit.source}
+    return {
+        name: hashlib.sha256(vector.double().numpy().tobytes()).hexdigest()[:16]
+        for name, vector in vectors.items()
+    }
 
 
 @lru_cache(maxsize=256)

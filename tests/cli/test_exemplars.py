@@ -1,0 +1,94 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from vital import images, load_model, reference_bank
+from vital.recipes import exemplars
+
+Cli = Callable[..., Any]
+
+
+def opened(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        return picture.copy()
+
+
+def test_exemplars_are_written_with_their_heat_and_beside_prototypes(
+    vital: Cli, here: Path, pictures: Path
+) -> None:
+    words = (
+        "exemplars",
+        "net.py:make",
+        "3:1",
+        "class:bee",
+        "--images",
+        pictures,
+        "--count",
+        3,
+        "--out",
+        "run",
+    )
+    answer = vital(*words)
+    assert answer.code == 0
+    assert answer.err.startswith("vital: skipped cat/broken.png: ")
+    bank = reference_bank(load_model("net.py:make"), ["3"], images(pictures), disk=False)
+    for unit, name in (("3:1", "3_1"), ("class:1", "class_1")):
+        expected = exemplars(bank, unit, 3)
+        kept = json.loads((here / "run" / "exemplars" / f"{name}.json").read_text())
+        assert [(e["image"], e["heat"]) for e in kept["exemplars"]] == [(e.name, e.by) for e in expected]
+        shown = opened(here / "run" / "exemplars" / f"{name}.png")
+        assert shown.tobytes() == expected.sheet().tobytes()
+        assert all(e.name in answer.out for e in expected)
+    assert not (here / "run" / "exemplars.png").exists()
+    drawn = ("render", "net.py:make", "class:bee", "--images", pictures, "--steps", 2, "--out", "run")
+    assert vital(*drawn).code == 0
+    assert vital(*words).code == 0
+    one = opened(here / "run" / "exemplars.png").height
+    assert vital(*drawn, "--seed", 1).code == 0
+    assert vital(*words).code == 0
+    assert opened(here / "run" / "exemplars.png").height == 2 * one
+
+
+def test_by_relevance_for_another_unit_and_from_a_bank(vital: Cli, here: Path, pictures: Path) -> None:
+    assert vital("bank", "net.py:make", "--layers", "3", "--images", pictures, "--out", "b").code == 0
+    answer = vital(
+        "exemplars", "net.py:make", "3:1", "--bank", "b", "--by", "relevance", "--for", "class:cat",
+        "--count", 2, "--out", "run",
+    )  # fmt: skip
+    assert answer.code == 0
+    assert "lrp zplus for class:2" in answer.out.splitlines()[0]
+    assert len(json.loads((here / "run" / "exemplars" / "3_1.json").read_text())["exemplars"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ((), "vital: images are needed; give --images DIR or --bank BANK\n"),
+        (
+            ("--images", "pictures", "--by", "chance"),
+            "vital: by is 'chance'; allowed are activation, relevance\n",
+        ),
+    ],
+)
+def test_wrong_wishes_are_one_sentence(
+    vital: Cli, pictures: Path, given: tuple[str, ...], words: str
+) -> None:
+    del pictures
+    answer = vital("exemplars", "net.py:make", "3:1", *given, "--out", "run")
+    assert (answer.code, answer.err) == (2, words)
+
+
+def test_a_folder_of_another_network_is_refused(vital: Cli, here: Path, pictures: Path) -> None:
+    drawn = ("render", "net.py:make", "class:0", "--method", "fourier", "--steps", 2, "--weights", "none")
+    assert vital(*drawn, "--out", "run").code == 0
+    text = (here / "run" / "run.json").read_text()
+    now = json.loads(text)
+    now["model"]["weights_hash"] = "other"
+    (here / "run" / "run.json").write_text(json.dumps(now))
+    answer = vital("exemplars", "net.py:make", "class:0", "--images", pictures, "--out", "run")
+    assert answer.code == 1
+    assert "belongs to another network; choose another folder" in answer.err

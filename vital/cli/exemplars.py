@@ -1,0 +1,87 @@
+"""`vital exemplars`: the images that show units best, with heat maps, beside prototypes where there are some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from vital.cli.common import bank_of, open_model, show_skipped, table
+from vital.cli.options import (
+    BankFile,
+    Device,
+    ExemplarsBy,
+    ForUnit,
+    HowMany,
+    Images,
+    InputSize,
+    Labels,
+    ModelName,
+    Rule,
+    RunFolder,
+    UnitNames,
+    Weights,
+)
+from vital.cli.saved import prototypes_in
+from vital.files import as_json, write
+from vital.models import Model
+from vital.recipes.beside import beside
+from vital.recipes.exemplars import Exemplars
+from vital.recipes.exemplars import exemplars as find
+from vital.runs import folder_name, png
+from vital.trace import resolve_units
+from vital.units import Unit
+
+
+def exemplars(
+    model: ModelName,
+    units: UnitNames,
+    out: RunFolder,
+    images: Images = None,
+    bank: BankFile = None,
+    labels: Labels = None,
+    count: HowMany = 8,
+    by: ExemplarsBy = "activation",
+    for_unit: ForUnit = None,
+    rule: Rule = "zplus",
+    weights: Weights = None,
+    device: Device = None,
+    input_size: InputSize = None,
+) -> None:
+    """Show the images that excite each unit most, and where in them it looked.
+
+    Writes exemplars/UNIT.png (the images, below each the same with heat) and .json to the folder RUN. Where vital
+    render has left prototypes of the units there, exemplars.png shows both side by side.
+    """
+    net = open_model(model, weights, device, input_size)
+    chosen = list(dict.fromkeys(resolve_units(net, units)))
+    readers = resolve_units(net, for_unit) if for_unit else []
+    made = bank_of(net, [*chosen, *readers], images, bank, labels)
+    made.rank(chosen)
+    how: dict[str, Any] = {"by": by, "for_unit": for_unit, "rule": rule}
+    found = {unit: find(made, unit, count, **how) for unit in chosen}
+    for unit, some in found.items():
+        _keep(out / "exemplars", unit, some)
+    _show_beside(out, net, found)
+    rows = [(unit, e.name, f"{e.value:.4g}", e.by) for unit, some in found.items() for e in some]
+    typer.echo(table(["unit", "image", some_by(found), "heat"], rows))
+    show_skipped(made.images)
+
+
+def some_by(found: dict[Unit, Exemplars]) -> str:
+    """What the exemplars are ranked by."""
+    return next((e.of for some in found.values() for e in some), "value")
+
+
+def _keep(folder: Path, unit: Unit, some: Exemplars) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [{"image": e.name, "value": e.value, "of": e.of, "heat": e.by} for e in some]
+    write(folder / f"{folder_name(unit)}.png", png(some.sheet()))
+    write(folder / f"{folder_name(unit)}.json", as_json({"unit": str(unit), "exemplars": rows}))
+
+
+def _show_beside(out: Path, model: Model, found: dict[Unit, Exemplars]) -> None:
+    prototypes = prototypes_in(out, model, list(found))
+    if prototypes:
+        write(out / "exemplars.png", png(beside(prototypes, [found[p.unit] for p in prototypes])))
