@@ -50,7 +50,7 @@ def stable_argsort(x: Tensor) -> Tensor:
     """
     if not _quick(x):
         return torch.sort(x.detach(), dim=-1, stable=True).indices
-    bits = (x.detach() + 0.0).view(torch.int32)  # -0 becomes 0
+    bits = (x.detach().contiguous() + 0.0).view(torch.int32)  # -0 becomes 0; rows have to lie in one piece
     rising = bits.bitwise_xor_(bits.bitwise_right_shift(31).bitwise_and_(0x7FFFFFFF))
     keys = torch.add(torch.arange(x.shape[-1]), rising.long(), alpha=1 << 32)
     _in_threads(_sort_around_zeros if x.shape[-1] >= LONG else _sort, keys.numpy())
