@@ -40,6 +40,7 @@ from vital.records import Template as Template
 from vital.reference import ReferenceBank as ReferenceBank
 from vital.reference import load_bank as load_bank
 from vital.reference import reference_bank as reference_bank
+from vital.report import report as report
 from vital.terms import Term as Term
 from vital.trace import survey as survey
 from vital.units import Unit as Unit
@@ -93,6 +94,7 @@ __all__ = [
     "reference_bank",
     "regularizers",
     "render",
+    "report",
     "survey",
     "views",
 ]

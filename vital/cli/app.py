@@ -16,6 +16,7 @@ from vital.cli.doctor import doctor
 from vital.cli.layers import layers
 from vital.cli.methods import methods
 from vital.cli.render import render
+from vital.cli.report import report
 from vital.cli.score import score
 from vital.errors import VitalError
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, layers, bank, concepts, render, score, methods, doctor):
+for command in (demo, layers, bank, concepts, render, score, report, methods, doctor):
     app.command()(command)
 
 
