@@ -8,7 +8,7 @@ from vital.records import Description
 from vital.units import Unit
 
 DOG = Description(
-    Unit("layer4", 7), "linear", "", 0.123456789, "dog, \"big\"\nand wet", (("cat", 0.1), ("ö", -1.0)), 0.25,
+    Unit("layer4", 7), "linear", "", 0.123456789, 'dog, "big"\nand wet', (("cat", 0.1), ("ö", -1.0)), 0.25,
     ("a/1.png", "b,2.png"), 3, "net",
 )  # fmt: skip
 

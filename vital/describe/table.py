@@ -1,16 +1,16 @@
 """labels.csv: one schema for what any method says of any unit, written by `vital` and read by whoever likes.
 
-    layer      the unit's layer
-    unit       the unit as it is written everywhere: layer4:162, class:281
-    method     the describer's name
-    label      what it says; empty where it says nothing
-    candidate  what it would say if it had to
-    score      the method's own; it tells the candidates of one unit apart
-    p_value    chance of as good a score for a unit that knows nothing of the candidate; empty where not asked
-    others     the next best: JSON, a list of [text, score]
-    evidence   names of the images that were looked at: JSON, a list
-    seed       the seed
-    model      the network
+layer      the unit's layer
+unit       the unit as it is written everywhere: layer4:162, class:281
+method     the describer's name
+label      what it says; empty where it says nothing
+candidate  what it would say if it had to
+score      the method's own; it tells the candidates of one unit apart
+p_value    chance of as good a score for a unit that knows nothing of the candidate; empty where not asked
+others     the next best: JSON, a list of [text, score]
+evidence   names of the images that were looked at: JSON, a list
+seed       the seed
+model      the network
 """
 
 from __future__ import annotations
