@@ -23,8 +23,8 @@ class Toolbox:
     """What describers work with: a network, probe images with their bank, and makers of words and pictures.
 
     A describer takes what it needs and says what is missing (`Describer.needs`). `concepts` are the words to choose
-    from. `prototypes` draws pictures of units for a seed when it is asked to. Labels are chosen on the probe images of even
-    numbers, and scored on those of odd numbers, which had no part in it.
+    from. `prototypes` draws pictures of units for a seed when it is asked to. Labels are chosen on the probe images of
+    even numbers, and scored on those of odd numbers, which had no part in it.
     """
 
     model: Model
