@@ -107,8 +107,8 @@ def _drawing(drawn: Drawn, unit: str, sizes: Sizes) -> Drawing:
         method=method,
         seed=seed,
         status=str(record.get("status", "done")),
-        picture=_shot(drawn.picture, sizes.prototype, what),
-        masked=_shot(drawn.masked, sizes.prototype, f"{what}, where the loss looked"),
+        picture=_shot(drawn.picture, sizes.prototype, what, sizes.quality),
+        masked=_shot(drawn.masked, sizes.prototype, f"{what}, where the loss looked", sizes.quality),
         facts=tuple(_facts(record.get("provenance") or {})),
     )
 
@@ -122,9 +122,10 @@ def _facts(provenance: Mapping[str, Any]) -> list[str]:
 
 
 def _example(seen: Seen, unit: str, sizes: Sizes) -> Example:
-    picture = shot(seen.picture(), sizes.example, f"image that excites {unit}: {seen.caption}")
-    return Example(picture, _shot(seen.heat, sizes.example, f"where {unit} looked in it"), seen.caption)
+    picture = shot(seen.picture(), sizes.example, f"image that excites {unit}: {seen.caption}", sizes.quality)
+    heat = _shot(seen.heat, sizes.example, f"where {unit} looked in it", sizes.quality)
+    return Example(picture, heat, seen.caption)
 
 
-def _shot(opened: Opener | None, side: int, alt: str) -> Shot | None:
-    return None if opened is None else shot(opened(), side, alt)
+def _shot(opened: Opener | None, side: int, alt: str, quality: int) -> Shot | None:
+    return None if opened is None else shot(opened(), side, alt, quality)

@@ -10,8 +10,6 @@ from PIL import Image, features
 
 from vital.report.records import Shot
 
-QUALITY = 82
-
 
 @dataclass(frozen=True)
 class Sizes:
@@ -20,20 +18,21 @@ class Sizes:
     prototype: int
     example: int
     examples: int
+    quality: int = 82
 
     @classmethod
     def of(cls, units: int) -> Sizes:
-        """The sizes for a number of units: a page of 1000 units stays below some 30 MB.
+        """The sizes for a number of units: a page of 1000 units is some 20 MB.
 
         >>> Sizes.of(8).prototype > Sizes.of(1000).prototype
         True
         """
         if units <= 32:
             return cls(320, 144, 10)
-        return cls(224, 96, 10) if units <= 256 else cls(144, 64, 5)
+        return cls(224, 96, 10) if units <= 128 else cls(128, 56, 5, 70)
 
 
-def shot(picture: Image.Image, side: int, alt: str) -> Shot:
+def shot(picture: Image.Image, side: int, alt: str, quality: int = 82) -> Shot:
     """Encode a picture, at most `side` pixels wide and high, with its transparency where it has some.
 
     Small pictures keep their pixels; the page enlarges them. WebP where Pillow has it, else JPEG or PNG.
@@ -44,7 +43,7 @@ def shot(picture: Image.Image, side: int, alt: str) -> Shot:
     shown = picture.copy() if picture.mode in ("RGB", "RGBA") else picture.convert("RGB")
     shown.thumbnail((side, side), Image.Resampling.LANCZOS)
     kind = "WEBP" if features.check("webp") else "PNG" if shown.mode == "RGBA" else "JPEG"
-    options = {} if kind == "PNG" else {"quality": QUALITY}
+    options = {} if kind == "PNG" else {"quality": quality}
     buffer = io.BytesIO()
     shown.save(buffer, kind, **options)
     data = base64.b64encode(buffer.getvalue()).decode()

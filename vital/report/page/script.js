@@ -34,7 +34,8 @@ function arrange() {
     f.card.hidden = !fits(f);
     count += f.card.hidden ? 0 : 1;
   }
-  if (order.some((f, i) => f.card !== document.querySelectorAll(".card")[i])) $("units").prepend(...order.map((f) => f.card));
+  const now = document.querySelectorAll(".card");
+  if (order.some((f, i) => f.card !== now[i])) $("units").prepend(...order.map((f) => f.card));
   $("count").textContent = `${count} of ${cards.length}`;
   $("nothing").hidden = count > 0 || cards.length === 0;
 }
