@@ -66,7 +66,7 @@ def test_a_folder_of_labels_alone_is_a_page(run, tmp_path):
 def test_what_is_no_run_is_said(run, tmp_path):
     with pytest.raises(RunError, match="there is no run folder"):
         page_of([tmp_path / "nowhere"])
-    with pytest.raises(RunError, match="holds neither run.json nor labels.csv"):
+    with pytest.raises(RunError, match=r"holds neither run\.json nor labels\.csv"):
         page_of([tmp_path])
     with pytest.raises(RunError, match="give one run folder or more"):
         page_of([])
