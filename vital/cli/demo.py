@@ -40,7 +40,7 @@ UNITS = (
 )
 """Three classes, three units that were taught a concept, and two that were taught nothing."""
 
-EXEMPLARS = 5
+EXEMPLARS = 10
 """Natural images that are shown of each unit."""
 
 HEADER = ("unit", "truth", "AUPRC", "judge sees", "nearest words")

@@ -22,7 +22,7 @@ class Sizes:
 
     @classmethod
     def of(cls, units: int) -> Sizes:
-        """The sizes for a number of units: a page of 1000 units is some 20 MB.
+        """The sizes for a number of units: a page of 1000 units is some 25 MB.
 
         >>> Sizes.of(8).prototype > Sizes.of(1000).prototype
         True
