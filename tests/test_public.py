@@ -29,6 +29,7 @@ NAMES = [
     "reference_bank",
     "regularizers",
     "render",
+    "report",
     "survey",
     "views",
 ]
