@@ -18,6 +18,7 @@ NAMES = [
     "Unit",
     "VitalError",
     "__version__",
+    "describe",
     "errors",
     "images",
     "load_bank",

@@ -255,7 +255,7 @@ def _linear(row: Row, layer: str) -> Description:
     pairs = [(row[f"concept{i}"], _number(row, f"weight{i}")) for i in range(10) if f"concept{i}" in row]
     used = sorted(((text, x) for text, x in pairs if text and x), key=lambda pair: -abs(pair[1]))
     label = used[0][0] if used else ""
-    details = {"weights": [list(pair) for pair in used], "bias": _number(row, "bias")}
+    details = {"terms": [list(pair) for pair in used], "bias": _number(row, "bias")}
     return Description(_unit(row, "unit", layer), "", label, score, others=tuple(used[1:]), details=details)
 
 
