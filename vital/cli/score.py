@@ -37,14 +37,18 @@ Names = Annotated[
     Path | None, Option(metavar="FILE", help="Names of the units: a line each, synonyms behind commas.")
 ]
 ScoredModel = Annotated[
-    str | None, Option(metavar="MODEL", help=f"The network of the units, whose class names are the names: {FORMS}.")
+    str | None,
+    Option(metavar="MODEL", help=f"The network of the units, whose class names are the names: {FORMS}."),
 ]
 Encoder = Annotated[
     str | None, Option(metavar="SPEC", help="sentence-transformers:NAME, open_clip:NAME/PRETRAINED or world.")
 ]
 Format = Annotated[str | None, Option(metavar="FORMAT", help=f"One of {', '.join(IMPORTERS)}.")]
 Layer = Annotated[str | None, Option(metavar="LAYER", help="The layer whose units have the names.")]
-Out = Annotated[Path | None, Option("--out", metavar="RUN", help="Write RUN/scores.csv (images) and RUN/names.csv (names) too.")]
+Out = Annotated[
+    Path | None,
+    Option("--out", metavar="RUN", help="Keep the tables: RUN/scores.csv, RUN/names.csv."),
+]
 
 
 def score(
@@ -87,13 +91,17 @@ def _judged(
 ) -> list[Row]:
     """Judge the labels on images, and print the table."""
     if net is None or encoder is None:
-        raise UsageError(f"--images {images} needs --model MODEL and --encoder open_clip:NAME/PRETRAINED or world")
+        raise UsageError(
+            f"--images {images} needs --model MODEL and --encoder open_clip:NAME/PRETRAINED or world"
+        )
     eyes = load_encoder(encoder, device=device)
     tools = Toolbox(net, open_images(images), encoder=eyes, progress=watched())
     _, rows = judged_outside(Court(tools), [one for part in said for one in part])
     head, cells = shown_rows(rows)
     typer.echo(table(head, cells))
-    typer.echo("Metrics in brackets are blind to missing or to extra labels. Means over units, on images of odd numbers.")
+    typer.echo(
+        "Means over units, on images of odd numbers; metrics in brackets are blind to missing or to extra labels."
+    )
     show_skipped(tools.images)
     return rows
 

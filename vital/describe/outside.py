@@ -34,4 +34,6 @@ def _unit(court: Court, one: Description) -> Unit:
         return resolve_units(court.tools.model, str(one.unit))[0]
     except VitalError as error:
         advice = "give the network that the labels are of, and --layer where the file does not say it"
-        raise BadUnit(f"the labels of {one.method} are not of {court.tools.model.name}: {error}; {advice}") from error
+        raise BadUnit(
+            f"the labels of {one.method} are not of {court.tools.model.name}: {error}; {advice}"
+        ) from error

@@ -24,6 +24,12 @@ from vital.runs import Render, read_run
 from vital.runs import Run as Folder
 from vital.units import Unit
 
+CONTROLS = frozenset(("constant word", "shuffled units", "random weights", "next name", "control"))
+"""What rows of tables are called that know nothing of the units."""
+
+SCORES = ("scores.csv", "names.csv")
+"""The tables of a run folder that a page shows."""
+
 TABLE_ROWS = 200
 """How many rows of a table of scores a page shows."""
 
@@ -127,7 +133,7 @@ def _run(folder: Path, facts: Mapping[str, Any]) -> Run:
     }
     for entry in facts.get("renders", []):
         shown[f"{entry['method']}, seed {entry['seed']}"] = _request(entry)
-    control = "random weights" if model.get("weights") == "none" else ""
+    control = "random weights" if model.get("weights") in ("none", "random") else ""
     return Run(_name(folder), control, {key: value for key, value in shown.items() if value})
 
 
@@ -140,24 +146,23 @@ def _request(entry: Mapping[str, Any]) -> str:
 
 
 def _tables(folder: Path) -> list[Table]:
-    """The table of scores that a folder holds, if any."""
-    file = folder / "scores.csv"
-    if not file.is_file():
-        return []
+    """The tables of scores that a folder holds."""
+    return [table for name in SCORES if (folder / name).is_file() for table in _table(folder / name)]
+
+
+def _table(file: Path) -> list[Table]:
+    """The table that a file holds; none where it is empty."""
     try:
         with explained(file, "read"):
             rows = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines(), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{str(file)!r} is no table of comma-separated text: {error}") from error
     rows = [row for row in rows if row]
-    return [table_of(f"{_name(folder)}/scores.csv", rows[0], rows[1:])] if rows else []
+    return [table_of(f"{_name(file.parent)}/{file.name}", rows[0], rows[1:])] if rows else []
 
 
 def table_of(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table of texts; the rows whose column row or control says something are controls. Long ones are cut."""
-    column = next((i for i, head in enumerate(header) if head in ("row", "control")), None)
-    controls = frozenset(
-        i for i, row in enumerate(rows) if column is not None and any(row[column : column + 1])
-    )
+    """A table of texts; rows that name a control (`CONTROLS`) are marked. Long ones are cut."""
+    controls = frozenset(i for i, row in enumerate(rows) if CONTROLS & set(row))
     shown = name if len(rows) <= TABLE_ROWS else f"{name}: the first {TABLE_ROWS} of {len(rows)} rows"
     return Table(shown, tuple(header), tuple(map(tuple, rows[:TABLE_ROWS])), controls)
