@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vital.describe import similarity as module
-from vital.describe.similarity import SIMILARITIES, RankReorder, Similarity, Wpmi, answers
+from vital.describe import answers as module
+from vital.describe.answers import answers
+from vital.describe.similarity import SIMILARITIES, RankReorder, Similarity, Wpmi
 from vital.errors import BadValue
 
 

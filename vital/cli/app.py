@@ -12,6 +12,7 @@ from vital._version import __version__
 from vital.cli.bank import bank
 from vital.cli.concepts import concepts
 from vital.cli.demo import demo
+from vital.cli.describe import describe, dissect
 from vital.cli.doctor import doctor
 from vital.cli.layers import layers
 from vital.cli.methods import methods
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, layers, bank, concepts, render, score, report, methods, doctor):
+for command in (demo, layers, bank, concepts, render, describe, dissect, score, report, methods, doctor):
     app.command()(command)
 
 

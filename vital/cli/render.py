@@ -112,7 +112,7 @@ def _pictures(
     recipe: Method, name: str, images: Path | None, bank: Path | None, labels: Path | None
 ) -> ImageSet | None:
     if images is None and bank is not None:
-        images, labels = _images_of(bank, labels)
+        images, labels = images_of_bank(bank, labels)
     if labels is not None and images is None:
         raise UsageError(f"--labels {labels} needs its images; give --images DIR too")
     if not recipe.needs_images:
@@ -125,8 +125,8 @@ def _pictures(
     return open_images(images, labels)
 
 
-def _images_of(bank: Path, labels: Path | None) -> tuple[Path, Path | None]:
-    """The images that a bank was made of, as they were typed then."""
+def images_of_bank(bank: Path, labels: Path | None) -> tuple[Path, Path | None]:
+    """Name the images that a bank was made of, as they were typed then. Raises `UsageError`."""
     opened = opened_from(bank)
     if not opened.get("images"):
         raise UsageError(f"--bank {bank} does not say where its images are; give --images DIR too")

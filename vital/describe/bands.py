@@ -62,6 +62,7 @@ class Bands(Describer):
     def rows(self, values: Tensor) -> dict[str, Tensor]:
         """The images of each band by its name.
 
+        >>> import torch
         >>> {name: len(rows) for name, rows in Bands(shares=(0.1,)).rows(torch.arange(100.0)).items()}
         {'top 10 %': 10, 'negative': 10}
         """

@@ -20,6 +20,7 @@ def presence(cosines: Tensor) -> Tensor:
     small cosines count for little. No label and no unit is looked at. On the known-answer world, with its encoder,
     it correlates with the truth at 0.89 on average over all concepts.
 
+    >>> import torch
     >>> presence(torch.linspace(0, 1, 201)[:, None])[[0, 100, 200], 0].tolist()
     [0.0, 0.0, 1.0]
     """

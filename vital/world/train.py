@@ -35,8 +35,7 @@ from vital.world.kept import SHIPPED, ship_truths
 from vital.world.networks import PLANTED, SIZE, normalised
 from vital.world.tasks import GOALS, TASKS, Figures, Task
 from vital.world.truth import SCENES, tables
-from vital.world.weights import FOLDER, ship, wrapped
-from vital.world.weights import network as load
+from vital.world.weights import FOLDER, network, ship, take_over, wrapped
 
 TRUTHS = "truths"
 WORK = (*TASKS, TRUTHS)
@@ -99,7 +98,7 @@ def _networks(plan: Plan, names: Sequence[str]) -> dict[str, Figures]:
 
 def _truths(plan: Plan) -> Figures:
     """Write what the classifier's units respond to beside its weights, and hold it against what they were taught."""
-    model = wrapped(load("classifier", plan.weights))
+    model = wrapped(network("classifier", plan.weights))
     units = resolve_units(model, [f"{layer}:0" for layer in READ])
     found = tables(model, units, SCENES, 0, 64, progress=not plan.quiet)
     ship_truths(model, found, plan.weights / SHIPPED.name)
@@ -146,23 +145,15 @@ def _fresh(plan: Plan, name: str, task: Task) -> nn.Module:
         torch.manual_seed(seed_of("world", name, plan.seed))
         network = task.build()
     if task.eyes:
-        _take_over(network, load(task.eyes, plan.weights))
+        take_over(network, task.eyes, plan.weights)
     network.to(memory_format=torch.channels_last)
     return network.to(plan.device)
-
-
-def _take_over(network: nn.Module, other: nn.Module) -> None:
-    """Give a network the image tower of another, for good."""
-    eyes = network.get_submodule("image")
-    eyes.load_state_dict(other.get_submodule("tower").state_dict())
-    eyes.requires_grad_(False)
 
 
 def _optimiser(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
     """AdamW; only matrices and kernels decay."""
     learning = [p for p in network.parameters() if p.requires_grad]
-    large = [p for p in learning if p.ndim > 1]
-    small = [p for p in learning if p.ndim <= 1]
+    large, small = ([p for p in learning if (p.ndim > 1) == matrix] for matrix in (True, False))
     groups = [{"params": large, "weight_decay": plan.decay}, {"params": small, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=plan.rate)
 
