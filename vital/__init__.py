@@ -16,6 +16,7 @@ from vital import parameterisations as parameterisations
 from vital import regularizers as regularizers
 from vital import views as views
 from vital._version import __version__ as __version__
+from vital.describe import describe as describe
 from vital.engine import Optimiser as Optimiser
 from vital.engine import optimise as optimise
 from vital.errors import VitalError as VitalError
@@ -40,6 +41,7 @@ from vital.records import Template as Template
 from vital.reference import ReferenceBank as ReferenceBank
 from vital.reference import load_bank as load_bank
 from vital.reference import reference_bank as reference_bank
+from vital.report import report as report
 from vital.terms import Term as Term
 from vital.trace import survey as survey
 from vital.units import Unit as Unit
@@ -82,6 +84,7 @@ __all__ = [
     "Unit",
     "VitalError",
     "__version__",
+    "describe",
     "errors",
     "images",
     "load_bank",
@@ -93,6 +96,7 @@ __all__ = [
     "reference_bank",
     "regularizers",
     "render",
+    "report",
     "survey",
     "views",
 ]

@@ -150,7 +150,7 @@ def read_run(path: Path) -> dict[str, Any]:
     """Read run.json; empty for a folder that holds no run yet. Raises `RunError`."""
     file = path / "run.json"
     if not file.exists():
-        if (path / "units").exists():
+        if any(path.glob("units/*/*-*.json")):
             raise RunError(
                 f"{str(path)!r} holds units but no run.json that says whose; choose another folder"
             )

@@ -1,4 +1,3 @@
-import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +6,7 @@ import pytest
 import torch
 
 from vital.cli import demo
+from vital.describe.table import read_labels, write_labels
 from vital.units import Unit
 from vital.world.check import Check, checked
 from vital.world.concepts import Concept
@@ -34,12 +34,13 @@ def test_what_the_judge_sees_otherwise_stands_in_parentheses() -> None:
     assert demo._row(Unit.parse("class:0"), made(right=False))[3] == "(cone)"
 
 
-def test_the_labels_are_a_row_per_unit_and_method() -> None:
-    rows = list(csv.DictReader(demo._csv(["class:0"], [made()]).decode().splitlines()))
-    assert [(row["method"], row["label"], row["score"]) for row in rows] == [
-        ("truth", "cube", "0.987654"),
-        ("judge", "cube", "1"),
-        ("nearest words", "red cube", "0.250000"),
+def test_the_labels_are_a_row_per_unit_and_method(tmp_path: Path) -> None:
+    write_labels(tmp_path / "labels.csv", demo._said([made()], "world"))
+    rows = read_labels(tmp_path / "labels.csv")
+    assert [(row["unit"], row["layer"], row["method"], row["label"], row["score"]) for row in rows] == [
+        ("class:0", "class", "truth", "cube", 0.987654),
+        ("class:0", "class", "judge", "cube", 1),
+        ("class:0", "class", "nearest words", "red cube", 0.25),
     ]
 
 
@@ -70,5 +71,9 @@ def test_the_demo_needs_no_network_and_little_memory(tmp_path: Path) -> None:
     assert lines[0].split() == ["unit", "truth", "AUPRC", "judge", "sees", "nearest", "words"]
     assert len(lines) >= 1 + len(demo.UNITS)
     assert (out / "sheet.png").is_file()
+    page = (out / "report.html").read_text()
+    assert page.count('<article class="card"') == len(demo.UNITS)
+    assert page.count("images that excite it most") == len(demo.UNITS)
+    assert lines[-1].endswith(str(out / "report.html"))
     assert len((out / "labels.csv").read_text().splitlines()) == 1 + 3 * len(demo.UNITS)
     assert int(ended.stderr.splitlines()[-1]) / 1e6 <= 2  # kB on Linux

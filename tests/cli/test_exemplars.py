@@ -38,9 +38,9 @@ def test_exemplars_are_written_with_their_heat_and_beside_prototypes(
     bank = reference_bank(load_model("net.py:make"), ["3"], images(pictures), disk=False)
     for unit, name in (("3:1", "3_1"), ("class:1", "class_1")):
         expected = exemplars(bank, unit, 3)
-        kept = json.loads((here / "run" / "exemplars" / f"{name}.json").read_text())
-        assert [(e["image"], e["heat"]) for e in kept["exemplars"]] == [(e.name, e.by) for e in expected]
-        shown = opened(here / "run" / "exemplars" / f"{name}.png")
+        kept = json.loads((here / "run" / "units" / name / "exemplars.json").read_text())
+        assert [(e["name"], e["by"]) for e in kept["exemplars"]] == [(e.name, e.by) for e in expected]
+        shown = opened(here / "run" / "units" / name / "exemplars.png")
         assert shown.tobytes() == expected.sheet().tobytes()
         assert all(e.name in answer.out for e in expected)
     assert not (here / "run" / "exemplars.png").exists()
@@ -61,7 +61,7 @@ def test_by_relevance_for_another_unit_and_from_a_bank(vital: Cli, here: Path, p
     )  # fmt: skip
     assert answer.code == 0
     assert "lrp zplus for class:2" in answer.out.splitlines()[0]
-    assert len(json.loads((here / "run" / "exemplars" / "3_1.json").read_text())["exemplars"]) == 2
+    assert len(json.loads((here / "run" / "units" / "3_1" / "exemplars.json").read_text())["exemplars"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from vital import METHODS
+from vital.describe import DESCRIBERS
 
 Cli = Callable[..., Any]
 
@@ -12,14 +13,14 @@ def test_every_method_is_listed_with_all_its_options_and_defaults(vital: Cli) ->
     answer = vital("methods")
     assert answer.code == 0
     parts = {part.split("\n", 1)[0]: part for part in re.split(r"\n\n(?=\S)", answer.out)}
-    assert list(parts) == list(METHODS)
+    assert list(parts) == [*METHODS, *DESCRIBERS]
     for name, part in parts.items():
-        kind: Any = METHODS[name]
+        kind: Any = METHODS[name] if name in METHODS else DESCRIBERS[name]
         rows = {
             line.split()[0]: line
             for line in re.split(r"    option +default", part)[1].splitlines()[1:]
             if line.strip()
         }
         assert list(rows) == [f.name for f in fields(kind)]
-        assert str(kind().steps) in rows["steps"]
+        assert name in DESCRIBERS or str(kind().steps) in rows["steps"]
         assert kind.__doc__.splitlines()[0] in part

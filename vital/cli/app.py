@@ -14,12 +14,15 @@ from vital.cli.circuit import circuit
 from vital.cli.compare import compare_command
 from vital.cli.concepts import concepts
 from vital.cli.demo import demo
+from vital.cli.describe import describe, dissect
 from vital.cli.doctor import doctor
 from vital.cli.exemplars import exemplars
 from vital.cli.layers import layers
 from vital.cli.merge import merge
 from vital.cli.methods import methods
 from vital.cli.render import render
+from vital.cli.report import report
+from vital.cli.score import score
 from vital.errors import VitalError
 
 app = typer.Typer(
@@ -29,7 +32,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, layers, bank, merge, concepts, render, exemplars, circuit, methods, doctor):
+for command in (
+    *(demo, layers, bank, merge, concepts, render, exemplars, circuit),
+    *(describe, dissect, score, report, methods, doctor),
+):
     app.command()(command)
 app.command("compare")(compare_command)
 

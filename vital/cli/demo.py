@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,9 +14,12 @@ from typer import Option
 
 from vital.cli.common import open_images, open_model, table, watched
 from vital.cli.render import carried_out
-from vital.files import write
-from vital.recipes import method
-from vital.recipes.render import default_batch
+from vital.describe.table import write_labels
+from vital.recipes import exemplars, method, save_exemplars
+from vital.recipes.render import bank_for, default_batch
+from vital.records import Description
+from vital.report import report
+from vital.report.cards import TRUTH
 from vital.runs import Render, Run
 from vital.trace import resolve_units
 from vital.types import Images
@@ -39,6 +40,9 @@ UNITS = (
 )
 """Three classes, three units that were taught a concept, and two that were taught nothing."""
 
+EXEMPLARS = 10
+"""Natural images that are shown of each unit."""
+
 HEADER = ("unit", "truth", "AUPRC", "judge sees", "nearest words")
 
 Out = Annotated[Path, Option("--out", metavar="RUN", help="The run folder; a stopped demo goes on.")]
@@ -47,7 +51,8 @@ Out = Annotated[Path, Option("--out", metavar="RUN", help="The run folder; a sto
 def demo(out: Out = Path("runs/demo")) -> None:
     """Show eight units of a small built-in network, in pictures and in words, beside what is true of them.
 
-    Trains nothing and downloads nothing. The pictures are in RUN/sheet.png, the words in RUN/labels.csv.
+    Trains nothing and downloads nothing. RUN/report.html shows all of it on one page; the pictures are in
+    RUN/sheet.png, the words in RUN/labels.csv.
     """
     from vital.world.check import checked
 
@@ -60,12 +65,14 @@ def demo(out: Out = Path("runs/demo")) -> None:
     request = Render("vital", recipe.options(), 0, default_batch(net), names, images=found)
     with carried_out(out, net, "world", request, recipe, pictures) as run:
         checks = checked(net, chosen, _saved(run, names), progress=watched())
-        write(out / "labels.csv", _csv(names, checks))
+        write_labels(out / "labels.csv", _said(checks, net.name))
+        bank = bank_for(net, pictures, chosen)
+        for unit in chosen:
+            save_exemplars(out, exemplars(bank, unit, EXEMPLARS))
+        page = report(out)
     typer.echo(table(HEADER, [_row(unit, check) for unit, check in zip(chosen, checks, strict=True)]))
     right = sum(check.right for check in checks)
-    typer.echo(
-        f"\nThe judge, another network, sees the truth in {right} of {len(checks)} pictures: {out / 'sheet.png'}"
-    )
+    typer.echo(f"\nThe judge, another network, sees the truth in {right} of {len(checks)} pictures: {page}")
 
 
 def _saved(run: Run, units: Sequence[str]) -> Images:
@@ -83,13 +90,15 @@ def _row(unit: Unit, check: Check) -> tuple[str, ...]:
     return str(unit), truth.concept.name, f"{truth.auprc:.2f}", seen, check.words
 
 
-def _csv(units: Sequence[str], checks: Sequence[Check]) -> bytes:
-    """Lay out all labels, a row per unit and method, with the score that the method gives its label."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["unit", "method", "label", "score"])
-    for unit, check in zip(units, checks, strict=True):
-        rows.writerow([unit, "truth", check.truth.concept.name, f"{check.truth.auprc:.6f}"])
-        rows.writerow([unit, "judge", check.seen, int(check.right)])
-        rows.writerow([unit, "nearest words", check.words, f"{check.score:.6f}"])
-    return text.getvalue().encode()
+def _said(checks: Sequence[Check], model: str) -> list[Description]:
+    """All that is said of the units: the truth, what the judge sees, and the words nearest to the picture."""
+    found = []
+    for check in checks:
+        truth = check.truth
+        for by, label, score in (
+            (TRUTH, truth.concept.name, truth.auprc),
+            ("judge", check.seen, float(check.right)),
+            ("nearest words", check.words, check.score),
+        ):
+            found.append(Description(truth.unit, by, label, score, label, model=model))
+    return found

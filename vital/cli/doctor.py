@@ -16,10 +16,11 @@ from vital.cli.common import megabytes, table
 from vital.errors import first_line
 from vital.files import cache_folder
 
-NEEDED = ("torch", "torchvision", "kornia", "numpy", "pillow", "safetensors", "tqdm", "typer")
+NEEDED = ("torch", "torchvision", "jinja2", "kornia", "numpy", "pillow", "safetensors", "tqdm", "typer")
 OPTIONAL = {
     "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "diffusers": "generate",
-    "scikit-learn": "concepts", "ray": "ray", "matplotlib": "report", "torch-lucent": "",
+    "sentence-transformers": "sentences", "scikit-learn": "concepts", "ray": "ray", "matplotlib": "report",
+    "torch-lucent": "",
 }  # fmt: skip
 
 

@@ -24,9 +24,10 @@ from vital.cli.options import (
     Weights,
 )
 from vital.cli.saved import prototypes_in
-from vital.files import as_json, write
+from vital.files import write
 from vital.models import Model
 from vital.recipes.beside import beside
+from vital.recipes.exemplar_files import save_exemplars
 from vital.recipes.exemplars import Exemplars
 from vital.recipes.exemplars import exemplars as find
 from vital.runs import folder_name, png
@@ -51,8 +52,9 @@ def exemplars(
 ) -> None:
     """Show the images that excite each unit most, and where in them it looked.
 
-    Writes exemplars/UNIT.png (the images, below each the same with heat) and .json to the folder RUN. Where vital
-    render has left prototypes of the units there, exemplars.png shows both side by side.
+    Writes units/UNIT/exemplars.png (the images, below each the same with heat), exemplars.json and single pictures to
+    the folder RUN, where vital report finds them. Where vital render has left prototypes of the units there,
+    exemplars.png shows both side by side.
     """
     net = open_model(model, weights, device, input_size)
     chosen = list(dict.fromkeys(resolve_units(net, units)))
@@ -62,7 +64,7 @@ def exemplars(
     how: dict[str, Any] = {"by": by, "for_unit": for_unit, "rule": rule}
     found = {unit: find(made, unit, count, **how) for unit in chosen}
     for unit, some in found.items():
-        _keep(out / "exemplars", unit, some)
+        _keep(out, unit, some)
     _show_beside(out, net, found)
     rows = [(unit, e.name, f"{e.value:.4g}", e.by) for unit, some in found.items() for e in some]
     typer.echo(table(["unit", "image", some_by(found), "heat"], rows))
@@ -74,11 +76,9 @@ def some_by(found: dict[Unit, Exemplars]) -> str:
     return next((e.of for some in found.values() for e in some), "value")
 
 
-def _keep(folder: Path, unit: Unit, some: Exemplars) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = [{"image": e.name, "value": e.value, "of": e.of, "heat": e.by} for e in some]
-    write(folder / f"{folder_name(unit)}.png", png(some.sheet()))
-    write(folder / f"{folder_name(unit)}.json", as_json({"unit": str(unit), "exemplars": rows}))
+def _keep(out: Path, unit: Unit, some: Exemplars) -> None:
+    save_exemplars(out, some)
+    write(out / "units" / folder_name(unit) / "exemplars.png", png(some.sheet()))
 
 
 def _show_beside(out: Path, model: Model, found: dict[Unit, Exemplars]) -> None:

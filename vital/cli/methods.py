@@ -9,17 +9,23 @@ from typing import Any
 import typer
 
 from vital.cli.common import table
+from vital.describe import DESCRIBERS
 from vital.recipes import METHODS
+from vital.registry import Registry
 
 
 def methods() -> None:
-    """List the methods with their options and defaults; set one with --set OPTION=VALUE."""
-    typer.echo("\n\n".join(described(name) for name in METHODS))
+    """List the methods with their options and defaults, first for pictures and then for words.
+
+    Set an option with --set OPTION=VALUE.
+    """
+    pictures = [described(name) for name in METHODS]
+    typer.echo("\n\n".join([*pictures, *(described(name, DESCRIBERS) for name in DESCRIBERS)]))
 
 
-def described(name: str) -> str:
+def described(name: str, registry: Registry[Any] = METHODS) -> str:
     """Describe a method: its docstring and its fields."""
-    kind: Any = METHODS[name]
+    kind: Any = registry[name]
     text = inspect.cleandoc(kind.__doc__ or "").replace("\n", "\n    ")
     rows = [(f"    {f.name}", _shown(f.default), str(f.type)) for f in fields(kind)]
     return f"{name}\n    {text}\n\n" + table(["    option", "default", "type"], rows)

@@ -69,3 +69,27 @@ Settings: TypeAlias = Annotated[
 Frames: TypeAlias = Annotated[
     int, Option(min=0, metavar="N", help="Keep N pictures of the way, as a GIF and side by side.")
 ]
+
+Methods: TypeAlias = Annotated[
+    str, Option(metavar="METHOD,METHOD", help="Ways to put units into words; vital methods lists them.")
+]
+Concepts: TypeAlias = Annotated[
+    str | None, Option(metavar="FILE", help="Words to choose from, one a line; world for the built-in list.")
+]
+EncoderName: TypeAlias = Annotated[
+    str | None, Option(metavar="ENCODER", help="world or open_clip:NAME/PRETRAINED.")
+]
+CaptionerName: TypeAlias = Annotated[
+    str | None, Option(metavar="CAPTIONER", help="world or transformers:NAME.")
+]
+SummariserName: TypeAlias = Annotated[
+    str | None, Option(metavar="SUMMARISER", help="built-in, openai:MODEL or transformers:NAME.")
+]
+GeneratorName: TypeAlias = Annotated[str | None, Option(metavar="GENERATOR", help="world or diffusers:NAME.")]
+WordsSettings: TypeAlias = Annotated[
+    list[str] | None,
+    Option("--set", metavar="FIELD=VALUE", help="Any option of the methods; alpha and draws of the judge."),
+]
+WordsFolder: TypeAlias = Annotated[
+    Path, Option("--out", metavar="RUN", help="The run folder, which may hold pictures already.")
+]

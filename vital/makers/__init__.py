@@ -1,4 +1,4 @@
-"""Makers of words and pictures: image-text encoders, captioners, summarisers and image generators.
+"""Makers of words and pictures: image-text and text encoders, captioners, summarisers and image generators.
 
 Each is a small protocol. A maker is loaded by name, or is any object of the user's that fits.
 """
@@ -9,28 +9,33 @@ from vital.makers.load import (
     ENCODERS,
     GENERATORS,
     SUMMARISERS,
+    TEXT_ENCODERS,
     load_captioner,
     load_encoder,
     load_generator,
     load_summariser,
+    load_text_encoder,
 )
 from vital.makers.phrases import Phrase, shared_phrases
-from vital.makers.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summariser
+from vital.makers.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summariser, TextEncoder
 
 __all__ = [
     "CAPTIONERS",
     "ENCODERS",
     "GENERATORS",
     "SUMMARISERS",
+    "TEXT_ENCODERS",
     "BuiltIn",
     "Captioner",
     "ImageGenerator",
     "ImageTextEncoder",
     "Phrase",
     "Summariser",
+    "TextEncoder",
     "load_captioner",
     "load_encoder",
     "load_generator",
     "load_summariser",
+    "load_text_encoder",
     "shared_phrases",
 ]

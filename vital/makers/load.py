@@ -16,12 +16,14 @@ from vital.makers.diffusion import from_diffusers
 from vital.makers.endpoint import from_endpoint
 from vital.makers.language import from_transformers as summarise_with_transformers
 from vital.makers.libraries import Device, Dtype
-from vital.makers.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summariser
+from vital.makers.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summariser, TextEncoder
+from vital.makers.sentences import Sentences, from_sentence_transformers
 from vital.registry import Registry
 
 T = TypeVar("T")
 
 ENCODERS: Registry[Callable[..., ImageTextEncoder]] = Registry("kind of image-text encoder")
+TEXT_ENCODERS: Registry[Callable[..., TextEncoder]] = Registry("kind of text encoder")
 CAPTIONERS: Registry[Callable[..., Captioner]] = Registry("kind of captioner")
 SUMMARISERS: Registry[Callable[..., Summariser]] = Registry("kind of summariser")
 GENERATORS: Registry[Callable[..., ImageGenerator]] = Registry("kind of image generator")
@@ -29,6 +31,10 @@ GENERATORS: Registry[Callable[..., ImageGenerator]] = Registry("kind of image ge
 ENCODERS.register("open_clip", example="open_clip:ViT-B-32/laion2b_s34b_b79k or open_clip:ViT-B-32@FILE")(
     from_open_clip
 )
+TEXT_ENCODERS.register(
+    "sentence-transformers",
+    example="sentence-transformers:sentence-transformers/all-mpnet-base-v2 or a folder",
+)(from_sentence_transformers)
 CAPTIONERS.register("transformers", example="transformers:Salesforce/blip-image-captioning-base or a folder")(
     caption_with_transformers
 )
@@ -60,6 +66,24 @@ def load_encoder(
     not there.
     """
     return _loaded("an image-text encoder", ImageTextEncoder, ENCODERS, spec, device, dtype, options)
+
+
+def load_text_encoder(
+    spec: str | TextEncoder, *, device: Device = None, dtype: Dtype = None, **options: Any
+) -> TextEncoder:
+    """Load a text encoder.
+
+    `spec` is `sentence-transformers:NAME` or `sentence-transformers:FOLDER` (extra `sentences`), whatever
+    `load_encoder` takes, or any object with `name` and `encode_text`, or with an `encode` that takes a list of texts.
+    All else is as in `load_encoder`.
+    """
+    if isinstance(spec, str):
+        kinds: Registry[Any] = Registry(TEXT_ENCODERS.what, {**TEXT_ENCODERS.entries, **ENCODERS.entries})
+        found: TextEncoder = _loaded("a text encoder", TextEncoder, kinds, spec, device, dtype, options)
+        return found
+    if not hasattr(spec, "encode_text") and hasattr(spec, "encode"):
+        return Sentences(spec, str(getattr(spec, "name", type(spec).__name__)))
+    return _fitting("a text encoder", TextEncoder, spec)
 
 
 def load_captioner(

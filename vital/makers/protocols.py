@@ -61,3 +61,15 @@ class ImageGenerator(Protocol):
 
     def generate(self, text: str, count: int, seed: int) -> Images:
         """Make `count` images of what the text says: (N, 3, H, W) in [0, 1], the same for the same seed."""
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Texts to vectors, near where they mean the same. Every `ImageTextEncoder` is one."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for provenance."""
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        """Embed K texts: (K, D), length 1."""

@@ -1,4 +1,4 @@
-"""The control that every claim about a network needs: the same network before it learned anything."""
+"""The control that every claim about a network needs: the same architecture with random weights."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from vital.models.model import Model
 
 
 def random_weights(model: Model, seed: int = 0) -> Model:
-    """A copy of a network in which every part has its starting values again, the same for the same seed.
+    """A copy of a network with random weights: what each part draws when it is made anew, the same for the same seed.
 
-    Parts with a `reset_parameters` of their own, as torch's have, use it; other parameters become normal numbers of
-    standard deviation 0.02 where they have two axes or more, as transformers start with, and 1 where they are scales.
+    Parts with parameters of their own and no way to make them anew get them shuffled.
 
-    >>> model = Model(nn.Sequential(nn.Conv2d(3, 4, 1)), name="tiny")
-    >>> one, other = random_weights(model), random_weights(model)
-    >>> torch.equal(one.module[0].weight, other.module[0].weight), one.weights
-    (True, 'random')
+    >>> net = Model(nn.Conv2d(3, 4, 1), name="net")
+    >>> random_weights(net).weights_hash() == random_weights(net).weights_hash() != net.weights_hash()
+    True
     """
     module = copy.deepcopy(model.module)
     with seeded(seed), torch.no_grad():
         for part in module.modules():
-            _reset(part)
-    return replace(model, module=module.eval(), weights="random")
+            _renew(part)
+    return replace(model, module=module.eval(), name=f"{model.name}, random weights", weights="random")
 
 
-def _reset(part: nn.Module) -> None:
-    for name in ("reset_parameters", "_reset_parameters"):
-        if callable(reset := getattr(part, name, None)):
-            reset()
-            return
+def _renew(part: nn.Module) -> None:
+    renew = getattr(part, "reset_parameters", None) or getattr(part, "_reset_parameters", None)
+    if callable(renew):
+        renew()
+        return
     for parameter in part.parameters(recurse=False):
-        nn.init.normal_(parameter, std=0.02) if parameter.ndim > 1 else nn.init.ones_(parameter)
+        order = torch.randperm(parameter.numel()).to(parameter.device)
+        parameter.copy_(parameter.reshape(-1)[order].view_as(parameter))

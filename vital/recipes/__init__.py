@@ -12,6 +12,8 @@ from vital.recipes.beside import beside as beside
 from vital.recipes.circuit import Circuit as Circuit
 from vital.recipes.circuit import circuit as circuit
 from vital.recipes.circuit import circuit_sheet as circuit_sheet
+from vital.recipes.exemplar_files import kept_exemplars as kept_exemplars
+from vital.recipes.exemplar_files import save_exemplars as save_exemplars
 from vital.recipes.exemplars import Exemplar as Exemplar
 from vital.recipes.exemplars import Exemplars as Exemplars
 from vital.recipes.exemplars import exemplars as exemplars
@@ -23,6 +25,6 @@ from vital.recipes.vital_reference import VitalReference as VitalReference
 
 __all__ = [
     "METHODS", "Circuit", "DeepInversion", "Exemplar", "Exemplars", "FourierAscent", "Maco", "Method", "PixelAscent",
-    "Plan", "Vital", "VitalReference", "beside", "circuit", "circuit_sheet", "exemplars", "heat_maps", "method",
-    "render", "stages",
+    "Plan", "Vital", "VitalReference", "beside", "circuit", "circuit_sheet", "exemplars", "heat_maps", "kept_exemplars",
+    "method", "render", "save_exemplars", "stages",
 ]  # fmt: skip

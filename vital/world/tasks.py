@@ -25,9 +25,13 @@ Figures = dict[str, float]
 
 
 class Task(ABC):
-    """One network to train, for `length` times as long as the plan says."""
+    """One network to train, for `length` times as long as the plan says.
+
+    `eyes` names the network whose image tower it takes over, which was trained before and learns no more.
+    """
 
     length: float = 1.0
+    eyes: str = ""
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -163,8 +167,14 @@ def _wanted(numbers: Tensor, factor: str) -> Tensor:
 class Match(Task):
     """Which text goes with which image: half of the texts are captions, the others name one to three factors.
 
-    A text goes with every image of the batch of which it is true, so that no true pair is pushed apart.
+    A text goes with every image of the batch of which it is true, so that no true pair is pushed apart. Captions can be
+    told apart by a few factors, so each factor is asked for on its own too, by the words for its values; `words` is
+    the weight of that. The eyes are those of the captioner: what it tells apart lies open in its features.
     """
+
+    words: float = 1.0
+    length: float = 0.25
+    eyes: str = "captioner"
 
     def build(self) -> nn.Module:
         """Make the encoder."""
@@ -173,18 +183,27 @@ class Match(Task):
     def loss(
         self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
     ) -> Tensor:
-        """Cross-entropy between the similarities and the true pairs, by image and by text (Radford et al. 2021)."""
+        """Cross-entropy between the similarities and the true pairs, by image and by text (Radford et al. 2021).
+
+        To it comes the mean over factors of the cross-entropy between an image's similarities with the words for the
+        factor's values and its own value.
+        """
         factors = corpus.factors[rows]
         said = _some_factors(factors, dice)
         numbers = corpus.captions[rows].clone()
         short = (~said).any(1).nonzero().view(-1).tolist()
         numbers[short] = tokens([phrase(factors[i], said[i]) for i in short]) if short else numbers[short]
         true = ((factors[:, None] == factors[None]) | ~said[None]).all(2).to(images.device, torch.float32)
-        seen, read = network(images, numbers.to(images.device))
+        if self.eyes:
+            network.get_submodule("image").eval()
+        words = _words() if self.words else numbers[:0]
+        seen, read = network(images, torch.cat([numbers, words]).to(images.device))
         scores = seen @ read.T * torch.as_tensor(network.sharpness).exp().clamp(max=100)
+        scores, named = scores[:, : len(numbers)], scores[:, len(numbers) :]
         by_text = functional.cross_entropy(scores.T, true.T / true.T.sum(1, keepdim=True))
         share = true / true.sum(0)
-        return by_text + functional.cross_entropy(scores, share / share.sum(1, keepdim=True))
+        paired = by_text + functional.cross_entropy(scores, share / share.sum(1, keepdim=True))
+        return paired + self.words * _unnamed(named, factors.to(images.device)) if self.words else paired
 
     def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
         """How often an image's own caption comes first among 200, and the accuracy of factors by their bare words."""
@@ -198,6 +217,24 @@ class Match(Task):
             likeliest = (seen @ network(one, names.to(device))[1].cpu().T).argmax(1)
             found[f"{factor} by its word"] = _share(likeliest == corpus.factors[:, PLACE[factor]])
         return found
+
+
+def _words() -> Tensor:
+    """Number the words for all values of all factors, in the order of the table: (values, L)."""
+    return tokens([Concept(((factor, value),)).name for factor in FACTORS for value in FACTORS[factor]])
+
+
+def _unnamed(scores: Tensor, factors: Tensor) -> Tensor:
+    """Cross-entropy of each factor's true value by the scores of the values' words, as a mean over factors.
+
+    `scores` (B, values) in the order of `_words`; a scene without an accent is not asked for one.
+    """
+    parts = torch.split(scores, [len(values) for values in FACTORS.values()], dim=1)
+    losses = []
+    for part, wanted in zip(parts, factors.T, strict=True):
+        total = functional.cross_entropy(part, wanted, ignore_index=-1, reduction="sum")
+        losses.append(total / (wanted >= 0).sum().clamp(min=1))
+    return torch.stack(losses).mean()
 
 
 def _some_factors(factors: Tensor, dice: torch.Generator) -> Tensor:
@@ -234,8 +271,8 @@ def _share(hits: Tensor) -> float:
 TASKS: Mapping[str, Task] = {
     "classifier": Classify(),
     "judge": Name(Judge, length=1.5),
-    "encoder": Match(),
     "captioner": Name(Captioner),
+    "encoder": Match(),
     **{f"twin-{factor}": Twin(factor) for factor in TWIN_FACTORS},
 }
 """Every network of the world by name."""
@@ -246,6 +283,7 @@ GOALS: Mapping[str, float] = {
     "classifier/planted AUPRC, worst": 0.95,
     **{f"judge/{factor}": 0.96 for factor in FACTORS},
     "encoder/caption among 200": 0.90,
+    "encoder/material by its word": 0.90,
     "captioner/solid, material and colour": 0.85,
     **{f"twin-{factor}/{factor}": 0.97 for factor in TWIN_FACTORS},
 }

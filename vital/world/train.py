@@ -35,7 +35,7 @@ from vital.world.kept import SHIPPED, ship_truths
 from vital.world.networks import PLANTED, SIZE, normalised
 from vital.world.tasks import GOALS, TASKS, Figures, Task
 from vital.world.truth import SCENES, tables
-from vital.world.weights import FOLDER, network, ship, wrapped
+from vital.world.weights import FOLDER, network, ship, take_over, wrapped
 
 TRUTHS = "truths"
 WORK = (*TASKS, TRUTHS)
@@ -144,14 +144,16 @@ def _fresh(plan: Plan, name: str, task: Task) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("world", name, plan.seed))
         network = task.build()
+    if task.eyes:
+        take_over(network, task.eyes, plan.weights)
     network.to(memory_format=torch.channels_last)
     return network.to(plan.device)
 
 
 def _optimiser(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
     """AdamW; only matrices and kernels decay."""
-    large = [p for p in network.parameters() if p.ndim > 1]
-    small = [p for p in network.parameters() if p.ndim <= 1]
+    learning = [p for p in network.parameters() if p.requires_grad]
+    large, small = ([p for p in learning if (p.ndim > 1) == matrix] for matrix in (True, False))
     groups = [{"params": large, "weight_decay": plan.decay}, {"params": small, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=plan.rate)
 

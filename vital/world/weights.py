@@ -59,6 +59,13 @@ def wrapped(module: nn.Module, name: str = "classifier", weights: str = "shipped
     return Model(module, title, (SIZE, SIZE), 3, (MEAN,), (STD,), SIZE, classes=classes, weights=weights)
 
 
+def take_over(module: nn.Module, name: str, folder: Path = FOLDER) -> None:
+    """Give a network the image tower of a trained one, for good: it learns no more. Raises `BadWeights`."""
+    eyes = module.get_submodule("image")
+    eyes.load_state_dict(network(name, folder).get_submodule("tower").state_dict())
+    eyes.requires_grad_(False)
+
+
 def ship(module: nn.Module, path: Path) -> None:
     """Write a network's weights in half precision, and round the network itself to what was written."""
     state = module.state_dict()

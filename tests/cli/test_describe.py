@@ -1,0 +1,99 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vital.describe import read_labels
+from vital.world.data import images
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def scenes(here: Path) -> Path:
+    shown = images(60, seed=5)
+    np.savez(here / "scenes.npz", images=np.stack([shown[i] for i in range(60)]))
+    (here / "words.txt").write_text("red\n\ngreen\n red \nsnow\nstriped sphere\n")
+    return here / "scenes.npz"
+
+
+def test_describe_writes_labels_scores_and_details(vital: Cli, scenes: Path, here: Path) -> None:
+    words = (
+        "describe",
+        "world",
+        "planted:2",
+        "class:9",
+        "--images",
+        scenes,
+        "--concepts",
+        here / "words.txt",
+    )
+    answer = vital(*words, "--methods", "clip-dissect,bands", "--out", here / "run")
+    assert answer.code == 0, answer.err
+    assert "constant word" in answer.out
+    rows = read_labels(here / "run" / "labels.csv")
+    assert [(row["unit"], row["method"]) for row in rows] == [
+        (unit, method) for unit in ("planted:2", "class:9") for method in ("clip-dissect", "bands")
+    ]
+    assert rows[0]["candidate"] == "red"
+    with (here / "run" / "scores.csv").open() as file:
+        names = [row["row"] for row in csv.DictReader(file)]
+    assert names == ["clip-dissect", "bands", "constant word", "shuffled units", "random weights"]
+    details = json.loads((here / "run" / "labels.json").read_text())
+    assert details["labels"][0]["details"]["held-out"]["correlation"] > 0
+    first = {file.name: file.read_bytes() for file in (here / "run").iterdir()}
+    assert vital(*words, "--methods", "clip-dissect,bands", "--out", here / "run").code == 0
+    assert {file.name: file.read_bytes() for file in (here / "run").iterdir()} == first
+
+
+def test_dissect_names_every_unit_of_a_layer_beside_earlier_words_and_pictures(
+    vital: Cli, scenes: Path, here: Path
+) -> None:
+    shown = ("--images", scenes, "--concepts", here / "words.txt", "--set", "draws=0", "--out", here / "run")
+    vital("render", "world", "class:9", "--method", "fourier", "--steps", 1, "--out", here / "run")
+    assert vital("describe", "world", "class:9", *shown).code == 0
+    answer = vital("dissect", "world", "--layers", "planted", *shown)
+    assert answer.code == 0, answer.err
+    units = [row["unit"] for row in read_labels(here / "run" / "labels.csv")]
+    assert units == ["class:9", *(f"planted:{i}" for i in range(44))]
+    assert "45 rows" not in answer.out
+    assert (here / "run" / "units" / "class_9" / "fourier-0.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        (("--concepts", "nowhere.txt"), 1, "no concept file 'nowhere.txt'"),
+        (("--methods", "clip"), 2, "did you mean 'clip-dissect'"),
+        (("--encoder", "nothing"), 2, "unknown kind of image-text encoder"),
+        (("--set", "alpha=2"), 2, "alpha is 2"),
+        (("--images", "none"), 1, "there is no none"),
+    ],
+)
+def test_a_wrong_request_writes_nothing(
+    vital: Cli, scenes: Path, here: Path, change: tuple[str, str], code: int, said: str
+) -> None:
+    asked = {"--images": scenes, "--concepts": "words.txt", "--out": "run", change[0]: change[1]}
+    answer = vital("describe", "world", "class:9", *(word for pair in asked.items() for word in pair))
+    assert (answer.code, said in answer.err) == (code, True), answer.err
+    assert not (here / "run").exists()
+
+
+def test_without_images_or_encoder_it_says_what_to_give(vital: Cli, scenes: Path, here: Path) -> None:
+    assert "--images DIR or --bank FILE" in vital("describe", "world", "class:9", "--out", "run").err
+    answer = vital(
+        "describe", "net.py:make", "class:1", "--images", scenes, "--concepts", "words.txt", "--out", "run"
+    )
+    assert (answer.code, "needs an image-text encoder" in answer.err) == (2, True)
+
+
+def test_a_folder_of_another_network_is_refused(vital: Cli, scenes: Path, here: Path) -> None:
+    shown = ("--images", scenes, "--concepts", "words.txt", "--set", "draws=0", "--out", "run")
+    assert vital("describe", "world", "class:9", *shown).code == 0
+    answer = vital("describe", "world", "class:9", *shown, "--weights", "none")
+    assert answer.code == 1
+    assert "belongs to another network" in answer.err

@@ -1,0 +1,18 @@
+def test_runs_become_one_page(vital, pictures):
+    for seed in (0, 1):
+        words = ("--method", "fourier", "--steps", 2, "--size", 16, "--seed", seed, "--out", f"run{seed}")
+        assert vital("render", "net.py:make", "class:bee", "3:2", *words).code == 0
+    done = vital("report", "run0", "run1", "--out", "both.html", "--title", "Two seeds")
+    assert done.code == 0, done.err
+    assert done.out.startswith("both.html: 2 units, ")
+    text = (pictures.parent / "both.html").read_text()
+    assert "<title>Two seeds</title>" in text
+    assert text.count('class="proto"') == 4
+    assert "class <bdi>" not in text
+    assert "bee, honey bee" in text
+    assert vital("report", "run0").out.startswith("run0/report.html: 2 units, ")
+
+
+def test_what_is_no_run_is_one_sentence(vital, here):
+    done = vital("report", "nowhere")
+    assert (done.code, done.err) == (1, "vital: there is no run folder 'nowhere'\n")

@@ -1,0 +1,73 @@
+import csv
+
+import pytest
+
+
+def test_labels_are_held_against_names(vital, here):
+    (here / "fc.csv").write_text("layer,unit,description\nfc,0,bees\nfc,1,honey bee\nfc,2,\n")
+    (here / "names.txt").write_text("ant\nbee, honey bee\ncat\n")
+    done = vital("score", "fc.csv", "--names", "names.txt", "--out", "run")
+    assert done.code == 0, done.err
+    lines = [line.split() for line in done.out.splitlines()]
+    assert lines[0][:4] == ["method", "units", "labelled", "distinct"]
+    assert [line[0] for line in lines[1:]] == ["milan", "constant", "shuffled", "next"]
+    rows = list(csv.DictReader((here / "run" / "names.csv").read_text().splitlines()))
+    assert [row["row"] for row in rows] == ["", "constant word", "shuffled units", "next name"]
+    assert (rows[0]["units"], rows[0]["labelled"], rows[0]["exact"]) == ("3", "2", "0.333333")
+
+
+def test_names_may_be_those_of_a_network_and_an_encoder_adds_its_rows(vital, here):
+    (here / "labels.csv").write_text(
+        "layer,unit,method,label\n,class:0,mine,striped cube\n,class:1,mine,cone\n"
+    )
+    done = vital("score", "labels.csv", "--model", "world", "--encoder", "world")
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == 1 + 2 * 4
+
+
+def test_a_wrong_request_is_one_sentence(vital, here):
+    (here / "a.csv").write_text("layer,unit,description\nlayer4,0,bees\n")
+    (here / "names.txt").write_text("ant\n")
+    for words, said in (
+        (("a.csv",), "give --names FILE, or --model MODEL with its class names"),
+        (("a.csv", "--names", "names.txt"), "give --layer, one of: layer4"),
+        (("a.csv", "--names", "names.txt", "--format", "nets"), "unknown format of labels 'nets'"),
+        (("a.csv", "--names", "names.txt", "--format", "dnd"), "is no dnd file"),
+        (("b.csv", "--names", "names.txt"), "cannot read 'b.csv'"),
+    ):
+        done = vital("score", *words)
+        assert done.code in (1, 2)
+        assert said in done.err
+        assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_labels_are_judged_on_images_beside_what_knows_nothing(vital, here):
+    right, wrong = ("striped torus", "metal star", "small"), ("metal star", "small", "striped torus")
+    for name, labels in (("right", right), ("wrong", wrong)):
+        units = ("class:41", "class:62", "planted:0")
+        rows = [f"{u.partition(':')[0]},{u},{name},{label}" for u, label in zip(units, labels, strict=True)]
+        (here / f"{name}.csv").write_text("\n".join(["layer,unit,method,label", *rows]) + "\n")
+    words = ("--model", "world", "--images", "world", "--encoder", "world", "--out", "run")
+    done = vital("score", "right.csv", "wrong.csv", *words)
+    assert done.code == 0, done.err
+    rows = list(csv.DictReader((here / "run" / "scores.csv").read_text().splitlines()))
+    found = {row["row"]: float(row["correlation"]) for row in rows}
+    assert list(found) == ["right", "wrong", "constant word", "shuffled units", "random weights"]
+    assert found["right"] > 0.4
+    assert all(found["right"] > found[row] + 0.15 for row in found if row != "right"), found
+    assert not (here / "run" / "names.csv").exists()
+
+
+def test_units_that_the_network_has_not_are_said(vital, here):
+    (here / "a.csv").write_text("layer,unit,description\nlayer9,0,bees\n")
+    (here / "b.csv").write_text("layer,unit,description\nlayer4,0,\n")
+    words = ("--model", "world", "--images", "world", "--encoder", "world")
+    for file, said in (
+        ("a.csv", "the labels of milan are not of world"),
+        ("b.csv", "there is nothing to score"),
+    ):
+        done = vital("score", file, *words)
+        assert (done.code, said in done.err, len(done.err.splitlines())) == (2, True, 1), done.err
+    done = vital("score", "a.csv", "--images", "world")
+    assert "--images world needs --model MODEL and --encoder" in done.err

@@ -1,0 +1,29 @@
+"""`vital report`: one self-contained HTML page from run folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from vital.cli.common import megabytes, watched
+from vital.report.collect import page_of
+from vital.report.make import write_page
+
+Runs = Annotated[list[Path], Argument(metavar="RUN", help="Run folders; units of one network share a card.")]
+Out = Annotated[
+    Path | None, Option("--out", metavar="FILE", help="The page; report.html in the first RUN unless given.")
+]
+Title = Annotated[str, Option(help="The heading; the names of the runs unless given.")]
+
+
+def report(runs: Runs, out: Out = None, title: Title = "") -> None:
+    """Write one HTML page with all units of the runs: pictures, words, scores and the truth where it is known.
+
+    The page is one file that asks for nothing else: it can be mailed, and opened without a network.
+    """
+    page = page_of(runs, title, progress=watched())
+    file = write_page(page, out or runs[0])
+    typer.echo(f"{file}: {len(page.cards)} units, {megabytes(file.stat().st_size)}")

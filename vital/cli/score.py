@@ -1,0 +1,152 @@
+"""`vital score`: anybody's labels, judged on images and held against names."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from vital.cli.common import open_images, open_model, show_skipped, table, watched
+from vital.cli.options import FORMS, Device, Images, Weights
+from vital.describe.base import Toolbox
+from vital.describe.importers import IMPORTERS, import_labels
+from vital.describe.judge import Court
+from vital.describe.naming import Naming, named, output_labels, read_names
+from vital.describe.outside import judged_outside
+from vital.describe.scores import COLUMNS, Row, shown_rows
+from vital.errors import UsageError
+from vital.files import write
+from vital.makers import TextEncoder, load_encoder, load_text_encoder
+from vital.models import Model
+from vital.records import Description
+
+HEADER = (
+    "method", "units", "labelled", "distinct", "top-1", "top-5", "MRR", "exact", "word", "cosine", "by",
+)  # fmt: skip
+
+Files = Annotated[
+    list[Path], Argument(metavar="LABELS.csv", help="Files of labels, of this or another tool.")
+]
+Names = Annotated[
+    Path | None, Option(metavar="FILE", help="Names of the units: a line each, synonyms behind commas.")
+]
+ScoredModel = Annotated[
+    str | None,
+    Option(metavar="MODEL", help=f"The network of the units, whose class names are the names: {FORMS}."),
+]
+Encoder = Annotated[
+    str | None, Option(metavar="SPEC", help="sentence-transformers:NAME, open_clip:NAME/PRETRAINED or world.")
+]
+Format = Annotated[str | None, Option(metavar="FORMAT", help=f"One of {', '.join(IMPORTERS)}.")]
+Layer = Annotated[str | None, Option(metavar="LAYER", help="The layer whose units have the names.")]
+Out = Annotated[
+    Path | None,
+    Option("--out", metavar="RUN", help="Keep the tables: RUN/scores.csv, RUN/names.csv."),
+]
+
+
+def score(
+    labels: Files,
+    names: Names = None,
+    model: ScoredModel = None,
+    images: Images = None,
+    encoder: Encoder = None,
+    format: Format = None,  # noqa: A002
+    layer: Layer = None,
+    weights: Weights = None,
+    device: Device = None,
+    out: Out = None,
+) -> None:
+    """Say how good labels are, of this or any other tool.
+
+    With --images, --model and --encoder they are judged on images: do the units respond where the label is seen? With
+    --names, or the class names of --model alone, labels of outputs are held against the names: first where the true
+    name stands among all, then the cosine, which says nothing without the rows below it.
+    """
+    said = [import_labels(file, format, layer) for file in labels]
+    net = None if model is None else open_model(model, weights, device)
+    if images is not None:
+        rows = _judged(said, net, images, encoder, device)
+        _keep(out, "scores.csv", COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+    if images is None or names is not None:
+        known = _names(names, net)
+        embed = [None] if encoder is None else [None, load_text_encoder(encoder, device=device)]
+        found = list(_rows(said, layer, known, embed))
+        typer.echo(table(HEADER, [_shown(row) for row in found]))
+        _keep(out, "names.csv", [field.name for field in fields(Naming)], [astuple(row) for row in found])
+
+
+def _judged(
+    said: Sequence[list[Description]],
+    net: Model | None,
+    images: Path,
+    encoder: str | None,
+    device: str | None,
+) -> list[Row]:
+    """Judge the labels on images, and print the table."""
+    if net is None or encoder is None:
+        raise UsageError(
+            f"--images {images} needs --model MODEL and --encoder open_clip:NAME/PRETRAINED or world"
+        )
+    eyes = load_encoder(encoder, device=device)
+    tools = Toolbox(net, open_images(images), encoder=eyes, progress=watched())
+    _, rows = judged_outside(Court(tools), [one for part in said for one in part])
+    head, cells = shown_rows(rows)
+    typer.echo(table(head, cells))
+    typer.echo(
+        "Means over units, on images of odd numbers; metrics in brackets are blind to missing or to extra labels."
+    )
+    show_skipped(tools.images)
+    return rows
+
+
+def _names(names: Path | None, net: Model | None) -> Sequence[str]:
+    if names is not None:
+        return read_names(names)
+    if net is None:
+        raise UsageError(
+            "there is nothing to hold the labels against; give --names FILE, or --model MODEL with its class names"
+        )
+    if not net.classes:
+        raise UsageError(f"{net.name} has no class names; give --names FILE")
+    return list(net.classes)
+
+
+def _rows(
+    said: Iterable[list[Description]],
+    layer: str | None,
+    names: Sequence[str],
+    encoders: Sequence[TextEncoder | None],
+) -> Iterable[Naming]:
+    for part in said:
+        for group in output_labels(part, layer):
+            for encoder in encoders:
+                yield from named(group, names, encoder)
+
+
+def _shown(row: Naming) -> tuple[str, ...]:
+    shares = (row.top1, row.top5, row.mrr, row.exact, row.shared, row.cosine)
+    what = f"  {row.row}" if row.row else row.method
+    by = row.similar if len(row.similar) < 40 else f"{row.similar.partition(':')[0]}:…{row.similar[-20:]}"
+    return what, str(row.units), str(row.labelled), str(row.distinct), *(f"{x:.3f}" for x in shares), by
+
+
+def _keep(out: Path | None, name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table into a run folder, where there is one."""
+    if out is None:
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_cell(x) for x in row] for row in rows)
+    write(out / name, text.getvalue().encode())
+
+
+def _cell(x: object) -> object:
+    return "" if x is None else f"{x:.6g}" if isinstance(x, float) else x

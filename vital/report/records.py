@@ -1,0 +1,132 @@
+"""What a page shows: frozen records of texts, numbers and pictures, which the template lays out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture inside the page: its data URI, its size in pixels, and what it is for those who do not see it."""
+
+    src: str = field(repr=False)
+    width: int
+    height: int
+    alt: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A prototype: the picture, the same under its mask, how it was made and whether it came out."""
+
+    method: str
+    seed: int
+    status: str
+    picture: Shot | None
+    masked: Shot | None = None
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Example:
+    """A natural image that shows the unit, with its heat map where there is one."""
+
+    picture: Shot
+    heat: Shot | None
+    caption: str
+
+
+@dataclass(frozen=True)
+class Saying:
+    """What a method says of the unit. `source` is what it looked at: "images", "prototype" or "truth".
+
+    `label` is empty where the method says nothing; `candidate` is what it would say. `truth` is the share of words
+    shared with the truth, None where there is none to compare with.
+    """
+
+    method: str
+    source: str
+    label: str
+    candidate: str
+    score: float | None
+    p_value: float | None
+    others: tuple[str, ...] = ()
+    truth: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Card:
+    """One unit. `agreement` is that of words from images with words from prototypes, in [0, 1], None without both."""
+
+    unit: str
+    name: str
+    run: str
+    drawings: tuple[Drawing, ...] = ()
+    examples: tuple[Example, ...] = ()
+    sayings: tuple[Saying, ...] = ()
+    truth: str = ""
+    agreement: float | None = None
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """What went wrong, a line for each picture that did not come out."""
+        return tuple(f"{d.method}, seed {d.seed}: {d.status}" for d in self.drawings if d.status != "done")
+
+    @property
+    def headline(self) -> str:
+        """What the unit is called on its card: the first label, of images before prototypes; empty without one."""
+        order = sorted(self.sayings, key=lambda s: ("images", "prototype", "truth").index(s.source))
+        return next((s.label for s in order if s.label and s.source != "truth"), "")
+
+    @property
+    def silent(self) -> bool:
+        """Whether a method was asked and none has a label."""
+        asked = [s for s in self.sayings if s.source != "truth"]
+        return bool(asked) and not any(s.label for s in asked)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the cards come from: a name, whether it is a control, and facts by heading."""
+
+    name: str
+    control: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of scores: its name, the header, and rows of texts; `controls` are the rows that are to be beaten."""
+
+    name: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    controls: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that one page shows."""
+
+    title: str
+    runs: tuple[Run, ...] = ()
+    cards: tuple[Card, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods whose scores cards can be sorted by."""
+        scored = (s.method for card in self.cards for s in card.sayings if s.score is not None)
+        return tuple(dict.fromkeys(scored))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of the units, in their order."""
+        return tuple(dict.fromkeys(card.unit.rpartition(":")[0] for card in self.cards))
+
+    def plain(self) -> dict[str, Any]:
+        """The names that the template knows."""
+        return {"page": self, "cards": self.cards, "runs": self.runs, "tables": self.tables}
