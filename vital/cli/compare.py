@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
@@ -20,7 +20,7 @@ from vital.cli.options import (
     UnitNames,
     Weights,
 )
-from vital.compare import CONTROLS, ClassJudge, compare, write_comparison
+from vital.compare import CONTROLS, ClassJudge, Judge, compare, write_comparison
 from vital.compare.compare import DEFAULT
 from vital.compare.gallery import parsed
 from vital.errors import BadValue, UsageError
@@ -85,25 +85,21 @@ def compare_command(
     found = compare(
         net,
         units,
-        methods=listed(methods, "--methods") if methods else (),
+        methods=_names(methods, "--methods"),
         bank=known,
         images=pictures,
         out=out,
         seeds=seeds,
         folders=parsed(method or []),
-        controls=() if controls == "none" else listed(controls, "--controls"),
+        controls=_names(controls, "--controls"),
         options=_options(settings or []),
-        budgets=[_number(text) for text in listed(budgets, "--budgets")] if budgets else (),
+        budgets=[_number(text) for text in _names(budgets, "--budgets")],
         spec=model,
         progress=watched(),
-        judges=[_judge(text, net, device, input_size) for text in judge or []],
-        encoder=encoder,
-        prompt=prompt,
-        held_out=listed(held_out, "--held-out") if held_out else (),
+        **_against([_judge(j, net, device, input_size) for j in judge or []], encoder, prompt, held_out),
     )
     files = write_comparison(found, out)
-    typer.echo(str(found))
-    typer.echo(f"\n{', '.join(map(str, files))}")
+    typer.echo(f"{found}\n\n{', '.join(map(str, files))}")
     show_skipped(pictures)
 
 
@@ -118,6 +114,17 @@ def _images(
             "a comparison needs natural images to measure against; give --images DIR or --bank FILE"
         )
     return open_images(images, labels), None
+
+
+def _names(text: str, option: str) -> list[str]:
+    """Names with commas between them; none for an empty text or "none"."""
+    return listed(text, option) if text and text != "none" else []
+
+
+def _against(judges: list[Judge], encoder: str | None, prompt: str, held_out: str) -> dict[str, Any]:
+    """What the pictures are measured against."""
+    layers = _names(held_out, "--held-out")
+    return {"judges": judges, "encoder": encoder, "prompt": prompt, "held_out": layers}
 
 
 def _judge(text: str, own: Model, device: str | None, input_size: int | None) -> ClassJudge:
