@@ -83,9 +83,8 @@ def test_what_says_nothing_stays_as_it_is(tools: Toolbox) -> None:
 
 def test_every_table_has_its_three_controls(tools: Toolbox) -> None:
     court = Court(tools)
-    judged = court.judged(
-        [claim(tools, f"planted:{i}", word) for i, word in ((2, "red"), (5, "green"), (19, "wooden"))]
-    )
+    words = {"planted:2": "red", "planted:5": "green", "planted:19": "wooden"}
+    judged = court.judged([claim(tools, unit, word) for unit, word in words.items()])
     rows = score_rows(court, judged, judged)
     assert [row["row"] for row in rows] == ["anybody", "constant word", "shuffled units", "random weights"]
     assert rows[0]["correlation"] > max(rows[1]["correlation"], rows[2]["correlation"])

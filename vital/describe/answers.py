@@ -16,8 +16,8 @@ from torch import Tensor
 from vital.describe.similarity import Similarity, Wpmi
 from vital.errors import BadValue
 
-CONCEPTS = 128
-"""Concepts in a block: with the rows of 10,000 images it lies in a processor's cache."""
+CONCEPTS = 512
+"""Concepts in a block: few enough for a processor's cache, enough to keep its threads busy."""
 
 HELD = 2**28
 """Up to so many cosines are kept (1 GB) where they are gone through twice; beyond, they are made twice."""

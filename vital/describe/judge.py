@@ -5,13 +5,15 @@ tells (`details["terms"]`). The metrics compare it with the unit's values on the
 
 - hardly any other unit of the layer goes as well with it: p = (1 + #{other units as good}) / (1 + #{other units}) is at
   most `alpha`, or the unit is the best of its layer; and
-- no unit of the same layer goes as well with it in networks of the same architecture with random weights.
+- no unit of the same layer goes as well with it in networks of the same architecture with random weights, by more than
+  luck with so many images makes (two standard errors of Fisher's z).
 
 "As good" is by Pearson's correlation. Otherwise the label becomes "", and the candidate stays to be read.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -84,9 +86,8 @@ class Court:
             numbers = {name: _short(METRICS[name](own[:, i], shown[:, i])) for name in METRICS}
             own_index = -1 if d.unit.source else d.unit.index
             p, others = p_value(judging()(own[:, i], shown[:, i]), rivals[:, i], own_index)
-            stands = p <= max(self.alpha, 1 / (1 + others)) and numbers[JUDGED_BY] > max(
-                0.0, float(floors[i])
-            )
+            beyond = numbers[JUDGED_BY] > max(0.0, with_luck(float(floors[i]), len(shown)))
+            stands = beyond and p <= max(self.alpha, 1 / (1 + others))
             numbers |= {"random": _short(floors[i])} if self.draws else {}
             text = d.candidate or d.label
             details = {**d.details, "held-out": numbers}
@@ -148,6 +149,16 @@ def p_value(score: Tensor, layer: Tensor, own: int) -> tuple[float, int]:
     """
     others = layer if own < 0 else torch.cat([layer[:own], layer[own + 1 :]])
     return float(1 + (others >= score).sum()) / (1 + len(others)), len(others)
+
+
+def with_luck(correlation: float, count: int) -> float:
+    """The correlation that luck may make of one, measured twice on `count` images: Fisher's z, two standard errors up.
+
+    >>> round(with_luck(0.8, 1000), 3)
+    0.83
+    """
+    bound = min(max(correlation, -1 + 1e-9), 1 - 1e-9)
+    return math.tanh(math.atanh(bound) + 2 * math.sqrt(2 / max(1, count - 3)))
 
 
 def terms_of(given: Description) -> list[tuple[str, float]]:
