@@ -4,5 +4,6 @@ from vital.describe.base import DESCRIBERS as DESCRIBERS
 from vital.describe.base import Describer as Describer
 from vital.describe.base import Toolbox as Toolbox
 from vital.describe.base import describer as describer
+from vital.describe.dnd import Dnd as Dnd
 
 __all__ = ["DESCRIBERS", "Describer", "Toolbox", "describer"]

@@ -14,8 +14,8 @@ from vital.makers.load import (
     load_generator,
     load_summariser,
 )
-from vital.makers.phrases import Phrase, shared_phrases
-from vital.makers.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summariser
+from vital.makers.phrases import Phrase, parts, shared_phrases, vocabulary
+from vital.makers.protocols import Captioner, ImageGenerator, ImageTextEncoder, Simplifier, Summariser
 
 __all__ = [
     "CAPTIONERS",
@@ -27,10 +27,13 @@ __all__ = [
     "ImageGenerator",
     "ImageTextEncoder",
     "Phrase",
+    "Simplifier",
     "Summariser",
     "load_captioner",
     "load_encoder",
     "load_generator",
     "load_summariser",
+    "parts",
     "shared_phrases",
+    "vocabulary",
 ]
