@@ -5,5 +5,6 @@ from vital.describe.base import Describer as Describer
 from vital.describe.base import Toolbox as Toolbox
 from vital.describe.base import describer as describer
 from vital.describe.dnd import Dnd as Dnd
+from vital.describe.prototype import OfPrototypes as OfPrototypes
 
 __all__ = ["DESCRIBERS", "Describer", "Toolbox", "describer"]

@@ -21,6 +21,8 @@ from vital.types import Images, Layer
 from vital.units import Unit
 
 LEVELS = 256
+FLAT = 1e-5
+"""A map whose values differ by less than this share of the greatest is flat: what differs is rounding."""
 
 
 @torch.no_grad()
@@ -57,7 +59,7 @@ def levels(heat: Tensor) -> Tensor:
     [[0, 64, 255]]
     """
     low, high = heat.amin(), heat.amax()
-    if not high > low:
+    if not high - low > FLAT * max(abs(low), abs(high)):
         return torch.zeros_like(heat, dtype=torch.int64)
     return ((heat.double() - low) / (high - low) * (LEVELS - 1)).round().to(torch.int64)
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from tqdm import tqdm
 
-from vital.describe.answers import kept_makers
 from vital.describe.base import DESCRIBERS, Describer, Toolbox, check_needs
-from vital.describe.candidates import candidates, proposals, with_backgrounds
-from vital.describe.choose import check_scoring, described_as, tried
-from vital.describe.gallery import Gallery, Shown
-from vital.describe.look import Exhibits, coloured, exhibits
-from vital.errors import BadValue
-from vital.makers import BuiltIn, Captioner, Summariser
+from vital.describe.bench import bench, check_options, labelled
+from vital.describe.look import Exhibits, exhibits
 from vital.records import Description
 from vital.reference import ReferenceBank
-from vital.trace import resolve_units
 from vital.units import Unit
 
 
@@ -61,48 +55,13 @@ class Dnd(Describer):
     def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
         check_needs("dnd", self, tools)
-        self._check(tools)
-        tools = replace(tools, summariser=tools.summariser or BuiltIn(tools.encoder))
-        tools, units = kept_makers(tools), resolve_units(tools.model, units)
-        bank, captioner = cast("ReferenceBank", tools.bank), cast("Captioner", tools.captioner)
-        gallery = Gallery(
-            tools.model, units, captioner, tools.encoder, tools.generator, self.made, tools.seed
-        )
-        real = gallery.real(bank.images, self.real)
-        bar = tqdm(units, desc="dnd", unit="unit", disable=None if tools.progress else True, leave=False)
-        return [self._described(tools, gallery, real, row, unit) for row, unit in enumerate(bar)]
+        check_options(self, tools, images=1, shown=1, crops=0)
+        at = bench(self, tools, units)
+        bar = tqdm(at.units, desc="dnd", unit="unit", disable=None if tools.progress else True, leave=False)
+        return [
+            labelled(self, at, row, "dnd", self._shown(cast("ReferenceBank", tools.bank), unit))
+            for row, unit in enumerate(bar)
+        ]
 
-    def _check(self, tools: Toolbox) -> None:
-        least = {"images": 1, "shown": 1, "rounds": 1, "proposals": 1, "made": 1, "labels": 1, "real": 1}
-        least |= {"crops": 0, "parts": 0, "candidates": 0}
-        for name, value in least.items():
-            if getattr(self, name) < value:
-                raise BadValue(f"{name} is {getattr(self, name)}; allowed are whole numbers from {value}")
-        check_scoring(self.scoring, tools)
-
-    def _described(self, tools: Toolbox, gallery: Gallery, real: Shown, row: int, unit: Unit) -> Description:
-        bank = cast("ReferenceBank", tools.bank)
-        shown = exhibits(bank, unit, self.images, self.crops, self.shown, field=self.field)
-        captions, said = self._captions(tools, shown)
-        texts = proposals(
-            cast("Summariser", tools.summariser),
-            said,
-            coloured(shown.pictures),
-            rounds=self.rounds,
-            count=self.proposals,
-            seed=(tools.seed, str(unit)),
-        )
-        proposed = candidates(with_backgrounds(texts), said, self.parts)
-        found = tried(gallery, real, row, proposed, shown, tools, scoring=self.scoring, most=self.candidates)
-        details = {"captions": captions, "proposed": texts, "options": self.options()}
-        made = sum(len(t.ranks) for t in found)
-        refused = {c.text: gallery.refused[c.text] for c in proposed if c.text in gallery.refused}
-        return described_as(
-            unit, "dnd", found, shown, tools, self.labels, **details, made=made, refused=refused
-        )
-
-    def _captions(self, tools: Toolbox, shown: Exhibits) -> tuple[list[str], list[str]]:
-        """The captions, and what is made of them: the same, or a phrase for each."""
-        captions = cast("Captioner", tools.captioner).describe(coloured(shown.pictures))
-        short = getattr(tools.summariser, "simplify", None) if self.simplify else None
-        return captions, short(captions) if short else captions
+    def _shown(self, bank: ReferenceBank, unit: Unit) -> Exhibits:
+        return exhibits(bank, unit, self.images, self.crops, self.shown, field=self.field)

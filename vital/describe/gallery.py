@@ -93,13 +93,15 @@ def joined(parts: Sequence[Shown]) -> Shown:
 
 def on_real(real: Shown, row: int, chosen: Sequence[Candidate]) -> Tensor:
     """Correlate a unit's values on real pictures with whether their captions say each candidate: (C,) float64."""
+    if not len(real) or not chosen:
+        return torch.zeros(len(chosen), dtype=torch.float64)
     said = torch.tensor([[c.words <= words for words in real.words] for c in chosen], dtype=torch.float64)
     return correlation(real.values[row], said.view(len(chosen), len(real)))
 
 
 def by_encoder(real: Shown, row: int, chosen: Sequence[Candidate], encoder: ImageTextEncoder) -> Tensor:
     """Compare a unit's values on real pictures with the cosines of each candidate: (C,) float64 (`cubed_cosine`)."""
-    if real.seen is None or not chosen:
+    if real.seen is None or not len(real) or not chosen:
         return torch.zeros(len(chosen), dtype=torch.float64)
     texts = encoder.encode_text([c.text for c in chosen]).cpu()
     return cubed_cosine(real.values[row], texts @ real.seen.T)

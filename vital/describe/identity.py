@@ -18,10 +18,8 @@ LOOKED_AT = 64
 """How many values of each tensor tell a network from another."""
 
 _SECRET = ("key", "token", "secret", "password")
-_HOW = frozenset(
-    ("folder", "device", "batch", "timeout", "retries", "pause", "calls", "replay", "spent", "name")
-)
-"""Options that do not change an answer; the name is told apart."""
+_HOW = frozenset(("folder", "device", "batch", "timeout", "retries", "pause", "calls", "replay", "name"))
+"""Options that do not change an answer; the name is told apart. Fields that are not set by callers are no options."""
 
 
 def hashed(*parts: object) -> str:
@@ -58,7 +56,7 @@ def _options(maker: Any) -> Iterator[tuple[str, Any]]:
     if not is_dataclass(maker):
         return
     for option in fields(maker):
-        aside = option.name in _HOW or any(word in option.name.lower() for word in _SECRET)
+        aside = not option.init or option.name in _HOW or any(word in option.name.lower() for word in _SECRET)
         value = getattr(maker, option.name)
         if not aside:
             yield option.name, value
