@@ -191,6 +191,11 @@ def test_a_field_is_what_the_strongest_place_sees():
         attention_boxes(model, unit, spotted(), field=2.0)
 
 
+def test_the_field_of_a_token_is_its_patch():
+    model, unit = Model(Tokens(), size=(16, 16)), Unit.parse("blocks:1#patches")
+    assert attention_boxes(model, unit, spotted(), field=1.0) == [[Box(4, 8, 8, 12)], [Box(12, 0, 16, 4)]]
+
+
 def test_a_crop_has_the_size_of_its_picture():
     picture = torch.rand(3, 12, 8)
     assert crop(picture, Box(2, 1, 5, 7)).shape == (3, 12, 8)

@@ -20,7 +20,16 @@ from vital.records import Description
 from vital.trace import resolve_units
 from vital.units import Unit
 
-LEAST = {"rounds": 1, "proposals": 1, "made": 1, "labels": 1, "parts": 0, "candidates": 0, "real": 0}
+LEAST = {
+    "rounds": 1,
+    "proposals": 1,
+    "made": 1,
+    "labels": 1,
+    "parts": 0,
+    "join": 0,
+    "candidates": 0,
+    "real": 0,
+}
 
 
 class Choosing(Protocol):
@@ -41,6 +50,10 @@ class Choosing(Protocol):
     @property
     def parts(self) -> int:
         """How many words the parts of a description have at most."""
+
+    @property
+    def join(self) -> int:
+        """How many of the best are joined two by two."""
 
     @property
     def candidates(self) -> int:
@@ -107,7 +120,16 @@ def labelled(
     texts = proposals(summariser, said, pictures, **orders, seed=(tools.seed, str(unit)))
     proposed = candidates([*with_backgrounds(texts), *more], said, what.parts)
     found = tried(
-        at.gallery, at.real, row, proposed, shown, tools, scoring=what.scoring, most=what.candidates
+        at.gallery,
+        at.real,
+        row,
+        proposed,
+        shown,
+        tools,
+        scoring=what.scoring,
+        most=what.candidates,
+        join=what.join,
+        captions=said,
     )
     refused = at.gallery.refused
     details = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import torch
 
@@ -80,7 +81,7 @@ def candidates(texts: Iterable[str], captions: Sequence[str], most: int = 0) -> 
 
     A summary tends to say more than the unit asks for: of red things it says "large red cubes", when those excite it
     most. The parts stand beside it, and the scores choose. Parts come after all texts; texts without words are left
-    out.
+    out. Of two with the same words the one that needs fewer small words beside them is kept.
 
     >>> [c.text for c in candidates(["red cubes"], ["a red cube", "a cone"], most=1)]
     ['red cubes', 'red', 'cubes']
@@ -91,7 +92,36 @@ def candidates(texts: Iterable[str], captions: Sequence[str], most: int = 0) -> 
     found: dict[frozenset[str], Candidate] = {}
     for text in (*given, *pieces):
         words = vocabulary(text)
-        if words and words not in found:
+        known = found.get(words)
+        if words and (known is None or len(text.split()) < len(known.text.split())):
             share = sum(words <= own for own in said) / max(1, len(said))
             found[words] = Candidate(text, words, share)
     return list(found.values())
+
+
+def joined(best: Sequence[Candidate], captions: Sequence[str], longest: int = 3) -> list[str]:
+    """Join candidates two by two to one text of up to `longest` words, in the order in which captions say them.
+
+    What two captions say apart may be what the unit asks for. Source: the pairs of words of CLIP-Dissect (ICLR 2023).
+
+    >>> found = candidates(["cube", "striped"], [])
+    >>> joined(found, ["a striped cone", "a small cube"])
+    ['striped cube']
+    """
+    pairs = (
+        sorted(two, key=lambda c: _stands(c, captions))
+        for two in combinations(best, 2)
+        if len(two[0].words | two[1].words) <= longest and not _within(*two)
+    )
+    return [f"{first.text} {second.text}" for first, second in pairs]
+
+
+def _within(one: Candidate, other: Candidate) -> bool:
+    return one.words <= other.words or other.words <= one.words
+
+
+def _stands(candidate: Candidate, captions: Sequence[str]) -> float:
+    """Where captions say a candidate's last word, on average: 0 at their beginning, 1 at their end or nowhere."""
+    word = candidate.text.split()[-1]
+    found = [caption.lower().find(word) / len(caption) for caption in captions if word in caption.lower()]
+    return sum(found) / len(found) if found else 1.0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vital.describe.base import Toolbox
-from vital.describe.candidates import Candidate
+from vital.describe.candidates import Candidate, candidates, joined
 from vital.describe.gallery import Gallery, Shown, by_encoder, on_real, trial
 from vital.describe.look import Exhibits, coloured
 from vital.describe.scoring import SCORERS
@@ -58,6 +59,20 @@ def real_score(real: Shown, row: int, chosen: Sequence[Candidate], tools: Toolbo
     return (said + by_encoder(real, row, chosen, tools.encoder)) / 2
 
 
+def _with_pairs(
+    proposed: Sequence[Candidate],
+    captions: Sequence[str],
+    join: int,
+    score: Callable[[Sequence[Candidate]], Tensor],
+) -> tuple[list[Candidate], Tensor]:
+    """Add pairs of the `join` best candidates to them, and score all."""
+    fits = score(proposed)
+    best = [proposed[i] for i in fits.argsort(descending=True, stable=True).tolist()[:join]]
+    known = {c.words for c in proposed}
+    new = [c for c in candidates(joined(best, captions), captions) if c.words not in known]
+    return [*proposed, *new], torch.cat([fits, score(new)])
+
+
 def tried(
     gallery: Gallery,
     real: Shown,
@@ -68,16 +83,18 @@ def tried(
     *,
     scoring: str = "auprc",
     most: int = 10,
+    join: int = 0,
+    captions: Sequence[str] = (),
 ) -> list[Tried]:
     """Score candidates, best first.
 
-    The `most` that fit real images best (all, for 0) are drawn by the generator, and the unit is asked how it
-    responds to what was drawn. Without a generator, and for those that it cannot draw, the score on real images is
-    all there is.
+    To them come the pairs of the `join` that fit real images best (see `joined`). The `most` that fit real images
+    best (all, for 0) are drawn by the generator, and the unit is asked how it responds to what was drawn. Without a
+    generator, and for those that it cannot draw, the score on real images is all there is.
     """
     if not proposed:
         return []
-    fits = real_score(real, row, proposed, tools)
+    proposed, fits = _with_pairs(proposed, captions, join, lambda some: real_score(real, row, some, tools))
     order = fits.argsort(descending=True, stable=True).tolist()[: most or None]
     drawn = [i for i in order if gallery.of(proposed[i].text) is not None]
     if not drawn:

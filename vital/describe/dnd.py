@@ -25,16 +25,17 @@ class Dnd(Describer):
        makes them the part that the place sees), the `shown` that excite the unit most are described.
     2. The captioner writes a caption for each, and the summariser brings it to a phrase where it can (`simplify`).
     3. The summariser is asked `rounds` times for `proposals` short descriptions, each time with the captions in another
-       order, drawn from the seed. Beside each stand its parts of up to `parts` words.
+       order, drawn from the seed. Beside each stand its parts of up to `parts` words, and the pairs of the `join` that
+       fit real images best.
     4. The `candidates` that fit `real` probe images best are kept: by the correlation of the unit's value with captions
        that say them, and by the encoder where there is one.
     5. The generator makes `made` images of each from the toolbox's seed, and the unit is asked how it responds to them.
     6. `scoring` (one of `SCORERS`) ranks the candidates; the best `labels` are told.
 
     Without a generator the fit of step 4 is the score; without a summariser the built-in one is asked. Answers of
-    makers are kept (see `Answers`). As published it is `proposals=1, parts=0, candidates=0,
-    scoring="topk-compare"`, with a language model and a diffusion model; what is new are steps 3's parts, 4, and
-    the score `auprc`, which lets "red" win over "large red cube" where the unit responds to whatever is red.
+    makers are kept (see `Answers`). As published it is `proposals=1, parts=0, join=0, candidates=0,
+    scoring="topk-compare"`, with a language model and a diffusion model; what is new are step 3's parts and pairs,
+    4, and the score `auprc`, which lets "red" win over "large red cube" where the unit responds to whatever is red.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("bank", "captioner")
@@ -46,6 +47,7 @@ class Dnd(Describer):
     rounds: int = 5
     proposals: int = 4
     parts: int = 2
+    join: int = 4
     candidates: int = 10
     real: int = 500
     made: int = 10

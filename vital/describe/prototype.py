@@ -43,6 +43,7 @@ class OfPrototypes(Describer):
     rounds: int = 5
     proposals: int = 4
     parts: int = 2
+    join: int = 4
     candidates: int = 10
     real: int = 500
     made: int = 10
