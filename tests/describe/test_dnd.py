@@ -9,7 +9,7 @@ from torch import nn
 
 from vital.describe import Dnd, Toolbox, describer
 from vital.describe.answers import Answers, kept_makers
-from vital.describe.candidates import candidates, clean, proposals, with_backgrounds
+from vital.describe.candidates import candidates, clean, joined, proposals, with_backgrounds
 from vital.describe.choose import real_score
 from vital.describe.crops import attention_boxes, crop
 from vital.describe.gallery import Gallery, by_encoder, on_real, trial
@@ -292,3 +292,33 @@ def test_grey_networks_are_described_too():
     assert coloured(grey).shape == (2, 3, 4, 4)
     model = Model(nn.Sequential(nn.Conv2d(1, 2, 3)), size=(8, 8), channels=1)
     assert values(model, resolve_units(model, ["0:1"]), torch.rand(3, 1, 8, 8)).shape == (1, 3)
+
+
+def test_of_equal_texts_the_plainest_is_kept():
+    assert [c.text for c in candidates(["with red", "red cube"], [], most=1)] == ["red", "red cube", "cube"]
+    assert [c.text for c in candidates(["red cubes", "cube red"], [])] == ["red cubes"]
+
+
+def test_pairs_are_told_in_the_order_of_captions():
+    best = candidates(["cube", "striped", "striped cube", "lit from the left"], [])
+    captions = ["a striped cone, lit from the left", "a small cube, lit from the left"]
+    assert joined(best[:2], captions) == ["striped cube"]
+    found = joined(best, captions, longest=2)
+    assert found == ["striped cube", "cube lit from the left", "striped lit from the left"]
+    assert "striped cube lit from the left" in joined(best, captions)
+    assert joined(best[1:3], captions) == []
+
+
+def test_pairs_of_the_best_are_tried_too(world):
+    tools = replace(world, summariser=Talker(("wooden", "snow", "torus")))
+    few = FEW | {"proposals": 3, "candidates": 0}
+    texts = [
+        {
+            c["text"]
+            for c in Dnd(**few | {"join": join}).describe(tools, ["planted:19"])[0].details["candidates"]
+        }
+        for join in (0, 2)
+    ]
+    assert texts[0] == {"wooden", "snow", "torus"}
+    (pair,) = texts[1] - texts[0]
+    assert "wooden" in pair
