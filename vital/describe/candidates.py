@@ -102,7 +102,8 @@ def candidates(texts: Iterable[str], captions: Sequence[str], most: int = 0) -> 
 def joined(best: Sequence[Candidate], captions: Sequence[str], longest: int = 3) -> list[str]:
     """Join candidates two by two to one text of up to `longest` words, in the order in which captions say them.
 
-    What two captions say apart may be what the unit asks for. Source: the pairs of words of CLIP-Dissect (ICLR 2023).
+    Those that share a word are not joined. What captions say apart may be what the unit asks for. Source: the pairs of
+    words of CLIP-Dissect (ICLR 2023).
 
     >>> found = candidates(["cube", "striped"], [])
     >>> joined(found, ["a striped cone", "a small cube"])
@@ -111,13 +112,9 @@ def joined(best: Sequence[Candidate], captions: Sequence[str], longest: int = 3)
     pairs = (
         sorted(two, key=lambda c: _stands(c, captions))
         for two in combinations(best, 2)
-        if len(two[0].words | two[1].words) <= longest and not _within(*two)
+        if len(two[0].words | two[1].words) <= longest and not two[0].words & two[1].words
     )
     return [f"{first.text} {second.text}" for first, second in pairs]
-
-
-def _within(one: Candidate, other: Candidate) -> bool:
-    return one.words <= other.words or other.words <= one.words
 
 
 def _stands(candidate: Candidate, captions: Sequence[str]) -> float:
