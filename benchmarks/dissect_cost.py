@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import machine, report, start
-from vital.describe.answers import answers
+from vital.describe.retrieval import answers
 from vital.describe.similarity import SIMILARITIES
 
 FASTER, GIGABYTES = 8.0, 4.0

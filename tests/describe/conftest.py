@@ -1,9 +1,12 @@
-"""A small piece of the known-answer world: 240 pictures, the classifier, and the encoder."""
+"""Small pieces of the known-answer world: pictures, the classifier, the makers, and a toolbox of them all."""
 
 import pytest
 
-from vital import ImageSet, Model, load_model
-from vital.makers import load_encoder
+import vital
+from vital import ImageSet, Model
+from vital.describe import Toolbox
+from vital.makers import load_captioner, load_encoder, load_generator
+from vital.world import concepts
 from vital.world.data import images
 from vital.world.makers import Encoder
 
@@ -15,9 +18,27 @@ def pictures() -> ImageSet:
 
 @pytest.fixture
 def net() -> Model:
-    return load_model("world")
+    return vital.load_model("world")
 
 
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     return load_encoder("world")  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory) -> Toolbox:
+    """The world's network and makers, with a bank over few images; nothing of it is kept on disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VITAL_CACHE", str(tmp_path_factory.mktemp("world-cache")))
+        model, pictures = vital.load_model("world"), images(320, seed=3)
+        bank = vital.reference_bank(model, ["planted", "layer3"], pictures, disk=False)
+    return Toolbox(
+        model,
+        pictures,
+        bank,
+        tuple(concept.name for concept in concepts()),
+        load_encoder("world"),
+        load_captioner("world"),
+        generator=load_generator("world", size=32),
+    )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vital.describe import answers as module
-from vital.describe.answers import answers
+from vital.describe.retrieval import answers
 from vital.describe.similarity import SIMILARITIES, RankReorder, Similarity, Wpmi
 from vital.errors import BadValue
 

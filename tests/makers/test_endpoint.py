@@ -314,3 +314,13 @@ def test_a_missing_package_carries_the_command(hidden):
     assert str(caught.value) == (
         "summarisers named openai:MODEL need the package httpx: pip install 'vital-fv[llm]'"
     )
+
+
+def test_captions_are_brought_to_phrases_with_one_question_each(server, load):
+    server.say((200, 'Phrase: "red cube."'), (200, "snow"))
+    assert load().simplify(["there is a red cube", "a photo of snow"]) == ["red cube", "snow"]
+    asked = [body["messages"][0]["content"] for _, _, body in server.asked]
+    assert [text.splitlines()[-2] for text in asked] == [
+        "Caption: there is a red cube",
+        "Caption: a photo of snow",
+    ]

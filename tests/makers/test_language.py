@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vital.errors import BadValue, BadWeights, MissingExtra
-from vital.makers import Summariser, load_summariser
+from vital.makers import Simplifier, Summariser, load_summariser
 
 pytest.importorskip("transformers")
 
@@ -76,3 +76,10 @@ def test_a_missing_package_carries_the_command(hidden):
     assert str(caught.value) == (
         "summarisers named transformers:NAME need the package transformers: pip install 'vital-fv[llm]'"
     )
+
+
+def test_captions_are_brought_to_phrases(load):
+    summariser = load(TEMPLATE, mute=True)
+    assert isinstance(summariser, Simplifier)
+    assert summariser.simplify(["a red cube", "snow"]) == ["cube cube cube cube cube cube"] * 2
+    assert summariser.simplify([]) == []

@@ -4,7 +4,7 @@ import re
 import pytest
 import torch
 
-from vital.makers.phrases import SMALL, Phrase, shared_phrases, stem
+from vital.makers.phrases import SMALL, Phrase, parts, shared_phrases, stem, vocabulary
 from vital.world import caption, sample
 
 
@@ -128,3 +128,20 @@ def test_long_captions_take_words_that_stand_close_together_alone():
     assert all(len(p.words) <= 4 for p in shared_phrases([line]))
     spread = [" ".join(["alpha", *(f"x{n}{i}" for i in range(9)), "omega"]) for n in range(3)]
     assert set(best(spread, 9)) == {"alpha", "omega"}
+
+
+def test_parts_are_the_short_phrases_of_a_text():
+    assert parts("red and white cubes on the left", 1) == ["red", "white", "cubes", "on the left"]
+    assert parts("red and white cubes", 2)[:3] == ["red", "red and white", "red cubes"]
+    assert parts("of the", 2) == []
+
+
+def test_a_vocabulary_is_what_a_text_says():
+    assert vocabulary("Red cubes, in the middle") == {"red", "cube", "middle"}
+    assert vocabulary("a cube lit from the left, seen from the front") == {
+        "cube",
+        "lit from left",
+        "seen from front",
+    }
+    assert vocabulary("at the left") == vocabulary("on the left") == {"left"}
+    assert vocabulary("the of a") == frozenset()

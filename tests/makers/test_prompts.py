@@ -1,6 +1,6 @@
 import pytest
 
-from vital.makers.prompts import question, read_answer
+from vital.makers.prompts import question, read_answer, read_phrase, simplification
 
 
 def test_the_question_holds_every_caption_on_a_line_of_its_own():
@@ -31,3 +31,23 @@ def test_the_question_holds_every_caption_on_a_line_of_its_own():
 )
 def test_answers_are_read(answer, found):
     assert read_answer(answer, 4) == found
+
+
+def test_a_caption_is_shortened_on_a_line_of_its_own():
+    (message,) = simplification("a red\n cube  {caption}")
+    assert message["role"] == "user"
+    assert message["content"].endswith("\nCaption: a red cube {caption}\nPhrase:")
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("red cube", "red cube"),
+        ('Phrase: "Red  cube."\nand more', "Red cube"),
+        ("<think>hm</think>\n\n*red cube*", "red cube"),
+        ("", "as it was"),
+        (' "." ', "as it was"),
+    ],
+)
+def test_phrases_are_read(answer, found):
+    assert read_phrase(answer, "as it was") == found

@@ -8,10 +8,12 @@ from vital.describe.base import describer as describer
 from vital.describe.clip_dissect import ClipDissect as ClipDissect
 from vital.describe.clip_dissect import class_of_description as class_of_description
 from vital.describe.concepts import read_concepts as read_concepts
+from vital.describe.dnd import Dnd as Dnd
 from vital.describe.facade import Descriptions as Descriptions
 from vital.describe.facade import describe as describe
 from vital.describe.judge import Court as Court
 from vital.describe.linear import Linear as Linear
+from vital.describe.prototype import OfPrototypes as OfPrototypes
 from vital.describe.similarity import SIMILARITIES as SIMILARITIES
 from vital.describe.table import read_labels as read_labels
 from vital.describe.table import write_labels as write_labels
@@ -24,7 +26,9 @@ __all__ = [
     "Court",
     "Describer",
     "Descriptions",
+    "Dnd",
     "Linear",
+    "OfPrototypes",
     "Toolbox",
     "class_of_description",
     "describe",

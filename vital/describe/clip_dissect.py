@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from vital.describe.answers import Answers, answers
 from vital.describe.base import DESCRIBERS, Describer, Toolbox
 from vital.describe.probe import Probe, cached, fingerprint, probe, probe_images, read, reading, seen
+from vital.describe.retrieval import Answers, answers
 from vital.describe.similarity import SIMILARITIES, Similarity
 from vital.describe.simulate import presence
 from vital.errors import BadValue

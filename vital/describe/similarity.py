@@ -1,7 +1,7 @@
 """How alike a unit's values and a concept's cosines are, over images: the similarities of CLIP-Dissect (ICLR 2023).
 
 Written for a unit: a its values at N images; for a concept m: P its cosines with the images. Higher is better.
-`vital.describe.answers` goes through all concepts in blocks.
+`vital.describe.retrieval` goes through all concepts in blocks.
 """
 
 from __future__ import annotations

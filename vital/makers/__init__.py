@@ -16,8 +16,15 @@ from vital.makers.load import (
     load_summariser,
     load_text_encoder,
 )
-from vital.makers.phrases import Phrase, shared_phrases
-from vital.makers.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summariser, TextEncoder
+from vital.makers.phrases import Phrase, parts, shared_phrases, vocabulary
+from vital.makers.protocols import (
+    Captioner,
+    ImageGenerator,
+    ImageTextEncoder,
+    Simplifier,
+    Summariser,
+    TextEncoder,
+)
 
 __all__ = [
     "CAPTIONERS",
@@ -30,6 +37,7 @@ __all__ = [
     "ImageGenerator",
     "ImageTextEncoder",
     "Phrase",
+    "Simplifier",
     "Summariser",
     "TextEncoder",
     "load_captioner",
@@ -37,5 +45,7 @@ __all__ = [
     "load_generator",
     "load_summariser",
     "load_text_encoder",
+    "parts",
     "shared_phrases",
+    "vocabulary",
 ]

@@ -19,7 +19,7 @@ from vital.errors import BadValue, ModelError
 from vital.files import as_json, cache_folder, read_json, write
 from vital.makers.builtin import check_count
 from vital.makers.libraries import Device, Dtype, package, quietly
-from vital.makers.prompts import question, read_answer
+from vital.makers.prompts import question, read_answer, read_phrase, simplification
 from vital.types import Images
 
 OPENAI = "https://api.openai.com/v1"
@@ -70,6 +70,10 @@ class Endpoint:
         del images
         check_count(count)
         return read_answer(self.answer(question(captions, count)), count) if captions else []
+
+    def simplify(self, captions: list[str]) -> list[str]:
+        """Bring each caption to one short phrase, with one question each."""
+        return [read_phrase(self.answer(simplification(caption)), caption) for caption in captions]
 
     def answer(self, messages: list[dict[str, str]]) -> str:
         """Give the model's answer to a chat: the one that is kept, or a new one."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vital.makers.builtin import check_count
 from vital.makers.libraries import Device, Dtype, complete, local_first, package, placed
-from vital.makers.prompts import question, read_answer
+from vital.makers.prompts import question, read_answer, read_phrase, simplification
 from vital.types import Images
 
 
@@ -31,6 +31,10 @@ class LanguageModel:
         del images
         check_count(count)
         return read_answer(self.answer(question(captions, count)), count) if captions else []
+
+    def simplify(self, captions: list[str]) -> list[str]:
+        """Bring each caption to one short phrase, with one question each."""
+        return [read_phrase(self.answer(simplification(caption)), caption) for caption in captions]
 
     @torch.no_grad()
     def answer(self, messages: list[dict[str, str]]) -> str:

@@ -33,6 +33,7 @@ POSITIONS = frozenset(
 """Words that say where: alone they are told with what leads to them, "lit from the left"."""
 
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s'’-]")
+_BARE = re.compile(r"\b(?:the|in|on|at|to) ")
 _JOINING = frozenset({"and", "of"})
 _Run = list[tuple[str, str]]
 
@@ -78,6 +79,28 @@ def shared_phrases(captions: Sequence[str]) -> list[Phrase]:
         if words not in _contained(kept)
     ]
     return sorted(found, key=lambda p: (-p.weight(len(captions)), p.text))
+
+
+def parts(text: str, most: int = 2) -> list[str]:
+    """List the phrases of up to `most` words that a text holds, in its order, itself among them where it is one.
+
+    >>> parts("large red cubes")
+    ['large', 'large red', 'large cubes', 'red', 'red cubes', 'cubes']
+    """
+    return list(dict.fromkeys(told for words, told in _phrases(text) if len(words) <= most))
+
+
+def vocabulary(text: str) -> frozenset[str]:
+    """Collect what a text says: the stems of its words without the small ones; places with what leads to them.
+
+    An image whose caption holds the vocabulary of a phrase shows it. "In", "on", "at" and "the" do not tell places
+    apart.
+
+    >>> sorted(vocabulary("Two red cubes on the left, lit from the left"))
+    ['cube', 'left', 'lit from left', 'red', 'two']
+    """
+    words = (word for run in _runs(text) for word, _ in run)
+    return frozenset(stem(_BARE.sub("", word) if " " in word else word) for word in words)
 
 
 def _commonest(spellings: Counter[str]) -> str:

@@ -14,6 +14,16 @@ A caption may be wrong, and may tell of things that have nothing to do with the 
 have in common: a thing, a part, a pattern, a colour, a place or a scene. Write up to {count} different short \
 descriptions of it, the likeliest first: one a line, one to five words each, the plainest words, and nothing else."""
 
+SHORTER = """\
+A caption tells of a picture. Write what the picture shows as one plain phrase of at most eight words: leave out what \
+every picture has, that it is a picture, and whatever the caption says twice.
+
+Caption: there is a photo of a brown dog sitting on top of a couch in a living room
+Phrase: brown dog on a couch
+
+Caption: {caption}
+Phrase:"""
+
 LONGEST = 8
 """Answers of more words are remarks, not descriptions."""
 
@@ -26,6 +36,22 @@ def question(captions: Sequence[str], count: int) -> list[dict[str, str]]:
     """Put the question about captions as the messages of a chat; a caption is kept to one line."""
     listed = "\n".join(f"- {' '.join(caption.split())}" for caption in captions)
     return [{"role": "user", "content": QUESTION.format(captions=listed, count=count)}]
+
+
+def simplification(caption: str) -> list[dict[str, str]]:
+    """Ask for a caption in short, as the messages of a chat."""
+    return [{"role": "user", "content": SHORTER.format(caption=" ".join(caption.split()))}]
+
+
+def read_phrase(answer: str, caption: str) -> str:
+    """Read the phrase that a caption was brought to: the answer's first line, or the caption where that is empty.
+
+    >>> read_phrase('Phrase: "Brown dog."', "a brown dog"), read_phrase("", "a brown dog")
+    ('Brown dog', 'a brown dog')
+    """
+    lines = [line.strip() for line in _THOUGHT.sub("", answer).splitlines() if line.strip()]
+    said = lines[0].removeprefix("Phrase:") if lines else ""
+    return " ".join(said.strip(_QUOTES).rstrip(".,;:").strip(_QUOTES).split()) or caption
 
 
 def read_answer(answer: str, count: int) -> list[str]:

@@ -52,6 +52,14 @@ class Summariser(Protocol):
 
 
 @runtime_checkable
+class Simplifier(Protocol):
+    """Captions to short phrases; language models do it, and a summariser that does not is no worse off."""
+
+    def simplify(self, captions: list[str]) -> list[str]:
+        """Bring each caption to one short phrase."""
+
+
+@runtime_checkable
 class ImageGenerator(Protocol):
     """A text to images of it."""
 

@@ -1,0 +1,133 @@
+"""The best concepts of units by a similarity: all concepts in blocks, and within a block all units of a layer.
+
+Memory does not grow with the number of concepts, beyond the answers themselves and the cosines that there is room for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vital.describe.similarity import Similarity, Wpmi
+from vital.errors import BadValue
+
+CONCEPTS = 512
+"""Concepts in a block: few enough for a processor's cache, enough to keep its threads busy."""
+
+HELD = 2**28
+"""Up to so many cosines are kept (1 GB) where they are gone through twice; beyond, they are made twice."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The best concepts of units: `scores` and `concepts` (U, top), best first, and the layer's `prior` (K,)."""
+
+    scores: Tensor
+    concepts: Tensor
+    prior: Tensor
+
+
+def answers(
+    similarity: Similarity,
+    values: Tensor,
+    seen: Tensor,
+    read: Tensor,
+    *,
+    layer: Tensor | None = None,
+    prior: Tensor | None = None,
+    top: int = 10,
+) -> Answers:
+    """Find the best concepts of units, with their layer's prior.
+
+    `values` (N, U) are those of the units, `layer` (N, C) those of their whole layer (by default, the units are the
+    layer), `seen` (N, D) and `read` (K, D) embeddings of images and concepts. `prior` (K,) is what an earlier call on
+    the same layer gave; then the layer is not looked at. Raises `BadValue` for shapes that do not fit.
+
+    >>> from vital.describe.similarity import SIMILARITIES
+    >>> eye = torch.eye(4)
+    >>> answers(SIMILARITIES["cos"], eye, eye, eye, top=1).concepts.view(-1)
+    tensor([0, 1, 2, 3])
+    """
+    _check(values, seen, read)
+    layer = values if layer is None else layer
+    weighs = similarity.lam != 0 and layer.shape[1] > 1
+    known = prior if weighs else read.new_zeros(len(read), dtype=torch.float64)
+    rows, parts = _needed(similarity, values, layer if weighs and prior is None else None)
+    blocks = _Blocks(seen[rows], read)
+    total = _total(similarity, blocks)
+    best, priors = _Best(top), []
+    for start, cosines in blocks:
+        raw = similarity.block(parts[0], cosines, total).double()
+        if known is None:
+            whole = raw if len(parts) == 1 else similarity.block(parts[1], cosines, total).double()
+            priors.append(whole.logsumexp(0) - math.log(len(whole)))
+        weight = priors[-1] if known is None else known[start : start + cosines.shape[1]]
+        best.add(raw - similarity.lam * weight, start)
+    return Answers(best.scores, best.concepts, torch.cat(priors) if priors else _given(known, read))
+
+
+def _given(known: Tensor | None, read: Tensor) -> Tensor:
+    return read.new_zeros(len(read), dtype=torch.float64) if known is None else known
+
+
+def _needed(similarity: Similarity, values: Tensor, layer: Tensor | None) -> tuple[Tensor, list[Any]]:
+    """What to compare: the rows of images that matter, and the prepared units, and layer where it is another."""
+    sets = [values] if layer is None or layer is values else [values, layer]
+    parts = [similarity.prepared(part) for part in sets]
+    if not isinstance(similarity, Wpmi):
+        return torch.arange(len(values)), parts
+    rows, places = torch.cat([part.reshape(-1) for part in parts]).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    sizes = [part.numel() for part in parts]
+    return rows, [p.view(part.shape) for p, part in zip(places.split(sizes), parts, strict=True)]
+
+
+def _total(similarity: Similarity, blocks: _Blocks) -> Tensor | None:
+    total = None
+    if isinstance(similarity, Wpmi):
+        for _, cosines in blocks:
+            total = similarity.total(cosines, total)
+    return total
+
+
+class _Blocks:
+    """Cosines of images with blocks of concepts, made when they are asked for and kept while there is room."""
+
+    def __init__(self, seen: Tensor, read: Tensor) -> None:
+        self.seen, self.parts = seen, torch.split(read, CONCEPTS)
+        self.kept: dict[int, Tensor] = {}
+        self.room = len(seen) * len(read) <= HELD
+
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+        for number, part in enumerate(self.parts):
+            found = self.kept.get(number)
+            if found is None:
+                found = self.seen @ part.T
+                if self.room:
+                    self.kept[number] = found
+            yield number * CONCEPTS, found
+
+
+class _Best:
+    """The best concepts so far."""
+
+    def __init__(self, top: int) -> None:
+        self.top = top
+        self.scores, self.concepts = torch.empty(0), torch.empty(0, dtype=torch.int64)
+
+    def add(self, scores: Tensor, start: int) -> None:
+        found = scores.topk(min(self.top, scores.shape[1]))
+        self.scores = torch.cat([self.scores, found.values], 1) if start else found.values
+        self.concepts = torch.cat([self.concepts, found.indices + start], 1) if start else found.indices
+        order = self.scores.sort(dim=1, descending=True, stable=True).indices[:, : self.top]
+        self.scores, self.concepts = self.scores.gather(1, order), self.concepts.gather(1, order)
+
+
+def _check(values: Tensor, seen: Tensor, read: Tensor) -> None:
+    if values.ndim != 2 or len(values) != len(seen) or seen.shape[1] != read.shape[1] or not values.numel():
+        shapes = f"{tuple(values.shape)}, {tuple(seen.shape)} and {tuple(read.shape)}"
+        raise BadValue(f"values, images and concepts are {shapes}; allowed are (N, U), (N, D) and (K, D)")
