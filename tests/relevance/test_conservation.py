@@ -96,7 +96,7 @@ SLOW = {
     "vit large patches": Case(
         tv("vit_l_32", image_size=64), 64, f"{VIT}12:5#patches", (f"{VIT}0", f"{VIT}8")
     ),
-    "mobilenet_v3 large": Case(tv("mobilenet_v3_large"), 64, "features.16:5", ("features.0", "features.6")),
+    "mobilenet_v3 large": Case(tv("mobilenet_v3_large"), 64, "features.15:5", ("features.0", "features.6")),
     "vgg16 bn": Case(tv("vgg16_bn"), 64, "features.42:5", ("features.0", "features.13", "features.33")),
     "swin": Case(tv("swin_t"), 64, "features.7:5", ("features.0", "features.3", "features.5")),
     "swin v2": Case(tv("swin_v2_t"), 64, "features.7:5", ("features.0", "features.3", "features.5")),
