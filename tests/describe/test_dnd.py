@@ -180,6 +180,18 @@ def test_an_image_shows_what_it_was_made_of_or_what_its_caption_says(world):
         SCORERS["image-products"](made)
 
 
+def test_an_image_shows_what_it_was_made_of_where_its_caption_says_nothing(world):
+    class Mute:
+        name = "mute"
+
+        def describe(self, images):
+            return [""] * len(images)
+
+    gallery = Gallery(world.model, [unit_of(world, "planted:2")], Mute(), None, world.generator, count=2)
+    made = trial(gallery, gallery.real(world.images, 4), 0, candidates(["red cube", "red"], []))
+    assert made.shown.tolist() == [[True] * 2 + [False] * 6, [True] * 4 + [False] * 4]
+
+
 def test_the_score_on_real_images_is_that_of_captions_and_encoder(world):
     unit = unit_of(world, "planted:33")
     gallery = Gallery(world.model, [unit], world.captioner, world.encoder)
