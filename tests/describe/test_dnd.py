@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from vital.describe import Dnd, Toolbox, describer
-from vital.describe.answers import Answers, kept_makers
 from vital.describe.candidates import candidates, clean, joined, proposals, with_backgrounds
 from vital.describe.choose import real_score
 from vital.describe.crops import attention_boxes, crop
 from vital.describe.gallery import Gallery, by_encoder, on_real, trial
+from vital.describe.kept import Answers, kept_makers
 from vital.describe.look import coloured, exhibits, strongest, values
 from vital.describe.scoring import SCORERS
 from vital.errors import BadValue, ModelError, UnknownName, UsageError
