@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from vital.describe import Dnd, Toolbox, describer
-from vital.describe.answers import Answers, kept_makers
 from vital.describe.candidates import candidates, clean, joined, proposals, with_backgrounds
 from vital.describe.choose import real_score
 from vital.describe.crops import attention_boxes, crop
 from vital.describe.gallery import Gallery, by_encoder, on_real, trial
+from vital.describe.kept import Answers, kept_makers
 from vital.describe.look import coloured, exhibits, strongest, values
 from vital.describe.scoring import SCORERS
 from vital.errors import BadValue, ModelError, UnknownName, UsageError
@@ -178,6 +178,18 @@ def test_an_image_shows_what_it_was_made_of_or_what_its_caption_says(world):
         assert made.shown[row].tolist() == slow
     with pytest.raises(UsageError, match="encoder"):
         SCORERS["image-products"](made)
+
+
+def test_an_image_shows_what_it_was_made_of_where_its_caption_says_nothing(world):
+    class Mute:
+        name = "mute"
+
+        def describe(self, images):
+            return [""] * len(images)
+
+    gallery = Gallery(world.model, [unit_of(world, "planted:2")], Mute(), None, world.generator, count=2)
+    made = trial(gallery, gallery.real(world.images, 4), 0, candidates(["red cube", "red"], []))
+    assert made.shown.tolist() == [[True] * 2 + [False] * 6, [True] * 4 + [False] * 4]
 
 
 def test_the_score_on_real_images_is_that_of_captions_and_encoder(world):

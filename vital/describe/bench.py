@@ -8,11 +8,11 @@ from typing import Any, Protocol, cast
 
 import torch
 
-from vital.describe.answers import kept_makers
 from vital.describe.base import Toolbox
 from vital.describe.candidates import candidates, proposals, with_backgrounds
 from vital.describe.choose import check_scoring, described_as, tried
 from vital.describe.gallery import Gallery, Shown
+from vital.describe.kept import kept_makers
 from vital.describe.look import Exhibits, coloured
 from vital.errors import BadValue
 from vital.makers import BuiltIn, Captioner, Summariser

@@ -8,8 +8,8 @@ import torch
 
 from tests.makers.tiny import blip
 from vital.describe import Toolbox
-from vital.describe.answers import Answers, KeptCaptioner, KeptGenerator, KeptSummariser, kept_makers
 from vital.describe.identity import identity, picture_hash
+from vital.describe.kept import Answers, KeptCaptioner, KeptGenerator, KeptSummariser, kept_makers
 from vital.errors import BadValue, ModelError, RunError
 from vital.makers import BuiltIn, Captioner, ImageGenerator, Summariser, load_captioner, load_generator
 from vital.models import Model
