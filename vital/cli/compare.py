@@ -24,9 +24,8 @@ from vital.compare import CONTROLS, ClassJudge, Judge, compare, write_comparison
 from vital.compare.compare import DEFAULT
 from vital.compare.gallery import parsed
 from vital.errors import BadValue, UsageError
-from vital.images import ImageSet
 from vital.models import Model
-from vital.reference import ReferenceBank, load_bank
+from vital.reference import load_bank
 
 DEFAULTS, ALL = ",".join(DEFAULT), ",".join(CONTROLS)
 
@@ -81,13 +80,11 @@ def compare_command(
     into the folder RUN, where the pictures are kept: a method that is added later is rendered alone.
     """
     net = open_model(model, weights, device, input_size)
-    pictures, known = _images(net, images, bank, labels)
+    natural = _natural(net, images, bank, labels)
     found = compare(
         net,
         units,
         methods=_names(methods, "--methods"),
-        bank=known,
-        images=pictures,
         out=out,
         seeds=seeds,
         folders=parsed(method or []),
@@ -96,24 +93,23 @@ def compare_command(
         budgets=[_number(text) for text in _names(budgets, "--budgets")],
         spec=model,
         progress=watched(),
+        **natural,
         **_against([_judge(j, net, device, input_size) for j in judge or []], encoder, prompt, held_out),
     )
-    files = write_comparison(found, out)
-    typer.echo(f"{found}\n\n{', '.join(map(str, files))}")
-    show_skipped(pictures)
+    typer.echo(f"{found}\n\n{', '.join(map(str, write_comparison(found, out)))}")
+    show_skipped(natural["images"])
 
 
-def _images(
-    net: Model, images: Path | None, bank: Path | None, labels: Path | None
-) -> tuple[ImageSet, ReferenceBank | None]:
+def _natural(net: Model, images: Path | None, bank: Path | None, labels: Path | None) -> dict[str, Any]:
+    """The natural images, and the bank over them where there is one."""
     if bank is not None:
         pictures = images_of(bank, labels) if images is None else open_images(images, labels)
-        return pictures, load_bank(bank, net, pictures)
+        return {"images": pictures, "bank": load_bank(bank, net, pictures)}
     if images is None:
         raise UsageError(
             "a comparison needs natural images to measure against; give --images DIR or --bank FILE"
         )
-    return open_images(images, labels), None
+    return {"images": open_images(images, labels)}
 
 
 def _names(text: str, option: str) -> list[str]:
