@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from vital import views
 from vital.errors import BadValue, DataError, EmptyClass
 from vital.models import Model
 from vital.records import Template
@@ -17,14 +18,13 @@ from vital.relevance import followable
 from vital.seeds import generator
 from vital.terms import GRADIENT, Relevant
 from vital.trace import Tracer, feeding, survey
+from vital.types import View
 from vital.units import OUTPUT, Unit
 
-BEARABLE = 0.98
+BEARABLE, FIRM = 0.98, 0.8
 
 _FOLLOWED: WeakKeyDictionary[Model, set[tuple[str, tuple[str, ...], str]]] = WeakKeyDictionary()
-_NOISE: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[tuple[float, int], float]]] = (
-    WeakKeyDictionary()
-)
+_SWAYED: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[View, float]]] = WeakKeyDictionary()
 
 
 def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ...]:
@@ -66,32 +66,43 @@ def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
     return found, why
 
 
-def bearable_noise(model: Model, bank: ReferenceBank, most: float, count: int = 16) -> float:
+def bearable_noise(model: Model, bank: ReferenceBank, most: float) -> float:
     """The strongest of `most`, its half and its quarter that leaves the network's outputs what they are, else 0.
 
-    They are what they are where all outputs over `count` images of the bank, with and without noise of this standard
-    deviation, correlate with 0.98 or more. A network that never saw noise takes it for detail.
+    That is, noise of this standard deviation under which they correlate with 0.98 or more (`steadiness`). A network
+    that never saw noise takes it for detail.
     """
-    known = _NOISE.setdefault(bank, WeakKeyDictionary()).setdefault(model, {})
-    if (most, count) not in known:
-        known[most, count] = _bearable(model, bank, most, count)
-    return known[most, count]
+    strengths = (most, most / 2, most / 4)
+    return next((s for s in strengths if steadiness(model, bank, views.Noise(s)) >= BEARABLE), 0.0)
+
+
+def firm(model: Model, bank: ReferenceBank, look: View) -> bool:
+    """Whether a network keeps to what it says under a rough look: its outputs correlate with 0.8 or more."""
+    return steadiness(model, bank, look) >= FIRM
+
+
+def steadiness(model: Model, bank: ReferenceBank, look: View, count: int = 16) -> float:
+    """How far all outputs over `count` images of the bank correlate with those for a look at the same images.
+
+    0 for a network whose output cannot be read. It is worked out once for a bank, a network and a look.
+    """
+    known = _SWAYED.setdefault(bank, WeakKeyDictionary()).setdefault(model, {})
+    if look not in known:
+        known[look] = _steadiness(model, bank, look, count)
+    return known[look]
 
 
 @torch.no_grad()
-def _bearable(model: Model, bank: ReferenceBank, most: float, count: int) -> float:
+def _steadiness(model: Model, bank: ReferenceBank, look: View, count: int) -> float:
     if survey(model)[OUTPUT].problem:
         return 0.0
     spread = sorted({i * len(bank.images) // count for i in range(count)})
     images = bank.tensor(spread).to(model.device, model.dtype)
-    draw = torch.randn(images.shape, generator=generator("noise", count), dtype=torch.float64).to(images)
+    draw = generator("noise", count)
+    seen = torch.cat([look(image[None], draw) for image in images])
     with Tracer(model, [OUTPUT]) as tracer:
-        clean = tracer(images)[OUTPUT].flatten()
-        for strength in (most, most / 2, most / 4):
-            noisy = tracer(images + strength * draw)[OUTPUT].flatten()
-            if float(_correlation(clean, noisy)) >= BEARABLE:
-                return strength
-    return 0.0
+        clean, rough = (tracer(shown)[OUTPUT].flatten() for shown in (images, seen))
+    return float(_correlation(clean, rough))
 
 
 def _correlation(x: Tensor, y: Tensor) -> Tensor:

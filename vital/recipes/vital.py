@@ -13,7 +13,7 @@ from vital import views
 from vital.engine import Optimiser
 from vital.errors import BadValue
 from vital.models import Model
-from vital.recipes.aligned import bearable_noise, before, followed_by, lacking, paired, references_of
+from vital.recipes.aligned import bearable_noise, before, firm, followed_by, lacking, paired, references_of
 from vital.recipes.base import METHODS, Method, Plan, image_size
 from vital.recipes.stages import stages
 from vital.reference import ReferenceBank
@@ -33,8 +33,10 @@ class Vital(Method):
     needs a hand-tuned weight; few references, chosen by the unit's own activation, so that the picture shows what the
     unit prefers and not only what its class looks like, and no mixture of many; a small term for the unit itself,
     weighted with `unit_weight`; and total variation weighted with `tv` and noise on what the network sees, since detail
-    that the network ignores is never taken away by it. The noise has a standard deviation of up to `noise`, as much as
-    the network bears (`bearable_noise`).
+    that the network ignores is never taken away by it. The noise is `views.Rough(rough)` where the network keeps to
+    what it says under it (`firm`), and otherwise of a standard deviation of up to `noise`, as much as it bears
+    (`bearable_noise`). A firm network can be asked itself: its class units are shown by a term for the unit of weight
+    1, beside which alignment weighs `lean`, and what references share but the network does not use stays out.
 
     Class units are aligned at the last `depth` stages alone, under masks of relevance: at earlier layers, and without
     masks, the picture shows what the references look like whether the network uses it or not. Inner units are aligned
@@ -63,6 +65,8 @@ class Vital(Method):
     patches: float = 0.9
     tv: float = 1.0
     noise: float = 0.1
+    rough: float = 0.25
+    lean: float = 0.05
     lr: float = 0.05
     roll: float = 0.05
     decay: float = 1.0
@@ -96,8 +100,13 @@ class Vital(Method):
     def _looks(self, model: Model, bank: ReferenceBank | None, side: int) -> list[View]:
         """The random looks at a picture, of which the side is in pixels."""
         looks: list[View] = [views.Roll(max(1, round(self.roll * side)))] if self.roll else []
+        if self._firm(model, bank):
+            return [*looks, views.Rough(self.rough)]
         strength = bearable_noise(model, bank, self.noise) if bank and self.noise else 0.0
         return [*looks, views.Noise(strength)] if strength else looks
+
+    def _firm(self, model: Model, bank: ReferenceBank | None) -> bool:
+        return bank is not None and self.rough > 0 and firm(model, bank, views.Rough(self.rough))
 
     def _term(self, model: Model, unit: Unit, bank: ReferenceBank | None, seed: int) -> tuple[Term, str]:
         """What one unit's picture is to make small, and in words where its references come from."""

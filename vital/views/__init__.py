@@ -16,6 +16,7 @@ from vital.views.move import Trim as Trim
 from vital.views.tone import Blur as Blur
 from vital.views.tone import ColorShift as ColorShift
 from vital.views.tone import Noise as Noise
+from vital.views.tone import Rough as Rough
 from vital.views.warp import Crop as Crop
 from vital.views.warp import Rotate as Rotate
 from vital.views.warp import Scale as Scale
@@ -32,6 +33,7 @@ __all__ = [
     "Pad",
     "Roll",
     "Rotate",
+    "Rough",
     "Scale",
     "Trim",
     "lucid",
