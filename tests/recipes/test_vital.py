@@ -112,25 +112,40 @@ def test_where_relevance_cannot_be_followed_the_record_says_what_was_taken() -> 
     assert "not relevance" in note
 
 
-def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -> None:
-    level, sharp = (
-        nn.Sequential(nn.Conv2d(3, 10, 8, 8, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        for _ in range(2)
-    )
-    with torch.no_grad():
-        weight = torch.randn(10, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-        level[0].weight.copy_(weight.mean((2, 3), keepdim=True).expand_as(weight))  # noise is averaged away
-        sharp[0].weight.copy_(weight - weight.mean((2, 3), keepdim=True))  # sees differences alone
+def of_two_kinds() -> dict[str, tuple[vital.Model, vital.ReferenceBank]]:
+    """A network that averages noise away, and one that sees differences alone; each with a bank of plain colours."""
+    weight = torch.randn(10, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    mean = weight.mean((2, 3), keepdim=True)
     smooth = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
     found = {}
-    for name, net in (("level", level), ("sharp", sharp)):
+    for name, kernel in (("level", mean.expand_as(weight)), ("sharp", weight - mean)):
+        net = nn.Sequential(
+            nn.Conv2d(3, 10, 8, 8, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
+        with torch.no_grad():
+            net[0].weight.copy_(kernel)
         model = vital.Model(net, size=(32, 32))
-        own = vital.reference_bank(model, [], vital.images(smooth.contiguous()), disk=False)
-        plan = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0)
+        found[name] = model, vital.reference_bank(model, [], vital.images(smooth.contiguous()), disk=False)
+    return found
+
+
+def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -> None:
+    found = {}
+    for name, (model, own) in of_two_kinds().items():
+        plan = Vital(references=2, rough=0.0).plan(model, resolve_units(model, "class:1"), own, 0)
         found[name] = [view.sd for view in plan.views if isinstance(view, views.Noise)]
     assert found == {"level": [0.1], "sharp": []}
-    plan = Vital(noise=0.0).plan(MODEL, resolve_units(MODEL, "class:1"), bank, 0)
+    plan = Vital(noise=0.0, rough=0.0).plan(MODEL, resolve_units(MODEL, "class:1"), bank, 0)
     assert not any(isinstance(view, views.Noise) for view in plan.views)
+
+
+def test_a_firm_network_is_asked_itself_and_another_is_not() -> None:
+    found = {}
+    for name, (model, own) in of_two_kinds().items():
+        plan = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0)
+        rough = [view for view in plan.views if isinstance(view, views.Rough)]
+        found[name] = rough, [weight for weight, _ in plan.terms[0].parts]
+    assert found == {"level": ([views.Rough(0.25)], [0.05, 1.0, 1.0]), "sharp": ([], [1.0, 0.05, 1.0])}
 
 
 def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:

@@ -119,7 +119,9 @@ class Vital(Method):
             unit, bank, layers, self.references, self.choose, seed, rule, patches=patches
         )
         term: Term = obj.Alignment(template, dict(zip(layers, weights, strict=True)), scale="variance")
-        if unit.is_class:
+        if unit.is_class and self._firm(model, bank):
+            term = self.lean * term + obj.Logit(unit, softmax=True)
+        elif unit.is_class:
             term = term + self.unit_weight * obj.Logit(unit, softmax=True)
         else:
             term = term + self._woken(unit, bank)
