@@ -18,6 +18,7 @@ NAMES = [
     "Unit",
     "VitalError",
     "__version__",
+    "compare",
     "describe",
     "errors",
     "images",

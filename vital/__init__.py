@@ -16,6 +16,7 @@ from vital import parameterisations as parameterisations
 from vital import regularizers as regularizers
 from vital import views as views
 from vital._version import __version__ as __version__
+from vital.compare import compare as compare
 from vital.describe import describe as describe
 from vital.engine import Optimiser as Optimiser
 from vital.engine import optimise as optimise
@@ -84,6 +85,7 @@ __all__ = [
     "Unit",
     "VitalError",
     "__version__",
+    "compare",
     "describe",
     "errors",
     "images",

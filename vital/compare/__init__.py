@@ -8,7 +8,6 @@ from vital.compare.compare import CONTROLS as CONTROLS
 from vital.compare.compare import Comparison as Comparison
 from vital.compare.compare import compare as compare
 from vital.compare.judges import ClassJudge as ClassJudge
-from vital.compare.judges import WorldJudge as WorldJudge
 from vital.compare.metrics import MEASURES as MEASURES
 from vital.compare.records import Score as Score
 from vital.compare.records import Shown as Shown
@@ -17,5 +16,5 @@ from vital.compare.write import write_comparison as write_comparison
 
 __all__ = [
     "CONTROLS", "MEASURES", "Bench", "ClassJudge", "Comparison", "Extractor", "Judge", "Score", "Shown", "Table",
-    "WorldJudge", "bench_for", "compare", "write_comparison",
+    "bench_for", "compare", "write_comparison",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from torch import Tensor
 from vital.errors import UsageError
 from vital.makers import ImageTextEncoder, load_encoder
 from vital.models import Model
-from vital.recipes import stages
+from vital.recipes.stages import stages
 from vital.reference import ReferenceBank
 from vital.trace import Tracer, survey
 from vital.types import Images
@@ -184,12 +184,14 @@ def bench_for(
     that no method aligns, by default chosen between those that `vital` does. For a network of the known-answer world,
     its judge, encoder and truths stand in for what is not given.
     """
-    from vital.compare import judges as witnesses
+    from vital.compare.judges import class_questions
 
     model = bank.model
     optimised = stages(model)
-    questions = witnesses.class_questions(model, units)
+    questions = class_questions(model, units)
     if model.name.startswith("world"):
+        from vital.compare import world as witnesses
+
         truths = witnesses.world_truths(model, units, progress=progress)
         judges = judges or (witnesses.WorldJudge(truths),)
         extractor = extractor or witnesses.world_features()

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from vital.errors import UsageError
+from vital.metrics.words import auprc
 from vital.registry import Registry
-from vital.world.truth import average_precision
 
 BEST, TOP = 5, 10
 """How many best ranks count, and how many images of all candidates together are compared with real ones."""
@@ -160,8 +160,8 @@ def by_auprc(trial: Trial) -> Tensor:
 
     Formula: Σₙ (Rₙ − Rₙ₋₁) Pₙ over all images, those of all candidates and the others; 1 is the best
     """
-    pool = torch.cat([trial.values.flatten(), trial.others.to(trial.values)])
-    return average_precision(pool[None], _shown(trial))[0]
+    pool = torch.cat([trial.values.flatten(), trial.others.to(trial.values)]).double()
+    return auprc(pool[:, None], _shown(trial).T.double())[0]
 
 
 @SCORERS.register("correlation")
