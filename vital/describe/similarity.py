@@ -150,7 +150,7 @@ class Wpmi(Similarity):
         p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[: len(prepared)]
         p.clamp_(min=1e-6)
         added = ((1 - p + self.min_prob) / p).tolist()
-        tiles = [rows.contiguous().numpy() for rows in torch.split(prepared, UNITS, 1)]
+        tiles = [rows.numpy() for rows in torch.split(prepared, UNITS, 1)]
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             sums = list(pool.map(lambda rows: _sums(rows, shares, added), tiles))
         return torch.from_numpy(np.concatenate(sums)).add_(p.log().sum())
