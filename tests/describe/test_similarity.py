@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vital.describe import answers as module
+from vital.describe import retrieval as module
 from vital.describe.retrieval import answers
 from vital.describe.similarity import SIMILARITIES, RankReorder, Similarity, Wpmi
 from vital.errors import BadValue

@@ -16,7 +16,7 @@ from torch import Tensor
 from vital.describe.similarity import Similarity, Wpmi
 from vital.errors import BadValue
 
-CONCEPTS = 512
+CONCEPTS = 256
 """Concepts in a block: few enough for a processor's cache, enough to keep its threads busy."""
 
 HELD = 2**28

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vital.registry import Registry
 
-UNITS = 64
-"""Units that are worked on at once."""
+UNITS = 128
+"""Units that a thread works on at once: with a block of concepts, few enough for the cache of its core."""
 
 
 class Similarity(ABC):
@@ -138,26 +141,19 @@ class Wpmi(Similarity):
         return own if before is None else torch.logaddexp(own, before)
 
     def block(self, prepared: Tensor, cosines: Tensor, total: Tensor | None) -> Tensor:
-        """Sum the logarithms of products of as many factors as single precision holds: far fewer logarithms.
+        """Sum log p + log(s + (1 − p) / p), which is the formula, over ranks: see `_sums`.
 
-        Each factor lies between `least` and about 1. Sums are double: where a unit has a concept to itself, what
-        decides lies far below single precision.
+        Sums are double: where a unit has a concept to itself, what decides lies far below single precision.
         """
-        shares = (self.a * cosines - (0.0 if total is None else total[:, None])).exp_()
-        p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=shares.dtype)[: len(prepared)]
-        least = min(1 - max(self.p_start, self.p_end) + self.min_prob, 0.5)
-        together = max(1, int(30 / -math.log10(least)))
-        return torch.cat([self._sums(rows, shares, p, together) for rows in torch.split(prepared, UNITS, 1)])
-
-    def _sums(self, rows: Tensor, shares: Tensor, p: Tensor, together: int) -> Tensor:
-        """Sum over ranks for some units: `rows` (R, u) into `shares` (N, k) -> (u, k)."""
-        shape = (*rows.shape, shares.shape[1])
-        factors = shares.index_select(0, rows.reshape(-1)).view(shape)
-        factors.mul_(p[:, None, None]).add_((1 - p + self.min_prob)[:, None, None])
-        first, *others = torch.split(factors, -(-len(rows) // together))
-        for other in others:
-            first[: len(other)].mul_(other)
-        return first.log_().sum(0, dtype=torch.float64)
+        scaled = self.a * cosines
+        shares = (scaled if total is None else scaled.sub_(total[:, None])).exp_().numpy()
+        p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[: len(prepared)]
+        p.clamp_(min=1e-6)
+        added = ((1 - p + self.min_prob) / p).tolist()
+        tiles = [rows.numpy() for rows in torch.split(prepared, UNITS, 1)]
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            sums = list(pool.map(lambda rows: _sums(rows, shares, added), tiles))
+        return torch.from_numpy(np.concatenate(sums)).add_(p.log().sum())
 
 
 SIMILARITIES.register("cos")(Cosine())
@@ -170,3 +166,29 @@ SIMILARITIES.register("soft-wpmi")(Wpmi())
 def _unit(columns: Tensor, least: float = 1e-12) -> Tensor:
     lengths: Tensor = columns.norm(dim=0)
     return columns / lengths.clamp(min=least)
+
+
+def _sums(rows: NDArray[Any], shares: NDArray[Any], added: list[float]) -> NDArray[Any]:
+    """Σ log(share + added) over ranks: `rows` (R, u) into `shares` (N, k) -> (u, k), in double.
+
+    A logarithm is taken of the product of as many factors as the precision of `shares` holds. The arrays worked in
+    stay in a core's cache, and numpy lets other threads work meanwhile.
+    """
+    found = np.zeros((rows.shape[1], shares.shape[1]))
+    factor = np.empty(found.shape, shares.dtype)
+    product = np.empty_like(factor)
+    together = _together(added, shares.dtype)
+    for first in range(0, len(rows), together):
+        product.fill(1.0)
+        for row, one in zip(rows[first : first + together], added[first : first + together], strict=True):
+            np.take(shares, row, axis=0, out=factor, mode="clip")  # other modes copy `out`
+            np.add(factor, one, out=factor)
+            np.multiply(product, factor, out=product)
+        found += np.log(product, out=product)
+    return found
+
+
+def _together(added: list[float], dtype: np.dtype[Any]) -> int:
+    """Factors from min(added) to 1 + max(added) whose product neither vanishes nor overflows."""
+    widest = max(-math.log10(min(added)), math.log10(1 + max(added)))
+    return max(1, int(-math.log10(np.finfo(dtype).tiny) / widest))
