@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vital.describe import answers as module
+from vital.describe import retrieval
 from vital.describe.retrieval import answers
 from vital.describe.similarity import SIMILARITIES, RankReorder, Similarity, Wpmi
 from vital.errors import BadValue
@@ -91,7 +91,7 @@ def test_both_wpmi_are_their_formula(name: str, settings: tuple[float, ...]) -> 
 def test_cosines_made_twice_give_what_cosines_kept_give(monkeypatch: pytest.MonkeyPatch) -> None:
     given = drawn()
     kept = table(SIMILARITIES["soft-wpmi"], *given)
-    monkeypatch.setattr(module, "HELD", 0)
+    monkeypatch.setattr(retrieval, "HELD", 0)
     assert torch.equal(table(SIMILARITIES["soft-wpmi"], *given), kept)
 
 
