@@ -36,8 +36,8 @@ class ClipDissect(Describer):
     label in whatever company it is asked for. Where a unit has several concepts to itself in its layer, that prior
     makes their scores equal (within 10⁻⁴); the one whose presence correlates best with the unit is taken then.
     `pool` says what a unit with several places is worth on an image, their mean or the greatest ("max"); the judge
-    always takes the mean. `compose` makes pairs of the unit's best so many words and chooses among them too. `others` are told beside the
-    label.
+    always takes the mean. `compose` makes pairs of the unit's best so many words and chooses among them too. `others`
+    are told beside the label.
 
     Source: Oikarinen & Weng, CLIP-Dissect, ICLR 2023
     """

@@ -2,8 +2,8 @@
 
 A description stands for a presence per image: that of its text as the encoder sees it, or of the weighted sum that it
 tells (`details["terms"]`). The metrics compare it with the unit's values on the images of odd numbers. The right to a
-label is that of one text: of a weighted sum the weightiest, since the sum is fitted to its own unit, and units that it was
-not fitted to are no match for it. A label stays if
+label is that of one text: of a weighted sum the weightiest, since the sum is fitted to its own unit, and units that it
+was not fitted to are no match for it. A label stays if
 
 - hardly any other unit of the layer goes as well with it: p = (1 + #{other units as good}) / (1 + #{other units}) is at
   most `alpha`, or the unit is the best of its layer; and
