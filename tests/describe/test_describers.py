@@ -15,6 +15,8 @@ from vital.describe.concepts import world_concepts
 from vital.describe.linear import said
 from vital.errors import BadValue, UsageError
 from vital.trace import resolve_units
+from vital.world import caption
+from vital.world.data import image_set, images, scenes_of
 from vital.world.makers import Encoder
 
 WORDS = tuple(word for word in world_concepts() if " on " not in word)[:300]
@@ -119,3 +121,22 @@ def test_a_class_is_found_from_a_description(tools: Toolbox) -> None:
     assert found[0][0] == "wooden cube"
     with pytest.raises(BadValue, match="no class names"):
         class_of_description(tools.encoder, "a wooden cube", ())
+
+
+def test_units_are_described_by_their_greatest_places_too(tools: Toolbox) -> None:
+    units = resolve_units(tools.model, ["planted:2", "layer3:4"])
+    mean, most = (describer("clip-dissect", pool=pool).describe(tools, units) for pool in ("mean", "max"))
+    assert mean[0].candidate == most[0].candidate == "red"  # one place: nothing to pool
+    assert mean[1].score != most[1].score
+    assert most[1].details["options"]["pool"] == "max"
+
+
+def test_a_class_gets_its_name_where_no_probe_image_shows_it(net: Model, encoder: Encoder) -> None:
+    lacking = image_set([s for s in scenes_of(images(400, seed=5)) if "torus" not in caption(s)])
+    names = tuple(net.classes)
+    units = resolve_units(net, [f"class:{i}" for i, name in enumerate(names) if "torus" in name])
+    tools = Toolbox(net, lacking, concepts=names, encoder=encoder)
+    found = describer("clip-dissect", top_k=10).describe(tools, units)
+    right = [d.candidate == names[d.unit.index] for d in found]
+    assert len(right) == 8
+    assert sum(right) >= 6, [d.candidate for d in found]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 
 import pytest
 import torch
@@ -94,7 +95,7 @@ def test_what_is_described_is_what_excites_the_unit_most(world):
 def test_values_are_means_over_places_and_batches_change_nothing(world, monkeypatch):
     pictures, units = torch.rand(5, 3, 64, 64), resolve_units(world.model, ["planted:1", "class:2"])
     found = values(world.model, units, pictures)
-    monkeypatch.setattr("vital.describe.look.BATCH", 2)
+    monkeypatch.setattr(import_module("vital.describe.look"), "BATCH", 2)
     torch.testing.assert_close(values(world.model, units, pictures), found, rtol=1e-4, atol=1e-5)
     network = world.model.module
     with torch.no_grad():

@@ -69,6 +69,19 @@ def test_a_description_of_several_terms_is_judged_by_their_sum(tools: Toolbox) -
     assert high > low
 
 
+def test_a_sum_earns_its_label_by_its_weightiest_term_alone(tools: Toolbox) -> None:
+    court = Court(tools)
+    sums = [
+        claim(tools, "planted:2", "red", terms=[["red", 2.0], ["striped", 0.1]]),
+        claim(tools, "planted:2", "striped", terms=[["red", 0.9], ["striped", 1.0]]),
+    ]
+    right, wrong = court.judged(sums)
+    alone = court.judged([claim(tools, "planted:2", "red"), claim(tools, "planted:2", "striped")])
+    assert (right.label, wrong.label) == ("red", "")
+    assert [d.p_value for d in (right, wrong)] == [d.p_value for d in alone]
+    assert wrong.details["held-out"]["correlation"] > 0.3 > alone[1].details["held-out"]["correlation"]
+
+
 def test_p_values_count_other_units_that_are_as_good() -> None:
     layer = torch.tensor([0.1, 0.9, 0.9, 0.2])
     assert p_value(layer[1], layer, 1) == (2 / 4, 3)

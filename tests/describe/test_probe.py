@@ -10,7 +10,7 @@ from vital import ImageSet, Model, images
 from vital.concepts import save_directions
 from vital.describe import probe as module
 from vital.describe.probe import fingerprint, probe, read, reading, seen
-from vital.errors import ModelError
+from vital.errors import BadValue, ModelError
 from vital.trace import Tracer, resolve_units
 from vital.world.makers import Encoder
 
@@ -105,3 +105,16 @@ def test_a_reading_is_that_of_the_whole_layer() -> None:
     model = toy.model()
     units = resolve_units(model, ["layer1:0", "layer1:5", "layer1:5@0,0"])
     assert len({reading(unit) for unit in units}) == 2
+
+
+def test_the_greatest_place_counts_where_it_is_asked_for() -> None:
+    model, shown = toy.model(), random_images()
+    units = resolve_units(model, ["layer2:3", "class:1"])
+    mean, found = probe(model, shown, units), probe(model, shown, units, pool="max")
+    with Tracer(model, ["layer2"]) as tracer, torch.no_grad():
+        trace = tracer(shown.tensor(range(9), model))
+    assert torch.allclose(found.of(units[:1])[:, 0], trace["layer2"][:, 3].amax((1, 2)), atol=1e-5)
+    assert torch.equal(found.of(units[1:]), mean.of(units[1:]))
+    assert found.key != mean.key
+    with pytest.raises(BadValue, match="pool is 'median'; allowed are mean, max"):
+        probe(model, shown, units, pool="median")

@@ -184,6 +184,7 @@ def _say(
     typer.echo(table(["unit", "method", "label", "p", "score"], [_shown(d) for d in said[:SHOWN]]))
     if len(said) > SHOWN:
         typer.echo(f"… {len(said)} rows in all, in {out / 'labels.csv'}")
+    typer.echo(f"the values of whole layers take {words.megabytes(said):.1f} MB of memory")
     if rows:
         typer.echo(
             "\nheld-out images, candidates whether or not they stand; in brackets what is not to be trusted\n"

@@ -35,8 +35,9 @@ class ClipDissect(Describer):
     the first two (below 0: as published). The prior of both is taken over the whole layer, so a unit gets the same
     label in whatever company it is asked for. Where a unit has several concepts to itself in its layer, that prior
     makes their scores equal (within 10⁻⁴); the one whose presence correlates best with the unit is taken then.
-    `compose` makes pairs of the unit's best so many words and chooses among them too. `others` are told beside the
-    label.
+    `pool` says what a unit with several places is worth on an image, their mean or the greatest ("max"); the judge
+    always takes the mean. `compose` makes pairs of the unit's best so many words and chooses among them too. `others`
+    are told beside the label.
 
     Source: Oikarinen & Weng, CLIP-Dissect, ICLR 2023
     """
@@ -47,13 +48,14 @@ class ClipDissect(Describer):
     top_k: int = -1
     a: float = -1.0
     lam: float = -1.0
+    pool: Literal["mean", "max"] = "mean"
     compose: int = 0
     others: int = 5
     evidence: int = 10
 
     def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, from the probe images of even numbers."""
-        look = Look.of(tools, units)
+        look = Look.of(tools, units, self.pool)
         return [self._description(look, unit, *found) for unit, found in self._found(look, units)]
 
     def chosen(self) -> Similarity:
@@ -100,12 +102,12 @@ class Look:
     read: Tensor
 
     @classmethod
-    def of(cls, tools: Toolbox, units: Sequence[Unit]) -> Look:
-        """Look at the probe images, once."""
+    def of(cls, tools: Toolbox, units: Sequence[Unit], pool: str = "mean") -> Look:
+        """Look at the probe images, once; `pool` is that of `probe`."""
         images, encoder = probe_images(tools), tools.encoder
         if encoder is None:
             raise BadValue("words need an image-text encoder, and there is none")
-        known = probe(tools.model, images, units, progress=tools.progress)
+        known = probe(tools.model, images, units, pool=pool, progress=tools.progress)
         shown = seen(encoder, tools.model, images, progress=tools.progress)
         return cls(tools, known, shown, read(encoder, tools.concepts) if tools.concepts else shown[:0])
 

@@ -11,6 +11,7 @@ from typing import Any
 from vital.describe.base import DESCRIBERS, Describer, Toolbox, check_needs, describer
 from vital.describe.concepts import WORLD, read_concepts
 from vital.describe.judge import Court
+from vital.describe.probe import probe, probe_images
 from vital.describe.scores import Row, random_descriptions, score_rows
 from vital.describe.table import write_labels
 from vital.errors import BadValue, DataError, UsageError, unknown
@@ -75,6 +76,11 @@ class Words:
     def court(self) -> Court:
         """The judge of what they say."""
         return Court(self.tools, self.alpha, self.draws)
+
+    def megabytes(self, descriptions: Sequence[Description]) -> float:
+        """Memory that the values of the layers of these units take, in 10⁶ bytes; they are read from the cache."""
+        units = [d.unit for d in descriptions]
+        return probe(self.tools.model, probe_images(self.tools), units).megabytes
 
     def scores(self, descriptions: Sequence[Description]) -> list[Row]:
         """The table of scores with its controls (`vital.describe.scores`); empty without an encoder."""

@@ -1,7 +1,9 @@
 """Scores of anybody's description on images that had no part in choosing it, and the right to say nothing.
 
 A description stands for a presence per image: that of its text as the encoder sees it, or of the weighted sum that it
-tells (`details["terms"]`). The metrics compare it with the unit's values on the images of odd numbers. A label stays if
+tells (`details["terms"]`). The metrics compare it with the unit's values on the images of odd numbers. The right to a
+label is that of one text: of a weighted sum the weightiest, since the sum is fitted to its own unit, and units that it
+was not fitted to are no match for it. A label stays if
 
 - hardly any other unit of the layer goes as well with it: p = (1 + #{other units as good}) / (1 + #{other units}) is at
   most `alpha`, or the unit is the best of its layer; and
@@ -80,13 +82,15 @@ class Court:
             return list(given)
         shown = torch.stack([self.shown(d) for d in given], 1)[held]
         layer, own = known.layer(units[0])[held], known.of(units)[held]
-        rivals, floors = judging()(layer, shown), self._floors(units, shown)
+        claims = torch.stack([self.shown(leading(d)) for d in given], 1)[held]
+        rivals, floors = judging()(layer, claims), self._floors(units, claims)
         found = []
         for i, d in enumerate(given):
             numbers = {name: _short(METRICS[name](own[:, i], shown[:, i])) for name in METRICS}
             own_index = -1 if d.unit.source else d.unit.index
-            p, others = p_value(judging()(own[:, i], shown[:, i]), rivals[:, i], own_index)
-            beyond = numbers[JUDGED_BY] > max(0.0, with_luck(float(floors[i]), len(shown)))
+            claim = judging()(own[:, i], claims[:, i])
+            p, others = p_value(claim, rivals[:, i], own_index)
+            beyond = float(claim) > max(0.0, with_luck(float(floors[i]), len(shown)))
             stands = beyond and p <= max(self.alpha, 1 / (1 + others))
             numbers |= {"random": _short(floors[i])} if self.draws else {}
             text = d.candidate or d.label
@@ -159,6 +163,14 @@ def with_luck(correlation: float, count: int) -> float:
     """
     bound = min(max(correlation, -1 + 1e-9), 1 - 1e-9)
     return math.tanh(math.atanh(bound) + 2 * math.sqrt(2 / max(1, count - 3)))
+
+
+def leading(given: Description) -> Description:
+    """Keep the weightiest term of a description alone; one without terms stays as it is."""
+    terms = terms_of(given)
+    if len(terms) == 1:
+        return given
+    return replace(given, details={**given.details, "terms": [max(terms, key=lambda term: term[1])]})
 
 
 def terms_of(given: Description) -> list[tuple[str, float]]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vital.describe.base import Toolbox
-from vital.errors import ModelError, UsageError
+from vital.errors import BadValue, ModelError, UsageError
 from vital.files import cache_folder
 from vital.images import ImageSet
 from vital.makers import ImageTextEncoder
@@ -32,13 +32,17 @@ FORMAT = 1
 BATCH = 32
 TEXTS = 1024
 
+POOLS: Mapping[str, Callable[[Tensor], Tensor]] = {"mean": lambda x: x.mean(2), "max": lambda x: x.amax(2)}
+"""What the places of a channel give together: (B, C, places) -> (B, C)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Probe:
     """What images do to whole layers.
 
     `numbers` (N,) are the images of the set that could be read; `layers` maps a reading (a layer, and which of its
-    places count) to the values of all its channels, (N, C) float32, each the mean over its places.
+    places count) to the values of all its channels, (N, C) float32, each the mean over its
+    places, or the greatest of them.
     """
 
     model: Model = field(repr=False)
@@ -90,20 +94,29 @@ def probe_images(tools: Toolbox) -> ImageSet:
 
 
 def probe(
-    model: Model, images: ImageSet, units: Iterable[Unit], *, batch: int = BATCH, progress: bool = False
+    model: Model,
+    images: ImageSet,
+    units: Iterable[Unit],
+    *,
+    pool: str = "mean",
+    batch: int = BATCH,
+    progress: bool = False,
 ) -> Probe:
     """Show images to a network once, for the whole layers of all these units.
 
-    Images that cannot be read are passed over. Raises `DataError` when none can be read, and `ModelError` for values
-    that are not finite.
+    `pool` says what a channel with several places gives: their mean, or the greatest of them ("max"). Images that
+    cannot be read are passed over. Raises `DataError` when none can be read, `ModelError` for values that are not
+    finite, and `BadValue` for another `pool`.
     """
+    if pool not in POOLS:
+        raise BadValue(f"pool is {pool!r}; allowed are {', '.join(POOLS)}")
     readers = {reading(unit): _reader(unit) for unit in units}
-    own = {"model": store.network(model), "images": images.hash(), "how": _how(model, batch)}
+    own = {"model": store.network(model), "images": images.hash(), "how": _how(model, batch, pool)}
     paths = {name: _path("probes", reading=name, **own) for name in readers}
     known = {name: held[0] for name, path in paths.items() if (held := store.load(path))}
     missing = {name: reader for name, reader in readers.items() if name not in known}
     if missing:
-        made = _shown(model, images, missing, batch, progress)
+        made = _shown(model, images, missing, batch, progress, POOLS[pool])
         for name, tensors in made.items():
             _keep(paths[name], tensors)
         known |= made
@@ -111,13 +124,18 @@ def probe(
     return Probe(model, numbers, {name: held["values"] for name, held in known.items()}, store.key_of(**own))
 
 
-def _how(model: Model, batch: int) -> tuple[Any, ...]:
-    return FORMAT, model.device.type, str(model.dtype), batch
+def _how(model: Model, batch: int, pool: str) -> tuple[Any, ...]:
+    return (FORMAT, model.device.type, str(model.dtype), batch, *([pool] if pool != "mean" else []))
 
 
 @torch.no_grad()
 def _shown(
-    model: Model, images: ImageSet, readers: Mapping[str, Unit], batch: int, progress: bool
+    model: Model,
+    images: ImageSet,
+    readers: Mapping[str, Unit],
+    batch: int,
+    progress: bool,
+    pooled: Callable[[Tensor], Tensor],
 ) -> dict[str, dict[str, Tensor]]:
     """The one pass: per reading the `numbers` of the images and the `values` of all channels."""
     numbers: list[int] = []
@@ -127,7 +145,7 @@ def _shown(
             trace = tracer(pictures.to(model.device, model.dtype))
             numbers += which
             for name, reader in readers.items():
-                found[name].append(trace.vectors(reader).mean(2).float().cpu())
+                found[name].append(pooled(trace.vectors(reader)).float().cpu())
     return {
         name: {"numbers": torch.tensor(numbers), "values": _finite(torch.cat(parts), model, readers[name])}
         for name, parts in found.items()

@@ -110,6 +110,7 @@ def auc(values: Tensor, presence: Tensor) -> Tensor:
 
 def _ranks(column: Tensor) -> Tensor:
     """For each image how many lie below, itself and equal ones counted by half."""
+    column = column.contiguous()  # searchsorted warns otherwise
     ordered = column.sort().values
     below = torch.searchsorted(ordered, column)
     return (below + torch.searchsorted(ordered, column, right=True)).double() / 2
