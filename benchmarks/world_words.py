@@ -132,7 +132,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--methods", default=",".join(DESCRIBERS))
-    for name, default in (("images", 4000), ("seed", 21), ("draws", 2)):
+    for name, default in (("images", 4000), ("seed", 21), ("draws", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()

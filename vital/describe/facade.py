@@ -62,7 +62,7 @@ class Words:
     tools: Toolbox
     described: Mapping[str, Describer]
     alpha: float = 0.05
-    draws: int = 2
+    draws: int = 3
 
     def describe(self, units: Sequence[Unit]) -> Descriptions:
         """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit."""
@@ -162,7 +162,7 @@ def prepared(
     tools = Toolbox(model, images, bank, words, **made, prototypes=prototypes, seed=seed, progress=progress)
     for name, method in described.items():
         check_needs(name, method, tools)
-    return Words(tools, described, judge.get("alpha", 0.05), int(judge.get("draws", 2)))
+    return Words(tools, described, judge.get("alpha", 0.05), int(judge.get("draws", 3)))
 
 
 def _described(methods: Sequence[str], given: Mapping[str, Any]) -> dict[str, Describer]:

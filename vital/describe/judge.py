@@ -48,7 +48,7 @@ class Court:
 
     tools: Toolbox
     alpha: float = 0.05
-    draws: int = 2
+    draws: int = 3
     _texts: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
