@@ -14,10 +14,13 @@ from typer import Option
 
 from vital.cli.common import open_images, open_model, table, watched
 from vital.cli.render import carried_out
+from vital.describe.facade import prepared
 from vital.describe.table import write_labels
+from vital.models import Model
 from vital.recipes import exemplars, method, save_exemplars
 from vital.recipes.render import bank_for, default_batch
 from vital.records import Description
+from vital.reference import ReferenceBank
 from vital.report import report
 from vital.report.cards import TRUTH
 from vital.runs import Render, Run
@@ -43,7 +46,10 @@ UNITS = (
 EXEMPLARS = 10
 """Natural images that are shown of each unit."""
 
-HEADER = ("unit", "truth", "AUPRC", "judge sees", "nearest words")
+DESCRIBED = ("clip-dissect",)
+"""The describers that take seconds."""
+
+HEADER = ("unit", "truth", "AUPRC", "judge sees", "nearest words", *DESCRIBED)
 
 Out = Annotated[Path, Option("--out", metavar="RUN", help="The run folder; a stopped demo goes on.")]
 
@@ -65,12 +71,13 @@ def demo(out: Out = Path("runs/demo")) -> None:
     request = Render("vital", recipe.options(), 0, default_batch(net), names, images=found)
     with carried_out(out, net, "world", request, recipe, pictures) as run:
         checks = checked(net, chosen, _saved(run, names), progress=watched())
-        write_labels(out / "labels.csv", _said(checks, net.name))
         bank = bank_for(net, pictures, chosen)
+        words = _words(net, chosen, bank)
+        write_labels(out / "labels.csv", [*_said(checks, net.name), *words])
         for unit in chosen:
             save_exemplars(out, exemplars(bank, unit, EXEMPLARS))
         page = report(out)
-    typer.echo(table(HEADER, [_row(unit, check) for unit, check in zip(chosen, checks, strict=True)]))
+    typer.echo(table(HEADER, [_row(check, words) for check in checks]))
     right = sum(check.right for check in checks)
     typer.echo(f"\nThe judge, another network, sees the truth in {right} of {len(checks)} pictures: {page}")
 
@@ -84,10 +91,27 @@ def _saved(run: Run, units: Sequence[str]) -> Images:
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
 
 
-def _row(unit: Unit, check: Check) -> tuple[str, ...]:
+def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Description]:
+    """What CLIP-Dissect says of the units, from the images, and whether it stands."""
+    makers: dict[str, str] = {}
+    words = prepared(
+        net,
+        units,
+        bank=bank,
+        images=None,
+        methods=DESCRIBED,
+        concepts=None,
+        makers=makers,
+        options={"draws": 1},
+    )
+    return words.describe(units)
+
+
+def _row(check: Check, words: Sequence[Description]) -> tuple[str, ...]:
     truth = check.truth
+    said = [d.label or f"- ({d.candidate})" for d in words if d.unit == truth.unit]
     seen = check.seen if check.right else f"({check.seen})"
-    return str(unit), truth.concept.name, f"{truth.auprc:.2f}", seen, check.words
+    return str(truth.unit), truth.concept.name, f"{truth.auprc:.2f}", seen, check.words, *said
 
 
 def _said(checks: Sequence[Check], model: str) -> list[Description]:
