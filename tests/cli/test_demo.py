@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from vital.cli import demo
 from vital.describe.table import read_labels, write_labels
+from vital.records import Description
 from vital.units import Unit
 from vital.world.check import Check, checked
 from vital.world.concepts import Concept
@@ -30,8 +32,11 @@ def made(right: bool = True) -> Check:
 
 
 def test_what_the_judge_sees_otherwise_stands_in_parentheses() -> None:
-    assert demo._row(Unit.parse("class:0"), made()) == ("class:0", "cube", "0.99", "cube", "red cube")
-    assert demo._row(Unit.parse("class:0"), made(right=False))[3] == "(cone)"
+    unit = Unit.parse("class:0")
+    said = Description(unit, "clip-dissect", "cube", 1.0, "cube")
+    assert demo._row(made(), [said]) == ("class:0", "cube", "0.99", "cube", "red cube", "cube")
+    assert demo._row(made(right=False), [said])[3] == "(cone)"
+    assert demo._row(made(), [replace(said, label="")])[5] == "- (cube)"
 
 
 def test_the_labels_are_a_row_per_unit_and_method(tmp_path: Path) -> None:
@@ -68,12 +73,12 @@ def test_the_demo_needs_no_network_and_little_memory(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0].split() == ["unit", "truth", "AUPRC", "judge", "sees", "nearest", "words"]
+    assert lines[0].split() == ["unit", "truth", "AUPRC", "judge", "sees", "nearest", "words", "clip-dissect"]
     assert len(lines) >= 1 + len(demo.UNITS)
     assert (out / "sheet.png").is_file()
     page = (out / "report.html").read_text()
     assert page.count('<article class="card"') == len(demo.UNITS)
     assert page.count("images that excite it most") == len(demo.UNITS)
     assert lines[-1].endswith(str(out / "report.html"))
-    assert len((out / "labels.csv").read_text().splitlines()) == 1 + 3 * len(demo.UNITS)
+    assert len((out / "labels.csv").read_text().splitlines()) == 1 + 4 * len(demo.UNITS)
     assert int(ended.stderr.splitlines()[-1]) / 1e6 <= 2  # kB on Linux
