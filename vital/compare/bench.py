@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vital.compare.records import at_size
 from vital.errors import UsageError
 from vital.makers import ImageTextEncoder, load_encoder
 from vital.models import Model
@@ -123,13 +124,7 @@ class Bench:
 
 def fitted(images: Images, model: Model) -> Images:
     """Bring pictures to a network's size, device and precision."""
-    images = images.to(model.device, model.dtype)
-    if tuple(images.shape[2:]) == tuple(model.size):
-        return images
-    scaled = torch.nn.functional.interpolate(
-        images, model.size, mode="bicubic", antialias=True, align_corners=False
-    )
-    return scaled.clamp(0, 1)
+    return at_size(images.to(model.device, model.dtype), model.size)
 
 
 def own_features(model: Model) -> Extractor:

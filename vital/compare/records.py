@@ -70,13 +70,14 @@ def stacked(method: str, parts: Sequence[tuple[Unit, int, Tensor]], **facts: flo
     torch.Size([2, 3, 4, 4])
     """
     size = tuple(parts[0][2].shape[1:])
-    images = torch.stack([_at_size(picture, size) for _, _, picture in parts])
+    images = torch.cat([at_size(picture[None], size) for _, _, picture in parts])
     units, seeds = tuple(unit for unit, _, _ in parts), tuple(seed for _, seed, _ in parts)
     return Shown(method, units, seeds, images, **facts)  # type: ignore[arg-type]
 
 
-def _at_size(picture: Tensor, size: tuple[int, ...]) -> Tensor:
-    if tuple(picture.shape[1:]) == size:
-        return picture
+def at_size(images: Images, size: tuple[int, ...]) -> Images:
+    """Scale images (B, C, H, W) in [0, 1] to (height, width), bicubic with antialiasing; of that size they stay."""
+    if tuple(images.shape[2:]) == tuple(size):
+        return images
     how = {"mode": "bicubic", "antialias": True, "align_corners": False}
-    return torch.nn.functional.interpolate(picture[None], size, **how)[0].clamp(0, 1)  # type: ignore[arg-type]
+    return torch.nn.functional.interpolate(images, size, **how).clamp(0, 1)  # type: ignore[arg-type]
