@@ -16,6 +16,7 @@ from vital.errors import BadValue, BadWeights, ModelError
 from vital.models import Model
 from vital.objectives import Channel, Direction, Diversity, Logit
 from vital.regularizers import L2, BatchNormStatistics, TotalVariation
+from vital.seeds import generator
 from vital.terms import Term
 from vital.trace import Trace
 from vital.types import PerImage, View
@@ -264,6 +265,12 @@ def test_impossible_settings_fail_with_a_sentence(settings: dict[str, Any], sent
         ({"lr": math.nan}, "the learning rate is nan"),
         ({"schedule": "linear"}, "schedule 'linear' is unknown; allowed are constant, cosine, warmup-cosine"),
         ({"kind": "lbfgs"}, "optimiser 'lbfgs' is unknown; allowed are adam, nadam"),
+        ({"lr": 0.5, "shrink": 2.0}, "shrink is 2.0; allowed are numbers from 0 to below 1/lr = 2"),
+        ({"shrink": -0.1}, "shrink is -0.1; allowed are numbers from 0"),
+        (
+            {"shrink": 0.5, "kind": "nadam"},
+            "shrink is 0.5 with the optimiser 'nadam'; allowed is it with 'adam'",
+        ),
     ],
 )
 def test_an_impossible_optimiser_fails_with_a_sentence(settings: dict[str, Any], sentence: str) -> None:
@@ -334,6 +341,32 @@ def test_several_looks_average_the_loss() -> None:
     four = optimise(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3, copies=4)
     torch.testing.assert_close(one.losses["total"], four.losses["total"])
     assert four.images.shape == (1, 3, 32, 32)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Pulled(Term):
+    """Pulls the first number of the canvas up steadily; all others by noise alone."""
+
+    dice: torch.Generator
+
+    def __call__(self, trace: Trace) -> Tensor:
+        noise = torch.randn(trace.image.shape, generator=self.dice, dtype=torch.float64)
+        noise[:, 0, 0, 0] = 1.0
+        return -(trace.image * noise).flatten(1).sum(1)
+
+
+def test_shrinking_bounds_what_is_asked_for_and_forgets_what_noise_moved() -> None:
+    def moved(shrink: float) -> tuple[float, float]:
+        term = Pulled(generator("noise", 0))
+        rate = Optimiser(0.05, (0.5, 0.9), shrink=shrink)
+        made = optimise(toy.model(), term, toy.Canvas(), steps=300, optimiser=rate)
+        canvas = made.images.flatten()
+        return float(canvas[0]), float(canvas[1:].mean())
+
+    free, shrunk = moved(0.0), moved(2.0)
+    assert free[0] == 1.0
+    assert shrunk[0] == pytest.approx(0.5, abs=0.05)
+    assert shrunk[1] < free[1] / 2
 
 
 def test_the_published_schedule_warms_up_and_falls_as_a_cosine() -> None:

@@ -144,8 +144,11 @@ def test_a_firm_network_is_asked_itself_and_another_is_not() -> None:
     for name, (model, own) in of_two_kinds().items():
         plan = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0)
         rough = [view for view in plan.views if isinstance(view, views.Rough)]
-        found[name] = rough, [weight for weight, _ in plan.terms[0].parts]
-    assert found == {"level": ([views.Rough(0.25)], [0.05, 1.0, 1.0]), "sharp": ([], [1.0, 0.05, 1.0])}
+        found[name] = rough, plan.optimiser.shrink, [weight for weight, _ in plan.terms[0].parts]
+    assert found == {
+        "level": ([views.Rough(0.25)], 1.0, [0.05, 1.0, 1.0]),
+        "sharp": ([], 0.0, [1.0, 0.05, 1.0]),
+    }
 
 
 def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:
