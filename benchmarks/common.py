@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-THREADS = 2
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 
 
 def start() -> None:

@@ -13,20 +13,26 @@ than `fourier` and `maco`.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import vital
 from benchmarks.common import machine, report, start
 from vital import objectives as obj
-from vital.trace import Tracer, survey
+from vital.recipes.render import groups
+from vital.trace import Tracer, resolve_units, survey
 
 METHODS = ("vital", "fourier", "maco")
 PERCENTILE, SHARE = 99.0, 20 / 24
+EACH_TIME = 4
+
+Row = dict[str, Any]
 
 
 def chosen(model: vital.Model, layers: Sequence[str], each: int) -> list[str]:
@@ -52,32 +58,74 @@ def distances(
     return found
 
 
+def kept(file: Path | None) -> dict[str, Row]:
+    """The rows that an earlier run with the same settings has written, by unit."""
+    if file is None or not file.is_file():
+        return {}
+    rows: list[Row] = [json.loads(line) for line in file.read_text().splitlines()]
+    return {str(row["unit"]): row for row in rows}
+
+
+def shown(
+    bank: vital.ReferenceBank,
+    units: Sequence[str],
+    name: str,
+    held_out: Sequence[str],
+    given: argparse.Namespace,
+) -> list[Row]:
+    """Render units by one method, a few at a time; what is measured is written at once where there is a folder."""
+    options = {"steps": given.steps} if given.steps else {}
+    if name == "maco" and given.crops:
+        options["crops"] = given.crops
+    file = given.out / f"{name}.jsonl" if given.out else None
+    rows = kept(file)
+    for few in groups(
+        [unit for unit in resolve_units(bank.model, units) if str(unit) not in rows], EACH_TIME
+    ):
+        began = time.perf_counter()
+        made = vital.render(bank.model, few, method=name, bank=bank, progress=False, **options)
+        seconds = (time.perf_counter() - began) / len(few)
+        for p, distance in zip(made, distances(bank, made, held_out), strict=True):
+            rows[str(p.unit)] = {
+                "unit": str(p.unit),
+                "percentile": float(p.provenance["percentile"]),
+                "distance": distance,
+                "done": p.status == "done",
+                "seconds": seconds,
+            }
+            if file:
+                (file.parent / f"{name}-{p.unit.slug}.png").write_bytes(p.png())
+                with file.open("a") as log:
+                    log.write(json.dumps(rows[str(p.unit)]) + "\n")
+    return [rows[unit] for unit in units]
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Any]:
+    """What all units of one method come to."""
+    found = [row["percentile"] for row in rows]
+    return {
+        "at_99": sum(value >= PERCENTILE for value in found),
+        "percentile": statistics.median(found),
+        "distance": statistics.median(row["distance"] for row in rows),
+        "silent": sum(not row["done"] for row in rows),
+        "seconds": sum(row["seconds"] for row in rows),
+        "percentiles": found,
+        "distances": [row["distance"] for row in rows],
+    }
+
+
 def measure(given: argparse.Namespace) -> dict[str, object]:
     """Render by all methods and measure."""
     model = vital.load_model(given.model, weights=given.weights, size=given.input_size or None)
     layers, held_out = given.layers.split(","), given.held_out.split(",")
     bank = vital.reference_bank(model, layers, vital.images(given.images), progress=True)
     units = chosen(model, layers, given.each)
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
     rows = {}
     for name in given.methods.split(","):
-        began = time.perf_counter()
-        options = {"steps": given.steps} if given.steps else {}
-        if name == "maco" and given.crops:
-            options["crops"] = given.crops
-        made = vital.render(model, units, method=name, bank=bank, progress=False, **options)
-        found = [float(p.provenance["percentile"]) for p in made]
-        rows[name] = {
-            "at_99": sum(value >= PERCENTILE for value in found),
-            "percentile": statistics.median(found),
-            "distance": statistics.median(distances(bank, made, held_out)),
-            "percentiles": found,
-            "silent": sum(p.status != "done" for p in made),
-            "seconds": time.perf_counter() - began,
-        }
+        rows[name] = summary(shown(bank, units, name, held_out, given))
         print(name, rows[name], flush=True)
-        if given.out:
-            given.out.mkdir(parents=True, exist_ok=True)
-            made.sheet(given.each, 128).save(given.out / f"{name}.png")
     own, others = rows["vital"], [row for name, row in rows.items() if name != "vital"]
     return {
         "units": units,
@@ -102,7 +150,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="0: each method's own")
     parser.add_argument("--crops", type=int, default=0, help="maco's crops per step; 0: its own 32")
     parser.add_argument("--input-size", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="a folder for contact sheets")
+    parser.add_argument(
+        "--out", type=Path, help="a folder for pictures and rows; what stands there already is not made again"
+    )
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     start()

@@ -52,6 +52,19 @@ def test_an_inner_unit_is_aligned_up_to_its_layer_and_woken_to_its_natural_value
     assert whole[obj.Alignment].template.key != parts[obj.Alignment].template.key
 
 
+def test_references_are_whole_images_where_a_unit_does_not_answer_to_patches() -> None:
+    detail = nn.Conv2d(3, 1, 3, padding=1, bias=False)
+    detail.weight.data = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]]).expand(1, 3, 3, 3).clone()
+    net = toy.wrap(nn.Sequential(detail, nn.ReLU()))
+    noise = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    fine = vital.reference_bank(net, ["1"], vital.images(noise.permute(0, 2, 3, 1).numpy()), disk=False)
+    parts, note = planned(Vital(layers=("0",), wake=0.0), "1:0", fine)
+    assert note.endswith("whole, since patches of them do not excite it")
+    whole, plain = planned(Vital(layers=("0",), wake=0.0, patches=0.0), "1:0", fine)
+    assert torch.equal(parts[obj.Alignment].template.layers["0"], whole[obj.Alignment].template.layers["0"])
+    assert "patches" not in plain
+
+
 class Branches(nn.Module):
     """Two branches, of which the first ends before the second begins, and their sum."""
 

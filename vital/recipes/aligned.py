@@ -22,6 +22,8 @@ from vital.types import View
 from vital.units import OUTPUT, Unit
 
 BEARABLE, FIRM = 0.98, 0.8
+ANSWERED = 0.1
+"""The share of its natural value that a unit must reach on patches for them to be its references."""
 
 _FOLLOWED: WeakKeyDictionary[Model, set[tuple[str, tuple[str, ...], str]]] = WeakKeyDictionary()
 _SWAYED: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[View, float]]] = WeakKeyDictionary()
@@ -121,13 +123,32 @@ def references_of(
     start: str = "waking",
     patches: float = 0.0,
 ) -> tuple[Template, str]:
-    """A unit's template, and in words where its references come from; `patches` is their share, 0 for whole images."""
+    """A unit's template, and in words where its references come from; `patches` is their share, 0 for whole images.
+
+    Whole images also stand in for patches to which the unit does not answer (`answers`).
+    """
     if bank is None:
         raise DataError(f"{unit} cannot be rendered without reference images; give images or a bank")
-    share = patches or False
+    placed = patches > 0 and bank.has_places(unit)
+    deaf = placed and not answers(unit, bank, count, patches)
+    share = patches if placed and not deaf else False
     template = bank.template(
         unit, layers, count=count, choose=choose, seed=seed, rule=rule, start=start, patches=share
     )
-    if share and bank.has_places(unit):
+    if share:
         return template, f"patches around the {count} strongest places of the unit, of as many images"
-    return template, bank.references(unit, count, choose, seed).note
+    note = bank.references(unit, count, choose, seed).note
+    return template, f"{note}, whole, since patches of them do not excite it" if deaf else note
+
+
+@torch.no_grad()
+def answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
+    """Whether a unit's mean value on its patches is a tenth or more of that on the images that excite it most.
+
+    A patch is a part of an image, enlarged: what responds to fine detail, or to the edge of the image, may see nothing
+    in it, and a template of such patches would show the unit asleep.
+    """
+    natural = bank.natural_value(unit, count)
+    with Tracer(bank.model, [unit.layer]) as tracer:
+        patches = bank.patches(unit, count, share).images.to(bank.model.device, bank.model.dtype)
+        return float(tracer(patches).read(unit).mean()) >= ANSWERED * natural

@@ -43,7 +43,8 @@ class Vital(Method):
     Class units are aligned at the last `depth` stages alone, under masks of relevance: at earlier layers, and without
     masks, the picture shows what the references look like whether the network uses it or not. Inner units are aligned
     at the stages up to their own layer. Their references are the `patches` of the places that excite
-    them most, as the paper says (the share of what the place responds to; 0 for whole images). Relevance starts at
+    them most, as the paper says (the share of what the place responds to; 0 for whole images, which are also taken
+    where the unit does not answer to its patches: `answers`). Relevance starts at
     one where a unit is silent, and a term of weight `wake` brings the unit to the value that it has on the images that
     excite it most and no further (`Reach`), through rectifiers that are off too during the first half of the steps, so
     that a silent start is left behind.
