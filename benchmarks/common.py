@@ -15,8 +15,8 @@ THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 
 
 def start() -> None:
-    """Fix what would otherwise differ between runs."""
-    torch.set_num_threads(THREADS)
+    """Fix what would otherwise differ between runs; OMP_NUM_THREADS may ask for fewer threads."""
+    torch.set_num_threads(min(THREADS, torch.get_num_threads()))
     torch.manual_seed(0)
 
 

@@ -4,7 +4,7 @@ Describes all class units, all planted units and free units, and says how many l
 values that a label names (`vital.world.makers.named`) are those of the unit's concept, no more and no fewer. Of
 free units, which have no taught concept, it gives the area under the precision-recall curve of the label's concept
 on fresh scenes, over that of the truth's. Beside the default score the published ones are run on the same
-candidates and the same images.
+candidates and the same images. What is said of each unit is told on standard error as soon as it is known.
 
 Goals: at least 95 % of class and planted units for `dnd`, 85 % for `prototype`.
 
@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ from vital.describe import Toolbox, describer
 from vital.describe.look import values
 from vital.describe.scoring import SCORERS
 from vital.makers import load_captioner, load_encoder, load_generator
+from vital.recipes.render import default_batch, groups
 from vital.records import Description
 from vital.seeds import generator
+from vital.trace import resolve_units
 from vital.units import Unit
 from vital.world import Concept, concepts, sample
 from vital.world.concepts import truths
@@ -39,6 +42,9 @@ from vital.world.truth import average_precision, unit_truths
 
 GOALS = {"dnd": 0.95, "prototype": 0.85}
 SCENES = 2000
+
+TOGETHER = 16
+"""Units that are described at a time."""
 
 
 def toolbox(images: vital.ImageSet, **more: Any) -> Toolbox:
@@ -82,12 +88,23 @@ def relative(model: vital.Model, said: Sequence[Description], concept: Sequence[
     return ratios
 
 
+def told(
+    method: str, tools: Toolbox, units: Sequence[Unit], truth: Mapping[str, Concept], **options: Any
+) -> Iterator[Description]:
+    """Describe units, some at a time, and tell each label beside the truth as it comes."""
+    for some in groups(units, TOGETHER):
+        for said in describer(method, **options).describe(tools, some):
+            print(f"{said.unit}: {truth[str(said.unit)].name} → {said.label}", file=sys.stderr, flush=True)
+            yield said
+
+
 def measure(method: str, tools: Toolbox, kinds: dict[str, list[str]], **options: Any) -> dict[str, Any]:
     """Describe all units and compare with the truth."""
     units = [unit for own in kinds.values() for unit in own]
     truth = {str(t.unit): t.concept for t in unit_truths(tools.model, units, progress=False)}
     began = time.perf_counter()
-    said = {str(d.unit): d for d in describer(method, **options).describe(tools, units)}
+    asked = resolve_units(tools.model, units)
+    said = {str(d.unit): d for d in told(method, tools, asked, truth, **options)}
     row: dict[str, Any] = {"seconds": time.perf_counter() - began, "missed": {}}
     for kind in ("class", "planted"):
         right = hits([said[u] for u in kinds[kind]], [truth[u] for u in kinds[kind]])
@@ -112,14 +129,13 @@ def drawn(tools: Toolbox, folder: Path, steps: int) -> Any:
         return folder / f"{unit.slug}-{seed}.safetensors"
 
     def draw(units: Sequence[Unit], seed: int) -> list[vital.Prototype]:
-        for unit in units:
-            if not one(unit, seed).is_file():
-                (made,) = vital.render(
-                    tools.model, [unit], bank=tools.bank, seed=seed, steps=steps, progress=False
-                )
-                save_file(
-                    {"image": made.image.contiguous(), "alpha": made.alpha.contiguous()}, one(unit, seed)
-                )
+        missing = [unit for unit in units if not one(unit, seed).is_file()]
+        for some in groups(missing, default_batch(tools.model)):
+            for made in vital.render(
+                tools.model, some, bank=tools.bank, seed=seed, steps=steps, progress=False
+            ):
+                kept = {"image": made.image.contiguous(), "alpha": made.alpha.contiguous()}
+                save_file(kept, one(made.unit, seed))
         kept = [load_file(one(unit, seed)) for unit in units]
         pairs = zip(units, kept, strict=True)
         return [vital.Prototype(u, k["image"], k["alpha"], "vital", seed) for u, k in pairs]

@@ -202,7 +202,12 @@ def test_the_score_on_real_images_is_that_of_captions_and_encoder(world):
     for score, c in zip(said.tolist(), chosen, strict=True):
         x, y = real.values[0].double(), torch.tensor([float(c.words <= w) for w in real.words]).double()
         assert score == pytest.approx(float(torch.corrcoef(torch.stack([x, y]))[0, 1]), abs=1e-6)
-    both = (said + by_encoder(real, 0, chosen, world.encoder)) / 2
+    seen = by_encoder(real, 0, chosen, world.encoder)
+    cosines = (real.seen @ world.encoder.encode_text([c.text for c in chosen]).T).double()
+    cubes = ((cosines - cosines.mean(0)) ** 3).T
+    own = (real.values[0].double() - real.values[0].double().mean()) ** 3
+    torch.testing.assert_close(seen, cubes @ own / (cubes.norm(dim=1) * own.norm()))
+    both = (said + seen) / 2
     torch.testing.assert_close(real_score(real, 0, chosen, world), both)
     torch.testing.assert_close(real_score(real, 0, chosen, replace(world, encoder=None)), said)
     assert int(both.argmax()) == 0

@@ -14,8 +14,6 @@ from vital.describe.scoring import (
     SCORERS,
     Trial,
     compare_images,
-    correlation,
-    cubed_cosine,
     mean_rank,
     median_rank,
     places,
@@ -154,18 +152,6 @@ def test_what_is_high_for_all_red_is_red_and_not_large_red():
     assert int(SCORERS["correlation"](red_unit()).argmax()) == 0
     assert int(SCORERS["topk-sq-mean"](red_unit()).argmax()) == 1
     assert int(SCORERS["mean"](red_unit()).argmax()) == 1
-
-
-def test_cubed_cosine_is_its_formula_and_constants_get_nothing():
-    x, rows = torch.randn(30, dtype=torch.float64), torch.randn(3, 30, dtype=torch.float64)
-    for row, found in zip(rows.tolist(), cubed_cosine(x, rows).tolist(), strict=True):
-        a = [(v - statistics.fmean(x.tolist())) ** 3 for v in x.tolist()]
-        b = [(v - statistics.fmean(row)) ** 3 for v in row]
-        norm = math.sqrt(sum(v * v for v in a) * sum(v * v for v in b))
-        assert found == pytest.approx(sum(p * q for p, q in zip(a, b, strict=True)) / norm)
-    for function in (cubed_cosine, correlation):
-        assert function(x, torch.ones(2, 30)).tolist() == [0, 0]
-        assert function(torch.ones(30), rows).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("name", ["topk-compare", "mean-compare", "image-products"])

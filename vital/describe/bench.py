@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import cast
 
 import torch
 
-from vital.describe.base import Toolbox
+from vital.describe.base import Describer, Toolbox
 from vital.describe.candidates import candidates, proposals, with_backgrounds
 from vital.describe.choose import check_scoring, described_as, tried
 from vital.describe.gallery import Gallery, Shown
@@ -32,54 +32,28 @@ LEAST = {
 }
 
 
-class Choosing(Protocol):
-    """What a describer says of how labels are found; see `Dnd`."""
+@dataclass(frozen=True)
+class Captioning(Describer):
+    """What describers with captions have in common: how labels are found once there are pictures (see `Dnd`).
 
-    @property
-    def simplify(self) -> bool:
-        """Whether captions are brought to phrases."""
+    Captions are brought to phrases (`simplify`); the summariser is asked `rounds` times for `proposals` descriptions,
+    whose parts have up to `parts` words; the `join` best are joined two by two; `candidates` are drawn (0 for all),
+    `made` images of each, and held against `real` images; `scoring` ranks them and the best `labels` are told.
+    """
 
-    @property
-    def rounds(self) -> int:
-        """How often the summariser is asked."""
-
-    @property
-    def proposals(self) -> int:
-        """For how many descriptions each time."""
-
-    @property
-    def parts(self) -> int:
-        """How many words the parts of a description have at most."""
-
-    @property
-    def join(self) -> int:
-        """How many of the best are joined two by two."""
-
-    @property
-    def candidates(self) -> int:
-        """How many candidates are drawn; 0 for all."""
-
-    @property
-    def made(self) -> int:
-        """How many images are made of each."""
-
-    @property
-    def real(self) -> int:
-        """How many real images are looked at."""
-
-    @property
-    def scoring(self) -> str:
-        """The name of the score."""
-
-    @property
-    def labels(self) -> int:
-        """How many labels are told."""
-
-    def options(self) -> dict[str, Any]:
-        """The fields and their values."""
+    simplify: bool = True
+    rounds: int = 5
+    proposals: int = 4
+    parts: int = 2
+    join: int = 4
+    candidates: int = 10
+    real: int = 500
+    made: int = 10
+    scoring: str = "auprc"
+    labels: int = 3
 
 
-def check_options(what: Choosing, tools: Toolbox, **more: int) -> None:
+def check_options(what: Captioning, tools: Toolbox, **more: int) -> None:
     """Raise `BadValue` for a count below the least, and as `check_scoring` does."""
     for name, least in {**LEAST, **more}.items():
         if getattr(what, name) < least:
@@ -97,7 +71,7 @@ class Bench:
     real: Shown
 
 
-def bench(what: Choosing, tools: Toolbox, units: Sequence[str | Unit]) -> Bench:
+def bench(what: Captioning, tools: Toolbox, units: Sequence[str | Unit]) -> Bench:
     """Prepare makers and real images for a list of units; without a summariser the built-in one is taken."""
     tools = kept_makers(replace(tools, summariser=tools.summariser or BuiltIn(tools.encoder)))
     chosen, captioner = tuple(resolve_units(tools.model, units)), cast("Captioner", tools.captioner)
@@ -108,7 +82,7 @@ def bench(what: Choosing, tools: Toolbox, units: Sequence[str | Unit]) -> Bench:
 
 
 def labelled(
-    what: Choosing, at: Bench, row: int, method: str, shown: Exhibits, more: Sequence[str] = ()
+    what: Captioning, at: Bench, row: int, method: str, shown: Exhibits, more: Sequence[str] = ()
 ) -> Description:
     """Put one unit into words: caption what is shown of it, propose, and try what is proposed and `more`."""
     tools, unit = at.tools, at.units[row]

@@ -8,8 +8,8 @@ from typing import ClassVar, cast
 
 from tqdm import tqdm
 
-from vital.describe.base import DESCRIBERS, Describer, Toolbox, check_needs
-from vital.describe.bench import bench, check_options, labelled
+from vital.describe.base import DESCRIBERS, Toolbox, check_needs
+from vital.describe.bench import Captioning, bench, check_options, labelled
 from vital.describe.look import Exhibits, exhibits
 from vital.records import Description
 from vital.reference import ReferenceBank
@@ -18,7 +18,7 @@ from vital.units import Unit
 
 @DESCRIBERS.register("dnd", example="dnd")
 @dataclass(frozen=True)
-class Dnd(Describer):
+class Dnd(Captioning):
     """Describe-and-Dissect (TMLR 2025): describe what excites a unit, and let a generator settle what it is.
 
     1. Of the `images` strongest probe images and up to `crops` attention crops of each (see `attention_boxes`; `field`
@@ -43,16 +43,6 @@ class Dnd(Describer):
     crops: int = 4
     field: float = 0.0
     shown: int = 10
-    simplify: bool = True
-    rounds: int = 5
-    proposals: int = 4
-    parts: int = 2
-    join: int = 4
-    candidates: int = 10
-    real: int = 500
-    made: int = 10
-    scoring: str = "auprc"
-    labels: int = 3
 
     def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""

@@ -10,15 +10,20 @@ from torch import Tensor
 
 from vital.describe.candidates import Candidate
 from vital.describe.look import coloured, values
-from vital.describe.scoring import Trial, correlation, cubed_cosine
+from vital.describe.scoring import Trial
+from vital.describe.similarity import CosineCubed
 from vital.errors import BadValue
 from vital.images import ImageSet
 from vital.makers import Captioner, ImageGenerator, ImageTextEncoder, vocabulary
+from vital.metrics.words import correlation
 from vital.models import Model
 from vital.types import Images
 from vital.units import Unit
 
 Words = tuple[frozenset[str], ...]
+
+CUBED = CosineCubed(min_norm=1e-30)
+"""Cubes let the extremes speak; values may be small here, and what is constant still gets 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +101,16 @@ def on_real(real: Shown, row: int, chosen: Sequence[Candidate]) -> Tensor:
     if not len(real) or not chosen:
         return torch.zeros(len(chosen), dtype=torch.float64)
     said = torch.tensor([[c.words <= words for words in real.words] for c in chosen], dtype=torch.float64)
-    return correlation(real.values[row], said.view(len(chosen), len(real)))
+    return correlation(real.values[row, :, None].double(), said.view(len(chosen), len(real)).T)[0]
 
 
 def by_encoder(real: Shown, row: int, chosen: Sequence[Candidate], encoder: ImageTextEncoder) -> Tensor:
-    """Compare a unit's values on real pictures with the cosines of each candidate: (C,) float64 (`cubed_cosine`)."""
+    """Compare a unit's values on real pictures with each candidate's cosines, by the cosine of cubes: (C,) float64."""
     if real.seen is None or not len(real) or not chosen:
         return torch.zeros(len(chosen), dtype=torch.float64)
     texts = encoder.encode_text([c.text for c in chosen]).cpu()
-    return cubed_cosine(real.values[row], texts @ real.seen.T)
+    own = CUBED.prepared(real.values[row, :, None].double())
+    return CUBED.block(own, (real.seen @ texts.T).double(), None)[0]
 
 
 def trial(

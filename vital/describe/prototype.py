@@ -9,8 +9,8 @@ from typing import ClassVar, cast
 import torch
 from tqdm import tqdm
 
-from vital.describe.base import DESCRIBERS, Describer, Toolbox, check_needs
-from vital.describe.bench import Bench, bench, check_options, labelled
+from vital.describe.base import DESCRIBERS, Toolbox, check_needs
+from vital.describe.bench import Bench, Captioning, bench, check_options, labelled
 from vital.describe.crops import boxes
 from vital.describe.look import Exhibits, coloured, cropped
 from vital.makers import ImageTextEncoder
@@ -20,7 +20,7 @@ from vital.units import Unit
 
 @DESCRIBERS.register("prototype", example="prototype")
 @dataclass(frozen=True)
-class OfPrototypes(Describer):
+class OfPrototypes(Captioning):
     """Describe the prototypes of a unit, and let a generator settle what they show.
 
     1. The toolbox draws `seeds` prototypes of each unit. Of these and of up to `crops` crops of each, around what is
@@ -39,16 +39,6 @@ class OfPrototypes(Describer):
     crops: int = 2
     shown: int = 10
     retrieved: int = 10
-    simplify: bool = True
-    rounds: int = 5
-    proposals: int = 4
-    parts: int = 2
-    join: int = 4
-    candidates: int = 10
-    real: int = 500
-    made: int = 10
-    scoring: str = "auprc"
-    labels: int = 3
 
     def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""

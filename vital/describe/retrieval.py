@@ -6,7 +6,7 @@ Memory does not grow with the number of concepts, beyond the answers themselves 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from vital.describe.similarity import Similarity, Wpmi
 from vital.errors import BadValue
 
-CONCEPTS = 256
+CONCEPTS = 128
 """Concepts in a block: few enough for a processor's cache, enough to keep its threads busy."""
 
 HELD = 2**28
@@ -58,9 +58,9 @@ def answers(
     weighs = similarity.lam != 0 and layer.shape[1] > 1
     known = prior if weighs else read.new_zeros(len(read), dtype=torch.float64)
     rows, parts = _needed(similarity, values, layer if weighs and prior is None else None)
-    blocks = _Blocks(seen[rows], read)
+    blocks = _Blocks(seen[rows], read, similarity.odds if isinstance(similarity, Wpmi) else None)
     total = _total(similarity, blocks)
-    best, priors = _Best(top), []
+    best, priors = _Best(values.shape[1], min(top, len(read))), []
     for start, cosines in blocks:
         raw = similarity.block(parts[0], cosines, total).double()
         if known is None:
@@ -89,16 +89,19 @@ def _needed(similarity: Similarity, values: Tensor, layer: Tensor | None) -> tup
 def _total(similarity: Similarity, blocks: _Blocks) -> Tensor | None:
     total = None
     if isinstance(similarity, Wpmi):
-        for _, cosines in blocks:
-            total = similarity.total(cosines, total)
+        for _, odds in blocks:
+            total = similarity.total(odds, total)
     return total
 
 
 class _Blocks:
-    """Cosines of images with blocks of concepts, made when they are asked for and kept while there is room."""
+    """Cosines of images with blocks of concepts, made when they are asked for and kept while there is room.
 
-    def __init__(self, seen: Tensor, read: Tensor) -> None:
-        self.seen, self.parts = seen, torch.split(read, CONCEPTS)
+    `change` is what is kept of them instead.
+    """
+
+    def __init__(self, seen: Tensor, read: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> None:
+        self.seen, self.parts, self.change = seen, torch.split(read, CONCEPTS), change
         self.kept: dict[int, Tensor] = {}
         self.room = len(seen) * len(read) <= HELD
 
@@ -107,6 +110,7 @@ class _Blocks:
             found = self.kept.get(number)
             if found is None:
                 found = self.seen @ part.T
+                found = self.change(found) if self.change else found
                 if self.room:
                     self.kept[number] = found
             yield number * CONCEPTS, found
@@ -115,16 +119,18 @@ class _Blocks:
 class _Best:
     """The best concepts so far."""
 
-    def __init__(self, top: int) -> None:
-        self.top = top
-        self.scores, self.concepts = torch.empty(0), torch.empty(0, dtype=torch.int64)
+    def __init__(self, units: int, top: int) -> None:
+        self.scores = torch.full((units, top), -math.inf, dtype=torch.float64)
+        self.concepts = torch.zeros(units, top, dtype=torch.int64)
 
     def add(self, scores: Tensor, start: int) -> None:
-        found = scores.topk(min(self.top, scores.shape[1]))
-        self.scores = torch.cat([self.scores, found.values], 1) if start else found.values
-        self.concepts = torch.cat([self.concepts, found.indices + start], 1) if start else found.indices
-        order = self.scores.sort(dim=1, descending=True, stable=True).indices[:, : self.top]
-        self.scores, self.concepts = self.scores.gather(1, order), self.concepts.gather(1, order)
+        """Take in the scores of further concepts; most blocks hold none of the best of most units."""
+        rows = (scores.amax(1) > self.scores[:, -1]).nonzero().view(-1)
+        found = scores[rows].topk(min(self.scores.shape[1], scores.shape[1]))
+        both = torch.cat([self.scores[rows], found.values], 1)
+        which = torch.cat([self.concepts[rows], found.indices + start], 1)
+        order = both.sort(dim=1, descending=True, stable=True).indices[:, : self.scores.shape[1]]
+        self.scores[rows], self.concepts[rows] = both.gather(1, order), which.gather(1, order)
 
 
 def _check(values: Tensor, seen: Tensor, read: Tensor) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vital.errors import UsageError
-from vital.metrics.words import auprc
+from vital.metrics.words import auprc, correlation
 from vital.registry import Registry
 
 BEST, TOP = 5, 10
@@ -168,32 +168,10 @@ def by_auprc(trial: Trial) -> Tensor:
 def by_correlation(trial: Trial) -> Tensor:
     """Pearson's correlation of the unit's value with whether an image shows the candidate."""
     pool = torch.cat([trial.values.flatten(), trial.others.to(trial.values)]).double()
-    return correlation(pool, _shown(trial).double())
+    return correlation(pool[:, None], _shown(trial).T.double())[0]
 
 
 def _shown(trial: Trial) -> Tensor:
     if trial.shown is None:
         raise UsageError("this score needs to know which images show what, and nobody said")
     return trial.shown
-
-
-def correlation(values: Tensor, rows: Tensor) -> Tensor:
-    """Pearson's correlation of values (N,) with each row (K, N): (K,) float64; 0 where either is constant.
-
-    >>> correlation(torch.tensor([0.0, 1.0]), torch.tensor([[2.0, 4.0], [1.0, 1.0]])).numpy().round(3)
-    array([1., 0.])
-    """
-    x, y = values.double() - values.double().mean(), rows.double() - rows.double().mean(1, keepdim=True)
-    both = x.norm() * y.norm(dim=1)
-    return torch.where(both > 0, (y @ x) / both.clamp(min=1e-30), 0.0)
-
-
-def cubed_cosine(values: Tensor, rows: Tensor) -> Tensor:
-    """Cosine of values (N,) with each row (K, N) after both are centred and cubed: (K,) float64.
-
-    Cubes let the extremes speak. Source: CLIP-Dissect (ICLR 2023), "cos_similarity_cubed". 0 where either is constant.
-    """
-    x = (values.double() - values.double().mean()) ** 3
-    y = (rows.double() - rows.double().mean(1, keepdim=True)) ** 3
-    both = x.norm() * y.norm(dim=1)
-    return torch.where(both > 0, (y @ x) / both.clamp(min=1e-30), 0.0)
