@@ -1,4 +1,6 @@
 import math
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,8 +9,11 @@ from torchvision.transforms.functional import gaussian_blur
 from tests import toy
 from vital.compare import ClassJudge, Shown, bench_for
 from vital.compare.bench import held_out_layers
-from vital.compare.compare import real_images
-from vital.compare.metrics import better, measured
+from vital.compare.gallery import Studio
+from vital.compare.kept import Kept
+from vital.compare.metrics import better
+from vital.compare.metrics import measured as kept_measured
+from vital.compare.rows import real_images
 from vital.errors import UsageError
 from vital.recipes import stages
 
@@ -58,8 +63,13 @@ def mean(found: list[float]) -> float:
 
 
 @pytest.fixture
-def real(bench, units) -> Shown:
-    return real_images(bench, units, 3)
+def real(bench, units, tmp_path) -> Shown:
+    return real_images(Studio(tmp_path, bench.model, units, bench.bank), 3)
+
+
+def measured(bench, shown: Shown):
+    with tempfile.TemporaryDirectory() as folder:
+        return kept_measured(bench, shown, Kept(Path(folder)))
 
 
 def test_every_measure_gives_finite_numbers_with_a_known_way(bench, real) -> None:
