@@ -37,7 +37,7 @@ Folders = Annotated[
 Seeds = Annotated[int, Option(min=1, help="Pictures of each unit by each method.")]
 Fewer = Annotated[
     list[str] | None,
-    Option(metavar="METHOD=N", help="Another number of seeds for one method, or for controls."),
+    Option(metavar="METHOD=N", help="Another number of seeds for one method, controls or twins."),
 ]
 Equality = Annotated[
     str,

@@ -70,8 +70,8 @@ def compare(
     """Render units by several methods and seeds, and measure the pictures beside controls.
 
     Pictures and scores are kept in the run folder `out`: what is there is neither rendered nor measured again, so that
-    a method can be added later, and a comparison that was stopped goes on. `fewer` gives single methods, or
-    "controls", other numbers of seeds. `folders` maps names to folders of pictures made elsewhere, which are measured
+    a method can be added later, and a comparison that was stopped goes on. `fewer` gives single methods, "controls" or
+    "twins" other numbers of seeds. `folders` maps names to folders of pictures made elsewhere, which are measured
     alike. `options` sets fields of methods, by name. `equal` gives all methods the first one's "steps" or "seconds"
     (`paced`). Controls are made with the first method that needs references; shortcut twins are asked on the world.
     `budgets` are numbers of steps, for curves of quality against steps and seconds. `batch` units are rendered together
@@ -87,9 +87,11 @@ def compare(
     found = bank or bank_for(model, images, chosen, progress=progress)
     bench = bench_for(found, chosen, progress=progress, **against)
     with _folder(out) as path:
-        place = path / f"equal-{equal}" if equal else path
-        studio = Studio(place, model, chosen, found, spec, progress, batch)
-        asked = replace(asked, recipes=paced(studio, recipes, equal))
+        studio = Studio(path, model, chosen, found, spec, progress, batch)
+        other = {
+            name: recipe for name, recipe in paced(studio, recipes, equal).items() if recipe != recipes[name]
+        }
+        asked = replace(asked, recipes=recipes | other, elsewhere=dict.fromkeys(other, f"equal-{equal}"))
         made = [from_folder(name, Path(folder), model, chosen) for name, folder in (folders or {}).items()]
         return _Floor(studio, bench, asked, Kept(path / "scores")).comparison(made, budgets)
 
@@ -158,7 +160,7 @@ def _check(asked: Asked, options: Mapping[str, object], folders: Mapping[str, ob
         raise UsageError(f"there is no method to compare; known are: {', '.join(METHODS)}")
     _known("control", asked.controls, CONTROLS)
     _known("method with options", options, asked.recipes)
-    _known("method with fewer seeds", asked.fewer, (*asked.recipes, "controls"))
+    _known("method with fewer seeds", asked.fewer, (*asked.recipes, "controls", "twins"))
     if both := [name for name in folders if name in METHODS]:
         raise BadValue(f"{both[0]} is a method of vital; give the folder of pictures another name")
 

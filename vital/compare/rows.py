@@ -26,13 +26,21 @@ CONTROLS = (REAL, RANDOM, SHUFFLED, OTHER, TWINS)
 class Asked:
     """What is to be shown: methods by name, each with `seeds` seeds or the number in `fewer`, and controls.
 
-    The controls have the number of seeds under "controls", or that of the main method.
+    The controls have the number of seeds under "controls", or that of the main method. A method that is named in
+    `elsewhere` is carried out in that folder below the run's, beside the same method with its own options.
     """
 
     recipes: Mapping[str, Method]
     controls: tuple[str, ...] = CONTROLS
     seeds: int = 3
     fewer: Mapping[str, int] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+
+    def on_twins(self) -> Asked:
+        """The same with no more seeds than those under "twins"."""
+        most = self.fewer.get("twins", self.seeds)
+        few = {name: min(most, n) for name, n in self.fewer.items() if name != "twins"}
+        return replace(self, seeds=min(most, self.seeds), fewer=few)
 
     def seeds_of(self, method: str) -> range:
         """The seeds of a method."""
@@ -53,7 +61,8 @@ def methods(studio: Studio, asked: Asked) -> tuple[list[Shown], list[str]]:
     shown, notes = [], []
     for name, recipe in asked.recipes.items():
         try:
-            shown.append(studio.shown(name, recipe, asked.seeds_of(name)))
+            place = replace(studio, path=studio.path / asked.elsewhere.get(name, ""))
+            shown.append(place.shown(name, recipe, asked.seeds_of(name)))
         except ModelError as error:
             notes.append(f"{name} is left out: {error}")
     if not shown and notes:

@@ -64,7 +64,7 @@ def measured_twins(
     found: Sequence[Twin], asked: Asked, main: str, kept: Kept
 ) -> tuple[list[Score], list[str]]:
     """The scores of all methods and controls on all twins, and what is left out; what was measured is read."""
-    scores: list[Score] = []
+    asked, scores = asked.on_twins(), list[Score]()
     notes: list[str] = []
     for twin in found:
         shown, left_out = methods(twin.studio, asked)
