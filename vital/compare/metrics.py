@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vital import objectives as obj
-from vital.compare.bench import Bench, fitted
+from vital.compare.bench import BATCH, Bench, fitted
 from vital.compare.kept import Kept, bench_key, pictures_key
 from vital.compare.records import Score, Shown, per_picture
 from vital.describe.identity import hashed
@@ -89,7 +89,7 @@ def own_accuracy(bench: Bench, shown: Shown) -> Iterator[Score]:
         return
     with Tracer(bench.model, [OUTPUT]) as tracer:
         scores = torch.cat(
-            [tracer(fitted(part, bench.model))[OUTPUT] for part in torch.split(shown.images[rows], 64)]
+            [tracer(fitted(part, bench.model))[OUTPUT] for part in torch.split(shown.images[rows], BATCH)]
         )
     wanted = torch.tensor([shown.units[i].index for i in rows])
     for i, rank in zip(rows, rank_of(scores, wanted).tolist(), strict=True):
@@ -154,6 +154,8 @@ def _of_sets(
     name: str, metric: Callable[[Tensor, Tensor], float], bench: Bench, shown: Shown
 ) -> Iterator[Score]:
     """A distance of the pictures of each seed, since few and many do not compare, of all, and of those of a layer."""
+    if len(shown.images) < 2:
+        return
     features, real = _features(bench, shown.images), bench.real_features()
 
     def score(rows: Sequence[int], seed: int | None = None, part: str = "") -> Score:
@@ -172,7 +174,7 @@ def _of_sets(
 
 
 def _features(bench: Bench, images: Images) -> Tensor:
-    return torch.cat([bench.extractor.features(part) for part in torch.split(images, 64)])
+    return torch.cat([bench.extractor.features(part) for part in torch.split(images, BATCH)])
 
 
 @measure("distance", "model bank layers", distance="lower")
@@ -209,14 +211,10 @@ def path(bench: Bench, shown: Shown) -> Iterator[Score]:
         own = {name: natural[unit][name] for name in bench.before(unit, layers)}
         own_pictures = bench.activations(shown.of(unit), layers)
         values = [
-            _mean(path_similarity({n: acts[i : i + 1] for n, acts in own_pictures.items()}, own, other))
+            path_similarity({n: acts[i : i + 1] for n, acts in own_pictures.items()}, own, other)
             for i in range(len(shown.of(unit)))
         ]
         yield from per_picture(shown.alone(unit), "path similarity", values)
-
-
-def _mean(found: Mapping[str, float]) -> float:
-    return sum(found.values()) / len(found) if found else math.nan
 
 
 @measure("diversity", "extractor", diversity="higher")
