@@ -1,12 +1,16 @@
 import math
 import tempfile
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 from torchvision.transforms.functional import gaussian_blur
 
+import vital
 from tests import toy
 from vital.compare import ClassJudge, Shown, bench_for
 from vital.compare.bench import held_out_layers
@@ -17,7 +21,7 @@ from vital.compare.metrics import measured as kept_measured
 from vital.compare.rows import real_images
 from vital.errors import UsageError
 from vital.recipes import stages
-from vital.units import Unit
+from vital.trace import resolve_units
 
 MEASURED = (
     *(
@@ -97,8 +101,8 @@ def test_no_number_depends_on_how_many_pictures_are_looked_at_together(
     bench, real, monkeypatch, batch
 ) -> None:
     whole = {(s.metric, s.unit, s.seed): s.value for s in measured(bench, real)}
-    for module in ("bench", "judges", "metrics"):
-        monkeypatch.setattr(f"vital.compare.{module}.BATCH", batch)
+    for name in ("bench", "judges", "metrics"):
+        monkeypatch.setattr(import_module(f"vital.compare.{name}"), "BATCH", batch)
     other = replace(bench)  # features of natural images are worked out anew
     for score in measured(other, real):
         there = whole[score.metric, score.unit, score.seed]
@@ -192,8 +196,7 @@ def test_distance_equals_slow_sorting(bench, real) -> None:
 
 def slow_distance(bench, unit, picture: torch.Tensor, layer: str) -> float:
     """Of every channel, and over every rank: squared difference of sorted activations, over their variance."""
-    kept = bench.bank.template(unit, [layer], count=bench.natural)
-    wanted = kept.quantiles[layer].double()
+    wanted = bench.bank.template(unit, [layer], count=bench.natural).layers[layer].double()
     act = []
     hook = bench.model.module.get_submodule(layer).register_forward_hook(lambda _m, _i, out: act.append(out))
     outputs(bench.model, picture)
@@ -205,21 +208,37 @@ def slow_distance(bench, unit, picture: torch.Tensor, layer: str) -> float:
     return total / len(own) / float(wanted.var(correction=0))
 
 
-def test_classes_that_are_exchanged_are_seen_by_all_who_name_them(bank, model, tmp_path) -> None:
+def test_classes_that_are_exchanged_are_seen_by_all_who_name_them() -> None:
     """Pictures that network, judge and encoder name right are named wrong once their labels have moved on."""
-    images = bank.tensor(range(len(bank.images)))
-    named = outputs(model, images).argmax(1).tolist()
-    units = tuple(Unit("class", number) for number in sorted(set(named))[:2])
-    assert len(units) == 2
-    rows = [(named.index(unit.index), unit) for unit in units]
-    right = Shown("right", units, (0, 0), images[[row for row, _ in rows]])
-    wrong = Shown("wrong", units[::-1], (0, 0), right.images)
-    judge = ClassJudge(model, model)
-    bench = bench_for(bank, units, judges=[judge], encoder=Oracle(model))
+    layers = [
+        nn.Conv2d(3, 3, 1),
+        nn.ReLU(),
+        nn.Conv2d(3, 3, 1),
+        nn.ReLU(),
+        nn.AvgPool2d(8),
+        nn.Flatten(),
+        nn.Linear(3, 3),
+    ]
+    for layer in layers[:1] + layers[2:3] + layers[-1:]:
+        nn.init.zeros_(layer.bias)
+        layer.weight.data.copy_(torch.eye(3).view_as(layer.weight))
+    model = vital.Model(nn.Sequential(*layers), name="rgb", size=(8, 8), classes=("red", "green", "blue"))
+    pure = torch.eye(3).view(3, 3, 1, 1)
+    pixels = (0.5 * torch.rand(30, 3, 8, 8) + 0.5 * pure[torch.arange(30) % 3]).permute(0, 2, 3, 1)
+    pictures = vital.images((pixels * 255).byte().numpy(), labels=np.arange(30) % 3)
+    bank = vital.reference_bank(model, [], pictures, disk=False)
+    units = tuple(resolve_units(model, "class:0-2"))
+    right = Shown("right", units, (0, 0, 0), pure.expand(3, 3, 8, 8).clone())
+    wrong = Shown("wrong", (*units[1:], units[0]), (0, 0, 0), right.images)
+    bench = bench_for(bank, units, judges=[ClassJudge(model, model)], encoder=Oracle(model))
     true, false = measured(bench, right), measured(bench, wrong)
-    for metric in ("own accuracy", f"judge {model.name}", "zero shot@1"):
-        assert values(true, metric) == [1.0, 1.0]
-        assert values(false, metric) == [0.0, 0.0]
+    for metric in ("own accuracy", "judge rgb", "zero shot@1"):
+        assert values(true, metric) == [1.0] * 3
+        assert values(false, metric) == [0.0] * 3
+    for metric in ("percentile", "path similarity"):
+        assert mean(values(true, metric)) > mean(values(false, metric))
+    for metric in ("own rank", "distance (optimised)", "distance (held out)"):
+        assert mean(values(true, metric)) < mean(values(false, metric))
 
 
 class Oracle:

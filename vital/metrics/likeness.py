@@ -98,7 +98,7 @@ def _check(features: Tensor, real: Tensor) -> None:
         )
 
 
-APART = 0.01
+APART = 0.001
 """How much more alike natural images of a unit must be than those of others, at a layer on average, to tell paths."""
 
 
