@@ -1,16 +1,27 @@
 import math
+import tempfile
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 from torchvision.transforms.functional import gaussian_blur
 
+import vital
 from tests import toy
 from vital.compare import ClassJudge, Shown, bench_for
 from vital.compare.bench import held_out_layers
-from vital.compare.compare import real_images
-from vital.compare.metrics import better, measured
+from vital.compare.gallery import Studio
+from vital.compare.kept import Kept
+from vital.compare.metrics import better
+from vital.compare.metrics import measured as kept_measured
+from vital.compare.rows import real_images
 from vital.errors import UsageError
 from vital.recipes import stages
+from vital.trace import resolve_units
 
 MEASURED = (
     *(
@@ -58,8 +69,13 @@ def mean(found: list[float]) -> float:
 
 
 @pytest.fixture
-def real(bench, units) -> Shown:
-    return real_images(bench, units, 3)
+def real(bench, units, tmp_path) -> Shown:
+    return real_images(Studio(tmp_path, bench.model, units, bench.bank), 3)
+
+
+def measured(bench, shown: Shown):
+    with tempfile.TemporaryDirectory() as folder:
+        return kept_measured(bench, shown, Kept(Path(folder)))
 
 
 def test_every_measure_gives_finite_numbers_with_a_known_way(bench, real) -> None:
@@ -70,12 +86,27 @@ def test_every_measure_gives_finite_numbers_with_a_known_way(bench, real) -> Non
 
 
 def test_a_picture_scores_the_same_in_any_company(bench, real) -> None:
-    whole = {(s.metric, s.unit, s.seed): s.value for s in measured(bench, real) if s.seed is not None}
-    for unit in dict.fromkeys(real.units):
-        for score in measured(bench, real.alone(unit)):
-            if score.seed is not None and not score.metric.startswith("path"):
-                there = whole[score.metric, score.unit, score.seed]
-                assert score.value == pytest.approx(there, rel=1e-4, abs=1e-5)
+    whole = {(s.metric, s.unit, s.seed): s.value for s in measured(bench, real) if s.unit}
+    first = [i for i, seed in enumerate(real.seeds) if seed == 0]
+    alone = Shown("real", tuple(real.units[i] for i in first), (0,) * len(first), real.images[first])
+    found = [s for s in measured(bench, alone) if s.unit]
+    assert {s.metric for s in found} == {m for m, _, _ in whole} - {"diversity"}
+    for score in found:
+        there = whole[score.metric, score.unit, score.seed]
+        assert score.value == pytest.approx(there, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_no_number_depends_on_how_many_pictures_are_looked_at_together(
+    bench, real, monkeypatch, batch
+) -> None:
+    whole = {(s.metric, s.unit, s.seed): s.value for s in measured(bench, real)}
+    for name in ("bench", "judges", "metrics"):
+        monkeypatch.setattr(import_module(f"vital.compare.{name}"), "BATCH", batch)
+    other = replace(bench)  # features of natural images are worked out anew
+    for score in measured(other, real):
+        there = whole[score.metric, score.unit, score.seed]
+        assert score.value == pytest.approx(there, rel=1e-3, abs=1e-4)
 
 
 def test_blurring_natural_images_costs_what_is_measured_at_layers(bench, real) -> None:
@@ -103,11 +134,152 @@ def test_exchanged_units_cost_what_is_measured_of_units(bench, bank, units) -> N
     assert mean(values(false, "own rank")) > mean(values(right, "own rank"))
 
 
-def test_own_accuracy_and_judge_equal_an_argmax(bench, real, model) -> None:
+def outputs(model, images: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        own = model.module.eval()(model.normalise(real.images)).argmax(1)
-    expected = [float(own[i] == u.index) for i, u in enumerate(real.units) if u.layer == "class"]
-    assert values(measured(bench, real), "own accuracy") == expected
+        return model.module.eval()(model.normalise(images))
+
+
+def test_own_accuracy_rank_and_judge_equal_an_argsort(bench, real, model) -> None:
+    rows = [i for i, unit in enumerate(real.units) if unit.layer == "class"]
+    found = measured(bench, real)
+    order = outputs(model, real.images[rows]).argsort(1, descending=True).tolist()
+    ranks = [1 + order[k].index(real.units[i].index) for k, i in enumerate(rows)]
+    assert values(found, "own rank") == ranks
+    assert values(found, "own accuracy") == [float(rank == 1) for rank in ranks]
+    seen = outputs(bench.judges[0].model, real.images[rows]).argmax(1).tolist()
+    assert values(found, "judge other") == [
+        float(number == real.units[i].index) for number, i in zip(seen, rows, strict=True)
+    ]
+
+
+def test_percentile_equals_a_count_of_natural_images(bench, bank, real, model) -> None:
+    natural = outputs(model, bank.tensor(range(len(bank.images))))
+    own = outputs(model, real.images)
+    for i, score in enumerate(s for s in measured(bench, real) if s.metric == "percentile"):
+        unit = real.units[i]
+        if unit.layer == "class":
+            below = (natural[:, unit.index] < own[i, unit.index] - 1e-5).double().mean()
+            assert score.value == pytest.approx(100 * float(below), abs=100 / len(natural) + 1e-6)
+
+
+def test_zero_shot_equals_a_slow_ranking(bench, real) -> None:
+    encoder, found = bench.encoder, measured(bench, real)
+    ranks = []
+    for unit, picture in zip(real.units, real.images, strict=True):
+        if unit in bench.questions:
+            asked = bench.questions[unit]
+            near = [
+                float(encoder.encode_text([f"{c}"])[0] @ encoder.encode_image(picture[None])[0])
+                for c in asked.choices
+            ]
+            own = near[asked.choices.index(asked.answer)]
+            ranks.append(sum(value >= own for value in near))
+    assert values(found, "zero shot@1") == [float(rank <= 1) for rank in ranks]
+    assert values(found, "zero shot@5") == [float(rank <= 5) for rank in ranks]
+
+
+def test_the_prompt_stands_in_the_name_and_is_what_the_encoder_is_asked(bank, units, real) -> None:
+    found = measured(bench_for(bank, units, encoder=Encoder(), prompt="a photo of a {}"), real)
+    assert any(score.metric == "zero shot@1 colours, “a photo of a {}”" for score in found)
+
+
+def test_distance_equals_slow_sorting(bench, real) -> None:
+    unit = real.units[0]
+    scores = [s for s in measured(bench, real) if s.unit == str(unit) and s.seed == 0]
+    for kind, layers in (("optimised", bench.optimised), ("held out", bench.held_out)):
+        slow = [slow_distance(bench, unit, real.images[:1], layer) for layer in bench.before(unit, layers)]
+        (mean_of_them,) = [s.value for s in scores if s.metric == f"distance ({kind})"]
+        assert mean_of_them == pytest.approx(mean(slow), rel=1e-4)
+        parts = [s.value for s in scores if s.metric.startswith(f"distance ({kind}) · ")]
+        assert parts == pytest.approx(slow, rel=1e-4)
+
+
+def slow_distance(bench, unit, picture: torch.Tensor, layer: str) -> float:
+    """Of every channel, and over every rank: squared difference of sorted activations, over their variance."""
+    wanted = bench.bank.template(unit, [layer], count=bench.natural).layers[layer].double()
+    act = []
+    hook = bench.model.module.get_submodule(layer).register_forward_hook(lambda _m, _i, out: act.append(out))
+    outputs(bench.model, picture)
+    hook.remove()
+    own = act[0][0].flatten(1).double()
+    total = sum(
+        float(((channel.sort().values - want) ** 2).mean()) for channel, want in zip(own, wanted, strict=True)
+    )
+    return total / len(own) / float(wanted.var(correction=0))
+
+
+def test_classes_that_are_exchanged_are_seen_by_all_who_name_them() -> None:
+    """Pictures that network, judge and encoder name right are named wrong once their labels have moved on."""
+    layers = [
+        nn.Conv2d(3, 3, 1),
+        nn.ReLU(),
+        nn.Conv2d(3, 3, 1),
+        nn.ReLU(),
+        nn.AvgPool2d(8),
+        nn.Flatten(),
+        nn.Linear(3, 3),
+    ]
+    for layer in layers[:1] + layers[2:3] + layers[-1:]:
+        nn.init.zeros_(layer.bias)
+        layer.weight.data.copy_(torch.eye(3).view_as(layer.weight))
+    model = vital.Model(nn.Sequential(*layers), name="rgb", size=(8, 8), classes=("red", "green", "blue"))
+    pure = torch.eye(3).view(3, 3, 1, 1)
+    pixels = (0.5 * torch.rand(30, 3, 8, 8) + 0.5 * pure[torch.arange(30) % 3]).permute(0, 2, 3, 1)
+    pictures = vital.images((pixels * 255).byte().numpy(), labels=np.arange(30) % 3)
+    bank = vital.reference_bank(model, [], pictures, disk=False)
+    units = tuple(resolve_units(model, "class:0-2"))
+    right = Shown("right", units, (0, 0, 0), pure.expand(3, 3, 8, 8).clone())
+    wrong = Shown("wrong", (*units[1:], units[0]), (0, 0, 0), right.images)
+    bench = bench_for(bank, units, judges=[ClassJudge(model, model)], encoder=Oracle(model))
+    true, false = measured(bench, right), measured(bench, wrong)
+    for metric in ("own accuracy", "judge rgb", "zero shot@1"):
+        assert values(true, metric) == [1.0] * 3
+        assert values(false, metric) == [0.0] * 3
+    for metric in ("percentile", "path similarity"):
+        assert mean(values(true, metric)) > mean(values(false, metric))
+    for metric in ("own rank", "distance (optimised)", "distance (held out)"):
+        assert mean(values(true, metric)) < mean(values(false, metric))
+
+
+class Oracle:
+    """An encoder that knows what the network says of a picture."""
+
+    name = "oracle"
+
+    def __init__(self, model) -> None:
+        self.model = model
+
+    def encode_image(self, images: torch.Tensor) -> torch.Tensor:
+        number = outputs(self.model, images).argmax(1)
+        return torch.nn.functional.one_hot(number, len(self.model.classes)).float()
+
+    def encode_text(self, texts: list[str]) -> torch.Tensor:
+        first = [name.split(",")[0] for name in self.model.classes]
+        return torch.nn.functional.one_hot(torch.tensor([first.index(t) for t in texts]), len(first)).float()
+
+
+def test_pictures_that_are_all_the_same_have_no_diversity(bench, real) -> None:
+    same = Shown("same", real.units, real.seeds, real.images[:1].expand_as(real.images).clone())
+    assert mean(values(measured(bench, same), "diversity")) == pytest.approx(0, abs=1e-6)
+    assert mean(values(measured(bench, real), "diversity")) > 0
+
+
+def test_distances_of_sets_name_their_numbers_and_are_told_by_seed_and_by_layer(bench, real) -> None:
+    found = [s for s in measured(bench, real) if s.metric.startswith("Fréchet")]
+    n, natural = len(real.images), len(bench.real_features())
+    by_seed = [s for s in found if f"n {n // 3} to {natural})" in s.metric and "·" not in s.metric]
+    assert [s.seed for s in by_seed] == [0, 1, 2]
+    assert [s.seed for s in found if s.metric.endswith(f"n {n} to {natural})")] == [None]
+    assert {s.metric.split(" · ")[1] for s in found if "·" in s.metric} == {"class", "layer3"}
+    one = measured(bench, real.alone(real.units[0]).named("few"))
+    assert len([s for s in one if s.metric.startswith("Fréchet")]) == 1
+
+
+def test_a_single_picture_is_no_set_and_all_else_is_measured(bench, real) -> None:
+    one = Shown("one", real.units[:1], (0,), real.images[:1])
+    found = measured(bench, one)
+    assert not [s for s in found if s.metric.startswith(("Fréchet", "kernel", "diversity"))]
+    assert values(found, "own rank")
 
 
 def test_a_judge_without_a_common_class_is_refused(model) -> None:

@@ -43,9 +43,9 @@ def test_a_metric_that_a_control_pleases_as_well_is_called_worthless() -> None:
         scores("vital", "distance x", 1, 2, 1, 2), scores("shuffled", "distance x", 3, 5, 4, 5),
         scores("real images", "judge b", 1, 1, 1, 1),
     )  # fmt: skip
-    assert found.blind("judge a") == "no better than shuffled"
+    assert found.blind("judge a") == "uninformative: as good with shuffled"
     assert found.blind("judge b") == found.blind("distance x") == ""
-    assert found.wide()[-1] == ["worth", "no better than shuffled", "informative", "informative"]
+    assert found.wide()[-1] == ["worth", "uninformative: as good with shuffled", "informative", "informative"]
 
 
 def test_costs_are_not_judged_by_controls() -> None:

@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -65,28 +66,46 @@ def test_one_picture_is_no_set(distance) -> None:
 
 
 def test_path_similarity_equals_the_formula() -> None:
-    x, n, o = ({"a": features(count, 7, seed)} for count, seed in ((1, 3), (4, 4), (5, 5)))
-    n["a"] += torch.arange(7)  # natural images of the unit have something in common
-    rows = {name: t["a"].numpy() for name, t in (("x", x), ("n", n), ("o", o))}
-    alike = np.mean([slow_correlation(a, b) for a, b in itertools.permutations(rows["n"], 2)])
-    apart = np.mean([slow_correlation(a, b) for a in rows["n"] for b in rows["o"]])
-    own = np.mean([slow_correlation(rows["x"][0], b) for b in rows["n"]])
-    assert path_similarity(x, n, o)["a"] == pytest.approx((own - apart) / (alike - apart), rel=1e-9)
+    layers = {"a": 7, "b": 4}
+    x, n, o = (
+        {name: features(count, width, seed) for name, width in layers.items()}
+        for count, seed in ((1, 3), (4, 4), (5, 5))
+    )
+    for name, width in layers.items():
+        n[name] += 3 * torch.arange(width)  # natural images of the unit have something in common
+    way = width = 0.0
+    for name in layers:
+        rows = {key: t[name].numpy() for key, t in (("x", x), ("n", n), ("o", o))}
+        apart = np.mean([slow_correlation(a, b) for a in rows["n"] for b in rows["o"]])
+        width += np.mean([slow_correlation(a, b) for a, b in itertools.permutations(rows["n"], 2)]) - apart
+        way += np.mean([slow_correlation(rows["x"][0], b) for b in rows["n"]]) - apart
+    assert path_similarity(x, n, o) == pytest.approx(way / width, rel=1e-9)
 
 
 def test_a_picture_of_another_unit_takes_another_path() -> None:
     base, other = torch.arange(9.0), torch.arange(9.0).flip(0)
     noise = torch.randn(12, 9, generator=torch.Generator().manual_seed(0))
     own, others = {"a": base + noise[:6]}, {"a": other + noise[6:]}
-    same = path_similarity({"a": (base + noise[11])[None]}, own, others)["a"]
-    different = path_similarity({"a": (other + noise[0])[None]}, own, others)["a"]
+    same = path_similarity({"a": (base + noise[11])[None]}, own, others)
+    different = path_similarity({"a": (other + noise[0])[None]}, own, others)
     assert same > 0.8
     assert abs(different) < 0.2
 
 
-def test_a_layer_that_cannot_tell_units_apart_says_nothing() -> None:
+def test_a_layer_that_hardly_tells_units_apart_hardly_counts() -> None:
+    base, other = torch.arange(9.0), torch.arange(9.0).flip(0)
+    noise = torch.randn(12, 9, generator=torch.Generator().manual_seed(0))
+    x = {"a": (base + noise[11])[None]}
+    own, others = {"a": base + noise[:6]}, {"a": other + noise[6:]}
+    alone = path_similarity(x, own, others)
+    blurred = {"b": base + 0.01 * noise[:6]}, {"b": base + 0.01 * noise[6:]}
+    both = path_similarity(x | {"b": (base + 0.02 * noise[3])[None]}, own | blurred[0], others | blurred[1])
+    assert both == pytest.approx(alone, abs=0.02)
+
+
+def test_layers_that_cannot_tell_units_apart_say_nothing() -> None:
     acts = {"a": torch.ones(3, 4)}
-    assert path_similarity(acts, acts, acts) == {}
+    assert math.isnan(path_similarity(acts, acts, acts))
 
 
 def test_diversity_is_the_mean_cosine_distance_of_all_pairs() -> None:

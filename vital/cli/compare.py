@@ -22,7 +22,6 @@ from vital.cli.options import (
 )
 from vital.compare import CONTROLS, ClassJudge, Judge, compare, write_comparison
 from vital.compare.compare import DEFAULT
-from vital.compare.gallery import parsed
 from vital.errors import BadValue, UsageError
 from vital.models import Model
 from vital.reference import load_bank
@@ -36,6 +35,15 @@ Folders = Annotated[
     list[str] | None, Option("--method", metavar="NAME=DIR", help="Pictures made elsewhere: DIR/UNIT.png.")
 ]
 Seeds = Annotated[int, Option(min=1, help="Pictures of each unit by each method.")]
+Fewer = Annotated[
+    list[str] | None,
+    Option(metavar="METHOD=N", help="Another number of seeds for one method, controls or twins."),
+]
+Equality = Annotated[
+    str,
+    Option(metavar="steps|seconds", help="Give all methods as many steps, or as much time, as the first."),
+]
+Together = Annotated[int, Option("--batch", min=0, help="Units per forward pass; 0: chosen by the device.")]
 Judges = Annotated[
     list[str] | None,
     Option("--judge", metavar="MODEL[@WEIGHTS]", help="Another network with the same classes, as a witness."),
@@ -63,12 +71,15 @@ def compare_command(
     methods: Methods = DEFAULTS,
     method: Folders = None,
     seeds: Seeds = 3,
+    fewer: Fewer = None,
     judge: Judges = None,
     encoder: EncoderName = None,
     prompt: Prompt = "{}",
     held_out: HeldOut = "",
     controls: Controls = ALL,
+    equal: Equality = "",
     budgets: Budgets = "",
+    batch: Together = 0,
     settings: Fields = None,
     weights: Weights = None,
     device: Device = None,
@@ -77,7 +88,7 @@ def compare_command(
     """Compare methods by the pictures that they make of units, beside controls.
 
     Writes comparison.csv (all scores), table.csv, table.md, table.tex, montage.png and, with --budgets, curves.png
-    into the folder RUN, where the pictures are kept: a method that is added later is rendered alone.
+    into the folder RUN, where pictures and scores are kept: a method added later is rendered and measured alone.
     """
     net = open_model(model, weights, device, input_size)
     natural = _natural(net, images, bank, labels)
@@ -87,10 +98,13 @@ def compare_command(
         methods=_names(methods, "--methods"),
         out=out,
         seeds=seeds,
-        folders=parsed(method or []),
+        fewer={name: _number(n, "--fewer") for name, n in parsed(fewer or [], "--fewer", "METHOD=N").items()},
+        folders=parsed(method or [], "--method", "NAME=FOLDER"),
         controls=_names(controls, "--controls"),
         options=_options(settings or []),
-        budgets=[_number(text) for text in _names(budgets, "--budgets")],
+        equal=equal,  # type: ignore[arg-type]  # compare checks it
+        budgets=[_number(text, "--budgets") for text in _names(budgets, "--budgets")],
+        batch=batch,
         spec=model,
         progress=watched(),
         **natural,
@@ -128,6 +142,21 @@ def _judge(text: str, own: Model, device: str | None, input_size: int | None) ->
     return ClassJudge(open_model(name, weights or None, device, input_size), own)
 
 
+def parsed(texts: list[str], option: str, form: str) -> dict[str, str]:
+    """Read NAME=VALUE texts.
+
+    >>> parsed(["published=pictures/vital"], "--method", "NAME=FOLDER")
+    {'published': 'pictures/vital'}
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise BadValue(f"{option} {text!r} is not understood; write {option} {form}")
+        found[name] = value
+    return found
+
+
 def _options(pairs: list[str]) -> dict[str, dict[str, str]]:
     """Read METHOD.FIELD=VALUE pairs.
 
@@ -144,7 +173,7 @@ def _options(pairs: list[str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _number(text: str) -> int:
+def _number(text: str, option: str) -> int:
     if not text.isdigit() or not int(text):
-        raise BadValue(f"--budgets holds {text!r}; allowed are whole numbers from 1")
+        raise BadValue(f"{option} holds {text!r}; allowed are whole numbers from 1")
     return int(text)

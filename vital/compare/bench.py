@@ -76,10 +76,9 @@ class Bench:
         """The network whose units are shown."""
         return self.bank.model
 
-    def natural_images(self, unit: Unit, *, others: int = 0) -> Images:
-        """Natural images of a unit, or `others`, as many that come after these: (N, C, H, W) in [0, 1]."""
-        found = self.bank.references(unit, self.natural + others).indices
-        return self.bank.tensor(found[-others:] if others else found)
+    def natural_images(self, unit: Unit) -> Images:
+        """Natural images of a unit: (N, C, H, W) in [0, 1]."""
+        return self.bank.tensor(self.bank.references(unit, self.natural).indices)
 
     def before(self, unit: Unit, layers: Sequence[str]) -> tuple[str, ...]:
         """Those of the layers that an inner unit can see; all for an output."""
@@ -160,6 +159,11 @@ def held_out_layers(model: Model, optimised: Sequence[str], count: int = 4) -> t
     return tuple(found[-count:])
 
 
+def of_the_world(model: Model) -> bool:
+    """Whether a network is one of the known-answer world."""
+    return model.name.startswith("world")
+
+
 def bench_for(
     bank: ReferenceBank,
     units: Sequence[Unit],
@@ -184,7 +188,7 @@ def bench_for(
     model = bank.model
     optimised = stages(model)
     questions = class_questions(model, units)
-    if model.name.startswith("world"):
+    if of_the_world(model):
         from vital.compare import world as witnesses
 
         truths = witnesses.world_truths(model, units, progress=progress)

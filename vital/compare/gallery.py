@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vital.compare.cost import steps_of
 from vital.compare.records import Shown, stacked
 from vital.errors import DataError
 from vital.files import explained
@@ -26,14 +27,27 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True, eq=False)
 class Studio:
-    """A run folder in which methods are carried out on some units and seeds; what is there already is read."""
+    """A run folder in which methods are carried out on some units and seeds; what is there already is read.
+
+    `batch` units are rendered together (0: chosen by the device).
+    """
 
     path: Path
     model: Model
     units: tuple[Unit, ...]
-    bank: Callable[[], ReferenceBank] = field(repr=False)
+    bank: ReferenceBank = field(repr=False)
     spec: str = ""
     progress: bool = False
+    batch: int = 0
+
+    @property
+    def together(self) -> tuple[Unit, ...]:
+        """The first units that are rendered together, for what depends on their number."""
+        return self.units[: self._batch]
+
+    @property
+    def _batch(self) -> int:
+        return self.batch or default_batch(self.model)
 
     def shown(self, name: str, recipe: Method, seeds: Sequence[int]) -> Shown:
         """Render all units by a method with all seeds, where that is not done yet, and read the pictures."""
@@ -41,38 +55,40 @@ class Studio:
         for seed in seeds:
             run = self._run(name, recipe, seed)
             parts += [(unit, seed, _read(run.file(unit), self.model)) for unit in self.units]
-            spent.append(seconds_of(run))
-        return stacked(
-            name,
-            parts,
-            seconds=sum(spent) / len(spent) / len(self.units),
-            steps=recipe.options().get("steps", 0),
-        )
+            spent.append(time_of(run))
+        seconds, busy = (sum(times) / len(spent) / len(self.units) for times in zip(*spent, strict=True))
+        return stacked(name, parts, seconds=seconds, busy=busy, steps=steps_of(recipe))
 
     def _run(self, name: str, recipe: Method, seed: int) -> Run:
         images = None
         if recipe.needs_images:
-            pictures = self.bank().images
-            images = {"hash": pictures.hash(), "count": len(pictures), "bank": self.bank().key}
+            pictures = self.bank.images
+            images = {"hash": pictures.hash(), "count": len(pictures), "bank": self.bank.key}
         names, vectors = tuple(map(str, self.units)), digests(self.units)
-        request = Render(name, recipe.options(), seed, default_batch(self.model), names, 0, images, vectors)
+        request = Render(name, recipe.options(), seed, self._batch, names, 0, images, vectors)
         with entered(self.path, identity(self.model, self.spec), request) as run:
-            work(run, self.model, self.units, recipe, self.bank, progress=self.progress)
+            work(run, self.model, self.units, recipe, lambda: self.bank, progress=self.progress)
         return run
 
 
-def seconds_of(run: Run) -> float:
-    """The time that the groups of a render took, by log.jsonl; not a number where it does not say of all units."""
-    found: dict[str, float] = {}
+def time_of(run: Run) -> tuple[float, float]:
+    """What the groups of a render took on the clock and of processor time, by log.jsonl, in seconds.
+
+    Not a number where it does not say of all units.
+    """
+    found: dict[str, tuple[float, float]] = {}
     file = run.path / "log.jsonl"
     if not file.exists():
-        return math.nan
+        return math.nan, math.nan
     with explained(file, "read"), file.open(encoding="utf-8") as log:
         for line in log:
             entry = json.loads(line)
             if (entry.get("method"), entry.get("seed")) == (run.render.method, run.render.seed):
-                found |= dict.fromkeys(entry["units"], entry["seconds"] / len(entry["units"]))
-    return sum(found.get(unit, math.nan) for unit in run.render.units)
+                share = len(entry["units"])
+                each = entry["seconds"] / share, entry.get("cpu", math.nan) / share
+                found |= dict.fromkeys(entry["units"], each)
+    times = [found.get(unit, (math.nan, math.nan)) for unit in run.render.units]
+    return sum(clock for clock, _ in times), sum(busy for _, busy in times)
 
 
 def _read(file: Path, model: Model) -> Images:
@@ -116,18 +132,3 @@ def _files(folder: Path, slug: str) -> list[Path]:
 
 def _numbered(stem: str, slug: str) -> bool:
     return stem.startswith(f"{slug}-") and stem[len(slug) + 1 :].isdigit()
-
-
-def parsed(pairs: Sequence[str]) -> Mapping[str, Path]:
-    """Read NAME=FOLDER pairs.
-
-    >>> parsed(["published=pictures/vital"])
-    {'published': PosixPath('pictures/vital')}
-    """
-    found = {}
-    for pair in pairs:
-        name, equals, folder = pair.partition("=")
-        if not equals or not name or not folder:
-            raise DataError(f"--method {pair!r} names no folder; write --method NAME=FOLDER")
-        found[name] = Path(folder)
-    return found

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from vital import objectives as obj
-from vital.compare.bench import Bench, fitted
+from vital.compare.bench import BATCH, Bench, fitted
+from vital.compare.kept import Kept, bench_key, pictures_key
 from vital.compare.records import Score, Shown, per_picture
+from vital.describe.identity import hashed
 from vital.errors import unknown
 from vital.metrics import diversity, frechet_distance, kernel_distance, path_similarity, rank_of
 from vital.registry import Registry
@@ -19,21 +24,44 @@ from vital.types import Images
 from vital.units import OUTPUT, Unit
 
 Better = Literal["higher", "lower"]
-Measure = Callable[[Bench, Shown], Iterable[Score]]
+Scores = Callable[[Bench, Shown], Iterable[Score]]
+
+PART = " · "
+"""In the name of a metric, between it and the part of it that is told: "distance (held out) · layer3"."""
+
+COSTS: dict[str, Better] = {
+    "steps": "lower",
+    "seconds": "lower",
+    "CPU seconds": "lower",
+    "peak MB": "lower",
+}
+_BETTER: dict[str, Better] = {
+    **COSTS,
+    "twins, used": "higher",
+    "twins, others": "lower",
+    "twins, faithful": "higher",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of pictures: its scores, and the parts of the bench that it reads (`vital.compare.kept`)."""
+
+    scores: Scores
+    reads: tuple[str, ...]
+
 
 MEASURES: Registry[Measure] = Registry("measure of pictures")
-COSTS: dict[str, Better] = {"steps": "lower", "seconds": "lower"}
-_BETTER: dict[str, Better] = dict(COSTS)
 
 
-def measure(name: str, **better: Better) -> Callable[[Measure], Measure]:
+def measure(name: str, reads: str, **better: Better) -> Callable[[Scores], Scores]:
     """Return a decorator that files a measure, with the beginnings of its metrics' names and which way is good.
 
-    In a name, `_` stands for a space.
+    `reads` names the parts of the bench that it looks at. In the name of a metric, `_` stands for a space.
     """
 
-    def add(item: Measure) -> Measure:
-        MEASURES.register(name)(item)
+    def add(item: Scores) -> Scores:
+        MEASURES.register(name)(Measure(item, tuple(reads.split())))
         _BETTER.update({begin.replace("_", " "): way for begin, way in better.items()})
         return item
 
@@ -52,7 +80,7 @@ def better(metric: str) -> Better:
     return _BETTER[max(known, key=len)]
 
 
-@measure("own", own_accuracy="higher", own_rank="lower")
+@measure("own", "model", own_accuracy="higher", own_rank="lower")
 @torch.no_grad()
 def own_accuracy(bench: Bench, shown: Shown) -> Iterator[Score]:
     """Whether the network itself gives a class's picture that class, and at which rank; class units alone."""
@@ -61,7 +89,7 @@ def own_accuracy(bench: Bench, shown: Shown) -> Iterator[Score]:
         return
     with Tracer(bench.model, [OUTPUT]) as tracer:
         scores = torch.cat(
-            [tracer(fitted(part, bench.model))[OUTPUT] for part in torch.split(shown.images[rows], 64)]
+            [tracer(fitted(part, bench.model))[OUTPUT] for part in torch.split(shown.images[rows], BATCH)]
         )
     wanted = torch.tensor([shown.units[i].index for i in rows])
     for i, rank in zip(rows, rank_of(scores, wanted).tolist(), strict=True):
@@ -70,7 +98,7 @@ def own_accuracy(bench: Bench, shown: Shown) -> Iterator[Score]:
         yield Score(shown.method, "own rank", float(rank), *at)
 
 
-@measure("percentile", percentile="higher")
+@measure("percentile", "model bank", percentile="higher")
 @torch.no_grad()
 def percentile(bench: Bench, shown: Shown) -> Iterator[Score]:
     """The share of natural images that excite the unit less, in per cent (`ReferenceBank.percentile`)."""
@@ -82,7 +110,7 @@ def percentile(bench: Bench, shown: Shown) -> Iterator[Score]:
                 yield Score(shown.method, "percentile", share, str(unit), shown.seeds[i])
 
 
-@measure("judge", judge="higher")
+@measure("judge", "judges questions", judge="higher")
 def judge(bench: Bench, shown: Shown) -> Iterator[Score]:
     """Whether independent networks see in a picture what its unit stands for: a column for each."""
     for witness in bench.judges:
@@ -90,7 +118,7 @@ def judge(bench: Bench, shown: Shown) -> Iterator[Score]:
         yield from per_picture(shown, f"judge {witness.name}", values)
 
 
-@measure("zero-shot", zero_shot="higher")
+@measure("zero-shot", "encoder questions", zero_shot="higher")
 @torch.no_grad()
 def zero_shot(bench: Bench, shown: Shown) -> Iterator[Score]:
     """Whether an image-text encoder puts what the unit stands for first, or among the first five, of all choices."""
@@ -106,59 +134,74 @@ def zero_shot(bench: Bench, shown: Shown) -> Iterator[Score]:
         rank = int(rank_of(scores, torch.tensor([asked.choices.index(asked.answer)])))
         for top in (1, 5):
             if len(asked.choices) > top:
-                name = f"zero shot@{top} {bench.encoder.name}"
+                name = f"zero shot@{top} {bench.encoder.name}, “{bench.prompt}”"
                 yield Score(shown.method, name, float(rank <= top), str(shown.units[i]), shown.seeds[i])
 
 
-@measure("frechet", Fréchet="lower")
+@measure("frechet", "extractor images", Fréchet="lower")
 def frechet(bench: Bench, shown: Shown) -> Iterator[Score]:
-    """The Fréchet distance of all pictures to natural images, with the extractor and both numbers in the name."""
-    yield Score(
-        shown.method,
-        f"Fréchet {_of(bench, shown)}",
-        frechet_distance(_features(bench, shown), bench.real_features()),
-    )
+    """The Fréchet distance of pictures to natural images, with the extractor and both numbers in the name."""
+    yield from _of_sets("Fréchet", frechet_distance, bench, shown)
 
 
-@measure("kernel", kernel="lower")
+@measure("kernel", "extractor images", kernel="lower")
 def kernel(bench: Bench, shown: Shown) -> Iterator[Score]:
-    """The kernel distance of all pictures to natural images, named like the Fréchet distance."""
-    yield Score(
-        shown.method,
-        f"kernel {_of(bench, shown)}",
-        kernel_distance(_features(bench, shown), bench.real_features()),
-    )
+    """The kernel distance of pictures to natural images, named like the Fréchet distance."""
+    yield from _of_sets("kernel", kernel_distance, bench, shown)
 
 
-def _features(bench: Bench, shown: Shown) -> torch.Tensor:
-    return torch.cat([bench.extractor.features(part) for part in torch.split(shown.images, 64)])
+def _of_sets(
+    name: str, metric: Callable[[Tensor, Tensor], float], bench: Bench, shown: Shown
+) -> Iterator[Score]:
+    """A distance of the pictures of each seed, since few and many do not compare, of all, and of those of a layer."""
+    if len(shown.images) < 2:
+        return
+    features, real = _features(bench, shown.images), bench.real_features()
+
+    def score(rows: Sequence[int], seed: int | None = None, part: str = "") -> Score:
+        label = f"{name} ({bench.extractor.name}; n {len(rows)} to {len(real)}){part}"
+        return Score(shown.method, label, metric(features[rows], real), seed=seed)
+
+    everything = range(len(shown.units))
+    seeds = {seed: [i for i in everything if shown.seeds[i] == seed] for seed in dict.fromkeys(shown.seeds)}
+    layers = {u.layer: [i for i in everything if shown.units[i].layer == u.layer] for u in shown.units}
+    if len({len(rows) for rows in seeds.values()}) == 1 and min(map(len, seeds.values())) > 1:
+        yield from (score(rows, seed) for seed, rows in seeds.items())
+    if len(seeds) > 1:
+        yield score(everything)
+    if len(layers) > 1:
+        yield from (score(rows, part=f"{PART}{layer}") for layer, rows in layers.items() if len(rows) > 1)
 
 
-def _of(bench: Bench, shown: Shown) -> str:
-    return f"({bench.extractor.name}; n {len(shown.images)} to {len(bench.real_features())})"
+def _features(bench: Bench, images: Images) -> Tensor:
+    return torch.cat([bench.extractor.features(part) for part in torch.split(images, BATCH)])
 
 
-@measure("distance", distance="lower")
+@measure("distance", "model bank layers", distance="lower")
 @torch.no_grad()
 def distance(bench: Bench, shown: Shown) -> Iterator[Score]:
     """How far the sorted activations of a picture are from those of natural images of its unit, over their variance.
 
-    The mean over layers, for layers that a method optimised and for those that none did.
+    The mean over layers, for layers that a method optimised and for those that none did, and each layer's own.
     """
     for kind, layers in (("optimised", bench.optimised), ("held out", bench.held_out)):
         for unit in dict.fromkeys(shown.units):
+            name, alone = f"distance ({kind})", shown.alone(unit)
             if seen := bench.before(unit, layers):
-                values = _distances(bench, shown.of(unit), unit, seen)
-                yield from per_picture(shown.alone(unit), f"distance ({kind})", values)
+                found = _distances(bench, alone.images, unit, seen)
+                yield from per_picture(alone, name, torch.stack([*found.values()]).mean(0))
+                for layer, values in found.items():
+                    yield from per_picture(alone, f"{name}{PART}{layer}", values)
 
 
-def _distances(bench: Bench, images: Images, unit: Unit, layers: Sequence[str]) -> torch.Tensor:
-    term = obj.Alignment(bench.bank.template(unit, layers, count=bench.natural), scale="variance")
+def _distances(bench: Bench, images: Images, unit: Unit, layers: Sequence[str]) -> dict[str, Tensor]:
+    template = bench.bank.template(unit, layers, count=bench.natural)
     with Tracer(bench.model, layers) as tracer:
-        return term(tracer(fitted(images, bench.model))) / len(layers)
+        trace = tracer(fitted(images, bench.model))
+    return {la: obj.Alignment(template, {la: 1.0}, scale="variance")(trace) for la in layers}
 
 
-@measure("path", path="higher")
+@measure("path", "model bank layers", path="higher")
 def path(bench: Bench, shown: Shown) -> Iterator[Score]:
     """Whether a picture takes the way of natural images of its unit through all these layers (`path_similarity`)."""
     layers, units = (*bench.optimised, *bench.held_out), list(dict.fromkeys(shown.units))
@@ -168,30 +211,26 @@ def path(bench: Bench, shown: Shown) -> Iterator[Score]:
         own = {name: natural[unit][name] for name in bench.before(unit, layers)}
         own_pictures = bench.activations(shown.of(unit), layers)
         values = [
-            _mean(path_similarity({n: acts[i : i + 1] for n, acts in own_pictures.items()}, own, other))
+            path_similarity({n: acts[i : i + 1] for n, acts in own_pictures.items()}, own, other)
             for i in range(len(shown.of(unit)))
         ]
         yield from per_picture(shown.alone(unit), "path similarity", values)
 
 
-def _mean(found: Mapping[str, float]) -> float:
-    return sum(found.values()) / len(found) if found else math.nan
-
-
-@measure("diversity", diversity="higher")
+@measure("diversity", "extractor", diversity="higher")
 def varied(bench: Bench, shown: Shown) -> Iterator[Score]:
     """How much the pictures of a unit differ from seed to seed in the extractor's features."""
     for unit in dict.fromkeys(shown.units):
         pictures = shown.of(unit)
         if len(pictures) > 1:
-            yield Score(shown.method, "diversity", diversity(bench.extractor.features(pictures)), str(unit))
+            yield Score(shown.method, "diversity", diversity(_features(bench, pictures)), str(unit))
 
 
-def measured(bench: Bench, shown: Shown) -> list[Score]:
-    """All metrics of one method's pictures, with what they cost."""
-    found = [score for name in MEASURES for score in MEASURES[name](bench, shown)]
-    if shown.steps:
-        found.append(Score(shown.method, "steps", float(shown.steps)))
-    if shown.seconds == shown.seconds:
-        found.append(Score(shown.method, "seconds", shown.seconds))
-    return found
+def measured(bench: Bench, shown: Shown, kept: Kept) -> list[Score]:
+    """All metrics of one method's pictures, with what they cost; what was measured before is read."""
+    pictures, found = pictures_key(shown), []
+    for name in MEASURES:
+        key = hashed(name, pictures, bench_key(bench, MEASURES[name].reads))
+        found += kept.scores(shown.method, key, partial(MEASURES[name].scores, bench, shown))
+    costs = dict(zip(COSTS, (shown.steps or math.nan, shown.seconds, shown.busy, shown.memory), strict=True))
+    return found + [Score(shown.method, name, float(v)) for name, v in costs.items() if not math.isnan(v)]

@@ -12,12 +12,16 @@ from torch import Tensor
 from vital.types import Images
 from vital.units import Unit
 
+REAL = "real images"
+"""The control that all methods may lose to: natural images in the place of pictures."""
+
 
 @dataclass(frozen=True, eq=False)
 class Shown:
     """Pictures of one method: B pictures (B, C, H, W) in [0, 1], with the unit and the seed of each.
 
-    `seconds` is what a picture took, on average, and `steps` how many steps; not a number and 0 where nobody knows.
+    `seconds` is what a picture took on the clock, on average, and `busy` of processor time; `memory` is the most that
+    the tensors of one batch took at once, in MB; `steps` how many steps. Not a number, and 0, where nobody knows.
     `control` says that the row is none of the methods that are compared, but tells what the numbers are worth.
     """
 
@@ -26,6 +30,8 @@ class Shown:
     seeds: tuple[int, ...]
     images: Images = field(repr=False)
     seconds: float = math.nan
+    busy: float = math.nan
+    memory: float = math.nan
     steps: int = 0
     control: bool = False
 

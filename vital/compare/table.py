@@ -6,11 +6,11 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from vital.compare.metrics import COSTS, better
-from vital.compare.records import Score
+from vital.compare.metrics import COSTS, PART, better
+from vital.compare.records import REAL, Score
 from vital.metrics import Interval, interval
 
 LONG = ("method", "metric", "unit", "seed", "value")
@@ -30,8 +30,22 @@ class Table:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics, in the order in which they were measured."""
-        return tuple(dict.fromkeys(score.metric for score in self.scores))
+        """The metrics, in the order in which they were measured, without their parts."""
+        return tuple(name for name in self._measured if PART not in name)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the metrics are for single layers ("distance (held out) · layer3"): in the long form alone."""
+        return tuple(name for name in self._measured if PART in name)
+
+    @property
+    def _measured(self) -> dict[str, None]:
+        return dict.fromkeys(score.metric for score in self.scores)
+
+    def of_layer(self, layer: str) -> Table:
+        """The same of the units of one layer alone, such as "class"; numbers of whole methods are left out."""
+        own = tuple(score for score in self.scores if score.unit.startswith(f"{layer}:"))
+        return replace(self, scores=own)
 
     @cached_property
     def _units(self) -> dict[tuple[str, str], dict[str, float]]:
@@ -60,16 +74,19 @@ class Table:
         return interval([sign * (own[unit] - other[unit]) for unit in shared]).low > 0
 
     def blind(self, metric: str) -> str:
-        """Name the controls that score as well as the main method: a metric that they please is worth nothing.
+        """Say that a metric is uninformative, and which controls score as well as the main method; "" where none does.
 
-        "" where there are none, and for costs.
+        Random weights: the metric pleases a network that learned nothing, and says nothing of any. References that are
+        shuffled or another unit's: the metric cannot see where references come from, or the method hardly needs them.
+        Costs say nothing of this, nor do real images.
         """
         if metric in COSTS:
             return ""
-        blind = [
-            name for name in self.controls if name != "real images" and self.differs(metric, name) is False
-        ]
-        return f"no better than {', '.join(blind)}" if blind else ""
+        blind = [name for name in self._lesser if self.differs(metric, name) is False]
+        return f"uninformative: as good with {', '.join(map(self._short, blind))}" if blind else ""
+
+    def _short(self, control: str) -> str:
+        return control.removeprefix(f"{self.main}, ")
 
     def best(self, metric: str) -> str:
         """The method with the best mean; controls take no part."""
@@ -85,8 +102,17 @@ class Table:
             for method in (*self.methods, *self.controls)
         ]
         if self.controls:
-            rows.append(["worth", *(self.blind(metric) or "informative" for metric in self.metrics)])
+            rows.append(["worth", *map(self._worth, self.metrics)])
         return rows
+
+    def _worth(self, metric: str) -> str:
+        asked = metric not in COSTS and any(self.differs(metric, name) is not None for name in self._lesser)
+        return self.blind(metric) or ("informative" if asked else "")
+
+    @property
+    def _lesser(self) -> tuple[str, ...]:
+        """The controls that are to score worse than the main method."""
+        return tuple(name for name in self.controls if name != REAL)
 
     def long_csv(self) -> bytes:
         """All scores, one a line: method, metric, unit, seed, value."""
@@ -129,7 +155,7 @@ class Table:
         names = [name for name in (*self.methods, *self.controls) if self.cell(name, metric)]
         width = max(map(len, names), default=0)
         best, worth = self.best(metric), self.blind(metric)
-        lines = [f"{metric} ({way})" + (f"; {self.main} is {worth}" if worth else "")]
+        lines = [f"{metric} ({way})" + (f"; {worth}" if worth else "")]
         lines += [
             f"  {name.ljust(width)}  {_shown(self.cell(name, metric))}{'  best' if name == best else ''}"
             for name in names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -97,24 +98,29 @@ def _check(features: Tensor, real: Tensor) -> None:
         )
 
 
+APART = 0.001
+"""How much more alike natural images of a unit must be than those of others, at a layer on average, to tell paths."""
+
+
 def path_similarity(
     picture: Mapping[str, Tensor], natural: Mapping[str, Tensor], other: Mapping[str, Tensor]
-) -> dict[str, float]:
-    """Whether a picture takes the way of natural images of its unit through the layers, layer by layer.
+) -> float:
+    """Whether a picture takes the way of natural images of its unit through the layers.
 
-    Formula: (r(x, n) − r(n, o)) / (r(n, n′) − r(n, o)), r the mean Pearson correlation over pairs of images
+    Formula: Σ (r(x, n) − r(n, o)) / Σ (r(n, n′) − r(n, o)) over layers, r the mean Pearson correlation over pairs
     Source: after Geirhos et al., Don't trust your eyes, 2023
 
     Each mapping goes from a layer to the activations of some images, one number per channel: x of the picture (1, C),
     n of natural images of the unit (N, C), n′ others of these, o of natural images of other units (M, C). 1 says that
     the picture is processed like a natural image of the unit, 0 like one of another unit; beyond both is possible. A
-    layer in which natural images of the unit are no more alike than others has nothing to say, and is left out.
+    layer counts by how far it tells units apart; where all together do not (`APART`), the answer is not a number.
+    Raises `BadValue` for fewer than two natural images, and for none of other units.
 
-    >>> one = {"a": torch.tensor([[1.0, 2.0, 4.0], [1.0, 2.0, 3.5]])}
-    >>> path_similarity({"a": one["a"][:1]}, one, {"a": torch.tensor([[3.0, 1.0, 0.0], [2.0, 1.0, 0.5]])})["a"] > 0.9
-    True
+    >>> n = {"a": torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.1]])}
+    >>> round(path_similarity({"a": n["a"][:1]}, n, {"a": torch.tensor([[3.0, 1.0, 0.0], [2.0, 1.0, 0.5]])}), 2)
+    1.0
     """
-    found = {}
+    way, width = 0.0, 0.0
     for layer, own in natural.items():
         if len(own) < 2 or not len(other[layer]):
             raise BadValue(
@@ -124,9 +130,8 @@ def path_similarity(
         between = n @ n.T
         alike = float((between.sum() - between.trace()) / (len(n) * (len(n) - 1)))
         apart = float((n @ o.T).mean())
-        if alike - apart > 1e-3:
-            found[layer] = (float((x @ n.T).mean()) - apart) / (alike - apart)
-    return found
+        way, width = way + float((x @ n.T).mean()) - apart, width + alike - apart
+    return way / width if width > APART * len(natural) else math.nan
 
 
 def _standard(acts: Tensor) -> Tensor:

@@ -58,11 +58,17 @@ def work(
             bar.update()
 
         for group in todo:
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             options: dict[str, Any] = {"frames": asked.frames, "each_step": each_step}
             for prototype in render_group(model, group, recipe, references, asked.seed, **options):
                 run.save(prototype)
             done += len(group)
             bar.set_description(f"{asked.method} {done}/{of} units")
-            seconds, names = round(time.perf_counter() - start, 3), list(map(str, group))
-            run.log("group", method=asked.method, seed=asked.seed, units=names, seconds=seconds)
+            run.log(
+                "group",
+                method=asked.method,
+                seed=asked.seed,
+                units=list(map(str, group)),
+                seconds=round(time.perf_counter() - start, 3),
+                cpu=round(time.process_time() - busy, 3),
+            )

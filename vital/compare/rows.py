@@ -1,0 +1,120 @@
+"""The rows of a comparison: the pictures of every method, and those of the controls of the main one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from vital.compare.bench import NATURAL
+from vital.compare.controls import rerouted, shuffled
+from vital.compare.cost import memory
+from vital.compare.gallery import Studio
+from vital.compare.kept import Kept, network_key
+from vital.compare.records import REAL, Score, Shown, stacked
+from vital.describe.identity import hashed
+from vital.errors import BadValue, ModelError
+from vital.models.random import random_weights
+from vital.recipes import Method
+from vital.recipes.render import bank_for
+from vital.reference import ReferenceBank
+
+RANDOM, SHUFFLED, OTHER, TWINS = "random weights", "shuffled references", "other references", "shortcut twins"
+CONTROLS = (REAL, RANDOM, SHUFFLED, OTHER, TWINS)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be shown: methods by name, each with `seeds` seeds or the number in `fewer`, and controls.
+
+    The controls have the number of seeds under "controls", or that of the main method. A method that is named in
+    `elsewhere` is carried out in that folder below the run's, beside the same method with its own options.
+    """
+
+    recipes: Mapping[str, Method]
+    controls: tuple[str, ...] = CONTROLS
+    seeds: int = 3
+    fewer: Mapping[str, int] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+
+    def on_twins(self) -> Asked:
+        """The same with no more seeds than those under "twins"."""
+        most = self.fewer.get("twins", self.seeds)
+        few = {name: min(most, n) for name, n in self.fewer.items() if name != "twins"}
+        return replace(self, seeds=min(most, self.seeds), fewer=few)
+
+    def seeds_of(self, method: str) -> range:
+        """The seeds of a method."""
+        return range(self.fewer.get(method, self.seeds))
+
+    def seeds_of_controls(self, main: str) -> range:
+        """The seeds of the controls of a method."""
+        return range(self.fewer.get("controls", len(self.seeds_of(main))))
+
+    def main(self, shown: Sequence[Shown]) -> str:
+        """The method that controls are made of: the first that needs references, else the first."""
+        names = [one.method for one in shown]
+        return next((n for n in names if n in self.recipes and self.recipes[n].needs_images), names[0])
+
+
+def methods(studio: Studio, asked: Asked) -> tuple[list[Shown], list[str]]:
+    """The pictures of all methods that this network allows, and why others are left out."""
+    shown, notes = [], []
+    for name, recipe in asked.recipes.items():
+        try:
+            place = replace(studio, path=studio.path / asked.elsewhere.get(name, ""))
+            shown.append(place.shown(name, recipe, asked.seeds_of(name)))
+        except ModelError as error:
+            notes.append(f"{name} is left out: {error}")
+    if not shown and notes:
+        raise ModelError("; ".join(notes))
+    return shown, notes
+
+
+def controls(studio: Studio, asked: Asked, main: str) -> tuple[list[Shown], list[str]]:
+    """The pictures of the controls of the main method, and why others are left out."""
+    shown, notes, seeds, recipe = [], [], asked.seeds_of_controls(main), asked.recipes.get(main)
+    if REAL in asked.controls:
+        shown.append(real_images(studio, len(asked.seeds_of(main))))
+    for name, bank in _BANKS.items():
+        if recipe and name in asked.controls and (name == RANDOM or recipe.needs_images):
+            try:
+                other = bank(studio)
+                path = studio.path / "controls" / name.replace(" ", "-")
+                made = replace(studio, path=path, model=other.model, bank=other).shown(main, recipe, seeds)
+                shown.append(made.named(f"{main}, {name}"))
+            except (BadValue, ModelError) as error:
+                notes.append(f"the control {name} is left out: {error}")
+    return shown, notes
+
+
+_BANKS: Mapping[str, Callable[[Studio], ReferenceBank]] = {
+    RANDOM: lambda studio: bank_for(
+        random_weights(studio.model), studio.bank.images, studio.units, progress=studio.progress
+    ),
+    SHUFFLED: lambda studio: shuffled(studio.bank),
+    OTHER: lambda studio: rerouted(studio.bank, studio.units),
+}
+"""What a control changes: the bank, and in one case its network."""
+
+
+def real_images(studio: Studio, each: int) -> Shown:
+    """Natural images of each unit, other ones than pictures are held against: what no method can be asked to beat."""
+    parts = []
+    for unit in studio.units:
+        found = studio.bank.references(unit, NATURAL + each).indices[-each:]
+        parts += [(unit, rank, image) for rank, image in enumerate(studio.bank.tensor(found))]
+    return stacked(REAL, parts).named(REAL)
+
+
+def weighed(studio: Studio, shown: Sequence[Shown], asked: Asked, kept: Kept) -> list[Shown]:
+    """Carried out methods with what the tensors of one batch take (`vital.compare.cost.memory`), measured once."""
+    return [replace(one, memory=_memory(studio, asked.recipes[one.method], kept)) for one in shown]
+
+
+def _memory(studio: Studio, recipe: Method, kept: Kept) -> float:
+    group, kind = studio.together, type(recipe).__qualname__
+    key = hashed("memory", network_key(studio.model), kind, recipe.options(), [*map(str, group)])
+    (score,) = kept.scores(
+        "", key, lambda: [Score("", "peak MB", memory(studio.model, group, recipe, studio.bank))]
+    )
+    return score.value
