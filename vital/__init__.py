@@ -57,6 +57,14 @@ def _world_model(name: str, pretrained: bool, size: tuple[int, int] | None = Non
     return model(name or "classifier", pretrained=pretrained)
 
 
+@_SOURCES.register("lwta", example="lwta:4/torchvision:resnet50")
+def _competing_model(name: str, pretrained: bool, size: tuple[int, int] | None = None) -> Model:
+    """Load `U/MODEL` with units that compete in blocks of U; imported when asked for."""
+    from vital.lwta.load import model
+
+    return model(name, pretrained, size)
+
+
 @_SETS.register("world", example="world")
 def _world_images() -> ImageSet:
     """Make the set of images of the known-answer world, imported when asked for."""

@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     digests = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         ship(
-            fitted(replace(plan(tmp_path / name), seed=seed), "twin-solid", known),
+            fitted(replace(plan(tmp_path / name), seed=seed), "twin-solid", TASKS["twin-solid"], known),
             tmp_path / name / "w.safetensors",
         )
         digests.append(digest(tmp_path / name / "w.safetensors"))
@@ -53,7 +53,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(
     tmp_path: Path, known: training.Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, parted = plan(tmp_path / "whole"), plan(tmp_path / "parted")
-    expected = fitted(whole, "twin-material", known).state_dict()
+    expected = fitted(whole, "twin-material", TASKS["twin-material"], known).state_dict()
     save = training._save
 
     def stop(*arguments: object) -> None:
@@ -62,17 +62,17 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(
 
     monkeypatch.setattr(training, "_save", stop)
     with pytest.raises(KeyboardInterrupt):
-        fitted(parted, "twin-material", known)
+        fitted(parted, "twin-material", TASKS["twin-material"], known)
     monkeypatch.setattr(training, "_save", save)
-    found = fitted(parted, "twin-material", known).state_dict()
+    found = fitted(parted, "twin-material", TASKS["twin-material"], known).state_dict()
     assert all(torch.equal(found[key], value) for key, value in expected.items())
 
 
 def test_other_settings_do_not_go_on_from_a_checkpoint(tmp_path: Path, known: training.Corpus) -> None:
     short = replace(plan(tmp_path), epochs=1)
-    fitted(short, "twin-solid", known)
-    longer = fitted(plan(tmp_path), "twin-solid", known).state_dict()
-    fresh = fitted(plan(tmp_path / "fresh"), "twin-solid", known).state_dict()
+    fitted(short, "twin-solid", TASKS["twin-solid"], known)
+    longer = fitted(plan(tmp_path), "twin-solid", TASKS["twin-solid"], known).state_dict()
+    fresh = fitted(plan(tmp_path / "fresh"), "twin-solid", TASKS["twin-solid"], known).state_dict()
     assert all(torch.equal(longer[key], value) for key, value in fresh.items())
 
 

@@ -17,7 +17,9 @@ from vital.cli.demo import demo
 from vital.cli.describe import describe, dissect
 from vital.cli.doctor import doctor
 from vital.cli.exemplars import exemplars
+from vital.cli.explain import explain
 from vital.cli.layers import layers
+from vital.cli.lwta import app as lwta
 from vital.cli.merge import merge
 from vital.cli.methods import methods
 from vital.cli.render import render
@@ -34,10 +36,11 @@ app = typer.Typer(
 )
 for command in (
     *(demo, layers, bank, merge, concepts, render, exemplars, circuit),
-    *(describe, dissect, score, report, methods, doctor),
+    *(describe, dissect, explain, score, report, methods, doctor),
 ):
     app.command()(command)
 app.command("compare")(compare_command)
+app.add_typer(lwta)
 
 
 def _version(wanted: bool) -> None:

@@ -93,3 +93,39 @@ WordsSettings: TypeAlias = Annotated[
 WordsFolder: TypeAlias = Annotated[
     Path, Option("--out", metavar="RUN", help="The run folder, which may hold pictures already.")
 ]
+
+OneImage: TypeAlias = Annotated[Path, Argument(metavar="IMAGE", help="The image file to explain.")]
+SomeLayers: TypeAlias = Annotated[
+    str | None, Option(metavar="LAYER,LAYER", help="Competing layers to explain by; all by default.")
+]
+LabelsFile: TypeAlias = Annotated[
+    Path | None, Option(metavar="CSV", help="Words for the units: a labels.csv of vital describe.")
+]
+Decision: TypeAlias = Annotated[
+    str | None, Option(metavar="CLASS", help="The class to explain, such as class:tabby; by default the network's.")
+]
+By: TypeAlias = Annotated[str, Option(help="What a contribution is: gradient (times response) or relevance.")]
+TokensOf: TypeAlias = Annotated[str, Option("--tokens", help="In layers of tokens: cls, patches or all.")]
+Contributors: TypeAlias = Annotated[int, Option("--count", min=1, metavar="K", help="Winners shown per layer.")]
+ExplanationFolder: TypeAlias = Annotated[
+    Path | None, Option("--out", metavar="RUN", help="Write it as JSON, text and picture to this folder.")
+]
+
+Competitors: TypeAlias = Annotated[int, Option(min=1, metavar="U", help="Units of a block, of which one wins.")]
+Skipped: TypeAlias = Annotated[
+    str | None, Option(metavar="LAYER,LAYER", help="Activation modules that stay as they are.")
+]
+TestImages: TypeAlias = Annotated[
+    Path | None, Option(metavar="DIR", help="Labelled images on which the result is measured.")
+]
+Epochs: TypeAlias = Annotated[int, Option(min=1, help="How often every image is seen.")]
+PassBatch: TypeAlias = Annotated[int, Option("--batch", min=1, help="Images of one step.")]
+Rate: TypeAlias = Annotated[float, Option(help="The largest step size.")]
+Sampling: TypeAlias = Annotated[
+    float, Option(min=0, max=1, help="Share of training, from its beginning, in which winners are sampled.")
+]
+Samples: TypeAlias = Annotated[int, Option(min=1, help="Samples whose outputs are averaged when measuring.")]
+Half: TypeAlias = Annotated[bool, Option("--half", help="Compute in bfloat16 where it is safe; for a GPU.")]
+TrainingFolder: TypeAlias = Annotated[
+    Path, Option("--out", metavar="RUN", help="The folder of the training; a stopped one goes on.")
+]

@@ -9,6 +9,7 @@ from vital.trace.depend import feeding as feeding
 from vital.trace.direction import digests as digests
 from vital.trace.direction import direction_for as direction_for
 from vital.trace.direction import read_direction as read_direction
+from vital.trace.layers import calls as calls
 from vital.trace.layers import resolve_units as resolve_units
 from vital.trace.layers import survey as survey
 from vital.trace.redirect import Redirect as Redirect
@@ -29,6 +30,7 @@ __all__ = [
     "Tape",
     "Trace",
     "Tracer",
+    "calls",
     "digests",
     "direction_for",
     "feeding",

@@ -45,29 +45,43 @@ def _survey(model: Model) -> dict[str, Layer]:
     return layers
 
 
-def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ...] | None]]:
-    """The output shapes of every call of every module, in the order of the last calls."""
-    calls: dict[str, list[tuple[int, ...] | None]] = {}
+def calls(module: nn.Module, given: Tensor) -> list[tuple[str, tuple[int, ...] | None]]:
+    """Run a network in eval mode and list its parts as they finish: each call's name and the shape it returned.
+
+    The shape is None where no tensor came back; the network itself comes last, under the empty name.
+
+    >>> calls(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))
+    [('0', (2, 4)), ('1', (2, 4)), ('', (2, 4))]
+    """
+    found: list[tuple[str, tuple[int, ...] | None]] = []
 
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def note(module: nn.Module, inputs: Any, output: Any) -> None:
             del module, inputs
             tensor = first_tensor(output)
-            calls[name] = [*calls.pop(name, []), None if tensor is None else tuple(tensor.shape)]
+            found.append((name, None if tensor is None else tuple(tensor.shape)))
 
         return note
 
-    images = torch.full((2, model.channels, *size), 0.5, dtype=model.dtype, device=model.device)
     with ExitStack() as stack:
-        stack.enter_context(borrowed(model.module))
+        stack.enter_context(borrowed(module))
         stack.enter_context(torch.no_grad())
-        for name, module in model.module.named_modules():
-            if name:
-                stack.callback(module.register_forward_hook(hook(name)).remove)
-        stack.enter_context(asked(model, f"run on an image of shape {(model.channels, *size)}"))
-        output = first_tensor(model.module(model.normalise(images)))
-    calls[OUTPUT] = [None if output is None else tuple(output.shape)]
-    return calls
+        for name, part in module.named_modules():
+            stack.callback(part.register_forward_hook(hook(name)).remove)
+        module(given)
+    return found
+
+
+def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ...] | None]]:
+    """The output shapes of every call of every module, in the order of the last calls."""
+    found: dict[str, list[tuple[int, ...] | None]] = {}
+    images = torch.full((2, model.channels, *size), 0.5, dtype=model.dtype, device=model.device)
+    with asked(model, f"run on an image of shape {(model.channels, *size)}"):
+        made = calls(model.module, model.normalise(images))
+    for name, shape in made:
+        name = name or OUTPUT
+        found[name] = [*found.pop(name, []), shape]
+    return found
 
 
 def _record_or_none(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ...] | None]] | None:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vital.lwta import convert
 from vital.world.concepts import Concept
 from vital.world.corpus import Corpus
 from vital.world.data import CLASSES
-from vital.world.networks import PLANTED, Captioner, Classifier, Encoder, Judge
+from vital.world.networks import PLANTED, SIZE, Captioner, Classifier, Encoder, Judge
 from vital.world.tables import FACTORS, MATERIALS
 from vital.world.text import tokens
 
@@ -27,11 +28,14 @@ Figures = dict[str, float]
 class Task(ABC):
     """One network to train, for `length` times as long as the plan says.
 
-    `eyes` names the network whose image tower it takes over, which was trained before and learns no more.
+    `rate` is its step size, as a multiple of the plan's. `eyes` names the network whose image tower it takes over, which
+    was trained before and learns no more; `parent` the network whose weights it begins with.
     """
 
     length: float = 1.0
+    rate: float = 1.0
     eyes: str = ""
+    parent: str = ""
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -54,13 +58,25 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class Classify(Task):
-    """The classes, and the planted concepts; `weight` is that of the concepts."""
+    """The classes, and the planted concepts; `weight` is that of the concepts.
+
+    With `competitors` the channels compete in blocks of so many, but for the planted ones, whose meaning was taught,
+    and those in `skip`.
+    """
 
     weight: float = 5.0
+    competitors: int = 1
+    skip: tuple[str, ...] = ()
+    length: float = 1.0
+    rate: float = 1.0
+    parent: str = ""
 
     def build(self) -> nn.Module:
         """Make the classifier."""
-        return Classifier()
+        if self.competitors == 1:
+            return Classifier()
+        example = torch.zeros(2, 3, SIZE, SIZE)
+        return convert(Classifier(), self.competitors, skip=("relu", *self.skip), example=example)
 
     def loss(
         self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
@@ -274,6 +290,7 @@ TASKS: Mapping[str, Task] = {
     "captioner": Name(Captioner),
     "encoder": Match(),
     **{f"twin-{factor}": Twin(factor) for factor in TWIN_FACTORS},
+    "competing": Classify(competitors=4, length=3 / 16, rate=1 / 3, parent="classifier"),
 }
 """Every network of the world by name."""
 
@@ -289,7 +306,7 @@ GOALS: Mapping[str, float] = {
 }
 """What the networks have to reach on fresh scenes."""
 
-OUTPUTS: Mapping[str, tuple[str, ...]] = {"classifier": CLASSES} | {
+OUTPUTS: Mapping[str, tuple[str, ...]] = {"classifier": CLASSES, "competing": CLASSES} | {
     f"twin-{f}": TWIN_CLASSES for f in TWIN_FACTORS
 }
 """The class names of the networks that have outputs with names."""

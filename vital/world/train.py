@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from vital.errors import VitalError, unknown
 from vital.files import as_json, held, write
+from vital.lwta.compete import Competition
 from vital.models.model import usable_device
 from vital.seeds import generator, seed_of
 from vital.trace import resolve_units
@@ -35,11 +36,15 @@ from vital.world.kept import SHIPPED, ship_truths
 from vital.world.networks import PLANTED, SIZE, normalised
 from vital.world.tasks import GOALS, TASKS, Figures, Task
 from vital.world.truth import SCENES, tables
-from vital.world.weights import FOLDER, network, ship, take_over, wrapped
+from vital.world.weights import FOLDER, ship, take_over, wrapped
+from vital.world.weights import network as trained
 
 TRUTHS = "truths"
 WORK = (*TASKS, TRUTHS)
 """What there is to do: the networks, and what the classifier's units respond to."""
+
+COMPETITION = Competition(sampling=0.2)
+"""How the channels of the competing twin find their winners: it begins with weights that never met noise."""
 
 READ = ("stem", "layer1", "layer2", "layer3", "planted", "layer4", "class")
 """The classifier's layers whose truths are shipped."""
@@ -98,7 +103,7 @@ def _networks(plan: Plan, names: Sequence[str]) -> dict[str, Figures]:
 
 def _truths(plan: Plan) -> Figures:
     """Write what the classifier's units respond to beside its weights, and hold it against what they were taught."""
-    model = wrapped(network("classifier", plan.weights))
+    model = wrapped(trained("classifier", plan.weights))
     units = resolve_units(model, [f"{layer}:0" for layer in READ])
     found = tables(model, units, SCENES, 0, 64, progress=not plan.quiet)
     ship_truths(model, found, plan.weights / SHIPPED.name)
@@ -108,16 +113,15 @@ def _truths(plan: Plan) -> Figures:
 
 def _one(plan: Plan, name: str, known: Corpus, fresh: Corpus) -> Figures:
     """Train one network, write its weights, and measure what was written."""
-    network = fitted(plan, name, known)
+    network = fitted(plan, name, TASKS[name], known)
     ship(network, plan.weights / f"{name}.safetensors")
     found = measured(TASKS[name], network, fresh)
     write(plan.out / f"{name}.json", as_json(found))
     return found
 
 
-def fitted(plan: Plan, name: str, known: Corpus) -> nn.Module:
+def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
     """Train one network on a corpus, from its last checkpoint where there is one."""
-    task = TASKS[name]
     network = _fresh(plan, name, task)
     rows = task.rows(known)
     steps, epochs = max(1, len(rows) // plan.batch), round(plan.epochs * task.length)
@@ -130,9 +134,10 @@ def fitted(plan: Plan, name: str, known: Corpus) -> nn.Module:
         bar = tqdm(range(steps), desc=f"{name} {epoch + 1}/{epochs}", leave=False, disable=plan.quiet or None)
         for step in bar:
             batch = order[step * plan.batch : (step + 1) * plan.batch]
+            done = (epoch * steps + step) / (epochs * steps)
             for group in optimiser.param_groups:
-                group["lr"] = plan.rate * schedule((epoch * steps + step) / (epochs * steps))
-            loss = _step(plan, task, network, optimiser, known, batch, dice)
+                group["lr"] = plan.rate * task.rate * schedule(done)
+            loss = _step(plan, task, network, optimiser, known, batch, dice, done)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         _save(path, network, optimiser, epoch + 1)
     network.eval()
@@ -146,6 +151,8 @@ def _fresh(plan: Plan, name: str, task: Task) -> nn.Module:
         network = task.build()
     if task.eyes:
         take_over(network, task.eyes, plan.weights)
+    if task.parent:
+        network.load_state_dict(trained(task.parent, plan.weights).state_dict())
     network.to(memory_format=torch.channels_last)
     return network.to(plan.device)
 
@@ -166,12 +173,13 @@ def _step(
     known: Corpus,
     batch: Tensor,
     dice: torch.Generator,
+    done: float,
 ) -> float:
     network.train()
     kind = torch.device(plan.device).type
     images = roughened(moved(_images(known.pictures[batch], plan.device), dice), dice)
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half):
-        loss = task.loss(network, images, known, batch, dice)
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half), COMPETITION.at(network, dice, done) as draws:
+        loss = task.loss(network, images, known, batch, dice) + COMPETITION.weight * draws.divergence()
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)

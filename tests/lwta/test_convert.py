@@ -1,0 +1,113 @@
+"""Every kind of network is converted, keeps its weights, and says what it cannot do."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import vital
+from vital.errors import BadValue, ModelError, UnknownName, UsageError
+from vital.lwta import LWTA, convert
+from vital.lwta.compete import competing
+from vital.lwta.infer import active
+from vital.models import Model
+
+
+def built(name: str) -> nn.Module:
+    kind, _, which = name.partition(":")
+    torch.manual_seed(0)
+    if kind == "torchvision":
+        models = pytest.importorskip("torchvision.models")
+        options = {"image_size": 64} if which.startswith("vit") else {}
+        found: nn.Module = models.get_model(which, weights=None, **options)
+        return found
+    timm = pytest.importorskip("timm")
+    made: nn.Module = timm.create_model(which, **({"img_size": 64} if "deit" in which or "vit" in which else {}))
+    return made
+
+
+NETWORKS = {
+    "torchvision:resnet18": 17,
+    "torchvision:resnet50": 49,
+    "torchvision:vit_b_32": 12,
+    "torchvision:convnext_tiny": 18,
+    "timm:resnet18": 17,
+    "timm:deit_tiny_patch16_224": 12,
+    "timm:convnext_atto": 12,
+}
+
+
+@pytest.mark.parametrize(("name", "layers"), NETWORKS.items())
+def test_every_activation_of_a_network_competes_and_the_weights_fit(name: str, layers: int) -> None:
+    network = built(name)
+    made = convert(network, 4)
+    assert len(competing(made)) == layers
+    assert set(made.state_dict()) == set(network.state_dict())
+    assert not competing(network)
+    shares = active(Model(made, size=(64, 64)), torch.rand(1, 3, 64, 64))
+    assert len(shares) == layers
+    for share in shares.values():
+        assert 0.2 < share.item() <= 0.25  # fresh residual blocks of timm pass on zeros, and a zero may win
+
+
+@pytest.mark.parametrize("name", ["torchvision:resnet18", "timm:deit_tiny_patch16_224"])
+def test_one_competitor_changes_nothing(name: str) -> None:
+    network, pictures = built(name).eval(), torch.rand(1, 3, 64, 64)
+    assert torch.equal(convert(network, 1)(pictures), network(pictures))
+
+
+def test_a_module_called_twice_becomes_two_competitions() -> None:
+    made = convert(built("torchvision:resnet18"), 2)
+    assert {"layer1.0.relu", "layer1.0.relu_1"} <= set(competing(made))
+    assert {"layer1.0", "layer1.0.relu_1"} <= set(vital.survey(Model(made, size=(64, 64))))
+
+
+def test_channels_are_found_in_maps_tokens_and_vectors() -> None:
+    def axes(network: nn.Module) -> set[int]:
+        return {layer.axis for layer in competing(network).values()}
+
+    assert axes(convert(built("torchvision:convnext_tiny"), 2)) == {-1}
+    assert axes(convert(built("torchvision:resnet18"), 2)) == {1}
+    plain = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 6), nn.GELU(), nn.Linear(6, 2))
+    assert axes(convert(plain, 2)) == {-1}
+
+
+def test_a_width_that_is_not_divided_is_named_with_its_layer() -> None:
+    plain = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 6), nn.ReLU())
+    with pytest.raises(BadValue, match=r"'3' has 6 units, .* blocks of 4; allowed are 1, 2, 3, 6"):
+        convert(plain, 4)
+    assert list(competing(convert(plain, 4, skip=["3"]))) == ["1"]
+
+
+def test_what_cannot_be_converted_is_said() -> None:
+    with pytest.raises(ModelError, match="no activation modules"):
+        convert(nn.Sequential(nn.Linear(3, 4)), 2)
+    with pytest.raises(UnknownName, match="activation module"):
+        convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2, skip=["2"])
+    with pytest.raises(ModelError, match="give an example"):
+        convert(nn.Sequential(nn.Flatten(), nn.Conv2d(3, 4, 3), nn.ReLU()), 2)
+
+
+class Odd(nn.Module):
+    """Calls its activation as often as the numbers say."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.linear, self.act = nn.Linear(4, 4), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.linear(x))
+        return self.act(x) if x.sum() >= 0 else x
+
+
+def test_a_block_that_cannot_be_rewritten_is_named() -> None:
+    with pytest.raises(ModelError, match="calls act several times"):
+        convert(nn.Sequential(Odd()), 2)
+
+
+def test_a_competing_network_is_loaded_by_name() -> None:
+    model = vital.load_model("lwta:4-relu/world", weights="none")
+    assert model.name == "lwta:4-relu/world"
+    assert len(competing(model.module)) == 13
+    assert isinstance(model.module.get_submodule("layer4.relu2"), LWTA)
+    with pytest.raises(UsageError, match="lwta:U/MODEL"):
+        vital.load_model("lwta:world")

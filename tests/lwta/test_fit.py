@@ -1,0 +1,115 @@
+"""Training learns, goes on where it was, and says what does not fit."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import vital
+from vital.errors import BadValue, DataError, RunError
+from vital.images import ImageSet
+from vital.lwta import LWTA
+from vital.lwta.compete import Competition
+from vital.lwta.fit import Fit, classes_of, fit, varied
+from vital.lwta.infer import accuracy, activity
+from vital.models import Model
+
+HOW = Fit(epochs=3, batch=8, rate=0.02, shift=0.0, competition=Competition(sampling=0.5))
+
+
+def red_or_blue(count: int = 32) -> ImageSet:
+    """Noisy pictures that are red or blue."""
+    dice = np.random.default_rng(0)
+    pictures, labels = dice.integers(0, 120, (count, 8, 8, 3), np.uint8), [i % 2 for i in range(count)]
+    for picture, label in zip(pictures, labels, strict=True):
+        picture[..., 2 * label] += 100
+    return vital.images(pictures, labels=labels)
+
+
+def small(seed: int = 0) -> Model:
+    torch.manual_seed(seed)
+    parts = (nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), LWTA(4), nn.Dropout(0.1))
+    return Model(nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)), "small", (8, 8))
+
+
+def written(folder: Path) -> bytes:
+    return (folder / "weights.safetensors").read_bytes()
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def test_it_learns_and_a_quarter_is_active(tmp_path: Path) -> None:
+    model, pictures = small(), red_or_blue()
+    fit(model, pictures, tmp_path, replace(HOW, epochs=12))
+    assert accuracy(model, pictures) == 1.0
+    assert accuracy(model, pictures, samples=6) > 0.8
+    assert activity(model, pictures) == {"2": (0.25, 0.25, 0.25)}
+
+
+def test_a_run_that_was_killed_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    pictures = red_or_blue()
+    fit(small(), pictures, tmp_path / "whole", HOW)
+
+    def kill(done: int, steps: int, loss: float) -> None:
+        if done == 6:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(small(), pictures, tmp_path / "parted", HOW, kill)
+    assert not (tmp_path / "parted" / "weights.safetensors").exists()
+    torch.rand(7)  # what happened elsewhere between the two does not count
+    steps: list[int] = []
+    fit(small(), pictures, tmp_path / "parted", HOW, lambda done, of, loss: steps.append(done))
+    assert steps == [*range(5, 13)]
+    assert written(tmp_path / "parted") == written(tmp_path / "whole")
+
+
+def test_another_training_keeps_out_of_the_folder(tmp_path: Path) -> None:
+    fit(small(), red_or_blue(), tmp_path, HOW)
+    with pytest.raises(RunError, match="another training"):
+        fit(small(), red_or_blue(), tmp_path, replace(HOW, seed=1))
+    with pytest.raises(RunError, match="another training"):
+        fit(small(1), red_or_blue(), tmp_path, HOW)
+
+
+def test_the_weights_that_are_written_are_those_of_the_network(tmp_path: Path) -> None:
+    model = small()
+    fit(model, red_or_blue(), tmp_path, HOW)
+    again = vital.load_model(small(5), weights=tmp_path / "weights.safetensors")
+    assert again.weights_hash() == model.weights_hash()
+
+
+def test_bfloat16_trains_too(tmp_path: Path) -> None:
+    model = small()
+    fit(model, red_or_blue(), tmp_path, replace(HOW, half=True, epochs=8))
+    assert accuracy(model, red_or_blue()) > 0.9
+
+
+def test_labels_are_matched_with_the_networks_classes() -> None:
+    model = replace(small(), classes=("blue", "red"))
+    pictures = red_or_blue(4)
+    named = replace(pictures, class_names=("red", "blue"))
+    assert classes_of(named, model) == {0: 1, 1: 0, 2: 1, 3: 0}
+    strange = replace(pictures, labels=(7, 8, 9, None))
+    with pytest.raises(DataError, match="no labels that fit the 2 classes"):
+        classes_of(strange, model)
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"rate": 0.0}, {"shift": 1.0}, {"batch": -1}])
+def test_settings_are_checked(wrong: dict[str, float]) -> None:
+    with pytest.raises(BadValue, match=f"{next(iter(wrong))} is"):
+        Fit(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(BadValue, match="sampling is 2"):
+        Competition(sampling=2.0)
+
+
+def test_pictures_are_moved_and_mirrored_each_on_its_own() -> None:
+    ramp = torch.arange(64.0).view(1, 1, 8, 8).expand(40, 3, 8, 8) / 64
+    found = varied(ramp, torch.Generator().manual_seed(0))
+    assert len({tuple(one.flatten().tolist()) for one in found}) > 10
+    assert torch.equal(varied(ramp, torch.Generator(), flip=False, shift=0.0), ramp)

@@ -1,0 +1,75 @@
+"""`vital explain`: one image, explained by the units that won."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vital.cli.common import listed, open_images, open_model, table
+from vital.cli.options import (
+    By,
+    Contributors,
+    Decision,
+    Device,
+    ExplanationFolder,
+    InputSize,
+    LabelsFile,
+    ModelName,
+    OneImage,
+    Rule,
+    SomeLayers,
+    TokensOf,
+    Weights,
+)
+from vital.describe.explain import explain as find
+from vital.describe.table import read_labels
+from vital.files import as_json, write
+from vital.recipes.drawing import png
+
+
+def explain(
+    model: ModelName,
+    image: OneImage,
+    out: ExplanationFolder = None,
+    layers: SomeLayers = None,
+    labels: LabelsFile = None,
+    decision: Decision = None,
+    by: By = "gradient",
+    rule: Rule = "zplus",
+    tokens: TokensOf = "",
+    count: Contributors = 5,
+    as_text: Annotated[bool, typer.Option("--text", help="Print sentences and no table.")] = False,
+    weights: Weights = None,
+    device: Device = None,
+    input_size: InputSize = None,
+) -> None:
+    """Say which units of a competing network won their blocks in an image, and what they contribute to the decision.
+
+    With --out writes explanation.json (every block), explanation.txt and explanation.png to the folder. MODEL is
+    world:competing, or any network made with vital lwta train and named lwta:U/MODEL with --weights.
+    """
+    net = open_model(model, weights, device, input_size)
+    (picture,) = open_images(image).tensor([0], net).split(1)
+    words = _labels(labels) if labels else {}
+    chosen = listed(layers, "--layers") if layers else ()
+    found = find(net, picture, layers=chosen, labels=words, decision=decision, by=by, rule=rule, tokens=tokens)
+    if out is not None:
+        write(out / "explanation.json", as_json(found.record()))
+        write(out / "explanation.txt", f"{found.text(count)}\n".encode())
+        write(out / "explanation.png", png(found.picture(count)))
+    if as_text:
+        typer.echo(found.text(count))
+        return
+    typer.echo(found.text(0).splitlines()[0])
+    typer.echo(table(["unit", "label", "places", "strength", "contribution"], found.table(count)))
+
+
+def _labels(path: Path) -> dict[str, str]:
+    """The words of each unit: the first method's that says something."""
+    found: dict[str, str] = {}
+    for row in read_labels(path):
+        if row["label"]:
+            found.setdefault(str(row["unit"]), str(row["label"]))
+    return found

@@ -1,0 +1,112 @@
+"""`vital lwta`: networks whose units compete."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import typer
+from tqdm import tqdm
+
+from vital.cli.common import listed, open_images, open_model, show_skipped, table, watched
+from vital.cli.options import (
+    Competitors,
+    Device,
+    Epochs,
+    Half,
+    InputSize,
+    Labels,
+    ModelName,
+    NeededImages,
+    PassBatch,
+    Rate,
+    Sampling,
+    Samples,
+    Seed,
+    Skipped,
+    TestImages,
+    TrainingFolder,
+    Weights,
+)
+from vital.files import as_json, write
+from vital.images import ImageSet
+from vital.lwta import convert
+from vital.lwta.compete import Competition, competing
+from vital.lwta.fit import Fit, Progress, fit
+from vital.lwta.infer import SAMPLES, accuracy, activity
+from vital.models import Model
+
+app = typer.Typer(
+    name="lwta", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+    help="Make networks whose units compete (local winner takes all).",
+)  # fmt: skip
+
+
+@app.callback()
+def _group() -> None:
+    """Make networks whose units compete (local winner takes all)."""
+
+
+@app.command()
+def train(
+    model: ModelName,
+    images: NeededImages,
+    out: TrainingFolder,
+    competitors: Competitors = 4,
+    skip: Skipped = None,
+    test: TestImages = None,
+    labels: Labels = None,
+    epochs: Epochs = 20,
+    batch: PassBatch = 64,
+    rate: Rate = 1e-3,
+    sampling: Sampling = 0.5,
+    samples: Samples = SAMPLES,
+    seed: Seed = 0,
+    half: Half = False,
+    weights: Weights = None,
+    device: Device = None,
+    input_size: InputSize = None,
+) -> None:
+    """Convert a network and train it on labelled images; with its own weights this is fine-tuning.
+
+    Writes weights.safetensors, training.json, checkpoint.pt and results.json to the folder RUN; a stopped run goes on.
+    The network is then lwta:U/MODEL --weights RUN/weights.safetensors for every other command.
+    """
+    how = Fit(epochs, batch, rate, seed=seed, half=half, competition=Competition(sampling))
+    net = open_model(model, weights, device, input_size)
+    example = torch.zeros(2, net.channels, *net.size, device=net.device, dtype=net.dtype)
+    left_out = listed(skip, "--skip") if skip else ()
+    net = replace(net, module=convert(net.module, competitors, skip=left_out, example=example))
+    pictures = open_images(images, labels)
+    tested = open_images(test) if test else None
+    with tqdm(desc="lwta", unit="step", disable=not watched()) as bar:
+        fit(net, pictures, out, how, _shown(bar))
+    _measured(net, tested, samples, seed, out)
+    show_skipped(pictures)
+
+
+def _shown(bar: tqdm) -> Progress:  # type: ignore[type-arg]
+    def show(done: int, steps: int, loss: float) -> None:
+        bar.total = steps
+        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        bar.update(done - bar.n)
+
+    return show
+
+
+def _measured(model: Model, test: ImageSet | None, samples: int, seed: int, out: Path) -> None:
+    """Print and write accuracy on the test images, and the activity of each layer on them."""
+    typer.echo(f"wrote {out / 'weights.safetensors'}")
+    if test is None:
+        return
+    found: dict[str, object] = {"accuracy": accuracy(model, test)}
+    typer.echo(f"accuracy {found['accuracy']:.2%}")
+    if competing(model.module):
+        found[f"accuracy, mean of {samples}"] = averaged = accuracy(model, test, samples, seed)
+        typer.echo(f"accuracy {averaged:.2%}, mean of {samples} samples")
+        shares = activity(model, test)
+        found["active"] = {name: list(row) for name, row in shares.items()}
+        rows = [(name, *(f"{value:.4f}" for value in row)) for name, row in shares.items()]
+        typer.echo(table(["layer", "active", "least", "most"], rows))
+    write(out / "results.json", as_json(found))

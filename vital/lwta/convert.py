@@ -1,0 +1,164 @@
+"""Make the units of an existing network compete: its activation modules give way to competitions."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+from torch import Tensor, fx, nn
+
+from vital.errors import BadValue, ModelError, first_line, unknown
+from vital.lwta.compete import LWTA, allowed
+from vital.models.factory import SIDE
+from vital.trace import calls
+
+ACTIVATIONS = frozenset({
+    *("ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Mish", "Hardswish", "Softplus"),
+    *("Tanh", "GELUTanh", "QuickGELU", "PytorchGELUTanh", "Swish", "HardSwish", "HardMish"),
+})  # fmt: skip
+"""Class names of the modules that give way, torch's own and timm's."""
+
+Call = tuple[str, tuple[int, ...] | None]
+
+
+def convert(
+    network: nn.Module,
+    competitors: int,
+    *,
+    skip: Collection[str] = (),
+    example: Tensor | None = None,
+) -> nn.Module:
+    """Copy a network and let its units compete in blocks of `competitors`, where it had activation modules.
+
+    The weights stay as they are and their names too, so that a state dict fits both. A module that a block calls several
+    times, as torchvision's residual blocks do, becomes as many competitions: `relu`, `relu_1`, ... With one competitor
+    each activation stays what it was. Layers in `skip` keep theirs.
+
+    How wide each layer is, and which axis holds its channels, is learnt from a pass over `example`, what the network
+    takes; without it one is made of zeros for the first layer with weights. Raises `BadValue` for a width that
+    `competitors` does not divide, `ModelError` for a network without activation modules or that does not run, and
+    `UnknownName` for a layer to skip that is no activation.
+
+    >>> net = convert(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()), 4)
+    >>> net[2]
+    LWTA(4, axis=1)
+    """
+    found = copy.deepcopy(network)
+    given = _example(found) if example is None else example
+    made = _run(found, given)
+    known = _activations(found)
+    for name in skip:
+        if name not in known:
+            raise unknown("activation module", name, known)
+    counts = Counter(name for name, _ in made)
+    if several := {name for name in known if counts[name] > 1 and name not in skip}:
+        found = _split(found, several)
+        made = _run(found, given)
+    places = {name: _place(name, made, found) for name in _activations(found) if name not in skip}
+    if not places:
+        raise ModelError(
+            f"{type(network).__name__} has no activation modules to replace (functions such as "
+            f"torch.relu cannot be); known are {', '.join(sorted(ACTIVATIONS))}"
+        )
+    for name, (width, axis) in places.items():
+        if width % competitors:
+            raise BadValue(
+                f"the layer {name!r} has {width} units, which cannot compete in blocks of {competitors}; "
+                f"allowed are {allowed(width)}, or leave the layer out with skip"
+            )
+        found.set_submodule(name, LWTA(competitors, axis, found.get_submodule(name)))
+    return found
+
+
+def _run(network: nn.Module, given: Tensor) -> list[Call]:
+    """List the calls of a pass, in order."""
+    try:
+        return calls(network, given)
+    except Exception as error:  # a network may fail in any way
+        shape = tuple(given.shape)
+        raise ModelError(
+            f"{type(network).__name__} cannot run on an input of shape {shape}: {first_line(error)}; give an example"
+        ) from error
+
+
+def _example(network: nn.Module) -> Tensor:
+    """Zeros for two inputs, by the first layer with weights and the sides that the network says."""
+    for part in network.modules():
+        if isinstance(part, nn.Linear):
+            return part.weight.new_zeros(2, part.in_features)
+        if isinstance(part, nn.Conv2d):
+            return part.weight.new_zeros(2, part.in_channels, *_sides(network))
+    raise ModelError(f"{type(network).__name__} has no layer that says what it takes; give an example")
+
+
+def _sides(network: nn.Module) -> tuple[int, int]:
+    """Height and width of the input: those of torchvision's and timm's transformers, or 224."""
+    said = getattr(network, "image_size", None)
+    if said is None:
+        said = getattr(getattr(network, "patch_embed", None), "img_size", None)
+    height, width = (said, said) if isinstance(said, int) else said or (SIDE, SIDE)
+    return int(height), int(width)
+
+
+def _activations(network: nn.Module) -> list[str]:
+    return [name for name, part in network.named_modules() if type(part).__name__ in ACTIVATIONS]
+
+
+def _place(name: str, made: list[Call], network: nn.Module) -> tuple[int, int]:
+    """How many units a layer has, and which axis holds them: the last after a linear layer, else the first of an image."""
+    at = next((i for i, (called, _) in enumerate(made) if called == name), -1)
+    shape = made[at][1] if at >= 0 else None
+    if shape is None or len(shape) < 2:
+        raise ModelError(
+            f"the layer {name!r} takes no part in a pass, or returns no units; leave it out with skip"
+        )
+    before = (network.get_submodule(called) for called, _ in reversed(made[:at]))
+    weighed = next((part for part in before if isinstance(part, nn.Linear | _MAPS)), None)
+    axis = -1 if isinstance(weighed, nn.Linear) else 1
+    return shape[axis], axis
+
+
+_MAPS = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm
+
+
+def _split(network: nn.Module, several: Iterable[str]) -> nn.Module:
+    """Give every call of a module that is called several times in a pass a copy of its own."""
+    owners = {name.rpartition(".")[0] for name in several}
+    for owner in owners:
+        own = {name.rpartition(".")[2] for name in several if name.rpartition(".")[0] == owner}
+        made = _unshared(network.get_submodule(owner), own, owner or type(network).__name__)
+        if owner:
+            network.set_submodule(owner, made)
+        else:
+            network = made
+    return network
+
+
+class _Flat(fx.Tracer):
+    """Follows what a block itself does, and no part of it."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Take every part as it is."""
+        del m, module_qualified_name
+        return True
+
+
+def _unshared(block: nn.Module, names: set[str], title: str) -> nn.Module:
+    """Rewrite one block so that the second call of `relu` is one of `relu_1`, and so on."""
+    try:
+        graph = _Flat().trace(block)
+    except Exception as error:  # a block may do what cannot be followed symbolically
+        raise ModelError(
+            f"{title!r} calls {', '.join(sorted(names))} several times, and cannot be rewritten: "
+            f"{first_line(error)}; leave it out with skip"
+        ) from error
+    seen: Counter[str] = Counter()
+    for node in graph.nodes:
+        name = str(node.target)
+        if node.op == "call_module" and name in names:
+            if count := seen[name]:
+                node.target = f"{name}_{count}"
+                block.add_module(node.target, copy.deepcopy(block.get_submodule(name)))
+            seen[name] += 1
+    return fx.GraphModule(block, graph, type(block).__name__)
