@@ -5,7 +5,7 @@ log(1 + p (s − 1)). It is timed here on a sample of units, by turns with `vita
 them; the cosines and the softmax that it needs once, and the prior and the best concepts at its end, are timed in full.
 `vital` does the whole layer in blocks. Both need the cosines, a product of matrices, which no arithmetic of the sums
 shortens: the ratio is told with them on both sides, and without (from the whole of `vital` the time of its blocks of
-cosines is taken away). Embeddings and values are drawn at random; with real ones as few shares are large.
+cosines is taken away). Embeddings and values are drawn at random.
 
 Goals: at least 8 times faster, cosines left out on both sides, under 4 GB in all.
 
