@@ -98,12 +98,10 @@ def compare_command(
         units,
         out=out,
         seeds=seeds,
-        equal=equal,  # type: ignore[arg-type]  # compare checks it
-        batch=batch,
         spec=model,
         progress=watched(),
         **natural,
-        **_wanted(methods, controls, settings, method, fewer, budgets),
+        **_wanted(methods, controls, settings, method, fewer, budgets, equal, batch),
         **_against(witnesses, encoder, prompt, held_out),
     )
     typer.echo(f"{found}\n\n{', '.join(map(str, write_comparison(found, out)))}")
@@ -117,6 +115,8 @@ def _wanted(
     folders: list[str] | None,
     fewer: list[str] | None,
     budgets: str,
+    equal: str,
+    batch: int,
 ) -> dict[str, Any]:
     """What is to be shown, as `compare` takes it."""
     counts = parsed(fewer or [], "--fewer", "METHOD=N")
@@ -126,6 +126,8 @@ def _wanted(
         "options": _options(settings or []),
         "folders": parsed(folders or [], "--method", "NAME=FOLDER"),
         "fewer": {name: _number(count, "--fewer") for name, count in counts.items()},
+        "equal": equal,
+        "batch": batch,
         "budgets": [_number(text, "--budgets") for text in _names(budgets, "--budgets")],
     }
 
