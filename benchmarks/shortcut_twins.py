@@ -22,29 +22,14 @@ import torch
 import vital
 from benchmarks.common import machine, report, start
 from vital.images import ImageSet
-from vital.seeds import generator
 from vital.units import OUTPUT
-from vital.world.data import Rendered
-from vital.world.grammar import sample
-from vital.world.judging import judged
-from vital.world.tables import FACTORS
 from vital.world.tasks import TWIN_CLASSES, TWIN_FACTORS
-from vital.world.weights import model, network
+from vital.world.twins import CHANCE, seen, twin_images
+from vital.world.weights import model
 
 METHODS = ("vital-reference", "vital", "fourier")
 GOAL, NEAR, RANDOM_NEAR = 0.85, 0.15, 0.10
 RANDOM = "random"
-
-
-def references(each: int, seed: int = 0) -> ImageSet:
-    """Make `each` pictures per class in which solid, material and background all have the class's value."""
-    scenes = []
-    for number in range(len(TWIN_CLASSES)):
-        fixed = {factor: FACTORS[factor][number] for factor in TWIN_FACTORS}
-        scenes += sample(generator("world", "twins", seed, number), each, **fixed)
-    labels = tuple(number for number in range(len(TWIN_CLASSES)) for _ in range(each))
-    names = tuple(f"{i:04d}" for i in range(len(scenes)))
-    return ImageSet(Rendered(tuple(scenes)), names, labels, TWIN_CLASSES, f"twins (seed {seed})")
 
 
 def shown(
@@ -52,16 +37,15 @@ def shown(
 ) -> dict[str, float]:
     """Render all classes of a twin, and tell for each factor how often the judge sees the class's value."""
     net = model("twin-solid", pretrained=False) if name == RANDOM else model(f"twin-{name}")
-    judge = network("judge")
     bank = vital.reference_bank(net, [OUTPUT], pictures, progress=False)
     hits: dict[str, list[bool]] = {factor: [] for factor in TWIN_FACTORS}
     for seed in seeds:
         made = vital.render(
             net, [f"{OUTPUT}:0-5"], method=method, bank=bank, seed=seed, batch=6, progress=False
         )
-        words = judged(torch.stack([p.image.float() for p in made]), judge)
+        found = seen(torch.stack([p.image.float() for p in made]), [p.unit.index for p in made])
         for factor in TWIN_FACTORS:
-            hits[factor] += [w[factor] == FACTORS[factor][i] for i, w in enumerate(words)]
+            hits[factor] += found[factor]
         if out and seed == seeds[0]:
             out.mkdir(parents=True, exist_ok=True)
             made.sheet(6, 96).save(out / f"{method}-{name}.png")
@@ -74,21 +58,20 @@ def holds(rows: dict[str, dict[str, float]]) -> bool:
     for name, row in rows.items():
         near = RANDOM_NEAR if name == RANDOM else NEAR
         for factor, value in row.items():
-            chance = 1 / len(FACTORS[factor])
-            good.append(value >= GOAL if factor == name else abs(value - chance) <= near)
+            good.append(value >= GOAL if factor == name else abs(value - CHANCE[factor]) <= near)
     return all(good)
 
 
 def measure(methods: Sequence[str], seeds: int, each: int, out: Path | None) -> dict[str, object]:
     """Render by all methods and judge."""
-    pictures = references(each)
+    pictures = twin_images(each)
     rows = {
         method: {name: shown(name, method, pictures, range(seeds), out) for name in (*TWIN_FACTORS, RANDOM)}
         for method in methods
     }
     return {
         "rows": rows,
-        "chance": {factor: 1 / len(FACTORS[factor]) for factor in TWIN_FACTORS},
+        "chance": CHANCE,
         "pictures_per_cell": seeds * len(TWIN_CLASSES),
         "goals": {"used": GOAL, "other_within": NEAR, "random_within": RANDOM_NEAR},
         "holds": {method: holds(found) for method, found in rows.items()},

@@ -92,26 +92,44 @@ def compare_command(
     """
     net = open_model(model, weights, device, input_size)
     natural = _natural(net, images, bank, labels)
+    witnesses = [_judge(name, net, device, input_size) for name in judge or []]
     found = compare(
         net,
         units,
-        methods=_names(methods, "--methods"),
         out=out,
         seeds=seeds,
-        fewer={name: _number(n, "--fewer") for name, n in parsed(fewer or [], "--fewer", "METHOD=N").items()},
-        folders=parsed(method or [], "--method", "NAME=FOLDER"),
-        controls=_names(controls, "--controls"),
-        options=_options(settings or []),
-        equal=equal,  # type: ignore[arg-type]  # compare checks it
-        budgets=[_number(text, "--budgets") for text in _names(budgets, "--budgets")],
-        batch=batch,
         spec=model,
         progress=watched(),
         **natural,
-        **_against([_judge(j, net, device, input_size) for j in judge or []], encoder, prompt, held_out),
+        **_wanted(methods, controls, settings, method, fewer, budgets, equal, batch),
+        **_against(witnesses, encoder, prompt, held_out),
     )
     typer.echo(f"{found}\n\n{', '.join(map(str, write_comparison(found, out)))}")
     show_skipped(natural["images"])
+
+
+def _wanted(
+    methods: str,
+    controls: str,
+    settings: list[str] | None,
+    folders: list[str] | None,
+    fewer: list[str] | None,
+    budgets: str,
+    equal: str,
+    batch: int,
+) -> dict[str, Any]:
+    """What is to be shown, as `compare` takes it."""
+    counts = parsed(fewer or [], "--fewer", "METHOD=N")
+    return {
+        "methods": _names(methods, "--methods"),
+        "controls": _names(controls, "--controls"),
+        "options": _options(settings or []),
+        "folders": parsed(folders or [], "--method", "NAME=FOLDER"),
+        "fewer": {name: _number(count, "--fewer") for name, count in counts.items()},
+        "equal": equal,
+        "batch": batch,
+        "budgets": [_number(text, "--budgets") for text in _names(budgets, "--budgets")],
+    }
 
 
 def _natural(net: Model, images: Path | None, bank: Path | None, labels: Path | None) -> dict[str, Any]:
