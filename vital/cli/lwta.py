@@ -21,8 +21,8 @@ from vital.cli.options import (
     NeededImages,
     PassBatch,
     Rate,
-    Sampling,
     Samples,
+    Sampling,
     Seed,
     Skipped,
     TestImages,
@@ -86,7 +86,7 @@ def train(
     show_skipped(pictures)
 
 
-def _shown(bar: tqdm) -> Progress:  # type: ignore[type-arg]
+def _shown(bar: tqdm) -> Progress:
     def show(done: int, steps: int, loss: float) -> None:
         bar.total = steps
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)

@@ -32,7 +32,9 @@ def winners(x: Tensor, competitors: int, axis: int = 1) -> Tensor:
     """
     blocks, across = _blocks(x, competitors, axis)
     best = blocks == blocks.amax(across, keepdim=True)
-    if int(best.sum()) * competitors != x.numel():  # ties, or no number at all: argmax costs twenty times as much
+    if (
+        int(best.sum()) * competitors != x.numel()
+    ):  # ties, or no number at all: argmax costs twenty times as much
         first = blocks.argmax(across, keepdim=True)
         best = torch.zeros_like(best).scatter_(across, first, value=True)
     return best.reshape(x.shape)
@@ -73,7 +75,7 @@ def _blocks(x: Tensor, competitors: int, axis: int) -> tuple[Tensor, int]:
             f"{x.shape[axis]} units cannot compete in blocks of {competitors}; "
             f"allowed are {allowed(x.shape[axis])}"
         )
-    return x.unflatten(axis, (-1, competitors)), axis + 1
+    return x.reshape(*x.shape[:axis], -1, competitors, *x.shape[axis + 1 :]), axis + 1
 
 
 def allowed(width: int) -> str:
@@ -262,7 +264,11 @@ def competing(network: nn.Module) -> dict[str, LWTA]:
 
 @contextmanager
 def sampled(
-    network: nn.Module, dice: torch.Generator | None = None, temperature: float = WARM, *, settled: bool = False
+    network: nn.Module,
+    dice: torch.Generator | None = None,
+    temperature: float = WARM,
+    *,
+    settled: bool = False,
 ) -> Iterator[Draws]:
     """Sample the winners of every competing layer inside the block, in training and in evaluation alike.
 
@@ -312,7 +318,11 @@ class Competition:
 
     def temperature(self, done: float) -> float:
         """Give the temperature after a share `done` of training: warm · (cold / warm)^(done / sampling), then cold."""
-        return float(self.warm * (self.cold / self.warm) ** min(done / self.sampling, 1.0)) if self.sampling else self.cold
+        return (
+            float(self.warm * (self.cold / self.warm) ** min(done / self.sampling, 1.0))
+            if self.sampling
+            else self.cold
+        )
 
     @contextmanager
     def at(self, network: nn.Module, dice: torch.Generator, done: float) -> Iterator[Draws]:

@@ -28,8 +28,8 @@ Figures = dict[str, float]
 class Task(ABC):
     """One network to train, for `length` times as long as the plan says.
 
-    `rate` is its step size, as a multiple of the plan's. `eyes` names the network whose image tower it takes over, which
-    was trained before and learns no more; `parent` the network whose weights it begins with.
+    `rate` is its step size, as a multiple of the plan's. `eyes` names the network whose image tower it takes over,
+    which was trained before and learns no more; `parent` the network whose weights it begins with.
     """
 
     length: float = 1.0
@@ -295,6 +295,7 @@ TASKS: Mapping[str, Task] = {
 """Every network of the world by name."""
 
 GOALS: Mapping[str, float] = {
+    "competing/solid": 0.97,
     "classifier/solid": 0.97,
     "classifier/material": 0.97,
     "classifier/planted AUPRC, worst": 0.95,

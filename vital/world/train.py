@@ -178,7 +178,10 @@ def _step(
     network.train()
     kind = torch.device(plan.device).type
     images = roughened(moved(_images(known.pictures[batch], plan.device), dice), dice)
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half), COMPETITION.at(network, dice, done) as draws:
+    with (
+        torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half),
+        COMPETITION.at(network, dice, done) as draws,
+    ):
         loss = task.loss(network, images, known, batch, dice) + COMPETITION.weight * draws.divergence()
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
