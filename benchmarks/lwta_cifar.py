@@ -26,7 +26,7 @@ from benchmarks.common import machine, report
 from vital.files import as_json, write
 from vital.images import ImageSet
 from vital.lwta import convert
-from vital.lwta.compete import Competition
+from vital.lwta.competition import Competition
 from vital.lwta.fit import Fit, fit
 from vital.lwta.infer import accuracy, activity
 from vital.models import Model

@@ -10,7 +10,8 @@ from torch import nn
 
 from vital.errors import BadValue
 from vital.lwta import LWTA, LWTAConv2d, LWTALinear
-from vital.lwta.compete import Competition, Draws, chances, compete, competing, divergence, sampled, winners
+from vital.lwta.compete import Draws, chances, compete, competing, divergence, sampled, winners
+from vital.lwta.competition import Competition
 from vital.models import Model
 from vital.relevance import relevance
 

@@ -12,7 +12,7 @@ import vital
 from vital.errors import BadValue, DataError, RunError
 from vital.images import ImageSet
 from vital.lwta import LWTA
-from vital.lwta.compete import Competition
+from vital.lwta.competition import Competition
 from vital.lwta.fit import Fit, classes_of, fit, varied
 from vital.lwta.infer import accuracy, activity
 from vital.models import Model

@@ -32,7 +32,8 @@ from vital.cli.options import (
 from vital.files import as_json, write
 from vital.images import ImageSet
 from vital.lwta import convert
-from vital.lwta.compete import Competition, competing
+from vital.lwta.compete import competing
+from vital.lwta.competition import Competition
 from vital.lwta.fit import Fit, Progress, fit
 from vital.lwta.infer import SAMPLES, accuracy, activity
 from vital.models import Model

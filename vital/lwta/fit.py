@@ -18,7 +18,7 @@ from vital.errors import BadValue, DataError, RunError
 from vital.files import as_json, held, read_json, write
 from vital.images import ImageSet
 from vital.images.labels import LABELLING, match_class
-from vital.lwta.compete import Competition
+from vital.lwta.competition import Competition
 from vital.models import Model
 from vital.models.outputs import answered, count_outputs
 from vital.seeds import generator, seed_of
