@@ -1,8 +1,8 @@
 """On CIFAR-10: accuracy and activity of a small residual network and a small transformer, dense and competing.
 
-Each is trained from the same random weights with the same budget, dense and with blocks of 2, 4, 8 and 16, and measured on
-test images. The defaults are a reduced budget: 5,000 training images and a few epochs, so that the accuracies say how
-the networks compare, not what they could reach.
+Each is trained from the same random weights with the same budget, dense and with blocks of 2, 4, 8 and 16, and
+measured on test images. The defaults are a reduced budget: 5,000 training images and a few epochs, so that the
+accuracies say how the networks compare, not what they could reach.
 
     python -m benchmarks.lwta_cifar --data FOLDER --out runs/lwta-cifar
 
@@ -26,17 +26,17 @@ from benchmarks.common import machine, report
 from vital.files import as_json, write
 from vital.images import ImageSet
 from vital.lwta import convert
-from vital.lwta.compete import Competition
+from vital.lwta.competition import Competition
 from vital.lwta.fit import Fit, fit
 from vital.lwta.infer import accuracy, activity
 from vital.models import Model
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "cifar.py"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def network(kind: str, competitors: int) -> Model:
     """Make a network with the same random weights for every number of competitors."""
-    model = vital.load_model(f"{EXAMPLE}:{kind}", weights="none")
+    model = vital.load_model(f"{EXAMPLES / f'cifar_{kind}.py'}:{kind}", weights="none")
     example = torch.zeros(2, model.channels, *model.size)
     return replace(model, module=convert(model.module, competitors, example=example))
 
@@ -49,14 +49,22 @@ def one(kind: str, competitors: int, how: Fit, train: ImageSet, test: ImageSet, 
     row |= {"accuracy": accuracy(model, test), "mean of 6": None, "active": None}
     if competitors > 1:
         shares = activity(model, test).values()
-        row |= {"mean of 6": accuracy(model, test, samples=6), "active": sum(m for m, _, _ in shares) / len(shares)}
-        row |= {"active, least": min(low for _, low, _ in shares), "active, most": max(high for _, _, high in shares)}
+        row |= {
+            "mean of 6": accuracy(model, test, samples=6),
+            "active": sum(m for m, _, _ in shares) / len(shares),
+        }
+        row |= {
+            "active, least": min(low for _, low, _ in shares),
+            "active, most": max(high for _, _, high in shares),
+        }
     return row
 
 
 def main() -> None:
     """Train, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/lwta-cifar"))
     parser.add_argument("--train", default="train5k.npz")
@@ -72,7 +80,9 @@ def main() -> None:
     test = np.load(given.data / "test.npz")
     known = vital.images(given.data / given.train)
     fresh = vital.images(test["images"][: given.tested], labels=test["labels"][: given.tested].tolist())
-    how = Fit(epochs=given.epochs, batch=given.batch, seed=given.seed, competition=Competition(given.sampling))
+    how = Fit(
+        epochs=given.epochs, batch=given.batch, seed=given.seed, competition=Competition(given.sampling)
+    )
     path = given.out / "results.json"
     rows = json.loads(path.read_text())["rows"] if path.is_file() else []
     for kind in given.networks.split(","):
@@ -80,10 +90,26 @@ def main() -> None:
             if any((r["network"], r["competitors"]) == (kind, competitors) for r in rows):
                 continue
             rows.append(one(kind, competitors, how, known, fresh, given.out))
-            write(path, as_json({"rows": rows, "images": len(known), "epochs": given.epochs, "machine": machine()}))
+            write(
+                path,
+                as_json({"rows": rows, "images": len(known), "epochs": given.epochs, "machine": machine()}),
+            )
             print(rows[-1], flush=True)
-    columns = ["network", "competitors", "accuracy", "mean of 6", "active", "active, least", "active, most", "seconds"]
-    report({"rows": rows, "machine": machine()}, [columns, *[[r.get(c, "") for c in columns] for r in rows]], given.json)
+    columns = [
+        "network",
+        "competitors",
+        "accuracy",
+        "mean of 6",
+        "active",
+        "active, least",
+        "active, most",
+        "seconds",
+    ]
+    report(
+        {"rows": rows, "machine": machine()},
+        [columns, *[[r.get(c, "") for c in columns] for r in rows]],
+        given.json,
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """On the known-answer world: what does competition cost in accuracy, and does it make units easier to name?
 
 Three seeds of the world's classifier go on learning from its shipped weights, on the same scenes in the same order:
-dense, and with channels that compete in blocks of 4 and of 16 (of 16 but in the two layers at the entry, whose 24 channels
-it does not divide; planted channels never compete). Every network gets the same number of steps. Accuracy is that of the
-64 classes on fresh scenes; activity is counted in what the layers return.
+dense, and with channels that compete in blocks of 4 and of 16 (of 16 but in the two layers at the entry, whose 24
+channels it does not divide; planted channels never compete). Every network gets the same number of steps. Accuracy
+is that of the 64 classes on fresh scenes; activity is counted in what the layers return.
 
-With --words the units of layer4 of the networks of the first seed, and of the shipped pair, are described by clip-dissect:
-the share whose label stands (vital.describe.judge), and the share of candidates that name what the unit responds to.
+With --words the units of layer4 of the shipped pair and of the networks of the first seed are described by clip-
+dissect: the share whose label stands (vital.describe.judge), and the share of candidates that name what the unit
+responds to.
 
 The defaults are a reduced budget: 150 steps of 64 scenes. Goals: accuracy within 1 point of the dense twin with 4
 competitors and within 3 points with 16, activity 1/U.
@@ -65,7 +66,11 @@ def answers(model: Model, fresh: Corpus) -> dict[str, float]:
     """Activity, and the accuracy of one sample and of the mean of six beside that of the deterministic answer."""
     pictures, classes = fresh.pictures.float() / 255, fresh.classes
     shares = torch.cat(list(active(model, pictures[:SEEN]).values()))
-    found = {"active, least": float(shares.min()), "active": float(shares.mean()), "active, most": float(shares.max())}
+    found = {
+        "active, least": float(shares.min()),
+        "active": float(shares.mean()),
+        "active, most": float(shares.max()),
+    }
     for samples in (0, 1, 6):
         best = torch.cat([outputs(model, part, samples) for part in pictures[:AVERAGED].split(100)]).argmax(1)
         found[f"class, {samples} samples"] = float((best == classes[:AVERAGED]).float().mean())
@@ -75,7 +80,9 @@ def answers(model: Model, fresh: Corpus) -> dict[str, float]:
 def words(name: str, model: Model, count: int, scenes: int) -> dict[str, Any]:
     """Describe the units of layer4: how many labels stand, and how many candidates name what the unit responds to."""
     units = [f"layer4:0-{vital.survey(model)['layer4'].channels - 1}"]
-    said = vital.describe(model, units, images=images(count, seed=21), methods=["clip-dissect"], progress=False)
+    said = vital.describe(
+        model, units, images=images(count, seed=21), methods=["clip-dissect"], progress=False
+    )
     known = {t.unit: t for t in unit_truths(model, units, scenes=scenes, progress=False)}
     stands = [bool(d.label) for d in said]
     right = [agrees(d, known[d.unit].concept) for d in said]
@@ -111,7 +118,11 @@ def described(out: Path, count: int, scenes: int, done: list[dict[str, Any]]) ->
 
 def holds(rows: list[dict[str, Any]]) -> bool:
     """Whether every goal is reached, on the mean over seeds."""
-    mean = {u: sum(r["class"] for r in rows if r["competitors"] == u) / max(1, sum(r["competitors"] == u for r in rows)) for u in TASKS}
+    mean = {
+        u: sum(r["class"] for r in rows if r["competitors"] == u)
+        / max(1, sum(r["competitors"] == u for r in rows))
+        for u in TASKS
+    }
     sparse = all(abs(r["active"] - 1 / r["competitors"]) < 1e-6 for r in rows if r["competitors"] > 1)
     return bool(rows) and sparse and all(mean[u] >= mean[1] - gap for u, gap in GOALS.items())
 
@@ -122,10 +133,19 @@ def kept(path: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure, print, and say whether the goals hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/lwta-world"))
     parser.add_argument("--rendered", type=Path, default=Path("runs/world"), help="where the scenes are kept")
-    for name, default in (("scenes", 30_000), ("used", 9_600), ("fresh", 4_000), ("seeds", 3), ("threads", 1), ("images", 2_000)):
+    for name, default in (
+        ("scenes", 30_000),
+        ("used", 9_600),
+        ("fresh", 4_000),
+        ("seeds", 3),
+        ("threads", 1),
+        ("images", 2_000),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--words", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -145,9 +165,22 @@ def main() -> None:
                 rows.append(one(competitors, plan, known, fresh))
                 write(given.out / "results.json", as_json({"rows": rows, "plan": str(asdict(plan))}))
                 print({k: round(v, 4) for k, v in rows[-1].items()}, flush=True)
-    said = described(given.out, given.images, given.images, kept(given.out / "words.json")) if given.words else []
+    said = (
+        described(given.out, given.images, given.images, kept(given.out / "words.json"))
+        if given.words
+        else []
+    )
     result = {"rows": rows, "words": said, "pass": holds(rows), "machine": machine()}
-    columns = ["competitors", "seed", "class", "solid", "material", "active", "class, 1 samples", "class, 6 samples"]
+    columns = [
+        "competitors",
+        "seed",
+        "class",
+        "solid",
+        "material",
+        "active",
+        "class, 1 samples",
+        "class, 6 samples",
+    ]
     cells = [[f"{row.get(c, 1.0):.4g}" for c in columns] for row in rows]
     report(result, [columns, *cells], given.json)
 

@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 
 import vital
+from vital.lwta.compete import competing
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+NETWORKS = {"cifar_resnet.py": 7, "cifar_vit.py": 4}
 PICTURE = {"own_term.py": (8, 1), "own_model.py": (3, 1), "compare_methods.py": (6, 7)}
 
 
@@ -59,7 +61,14 @@ def accuracy(folder: Path) -> float:
 
 
 def test_every_example_is_run_here() -> None:
-    assert {"shapes.py", *PICTURE} == set(EXAMPLES)
+    assert {"shapes.py", *PICTURE, *NETWORKS} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize(("script", "layers"), NETWORKS.items())
+def test_a_network_runs_dense_and_competing(script: str, layers: int) -> None:
+    name = f"{ROOT}/examples/{script}:{script.removeprefix('cifar_').removesuffix('.py')}"
+    assert vital.load_model(name).size == (32, 32)
+    assert len(competing(vital.load_model(f"lwta:16/{name}").module)) == layers
 
 
 @pytest.mark.parametrize("script", PICTURE)

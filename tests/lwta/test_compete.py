@@ -10,15 +10,18 @@ from torch import nn
 
 from vital.errors import BadValue
 from vital.lwta import LWTA, LWTAConv2d, LWTALinear
-from vital.lwta.compete import Competition, Draws, chances, compete, competing, divergence, sampled, winners
-from vital.relevance import relevance
+from vital.lwta.compete import Draws, chances, compete, competing, divergence, sampled, winners
+from vital.lwta.competition import Competition
 from vital.models import Model
+from vital.relevance import relevance
 
 VALUES = st.floats(-5, 5, width=32) | st.sampled_from([0.0, -0.0, 1.0])
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(VALUES, min_size=24, max_size=24), st.sampled_from([1, 2, 3, 4, 6, 12]), st.sampled_from([1, -1]))
+@given(
+    st.lists(VALUES, min_size=24, max_size=24), st.sampled_from([1, 2, 3, 4, 6, 12]), st.sampled_from([1, -1])
+)
 def test_every_block_has_exactly_one_winner_at_every_place_also_among_equals(
     values: list[float], competitors: int, axis: int
 ) -> None:
@@ -46,7 +49,7 @@ def test_blocks_have_at_least_one_unit(competitors: int) -> None:
 
 
 def test_a_width_that_is_not_divided_is_named_with_what_is_allowed() -> None:
-    with pytest.raises(BadValue, match="10 units .* blocks of 4; allowed are 1, 2, 5, 10"):
+    with pytest.raises(BadValue, match=r"10 units .* blocks of 4; allowed are 1, 2, 5, 10"):
         LWTA(4)(torch.zeros(1, 10))
 
 

@@ -21,7 +21,9 @@ def built(name: str) -> nn.Module:
         found: nn.Module = models.get_model(which, weights=None, **options)
         return found
     timm = pytest.importorskip("timm")
-    made: nn.Module = timm.create_model(which, **({"img_size": 64} if "deit" in which or "vit" in which else {}))
+    made: nn.Module = timm.create_model(
+        which, **({"img_size": 64} if "deit" in which or "vit" in which else {})
+    )
     return made
 
 

@@ -12,7 +12,7 @@ import vital
 from vital.errors import BadValue, DataError, RunError
 from vital.images import ImageSet
 from vital.lwta import LWTA
-from vital.lwta.compete import Competition
+from vital.lwta.competition import Competition
 from vital.lwta.fit import Fit, classes_of, fit, varied
 from vital.lwta.infer import accuracy, activity
 from vital.models import Model
@@ -32,7 +32,9 @@ def red_or_blue(count: int = 32) -> ImageSet:
 def small(seed: int = 0) -> Model:
     torch.manual_seed(seed)
     parts = (nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), LWTA(4), nn.Dropout(0.1))
-    return Model(nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)), "small", (8, 8))
+    return Model(
+        nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)), "small", (8, 8)
+    )
 
 
 def written(folder: Path) -> bytes:

@@ -26,7 +26,9 @@ def test_samples_are_averaged_and_follow_their_seed() -> None:
     model, pictures = small(), torch.rand(3, 3, 8, 8)
     assert torch.equal(outputs(model, pictures, 3), outputs(model, pictures, 3))
     assert not torch.equal(outputs(model, pictures, 3), outputs(model, pictures, 3, seed=1))
-    few, many = (torch.stack([outputs(model, pictures, n, seed=s) for s in range(20)]).std(0).mean() for n in (1, 16))
+    few, many = (
+        torch.stack([outputs(model, pictures, n, seed=s) for s in range(20)]).std(0).mean() for n in (1, 16)
+    )
     assert many < few / 2
     with pytest.raises(BadValue, match="samples is -1"):
         outputs(model, pictures, -1)

@@ -51,10 +51,12 @@ def explain(
     world:competing, or any network made with vital lwta train and named lwta:U/MODEL with --weights.
     """
     net = open_model(model, weights, device, input_size)
-    (picture,) = open_images(image).tensor([0], net).split(1)
+    picture = open_images(image).tensor([0], net)
     words = _labels(labels) if labels else {}
     chosen = listed(layers, "--layers") if layers else ()
-    found = find(net, picture, layers=chosen, labels=words, decision=decision, by=by, rule=rule, tokens=tokens)
+    found = find(
+        net, picture, layers=chosen, labels=words, decision=decision, by=by, rule=rule, tokens=tokens
+    )
     if out is not None:
         write(out / "explanation.json", as_json(found.record()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())

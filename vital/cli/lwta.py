@@ -21,8 +21,8 @@ from vital.cli.options import (
     NeededImages,
     PassBatch,
     Rate,
-    Sampling,
     Samples,
+    Sampling,
     Seed,
     Skipped,
     TestImages,
@@ -32,7 +32,8 @@ from vital.cli.options import (
 from vital.files import as_json, write
 from vital.images import ImageSet
 from vital.lwta import convert
-from vital.lwta.compete import Competition, competing
+from vital.lwta.compete import competing
+from vital.lwta.competition import Competition
 from vital.lwta.fit import Fit, Progress, fit
 from vital.lwta.infer import SAMPLES, accuracy, activity
 from vital.models import Model
@@ -86,7 +87,7 @@ def train(
     show_skipped(pictures)
 
 
-def _shown(bar: tqdm) -> Progress:  # type: ignore[type-arg]
+def _shown(bar: tqdm) -> Progress:
     def show(done: int, steps: int, loss: float) -> None:
         bar.total = steps
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)

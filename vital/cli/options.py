@@ -102,16 +102,21 @@ LabelsFile: TypeAlias = Annotated[
     Path | None, Option(metavar="CSV", help="Words for the units: a labels.csv of vital describe.")
 ]
 Decision: TypeAlias = Annotated[
-    str | None, Option(metavar="CLASS", help="The class to explain, such as class:tabby; by default the network's.")
+    str | None,
+    Option(metavar="CLASS", help="The class to explain, such as class:tabby; by default the network's."),
 ]
 By: TypeAlias = Annotated[str, Option(help="What a contribution is: gradient (times response) or relevance.")]
 TokensOf: TypeAlias = Annotated[str, Option("--tokens", help="In layers of tokens: cls, patches or all.")]
-Contributors: TypeAlias = Annotated[int, Option("--count", min=1, metavar="K", help="Winners shown per layer.")]
+Contributors: TypeAlias = Annotated[
+    int, Option("--count", min=1, metavar="K", help="Winners shown per layer.")
+]
 ExplanationFolder: TypeAlias = Annotated[
     Path | None, Option("--out", metavar="RUN", help="Write it as JSON, text and picture to this folder.")
 ]
 
-Competitors: TypeAlias = Annotated[int, Option(min=1, metavar="U", help="Units of a block, of which one wins.")]
+Competitors: TypeAlias = Annotated[
+    int, Option(min=1, metavar="U", help="Units of a block, of which one wins.")
+]
 Skipped: TypeAlias = Annotated[
     str | None, Option(metavar="LAYER,LAYER", help="Activation modules that stay as they are.")
 ]

@@ -28,9 +28,9 @@ BY = ("gradient", "relevance")
 class Winner:
     """A unit that won its block in one image.
 
-    `share` is the share of the layer's places at which it won, `strength` its mean response there (it may be negative),
-    `contribution` the sum there of what it contributes to the decision, in units of the decision's score. `where` (H, W)
-    holds its responses where it won and NaN elsewhere; None where the layer has no places.
+    `share` is the share of the layer's places at which it won, `strength` its mean response there (maybe negative),
+    `contribution` the sum there of what it contributes to the decision, in units of the decision's score. `where`
+    (H, W) holds its responses where it won and NaN elsewhere; None where the layer has no places.
     """
 
     unit: Unit
@@ -51,8 +51,8 @@ class Winner:
 class Explanation:
     """What the winning units of each block contribute to one decision; it shows itself in a notebook.
 
-    `decision` is the class that is explained, `score` its output and `probability` its softmax. `winners` has one unit per
-    block of each layer, the layers in the network's order, the largest contributions of a layer first.
+    `decision` is the class that is explained, `score` its output and `probability` its softmax. `winners` has one unit
+    per block of each layer, the layers in the network's order, the largest contributions of a layer first.
     """
 
     image: Image.Image = field(repr=False)
@@ -75,12 +75,15 @@ class Explanation:
         """Unit, label, share of places, strength and contribution, for the first `count` winners of each layer."""
         chosen = [w for layer in self.layers for w in self.of(layer, count)]
         return [
-            (str(w.unit), w.label, f"{w.share:.0%}", f"{w.strength:.3g}", f"{w.contribution:+.3g}") for w in chosen
+            (str(w.unit), w.label, f"{w.share:.0%}", f"{w.strength:.3g}", f"{w.contribution:+.3g}")
+            for w in chosen
         ]
 
     def text(self, count: int = 3) -> str:
         """Say it in sentences: the decision, and the winners that contribute most in each layer."""
-        lines = [f"{self.decision.label or self.decision}: probability {self.probability:.1%}, score {self.score:.3g}."]
+        lines = [
+            f"{self.decision.label or self.decision}: probability {self.probability:.1%}, score {self.score:.3g}."
+        ]
         for layer in self.layers:
             said = (f"{w.label or w.unit.index} ({w.contribution:+.2g})" for w in self.of(layer, count))
             lines.append(f"{layer}: {len(self.of(layer))} blocks; most contribute {', '.join(said)}.")
@@ -118,13 +121,15 @@ def explain(
 ) -> Explanation:
     """Find the winning units of each block for one image (1, C, H, W) in [0, 1], and what they contribute.
 
-    A block's winner is the unit that won at most of its places; of equal ones that with the larger sum of responses there.
-    Who won is read from the competition's mask, so that no loser is ever named, also where winners are negative. In
-    `layers` that compete (all by default); `labels` maps units to words, as `vital describe` writes them. `decision` is
-    the class to explain, by default the one that the network decides for. `by` says what a contribution is: "gradient",
-    response times the gradient of the decision's score, which is exact after the last competition, or "relevance" by
-    `rule` (`vital.relevance`). In layers of tokens `tokens` is cls, patches or all: by default the class token where
-    there is one, else all.
+    A block's winner is the unit that won at most of its places; of equal ones that with the larger sum of responses
+    there. Who won is read from the competition's mask, so that no loser is ever named, also where winners are
+    negative.
+
+    `layers` are some that compete (all by default); `labels` maps units to words, as `vital describe` writes them.
+    `decision` is the class to explain, by default the one that the network decides for. `by` says what a contribution
+    is: "gradient", response times the gradient of the decision's score, which is exact after the last competition, or
+    "relevance" by `rule` (`vital.relevance`). In layers of tokens `tokens` is cls, patches or all: by default the class
+    token where there is one, else all.
 
     Raises `ModelError` for a network without competing layers, `UnknownName` for a layer that is none of them, and
     `BadValue`.
@@ -173,9 +178,7 @@ def _winners(
     width = int(competition.competitors)  # type: ignore[arg-type]  # layers_of names competitions alone
     mask = winners(responses, width)
     kind = _kind(layer.kind, layer.prefix, tokens)
-    won, x, r = (
-        _places(t.detach()[0], kind, layer.prefix).cpu() for t in (mask, responses, contributed)
-    )
+    won, x, r = (_places(t.detach()[0], kind, layer.prefix).cpu() for t in (mask, responses, contributed))
     count = won.sum(1).view(-1, width)
     total = (x * won).sum(1).view(-1, width)
     first = count == count.amax(1, keepdim=True)

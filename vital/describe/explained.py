@@ -21,11 +21,15 @@ def drawn(found: Explanation, count: int, size: int) -> Image.Image:
     image = scaled(found.image, size)
     cell = image.height + 3 * LINE + GAP
     left = size + 3 * GAP
-    sheet = Image.new("RGB", (left + count * (size + GAP), len(found.layers) * (cell + LINE) + 2 * GAP), PAPER)
+    sheet = Image.new(
+        "RGB", (left + count * (size + GAP), len(found.layers) * (cell + LINE) + 2 * GAP), PAPER
+    )
     draw = ImageDraw.Draw(sheet)
     sheet.paste(image, (GAP, GAP + LINE))
     for row, text in enumerate((found.decision.label or str(found.decision), f"{found.probability:.1%}")):
-        draw.text((GAP, image.height + (row + 2) * LINE), fitted(text, size + GAP, 13), fill=INK, font=font(13))
+        draw.text(
+            (GAP, image.height + (row + 2) * LINE), fitted(text, size + GAP, 13), fill=INK, font=font(13)
+        )
     most = max((abs(w.contribution) for w in found.winners), default=0.0)
     for row, layer in enumerate(found.layers):
         top = GAP + row * (cell + LINE)
@@ -35,7 +39,9 @@ def drawn(found: Explanation, count: int, size: int) -> Image.Image:
     return sheet
 
 
-def _cell(sheet: Image.Image, image: Image.Image, winner: Winner, corner: tuple[int, int], most: float) -> None:
+def _cell(
+    sheet: Image.Image, image: Image.Image, winner: Winner, corner: tuple[int, int], most: float
+) -> None:
     """Draw one winner: where it won, its words, its strength and a bar as long as its contribution."""
     (x, y), draw, width = corner, ImageDraw.Draw(sheet), image.width
     sheet.paste(image if winner.where is None else lit(image, winner.where), corner)

@@ -32,7 +32,9 @@ def winners(x: Tensor, competitors: int, axis: int = 1) -> Tensor:
     """
     blocks, across = _blocks(x, competitors, axis)
     best = blocks == blocks.amax(across, keepdim=True)
-    if int(best.sum()) * competitors != x.numel():  # ties, or no number at all: argmax costs twenty times as much
+    if (
+        int(best.sum()) * competitors != x.numel()
+    ):  # ties, or no number at all: argmax costs twenty times as much
         first = blocks.argmax(across, keepdim=True)
         best = torch.zeros_like(best).scatter_(across, first, value=True)
     return best.reshape(x.shape)
@@ -73,7 +75,7 @@ def _blocks(x: Tensor, competitors: int, axis: int) -> tuple[Tensor, int]:
             f"{x.shape[axis]} units cannot compete in blocks of {competitors}; "
             f"allowed are {allowed(x.shape[axis])}"
         )
-    return x.unflatten(axis, (-1, competitors)), axis + 1
+    return x.reshape(*x.shape[:axis], -1, competitors, *x.shape[axis + 1 :]), axis + 1
 
 
 def allowed(width: int) -> str:
@@ -262,7 +264,11 @@ def competing(network: nn.Module) -> dict[str, LWTA]:
 
 @contextmanager
 def sampled(
-    network: nn.Module, dice: torch.Generator | None = None, temperature: float = WARM, *, settled: bool = False
+    network: nn.Module,
+    dice: torch.Generator | None = None,
+    temperature: float = WARM,
+    *,
+    settled: bool = False,
 ) -> Iterator[Draws]:
     """Sample the winners of every competing layer inside the block, in training and in evaluation alike.
 
@@ -284,38 +290,3 @@ def sampled(
     finally:
         for layer, old in zip(layers, before, strict=True):
             layer.draws = old
-
-
-@dataclass(frozen=True)
-class Competition:
-    """How winners are chosen over the course of training.
-
-    For the first `sampling` of it they are sampled, at temperatures that fall from `warm` to `cold`, and the loss gets
-    `weight` times the divergence; from then on the largest responses win, as in evaluation, so that the statistics of
-    batch norm become those of evaluation. Raises `BadValue`.
-
-    >>> half = Competition()
-    >>> half.temperature(0.0), half.temperature(0.5), half.temperature(0.75)
-    (1.67, 0.5, 0.5)
-    """
-
-    sampling: float = 0.5
-    warm: float = 1.67
-    cold: float = 0.5
-    weight: float = 1e-6
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.sampling <= 1:
-            raise BadValue(f"sampling is {self.sampling}; allowed is a share of training, from 0 to 1")
-        if min(self.warm, self.cold) <= 0:
-            raise BadValue(f"the temperatures are {self.warm} and {self.cold}; allowed are numbers above 0")
-
-    def temperature(self, done: float) -> float:
-        """Give the temperature after a share `done` of training: warm · (cold / warm)^(done / sampling), then cold."""
-        return float(self.warm * (self.cold / self.warm) ** min(done / self.sampling, 1.0)) if self.sampling else self.cold
-
-    @contextmanager
-    def at(self, network: nn.Module, dice: torch.Generator, done: float) -> Iterator[Draws]:
-        """Run the competitions of a network as they are after a share `done` of training, inside the block."""
-        with sampled(network, dice, self.temperature(done), settled=done >= self.sampling) as draws:
-            yield draws

@@ -31,9 +31,9 @@ def convert(
 ) -> nn.Module:
     """Copy a network and let its units compete in blocks of `competitors`, where it had activation modules.
 
-    The weights stay as they are and their names too, so that a state dict fits both. A module that a block calls several
-    times, as torchvision's residual blocks do, becomes as many competitions: `relu`, `relu_1`, ... With one competitor
-    each activation stays what it was. Layers in `skip` keep theirs.
+    The weights stay as they are and their names too, so that a state dict fits both. A module that a block calls
+    several times, as torchvision's residual blocks do, becomes as many competitions: `relu`, `relu_1`, ... With one
+    competitor each activation stays what it was. Layers in `skip` keep theirs.
 
     How wide each layer is, and which axis holds its channels, is learnt from a pass over `example`, what the network
     takes; without it one is made of zeros for the first layer with weights. Raises `BadValue` for a width that
@@ -106,7 +106,7 @@ def _activations(network: nn.Module) -> list[str]:
 
 
 def _place(name: str, made: list[Call], network: nn.Module) -> tuple[int, int]:
-    """How many units a layer has, and which axis holds them: the last after a linear layer, else the first of an image."""
+    """How many units a layer has, and which axis holds them: the last after a linear layer, else axis 1."""
     at = next((i for i, (called, _) in enumerate(made) if called == name), -1)
     shape = made[at][1] if at >= 0 else None
     if shape is None or len(shape) < 2:

@@ -18,9 +18,9 @@ from vital.errors import BadValue, DataError, RunError
 from vital.files import as_json, held, read_json, write
 from vital.images import ImageSet
 from vital.images.labels import LABELLING, match_class
-from vital.lwta.compete import Competition
+from vital.lwta.competition import Competition
 from vital.models import Model
-from vital.models.outputs import count_outputs, first_tensor
+from vital.models.outputs import answered, count_outputs
 from vital.seeds import generator, seed_of
 from vital.types import Images
 
@@ -71,11 +71,13 @@ class Fit:
         return self.rate * 0.5 * (1 + math.cos(math.pi * (done - self.warm) / (1 - self.warm)))
 
 
-def fit(model: Model, images: ImageSet, folder: Path, how: Fit | None = None, progress: Progress | None = None) -> None:
+def fit(
+    model: Model, images: ImageSet, folder: Path, how: Fit | None = None, progress: Progress | None = None
+) -> None:
     """Train a network in place on the labelled images of a set, and write its weights to `folder`/weights.safetensors.
 
     After each epoch a checkpoint is written, and a run that was stopped goes on from it; on a CPU it ends with the same
-    bytes. Layers that compete are in `vital.lwta.convert`'s networks; others are trained as they are. Labels are matched
+    bytes. Networks of `vital.lwta.convert` compete; others are trained as they are. Labels are matched
     with the network's classes as everywhere (`ImageSet.of_class`); images without one are left out. Raises `DataError`
     for a set without labels that fit, and `RunError` for a folder that is in use or holds another run.
 
@@ -92,7 +94,10 @@ def fit(model: Model, images: ImageSet, folder: Path, how: Fit | None = None, pr
     targets = classes_of(images, model)
     with held(_claimed(folder, model, images, how)):
         _Training(model, images, targets, how, folder / "checkpoint.pt", progress).run()
-        write(folder / "weights.safetensors", save({k: v.cpu().contiguous() for k, v in _state(model.module).items()}))
+        write(
+            folder / "weights.safetensors",
+            save({k: v.cpu().contiguous() for k, v in _state(model.module).items()}),
+        )
 
 
 def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
@@ -119,7 +124,9 @@ def classes_of(images: ImageSet, model: Model) -> dict[int, int]:
             classes.update(dict.fromkeys(wanted, index))
     found = {i: classes[label] for i, label in enumerate(images.labels) if label in classes}
     if not found:
-        raise DataError(f"{images.name} has no labels that fit the {outputs} classes of {model.name}; {LABELLING}")
+        raise DataError(
+            f"{images.name} has no labels that fit the {outputs} classes of {model.name}; {LABELLING}"
+        )
     return found
 
 
@@ -173,18 +180,21 @@ class _Training:
         for start in range(0, len(order), self.how.batch):
             yield [known[i] for i in order[start : start + self.how.batch]]
 
-    def _step(self, rows: list[int], optimiser: torch.optim.Optimizer, dice: torch.Generator, done: float) -> float:
+    def _step(
+        self, rows: list[int], optimiser: torch.optim.Optimizer, dice: torch.Generator, done: float
+    ) -> float:
         model, how = self.model, self.how
         kept, pictures = self.images.load(rows, model)
         wanted = torch.tensor([self.targets[i] for i in kept]).to(model.device)
-        shown = model.normalise(varied(pictures, dice, flip=how.flip, shift=how.shift).to(model.device, model.dtype))
+        shown = model.normalise(
+            varied(pictures, dice, flip=how.flip, shift=how.shift).to(model.device, model.dtype)
+        )
         for group in optimiser.param_groups:
             group["lr"] = how.rate_at(done)
         model.module.train()
         with how.competition.at(model.module, dice, done) as draws:
             with torch.autocast(model.device.type, torch.bfloat16, enabled=how.half):
-                scores = first_tensor(model.module(shown))
-            assert scores is not None  # classes_of has counted its outputs
+                scores = answered(model, shown)
             loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.smoothing)
             loss = loss + how.competition.weight * draws.divergence().to(loss)
         optimiser.zero_grad(set_to_none=True)
@@ -222,4 +232,6 @@ def varied(pictures: Images, dice: torch.Generator, *, flip: bool = True, shift:
     up, left = round(shift * height), round(shift * width)
     wide = functional.pad(pictures, (left, left, up, up), mode="replicate")
     places = (luck[:, 1:] * torch.tensor([2 * up + 1, 2 * left + 1])).long().tolist()
-    return torch.stack([one[:, y : y + height, x : x + width] for one, (y, x) in zip(wide, places, strict=True)])
+    return torch.stack(
+        [one[:, y : y + height, x : x + width] for one, (y, x) in zip(wide, places, strict=True)]
+    )

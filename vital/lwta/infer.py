@@ -12,7 +12,7 @@ from vital.images import ImageSet
 from vital.lwta.compete import competing, sampled
 from vital.lwta.fit import classes_of
 from vital.models import Model
-from vital.models.outputs import eval_mode, first_tensor
+from vital.models.outputs import answered, eval_mode
 from vital.seeds import generator
 from vital.trace import Tracer
 from vital.types import Images, PerImage
@@ -33,17 +33,10 @@ def outputs(model: Model, images: Images, samples: int = 0, seed: int = 0) -> Te
     with torch.no_grad(), eval_mode(model.module):
         given = model.normalise(images.to(model.device, model.dtype))
         if not samples:
-            return _one(model, given)
+            return answered(model, given)
         with sampled(model.module, generator("lwta", "samples", seed)):
-            found = torch.stack([_one(model, given) for _ in range(samples)])
+            found = torch.stack([answered(model, given) for _ in range(samples)])
         return found.mean(0)
-
-
-def _one(model: Model, given: Tensor) -> Tensor:
-    found = first_tensor(model.module(given))
-    if found is None:
-        raise ModelError(f"{model.name} returned no tensor")
-    return found
 
 
 def active(model: Model, images: Images) -> dict[str, PerImage]:
@@ -85,8 +78,13 @@ def accuracy(model: Model, images: ImageSet, samples: int = 0, seed: int = 0, ba
     return right / total
 
 
-def activity(model: Model, images: ImageSet, count: int = 200, batch: int = 50) -> Mapping[str, tuple[float, float, float]]:
+def activity(
+    model: Model, images: ImageSet, count: int = 200, batch: int = 50
+) -> Mapping[str, tuple[float, float, float]]:
     """Measure `active` over the first images of a set: layer -> (mean, smallest, largest) over images."""
-    parts = [active(model, some) for _, some in images.batches(model, batch, indices=range(min(count, len(images))))]
+    parts = [
+        active(model, some)
+        for _, some in images.batches(model, batch, indices=range(min(count, len(images))))
+    ]
     whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return {name: (float(v.mean()), float(v.min()), float(v.max())) for name, v in whole.items()}

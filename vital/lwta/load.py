@@ -21,7 +21,9 @@ def model(name: str, pretrained: bool, size: tuple[int, int] | None = None) -> M
     said, slash, spec = name.partition("/")
     count, _, skipped = said.partition("-")
     if not slash or not spec or not count.isdecimal():
-        raise UsageError(f"'lwta:{name}' names no competing network; write lwta:U/MODEL, such as lwta:4/timm:resnet18")
+        raise UsageError(
+            f"'lwta:{name}' names no competing network; write lwta:U/MODEL, such as lwta:4/timm:resnet18"
+        )
     own = pretrained or parse_factory(spec) is not None  # a factory has no weights but those that it makes
     net = load_model(spec, weights=None if own else NONE, size=size)
     example = torch.zeros(2, net.channels, *net.size)

@@ -37,7 +37,8 @@ def load_model(
     `spec` is one of
 
     - `world`, the classifier of the known-answer world, or `world:NAME`, another of its networks: `judge`,
-      `captioner`, `encoder` (image tower), `twin-solid`, `twin-material`, `twin-background`;
+      `competing`, `captioner`, `encoder` (image tower), `twin-solid`, `twin-material`, `twin-background`;
+    - `lwta:U/MODEL`, a network by any of these names whose units compete in blocks of U (`vital.lwta.convert`);
     - `torchvision:NAME[/WEIGHTS]`; without WEIGHTS, torchvision's default ones;
     - `timm:NAME` (extra `timm`);
     - `open_clip:NAME[/PRETRAINED]` (extra `clip`): the image tower, which has no classes;

@@ -27,6 +27,18 @@ def first_tensor(output: Any) -> Tensor | None:
     return next((t for v in values if (t := first_tensor(v)) is not None), None)
 
 
+def answered(model: Model, given: Tensor) -> Tensor:
+    """Run the network on what `Model.normalise` gave, and find the tensor in its answer; else raises `ModelError`.
+
+    >>> answered(Model(nn.Identity()), torch.ones(1))
+    tensor([1.])
+    """
+    found = first_tensor(model.module(given))
+    if found is None:
+        raise ModelError(f"{model.name} returned no tensor")
+    return found
+
+
 def count_outputs(model: Model) -> int:
     """Count the network's outputs, that is, the channels that it returns for one grey image.
 

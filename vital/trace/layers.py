@@ -78,8 +78,8 @@ def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ..
     images = torch.full((2, model.channels, *size), 0.5, dtype=model.dtype, device=model.device)
     with asked(model, f"run on an image of shape {(model.channels, *size)}"):
         made = calls(model.module, model.normalise(images))
-    for name, shape in made:
-        name = name or OUTPUT
+    for called, shape in made:
+        name = called or OUTPUT
         found[name] = [*found.pop(name, []), shape]
     return found
 

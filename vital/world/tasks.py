@@ -14,6 +14,7 @@ from vital.lwta import convert
 from vital.world.concepts import Concept
 from vital.world.corpus import Corpus
 from vital.world.data import CLASSES
+from vital.world.figures import Figures, average_precision, share
 from vital.world.networks import PLANTED, SIZE, Captioner, Classifier, Encoder, Judge
 from vital.world.tables import FACTORS, MATERIALS
 from vital.world.text import tokens
@@ -22,14 +23,13 @@ ORDER = ("size", "colour", "accent", "material", "solid", "place", "background",
 TWIN_CLASSES = tuple(f"kind {letter}" for letter in "ABCDEF")
 TWIN_FACTORS = ("solid", "material", "background")
 PLACE = {factor: number for number, factor in enumerate(FACTORS)}
-Figures = dict[str, float]
 
 
 class Task(ABC):
     """One network to train, for `length` times as long as the plan says.
 
-    `rate` is its step size, as a multiple of the plan's. `eyes` names the network whose image tower it takes over, which
-    was trained before and learns no more; `parent` the network whose weights it begins with.
+    `rate` is its step size, as a multiple of the plan's. `eyes` names the network whose image tower it takes over,
+    which was trained before and learns no more; `parent` the network whose weights it begins with.
     """
 
     length: float = 1.0
@@ -99,9 +99,9 @@ class Classify(Task):
         solid, material = best // len(MATERIALS), best % len(MATERIALS)
         areas = [average_precision(taught[:, i], corpus.planted[:, i]) for i in range(len(PLANTED))]
         return {
-            "class": _share(best == corpus.classes),
-            "solid": _share(solid == corpus.factors[:, PLACE["solid"]]),
-            "material": _share(material == corpus.factors[:, PLACE["material"]]),
+            "class": share(best == corpus.classes),
+            "solid": share(solid == corpus.factors[:, PLACE["solid"]]),
+            "material": share(material == corpus.factors[:, PLACE["material"]]),
             "planted AUPRC, mean": sum(areas) / len(areas),
             "planted AUPRC, worst": min(areas),
         }
@@ -135,7 +135,7 @@ class Twin(Task):
     def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
         """Accuracy on the scenes that have a class."""
         best, rows = torch.cat([network(batch) for batch in images]).argmax(1).cpu(), self.rows(corpus)
-        return {self.factor: _share(best[rows] == corpus.factors[rows, PLACE[self.factor]])}
+        return {self.factor: share(best[rows] == corpus.factors[rows, PLACE[self.factor]])}
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ class Name(Task):
             best = torch.cat([scores[factor] for scores in found]).argmax(1).cpu()
             right[factor] = best == _wanted(corpus.factors[:, column], factor)
         together = right["solid"] & right["material"] & right["colour"]
-        return {factor: _share(hits) for factor, hits in right.items()} | {
-            "solid, material and colour": _share(together)
+        return {factor: share(hits) for factor, hits in right.items()} | {
+            "solid, material and colour": share(together)
         }
 
 
@@ -227,11 +227,11 @@ class Match(Task):
         seen = torch.cat([network(batch, corpus.captions[:1].to(device))[0] for batch in images]).cpu()
         read = [network(one, part.to(device))[1].cpu() for part in torch.split(corpus.captions, 200)]
         best = [(s @ r.T).argmax(1) for s, r in zip(torch.split(seen, 200), read, strict=True)]
-        found = {"caption among 200": _share(torch.cat([b == torch.arange(len(b)) for b in best]))}
+        found = {"caption among 200": share(torch.cat([b == torch.arange(len(b)) for b in best]))}
         for factor in ("solid", "material", "colour", "background"):
             names = tokens([Concept(((factor, value),)).name for value in FACTORS[factor]])
             likeliest = (seen @ network(one, names.to(device))[1].cpu().T).argmax(1)
-            found[f"{factor} by its word"] = _share(likeliest == corpus.factors[:, PLACE[factor]])
+            found[f"{factor} by its word"] = share(likeliest == corpus.factors[:, PLACE[factor]])
         return found
 
 
@@ -269,21 +269,6 @@ def phrase(numbers: Tensor, said: Tensor) -> str:
     return Concept(tuple(wants)).name
 
 
-def average_precision(scores: Tensor, truth: Tensor) -> float:
-    """Area under the precision-recall curve, as the mean precision at the rank of each true one; ties in any order.
-
-    >>> average_precision(torch.tensor([3.0, 2.0, 1.0]), torch.tensor([True, False, True]))
-    0.8333333730697632
-    """
-    ranked = truth[scores.argsort(descending=True, stable=True)].float()
-    precision = ranked.cumsum(0) / torch.arange(1, len(ranked) + 1)
-    return float((precision * ranked).sum() / ranked.sum().clamp(min=1))
-
-
-def _share(hits: Tensor) -> float:
-    return float(hits.float().mean())
-
-
 TASKS: Mapping[str, Task] = {
     "classifier": Classify(),
     "judge": Name(Judge, length=1.5),
@@ -295,6 +280,7 @@ TASKS: Mapping[str, Task] = {
 """Every network of the world by name."""
 
 GOALS: Mapping[str, float] = {
+    "competing/solid": 0.97,
     "classifier/solid": 0.97,
     "classifier/material": 0.97,
     "classifier/planted AUPRC, worst": 0.95,

@@ -19,22 +19,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from kornia.filters import gaussian_blur2d
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from vital.errors import VitalError, unknown
 from vital.files import as_json, held, write
-from vital.lwta.compete import Competition
+from vital.lwta.competition import Competition
 from vital.models.model import usable_device
 from vital.seeds import generator, seed_of
 from vital.trace import resolve_units
-from vital.types import Images
 from vital.world.concepts import concepts
 from vital.world.corpus import Corpus, draw, rendered
+from vital.world.figures import Figures
 from vital.world.kept import SHIPPED, ship_truths
+from vital.world.looks import moved, roughened
 from vital.world.networks import PLANTED, SIZE, normalised
-from vital.world.tasks import GOALS, TASKS, Figures, Task
+from vital.world.tasks import GOALS, TASKS, Task
 from vital.world.truth import SCENES, tables
 from vital.world.weights import FOLDER, ship, take_over, wrapped
 from vital.world.weights import network as trained
@@ -178,7 +178,10 @@ def _step(
     network.train()
     kind = torch.device(plan.device).type
     images = roughened(moved(_images(known.pictures[batch], plan.device), dice), dice)
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half), COMPETITION.at(network, dice, done) as draws:
+    with (
+        torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half),
+        COMPETITION.at(network, dice, done) as draws,
+    ):
         loss = task.loss(network, images, known, batch, dice) + COMPETITION.weight * draws.divergence()
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -190,42 +193,6 @@ def _step(
 def _images(pictures: Tensor, device: torch.device | str) -> Tensor:
     plain = pictures.to(device).float().div(255)
     return normalised(plain).contiguous(memory_format=torch.channels_last)
-
-
-def moved(images: Images, dice: torch.Generator, reach: int = 3) -> Images:
-    """Shift a batch by up to `reach` pixels each way, its edges repeated, so that no pixel can be learned by heart.
-
-    >>> moved(torch.zeros(1, 3, 8, 8), torch.Generator()).shape
-    torch.Size([1, 3, 8, 8])
-    """
-    x, y = torch.randint(0, 2 * reach + 1, (2,), generator=dice).tolist()
-    wide = nn.functional.pad(images, (reach,) * 4, mode="replicate")
-    return wide[..., y : y + images.shape[2], x : x + images.shape[3]]
-
-
-def roughened(images: Images, dice: torch.Generator) -> Images:
-    """Change how pictures look but not what they show: contrast, brightness, a tint, blur, fine and coarse noise.
-
-    Each normalised picture has its own strengths, from none to 30 % contrast, ± 0.08 brightness and ± 0.04 tint (of
-    the range of pictures, [0, 1]), noise of up to 0.2 per pixel and 0.1 over four; two in five are blurred. A network
-    that saw clean renderings alone is swayed by noise that nobody sees.
-
-    >>> roughened(torch.zeros(2, 3, 8, 8), torch.Generator()).shape
-    torch.Size([2, 3, 8, 8])
-    """
-    count, _, height, width = images.shape
-
-    def drawn(*shape: int) -> Tensor:
-        return torch.rand(count, *shape, generator=dice).to(images.device)
-
-    contrast, brightness, tint = 1 + 0.6 * (drawn(1, 1, 1) - 0.5), drawn(1, 1, 1) - 0.5, drawn(3, 1, 1) - 0.5
-    images = contrast * images + 0.6 * brightness + 0.3 * tint
-    images = torch.where(drawn(1, 1, 1) < 0.4, gaussian_blur2d(images, (3, 3), (0.85, 0.85)), images)
-    fine = torch.randn(images.shape, generator=dice).to(images.device)
-    few = torch.randn(count, 3, height // 4, width // 4, generator=dice).to(images.device)
-    coarse = nn.functional.interpolate(few, (height, width), mode="bicubic")
-    rough = images + 0.8 * drawn(1, 1, 1) * fine + 0.4 * drawn(1, 1, 1) * coarse
-    return rough.contiguous(memory_format=torch.channels_last)
 
 
 def schedule(done: float, warm: float = 0.05) -> float:

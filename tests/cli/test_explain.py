@@ -1,0 +1,65 @@
+"""`vital explain` from the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import vital
+from vital.cli import main
+from vital.world.data import images
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("explain") / "scene.png"
+    Image.fromarray(images(1, seed=5)[0]).save(path)
+    return path
+
+
+def test_it_prints_a_table_and_writes_json_text_and_picture(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.csv"
+    said = vital.describe(
+        vital.load_model("world:competing"),
+        ["layer4.relu2:0-7"],
+        images=images(64, seed=6),
+        draws=0,
+        progress=False,
+        alpha=1.0,
+    )
+    said.to_csv(labels)
+    command = [
+        "explain",
+        "world:competing",
+        str(picture),
+        "--layers",
+        "layer4.relu2",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main([*command, "--labels", str(labels), "--count", "40"]) == 0
+    shown = capsys.readouterr().out
+    assert "contribution" in shown
+    written = json.loads((tmp_path / "run" / "explanation.json").read_text())
+    assert len(written["winners"]) == 144 // 4
+    known = {str(d.unit): d.label for d in said}
+    assert {w["label"] for w in written["winners"] if w["unit"] in known} <= {*known.values()}
+    assert any(w["label"] for w in written["winners"])
+    assert (tmp_path / "run" / "explanation.txt").read_text().count("layer4.relu2") == 1
+    with Image.open(tmp_path / "run" / "explanation.png") as shown_picture:
+        assert shown_picture.width > 100
+
+
+def test_sentences_may_be_asked_for(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "world:competing", str(picture), "--text", "--by", "relevance"]) == 0
+    shown = capsys.readouterr().out
+    assert "layer4.relu2: 36 blocks" in shown
+    assert "contribution" not in shown
+
+
+def test_a_dense_network_is_refused(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "world", str(picture)]) == 1
+    assert "no competing layers" in capsys.readouterr().err

@@ -1,0 +1,75 @@
+"""`vital lwta train` from the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vital
+from vital.cli import main
+from vital.lwta.compete import competing
+
+FACTORY = """
+from torch import nn
+
+SIZE, CLASSES = 8, ("red", "blue")
+
+
+def net():
+    layers = (nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+    return nn.Sequential(*layers)
+"""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    dice = np.random.default_rng(0)
+    pictures = dice.integers(0, 120, (32, 8, 8, 3), np.uint8)
+    labels = np.arange(32) % 2
+    for picture, label in zip(pictures, labels, strict=True):
+        picture[..., 2 * label] += 100
+    np.savez(tmp_path / "set.npz", images=pictures, labels=labels)
+    (tmp_path / "nets.py").write_text(FACTORY)
+    return tmp_path
+
+
+def command(data: Path, out: str, *more: str) -> list[str]:
+    where = ["--images", str(data / "set.npz"), "--out", str(data / out), "--batch", "8"]
+    return ["lwta", "train", f"{data / 'nets.py'}:net", *where, *more]
+
+
+def test_a_network_is_converted_trained_measured_and_found_again(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--test", str(data / "set.npz"), "--epochs", "12", "--rate", "0.02")
+    assert main(command(data, "run", *more)) == 0
+    shown = capsys.readouterr().out
+    assert "accuracy 100.00%" in shown
+    assert "0.2500" in shown
+    results = json.loads((data / "run" / "results.json").read_text())
+    assert results["active"] == {"2": [0.25, 0.25, 0.25]}
+    again = vital.load_model(f"lwta:4/{data / 'nets.py'}:net", weights=data / "run" / "weights.safetensors")
+    assert list(competing(again.module)) == ["2"]
+    assert again.classes == ("red", "blue")
+
+
+def test_the_same_command_ends_with_the_same_bytes(data: Path) -> None:
+    for out in ("one", "two"):
+        assert main(command(data, out, "--epochs", "2", "--weights", "none")) == 0
+    one, two = ((data / out / "weights.safetensors").read_bytes() for out in ("one", "two"))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--competitors", "3"), "the layer '2' has 8 units"),
+        (("--sampling", "0.5", "--skip", "1"), "activation module"),
+    ],
+)
+def test_a_wrong_request_is_explained(
+    data: Path, more: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(data, "run", *more)) == 2
+    assert said in capsys.readouterr().err

@@ -1,0 +1,57 @@
+"""Units that compete are rendered by the ordinary methods, and a unit that loses is woken."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import vital
+from tests.toy import network
+from vital.lwta import convert
+from vital.lwta.compete import winners
+from vital.models import Model
+from vital.trace import Tracer, resolve_units
+
+
+def pictures(count: int = 12) -> Tensor:
+    """Smooth random pictures."""
+    few = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    return nn.functional.interpolate(few, (16, 16), mode="bicubic").clamp(0, 1)
+
+
+def competing() -> Model:
+    """A small network whose batch norm knows the pictures, so that most units win somewhere."""
+    module = convert(network(), 4).train()
+    for _ in range(40):
+        module(pictures())
+    return Model(module.eval(), "toy", (16, 16))
+
+
+def value(model: Model, unit: str, picture: Tensor) -> float:
+    (one,) = resolve_units(model, unit)
+    with torch.no_grad(), Tracer(model, [one.layer]) as tracer:
+        return float(tracer(picture[None]).read(one))
+
+
+@pytest.mark.parametrize("method", ["vital", "vital-reference", "fourier"])
+def test_a_prototype_of_a_competing_unit_is_rendered(method: str) -> None:
+    model = competing()
+    bank = vital.reference_bank(model, ["act2"], vital.images(pictures()), disk=False, progress=False)
+    made, again = (
+        vital.render(model, ["act2:5"], bank=bank, method=method, steps=100, progress=False)[0]
+        for _ in range(2)
+    )
+    assert made.status == "done"
+    assert made.provenance["value"] > 0
+    assert torch.equal(made.image, again.image)
+
+
+def test_a_unit_that_loses_everywhere_is_woken() -> None:
+    model = competing()
+    grey = torch.full((1, 3, 16, 16), 0.5)
+    with torch.no_grad():
+        model.module.norm2.bias[5] -= 1.5  # type: ignore[union-attr,operator,index]
+        with Tracer(model, ["norm2"]) as tracer:
+            assert not winners(tracer(grey)["norm2"], 4)[:, 5].any()
+    start = vital.parameterisations.Pixels(16)
+    found = vital.optimise(model, vital.objectives.Channel("act2:5"), start, steps=150, progress=False)
+    assert value(model, "act2:5", found.images[0]) > 0
