@@ -1,14 +1,16 @@
 """Does a picture of an inner unit show what the unit responds to, and not what its references happen to share?
 
 Takes inner units of the world's classifier that have nothing to do with the background: planted ones, which stand for
-a known concept, and free ones, of which the truth was found by ranking fresh scenes. Every unit gets references that
+a known concept, and free ones, of which the truth was found by ranking fresh scenes: those that rank scenes by what
+the thing is (its solid, material, colours or size), and those that rank them by how the scene is looked at (camera,
+light, place), which need the ground and the horizon to tell. Every unit gets references that
 all have one background, another one from unit to unit, so that a method that copies its references shows it. The
 judge, a network of another architecture, says whether a picture shows the concept, and how often it names the
 references' background; chance is one in six. Rows: `vital` with its masks of relevance, the same without, and the
 references themselves (the patches that are aligned to).
 
 Goals, for `vital`: the judge names the concept of at least 90 % of the planted units, and the background within 15
-points of chance and at least 10 points less often than without masks.
+points of chance and at least 10 points less often than without masks, for all kinds of units.
 
     python -m benchmarks.inner_world --out runs/inner-world
 """
@@ -45,6 +47,8 @@ NAMED, NEAR, BELOW = 0.9, 0.15, 0.1
 SURE = 0.9
 """The least AUPRC of a free unit."""
 FREE = ("layer2", "layer3", "layer4")
+THING = frozenset({"solid", "material", "colour", "accent", "size"})
+LOOK = frozenset({"camera", "light", "place"})
 VARIANTS: Mapping[str, Mapping[str, Any]] = {"masks": {}, "no masks": {"relevance": "none"}}
 REFERENCES = "references"
 
@@ -63,10 +67,14 @@ def planted(count: int) -> Units:
     return {f"planted:{n}": PLANTED[n] for n in rest[:: max(1, len(rest) // count)][:count]}
 
 
-def free(model: vital.Model, count: int) -> Units:
-    """Take the `count` free units that rank scenes by a concept best, and not by the background."""
+def free(model: vital.Model, count: int, factors: frozenset[str]) -> Units:
+    """Take the `count` free units that rank scenes best by a concept of these factors alone, surely enough."""
     names = [f"{layer}:0-{survey(model)[layer].channels - 1}" for layer in FREE]
-    known = [t for t in unit_truths(model, names) if t.auprc >= SURE and indoors(t.concept)]
+    known = [
+        t
+        for t in unit_truths(model, names)
+        if t.auprc >= SURE and factors.issuperset(factor for factor, _ in t.concept.wants)
+    ]
     best = sorted(known, key=lambda t: -t.auprc)[:count]
     return {str(t.unit): t.concept for t in best}
 
@@ -122,7 +130,7 @@ def measured(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         for row, made in sheets.items():
-            made.sheet(6, 96).save(out / f"{layers[0]}-{row.replace(' ', '-')}.png")
+            made.sheet(6, 96).save(out / f"{row.replace(' ', '-')}.png")
     return rows
 
 
@@ -142,13 +150,19 @@ def holds(kind: str, rows: Mapping[str, Mapping[str, float]]) -> bool:
 
 
 def measure(given: argparse.Namespace) -> dict[str, object]:
-    """Render and judge both kinds of units."""
+    """Render and judge all kinds of units."""
     model = vital.load_model("world")
-    kinds = {"planted": planted(given.planted), "free": free(model, given.free) if given.free else {}}
+    kinds = {
+        "planted": planted(given.planted) if given.planted else {},
+        "free": free(model, given.free, THING),
+        "look": free(model, given.look, LOOK),
+    }
     began, rows = time.perf_counter(), {}
     for kind, units in kinds.items():
         if units:
-            found = measured(model, units, given.seeds, given.pool, given.references, given.out)
+            found = measured(
+                model, units, given.seeds, given.pool, given.references, given.out and given.out / kind
+            )
             rows[kind] = {row: share(hits) for row, hits in found.items()}
             print(kind, rows[kind], flush=True)
     return {
@@ -169,7 +183,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, default in (("planted", 18), ("free", 18), ("seeds", 3), ("pool", 300), ("references", 3)):
+    for name, default in (
+        ("planted", 18),
+        ("free", 16),
+        ("look", 8),
+        ("seeds", 3),
+        ("pool", 300),
+        ("references", 3),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--out", type=Path, help="a folder for contact sheets")
     parser.add_argument("--json", action="store_true")

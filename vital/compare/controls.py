@@ -15,7 +15,7 @@ from vital.reference import ReferenceBank
 from vital.reference.choose import reading
 from vital.reference.tables import Ranking, Tables
 from vital.seeds import generator, seed_of
-from vital.units import OUTPUT, Unit
+from vital.units import Unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ def _copied(table: Tensor | None) -> Tensor | None:
 
 def _relabelled(bank: ReferenceBank, instead: Mapping[Unit, Unit]) -> ImageSet:
     """The images with the labels of classes exchanged in the same way, for methods that go by labels."""
-    images, classes = bank.images, {a: b for a, b in instead.items() if a.layer == OUTPUT and not a.source}
+    images, classes = bank.images, {a: b for a, b in instead.items() if a.is_class}
     if not classes or all(label is None for label in images.labels):
         return images
     outputs = len(bank.model.classes) or None

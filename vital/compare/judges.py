@@ -47,7 +47,7 @@ class ClassJudge:
         return found
 
     def _right(self, unit: Unit, number: int) -> float:
-        if unit.layer != OUTPUT or unit.source:
+        if not unit.is_class:
             return math.nan
         if self.model.classes and self.own.classes:
             return float(self.model.classes[number] == self.own.classes[unit.index])
@@ -60,5 +60,5 @@ def class_questions(model: Model, units: Sequence[Unit]) -> dict[Unit, Question]
     names = tuple(
         short if first.count(short) == 1 else name for short, name in zip(first, model.classes, strict=True)
     )
-    classes = [unit for unit in units if unit.layer == OUTPUT and not unit.source] if names else []
+    classes = [unit for unit in units if unit.is_class] if names else []
     return {unit: Question(names[unit.index], names) for unit in classes}

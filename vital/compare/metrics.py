@@ -56,7 +56,7 @@ def better(metric: str) -> Better:
 @torch.no_grad()
 def own_accuracy(bench: Bench, shown: Shown) -> Iterator[Score]:
     """Whether the network itself gives a class's picture that class, and at which rank; class units alone."""
-    rows = [i for i, unit in enumerate(shown.units) if unit.layer == OUTPUT and not unit.source]
+    rows = [i for i, unit in enumerate(shown.units) if unit.is_class]
     if not rows:
         return
     with Tracer(bench.model, [OUTPUT]) as tracer:
