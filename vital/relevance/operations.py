@@ -89,6 +89,16 @@ def transposed(
     return tuple(torch.zeros_like(x) if back is None else back for x, back in zip(inputs, found, strict=True))
 
 
+def sent_back(step: Step, r: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Send r back to where an operation took its values from: along the pass's own graph, else by running it again."""
+    if not all(x.requires_grad for x in (*step.inputs, *step.outputs)):
+        return transposed(step.again, step.inputs, r)
+    found = torch.autograd.grad(step.outputs, step.inputs, r, retain_graph=True, allow_unused=True)
+    return tuple(
+        torch.zeros_like(x) if back is None else back for x, back in zip(step.inputs, found, strict=True)
+    )
+
+
 def fit(r: Tensor, like: Tensor) -> Tensor:
     """Sum r over the axes along which `like` was spread."""
     return r if r.shape == like.shape else r.sum_to_size(like.shape)
@@ -154,7 +164,7 @@ def batch_norm(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
 def moves(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
     """Relevance goes back to where each value came from; equal maxima share it."""
     del context
-    yield from zip(step.inputs, transposed(step.again, step.inputs, r), strict=True)
+    yield from zip(step.inputs, sent_back(step, r), strict=True)
 
 
 @operation("cat", "concat", "concatenate")

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vital.relevance.composite import Relevance
-from vital.relevance.operations import Context, Shares, fit, operation, transposed
+from vital.relevance.operations import Context, Shares, fit, operation, sent_back, transposed
 from vital.relevance.weighted import away, over
 from vital.trace import NoRule, Step
 
@@ -69,7 +69,7 @@ def max_pooling(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
     """All to the largest, or as if it were an average pool."""
     (x,), how = step.inputs, context.how
     if how.max_pool == "winner":
-        yield x, transposed(step.again, step.inputs, r)[0]
+        yield x, sent_back(step, r)[0]
         return
     if step.name != "max_pool2d":
         raise NoRule(

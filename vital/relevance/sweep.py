@@ -26,14 +26,12 @@ def sweep(
         _give(relevance, tensor, r)
     after, context = _behind(tape, wanted), Context(how, tape)
     places = {id(tensor): tape.makers[id(tensor)] for tensor in wanted}
-    found: dict[int, Tensor] = {}
     with torch.no_grad():
         for place in range(len(tape.steps) - 1, min(places.values(), default=-1), -1):
             step = tape.steps[place]
             if any(id(x) in after for x in step.inputs):
                 _through(step, relevance, after, context, keep=places)
-    found = {key: relevance[key] for key in places if key in relevance}
-    return [found.get(id(x), torch.zeros_like(x)) for x in wanted]
+    return [relevance[id(x)] if id(x) in relevance else torch.zeros_like(x) for x in wanted]
 
 
 def _behind(tape: Tape, wanted: Sequence[Tensor]) -> set[int]:
