@@ -149,6 +149,8 @@ def answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
     in it, and a template of such patches would show the unit asleep.
     """
     natural = bank.natural_value(unit, count)
+    if natural <= 0:  # a direction's may be, and a tenth of it is no bound
+        return True
     with Tracer(bank.model, [unit.layer]) as tracer:
         patches = bank.patches(unit, count, share).images.to(bank.model.device, bank.model.dtype)
         return float(tracer(patches).read(unit).mean()) >= ANSWERED * natural
