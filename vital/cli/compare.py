@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -149,7 +150,7 @@ def _names(text: str, option: str) -> list[str]:
     return listed(text, option) if text and text != "none" else []
 
 
-def _against(judges: list[Judge], encoder: str | None, prompt: str, held_out: str) -> dict[str, Any]:
+def _against(judges: Sequence[Judge], encoder: str | None, prompt: str, held_out: str) -> dict[str, Any]:
     """What the pictures are measured against."""
     layers = _names(held_out, "--held-out")
     return {"judges": judges, "encoder": encoder, "prompt": prompt, "held_out": layers}
