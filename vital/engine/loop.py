@@ -94,7 +94,8 @@ def optimise(
             if step in wanted:
                 kept.append((step, run.picture(parameters)))
             _pace(mover, settings, step, steps)
-            losses = run.step(tracer, parameters, mover, redirect=step < redirect)
+            fade = settings.fading(step, steps)
+            losses = run.step(tracer, parameters, mover, redirect=step < redirect, fade=fade)
             if each_step:
                 each_step(Step(step + 1, steps, losses))
     images = run.picture(parameters)
@@ -163,7 +164,13 @@ class _Run:
         return self.parameterisation.decode(parameters).clamp(0, 1).nan_to_num(0.5).cpu()
 
     def step(
-        self, tracer: Tracer, parameters: Parameters, mover: torch.optim.Optimizer, *, redirect: bool
+        self,
+        tracer: Tracer,
+        parameters: Parameters,
+        mover: torch.optim.Optimizer,
+        *,
+        redirect: bool,
+        fade: float,
     ) -> Tensor:
         image = self.parameterisation.decode(parameters)
         image.retain_grad()
@@ -177,6 +184,8 @@ class _Run:
         held = {slot: {k: t[slot].clone() for k, t in parameters.items()} for slot in self.stopped}
         mover.step()
         with torch.no_grad():
+            if fade:
+                self.parameterisation.fade(parameters, fade)
             self.parameterisation.project(parameters)
             for slot, values in held.items():
                 for key, value in values.items():

@@ -21,10 +21,10 @@ class Optimiser:
     W = `warmup` steps and then ½(1 + cos(π(e−W)/(T−W))). Only elementwise optimisers keep a unit's picture
     independent of its batch, so L-BFGS is not offered.
 
-    `shrink` s multiplies the parameters by 1 − lr·s in each step, apart from the gradient (decoupled weight decay,
-    Loshchilov & Hutter 2019, for "adam" alone). Adam moves what has no steady gradient as fast as what has, so that
-    the numbers that no one asks for drift with the noise; with s they go back to 0, and since Adam's steps are
-    about `lr` at most, no number goes far beyond 1/s.
+    `shrink` s takes a share lr·s of the parameters away in each step of the second half, apart from the gradient
+    (decoupled weight decay, Loshchilov & Hutter 2019; `Parameterisation.fade` says of which). Adam moves what has no
+    steady gradient as fast as what has, so that numbers that no one asks for drift with the noise; with s they go back
+    to 0. In the first half they may go anywhere, so that a unit that is silent at the start can be woken.
 
     >>> [round(Optimiser(1.0, schedule="cosine").factor(e, 4), 3) for e in range(4)]
     [1.0, 0.854, 0.5, 0.146]
@@ -45,10 +45,6 @@ class Optimiser:
             raise BadValue(
                 f"shrink is {self.shrink}; allowed are numbers from 0 to below 1/lr = {1 / self.lr:g}"
             )
-        if self.shrink and self.kind != "adam":
-            raise BadValue(
-                f"shrink is {self.shrink} with the optimiser {self.kind!r}; allowed is it with 'adam'"
-            )
         for what, value, allowed in (
             ("schedule", self.schedule, ("constant", "cosine", "warmup-cosine")),
             ("optimiser", self.kind, ("adam", "nadam")),
@@ -65,12 +61,16 @@ class Optimiser:
             return (step + 1) / warmup
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
+    def fading(self, step: int, steps: int) -> float:
+        """The share of the parameters that is taken away in a step: `shrink` times the learning rate, or 0.
+
+        >>> [round(Optimiser(0.1, shrink=2.0).fading(e, 4), 3) for e in range(4)]
+        [0.0, 0.0, 0.2, 0.2]
+        """
+        return self.shrink * self.lr * self.factor(step, steps) if 2 * step >= steps else 0.0
+
     def build(self, tensors: Sequence[Tensor]) -> torch.optim.Optimizer:
         """The torch optimiser over these tensors."""
-        if self.shrink:
-            return torch.optim.AdamW(
-                tensors, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.shrink
-            )
         kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
             "adam": torch.optim.Adam,
             "nadam": torch.optim.NAdam,

@@ -92,6 +92,12 @@ class Shared(Canvas):
         self._common.project(common)
         self.base.project(own)
 
+    def fade(self, parameters: Parameters, share: float) -> None:
+        """Fade the parts, in place."""
+        common, own = _split(parameters)
+        self._common.fade(common, share)
+        self.base.fade(own, share)
+
 
 def _join(common: Parameters, own: Parameters) -> Parameters:
     return {_COMMON + k: v for k, v in common.items()} | {_OWN + k: v[None] for k, v in own.items()}

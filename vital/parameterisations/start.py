@@ -96,6 +96,10 @@ class From(Invertible):
         """Project as the base does."""
         self._base.project(parameters)
 
+    def fade(self, parameters: Parameters, share: float) -> None:
+        """Fade as the base does."""
+        self._base.fade(parameters, share)
+
     def encode(self, image: Images) -> Parameters:
         """Encode as the base does."""
         return self._base.encode(image)
