@@ -1,9 +1,9 @@
 """On the known-answer world: what does competition cost in accuracy, and does it make units easier to name?
 
-Three seeds of the world's classifier go on learning from its shipped weights, on the same scenes in the same order:
-dense, and with channels that compete in blocks of 4 and of 16 (of 16 but in the two layers at the entry, whose 24
-channels it does not divide; planted channels never compete). Every network gets the same number of steps. Accuracy
-is that of the 64 classes on fresh scenes; activity is counted in what the layers return.
+Three seeds of the world's classifier go on learning from its shipped weights, on the same scenes in orders of
+their own: dense, and with channels that compete in blocks of 4 and of 16 (of 16 but in the two layers at the entry,
+whose 24 channels it does not divide; planted channels never compete). Every network gets the same number of steps.
+Accuracy is that of the 64 classes on fresh scenes; activity is counted in what the layers return.
 
 With --words the units of layer4 of the shipped pair and of the networks of the first seed are described by clip-
 dissect: the share whose label stands (vital.describe.judge), and the share of candidates that name what the unit

@@ -117,5 +117,8 @@ def test_what_cannot_be_explained_is_said() -> None:
         explain(small(0), picture.expand(2, -1, -1, -1))
     with pytest.raises(BadValue, match="tokens is 'head'"):
         explain(small(0), picture, tokens="head")
+    for decision in ("0.lwta:1", "class:0-1"):
+        with pytest.raises(BadValue, match="allowed is one class"):
+            explain(small(0), picture, decision=decision)
     with pytest.raises(ModelError, match="no competing layers"):
         explain(vital.load_model("world"), torch.rand(1, 3, 64, 64))

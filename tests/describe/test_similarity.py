@@ -159,6 +159,15 @@ def test_a_probability_of_one_does_not_run_out_of_numbers() -> None:
     assert torch.allclose(table(sharp, values, seen, read).double(), expected, rtol=1e-4, atol=1e-3)
 
 
+def test_a_sharp_softmax_is_summed_in_double() -> None:
+    sharp = Wpmi(a=50.0)
+    cosines = torch.rand(200, 2000, generator=torch.Generator().manual_seed(0)) * 0.01
+    odds = sharp.odds(cosines)
+    found = sharp.block(sharp.prepared(torch.randn(200, 3)), odds, sharp.total(odds, None))
+    assert found.dtype == torch.float64
+    assert bool(found.isfinite().all())
+
+
 def test_shapes_that_do_not_fit_are_said() -> None:
     values, seen, read = drawn()
     with pytest.raises(BadValue, match="allowed are"):

@@ -113,3 +113,36 @@ def test_a_competing_network_is_loaded_by_name() -> None:
     assert isinstance(model.module.get_submodule("layer4.relu2"), LWTA)
     with pytest.raises(UsageError, match="lwta:U/MODEL"):
         vital.load_model("lwta:world")
+
+
+def test_no_competitors_are_refused() -> None:
+    with pytest.raises(BadValue, match="blocks of 0 units are asked for"):
+        convert(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), 0)
+
+
+def test_an_activation_that_stands_in_several_places_competes_in_all() -> None:
+    act = nn.ReLU()
+    found = convert(nn.Sequential(nn.Linear(4, 4), act, nn.Sequential(nn.Linear(4, 4), act)), 2)
+    assert list(competing(found)) == ["1", "2.1"]
+
+
+class Crowded(nn.Module):
+    """Calls `relu` twice, has a part of the name that its second call would get, and one that is not called."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.a, self.b, self.relu, self.relu_1 = nn.Linear(4, 4), nn.Linear(4, 4), nn.ReLU(), nn.GELU()
+        self.spare = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.b(self.relu(self.a(x))))
+        found: Tensor = self.relu_1(x)
+        return found
+
+
+def test_names_that_are_taken_and_parts_that_are_not_called_stay() -> None:
+    plain = nn.Sequential(Crowded())
+    found = convert(plain, 2, skip=["0.relu_1"])
+    assert isinstance(found.get_submodule("0.relu_1"), nn.GELU)
+    assert len(competing(found)) == 2
+    assert set(found.state_dict()) == set(plain.state_dict())

@@ -114,7 +114,7 @@ class _Floor:
         scores = [score for one in (*shown, *beside) for score in measured(self.bench, one, self.kept)]
         twins, also = self._twins(main)
         names, lesser = (tuple(one.method for one in row) for row in (shown, beside))
-        curves = tuple(self._curve(steps) for steps in budgets)
+        curves = tuple(self._curve(steps) for steps in budgets) if self.asked.recipes else ()
         said = tuple(dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown)]))
         return Comparison(Table((*scores, *twins), names, lesser, main), (*shown, *beside), curves, said)
 

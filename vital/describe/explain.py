@@ -144,6 +144,10 @@ def explain(
         raise BadValue(f"contributions by {by!r} are asked for; allowed are {' and '.join(BY)}")
     if len(image) != 1:
         raise BadValue(f"{len(image)} images are given; one is explained at a time")
+    if decision is not None:
+        asked = resolve_units(model, decision)
+        if len(asked) != 1 or not asked[0].is_class:
+            raise BadValue(f"the decision is {decision}; allowed is one class, such as {OUTPUT}:0")
     chosen = _chosen(model, layers)
     watched = [*(f"{INPUT_OF}{name}" for name in chosen), *chosen, OUTPUT]
     with torch.enable_grad(), Tracer(model, watched, record=by == "relevance") as tracer:
@@ -199,6 +203,8 @@ def _kind(layout: str, prefix: int, tokens: str) -> str:
         raise BadValue(f"tokens is {tokens!r}; allowed are cls, patches and all")
     if layout != "tokens":
         return ""
+    if tokens == "cls" and not prefix:
+        raise BadValue("tokens is 'cls', but the layer has no class token; allowed are patches and all")
     return tokens or ("cls" if prefix else "all")
 
 

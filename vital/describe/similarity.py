@@ -169,7 +169,8 @@ class Wpmi(Similarity):
         p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[: len(prepared)]
         p.clamp_(min=1e-6)
         added = (1 - p + self.min_prob) / p
-        sums = _series(prepared, shares, tuple(added.tolist()))
+        small = self.a <= SINGLE and bool(added.min() > 0)
+        sums = _series(prepared, shares, tuple(added.tolist())) if small else None
         return (_sums(prepared, shares, added.tolist()) if sums is None else sums).add_(p.log().sum())
 
 

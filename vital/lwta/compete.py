@@ -32,9 +32,7 @@ def winners(x: Tensor, competitors: int, axis: int = 1) -> Tensor:
     """
     blocks, across = _blocks(x, competitors, axis)
     best = blocks == blocks.amax(across, keepdim=True)
-    if (
-        int(best.sum()) * competitors != x.numel()
-    ):  # ties, or no number at all: argmax costs twenty times as much
+    if bool((best.sum(across) != 1).any()):  # ties, or no number at all: argmax costs twenty times as much
         first = blocks.argmax(across, keepdim=True)
         best = torch.zeros_like(best).scatter_(across, first, value=True)
     return best.reshape(x.shape)
@@ -136,6 +134,8 @@ class _Waking(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (x, mask), (grad,) = ctx.saved_tensors, grads
         passed = grad * mask
+        if grad.ndim < 2:
+            return passed, None, None, None, None
         silent = passed.flatten(1).abs().amax(1) == 0
         if bool(silent.any()):
             soft = chances(x.detach(), *ctx.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable
 
@@ -44,7 +45,9 @@ def convert(
     >>> net[2]
     LWTA(4, axis=1)
     """
-    found = copy.deepcopy(network)
+    if competitors < 1:
+        raise BadValue(f"blocks of {competitors} units are asked for; allowed are whole numbers from 1")
+    found = _apart(copy.deepcopy(network))
     given = _example(found) if example is None else example
     made = _run(found, given)
     known = _activations(found)
@@ -69,6 +72,17 @@ def convert(
             )
         found.set_submodule(name, LWTA(competitors, axis, found.get_submodule(name)))
     return found
+
+
+def _apart(network: nn.Module) -> nn.Module:
+    """Give every place of an activation module that stands in several a copy of its own."""
+    seen: set[int] = set()
+    for name, part in list(network.named_modules(remove_duplicate=False)):
+        if type(part).__name__ in ACTIVATIONS:
+            if id(part) in seen:
+                network.set_submodule(name, copy.deepcopy(part))
+            seen.add(id(part))
+    return network
 
 
 def _run(network: nn.Module, given: Tensor) -> list[Call]:
@@ -158,7 +172,12 @@ def _unshared(block: nn.Module, names: set[str], title: str) -> nn.Module:
         name = str(node.target)
         if node.op == "call_module" and name in names:
             if count := seen[name]:
-                node.target = f"{name}_{count}"
+                own = (f"{name}_{i}" for i in itertools.count(count))
+                node.target = next(free for free in own if not hasattr(block, free))
                 block.add_module(node.target, copy.deepcopy(block.get_submodule(name)))
             seen[name] += 1
-    return fx.GraphModule(block, graph, type(block).__name__)
+    made = fx.GraphModule(block, graph, type(block).__name__)
+    for name, part in block.named_children():  # parts that a pass does not call keep their weights
+        if not hasattr(made, name):
+            made.add_module(name, part)
+    return made

@@ -96,7 +96,7 @@ def fit(
         _Training(model, images, targets, how, folder / "checkpoint.pt", progress).run()
         write(
             folder / "weights.safetensors",
-            save({k: v.cpu().contiguous() for k, v in _state(model.module).items()}),
+            save({k: v.cpu().contiguous().clone() for k, v in _state(model.module).items()}),
         )
 
 
@@ -147,7 +147,7 @@ class _Training:
         """Go through the epochs that are left."""
         network, optimiser = self.model.module, self._optimiser()
         per_epoch = math.ceil(len(self.targets) / self.how.batch)
-        mode = network.training
+        modes = [(part, part.training) for part in network.modules()]
         try:
             for epoch in range(self._restored(optimiser), self.how.epochs):
                 dice = generator("lwta", self.how.seed, epoch)
@@ -158,7 +158,9 @@ class _Training:
                             self.progress(step + 1, per_epoch * self.how.epochs, loss)
                 self._save(optimiser, epoch + 1)
         finally:
-            network.train(mode)
+            optimiser.zero_grad(set_to_none=True)
+            for part, mode in modes:
+                part.training = mode
 
     def _optimiser(self) -> torch.optim.Optimizer:
         learning = [p for p in self.model.module.parameters() if p.requires_grad]

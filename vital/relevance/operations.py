@@ -93,7 +93,10 @@ def sent_back(step: Step, r: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Send r back to where an operation took its values from: along the pass's own graph, else by running it again."""
     if not all(x.requires_grad for x in (*step.inputs, *step.outputs)):
         return transposed(step.again, step.inputs, r)
-    found = torch.autograd.grad(step.outputs, step.inputs, r, retain_graph=True, allow_unused=True)
+    try:
+        found = torch.autograd.grad(step.outputs, step.inputs, r, retain_graph=True, allow_unused=True)
+    except RuntimeError:  # the graph went with a backward pass of the caller's
+        return transposed(step.again, step.inputs, r)
     return tuple(
         torch.zeros_like(x) if back is None else back for x, back in zip(step.inputs, found, strict=True)
     )
