@@ -79,7 +79,7 @@ def controls(studio: Studio, asked: Asked, main: str) -> tuple[list[Shown], list
         if recipe and name in asked.controls and (name == RANDOM or recipe.needs_images):
             try:
                 other = bank(studio)
-                path = studio.path / "controls" / name.replace(" ", "-")
+                path = studio.path / asked.elsewhere.get(main, "") / "controls" / name.replace(" ", "-")
                 made = replace(studio, path=path, model=other.model, bank=other).shown(main, recipe, seeds)
                 shown.append(made.named(f"{main}, {name}"))
             except (BadValue, ModelError) as error:
