@@ -71,7 +71,7 @@ class Vital(Method):
     rough: float = 0.25
     lean: float = 0.05
     lr: float = 0.05
-    shrink: float = 1.0
+    shrink: float = 0.0
     roll: float = 0.05
     decay: float = 1.0
 

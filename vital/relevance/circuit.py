@@ -48,6 +48,7 @@ def feeders(
     Raises `BadValue` where the unit's relevance over the images is not above 0 and for a layer that is not before
     it, `NoRule` for an operation without a rule.
 
+    >>> _ = torch.manual_seed(0)
     >>> model = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 1),
     ...                                   torch.nn.ReLU()), size=(8, 8))
     >>> torch.nn.init.ones_(model.module[2].weight).shape, len(feeders(model, "3:0", "1", torch.rand(2, 3, 8, 8), 2))
