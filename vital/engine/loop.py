@@ -84,9 +84,9 @@ def optimise(
     draws = [generator(seed, key) for key in keys]
     run = _Run(model, terms, parameterisation, tuple(views), copies, draws, steps)
     parameters = run.start()
-    tensors = list(parameters.values())
     settings = optimiser or Optimiser()
-    mover = settings.build(tensors)
+    mover = settings.build(list(parameters.values()))
+    shrinks = torch.tensor(settings.shrinks(len(terms)), dtype=model.dtype, device=model.device)
     kept: list[tuple[int, Images]] = []
     wanted = set(frames)
     with Tracer(model, run.layers, record=any(wish and wish.recorded for wish in run.relevant)) as tracer:
@@ -94,7 +94,7 @@ def optimise(
             if step in wanted:
                 kept.append((step, run.picture(parameters)))
             _pace(mover, settings, step, steps)
-            fade = settings.fading(step, steps)
+            fade = settings.fading(step, steps) * shrinks
             losses = run.step(tracer, parameters, mover, redirect=step < redirect, fade=fade)
             if each_step:
                 each_step(Step(step + 1, steps, losses))
@@ -170,7 +170,7 @@ class _Run:
         mover: torch.optim.Optimizer,
         *,
         redirect: bool,
-        fade: float,
+        fade: Tensor,
     ) -> Tensor:
         image = self.parameterisation.decode(parameters)
         image.retain_grad()
@@ -184,7 +184,7 @@ class _Run:
         held = {slot: {k: t[slot].clone() for k, t in parameters.items()} for slot in self.stopped}
         mover.step()
         with torch.no_grad():
-            if fade:
+            if bool(fade.any()):
                 self.parameterisation.fade(parameters, fade)
             self.parameterisation.project(parameters)
             for slot, values in held.items():
