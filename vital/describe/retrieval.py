@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vital.describe.ranks import Ranks
 from vital.describe.similarity import Similarity, Wpmi
 from vital.errors import BadValue
 
@@ -58,17 +59,19 @@ def answers(
     weighs = similarity.lam != 0 and layer.shape[1] > 1
     known = prior if weighs else read.new_zeros(len(read), dtype=torch.float64)
     rows, parts = _needed(similarity, values, layer if weighs and prior is None else None)
-    blocks = _Blocks(seen[rows], read, similarity.odds if isinstance(similarity, Wpmi) else None)
-    total = _total(similarity, blocks)
+    soft = similarity if isinstance(similarity, Wpmi) else None
+    blocks = _Blocks(seen[rows] * soft.a if soft else seen[rows], read, soft.odds if soft else None)
+    total, floor = _total(similarity, blocks), similarity.floor(parts[0])
     best, priors = _Best(values.shape[1], min(top, len(read))), []
     for start, cosines in blocks:
-        raw = similarity.block(parts[0], cosines, total).double()
+        raw = similarity.block(parts[0], cosines, total)
         if known is None:
-            whole = raw if len(parts) == 1 else similarity.block(parts[1], cosines, total).double()
-            priors.append(whole.logsumexp(0) - math.log(len(whole)))
-        weight = priors[-1] if known is None else known[start : start + cosines.shape[1]]
-        best.add(raw - similarity.lam * weight, start)
-    return Answers(best.scores, best.concepts, torch.cat(priors) if priors else _given(known, read))
+            whole = raw if len(parts) == 1 else similarity.block(parts[1], cosines, total)
+            priors.append(whole.logsumexp(0).double() - math.log(len(whole)))
+        weight = priors[-1] if known is None else known[start : start + cosines.shape[1]] - floor
+        best.add(raw - (similarity.lam * weight).to(raw.dtype), start)
+    scores = best.scores + (1 - similarity.lam) * floor
+    return Answers(scores, best.concepts, torch.cat(priors) + floor if priors else _given(known, read))
 
 
 def _given(known: Tensor | None, read: Tensor) -> Tensor:
@@ -81,9 +84,10 @@ def _needed(similarity: Similarity, values: Tensor, layer: Tensor | None) -> tup
     parts = [similarity.prepared(part) for part in sets]
     if not isinstance(similarity, Wpmi):
         return torch.arange(len(values)), parts
-    rows, places = torch.cat([part.reshape(-1) for part in parts]).unique(return_inverse=True)  # type: ignore[no-untyped-call]
-    sizes = [part.numel() for part in parts]
-    return rows, [p.view(part.shape) for p, part in zip(places.split(sizes), parts, strict=True)]
+    known = [part.rows for part in parts]
+    rows, places = torch.cat([part.reshape(-1) for part in known]).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    sizes = [part.numel() for part in known]
+    return rows, [Ranks(p.view(part.shape)) for p, part in zip(places.split(sizes), known, strict=True)]
 
 
 def _total(similarity: Similarity, blocks: _Blocks) -> Tensor | None:

@@ -6,35 +6,18 @@ Written for a unit: a its values at N images; for a concept m: P its cosines wit
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
+from vital.describe.ranks import TILE, Ranks, exact, series
 from vital.registry import Registry
 
-UNITS = 128
-"""Units that a thread works on at once: with a block of concepts, few enough for the cache of its core."""
-
-ERROR = 2e-5
-"""The most by which a series may miss the sum over a unit's images, where all its shares are as far off as can be."""
-
 SINGLE = 40.0
-"""Up to this `a`, single precision holds exp(a (P − 1)) for all cosines."""
-
-STEPS = 4
-"""Series are worked out for largest shares of 2 to the power of a multiple of one over this."""
-
-POWERS = 6
-"""Series have at most so many; more take longer than logarithms."""
+"""Up to this `a`, single precision holds exp(a P) for all cosines."""
 
 
 class Similarity(ABC):
@@ -52,6 +35,11 @@ class Similarity(ABC):
     @abstractmethod
     def block(self, prepared: Any, cosines: Tensor, total: Tensor | None) -> Tensor:
         """Compare all units with some concepts: `cosines` (N, k) -> (U, k); `total` is that of `Wpmi.total`."""
+
+    def floor(self, prepared: Any) -> float:
+        """Give what is to be added to all that `block` returns."""
+        del prepared
+        return 0.0
 
 
 SIMILARITIES: Registry[Similarity] = Registry("similarity")
@@ -145,33 +133,46 @@ class Wpmi(Similarity):
     p_end: float = 0.97
     min_prob: float = 1e-7
 
-    def prepared(self, values: Tensor) -> Tensor:
-        """The strongest images of each unit, strongest first: (top_k, U)."""
-        return values.T.contiguous().topk(min(self.top_k, len(values))).indices.T.contiguous()
+    def prepared(self, values: Tensor) -> Ranks:
+        """The strongest images of each unit, strongest first."""
+        return Ranks(values.T.contiguous().topk(min(self.top_k, len(values))).indices.T.contiguous())
 
-    def odds(self, cosines: Tensor) -> Tensor:
-        """What shares are in proportion to, in place of the cosines: exp(a (P − 1)); in double where a is large."""
-        scaled = cosines.sub_(1).mul_(self.a) if self.a <= SINGLE else self.a * (cosines.double() - 1)
-        return scaled.exp_()
+    def odds(self, scaled: Tensor) -> Tensor:
+        """What shares are in proportion to, in place of a P: its exponential; in double where a is large."""
+        return scaled.exp_() if self.a <= SINGLE else scaled.double().sub_(self.a).exp_()
 
     def total(self, odds: Tensor, before: Tensor | None) -> Tensor:
         """The softmax's divisor, with what the blocks before gave: (N,)."""
         own = odds.sum(1).double()
         return own if before is None else own + before
 
-    def block(self, prepared: Tensor, cosines: Tensor, total: Tensor | None) -> Tensor:
-        """Sum log p + log(s + (1 − p) / p), which is the formula, over ranks; `cosines` are odds already.
-
-        Where all shares are small, which they are among thousands of concepts, a series does (`_series`). Elsewhere
-        sums are double: where a unit has a concept to itself, what decides lies far below single precision (`_sums`).
-        """
-        shares = cosines if total is None else cosines / total.to(cosines.dtype)[:, None]
-        p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[: len(prepared)]
+    def added(self, count: int) -> Tensor:
+        """Give c = (1 − p + min_prob) / p of the first `count` ranks; p counts as at least 10⁻⁶."""
+        p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[:count]
         p.clamp_(min=1e-6)
-        added = (1 - p + self.min_prob) / p
-        small = self.a <= SINGLE and bool(added.min() > 0)
-        sums = _series(prepared, shares, tuple(added.tolist())) if small else None
-        return (_sums(prepared, shares, added.tolist()) if sums is None else sums).add_(p.log().sum())
+        return (1 - p + self.min_prob) / p
+
+    def floor(self, prepared: Ranks) -> float:
+        """Give Σ log(1 − p + min_prob), the sum of a concept without any share; 0 where that is no number."""
+        added = self.added(len(prepared.rows))
+        p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[: len(prepared.rows)]
+        return float(p.clamp_(min=1e-6).log().sum() + (added.log().sum() if added.min() > 0 else 0))
+
+    def block(self, prepared: Ranks, cosines: Tensor, total: Tensor | None) -> Tensor:
+        """Sum log(1 + s / c) over ranks, which with `floor` is the formula; `cosines` are odds already.
+
+        Where all shares are small, which they are among thousands of concepts, a series does (`series`). Elsewhere
+        sums are double: where a unit has a concept to itself, what decides lies far below single precision (`exact`).
+        """
+        whole = cosines.new_ones(len(cosines), 1) if total is None else total.to(cosines.dtype)[:, None]
+        added = self.added(len(prepared.rows))
+        if self.a <= SINGLE and added.min() > 0:
+            tiles = [tile / whole for tile in torch.split(cosines, TILE, 1)]
+            sums = series(prepared, tiles, tuple(added.tolist()))
+            if sums is not None:
+                return sums
+        found = exact(prepared.rows, cosines / whole, added.tolist())
+        return found.sub_(added.log().sum()) if added.min() > 0 else found
 
 
 SIMILARITIES.register("cos")(Cosine())
@@ -184,77 +185,3 @@ SIMILARITIES.register("soft-wpmi")(Wpmi())
 def _unit(columns: Tensor, least: float = 1e-12) -> Tensor:
     lengths: Tensor = columns.norm(dim=0)
     return columns / lengths.clamp(min=least)
-
-
-def _series(rows: Tensor, shares: Tensor, added: tuple[float, ...]) -> Tensor | None:
-    """Σ log(share + added) over ranks by powers of the shares: as `_sums`; None where shares are too large for it.
-
-    Formula: Σᵢ log(cᵢ + sᵢ) ≈ Σᵢ log cᵢ + Σₖ Σᵢ wₖ(cᵢ) sᵢᵏ
-    """
-    largest = max(float(shares.amax()), 1e-12)
-    weights = _weights(added, 2 ** (math.ceil(STEPS * math.log2(largest)) / STEPS))
-    if weights is None:
-        return None
-    images, power = rows.T.contiguous(), shares
-    sums = torch.zeros(len(images), shares.shape[1])
-    for number, weight in enumerate(weights):
-        power = shares * shares if number == 1 else power.mul_(shares) if number else shares
-        own = images[:, : len(weight)].contiguous()
-        sums += embedding_bag(own, power, mode="sum", per_sample_weights=weight.expand_as(own))
-    return sums.double().add_(sum(map(math.log, added)))
-
-
-@lru_cache(maxsize=256)
-def _weights(added: tuple[float, ...], largest: float) -> tuple[Tensor, ...] | None:
-    """Weights of the powers of s, from the first on, that sum up to log(1 + s / c) for each c of `added`.
-
-    They are least squares over s up to `largest`. Each c has as few powers as hold its part of `ERROR`; those of a
-    power end with the last c that has it. None where `POWERS` do not hold it.
-    """
-    part = torch.logspace(-4, 0, 200, dtype=torch.float64)[:, None]
-    wanted = torch.log1p(part * largest / torch.tensor(added, dtype=torch.float64))
-    found = torch.zeros(POWERS, len(added), dtype=torch.float64)
-    left = torch.ones(len(added), dtype=torch.bool)
-    for count in range(1, POWERS + 1):
-        powers = part ** torch.arange(1, count + 1)
-        own = torch.linalg.lstsq(powers, wanted).solution
-        found[:count, left] = (own / largest ** torch.arange(1, count + 1)[:, None])[:, left]
-        left = left & ((powers @ own - wanted).abs().amax(0) > ERROR / len(added))
-    if left.any():
-        return None
-    ends = [int(row.nonzero().amax()) + 1 for row in found if row.any()]
-    return tuple(row[:end].float() for row, end in zip(found, ends, strict=False))
-
-
-def _sums(prepared: Tensor, shares: Tensor, added: list[float]) -> Tensor:
-    """Σ log(share + added) over ranks: images (R, U) of `shares` (N, k) -> (U, k), in double; by threads."""
-    tiles, values = [rows.numpy() for rows in torch.split(prepared, UNITS, 1)], shares.numpy()
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        found = list(pool.map(lambda rows: _tile(rows, values, added), tiles))
-    return torch.from_numpy(np.concatenate(found))
-
-
-def _tile(rows: NDArray[Any], shares: NDArray[Any], added: list[float]) -> NDArray[Any]:
-    """`_sums` for few units.
-
-    A logarithm is taken of the product of as many factors as the precision of `shares` holds. The arrays worked in
-    stay in a core's cache, and numpy lets other threads work meanwhile.
-    """
-    found = np.zeros((rows.shape[1], shares.shape[1]))
-    factor = np.empty(found.shape, shares.dtype)
-    product = np.empty_like(factor)
-    together = _together(added, shares.dtype)
-    for first in range(0, len(rows), together):
-        product.fill(1.0)
-        for row, one in zip(rows[first : first + together], added[first : first + together], strict=True):
-            np.take(shares, row, axis=0, out=factor, mode="clip")  # other modes copy `out`
-            np.add(factor, one, out=factor)
-            np.multiply(product, factor, out=product)
-        found += np.log(product, out=product)
-    return found
-
-
-def _together(added: list[float], dtype: np.dtype[Any]) -> int:
-    """Factors from min(added) to 1 + max(added) whose product neither vanishes nor overflows."""
-    widest = max(-math.log10(min(added)), math.log10(1 + max(added)))
-    return max(1, int(-math.log10(np.finfo(dtype).tiny) / widest))
