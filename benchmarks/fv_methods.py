@@ -5,12 +5,16 @@ Every method renders the same units with the same seeds, at its own number of st
 what each number is worth, stands in docs/compare.md.
 
     python -m benchmarks.fv_methods world --out runs/fv-world
+    python -m benchmarks.fv_methods world --out runs/fv-world --kept          # no rendering: what is there, measured
+    python -m benchmarks.fv_methods world --out runs/fv-world --fewer controls=1,twins=1 --set maco.crops=16
     python -m benchmarks.fv_methods cifar10 --data DIR --nets DIR --out runs/fv-cifar
     python -m benchmarks.fv_methods write          # benchmarks/README.md from benchmarks/results/*.json
 
 CIFAR-10 needs `--data` with resnet20.safetensors, resnet56.safetensors and train5k.npz, and `--nets` with
 cifar_resnet.py. MACO takes 8 crops a step where its paper takes 32, since its cost grows with them. Pictures and scores
-stay in the folder `--out`, and a run that was stopped, or that gets another method, goes on.
+stay in the folder `--out`: a run that was stopped goes on, and of another method or other options only that is
+rendered. A run writes its file of results and the page at its end; one that is stopped (control-C or SIGTERM), or
+fails, measures what is there, and writes these with what is left out.
 """
 
 from __future__ import annotations
@@ -18,7 +22,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +31,16 @@ import torch
 
 import vital
 from benchmarks.common import machine, report, start
-from vital.compare import CONTROLS, ClassJudge, Comparison, Table, compare, write_comparison
-from vital.compare.metrics import PART, better
-from vital.compare.table import read_long
+from benchmarks.fv_page import FIRST, firsts, seeds_of, write_page
+from vital.compare import CONTROLS, ClassJudge, Comparison, compare, write_comparison
+from vital.errors import VitalError, first_line
 from vital.runs import versions
 
 METHODS = ("vital", "vital-reference", "fourier", "maco", "deep-inversion", "pixels")
-FIRST = ("judge", "zero shot@1", "distance (held out)", "path similarity")
 CROPS = 8
 BATCH = 16
 EQUAL = {"": "own steps", "steps": "equal steps", "seconds": "equal seconds"}
-LEGEND = """Means over units with 95 % intervals (bootstrap over units); the best method of each metric in bold. Under
-`worth` stands whether the metric tells `vital` from its controls: where it does not, its number says nothing here.
-Distances of sets are given for the pictures of one seed (mean over seeds) and for all pictures: equal n compare."""
-HERE = Path(__file__).parent
-RESULTS = HERE / "results"
+RESULTS = Path(__file__).parent / "results"
 
 
 def world(given: argparse.Namespace) -> Comparison:
@@ -69,125 +69,83 @@ def cifar10(given: argparse.Namespace) -> Comparison:
 
 def settings(given: argparse.Namespace) -> dict[str, Any]:
     """What both comparisons share."""
-    methods = given.methods.split(",")
-    fewer = dict(pair.split("=") for pair in given.fewer.split(",") if pair)
+    methods, fewer = given.methods.split(","), pairs(given.fewer)
     return {
         "methods": methods,
         "seeds": given.seeds,
         "fewer": {name: int(number) for name, number in fewer.items()},
         "out": given.out,
         "equal": given.equal,
-        "options": {"maco": {"crops": CROPS}} if "maco" in methods else {},
+        "options": {name: fields for name, fields in options(given).items() if name in methods},
         "controls": [name for name in CONTROLS if name not in given.without.split(",")],
         "batch": BATCH,
+        "rendering": not given.kept,
         "progress": False,
     }
+
+
+def pairs(text: str) -> dict[str, str]:
+    """Read NAME=VALUE,NAME=VALUE."""
+    return dict(pair.split("=", 1) for pair in text.split(",") if pair)
+
+
+def options(given: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The options of methods that are not their own: those of this benchmark, and those asked for."""
+    found: dict[str, dict[str, Any]] = {"maco": {"crops": CROPS}}
+    for place, value in pairs(given.set).items():
+        name, _, field = place.partition(".")
+        found.setdefault(name, {})[field] = value
+    return found
 
 
 PLACES = {"world": world, "cifar10": cifar10}
 
 
-def firsts(table: Table, own: str = "vital") -> dict[str, str]:
-    """Which method is first in each of the metrics of the goals; of equal ones, `own`."""
-    found = {}
-    for metric in (m for m in table.metrics if m.startswith(FIRST)):
-        ours, best = table.cell(own, metric), table.cell(table.best(metric), metric)
-        if ours and best:
-            found[metric] = own if ours.mean == best.mean else table.best(metric)
-    return found
-
-
-def result(name: str, found: Comparison, given: argparse.Namespace) -> dict[str, Any]:
-    """All that a file of results holds."""
-    first = firsts(found.table)
+def result(found: Comparison, given: argparse.Namespace, stopped: str = "") -> dict[str, Any]:
+    """All that a file of results holds; `stopped` says why the run ended early."""
+    table, first = found.table, firsts(found.table)
+    unmeasured = [name for name in FIRST if not any(metric.startswith(name) for metric in first)]
+    said = [
+        f"{name} has {field} = {value}"
+        for name, own in options(given).items()
+        for field, value in own.items()
+    ]
+    absent = [f"{name} is not measured" for name in unmeasured]
     return {
-        "place": name,
-        "seeds": given.seeds,
+        "place": given.place,
+        "seeds": seeds_of(table),
         "steps": EQUAL[given.equal],
-        "methods": list(found.table.methods),
-        "controls": list(found.table.controls),
-        "first": first,
-        "pass": all(method == "vital" for method in first.values()),
+        "methods": list(table.methods),
+        "controls": list(table.controls),
+        "main": table.main,
+        "won": [metric for metric, method in first.items() if method == "vital"],
+        "lost": {metric: method for metric, method in first.items() if method != "vital"},
+        "pass": not unmeasured and set(first.values()) == {"vital"},
         "notes": [
+            *([f"the run is not complete: {stopped}"] if stopped else []),
             *found.notes,
-            *([f"maco takes {CROPS} crops a step"] if "maco" in found.table.methods else []),
+            *absent,
+            *said,
         ],
-        "machine": machine() | {"threads": torch.get_num_threads()},
+        "machine": machine(),
         "versions": versions(),
-        "scores": found.table.long_csv().decode(),
+        "scores": table.long_csv().decode(),
     }
 
 
-def page(results: Sequence[Mapping[str, Any]]) -> str:
-    """Write benchmarks/README.md from files of results."""
-    lines = ["# Feature-visualisation methods in numbers", "", *(__doc__ or "").split("\n\n")[1].split("\n")]
-    lines += ["", LEGEND, ""]
-    for found in results:
-        table = table_of(found)
-        where = f"{found['machine']['cpu']}, {found['machine']['threads']} thread, torch {found['versions']['torch']}"
-        lines += [f"## {found['place']}, {found['steps']}", "", f"{found['seeds']} seeds; {where}.", ""]
-        lines += [
-            turned(table),
-            *wins(table),
-            *by_layer(table),
-            *(f"- {note}" for note in found["notes"]),
-            "",
-        ]
-    return "\n".join(lines)
+def carried_out(given: argparse.Namespace) -> tuple[Comparison, str]:
+    """A comparison, and why it ended early: then what its folder holds is measured, and nothing more rendered."""
+    try:
+        return PLACES[given.place](given), ""
+    except (KeyboardInterrupt, VitalError, RuntimeError) as stop:
+        if given.kept:
+            raise
+        given.kept = True
+        return PLACES[given.place](given), f"{type(stop).__name__}: {first_line(stop)}"
 
 
-def table_of(found: Mapping[str, Any]) -> Table:
-    """The table behind a file of results."""
-    scores = tuple(read_long(found["scores"]))
-    return Table(scores, tuple(found["methods"]), tuple(found["controls"]), "vital")
-
-
-def turned(table: Table) -> str:
-    """The wide table with a row for each metric, the best method in bold: on a page, metrics are more than methods."""
-    columns = [list(column) for column in zip(*table.wide(), strict=True)]
-    names = [name.removeprefix(f"{table.main}, ") for name in columns[0]]
-    lines = [f"| {' | '.join(['metric', *names[1:]])} |", f"|{'---|' * len(names)}"]
-    for metric, (head, *cells) in zip(table.metrics, columns[1:], strict=True):
-        best = names.index(table.best(metric)) - 1 if table.best(metric) else -1
-        marked = [f"**{cell}**" if place == best else cell for place, cell in enumerate(cells)]
-        lines.append(f"| {' | '.join([head, *marked])} |")
-    return "\n".join([*lines, ""])
-
-
-def wins(table: Table) -> list[str]:
-    """A line for each metric of the goals: won, or lost to whom."""
-    return [
-        f"- {metric}: " + ("won" if method == "vital" else f"lost to {method}")
-        for metric, method in firsts(table).items()
-    ]
-
-
-def by_layer(table: Table) -> list[str]:
-    """A small table of what judges and distances of sets say of the units of each layer, where there are several."""
-    layers = dict.fromkeys(name.split(PART)[1] for name in table.parts if name.startswith("Fréchet"))
-    if not layers:
-        return []
-    rows = [f"| of one layer | {' | '.join(table.methods)} |", f"|{'---|' * (len(table.methods) + 1)}"]
-    for layer in layers:
-        own = table.of_layer(layer)
-        judged = [name for name in own.metrics if name.startswith(("judge", "zero shot@1"))]
-        rows += [_row(f"{layer}: {name}", own, name) for name in judged]
-        rows += [
-            _row(name, table, name)
-            for name in table.parts
-            if name.startswith("Fréchet") and name.endswith(layer)
-        ]
-    return ["", *rows, ""]
-
-
-def _row(label: str, table: Table, metric: str) -> str:
-    cells = [table.cell(method, metric) for method in table.methods]
-    means = [f"{cell.mean:.3g}" if cell else "" for cell in cells]
-    return f"| {label} {'↑' if better(metric) == 'higher' else '↓'} | {' | '.join(means)} |"
-
-
-def main() -> None:
-    """Measure one place, or write the page."""
+def parsed(words: Sequence[str] | None) -> argparse.Namespace:
+    """What is asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -200,23 +158,36 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     for name in ("data", "nets"):
         parser.add_argument(f"--{name}")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--set", default="", help="METHOD.FIELD=VALUE,...: other options of methods")
+    parser.add_argument("--kept", action="store_true", help="render nothing: measure what the folder holds")
+    parser.add_argument("--out", type=Path, help="the folder of pictures and scores: runs/fv-PLACE")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of files of results")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
+    given.out = given.out or Path("runs") / f"fv-{given.place}"
+    return given
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure one place, or write the page."""
+    given = parsed(words)
     start()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     if given.place == "write":
-        files = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("*.json"))]
-        (HERE / "README.md").write_text(page(files), encoding="utf-8")
+        write_page(given.results)
         return
-    found = PLACES[given.place](given)
-    row = result(given.place, found, given)
-    if given.out:
-        write_comparison(found, given.out)
-    RESULTS.mkdir(exist_ok=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a job in the background ignores the first
+        signal.signal(number, signal.default_int_handler)
+    found, stopped = carried_out(given)
+    row = result(found, given, stopped)
+    write_comparison(found, given.out)
+    given.results.mkdir(parents=True, exist_ok=True)
     name = f"{given.place}-{EQUAL[given.equal].replace(' ', '-')}.json"
-    (RESULTS / name).write_text(json.dumps(row, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (given.results / name).write_text(json.dumps(row, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_page(given.results)
     report(row, found.table.wide(), given.json)
+    if stopped:
+        raise SystemExit(f"the run is not complete: {stopped}")
 
 
 if __name__ == "__main__":

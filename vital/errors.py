@@ -11,6 +11,7 @@
     ├── DataError              the images cannot be used
     │   └── EmptyClass         a class has no images, while others have
     └── RunError               the run folder cannot be written or belongs to another run
+        └── Unfinished         the run folder lacks pictures, and none are to be rendered
 
 A message says what was wrong, the value given, what is allowed, and the nearest name where there is one.
 """
@@ -67,6 +68,10 @@ class EmptyClass(DataError):
 
 class RunError(VitalError):
     """The run folder cannot be written, or belongs to another run."""
+
+
+class Unfinished(RunError):
+    """The run folder lacks pictures that are asked for, and nothing is to be rendered."""
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -103,8 +103,8 @@ def test_fewer_seeds_and_equal_steps_are_as_asked(vital: Cli, here: Path) -> Non
     steps = {row["method"]: float(row["value"]) for row in scores(here / "run") if row["metric"] == "steps"}
     assert steps == {"fourier": 2, "pixels": 2}
     assert (here / "run" / "units" / "class_0" / "fourier-1.png").exists()
-    assert (here / "run" / "equal-steps" / "units" / "class_0" / "pixels-0.png").exists()
-    assert not (here / "run" / "equal-steps" / "units" / "class_0" / "pixels-1.png").exists()
+    assert (here / "run" / "units" / "class_0" / "pixels-0.png").exists()
+    assert not (here / "run" / "units" / "class_0" / "pixels-1.png").exists()
     assert "allowed are whole numbers from 1" in vital(*words, "--fewer", "vital=0").err
     assert "did you mean 'steps'" in vital(*words, "--equal", "step").err
 

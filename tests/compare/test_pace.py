@@ -1,17 +1,20 @@
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vital.compare.cost import steps_of
+import vital
+from tests import toy
+from vital.compare.cost import steps_of, with_steps
 from vital.compare.gallery import Studio
 from vital.compare.pace import paced
-from vital.errors import UnknownName
-from vital.recipes import method
+from vital.errors import ModelError, UnknownName
+from vital.files import as_json, read_json
+from vital.recipes import Method, method
 
 
 @pytest.fixture
-def recipes():
+def recipes() -> dict[str, Method]:
     return {"vital": method("vital", steps=100), "fourier": method("fourier"), "pixels": method("pixels")}
 
 
@@ -24,25 +27,66 @@ def steps(recipes) -> list[int]:
     return [steps_of(recipe) for recipe in recipes.values()]
 
 
+def times(studio: Studio) -> dict[Path, str]:
+    """Which method each kept time is of."""
+    return {file: read_json(file)["scores"][0][2] for file in (studio.path / "pace").iterdir()}
+
+
 def test_each_method_keeps_its_own_steps_unless_asked(studio, recipes) -> None:
-    assert paced(studio, recipes, "") == recipes
+    assert paced(studio, recipes, "") == (recipes, [])
 
 
 def test_equal_steps_are_those_of_the_first(studio, recipes) -> None:
-    assert steps(paced(studio, recipes, "steps")) == [100, 100, 100]
+    assert steps(paced(studio, recipes, "steps")[0]) == [100, 100, 100]
 
 
 def test_equal_seconds_give_the_steps_that_fit_and_are_kept(studio, recipes) -> None:
-    (studio.path / "pace.json").write_text(json.dumps({"vital": 0.04, "fourier": 0.02, "pixels": 9.0}))
-    assert steps(paced(studio, recipes, "seconds")) == [100, 200, 1]
-
-
-def test_only_methods_without_a_time_are_timed(studio, recipes) -> None:
-    (studio.path / "pace.json").write_text(json.dumps({"vital": 0.04, "fourier": 0.02}))
     paced(studio, recipes, "seconds")
-    known = json.loads((studio.path / "pace.json").read_text())
-    assert (known["vital"], known["fourier"]) == (0.04, 0.02)
-    assert known["pixels"] > 0
+    seconds = {"vital": 0.04, "fourier": 0.02, "pixels": 9.0}
+    for file, name in times(studio).items():
+        file.write_bytes(as_json({"scores": [["seconds a step", seconds[name], name, None]]}))
+    assert steps(paced(studio, recipes, "seconds")[0]) == [100, 200, 1]
+
+
+def test_a_time_holds_for_its_method_options_network_and_units(studio, recipes, units) -> None:
+    paced(studio, recipes, "seconds")
+    assert sorted(times(studio).values()) == ["fourier", "pixels", "vital"]
+    other = toy.wrap(toy.seeded(toy.network(), 1))
+    changes = {
+        "another number of steps": (studio, recipes | {"fourier": method("fourier", steps=7)}, []),
+        "options": (studio, recipes | {"fourier": method("fourier", size=16)}, ["fourier"]),
+        "units": (replace(studio, units=units[:2]), recipes, ["fourier", "pixels", "vital"]),
+        "network": (replace(studio, model=other), {"pixels": recipes["pixels"]}, ["pixels"]),
+    }
+    for what, (place, wanted, again) in changes.items():
+        before = times(studio)
+        paced(place, wanted, "seconds")
+        new = {file: name for file, name in times(studio).items() if file not in before}
+        assert sorted(new.values()) == again, what
+
+
+def test_a_method_that_cannot_be_timed_is_left_out_and_the_others_go_on(units, bank, tmp_path) -> None:
+    plain = toy.model(batch_norm=False)
+    own = vital.reference_bank(plain, ["layer3"], bank.images, disk=False)
+    asked = {"deep-inversion": method("deep-inversion"), "fourier": method("fourier", steps=9)}
+    found, notes = paced(Studio(tmp_path, plain, units, own), asked, "seconds")
+    assert steps(found) == [9]
+    assert len(notes) == 1
+    assert "deep-inversion is left out, since it cannot be timed" in notes[0]
+    with pytest.raises(ModelError, match="deep-inversion is left out"):
+        paced(Studio(tmp_path, plain, units, own), {"deep-inversion": asked["deep-inversion"]}, "seconds")
+
+
+def test_a_method_that_can_render_none_of_the_units_is_left_out_with_the_reason(
+    model, units, tmp_path: Path
+) -> None:
+    pixels = (toy.images(4).permute(0, 2, 3, 1) * 255).byte().numpy()
+    few = vital.images(pixels, labels=[7, 7, 8, 8])
+    bank = vital.reference_bank(model, ["layer3"], few, disk=False)
+    asked = {"vital-reference": method("vital-reference"), "pixels": with_steps(method("pixels"), 11)}
+    found, notes = paced(Studio(tmp_path, model, units[:2], bank), asked, "seconds")
+    assert steps(found) == [11]
+    assert "vital-reference is left out, since it cannot be timed: class:0" in notes[0]
 
 
 def test_an_unknown_equality_is_said(studio, recipes) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from vital.compare.gallery import Studio
 from vital.compare.kept import Kept
 from vital.compare.records import REAL, Shown
 from vital.compare.rows import Asked
@@ -82,10 +83,12 @@ def test_reference_images_have_the_value_of_their_class_in_all_factors() -> None
 
 
 @pytest.mark.slow
-def test_methods_and_controls_are_asked_on_all_twins(tmp_path: Path) -> None:
+def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_path: Path) -> None:
     recipes = {"vital": method("vital", steps=1), "pixels": method("pixels", steps=1)}
     asked = Asked(recipes, (REAL, "random weights"), 2, {"twins": 1})
-    found, notes = measured_twins(list(twins(tmp_path)), asked, "vital", Kept(tmp_path / "scores"))
+    found, notes = measured_twins(
+        list(twins(Studio(tmp_path, model, units, bank))), asked, "vital", Kept(tmp_path / "scores")
+    )
     assert notes == []
     rows = {"vital", "pixels", "real images", "vital, random weights"}
     assert {score.method for score in found} == rows

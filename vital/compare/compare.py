@@ -14,11 +14,11 @@ from vital.compare.cost import with_steps
 from vital.compare.gallery import Studio, from_folder
 from vital.compare.kept import Kept
 from vital.compare.metrics import measured
-from vital.compare.pace import Equal, paced
+from vital.compare.pace import Equal, check_equal, paced
 from vital.compare.records import Score, Shown
 from vital.compare.rows import CONTROLS, TWINS, Asked, controls, methods, weighed
 from vital.compare.table import Table
-from vital.errors import BadValue, UsageError, unknown
+from vital.errors import BadValue, ModelError, UsageError, unknown
 from vital.images import ImageSet
 from vital.models import Model
 from vital.recipes import METHODS
@@ -63,6 +63,7 @@ def compare(
     equal: Equal = "",
     budgets: Sequence[int] = (),
     batch: int = 0,
+    rendering: bool = True,
     spec: str = "",
     progress: bool = True,
     **against: Any,
@@ -75,25 +76,28 @@ def compare(
     alike. `options` sets fields of methods, by name. `equal` gives all methods the first one's "steps" or "seconds"
     (`paced`). Controls are made with the first method that needs references; shortcut twins are asked on the world.
     `budgets` are numbers of steps, for curves of quality against steps and seconds. `batch` units are rendered together
-    (0: chosen by the device). `against` says what the pictures are measured against: `judges`, `encoder`, `extractor`,
+    (0: chosen by the device). Without `rendering`, what the folder holds is measured and nothing is added: seeds that
+    lack a unit, and methods without a whole seed, are left out, with notes.
+
+    `against` says what the pictures are measured against: `judges`, `encoder`, `extractor`,
     `held_out`, `prompt` (see `bench_for`). A method that this network does not allow is left out, with a note.
 
-    Raises `UnknownName`, `BadUnit`, `BadValue` and `DataError` before anything is rendered.
+    Raises `UnknownName`, `BadUnit`, `BadValue`, and `DataError` for a folder that lacks a unit, before anything is
+    rendered.
     """
     chosen = tuple(dict.fromkeys(resolve_units(model, units)))
     recipes = {name: make_method(name, **dict((options or {}).get(name, {}))) for name in methods}
     asked = Asked(recipes, tuple(controls), seeds, fewer or {})
-    _check(asked, options or {}, folders or {})
+    _check(asked, options or {}, folders or {}, equal)
+    made = [from_folder(name, Path(folder), model, chosen) for name, folder in (folders or {}).items()]
     found = bank or bank_for(model, images, chosen, progress=progress)
     bench = bench_for(found, chosen, progress=progress, **against)
     with _folder(out) as path:
-        studio = Studio(path, model, chosen, found, spec, progress, batch)
-        other = {
-            name: recipe for name, recipe in paced(studio, recipes, equal).items() if recipe != recipes[name]
-        }
-        asked = replace(asked, recipes=recipes | other, elsewhere=dict.fromkeys(other, f"equal-{equal}"))
-        made = [from_folder(name, Path(folder), model, chosen) for name, folder in (folders or {}).items()]
-        return _Floor(studio, bench, asked, Kept(path / "scores")).comparison(made, budgets)
+        studio = Studio(path, model, chosen, found, spec, progress, batch, rendering)
+        timed, untimed = paced(studio, recipes, equal)
+        floor = _Floor(studio, bench, replace(asked, recipes=timed), Kept(path / "scores"))
+        compared = floor.comparison(made, budgets)
+        return replace(compared, notes=(*untimed, *compared.notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +118,7 @@ class _Floor:
         scores = [score for one in (*shown, *beside) for score in measured(self.bench, one, self.kept)]
         twins, also = self._twins(main)
         names, lesser = (tuple(one.method for one in row) for row in (shown, beside))
-        curves = tuple(self._curve(steps) for steps in budgets) if self.asked.recipes else ()
+        curves = tuple(curve for steps in budgets if (curve := self._curve(steps)))
         said = tuple(dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown)]))
         return Comparison(Table((*scores, *twins), names, lesser, main), (*shown, *beside), curves, said)
 
@@ -124,8 +128,7 @@ class _Floor:
             return [], []
         from vital.compare.twins import measured_twins, twins
 
-        found = twins(self.studio.path / "twins", progress=self.studio.progress, batch=self.studio.batch)
-        return measured_twins(list(found), self.asked, main, self.kept)
+        return measured_twins(list(twins(self.studio)), self.asked, main, self.kept)
 
     def _fewer(self, shown: Sequence[Shown]) -> list[str]:
         """Which methods have fewer seeds than others."""
@@ -133,11 +136,15 @@ class _Floor:
         most = max(seeds.values())
         return [f"{name} has {n} of {most} seeds" for name, n in seeds.items() if n < most]
 
-    def _curve(self, steps: int) -> Table:
-        """All methods at one number of steps, first seed."""
+    def _curve(self, steps: int) -> Table | None:
+        """All methods at one number of steps, first seed; None where there is none."""
         recipes = {name: with_steps(recipe, steps) for name, recipe in self.asked.recipes.items()}
-        studio = replace(self.studio, path=self.studio.path / "budgets" / str(steps))
-        shown, _ = methods(studio, Asked(recipes, (), 1))
+        try:
+            shown, _ = methods(self.studio, Asked(recipes, (), 1))
+        except ModelError:
+            return None
+        if not shown:
+            return None
         scores = [score for one in shown for score in measured(self.bench, one, self.kept)]
         return Table(tuple(scores), tuple(one.method for one in shown), (), shown[0].method)
 
@@ -151,7 +158,8 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _check(asked: Asked, options: Mapping[str, object], folders: Mapping[str, object]) -> None:
+def _check(asked: Asked, options: Mapping[str, object], folders: Mapping[str, object], equal: str) -> None:
+    check_equal(equal)
     counts = {f"{name} ": count for name, count in asked.fewer.items()} | {"": asked.seeds}
     for what, count in counts.items():
         if count < 1:

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from vital.engine import Step
+from vital.errors import ModelError
 from vital.models import Model
 from vital.recipes import Method
 from vital.recipes.render import render_group
@@ -89,7 +90,8 @@ def step_seconds(model: Model, units: Sequence[Unit], recipe: Method, bank: Refe
     """What a step of these units together takes: the median of a few, of processor time where that is the device.
 
     Processor time does not count what other programs take; on other devices it is the time on the clock. What comes
-    before the steps, such as a template, is not part of it.
+    before the steps, such as a template, is not part of it. Raises `ModelError` where none of the units can be
+    rendered.
     """
     clock = time.process_time if model.device.type == "cpu" else time.perf_counter
     ticks: list[float] = []
@@ -98,7 +100,9 @@ def step_seconds(model: Model, units: Sequence[Unit], recipe: Method, bank: Refe
         float(step.losses.sum())  # waits for the device
         ticks.append(clock())
 
-    render_group(model, units, with_steps(recipe, WARM + TIMED + 1), bank, 0, each_step=tick)
+    made = render_group(model, units, with_steps(recipe, WARM + TIMED + 1), bank, 0, each_step=tick)
+    if len(ticks) < WARM + 2:
+        raise ModelError(f"{made[0].unit}: {made[0].status}" if not ticks else f"it takes {len(ticks)} steps")
     return statistics.median(b - a for a, b in zip(ticks[WARM:], ticks[WARM + 1 :], strict=False))
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from vital.compare.cost import steps_of
 from vital.compare.records import Shown, stacked
-from vital.errors import DataError
+from vital.describe.identity import hashed
+from vital.errors import DataError, Unfinished
 from vital.files import explained
 from vital.models import Model
 from vital.recipes import Method
 from vital.recipes.render import default_batch
 from vital.recipes.work import identity, work
 from vital.reference import ReferenceBank
-from vital.runs import Render, Run, entered, folder_name
+from vital.runs import Render, Run, entered, folder_name, runs
 from vital.trace import digests
 from vital.types import Images
 from vital.units import Unit
@@ -29,7 +30,8 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 class Studio:
     """A run folder in which methods are carried out on some units and seeds; what is there already is read.
 
-    `batch` units are rendered together (0: chosen by the device).
+    A method lies in the folder itself with the options that it came with first, and below `options/` with others.
+    `batch` units are rendered together (0: chosen by the device). Without `rendering`, what is missing stays missing.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class Studio:
     spec: str = ""
     progress: bool = False
     batch: int = 0
+    rendering: bool = True
 
     @property
     def together(self) -> tuple[Unit, ...]:
@@ -50,12 +53,15 @@ class Studio:
         return self.batch or default_batch(self.model)
 
     def shown(self, name: str, recipe: Method, seeds: Sequence[int]) -> Shown:
-        """Render all units by a method with all seeds, where that is not done yet, and read the pictures."""
-        parts, spent = [], []
-        for seed in seeds:
-            run = self._run(name, recipe, seed)
-            parts += [(unit, seed, _read(run.file(unit), self.model)) for unit in self.units]
-            spent.append(time_of(run))
+        """Render all units by a method with all seeds, where that is not done yet, and read the pictures.
+
+        Without `rendering`, seeds that lack a unit are left out. Raises `Unfinished` where these are all.
+        """
+        found = [run for seed in seeds if (run := self._run(name, recipe, seed)).complete(self.units)]
+        if not found:
+            raise Unfinished(f"no seed of {name} has all {len(self.units)} units in {str(self.path)!r}")
+        parts = [(u, run.render.seed, _read(run.file(u), self.model)) for run in found for u in self.units]
+        spent = [time_of(run) for run in found]
         seconds, busy = (sum(times) / len(spent) / len(self.units) for times in zip(*spent, strict=True))
         return stacked(name, parts, seconds=seconds, busy=busy, steps=steps_of(recipe))
 
@@ -66,9 +72,18 @@ class Studio:
             images = {"hash": pictures.hash(), "count": len(pictures), "bank": self.bank.key}
         names, vectors = tuple(map(str, self.units)), digests(self.units)
         request = Render(name, recipe.options(), seed, self._batch, names, 0, images, vectors)
-        with entered(self.path, identity(self.model, self.spec), request) as run:
-            work(run, self.model, self.units, recipe, lambda: self.bank, progress=self.progress)
+        run = Run(self._place(request), request)
+        if self.rendering or run.complete(self.units):
+            with entered(run.path, identity(self.model, self.spec), request):
+                work(run, self.model, self.units, recipe, lambda: self.bank, progress=self.progress)
         return run
+
+    def _place(self, request: Render) -> Path:
+        """The folder of a render: its own where it has one, or where this one holds the method with other options."""
+        options = request.plain()["options"]
+        own = self.path / "options" / f"{request.method}-{hashed(options)[:12]}"
+        there = [run.render.options for run in runs(self.path) if run.render.method == request.method]
+        return own if own.exists() or any(other != options for other in there) else self.path
 
 
 def time_of(run: Run) -> tuple[float, float]:

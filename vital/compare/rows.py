@@ -12,7 +12,7 @@ from vital.compare.gallery import Studio
 from vital.compare.kept import Kept, network_key
 from vital.compare.records import REAL, Score, Shown, stacked
 from vital.describe.identity import hashed
-from vital.errors import BadValue, ModelError
+from vital.errors import BadValue, ModelError, Unfinished
 from vital.models.random import random_weights
 from vital.recipes import Method
 from vital.recipes.render import bank_for
@@ -26,15 +26,13 @@ CONTROLS = (REAL, RANDOM, SHUFFLED, OTHER, TWINS)
 class Asked:
     """What is to be shown: methods by name, each with `seeds` seeds or the number in `fewer`, and controls.
 
-    The controls have the number of seeds under "controls", or that of the main method. A method that is named in
-    `elsewhere` is carried out in that folder below the run's, beside the same method with its own options.
+    The controls have the number of seeds under "controls", or that of the main method.
     """
 
     recipes: Mapping[str, Method]
     controls: tuple[str, ...] = CONTROLS
     seeds: int = 3
     fewer: Mapping[str, int] = field(default_factory=dict)
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def on_twins(self) -> Asked:
         """The same with no more seeds than those under "twins"."""
@@ -60,10 +58,11 @@ def methods(studio: Studio, asked: Asked) -> tuple[list[Shown], list[str]]:
     """The pictures of all methods that this network allows, and why others are left out."""
     shown, notes = [], []
     for name, recipe in asked.recipes.items():
+        seeds = asked.seeds_of(name)
         try:
-            place = replace(studio, path=studio.path / asked.elsewhere.get(name, ""))
-            shown.append(place.shown(name, recipe, asked.seeds_of(name)))
-        except ModelError as error:
+            shown.append(studio.shown(name, recipe, seeds))
+            notes += lacking(shown[-1], seeds)
+        except (ModelError, Unfinished) as error:
             notes.append(f"{name} is left out: {error}")
     if not shown and notes:
         raise ModelError("; ".join(notes))
@@ -79,12 +78,19 @@ def controls(studio: Studio, asked: Asked, main: str) -> tuple[list[Shown], list
         if recipe and name in asked.controls and (name == RANDOM or recipe.needs_images):
             try:
                 other = bank(studio)
-                path = studio.path / asked.elsewhere.get(main, "") / "controls" / name.replace(" ", "-")
+                path = studio.path / "controls" / name.replace(" ", "-")
                 made = replace(studio, path=path, model=other.model, bank=other).shown(main, recipe, seeds)
                 shown.append(made.named(f"{main}, {name}"))
-            except (BadValue, ModelError) as error:
+                notes += lacking(shown[-1], seeds)
+            except (BadValue, ModelError, Unfinished) as error:
                 notes.append(f"the control {name} is left out: {error}")
     return shown, notes
+
+
+def lacking(shown: Shown, seeds: Sequence[int]) -> list[str]:
+    """Say which of the seeds that were asked for are not among the pictures."""
+    missing = [str(seed) for seed in seeds if seed not in shown.seeds]
+    return [f"{shown.method} is measured without seed {', '.join(missing)}: not rendered"] if missing else []
 
 
 _BANKS: Mapping[str, Callable[[Studio], ReferenceBank]] = {

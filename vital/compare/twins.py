@@ -7,9 +7,8 @@ network uses.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import vital.world.twins as world
 from vital.compare.gallery import Studio
@@ -17,6 +16,7 @@ from vital.compare.kept import Kept, pictures_key
 from vital.compare.records import Score, Shown
 from vital.compare.rows import Asked, controls, methods
 from vital.describe.identity import hashed
+from vital.errors import ModelError
 from vital.recipes.render import bank_for
 from vital.trace import resolve_units
 from vital.units import OUTPUT
@@ -35,14 +35,16 @@ class Twin:
     studio: Studio
 
 
-def twins(path: Path, *, progress: bool = False, batch: int = 0) -> Iterator[Twin]:
-    """The three twins, each with a run folder of its own below `path`, and a bank over the same images."""
+def twins(studio: Studio) -> Iterator[Twin]:
+    """The three twins, each with a run folder of its own below that of `studio`, and a bank over the same images."""
     pictures = world.twin_images()
     for factor in TWIN_FACTORS:
         net = model(f"twin-{factor}")
         units = tuple(resolve_units(net, f"{OUTPUT}:0-{len(TWIN_CLASSES) - 1}"))
-        bank = bank_for(net, pictures, units, progress=progress)
-        yield Twin(factor, Studio(path / factor, net, units, bank, net.name, progress, batch))
+        bank = bank_for(net, pictures, units, progress=studio.progress)
+        path = studio.path / "twins" / factor
+        own = replace(studio, path=path, model=net, units=units, bank=bank, spec=net.name)
+        yield Twin(factor, own)
 
 
 def faithful(twin: Twin, shown: Shown) -> Iterator[Score]:
@@ -67,9 +69,12 @@ def measured_twins(
     asked, scores = asked.on_twins(), list[Score]()
     notes: list[str] = []
     for twin in found:
-        shown, left_out = methods(twin.studio, asked)
+        try:
+            shown, left_out = methods(twin.studio, asked)
+        except ModelError as error:
+            shown, left_out = [], [str(error)]
         beside, also = controls(twin.studio, asked, main)
-        notes += [*left_out, *also]
+        notes += [f"twin-{twin.factor}: {note}" for note in (*left_out, *also)]
         for one in (*shown, *beside):
             key = hashed("twins", fingerprint(), twin.factor, pictures_key(one))
             scores += kept.scores(one.method, key, partial(faithful, twin, one))
