@@ -30,7 +30,7 @@ from typing import Any
 import torch
 
 import vital
-from benchmarks.common import machine, report, start
+from benchmarks.common import RESULTS, machine, report, start
 from benchmarks.fv_page import FIRST, firsts, seeds_of, write_page
 from vital.compare import CONTROLS, ClassJudge, Comparison, compare, write_comparison
 from vital.errors import VitalError, first_line
@@ -40,7 +40,6 @@ METHODS = ("vital", "vital-reference", "fourier", "maco", "deep-inversion", "pix
 CROPS = 8
 BATCH = 16
 EQUAL = {"": "own steps", "steps": "equal steps", "seconds": "equal seconds"}
-RESULTS = Path(__file__).parent / "results"
 
 
 def world(given: argparse.Namespace) -> Comparison:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import section
 from vital.compare import Table
 from vital.compare.metrics import PART, better
 from vital.compare.table import read_long
@@ -49,7 +50,10 @@ def seeds_of(table: Table) -> dict[str, list[int]]:
 def page(results: Sequence[Mapping[str, Any]]) -> str:
     """Write benchmarks/README.md from files of results."""
     lines = ["# Feature-visualisation methods in numbers", "", LEGEND, ""]
-    for found in results:
+    for found in sorted(results, key=lambda one: "scores" not in one):
+        if "scores" not in found:  # another benchmark's
+            lines += section(found)
+            continue
         table = table_of(found)
         lines += [f"## {found['place']}, {found['steps']}", "", f"{measured_on(found, table)}.", ""]
         lines += [

@@ -13,7 +13,6 @@ than `fourier` and `maco`.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from typing import Any
 import torch
 
 import vital
-from benchmarks.common import machine, report, start
+from benchmarks.common import Kept, Row, machine, report, start
 from vital import objectives as obj
 from vital.recipes.render import groups
 from vital.trace import Tracer, resolve_units, survey
@@ -31,8 +30,6 @@ from vital.trace import Tracer, resolve_units, survey
 METHODS = ("vital", "fourier", "maco")
 PERCENTILE, SHARE = 99.0, 20 / 24
 EACH_TIME = 4
-
-Row = dict[str, Any]
 
 
 def chosen(model: vital.Model, layers: Sequence[str], each: int) -> list[str]:
@@ -58,12 +55,17 @@ def distances(
     return found
 
 
-def kept(file: Path | None) -> dict[str, Row]:
-    """The rows that an earlier run with the same settings has written, by unit."""
-    if file is None or not file.is_file():
-        return {}
-    rows: list[Row] = [json.loads(line) for line in file.read_text().splitlines()]
-    return {str(row["unit"]): row for row in rows}
+def settings(
+    bank: vital.ReferenceBank, name: str, options: dict[str, Any], held_out: Sequence[str]
+) -> dict[str, Any]:
+    """All that decides the rows of one method, but for the unit."""
+    model = bank.model
+    return {
+        "method": repr(vital.method(name, **options)),
+        "network": [model.name, model.weights_hash(), model.code_hash(), *model.size],
+        "images": bank.images.hash(),
+        "held out": list(held_out),
+    }
 
 
 def shown(
@@ -77,27 +79,25 @@ def shown(
     options = {"steps": given.steps} if given.steps else {}
     if name == "maco" and given.crops:
         options["crops"] = given.crops
-    file = given.out / f"{name}.jsonl" if given.out else None
-    rows = kept(file)
-    for few in groups(
-        [unit for unit in resolve_units(bank.model, units) if str(unit) not in rows], EACH_TIME
-    ):
+    kept = Kept(given.out / f"{name}.jsonl" if given.out else None)
+    own = settings(bank, name, options, held_out)
+    left = [unit for unit in resolve_units(bank.model, units) if not kept.find(own | {"unit": str(unit)})]
+    for few in groups(left, EACH_TIME):
         began = time.perf_counter()
         made = vital.render(bank.model, few, method=name, bank=bank, progress=False, **options)
         seconds = (time.perf_counter() - began) / len(few)
         for p, distance in zip(made, distances(bank, made, held_out), strict=True):
-            rows[str(p.unit)] = {
+            row = {
                 "unit": str(p.unit),
                 "percentile": float(p.provenance["percentile"]),
                 "distance": distance,
                 "done": p.status == "done",
                 "seconds": seconds,
             }
-            if file:
-                (file.parent / f"{name}-{p.unit.slug}.png").write_bytes(p.png())
-                with file.open("a") as log:
-                    log.write(json.dumps(rows[str(p.unit)]) + "\n")
-    return [rows[unit] for unit in units]
+            if given.out:
+                (given.out / f"{name}-{p.unit.slug}.png").write_bytes(p.png())
+            kept.add(own | {"unit": str(p.unit)}, row)
+    return [row for unit in units if (row := kept.find(own | {"unit": unit}))]
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:

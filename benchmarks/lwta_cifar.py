@@ -7,14 +7,19 @@ accuracies say how the networks compare, not what they could reach.
     python -m benchmarks.lwta_cifar --data FOLDER --out runs/lwta-cifar
 
 FOLDER holds `train5k.npz` (or the file that --train names) and `test.npz`, each with `images` and `labels`.
+
+Rows are kept in the folder --out as they come, each with its settings: a run that was stopped goes on, within a network
+from its last epoch, and one with other settings starts anew beside it. What there is is written to
+benchmarks/results/lwta-cifar10.json after each row.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +27,7 @@ import numpy as np
 import torch
 
 import vital
-from benchmarks.common import machine, report
-from vital.files import as_json, write
+from benchmarks.common import RESULTS, Kept, Row, about, key_of, published, report
 from vital.images import ImageSet
 from vital.lwta import convert
 from vital.lwta.competition import Competition
@@ -32,84 +36,160 @@ from vital.lwta.infer import accuracy, activity
 from vital.models import Model
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+NUMBERS = ("accuracy", "mean of 6", "active, least", "active", "active, most")
+
+Settings = dict[str, Any]
+
+
+@cache
+def dense(kind: str) -> Model:
+    """Make a network with random weights, always the same."""
+    return vital.load_model(f"{EXAMPLES / f'cifar_{kind}.py'}:{kind}", weights="none")
 
 
 def network(kind: str, competitors: int) -> Model:
     """Make a network with the same random weights for every number of competitors."""
-    model = vital.load_model(f"{EXAMPLES / f'cifar_{kind}.py'}:{kind}", weights="none")
+    model = dense(kind)
     example = torch.zeros(2, model.channels, *model.size)
     return replace(model, module=convert(model.module, competitors, example=example))
 
 
-def one(kind: str, competitors: int, how: Fit, train: ImageSet, test: ImageSet, out: Path) -> dict[str, Any]:
+def data(given: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
+    """The images to learn from, and those to be measured on."""
+    test = np.load(given.data / "test.npz")
+    fresh = vital.images(test["images"][: given.tested], labels=test["labels"][: given.tested].tolist())
+    return vital.images(given.data / given.train), fresh
+
+
+def training(given: argparse.Namespace, seed: int) -> Fit:
+    """How every network of one seed is trained."""
+    return Fit(given.epochs, given.batch, seed=seed, half=given.half, competition=Competition(given.sampling))
+
+
+def settings(kind: str, competitors: int, how: Fit, sets: tuple[ImageSet, ImageSet]) -> Settings:
+    """All that decides the row of one network."""
+    start = {"code": dense(kind).code_hash(), "weights": dense(kind).weights_hash()}
+    seen = {"train": sets[0].hash(), "test": sets[1].hash()}
+    return {"network": kind, "competitors": competitors, "fit": asdict(how), **start, **seen}
+
+
+def one(
+    kind: str, competitors: int, how: Fit, sets: tuple[ImageSet, ImageSet], given: argparse.Namespace
+) -> Row:
     """Train and measure one network."""
-    begin, model = time.process_time(), network(kind, competitors)
-    fit(model, train, out / f"{kind}-u{competitors}", how)
-    row = {"network": kind, "competitors": competitors, "seconds": time.process_time() - begin}
-    row |= {"accuracy": accuracy(model, test), "mean of 6": None, "active": None}
+    train, test = sets
+    begin, model = time.process_time(), network(kind, competitors).to(given.device)
+    fit(model, train, given.out / key_of(settings(kind, competitors, how, sets)), how)
+    row = {
+        "network": kind,
+        "competitors": competitors,
+        "seed": how.seed,
+        "seconds": time.process_time() - begin,
+    }
+    row |= {"device": str(model.device), "accuracy": accuracy(model, test)}
     if competitors > 1:
         shares = activity(model, test).values()
         row |= {
             "mean of 6": accuracy(model, test, samples=6),
-            "active": sum(m for m, _, _ in shares) / len(shares),
-        }
-        row |= {
             "active, least": min(low for _, low, _ in shares),
+            "active": sum(m for m, _, _ in shares) / len(shares),
             "active, most": max(high for _, _, high in shares),
         }
     return row
 
 
-def main() -> None:
-    """Train, measure, print."""
+def wanted(given: argparse.Namespace) -> Iterator[tuple[str, int, int]]:
+    """Networks, competitors and seeds, seed by seed."""
+    for seed in range(given.seeds):
+        for kind in given.networks.split(","):
+            for competitors in map(int, given.competitors.split(",")):
+                yield kind, competitors, seed
+
+
+def of(rows: Sequence[Row], kind: str, competitors: int) -> list[Row]:
+    return [row for row in rows if (row["network"], row["competitors"]) == (kind, competitors)]
+
+
+def verdicts(rows: Sequence[Row]) -> dict[str, bool]:
+    """Competing networks beside the dense one of their kind, on the mean over seeds: is any accuracy lost?"""
+    found = {}
+    for kind, competitors in dict.fromkeys((row["network"], row["competitors"]) for row in rows):
+        own, plain = ([r["accuracy"] for r in of(rows, kind, u)] for u in (competitors, 1))
+        if competitors > 1 and plain:
+            gain = sum(own) / len(own) - sum(plain) / len(plain)
+            found[f"{kind}, U = {competitors}: {100 * gain:+.1f} points beside the dense one"] = gain >= 0
+    return found
+
+
+def result(given: argparse.Namespace, rows: Sequence[Row], missing: Sequence[str], count: int) -> Row:
+    """All that was measured, for the page of results."""
+    table = [["network", "competitors", "seeds", *(f"{n}, %" for n in NUMBERS), "CPU seconds of one"]]
+    for kind, competitors in dict.fromkeys((kind, u) for kind, u, _ in wanted(given)):
+        if own := of(rows, kind, competitors):
+            cells = [about([row[n] for row in own if n in row]) for n in NUMBERS]
+            seconds = about([row["seconds"] for row in own], 1)
+            table.append([kind, str(competitors), str(len(own)), *cells, seconds])
+    judged, devices = verdicts(rows), ", ".join(sorted({row["device"] for row in rows}))
+    return {
+        "title": "Units that compete, on CIFAR-10",
+        "budget": f"From random weights, {given.epochs} epochs of {count} images in batches of {given.batch}, "
+        f"{given.tested} test images, on {devices or given.device}"
+        + (" (a reduced budget)." if count < 50_000 else "."),
+        "seeds": given.seeds,
+        "tables": [table],
+        "verdicts": [f"{said}: {'won' if holds else 'lost'}" for said, holds in judged.items()],
+        "missing": list(missing),
+        "pass": not missing,
+    }
+
+
+def told(given: argparse.Namespace, kept: Kept, sets: tuple[ImageSet, ImageSet]) -> Row:
+    """Write what there is, and what is missing."""
+    found = {
+        f"{kind}, U = {u}, seed {seed}": kept.find(settings(kind, u, training(given, seed), sets))
+        for kind, u, seed in wanted(given)
+    }
+    rows, missing = [row for row in found.values() if row], [name for name, row in found.items() if not row]
+    return published("lwta-cifar10", result(given, rows, missing, len(sets[0])), rows, given.results)
+
+
+def measure(given: argparse.Namespace) -> Row:
+    """Train, and write each row as it comes."""
+    kept, sets = Kept(given.out / "rows.jsonl"), data(given)
+    for kind, competitors, seed in wanted(given):
+        how = training(given, seed)
+        kept.of(settings(kind, competitors, how, sets), partial(one, kind, competitors, how, sets, given))
+        told(given, kept, sets)
+    return told(given, kept, sets)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """What may be said on the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/lwta-cifar"))
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the file of results goes")
     parser.add_argument("--train", default="train5k.npz")
     parser.add_argument("--tested", type=int, default=2_000)
     parser.add_argument("--networks", default="resnet,vit")
     parser.add_argument("--competitors", default="1,2,4,8,16")
     parser.add_argument("--sampling", type=float, default=0.5)
-    for name, default in (("epochs", 6), ("batch", 64), ("seed", 0), ("threads", 1)):
+    parser.add_argument("--device", default="cpu")
+    for name, default in (("epochs", 6), ("batch", 64), ("seeds", 1), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    test = np.load(given.data / "test.npz")
-    known = vital.images(given.data / given.train)
-    fresh = vital.images(test["images"][: given.tested], labels=test["labels"][: given.tested].tolist())
-    how = Fit(
-        epochs=given.epochs, batch=given.batch, seed=given.seed, competition=Competition(given.sampling)
-    )
-    path = given.out / "results.json"
-    rows = json.loads(path.read_text())["rows"] if path.is_file() else []
-    for kind in given.networks.split(","):
-        for competitors in map(int, given.competitors.split(",")):
-            if any((r["network"], r["competitors"]) == (kind, competitors) for r in rows):
-                continue
-            rows.append(one(kind, competitors, how, known, fresh, given.out))
-            write(
-                path,
-                as_json({"rows": rows, "images": len(known), "epochs": given.epochs, "machine": machine()}),
-            )
-            print(rows[-1], flush=True)
-    columns = [
-        "network",
-        "competitors",
-        "accuracy",
-        "mean of 6",
-        "active",
-        "active, least",
-        "active, most",
-        "seconds",
-    ]
-    report(
-        {"rows": rows, "machine": machine()},
-        [columns, *[[r.get(c, "") for c in columns] for r in rows]],
-        given.json,
-    )
+    for name in ("half", "json"):
+        parser.add_argument(f"--{name}", action="store_true")
+    return parser
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Train, measure, print."""
+    asked = arguments().parse_args(given)
+    torch.set_num_threads(asked.threads)
+    found = measure(asked)
+    report(found, found["tables"][0], asked.json)
 
 
 if __name__ == "__main__":

@@ -13,31 +13,35 @@ The defaults are a reduced budget: 150 steps of 64 scenes. Goals: accuracy withi
 competitors and within 3 points with 16, activity 1/U.
 
     python -m benchmarks.lwta_world --out runs/lwta-world --words
+
+Rows are kept in the folder --out as they come, each with its settings: a run that was stopped goes on, and one with
+other settings starts anew beside it. What there is is written to benchmarks/results/lwta-world.json after each row.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import vital
-from benchmarks.common import machine, report
+from benchmarks.common import RESULTS, Kept, Row, about, key_of, published, report
 from benchmarks.world_words import agrees
-from vital.files import as_json, write
 from vital.lwta.infer import active, outputs
 from vital.models import Model
+from vital.models.weights import load_weights
 from vital.world import unit_truths
 from vital.world.corpus import Corpus, draw, rendered
-from vital.world.data import images
+from vital.world.data import fingerprint, images
 from vital.world.networks import SIZE
 from vital.world.tasks import Classify
-from vital.world.train import Plan, fitted, measured
+from vital.world.train import COMPETITION, Plan, fitted, measured
 from vital.world.weights import ship, wrapped
 
 ENTRY = ("stem.2", "layer1.relu1", "layer1.relu2")
@@ -50,21 +54,86 @@ GOALS = {4: 0.01, 16: 0.03}
 SEEN, AVERAGED = 200, 600
 """Fresh scenes on which activity is counted, and those on which sampled answers are averaged."""
 
+NUMBERS = (
+    "class",
+    "solid",
+    "material",
+    "active, least",
+    "active, most",
+    "class, 1 samples",
+    "class, 6 samples",
+)
+WORDS = ("units", "label stands", "p at most .05", "names the truth", "AUPRC over chance")
 
-def one(competitors: int, plan: Plan, known: Corpus, fresh: Corpus) -> dict[str, Any]:
+Settings = dict[str, Any]
+
+
+def planned(given: argparse.Namespace, seed: int) -> Plan:
+    """How the networks of one seed are trained."""
+    return Plan(
+        out=given.out,
+        scenes=given.used,
+        fresh=given.fresh,
+        epochs=given.epochs,
+        batch=given.batch,
+        seed=seed,
+        device=given.device,
+        half=given.half,
+        quiet=True,
+    )
+
+
+def settings(given: argparse.Namespace, competitors: int, seed: int) -> Settings:
+    """All that decides the row of one network."""
+    plan = asdict(planned(given, seed))
+    own = {name: plan[name] for name in plan if name not in {"out", "weights", "quiet"}}
+    facts = {"world": fingerprint(), "parent": vital.load_model("world").weights_hash(), "pool": given.scenes}
+    return {"task": asdict(TASKS[competitors]), "plan": own, "competition": asdict(COMPETITION), **facts}
+
+
+def folder(given: argparse.Namespace, own: Settings) -> Path:
+    """Where the checkpoint and the weights of one row are."""
+    return Path(given.out) / key_of(own)
+
+
+class Scenes:
+    """The scenes to learn from and the fresh ones, read when they are first asked for."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given, self.read = given, None
+
+    def __call__(self) -> tuple[Corpus, Corpus]:
+        if self.read is None:
+            given = self.given
+            known = rendered(draw("train", given.scenes, 0), given.rendered / "train", SIZE, quiet=True)
+            fresh = rendered(draw("test", given.fresh, 0), given.rendered / "test", SIZE, quiet=True)
+            self.read = first(known, given.used), fresh
+        return self.read
+
+
+def first(corpus: Corpus, count: int) -> Corpus:
+    """Keep the first scenes."""
+    parts = (corpus.pictures, corpus.classes, corpus.factors, corpus.planted, corpus.captions)
+    return Corpus(corpus.scenes[:count], *(part[:count] for part in parts))
+
+
+def one(given: argparse.Namespace, competitors: int, seed: int, own: Settings, scenes: Scenes) -> Row:
     """Train one network and measure it."""
-    begin, task = time.process_time(), TASKS[competitors]
+    known, fresh = scenes()
+    begin, task, out = time.process_time(), TASKS[competitors], folder(given, own)
+    out.mkdir(parents=True, exist_ok=True)
+    plan = planned(argparse.Namespace(**{**vars(given), "out": out}), seed)
     network = fitted(plan, f"competing-{competitors}", task, known)
     seconds = time.process_time() - begin
+    ship(network, out / "weights.safetensors")
     found = measured(task, network, fresh)
-    ship(network, plan.out / f"u{competitors}-s{plan.seed}.safetensors")
-    row = {"competitors": competitors, "seed": plan.seed, "seconds": seconds, **found}
+    row = {"competitors": competitors, "seed": seed, "seconds": seconds, **found}
     return row | (answers(wrapped(network), fresh) if competitors > 1 else {})
 
 
 def answers(model: Model, fresh: Corpus) -> dict[str, float]:
     """Activity, and the accuracy of one sample and of the mean of six beside that of the deterministic answer."""
-    pictures, classes = fresh.pictures.float() / 255, fresh.classes
+    pictures, classes = fresh.pictures[:AVERAGED].float() / 255, fresh.classes[:AVERAGED]
     shares = torch.cat(list(active(model, pictures[:SEEN]).values()))
     found = {
         "active, least": float(shares.min()),
@@ -72,123 +141,149 @@ def answers(model: Model, fresh: Corpus) -> dict[str, float]:
         "active, most": float(shares.max()),
     }
     for samples in (0, 1, 6):
-        best = torch.cat([outputs(model, part, samples) for part in pictures[:AVERAGED].split(100)]).argmax(1)
-        found[f"class, {samples} samples"] = float((best == classes[:AVERAGED]).float().mean())
+        best = torch.cat([outputs(model, part, samples).cpu() for part in pictures.split(100)]).argmax(1)
+        found[f"class, {samples} samples"] = float((best == classes).float().mean())
     return found
 
 
-def words(name: str, model: Model, count: int, scenes: int) -> dict[str, Any]:
+def words(name: str, model: Model, count: int) -> Row:
     """Describe the units of layer4: how many labels stand, and how many candidates name what the unit responds to."""
     units = [f"layer4:0-{vital.survey(model)['layer4'].channels - 1}"]
     said = vital.describe(
         model, units, images=images(count, seed=21), methods=["clip-dissect"], progress=False
     )
-    known = {t.unit: t for t in unit_truths(model, units, scenes=scenes, progress=False)}
-    stands = [bool(d.label) for d in said]
-    right = [agrees(d, known[d.unit].concept) for d in said]
+    known = {t.unit: t for t in unit_truths(model, units, scenes=count, progress=False)}
     return {
         "network": name,
         "units": len(said),
-        "label stands": sum(stands) / len(said),
+        "label stands": sum(bool(d.label) for d in said) / len(said),
         "p at most .05": sum(d.p_value is not None and d.p_value <= 0.05 for d in said) / len(said),
-        "names the truth": sum(right) / len(said),
+        "names the truth": sum(agrees(d, known[d.unit].concept) for d in said) / len(said),
         "AUPRC over chance": sum(t.auprc / t.chance for t in known.values()) / len(known),
     }
 
 
-def described(out: Path, count: int, scenes: int, done: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Describe the shipped pair and the networks of the first seed, and keep each row as it comes."""
-    from vital.models.weights import load_weights
-
-    models = {"shipped dense": vital.load_model("world"), "shipped U=4": vital.load_model("world:competing")}
+def named(given: argparse.Namespace) -> Iterator[tuple[str, Model | None]]:
+    """The networks whose units are described; None for one that is not trained yet."""
+    yield "shipped, dense", vital.load_model("world")
+    yield "shipped, U=4", vital.load_model("world:competing")
     for competitors, task in TASKS.items():
-        path = out / f"u{competitors}-s0.safetensors"
+        path = folder(given, settings(given, competitors, 0)) / "weights.safetensors"
+        module = task.build()
         if path.is_file():
-            module = task.build()
             load_weights(module, path)
-            models[f"U={competitors}, seed 0"] = wrapped(module.eval())
-    rows = list(done)
-    for name, model in models.items():
-        if name not in {row["network"] for row in rows}:
-            rows.append(words(name, model, count, scenes))
-            write(out / "words.json", as_json({"rows": rows}))
-            print(rows[-1], flush=True)
-    return rows
+        yield f"U={competitors}, seed 0", wrapped(module.eval()) if path.is_file() else None
 
 
-def holds(rows: list[dict[str, Any]]) -> bool:
-    """Whether every goal is reached, on the mean over seeds."""
+def described(given: argparse.Namespace) -> Iterator[tuple[str, Settings | None, Callable[[], Row]]]:
+    """What is described: a name, its settings (None for a network that is not trained yet), and how to make the row."""
+    for name, model in named(given):
+        own = {"words": name, "images": given.images, "world": fingerprint()}
+        yield (
+            name,
+            None if model is None else own | {"weights": model.weights_hash()},
+            partial(words, name, model, given.images),
+        )
+
+
+def verdicts(rows: Sequence[Row]) -> dict[str, bool]:
+    """Each goal that can be judged, and whether it holds on the mean over seeds."""
+    found = {}
     mean = {
-        u: sum(r["class"] for r in rows if r["competitors"] == u)
-        / max(1, sum(r["competitors"] == u for r in rows))
+        u: sum(r["class"] for r in rows if r["competitors"] == u) / n
         for u in TASKS
+        if (n := sum(r["competitors"] == u for r in rows))
     }
-    sparse = all(abs(r["active"] - 1 / r["competitors"]) < 1e-6 for r in rows if r["competitors"] > 1)
-    return bool(rows) and sparse and all(mean[u] >= mean[1] - gap for u, gap in GOALS.items())
+    for u, gap in GOALS.items():
+        if u in mean and 1 in mean:
+            lost = mean[1] - mean[u]
+            found[f"U = {u} within {gap:.0%} of the dense twin (it is {lost:.1%} below)"] = lost <= gap
+    for u in sorted({r["competitors"] for r in rows} - {1}):
+        own = [r for r in rows if r["competitors"] == u]
+        exact = all(abs(r[f"active, {end}"] - 1 / u) < 1e-6 for r in own for end in ("least", "most"))
+        found[f"activity 1/{u} in every layer and image"] = exact
+    return found
 
 
-def kept(path: Path) -> list[dict[str, Any]]:
-    return json.loads(path.read_text())["rows"] if path.is_file() else []
+def result(
+    given: argparse.Namespace, rows: Sequence[Row], said: Sequence[Row], missing: Sequence[str]
+) -> Row:
+    """All that was measured, for the page of results."""
+    table = [["competitors", "seeds", *(f"{n}, %" for n in NUMBERS), "CPU seconds of one"]]
+    for u in TASKS:
+        if own := [row for row in rows if row["competitors"] == u]:
+            cells = [about([row[n] for row in own if n in row]) for n in NUMBERS]
+            table.append([str(u), str(len(own)), *cells, about([row["seconds"] for row in own], 1)])
+    spoken = [["network", *WORDS], *([row["network"], *(f"{row[n]:.4g}" for n in WORDS)] for row in said)]
+    judged, steps = verdicts(rows), given.epochs * (given.used // given.batch)
+    return {
+        "title": "Units that compete, on the world",
+        "budget": f"From the classifier's weights, {steps} steps of {given.batch} scenes; {given.fresh} fresh scenes.",
+        "seeds": given.seeds,
+        "tables": [table, spoken] if said else [table],
+        "verdicts": [f"{goal}: {'won' if holds else 'lost'}" for goal, holds in judged.items()],
+        "missing": list(missing),
+        "pass": not missing and all(judged.values()),
+    }
 
 
-def main() -> None:
-    """Measure, print, and say whether the goals hold."""
+def told(given: argparse.Namespace, kept: Kept) -> Row:
+    """Write what there is, and what is missing."""
+    every = [(u, seed) for seed in range(given.seeds) for u in TASKS]
+    found = {f"U = {u}, seed {seed}": kept.find(settings(given, u, seed)) for u, seed in every}
+    said = {name: kept.find(own) if own else None for name, own, _ in described(given)}
+    missing = [name for name, row in found.items() if row is None]
+    missing += [f"words of {name}" for name, row in said.items() if row is None]
+    rows, spoken = ([row for row in some.values() if row] for some in (found, said))
+    return published("lwta-world", result(given, rows, spoken, missing), [*rows, *spoken], given.results)
+
+
+def measure(given: argparse.Namespace) -> Row:
+    """Train, describe, and write each row as it comes."""
+    kept, scenes = Kept(given.out / "rows.jsonl"), Scenes(given)
+    for seed in range(given.seeds):
+        for competitors in TASKS:
+            own = settings(given, competitors, seed)
+            kept.of(own, partial(one, given, competitors, seed, own, scenes))
+            told(given, kept)
+    for _, own, make in described(given) if given.words else ():
+        if own:
+            kept.of(own, make)
+            told(given, kept)
+    return told(given, kept)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """What may be said on the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("runs/lwta-world"))
     parser.add_argument("--rendered", type=Path, default=Path("runs/world"), help="where the scenes are kept")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the file of results goes")
+    parser.add_argument("--device", default="cpu")
     for name, default in (
         ("scenes", 30_000),
         ("used", 9_600),
         ("fresh", 4_000),
+        ("epochs", 1),
+        ("batch", 64),
         ("seeds", 3),
         ("threads", 1),
         ("images", 2_000),
     ):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--words", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    given.out.mkdir(parents=True, exist_ok=True)
-    rows = kept(given.out / "results.json")
-    if len(rows) < given.seeds * len(TASKS):
-        known = rendered(draw("train", given.scenes, 0), given.rendered / "train", SIZE, quiet=True)
-        fresh = rendered(draw("test", given.fresh, 0), given.rendered / "test", SIZE, quiet=True)
-        known = first(known, given.used)
-        for seed in range(given.seeds):
-            for competitors in TASKS:
-                if any((r["seed"], r["competitors"]) == (seed, competitors) for r in rows):
-                    continue
-                plan = Plan(out=given.out, scenes=given.used, epochs=1, batch=64, seed=seed, quiet=True)
-                rows.append(one(competitors, plan, known, fresh))
-                write(given.out / "results.json", as_json({"rows": rows, "plan": str(asdict(plan))}))
-                print({k: round(v, 4) for k, v in rows[-1].items()}, flush=True)
-    said = (
-        described(given.out, given.images, given.images, kept(given.out / "words.json"))
-        if given.words
-        else []
-    )
-    result = {"rows": rows, "words": said, "pass": holds(rows), "machine": machine()}
-    columns = [
-        "competitors",
-        "seed",
-        "class",
-        "solid",
-        "material",
-        "active",
-        "class, 1 samples",
-        "class, 6 samples",
-    ]
-    cells = [[f"{row.get(c, 1.0):.4g}" for c in columns] for row in rows]
-    report(result, [columns, *cells], given.json)
+    for name in ("half", "words", "json"):
+        parser.add_argument(f"--{name}", action="store_true")
+    return parser
 
 
-def first(corpus: Corpus, count: int) -> Corpus:
-    """Keep the first scenes."""
-    parts = (corpus.pictures, corpus.classes, corpus.factors, corpus.planted, corpus.captions)
-    return Corpus(corpus.scenes[:count], *(part[:count] for part in parts))
+def main(given: Sequence[str] | None = None) -> None:
+    """Measure, print, and say whether the goals hold."""
+    asked = arguments().parse_args(given)
+    torch.set_num_threads(asked.threads)
+    found = measure(asked)
+    report(found, [*found["tables"][0], *([line] + [""] * 9 for line in found["verdicts"])], asked.json)
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def test_a_catalogue_holds_its_page_and_its_door_alone(folder: str) -> None:
 
 def test_tests_mirror_the_tree() -> None:
     packages = {p.name for p in (ROOT / "vital").iterdir() if p.is_dir() and p.name != "__pycache__"}
-    own = {"laws", "oracles", "real", "typing"}
+    own = {"benchmarks", "laws", "oracles", "real", "typing"}
     folders = {p.parent.relative_to(ROOT / "tests").parts[0] for p in TESTS if p.parent != ROOT / "tests"}
     assert folders - packages - own == set()
 

@@ -10,8 +10,9 @@ from torch import nn
 
 from vital.errors import BadValue
 from vital.lwta import LWTA, LWTAConv2d, LWTALinear
-from vital.lwta.compete import Draws, chances, compete, competing, divergence, sampled, winners
+from vital.lwta.compete import chances, compete, competing, divergence, sampled, winners
 from vital.lwta.competition import Competition
+from vital.lwta.draws import Draws
 from vital.models import Model
 from vital.relevance import relevance
 

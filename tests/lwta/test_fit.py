@@ -37,6 +37,13 @@ def small(seed: int = 0) -> Model:
     )
 
 
+def deep() -> Model:
+    """Batch norm over vectors, which cannot learn from one image."""
+    torch.manual_seed(0)
+    parts = (nn.Flatten(), nn.Linear(192, 8), nn.BatchNorm1d(8), LWTA(4, -1), nn.Linear(8, 2))
+    return Model(nn.Sequential(*parts), "deep", (8, 8))
+
+
 def written(folder: Path) -> bytes:
     return (folder / "weights.safetensors").read_bytes()
 
@@ -84,6 +91,14 @@ def test_the_weights_that_are_written_are_those_of_the_network(tmp_path: Path) -
     fit(model, red_or_blue(), tmp_path, HOW)
     again = vital.load_model(small(5), weights=tmp_path / "weights.safetensors")
     assert again.weights_hash() == model.weights_hash()
+
+
+@pytest.mark.parametrize("batch", [8, 16])
+def test_a_single_image_that_is_left_over_joins_the_batch_before_it(tmp_path: Path, batch: int) -> None:
+    steps: list[int] = []
+    how = replace(HOW, epochs=1, batch=batch)
+    fit(deep(), red_or_blue(17), tmp_path, how, lambda done, of, loss: steps.append(of))
+    assert steps == [17 // batch] * (17 // batch)
 
 
 def test_bfloat16_trains_too(tmp_path: Path) -> None:

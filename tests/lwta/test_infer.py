@@ -7,6 +7,7 @@ from torch import nn
 import vital
 from vital.errors import BadValue, ModelError
 from vital.lwta import LWTA, LWTAConv2d
+from vital.lwta.compete import sampled
 from vital.lwta.infer import active, layers_of, outputs
 from vital.models import Model
 
@@ -32,6 +33,23 @@ def test_samples_are_averaged_and_follow_their_seed() -> None:
     assert many < few / 2
     with pytest.raises(BadValue, match="samples is -1"):
         outputs(model, pictures, -1)
+
+
+def test_a_sampled_answer_does_not_depend_on_the_batch() -> None:
+    model, pictures = small(), torch.rand(5, 3, 8, 8)
+    whole = outputs(model, pictures, 3)
+    torch.testing.assert_close(whole[2:3], outputs(model, pictures[2:3], 3))
+    torch.testing.assert_close(whole.flip(0), outputs(model, pictures.flip(0), 3))
+
+
+def test_images_draw_their_own_luck() -> None:
+    net = nn.Sequential(nn.Linear(3, 64), LWTA(4)).eval()
+    x = torch.randn(1, 3).expand(2, -1)
+    with sampled(net, [torch.Generator().manual_seed(s) for s in (0, 1)]):
+        one, two = net(x)
+    assert not torch.equal(one, two)
+    with pytest.raises(BadValue, match=r"3 rows .* dice of 2"), sampled(net, [torch.Generator()] * 2):
+        net(torch.randn(3, 3))
 
 
 def test_activity_is_counted_per_layer_and_image() -> None:

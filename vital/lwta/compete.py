@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,11 +12,9 @@ from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function
 
 from vital.errors import BadValue
+from vital.lwta.draws import WARM, Dice, Draws
 from vital.relevance.operations import Context, Shares, operation
 from vital.trace import Step
-
-WARM = 1.67
-"""The published temperature of training."""
 
 
 def winners(x: Tensor, competitors: int, axis: int = 1) -> Tensor:
@@ -150,34 +147,6 @@ def gate(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
     yield step.inputs[0], r[0]
 
 
-@dataclass(eq=False)
-class Draws:
-    """What competitions share while they learn: dice, temperature, and the divergences of the layers that ran.
-
-    Without dice, torch's own random state is drawn from. Where `settled`, nothing is drawn: the largest response wins.
-    """
-
-    dice: torch.Generator | None = None
-    temperature: float = WARM
-    settled: bool = False
-    found: list[Tensor] = field(default_factory=list)
-
-    def noise(self, like: Tensor) -> Tensor | None:
-        """Draw Gumbel noise, shaped like the responses; None where settled."""
-        if self.settled:
-            return None
-        where = like.device if self.dice is None else self.dice.device
-        luck = torch.empty_like(like, dtype=torch.float32, device=where, requires_grad=False)
-        luck = luck.uniform_(generator=self.dice).clamp_(min=torch.finfo(luck.dtype).tiny)
-        return luck.log_().neg_().log_().neg_().to(like.device, like.dtype)
-
-    def divergence(self) -> Tensor:
-        """Sum the divergences of all layers that ran, and forget them; 0 where none did."""
-        total = torch.stack(self.found).sum() if self.found else torch.zeros(())
-        self.found.clear()
-        return total
-
-
 class LWTA(nn.Module):
     """An activation module of which each unit competes with the others of its block, at every place on its own.
 
@@ -265,7 +234,7 @@ def competing(network: nn.Module) -> dict[str, LWTA]:
 @contextmanager
 def sampled(
     network: nn.Module,
-    dice: torch.Generator | None = None,
+    dice: Dice = None,
     temperature: float = WARM,
     *,
     settled: bool = False,

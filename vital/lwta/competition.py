@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from vital.errors import BadValue
-from vital.lwta.compete import Draws, sampled
+from vital.lwta.compete import sampled
+from vital.lwta.draws import Draws
 
 
 @dataclass(frozen=True)

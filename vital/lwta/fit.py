@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -146,7 +147,7 @@ class _Training:
     def run(self) -> None:
         """Go through the epochs that are left."""
         network, optimiser = self.model.module, self._optimiser()
-        per_epoch = math.ceil(len(self.targets) / self.how.batch)
+        per_epoch = len(cuts(len(self.targets), self.how.batch)) - 1
         modes = [(part, part.training) for part in network.modules()]
         try:
             for epoch in range(self._restored(optimiser), self.how.epochs):
@@ -179,8 +180,8 @@ class _Training:
     def _batches(self, dice: torch.Generator) -> Iterator[list[int]]:
         known = list(self.targets)
         order = torch.randperm(len(known), generator=dice).tolist()
-        for start in range(0, len(order), self.how.batch):
-            yield [known[i] for i in order[start : start + self.how.batch]]
+        for start, end in itertools.pairwise(cuts(len(order), self.how.batch)):
+            yield [known[i] for i in order[start:end]]
 
     def _step(
         self, rows: list[int], optimiser: torch.optim.Optimizer, dice: torch.Generator, done: float
@@ -219,6 +220,21 @@ class _Training:
         self.model.module.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         return int(state["epoch"])
+
+
+def cuts(count: int, batch: int) -> list[int]:
+    """Cut `count` images into batches: where each begins, and the end of the last.
+
+    What is left over after the last whole batch is one more, but for a single image, which joins the batch before it:
+    batch norm cannot learn from one.
+
+    >>> cuts(7, 4), cuts(9, 4), cuts(1, 4)
+    ([0, 4, 7], [0, 4, 9], [0, 1])
+    """
+    starts = list(range(0, count, batch))
+    if batch > 1 and len(starts) > 1 and count - starts[-1] == 1:
+        starts.pop()
+    return [*starts, count]
 
 
 def varied(pictures: Images, dice: torch.Generator, *, flip: bool = True, shift: float = 0.125) -> Images:

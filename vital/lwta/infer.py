@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import torch
@@ -25,8 +26,9 @@ def outputs(model: Model, images: Images, samples: int = 0, seed: int = 0) -> Te
     """Give the network's outputs for images (B, C, H, W) in [0, 1]: (B, outputs).
 
     With 0 samples the largest response wins each block, and nothing is drawn. With more, winners are sampled from
-    their distribution, and the outputs are averaged over the samples, as published (with 6). The same seed gives the
-    same outputs. Raises `BadValue`.
+    their distribution, and the outputs are averaged over the samples, as published (with 6). An image draws by the seed
+    and by what it shows, so that its outputs with a seed are the same, but for rounding, alone and in any batch. Raises
+    `BadValue`.
     """
     if samples < 0:
         raise BadValue(f"samples is {samples}; allowed are whole numbers from 0, for the largest response")
@@ -34,9 +36,15 @@ def outputs(model: Model, images: Images, samples: int = 0, seed: int = 0) -> Te
         given = model.normalise(images.to(model.device, model.dtype))
         if not samples:
             return answered(model, given)
-        with sampled(model.module, generator("lwta", "samples", seed)):
+        with sampled(model.module, [_dice(image, seed) for image in images]):
             found = torch.stack([answered(model, given) for _ in range(samples)])
         return found.mean(0)
+
+
+def _dice(image: Tensor, seed: int) -> torch.Generator:
+    """What one image draws its samples from."""
+    shown = hashlib.sha256(image.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()
+    return generator("lwta", "samples", seed, shown)
 
 
 def active(model: Model, images: Images) -> dict[str, PerImage]:

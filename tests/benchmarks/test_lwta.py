@@ -1,0 +1,68 @@
+"""The benchmarks of competing units keep each row, go on, and write what there is."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import lwta_cifar, lwta_world
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    dice = np.random.default_rng(0)
+    for name in ("train5k", "test"):
+        pictures = dice.integers(0, 255, (20, 32, 32, 3), np.uint8)
+        np.savez(tmp_path / f"{name}.npz", images=pictures, labels=np.arange(20) % 10)
+    return tmp_path
+
+
+def lines(out: Path) -> list[str]:
+    return [line for line in (out / "rows.jsonl").read_text().splitlines() if line]
+
+
+def cifar(data: Path, *more: str) -> dict[str, object]:
+    where = ["--data", str(data), "--out", str(data / "run"), "--results", str(data / "results")]
+    lwta_cifar.main([*where, "--networks", "resnet", "--competitors", "1,4", "--epochs", "1", *more])
+    found: dict[str, object] = json.loads((data / "results" / "lwta-cifar10.json").read_text())
+    return found
+
+
+def test_cifar_rows_are_kept_taken_up_and_made_again_for_other_settings(data: Path) -> None:
+    found = cifar(data)
+    first = lines(data / "run")
+    assert len(first) == 2
+    assert found["missing"] == []
+    assert [row["competitors"] for row in found["rows"]] == [1, 4]  # type: ignore[attr-defined]
+    cut = data / "run" / "rows.jsonl"
+    cut.write_text(first[0] + "\n" + first[1][: len(first[1]) // 2])
+    again = cifar(data)
+    assert [{**row, "seconds": 0} for row in again["rows"]] == [  # type: ignore[attr-defined]
+        {**row, "seconds": 0}
+        for row in found["rows"]  # type: ignore[attr-defined]
+    ]
+    assert lines(data / "run")[0] == first[0]
+    cifar(data, "--sampling", "0.2")
+    assert len(lines(data / "run")) == 5
+
+
+def test_cifar_says_what_is_missing(data: Path) -> None:
+    given = lwta_cifar.arguments().parse_args(["--data", str(data), "--results", str(data)])
+    text = lwta_cifar.result(given, [], ["vit, U = 16, seed 0"], 20)
+    assert text["missing"] == ["vit, U = 16, seed 0"]
+    assert not text["pass"]
+
+
+@pytest.mark.slow
+def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
+    where = ["--out", str(tmp_path / "run"), "--rendered", str(tmp_path), "--results", str(tmp_path)]
+    small = [*where, "--scenes", "64", "--used", "64", "--fresh", "32", "--batch", "32", "--seeds", "1"]
+    lwta_world.main(small)
+    found = json.loads((tmp_path / "lwta-world.json").read_text())
+    assert [row["competitors"] for row in found["rows"]] == [1, 4, 16]
+    assert len(found["missing"]) == 5
+    assert "activity 1/16 in every layer and image: won" in found["verdicts"]
+    first = lines(tmp_path / "run")
+    lwta_world.main(small)
+    assert lines(tmp_path / "run") == first

@@ -1,0 +1,51 @@
+"""What competitions draw from while they learn, or are sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vital.errors import BadValue
+
+WARM = 1.67
+"""The published temperature of training."""
+
+Dice = torch.Generator | Sequence[torch.Generator] | None
+"""What is drawn from: torch's own random state, one generator, or one for each example of a batch."""
+
+
+@dataclass(eq=False)
+class Draws:
+    """What competitions share while they learn: dice, temperature, and the divergences of the layers that ran.
+
+    Without dice, torch's own random state is drawn from; with several, each example of a batch draws from its own.
+    Where `settled`, nothing is drawn: the largest response wins.
+    """
+
+    dice: Dice = None
+    temperature: float = WARM
+    settled: bool = False
+    found: list[Tensor] = field(default_factory=list)
+
+    def noise(self, like: Tensor) -> Tensor | None:
+        """Draw Gumbel noise, shaped like the responses; None where settled."""
+        if self.settled:
+            return None
+        each = self.dice if isinstance(self.dice, Sequence) else [self.dice]
+        if len(like) % len(each):
+            raise BadValue(f"{len(like)} rows cannot be shared out among the dice of {len(each)} examples")
+        where = like.device if each[0] is None else each[0].device
+        luck = torch.empty_like(like, dtype=torch.float32, device=where, requires_grad=False)
+        for rows, dice in zip(luck.chunk(len(each)), each, strict=True):
+            rows.uniform_(generator=dice)
+        luck.clamp_(min=torch.finfo(luck.dtype).tiny)
+        return luck.log_().neg_().log_().neg_().to(like.device, like.dtype)
+
+    def divergence(self) -> Tensor:
+        """Sum the divergences of all layers that ran, and forget them; 0 where none did."""
+        total = torch.stack(self.found).sum() if self.found else torch.zeros(())
+        self.found.clear()
+        return total
