@@ -12,6 +12,7 @@ from vital.compare.metrics import PART, better
 from vital.compare.table import read_long
 
 FIRST = ("judge", "zero shot@1", "distance (held out)", "path similarity")
+GOAL = 0.9
 LEGEND = """Every method renders the same units with the same seeds, at its own number of steps, at that of `vital`
 (`--equal steps`), or with as many as fit into its time (`--equal seconds`). What the pictures are measured by, and
 what each number is worth, stands in docs/compare.md.
@@ -55,6 +56,10 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
         lines += [
             turned(table),
             *wins(table),
+            *(
+                f"- {layer}: the judge names {share:.1%} (goal {GOAL:.0%})"
+                for layer, share in named(table).items()
+            ),
             *by_layer(table),
             *(f"- {note}" for note in found["notes"]),
             "",
@@ -90,6 +95,22 @@ def turned(table: Table) -> str:
         marked = [f"**{cell}**" if place == best else cell for place, cell in enumerate(cells)]
         lines.append(f"| {' | '.join([head, *marked])} |")
     return "\n".join([*lines, ""])
+
+
+def named(table: Table) -> dict[str, float]:
+    """Which share of the main method's pictures the judge names, by layer; the goal is `GOAL` of each."""
+    found = {}
+    for layer in dict.fromkeys(
+        score.unit.split(":")[0] for score in table.scores if score.metric.startswith("judge")
+    ):
+        own = table.of_layer(layer)
+        cells = [
+            cell
+            for metric in own.metrics
+            if metric.startswith("judge") and (cell := own.cell(own.main, metric))
+        ]
+        found |= {layer: min(cell.mean for cell in cells)} if cells else {}
+    return found
 
 
 def wins(table: Table) -> list[str]:

@@ -118,7 +118,7 @@ def test_without_rendering_what_is_there_is_measured_and_the_rest_is_said(
     notes = "\n".join(found.notes)
     assert "pixels is measured without seed 1: not rendered" in notes
     assert "vital, random weights is measured without seed 1: not rendered" in notes
-    assert "fourier is left out: no seed of fourier has all 4 units" in notes
+    assert "fourier is left out: no seed of fourier has pictures of all 4 units" in notes
     own = [s for s in full.table.scores if s.method == "vital"]
     assert [s for s in found.table.scores if s.method == "vital"] == own
     with pytest.raises(ModelError, match="vital is left out"):
