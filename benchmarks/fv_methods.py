@@ -143,7 +143,7 @@ def carried_out(given: argparse.Namespace) -> tuple[Comparison, str]:
         if given.kept:
             raise
         given.kept = True
-        why = f"{type(stop).__name__}: {first_line(stop)}".replace(str(given.out), "the run folder")
+        why = first_line(stop).replace(str(given.out), "the run folder")
         return PLACES[given.place](given), why
 
 

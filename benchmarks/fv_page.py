@@ -39,11 +39,12 @@ def firsts(table: Table, own: str = "vital") -> dict[str, str]:
 
 
 def seeds_of(table: Table) -> dict[str, list[int]]:
-    """The seeds of each method and control, by the scores of its pictures."""
+    """The seeds of each method and control, by the scores of its pictures, and those of the twins."""
     found: dict[str, set[int]] = {name: set() for name in (*table.methods, *table.controls)}
     for score in table.scores:
-        if score.seed is not None and score.method in found:
-            found[score.method].add(score.seed)
+        if score.seed is not None:
+            name = "twins" if score.unit.startswith("twin-") else score.method
+            found.setdefault(name, set()).add(score.seed)
     return {name: sorted(seeds) for name, seeds in found.items()}
 
 
@@ -72,7 +73,7 @@ def measured_on(found: Mapping[str, Any], table: Table) -> str:
     own = {s.unit for s in table.scores if s.unit and not s.unit.startswith("twin-")}
     seeds = {name: len(numbers) for name, numbers in seeds_of(table).items()}
     most = max(seeds.values())
-    fewer = ", ".join(f"{name} {count}" for name, count in seeds.items() if count < most)
+    fewer = "; ".join(f"{name}: {count}" for name, count in seeds.items() if count < most)
     on = found["machine"]
     where = f"{on['cpu']}, {on['cores']} cores, threads used: {on['threads']}"
     made = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
@@ -99,7 +100,7 @@ def turned(table: Table) -> str:
 
 def named(table: Table) -> dict[str, float]:
     """Which share of the main method's pictures the judge names, by layer; the goal is `GOAL` of each."""
-    found = {}
+    found: dict[str, float] = {}
     for layer in dict.fromkeys(
         score.unit.split(":")[0] for score in table.scores if score.metric.startswith("judge")
     ):

@@ -156,6 +156,9 @@ def test_a_method_that_the_network_does_not_allow_is_left_out_with_a_note(
     assert found.table.methods == ("fourier",)
     assert found.notes[0].startswith("deep-inversion is left out")
     assert "deep-inversion" in str(found)
+    paced = run(plain, own, units, tmp_path, ("deep-inversion", "fourier"), controls=(), equal="seconds")
+    assert paced.table.methods == ("fourier",)
+    assert paced.notes[0].startswith("deep-inversion is left out, since it cannot be timed")
 
 
 @pytest.mark.parametrize(
