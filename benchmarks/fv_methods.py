@@ -31,7 +31,7 @@ import torch
 
 import vital
 from benchmarks.common import RESULTS, machine, report, start
-from benchmarks.fv_page import FIRST, firsts, seeds_of, write_page
+from benchmarks.fv_page import FIRST, GOAL, firsts, named, seeds_of, write_page
 from vital.compare import CONTROLS, ClassJudge, Comparison, compare, write_comparison
 from vital.errors import VitalError, first_line
 from vital.runs import versions
@@ -107,6 +107,7 @@ def result(found: Comparison, given: argparse.Namespace, stopped: str = "") -> d
     said = [
         f"{name} has {field} = {value}"
         for name, own in options(given).items()
+        if name in table.methods
         for field, value in own.items()
     ]
     absent = [f"{name} is not measured" for name in unmeasured]
@@ -119,7 +120,8 @@ def result(found: Comparison, given: argparse.Namespace, stopped: str = "") -> d
         "main": table.main,
         "won": [metric for metric, method in first.items() if method == "vital"],
         "lost": {metric: method for metric, method in first.items() if method != "vital"},
-        "pass": not unmeasured and set(first.values()) == {"vital"},
+        "named": named(table),
+        "pass": not unmeasured and set(first.values()) == {"vital"} and min(named(table).values()) >= GOAL,
         "notes": [
             *([f"the run is not complete: {stopped}"] if stopped else []),
             *found.notes,
@@ -140,7 +142,8 @@ def carried_out(given: argparse.Namespace) -> tuple[Comparison, str]:
         if given.kept:
             raise
         given.kept = True
-        return PLACES[given.place](given), f"{type(stop).__name__}: {first_line(stop)}"
+        why = first_line(stop).replace(str(given.out), "the run folder")
+        return PLACES[given.place](given), why
 
 
 def parsed(words: Sequence[str] | None) -> argparse.Namespace:

@@ -13,6 +13,7 @@ from vital.compare.metrics import PART, better
 from vital.compare.table import read_long
 
 FIRST = ("judge", "zero shot@1", "distance (held out)", "path similarity")
+GOAL = 0.9
 LEGEND = """Every method renders the same units with the same seeds, at its own number of steps, at that of `vital`
 (`--equal steps`), or with as many as fit into its time (`--equal seconds`). What the pictures are measured by, and
 what each number is worth, stands in docs/compare.md.
@@ -39,11 +40,12 @@ def firsts(table: Table, own: str = "vital") -> dict[str, str]:
 
 
 def seeds_of(table: Table) -> dict[str, list[int]]:
-    """The seeds of each method and control, by the scores of its pictures."""
+    """The seeds of each method and control, by the scores of its pictures, and those of the twins."""
     found: dict[str, set[int]] = {name: set() for name in (*table.methods, *table.controls)}
     for score in table.scores:
-        if score.seed is not None and score.method in found:
-            found[score.method].add(score.seed)
+        if score.seed is not None:
+            name = "twins" if score.unit.startswith("twin-") else score.method
+            found.setdefault(name, set()).add(score.seed)
     return {name: sorted(seeds) for name, seeds in found.items()}
 
 
@@ -59,6 +61,10 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
         lines += [
             turned(table),
             *wins(table),
+            *(
+                f"- {layer}: the judge names {share:.1%} (goal {GOAL:.0%})"
+                for layer, share in named(table).items()
+            ),
             *by_layer(table),
             *(f"- {note}" for note in found["notes"]),
             "",
@@ -71,7 +77,7 @@ def measured_on(found: Mapping[str, Any], table: Table) -> str:
     own = {s.unit for s in table.scores if s.unit and not s.unit.startswith("twin-")}
     seeds = {name: len(numbers) for name, numbers in seeds_of(table).items()}
     most = max(seeds.values())
-    fewer = ", ".join(f"{name} {count}" for name, count in seeds.items() if count < most)
+    fewer = "; ".join(f"{name}: {count}" for name, count in seeds.items() if count < most)
     on = found["machine"]
     where = f"{on['cpu']}, {on['cores']} cores, threads used: {on['threads']}"
     made = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
@@ -94,6 +100,22 @@ def turned(table: Table) -> str:
         marked = [f"**{cell}**" if place == best else cell for place, cell in enumerate(cells)]
         lines.append(f"| {' | '.join([head, *marked])} |")
     return "\n".join([*lines, ""])
+
+
+def named(table: Table) -> dict[str, float]:
+    """Which share of the main method's pictures the judge names, by layer; the goal is `GOAL` of each."""
+    found: dict[str, float] = {}
+    for layer in dict.fromkeys(
+        score.unit.split(":")[0] for score in table.scores if score.metric.startswith("judge")
+    ):
+        own = table.of_layer(layer)
+        cells = [
+            cell
+            for metric in own.metrics
+            if metric.startswith("judge") and (cell := own.cell(own.main, metric))
+        ]
+        found |= {layer: min(cell.mean for cell in cells)} if cells else {}
+    return found
 
 
 def wins(table: Table) -> list[str]:

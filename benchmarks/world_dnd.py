@@ -36,9 +36,10 @@ from vital.units import Unit
 from vital.world import Concept, concepts, sample
 from vital.world.concepts import truths
 from vital.world.data import image_set
+from vital.world.figures import average_precision
 from vital.world.makers import named
 from vital.world.networks import PLANTED
-from vital.world.truth import average_precision, unit_truths
+from vital.world.truth import unit_truths
 
 GOALS = {"dnd": 0.95, "prototype": 0.85}
 SCENES = 2000

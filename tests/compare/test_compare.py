@@ -118,7 +118,7 @@ def test_without_rendering_what_is_there_is_measured_and_the_rest_is_said(
     notes = "\n".join(found.notes)
     assert "pixels is measured without seed 1: not rendered" in notes
     assert "vital, random weights is measured without seed 1: not rendered" in notes
-    assert "fourier is left out: no seed of fourier has all 4 units" in notes
+    assert "fourier is left out: no seed of fourier has pictures of all 4 units" in notes
     own = [s for s in full.table.scores if s.method == "vital"]
     assert [s for s in found.table.scores if s.method == "vital"] == own
     with pytest.raises(ModelError, match="vital is left out"):
@@ -156,6 +156,9 @@ def test_a_method_that_the_network_does_not_allow_is_left_out_with_a_note(
     assert found.table.methods == ("fourier",)
     assert found.notes[0].startswith("deep-inversion is left out")
     assert "deep-inversion" in str(found)
+    paced = run(plain, own, units, tmp_path, ("deep-inversion", "fourier"), controls=(), equal="seconds")
+    assert paced.table.methods == ("fourier",)
+    assert paced.notes[0].startswith("deep-inversion is left out, since it cannot be timed")
 
 
 @pytest.mark.parametrize(

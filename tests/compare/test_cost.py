@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+import vital
 from vital.compare.cost import Held, memory, peak_bytes, step_seconds, steps_of, with_steps
 from vital.recipes import method
 
@@ -45,10 +46,11 @@ def test_more_units_and_more_looks_take_more_memory(model, units, bank) -> None:
     assert many > 1.5 * few
 
 
-def test_memory_is_the_same_each_time_and_leaves_the_method_alone(model, units, bank) -> None:
+def test_memory_is_the_same_with_a_new_bank_and_leaves_the_method_alone(model, units, pictures) -> None:
     recipe = method("vital", steps=7)
-    memory(model, units, recipe, bank)
+    bank, other = (vital.reference_bank(model, ["layer3"], pictures, disk=False) for _ in range(2))
     assert memory(model, units, recipe, bank) == memory(model, units, recipe, bank)
+    assert memory(model, units, recipe, other) == memory(model, units, recipe, bank)
     assert steps_of(recipe) == 7
     assert steps_of(with_steps(recipe, 3)) == 3
 

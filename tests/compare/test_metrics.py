@@ -20,6 +20,7 @@ from vital.compare.metrics import better
 from vital.compare.metrics import measured as kept_measured
 from vital.compare.rows import real_images
 from vital.errors import UsageError
+from vital.metrics import kernel_distance, path_similarity
 from vital.recipes import stages
 from vital.trace import resolve_units
 
@@ -273,6 +274,46 @@ def test_distances_of_sets_name_their_numbers_and_are_told_by_seed_and_by_layer(
     assert {s.metric.split(" · ")[1] for s in found if "·" in s.metric} == {"class", "layer3"}
     one = measured(bench, real.alone(real.units[0]).named("few"))
     assert len([s for s in one if s.metric.startswith("Fréchet")]) == 1
+
+
+def test_the_kernel_distance_is_to_as_many_natural_images_and_says_so(bench, real) -> None:
+    found = [s for s in measured(bench, real) if s.metric.startswith("kernel") and "·" not in s.metric]
+    n, features = len(real.images), bench.extractor.features(real.images)
+    assert {s.metric for s in found} == {f"kernel ({bench.extractor.name}; n {k} each)" for k in (n // 3, n)}
+    natural = bench.real_features()
+    evenly = natural[torch.arange(n) * len(natural) // n]
+    (whole,) = [s.value for s in found if s.seed is None]
+    assert whole == pytest.approx(kernel_distance(features, evenly), rel=1e-5)
+
+
+def test_path_equals_what_hooks_see_on_the_way(bench, real) -> None:
+    unit = real.units[0]
+    layers = bench.before(unit, (*bench.optimised, *bench.held_out))
+    others = torch.cat([bench.natural_images(u) for u in dict.fromkeys(real.units) if u != unit])
+    sets = [
+        hooked(bench.model, images, layers)
+        for images in (real.images[:1], bench.natural_images(unit), others)
+    ]
+    (score,) = [
+        s.value
+        for s in measured(bench, real)
+        if (s.metric, s.unit, s.seed) == ("path similarity", str(unit), 0)
+    ]
+    assert score == pytest.approx(path_similarity(*sets), rel=1e-4)
+
+
+def hooked(model, images: torch.Tensor, layers) -> dict[str, torch.Tensor]:
+    seen: dict[str, torch.Tensor] = {}
+    hooks = [
+        model.module.get_submodule(name).register_forward_hook(
+            lambda _m, _i, out, name=name: seen.update({name: out.flatten(2).mean(2)})
+        )
+        for name in layers
+    ]
+    outputs(model, images)
+    for hook in hooks:
+        hook.remove()
+    return seen
 
 
 def test_a_single_picture_is_no_set_and_all_else_is_measured(bench, real) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,9 +87,8 @@ def test_reference_images_have_the_value_of_their_class_in_all_factors() -> None
 def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_path: Path) -> None:
     recipes = {"vital": method("vital", steps=1), "pixels": method("pixels", steps=1)}
     asked = Asked(recipes, (REAL, "random weights"), 2, {"twins": 1})
-    found, notes = measured_twins(
-        list(twins(Studio(tmp_path, model, units, bank))), asked, "vital", Kept(tmp_path / "scores")
-    )
+    studio, kept = Studio(tmp_path, model, units, bank), Kept(tmp_path / "scores")
+    found, notes = measured_twins(list(twins(studio)), asked, "vital", kept)
     assert notes == []
     rows = {"vital", "pixels", "real images", "vital, random weights"}
     assert {score.method for score in found} == rows
@@ -98,3 +98,10 @@ def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_pat
         assert units == {f"twin-{factor} class:{i}" for factor in TWIN_FACTORS for i in CLASSES}
     real = [s.value for s in found if (s.method, s.metric) == ("real images", OTHERS)]
     assert sum(real) / len(real) > 0.8
+
+    more = replace(asked, recipes=recipes | {"fourier": method("fourier", steps=1)})
+    pictures = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
+    again, notes = measured_twins(list(twins(replace(studio, rendering=False))), more, "vital", kept)
+    assert again == found
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")} == pictures
+    assert [note.split(" is left out")[0] for note in notes] == [f"twin-{f}: fourier" for f in TWIN_FACTORS]

@@ -5,7 +5,7 @@ from torch import nn
 from vital.world.concepts import labels
 from vital.world.corpus import Corpus, corpus, draw
 from vital.world.grammar import Scene, Thing
-from vital.world.tasks import PLACE, TASKS, Match, _some_factors, average_precision, phrase
+from vital.world.tasks import PLACE, TASKS, Match, _some_factors, phrase
 
 
 def scenes(*colours: str) -> Corpus:
@@ -75,9 +75,3 @@ def test_a_twin_of_a_factor_is_right_when_it_names_that_factor() -> None:
     batch = [torch.zeros(30, 3, 8, 8)]
     assert TASKS["twin-material"].figures(Knowing(), batch, known) == {"material": 1.0}
     assert TASKS["twin-solid"].figures(Knowing(), batch, known)["solid"] < 0.6
-
-
-def test_average_precision_is_that_of_the_definition() -> None:
-    scores, truth = torch.tensor([0.9, 0.8, 0.7, 0.6]), torch.tensor([False, True, True, False])
-    assert average_precision(scores, truth) == pytest.approx((1 / 2 + 2 / 3) / 2)
-    assert average_precision(scores, torch.zeros(4, dtype=torch.bool)) == 0.0

@@ -81,8 +81,13 @@ def peak_bytes(run: Callable[[], object]) -> int:
 
 
 def memory(model: Model, units: Sequence[Unit], recipe: Method, bank: ReferenceBank | None) -> float:
-    """What rendering these units together takes at most, in MB: the plan and two steps, beside network and bank."""
+    """What rendering these units together takes at most, in MB: the plan and two steps, beside network and bank.
+
+    They are rendered once before it counts, so that what is worked out once and kept with the network or the bank, such
+    as templates, is in no method's figure, whichever comes first: the figure is that of every later batch.
+    """
     few = with_steps(recipe, 2)
+    render_group(model, units, few, bank, 0)
     return peak_bytes(lambda: render_group(model, units, few, bank, 0)) / MB
 
 

@@ -59,7 +59,7 @@ class Studio:
         """
         found = [run for seed in seeds if (run := self._run(name, recipe, seed)).complete(self.units)]
         if not found:
-            raise Unfinished(f"no seed of {name} has all {len(self.units)} units in {str(self.path)!r}")
+            raise Unfinished(f"no seed of {name} has pictures of all {len(self.units)} units")
         parts = [(u, run.render.seed, _read(run.file(u), self.model)) for run in found for u in self.units]
         spent = [time_of(run) for run in found]
         seconds, busy = (sum(times) / len(spent) / len(self.units) for times in zip(*spent, strict=True))

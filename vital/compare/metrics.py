@@ -141,17 +141,17 @@ def zero_shot(bench: Bench, shown: Shown) -> Iterator[Score]:
 @measure("frechet", "extractor images", Fréchet="lower")
 def frechet(bench: Bench, shown: Shown) -> Iterator[Score]:
     """The Fréchet distance of pictures to natural images, with the extractor and both numbers in the name."""
-    yield from _of_sets("Fréchet", frechet_distance, bench, shown)
+    yield from _of_sets("Fréchet", "n {} to {}", frechet_distance, bench, shown)
 
 
-@measure("kernel", "extractor images", kernel="lower")
+@measure("kernel-distance", "extractor images", kernel="lower")
 def kernel(bench: Bench, shown: Shown) -> Iterator[Score]:
-    """The kernel distance of pictures to natural images, named like the Fréchet distance."""
-    yield from _of_sets("kernel", kernel_distance, bench, shown)
+    """The kernel distance of pictures to as many natural images, with the extractor and the number in the name."""
+    yield from _of_sets("kernel", "n {2} each", kernel_distance, bench, shown)
 
 
 def _of_sets(
-    name: str, metric: Callable[[Tensor, Tensor], float], bench: Bench, shown: Shown
+    name: str, counts: str, metric: Callable[[Tensor, Tensor], float], bench: Bench, shown: Shown
 ) -> Iterator[Score]:
     """A distance of the pictures of each seed, since few and many do not compare, of all, and of those of a layer."""
     if len(shown.images) < 2:
@@ -159,7 +159,8 @@ def _of_sets(
     features, real = _features(bench, shown.images), bench.real_features()
 
     def score(rows: Sequence[int], seed: int | None = None, part: str = "") -> Score:
-        label = f"{name} ({bench.extractor.name}; n {len(rows)} to {len(real)}){part}"
+        both = len(rows), len(real)
+        label = f"{name} ({bench.extractor.name}; {counts.format(*both, min(both))}){part}"
         return Score(shown.method, label, metric(features[rows], real), seed=seed)
 
     everything = range(len(shown.units))

@@ -119,7 +119,7 @@ def weighed(studio: Studio, shown: Sequence[Shown], asked: Asked, kept: Kept) ->
 
 def _memory(studio: Studio, recipe: Method, kept: Kept) -> float:
     group, kind = studio.together, type(recipe).__qualname__
-    key = hashed("memory", network_key(studio.model), kind, recipe.options(), [*map(str, group)])
+    key = hashed("memory, warm", network_key(studio.model), kind, recipe.options(), [*map(str, group)])
     (score,) = kept.scores(
         "", key, lambda: [Score("", "peak MB", memory(studio.model, group, recipe, studio.bank))]
     )

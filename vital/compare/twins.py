@@ -72,7 +72,8 @@ def measured_twins(
         try:
             shown, left_out = methods(twin.studio, asked)
         except ModelError as error:
-            shown, left_out = [], [str(error)]
+            notes.append(f"twin-{twin.factor}: {error}")
+            continue
         beside, also = controls(twin.studio, asked, main)
         notes += [f"twin-{twin.factor}: {note}" for note in (*left_out, *also)]
         for one in (*shown, *beside):

@@ -15,7 +15,7 @@ from vital.world.concepts import Concept
 from vital.world.corpus import Corpus
 from vital.world.data import CLASSES
 from vital.world.figures import Figures, average_precision, share
-from vital.world.networks import PLANTED, SIZE, Captioner, Classifier, Encoder, Judge
+from vital.world.networks import SIZE, Captioner, Classifier, Encoder, Judge
 from vital.world.tables import FACTORS, MATERIALS
 from vital.world.text import tokens
 
@@ -97,7 +97,8 @@ class Classify(Task):
         best = torch.cat([scores for scores, _ in found]).argmax(1).cpu()
         taught = torch.cat([t for _, t in found]).float().cpu()
         solid, material = best // len(MATERIALS), best % len(MATERIALS)
-        areas = [average_precision(taught[:, i], corpus.planted[:, i]) for i in range(len(PLANTED))]
+        pairs = zip(taught.T, corpus.planted.T.bool(), strict=True)
+        areas = [float(average_precision(own[None], shown[None])) for own, shown in pairs]
         return {
             "class": share(best == corpus.classes),
             "solid": share(solid == corpus.factors[:, PLACE["solid"]]),

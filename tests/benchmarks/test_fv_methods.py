@@ -59,7 +59,7 @@ def test_a_run_writes_its_results_and_the_page(out: Path) -> None:
     page = (out.parent / "README.md").read_text(encoding="utf-8")
     assert "## toy, own steps" in page
     assert found["machine"]["cpu"] in page
-    assert "3 units, 2 seeds (vital, random weights 1" in page
+    assert "3 units, 2 seeds (vital, random weights: 1" in page
     for metric in found["won"]:
         assert f"- {metric}: won" in page
     for metric, method in found["lost"].items():
