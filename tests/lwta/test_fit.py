@@ -1,6 +1,7 @@
 """Training learns, goes on where it was, and says what does not fit."""
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from vital.lwta.competition import Competition
 from vital.lwta.fit import Fit, classes_of, fit, varied
 from vital.lwta.infer import accuracy, activity
 from vital.models import Model
+from vital.names import class_matches
 
 HOW = Fit(epochs=3, batch=8, rate=0.02, shift=0.0, competition=Competition(sampling=0.5))
 
@@ -112,9 +114,48 @@ def test_labels_are_matched_with_the_networks_classes() -> None:
     pictures = red_or_blue(4)
     named = replace(pictures, class_names=("red", "blue"))
     assert classes_of(named, model) == {0: 1, 1: 0, 2: 1, 3: 0}
-    strange = replace(pictures, labels=(7, 8, 9, None))
-    with pytest.raises(DataError, match="no labels that fit the 2 classes"):
+    some = replace(named, labels=(0, None, 1, None))
+    assert classes_of(some, model) == {0: 1, 2: 0}
+
+
+def test_labels_that_fit_no_class_are_named_and_not_dropped() -> None:
+    model, pictures = replace(small(), classes=("blue", "red")), red_or_blue(4)
+    strange = replace(pictures, labels=(0, 8, 9, None))
+    with pytest.raises(
+        DataError, match=r"2 of the 3 labels are no class of small, which has 0 to 1 \(8, 9\)"
+    ):
         classes_of(strange, model)
+    named = replace(pictures, labels=(0, 1, 2, 0), class_names=("red", "blue", "mauve"))
+    with pytest.raises(DataError, match=r"1 of the 3 labels match no class of the network \('mauve'\)"):
+        classes_of(named, model)
+    shared = replace(pictures, labels=(0, 1, 0, 1), class_names=("crane", "red"))
+    with pytest.raises(DataError, match=r"1 of the 2 labels are names of several classes \('crane'\)"):
+        classes_of(shared, replace(model, classes=("crane", "crane", "red")))
+    with pytest.raises(DataError, match="has no labels; sort"):
+        classes_of(replace(pictures, labels=(None,) * 4), model)
+
+
+def test_the_names_of_many_classes_are_looked_up_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, asked = tuple(f"class {i}" for i in range(1000)), []
+
+    def counted(name: str, classes: tuple[str, ...]) -> list[int]:
+        asked.append(name)
+        return class_matches(name, classes)
+
+    monkeypatch.setattr(import_module("vital.images.labels"), "class_matches", counted)
+    model = Model(nn.Sequential(nn.Flatten(), nn.Linear(192, 1000)), "large", (8, 8), classes=names)
+    pictures = replace(red_or_blue(4), labels=(0, 5, 999, 5), class_names=names[::-1])
+    assert classes_of(pictures, model) == {0: 999, 1: 994, 2: 0, 3: 994}
+    assert len(asked) == 1000
+
+
+def test_a_folder_that_does_not_say_whose_it_is_is_left_alone(tmp_path: Path) -> None:
+    fit(small(), red_or_blue(), tmp_path, HOW)
+    (tmp_path / "training.json").unlink()
+    before = written(tmp_path)
+    with pytest.raises(RunError, match=r"checkpoint.pt and weights.safetensors but no training.json"):
+        fit(small(), red_or_blue(), tmp_path, HOW)
+    assert written(tmp_path) == before
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"rate": 0.0}, {"shift": 1.0}, {"batch": -1}])
