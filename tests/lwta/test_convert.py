@@ -33,6 +33,7 @@ NETWORKS = {
     "torchvision:vit_b_32": 12,
     "torchvision:convnext_tiny": 18,
     "timm:resnet18": 17,
+    "timm:vit_tiny_patch16_224": 12,
     "timm:deit_tiny_patch16_224": 12,
     "timm:convnext_atto": 12,
 }
@@ -49,6 +50,14 @@ def test_every_activation_of_a_network_competes_and_the_weights_fit(name: str, l
     assert len(shares) == layers
     for share in shares.values():
         assert 0.2 < share.item() <= 0.25  # fresh residual blocks of timm pass on zeros, and a zero may win
+
+
+def test_a_perceptron_competes_and_sparsity_is_measured_in_each_layer_and_image() -> None:
+    layers = (nn.Flatten(), nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, 16), nn.GELU(), nn.Linear(16, 2))
+    made = convert(nn.Sequential(*layers), 8, example=torch.zeros(2, 3, 4, 4))
+    assert list(competing(made)) == ["2", "4"]
+    shares = active(Model(made, size=(4, 4)), torch.rand(3, 3, 4, 4))
+    assert {name: share.tolist() for name, share in shares.items()} == {"2": [0.125] * 3, "4": [0.125] * 3}
 
 
 @pytest.mark.parametrize("name", ["torchvision:resnet18", "timm:deit_tiny_patch16_224"])

@@ -103,6 +103,23 @@ def test_a_single_image_that_is_left_over_joins_the_batch_before_it(tmp_path: Pa
     assert steps == [17 // batch] * (17 // batch)
 
 
+def test_winners_are_sampled_ever_colder_and_settle_at_the_share_that_was_asked_for(tmp_path: Path) -> None:
+    model, seen = small(), []
+
+    def look(module: nn.Module, given: object, found: object) -> None:
+        if module.training:
+            seen.append((module.draws.temperature, module.draws.settled))  # type: ignore[union-attr]
+
+    with model.module[2].register_forward_hook(look):  # type: ignore[index,union-attr]
+        fit(model, red_or_blue(), tmp_path, replace(HOW, epochs=2))
+    temperatures, settled = zip(*seen, strict=True)
+    assert settled == (False,) * 4 + (True,) * 4
+    assert temperatures[0] == 1.67
+    assert sorted(temperatures, reverse=True) == list(temperatures)
+    assert len(set(temperatures[:4])) == 4
+    assert set(temperatures[4:]) == {0.5}
+
+
 def test_bfloat16_trains_too(tmp_path: Path) -> None:
     model = small()
     fit(model, red_or_blue(), tmp_path, replace(HOW, half=True, epochs=8))
