@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import vital
-from vital.errors import BadValue, DataError, RunError
+from vital.errors import BadValue, DataError, ModelError, RunError
 from vital.images import ImageSet
 from vital.lwta import LWTA
 from vital.lwta.competition import Competition
@@ -118,6 +118,11 @@ def test_winners_are_sampled_ever_colder_and_settle_at_the_share_that_was_asked_
     assert sorted(temperatures, reverse=True) == list(temperatures)
     assert len(set(temperatures[:4])) == 4
     assert set(temperatures[4:]) == {0.5}
+
+
+def test_a_batch_that_the_network_cannot_learn_from_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="deep cannot learn from a batch of 1: Expected more than 1 value"):
+        fit(deep(), red_or_blue(), tmp_path, replace(HOW, batch=1))
 
 
 def test_bfloat16_trains_too(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from vital.images import ImageSet
 from vital.images.labels import LABELLING, match_classes
 from vital.lwta.competition import Competition
 from vital.models import Model
-from vital.models.outputs import answered, count_outputs
+from vital.models.outputs import answered, asked, count_outputs
 from vital.seeds import generator, seed_of
 from vital.types import Images
 
@@ -81,7 +81,7 @@ def fit(
     bytes. Networks of `vital.lwta.convert` compete; others are trained as they are. Labels are matched
     with the network's classes as everywhere (`ImageSet.of_class`); images without one are left out. Raises `DataError`
     for a set without labels, or with some that fit no class, and `RunError` for a folder that is in use, holds another
-    training, or parts of one that does not say whose it is.
+    training, or parts of one that does not say whose it is, and `ModelError` for a network that fails.
 
     >>> import tempfile, numpy as np
     >>> from vital.images import images
@@ -207,7 +207,10 @@ class _Training:
             group["lr"] = how.rate_at(done)
         model.module.train()
         with how.competition.at(model.module, dice, done) as draws:
-            with torch.autocast(model.device.type, torch.bfloat16, enabled=how.half):
+            with (
+                torch.autocast(model.device.type, torch.bfloat16, enabled=how.half),
+                asked(model, f"learn from a batch of {len(shown)}"),
+            ):
                 scores = answered(model, shown)
             loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.smoothing)
             loss = loss + how.competition.weight * draws.divergence().to(loss)
