@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 import vital
-from benchmarks.common import RESULTS, machine, report, section, start
+from benchmarks.common import machine, report, start
 from vital.compare import CONTROLS, ClassJudge, Comparison, Table, compare, write_comparison
 from vital.compare.metrics import PART, better
 from vital.compare.table import read_long
@@ -40,6 +40,7 @@ LEGEND = """Means over units with 95 % intervals (bootstrap over units); the bes
 `worth` stands whether the metric tells `vital` from its controls: where it does not, its number says nothing here.
 Distances of sets are given for the pictures of one seed (mean over seeds) and for all pictures: equal n compare."""
 HERE = Path(__file__).parent
+RESULTS = HERE / "results"
 
 
 def world(given: argparse.Namespace) -> Comparison:
@@ -121,10 +122,7 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
     """Write benchmarks/README.md from files of results."""
     lines = ["# Feature-visualisation methods in numbers", "", *(__doc__ or "").split("\n\n")[1].split("\n")]
     lines += ["", LEGEND, ""]
-    for found in sorted(results, key=lambda one: "scores" not in one):
-        if "scores" not in found:  # another benchmark's
-            lines += section(found)
-            continue
+    for found in results:
         table = table_of(found)
         where = f"{found['machine']['cpu']}, {found['machine']['threads']} thread, torch {found['versions']['torch']}"
         lines += [f"## {found['place']}, {found['steps']}", "", f"{found['seeds']} seeds; {where}.", ""]

@@ -33,7 +33,8 @@ import torch
 from torch.nn import functional
 
 import vital
-from benchmarks.common import RESULTS, Kept, Row, about, key_of, published, report
+from benchmarks.common import report
+from benchmarks.kept import RESULTS, Kept, Row, about, key_of, published
 from vital.images import ImageSet
 from vital.lwta import convert
 from vital.lwta.competition import Competition

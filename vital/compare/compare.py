@@ -81,10 +81,10 @@ def compare(
     Raises `UnknownName`, `BadUnit`, `BadValue` and `DataError` before anything is rendered.
     """
     chosen = tuple(dict.fromkeys(resolve_units(model, units)))
+    check_prompt(against.get("prompt", "{}"))
     recipes = {name: make_method(name, **dict((options or {}).get(name, {}))) for name in methods}
     asked = Asked(recipes, tuple(controls), seeds, fewer or {})
     _check(asked, options or {}, folders or {})
-    check_prompt(against.get("prompt", "{}"))
     found = bank or bank_for(model, images, chosen, progress=progress)
     bench = bench_for(found, chosen, progress=progress, **against)
     with _folder(out) as path:

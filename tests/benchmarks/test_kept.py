@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common import Kept, about, key_of, published, section
-from benchmarks.fv_methods import RESULTS, page
+from benchmarks.kept import Kept, about, key_of, published, section
 
 
 def test_a_row_is_found_again_under_the_same_settings_alone(tmp_path: Path) -> None:
@@ -69,12 +68,6 @@ def test_a_partial_result_says_what_is_missing_who_won_and_where_it_ran(partly: 
     ):
         assert said in text
     assert {"machines", "rows", "seeds"} <= set(partly)
-
-
-def test_the_page_takes_up_both_kinds_of_results(partly: dict[str, object]) -> None:
-    whole = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("*.json"))]
-    text = page([partly, *(one for one in whole if "scores" in one)])
-    assert text.index("## world, own steps") < text.index("## Some units")
 
 
 def test_means_show_their_range() -> None:
