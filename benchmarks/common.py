@@ -1,26 +1,17 @@
-"""What the benchmarks share: where they ran, medians with spread, rows kept as they come, and how it is shown."""
+"""What the benchmarks share: where they ran, medians with spread, and how they print."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from vital.files import write
-from vital.runs import versions
-
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
-RESULTS = Path(__file__).parent / "results"
-
-Row = dict[str, Any]
 
 
 def start() -> None:
@@ -29,18 +20,10 @@ def start() -> None:
     torch.manual_seed(0)
 
 
-def processor() -> str:
-    """The name of the processor, as the system tells it."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
-
-
 def machine() -> dict[str, Any]:
     """The machine and the versions, for the record."""
     return {
-        "cpu": processor(),
+        "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
@@ -52,102 +35,6 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     """Median and quartiles of repeated measurements."""
     low, middle, high = statistics.quantiles(values, n=4)
     return {"median": middle, "q1": low, "q3": high, "n": len(values)}
-
-
-def key_of(settings: Mapping[str, Any]) -> str:
-    """Hash settings: 12 hexadecimal digits, equal for equal JSON."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-
-
-class Kept:
-    """Rows in a file of JSON lines, written as they come; a row is found only under the settings that it was made with.
-
-    Several processes may write to one file. Without a file nothing is kept. Rows of other settings stay and are not
-    seen; a line that was cut off is nothing.
-    """
-
-    def __init__(self, file: Path | None) -> None:
-        self.file = file
-        self._own: dict[str, Row] = {}
-
-    def find(self, settings: Mapping[str, Any]) -> Row | None:
-        """The row of these settings, with its `machine`, or None."""
-        return self._known().get(key_of(settings))
-
-    def add(self, settings: Mapping[str, Any], row: Mapping[str, Any]) -> Row:
-        """Keep a row, at once."""
-        line = {"settings": settings, "row": {**row, "machine": machine() | versions()}}
-        made: Row = json.loads(json.dumps(line))
-        self._own[key_of(made["settings"])] = made["row"]
-        if self.file:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("a", encoding="utf-8") as log:
-                log.write(
-                    f"\n{json.dumps(line, ensure_ascii=False)}\n"
-                )  # the line before may have been cut off
-        return made["row"]
-
-    def of(self, settings: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> Row:
-        """The row of these settings, or else a new one, printed and kept."""
-        if (found := self.find(settings)) is not None:
-            return found
-        made = self.add(settings, make())
-        print({k: v for k, v in made.items() if k != "machine"}, flush=True)
-        return made
-
-    def _known(self) -> dict[str, Row]:
-        found = dict(self._own)
-        if self.file and self.file.is_file():
-            for text in self.file.read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError, KeyError, TypeError):
-                    line = json.loads(text)
-                    found[key_of(line["settings"])] = line["row"]
-        return found
-
-
-def published(name: str, result: Mapping[str, Any], rows: Sequence[Row], folder: Path = RESULTS) -> Row:
-    """Write what there is of a result to `folder`/`name`.json, for benchmarks/README.md, with the rows' machines.
-
-    A result has a `title`, a `budget`, `seeds`, `tables` (lists of rows, the names of the columns first), `verdicts`
-    (wins and losses, a line each), `missing` (what was not measured, a line each) and `pass`.
-    """
-    machines = list({json.dumps(row["machine"], sort_keys=True): row["machine"] for row in rows}.values())
-    whole = {**result, "machines": machines, "rows": list(rows)}
-    write(folder / f"{name}.json", f"{json.dumps(whole, indent=1, ensure_ascii=False)}\n".encode())
-    return whole
-
-
-def section(found: Mapping[str, Any]) -> list[str]:
-    """Lines of Markdown of one result."""
-    seeds = found["seeds"]
-    lines = [f"## {found['title']}", ""]
-    lines += [f"{found['budget']} {seeds} seed{'' if seeds == 1 else 's'}; {_where(found['machines'])}.", ""]
-    for table in found["tables"]:
-        head, *rows = [f"| {' | '.join(map(str, row))} |" for row in table]
-        lines += [head, f"|{'---|' * len(table[0])}", *rows, ""]
-    lines += [f"- {line}" for line in found["verdicts"]]
-    lines += [f"- not measured: {line}" for line in found["missing"]]
-    return [*lines, ""]
-
-
-def _where(machines: Sequence[Mapping[str, Any]]) -> str:
-    said = (
-        f"{m.get('device', m['cpu'])}, {m['threads']} thread{'' if m['threads'] == 1 else 's'}, torch {m['torch']}"
-        for m in machines
-    )
-    return "; ".join(dict.fromkeys(said)) or "nothing was run"
-
-
-def about(values: Sequence[float], scale: float = 100) -> str:
-    """A mean, with the smallest and the largest where there are several: in percent.
-
-    >>> about([0.5, 0.25]), about([])
-    ('37.5 (25.0 to 50.0)', '')
-    """
-    if not values:
-        return ""
-    mean, low, high = (scale * f(values) for f in (statistics.fmean, min, max))
-    return f"{mean:.1f}" + (f" ({low:.1f} to {high:.1f})" if len(values) > 1 else "")
 
 
 def report(result: Mapping[str, Any], rows: Sequence[Sequence[object]], as_json: bool) -> None:

@@ -30,8 +30,9 @@ from typing import Any
 import torch
 
 import vital
-from benchmarks.common import RESULTS, machine, report, start
+from benchmarks.common import machine, report, start
 from benchmarks.fv_page import FIRST, GOAL, firsts, named, seeds_of, write_page
+from benchmarks.kept import RESULTS
 from vital.compare import CONTROLS, ClassJudge, Comparison, compare, write_comparison
 from vital.errors import VitalError, first_line
 from vital.runs import versions

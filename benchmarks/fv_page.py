@@ -1,4 +1,4 @@
-"""The page of benchmarks.fv_methods: benchmarks/README.md from all files of results, with wins and losses."""
+"""The page of results: benchmarks/README.md from all files of results, with wins and losses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import section
+from benchmarks.kept import section
 from vital.compare import Table
 from vital.compare.metrics import PART, better
 from vital.compare.table import read_long

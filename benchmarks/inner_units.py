@@ -22,7 +22,8 @@ from typing import Any
 import torch
 
 import vital
-from benchmarks.common import Kept, Row, machine, report, start
+from benchmarks.common import machine, report, start
+from benchmarks.kept import Kept, Row
 from vital import objectives as obj
 from vital.recipes.render import groups
 from vital.trace import Tracer, resolve_units, survey

@@ -6,6 +6,11 @@ accuracies say how the networks compare, not what they could reach.
 
     python -m benchmarks.lwta_cifar --data FOLDER --out runs/lwta-cifar
 
+With --witness FILE.py:FUNCTION --witness-weights FILE, a classifier of the same ten classes that others trained, the
+units of the last layer that competes are described by clip-dissect: the share whose label stands on the test images.
+The witness is the encoder: an image lies at its probabilities, a text at the classes that it means (the ten, "animal"
+and "vehicle"), so that a label says no more than which classes a unit responds to.
+
 FOLDER holds `train5k.npz` (or the file that --train names) and `test.npz`, each with `images` and `labels`.
 
 Rows are kept in the folder --out as they come, each with its settings: a run that was stopped goes on, within a network
@@ -17,7 +22,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
@@ -25,20 +30,46 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 import vital
-from benchmarks.common import RESULTS, Kept, Row, about, key_of, published, report
+from benchmarks.common import report
+from benchmarks.kept import RESULTS, Kept, Row, about, key_of, published
 from vital.images import ImageSet
 from vital.lwta import convert
 from vital.lwta.competition import Competition
 from vital.lwta.fit import Fit, fit
 from vital.lwta.infer import accuracy, activity
 from vital.models import Model
+from vital.models.outputs import answered
+from vital.models.weights import load_weights
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBERS = ("accuracy", "mean of 6", "active, least", "active", "active, most")
 
+LAST = {"resnet": "3.relu:0-63", "vit": "4.mlp.1:0-255#patches"}
+WORDS = ("units", "label stands", "p at most .05", "candidates")
+VEHICLES = ("airplane", "automobile", "ship", "truck")
+
 Settings = dict[str, Any]
+
+
+class Witness:
+    """A classifier as an encoder of images and of the texts that mean some of its classes."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.name = model, f"{model.name.rpartition(':')[2]} {model.weights_hash()}"
+        beasts = [name for name in model.classes if name not in VEHICLES]
+        self.means = {name: [name] for name in model.classes} | {"animal": beasts, "vehicle": [*VEHICLES]}
+
+    @torch.no_grad()
+    def encode_image(self, images: torch.Tensor) -> torch.Tensor:
+        shown = functional.interpolate(images.to(self.model.dtype), self.model.size)
+        return functional.normalize(answered(self.model, self.model.normalise(shown)).softmax(1), dim=1)
+
+    def encode_text(self, texts: list[str]) -> torch.Tensor:
+        rows = [[float(name in self.means.get(text, ())) for name in self.model.classes] for text in texts]
+        return functional.normalize(torch.tensor(rows), dim=1)
 
 
 @cache
@@ -98,6 +129,45 @@ def one(
     return row
 
 
+def words(kind: str, competitors: int, model: Model, test: ImageSet, witness: Witness) -> Row:
+    """Describe the units of the last layer that competes: how many labels stand."""
+    units = LAST[kind]
+    said = vital.describe(
+        model, units, images=test, concepts=list(witness.means), encoder=witness, progress=False
+    )
+    return {
+        "network": kind,
+        "competitors": competitors,
+        "units": len(said),
+        "label stands": sum(bool(d.label) for d in said) / len(said),
+        "p at most .05": sum(d.p_value is not None and d.p_value <= 0.05 for d in said) / len(said),
+        "candidates": len({d.candidate for d in said}),
+    }
+
+
+def described(
+    given: argparse.Namespace, sets: tuple[ImageSet, ImageSet]
+) -> Iterator[tuple[str, Settings | None, Callable[[], Row]]]:
+    """What is described, by seed 0: a name, its settings (None where it is not trained), and how to make the row."""
+    if not given.witness:
+        return
+    witness = Witness(vital.load_model(given.witness, weights=given.witness_weights, size=32))
+    for kind, competitors, _ in (asked for asked in wanted(given) if asked[2] == 0):
+        path = (
+            given.out / key_of(settings(kind, competitors, training(given, 0), sets)) / "weights.safetensors"
+        )
+        model = network(kind, competitors)
+        if path.is_file():
+            load_weights(model.module, path)
+            model.module.eval()
+        own = {"words": LAST[kind], "witness": witness.name, "test": sets[1].hash()}
+        yield (
+            f"{kind}, U = {competitors}",
+            own | {"weights": model.weights_hash(), "code": model.code_hash()} if path.is_file() else None,
+            partial(words, kind, competitors, model, sets[1], witness),
+        )
+
+
 def wanted(given: argparse.Namespace) -> Iterator[tuple[str, int, int]]:
     """Networks, competitors and seeds, seed by seed."""
     for seed in range(given.seeds):
@@ -121,7 +191,9 @@ def verdicts(rows: Sequence[Row]) -> dict[str, bool]:
     return found
 
 
-def result(given: argparse.Namespace, rows: Sequence[Row], missing: Sequence[str], count: int) -> Row:
+def result(
+    given: argparse.Namespace, rows: Sequence[Row], said: Sequence[Row], missing: Sequence[str], count: int
+) -> Row:
     """All that was measured, for the page of results."""
     table = [["network", "competitors", "seeds", *(f"{n}, %" for n in NUMBERS), "CPU seconds of one"]]
     for kind, competitors in dict.fromkeys((kind, u) for kind, u, _ in wanted(given)):
@@ -129,6 +201,8 @@ def result(given: argparse.Namespace, rows: Sequence[Row], missing: Sequence[str
             cells = [about([row[n] for row in own if n in row]) for n in NUMBERS]
             seconds = about([row["seconds"] for row in own], 1)
             table.append([kind, str(competitors), str(len(own)), *cells, seconds])
+    spoken = [["network", "competitors", *WORDS]]
+    spoken += [[r["network"], str(r["competitors"]), *(f"{r[n]:.4g}" for n in WORDS)] for r in said]
     judged, devices = verdicts(rows), ", ".join(sorted({row["device"] for row in rows}))
     return {
         "title": "Units that compete, on CIFAR-10",
@@ -136,7 +210,7 @@ def result(given: argparse.Namespace, rows: Sequence[Row], missing: Sequence[str
         f"{given.tested} test images, on {devices or given.device}"
         + (" (a reduced budget)." if count < 50_000 else "."),
         "seeds": given.seeds,
-        "tables": [table],
+        "tables": [table, spoken] if said else [table],
         "verdicts": [f"{said}: {'won' if holds else 'lost'}" for said, holds in judged.items()],
         "missing": list(missing),
         "pass": not missing,
@@ -149,8 +223,13 @@ def told(given: argparse.Namespace, kept: Kept, sets: tuple[ImageSet, ImageSet])
         f"{kind}, U = {u}, seed {seed}": kept.find(settings(kind, u, training(given, seed), sets))
         for kind, u, seed in wanted(given)
     }
-    rows, missing = [row for row in found.values() if row], [name for name, row in found.items() if not row]
-    return published("lwta-cifar10", result(given, rows, missing, len(sets[0])), rows, given.results)
+    said = {name: kept.find(own) if own else None for name, own, _ in described(given, sets)}
+    missing = [name for name, row in found.items() if row is None]
+    missing += [f"words of {name}" for name, row in said.items() if row is None]
+    missing += [] if given.witness else ["words (no --witness)"]
+    rows, spoken = ([row for row in some.values() if row] for some in (found, said))
+    whole = result(given, rows, spoken, missing, len(sets[0]))
+    return published("lwta-cifar10", whole, [*rows, *spoken], given.results)
 
 
 def measure(given: argparse.Namespace) -> Row:
@@ -160,6 +239,10 @@ def measure(given: argparse.Namespace) -> Row:
         how = training(given, seed)
         kept.of(settings(kind, competitors, how, sets), partial(one, kind, competitors, how, sets, given))
         told(given, kept, sets)
+    for _, own, make in described(given, sets):
+        if own:
+            kept.of(own, make)
+            told(given, kept, sets)
     return told(given, kept, sets)
 
 
@@ -171,6 +254,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/lwta-cifar"))
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the file of results goes")
+    parser.add_argument("--witness", help="FILE.py:FUNCTION, a classifier with the same class names")
+    parser.add_argument("--witness-weights")
     parser.add_argument("--train", default="train5k.npz")
     parser.add_argument("--tested", type=int, default=2_000)
     parser.add_argument("--networks", default="resnet,vit")

@@ -31,7 +31,8 @@ from typing import Any
 import torch
 
 import vital
-from benchmarks.common import RESULTS, Kept, Row, about, key_of, published, report
+from benchmarks.common import report
+from benchmarks.kept import RESULTS, Kept, Row, about, key_of, published
 from benchmarks.world_words import agrees
 from vital.lwta.infer import active, outputs
 from vital.models import Model

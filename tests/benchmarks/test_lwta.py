@@ -33,7 +33,7 @@ def test_cifar_rows_are_kept_taken_up_and_made_again_for_other_settings(data: Pa
     found = cifar(data)
     first = lines(data / "run")
     assert len(first) == 2
-    assert found["missing"] == []
+    assert found["missing"] == ["words (no --witness)"]
     assert [row["competitors"] for row in found["rows"]] == [1, 4]  # type: ignore[attr-defined]
     cut = data / "run" / "rows.jsonl"
     cut.write_text(first[0] + "\n" + first[1][: len(first[1]) // 2])
@@ -47,19 +47,50 @@ def test_cifar_rows_are_kept_taken_up_and_made_again_for_other_settings(data: Pa
     assert len(lines(data / "run")) == 5
 
 
+NETS = """
+from torch import nn
+
+SIZE, CLASSES = 32, "airplane automobile bird cat deer dog frog horse ship truck".split()
+
+
+def witness():
+    return nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 10))
+"""
+
+
+def test_cifar_units_are_described_by_what_a_witness_says(data: Path) -> None:
+    (data / "nets.py").write_text(NETS)
+    asked = ("--witness", f"{data / 'nets.py'}:witness", "--witness-weights", "none")
+    found = cifar(data, *asked)
+    assert found["missing"] == []
+    words = [row for row in found["rows"] if "label stands" in row]  # type: ignore[attr-defined]
+    assert [(row["competitors"], row["units"]) for row in words] == [(1, 64), (4, 64)]
+    assert all(0 <= row["p at most .05"] <= 1 for row in words)
+    first = lines(data / "run")
+    cifar(data, *asked)
+    assert lines(data / "run") == first
+
+
 def test_cifar_says_what_is_missing(data: Path) -> None:
     given = lwta_cifar.arguments().parse_args(["--data", str(data), "--results", str(data)])
-    text = lwta_cifar.result(given, [], ["vit, U = 16, seed 0"], 20)
+    text = lwta_cifar.result(given, [], [], ["vit, U = 16, seed 0"], 20)
     assert text["missing"] == ["vit, U = 16, seed 0"]
     assert not text["pass"]
 
 
 @pytest.mark.slow
 def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
-    where = ["--out", str(tmp_path / "run"), "--rendered", str(tmp_path), "--results", str(tmp_path)]
+    where = [
+        "--out",
+        str(tmp_path / "run"),
+        "--rendered",
+        str(tmp_path),
+        "--results",
+        str(tmp_path / "results"),
+    ]
     small = [*where, "--scenes", "64", "--used", "64", "--fresh", "32", "--batch", "32", "--seeds", "1"]
     lwta_world.main(small)
-    found = json.loads((tmp_path / "lwta-world.json").read_text())
+    found = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
     assert [row["competitors"] for row in found["rows"]] == [1, 4, 16]
     assert len(found["missing"]) == 5
     assert "activity 1/16 in every layer and image: won" in found["verdicts"]

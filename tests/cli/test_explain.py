@@ -60,6 +60,17 @@ def test_sentences_may_be_asked_for(picture: Path, capsys: pytest.CaptureFixture
     assert "contribution" not in shown
 
 
+def test_a_folder_of_several_images_is_refused(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(picture.read_bytes())
+    assert main(["explain", "world:competing", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert str(tmp_path) in said
+    assert "holds 2 images; allowed is one image" in said
+
+
 def test_a_dense_network_is_refused(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "world", str(picture)]) == 1
     assert "no competing layers" in capsys.readouterr().err

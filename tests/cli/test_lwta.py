@@ -54,6 +54,30 @@ def test_a_network_is_converted_trained_measured_and_found_again(
     assert again.classes == ("red", "blue")
 
 
+def test_a_test_set_without_labels_is_refused_before_the_training(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(data / "bare.npy", np.zeros((4, 8, 8, 3), np.uint8))
+    assert main(command(data, "run", "--test", str(data / "bare.npy"))) == 1
+    assert "has no labels" in capsys.readouterr().err
+    assert not (data / "run").exists()
+
+
+def test_what_is_written_and_the_name_are_as_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = ("--epochs", "1", "--competitors", "2")
+    assert main(command(data, "run", *plain)) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert {p.name for p in (data / "run").iterdir()} == {
+        "weights.safetensors",
+        "training.json",
+        "checkpoint.pt",
+    }
+    name, option, weights = last.removeprefix("the network is ").split()
+    assert (name, option) == (f"lwta:2/{data / 'nets.py'}:net", "--weights")
+    assert json.loads((data / "run" / "training.json").read_text())["model"] == name
+    assert list(competing(vital.load_model(name, weights=weights).module)) == ["2"]
+
+
 def test_the_same_command_ends_with_the_same_bytes(data: Path) -> None:
     for out in ("one", "two"):
         assert main(command(data, out, "--epochs", "2", "--weights", "none")) == 0

@@ -1,4 +1,5 @@
 import math
+import re
 import tempfile
 from dataclasses import replace
 from importlib import import_module
@@ -12,14 +13,14 @@ from torchvision.transforms.functional import gaussian_blur
 
 import vital
 from tests import toy
-from vital.compare import ClassJudge, Shown, bench_for
+from vital.compare import ClassJudge, Shown, bench_for, compare
 from vital.compare.bench import held_out_layers
 from vital.compare.gallery import Studio
 from vital.compare.kept import Kept
 from vital.compare.metrics import better
 from vital.compare.metrics import measured as kept_measured
 from vital.compare.rows import real_images
-from vital.errors import UsageError
+from vital.errors import BadValue, UsageError
 from vital.metrics import kernel_distance, path_similarity
 from vital.recipes import stages
 from vital.trace import resolve_units
@@ -177,6 +178,18 @@ def test_zero_shot_equals_a_slow_ranking(bench, real) -> None:
             ranks.append(sum(value >= own for value in near))
     assert values(found, "zero shot@1") == [float(rank <= 1) for rank in ranks]
     assert values(found, "zero shot@5") == [float(rank <= 5) for rank in ranks]
+
+
+@pytest.mark.parametrize("prompt", ["a photo", "", "{} and {}"])
+def test_a_prompt_without_one_place_for_the_words_is_refused(bank, units, prompt) -> None:
+    for call in (bench_for, lambda bank, units, prompt: compare(bank.model, units, bank=bank, prompt=prompt)):
+        with pytest.raises(BadValue, match=re.escape(f"the prompt is {prompt!r}; wanted is one {{}} in it")):
+            call(bank, units, prompt=prompt)
+
+
+def test_other_braces_of_a_prompt_stay(bank, units) -> None:
+    found = bench_for(bank, units, encoder=Encoder(), prompt="{a} {}").embedded(["cat"])
+    assert torch.equal(found, Encoder().encode_text(["{a} cat"]))
 
 
 def test_the_prompt_stands_in_the_name_and_is_what_the_encoder_is_asked(bank, units, real) -> None:

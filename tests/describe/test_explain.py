@@ -107,6 +107,30 @@ def test_tokens_are_read_at_the_class_token_unless_asked_otherwise() -> None:
     }
 
 
+@pytest.mark.parametrize("asked", [["4", "0.lwta"], ["0.lwta", "4", "0.lwta", "4"], []])
+def test_layers_stand_once_each_in_the_networks_order(asked: list[str]) -> None:
+    found = explain(small(2), torch.rand(1, 3, 6, 6), layers=asked)
+    assert found.layers == ("0.lwta", "4")
+    assert len({str(w.unit) for w in found.winners}) == len(found.winners) == 2 + 4
+
+
+class Backwards(nn.Module):
+    """Names its layers against the order in which it calls them."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.last, self.first = LWTA(2, -1), LWTAConv2d(3, 4, 3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.last(self.first(x).mean((2, 3)))
+        return found
+
+
+def test_the_networks_order_is_that_of_its_calls() -> None:
+    found = explain(Model(Backwards().eval(), size=(6, 6)), torch.rand(1, 3, 6, 6))
+    assert found.layers == ("first.lwta", "last")
+
+
 def test_what_cannot_be_explained_is_said() -> None:
     picture = torch.rand(1, 3, 6, 6)
     with pytest.raises(UnknownName, match="competing layer"):

@@ -33,6 +33,7 @@ NETWORKS = {
     "torchvision:vit_b_32": 12,
     "torchvision:convnext_tiny": 18,
     "timm:resnet18": 17,
+    "timm:vit_tiny_patch16_224": 12,
     "timm:deit_tiny_patch16_224": 12,
     "timm:convnext_atto": 12,
 }
@@ -49,6 +50,14 @@ def test_every_activation_of_a_network_competes_and_the_weights_fit(name: str, l
     assert len(shares) == layers
     for share in shares.values():
         assert 0.2 < share.item() <= 0.25  # fresh residual blocks of timm pass on zeros, and a zero may win
+
+
+def test_a_perceptron_competes_and_sparsity_is_measured_in_each_layer_and_image() -> None:
+    layers = (nn.Flatten(), nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, 16), nn.GELU(), nn.Linear(16, 2))
+    made = convert(nn.Sequential(*layers), 8, example=torch.zeros(2, 3, 4, 4))
+    assert list(competing(made)) == ["2", "4"]
+    shares = active(Model(made, size=(4, 4)), torch.rand(3, 3, 4, 4))
+    assert {name: share.tolist() for name, share in shares.items()} == {"2": [0.125] * 3, "4": [0.125] * 3}
 
 
 @pytest.mark.parametrize("name", ["torchvision:resnet18", "timm:deit_tiny_patch16_224"])
@@ -124,6 +133,57 @@ def test_an_activation_that_stands_in_several_places_competes_in_all() -> None:
     act = nn.ReLU()
     found = convert(nn.Sequential(nn.Linear(4, 4), act, nn.Sequential(nn.Linear(4, 4), act)), 2)
     assert list(competing(found)) == ["1", "2.1"]
+
+
+class Dropping(nn.Module):
+    """Calls its activation twice, and drops some values by its own mode and by that of a part."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.a, self.b, self.act, self.drop = nn.Linear(64, 64), nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.5)
+        self.norm = nn.BatchNorm1d(64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.dropout(self.act(self.norm(self.a(x))), 0.5, self.training)
+        return nn.functional.dropout(self.act(self.b(self.drop(x))), 0.5, self.drop.training)
+
+
+class Deciding(Dropping):
+    """Chooses its way by its mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.a(x)) if self.training else self.act(self.act(x))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_rewritten_block_goes_by_its_mode_whatever_it_was_when_converted(training: bool) -> None:
+    network, x = nn.Sequential(Dropping()).train(training), torch.randn(8, 64)
+    found = convert(network, 4)
+    assert all(part.training == training for part in [*network.modules(), *found.modules()])
+    before = found.get_submodule("0.norm").running_mean.clone()  # type: ignore[union-attr,operator]
+    assert (found.eval()(x) != 0).float().mean() == 0.25
+    assert torch.equal(found(x), found(x))
+    assert torch.equal(found.get_submodule("0.norm").running_mean, before)
+    for owner in (found[0], found.get_submodule("0.drop")):  # type: ignore[index]
+        found.eval()
+        owner.training = True
+        assert not torch.equal(found(x), found(x))
+    found.train()(x)
+    assert not torch.equal(found.get_submodule("0.norm").running_mean, before)
+
+
+def test_stochastic_depth_goes_by_its_mode() -> None:
+    pytest.importorskip("torchvision")
+    network = convert(built("torchvision:convnext_tiny"), 4).eval()
+    x = torch.randn(1, 3, 64, 64)
+    assert torch.equal(network(x), network(x))
+    network.train()
+    assert not torch.equal(network(x), network(x))
+
+
+def test_a_block_that_chooses_its_way_by_its_mode_is_refused() -> None:
+    with pytest.raises(ModelError, match="cannot be rewritten"):
+        convert(nn.Sequential(Deciding()).eval(), 2, example=torch.zeros(2, 64))
 
 
 class Crowded(nn.Module):

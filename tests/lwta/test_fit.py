@@ -1,6 +1,7 @@
 """Training learns, goes on where it was, and says what does not fit."""
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ import torch
 from torch import nn
 
 import vital
-from vital.errors import BadValue, DataError, RunError
+from vital.errors import BadValue, DataError, ModelError, RunError
 from vital.images import ImageSet
 from vital.lwta import LWTA
 from vital.lwta.competition import Competition
 from vital.lwta.fit import Fit, classes_of, fit, varied
 from vital.lwta.infer import accuracy, activity
 from vital.models import Model
+from vital.names import class_matches
 
 HOW = Fit(epochs=3, batch=8, rate=0.02, shift=0.0, competition=Competition(sampling=0.5))
 
@@ -101,6 +103,28 @@ def test_a_single_image_that_is_left_over_joins_the_batch_before_it(tmp_path: Pa
     assert steps == [17 // batch] * (17 // batch)
 
 
+def test_winners_are_sampled_ever_colder_and_settle_at_the_share_that_was_asked_for(tmp_path: Path) -> None:
+    model, seen = small(), []
+
+    def look(module: nn.Module, given: object, found: object) -> None:
+        if module.training:
+            seen.append((module.draws.temperature, module.draws.settled))  # type: ignore[union-attr]
+
+    with model.module[2].register_forward_hook(look):  # type: ignore[index,union-attr]
+        fit(model, red_or_blue(), tmp_path, replace(HOW, epochs=2))
+    temperatures, settled = zip(*seen, strict=True)
+    assert settled == (False,) * 4 + (True,) * 4
+    assert temperatures[0] == 1.67
+    assert sorted(temperatures, reverse=True) == list(temperatures)
+    assert len(set(temperatures[:4])) == 4
+    assert set(temperatures[4:]) == {0.5}
+
+
+def test_a_batch_that_the_network_cannot_learn_from_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="deep cannot learn from a batch of 1: Expected more than 1 value"):
+        fit(deep(), red_or_blue(), tmp_path, replace(HOW, batch=1))
+
+
 def test_bfloat16_trains_too(tmp_path: Path) -> None:
     model = small()
     fit(model, red_or_blue(), tmp_path, replace(HOW, half=True, epochs=8))
@@ -112,9 +136,48 @@ def test_labels_are_matched_with_the_networks_classes() -> None:
     pictures = red_or_blue(4)
     named = replace(pictures, class_names=("red", "blue"))
     assert classes_of(named, model) == {0: 1, 1: 0, 2: 1, 3: 0}
-    strange = replace(pictures, labels=(7, 8, 9, None))
-    with pytest.raises(DataError, match="no labels that fit the 2 classes"):
+    some = replace(named, labels=(0, None, 1, None))
+    assert classes_of(some, model) == {0: 1, 2: 0}
+
+
+def test_labels_that_fit_no_class_are_named_and_not_dropped() -> None:
+    model, pictures = replace(small(), classes=("blue", "red")), red_or_blue(4)
+    strange = replace(pictures, labels=(0, 8, 9, None))
+    with pytest.raises(
+        DataError, match=r"2 of the 3 labels are no class of small, which has 0 to 1 \(8, 9\)"
+    ):
         classes_of(strange, model)
+    named = replace(pictures, labels=(0, 1, 2, 0), class_names=("red", "blue", "mauve"))
+    with pytest.raises(DataError, match=r"1 of the 3 labels match no class of the network \('mauve'\)"):
+        classes_of(named, model)
+    shared = replace(pictures, labels=(0, 1, 0, 1), class_names=("crane", "red"))
+    with pytest.raises(DataError, match=r"1 of the 2 labels are names of several classes \('crane'\)"):
+        classes_of(shared, replace(model, classes=("crane", "crane", "red")))
+    with pytest.raises(DataError, match="has no labels; sort"):
+        classes_of(replace(pictures, labels=(None,) * 4), model)
+
+
+def test_the_names_of_many_classes_are_looked_up_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, asked = tuple(f"class {i}" for i in range(1000)), []
+
+    def counted(name: str, classes: tuple[str, ...]) -> list[int]:
+        asked.append(name)
+        return class_matches(name, classes)
+
+    monkeypatch.setattr(import_module("vital.images.labels"), "class_matches", counted)
+    model = Model(nn.Sequential(nn.Flatten(), nn.Linear(192, 1000)), "large", (8, 8), classes=names)
+    pictures = replace(red_or_blue(4), labels=(0, 5, 999, 5), class_names=names[::-1])
+    assert classes_of(pictures, model) == {0: 999, 1: 994, 2: 0, 3: 994}
+    assert len(asked) == 1000
+
+
+def test_a_folder_that_does_not_say_whose_it_is_is_left_alone(tmp_path: Path) -> None:
+    fit(small(), red_or_blue(), tmp_path, HOW)
+    (tmp_path / "training.json").unlink()
+    before = written(tmp_path)
+    with pytest.raises(RunError, match=r"checkpoint.pt and weights.safetensors but no training.json"):
+        fit(small(), red_or_blue(), tmp_path, HOW)
+    assert written(tmp_path) == before
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"rate": 0.0}, {"shift": 1.0}, {"batch": -1}])

@@ -32,13 +32,20 @@ def value(model: Model, unit: str, picture: Tensor) -> float:
         return float(tracer(picture[None]).read(one))
 
 
-@pytest.mark.parametrize("method", ["vital", "vital-reference", "fourier"])
-def test_a_prototype_of_a_competing_unit_is_rendered(method: str) -> None:
+ASKED = {
+    "act2:5": ("vital", "vital-reference", "fourier"),
+    "act2:3": ("maco", "pixels", "deep-inversion"),  # maco and pixels leave act2:5 asleep
+}
+
+
+@pytest.mark.parametrize(
+    ("unit", "method"), [(unit, name) for unit, names in ASKED.items() for name in names]
+)
+def test_a_prototype_of_a_competing_unit_is_rendered(unit: str, method: str) -> None:
     model = competing()
     bank = vital.reference_bank(model, ["act2"], vital.images(pictures()), disk=False, progress=False)
     made, again = (
-        vital.render(model, ["act2:5"], bank=bank, method=method, steps=100, progress=False)[0]
-        for _ in range(2)
+        vital.render(model, [unit], bank=bank, method=method, steps=100, progress=False)[0] for _ in range(2)
     )
     assert made.status == "done"
     assert made.provenance["value"] > 0

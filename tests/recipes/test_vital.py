@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,7 +12,7 @@ from vital import objectives as obj
 from vital import views
 from vital.errors import BadValue, UnknownName
 from vital.recipes import Vital
-from vital.recipes.aligned import before
+from vital.recipes.aligned import answers, before
 from vital.terms import Sum
 from vital.trace import resolve_units
 
@@ -63,6 +65,22 @@ def test_references_are_whole_images_where_a_unit_does_not_answer_to_patches() -
     whole, plain = planned(Vital(layers=("0",), wake=0.0, patches=0.0), "1:0", fine)
     assert torch.equal(parts[obj.Alignment].template.layers["0"], whole[obj.Alignment].template.layers["0"])
     assert "patches" not in plain
+
+
+def test_whether_a_unit_answers_to_its_patches_is_asked_once(
+    bank: vital.ReferenceBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, cut = [], vital.ReferenceBank.patches
+
+    def counted(own: vital.ReferenceBank, *given: Any, **more: Any) -> Any:
+        asked.append(given)
+        return cut(own, *given, **more)
+
+    monkeypatch.setattr(vital.ReferenceBank, "patches", counted)
+    unit = resolve_units(bank.model, "act2:6")[0]
+    found = [answers(unit, bank, 3, share) for share in (0.9, 0.9, 0.5, 0.9)]
+    assert len(asked) == 2
+    assert found[0] == found[1] == found[3]
 
 
 class Branches(nn.Module):

@@ -25,7 +25,9 @@ from vital.cli.options import (
 )
 from vital.describe.explain import explain as find
 from vital.describe.table import read_labels
+from vital.errors import UsageError
 from vital.files import as_json, write
+from vital.images import ImageSet
 from vital.recipes.drawing import png
 
 
@@ -47,11 +49,12 @@ def explain(
 ) -> None:
     """Say which units of a competing network won their blocks in an image, and what they contribute to the decision.
 
-    With --out writes explanation.json (every block), explanation.txt and explanation.png to the folder. MODEL is
-    world:competing, or any network made with vital lwta train and named lwta:U/MODEL with --weights.
+    IMAGE is one image; a folder of several is refused. With --out writes explanation.json (every block),
+    explanation.txt and explanation.png to the folder. MODEL is world:competing, or any network made with
+    vital lwta train and named lwta:U/MODEL with --weights.
     """
     net = open_model(model, weights, device, input_size)
-    picture = open_images(image).tensor([0], net)
+    picture = _one(image).tensor([0], net)
     words = _labels(labels) if labels else {}
     chosen = listed(layers, "--layers") if layers else ()
     found = find(
@@ -66,6 +69,14 @@ def explain(
         return
     typer.echo(found.text(0).splitlines()[0])
     typer.echo(table(["unit", "label", "places", "strength", "contribution"], found.table(count)))
+
+
+def _one(where: Path) -> ImageSet:
+    """Open one image. Raises `UsageError` for a folder or a file of several."""
+    found = open_images(where)
+    if len(found) != 1:
+        raise UsageError(f"IMAGE is {str(where)!r}, which holds {len(found)} images; allowed is one image")
+    return found
 
 
 def _labels(path: Path) -> dict[str, str]:

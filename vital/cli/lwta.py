@@ -34,8 +34,9 @@ from vital.images import ImageSet
 from vital.lwta import convert
 from vital.lwta.compete import competing
 from vital.lwta.competition import Competition
-from vital.lwta.fit import Fit, Progress, fit
+from vital.lwta.fit import Fit, Progress, classes_of, fit
 from vital.lwta.infer import SAMPLES, accuracy, activity
+from vital.lwta.load import spelled
 from vital.models import Model
 
 app = typer.Typer(
@@ -71,20 +72,28 @@ def train(
 ) -> None:
     """Convert a network and train it on labelled images; with its own weights this is fine-tuning.
 
-    Writes weights.safetensors, training.json, checkpoint.pt and results.json to the folder RUN; a stopped run goes on.
-    The network is then lwta:U/MODEL --weights RUN/weights.safetensors for every other command.
+    Writes weights.safetensors, training.json (the settings) and checkpoint.pt (to go on from) to the folder RUN, and
+    with --test also results.json: accuracy and activity on those images. A stopped run goes on. The last line says by
+    which name the network is found by every other command: lwta:U/MODEL, or lwta:U-LAYER,LAYER/MODEL with --skip, and
+    --weights RUN/weights.safetensors.
     """
     how = Fit(epochs, batch, rate, seed=seed, half=half, competition=Competition(sampling))
     net = open_model(model, weights, device, input_size)
     example = torch.zeros(2, net.channels, *net.size, device=net.device, dtype=net.dtype)
     left_out = listed(skip, "--skip") if skip else ()
-    net = replace(net, module=convert(net.module, competitors, skip=left_out, example=example))
+    made = convert(net.module, competitors, skip=left_out, example=example)
+    net = replace(net, module=made, name=spelled(competitors, left_out, model))
     pictures = open_images(images, labels)
     tested = open_images(test) if test else None
+    if tested:
+        classes_of(tested, net)  # to refuse a set without labels before the training
     with tqdm(desc="lwta", unit="step", disable=not watched()) as bar:
         fit(net, pictures, out, how, _shown(bar))
-    _measured(net, tested, samples, seed, out)
+    typer.echo(f"wrote {out / 'weights.safetensors'}")
+    if tested:
+        _measured(net, tested, samples, seed, out)
     show_skipped(pictures)
+    typer.echo(f"the network is {net.name} --weights {out / 'weights.safetensors'}")
 
 
 def _shown(bar: tqdm) -> Progress:
@@ -96,11 +105,8 @@ def _shown(bar: tqdm) -> Progress:
     return show
 
 
-def _measured(model: Model, test: ImageSet | None, samples: int, seed: int, out: Path) -> None:
+def _measured(model: Model, test: ImageSet, samples: int, seed: int, out: Path) -> None:
     """Print and write accuracy on the test images, and the activity of each layer on them."""
-    typer.echo(f"wrote {out / 'weights.safetensors'}")
-    if test is None:
-        return
     found: dict[str, object] = {"accuracy": accuracy(model, test)}
     typer.echo(f"accuracy {found['accuracy']:.2%}")
     if competing(model.module):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vital.compare.records import at_size
-from vital.errors import UsageError
+from vital.errors import BadValue, UsageError
 from vital.makers import ImageTextEncoder, load_encoder
 from vital.models import Model
 from vital.recipes.stages import stages
@@ -104,7 +104,7 @@ class Bench:
         assert self.encoder is not None  # noqa: S101  metrics ask for it first
         new = [text for text in dict.fromkeys(texts) if f"text {text}" not in self._kept]
         if new:
-            rows = self.encoder.encode_text([self.prompt.format(text) for text in new])
+            rows = self.encoder.encode_text([self.prompt.replace("{}", text) for text in new])
             self._kept.update({f"text {text}": row for text, row in zip(new, rows, strict=True)})
         return torch.stack([self._kept[f"text {text}"] for text in texts])
 
@@ -164,6 +164,20 @@ def of_the_world(model: Model) -> bool:
     return model.name.startswith("world")
 
 
+def check_prompt(prompt: str) -> None:
+    """See that a prompt has one place for the words. Raises `BadValue`.
+
+    >>> check_prompt("a photo")
+    Traceback (most recent call last):
+    ...
+    vital.errors.BadValue: the prompt is 'a photo'; wanted is one {} in it, for the words, as in 'a photo of a {}'
+    """
+    if prompt.count("{}") != 1:
+        raise BadValue(
+            f"the prompt is {prompt!r}; wanted is one {{}} in it, for the words, as in 'a photo of a {{}}'"
+        )
+
+
 def bench_for(
     bank: ReferenceBank,
     units: Sequence[Unit],
@@ -172,19 +186,20 @@ def bench_for(
     encoder: ImageTextEncoder | str | None = None,
     extractor: Extractor | None = None,
     held_out: Sequence[str] = (),
-    prompt: str = "",
+    prompt: str = "{}",
     progress: bool = False,
 ) -> Bench:
     """Put together what pictures of these units are measured against.
 
     `judges` are witnesses (`ClassJudge` makes one of a network with the same classes). `encoder` is an image-text
-    encoder or its name, asked with `prompt`, such as "a photo of a {}", which is "{}" unless given. `extractor` gives
-    the features of the Fréchet and kernel distance, by default the network's own last stage. `held_out` are layers
-    that no method aligns, by default chosen between those that `vital` does. For a network of the known-answer world,
-    its judge, encoder and truths stand in for what is not given.
+    encoder or its name, asked with `prompt`, such as "a photo of a {}". `extractor` gives the features of
+    the Fréchet and kernel distance, by default the network's own last stage. `held_out` are layers that no method
+    aligns, by default chosen between those that `vital` does. For a network of the known-answer world, its judge,
+    encoder and truths stand in for what is not given. Raises `BadValue` for a prompt without its place.
     """
     from vital.compare.judges import class_questions
 
+    check_prompt(prompt)
     model = bank.model
     optimised = stages(model)
     questions = class_questions(model, units)
@@ -204,5 +219,5 @@ def bench_for(
         tuple(judges),
         load_encoder(encoder) if isinstance(encoder, str) else encoder,
         questions,
-        prompt or "{}",
+        prompt,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vital.compare.bench import Bench, bench_for, of_the_world
+from vital.compare.bench import Bench, bench_for, check_prompt, of_the_world
 from vital.compare.cost import with_steps
 from vital.compare.gallery import Studio, from_folder
 from vital.compare.kept import Kept
@@ -86,6 +86,7 @@ def compare(
     rendered.
     """
     chosen = tuple(dict.fromkeys(resolve_units(model, units)))
+    check_prompt(against.get("prompt", "{}"))
     recipes = {name: make_method(name, **dict((options or {}).get(name, {}))) for name in methods}
     asked = Asked(recipes, tuple(controls), seeds, fewer or {})
     _check(asked, options or {}, folders or {}, equal)

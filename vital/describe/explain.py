@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,11 +125,11 @@ def explain(
     there. Who won is read from the competition's mask, so that no loser is ever named, also where winners are
     negative.
 
-    `layers` are some that compete (all by default); `labels` maps units to words, as `vital describe` writes them.
-    `decision` is the class to explain, by default the one that the network decides for. `by` says what a contribution
-    is: "gradient", response times the gradient of the decision's score, which is exact after the last competition, or
-    "relevance" by `rule` (`vital.relevance`). In layers of tokens `tokens` is cls, patches or all: by default the class
-    token where there is one, else all.
+    `layers` are some that compete (all by default), in any order; `labels` maps units to words, as `vital describe`
+    writes them. `decision` is the class to explain, by default the one that the network decides for. `by` says what a
+    contribution is: "gradient", response times the gradient of the decision's score, which is exact after the last
+    competition, or "relevance" by `rule` (`vital.relevance`). In layers of tokens `tokens` is cls, patches or all: by
+    default the class token where there is one, else all.
 
     Raises `ModelError` for a network without competing layers, `UnknownName` for a layer that is none of them, and
     `BadValue`.
@@ -165,12 +165,14 @@ def explain(
     return Explanation(picture, unit, float(scores[unit.index]), float(odds[unit.index]), by, tuple(found))
 
 
-def _chosen(model: Model, layers: Iterable[str]) -> tuple[str, ...]:
+def _chosen(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
+    """The layers to explain by, each once, in the order in which the network calls them."""
     known = layers_of(model)
     for name in layers:
         if name not in known:
             raise unknown("competing layer", name, known)
-    return tuple(layers) or tuple(known)
+    order, asked = survey(model), set(layers)
+    return tuple(sorted(asked or known, key=lambda name: order[name].order))
 
 
 def _winners(

@@ -41,7 +41,8 @@ class Optimiser:
     def __post_init__(self) -> None:
         if not 0 < self.lr < math.inf:
             raise BadValue(f"the learning rate is {self.lr}; allowed are numbers above 0")
-        if not all(0 <= s * self.lr < 1 for s in self.shrinks(1)):
+        each = self.shrink if isinstance(self.shrink, tuple) else (self.shrink,)
+        if not all(0 <= s * self.lr < 1 for s in each):
             raise BadValue(
                 f"shrink is {self.shrink}; allowed are numbers from 0 to below 1/lr = {1 / self.lr:g}"
             )
@@ -70,8 +71,18 @@ class Optimiser:
         return self.lr * self.factor(step, steps) if 2 * step >= steps else 0.0
 
     def shrinks(self, slots: int) -> tuple[float, ...]:
-        """`shrink` for each of some slots."""
-        return self.shrink if isinstance(self.shrink, tuple) else (self.shrink,) * slots
+        """`shrink` for each of some slots. Raises `BadValue` where it has another number of entries.
+
+        >>> Optimiser(shrink=0.5).shrinks(2)
+        (0.5, 0.5)
+        """
+        found = self.shrink if isinstance(self.shrink, tuple) else (self.shrink,) * slots
+        if len(found) != slots:
+            raise BadValue(
+                f"shrink is {self.shrink}, {len(found)} entries for {slots} slots; "
+                "allowed are one number, or one for each"
+            )
+        return found
 
     def build(self, tensors: Sequence[Tensor]) -> torch.optim.Optimizer:
         """The torch optimiser over these tensors."""

@@ -133,20 +133,51 @@ def match_class(index: int, own: Sequence[str], classes: Sequence[str], outputs:
     return labels
 
 
+def match_classes(own: Sequence[str], classes: Sequence[str], outputs: int, where: str) -> dict[int, int]:
+    """Find the network's class of each of a set's own labels, by the rules of `match_class`: label -> class.
+
+    Raises `DataError` that names the labels of which no class, or more than one, is certain.
+
+    >>> match_classes(["dog", "cat"], ["cat", "dog", "cow"], 3, "set")
+    {0: 1, 1: 0}
+    """
+    matches = [_network_classes(name, classes) for name in own]
+    if not any(matches):
+        return dict(enumerate(_numbers(own, outputs, where)))
+    for what, bad in (
+        ("match no class of the network", [n for n, found in zip(own, matches, strict=True) if not found]),
+        (
+            "are names of several classes",
+            [n for n, found in zip(own, matches, strict=True) if len(found) > 1],
+        ),
+    ):
+        if bad:
+            raise DataError(
+                f"{where}: {len(bad)} of the {len(own)} labels {what} ({_some(bad)}); rename them or leave them "
+                "out, or give labels=, a CSV file with the columns file and index"
+            )
+    return {label: index for label, (index,) in enumerate(matches)}
+
+
 def _network_classes(name: str, classes: Sequence[str]) -> list[int]:
     whole_name = class_matches(name, classes)
     return whole_name or sorted({i for part in name.split(",") for i in class_matches(part, classes)})
 
 
 def _by_number(index: int, own: Sequence[str], outputs: int, where: str) -> set[int]:
+    return {label for label, found in enumerate(_numbers(own, outputs, where)) if found == index}
+
+
+def _numbers(own: Sequence[str], outputs: int, where: str) -> list[int]:
+    """The classes of labels whose names are whole numbers, or else of as many as the network has, in order."""
     if all(name.isdecimal() for name in own):
         if outputs and (high := max(int(name) for name in own)) >= outputs:
             raise DataError(
                 f"{where}: the label {high} is no class of the network, which has 0 to {outputs - 1}"
             )
-        return {label for label, name in enumerate(own) if int(name) == index}
+        return [int(name) for name in own]
     if len(own) == outputs:
-        return {index}
+        return list(range(outputs))
     has = f"has {outputs} classes" if outputs else "has no class names"
     raise DataError(
         f"{where}: the {len(own)} label names ({_some(own)}) match no class of the network, which {has}; "

@@ -6,6 +6,7 @@ import copy
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from torch import Tensor, fx, nn
 
@@ -33,7 +34,8 @@ def convert(
     """Copy a network and let its units compete in blocks of `competitors`, where it had activation modules.
 
     The weights stay as they are and their names too, so that a state dict fits both. A module that a block calls
-    several times, as torchvision's residual blocks do, becomes as many competitions: `relu`, `relu_1`, ... With one
+    several times, as torchvision's residual blocks do, becomes as many competitions: `relu`, `relu_1`, ... Such a block
+    is rewritten, and still learns and evaluates by its mode; one that chooses its way by it cannot be. With one
     competitor each activation stays what it was. Layers in `skip` keep theirs.
 
     How wide each layer is, and which axis holds its channels, is learnt from a pass over `example`, what the network
@@ -70,7 +72,8 @@ def convert(
                 f"the layer {name!r} has {width} units, which cannot compete in blocks of {competitors}; "
                 f"allowed are {allowed(width)}, or leave the layer out with skip"
             )
-        found.set_submodule(name, LWTA(competitors, axis, found.get_submodule(name)))
+        old = found.get_submodule(name)
+        found.set_submodule(name, LWTA(competitors, axis, old).train(old.training))
     return found
 
 
@@ -157,9 +160,17 @@ class _Flat(fx.Tracer):
         del m, module_qualified_name
         return True
 
+    def create_args_for_root(self, *given: Any, **more: Any) -> Any:
+        """Let `training` be read when the block runs: what is read now would hold for good."""
+        found = fx.Tracer.create_args_for_root(self, *given, **more)
+        for name, part in self.root.named_modules():
+            part.training = self.create_proxy("get_attr", f"{name}.training".lstrip("."), (), {})
+        return found
+
 
 def _unshared(block: nn.Module, names: set[str], title: str) -> nn.Module:
     """Rewrite one block so that the second call of `relu` is one of `relu_1`, and so on."""
+    modes = [(part, part.training) for part in block.modules()]
     try:
         graph = _Flat().trace(block)
     except Exception as error:  # a block may do what cannot be followed symbolically
@@ -167,6 +178,11 @@ def _unshared(block: nn.Module, names: set[str], title: str) -> nn.Module:
             f"{title!r} calls {', '.join(sorted(names))} several times, and cannot be rewritten: "
             f"{first_line(error)}; leave it out with skip"
         ) from error
+    finally:
+        for part, mode in modes:
+            part.training = mode
+    for node in [n for n in graph.nodes if n.op == "get_attr" and not n.users]:
+        graph.erase_node(node)
     seen: Counter[str] = Counter()
     for node in graph.nodes:
         name = str(node.target)

@@ -6,7 +6,7 @@ import io
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from torch.nn import functional
 from vital.errors import BadValue, DataError, RunError
 from vital.files import as_json, held, read_json, write
 from vital.images import ImageSet
-from vital.images.labels import LABELLING, match_class
+from vital.images.labels import LABELLING, match_classes
 from vital.lwta.competition import Competition
 from vital.models import Model
-from vital.models.outputs import answered, count_outputs
+from vital.models.outputs import answered, asked, count_outputs
 from vital.seeds import generator, seed_of
 from vital.types import Images
 
@@ -80,7 +80,8 @@ def fit(
     After each epoch a checkpoint is written, and a run that was stopped goes on from it; on a CPU it ends with the same
     bytes. Networks of `vital.lwta.convert` compete; others are trained as they are. Labels are matched
     with the network's classes as everywhere (`ImageSet.of_class`); images without one are left out. Raises `DataError`
-    for a set without labels that fit, and `RunError` for a folder that is in use or holds another run.
+    for a set without labels, or with some that fit no class, and `RunError` for a folder that is in use, holds another
+    training, or parts of one that does not say whose it is, and `ModelError` for a network that fails.
 
     >>> import tempfile, numpy as np
     >>> from vital.images import images
@@ -108,6 +109,11 @@ def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
     own = {"fit": asdict(how), "images": images.hash(), "model": model.name}
     own |= {"code": model.code_hash(), "start": model.weights_hash()}
     if not path.is_file():
+        if left := [name for name in ("checkpoint.pt", "weights.safetensors") if (folder / name).exists()]:
+            raise RunError(
+                f"{str(folder)!r} holds {' and '.join(left)} but no training.json that says of which training; "
+                "choose another folder, or remove it"
+            )
         write(path, as_json(own))
     elif read_json(path) != own:
         raise RunError(f"{str(folder)!r} holds another training; choose another folder, or remove it")
@@ -115,20 +121,25 @@ def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
 
 
 def classes_of(images: ImageSet, model: Model) -> dict[int, int]:
-    """Find the network's class of each image that has one: image -> class. Raises `DataError` where none has."""
+    """Find the network's class of each image that has a label: image -> class.
+
+    Raises `DataError` where no image has one, and for labels of which the class is not certain, naming them.
+    """
     outputs = count_outputs(model)
-    classes: dict[int, int] = {}
-    for index in range(outputs):
-        names, wanted = images.class_names, {index}
-        with suppress(DataError):  # a class that the images do not have
-            wanted = match_class(index, names, model.classes, outputs, images.name) if names else wanted
-            classes.update(dict.fromkeys(wanted, index))
-    found = {i: classes[label] for i, label in enumerate(images.labels) if label in classes}
-    if not found:
+    used = {label for label in images.labels if label is not None}
+    if not used:
+        raise DataError(f"{images.name} has no labels; {LABELLING}")
+    if images.class_names:
+        classes = match_classes(images.class_names, model.classes, outputs, images.name)
+    elif strange := sorted(used - set(range(outputs))):
+        said = ", ".join(map(str, strange[:3])) + (", …" if len(strange) > 3 else "")
         raise DataError(
-            f"{images.name} has no labels that fit the {outputs} classes of {model.name}; {LABELLING}"
+            f"{images.name}: {len(strange)} of the {len(used)} labels are no class of {model.name}, which has "
+            f"0 to {outputs - 1} ({said}); {LABELLING}"
         )
-    return found
+    else:
+        classes = dict(zip(used, used, strict=True))
+    return {i: classes[label] for i, label in enumerate(images.labels) if label is not None}
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
@@ -196,7 +207,10 @@ class _Training:
             group["lr"] = how.rate_at(done)
         model.module.train()
         with how.competition.at(model.module, dice, done) as draws:
-            with torch.autocast(model.device.type, torch.bfloat16, enabled=how.half):
+            with (
+                torch.autocast(model.device.type, torch.bfloat16, enabled=how.half),
+                asked(model, f"learn from a batch of {len(shown)}"),
+            ):
                 scores = answered(model, shown)
             loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.smoothing)
             loss = loss + how.competition.weight * draws.divergence().to(loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -11,6 +12,15 @@ from vital.lwta.convert import convert
 from vital.models import Model, load_model
 from vital.models.factory import parse_factory
 from vital.models.load import NONE
+
+
+def spelled(competitors: int, skip: Sequence[str], spec: str) -> str:
+    """Write the name by which a converted network is loaded.
+
+    >>> spelled(4, ["relu"], "world")
+    'lwta:4-relu/world'
+    """
+    return f"lwta:{competitors}{'-' if skip else ''}{','.join(skip)}/{spec}"
 
 
 def model(name: str, pretrained: bool, size: tuple[int, int] | None = None) -> Model:

@@ -27,6 +27,7 @@ ANSWERED = 0.1
 
 _FOLLOWED: WeakKeyDictionary[Model, set[tuple[str, tuple[str, ...], str]]] = WeakKeyDictionary()
 _SWAYED: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[View, float]]] = WeakKeyDictionary()
+_ANSWERED: WeakKeyDictionary[ReferenceBank, dict[tuple[Unit, int, float], bool]] = WeakKeyDictionary()
 
 
 def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ...]:
@@ -141,13 +142,20 @@ def references_of(
     return template, f"{note}, whole, since patches of them do not excite it" if deaf else note
 
 
-@torch.no_grad()
 def answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
     """Whether a unit's mean value on its patches is a tenth or more of that on the images that excite it most.
 
     A patch is a part of an image, enlarged: what responds to fine detail, or to the edge of the image, may see nothing
-    in it, and a template of such patches would show the unit asleep.
+    in it, and a template of such patches would show the unit asleep. It is worked out once for a bank and a unit.
     """
+    known = _ANSWERED.setdefault(bank, {})
+    if (asked := (unit, count, share)) not in known:
+        known[asked] = _answers(unit, bank, count, share)
+    return known[asked]
+
+
+@torch.no_grad()
+def _answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
     natural = bank.natural_value(unit, count)
     if natural <= 0:  # a direction's may be, and a tenth of it is no bound
         return True

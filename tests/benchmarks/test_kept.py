@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common import RESULTS, Kept, about, key_of, published, section
 from benchmarks.fv_page import page
+from benchmarks.kept import RESULTS, Kept, about, key_of, published, section
 
 
 def test_a_row_is_found_again_under_the_same_settings_alone(tmp_path: Path) -> None:
@@ -51,8 +51,9 @@ def partly(tmp_path: Path) -> dict[str, object]:
         "tables": [[["U", "class"], ["4", "90"]]],
     }
     said |= {"verdicts": ["U = 4 within 1 point: lost"], "missing": ["U = 16, seed 0"], "pass": False}
-    published("some", said, [row], tmp_path)
-    found: dict[str, object] = json.loads((tmp_path / "some.json").read_text())
+    published("some", said, [row], tmp_path / "results")
+    found: dict[str, object] = json.loads((tmp_path / "results" / "some.json").read_text())
+    assert "## Some units" in (tmp_path / "README.md").read_text()
     return found
 
 

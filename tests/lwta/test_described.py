@@ -1,0 +1,43 @@
+"""Units that compete are described by every describer, and judged as other units are."""
+
+from pathlib import Path
+
+import pytest
+
+import vital
+from vital.describe import DESCRIBERS
+from vital.world.concepts import concepts
+from vital.world.data import images
+
+OPTIONS = {"dnd": {"crops": 1, "shown": 2}, "prototype": {"seeds": 1, "crops": 1, "shown": 2, "retrieved": 2}}
+SLOW = {"prototype"}
+UNITS = ("layer4.relu2:1", "layer4.relu2:5")
+
+
+@pytest.fixture(scope="module")
+def pictures() -> vital.ImageSet:
+    return images(160, seed=7)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in sorted(DESCRIBERS)]
+)
+def test_every_describer_says_something_of_units_that_compete(
+    name: str, pictures: vital.ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITAL_CACHE", str(tmp_path))
+    model = vital.load_model("world:competing")
+    bank = vital.reference_bank(model, ["layer4.relu2"], pictures, disk=False)
+    options = OPTIONS.get(name, {})
+    said = vital.describe(
+        model, UNITS, bank=bank, images=pictures, methods=[name], draws=1, progress=False, **options
+    )
+    assert [str(d.unit) for d in said] == list(UNITS)
+    known = {concept.name for concept in concepts()}
+    for one in said:
+        assert one.method == name
+        assert one.candidate
+        assert one.p_value is not None
+        assert 0 < one.p_value <= 1
+        if name in {"clip-dissect", "bands"}:
+            assert one.candidate in known
