@@ -34,6 +34,7 @@ import vital
 from benchmarks.common import report
 from benchmarks.kept import RESULTS, Kept, Row, about, key_of, published
 from benchmarks.world_words import agrees
+from vital.lwta.competition import Competition
 from vital.lwta.infer import active, outputs
 from vital.models import Model
 from vital.models.weights import load_weights
@@ -42,14 +43,16 @@ from vital.world.corpus import Corpus, draw, rendered
 from vital.world.data import fingerprint, images
 from vital.world.networks import SIZE
 from vital.world.tasks import Classify
-from vital.world.train import COMPETITION, Plan, fitted, measured
+from vital.world.train import Plan, fitted, measured
 from vital.world.weights import ship, wrapped
 
 ENTRY = ("stem.2", "layer1.relu1", "layer1.relu2")
+AT_ONCE = Competition(sampling=0)
+"""The strongest wins from the first step on: the networks have learned already, and have few steps to learn again."""
 TASKS = {
     1: Classify(parent="classifier", rate=1 / 3),
-    4: Classify(parent="classifier", rate=1 / 3, competitors=4),
-    16: Classify(parent="classifier", rate=1 / 3, competitors=16, skip=ENTRY),
+    4: Classify(parent="classifier", rate=1 / 3, competitors=4, competition=AT_ONCE),
+    16: Classify(parent="classifier", rate=1 / 3, competitors=16, skip=ENTRY, competition=AT_ONCE),
 }
 GOALS = {4: 0.01, 16: 0.03}
 SEEN, AVERAGED = 200, 600
@@ -89,7 +92,7 @@ def settings(given: argparse.Namespace, competitors: int, seed: int) -> Settings
     plan = asdict(planned(given, seed))
     own = {name: plan[name] for name in plan if name not in {"out", "weights", "quiet"}}
     facts = {"world": fingerprint(), "parent": vital.load_model("world").weights_hash(), "pool": given.scenes}
-    return {"task": asdict(TASKS[competitors]), "plan": own, "competition": asdict(COMPETITION), **facts}
+    return {"task": asdict(TASKS[competitors]), "plan": own, **facts}
 
 
 def folder(given: argparse.Namespace, own: Settings) -> Path:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vital.lwta import convert
+from vital.lwta.competition import Competition
 from vital.world.concepts import Concept
 from vital.world.corpus import Corpus
 from vital.world.data import CLASSES
@@ -23,19 +24,23 @@ ORDER = ("size", "colour", "accent", "material", "solid", "place", "background",
 TWIN_CLASSES = tuple(f"kind {letter}" for letter in "ABCDEF")
 TWIN_FACTORS = ("solid", "material", "background")
 PLACE = {factor: number for number, factor in enumerate(FACTORS)}
+SAMPLED = Competition(sampling=0.2)
+"""How channels find their winners that begin with weights which never met noise."""
 
 
 class Task(ABC):
     """One network to train, for `length` times as long as the plan says.
 
     `rate` is its step size, as a multiple of the plan's. `eyes` names the network whose image tower it takes over,
-    which was trained before and learns no more; `parent` the network whose weights it begins with.
+    which was trained before and learns no more; `parent` the network whose weights it begins with. `competition` is how
+    channels that compete find their winners.
     """
 
     length: float = 1.0
     rate: float = 1.0
     eyes: str = ""
     parent: str = ""
+    competition: Competition = SAMPLED
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -70,6 +75,7 @@ class Classify(Task):
     length: float = 1.0
     rate: float = 1.0
     parent: str = ""
+    competition: Competition = SAMPLED
 
     def build(self) -> nn.Module:
         """Make the classifier."""

@@ -24,7 +24,6 @@ from tqdm import tqdm
 
 from vital.errors import VitalError, unknown
 from vital.files import as_json, held, write
-from vital.lwta.competition import Competition
 from vital.models.model import usable_device
 from vital.seeds import generator, seed_of
 from vital.trace import resolve_units
@@ -42,9 +41,6 @@ from vital.world.weights import network as trained
 TRUTHS = "truths"
 WORK = (*TASKS, TRUTHS)
 """What there is to do: the networks, and what the classifier's units respond to."""
-
-COMPETITION = Competition(sampling=0.2)
-"""How the channels of the competing twin find their winners: it begins with weights that never met noise."""
 
 READ = ("stem", "layer1", "layer2", "layer3", "planted", "layer4", "class")
 """The classifier's layers whose truths are shipped."""
@@ -180,9 +176,9 @@ def _step(
     images = roughened(moved(_images(known.pictures[batch], plan.device), dice), dice)
     with (
         torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half),
-        COMPETITION.at(network, dice, done) as draws,
+        task.competition.at(network, dice, done) as draws,
     ):
-        loss = task.loss(network, images, known, batch, dice) + COMPETITION.weight * draws.divergence()
+        loss = task.loss(network, images, known, batch, dice) + task.competition.weight * draws.divergence()
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
