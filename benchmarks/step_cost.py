@@ -25,6 +25,7 @@ from vital import views
 from vital.engine import Step
 from vital.recipes.vital_reference import PUBLISHED
 from vital.reference import make_template
+from vital.reference.bank import TOGETHER
 
 GOALS = {
     "class_step_over_bare": 1.35,
@@ -53,7 +54,7 @@ def measure(
     model: vital.Model, canvas: vital.types.Parameterisation, steps: int, rule: str = ""
 ) -> dict[str, dict[str, float]]:
     """Time steps and bare passes in turn; the first fifth is warm-up."""
-    references = (torch.rand(10, 3, 224, 224) for _ in range(5))
+    references = torch.split(torch.rand(50, 3, 224, 224), TOGETHER)
     setting_up = time.perf_counter()
     template = make_template(model, LAYERS, references, unit=UNIT, rule=rule)
     setup = time.perf_counter() - setting_up

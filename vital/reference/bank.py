@@ -32,6 +32,8 @@ from vital.units import OUTPUT, Unit
 
 Choice = Literal["auto", "activation", "top", "class"]
 CHOICES = get_args(Choice)
+TOGETHER = 4
+"""References that a template takes in at once: the memory that relevance needs for more costs more than they save."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,10 +254,10 @@ class ReferenceBank:
         if share:
             found = self.patches(unit, len(chosen.indices), share)
             weights = [weight[i] for i in found.indices]
-            for start in range(0, len(found), 8):
-                yield found.images[start : start + 8], weights[start : start + 8]
+            for start in range(0, len(found), TOGETHER):
+                yield found.images[start : start + TOGETHER], weights[start : start + TOGETHER]
             return
-        for which, batch in self.images.batches(self.model, 8, indices=chosen.indices):
+        for which, batch in self.images.batches(self.model, TOGETHER, indices=chosen.indices):
             yield batch, [weight[i] for i in which]
 
     def _table(self, unit: Unit) -> tuple[Tables, int]:
