@@ -76,7 +76,7 @@ def settings(given: argparse.Namespace) -> dict[str, Any]:
         "fewer": {name: int(number) for name, number in fewer.items()},
         "out": given.out,
         "equal": given.equal,
-        "options": {name: fields for name, fields in options(given).items() if name in methods},
+        "options": options(given, methods),
         "controls": [name for name in CONTROLS if name not in given.without.split(",")],
         "batch": BATCH,
         "rendering": not given.kept,
@@ -89,9 +89,9 @@ def pairs(text: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in text.split(",") if pair)
 
 
-def options(given: argparse.Namespace) -> dict[str, dict[str, Any]]:
+def options(given: argparse.Namespace, methods: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The options of methods that are not their own: those of this benchmark, and those asked for."""
-    found: dict[str, dict[str, Any]] = {"maco": {"crops": CROPS}}
+    found: dict[str, dict[str, Any]] = {"maco": {"crops": CROPS}} if "maco" in methods else {}
     for place, value in pairs(given.set).items():
         name, _, field = place.partition(".")
         found.setdefault(name, {})[field] = value
@@ -107,7 +107,7 @@ def result(found: Comparison, given: argparse.Namespace, stopped: str = "") -> d
     unmeasured = [name for name in FIRST if not any(metric.startswith(name) for metric in first)]
     said = [
         f"{name} has {field} = {value}"
-        for name, own in options(given).items()
+        for name, own in options(given, table.methods).items()
         if name in table.methods
         for field, value in own.items()
     ]

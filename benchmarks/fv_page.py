@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kept import section
+from benchmarks.kept import RESULTS, section
 from vital.compare import Table
 from vital.compare.metrics import PART, better
 from vital.compare.table import read_long
@@ -24,9 +24,10 @@ Distances of sets are given for the pictures of one seed (mean over seeds) and f
 
 
 def write_page(results: Path) -> None:
-    """Write the page beside a folder of results from all that it holds."""
+    """Write the page from all that a folder of results holds: that of the project beside its folder, others within."""
     files = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(results.glob("*.json"))]
-    (results.parent / "README.md").write_text(page(files), encoding="utf-8")
+    place = results.parent if results.resolve() == RESULTS else results
+    (place / "README.md").write_text(page(files), encoding="utf-8")
 
 
 def firsts(table: Table, own: str = "vital") -> dict[str, str]:
@@ -139,7 +140,7 @@ def by_layer(table: Table) -> list[str]:
         rows += [
             _row(name, table, name)
             for name in table.parts
-            if name.startswith("Fréchet") and name.endswith(layer)
+            if name.startswith("Fréchet") and name.endswith(f"{PART}{layer}")
         ]
     return ["", *rows, ""]
 

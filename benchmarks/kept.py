@@ -14,7 +14,7 @@ from benchmarks.common import machine
 from vital.files import write
 from vital.runs import versions
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).resolve().parent / "results"
 
 Row = dict[str, Any]
 

@@ -43,6 +43,11 @@ def pictures(out: Path) -> dict[Path, int]:
     return {f.relative_to(out): f.stat().st_mtime_ns for f in out.rglob("*.png") if f.parent != out}
 
 
+def test_options_of_a_method_that_is_not_compared_are_refused(out: Path) -> None:
+    with pytest.raises((vital.VitalError, SystemExit), match="maco"):
+        run(out, chosen="maco.crops=2")
+
+
 def test_a_run_writes_its_results_and_the_page(out: Path) -> None:
     found = run(out, "--seeds", 2, "--fewer", "controls=1,twins=1")
     assert found["seeds"] == {
@@ -56,7 +61,7 @@ def test_a_run_writes_its_results_and_the_page(out: Path) -> None:
     assert found["pass"] is False
     assert "judge is not measured" in found["notes"]
     assert "fourier has steps = 2" in found["notes"]
-    page = (out.parent / "README.md").read_text(encoding="utf-8")
+    page = (out.parent / "results" / "README.md").read_text(encoding="utf-8")
     assert "## toy, own steps" in page
     assert found["machine"]["cpu"] in page
     assert "3 units, 2 seeds (vital, random weights: 1" in page
@@ -102,7 +107,9 @@ def test_a_run_that_is_stopped_writes_what_is_there_and_what_is_left_out(out: Pa
     assert "the run is not complete: KeyboardInterrupt" in notes
     assert "vital is measured without seed 1" in notes
     assert "fourier is left out: no seed" in notes
-    assert "fourier is left out: no seed" in (out.parent / "README.md").read_text(encoding="utf-8")
+    assert "fourier is left out: no seed" in (out.parent / "results" / "README.md").read_text(
+        encoding="utf-8"
+    )
     with pytest.raises(vital.VitalError, match="is left out"):
         run(out.parent / "empty", "--kept")
 

@@ -53,7 +53,7 @@ def partly(tmp_path: Path) -> dict[str, object]:
     said |= {"verdicts": ["U = 4 within 1 point: lost"], "missing": ["U = 16, seed 0"], "pass": False}
     published("some", said, [row], tmp_path / "results")
     found: dict[str, object] = json.loads((tmp_path / "results" / "some.json").read_text())
-    assert "## Some units" in (tmp_path / "README.md").read_text()
+    assert "## Some units" in (tmp_path / "results" / "README.md").read_text()
     return found
 
 

@@ -121,6 +121,9 @@ def test_without_rendering_what_is_there_is_measured_and_the_rest_is_said(
     assert "fourier is left out: no seed of fourier has pictures of all 4 units" in notes
     own = [s for s in full.table.scores if s.method == "vital"]
     assert [s for s in found.table.scores if s.method == "vital"] == own
+    with pytest.raises(ModelError, match="no time of vital is kept"):
+        run(model, bank, units, tmp_path, rendering=False, equal="seconds")
+    assert files(tmp_path) == before
     with pytest.raises(ModelError, match="vital is left out"):
         run(model, bank, units, tmp_path / "nothing", rendering=False)
 

@@ -28,3 +28,10 @@ def test_sums_by_logarithms_are_their_formula() -> None:
     rows = torch.randint(50, (100, 300), generator=torch.Generator().manual_seed(3))
     wanted = (shares.double()[rows] + torch.tensor(C, dtype=torch.float64)[:, None, None]).log().sum(0)
     assert torch.allclose(exact(rows, shares, list(C)), wanted, rtol=0, atol=1e-4)
+
+
+def test_a_constant_of_nothing_is_summed_too() -> None:
+    shares = torch.rand(50, 9, generator=torch.Generator().manual_seed(2))
+    rows = torch.randint(50, (3, 20), generator=torch.Generator().manual_seed(3))
+    wanted = shares.double()[rows].log().sum(0)
+    assert torch.allclose(exact(rows, shares, [0.0, 0.0, 0.0]), wanted, rtol=0, atol=1e-4)

@@ -157,3 +157,9 @@ def test_shapes_that_do_not_fit_are_said() -> None:
     values, seen, read = drawn()
     with pytest.raises(BadValue, match="allowed are"):
         answers(SIMILARITIES["cos"], values[:5], seen, read)
+
+
+@pytest.mark.parametrize("a", [0.0, -1.0, 2000.0])
+def test_a_softmax_that_numbers_cannot_hold_is_refused(a: float) -> None:
+    with pytest.raises(BadValue, match="allowed are numbers above 0"):
+        Wpmi(a=a)

@@ -12,8 +12,8 @@ from vital.world.corpus import Corpus, corpus
 from vital.world.kept import SHIPPED, shipped_truths
 from vital.world.networks import PLANTED
 from vital.world.render import render
-from vital.world.tasks import GOALS, TASKS
-from vital.world.train import READ, measured
+from vital.world.tasks import TASKS
+from vital.world.train import GOALS, READ, measured
 from vital.world.truth import truth
 from vital.world.weights import FOLDER, network
 

@@ -12,8 +12,8 @@ from vital.world.corpus import corpus, draw, rendered
 from vital.world.grammar import caption
 from vital.world.networks import PLANTED
 from vital.world.render import render
-from vital.world.tasks import GOALS, TASKS, Match
-from vital.world.train import Plan, fitted, main, measured, schedule, table, train
+from vital.world.tasks import TASKS, Match
+from vital.world.train import GOALS, Plan, fitted, main, measured, schedule, table, train
 from vital.world.weights import model, network, ship
 
 

@@ -112,7 +112,7 @@ class _Floor:
 
     def comparison(self, made: Sequence[Shown], budgets: Sequence[int]) -> Comparison:
         """Show and measure the methods, pictures made elsewhere, controls, twins, and all methods at other budgets."""
-        own, notes = methods(self.studio, self.asked)
+        own, notes = methods(self.studio, self.asked, bool(made))
         shown = [*weighed(self.studio, own, self.asked, self.kept), *made]
         main = self.asked.main(shown)
         beside, left_out = controls(self.studio, self.asked, main)

@@ -63,6 +63,8 @@ def _seconds(studio: Studio, name: str, recipe: Method) -> float:
     key = hashed("pace", name, options, network_key(studio.model), studio.bank.key, [*map(str, group)])
 
     def timed() -> list[Score]:
+        if not studio.rendering:
+            raise ModelError(f"no time of {name} is kept, and nothing is rendered")
         seconds = step_seconds(studio.model, group, recipe, studio.bank)
         return [Score("", "seconds a step", seconds, name)]
 

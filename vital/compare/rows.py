@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -54,8 +55,11 @@ class Asked:
         return next((n for n in names if n in self.recipes and self.recipes[n].needs_images), names[0])
 
 
-def methods(studio: Studio, asked: Asked) -> tuple[list[Shown], list[str]]:
-    """The pictures of all methods that this network allows, and why others are left out."""
+def methods(studio: Studio, asked: Asked, others: bool = False) -> tuple[list[Shown], list[str]]:
+    """The pictures of all methods that this network allows, and why others are left out.
+
+    Raises `ModelError` where no method is left and there are no `others`.
+    """
     shown, notes = [], []
     for name, recipe in asked.recipes.items():
         seeds = asked.seeds_of(name)
@@ -64,7 +68,7 @@ def methods(studio: Studio, asked: Asked) -> tuple[list[Shown], list[str]]:
             notes += lacking(shown[-1], seeds)
         except (ModelError, Unfinished) as error:
             notes.append(f"{name} is left out: {error}")
-    if not shown and notes:
+    if not shown and notes and not others:
         raise ModelError("; ".join(notes))
     return shown, notes
 
@@ -118,9 +122,17 @@ def weighed(studio: Studio, shown: Sequence[Shown], asked: Asked, kept: Kept) ->
 
 
 def _memory(studio: Studio, recipe: Method, kept: Kept) -> float:
+    """Read or measure it; NaN where it is not kept and nothing is to be rendered."""
     group, kind = studio.together, type(recipe).__qualname__
     key = hashed("memory, warm", network_key(studio.model), kind, recipe.options(), [*map(str, group)])
-    (score,) = kept.scores(
-        "", key, lambda: [Score("", "peak MB", memory(studio.model, group, recipe, studio.bank))]
-    )
+
+    def weighing() -> list[Score]:
+        if not studio.rendering:
+            raise Unfinished
+        return [Score("", "peak MB", memory(studio.model, group, recipe, studio.bank))]
+
+    try:
+        (score,) = kept.scores("", key, weighing)
+    except Unfinished:
+        return math.nan
     return score.value

@@ -129,5 +129,6 @@ def _tile(rows: NDArray[Any], shares: NDArray[Any], added: list[float]) -> NDArr
 
 def _together(added: list[float], dtype: np.dtype[Any]) -> int:
     """Factors from min(added) to 1 + max(added) whose product neither vanishes nor overflows."""
-    widest = max(-math.log10(min(added)), math.log10(1 + max(added)))
+    least = max(min(added), float(np.finfo(dtype).tiny))
+    widest = max(-math.log10(least), math.log10(1 + max(added)))
     return max(1, int(-math.log10(np.finfo(dtype).tiny) / widest))

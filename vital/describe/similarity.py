@@ -14,10 +14,15 @@ import torch
 from torch import Tensor
 
 from vital.describe.ranks import TILE, Ranks, exact, series
+from vital.errors import BadValue
 from vital.registry import Registry
 
 SINGLE = 40.0
 """Up to this `a`, single precision holds exp(a P) for all cosines."""
+
+
+SHARPEST = 350.0
+"""Up to this `a`, double precision holds exp(a (P − 1))."""
 
 
 class Similarity(ABC):
@@ -133,6 +138,11 @@ class Wpmi(Similarity):
     p_end: float = 0.97
     min_prob: float = 1e-7
 
+    def __post_init__(self) -> None:
+        """Raise `BadValue` for an `a` with which exp(a (P − 1)) is no number in double."""
+        if not 0 < self.a <= SHARPEST:
+            raise BadValue(f"a is {self.a:g}; allowed are numbers above 0, up to {SHARPEST:g}")
+
     def prepared(self, values: Tensor) -> Ranks:
         """The strongest images of each unit, strongest first."""
         return Ranks(values.T.contiguous().topk(min(self.top_k, len(values))).indices.T.contiguous())
@@ -153,7 +163,7 @@ class Wpmi(Similarity):
         return (1 - p + self.min_prob) / p
 
     def floor(self, prepared: Ranks) -> float:
-        """Give Σ log(1 − p + min_prob), the sum of a concept without any share; 0 where that is no number."""
+        """Give Σ log(1 − p + min_prob), the sum of a concept without any share; Σ log p where that is no number."""
         added = self.added(len(prepared.rows))
         p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[: len(prepared.rows)]
         return float(p.clamp_(min=1e-6).log().sum() + (added.log().sum() if added.min() > 0 else 0))

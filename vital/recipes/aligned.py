@@ -14,6 +14,7 @@ from vital.models import Model
 from vital.records import Template
 from vital.reference import ReferenceBank
 from vital.reference.bank import Choice
+from vital.reference.directions import key_of
 from vital.relevance import followable
 from vital.seeds import generator
 from vital.terms import GRADIENT, Relevant
@@ -27,7 +28,7 @@ ANSWERED = 0.1
 
 _FOLLOWED: WeakKeyDictionary[Model, set[tuple[str, tuple[str, ...], str]]] = WeakKeyDictionary()
 _SWAYED: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[View, float]]] = WeakKeyDictionary()
-_ANSWERED: WeakKeyDictionary[ReferenceBank, dict[tuple[Unit, int, float], bool]] = WeakKeyDictionary()
+_ANSWERED: WeakKeyDictionary[ReferenceBank, dict[tuple[Unit, int, float, str], bool]] = WeakKeyDictionary()
 
 
 def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ...]:
@@ -149,7 +150,8 @@ def answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
     in it, and a template of such patches would show the unit asleep. It is worked out once for a bank and a unit.
     """
     known = _ANSWERED.setdefault(bank, {})
-    if (asked := (unit, count, share)) not in known:
+    content = bank.model.weights_hash() + (key_of(bank.model, "", unit) if unit.source else "")
+    if (asked := (unit, count, share, content)) not in known:
         known[asked] = _answers(unit, bank, count, share)
     return known[asked]
 

@@ -286,19 +286,6 @@ TASKS: Mapping[str, Task] = {
 }
 """Every network of the world by name."""
 
-GOALS: Mapping[str, float] = {
-    "competing/solid": 0.97,
-    "classifier/solid": 0.97,
-    "classifier/material": 0.97,
-    "classifier/planted AUPRC, worst": 0.95,
-    **{f"judge/{factor}": 0.96 for factor in FACTORS},
-    "encoder/caption among 200": 0.90,
-    "encoder/material by its word": 0.90,
-    "captioner/solid, material and colour": 0.85,
-    **{f"twin-{factor}/{factor}": 0.97 for factor in TWIN_FACTORS},
-}
-"""What the networks have to reach on fresh scenes."""
-
 OUTPUTS: Mapping[str, tuple[str, ...]] = {"classifier": CLASSES, "competing": CLASSES} | {
     f"twin-{f}": TWIN_CLASSES for f in TWIN_FACTORS
 }
