@@ -88,6 +88,13 @@ def test_another_training_keeps_out_of_the_folder(tmp_path: Path) -> None:
         fit(small(1), red_or_blue(), tmp_path, HOW)
 
 
+def test_the_same_network_by_another_name_goes_on(tmp_path: Path) -> None:
+    fit(small(), red_or_blue(), tmp_path, HOW)
+    before = written(tmp_path)
+    fit(replace(small(), name="./small"), red_or_blue(), tmp_path, HOW)
+    assert written(tmp_path) == before
+
+
 def test_the_weights_that_are_written_are_those_of_the_network(tmp_path: Path) -> None:
     model = small()
     fit(model, red_or_blue(), tmp_path, HOW)
