@@ -136,7 +136,7 @@ def classes_of(images: ImageSet, model: Model) -> dict[int, int]:
     if not used:
         raise DataError(f"{images.name} has no labels; {LABELLING}")
     if images.class_names:
-        classes = match_classes(images.class_names, model.classes, outputs, images.name)
+        classes = match_classes(images.class_names, model.classes, outputs, images.name, used)
     elif strange := sorted(used - set(range(outputs))):
         said = ", ".join(map(str, strange[:3])) + (", …" if len(strange) > 3 else "")
         raise DataError(
