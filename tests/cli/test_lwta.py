@@ -78,6 +78,20 @@ def test_what_is_written_and_the_name_are_as_said(data: Path, capsys: pytest.Cap
     assert list(competing(vital.load_model(name, weights=weights).module)) == ["2"]
 
 
+def test_the_name_is_said_with_the_size_that_was_asked_for(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(data, "run", "--epochs", "1", "--input-size", "12")) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("weights.safetensors --input-size 12")
+
+
+def test_the_same_network_spelled_otherwise_goes_on(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(data)
+    for spelled in ("nets.py:net", "./nets.py:net"):
+        asked = command(data, "run", "--epochs", "1", "--weights", "none")
+        assert main([spelled if word.endswith(":net") else word for word in asked]) == 0
+
+
 def test_the_same_command_ends_with_the_same_bytes(data: Path) -> None:
     for out in ("one", "two"):
         assert main(command(data, out, "--epochs", "2", "--weights", "none")) == 0

@@ -131,6 +131,21 @@ def test_the_networks_order_is_that_of_its_calls() -> None:
     assert found.layers == ("first.lwta", "last")
 
 
+class Spare(Backwards):
+    """Has a layer that it never calls."""
+
+    def __init__(self) -> None:
+        Backwards.__init__(self)
+        self.unused = LWTA(2, -1)
+
+
+def test_a_layer_that_is_never_called_is_none_of_the_layers() -> None:
+    model, picture = Model(Spare().eval(), size=(6, 6)), torch.rand(1, 3, 6, 6)
+    assert explain(model, picture).layers == ("first.lwta", "last")
+    with pytest.raises(UnknownName, match=r"competing layer 'unused'.*first\.lwta"):
+        explain(model, picture, layers=["unused"])
+
+
 def test_what_cannot_be_explained_is_said() -> None:
     picture = torch.rand(1, 3, 6, 6)
     with pytest.raises(UnknownName, match="competing layer"):

@@ -88,6 +88,13 @@ def test_another_training_keeps_out_of_the_folder(tmp_path: Path) -> None:
         fit(small(1), red_or_blue(), tmp_path, HOW)
 
 
+def test_the_same_network_by_another_name_goes_on(tmp_path: Path) -> None:
+    fit(small(), red_or_blue(), tmp_path, HOW)
+    before = written(tmp_path)
+    fit(replace(small(), name="./small"), red_or_blue(), tmp_path, HOW)
+    assert written(tmp_path) == before
+
+
 def test_the_weights_that_are_written_are_those_of_the_network(tmp_path: Path) -> None:
     model = small()
     fit(model, red_or_blue(), tmp_path, HOW)
@@ -155,6 +162,16 @@ def test_labels_that_fit_no_class_are_named_and_not_dropped() -> None:
         classes_of(shared, replace(model, classes=("crane", "crane", "red")))
     with pytest.raises(DataError, match="has no labels; sort"):
         classes_of(replace(pictures, labels=(None,) * 4), model)
+
+
+def test_class_names_that_no_image_has_need_no_class() -> None:
+    model, pictures = replace(small(), classes=("blue", "red")), red_or_blue(4)
+    spare = replace(pictures, labels=(0, 2, None, 0), class_names=("red", "mauve", "blue"))
+    assert classes_of(spare, model) == {0: 1, 1: 0, 3: 1}
+    with pytest.raises(DataError, match=r"1 of the 2 labels match no class of the network \('mauve'\)"):
+        classes_of(replace(spare, labels=(0, 1, 1, 0)), model)
+    ordered = replace(pictures, labels=(1, 1, None, 1), class_names=("first", "second"))
+    assert classes_of(ordered, model) == {0: 1, 1: 1, 3: 1}
 
 
 def test_the_names_of_many_classes_are_looked_up_once_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,8 +48,26 @@ def test_images_draw_their_own_luck() -> None:
     with sampled(net, [torch.Generator().manual_seed(s) for s in (0, 1)]):
         one, two = net(x)
     assert not torch.equal(one, two)
-    with pytest.raises(BadValue, match=r"3 rows .* dice of 2"), sampled(net, [torch.Generator()] * 2):
-        net(torch.randn(3, 3))
+
+
+class TokensFirst(nn.Module):
+    """Competes in tokens of (T, B, C)."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.lwta = LWTA(4, -1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.lwta(x.flatten(2).permute(2, 0, 1).repeat(1, 1, 4)).mean(0)
+        return found
+
+
+def test_layers_whose_first_axis_is_not_the_batch_are_sampled_too() -> None:
+    model, pictures = Model(TokensFirst(), size=(3, 3)), torch.rand(4, 3, 3, 3)
+    found = outputs(model, pictures, 3)
+    assert found.shape == (4, 12)
+    assert torch.equal(found, outputs(model, pictures, 3))
+    assert not torch.equal(found, outputs(model, pictures, 3, seed=1))
 
 
 def test_activity_is_counted_per_layer_and_image() -> None:

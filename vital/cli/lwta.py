@@ -93,7 +93,8 @@ def train(
     if tested:
         _measured(net, tested, samples, seed, out)
     show_skipped(pictures)
-    typer.echo(f"the network is {net.name} --weights {out / 'weights.safetensors'}")
+    shown_at = "" if input_size is None else f" --input-size {input_size}"
+    typer.echo(f"the network is {net.name} --weights {out / 'weights.safetensors'}{shown_at}")
 
 
 def _shown(bar: tqdm) -> Progress:

@@ -167,12 +167,12 @@ def explain(
 
 def _chosen(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
     """The layers to explain by, each once, in the order in which the network calls them."""
-    known = layers_of(model)
+    order = survey(model)
+    known = [name for name in layers_of(model) if name in order]  # a layer may never be called
     for name in layers:
         if name not in known:
             raise unknown("competing layer", name, known)
-    order, asked = survey(model), set(layers)
-    return tuple(sorted(asked or known, key=lambda name: order[name].order))
+    return tuple(sorted(set(layers) or known, key=lambda name: order[name].order))
 
 
 def _winners(

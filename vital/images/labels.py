@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -133,30 +133,32 @@ def match_class(index: int, own: Sequence[str], classes: Sequence[str], outputs:
     return labels
 
 
-def match_classes(own: Sequence[str], classes: Sequence[str], outputs: int, where: str) -> dict[int, int]:
+def match_classes(
+    own: Sequence[str], classes: Sequence[str], outputs: int, where: str, used: Collection[int] | None = None
+) -> dict[int, int]:
     """Find the network's class of each of a set's own labels, by the rules of `match_class`: label -> class.
 
-    Raises `DataError` that names the labels of which no class, or more than one, is certain.
+    `used` are the labels that images have, by default all: no other needs a class. Raises `DataError` that names the
+    labels of which no class, or more than one, is certain.
 
     >>> match_classes(["dog", "cat"], ["cat", "dog", "cow"], 3, "set")
     {0: 1, 1: 0}
     """
+    asked = range(len(own)) if used is None else sorted(used)
     matches = [_network_classes(name, classes) for name in own]
     if not any(matches):
-        return dict(enumerate(_numbers(own, outputs, where)))
+        numbers = _numbers(own, outputs, where)
+        return {label: numbers[label] for label in asked}
     for what, bad in (
-        ("match no class of the network", [n for n, found in zip(own, matches, strict=True) if not found]),
-        (
-            "are names of several classes",
-            [n for n, found in zip(own, matches, strict=True) if len(found) > 1],
-        ),
+        ("match no class of the network", [own[label] for label in asked if not matches[label]]),
+        ("are names of several classes", [own[label] for label in asked if len(matches[label]) > 1]),
     ):
         if bad:
             raise DataError(
-                f"{where}: {len(bad)} of the {len(own)} labels {what} ({_some(bad)}); rename them or leave them "
+                f"{where}: {len(bad)} of the {len(asked)} labels {what} ({_some(bad)}); rename them or leave them "
                 "out, or give labels=, a CSV file with the columns file and index"
             )
-    return {label: index for label, (index,) in enumerate(matches)}
+    return {label: matches[label][0] for label in asked}
 
 
 def _network_classes(name: str, classes: Sequence[str]) -> list[int]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
-
 WARM = 1.67
 """The published temperature of training."""
 
@@ -21,7 +19,8 @@ Dice = torch.Generator | Sequence[torch.Generator] | None
 class Draws:
     """What competitions share while they learn: dice, temperature, and the divergences of the layers that ran.
 
-    Without dice, torch's own random state is drawn from; with several, each example of a batch draws from its own.
+    Without dice, torch's own random state is drawn from; with several, each example of a batch draws from its own,
+    where the batch is the first axis; rows that cannot be shared out among the dice draw from the first.
     Where `settled`, nothing is drawn: the largest response wins.
     """
 
@@ -36,7 +35,7 @@ class Draws:
             return None
         each = self.dice if isinstance(self.dice, Sequence) else [self.dice]
         if len(like) % len(each):
-            raise BadValue(f"{len(like)} rows cannot be shared out among the dice of {len(each)} examples")
+            each = each[:1]  # the first axis is not the batch, as with tokens of (T, B, C)
         where = like.device if each[0] is None else each[0].device
         luck = torch.empty_like(like, dtype=torch.float32, device=where, requires_grad=False)
         for rows, dice in zip(luck.chunk(len(each)), each, strict=True):

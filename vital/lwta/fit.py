@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -115,9 +116,14 @@ def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
                 "choose another folder, or remove it"
             )
         write(path, as_json(own))
-    elif read_json(path) != own:
+    elif _but_for_its_name(read_json(path)) != _but_for_its_name(own):
         raise RunError(f"{str(folder)!r} holds another training; choose another folder, or remove it")
     return folder
+
+
+def _but_for_its_name(training: dict[str, Any]) -> dict[str, Any]:
+    """Leave out how the network was spelled: its code and the weights that it starts from say which one it is."""
+    return {what: value for what, value in training.items() if what != "model"}
 
 
 def classes_of(images: ImageSet, model: Model) -> dict[int, int]:
@@ -130,7 +136,7 @@ def classes_of(images: ImageSet, model: Model) -> dict[int, int]:
     if not used:
         raise DataError(f"{images.name} has no labels; {LABELLING}")
     if images.class_names:
-        classes = match_classes(images.class_names, model.classes, outputs, images.name)
+        classes = match_classes(images.class_names, model.classes, outputs, images.name, used)
     elif strange := sorted(used - set(range(outputs))):
         said = ", ".join(map(str, strange[:3])) + (", …" if len(strange) > 3 else "")
         raise DataError(

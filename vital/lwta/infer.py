@@ -27,8 +27,9 @@ def outputs(model: Model, images: Images, samples: int = 0, seed: int = 0) -> Te
 
     With 0 samples the largest response wins each block, and nothing is drawn. With more, winners are sampled from
     their distribution, and the outputs are averaged over the samples, as published (with 6). An image draws by the seed
-    and by what it shows, so that its outputs with a seed are the same, but for rounding, alone and in any batch. Raises
-    `BadValue`.
+    and by what it shows, so that its outputs with a seed are the same, but for rounding, alone and in any batch: where
+    the first axis of every competing layer is the batch. Otherwise, as with tokens of (T, B, C), the seed and the batch
+    decide. Raises `BadValue`.
     """
     if samples < 0:
         raise BadValue(f"samples is {samples}; allowed are whole numbers from 0, for the largest response")
