@@ -201,7 +201,8 @@ def verdicts(rows: Sequence[Row]) -> dict[str, bool]:
     for u, gap in GOALS.items():
         if u in mean and 1 in mean:
             lost = mean[1] - mean[u]
-            found[f"U = {u} within {gap:.0%} of the dense twin (it is {lost:.1%} below)"] = lost <= gap
+            within = f"within {100 * gap:g} points of the dense twin"
+            found[f"U = {u} {within} (it is {100 * lost:.1f} below)"] = lost <= gap
     for u in sorted({r["competitors"] for r in rows} - {1}):
         own = [r for r in rows if r["competitors"] == u]
         exact = all(abs(r[f"active, {end}"] - 1 / u) < 1e-6 for r in own for end in ("least", "most"))
