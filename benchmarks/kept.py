@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -85,6 +86,30 @@ def published(name: str, result: Mapping[str, Any], rows: Sequence[Row], folder:
     return whole
 
 
+def arguments(
+    doc: str | None, out: str, numbers: Mapping[str, int], switches: Sequence[str]
+) -> ArgumentParser:
+    """What may be said on the command line of any benchmark that keeps its rows: whole numbers and switches by name."""
+    parser = ArgumentParser(description=doc, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(out))
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the file of results goes")
+    parser.add_argument("--device", default="cpu")
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    for name in switches:
+        parser.add_argument(f"--{name}", action="store_true")
+    return parser
+
+
+def gathered(
+    found: Mapping[str, Row | None], said: Mapping[str, Row | None]
+) -> tuple[list[Row], list[Row], list[str]]:
+    """The rows that are there, those of words, and the names of what is missing."""
+    missing = [name for name, row in found.items() if row is None]
+    missing += [f"words of {name}" for name, row in said.items() if row is None]
+    return [row for row in found.values() if row], [row for row in said.values() if row], missing
+
+
 def section(found: Mapping[str, Any]) -> list[str]:
     """Lines of Markdown of one result."""
     seeds = found["seeds"]
@@ -100,7 +125,7 @@ def section(found: Mapping[str, Any]) -> list[str]:
 
 def _where(machines: Sequence[Mapping[str, Any]]) -> str:
     said = (
-        f"{m.get('device', m['cpu'])}, {m['threads']} thread{'' if m['threads'] == 1 else 's'}, torch {m['torch']}"
+        f"{m['cpu']}, {m['threads']} thread{'' if m['threads'] == 1 else 's'}, torch {m['torch']}"
         for m in machines
     )
     return "; ".join(dict.fromkeys(said)) or "nothing was run"

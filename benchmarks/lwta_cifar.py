@@ -34,7 +34,7 @@ from torch.nn import functional
 
 import vital
 from benchmarks.common import report
-from benchmarks.kept import RESULTS, Kept, Row, about, key_of, published
+from benchmarks.kept import Kept, Row, about, arguments, gathered, key_of, published
 from vital.images import ImageSet
 from vital.lwta import convert
 from vital.lwta.competition import Competition
@@ -224,10 +224,8 @@ def told(given: argparse.Namespace, kept: Kept, sets: tuple[ImageSet, ImageSet])
         for kind, u, seed in wanted(given)
     }
     said = {name: kept.find(own) if own else None for name, own, _ in described(given, sets)}
-    missing = [name for name, row in found.items() if row is None]
-    missing += [f"words of {name}" for name, row in said.items() if row is None]
+    rows, spoken, missing = gathered(found, said)
     missing += [] if given.witness else ["words (no --witness)"]
-    rows, spoken = ([row for row in some.values() if row] for some in (found, said))
     whole = result(given, rows, spoken, missing, len(sets[0]))
     return published("lwta-cifar10", whole, [*rows, *spoken], given.results)
 
@@ -246,32 +244,23 @@ def measure(given: argparse.Namespace) -> Row:
     return told(given, kept, sets)
 
 
-def arguments() -> argparse.ArgumentParser:
-    """What may be said on the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def asked_for(words: Sequence[str] | None) -> argparse.Namespace:
+    """What is asked for on the command line."""
+    numbers = {"epochs": 6, "batch": 64, "seeds": 1, "threads": 1, "tested": 2_000}
+    parser = arguments(__doc__, "runs/lwta-cifar", numbers, ("half", "json"))
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("runs/lwta-cifar"))
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the file of results goes")
     parser.add_argument("--witness", help="FILE.py:FUNCTION, a classifier with the same class names")
     parser.add_argument("--witness-weights")
     parser.add_argument("--train", default="train5k.npz")
-    parser.add_argument("--tested", type=int, default=2_000)
     parser.add_argument("--networks", default="resnet,vit")
     parser.add_argument("--competitors", default="1,2,4,8,16")
     parser.add_argument("--sampling", type=float, default=0.5)
-    parser.add_argument("--device", default="cpu")
-    for name, default in (("epochs", 6), ("batch", 64), ("seeds", 1), ("threads", 1)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    for name in ("half", "json"):
-        parser.add_argument(f"--{name}", action="store_true")
-    return parser
+    return parser.parse_args(words)
 
 
 def main(given: Sequence[str] | None = None) -> None:
     """Train, measure, print."""
-    asked = arguments().parse_args(given)
+    asked = asked_for(given)
     torch.set_num_threads(asked.threads)
     found = measure(asked)
     report(found, found["tables"][0], asked.json)

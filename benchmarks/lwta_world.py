@@ -32,7 +32,7 @@ import torch
 
 import vital
 from benchmarks.common import report
-from benchmarks.kept import RESULTS, Kept, Row, about, key_of, published
+from benchmarks.kept import Kept, Row, about, arguments, gathered, key_of, published
 from benchmarks.world_words import agrees
 from vital.lwta.competition import Competition
 from vital.lwta.infer import active, outputs
@@ -237,9 +237,7 @@ def told(given: argparse.Namespace, kept: Kept) -> Row:
     every = [(u, seed) for seed in range(given.seeds) for u in TASKS]
     found = {f"U = {u}, seed {seed}": kept.find(settings(given, u, seed)) for u, seed in every}
     said = {name: kept.find(own) if own else None for name, own, _ in described(given)}
-    missing = [name for name, row in found.items() if row is None]
-    missing += [f"words of {name}" for name, row in said.items() if row is None]
-    rows, spoken = ([row for row in some.values() if row] for some in (found, said))
+    rows, spoken, missing = gathered(found, said)
     return published("lwta-world", result(given, rows, spoken, missing), [*rows, *spoken], given.results)
 
 
@@ -258,34 +256,23 @@ def measure(given: argparse.Namespace) -> Row:
     return told(given, kept)
 
 
-def arguments() -> argparse.ArgumentParser:
-    """What may be said on the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("runs/lwta-world"))
-    parser.add_argument("--rendered", type=Path, default=Path("runs/world"), help="where the scenes are kept")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the file of results goes")
-    parser.add_argument("--device", default="cpu")
-    for name, default in (
-        ("scenes", 30_000),
-        ("used", 9_600),
-        ("fresh", 4_000),
-        ("epochs", 1),
-        ("batch", 64),
-        ("seeds", 3),
-        ("threads", 1),
-        ("images", 2_000),
-    ):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    for name in ("half", "words", "json"):
-        parser.add_argument(f"--{name}", action="store_true")
-    return parser
+BUDGET = {
+    "scenes": 30_000,
+    "used": 9_600,
+    "fresh": 4_000,
+    "epochs": 1,
+    "batch": 64,
+    "seeds": 3,
+    "threads": 1,
+    "images": 2_000,
+}
 
 
 def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, and say whether the goals hold."""
-    asked = arguments().parse_args(given)
+    parser = arguments(__doc__, "runs/lwta-world", BUDGET, ("half", "words", "json"))
+    parser.add_argument("--rendered", type=Path, default=Path("runs/world"), help="where the scenes are kept")
+    asked = parser.parse_args(given)
     torch.set_num_threads(asked.threads)
     found = measure(asked)
     report(found, [*found["tables"][0], *([line] + [""] * 9 for line in found["verdicts"])], asked.json)

@@ -72,7 +72,7 @@ def test_cifar_units_are_described_by_what_a_witness_says(data: Path) -> None:
 
 
 def test_cifar_says_what_is_missing(data: Path) -> None:
-    given = lwta_cifar.arguments().parse_args(["--data", str(data), "--results", str(data)])
+    given = lwta_cifar.asked_for(["--data", str(data), "--results", str(data)])
     text = lwta_cifar.result(given, [], [], ["vit, U = 16, seed 0"], 20)
     assert text["missing"] == ["vit, U = 16, seed 0"]
     assert not text["pass"]

@@ -157,16 +157,20 @@ class Wpmi(Similarity):
         return own if before is None else own + before
 
     def added(self, count: int) -> Tensor:
-        """Give c = (1 − p + min_prob) / p of the first `count` ranks; p counts as at least 10⁻⁶."""
-        p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[:count]
-        p.clamp_(min=1e-6)
+        """Give c = (1 − p + min_prob) / p of the first `count` ranks."""
+        p = self.belonging(count)
         return (1 - p + self.min_prob) / p
+
+    def belonging(self, count: int) -> Tensor:
+        """Give p of the first `count` ranks, which counts as at least 10⁻⁶."""
+        p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[:count]
+        return p.clamp_(min=1e-6)
 
     def floor(self, prepared: Ranks) -> float:
         """Give Σ log(1 − p + min_prob), the sum of a concept without any share; Σ log p where that is no number."""
         added = self.added(len(prepared.rows))
-        p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[: len(prepared.rows)]
-        return float(p.clamp_(min=1e-6).log().sum() + (added.log().sum() if added.min() > 0 else 0))
+        whole = self.belonging(len(prepared.rows)).log().sum()
+        return float(whole + added.log().sum() if added.min() > 0 else whole)
 
     def block(self, prepared: Ranks, cosines: Tensor, total: Tensor | None) -> Tensor:
         """Sum log(1 + s / c) over ranks, which with `floor` is the formula; `cosines` are odds already.
