@@ -34,7 +34,6 @@ import vital
 from benchmarks.common import report
 from benchmarks.kept import Kept, Row, about, arguments, gathered, key_of, published
 from benchmarks.world_words import agrees
-from vital.lwta.competition import Competition
 from vital.lwta.infer import active, outputs
 from vital.models import Model
 from vital.models.weights import load_weights
@@ -47,12 +46,10 @@ from vital.world.train import Plan, fitted, measured
 from vital.world.weights import ship, wrapped
 
 ENTRY = ("stem.2", "layer1.relu1", "layer1.relu2")
-AT_ONCE = Competition(sampling=0)
-"""The strongest wins from the first step on: the networks have learned already, and have few steps to learn again."""
 TASKS = {
     1: Classify(parent="classifier", rate=1 / 3),
-    4: Classify(parent="classifier", rate=1 / 3, competitors=4, competition=AT_ONCE),
-    16: Classify(parent="classifier", rate=1 / 3, competitors=16, skip=ENTRY, competition=AT_ONCE),
+    4: Classify(parent="classifier", rate=1 / 3, competitors=4),
+    16: Classify(parent="classifier", rate=1 / 3, competitors=16, skip=ENTRY),
 }
 GOALS = {4: 0.01, 16: 0.03}
 SEEN, AVERAGED = 200, 600

@@ -12,7 +12,7 @@ from vital.world.corpus import corpus, draw, rendered
 from vital.world.grammar import caption
 from vital.world.networks import PLANTED
 from vital.world.render import render
-from vital.world.tasks import TASKS, Match
+from vital.world.tasks import TASKS, Match, Twin
 from vital.world.train import GOALS, Plan, fitted, main, measured, schedule, table, train
 from vital.world.weights import model, network, ship
 
@@ -74,6 +74,13 @@ def test_other_settings_do_not_go_on_from_a_checkpoint(tmp_path: Path, known: tr
     longer = fitted(plan(tmp_path), "twin-solid", TASKS["twin-solid"], known).state_dict()
     fresh = fitted(plan(tmp_path / "fresh"), "twin-solid", TASKS["twin-solid"], known).state_dict()
     assert all(torch.equal(longer[key], value) for key, value in fresh.items())
+
+
+def test_a_task_that_changed_does_not_go_on_from_a_checkpoint(tmp_path: Path, known: training.Corpus) -> None:
+    fitted(plan(tmp_path), "twin", Twin("material"), known)
+    other = fitted(plan(tmp_path), "twin", Twin("solid"), known).state_dict()
+    fresh = fitted(plan(tmp_path / "fresh"), "twin", Twin("solid"), known).state_dict()
+    assert all(torch.equal(other[key], value) for key, value in fresh.items())
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -24,8 +24,8 @@ ORDER = ("size", "colour", "accent", "material", "solid", "place", "background",
 TWIN_CLASSES = tuple(f"kind {letter}" for letter in "ABCDEF")
 TWIN_FACTORS = ("solid", "material", "background")
 PLACE = {factor: number for number, factor in enumerate(FACTORS)}
-SAMPLED = Competition(sampling=0.2)
-"""How channels find their winners that begin with weights which never met noise."""
+AT_ONCE = Competition(sampling=0)
+"""The strongest wins from the first step on: how channels compete that have learned already, and never met noise."""
 
 
 class Task(ABC):
@@ -40,7 +40,7 @@ class Task(ABC):
     rate: float = 1.0
     eyes: str = ""
     parent: str = ""
-    competition: Competition = SAMPLED
+    competition: Competition = AT_ONCE
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -75,7 +75,7 @@ class Classify(Task):
     length: float = 1.0
     rate: float = 1.0
     parent: str = ""
-    competition: Competition = SAMPLED
+    competition: Competition = AT_ONCE
 
     def build(self) -> nn.Module:
         """Make the classifier."""
@@ -282,7 +282,7 @@ TASKS: Mapping[str, Task] = {
     "captioner": Name(Captioner),
     "encoder": Match(),
     **{f"twin-{factor}": Twin(factor) for factor in TWIN_FACTORS},
-    "competing": Classify(competitors=4, length=3 / 16, rate=1 / 3, parent="classifier"),
+    "competing": Classify(competitors=4, length=10 / 16, rate=2 / 3, parent="classifier"),
 }
 """Every network of the world by name."""
 

@@ -78,11 +78,10 @@ class Plan:
     half: bool = False
     quiet: bool = False
 
-    @property
-    def key(self) -> int:
-        """Number the settings that decide the weights: checkpoints of other settings are left alone."""
+    def key(self, task: Task) -> int:
+        """Number the settings that decide a task's weights: checkpoints of other settings are left alone."""
         own = (self.scenes, self.epochs, self.batch, self.rate, self.decay, self.seed, self.half)
-        return seed_of(*own) % 2**32
+        return seed_of(*own, task) % 2**32
 
 
 def train(plan: Plan, only: Sequence[str] = ()) -> dict[str, Figures]:
@@ -137,7 +136,7 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
     rows = task.rows(known)
     steps, epochs = max(1, len(rows) // plan.batch), round(plan.epochs * task.length)
     optimiser = _optimiser(plan, network)
-    path = plan.out / f"{name}-{plan.key:08x}.pt"
+    path = plan.out / f"{name}-{plan.key(task):08x}.pt"
     first = _restore(path, network, optimiser)
     for epoch in range(first, epochs):
         dice = generator("world", name, plan.seed, epoch)
