@@ -351,12 +351,6 @@ class Pulled(Term):
         return -(trace.image * noise).flatten(1).sum(1)
 
 
-@pytest.mark.parametrize("shrink", [(0.1,), (0.1, 0.2, 0.3), ()])
-def test_another_number_of_shrinks_than_slots_is_refused(shrink: tuple[float, ...]) -> None:
-    with pytest.raises(BadValue, match=f"{len(shrink)} entries for 2 slots"):
-        render(toy.model(), UNITS[:2], optimiser=Optimiser(shrink=shrink))
-
-
 def test_shrinking_bounds_what_is_asked_for_and_forgets_what_noise_moved() -> None:
     def moved(shrink: float) -> tuple[float, float]:
         term = Pulled(generator("noise", 0))

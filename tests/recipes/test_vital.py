@@ -177,8 +177,8 @@ def test_a_firm_network_is_asked_itself_and_another_is_not() -> None:
         rough = [view for view in plan.views if isinstance(view, views.Rough)]
         found[name] = rough, plan.optimiser.shrink, [weight for weight, _ in plan.terms[0].parts]
     assert found == {
-        "level": ([views.Rough(0.25)], (1.0,), [0.05, 1.0, 1.0]),
-        "sharp": ([], (0.0,), [1.0, 0.05, 1.0]),
+        "level": ([views.Rough(0.25)], 1.0, [0.05, 1.0, 1.0]),
+        "sharp": ([], 0.0, [1.0, 0.05, 1.0]),
     }
 
 

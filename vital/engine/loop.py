@@ -86,7 +86,6 @@ def optimise(
     parameters = run.start()
     settings = optimiser or Optimiser()
     mover = settings.build(list(parameters.values()))
-    shrinks = torch.tensor(settings.shrinks(len(terms)), dtype=model.dtype, device=model.device)
     kept: list[tuple[int, Images]] = []
     wanted = set(frames)
     with Tracer(model, run.layers, record=any(wish and wish.recorded for wish in run.relevant)) as tracer:
@@ -94,7 +93,7 @@ def optimise(
             if step in wanted:
                 kept.append((step, run.picture(parameters)))
             _pace(mover, settings, step, steps)
-            fade = settings.fading(step, steps) * shrinks
+            fade = settings.fading(step, steps)
             losses = run.step(tracer, parameters, mover, redirect=step < redirect, fade=fade)
             if each_step:
                 each_step(Step(step + 1, steps, losses))
@@ -170,7 +169,7 @@ class _Run:
         mover: torch.optim.Optimizer,
         *,
         redirect: bool,
-        fade: Tensor,
+        fade: float,
     ) -> Tensor:
         image = self.parameterisation.decode(parameters)
         image.retain_grad()
@@ -184,7 +183,7 @@ class _Run:
         held = {slot: {k: t[slot].clone() for k, t in parameters.items()} for slot in self.stopped}
         mover.step()
         with torch.no_grad():
-            if bool(fade.any()):
+            if fade:
                 self.parameterisation.fade(parameters, fade)
             self.parameterisation.project(parameters)
             for slot, values in held.items():

@@ -38,7 +38,7 @@ class Vital(Method):
     (`bearable_noise`). A firm network can be asked itself: its class units are shown by a term for the unit of weight
     1, beside which alignment weighs `lean`, and what references share but the network does not use stays out. Its
     canvas shrinks by `shrink` (`Optimiser.shrink`), without which the rough looks leave grain all over the picture;
-    where looks are steadier, shrinking only takes contrast away, and inner units it can keep asleep.
+    where looks are steadier, shrinking only takes contrast away.
 
     Class units are aligned at the last `depth` stages alone, under masks of relevance: at earlier layers, and without
     masks, the picture shows what the references look like whether the network uses it or not. Inner units are aligned
@@ -95,17 +95,11 @@ class Vital(Method):
             terms,
             par.Fourier(size, model.channels, decay=self.decay),
             self._looks(model, bank, min(size)),
-            self._pace(model, units, bank),
+            Optimiser(self.lr, (0.5, 0.9), "cosine", shrink=self.shrink if self._firm(model, bank) else 0.0),
             self.steps,
             redirect=self.steps // 2,
             notes=notes,
         )
-
-    def _pace(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None) -> Optimiser:
-        """How the canvas moves: under rough looks it drifts, unless it shrinks, which keeps inner units asleep."""
-        shrink = self.shrink if self._firm(model, bank) else 0.0
-        shrinks = tuple(shrink if unit.is_class else 0.0 for unit in units)
-        return Optimiser(self.lr, (0.5, 0.9), "cosine", shrink=shrinks)
 
     def _looks(self, model: Model, bank: ReferenceBank | None, side: int) -> list[View]:
         """The random looks at a picture, of which the side is in pixels."""
