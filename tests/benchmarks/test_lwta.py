@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import lwta_cifar, lwta_world
+from benchmarks.kept import Kept
 
 
 @pytest.fixture
@@ -72,10 +73,15 @@ def test_cifar_units_are_described_by_what_a_witness_says(data: Path) -> None:
 
 
 def test_cifar_says_what_is_missing(data: Path) -> None:
-    given = lwta_cifar.asked_for(["--data", str(data), "--results", str(data)])
-    text = lwta_cifar.result(given, [], [], ["vit, U = 16, seed 0"], 20)
-    assert text["missing"] == ["vit, U = 16, seed 0"]
-    assert not text["pass"]
+    where = ["--data", str(data), "--out", str(data / "run"), "--results", str(data), "--networks", "resnet"]
+    given = lwta_cifar.asked_for([*where, "--competitors", "4", "--seeds", "2"])
+    sets, kept = lwta_cifar.data(given), Kept(data / "run" / "rows.jsonl")
+    row = {"network": "resnet", "competitors": 4, "seed": 1, "seconds": 1.0, "device": "cpu", "accuracy": 0.5}
+    kept.add(lwta_cifar.settings("resnet", 4, lwta_cifar.training(given, 1), sets), row)
+    lwta_cifar.told(given, kept, sets)
+    found = json.loads((data / "lwta-cifar10.json").read_text())
+    assert found["missing"] == ["resnet, U = 4, seed 0", "words (no --witness)"]
+    assert not found["pass"]
 
 
 @pytest.mark.slow
