@@ -107,8 +107,9 @@ def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
     """Make the folder, or see that it is that of the same training."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "training.json"
-    own = {"fit": asdict(how), "images": images.hash(), "model": model.name}
+    own: dict[str, Any] = {"fit": asdict(how), "images": images.hash(), "model": model.name}
     own |= {"code": model.code_hash(), "start": model.weights_hash()}
+    own["input"] = [list(model.size), list(model.mean), list(model.std), model.resize]
     if not path.is_file():
         if left := [name for name in ("checkpoint.pt", "weights.safetensors") if (folder / name).exists()]:
             raise RunError(
