@@ -5,12 +5,14 @@ import pytest
 
 import vital
 from tests import toy
+from vital.compare import pace
 from vital.compare.cost import steps_of, with_steps
 from vital.compare.gallery import Studio
 from vital.compare.pace import paced
 from vital.errors import ModelError, UnknownName
 from vital.files import as_json, read_json
 from vital.recipes import Method, method
+from vital.recipes.render import method_name
 
 
 @pytest.fixture
@@ -63,6 +65,23 @@ def test_a_time_holds_for_its_method_options_network_and_units(studio, recipes, 
         paced(place, wanted, "seconds")
         new = {file: name for file, name in times(studio).items() if file not in before}
         assert sorted(new.values()) == again, what
+
+
+def test_a_time_is_the_fastest_turn_over_groups_of_all_kinds_of_units(studio, recipes, monkeypatch) -> None:
+    turns: list[tuple[str, int, str]] = []
+
+    def seconds(model, units, recipe, bank) -> float:
+        turns.append((method_name(recipe), len(units), units[0].layer))
+        return len(units) * (1.0 + len(turns))
+
+    monkeypatch.setattr(pace, "step_seconds", seconds)
+    spread = replace(studio, batch=1)
+    paced(spread, {name: recipes[name] for name in ("fourier", "pixels")}, "seconds")
+    groups = len(turns) // 6
+    assert 1 < groups <= 3
+    assert [name for name, *_ in turns] == 3 * ([*["fourier"] * groups, *["pixels"] * groups])
+    kept = {score[2]: score[1] for file in times(studio) for score in read_json(file)["scores"]}
+    assert kept["fourier"] == pytest.approx(1 + (groups + 1) / 2)
 
 
 def test_a_method_that_cannot_be_timed_is_left_out_and_the_others_go_on(units, bank, tmp_path) -> None:

@@ -22,7 +22,7 @@ from vital.reference import ReferenceBank
 from vital.units import Unit
 
 MB = 1e6
-WARM, TIMED = 2, 5
+WARM, TIMED = 2, 8
 
 
 class Held(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -15,7 +15,7 @@ from vital.errors import DataError, Unfinished
 from vital.files import explained
 from vital.models import Model
 from vital.recipes import Method
-from vital.recipes.render import default_batch
+from vital.recipes.render import default_batch, groups
 from vital.recipes.work import identity, work
 from vital.reference import ReferenceBank
 from vital.runs import Render, Run, entered, folder_name, runs
@@ -47,6 +47,11 @@ class Studio:
     def together(self) -> tuple[Unit, ...]:
         """The first units that are rendered together, for what depends on their number."""
         return self.units[: self._batch]
+
+    @property
+    def groups(self) -> list[Sequence[Unit]]:
+        """All units, as they are rendered together."""
+        return list(groups(self.units, self._batch))
 
     @property
     def _batch(self) -> int:

@@ -32,11 +32,18 @@ class Kept:
 
     def scores(self, method: str, key: str, measure: Callable[[], Iterable[Score]]) -> list[Score]:
         """The scores under a key as those of a method; measured, and written, where there are none. `RunError`."""
-        file = self.folder / f"{hashed(FORMAT, __version__, key)[:32]}.json"
+        file = self._file(key)
         if not file.exists():
             rows = [(s.metric, s.value, s.unit, s.seed) for s in measure()]
             write(file, as_json({"scores": rows}))
         return [Score(method, *row) for row in read_json(file)["scores"]]
+
+    def holds(self, key: str) -> bool:
+        """Whether there are scores under a key."""
+        return self._file(key).exists()
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"{hashed(FORMAT, __version__, key)[:32]}.json"
 
 
 def pictures_key(shown: Shown) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal, get_args
 
 from vital.compare.cost import step_seconds, steps_of, with_steps
@@ -12,7 +14,9 @@ from vital.compare.records import Score
 from vital.describe.identity import hashed
 from vital.errors import ModelError, unknown
 from vital.recipes import Method
+from vital.units import Unit
 
+GROUPS, TURNS = 3, 3
 Equal = Literal["", "steps", "seconds"]
 
 
@@ -28,8 +32,9 @@ def paced(studio: Studio, recipes: Mapping[str, Method], equal: Equal) -> tuple[
     "" leaves each its own number; "steps" gives all of them the number of the first. "seconds" gives each as many as
     fit into the time of the first one's steps (`step_seconds`; what comes before the steps is not counted), at least
     one; a method that cannot be timed is left out, and where it is the first, the next one takes its place. Times are
-    measured once for a method with its options, the network, the bank and the units, and kept in `pace/`, so that a run
-    taken up goes on with the same numbers. Raises `ModelError` where no method can be timed.
+    those of up to three groups of units, the fastest of three turns. They are measured once for a method with its
+    options, the network, the bank and the units, and kept in `pace/`, so that a run taken up goes on with the same
+    numbers. Raises `ModelError` where no method can be timed.
     """
     check_equal(equal)
     if not equal or not recipes:
@@ -44,29 +49,66 @@ def paced(studio: Studio, recipes: Mapping[str, Method], equal: Equal) -> tuple[
 
 
 def _times(studio: Studio, recipes: Mapping[str, Method]) -> tuple[dict[str, float], list[str]]:
-    """Seconds a step of the methods that can be timed, and why others cannot."""
-    times, notes = dict[str, float](), list[str]()
-    for name, recipe in recipes.items():
-        try:
-            times[name] = _seconds(studio, name, recipe)
-        except ModelError as error:
-            notes.append(f"{name} is left out, since it cannot be timed: {error}")
+    """Seconds that a step takes of the methods that can be timed, kept or measured now, and why others cannot."""
+    kept, some = Kept(studio.path / "pace"), _some(studio)
+    keys = {name: _key(studio, name, recipe, some) for name, recipe in recipes.items()}
+    new = {name: recipe for name, recipe in recipes.items() if not kept.holds(keys[name])}
+    made, failed = _measured(studio, new, some)
+    for name, seconds in made.items():
+        kept.scores(name, keys[name], partial(_as_scores, name, seconds))
+    times = {name: kept.scores(name, keys[name], list)[0].value for name in recipes if name not in failed}
+    notes = [f"{name} is left out, since it cannot be timed: {why}" for name, why in failed.items()]
     if not times:
         raise ModelError("; ".join(notes))
     return times, notes
 
 
-def _seconds(studio: Studio, name: str, recipe: Method) -> float:
-    """Seconds a step, kept or measured now; how many steps there are to be makes no difference."""
-    group = studio.together
+def _as_scores(name: str, seconds: float) -> list[Score]:
+    return [Score("", "seconds a step", seconds, name)]
+
+
+def _some(studio: Studio) -> list[Sequence[Unit]]:
+    """Groups of units that are rendered together, spread over all: layers may differ in what they take."""
+    every = studio.groups
+    return every[:: math.ceil(len(every) / GROUPS)]
+
+
+def _key(studio: Studio, name: str, recipe: Method, some: Sequence[Sequence[Unit]]) -> str:
+    """What decides a time; how many steps there are to be makes no difference."""
+    units = [[*map(str, group)] for group in some]
     options = with_steps(recipe, 1).options()
-    key = hashed("pace", name, options, network_key(studio.model), studio.bank.key, [*map(str, group)])
+    return hashed("pace of groups", name, options, network_key(studio.model), studio.bank.key, units)
 
-    def timed() -> list[Score]:
-        if not studio.rendering:
-            raise ModelError(f"no time of {name} is kept, and nothing is rendered")
-        seconds = step_seconds(studio.model, group, recipe, studio.bank)
-        return [Score("", "seconds a step", seconds, name)]
 
-    (score,) = Kept(studio.path / "pace").scores(name, key, timed)
-    return score.value
+def _measured(
+    studio: Studio, recipes: Mapping[str, Method], some: Sequence[Sequence[Unit]]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The seconds that a step of each method takes, for one unit, and why some cannot be timed.
+
+    The methods take turns, so that a busy minute meets all of them, and the fastest turn counts.
+    """
+    if not studio.rendering:
+        return {}, {name: f"no time of {name} is kept, and nothing is rendered" for name in recipes}
+    best, failed = dict.fromkeys(recipes, math.inf), dict[str, str]()
+    for _ in range(TURNS):
+        for name, recipe in recipes.items():
+            if name not in failed:
+                try:
+                    best[name] = min(best[name], _seconds(studio, recipe, some))
+                except ModelError as error:
+                    failed[name] = str(error)
+    return {name: seconds for name, seconds in best.items() if name not in failed}, failed
+
+
+def _seconds(studio: Studio, recipe: Method, some: Sequence[Sequence[Unit]]) -> float:
+    """Seconds that a step takes for one unit. Raises `ModelError` where no group can be rendered."""
+    seconds, count, why = 0.0, 0, ""
+    for group in some:
+        try:
+            seconds += step_seconds(studio.model, group, recipe, studio.bank)
+            count += len(group)
+        except ModelError as error:
+            why = str(error)
+    if not count:
+        raise ModelError(why)
+    return seconds / count
