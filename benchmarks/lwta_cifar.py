@@ -110,12 +110,14 @@ def one(
     """Train and measure one network."""
     train, test = sets
     begin, model = time.process_time(), network(kind, competitors).to(given.device)
-    fit(model, train, given.out / key_of(settings(kind, competitors, how, sets)), how)
+    out = given.out / key_of(settings(kind, competitors, how, sets))
+    whole = not (out / "checkpoint.pt").is_file()  # what a process took that was stopped is lost
+    fit(model, train, out, how)
     row = {
         "network": kind,
         "competitors": competitors,
         "seed": how.seed,
-        "seconds": time.process_time() - begin,
+        "seconds": time.process_time() - begin if whole else None,
     }
     row |= {"device": str(model.device), "accuracy": accuracy(model, test)}
     if competitors > 1:
@@ -199,7 +201,7 @@ def result(
     for kind, competitors in dict.fromkeys((kind, u) for kind, u, _ in wanted(given)):
         if own := of(rows, kind, competitors):
             cells = [about([row[n] for row in own if n in row]) for n in NUMBERS]
-            seconds = about([row["seconds"] for row in own], 1)
+            seconds = about([row["seconds"] for row in own if row["seconds"] is not None], 1)
             table.append([kind, str(competitors), str(len(own)), *cells, seconds])
     spoken = [["network", "competitors", *WORDS]]
     spoken += [[r["network"], str(r["competitors"]), *(f"{r[n]:.4g}" for n in WORDS)] for r in said]

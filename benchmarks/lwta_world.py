@@ -123,9 +123,10 @@ def one(given: argparse.Namespace, competitors: int, seed: int, own: Settings, s
     known, fresh = scenes()
     begin, task, out = time.process_time(), TASKS[competitors], folder(given, own)
     out.mkdir(parents=True, exist_ok=True)
+    whole = not any(out.glob("*.pt"))  # what a process took that was stopped is lost
     plan = planned(argparse.Namespace(**{**vars(given), "out": out}), seed)
     network = fitted(plan, f"competing-{competitors}", task, known)
-    seconds = time.process_time() - begin
+    seconds = time.process_time() - begin if whole else None
     ship(network, out / "weights.safetensors")
     found = measured(task, network, fresh)
     row = {"competitors": competitors, "seed": seed, "seconds": seconds, **found}
@@ -215,7 +216,8 @@ def result(
     for u in TASKS:
         if own := [row for row in rows if row["competitors"] == u]:
             cells = [about([row[n] for row in own if n in row]) for n in NUMBERS]
-            table.append([str(u), str(len(own)), *cells, about([row["seconds"] for row in own], 1)])
+            seconds = [row["seconds"] for row in own if row["seconds"] is not None]
+            table.append([str(u), str(len(own)), *cells, about(seconds, 1)])
     spoken = [["network", *WORDS], *([row["network"], *(f"{row[n]:.4g}" for n in WORDS)] for row in said)]
     judged, steps = verdicts(rows), given.epochs * (given.used // given.batch)
     return {

@@ -76,12 +76,20 @@ def test_cifar_says_what_is_missing(data: Path) -> None:
     where = ["--data", str(data), "--out", str(data / "run"), "--results", str(data), "--networks", "resnet"]
     given = lwta_cifar.asked_for([*where, "--competitors", "4", "--seeds", "2"])
     sets, kept = lwta_cifar.data(given), Kept(data / "run" / "rows.jsonl")
-    row = {"network": "resnet", "competitors": 4, "seed": 1, "seconds": 1.0, "device": "cpu", "accuracy": 0.5}
+    row = {
+        "network": "resnet",
+        "competitors": 4,
+        "seed": 1,
+        "seconds": None,
+        "device": "cpu",
+        "accuracy": 0.5,
+    }
     kept.add(lwta_cifar.settings("resnet", 4, lwta_cifar.training(given, 1), sets), row)
     lwta_cifar.told(given, kept, sets)
     found = json.loads((data / "lwta-cifar10.json").read_text())
     assert found["missing"] == ["resnet, U = 4, seed 0", "words (no --witness)"]
     assert not found["pass"]
+    assert found["tables"][0][1][-1] == ""  # a row that went on from a checkpoint has no seconds
 
 
 @pytest.mark.slow

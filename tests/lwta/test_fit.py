@@ -86,8 +86,9 @@ def test_another_training_keeps_out_of_the_folder(tmp_path: Path) -> None:
         fit(small(), red_or_blue(), tmp_path, replace(HOW, seed=1))
     with pytest.raises(RunError, match="another training"):
         fit(small(1), red_or_blue(), tmp_path, HOW)
-    with pytest.raises(RunError, match="another training"):
-        fit(replace(small(), size=(16, 16)), red_or_blue(), tmp_path, HOW)
+    for shown in ({"size": (16, 16)}, {"interpolation": "bicubic"}, {"std": (0.5,)}):
+        with pytest.raises(RunError, match="another training"):
+            fit(replace(small(), **shown), red_or_blue(), tmp_path, HOW)  # type: ignore[arg-type]
 
 
 def test_the_same_network_by_another_name_goes_on(tmp_path: Path) -> None:

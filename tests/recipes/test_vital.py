@@ -156,7 +156,7 @@ def of_two_kinds() -> dict[str, tuple[vital.Model, vital.ReferenceBank]]:
         with torch.no_grad():
             net[0].weight.copy_(kernel)
         model = vital.Model(net, size=(32, 32))
-        found[name] = model, vital.reference_bank(model, [], vital.images(smooth.contiguous()), disk=False)
+        found[name] = model, vital.reference_bank(model, ["0"], vital.images(smooth.contiguous()), disk=False)
     return found
 
 
@@ -182,9 +182,20 @@ def test_a_firm_network_is_asked_itself_and_another_is_not() -> None:
     }
 
 
+def test_the_canvas_of_an_inner_unit_shrinks_too() -> None:
+    found = {}
+    for name, (model, own) in of_two_kinds().items():
+        units = resolve_units(model, "0:1")
+        own.rank(units, progress=False)
+        found[name] = Vital(references=2).plan(model, units, own, 0).optimiser.shrink
+    assert found == {"level": 1.0, "sharp": 0.0}
+
+
 def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:
     with pytest.raises(BadValue, match="depth is 0; allowed are whole numbers from 1"):
         planned(Vital(depth=0), "class:1", bank)
+    with pytest.raises(BadValue, match="shrink is -1"):
+        planned(Vital(shrink=-1.0), "class:1", bank)
     with pytest.raises(BadValue, match="roll is 2"):
         planned(Vital(roll=2.0), "class:1", bank)
     with pytest.raises(UnknownName, match="unknown relevance rule 'zpls'; did you mean 'zplus'"):

@@ -12,7 +12,7 @@ from vital.world.corpus import corpus, draw, rendered
 from vital.world.grammar import caption
 from vital.world.networks import PLANTED
 from vital.world.render import render
-from vital.world.tasks import TASKS, Match, Twin
+from vital.world.tasks import TASKS, Classify, Match, Twin
 from vital.world.train import GOALS, Plan, fitted, main, measured, schedule, table, train
 from vital.world.weights import model, network, ship
 
@@ -81,6 +81,17 @@ def test_a_task_that_changed_does_not_go_on_from_a_checkpoint(tmp_path: Path, kn
     other = fitted(plan(tmp_path), "twin", Twin("solid"), known).state_dict()
     fresh = fitted(plan(tmp_path / "fresh"), "twin", Twin("solid"), known).state_dict()
     assert all(torch.equal(other[key], value) for key, value in fresh.items())
+
+
+def test_a_network_that_begins_with_others_weights_does_not_go_on_from_a_checkpoint(
+    tmp_path: Path, known: training.Corpus
+) -> None:
+    task, found = Classify(competitors=4, parent="classifier"), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        ship(TASKS["classifier"].build(), tmp_path / "weights" / "classifier.safetensors")
+        found.append(fitted(replace(plan(tmp_path), epochs=1), "competing", task, known).state_dict())
+    assert not torch.equal(found[0]["fc.weight"], found[1]["fc.weight"])
 
 
 @pytest.mark.parametrize("name", TASKS)

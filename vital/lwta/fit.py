@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -109,7 +110,8 @@ def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
     path = folder / "training.json"
     own: dict[str, Any] = {"fit": asdict(how), "images": images.hash(), "model": model.name}
     own |= {"code": model.code_hash(), "start": model.weights_hash()}
-    own["input"] = [list(model.size), list(model.mean), list(model.std), model.resize]
+    shown = ("size", "channels", "mean", "std", "resize", "interpolation")
+    own["input"] = {what: getattr(model, what) for what in shown}
     if not path.is_file():
         if left := [name for name in ("checkpoint.pt", "weights.safetensors") if (folder / name).exists()]:
             raise RunError(
@@ -117,7 +119,7 @@ def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
                 "choose another folder, or remove it"
             )
         write(path, as_json(own))
-    elif _but_for_its_name(read_json(path)) != _but_for_its_name(own):
+    elif _but_for_its_name(read_json(path)) != _but_for_its_name(json.loads(as_json(own))):
         raise RunError(f"{str(folder)!r} holds another training; choose another folder, or remove it")
     return folder
 

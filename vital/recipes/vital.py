@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from vital import objectives as obj
@@ -85,6 +85,7 @@ class Vital(Method):
             raise BadValue(f"roll is {self.roll}; allowed are shares of the side, from 0 to 1")
         if self.depth < 1:
             raise BadValue(f"depth is {self.depth}; allowed are whole numbers from 1")
+        pace = Optimiser(self.lr, (0.5, 0.9), "cosine", shrink=self.shrink)
         terms, notes = [], []
         for unit in units:
             term, note = self._term(model, unit, bank, seed)
@@ -95,7 +96,7 @@ class Vital(Method):
             terms,
             par.Fourier(size, model.channels, decay=self.decay),
             self._looks(model, bank, min(size)),
-            Optimiser(self.lr, (0.5, 0.9), "cosine", shrink=self.shrink if self._firm(model, bank) else 0.0),
+            pace if self._firm(model, bank) else replace(pace, shrink=0.0),
             self.steps,
             redirect=self.steps // 2,
             notes=notes,

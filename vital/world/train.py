@@ -1,6 +1,6 @@
 """Render the world and train its networks: `python -m vital.world.train`.
 
-    python -m vital.world.train --out runs/world              everything: two cores, under two hours
+    python -m vital.world.train --out runs/world              everything: hours on two cores, minutes on a GPU
     python -m vital.world.train --only judge --epochs 2       one network, sooner
 
 A run that was stopped goes on where it was when the same command is given again, and ends with the same weights. The
@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from vital.errors import VitalError, unknown
 from vital.files import as_json, held, write
-from vital.models.model import usable_device
+from vital.models.model import Model, usable_device
 from vital.seeds import generator, seed_of
 from vital.trace import resolve_units
 from vital.world.concepts import concepts
@@ -78,10 +78,11 @@ class Plan:
     half: bool = False
     quiet: bool = False
 
-    def key(self, task: Task) -> int:
-        """Number the settings that decide a task's weights: checkpoints of other settings are left alone."""
+    def key(self, task: Task, start: nn.Module) -> int:
+        """Number what decides a task's weights, and those it starts from: other checkpoints are left alone."""
         own = (self.scenes, self.epochs, self.batch, self.rate, self.decay, self.seed, self.half)
-        return seed_of(*own, task) % 2**32
+        how = (task, task.length, task.rate, task.competition, Model(start).weights_hash())
+        return seed_of(*own, *how) % 2**32
 
 
 def train(plan: Plan, only: Sequence[str] = ()) -> dict[str, Figures]:
@@ -136,7 +137,7 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
     rows = task.rows(known)
     steps, epochs = max(1, len(rows) // plan.batch), round(plan.epochs * task.length)
     optimiser = _optimiser(plan, network)
-    path = plan.out / f"{name}-{plan.key(task):08x}.pt"
+    path = plan.out / f"{name}-{plan.key(task, network):08x}.pt"
     first = _restore(path, network, optimiser)
     for epoch in range(first, epochs):
         dice = generator("world", name, plan.seed, epoch)
