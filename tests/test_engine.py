@@ -14,7 +14,7 @@ from tests import toy
 from vital.engine import Optimiser, Rendering, Step, checkpoints, optimise
 from vital.errors import BadValue, BadWeights, ModelError
 from vital.models import Model
-from vital.objectives import Channel, Direction, Diversity, Logit
+from vital.objectives import Channel, Direction, Diversity, Logit, Reach
 from vital.regularizers import L2, BatchNormStatistics, TotalVariation
 from vital.seeds import generator
 from vital.terms import Term
@@ -363,6 +363,15 @@ def test_shrinking_bounds_what_is_asked_for_and_forgets_what_noise_moved() -> No
     assert free[0] == 1.0
     assert shrunk[0] < 0.9
     assert shrunk[1] < free[1] / 2
+
+
+def test_a_canvas_does_not_fade_while_its_unit_is_to_be_woken() -> None:
+    def made(value: float, shrink: float) -> torch.Tensor:
+        term = Pulled(generator("noise", 0)) + Reach(UNITS[0], value)
+        return optimise(toy.model(), term, toy.Canvas(), steps=20, optimiser=Optimiser(shrink=shrink)).images
+
+    assert torch.equal(made(1e6, 2.0), made(1e6, 0.0))
+    assert not torch.equal(made(1e-6, 2.0), made(1e-6, 0.0))
 
 
 def test_the_published_schedule_warms_up_and_falls_as_a_cosine() -> None:

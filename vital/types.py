@@ -40,10 +40,10 @@ class Parameterisation(ABC):
         """Bring the parameters back to where they are allowed, in place, after a step. Nothing by default."""
         del parameters
 
-    def fade(self, parameters: Parameters, share: float) -> None:
-        """Take a share of the parameters away, in place (`Optimiser.shrink`). Of all by default."""
+    def fade(self, parameters: Parameters, share: Tensor) -> None:
+        """Take a share (S,) of each slot's parameters away, in place (`Optimiser.shrink`). Of all by default."""
         for values in parameters.values():
-            values.mul_(1 - share)
+            values.mul_(1 - share.view(-1, *[1] * (values.ndim - 1)))
 
 
 class View(ABC):

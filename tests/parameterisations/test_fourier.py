@@ -63,7 +63,7 @@ def test_all_waves_fade_but_the_constant_one() -> None:
     made = Fourier((5, 6), sd=1.0)
     start = made.init(generator())
     faded = {key: values.clone() for key, values in start.items()}
-    made.fade(faded, 0.25)
+    made.fade(faded, torch.tensor([0.25]))
     before, after = made.paint(start), made.paint(faded)
     mean = before.mean((2, 3), keepdim=True)
     torch.testing.assert_close(after, mean + 0.75 * (before - mean))

@@ -184,13 +184,22 @@ class _Run:
         mover.step()
         with torch.no_grad():
             if fade:
-                self.parameterisation.fade(parameters, fade)
+                self.parameterisation.fade(parameters, fade * self._at_rest(losses))
             self.parameterisation.project(parameters)
             for slot, values in held.items():
                 for key, value in values.items():
                     parameters[key].data[slot] = value
         self.count += 1
         return losses.detach()
+
+    def _at_rest(self, losses: Tensor) -> Tensor:
+        """1 for each slot that may fade, 0 where a term that wakes is not satisfied yet: (slots,)."""
+        rest = losses.new_ones(len(self.terms))
+        for slot, (term, log) in enumerate(zip(self.terms, self.history, strict=True)):
+            waking = (n for (_, part), n in zip(term.parts, term.names(), strict=True) if part.wakes)
+            if any(bool((log[-1][name] > 0).any()) for name in waking):
+                rest[slot] = 0
+        return rest
 
     def _look(self, image: Images) -> Images:
         if not self.views and self.copies == 1:

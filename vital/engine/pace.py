@@ -24,7 +24,8 @@ class Optimiser:
     `shrink` s takes a share lr·s of the parameters away in each step of the second half, apart from the gradient
     (decoupled weight decay, Loshchilov & Hutter 2019; `Parameterisation.fade` says of which). Adam moves what has no
     steady gradient as fast as what has, so that numbers that no one asks for drift with the noise; with s they go back
-    to 0. In the first half they may go anywhere, so that a silent unit can wake.
+    to 0. In the first half they may go anywhere, so that a silent unit can wake, and while a term that wakes it asks
+    for more (`Term.wakes`) they stay.
 
     >>> [round(Optimiser(1.0, schedule="cosine").factor(e, 4), 3) for e in range(4)]
     [1.0, 0.854, 0.5, 0.146]

@@ -64,11 +64,11 @@ class Fourier(Canvas):
         canvas: Tensor = torch.fft.irfft2(scaled, s=sides(self.size), norm="ortho") / _CONTRAST
         return canvas
 
-    def fade(self, parameters: Parameters, share: float) -> None:
+    def fade(self, parameters: Parameters, share: Tensor) -> None:
         """Take a share of all waves away but of the constant one: how bright a picture is, is no detail."""
         spectrum = parameters["spectrum"]
         constant = spectrum[:, :, 0, 0].clone()
-        spectrum.mul_(1 - share)
+        spectrum.mul_(1 - share.view(-1, 1, 1, 1, 1))
         spectrum[:, :, 0, 0] = constant
 
     def unpaint(self, canvas: Tensor) -> Parameters:

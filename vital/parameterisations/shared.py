@@ -92,11 +92,11 @@ class Shared(Canvas):
         self._common.project(common)
         self.base.project(own)
 
-    def fade(self, parameters: Parameters, share: float) -> None:
+    def fade(self, parameters: Parameters, share: Tensor) -> None:
         """Fade the parts, in place."""
         common, own = _split(parameters)
         self._common.fade(common, share)
-        self.base.fade(own, share)
+        self.base.fade(own, share.repeat_interleave(self.images))
 
 
 def _join(common: Parameters, own: Parameters) -> Parameters:

@@ -96,7 +96,7 @@ class From(Invertible):
         """Project as the base does."""
         self._base.project(parameters)
 
-    def fade(self, parameters: Parameters, share: float) -> None:
+    def fade(self, parameters: Parameters, share: Tensor) -> None:
         """Fade as the base does."""
         self._base.fade(parameters, share)
 
