@@ -54,17 +54,19 @@ def _times(studio: Studio, recipes: Mapping[str, Method]) -> tuple[dict[str, flo
     keys = {name: _key(studio, name, recipe, some) for name, recipe in recipes.items()}
     new = {name: recipe for name, recipe in recipes.items() if not kept.holds(keys[name])}
     made, failed = _measured(studio, new, some)
-    for name, seconds in made.items():
-        kept.scores(name, keys[name], partial(_as_scores, name, seconds))
-    times = {name: kept.scores(name, keys[name], list)[0].value for name in recipes if name not in failed}
+    times = {
+        name: kept.scores(name, keys[name], partial(_as_scores, name, made))[0].value
+        for name in recipes
+        if name not in failed
+    }
     notes = [f"{name} is left out, since it cannot be timed: {why}" for name, why in failed.items()]
     if not times:
         raise ModelError("; ".join(notes))
     return times, notes
 
 
-def _as_scores(name: str, seconds: float) -> list[Score]:
-    return [Score("", "seconds a step", seconds, name)]
+def _as_scores(name: str, made: Mapping[str, float]) -> list[Score]:
+    return [Score("", "seconds a step", made[name], name)]
 
 
 def _some(studio: Studio) -> list[Sequence[Unit]]:

@@ -196,9 +196,9 @@ class _Run:
         """1 for each slot that may fade, 0 where a term that wakes is not satisfied yet: (slots,)."""
         rest = losses.new_ones(len(self.terms))
         for slot, (term, log) in enumerate(zip(self.terms, self.history, strict=True)):
-            waking = (n for (_, part), n in zip(term.parts, term.names(), strict=True) if part.wakes)
-            if any(bool((log[-1][name] > 0).any()) for name in waking):
-                rest[slot] = 0
+            for (_, part), name in zip(term.parts, term.names(), strict=True):
+                if part.wakes:
+                    rest[slot] *= (log[-1][name] <= 0).all()
         return rest
 
     def _look(self, image: Images) -> Images:

@@ -110,8 +110,7 @@ def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
     path = folder / "training.json"
     own: dict[str, Any] = {"fit": asdict(how), "images": images.hash(), "model": model.name}
     own |= {"code": model.code_hash(), "start": model.weights_hash()}
-    shown = ("size", "channels", "mean", "std", "resize", "interpolation")
-    own["input"] = {what: getattr(model, what) for what in shown}
+    own["preprocessing"] = model.preprocessing
     if not path.is_file():
         if left := [name for name in ("checkpoint.pt", "weights.safetensors") if (folder / name).exists()]:
             raise RunError(

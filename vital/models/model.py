@@ -60,6 +60,11 @@ class Model:
             allowed = ", ".join(pixels.INTERPOLATIONS)
             raise BadValue(f"{self.name}: interpolation is {self.interpolation!r}; allowed are {allowed}")
 
+    @property
+    def preprocessing(self) -> tuple[object, ...]:
+        """All that is done to a picture before the network sees it, for telling networks apart."""
+        return (self.size, self.channels, self.mean, self.std, self.resize, self.interpolation)
+
     def normalise(self, image: Images) -> Tensor:
         """Turn an image in [0, 1] into the network's input: (image − mean) / std per channel."""
         return (image - self._column(self.mean, image)) / self._column(self.std, image)

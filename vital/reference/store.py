@@ -31,8 +31,8 @@ def key_of(**parts: Any) -> str:
 
 def network(model: Model) -> dict[str, Any]:
     """What identifies a network: its code, weights and preprocessing."""
-    preprocessing = (model.size, model.channels, model.mean, model.std, model.resize, model.interpolation)
-    return {"code": model.code_hash(), "weights": model.weights_hash(), "preprocessing": preprocessing}
+    facts = {"code": model.code_hash(), "weights": model.weights_hash()}
+    return facts | {"preprocessing": model.preprocessing}
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:

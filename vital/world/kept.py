@@ -61,13 +61,8 @@ def shipped_truths(model: Model, path: Path = SHIPPED) -> dict[str, Table]:
     return found
 
 
-def look(model: Model) -> tuple[object, ...]:
-    """What a network does to a picture before it sees it."""
-    return (model.size, model.channels, model.mean, model.std, model.resize, model.interpolation)
-
-
 def _stamp(model: Model) -> str:
-    return _hash(model.weights_hash(), look(model), [concept.name for concept in concepts()])
+    return _hash(model.weights_hash(), model.preprocessing, [concept.name for concept in concepts()])
 
 
 def _hash(*key: object) -> str:

@@ -24,7 +24,7 @@ from vital.world.concepts import Concept, concepts, truths
 from vital.world.data import as_bytes, fingerprint
 from vital.world.figures import average_precision
 from vital.world.grammar import Scene, sample
-from vital.world.kept import Table, kept, look, path_of, shipped_truths
+from vital.world.kept import Table, kept, path_of, shipped_truths
 from vital.world.render import SIDES, render
 
 FORMAT = 1
@@ -144,7 +144,7 @@ def _reading(unit: Unit) -> str:
 
 def _identity(model: Model, scenes: int, seed: int) -> tuple[object, ...]:
     names = [concept.name for concept in concepts()]
-    code = (model.weights_hash(), model.code_hash(), str(model.dtype), look(model))
+    code = (model.weights_hash(), model.code_hash(), str(model.dtype), model.preprocessing)
     return FORMAT, *code, model.device.type, names, fingerprint(), scenes, seed
 
 
