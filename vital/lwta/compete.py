@@ -28,8 +28,11 @@ def winners(x: Tensor, competitors: int, axis: int = 1) -> Tensor:
     [[False, True, True, False]]
     """
     blocks, across = _blocks(x, competitors, axis)
-    best = blocks == blocks.amax(across, keepdim=True)
-    if bool((best.sum(across) != 1).any()):  # ties, or no number at all: argmax costs twenty times as much
+    top = blocks.amax(across, keepdim=True)
+    best = blocks == top
+    if best.count_nonzero() != top.numel() or bool(
+        top.isnan().any()
+    ):  # ties, or no number: argmax takes longer
         first = blocks.argmax(across, keepdim=True)
         best = torch.zeros_like(best).scatter_(across, first, value=True)
     return best.reshape(x.shape)
@@ -133,7 +136,7 @@ class _Waking(torch.autograd.Function):
         passed = grad * mask
         if grad.ndim < 2:
             return passed, None, None, None, None
-        silent = passed.flatten(1).abs().amax(1) == 0
+        silent = passed.abs().amax(tuple(range(1, grad.ndim))) == 0
         if bool(silent.any()):
             soft = chances(x.detach(), *ctx.settings)
             passed = torch.where(silent.view(-1, *[1] * (grad.ndim - 1)), grad * soft, passed)

@@ -32,14 +32,16 @@ class Task(ABC):
     """One network to train, for `length` times as long as the plan says.
 
     `rate` is its step size, as a multiple of the plan's. `eyes` names the network whose image tower it takes over,
-    which was trained before and learns no more; `parent` the network whose weights it begins with. `competition` is how
-    channels that compete find their winners.
+    which was trained before and learns no more; `parent` the network whose weights it begins with; `teacher` the one
+    whose answers to the same images it learns to give too. `competition` is how channels that compete find their
+    winners.
     """
 
     length: float = 1.0
     rate: float = 1.0
     eyes: str = ""
     parent: str = ""
+    teacher: str = ""
     competition: Competition = AT_ONCE
 
     @abstractmethod
@@ -48,7 +50,13 @@ class Task(ABC):
 
     @abstractmethod
     def loss(
-        self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
+        self,
+        network: nn.Module,
+        images: Tensor,
+        corpus: Corpus,
+        rows: Tensor,
+        dice: torch.Generator,
+        teacher: nn.Module | None = None,
     ) -> Tensor:
         """Measure how wrong the network is on some rows, whose images come normalised."""
 
@@ -75,6 +83,7 @@ class Classify(Task):
     length: float = 1.0
     rate: float = 1.0
     parent: str = ""
+    teacher: str = ""
     competition: Competition = AT_ONCE
 
     def build(self) -> nn.Module:
@@ -85,9 +94,18 @@ class Classify(Task):
         return convert(Classifier(), self.competitors, skip=("relu", *self.skip), example=example)
 
     def loss(
-        self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
+        self,
+        network: nn.Module,
+        images: Tensor,
+        corpus: Corpus,
+        rows: Tensor,
+        dice: torch.Generator,
+        teacher: nn.Module | None = None,
     ) -> Tensor:
-        """Cross-entropy of the classes, and binary cross-entropy of the planted concepts."""
+        """Cross-entropy of the classes, and binary cross-entropy of the planted concepts.
+
+        A teacher's scores for the same images count as much as the classes (`following`).
+        """
         del dice
         scores, taught = network.both(images)  # type: ignore[operator]
         wanted = corpus.planted[rows].to(taught.device, torch.float32)
@@ -95,6 +113,10 @@ class Classify(Task):
         named = functional.cross_entropy(
             scores.float(), corpus.classes[rows].to(scores.device), label_smoothing=0.05
         )
+        if teacher is not None:
+            with torch.no_grad():
+                heard = teacher(images)
+            named = named + following(scores.float(), heard.float())
         return named + self.weight * known
 
     def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
@@ -112,6 +134,18 @@ class Classify(Task):
             "planted AUPRC, mean": sum(areas) / len(areas),
             "planted AUPRC, worst": min(areas),
         }
+
+
+def following(scores: Tensor, wanted: Tensor, temperature: float = 2.0) -> Tensor:
+    """How far scores are from a teacher's, both (B, C): T² · KL(softmax(wanted / T) ‖ softmax(scores / T)), a mean.
+
+    Source: Hinton et al. 2015.
+
+    >>> following(torch.zeros(1, 2), torch.zeros(1, 2)).item()
+    0.0
+    """
+    own, others = (scores / temperature).log_softmax(1), (wanted / temperature).log_softmax(1)
+    return temperature**2 * functional.kl_div(own, others, reduction="batchmean", log_target=True)
 
 
 @dataclass(frozen=True)
@@ -132,10 +166,16 @@ class Twin(Task):
         return (corpus.factors[:, PLACE[self.factor]] < len(TWIN_CLASSES)).nonzero().view(-1)
 
     def loss(
-        self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
+        self,
+        network: nn.Module,
+        images: Tensor,
+        corpus: Corpus,
+        rows: Tensor,
+        dice: torch.Generator,
+        teacher: nn.Module | None = None,
     ) -> Tensor:
         """Cross-entropy of the factor's value."""
-        del dice
+        del dice, teacher
         wanted = corpus.factors[rows, PLACE[self.factor]].to(images.device)
         return functional.cross_entropy(network(images).float(), wanted, label_smoothing=0.05)
 
@@ -157,10 +197,16 @@ class Name(Task):
         return self.network()
 
     def loss(
-        self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
+        self,
+        network: nn.Module,
+        images: Tensor,
+        corpus: Corpus,
+        rows: Tensor,
+        dice: torch.Generator,
+        teacher: nn.Module | None = None,
     ) -> Tensor:
         """Mean of the cross-entropies of the factors; no accent is the accents' last value."""
-        del dice
+        del dice, teacher
         wanted = corpus.factors[rows].to(images.device)
         scores = network(images)
         losses = [
@@ -204,13 +250,20 @@ class Match(Task):
         return Encoder()
 
     def loss(
-        self, network: nn.Module, images: Tensor, corpus: Corpus, rows: Tensor, dice: torch.Generator
+        self,
+        network: nn.Module,
+        images: Tensor,
+        corpus: Corpus,
+        rows: Tensor,
+        dice: torch.Generator,
+        teacher: nn.Module | None = None,
     ) -> Tensor:
         """Cross-entropy between the similarities and the true pairs, by image and by text (Radford et al. 2021).
 
         To it comes the mean over factors of the cross-entropy between an image's similarities with the words for the
         factor's values and its own value.
         """
+        del teacher
         factors = corpus.factors[rows]
         said = _some_factors(factors, dice)
         numbers = corpus.captions[rows].clone()
@@ -276,13 +329,16 @@ def phrase(numbers: Tensor, said: Tensor) -> str:
     return Concept(tuple(wants)).name
 
 
+COMPETING = Classify(competitors=4, length=12 / 16, parent="classifier", teacher="classifier")
+"""The classifier with channels that compete in blocks of four."""
+
 TASKS: Mapping[str, Task] = {
     "classifier": Classify(),
     "judge": Name(Judge, length=1.5),
     "captioner": Name(Captioner),
     "encoder": Match(),
     **{f"twin-{factor}": Twin(factor) for factor in TWIN_FACTORS},
-    "competing": Classify(competitors=4, length=10 / 16, rate=2 / 3, parent="classifier"),
+    "competing": COMPETING,
 }
 """Every network of the world by name."""
 

@@ -78,10 +78,13 @@ class Plan:
     half: bool = False
     quiet: bool = False
 
-    def key(self, task: Task, start: nn.Module) -> int:
-        """Number what decides a task's weights, and those it starts from: other checkpoints are left alone."""
+    def key(self, task: Task, *known: nn.Module) -> int:
+        """Number what decides a task's weights, and the `known` it begins with and learns from.
+
+        Other checkpoints are left alone.
+        """
         own = (self.scenes, self.epochs, self.batch, self.rate, self.decay, self.seed, self.half)
-        how = (task, task.length, task.rate, task.competition, Model(start).weights_hash())
+        how = (task, task.length, task.rate, task.competition, *(Model(n).weights_hash() for n in known))
         return seed_of(*own, *how) % 2**32
 
 
@@ -133,11 +136,11 @@ def _one(plan: Plan, name: str, known: Corpus, fresh: Corpus) -> Figures:
 
 def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
     """Train one network on a corpus, from its last checkpoint where there is one."""
-    network = _fresh(plan, name, task)
+    network, teacher = _fresh(plan, name, task), _teacher(plan, task)
     rows = task.rows(known)
     steps, epochs = max(1, len(rows) // plan.batch), round(plan.epochs * task.length)
     optimiser = _optimiser(plan, network)
-    path = plan.out / f"{name}-{plan.key(task, network):08x}.pt"
+    path = plan.out / f"{name}-{plan.key(task, network, *([teacher] if teacher else [])):08x}.pt"
     first = _restore(path, network, optimiser)
     for epoch in range(first, epochs):
         dice = generator("world", name, plan.seed, epoch)
@@ -148,7 +151,7 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
             done = (epoch * steps + step) / (epochs * steps)
             for group in optimiser.param_groups:
                 group["lr"] = plan.rate * task.rate * schedule(done)
-            loss = _step(plan, task, network, optimiser, known, batch, dice, done)
+            loss = _step(plan, task, network, teacher, optimiser, known, batch, dice, done)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         _save(path, network, optimiser, epoch + 1)
     network.eval()
@@ -168,6 +171,15 @@ def _fresh(plan: Plan, name: str, task: Task) -> nn.Module:
     return network.to(plan.device)
 
 
+def _teacher(plan: Plan, task: Task) -> nn.Module | None:
+    """Load the network that the task learns from too, where there is one."""
+    if not task.teacher:
+        return None
+    network = trained(task.teacher, plan.weights).requires_grad_(False)
+    network.to(memory_format=torch.channels_last)
+    return network.to(plan.device)
+
+
 def _optimiser(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
     """AdamW; only matrices and kernels decay."""
     learning = [p for p in network.parameters() if p.requires_grad]
@@ -180,6 +192,7 @@ def _step(
     plan: Plan,
     task: Task,
     network: nn.Module,
+    teacher: nn.Module | None,
     optimiser: torch.optim.Optimizer,
     known: Corpus,
     batch: Tensor,
@@ -193,7 +206,8 @@ def _step(
         torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half),
         task.competition.at(network, dice, done) as draws,
     ):
-        loss = task.loss(network, images, known, batch, dice) + task.competition.weight * draws.divergence()
+        loss = task.loss(network, images, known, batch, dice, teacher)
+        loss = loss + task.competition.weight * draws.divergence()
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
