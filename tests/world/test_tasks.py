@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -5,7 +7,7 @@ from torch import nn
 from vital.world.concepts import labels
 from vital.world.corpus import Corpus, corpus, draw
 from vital.world.grammar import Scene, Thing
-from vital.world.tasks import PLACE, TASKS, Match, _some_factors, phrase
+from vital.world.tasks import PLACE, TASKS, Match, _some_factors, following, phrase
 
 
 def scenes(*colours: str) -> Corpus:
@@ -75,3 +77,14 @@ def test_a_twin_of_a_factor_is_right_when_it_names_that_factor() -> None:
     batch = [torch.zeros(30, 3, 8, 8)]
     assert TASKS["twin-material"].figures(Knowing(), batch, known) == {"material": 1.0}
     assert TASKS["twin-solid"].figures(Knowing(), batch, known)["solid"] < 0.6
+
+
+def test_following_is_the_divergence_of_softened_answers() -> None:
+    dice = torch.Generator().manual_seed(0)
+    own, wanted = (3 * torch.randn(5, 7, generator=dice, dtype=torch.float64) for _ in range(2))
+    total = 0.0
+    for row, target in zip(own.tolist(), wanted.tolist(), strict=True):
+        p, q = ([math.exp(v / 3) / sum(math.exp(w / 3) for w in vs) for v in vs] for vs in (target, row))
+        total += sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+    assert following(own, wanted, 3.0).item() == pytest.approx(9 * total / 5)
+    assert following(own, own + 2.0).item() == pytest.approx(0.0, abs=1e-12)

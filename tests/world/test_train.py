@@ -12,7 +12,7 @@ from vital.world.corpus import corpus, draw, rendered
 from vital.world.grammar import caption
 from vital.world.networks import PLANTED
 from vital.world.render import render
-from vital.world.tasks import TASKS, Classify, Match, Twin
+from vital.world.tasks import TASKS, Classify, Match, Twin, following
 from vital.world.train import GOALS, Plan, fitted, main, measured, schedule, table, train
 from vital.world.weights import model, network, ship
 
@@ -87,6 +87,35 @@ def test_a_network_that_begins_with_others_weights_does_not_go_on_from_a_checkpo
     tmp_path: Path, known: training.Corpus
 ) -> None:
     task, found = Classify(competitors=4, parent="classifier"), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        ship(TASKS["classifier"].build(), tmp_path / "weights" / "classifier.safetensors")
+        found.append(fitted(replace(plan(tmp_path), epochs=1), "competing", task, known).state_dict())
+    assert not torch.equal(found[0]["fc.weight"], found[1]["fc.weight"])
+
+
+def test_a_network_that_follows_a_teacher_comes_closer_to_its_answers(
+    tmp_path: Path, known: training.Corpus
+) -> None:
+    torch.manual_seed(0)
+    decided = TASKS["classifier"].build()
+    decided.fc.weight.data *= 20  # type: ignore[union-attr, operator]
+    ship(decided, tmp_path / "weights" / "classifier.safetensors")
+    teacher = network("classifier", tmp_path / "weights")
+    images, apart = training._images(known.pictures, "cpu"), {}
+    for name in ("", "classifier"):
+        task = Classify(competitors=4, teacher=name)
+        learned = fitted(replace(plan(tmp_path), epochs=4), "competing", task, known)
+        with torch.no_grad():
+            apart[name] = following(learned(images), teacher(images)).item()
+    assert apart["classifier"] < 0.8 * apart[""]
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_a_network_that_follows_another_teacher_does_not_go_on_from_a_checkpoint(
+    tmp_path: Path, known: training.Corpus
+) -> None:
+    task, found = Classify(teacher="classifier"), []
     for seed in (0, 1):
         torch.manual_seed(seed)
         ship(TASKS["classifier"].build(), tmp_path / "weights" / "classifier.safetensors")
