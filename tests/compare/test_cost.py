@@ -1,10 +1,15 @@
+from itertools import accumulate, count
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 import vital
+from vital.compare import cost
 from vital.compare.cost import Held, memory, peak_bytes, step_seconds, steps_of, with_steps
 from vital.recipes import method
+from vital.recipes.baselines import WAKE
 
 
 def test_a_peak_is_what_lives_at_once() -> None:
@@ -57,3 +62,12 @@ def test_memory_is_the_same_with_a_new_bank_and_leaves_the_method_alone(model, u
 
 def test_a_step_takes_time(model, units, bank) -> None:
     assert 0 < step_seconds(model, units, method("pixels"), bank) < 60
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(32, 2.0), (64, 1.5), (8, 3.0)])
+def test_steps_that_wake_rectifiers_count_as_often_as_they_are_taken(
+    model, units, bank, monkeypatch: pytest.MonkeyPatch, steps: int, expected: float
+) -> None:
+    times = accumulate(3.0 if step < WAKE else 1.0 for step in count())
+    monkeypatch.setattr(cost, "time", SimpleNamespace(process_time=lambda: next(times)))
+    assert step_seconds(model, units[:1], method("pixels", steps=steps), bank) == pytest.approx(expected)

@@ -55,7 +55,7 @@ def test_a_time_holds_for_its_method_options_network_and_units(studio, recipes, 
     assert sorted(times(studio).values()) == ["fourier", "pixels", "vital"]
     other = toy.wrap(toy.seeded(toy.network(), 1))
     changes = {
-        "another number of steps": (studio, recipes | {"fourier": method("fourier", steps=7)}, []),
+        "another number of steps": (studio, recipes | {"fourier": method("fourier", steps=7)}, ["fourier"]),
         "options": (studio, recipes | {"fourier": method("fourier", size=16)}, ["fourier"]),
         "units": (replace(studio, units=units[:2]), recipes, ["fourier", "pixels", "vital"]),
         "network": (replace(studio, model=other), {"pixels": recipes["pixels"]}, ["pixels"]),

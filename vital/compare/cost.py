@@ -22,7 +22,7 @@ from vital.reference import ReferenceBank
 from vital.units import Unit
 
 MB = 1e6
-WARM, TIMED = 2, 8
+WARM, TIMED = 2, 24
 
 
 class Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -92,23 +92,38 @@ def memory(model: Model, units: Sequence[Unit], recipe: Method, bank: ReferenceB
 
 
 def step_seconds(model: Model, units: Sequence[Unit], recipe: Method, bank: ReferenceBank | None) -> float:
-    """What a step of these units together takes: the median of a few, of processor time where that is the device.
+    """What a step of these units together takes, of processor time where that is the device.
 
-    Processor time does not count what other programs take; on other devices it is the time on the clock. What comes
-    before the steps, such as a template, is not part of it. Raises `ModelError` where none of the units can be
-    rendered.
+    It is the median of a few steps in which dead rectifiers let gradients through (`Plan.redirect`), and that of a few
+    others, in the proportion in which the method takes them: the first take longer. Processor time does not count what
+    other programs take; on other devices it is the time on the clock. What comes before the steps, such as a template,
+    is not part of it. Raises `ModelError` where none of the units can be rendered.
     """
     clock = time.process_time if model.device.type == "cpu" else time.perf_counter
     ticks: list[float] = []
+    kinds: list[bool] = []
 
     def tick(step: Step) -> None:
         float(step.losses.sum())  # waits for the device
         ticks.append(clock())
+        kinds.append(step.redirect)
 
     made = render_group(model, units, with_steps(recipe, WARM + TIMED + 1), bank, 0, each_step=tick)
     if len(ticks) < WARM + 2:
         raise ModelError(f"{made[0].unit}: {made[0].status}" if not ticks else f"it takes {len(ticks)} steps")
-    return statistics.median(b - a for a, b in zip(ticks[WARM:], ticks[WARM + 1 :], strict=False))
+    took: dict[bool, list[float]] = {True: [], False: []}
+    for before, after, kind in zip(ticks[WARM:], ticks[WARM + 1 :], kinds[WARM + 1 :], strict=False):
+        took[kind].append(after - before)
+    woken = _redirected(model, units, recipe, bank)
+    parts = [(woken, took[True]), (1 - woken, took[False])]
+    timed = [(share, statistics.median(seconds)) for share, seconds in parts if seconds]
+    return sum(share * seconds for share, seconds in timed) / sum(share for share, _ in timed)
+
+
+def _redirected(model: Model, units: Sequence[Unit], recipe: Method, bank: ReferenceBank | None) -> float:
+    """The share of a method's own steps in which dead rectifiers let gradients through."""
+    plan = recipe.plan(model, [unit for unit in units if not recipe.problem(unit, bank, 0)], bank, 0)
+    return min(plan.redirect / plan.steps, 1.0)
 
 
 def steps_of(recipe: Method) -> int:

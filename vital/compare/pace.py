@@ -76,10 +76,16 @@ def _some(studio: Studio) -> list[Sequence[Unit]]:
 
 
 def _key(studio: Studio, name: str, recipe: Method, some: Sequence[Sequence[Unit]]) -> str:
-    """What decides a time; how many steps there are to be makes no difference."""
+    """What decides a time."""
     units = [[*map(str, group)] for group in some]
-    options = with_steps(recipe, 1).options()
-    return hashed("pace of groups", name, options, network_key(studio.model), studio.bank.key, units)
+    return hashed(
+        "pace of both kinds of steps",
+        name,
+        recipe.options(),
+        network_key(studio.model),
+        studio.bank.key,
+        units,
+    )
 
 
 def _measured(

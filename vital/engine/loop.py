@@ -39,11 +39,15 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Step:
-    """What a progress callback sees after a step: its number, the number of all, and each image's loss."""
+    """What a progress callback sees after a step: its number, the number of all, and each image's loss.
+
+    `redirect` says whether dead rectifiers let gradients through in it.
+    """
 
     number: int
     of: int
     losses: Tensor = field(repr=False)
+    redirect: bool = False
 
 
 def optimise(
@@ -96,7 +100,7 @@ def optimise(
             fade = settings.fading(step, steps)
             losses = run.step(tracer, parameters, mover, redirect=step < redirect, fade=fade)
             if each_step:
-                each_step(Step(step + 1, steps, losses))
+                each_step(Step(step + 1, steps, losses, step < redirect))
     images = run.picture(parameters)
     if steps in wanted:
         kept.append((steps, images))
