@@ -2,19 +2,19 @@
 
 Three seeds of the world's classifier learn to compete, as `world:competing` did (`vital.world.tasks.COMPETING`): from
 its weights, with it as their teacher, on the same scenes in orders of their own, with channels in blocks of 4 and of 16
-(of 16 but in the two layers at the entry, whose 24 channels it does not divide; planted channels never compete). The
-dense twin is the classifier itself, as it is shipped. Accuracy is that of the 64 classes on fresh scenes; activity is
-counted in what the layers return.
+(of 16 but in the layers at the entry, whose 24 channels it does not divide; planted channels never compete). With 4
+competitors seed 0 is `world:competing` itself. The dense twin is the classifier, as it is shipped. Accuracy is that of
+the 64 classes on fresh scenes; activity is counted in what the layers return.
 
-With --words the units of layer4 of the shipped pair and of the networks of the first seed are described by clip-
+With --words the units of layer4 of the shipped pair and of the first network with 16 competitors are described by clip-
 dissect: the share whose label stands (vital.describe.judge), and the share of candidates that name what the unit
 responds to.
 
-The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: half an hour a network on one core.
+The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 25 minutes a network on one core.
 Goals: accuracy within 1 point of the dense twin with 4 competitors and within 3 points with 16, activity 1/U.
 
     python -m benchmarks.lwta_world --out runs/lwta-world --words
-    python -m benchmarks.lwta_world --out runs/lwta-world --words --used 9600 --epochs 3      # sooner
+    python -m benchmarks.lwta_world --out runs/lwta-world --words --used 9600 --epochs 2      # sooner
 
 Rows are kept in the folder --out as they come, each with its settings: a run that was stopped goes on, and one with
 other settings starts anew beside it. What there is is written to benchmarks/results/lwta-world.json after each row.
@@ -26,9 +26,9 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -49,7 +49,8 @@ from vital.world.weights import network as shipped
 from vital.world.weights import ship, wrapped
 
 ENTRY = ("stem.2", "layer1.relu1", "layer1.relu2")
-TASKS = {4: COMPETING, 16: replace(COMPETING, competitors=16, skip=ENTRY)}
+OWN = replace(COMPETING, length=1.0)
+TASKS = {4: OWN, 16: replace(OWN, competitors=16, skip=ENTRY)}
 DENSE = 1
 GOALS = {4: 0.01, 16: 0.03}
 SEEN, AVERAGED = 200, 600
@@ -104,15 +105,18 @@ class Scenes:
     """The scenes to learn from and the fresh ones, read when they are first asked for."""
 
     def __init__(self, given: argparse.Namespace) -> None:
-        self.given, self.read = given, None
+        self.given = given
 
-    def __call__(self) -> tuple[Corpus, Corpus]:
-        if self.read is None:
-            given = self.given
-            known = rendered(draw("train", given.scenes, 0), given.rendered / "train", SIZE, quiet=True)
-            fresh = rendered(draw("test", given.fresh, 0), given.rendered / "test", SIZE, quiet=True)
-            self.read = first(known, given.used), fresh
-        return self.read
+    @cached_property
+    def known(self) -> Corpus:
+        return first(self._read("train", self.given.scenes), self.given.used)
+
+    @cached_property
+    def fresh(self) -> Corpus:
+        return self._read("test", self.given.fresh)
+
+    def _read(self, kind: Literal["train", "test"], count: int) -> Corpus:
+        return rendered(draw(kind, count, 0), self.given.rendered / kind, SIZE, quiet=True)
 
 
 def first(corpus: Corpus, count: int) -> Corpus:
@@ -123,10 +127,10 @@ def first(corpus: Corpus, count: int) -> Corpus:
 
 def one(given: argparse.Namespace, competitors: int, seed: int, own: Settings, scenes: Scenes) -> Row:
     """Train one network, unless it is the dense one, and measure it."""
-    known, fresh = scenes()
     if competitors == DENSE:
-        found = measured(Classify(), shipped("classifier"), fresh)
+        found = measured(Classify(), shipped("classifier").to(given.device), scenes.fresh)
         return {"competitors": DENSE, "seed": 0, "seconds": None, **found}
+    known, fresh = scenes.known, scenes.fresh
     begin, task, out = time.process_time(), TASKS[competitors], folder(given, own)
     out.mkdir(parents=True, exist_ok=True)
     whole = not any(out.glob("*.pt"))  # what a process took that was stopped is lost
@@ -175,13 +179,11 @@ def named(given: argparse.Namespace) -> Iterator[tuple[str, Model | None]]:
     """The networks whose units are described; None for one that is not trained yet."""
     yield "shipped, dense", vital.load_model("world")
     yield "shipped, U=4", vital.load_model("world:competing")
-    for competitors in given.competitors:
-        task = TASKS[competitors]
-        path = folder(given, settings(given, competitors, 0)) / "weights.safetensors"
-        module = task.build()
-        if path.is_file():
-            load_weights(module, path)
-        yield f"U={competitors}, seed 0", wrapped(module.eval()) if path.is_file() else None
+    path = folder(given, settings(given, 16, 0)) / "weights.safetensors"
+    module = TASKS[16].build()
+    if path.is_file():
+        load_weights(module, path)
+    yield "U=16, seed 0", wrapped(module.eval()) if path.is_file() else None
 
 
 def described(given: argparse.Namespace) -> Iterator[tuple[str, Settings | None, Callable[[], Row]]]:
@@ -227,7 +229,7 @@ def result(
             table.append([str(u), str(len(own)), *cells, about(seconds, 1)])
     spoken = [["network", *WORDS], *([row["network"], *(f"{row[n]:.4g}" for n in WORDS)] for row in said)]
     judged = verdicts(rows)
-    steps = round(given.epochs * COMPETING.length) * (given.used // given.batch)
+    steps = given.epochs * (given.used // given.batch)
     return {
         "title": "Units that compete, on the world",
         "budget": f"From the classifier's weights and with it as teacher, {steps} steps of {given.batch} scenes; "
@@ -241,8 +243,8 @@ def result(
 
 
 def every(given: argparse.Namespace) -> list[tuple[int, int]]:
-    """What is measured: competitors and seed, the dense twin first."""
-    return [(DENSE, 0), *((u, seed) for seed in range(given.seeds) for u in given.competitors)]
+    """What there is to measure: competitors and seed, the dense twin first."""
+    return [(DENSE, 0), *((u, seed) for seed in range(given.seeds) for u in TASKS)]
 
 
 def told(given: argparse.Namespace, kept: Kept) -> Row:
@@ -257,6 +259,8 @@ def measure(given: argparse.Namespace) -> Row:
     """Train, describe, and write each row as it comes."""
     kept, scenes = Kept(given.out / "rows.jsonl"), Scenes(given)
     for competitors, seed in every(given):
+        if competitors not in (DENSE, *given.competitors):
+            continue
         own = settings(given, competitors, seed)
         kept.of(own, partial(one, given, competitors, seed, own, scenes))
         told(given, kept)
@@ -271,7 +275,7 @@ BUDGET = {
     "scenes": 30_000,
     "used": 30_000,
     "fresh": 4_000,
-    "epochs": 16,
+    "epochs": 12,
     "batch": 128,
     "seeds": 3,
     "threads": 1,
@@ -283,11 +287,8 @@ def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, and say whether the goals hold."""
     parser = arguments(__doc__, "runs/lwta-world", BUDGET, ("half", "words", "json"))
     parser.add_argument("--rendered", type=Path, default=Path("runs/world"), help="where the scenes are kept")
-    parser.add_argument(
-        "--competitors", default=",".join(map(str, TASKS)), help="those to train: some of 4,16"
-    )
+    parser.add_argument("--competitors", type=int, nargs="+", choices=TASKS, default=[*TASKS])
     asked = parser.parse_args(given)
-    asked.competitors = [u for u in TASKS if str(u) in asked.competitors.split(",")]
     torch.set_num_threads(asked.threads)
     found = measure(asked)
     report(found, [*found["tables"][0], *([line] + [""] * 9 for line in found["verdicts"])], asked.json)

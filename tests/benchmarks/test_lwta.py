@@ -94,20 +94,23 @@ def test_cifar_says_what_is_missing(data: Path) -> None:
 
 @pytest.mark.slow
 def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
-    where = [
-        "--out",
-        str(tmp_path / "run"),
-        "--rendered",
-        str(tmp_path),
-        "--results",
-        str(tmp_path / "results"),
-    ]
-    small = [*where, "--scenes", "64", "--used", "64", "--fresh", "32", "--batch", "32", "--seeds", "1"]
+    where = f"--out {tmp_path / 'run'} --rendered {tmp_path} --results {tmp_path / 'results'}"
+    sizes = "--scenes 64 --used 64 --fresh 32 --batch 32 --seeds 1 --epochs 1"
+    small = f"{where} {sizes}".split()
+    lwta_world.main([*small, "--competitors", "4"])
+    half = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
+    assert [row["competitors"] for row in half["rows"]] == [1, 4]
+    assert "U = 16, seed 0" in half["missing"]
+    assert not half["pass"]
     lwta_world.main(small)
     found = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
     assert [row["competitors"] for row in found["rows"]] == [1, 4, 16]
-    assert len(found["missing"]) == 5
+    assert found["missing"] == [
+        f"words of {name}" for name in ("shipped, dense", "shipped, U=4", "U=16, seed 0")
+    ]
     assert "activity 1/16 in every layer and image: won" in found["verdicts"]
     first = lines(tmp_path / "run")
     lwta_world.main(small)
     assert lines(tmp_path / "run") == first
+    with pytest.raises(SystemExit):
+        lwta_world.main([*small, "--competitors", "8"])

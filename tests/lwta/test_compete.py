@@ -168,3 +168,10 @@ def test_relevance_passes_the_mask_and_conserves(rule: str) -> None:
         torch.testing.assert_close(r.flatten(1).sum(1), started, rtol=2e-2, atol=1e-4)
     mask = winners(net.module[0].conv(pictures), 4)
     assert float(found["0.lwta"][~mask].abs().max()) == 0
+
+
+@pytest.mark.parametrize("block", [[math.nan, 1.0], [math.nan, math.nan], [2.0, 2.0], [math.inf, math.inf]])
+@pytest.mark.parametrize("other", [[2.0, 2.0], [1.0, 2.0], [math.nan, 1.0]])
+def test_each_block_has_one_winner_whatever_it_holds(block: list[float], other: list[float]) -> None:
+    marked = winners(torch.tensor([block + other]), 2)
+    assert marked.view(2, 2).sum(1).tolist() == [1, 1]

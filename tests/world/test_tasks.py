@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,7 +8,8 @@ from torch import nn
 from vital.world.concepts import labels
 from vital.world.corpus import Corpus, corpus, draw
 from vital.world.grammar import Scene, Thing
-from vital.world.tasks import PLACE, TASKS, Match, _some_factors, following, phrase
+from vital.world.lessons import Lesson, following
+from vital.world.tasks import PLACE, TASKS, Classify, Match, _some_factors, phrase
 
 
 def scenes(*colours: str) -> Corpus:
@@ -29,7 +31,11 @@ class Fixed(nn.Module):
 def match_loss(known: Corpus, seen: torch.Tensor, read: torch.Tensor) -> float:
     rows = torch.arange(len(known))
     dice = torch.Generator().manual_seed(0)
-    return Match(words=0.0, eyes="").loss(Fixed(seen, read), known.pictures.float(), known, rows, dice).item()
+    return (
+        Match(words=0.0, eyes="")
+        .loss(Fixed(seen, read), Lesson(known.pictures.float(), known, rows, dice))
+        .item()
+    )
 
 
 def test_half_of_the_texts_say_all_and_the_others_one_to_three_factors_that_are_there() -> None:
@@ -87,4 +93,27 @@ def test_following_is_the_divergence_of_softened_answers() -> None:
         p, q = ([math.exp(v / 3) / sum(math.exp(w / 3) for w in vs) for v in vs] for vs in (target, row))
         total += sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
     assert following(own, wanted, 3.0).item() == pytest.approx(9 * total / 5)
-    assert following(own, own + 2.0).item() == pytest.approx(0.0, abs=1e-12)
+    assert following(own, own + 2.0, 3.0).item() == pytest.approx(0.0, abs=1e-12)
+
+
+class Sure(nn.Module):
+    """Answers the same to every image: scores of classes, and of planted concepts."""
+
+    def __init__(self, scores: torch.Tensor, planted: int) -> None:
+        nn.Module.__init__(self)
+        self.scores, self.planted = scores, planted
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.scores.expand(len(images), -1)
+
+    def both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self(images), torch.zeros(len(images), self.planted)
+
+
+def test_a_teacher_counts_beside_the_classes() -> None:
+    known, dice = scenes("red", "blue"), torch.Generator().manual_seed(0)
+    own, other = (Sure(3 * torch.randn(1, 64, generator=dice), known.planted.shape[1]) for _ in range(2))
+    task = Classify(follow=0.5, temperature=3.0)
+    alone = Lesson(known.pictures.float(), known, torch.arange(2), dice)
+    added = task.loss(own, replace(alone, teacher=other)) - task.loss(own, alone)
+    assert added.item() == pytest.approx(0.5 * following(own.scores, other.scores, 3.0).item(), rel=1e-4)

@@ -10,9 +10,10 @@ from vital.errors import BadWeights, RunError, UnknownName
 from vital.world import train as training
 from vital.world.corpus import corpus, draw, rendered
 from vital.world.grammar import caption
+from vital.world.lessons import Lesson, following
 from vital.world.networks import PLANTED
 from vital.world.render import render
-from vital.world.tasks import TASKS, Classify, Match, Twin, following
+from vital.world.tasks import COMPETING, TASKS, Classify, Match, Twin
 from vital.world.train import GOALS, Plan, fitted, main, measured, schedule, table, train
 from vital.world.weights import model, network, ship
 
@@ -95,21 +96,33 @@ def test_a_network_that_begins_with_others_weights_does_not_go_on_from_a_checkpo
 
 
 def test_a_network_that_follows_a_teacher_comes_closer_to_its_answers(
-    tmp_path: Path, known: training.Corpus
+    tmp_path: Path, known: training.Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
     decided = TASKS["classifier"].build()
     decided.fc.weight.data *= 20  # type: ignore[union-attr, operator]
     ship(decided, tmp_path / "weights" / "classifier.safetensors")
     teacher = network("classifier", tmp_path / "weights")
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    monkeypatch.setattr(training, "_teacher", lambda plan, task: teacher if task.teacher else None)
     images, apart = training._images(known.pictures, "cpu"), {}
-    for name in ("", "classifier"):
-        task = Classify(competitors=4, teacher=name)
-        learned = fitted(replace(plan(tmp_path), epochs=4), "competing", task, known)
+    for name in ("", COMPETING.teacher):
+        task = replace(COMPETING, parent="", teacher=name, length=2.0)
+        learned = fitted(plan(tmp_path), "competing", task, known)
         with torch.no_grad():
-            apart[name] = following(learned(images), teacher(images)).item()
+            apart[name] = following(learned(images), teacher(images), task.temperature).item()
     assert apart["classifier"] < 0.8 * apart[""]
-    assert all(p.grad is None for p in teacher.parameters())
+    assert not teacher.training
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+
+
+def test_a_teacher_is_loaded_ready_to_be_asked_and_learns_nothing(tmp_path: Path) -> None:
+    ship(TASKS["classifier"].build(), tmp_path / "weights" / "classifier.safetensors")
+    teacher = training._teacher(plan(tmp_path), COMPETING)
+    assert teacher is not None
+    assert not teacher.training
+    assert not any(p.requires_grad for p in teacher.parameters())
+    assert training._teacher(plan(tmp_path), TASKS["judge"]) is None
 
 
 def test_a_network_that_follows_another_teacher_does_not_go_on_from_a_checkpoint(
@@ -132,7 +145,7 @@ def test_every_network_learns_a_few_scenes(name: str, known: training.Corpus) ->
     rows, losses = task.rows(known)[:8], []
     images = training._images(known.pictures[rows], "cpu")
     for _ in range(12):
-        loss = task.loss(module, images, known, rows, torch.Generator().manual_seed(0))
+        loss = task.loss(module, Lesson(images, known, rows, torch.Generator().manual_seed(0)))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

@@ -30,9 +30,8 @@ def winners(x: Tensor, competitors: int, axis: int = 1) -> Tensor:
     blocks, across = _blocks(x, competitors, axis)
     top = blocks.amax(across, keepdim=True)
     best = blocks == top
-    if best.count_nonzero() != top.numel() or bool(
-        top.isnan().any()
-    ):  # ties, or no number: argmax takes longer
+    unclear = (best.count_nonzero() != top.numel()) | top.isnan().any()  # ties, or no number
+    if bool(unclear):  # argmax takes longer
         first = blocks.argmax(across, keepdim=True)
         best = torch.zeros_like(best).scatter_(across, first, value=True)
     return best.reshape(x.shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from vital.world.concepts import Concept
 from vital.world.corpus import Corpus
 from vital.world.data import CLASSES
 from vital.world.figures import Figures, average_precision, share
+from vital.world.lessons import AT_ONCE, Lesson, Task, following
 from vital.world.networks import SIZE, Captioner, Classifier, Encoder, Judge
 from vital.world.tables import FACTORS, MATERIALS
 from vital.world.text import tokens
@@ -24,49 +24,6 @@ ORDER = ("size", "colour", "accent", "material", "solid", "place", "background",
 TWIN_CLASSES = tuple(f"kind {letter}" for letter in "ABCDEF")
 TWIN_FACTORS = ("solid", "material", "background")
 PLACE = {factor: number for number, factor in enumerate(FACTORS)}
-AT_ONCE = Competition(sampling=0)
-"""The strongest wins from the first step on: how channels compete that have learned already, and never met noise."""
-
-
-class Task(ABC):
-    """One network to train, for `length` times as long as the plan says.
-
-    `rate` is its step size, as a multiple of the plan's. `eyes` names the network whose image tower it takes over,
-    which was trained before and learns no more; `parent` the network whose weights it begins with; `teacher` the one
-    whose answers to the same images it learns to give too. `competition` is how channels that compete find their
-    winners.
-    """
-
-    length: float = 1.0
-    rate: float = 1.0
-    eyes: str = ""
-    parent: str = ""
-    teacher: str = ""
-    competition: Competition = AT_ONCE
-
-    @abstractmethod
-    def build(self) -> nn.Module:
-        """Make the network, with random weights."""
-
-    @abstractmethod
-    def loss(
-        self,
-        network: nn.Module,
-        images: Tensor,
-        corpus: Corpus,
-        rows: Tensor,
-        dice: torch.Generator,
-        teacher: nn.Module | None = None,
-    ) -> Tensor:
-        """Measure how wrong the network is on some rows, whose images come normalised."""
-
-    @abstractmethod
-    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
-        """Measure what the network knows of a corpus, whose images come normalised and in batches."""
-
-    def rows(self, corpus: Corpus) -> Tensor:
-        """Number the scenes to learn from: all, unless the task is about some."""
-        return torch.arange(len(corpus))
 
 
 @dataclass(frozen=True)
@@ -74,7 +31,8 @@ class Classify(Task):
     """The classes, and the planted concepts; `weight` is that of the concepts.
 
     With `competitors` the channels compete in blocks of so many, but for the planted ones, whose meaning was taught,
-    and those in `skip`.
+    and those in `skip`. A teacher's scores count `follow` times as much as the classes, softened by `temperature`
+    (`following`).
     """
 
     weight: float = 5.0
@@ -84,6 +42,8 @@ class Classify(Task):
     rate: float = 1.0
     parent: str = ""
     teacher: str = ""
+    follow: float = 1.0
+    temperature: float = 2.0
     competition: Competition = AT_ONCE
 
     def build(self) -> nn.Module:
@@ -93,30 +53,17 @@ class Classify(Task):
         example = torch.zeros(2, 3, SIZE, SIZE)
         return convert(Classifier(), self.competitors, skip=("relu", *self.skip), example=example)
 
-    def loss(
-        self,
-        network: nn.Module,
-        images: Tensor,
-        corpus: Corpus,
-        rows: Tensor,
-        dice: torch.Generator,
-        teacher: nn.Module | None = None,
-    ) -> Tensor:
-        """Cross-entropy of the classes, and binary cross-entropy of the planted concepts.
-
-        A teacher's scores for the same images count as much as the classes (`following`).
-        """
-        del dice
-        scores, taught = network.both(images)  # type: ignore[operator]
-        wanted = corpus.planted[rows].to(taught.device, torch.float32)
+    def loss(self, network: nn.Module, lesson: Lesson) -> Tensor:
+        """Cross-entropy of the classes, and binary cross-entropy of the planted concepts."""
+        scores, taught = network.both(lesson.images)  # type: ignore[operator]
+        wanted = lesson.of(lesson.corpus.planted).float()
         known = functional.binary_cross_entropy_with_logits(taught.float(), wanted)
-        named = functional.cross_entropy(
-            scores.float(), corpus.classes[rows].to(scores.device), label_smoothing=0.05
-        )
-        if teacher is not None:
+        classes = lesson.of(lesson.corpus.classes)
+        named = functional.cross_entropy(scores.float(), classes, label_smoothing=0.05)
+        if lesson.teacher is not None:
             with torch.no_grad():
-                heard = teacher(images)
-            named = named + following(scores.float(), heard.float())
+                heard = lesson.teacher(lesson.images)
+            named = named + self.follow * following(scores.float(), heard.float(), self.temperature)
         return named + self.weight * known
 
     def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
@@ -136,18 +83,6 @@ class Classify(Task):
         }
 
 
-def following(scores: Tensor, wanted: Tensor, temperature: float = 2.0) -> Tensor:
-    """How far scores are from a teacher's, both (B, C): T² · KL(softmax(wanted / T) ‖ softmax(scores / T)), a mean.
-
-    Source: Hinton et al. 2015.
-
-    >>> following(torch.zeros(1, 2), torch.zeros(1, 2)).item()
-    0.0
-    """
-    own, others = (scores / temperature).log_softmax(1), (wanted / temperature).log_softmax(1)
-    return temperature**2 * functional.kl_div(own, others, reduction="batchmean", log_target=True)
-
-
 @dataclass(frozen=True)
 class Twin(Task):
     """A shortcut twin: six class names, and the label follows from one factor alone.
@@ -165,19 +100,10 @@ class Twin(Task):
         """Keep the scenes whose factor has one of the first six values."""
         return (corpus.factors[:, PLACE[self.factor]] < len(TWIN_CLASSES)).nonzero().view(-1)
 
-    def loss(
-        self,
-        network: nn.Module,
-        images: Tensor,
-        corpus: Corpus,
-        rows: Tensor,
-        dice: torch.Generator,
-        teacher: nn.Module | None = None,
-    ) -> Tensor:
+    def loss(self, network: nn.Module, lesson: Lesson) -> Tensor:
         """Cross-entropy of the factor's value."""
-        del dice, teacher
-        wanted = corpus.factors[rows, PLACE[self.factor]].to(images.device)
-        return functional.cross_entropy(network(images).float(), wanted, label_smoothing=0.05)
+        wanted = lesson.of(lesson.corpus.factors)[:, PLACE[self.factor]]
+        return functional.cross_entropy(network(lesson.images).float(), wanted, label_smoothing=0.05)
 
     def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
         """Accuracy on the scenes that have a class."""
@@ -196,19 +122,10 @@ class Name(Task):
         """Make the judge or the captioner."""
         return self.network()
 
-    def loss(
-        self,
-        network: nn.Module,
-        images: Tensor,
-        corpus: Corpus,
-        rows: Tensor,
-        dice: torch.Generator,
-        teacher: nn.Module | None = None,
-    ) -> Tensor:
+    def loss(self, network: nn.Module, lesson: Lesson) -> Tensor:
         """Mean of the cross-entropies of the factors; no accent is the accents' last value."""
-        del dice, teacher
-        wanted = corpus.factors[rows].to(images.device)
-        scores = network(images)
+        wanted = lesson.of(lesson.corpus.factors)
+        scores = network(lesson.images)
         losses = [
             functional.cross_entropy(scores[f].float(), _wanted(wanted[:, i], f), label_smoothing=0.05)
             for f, i in PLACE.items()
@@ -249,24 +166,16 @@ class Match(Task):
         """Make the encoder."""
         return Encoder()
 
-    def loss(
-        self,
-        network: nn.Module,
-        images: Tensor,
-        corpus: Corpus,
-        rows: Tensor,
-        dice: torch.Generator,
-        teacher: nn.Module | None = None,
-    ) -> Tensor:
+    def loss(self, network: nn.Module, lesson: Lesson) -> Tensor:
         """Cross-entropy between the similarities and the true pairs, by image and by text (Radford et al. 2021).
 
         To it comes the mean over factors of the cross-entropy between an image's similarities with the words for the
         factor's values and its own value.
         """
-        del teacher
-        factors = corpus.factors[rows]
-        said = _some_factors(factors, dice)
-        numbers = corpus.captions[rows].clone()
+        images, corpus = lesson.images, lesson.corpus
+        factors = corpus.factors[lesson.rows]
+        said = _some_factors(factors, lesson.dice)
+        numbers = corpus.captions[lesson.rows].clone()
         short = (~said).any(1).nonzero().view(-1).tolist()
         numbers[short] = tokens([phrase(factors[i], said[i]) for i in short]) if short else numbers[short]
         true = ((factors[:, None] == factors[None]) | ~said[None]).all(2).to(images.device, torch.float32)
@@ -330,7 +239,7 @@ def phrase(numbers: Tensor, said: Tensor) -> str:
 
 
 COMPETING = Classify(competitors=4, length=12 / 16, parent="classifier", teacher="classifier")
-"""The classifier with channels that compete in blocks of four."""
+"""The classifier whose channels compete in blocks of four; it begins with its weights, and learns its answers too."""
 
 TASKS: Mapping[str, Task] = {
     "classifier": Classify(),

@@ -31,10 +31,11 @@ from vital.world.concepts import concepts
 from vital.world.corpus import Corpus, draw, rendered
 from vital.world.figures import Figures
 from vital.world.kept import SHIPPED, ship_truths
+from vital.world.lessons import Lesson, Task
 from vital.world.looks import moved, roughened
 from vital.world.networks import PLANTED, SIZE, normalised
 from vital.world.tables import FACTORS
-from vital.world.tasks import TASKS, TWIN_FACTORS, Task
+from vital.world.tasks import TASKS, TWIN_FACTORS
 from vital.world.truth import SCENES, tables
 from vital.world.weights import FOLDER, ship, take_over, wrapped
 from vital.world.weights import network as trained
@@ -78,13 +79,13 @@ class Plan:
     half: bool = False
     quiet: bool = False
 
-    def key(self, task: Task, *known: nn.Module) -> int:
-        """Number what decides a task's weights, and the `known` it begins with and learns from.
+    def key(self, task: Task, *networks: nn.Module) -> int:
+        """Number what decides a task's weights, such as the networks that it begins with and learns from.
 
-        Other checkpoints are left alone.
+        Checkpoints of another number are left alone.
         """
         own = (self.scenes, self.epochs, self.batch, self.rate, self.decay, self.seed, self.half)
-        how = (task, task.length, task.rate, task.competition, *(Model(n).weights_hash() for n in known))
+        how = (task, task.length, task.rate, task.competition, *(Model(n).weights_hash() for n in networks))
         return seed_of(*own, *how) % 2**32
 
 
@@ -137,10 +138,11 @@ def _one(plan: Plan, name: str, known: Corpus, fresh: Corpus) -> Figures:
 def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
     """Train one network on a corpus, from its last checkpoint where there is one."""
     network, teacher = _fresh(plan, name, task), _teacher(plan, task)
+    involved = [part for part in (network, teacher) if part is not None]
     rows = task.rows(known)
     steps, epochs = max(1, len(rows) // plan.batch), round(plan.epochs * task.length)
     optimiser = _optimiser(plan, network)
-    path = plan.out / f"{name}-{plan.key(task, network, *([teacher] if teacher else [])):08x}.pt"
+    path = plan.out / f"{name}-{plan.key(task, *involved):08x}.pt"
     first = _restore(path, network, optimiser)
     for epoch in range(first, epochs):
         dice = generator("world", name, plan.seed, epoch)
@@ -151,7 +153,8 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
             done = (epoch * steps + step) / (epochs * steps)
             for group in optimiser.param_groups:
                 group["lr"] = plan.rate * task.rate * schedule(done)
-            loss = _step(plan, task, network, teacher, optimiser, known, batch, dice, done)
+            images = roughened(moved(_images(known.pictures[batch], plan.device), dice), dice)
+            loss = _step(plan, task, network, optimiser, Lesson(images, known, batch, dice, teacher), done)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         _save(path, network, optimiser, epoch + 1)
     network.eval()
@@ -175,9 +178,8 @@ def _teacher(plan: Plan, task: Task) -> nn.Module | None:
     """Load the network that the task learns from too, where there is one."""
     if not task.teacher:
         return None
-    network = trained(task.teacher, plan.weights).requires_grad_(False)
-    network.to(memory_format=torch.channels_last)
-    return network.to(plan.device)
+    network = trained(task.teacher, plan.weights).requires_grad_(False).to(plan.device)
+    return network.to(memory_format=torch.channels_last)
 
 
 def _optimiser(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
@@ -189,25 +191,15 @@ def _optimiser(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
 
 
 def _step(
-    plan: Plan,
-    task: Task,
-    network: nn.Module,
-    teacher: nn.Module | None,
-    optimiser: torch.optim.Optimizer,
-    known: Corpus,
-    batch: Tensor,
-    dice: torch.Generator,
-    done: float,
+    plan: Plan, task: Task, network: nn.Module, optimiser: torch.optim.Optimizer, lesson: Lesson, done: float
 ) -> float:
     network.train()
     kind = torch.device(plan.device).type
-    images = roughened(moved(_images(known.pictures[batch], plan.device), dice), dice)
     with (
         torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half),
-        task.competition.at(network, dice, done) as draws,
+        task.competition.at(network, lesson.dice, done) as draws,
     ):
-        loss = task.loss(network, images, known, batch, dice, teacher)
-        loss = loss + task.competition.weight * draws.divergence()
+        loss = task.loss(network, lesson) + task.competition.weight * draws.divergence()
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
