@@ -87,12 +87,12 @@ def planned(given: argparse.Namespace, seed: int) -> Plan:
 
 def settings(given: argparse.Namespace, competitors: int, seed: int) -> Settings:
     """All that decides the row of one network."""
+    dense = vital.load_model("world").weights_hash()
     if competitors == DENSE:
-        dense = vital.load_model("world").weights_hash()
         return {"weights": dense, "fresh": given.fresh, "world": fingerprint()}
     plan = asdict(planned(given, seed))
     own = {name: plan[name] for name in plan if name not in {"out", "weights", "quiet"}}
-    facts = {"world": fingerprint(), "parent": vital.load_model("world").weights_hash(), "pool": given.scenes}
+    facts = {"world": fingerprint(), "parent": dense, "pool": given.scenes}
     return {"task": asdict(TASKS[competitors]), "plan": own, **facts}
 
 

@@ -29,13 +29,9 @@ class Fixed(nn.Module):
 
 
 def match_loss(known: Corpus, seen: torch.Tensor, read: torch.Tensor) -> float:
-    rows = torch.arange(len(known))
     dice = torch.Generator().manual_seed(0)
-    return (
-        Match(words=0.0, eyes="")
-        .loss(Fixed(seen, read), Lesson(known.pictures.float(), known, rows, dice))
-        .item()
-    )
+    lesson = Lesson(known.pictures.float(), known, torch.arange(len(known)), dice)
+    return Match(words=0.0, eyes="").loss(Fixed(seen, read), lesson).item()
 
 
 def test_half_of_the_texts_say_all_and_the_others_one_to_three_factors_that_are_there() -> None:

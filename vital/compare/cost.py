@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 import weakref
@@ -100,20 +101,18 @@ def step_seconds(model: Model, units: Sequence[Unit], recipe: Method, bank: Refe
     is not part of it. Raises `ModelError` where none of the units can be rendered.
     """
     clock = time.process_time if model.device.type == "cpu" else time.perf_counter
-    ticks: list[float] = []
-    kinds: list[bool] = []
+    ticks: list[tuple[float, bool]] = []
 
     def tick(step: Step) -> None:
         float(step.losses.sum())  # waits for the device
-        ticks.append(clock())
-        kinds.append(step.redirect)
+        ticks.append((clock(), step.redirect))
 
     made = render_group(model, units, with_steps(recipe, WARM + TIMED + 1), bank, 0, each_step=tick)
     if len(ticks) < WARM + 2:
         raise ModelError(f"{made[0].unit}: {made[0].status}" if not ticks else f"it takes {len(ticks)} steps")
     took: dict[bool, list[float]] = {True: [], False: []}
-    for before, after, kind in zip(ticks[WARM:], ticks[WARM + 1 :], kinds[WARM + 1 :], strict=False):
-        took[kind].append(after - before)
+    for (before, _), (after, redirect) in itertools.pairwise(ticks[WARM:]):
+        took[redirect].append(after - before)
     woken = _redirected(model, units, recipe, bank)
     parts = [(woken, took[True]), (1 - woken, took[False])]
     timed = [(share, statistics.median(seconds)) for share, seconds in parts if seconds]
