@@ -1,17 +1,20 @@
 """On the known-answer world: what does competition cost in accuracy, and does it make units easier to name?
 
 Three seeds of the world's classifier learn to compete, as `world:competing` did (`vital.world.tasks.COMPETING`): from
-its weights, with it as their teacher, on the same scenes in orders of their own, with channels in blocks of 4 and of 16
-(of 16 but in the layers at the entry, whose 24 channels it does not divide; planted channels never compete). With 4
-competitors seed 0 is `world:competing` itself. The dense twin is the classifier, as it is shipped. Accuracy is that of
-the 64 classes on fresh scenes; activity is counted in what the layers return.
+its weights, with it as their teacher, on the same scenes in orders of their own, with blocks of 4 and of 16 channels.
+They compete inside the residual blocks and where the classes are read, while the way around the blocks stays whole; or
+everywhere. Left out always are the planted channels, and of blocks of 16 the layers of 24 channels, which 16 does not
+divide. With 4 competitors inside, seed 0 is `world:competing` itself. The dense twin is the classifier, as it is
+shipped. Accuracy is that of the 64 classes on fresh scenes; activity is counted in what the competing layers return,
+and "active of all" in what all activations return, those that do not compete too.
 
-With --words the units of layer4 of the shipped pair and of the first network with 16 competitors are described by clip-
-dissect: the share whose label stands (vital.describe.judge), and the share of candidates that name what the unit
-responds to.
+With --words the units of layer4 and of the layer before it of the dense network, of the shipped twin and of the first
+one with 16 competitors inside are described by clip-dissect: the share whose label stands (vital.describe.judge), and
+the share of candidates that name what the unit responds to.
 
 The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 25 minutes a network on one core.
-Goals: accuracy within 1 point of the dense twin with 4 competitors and within 3 points with 16, activity 1/U.
+Goals, for competition inside: accuracy within 1 point of the dense twin with 4 competitors and within 3 points with 16,
+activity 1/U.
 
     python -m benchmarks.lwta_world --out runs/lwta-world --words
     python -m benchmarks.lwta_world --out runs/lwta-world --words --used 9600 --epochs 2      # sooner
@@ -27,32 +30,47 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor, nn
 
 import vital
 from benchmarks.common import report
 from benchmarks.kept import Kept, Row, about, arguments, gathered, key_of, published
 from benchmarks.world_words import agrees
+from vital.lwta import LWTA
 from vital.lwta.infer import active, outputs
 from vital.models import Model
 from vital.models.weights import load_weights
+from vital.trace import Tracer
 from vital.world import unit_truths
 from vital.world.corpus import Corpus, draw, rendered
 from vital.world.data import fingerprint, images
 from vital.world.networks import SIZE
-from vital.world.tasks import COMPETING, Classify
+from vital.world.tasks import AROUND, COMPETING, Classify
 from vital.world.train import Plan, fitted, measured
 from vital.world.weights import network as shipped
 from vital.world.weights import ship, wrapped
 
-ENTRY = ("stem.2", "layer1.relu1", "layer1.relu2")
+INSIDE, EVERYWHERE, NOWHERE = "inside", "everywhere", "nowhere"
+NARROW = ("stem.2", "layer1.relu1", "layer1.relu2")
+"""Layers of 24 channels, which cannot compete in blocks of 16."""
+
 OWN = replace(COMPETING, length=1.0)
-TASKS = {4: OWN, 16: replace(OWN, competitors=16, skip=ENTRY)}
-DENSE = 1
-GOALS = {4: 0.01, 16: 0.03}
+TASKS = {
+    (INSIDE, 4): OWN,
+    (INSIDE, 16): replace(OWN, competitors=16, skip=(*AROUND, "layer1.relu1")),
+    (EVERYWHERE, 4): replace(OWN, skip=()),
+    (EVERYWHERE, 16): replace(OWN, competitors=16, skip=NARROW),
+}
+DENSE = (NOWHERE, 1)
+GOALS = {(INSIDE, 4): 0.01, (INSIDE, 16): 0.03}
+LAYERS = ("layer4", "layer4.relu1")
+"""What is described: where the classes are read, and inside the last block."""
+
 SEEN, AVERAGED = 200, 600
 """Fresh scenes on which activity is counted, and those on which sampled answers are averaged."""
 
@@ -62,12 +80,15 @@ NUMBERS = (
     "material",
     "active, least",
     "active, most",
+    "active of all",
     "class, 1 samples",
     "class, 6 samples",
 )
 WORDS = ("units", "label stands", "p at most .05", "names the truth", "AUPRC over chance")
 
 Settings = dict[str, Any]
+Kind = tuple[str, int]
+"""Where channels compete, and in blocks of how many."""
 
 
 def planned(given: argparse.Namespace, seed: int) -> Plan:
@@ -85,15 +106,15 @@ def planned(given: argparse.Namespace, seed: int) -> Plan:
     )
 
 
-def settings(given: argparse.Namespace, competitors: int, seed: int) -> Settings:
+def settings(given: argparse.Namespace, kind: Kind, seed: int) -> Settings:
     """All that decides the row of one network."""
     dense = vital.load_model("world").weights_hash()
-    if competitors == DENSE:
+    if kind == DENSE:
         return {"weights": dense, "fresh": given.fresh, "world": fingerprint()}
     plan = asdict(planned(given, seed))
     own = {name: plan[name] for name in plan if name not in {"out", "weights", "quiet"}}
     facts = {"world": fingerprint(), "parent": dense, "pool": given.scenes}
-    return {"task": asdict(TASKS[competitors]), "plan": own, **facts}
+    return {"task": asdict(TASKS[kind]), "plan": own, **facts}
 
 
 def folder(given: argparse.Namespace, own: Settings) -> Path:
@@ -125,22 +146,22 @@ def first(corpus: Corpus, count: int) -> Corpus:
     return Corpus(corpus.scenes[:count], *(part[:count] for part in parts))
 
 
-def one(given: argparse.Namespace, competitors: int, seed: int, own: Settings, scenes: Scenes) -> Row:
+def one(given: argparse.Namespace, kind: Kind, seed: int, own: Settings, scenes: Scenes) -> Row:
     """Train one network, unless it is the dense one, and measure it."""
-    if competitors == DENSE:
-        found = measured(Classify(), shipped("classifier").to(given.device), scenes.fresh)
-        return {"competitors": DENSE, "seed": 0, "seconds": None, **found}
+    row = {"where": kind[0], "competitors": kind[1], "seed": seed, "seconds": None}
+    if kind == DENSE:
+        network = shipped("classifier").to(given.device)
+        model, pictures = wrapped(network), scenes.fresh.pictures[:SEEN].float() / 255
+        return row | measured(Classify(), network, scenes.fresh) | {"active of all": of_all(model, pictures)}
     known, fresh = scenes.known, scenes.fresh
-    begin, task, out = time.process_time(), TASKS[competitors], folder(given, own)
+    begin, task, out = time.process_time(), TASKS[kind], folder(given, own)
     out.mkdir(parents=True, exist_ok=True)
     whole = not any(out.glob("*.pt"))  # what a process took that was stopped is lost
     plan = planned(argparse.Namespace(**{**vars(given), "out": out}), seed)
     network = fitted(plan, "competing", task, known)
-    seconds = time.process_time() - begin if whole else None
+    row["seconds"] = time.process_time() - begin if whole else None
     ship(network, out / "weights.safetensors")
-    found = measured(task, network, fresh)
-    row = {"competitors": competitors, "seed": seed, "seconds": seconds, **found}
-    return row | answers(wrapped(network), fresh)
+    return row | measured(task, network, fresh) | answers(wrapped(network), fresh)
 
 
 def answers(model: Model, fresh: Corpus) -> dict[str, float]:
@@ -151,6 +172,7 @@ def answers(model: Model, fresh: Corpus) -> dict[str, float]:
         "active, least": float(shares.min()),
         "active": float(shares.mean()),
         "active, most": float(shares.max()),
+        "active of all": of_all(model, pictures[:SEEN]),
     }
     for samples in (0, 1, 6):
         best = torch.cat([outputs(model, part, samples).cpu() for part in pictures.split(100)]).argmax(1)
@@ -158,15 +180,24 @@ def answers(model: Model, fresh: Corpus) -> dict[str, float]:
     return found
 
 
-def words(name: str, model: Model, count: int) -> Row:
-    """Describe the units of layer4: how many labels stand, and how many candidates name what the unit responds to."""
-    units = [f"layer4:0-{vital.survey(model)['layer4'].channels - 1}"]
+def of_all(model: Model, pictures: Tensor) -> float:
+    """Count which share of what all activations return is not 0, those that compete and the others."""
+    layers = [name for name, part in model.module.named_modules() if isinstance(part, nn.ReLU | LWTA)]
+    with torch.no_grad(), Tracer(model, layers) as tracer:
+        trace = tracer(pictures.to(model.device))
+    return sum(int(trace[n].count_nonzero()) for n in layers) / sum(trace[n].numel() for n in layers)
+
+
+def words(name: str, layer: str, model: Model, count: int) -> Row:
+    """Describe the units of a layer: how many labels stand, and how many candidates name what the unit responds to."""
+    units = [f"{layer}:0-{vital.survey(model)[layer].channels - 1}"]
     said = vital.describe(
         model, units, images=images(count, seed=21), methods=["clip-dissect"], progress=False
     )
     known = {t.unit: t for t in unit_truths(model, units, scenes=count, progress=False)}
     return {
         "network": name,
+        "layer": layer,
         "units": len(said),
         "label stands": sum(bool(d.label) for d in said) / len(said),
         "p at most .05": sum(d.p_value is not None and d.p_value <= 0.05 for d in said) / len(said),
@@ -179,55 +210,62 @@ def named(given: argparse.Namespace) -> Iterator[tuple[str, Model | None]]:
     """The networks whose units are described; None for one that is not trained yet."""
     yield "shipped, dense", vital.load_model("world")
     yield "shipped, U=4", vital.load_model("world:competing")
-    path = folder(given, settings(given, 16, 0)) / "weights.safetensors"
-    module = TASKS[16].build()
+    kind = (INSIDE, 16)
+    path = folder(given, settings(given, kind, 0)) / "weights.safetensors"
+    module = TASKS[kind].build()
     if path.is_file():
         load_weights(module, path)
-    yield "U=16, seed 0", wrapped(module.eval()) if path.is_file() else None
+    yield "inside, U=16, seed 0", wrapped(module.eval()) if path.is_file() else None
 
 
 def described(given: argparse.Namespace) -> Iterator[tuple[str, Settings | None, Callable[[], Row]]]:
     """What is described: a name, its settings (None for a network that is not trained yet), and how to make the row."""
-    for name, model in named(given):
-        own = {"words": name, "images": given.images, "world": fingerprint()}
+    for (name, model), layer in product(named(given), LAYERS):
+        own = {"words": name, "layer": layer, "images": given.images, "world": fingerprint()}
         yield (
-            name,
+            f"{name}, {layer}",
             None if model is None else own | {"weights": model.weights_hash()},
-            partial(words, name, model, given.images),
+            partial(words, name, layer, model, given.images),
         )
+
+
+def of(rows: Sequence[Row], kind: Kind) -> list[Row]:
+    return [row for row in rows if (row["where"], row["competitors"]) == kind]
 
 
 def verdicts(rows: Sequence[Row]) -> dict[str, bool]:
     """Each goal that can be judged, and whether it holds on the mean over seeds."""
     found = {}
-    mean = {
-        u: sum(r["class"] for r in rows if r["competitors"] == u) / n
-        for u in (DENSE, *TASKS)
-        if (n := sum(r["competitors"] == u for r in rows))
-    }
-    for u, gap in GOALS.items():
-        if u in mean and DENSE in mean:
-            lost = mean[DENSE] - mean[u]
-            within = f"within {100 * gap:g} points of the dense twin"
-            found[f"U = {u} {within} (it is {100 * lost:.1f} below)"] = lost <= gap
-    for u in sorted({r["competitors"] for r in rows} - {DENSE}):
-        own = [r for r in rows if r["competitors"] == u]
-        exact = all(abs(r[f"active, {end}"] - 1 / u) < 1e-6 for r in own for end in ("least", "most"))
-        found[f"activity 1/{u} in every layer and image"] = exact
+    mean = {k: sum(r["class"] for r in own) / len(own) for k in (DENSE, *TASKS) if (own := of(rows, k))}
+    for kind, gap in GOALS.items():
+        if kind in mean and DENSE in mean:
+            lost = mean[DENSE] - mean[kind]
+            within = f"within {100 * gap:g} point{'s' * (gap > 0.01)} of the dense twin"
+            found[f"{told_as(kind)} {within} (it is {100 * lost:.1f} below)"] = lost <= gap
+    for kind in TASKS:
+        if own := of(rows, kind):
+            ends = [r[f"active, {end}"] for r in own for end in ("least", "most")]
+            exact = all(abs(share - 1 / kind[1]) < 1e-6 for share in ends)
+            found[f"{told_as(kind)}: activity 1/{kind[1]} in every competing layer and image"] = exact
     return found
+
+
+def told_as(kind: Kind) -> str:
+    return "dense" if kind == DENSE else f"{kind[0]}, U = {kind[1]}"
 
 
 def result(
     given: argparse.Namespace, rows: Sequence[Row], said: Sequence[Row], missing: Sequence[str]
 ) -> Row:
     """All that was measured, for the page of results."""
-    table = [["competitors", "seeds", *(f"{n}, %" for n in NUMBERS), "CPU seconds of one"]]
-    for u in (DENSE, *TASKS):
-        if own := [row for row in rows if row["competitors"] == u]:
+    table = [["they compete", "U", "seeds", *(f"{n}, %" for n in NUMBERS), "CPU seconds of one"]]
+    for kind in (DENSE, *TASKS):
+        if own := of(rows, kind):
             cells = [about([row[n] for row in own if n in row]) for n in NUMBERS]
             seconds = [row["seconds"] for row in own if row["seconds"] is not None]
-            table.append([str(u), str(len(own)), *cells, about(seconds, 1)])
-    spoken = [["network", *WORDS], *([row["network"], *(f"{row[n]:.4g}" for n in WORDS)] for row in said)]
+            table.append([kind[0], str(kind[1]), str(len(own)), *cells, about(seconds, 1)])
+    spoken = [["network", "layer", *WORDS]]
+    spoken += [[row["network"], row["layer"], *(f"{row[n]:.4g}" for n in WORDS)] for row in said]
     judged = verdicts(rows)
     steps = given.epochs * (given.used // given.batch)
     return {
@@ -242,14 +280,16 @@ def result(
     }
 
 
-def every(given: argparse.Namespace) -> list[tuple[int, int]]:
-    """What there is to measure: competitors and seed, the dense twin first."""
-    return [(DENSE, 0), *((u, seed) for seed in range(given.seeds) for u in TASKS)]
+def every(given: argparse.Namespace) -> list[tuple[Kind, int]]:
+    """What there is to measure: the kind of network and the seed, the dense twin first."""
+    return [(DENSE, 0), *((kind, seed) for kind in TASKS for seed in range(given.seeds))]
 
 
 def told(given: argparse.Namespace, kept: Kept) -> Row:
     """Write what there is, and what is missing."""
-    found = {f"U = {u}, seed {seed}": kept.find(settings(given, u, seed)) for u, seed in every(given)}
+    found = {
+        f"{told_as(kind)}, seed {seed}": kept.find(settings(given, kind, seed)) for kind, seed in every(given)
+    }
     said = {name: kept.find(own) if own else None for name, own, _ in described(given)}
     rows, spoken, missing = gathered(found, said)
     return published("lwta-world", result(given, rows, spoken, missing), [*rows, *spoken], given.results)
@@ -258,11 +298,11 @@ def told(given: argparse.Namespace, kept: Kept) -> Row:
 def measure(given: argparse.Namespace) -> Row:
     """Train, describe, and write each row as it comes."""
     kept, scenes = Kept(given.out / "rows.jsonl"), Scenes(given)
-    for competitors, seed in every(given):
-        if competitors not in (DENSE, *given.competitors):
+    for kind, seed in every(given):
+        if kind != DENSE and not (kind[0] in given.where and kind[1] in given.competitors):
             continue
-        own = settings(given, competitors, seed)
-        kept.of(own, partial(one, given, competitors, seed, own, scenes))
+        own = settings(given, kind, seed)
+        kept.of(own, partial(one, given, kind, seed, own, scenes))
         told(given, kept)
     for _, own, make in described(given) if given.words else ():
         if own:
@@ -287,11 +327,12 @@ def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, and say whether the goals hold."""
     parser = arguments(__doc__, "runs/lwta-world", BUDGET, ("half", "words", "json"))
     parser.add_argument("--rendered", type=Path, default=Path("runs/world"), help="where the scenes are kept")
-    parser.add_argument("--competitors", type=int, nargs="+", choices=TASKS, default=[*TASKS])
+    parser.add_argument("--where", nargs="+", choices=(INSIDE, EVERYWHERE), default=[INSIDE, EVERYWHERE])
+    parser.add_argument("--competitors", type=int, nargs="+", choices=(4, 16), default=[4, 16])
     asked = parser.parse_args(given)
     torch.set_num_threads(asked.threads)
     found = measure(asked)
-    report(found, [*found["tables"][0], *([line] + [""] * 9 for line in found["verdicts"])], asked.json)
+    report(found, [*found["tables"][0], *([line] + [""] * 11 for line in found["verdicts"])], asked.json)
 
 
 if __name__ == "__main__":

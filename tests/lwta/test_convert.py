@@ -94,8 +94,43 @@ def test_what_cannot_be_converted_is_said() -> None:
         convert(nn.Sequential(nn.Linear(3, 4)), 2)
     with pytest.raises(UnknownName, match="activation module"):
         convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2, skip=["2"])
+    with pytest.raises(UnknownName, match=r"unknown activation module '\*\.relu_7'"):
+        convert(built("torchvision:resnet18"), 2, skip=["*.relu_7"])
     with pytest.raises(ModelError, match="give an example"):
         convert(nn.Sequential(nn.Flatten(), nn.Conv2d(3, 4, 3), nn.ReLU()), 2)
+
+
+WHOLE = {
+    "torchvision:resnet18": ("*.relu_1", "layer1.0.relu_1", 9),
+    "torchvision:resnet50": ("*.relu_2", "layer1.0.relu_2", 33),
+    "timm:resnet18": ("*.act2", "layer1.0.act2", 9),
+    "timm:resnet50": ("*.act3", "layer1.0.act3", 33),
+}
+
+
+@pytest.mark.parametrize(("name", "pattern", "one", "layers"), [(n, *rest) for n, rest in WHOLE.items()])
+def test_a_pattern_keeps_the_sums_of_residual_blocks_whole(
+    name: str, pattern: str, one: str, layers: int
+) -> None:
+    made = convert(built(name), 4, skip=[pattern])
+    assert len(competing(made)) == layers
+    assert one not in competing(made)
+    origins = []
+    for left, part in made.named_modules():
+        if isinstance(part, nn.ReLU):
+            part.register_forward_pre_hook(lambda module, given: origins.append(given[0].grad_fn.name()))
+            part.inplace = False
+            assert left not in competing(made)
+    made.eval()(torch.rand(1, 3, 64, 64))
+    assert origins == ["AddBackward0"] * len(origins)
+    assert len(origins) == (8 if "18" in name else 16)
+
+
+def test_the_second_call_alone_is_left_out_by_its_own_name() -> None:
+    made = convert(built("torchvision:resnet18"), 4, skip=["layer1.0.relu_1", "layer2.*.relu"])
+    assert len(competing(made)) == 12
+    assert {"layer1.0.relu", "layer1.1.relu_1"} <= set(competing(made))
+    assert not {"layer1.0.relu_1", "layer2.0.relu", "layer2.1.relu_1"} & set(competing(made))
 
 
 class Odd(nn.Module):

@@ -6,6 +6,7 @@ import copy
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -36,12 +37,17 @@ def convert(
     The weights stay as they are and their names too, so that a state dict fits both. A module that a block calls
     several times, as torchvision's residual blocks do, becomes as many competitions: `relu`, `relu_1`, ... Such a block
     is rewritten, and still learns and evaluates by its mode; one that chooses its way by it cannot be. With one
-    competitor each activation stays what it was. Layers in `skip` keep theirs.
+    competitor each activation stays what it was.
+
+    Layers in `skip` keep theirs: names, or patterns with `*`, `?` and `[...]`. The name of a module that is called
+    several times stands for all its calls, `relu_1` for the second alone. So `*.relu_1` keeps the sums of torchvision's
+    basic blocks whole, `*.relu_2` those of its bottlenecks, and `*.act2` and `*.act3` those of timm's: only what is
+    inside the blocks competes then, as in a transformer.
 
     How wide each layer is, and which axis holds its channels, is learnt from a pass over `example`, what the network
     takes; without it one is made of zeros for the first layer with weights. Raises `BadValue` for a width that
     `competitors` does not divide, `ModelError` for a network without activation modules or that does not run, and
-    `UnknownName` for a layer to skip that is no activation.
+    `UnknownName` for a layer to skip that is no activation, or a pattern that fits none.
 
     >>> net = convert(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()), 4)
     >>> net[2]
@@ -53,14 +59,16 @@ def convert(
     given = _example(found) if example is None else example
     made = _run(found, given)
     known = _activations(found)
-    for name in skip:
-        if name not in known:
-            raise unknown("activation module", name, known)
-    counts = Counter(name for name, _ in made)
-    if several := {name for name in known if counts[name] > 1 and name not in skip}:
+    left, counts = _fitting(skip, known), Counter(name for name, _ in made)
+    if several := {name for name in known if counts[name] > 1 and name not in left}:
         found = _split(found, several)
         made = _run(found, given)
-    places = {name: _place(name, made, found) for name in _activations(found) if name not in skip}
+    apart = _activations(found)
+    left |= _fitting(skip, apart)
+    for pattern in skip:
+        if not _fitting([pattern], {*known, *apart}):
+            raise unknown("activation module", pattern, apart)
+    places = {name: _place(name, made, found) for name in apart if name not in left}
     if not places:
         raise ModelError(
             f"{type(network).__name__} has no activation modules to replace (functions such as "
@@ -120,6 +128,10 @@ def _sides(network: nn.Module) -> tuple[int, int]:
 
 def _activations(network: nn.Module) -> list[str]:
     return [name for name, part in network.named_modules() if type(part).__name__ in ACTIVATIONS]
+
+
+def _fitting(patterns: Iterable[str], names: Iterable[str]) -> set[str]:
+    return {name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def _place(name: str, made: list[Call], network: nn.Module) -> tuple[int, int]:

@@ -238,8 +238,14 @@ def phrase(numbers: Tensor, said: Tensor) -> str:
     return Concept(tuple(wants)).name
 
 
-COMPETING = Classify(competitors=4, length=12 / 16, parent="classifier", teacher="classifier")
-"""The classifier whose channels compete in blocks of four; it begins with its weights, and learns its answers too."""
+AROUND = ("stem.2", "layer[123].*relu2")
+"""The activations on the way around the residual blocks: those whose channels go on by it, and are added to."""
+
+COMPETING = Classify(competitors=4, skip=AROUND, length=12 / 16, parent="classifier", teacher="classifier")
+"""The classifier whose channels compete in blocks of four, inside the residual blocks and where the classes are read.
+
+The way around the blocks stays whole. It begins with the classifier's weights, and learns its answers too.
+"""
 
 TASKS: Mapping[str, Task] = {
     "classifier": Classify(),
