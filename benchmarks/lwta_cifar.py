@@ -1,8 +1,10 @@
 """On CIFAR-10: accuracy and activity of a small residual network and a small transformer, dense and competing.
 
 Each is trained from the same random weights with the same budget, dense and with blocks of 2, 4, 8 and 16, and
-measured on test images. The defaults are a reduced budget: 5,000 training images and a few epochs, so that the
-accuracies say how the networks compare, not what they could reach.
+measured on test images. The residual network competes everywhere, or (`resnet-inside`) inside its blocks and where the
+classes are read, while the way around the blocks stays whole; the transformer in the perceptrons of its blocks. The
+defaults are a reduced budget: 5,000 training images and a few epochs, so that the accuracies say how the networks
+compare, not what they could reach.
 
     python -m benchmarks.lwta_cifar --data FOLDER --out runs/lwta-cifar
 
@@ -47,6 +49,7 @@ from vital.models.weights import load_weights
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBERS = ("accuracy", "mean of 6", "active, least", "active", "active, most")
 
+SKIP = {"resnet-inside": ("0.2", "[12].relu")}
 LAST = {"resnet": "3.relu:0-63", "vit": "4.mlp.1:0-255#patches"}
 WORDS = ("units", "label stands", "p at most .05", "candidates")
 VEHICLES = ("airplane", "automobile", "ship", "truck")
@@ -78,11 +81,16 @@ def dense(kind: str) -> Model:
     return vital.load_model(f"{EXAMPLES / f'cifar_{kind}.py'}:{kind}", weights="none")
 
 
+def plain(kind: str) -> str:
+    """Name the network without the places where it competes."""
+    return kind.partition("-")[0]
+
+
 def network(kind: str, competitors: int) -> Model:
     """Make a network with the same random weights for every number of competitors."""
-    model = dense(kind)
-    example = torch.zeros(2, model.channels, *model.size)
-    return replace(model, module=convert(model.module, competitors, example=example))
+    model = dense(plain(kind))
+    example, skip = torch.zeros(2, model.channels, *model.size), SKIP.get(kind, ())
+    return replace(model, module=convert(model.module, competitors, skip=skip, example=example))
 
 
 def data(given: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
@@ -99,9 +107,11 @@ def training(given: argparse.Namespace, seed: int) -> Fit:
 
 def settings(kind: str, competitors: int, how: Fit, sets: tuple[ImageSet, ImageSet]) -> Settings:
     """All that decides the row of one network."""
-    start = {"code": dense(kind).code_hash(), "weights": dense(kind).weights_hash()}
-    seen = {"train": sets[0].hash(), "test": sets[1].hash()}
-    return {"network": kind, "competitors": competitors, "fit": asdict(how), **start, **seen}
+    own = dense(plain(kind))
+    facts = {"code": own.code_hash(), "weights": own.weights_hash()}
+    facts |= {"train": sets[0].hash(), "test": sets[1].hash()}
+    left = {"skip": SKIP[kind]} if kind in SKIP else {}
+    return {"network": kind, "competitors": competitors, "fit": asdict(how), **facts, **left}
 
 
 def one(
@@ -133,7 +143,7 @@ def one(
 
 def words(kind: str, competitors: int, model: Model, test: ImageSet, witness: Witness) -> Row:
     """Describe the units of the last layer that competes: how many labels stand."""
-    units = LAST[kind]
+    units = LAST[plain(kind)]
     said = vital.describe(
         model, units, images=test, concepts=list(witness.means), encoder=witness, progress=False
     )
@@ -162,7 +172,7 @@ def described(
         if path.is_file():
             load_weights(model.module, path)
             model.module.eval()
-        own = {"words": LAST[kind], "witness": witness.name, "test": sets[1].hash()}
+        own = {"words": LAST[plain(kind)], "witness": witness.name, "test": sets[1].hash()}
         yield (
             f"{kind}, U = {competitors}",
             own | {"weights": model.weights_hash(), "code": model.code_hash()} if path.is_file() else None,
@@ -171,11 +181,12 @@ def described(
 
 
 def wanted(given: argparse.Namespace) -> Iterator[tuple[str, int, int]]:
-    """Networks, competitors and seeds, seed by seed."""
+    """Networks, competitors and seeds, seed by seed; what is dense competes nowhere, so it is asked for once."""
     for seed in range(given.seeds):
         for kind in given.networks.split(","):
             for competitors in map(int, given.competitors.split(",")):
-                yield kind, competitors, seed
+                if competitors > 1 or kind not in SKIP:
+                    yield kind, competitors, seed
 
 
 def of(rows: Sequence[Row], kind: str, competitors: int) -> list[Row]:
@@ -186,9 +197,11 @@ def verdicts(rows: Sequence[Row]) -> dict[str, bool]:
     """Competing networks beside the dense one of their kind, on the mean over seeds: is any accuracy lost?"""
     found = {}
     for kind, competitors in dict.fromkeys((row["network"], row["competitors"]) for row in rows):
-        own, plain = ([r["accuracy"] for r in of(rows, kind, u)] for u in (competitors, 1))
-        if competitors > 1 and plain:
-            gain = sum(own) / len(own) - sum(plain) / len(plain)
+        own, whole = (
+            [r["accuracy"] for r in of(rows, k, u)] for k, u in ((kind, competitors), (plain(kind), 1))
+        )
+        if competitors > 1 and whole:
+            gain = sum(own) / len(own) - sum(whole) / len(whole)
             found[f"{kind}, U = {competitors}: {100 * gain:+.1f} points beside the dense one"] = gain >= 0
     return found
 
@@ -254,7 +267,7 @@ def asked_for(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--witness", help="FILE.py:FUNCTION, a classifier with the same class names")
     parser.add_argument("--witness-weights")
     parser.add_argument("--train", default="train5k.npz")
-    parser.add_argument("--networks", default="resnet,vit")
+    parser.add_argument("--networks", default="resnet,resnet-inside,vit")
     parser.add_argument("--competitors", default="1,2,4,8,16")
     parser.add_argument("--sampling", type=float, default=0.5)
     return parser.parse_args(words)

@@ -26,53 +26,38 @@ other settings starts anew beside it. What there is is written to benchmarks/res
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
 
 import vital
 from benchmarks.common import report
-from benchmarks.kept import Kept, Row, about, arguments, gathered, key_of, published
+from benchmarks.kept import Kept, Row, about, arguments, gathered, published
+from benchmarks.lwta_twins import (
+    DENSE,
+    EVERYWHERE,
+    INSIDE,
+    TASKS,
+    Kind,
+    Scenes,
+    Settings,
+    folder,
+    one,
+    settings,
+)
 from benchmarks.world_words import agrees
-from vital.lwta import LWTA
-from vital.lwta.infer import active, outputs
 from vital.models import Model
 from vital.models.weights import load_weights
-from vital.trace import Tracer
 from vital.world import unit_truths
-from vital.world.corpus import Corpus, draw, rendered
 from vital.world.data import fingerprint, images
-from vital.world.networks import SIZE
-from vital.world.tasks import AROUND, COMPETING, Classify
-from vital.world.train import Plan, fitted, measured
-from vital.world.weights import network as shipped
-from vital.world.weights import ship, wrapped
+from vital.world.weights import wrapped
 
-INSIDE, EVERYWHERE, NOWHERE = "inside", "everywhere", "nowhere"
-NARROW = ("stem.2", "layer1.relu1", "layer1.relu2")
-"""Layers of 24 channels, which cannot compete in blocks of 16."""
-
-OWN = replace(COMPETING, length=1.0)
-TASKS = {
-    (INSIDE, 4): OWN,
-    (INSIDE, 16): replace(OWN, competitors=16, skip=(*AROUND, "layer1.relu1")),
-    (EVERYWHERE, 4): replace(OWN, skip=()),
-    (EVERYWHERE, 16): replace(OWN, competitors=16, skip=NARROW),
-}
-DENSE = (NOWHERE, 1)
 GOALS = {(INSIDE, 4): 0.01, (INSIDE, 16): 0.03}
 LAYERS = ("layer4", "layer4.relu1")
 """What is described: where the classes are read, and inside the last block."""
-
-SEEN, AVERAGED = 200, 600
-"""Fresh scenes on which activity is counted, and those on which sampled answers are averaged."""
 
 NUMBERS = (
     "class",
@@ -85,107 +70,6 @@ NUMBERS = (
     "class, 6 samples",
 )
 WORDS = ("units", "label stands", "p at most .05", "names the truth", "AUPRC over chance")
-
-Settings = dict[str, Any]
-Kind = tuple[str, int]
-"""Where channels compete, and in blocks of how many."""
-
-
-def planned(given: argparse.Namespace, seed: int) -> Plan:
-    """How the networks of one seed are trained."""
-    return Plan(
-        out=given.out,
-        scenes=given.used,
-        fresh=given.fresh,
-        epochs=given.epochs,
-        batch=given.batch,
-        seed=seed,
-        device=given.device,
-        half=given.half,
-        quiet=True,
-    )
-
-
-def settings(given: argparse.Namespace, kind: Kind, seed: int) -> Settings:
-    """All that decides the row of one network."""
-    dense = vital.load_model("world").weights_hash()
-    if kind == DENSE:
-        return {"weights": dense, "fresh": given.fresh, "world": fingerprint()}
-    plan = asdict(planned(given, seed))
-    own = {name: plan[name] for name in plan if name not in {"out", "weights", "quiet"}}
-    facts = {"world": fingerprint(), "parent": dense, "pool": given.scenes}
-    return {"task": asdict(TASKS[kind]), "plan": own, **facts}
-
-
-def folder(given: argparse.Namespace, own: Settings) -> Path:
-    """Where the checkpoint and the weights of one row are."""
-    return Path(given.out) / key_of(own)
-
-
-class Scenes:
-    """The scenes to learn from and the fresh ones, read when they are first asked for."""
-
-    def __init__(self, given: argparse.Namespace) -> None:
-        self.given = given
-
-    @cached_property
-    def known(self) -> Corpus:
-        return first(self._read("train", self.given.scenes), self.given.used)
-
-    @cached_property
-    def fresh(self) -> Corpus:
-        return self._read("test", self.given.fresh)
-
-    def _read(self, kind: Literal["train", "test"], count: int) -> Corpus:
-        return rendered(draw(kind, count, 0), self.given.rendered / kind, SIZE, quiet=True)
-
-
-def first(corpus: Corpus, count: int) -> Corpus:
-    """Keep the first scenes."""
-    parts = (corpus.pictures, corpus.classes, corpus.factors, corpus.planted, corpus.captions)
-    return Corpus(corpus.scenes[:count], *(part[:count] for part in parts))
-
-
-def one(given: argparse.Namespace, kind: Kind, seed: int, own: Settings, scenes: Scenes) -> Row:
-    """Train one network, unless it is the dense one, and measure it."""
-    row = {"where": kind[0], "competitors": kind[1], "seed": seed, "seconds": None}
-    if kind == DENSE:
-        network = shipped("classifier").to(given.device)
-        model, pictures = wrapped(network), scenes.fresh.pictures[:SEEN].float() / 255
-        return row | measured(Classify(), network, scenes.fresh) | {"active of all": of_all(model, pictures)}
-    known, fresh = scenes.known, scenes.fresh
-    begin, task, out = time.process_time(), TASKS[kind], folder(given, own)
-    out.mkdir(parents=True, exist_ok=True)
-    whole = not any(out.glob("*.pt"))  # what a process took that was stopped is lost
-    plan = planned(argparse.Namespace(**{**vars(given), "out": out}), seed)
-    network = fitted(plan, "competing", task, known)
-    row["seconds"] = time.process_time() - begin if whole else None
-    ship(network, out / "weights.safetensors")
-    return row | measured(task, network, fresh) | answers(wrapped(network), fresh)
-
-
-def answers(model: Model, fresh: Corpus) -> dict[str, float]:
-    """Activity, and the accuracy of one sample and of the mean of six beside that of the deterministic answer."""
-    pictures, classes = fresh.pictures[:AVERAGED].float() / 255, fresh.classes[:AVERAGED]
-    shares = torch.cat(list(active(model, pictures[:SEEN]).values()))
-    found = {
-        "active, least": float(shares.min()),
-        "active": float(shares.mean()),
-        "active, most": float(shares.max()),
-        "active of all": of_all(model, pictures[:SEEN]),
-    }
-    for samples in (0, 1, 6):
-        best = torch.cat([outputs(model, part, samples).cpu() for part in pictures.split(100)]).argmax(1)
-        found[f"class, {samples} samples"] = float((best == classes).float().mean())
-    return found
-
-
-def of_all(model: Model, pictures: Tensor) -> float:
-    """Count which share of what all activations return is not 0, those that compete and the others."""
-    layers = [name for name, part in model.module.named_modules() if isinstance(part, nn.ReLU | LWTA)]
-    with torch.no_grad(), Tracer(model, layers) as tracer:
-        trace = tracer(pictures.to(model.device))
-    return sum(int(trace[n].count_nonzero()) for n in layers) / sum(trace[n].numel() for n in layers)
 
 
 def words(name: str, layer: str, model: Model, count: int) -> Row:

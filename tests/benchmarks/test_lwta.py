@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import lwta_cifar, lwta_world
 from benchmarks.kept import Kept
+from vital.lwta.compete import competing
 
 
 @pytest.fixture
@@ -92,23 +93,47 @@ def test_cifar_says_what_is_missing(data: Path) -> None:
     assert found["tables"][0][1][-1] == ""  # a row that went on from a checkpoint has no seconds
 
 
+def test_what_is_dense_is_asked_for_once_and_the_way_around_is_left_whole() -> None:
+    given = lwta_cifar.asked_for(
+        ["--data", "none", "--networks", "resnet,resnet-inside", "--competitors", "1,4"]
+    )
+    assert [*lwta_cifar.wanted(given)] == [("resnet", 1, 0), ("resnet", 4, 0), ("resnet-inside", 4, 0)]
+    every = {"0.2", "1.inner.2", "1.relu", "2.inner.2", "2.relu", "3.inner.2", "3.relu"}
+    assert set(competing(lwta_cifar.network("resnet", 4).module)) == every
+    inside = competing(lwta_cifar.network("resnet-inside", 4).module)
+    assert set(inside) == every - {"0.2", "1.relu", "2.relu"}
+    rows = [
+        {"network": n, "competitors": u, "accuracy": a}
+        for n, u, a in (("resnet", 1, 0.5), ("resnet-inside", 4, 0.625))
+    ]
+    assert lwta_cifar.verdicts(rows) == {"resnet-inside, U = 4: +12.5 points beside the dense one": True}
+
+
 @pytest.mark.slow
 def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
     where = f"--out {tmp_path / 'run'} --rendered {tmp_path} --results {tmp_path / 'results'}"
     sizes = "--scenes 64 --used 64 --fresh 32 --batch 32 --seeds 1 --epochs 1"
     small = f"{where} {sizes}".split()
-    lwta_world.main([*small, "--competitors", "4"])
+    lwta_world.main([*small, "--where", "inside", "--competitors", "4"])
     half = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
-    assert [row["competitors"] for row in half["rows"]] == [1, 4]
-    assert "U = 16, seed 0" in half["missing"]
+    assert [(row["where"], row["competitors"]) for row in half["rows"]] == [("nowhere", 1), ("inside", 4)]
+    assert "everywhere, U = 16, seed 0" in half["missing"]
     assert not half["pass"]
     lwta_world.main(small)
     found = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
-    assert [row["competitors"] for row in found["rows"]] == [1, 4, 16]
+    kinds = [("nowhere", 1), ("inside", 4), ("inside", 16), ("everywhere", 4), ("everywhere", 16)]
+    assert [(row["where"], row["competitors"]) for row in found["rows"]] == kinds
     assert found["missing"] == [
-        f"words of {name}" for name in ("shipped, dense", "shipped, U=4", "U=16, seed 0")
+        f"words of {name}, {layer}"
+        for name in ("shipped, dense", "shipped, U=4", "inside, U=16, seed 0")
+        for layer in ("layer4", "layer4.relu1")
     ]
-    assert "activity 1/16 in every layer and image: won" in found["verdicts"]
+    for where, units in kinds[1:]:
+        assert (
+            f"{where}, U = {units}: activity 1/{units} in every competing layer and image: won"
+            in found["verdicts"]
+        )
+    assert all(1 / 16 < row["active of all"] < 0.6 for row in found["rows"])
     first = lines(tmp_path / "run")
     lwta_world.main(small)
     assert lines(tmp_path / "run") == first
