@@ -118,7 +118,11 @@ Competitors: TypeAlias = Annotated[
     int, Option(min=1, metavar="U", help="Units of a block, of which one wins.")
 ]
 Skipped: TypeAlias = Annotated[
-    str | None, Option(metavar="LAYER,LAYER", help="Activation modules that stay as they are.")
+    str | None,
+    Option(
+        metavar="LAYER,LAYER",
+        help="Activation modules that stay as they are: names, or patterns such as '*.relu_1'.",
+    ),
 ]
 TestImages: TypeAlias = Annotated[
     Path | None, Option(metavar="DIR", help="Labelled images on which the result is measured.")
