@@ -94,6 +94,8 @@ def test_what_cannot_be_converted_is_said() -> None:
         convert(nn.Sequential(nn.Linear(3, 4)), 2)
     with pytest.raises(UnknownName, match="activation module"):
         convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2, skip=["2"])
+    with pytest.raises(BadValue, match="skip leaves out all 1 activation modules"):
+        convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2, skip=["*"])
     with pytest.raises(UnknownName, match=r"unknown activation module '\*\.relu_7'"):
         convert(built("torchvision:resnet18"), 2, skip=["*.relu_7"])
     with pytest.raises(ModelError, match="give an example"):

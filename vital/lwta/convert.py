@@ -46,8 +46,8 @@ def convert(
 
     How wide each layer is, and which axis holds its channels, is learnt from a pass over `example`, what the network
     takes; without it one is made of zeros for the first layer with weights. Raises `BadValue` for a width that
-    `competitors` does not divide, `ModelError` for a network without activation modules or that does not run, and
-    `UnknownName` for a layer to skip that is no activation, or a pattern that fits none.
+    `competitors` does not divide and where all is skipped, `ModelError` for a network without activation modules or
+    that does not run, and `UnknownName` for a layer to skip that is no activation, or a pattern that fits none.
 
     >>> net = convert(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()), 4)
     >>> net[2]
@@ -66,9 +66,11 @@ def convert(
     apart = _activations(found)
     left |= _fitting(skip, apart)
     for pattern in skip:
-        if not _fitting([pattern], {*known, *apart}):
+        if not _fitting([pattern], apart):
             raise unknown("activation module", pattern, apart)
     places = {name: _place(name, made, found) for name in apart if name not in left}
+    if apart and not places:
+        raise BadValue(f"skip leaves out all {len(apart)} activation modules; allowed is to let one compete")
     if not places:
         raise ModelError(
             f"{type(network).__name__} has no activation modules to replace (functions such as "
