@@ -1,6 +1,7 @@
 """`vital lwta train` from the command line."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,10 @@ SIZE, CLASSES = 8, ("red", "blue")
 def net():
     layers = (nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
     return nn.Sequential(*layers)
+
+
+def deep():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), net()[1:3], *net()[3:])
 """
 
 
@@ -111,3 +116,13 @@ def test_a_wrong_request_is_explained(
 ) -> None:
     assert main(command(data, "run", *more)) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_name_with_patterns_can_be_given_to_a_shell(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = command(data, "run", "--epochs", "1", "--skip", "2.[0-9]")
+    asked[2] = f"{data / 'nets.py'}:deep"
+    assert main(asked) == 0
+    line = capsys.readouterr().out.splitlines()[-1].removeprefix("the network is ")
+    assert line.startswith("'lwta:4-2.[0-9]/")
+    name, _, weights = shlex.split(line)
+    assert list(competing(vital.load_model(name, weights=weights).module)) == ["1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 import torch
 import typer
@@ -94,7 +95,8 @@ def train(
         _measured(net, tested, samples, seed, out)
     show_skipped(pictures)
     shown_at = "" if input_size is None else f" --input-size {input_size}"
-    typer.echo(f"the network is {net.name} --weights {out / 'weights.safetensors'}{shown_at}")
+    told = f"{quote(net.name)} --weights {quote(str(out / 'weights.safetensors'))}"
+    typer.echo(f"the network is {told}{shown_at}")
 
 
 def _shown(bar: tqdm) -> Progress:
