@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ from vital.models.weights import load_weights
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBERS = ("accuracy", "mean of 6", "active, least", "active", "active, most")
 
-SKIP = {"resnet-inside": ("0.2", "[12].relu")}
+SKIP: dict[str, tuple[str, ...]] = {"resnet": (), "resnet-inside": ("0.2", "[12].relu"), "vit": ()}
 LAST = {"resnet": "3.relu:0-63", "vit": "4.mlp.1:0-255#patches"}
 WORDS = ("units", "label stands", "p at most .05", "candidates")
 VEHICLES = ("airplane", "automobile", "ship", "truck")
@@ -89,8 +90,8 @@ def plain(kind: str) -> str:
 def network(kind: str, competitors: int) -> Model:
     """Make a network with the same random weights for every number of competitors."""
     model = dense(plain(kind))
-    example, skip = torch.zeros(2, model.channels, *model.size), SKIP.get(kind, ())
-    return replace(model, module=convert(model.module, competitors, skip=skip, example=example))
+    example = torch.zeros(2, model.channels, *model.size)
+    return replace(model, module=convert(model.module, competitors, skip=SKIP[kind], example=example))
 
 
 def data(given: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
@@ -107,10 +108,10 @@ def training(given: argparse.Namespace, seed: int) -> Fit:
 
 def settings(kind: str, competitors: int, how: Fit, sets: tuple[ImageSet, ImageSet]) -> Settings:
     """All that decides the row of one network."""
-    own = dense(plain(kind))
-    facts = {"code": own.code_hash(), "weights": own.weights_hash()}
+    start = dense(plain(kind))
+    facts = {"code": start.code_hash(), "weights": start.weights_hash()}
     facts |= {"train": sets[0].hash(), "test": sets[1].hash()}
-    left = {"skip": SKIP[kind]} if kind in SKIP else {}
+    left = {"skip": SKIP[kind]} if SKIP[kind] else {}
     return {"network": kind, "competitors": competitors, "fit": asdict(how), **facts, **left}
 
 
@@ -181,12 +182,9 @@ def described(
 
 
 def wanted(given: argparse.Namespace) -> Iterator[tuple[str, int, int]]:
-    """Networks, competitors and seeds, seed by seed; what is dense competes nowhere, so it is asked for once."""
-    for seed in range(given.seeds):
-        for kind in given.networks.split(","):
-            for competitors in map(int, given.competitors.split(",")):
-                if competitors > 1 or kind not in SKIP:
-                    yield kind, competitors, seed
+    """Networks, competitors and seeds, seed by seed; a dense network is the same wherever it would compete."""
+    asked = product(range(given.seeds), given.networks.split(","), map(int, given.competitors.split(",")))
+    yield from dict.fromkeys((plain(kind) if u == 1 else kind, u, seed) for seed, kind, u in asked)
 
 
 def of(rows: Sequence[Row], kind: str, competitors: int) -> list[Row]:
@@ -270,7 +268,11 @@ def asked_for(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--networks", default="resnet,resnet-inside,vit")
     parser.add_argument("--competitors", default="1,2,4,8,16")
     parser.add_argument("--sampling", type=float, default=0.5)
-    return parser.parse_args(words)
+    found = parser.parse_args(words)
+    for kind in found.networks.split(","):
+        if kind not in SKIP:
+            parser.error(f"unknown network {kind!r}; known are {', '.join(SKIP)}")
+    return found
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -66,10 +66,10 @@ def settings(given: argparse.Namespace, kind: Kind, seed: int) -> Settings:
     """All that decides the row of one network."""
     dense = vital.load_model("world").weights_hash()
     if kind == DENSE:
-        return {"weights": dense, "fresh": given.fresh, "world": fingerprint()}
+        return {"where": kind[0], "weights": dense, "fresh": given.fresh, "world": fingerprint()}
     plan = asdict(planned(given, seed))
     own = {name: plan[name] for name in plan if name not in {"out", "weights", "quiet"}}
-    facts = {"world": fingerprint(), "parent": dense, "pool": given.scenes}
+    facts = {"where": kind[0], "world": fingerprint(), "parent": dense, "pool": given.scenes}
     return {"task": asdict(TASKS[kind]), "plan": own, **facts}
 
 

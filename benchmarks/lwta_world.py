@@ -8,13 +8,13 @@ divide. With 4 competitors inside, seed 0 is `world:competing` itself. The dense
 shipped. Accuracy is that of the 64 classes on fresh scenes; activity is counted in what the competing layers return,
 and "active of all" in what all activations return, those that do not compete too.
 
-With --words the units of layer4 and of the layer before it of the dense network, of the shipped twin and of the first
-one with 16 competitors inside are described by clip-dissect: the share whose label stands (vital.describe.judge), and
-the share of candidates that name what the unit responds to.
+With --words the units of layer4 and of the activation inside it, in the dense network, in the shipped twin and in the
+first one with 16 competitors inside, are described by clip-dissect: the share whose label stands
+(vital.describe.judge), and the share of candidates that name what the unit responds to.
 
-The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 25 minutes a network on one core.
-Goals, for competition inside: accuracy within 1 point of the dense twin with 4 competitors and within 3 points with 16,
-activity 1/U.
+The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 25 minutes on one core for each of
+12 networks. Goals: activity 1/U, and for competition inside accuracy within 1 point of the dense twin with 4 competitors
+and within 3 points with 16.
 
     python -m benchmarks.lwta_world --out runs/lwta-world --words
     python -m benchmarks.lwta_world --out runs/lwta-world --words --used 9600 --epochs 2      # sooner
@@ -93,13 +93,13 @@ def words(name: str, layer: str, model: Model, count: int) -> Row:
 def named(given: argparse.Namespace) -> Iterator[tuple[str, Model | None]]:
     """The networks whose units are described; None for one that is not trained yet."""
     yield "shipped, dense", vital.load_model("world")
-    yield "shipped, U=4", vital.load_model("world:competing")
+    yield "shipped, U = 4", vital.load_model("world:competing")
     kind = (INSIDE, 16)
     path = folder(given, settings(given, kind, 0)) / "weights.safetensors"
     module = TASKS[kind].build()
     if path.is_file():
         load_weights(module, path)
-    yield "inside, U=16, seed 0", wrapped(module.eval()) if path.is_file() else None
+    yield "inside, U = 16, seed 0", wrapped(module.eval()) if path.is_file() else None
 
 
 def described(given: argparse.Namespace) -> Iterator[tuple[str, Settings | None, Callable[[], Row]]]:
@@ -125,7 +125,7 @@ def verdicts(rows: Sequence[Row]) -> dict[str, bool]:
         if kind in mean and DENSE in mean:
             lost = mean[DENSE] - mean[kind]
             within = f"within {100 * gap:g} point{'s' * (gap > 0.01)} of the dense twin"
-            found[f"{told_as(kind)} {within} (it is {100 * lost:.1f} below)"] = lost <= gap
+            found[f"{told_as(kind)}: {within} (it is {100 * lost:.1f} below)"] = lost <= gap
     for kind in TASKS:
         if own := of(rows, kind):
             ends = [r[f"active, {end}"] for r in own for end in ("least", "most")]

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import lwta_cifar, lwta_world
+import vital
+from benchmarks import lwta_cifar, lwta_twins, lwta_world
 from benchmarks.kept import Kept
 from vital.lwta.compete import competing
+from vital.world.data import fingerprint
 
 
 @pytest.fixture
@@ -94,10 +96,14 @@ def test_cifar_says_what_is_missing(data: Path) -> None:
 
 
 def test_what_is_dense_is_asked_for_once_and_the_way_around_is_left_whole() -> None:
-    given = lwta_cifar.asked_for(
-        ["--data", "none", "--networks", "resnet,resnet-inside", "--competitors", "1,4"]
-    )
-    assert [*lwta_cifar.wanted(given)] == [("resnet", 1, 0), ("resnet", 4, 0), ("resnet-inside", 4, 0)]
+    def wanted(networks: str) -> list[tuple[str, int, int]]:
+        asked = ["--data", "none", "--networks", networks, "--competitors", "1,4"]
+        return [*lwta_cifar.wanted(lwta_cifar.asked_for(asked))]
+
+    assert wanted("resnet,resnet-inside") == [("resnet", 1, 0), ("resnet", 4, 0), ("resnet-inside", 4, 0)]
+    assert wanted("resnet-inside") == [("resnet", 1, 0), ("resnet-inside", 4, 0)]
+    with pytest.raises(SystemExit):
+        wanted("resnet-insde")
     every = {"0.2", "1.inner.2", "1.relu", "2.inner.2", "2.relu", "3.inner.2", "3.relu"}
     assert set(competing(lwta_cifar.network("resnet", 4).module)) == every
     inside = competing(lwta_cifar.network("resnet-inside", 4).module)
@@ -107,6 +113,35 @@ def test_what_is_dense_is_asked_for_once_and_the_way_around_is_left_whole() -> N
         for n, u, a in (("resnet", 1, 0.5), ("resnet-inside", 4, 0.625))
     ]
     assert lwta_cifar.verdicts(rows) == {"resnet-inside, U = 4: +12.5 points beside the dense one": True}
+
+
+ALL = {
+    *("stem.2", "layer1.relu1", "layer1.relu2", "layer4.relu1", "layer4.relu2"),
+    *(f"layer{i}.{j}.relu{k}" for i in (2, 3) for j in (0, 1) for k in (1, 2)),
+}
+AROUND = {"stem.2", "layer1.relu2", "layer2.0.relu2", "layer2.1.relu2", "layer3.0.relu2", "layer3.1.relu2"}
+NARROW = {"stem.2", "layer1.relu1", "layer1.relu2"}
+PLACES = {
+    ("inside", 4): ALL - AROUND,
+    ("inside", 16): ALL - AROUND - NARROW,
+    ("everywhere", 4): ALL,
+    ("everywhere", 16): ALL - NARROW,
+}
+
+
+def test_the_worlds_networks_compete_where_it_is_said() -> None:
+    assert {kind: set(competing(task.build())) for kind, task in lwta_twins.TASKS.items()} == PLACES
+    assert set(competing(vital.load_model("world:competing").module)) == PLACES["inside", 4]
+
+
+@pytest.mark.slow
+def test_rows_of_before_the_place_was_said_are_not_taken_for_new_ones(tmp_path: Path) -> None:
+    where = f"--out {tmp_path} --rendered {tmp_path} --results {tmp_path / 'results'}"
+    old = {"weights": vital.load_model("world").weights_hash(), "fresh": 32, "world": fingerprint()}
+    Kept(tmp_path / "rows.jsonl").add(old, {"competitors": 1, "class": 1.0})
+    lwta_world.main(f"{where} --scenes 64 --used 64 --fresh 32 --batch 32 --seeds 0".split())
+    found = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
+    assert [row["where"] for row in found["rows"]] == ["nowhere"]
 
 
 @pytest.mark.slow
@@ -125,7 +160,7 @@ def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
     assert [(row["where"], row["competitors"]) for row in found["rows"]] == kinds
     assert found["missing"] == [
         f"words of {name}, {layer}"
-        for name in ("shipped, dense", "shipped, U=4", "inside, U=16, seed 0")
+        for name in ("shipped, dense", "shipped, U = 4", "inside, U = 16, seed 0")
         for layer in ("layer4", "layer4.relu1")
     ]
     for where, units in kinds[1:]:

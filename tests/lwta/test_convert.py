@@ -94,7 +94,7 @@ def test_what_cannot_be_converted_is_said() -> None:
         convert(nn.Sequential(nn.Linear(3, 4)), 2)
     with pytest.raises(UnknownName, match="activation module"):
         convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2, skip=["2"])
-    with pytest.raises(BadValue, match="skip leaves out all 1 activation modules"):
+    with pytest.raises(BadValue, match=r"skip leaves out every activation module \(1\); at least one"):
         convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2, skip=["*"])
     with pytest.raises(UnknownName, match=r"unknown activation module '\*\.relu_7'"):
         convert(built("torchvision:resnet18"), 2, skip=["*.relu_7"])
@@ -102,37 +102,105 @@ def test_what_cannot_be_converted_is_said() -> None:
         convert(nn.Sequential(nn.Flatten(), nn.Conv2d(3, 4, 3), nn.ReLU()), 2)
 
 
-WHOLE = {
-    "torchvision:resnet18": ("*.relu_1", "layer1.0.relu_1", 9),
-    "torchvision:resnet50": ("*.relu_2", "layer1.0.relu_2", 33),
-    "timm:resnet18": ("*.act2", "layer1.0.act2", 9),
-    "timm:resnet50": ("*.act3", "layer1.0.act3", 33),
-}
-
-
-@pytest.mark.parametrize(("name", "pattern", "one", "layers"), [(n, *rest) for n, rest in WHOLE.items()])
-def test_a_pattern_keeps_the_sums_of_residual_blocks_whole(
-    name: str, pattern: str, one: str, layers: int
+@pytest.mark.parametrize(
+    ("name", "stem", "sums", "blocks", "each"),
+    [
+        ("torchvision:resnet18", "relu", "*.relu_1", 8, 1),
+        ("torchvision:resnet50", "relu", "*.relu_2", 16, 2),
+        ("timm:resnet18", "act1", "*.act2", 8, 1),
+        ("timm:resnet50", "act1", "*.act3", 16, 2),
+    ],
+)
+def test_patterns_keep_the_way_around_residual_blocks_whole(
+    name: str, stem: str, sums: str, blocks: int, each: int
 ) -> None:
-    made = convert(built(name), 4, skip=[pattern])
-    assert len(competing(made)) == layers
-    assert one not in competing(made)
-    origins = []
+    made = convert(built(name), 4, skip=[stem, sums])
+    assert len(competing(made)) == blocks * each
+    origins = {}
     for left, part in made.named_modules():
         if isinstance(part, nn.ReLU):
-            part.register_forward_pre_hook(lambda module, given: origins.append(given[0].grad_fn.name()))
             part.inplace = False
-            assert left not in competing(made)
+            part.register_forward_pre_hook(
+                lambda module, given, left=left: origins.update({left: given[0].grad_fn.name()})
+            )
     made.eval()(torch.rand(1, 3, 64, 64))
-    assert origins == ["AddBackward0"] * len(origins)
-    assert len(origins) == (8 if "18" in name else 16)
+    assert stem in origins
+    assert {place for left, place in origins.items() if left != stem} == {"AddBackward0"}
+    assert (
+        len(origins) == 1 + layers // int(sums[-1]) if "relu" in sums else 1 + layers // (int(sums[-1]) - 1)
+    )
 
 
 def test_the_second_call_alone_is_left_out_by_its_own_name() -> None:
-    made = convert(built("torchvision:resnet18"), 4, skip=["layer1.0.relu_1", "layer2.*.relu"])
-    assert len(competing(made)) == 12
+    made = convert(built("torchvision:resnet18"), 4, skip=["layer1.0.relu_1", "layer[23].?.relu"])
+    assert len(competing(made)) == 8
     assert {"layer1.0.relu", "layer1.1.relu_1"} <= set(competing(made))
-    assert not {"layer1.0.relu_1", "layer2.0.relu", "layer2.1.relu_1"} & set(competing(made))
+    assert not {"layer1.0.relu_1", "layer2.0.relu", "layer3.1.relu_1"} & set(competing(made))
+
+
+def test_a_second_call_may_be_named_beside_the_module_that_keeps_it() -> None:
+    left = ["*.relu", "layer1.0.relu_1", "*.relu_1"]
+    assert list(competing(convert(built("torchvision:resnet18"), 4, skip=left))) == ["relu"]
+    with pytest.raises(UnknownName, match=r"'\*\.relu_2'"):
+        convert(built("torchvision:resnet18"), 4, skip=["*.relu", "*.relu_2"])
+
+
+def test_a_single_name_and_one_with_brackets_are_taken_as_they_are() -> None:
+    network = nn.ModuleDict({"a[0]": nn.ReLU(), "b": nn.ReLU()})
+    plain = nn.Sequential(nn.Linear(4, 4), Chain(network))
+    assert list(competing(convert(plain, 2, skip="1.parts.a[0]"))) == ["1.parts.b"]
+    assert list(competing(convert(plain, 2, skip=["1.parts.b"]))) == ["1.parts.a[0]"]
+
+
+class Chain(nn.Module):
+    """Calls parts one after the other."""
+
+    def __init__(self, parts: nn.ModuleDict) -> None:
+        nn.Module.__init__(self)
+        self.parts = parts
+
+    def forward(self, x: Tensor) -> Tensor:
+        for part in self.parts.values():
+            x = part(x)
+        return x
+
+
+class Twice(nn.Module):
+    """Calls its activation twice."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.linear, self.act = nn.Linear(4, 4), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.act(self.linear(self.act(self.linear(x))))
+        return found
+
+
+def test_a_block_that_stands_in_two_places_is_rewritten_in_both() -> None:
+    block = Twice()
+    found = convert(nn.Sequential(block, nn.Linear(4, 4), block), 2)
+    kinds = {name: type(part).__name__ for name, part in found.named_modules(remove_duplicate=False)}
+    assert {name for name, kind in kinds.items() if kind == "LWTA"} == {
+        "0.act",
+        "0.act_1",
+        "2.act",
+        "2.act_1",
+    }
+    assert "ReLU" not in kinds.values()
+
+
+def test_a_block_and_a_part_of_it_may_both_call_their_activation_twice() -> None:
+    class Outer(Twice):
+        def __init__(self) -> None:
+            Twice.__init__(self)
+            self.inner = Twice()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return Twice.forward(self, self.inner(x))
+
+    made = convert(Outer(), 2, example=torch.zeros(2, 4))
+    assert set(competing(made)) == {"act", "act_1", "inner.act", "inner.act_1"}
 
 
 class Odd(nn.Module):
@@ -148,8 +216,10 @@ class Odd(nn.Module):
 
 
 def test_a_block_that_cannot_be_rewritten_is_named() -> None:
-    with pytest.raises(ModelError, match="calls act several times"):
+    with pytest.raises(ModelError, match=r"calls act several times.*leave it out with skip, by that name"):
         convert(nn.Sequential(Odd()), 2)
+    with pytest.raises(UnknownName, match=r"'0\.atc'; did you mean '0\.act'"):
+        convert(nn.Sequential(Odd()), 2, skip=["0.atc"])
 
 
 def test_a_competing_network_is_loaded_by_name() -> None:
@@ -159,6 +229,8 @@ def test_a_competing_network_is_loaded_by_name() -> None:
     assert isinstance(model.module.get_submodule("layer4.relu2"), LWTA)
     with pytest.raises(UsageError, match="lwta:U/MODEL"):
         vital.load_model("lwta:world")
+    named = vital.load_model("lwta:4-relu, stem.2,layer[123].*relu2/world", weights="none")
+    assert set(competing(named.module)) == set(competing(vital.load_model("world:competing").module))
 
 
 def test_no_competitors_are_refused() -> None:

@@ -121,7 +121,7 @@ Skipped: TypeAlias = Annotated[
     str | None,
     Option(
         metavar="LAYER,LAYER",
-        help="Activation modules that stay as they are: names, or patterns such as '*.relu_1'.",
+        help="Activation modules that stay as they are: names, or patterns such as '*.relu_1' (no commas in them).",
     ),
 ]
 TestImages: TypeAlias = Annotated[

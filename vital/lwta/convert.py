@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -34,15 +34,15 @@ def convert(
 ) -> nn.Module:
     """Copy a network and let its units compete in blocks of `competitors`, where it had activation modules.
 
-    The weights stay as they are and their names too, so that a state dict fits both. A module that a block calls
-    several times, as torchvision's residual blocks do, becomes as many competitions: `relu`, `relu_1`, ... Such a block
-    is rewritten, and still learns and evaluates by its mode; one that chooses its way by it cannot be. With one
-    competitor each activation stays what it was.
+    The weights stay as they are and their names too, so that a state dict fits both. A module that its block calls
+    several times, as torchvision's residual blocks do, becomes as many competitions: `relu`, `relu_1`, ... (names that
+    are free). Such a block is rewritten, and still learns and evaluates by its mode; one that chooses its way by it
+    cannot be. With one competitor each activation stays what it was.
 
     Layers in `skip` keep theirs: names, or patterns with `*`, `?` and `[...]`. The name of a module that is called
-    several times stands for all its calls, `relu_1` for the second alone. So `*.relu_1` keeps the sums of torchvision's
-    basic blocks whole, `*.relu_2` those of its bottlenecks, and `*.act2` and `*.act3` those of timm's: only what is
-    inside the blocks competes then, as in a transformer.
+    several times stands for all its calls, `relu_1` for the second alone. So `["relu", "*.relu_1"]` leaves out the stem
+    and the sums of torchvision's basic blocks (`*.relu_2` of its bottlenecks; `act1` and `*.act2`, `*.act3` in timm's):
+    only what is inside the blocks competes then, as in a transformer.
 
     How wide each layer is, and which axis holds its channels, is learnt from a pass over `example`, what the network
     takes; without it one is made of zeros for the first layer with weights. Raises `BadValue` for a width that
@@ -55,22 +55,22 @@ def convert(
     """
     if competitors < 1:
         raise BadValue(f"blocks of {competitors} units are asked for; allowed are whole numbers from 1")
+    skip = [skip] if isinstance(skip, str) else skip
     found = _apart(copy.deepcopy(network))
     given = _example(found) if example is None else example
     made = _run(found, given)
-    known = _activations(found)
-    left, counts = _fitting(skip, known), Counter(name for name, _ in made)
-    if several := {name for name in known if counts[name] > 1 and name not in left}:
+    later = _later(found, made)
+    known = list(itertools.chain(_activations(found), *later.values()))
+    for pattern in skip:
+        if not _fitting([pattern], known):
+            raise unknown("activation module", pattern, known)
+    left = _fitting(skip, known)
+    if several := {name: later[name] for name in later if name not in left}:
         found = _split(found, several)
         made = _run(found, given)
-    apart = _activations(found)
-    left |= _fitting(skip, apart)
-    for pattern in skip:
-        if not _fitting([pattern], apart):
-            raise unknown("activation module", pattern, apart)
-    places = {name: _place(name, made, found) for name in apart if name not in left}
-    if apart and not places:
-        raise BadValue(f"skip leaves out all {len(apart)} activation modules; allowed is to let one compete")
+    places = {name: _place(name, made, found) for name in _activations(found) if name not in left}
+    if known and not places:
+        raise BadValue(f"skip leaves out every activation module ({len(known)}); at least one has to compete")
     if not places:
         raise ModelError(
             f"{type(network).__name__} has no activation modules to replace (functions such as "
@@ -132,8 +132,20 @@ def _activations(network: nn.Module) -> list[str]:
     return [name for name, part in network.named_modules() if type(part).__name__ in ACTIVATIONS]
 
 
-def _fitting(patterns: Iterable[str], names: Iterable[str]) -> set[str]:
-    return {name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)}
+def _later(network: nn.Module, made: list[Call]) -> dict[str, list[str]]:
+    """The names for the second call, the third, ... of every activation module that is called several times."""
+    counts, found = Counter(name for name, _ in made), {}
+    for name in _activations(network):
+        if counts[name] > 1:
+            block = network.get_submodule(name.rpartition(".")[0])
+            leaf = name.rpartition(".")[2]
+            free = (i for i in itertools.count(1) if not hasattr(block, f"{leaf}_{i}"))
+            found[name] = [f"{name}_{i}" for i in itertools.islice(free, counts[name] - 1)]
+    return found
+
+
+def _fitting(patterns: Collection[str], names: Iterable[str]) -> set[str]:
+    return {name for name in names if name in patterns or any(fnmatchcase(name, p) for p in patterns)}
 
 
 def _place(name: str, made: list[Call], network: nn.Module) -> tuple[int, int]:
@@ -153,16 +165,21 @@ def _place(name: str, made: list[Call], network: nn.Module) -> tuple[int, int]:
 _MAPS = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm
 
 
-def _split(network: nn.Module, several: Iterable[str]) -> nn.Module:
-    """Give every call of a module that is called several times in a pass a copy of its own."""
-    owners = {name.rpartition(".")[0] for name in several}
+def _split(network: nn.Module, later: Mapping[str, list[str]]) -> nn.Module:
+    """Give every call of a module that is called several times in a pass a copy of its own, by the names given."""
+    owners = {name.rpartition(".")[0] for name in later}
     for owner in owners:
-        own = {name.rpartition(".")[2] for name in several if name.rpartition(".")[0] == owner}
-        made = _unshared(network.get_submodule(owner), own, owner or type(network).__name__)
-        if owner:
-            network.set_submodule(owner, made)
-        else:
-            network = made
+        own = {
+            name.rpartition(".")[2]: [new.rpartition(".")[2] for new in names]
+            for name, names in later.items()
+            if name.rpartition(".")[0] == owner
+        }
+        block = network.get_submodule(owner)
+        made = _unshared(block, own, owner or type(network).__name__)
+        places = [place for place, part in network.named_modules(remove_duplicate=False) if part is block]
+        for place in filter(None, places):
+            network.set_submodule(place, made)
+        network = network if owner else made
     return network
 
 
@@ -182,15 +199,15 @@ class _Flat(fx.Tracer):
         return found
 
 
-def _unshared(block: nn.Module, names: set[str], title: str) -> nn.Module:
+def _unshared(block: nn.Module, later: Mapping[str, list[str]], title: str) -> nn.Module:
     """Rewrite one block so that the second call of `relu` is one of `relu_1`, and so on."""
     modes = [(part, part.training) for part in block.modules()]
     try:
         graph = _Flat().trace(block)
     except Exception as error:  # a block may do what cannot be followed symbolically
         raise ModelError(
-            f"{title!r} calls {', '.join(sorted(names))} several times, and cannot be rewritten: "
-            f"{first_line(error)}; leave it out with skip"
+            f"{title!r} calls {', '.join(sorted(later))} several times, and cannot be rewritten: "
+            f"{first_line(error)}; leave it out with skip, by that name"
         ) from error
     finally:
         for part, mode in modes:
@@ -200,10 +217,9 @@ def _unshared(block: nn.Module, names: set[str], title: str) -> nn.Module:
     seen: Counter[str] = Counter()
     for node in graph.nodes:
         name = str(node.target)
-        if node.op == "call_module" and name in names:
+        if node.op == "call_module" and name in later:
             if count := seen[name]:
-                own = (f"{name}_{i}" for i in itertools.count(count))
-                node.target = next(free for free in own if not hasattr(block, free))
+                node.target = later[name][count - 1]
                 block.add_module(node.target, copy.deepcopy(block.get_submodule(name)))
             seen[name] += 1
     made = fx.GraphModule(block, graph, type(block).__name__)

@@ -26,6 +26,8 @@ def spelled(competitors: int, skip: Sequence[str], spec: str) -> str:
 def model(name: str, pretrained: bool, size: tuple[int, int] | None = None) -> Model:
     """Load `U/MODEL`, any network by its name, converted to blocks of U; `U-LAYER,LAYER/MODEL` leaves layers out.
 
+    Layers are names or patterns, without commas in them.
+
     Raises `UsageError` for a name of another form, and what `load_model` and `convert` raise.
     """
     said, slash, spec = name.partition("/")
@@ -37,6 +39,6 @@ def model(name: str, pretrained: bool, size: tuple[int, int] | None = None) -> M
     own = pretrained or parse_factory(spec) is not None  # a factory has no weights but those that it makes
     net = load_model(spec, weights=None if own else NONE, size=size)
     example = torch.zeros(2, net.channels, *net.size)
-    skip = [layer for layer in skipped.split(",") if layer]
+    skip = [layer.strip() for layer in skipped.split(",") if layer.strip()]
     module = convert(net.module, int(count), skip=skip, example=example)
     return replace(net, module=module, name=f"lwta:{name}")

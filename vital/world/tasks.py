@@ -31,8 +31,8 @@ class Classify(Task):
     """The classes, and the planted concepts; `weight` is that of the concepts.
 
     With `competitors` the channels compete in blocks of so many, but for the planted ones, whose meaning was taught,
-    and those in `skip`. A teacher's scores count `follow` times as much as the classes, softened by `temperature`
-    (`following`).
+    and those in `skip`, by name or pattern. A teacher's scores count `follow` times as much as the classes, softened by
+    `temperature` (`following`).
     """
 
     weight: float = 5.0
@@ -239,7 +239,7 @@ def phrase(numbers: Tensor, said: Tensor) -> str:
 
 
 AROUND = ("stem.2", "layer[123].*relu2")
-"""The activations on the way around the residual blocks: those whose channels go on by it, and are added to."""
+"""The activations on the way around the residual blocks: the stem's, and those of all sums but the last."""
 
 COMPETING = Classify(competitors=4, skip=AROUND, length=12 / 16, parent="classifier", teacher="classifier")
 """The classifier whose channels compete in blocks of four, inside the residual blocks and where the classes are read.
