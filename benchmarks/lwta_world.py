@@ -13,8 +13,8 @@ first one with 16 competitors inside, are described by clip-dissect: the share w
 (vital.describe.judge), and the share of candidates that name what the unit responds to.
 
 The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 25 minutes on one core for each of
-12 networks. Goals: activity 1/U, and for competition inside accuracy within 1 point of the dense twin with 4 competitors
-and within 3 points with 16.
+12 networks. Goals: activity 1/U, and for competition inside accuracy within 1 point of the dense twin with 4
+competitors and within 3 points with 16.
 
     python -m benchmarks.lwta_world --out runs/lwta-world --words
     python -m benchmarks.lwta_world --out runs/lwta-world --words --used 9600 --epochs 2      # sooner
