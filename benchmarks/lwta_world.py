@@ -8,9 +8,9 @@ divide. With 4 competitors inside, seed 0 is `world:competing` itself. The dense
 shipped. Accuracy is that of the 64 classes on fresh scenes; activity is counted in what the competing layers return,
 and "active of all" in what all activations return, those that do not compete too.
 
-With --words the units of layer4 and of the activation inside it, in the dense network, in the shipped twin and in the
-first one with 16 competitors inside, are described by clip-dissect: the share whose label stands
-(vital.describe.judge), and the share of candidates that name what the unit responds to.
+With --words the units of layer4 and of the activation inside it, in the dense network and in those that compete
+inside, are described by clip-dissect: the share whose label stands (vital.describe.judge), the share of candidates that
+name what the unit responds to, and how far above chance the AUPRC of that concept is.
 
 The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 25 minutes on one core for each of
 12 networks. Goals: activity 1/U, and for competition inside accuracy within 1 point of the dense twin with 4
@@ -69,10 +69,10 @@ NUMBERS = (
     "class, 1 samples",
     "class, 6 samples",
 )
-WORDS = ("units", "label stands", "p at most .05", "names the truth", "AUPRC over chance")
+WORDS = ("label stands", "p at most .05", "names the truth")
 
 
-def words(name: str, layer: str, model: Model, count: int) -> Row:
+def words(kind: Kind, seed: int, layer: str, model: Model, count: int) -> Row:
     """Describe the units of a layer: how many labels stand, and how many candidates name what the unit responds to."""
     units = [f"{layer}:0-{vital.survey(model)[layer].channels - 1}"]
     said = vital.describe(
@@ -80,7 +80,9 @@ def words(name: str, layer: str, model: Model, count: int) -> Row:
     )
     known = {t.unit: t for t in unit_truths(model, units, scenes=count, progress=False)}
     return {
-        "network": name,
+        "where": kind[0],
+        "competitors": kind[1],
+        "seed": seed,
         "layer": layer,
         "units": len(said),
         "label stands": sum(bool(d.label) for d in said) / len(said),
@@ -90,27 +92,32 @@ def words(name: str, layer: str, model: Model, count: int) -> Row:
     }
 
 
-def named(given: argparse.Namespace) -> Iterator[tuple[str, Model | None]]:
-    """The networks whose units are described; None for one that is not trained yet."""
-    yield "shipped, dense", vital.load_model("world")
-    yield "shipped, U = 4", vital.load_model("world:competing")
-    kind = (INSIDE, 16)
-    path = folder(given, settings(given, kind, 0)) / "weights.safetensors"
+def trained(given: argparse.Namespace, kind: Kind, seed: int) -> Model | None:
+    """Load a network, or None where it is not trained yet."""
+    if kind == DENSE:
+        return vital.load_model("world")
+    path = folder(given, settings(given, kind, seed)) / "weights.safetensors"
+    if not path.is_file():
+        return None
     module = TASKS[kind].build()
-    if path.is_file():
-        load_weights(module, path)
-    yield "inside, U = 16, seed 0", wrapped(module.eval()) if path.is_file() else None
+    load_weights(module, path)
+    return wrapped(module.eval())
 
 
 def described(given: argparse.Namespace) -> Iterator[tuple[str, Settings | None, Callable[[], Row]]]:
     """What is described: a name, its settings (None for a network that is not trained yet), and how to make the row."""
-    for (name, model), layer in product(named(given), LAYERS):
-        own = {"words": name, "layer": layer, "images": given.images, "world": fingerprint()}
-        yield (
-            f"{name}, {layer}",
-            None if model is None else own | {"weights": model.weights_hash()},
-            partial(words, name, layer, model, given.images),
-        )
+    for kind, seed in every(given):
+        if kind != DENSE and kind not in GOALS:
+            continue
+        model = trained(given, kind, seed)
+        for layer in LAYERS:
+            name = f"{told_as(kind)}, seed {seed}, {layer}"
+            if model is None:
+                yield name, None, dict
+                continue
+            facts = {"layer": layer, "images": given.images, "world": fingerprint()}
+            own = {"words": told_as(kind), "weights": model.weights_hash(), **facts}
+            yield name, own, partial(words, kind, seed, layer, model, given.images)
 
 
 def of(rows: Sequence[Row], kind: Kind) -> list[Row]:
@@ -148,8 +155,14 @@ def result(
             cells = [about([row[n] for row in own if n in row]) for n in NUMBERS]
             seconds = [row["seconds"] for row in own if row["seconds"] is not None]
             table.append([kind[0], str(kind[1]), str(len(own)), *cells, about(seconds, 1)])
-    spoken = [["network", "layer", *WORDS]]
-    spoken += [[row["network"], row["layer"], *(f"{row[n]:.4g}" for n in WORDS)] for row in said]
+    spoken = [
+        ["they compete", "U", "seeds", "layer", "units", *(f"{n}, %" for n in WORDS), "AUPRC over chance"]
+    ]
+    for kind, layer in product((DENSE, *GOALS), LAYERS):
+        if own := [row for row in of(said, kind) if row["layer"] == layer]:
+            cells = [about([row[n] for row in own]) for n in WORDS]
+            clear = about([row["AUPRC over chance"] for row in own], 1)
+            spoken.append([kind[0], str(kind[1]), str(len(own)), layer, str(own[0]["units"]), *cells, clear])
     judged = verdicts(rows)
     steps = given.epochs * (given.used // given.batch)
     return {
@@ -188,9 +201,9 @@ def measure(given: argparse.Namespace) -> Row:
         own = settings(given, kind, seed)
         kept.of(own, partial(one, given, kind, seed, own, scenes))
         told(given, kept)
-    for _, own, make in described(given) if given.words else ():
-        if own:
-            kept.of(own, make)
+    for _, facts, make in described(given) if given.words else ():
+        if facts:
+            kept.of(facts, make)
             told(given, kept)
     return told(given, kept)
 

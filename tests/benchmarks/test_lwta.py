@@ -159,8 +159,8 @@ def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
     kinds = [("nowhere", 1), ("inside", 4), ("inside", 16), ("everywhere", 4), ("everywhere", 16)]
     assert [(row["where"], row["competitors"]) for row in found["rows"]] == kinds
     assert found["missing"] == [
-        f"words of {name}, {layer}"
-        for name in ("shipped, dense", "shipped, U = 4", "inside, U = 16, seed 0")
+        f"words of {name}, seed 0, {layer}"
+        for name in ("dense", "inside, U = 4", "inside, U = 16")
         for layer in ("layer4", "layer4.relu1")
     ]
     for where, units in kinds[1:]:
@@ -169,8 +169,17 @@ def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
             in found["verdicts"]
         )
     assert all(1 / 16 < row["active of all"] < 0.6 for row in found["rows"])
+    lwta_world.main([*small, "--words", "--images", "40"])
+    found = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
+    said = [row for row in found["rows"] if "label stands" in row]
+    assert [(row["where"], row["layer"], row["units"]) for row in said] == [
+        (where, layer, 144)
+        for where in ("nowhere", "inside", "inside")
+        for layer in ("layer4", "layer4.relu1")
+    ]
+    assert found["missing"] == []
     first = lines(tmp_path / "run")
-    lwta_world.main(small)
+    lwta_world.main([*small, "--words", "--images", "40"])
     assert lines(tmp_path / "run") == first
     with pytest.raises(SystemExit):
         lwta_world.main([*small, "--competitors", "8"])
