@@ -169,7 +169,7 @@ def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
             in found["verdicts"]
         )
     assert all(1 / 16 < row["active of all"] < 0.6 for row in found["rows"])
-    lwta_world.main([*small, "--words", "--images", "40"])
+    lwta_world.main([*small, "--words", "--images", "50"])
     found = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
     said = [row for row in found["rows"] if "label stands" in row]
     assert [(row["where"], row["layer"], row["units"]) for row in said] == [
@@ -179,7 +179,7 @@ def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
     ]
     assert found["missing"] == []
     first = lines(tmp_path / "run")
-    lwta_world.main([*small, "--words", "--images", "40"])
+    lwta_world.main([*small, "--words", "--images", "50"])
     assert lines(tmp_path / "run") == first
     with pytest.raises(SystemExit):
         lwta_world.main([*small, "--competitors", "8"])
