@@ -30,18 +30,21 @@ Settings = dict[str, Any]
 Kind = tuple[str, int]
 """Where channels compete, and in blocks of how many."""
 
-INSIDE, EVERYWHERE, NOWHERE = "inside", "everywhere", "nowhere"
+INSIDE, EVERYWHERE = "inside", "everywhere"
+DENSE, LONGER = ("dense", 1), ("longer", 1)
+"""The dense network as it is shipped, and one that learns on as those that compete do, and competes nowhere."""
+
 NARROW = ("stem.2", "layer1.relu1", "layer1.relu2")
 """Layers of 24 channels, which cannot compete in blocks of 16."""
 
 OWN = replace(COMPETING, length=1.0)
 TASKS = {
+    LONGER: replace(OWN, competitors=1, skip=()),
     (INSIDE, 4): OWN,
     (INSIDE, 16): replace(OWN, competitors=16, skip=(*AROUND, "layer1.relu1")),
     (EVERYWHERE, 4): replace(OWN, skip=()),
     (EVERYWHERE, 16): replace(OWN, competitors=16, skip=NARROW),
 }
-DENSE = (NOWHERE, 1)
 
 SEEN, AVERAGED = 200, 600
 """Fresh scenes on which activity is counted, and those on which sampled answers are averaged."""
@@ -107,22 +110,23 @@ def one(given: argparse.Namespace, kind: Kind, seed: int, own: Settings, scenes:
     row: Row = {"where": kind[0], "competitors": kind[1], "seed": seed, "seconds": None}
     if kind == DENSE:
         network = shipped("classifier").to(given.device)
-        model, pictures = wrapped(network), scenes.fresh.pictures[:SEEN].float() / 255
-        return row | measured(Classify(), network, scenes.fresh) | {"active of all": of_all(model, pictures)}
-    known, fresh = scenes.known, scenes.fresh
-    begin, task, out = time.process_time(), TASKS[kind], folder(given, own)
-    out.mkdir(parents=True, exist_ok=True)
-    whole = not any(out.glob("*.pt"))  # what a process took that was stopped is lost
-    plan = planned(argparse.Namespace(**{**vars(given), "out": out}), seed)
-    network = fitted(plan, "competing", task, known)
-    row["seconds"] = time.process_time() - begin if whole else None
-    ship(network, out / "weights.safetensors")
-    return row | measured(task, network, fresh) | answers(wrapped(network), fresh)
+    else:
+        begin, out, known = time.process_time(), folder(given, own), scenes.known
+        out.mkdir(parents=True, exist_ok=True)
+        whole = not any(out.glob("*.pt"))  # what a process took that was stopped is lost
+        plan = planned(argparse.Namespace(**{**vars(given), "out": out}), seed)
+        network = fitted(plan, "competing", TASKS[kind], known)
+        row["seconds"] = time.process_time() - begin if whole else None
+        ship(network, out / "weights.safetensors")
+    row |= measured(TASKS.get(kind, Classify()), network, scenes.fresh)
+    return row | answers(wrapped(network), scenes.fresh, competes=kind[1] > 1)
 
 
-def answers(model: Model, fresh: Corpus) -> dict[str, float]:
+def answers(model: Model, fresh: Corpus, *, competes: bool) -> dict[str, float]:
     """Activity, and the accuracy of one sample and of the mean of six beside that of the deterministic answer."""
     pictures, classes = fresh.pictures[:AVERAGED].float() / 255, fresh.classes[:AVERAGED]
+    if not competes:
+        return {"active of all": of_all(model, pictures[:SEEN])}
     shares = torch.cat(list(active(model, pictures[:SEEN]).values()))
     found = {
         "active, least": float(shares.min()),

@@ -5,8 +5,9 @@ its weights, with it as their teacher, on the same scenes in orders of their own
 They compete inside the residual blocks and where the classes are read, while the way around the blocks stays whole; or
 everywhere. Left out always are the planted channels, and of blocks of 16 the layers of 24 channels, which 16 does not
 divide. With 4 competitors inside, seed 0 is `world:competing` itself. The dense twin is the classifier, as it is
-shipped. Accuracy is that of the 64 classes on fresh scenes; activity is counted in what the competing layers return,
-and "active of all" in what all activations return, those that do not compete too.
+shipped; one that learns on in the same way and competes nowhere is there as a control ("longer"). Accuracy is that of
+the 64 classes on fresh scenes; activity is counted in what the competing layers return, and "active of all" in what all
+activations return, those that do not compete too.
 
 With --words the units of layer4 and of the activation inside it, in the dense network and in those that compete
 inside, are described by clip-dissect: the share whose label stands (vital.describe.judge), the share of candidates that
@@ -40,6 +41,7 @@ from benchmarks.lwta_twins import (
     DENSE,
     EVERYWHERE,
     INSIDE,
+    LONGER,
     TASKS,
     Kind,
     Scenes,
@@ -59,6 +61,7 @@ GOALS = {(INSIDE, 4): 0.01, (INSIDE, 16): 0.03}
 LAYERS = ("layer4", "layer4.relu1")
 """What is described: where the classes are read, and inside the last block."""
 
+WHERE = (LONGER[0], INSIDE, EVERYWHERE)
 NUMBERS = (
     "class",
     "solid",
@@ -107,7 +110,7 @@ def trained(given: argparse.Namespace, kind: Kind, seed: int) -> Model | None:
 def described(given: argparse.Namespace) -> Iterator[tuple[str, Settings | None, Callable[[], Row]]]:
     """What is described: a name, its settings (None for a network that is not trained yet), and how to make the row."""
     for kind, seed in every(given):
-        if kind != DENSE and kind not in GOALS:
+        if kind not in {DENSE, LONGER, *GOALS}:
             continue
         model = trained(given, kind, seed)
         for layer in LAYERS:
@@ -134,7 +137,7 @@ def verdicts(rows: Sequence[Row]) -> dict[str, bool]:
             within = f"within {100 * gap:g} point{'s' * (gap > 0.01)} of the dense twin"
             found[f"{told_as(kind)}: {within} (it is {100 * lost:.1f} below)"] = lost <= gap
     for kind in TASKS:
-        if own := of(rows, kind):
+        if kind != LONGER and (own := of(rows, kind)):
             ends = [r[f"active, {end}"] for r in own for end in ("least", "most")]
             exact = all(abs(share - 1 / kind[1]) < 1e-6 for share in ends)
             found[f"{told_as(kind)}: activity 1/{kind[1]} in every competing layer and image"] = exact
@@ -142,23 +145,22 @@ def verdicts(rows: Sequence[Row]) -> dict[str, bool]:
 
 
 def told_as(kind: Kind) -> str:
-    return "dense" if kind == DENSE else f"{kind[0]}, U = {kind[1]}"
+    names = {DENSE: "dense", LONGER: "dense, longer"}
+    return names.get(kind, f"{kind[0]}, U = {kind[1]}")
 
 
 def result(
     given: argparse.Namespace, rows: Sequence[Row], said: Sequence[Row], missing: Sequence[str]
 ) -> Row:
     """All that was measured, for the page of results."""
-    table = [["they compete", "U", "seeds", *(f"{n}, %" for n in NUMBERS), "CPU seconds of one"]]
+    table = [["network", "U", "seeds", *(f"{n}, %" for n in NUMBERS), "CPU seconds of one"]]
     for kind in (DENSE, *TASKS):
         if own := of(rows, kind):
             cells = [about([row[n] for row in own if n in row]) for n in NUMBERS]
             seconds = [row["seconds"] for row in own if row["seconds"] is not None]
             table.append([kind[0], str(kind[1]), str(len(own)), *cells, about(seconds, 1)])
-    spoken = [
-        ["they compete", "U", "seeds", "layer", "units", *(f"{n}, %" for n in WORDS), "AUPRC over chance"]
-    ]
-    for kind, layer in product((DENSE, *GOALS), LAYERS):
+    spoken = [["network", "U", "seeds", "layer", "units", *(f"{n}, %" for n in WORDS), "AUPRC over chance"]]
+    for kind, layer in product((DENSE, LONGER, *GOALS), LAYERS):
         if own := [row for row in of(said, kind) if row["layer"] == layer]:
             cells = [about([row[n] for row in own]) for n in WORDS]
             clear = about([row["AUPRC over chance"] for row in own], 1)
@@ -178,8 +180,8 @@ def result(
 
 
 def every(given: argparse.Namespace) -> list[tuple[Kind, int]]:
-    """What there is to measure: the kind of network and the seed, the dense twin first."""
-    return [(DENSE, 0), *((kind, seed) for kind in TASKS for seed in range(given.seeds))]
+    """What there is to measure: the kind of network and the seed, the dense ones first, of which there is one each."""
+    return [(kind, s) for kind in (DENSE, *TASKS) for s in range(1 if kind[1] == 1 else given.seeds)]
 
 
 def told(given: argparse.Namespace, kept: Kept) -> Row:
@@ -196,7 +198,7 @@ def measure(given: argparse.Namespace) -> Row:
     """Train, describe, and write each row as it comes."""
     kept, scenes = Kept(given.out / "rows.jsonl"), Scenes(given)
     for kind, seed in every(given):
-        if kind != DENSE and not (kind[0] in given.where and kind[1] in given.competitors):
+        if kind != DENSE and not (kind[0] in given.where and kind[1] in (1, *given.competitors)):
             continue
         own = settings(given, kind, seed)
         kept.of(own, partial(one, given, kind, seed, own, scenes))
@@ -224,7 +226,7 @@ def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, and say whether the goals hold."""
     parser = arguments(__doc__, "runs/lwta-world", BUDGET, ("half", "words", "json"))
     parser.add_argument("--rendered", type=Path, default=Path("runs/world"), help="where the scenes are kept")
-    parser.add_argument("--where", nargs="+", choices=(INSIDE, EVERYWHERE), default=[INSIDE, EVERYWHERE])
+    parser.add_argument("--where", nargs="+", choices=WHERE, default=[*WHERE])
     parser.add_argument("--competitors", type=int, nargs="+", choices=(4, 16), default=[4, 16])
     asked = parser.parse_args(given)
     torch.set_num_threads(asked.threads)

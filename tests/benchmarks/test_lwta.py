@@ -121,7 +121,8 @@ ALL = {
 }
 AROUND = {"stem.2", "layer1.relu2", "layer2.0.relu2", "layer2.1.relu2", "layer3.0.relu2", "layer3.1.relu2"}
 NARROW = {"stem.2", "layer1.relu1", "layer1.relu2"}
-PLACES = {
+PLACES: dict[tuple[str, int], set[str]] = {
+    ("longer", 1): set(),
     ("inside", 4): ALL - AROUND,
     ("inside", 16): ALL - AROUND - NARROW,
     ("everywhere", 4): ALL,
@@ -141,7 +142,7 @@ def test_rows_of_before_the_place_was_said_are_not_taken_for_new_ones(tmp_path: 
     Kept(tmp_path / "rows.jsonl").add(old, {"competitors": 1, "class": 1.0})
     lwta_world.main(f"{where} --scenes 64 --used 64 --fresh 32 --batch 32 --seeds 0".split())
     found = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
-    assert [row["where"] for row in found["rows"]] == ["nowhere"]
+    assert [row["where"] for row in found["rows"]] == ["dense", "longer"]
 
 
 @pytest.mark.slow
@@ -151,19 +152,26 @@ def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
     small = f"{where} {sizes}".split()
     lwta_world.main([*small, "--where", "inside", "--competitors", "4"])
     half = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
-    assert [(row["where"], row["competitors"]) for row in half["rows"]] == [("nowhere", 1), ("inside", 4)]
+    assert [(row["where"], row["competitors"]) for row in half["rows"]] == [("dense", 1), ("inside", 4)]
     assert "everywhere, U = 16, seed 0" in half["missing"]
     assert not half["pass"]
     lwta_world.main(small)
     found = json.loads((tmp_path / "results" / "lwta-world.json").read_text())
-    kinds = [("nowhere", 1), ("inside", 4), ("inside", 16), ("everywhere", 4), ("everywhere", 16)]
+    kinds = [
+        ("dense", 1),
+        ("longer", 1),
+        ("inside", 4),
+        ("inside", 16),
+        ("everywhere", 4),
+        ("everywhere", 16),
+    ]
     assert [(row["where"], row["competitors"]) for row in found["rows"]] == kinds
     assert found["missing"] == [
         f"words of {name}, seed 0, {layer}"
-        for name in ("dense", "inside, U = 4", "inside, U = 16")
+        for name in ("dense", "dense, longer", "inside, U = 4", "inside, U = 16")
         for layer in ("layer4", "layer4.relu1")
     ]
-    for where, units in kinds[1:]:
+    for where, units in kinds[2:]:
         assert (
             f"{where}, U = {units}: activity 1/{units} in every competing layer and image: won"
             in found["verdicts"]
@@ -174,7 +182,7 @@ def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
     said = [row for row in found["rows"] if "label stands" in row]
     assert [(row["where"], row["layer"], row["units"]) for row in said] == [
         (where, layer, 144)
-        for where in ("nowhere", "inside", "inside")
+        for where in ("dense", "longer", "inside", "inside")
         for layer in ("layer4", "layer4.relu1")
     ]
     assert found["missing"] == []
