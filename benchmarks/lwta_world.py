@@ -14,7 +14,7 @@ inside, are described by clip-dissect: the share whose label stands (vital.descr
 name what the unit responds to, and how far above chance the AUPRC of that concept is.
 
 The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 25 minutes on one core for each of
-12 networks. Goals: activity 1/U, and for competition inside accuracy within 1 point of the dense twin with 4
+13 networks. Goals: activity 1/U, and for competition inside accuracy within 1 point of the dense twin with 4
 competitors and within 3 points with 16.
 
     python -m benchmarks.lwta_world --out runs/lwta-world --words
