@@ -1,6 +1,7 @@
 """`vital explain` from the command line."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 import vital
 from vital.cli import main
+from vital.describe.table import COLUMNS, as_csv
 from vital.world.data import images
 
 
@@ -74,3 +76,38 @@ def test_a_folder_of_several_images_is_refused(
 def test_a_dense_network_is_refused(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "world", str(picture)]) == 1
     assert "no competing layers" in capsys.readouterr().err
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    net = vital.load_model("world")
+    said = vital.describe(net, ["layer4:0-3"], images=images(64, seed=6), draws=0, progress=False, alpha=1.0)
+    said.to_csv(tmp_path / "labels.csv")
+    return tmp_path / "labels.csv"
+
+
+def test_labels_that_cannot_belong_here_are_told(
+    picture: Path, labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["explain", "world:competing", str(picture), "--layers", "layer4.relu2", "--labels"]
+    assert main([*asked, str(labels)]) == 0
+    said = capsys.readouterr().err
+    assert f"'{labels}' describes units of world, not of world:competing" in said
+    assert "no winner has a label" in said
+    assert "which names layer4:0, " in said
+    assert main([*asked, str(picture)]) == 1
+    assert "scene.png' is no labels.csv" in capsys.readouterr().err
+
+
+def test_labels_of_this_network_are_no_news(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = dict.fromkeys(COLUMNS, "") | {"method": "by hand", "label": "a thing", "model": "world:competing"}
+    rows = [cells | {"layer": "layer4.relu2", "unit": f"layer4.relu2:{i}"} for i in range(144)]
+    labels = tmp_path / "labels.csv"
+    labels.write_bytes(as_csv(rows))
+    asked = ["explain", "world:competing", str(picture), "--layers", "layer4.relu2", "--labels", str(labels)]
+    assert main([*asked, "--text"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert re.search(r"layer4\.relu2: 36 blocks; largest by gradient: \d+ a thing \([+-]", shown.out)

@@ -1,6 +1,7 @@
 """One winner per block and place, gradients, samples, divergence, and the deterministic path."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -175,3 +176,9 @@ def test_relevance_passes_the_mask_and_conserves(rule: str) -> None:
 def test_each_block_has_one_winner_whatever_it_holds(block: list[float], other: list[float]) -> None:
     marked = winners(torch.tensor([block + other]), 2)
     assert marked.view(2, 2).sum(1).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("make", [lambda: LWTALinear(6, 8, 3), lambda: LWTAConv2d(6, 8, 3, 3)])
+def test_a_layer_that_cannot_be_divided_is_refused_when_it_is_made(make: Callable[[], nn.Module]) -> None:
+    with pytest.raises(BadValue, match="8 units cannot compete in blocks of 3; allowed are 1, 2, 4, 8"):
+        make()

@@ -98,6 +98,9 @@ def test_what_cannot_be_converted_is_said() -> None:
         convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2, skip=["*"])
     with pytest.raises(UnknownName, match=r"unknown activation module '\*\.relu_7'"):
         convert(built("torchvision:resnet18"), 2, skip=["*.relu_7"])
+    once = convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2)
+    with pytest.raises(ModelError, match="the units of Sequential compete already, in 1 layers"):
+        convert(once, 2)
     with pytest.raises(ModelError, match="give an example"):
         convert(nn.Sequential(nn.Flatten(), nn.Conv2d(3, 4, 3), nn.ReLU()), 2)
 

@@ -55,11 +55,17 @@ def explain(
     """
     net = open_model(model, weights, device, input_size)
     picture = _one(image).tensor([0], net)
-    words = _labels(labels) if labels else {}
+    words = _labels(labels, net.name) if labels else {}
     chosen = listed(layers, "--layers") if layers else ()
     found = find(
         net, picture, layers=chosen, labels=words, decision=decision, by=by, rule=rule, tokens=tokens
     )
+    if words and not any(winner.label for winner in found.winners):
+        typer.echo(
+            f"vital: no winner has a label in {str(labels)!r}, which names {', '.join([*words][:3])}, …; "
+            f"here units are of {', '.join(found.layers)}",
+            err=True,
+        )
     if out is not None:
         write(out / "explanation.json", as_json(found.record()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())
@@ -79,10 +85,15 @@ def _one(where: Path) -> ImageSet:
     return found
 
 
-def _labels(path: Path) -> dict[str, str]:
-    """The words of each unit: the first method's that says something."""
+def _labels(path: Path, name: str) -> dict[str, str]:
+    """The words of each unit: the first method's that says something. Says where they are of another network."""
     found: dict[str, str] = {}
-    for row in read_labels(path):
+    rows = read_labels(path)
+    if others := {str(row["model"]) for row in rows} - {name}:
+        typer.echo(
+            f"vital: {str(path)!r} describes units of {', '.join(sorted(others))}, not of {name}", err=True
+        )
+    for row in rows:
         if row["label"]:
             found.setdefault(str(row["unit"]), str(row["label"]))
     return found

@@ -61,7 +61,7 @@ RunFolder: TypeAlias = Annotated[
 MethodName: TypeAlias = Annotated[str, Option(help="One of those that vital methods lists.")]
 Steps: TypeAlias = Annotated[int | None, Option(min=1, help="The method's option steps.")]
 Size: TypeAlias = Annotated[int | None, Option(min=1, metavar="PX", help="The method's option size.")]
-Seed: TypeAlias = Annotated[int, Option(help="Another seed makes another picture.")]
+Seed: TypeAlias = Annotated[int, Option(help="What is left to chance goes by it.")]
 Batch: TypeAlias = Annotated[int, Option(min=0, help="Units that share a pass; 0: as the device allows.")]
 Settings: TypeAlias = Annotated[
     list[str] | None, Option("--set", metavar="FIELD=VALUE", help="Any option of the method.")

@@ -52,7 +52,9 @@ class Explanation:
     """What the winning units of each block contribute to one decision; it shows itself in a notebook.
 
     `decision` is the class that is explained, `score` its output and `probability` its softmax. `winners` has one unit
-    per block of each layer, the layers in the network's order, the largest contributions of a layer first.
+    per block of each layer, the layers in the network's order, the largest contributions of a layer first. Those of a
+    layer do not add up to the score: units that won at fewer places than their block's winner contribute too, and so
+    do biases.
     """
 
     image: Image.Image = field(repr=False)
@@ -85,8 +87,9 @@ class Explanation:
             f"{self.decision.label or self.decision}: probability {self.probability:.1%}, score {self.score:.3g}."
         ]
         for layer in self.layers:
-            said = (f"{w.label or w.unit.index} ({w.contribution:+.2g})" for w in self.of(layer, count))
-            lines.append(f"{layer}: {len(self.of(layer))} blocks; most contribute {', '.join(said)}.")
+            own = self.of(layer, count)
+            said = (f"{w.unit.index}{w.label and f' {w.label}'} ({w.contribution:+.2g})" for w in own)
+            lines.append(f"{layer}: {len(self.of(layer))} blocks; largest by {self.by}: {', '.join(said)}.")
         return "\n".join(lines)
 
     def record(self) -> dict[str, Any]:

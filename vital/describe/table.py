@@ -80,11 +80,16 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def read_labels(path: str | Path) -> list[Row]:
     """Read a labels.csv: numbers as numbers, lists as lists, None for nothing. Raises `RunError` and `DataError`."""
-    with explained(path, "read"), Path(path).open(encoding="utf-8-sig", newline="") as file:
-        table = csv.DictReader(file)
-        if lacking := [column for column in COLUMNS if column not in (table.fieldnames or ())]:
-            raise DataError(f"{str(path)!r} is no labels.csv: it lacks the column {', '.join(lacking)}")
-        return [_read(row, path) for row in table]
+    with explained(path, "read"):
+        raw = Path(path).read_bytes()
+    try:
+        table = csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""))
+        columns, rows = table.fieldnames or (), list(table)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{str(path)!r} is no labels.csv: {error}") from error
+    if lacking := [column for column in COLUMNS if column not in columns]:
+        raise DataError(f"{str(path)!r} is no labels.csv: it lacks the column {', '.join(lacking)}")
+    return [_read(row, path) for row in rows]
 
 
 def _read(row: Mapping[str, str | None], path: str | Path) -> Row:

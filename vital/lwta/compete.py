@@ -67,12 +67,15 @@ def divergence(x: Tensor, competitors: int, axis: int = 1) -> Tensor:
 def _blocks(x: Tensor, competitors: int, axis: int) -> tuple[Tensor, int]:
     """See x in blocks (..., blocks, competitors, ...); the axis along which units compete."""
     axis %= x.ndim
-    if competitors < 1 or x.shape[axis] % competitors:
-        raise BadValue(
-            f"{x.shape[axis]} units cannot compete in blocks of {competitors}; "
-            f"allowed are {allowed(x.shape[axis])}"
-        )
+    _divided(x.shape[axis], competitors)
     return x.reshape(*x.shape[:axis], -1, competitors, *x.shape[axis + 1 :]), axis + 1
+
+
+def _divided(width: int, competitors: int) -> None:
+    if competitors < 1 or width % competitors:
+        raise BadValue(
+            f"{width} units cannot compete in blocks of {competitors}; allowed are {allowed(width)}"
+        )
 
 
 def allowed(width: int) -> str:
@@ -191,7 +194,7 @@ class LWTA(nn.Module):
 
 
 class LWTALinear(nn.Module):
-    """A linear layer whose units compete in blocks of `competitors`.
+    """A linear layer whose units compete in blocks of `competitors`. Raises `BadValue` where these do not divide them.
 
     >>> LWTALinear(6, 8, 4).eval()(torch.randn(5, 6)).count_nonzero(1).tolist()
     [2, 2, 2, 2, 2]
@@ -199,6 +202,7 @@ class LWTALinear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, competitors: int = 2, *, bias: bool = True) -> None:
         nn.Module.__init__(self)
+        _divided(outputs, competitors)
         self.linear, self.lwta = nn.Linear(inputs, outputs, bias=bias), LWTA(competitors, -1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -210,12 +214,15 @@ class LWTALinear(nn.Module):
 class LWTAConv2d(nn.Module):
     """A convolution whose channels compete in blocks of `competitors` at every place; `options` are nn.Conv2d's.
 
+    Raises `BadValue` for channels that `competitors` does not divide.
+
     >>> LWTAConv2d(3, 8, 3, competitors=4).eval()(torch.randn(1, 3, 5, 5)).count_nonzero().item()
     18
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, competitors: int = 2, **options: Any) -> None:
         nn.Module.__init__(self)
+        _divided(outputs, competitors)
         self.conv, self.lwta = nn.Conv2d(inputs, outputs, kernel, **options), LWTA(competitors, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from vital.errors import BadValue, ModelError, first_line, unknown
-from vital.lwta.compete import LWTA, allowed
+from vital.errors import BadValue, ModelError, VitalError, first_line, unknown
+from vital.lwta.compete import LWTA, allowed, competing
 from vital.models.factory import SIDE
 from vital.trace import calls
 
@@ -55,27 +55,13 @@ def convert(
     """
     if competitors < 1:
         raise BadValue(f"blocks of {competitors} units are asked for; allowed are whole numbers from 1")
-    skip = [skip] if isinstance(skip, str) else skip
     found = _apart(copy.deepcopy(network))
     given = _example(found) if example is None else example
-    made = _run(found, given)
-    later = _later(found, made)
-    known = list(itertools.chain(_activations(found), *later.values()))
-    for pattern in skip:
-        if not _fitting([pattern], known):
-            raise unknown("activation module", pattern, known)
-    left = _fitting(skip, known)
-    if several := {name: later[name] for name in later if name not in left}:
-        found = _split(found, several)
-        made = _run(found, given)
-    places = {name: _place(name, made, found) for name in _activations(found) if name not in left}
-    if known and not places:
-        raise BadValue(f"skip leaves out every activation module ({len(known)}); at least one has to compete")
+    found, made, left = _spread(found, given, [skip] if isinstance(skip, str) else skip)
+    names = _activations(found)
+    places = {name: _place(name, made, found) for name in names if name not in left}
     if not places:
-        raise ModelError(
-            f"{type(network).__name__} has no activation modules to replace (functions such as "
-            f"torch.relu cannot be); known are {', '.join(sorted(ACTIVATIONS))}"
-        )
+        raise _nothing(found, type(network).__name__, len(names))
     for name, (width, axis) in places.items():
         if width % competitors:
             raise BadValue(
@@ -85,6 +71,38 @@ def convert(
         old = found.get_submodule(name)
         found.set_submodule(name, LWTA(competitors, axis, old).train(old.training))
     return found
+
+
+def _spread(
+    network: nn.Module, given: Tensor, skip: Collection[str]
+) -> tuple[nn.Module, list[Call], set[str]]:
+    """Give every call that is not to be skipped a module of its own.
+
+    Returns the network, the calls of a pass, and what to skip.
+    """
+    made = _run(network, given)
+    later = _later(network, made)
+    known = list(itertools.chain(_activations(network), *later.values()))
+    for pattern in skip:
+        if not _fitting([pattern], known):
+            raise unknown("activation module", pattern, known)
+    left = _fitting(skip, known)
+    if several := {name: later[name] for name in later if name not in left}:
+        network = _split(network, several)
+        made = _run(network, given)
+    return network, made, left
+
+
+def _nothing(network: nn.Module, title: str, skipped: int) -> VitalError:
+    """Why no unit of a network can be made to compete."""
+    if skipped:
+        return BadValue(f"skip leaves out every activation module ({skipped}); at least one has to compete")
+    if already := competing(network):
+        return ModelError(f"the units of {title} compete already, in {len(already)} layers")
+    return ModelError(
+        f"{title} has no activation modules to replace (functions such as "
+        f"torch.relu cannot be); known are {', '.join(sorted(ACTIVATIONS))}"
+    )
 
 
 def _apart(network: nn.Module) -> nn.Module:
