@@ -92,9 +92,8 @@ def test_labels_that_cannot_belong_here_are_told(
     asked = ["explain", "world:competing", str(picture), "--layers", "layer4.relu2", "--labels"]
     assert main([*asked, str(labels)]) == 0
     said = capsys.readouterr().err
-    assert f"'{labels}' describes units of world, not of world:competing" in said
-    assert "no winner has a label" in said
-    assert "which names layer4:0, " in said
+    assert f"'{labels}' has words of world, not of world:competing" in said
+    assert f"no winner has a label in '{labels}', which names layer4:0, layer4:1, layer4:2\n" in said
     assert main([*asked, str(picture)]) == 1
     assert "scene.png' is no labels.csv" in capsys.readouterr().err
 
@@ -102,12 +101,19 @@ def test_labels_that_cannot_belong_here_are_told(
 def test_labels_of_this_network_are_no_news(
     picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cells = dict.fromkeys(COLUMNS, "") | {"method": "by hand", "label": "a thing", "model": "world:competing"}
-    rows = [cells | {"layer": "layer4.relu2", "unit": f"layer4.relu2:{i}"} for i in range(144)]
+    cells = dict.fromkeys(COLUMNS, "") | {"method": "by hand"}
+    units = [cells | {"layer": "layer4.relu2", "unit": f"layer4.relu2:{i}"} for i in range(144)]
+    others = [unit | {"label": "another thing", "model": "world"} for unit in units]
+    own = [
+        unit | {"label": "a thing", "model": ("", "world:competing")[i % 2]} for i, unit in enumerate(units)
+    ]
     labels = tmp_path / "labels.csv"
-    labels.write_bytes(as_csv(rows))
+    labels.write_bytes(as_csv([*others, *own]))
     asked = ["explain", "world:competing", str(picture), "--layers", "layer4.relu2", "--labels", str(labels)]
     assert main([*asked, "--text"]) == 0
     shown = capsys.readouterr()
     assert shown.err == ""
     assert re.search(r"layer4\.relu2: 36 blocks; largest by gradient: \d+ a thing \([+-]", shown.out)
+    labels.write_bytes(as_csv(units))
+    assert main(asked) == 0
+    assert f"no winner has a label in '{labels}', in which no label stands\n" in capsys.readouterr().err

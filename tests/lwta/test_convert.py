@@ -99,8 +99,9 @@ def test_what_cannot_be_converted_is_said() -> None:
     with pytest.raises(UnknownName, match=r"unknown activation module '\*\.relu_7'"):
         convert(built("torchvision:resnet18"), 2, skip=["*.relu_7"])
     once = convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2)
-    with pytest.raises(ModelError, match="the units of Sequential compete already, in 1 layers"):
-        convert(once, 2)
+    for left in ([], ["1"]):
+        with pytest.raises(ModelError, match="the units of Sequential compete already, in 1 layers"):
+            convert(once, 2, skip=left)
     with pytest.raises(ModelError, match="give an example"):
         convert(nn.Sequential(nn.Flatten(), nn.Conv2d(3, 4, 3), nn.ReLU()), 2)
 
@@ -189,6 +190,17 @@ def test_a_block_that_stands_in_two_places_is_rewritten_in_both() -> None:
         "2.act_1",
     }
     assert "ReLU" not in kinds.values()
+    with pytest.raises(UnknownName, match=r"'0\.act_2'"):
+        convert(nn.Sequential(block, nn.Linear(4, 4), block), 2, skip=["0.act_2"])
+
+
+def test_a_block_in_two_places_that_calls_its_activation_once_is_left_as_it_is() -> None:
+    block = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    found = convert(nn.Sequential(block, nn.Linear(4, 4), block), 2)
+    assert list(competing(found)) == ["0.1"]
+    assert found[0] is found[2]  # type: ignore[index]
+    with pytest.raises(UnknownName, match=r"'0\.1_1'"):
+        convert(nn.Sequential(block, block), 2, skip=["0.1_1"])
 
 
 def test_a_block_and_a_part_of_it_may_both_call_their_activation_twice() -> None:
@@ -216,9 +228,19 @@ class Odd(nn.Module):
         return self.act(x) if x.sum() >= 0 else x
 
 
+class Sly(Odd):
+    """Does another thing when it is followed."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.act(self.linear(x)))
+        return x if isinstance(x, Tensor) else self.act(x)
+
+
 def test_a_block_that_cannot_be_rewritten_is_named() -> None:
-    with pytest.raises(ModelError, match=r"calls act several times.*leave it out with skip, by that name"):
+    with pytest.raises(ModelError, match=r"^0\.act is called several times, .*; leave it out with skip$"):
         convert(nn.Sequential(Odd()), 2)
+    with pytest.raises(ModelError, match="it makes 2 calls, and 3 when it is followed"):
+        convert(nn.Sequential(Sly()), 2)
     with pytest.raises(UnknownName, match=r"'0\.atc'; did you mean '0\.act'"):
         convert(nn.Sequential(Odd()), 2, skip=["0.atc"])
 

@@ -60,12 +60,9 @@ def explain(
     found = find(
         net, picture, layers=chosen, labels=words, decision=decision, by=by, rule=rule, tokens=tokens
     )
-    if words and not any(winner.label for winner in found.winners):
-        typer.echo(
-            f"vital: no winner has a label in {str(labels)!r}, which names {', '.join([*words][:3])}, …; "
-            f"here units are of {', '.join(found.layers)}",
-            err=True,
-        )
+    if labels and not any(winner.label for winner in found.winners):
+        named = f"which names {', '.join([*words][:3])}" if words else "in which no label stands"
+        typer.echo(f"vital: no winner has a label in {str(labels)!r}, {named}", err=True)
     if out is not None:
         write(out / "explanation.json", as_json(found.record()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())
@@ -86,14 +83,14 @@ def _one(where: Path) -> ImageSet:
 
 
 def _labels(path: Path, name: str) -> dict[str, str]:
-    """The words of each unit: the first method's that says something. Says where they are of another network."""
-    found: dict[str, str] = {}
-    rows = read_labels(path)
-    if others := {str(row["model"]) for row in rows} - {name}:
-        typer.echo(
-            f"vital: {str(path)!r} describes units of {', '.join(sorted(others))}, not of {name}", err=True
-        )
-    for row in rows:
+    """The words of each unit: the first method's that says something, this network's own before those of others.
+
+    Says where words are of another network; a row without a network is taken as this one's.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for row in sorted(read_labels(path), key=lambda row: row["model"] not in {name, ""}):
         if row["label"]:
-            found.setdefault(str(row["unit"]), str(row["label"]))
-    return found
+            found.setdefault(str(row["unit"]), (str(row["label"]), str(row["model"])))
+    if others := {model for _, model in found.values()} - {name, ""}:
+        typer.echo(f"vital: {str(path)!r} has words of {', '.join(sorted(others))}, not of {name}", err=True)
+    return {unit: words for unit, (words, _) in found.items()}

@@ -53,8 +53,8 @@ class Explanation:
 
     `decision` is the class that is explained, `score` its output and `probability` its softmax. `winners` has one unit
     per block of each layer, the layers in the network's order, the largest contributions of a layer first. Those of a
-    layer do not add up to the score: units that won at fewer places than their block's winner contribute too, and so
-    do biases.
+    layer do not add up to the score: what goes around the layer contributes too (in a network that competes inside its
+    residual blocks most of it), and so do units that won at fewer places than their block's winner, and biases.
     """
 
     image: Image.Image = field(repr=False)

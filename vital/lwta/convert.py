@@ -39,8 +39,9 @@ def convert(
     are free). Such a block is rewritten, and still learns and evaluates by its mode; one that chooses its way by it
     cannot be. With one competitor each activation stays what it was.
 
-    Layers in `skip` keep theirs: names, or patterns with `*`, `?` and `[...]`. The name of a module that is called
-    several times stands for all its calls, `relu_1` for the second alone. So `["relu", "*.relu_1"]` leaves out the stem
+    Layers in `skip` keep theirs: one or several names, or patterns with `*` (dots too), `?` and `[...]`; layers that
+    compete already stay as they are. The name of a module that is called several times stands for all its calls,
+    `relu_1` for the second alone. So `["relu", "*.relu_1"]` leaves out the stem
     and the sums of torchvision's basic blocks (`*.relu_2` of its bottlenecks; `act1` and `*.act2`, `*.act3` in timm's):
     only what is inside the blocks competes then, as in a transformer.
 
@@ -81,6 +82,8 @@ def _spread(
     Returns the network, the calls of a pass, and what to skip.
     """
     made = _run(network, given)
+    if not _activations(network):
+        return network, made, set()
     later = _later(network, made)
     known = list(itertools.chain(_activations(network), *later.values()))
     for pattern in skip:
@@ -154,11 +157,12 @@ def _later(network: nn.Module, made: list[Call]) -> dict[str, list[str]]:
     """The names for the second call, the third, ... of every activation module that is called several times."""
     counts, found = Counter(name for name, _ in made), {}
     for name in _activations(network):
-        if counts[name] > 1:
-            block = network.get_submodule(name.rpartition(".")[0])
-            leaf = name.rpartition(".")[2]
+        owner, _, leaf = name.rpartition(".")
+        each = -(-counts[name] // max(counts[owner], 1))  # a block may stand in several places
+        if each > 1:
+            block = network.get_submodule(owner)
             free = (i for i in itertools.count(1) if not hasattr(block, f"{leaf}_{i}"))
-            found[name] = [f"{name}_{i}" for i in itertools.islice(free, counts[name] - 1)]
+            found[name] = [f"{name}_{i}" for i in itertools.islice(free, each - 1)]
     return found
 
 
@@ -193,7 +197,7 @@ def _split(network: nn.Module, later: Mapping[str, list[str]]) -> nn.Module:
             if name.rpartition(".")[0] == owner
         }
         block = network.get_submodule(owner)
-        made = _unshared(block, own, owner or type(network).__name__)
+        made = _unshared(block, own, owner)
         places = [place for place, part in network.named_modules(remove_duplicate=False) if part is block]
         for place in filter(None, places):
             network.set_submodule(place, made)
@@ -217,21 +221,9 @@ class _Flat(fx.Tracer):
         return found
 
 
-def _unshared(block: nn.Module, later: Mapping[str, list[str]], title: str) -> nn.Module:
+def _unshared(block: nn.Module, later: Mapping[str, list[str]], owner: str) -> nn.Module:
     """Rewrite one block so that the second call of `relu` is one of `relu_1`, and so on."""
-    modes = [(part, part.training) for part in block.modules()]
-    try:
-        graph = _Flat().trace(block)
-    except Exception as error:  # a block may do what cannot be followed symbolically
-        raise ModelError(
-            f"{title!r} calls {', '.join(sorted(later))} several times, and cannot be rewritten: "
-            f"{first_line(error)}; leave it out with skip, by that name"
-        ) from error
-    finally:
-        for part, mode in modes:
-            part.training = mode
-    for node in [n for n in graph.nodes if n.op == "get_attr" and not n.users]:
-        graph.erase_node(node)
+    graph = _followed(block, later, owner)
     seen: Counter[str] = Counter()
     for node in graph.nodes:
         name = str(node.target)
@@ -245,3 +237,28 @@ def _unshared(block: nn.Module, later: Mapping[str, list[str]], title: str) -> n
         if not hasattr(made, name):
             made.add_module(name, part)
     return made
+
+
+def _followed(block: nn.Module, later: Mapping[str, list[str]], owner: str) -> fx.Graph:
+    """What one block does. Raises `ModelError` where that cannot be said, or has other calls than the pass had."""
+    names = ", ".join(f"{owner}.{leaf}".lstrip(".") for leaf in sorted(later))
+    refused = (
+        f"{names} is called several times, and its block cannot be rewritten: {{}}; leave it out with skip"
+    )
+    modes = [(part, part.training) for part in block.modules()]
+    try:
+        graph = _Flat().trace(block)
+    except Exception as error:  # a block may do what cannot be followed symbolically
+        raise ModelError(refused.format(first_line(error))) from error
+    finally:
+        for part, mode in modes:
+            part.training = mode
+    for node in [n for n in graph.nodes if n.op == "get_attr" and not n.users]:
+        graph.erase_node(node)
+    found = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
+    for leaf, more in later.items():
+        if found[leaf] != 1 + len(more):
+            raise ModelError(
+                refused.format(f"it makes {1 + len(more)} calls, and {found[leaf]} when it is followed")
+            )
+    return graph

@@ -41,4 +41,4 @@ def model(name: str, pretrained: bool, size: tuple[int, int] | None = None) -> M
     example = torch.zeros(2, net.channels, *net.size)
     skip = [layer.strip() for layer in skipped.split(",") if layer.strip()]
     module = convert(net.module, int(count), skip=skip, example=example)
-    return replace(net, module=module, name=f"lwta:{name}")
+    return replace(net, module=module, name=spelled(int(count), skip, spec))
