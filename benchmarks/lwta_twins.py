@@ -118,21 +118,20 @@ def one(given: argparse.Namespace, kind: Kind, seed: int, own: Settings, scenes:
         network = fitted(plan, "competing", TASKS[kind], known)
         row["seconds"] = time.process_time() - begin if whole else None
         ship(network, out / "weights.safetensors")
-    row |= measured(TASKS.get(kind, Classify()), network, scenes.fresh)
-    return row | answers(wrapped(network), scenes.fresh, competes=kind[1] > 1)
+    model, fresh = wrapped(network), scenes.fresh
+    row |= measured(TASKS.get(kind, Classify()), network, fresh)
+    row["active of all"] = of_all(model, fresh.pictures[:SEEN].float() / 255)
+    return row | answers(model, fresh) if kind[1] > 1 else row
 
 
-def answers(model: Model, fresh: Corpus, *, competes: bool) -> dict[str, float]:
+def answers(model: Model, fresh: Corpus) -> dict[str, float]:
     """Activity, and the accuracy of one sample and of the mean of six beside that of the deterministic answer."""
     pictures, classes = fresh.pictures[:AVERAGED].float() / 255, fresh.classes[:AVERAGED]
-    if not competes:
-        return {"active of all": of_all(model, pictures[:SEEN])}
     shares = torch.cat(list(active(model, pictures[:SEEN]).values()))
     found = {
         "active, least": float(shares.min()),
         "active": float(shares.mean()),
         "active, most": float(shares.max()),
-        "active of all": of_all(model, pictures[:SEEN]),
     }
     for samples in (0, 1, 6):
         best = torch.cat([outputs(model, part, samples).cpu() for part in pictures.split(100)]).argmax(1)

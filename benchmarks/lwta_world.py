@@ -13,9 +13,9 @@ With --words the units of layer4 and of the activation inside it, in the dense n
 inside, are described by clip-dissect: the share whose label stands (vital.describe.judge), the share of candidates that
 name what the unit responds to, and how far above chance the AUPRC of that concept is.
 
-The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 25 minutes on one core for each of
-13 networks. Goals: activity 1/U, and for competition inside accuracy within 1 point of the dense twin with 4
-competitors and within 3 points with 16.
+The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 22 minutes on one core for each of
+13 networks, and a minute or two for each layer whose units are described. Goals: activity 1/U, and for competition
+inside accuracy within 1 point of the dense twin with 4 competitors and within 3 points with 16.
 
     python -m benchmarks.lwta_world --out runs/lwta-world --words
     python -m benchmarks.lwta_world --out runs/lwta-world --words --used 9600 --epochs 2      # sooner
@@ -135,7 +135,7 @@ def verdicts(rows: Sequence[Row]) -> dict[str, bool]:
         if kind in mean and DENSE in mean:
             lost = mean[DENSE] - mean[kind]
             within = f"within {100 * gap:g} point{'s' * (gap > 0.01)} of the dense twin"
-            found[f"{told_as(kind)}: {within} (it is {100 * lost:.1f} below)"] = lost <= gap
+            found[f"{told_as(kind)}: {within} ({-100 * lost:+.1f} points beside it)"] = lost <= gap
     for kind in TASKS:
         if kind != LONGER and (own := of(rows, kind)):
             ends = [r[f"active, {end}"] for r in own for end in ("least", "most")]

@@ -1,6 +1,7 @@
 """The benchmarks of competing units keep each row, go on, and write what there is."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from benchmarks import lwta_cifar, lwta_twins, lwta_world
 from benchmarks.kept import Kept
 from vital.lwta.compete import competing
 from vital.world.data import fingerprint
+from vital.world.tasks import COMPETING
+from vital.world.train import Plan
 
 
 @pytest.fixture
@@ -133,6 +136,30 @@ PLACES: dict[tuple[str, int], set[str]] = {
 def test_the_worlds_networks_compete_where_it_is_said() -> None:
     assert {kind: set(competing(task.build())) for kind, task in lwta_twins.TASKS.items()} == PLACES
     assert set(competing(vital.load_model("world:competing").module)) == PLACES["inside", 4]
+
+
+def test_the_first_twin_is_the_shipped_one() -> None:
+    assert round(Plan().epochs * COMPETING.length) == lwta_world.BUDGET["epochs"]
+    assert replace(lwta_twins.TASKS["inside", 4], length=COMPETING.length) == COMPETING
+
+
+def test_goals_are_judged_by_the_mean_over_seeds() -> None:
+    def row(where: str, units: int, right: float, least: float) -> dict[str, object]:
+        found = {"where": where, "competitors": units, "class": right}
+        return found | {"active, least": least, "active, most": 1 / units}
+
+    rows = [
+        *(row("dense", 1, 0.99, 1.0), row("longer", 1, 0.5, 1.0)),
+        *(row("inside", 4, 0.985, 0.25), row("inside", 4, 0.9775, 0.25)),
+        *(row("inside", 16, 0.95, 1 / 16), row("everywhere", 16, 0.5, 0.06)),
+    ]
+    assert lwta_world.verdicts(rows) == {
+        "inside, U = 4: within 1 point of the dense twin (-0.9 points beside it)": True,
+        "inside, U = 16: within 3 points of the dense twin (-4.0 points beside it)": False,
+        "inside, U = 4: activity 1/4 in every competing layer and image": True,
+        "inside, U = 16: activity 1/16 in every competing layer and image": True,
+        "everywhere, U = 16: activity 1/16 in every competing layer and image": False,
+    }
 
 
 @pytest.mark.slow
