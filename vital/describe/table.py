@@ -80,11 +80,10 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def read_labels(path: str | Path) -> list[Row]:
     """Read a labels.csv: numbers as numbers, lists as lists, None for nothing. Raises `RunError` and `DataError`."""
-    with explained(path, "read"):
-        raw = Path(path).read_bytes()
     try:
-        table = csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""))
-        columns, rows = table.fieldnames or (), list(table)
+        with explained(path, "read"), Path(path).open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            columns, rows = table.fieldnames or (), list(table)
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{str(path)!r} is no labels.csv: {error}") from error
     if lacking := [column for column in COLUMNS if column not in columns]:

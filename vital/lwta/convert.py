@@ -41,9 +41,9 @@ def convert(
 
     Layers in `skip` keep theirs: one or several names, or patterns with `*` (dots too), `?` and `[...]`; layers that
     compete already stay as they are. The name of a module that is called several times stands for all its calls,
-    `relu_1` for the second alone. So `["relu", "*.relu_1"]` leaves out the stem
-    and the sums of torchvision's basic blocks (`*.relu_2` of its bottlenecks; `act1` and `*.act2`, `*.act3` in timm's):
-    only what is inside the blocks competes then, as in a transformer.
+    `relu_1` for the second alone. So `["relu", "*.relu_1"]` leaves out the stem and the sums of torchvision's basic
+    blocks (`*.relu_2` of its bottlenecks; `act1` and `*.act2`, `*.act3` in timm's): only what is inside the blocks
+    competes then, as in a transformer.
 
     How wide each layer is, and which axis holds its channels, is learnt from a pass over `example`, what the network
     takes; without it one is made of zeros for the first layer with weights. Raises `BadValue` for a width that
@@ -189,13 +189,11 @@ _MAPS = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.BatchNorm1d | nn.BatchNorm2d | nn
 
 def _split(network: nn.Module, later: Mapping[str, list[str]]) -> nn.Module:
     """Give every call of a module that is called several times in a pass a copy of its own, by the names given."""
-    owners = {name.rpartition(".")[0] for name in later}
-    for owner in owners:
-        own = {
-            name.rpartition(".")[2]: [new.rpartition(".")[2] for new in names]
-            for name, names in later.items()
-            if name.rpartition(".")[0] == owner
-        }
+    owners: dict[str, dict[str, list[str]]] = {}
+    for name, names in later.items():
+        owner, _, leaf = name.rpartition(".")
+        owners.setdefault(owner, {})[leaf] = [new.rpartition(".")[2] for new in names]
+    for owner, own in owners.items():
         block = network.get_submodule(owner)
         made = _unshared(block, own, owner)
         places = [place for place, part in network.named_modules(remove_duplicate=False) if part is block]
@@ -242,14 +240,12 @@ def _unshared(block: nn.Module, later: Mapping[str, list[str]], owner: str) -> n
 def _followed(block: nn.Module, later: Mapping[str, list[str]], owner: str) -> fx.Graph:
     """What one block does. Raises `ModelError` where that cannot be said, or has other calls than the pass had."""
     names = ", ".join(f"{owner}.{leaf}".lstrip(".") for leaf in sorted(later))
-    refused = (
-        f"{names} is called several times, and its block cannot be rewritten: {{}}; leave it out with skip"
-    )
+    refused = f"{names} is called several times, and its block cannot be rewritten"
     modes = [(part, part.training) for part in block.modules()]
     try:
         graph = _Flat().trace(block)
     except Exception as error:  # a block may do what cannot be followed symbolically
-        raise ModelError(refused.format(first_line(error))) from error
+        raise ModelError(f"{refused}: {first_line(error)}; leave it out with skip") from error
     finally:
         for part, mode in modes:
             part.training = mode
@@ -258,7 +254,6 @@ def _followed(block: nn.Module, later: Mapping[str, list[str]], owner: str) -> f
     found = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
     for leaf, more in later.items():
         if found[leaf] != 1 + len(more):
-            raise ModelError(
-                refused.format(f"it makes {1 + len(more)} calls, and {found[leaf]} when it is followed")
-            )
+            calls_made = f"it makes {1 + len(more)} calls, and {found[leaf]} when it is followed"
+            raise ModelError(f"{refused}: {calls_made}; leave it out with skip")
     return graph
