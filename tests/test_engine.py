@@ -14,9 +14,9 @@ from tests import toy
 from vital.engine import Optimiser, Rendering, Step, checkpoints, optimise
 from vital.errors import BadValue, BadWeights, ModelError
 from vital.models import Model
-from vital.objectives import Channel, Direction, Diversity, Logit, Reach
+from vital.objectives import Channel, Direction, Diversity, Logit
+from vital.parameterisations import Fourier
 from vital.regularizers import L2, BatchNormStatistics, TotalVariation
-from vital.seeds import generator
 from vital.terms import Term
 from vital.trace import Trace
 from vital.types import PerImage, View
@@ -265,8 +265,6 @@ def test_impossible_settings_fail_with_a_sentence(settings: dict[str, Any], sent
         ({"lr": math.nan}, "the learning rate is nan"),
         ({"schedule": "linear"}, "schedule 'linear' is unknown; allowed are constant, cosine, warmup-cosine"),
         ({"kind": "lbfgs"}, "optimiser 'lbfgs' is unknown; allowed are adam, nadam"),
-        ({"lr": 0.5, "shrink": 2.0}, "shrink is 2.0; allowed are numbers from 0 to below 1/lr = 2"),
-        ({"shrink": -0.1}, "shrink is -0.1; allowed are numbers from 0"),
     ],
 )
 def test_an_impossible_optimiser_fails_with_a_sentence(settings: dict[str, Any], sentence: str) -> None:
@@ -339,39 +337,20 @@ def test_several_looks_average_the_loss() -> None:
     assert four.images.shape == (1, 3, 32, 32)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Pulled(Term):
-    """Pulls the first number of the canvas up steadily; all others by noise alone."""
+def test_a_canvas_that_grows_is_shown_small_and_then_whole() -> None:
+    sides: list[int] = []
 
-    dice: torch.Generator
+    @dataclass(frozen=True, repr=False)
+    class Side(Term):
+        def __call__(self, trace: Trace) -> Tensor:
+            sides.append(trace.image.shape[-1])
+            return trace.image.flatten(1).mean(1)
 
-    def __call__(self, trace: Trace) -> Tensor:
-        noise = torch.randn(trace.image.shape, generator=self.dice, dtype=torch.float64)
-        noise[:, 0, 0, 0] = 1.0
-        return -(trace.image * noise).flatten(1).sum(1)
-
-
-def test_shrinking_bounds_what_is_asked_for_and_forgets_what_noise_moved() -> None:
-    def moved(shrink: float) -> tuple[float, float]:
-        term = Pulled(generator("noise", 0))
-        rate = Optimiser(0.05, (0.5, 0.9), shrink=shrink)
-        made = optimise(toy.model(), term, toy.Canvas(), steps=300, optimiser=rate)
-        canvas = made.images.flatten()
-        return float(canvas[0]), float(canvas[1:].mean())
-
-    free, shrunk = moved(0.0), moved(2.0)
-    assert free[0] == 1.0
-    assert shrunk[0] < 0.9
-    assert shrunk[1] < free[1] / 2
-
-
-def test_a_canvas_does_not_fade_while_its_unit_is_to_be_woken() -> None:
-    def made(value: float, shrink: float) -> torch.Tensor:
-        term = Pulled(generator("noise", 0)) + Reach(UNITS[0], value)
-        return optimise(toy.model(), term, toy.Canvas(), steps=20, optimiser=Optimiser(shrink=shrink)).images
-
-    assert torch.equal(made(1e6, 2.0), made(1e6, 0.0))
-    assert not torch.equal(made(1e-6, 2.0), made(1e-6, 0.0))
+    made = optimise(toy.model(), Side(), Fourier(32, coarse=0.5), steps=8)
+    assert sides == [16] * 4 + [32] * 4
+    assert made.images.shape == (1, 3, 32, 32)
+    assert made.alpha.shape == (1, 32, 32)
+    assert bool((made.alpha > 0).all())
 
 
 def test_the_published_schedule_warms_up_and_falls_as_a_cosine() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,10 @@ class Template:
     start: str = ""
     importance: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
 
-    def variance(self, layer: str) -> float:
-        """The variance of all entries of a layer's template: the scale of its alignment loss."""
-        return float(self.layers[layer].var(unbiased=False))
+    @cached_property
+    def variances(self) -> dict[str, float]:
+        """The variance of all entries of each layer's template: the scale of its alignment loss."""
+        return {layer: float(quantiles.var(unbiased=False)) for layer, quantiles in self.layers.items()}
 
     @property
     def megabytes(self) -> float:

@@ -48,12 +48,10 @@ class Term(ABC):
 
     A concrete term is a frozen dataclass with `repr=False`, so that it prints as the call that makes it. `layers`
     names what it wants to see; `couples` says that an image's loss depends on the other images of its unit; `held`
-    says what the gradient treats as a constant although it changes with the image, where a term does so; `wakes` that a
-    canvas must not fade (`Optimiser.shrink`) while the loss is above 0.
+    says what the gradient treats as a constant although it changes with the image, where a term does so.
     """
 
     couples: ClassVar[bool] = False
-    wakes: ClassVar[bool] = False
     held: ClassVar[str] = ""
 
     @property

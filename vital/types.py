@@ -40,10 +40,13 @@ class Parameterisation(ABC):
         """Bring the parameters back to where they are allowed, in place, after a step. Nothing by default."""
         del parameters
 
-    def fade(self, parameters: Parameters, share: Tensor) -> None:
-        """Take a share (S,) of each slot's parameters away, in place (`Optimiser.shrink`). Of all by default."""
-        for values in parameters.values():
-            values.mul_(1 - share.view(-1, *[1] * (values.ndim - 1)))
+    def at(self, progress: float) -> Parameterisation:
+        """Return what decodes the same parameters after a share of the run, from 0 to 1; by default this one.
+
+        A parameterisation that goes from coarse to fine decodes to smaller images first.
+        """
+        del progress
+        return self
 
 
 class View(ABC):

@@ -83,7 +83,7 @@ def test_layers_without_weight_are_not_asked_for() -> None:
 def test_variance_scale_divides_by_the_templates_variance(toy_trace: Trace) -> None:
     template = Template({"layer1": torch.linspace(-1, 3, 1024).expand(8, -1)})
     plain, scaled = obj.Alignment(template)(toy_trace), obj.Alignment(template, scale="variance")(toy_trace)
-    torch.testing.assert_close(scaled, plain / template.variance("layer1"))
+    torch.testing.assert_close(scaled, plain / template.variances["layer1"])
 
 
 def test_quantiles_are_interpolated_to_another_resolution() -> None:

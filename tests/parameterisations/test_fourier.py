@@ -59,11 +59,37 @@ def test_an_impossible_decay_is_refused_in_one_sentence() -> None:
     assert str(caught.value) == "decay is -1; allowed are numbers from 0 to 8"
 
 
-def test_all_waves_fade_but_the_constant_one() -> None:
-    made = Fourier((5, 6), sd=1.0)
-    start = made.init(generator())
-    faded = {key: values.clone() for key, values in start.items()}
-    made.fade(faded, torch.tensor([0.25]))
-    before, after = made.paint(start), made.paint(faded)
-    mean = before.mean((2, 3), keepdim=True)
-    torch.testing.assert_close(after, mean + 0.75 * (before - mean))
+def one_wave(height: int, width: int) -> torch.Tensor:
+    """A wave of one cycle along the diagonal, which small canvases hold too, on a ground of 0.3."""
+    y, x = (torch.arange(n, dtype=torch.float64) / n for n in (height, width))
+    return torch.cos(2 * torch.pi * (y[:, None] + x[None])) + 0.3
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 7), (12, 10), (7, 6)])
+def test_the_half_canvas_is_the_low_frequencies_of_the_whole(size: tuple[int, int]) -> None:
+    height, width = size
+    whole = Fourier(size, sd=1.0, coarse=0.5)
+    wave = one_wave(height, width)
+    half = whole.at(0.0)
+    coarse = half.paint(whole.unpaint(wave.expand(1, 3, -1, -1)))
+    down, right = -(-height // 2), -(-width // 2)
+    assert half.shape == (3, down, right)
+    torch.testing.assert_close(coarse, one_wave(down, right).expand(1, 3, -1, -1))
+
+
+def test_while_it_is_coarse_the_fine_waves_get_no_gradient() -> None:
+    made = Fourier((12, 12), coarse=0.5)
+    start = {k: v.double().requires_grad_() for k, v in made.init(generator()).items()}
+    image = made.at(0.25).decode(start)
+    image.square().sum().backward()
+    moved = start["spectrum"].grad.abs().sum((0, 1, 4)) > 0
+    assert image.shape == (1, 3, 6, 6)
+    assert not moved[3:9].any()
+    assert not moved[:, 4:].any()
+    assert moved[:3, :3].all()
+    assert made.at(0.5) is made
+
+
+def test_coarse_is_a_share_of_the_run() -> None:
+    with pytest.raises(BadValue, match=r"^coarse is 1.0; allowed are shares of the run, from 0 to below 1$"):
+        Fourier(4, coarse=1.0)

@@ -1,12 +1,16 @@
 import pytest
 
 from vital.errors import BadValue, UnknownName
-from vital.recipes import Vital, method
+from vital.recipes import Vital, VitalReference, method
 
 
 def test_texts_become_the_options_own_type() -> None:
-    made = method("vital", steps="32", lr="0.1", layers="layer1,layer2", weights="1,2.5", choose="class")
-    assert made == Vital(steps=32, lr=0.1, layers=("layer1", "layer2"), weights=(1.0, 2.5), choose="class")
+    made = method(
+        "vital-reference", steps="32", lr="0.1", layers="layer1,layer2", weights="1,2.5", choose="class"
+    )
+    assert made == VitalReference(
+        steps=32, lr=0.1, layers=("layer1", "layer2"), weights=(1.0, 2.5), choose="class"
+    )
 
 
 def test_unknown_names_answer_with_the_nearest() -> None:

@@ -9,6 +9,9 @@ from vital.recipes import stages
 
 TORCHVISION = {
     "resnet18": ("conv1", "layer1", "layer2", "layer3", "layer4"),
+    "resnet50": ("conv1", "layer1", "layer2", "layer3", "layer4"),  # whose blocks begin before they narrow
+    "mobilenet_v2": ("features.0.0", "features.1", "features.3", "features.6", "features.13"),
+    "densenet121": ("features.conv0", *(f"features.denseblock{i}" for i in (1, 2, 3))),
     "vgg11": ("features.0", "features.4", "features.9", "features.14", "features.19"),
     "squeezenet1_1": ("features.0", "features.4", "features.7"),
     "vit_b_32": ("conv_proj", *(f"encoder.layers.encoder_layer_{i}" for i in (2, 5, 8, 11))),
@@ -35,6 +38,10 @@ def test_every_resolution_has_one_layer(name: str) -> None:
 def test_timm_tokens_give_blocks() -> None:
     model = vital.Model(timm.create_model("vit_tiny_patch16_224", pretrained=False).eval())
     assert stages(model)[-1] == "blocks.11"
+
+
+def test_beside_a_side_branch_the_wider_trunk_is_aligned_too() -> None:
+    assert stages(vital.load_model("world"))[3:5] == ("layer3", "relu")
 
 
 def test_a_network_without_places_is_one_sentence() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from torch import Tensor, nn
 import vital
 from tests import toy
 from vital import objectives as obj
+from vital import parameterisations as par
 from vital import views
 from vital.errors import BadValue, UnknownName
-from vital.recipes import Vital
+from vital.recipes import Vital, VitalScene, stages
 from vital.recipes.aligned import answers, before
 from vital.terms import Sum
 from vital.trace import resolve_units
@@ -24,22 +26,63 @@ def bank() -> vital.ReferenceBank:
     return vital.reference_bank(MODEL, ["act2"], vital.images(toy.images(12).float()), disk=False)
 
 
-def planned(recipe: Vital, unit: str, bank: vital.ReferenceBank) -> tuple[dict[type, vital.Term], str]:
+def planned(
+    recipe: Vital | VitalScene, unit: str, bank: vital.ReferenceBank
+) -> tuple[dict[type, vital.Term], str]:
     """The parts of a unit's loss by their kinds, and the note."""
     plan = recipe.plan(bank.model, resolve_units(bank.model, unit), bank, 0)
     (term,), (note,) = plan.terms, plan.notes
     assert isinstance(term, Sum)
-    return {type(part): part for _, part in term.parts}, note
+    parts: dict[type, vital.Term] = {}
+    for _, part in term.parts:
+        parts.setdefault(type(part), part)  # of two alignments that with the references, which comes first
+    return parts, note
 
 
-def test_a_class_is_aligned_at_the_last_stages_under_masks(bank: vital.ReferenceBank) -> None:
-    parts, note = planned(Vital(depth=2), "class:3", bank)
+def test_a_class_is_aligned_at_all_stages_under_masks(bank: vital.ReferenceBank) -> None:
+    parts, note = planned(Vital(), "class:3", bank)
     aligned = parts[obj.Alignment]
-    assert aligned.layers == vital.recipes.stages(MODEL)[-2:]
+    assert aligned.layers == stages(MODEL)
     assert aligned.relevant.rule == "zplus"
     assert aligned.relevant.start == "waking"
     assert obj.Logit in parts
     assert "images with the highest value" in note
+
+
+def test_the_first_stages_are_aligned_with_all_images_which_know_nothing_of_the_unit(
+    bank: vital.ReferenceBank,
+) -> None:
+    units = resolve_units(MODEL, ["class:3", "class:4"])
+    plan = Vital().plan(MODEL, units, bank, 0)
+    usual = [
+        (weight, part)
+        for term in plan.terms
+        for weight, part in term.parts
+        if isinstance(part, obj.Alignment) and part.relevant is None
+    ]
+    assert [weight for weight, _ in usual] == [0.3, 0.3]
+    assert usual[0][1].layers == stages(MODEL)[:2]
+    assert usual[0][1].template is usual[1][1].template
+    assert len(usual[0][1].template.images) == len(bank.images)
+    without = Vital(natural=0.0).plan(MODEL, units, bank, 0)
+    assert sum(isinstance(part, obj.Alignment) for _, part in without.terms[0].parts) == 1
+
+
+def test_a_scene_is_aligned_with_whole_references_without_masks(bank: vital.ReferenceBank) -> None:
+    for unit in ("class:3", "act2:5"):
+        scene, note = planned(VitalScene(), unit, bank)
+        assert scene[obj.Alignment].relevant is None
+        assert "patches" not in note
+        assert "images with the highest value" in note
+    plain = Vital(relevance="none", natural=0.0).plan(MODEL, resolve_units(MODEL, "class:3"), bank, 0)
+    same = VitalScene().plan(MODEL, resolve_units(MODEL, "class:3"), bank, 0)
+    assert repr(same.terms[0]) == repr(plain.terms[0])
+    assert same.views == plain.views
+
+
+def test_a_method_has_at_most_twelve_options() -> None:
+    for kind in (Vital, VitalScene):
+        assert len(fields(kind)) <= 12
 
 
 def test_an_inner_unit_is_aligned_up_to_its_layer_and_woken_to_its_natural_value(
@@ -49,9 +92,6 @@ def test_an_inner_unit_is_aligned_up_to_its_layer_and_woken_to_its_natural_value
     assert parts[obj.Alignment].layers == ("layer1", "act2")
     assert parts[obj.Reach].value == pytest.approx(bank.natural_value("act2:5", 3))
     assert note.startswith("patches around the 3 strongest places")
-    whole, plain = planned(Vital(patches=0.0, wake=0.0), "act2:5", bank)
-    assert "patches" not in plain
-    assert whole[obj.Alignment].template.key != parts[obj.Alignment].template.key
 
 
 def test_references_are_whole_images_where_a_unit_does_not_answer_to_patches() -> None:
@@ -60,11 +100,10 @@ def test_references_are_whole_images_where_a_unit_does_not_answer_to_patches() -
     net = toy.wrap(nn.Sequential(detail, nn.ReLU()))
     noise = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     fine = vital.reference_bank(net, ["1"], vital.images(noise.permute(0, 2, 3, 1).numpy()), disk=False)
-    parts, note = planned(Vital(layers=("0",), wake=0.0), "1:0", fine)
+    parts, note = planned(Vital(layers=("0",)), "1:0", fine)
     assert note.endswith("whole, since patches of them do not excite it")
-    whole, plain = planned(Vital(layers=("0",), wake=0.0, patches=0.0), "1:0", fine)
-    assert torch.equal(parts[obj.Alignment].template.layers["0"], whole[obj.Alignment].template.layers["0"])
-    assert "patches" not in plain
+    whole = fine.template("1:0", ["0"], count=3, choose="activation", rule="zplus")
+    assert torch.equal(parts[obj.Alignment].template.layers["0"], whole.layers["0"])
 
 
 def test_whether_a_unit_answers_to_its_patches_is_asked_once(
@@ -163,40 +202,59 @@ def of_two_kinds() -> dict[str, tuple[vital.Model, vital.ReferenceBank]]:
 def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -> None:
     found = {}
     for name, (model, own) in of_two_kinds().items():
-        plan = Vital(references=2, rough=0.0).plan(model, resolve_units(model, "class:1"), own, 0)
+        plan = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0)
         found[name] = [view.sd for view in plan.views if isinstance(view, views.Noise)]
     assert found == {"level": [0.1], "sharp": []}
-    plan = Vital(noise=0.0, rough=0.0).plan(MODEL, resolve_units(MODEL, "class:1"), bank, 0)
+    plan = Vital(noise=0.0).plan(MODEL, resolve_units(MODEL, "class:1"), bank, 0)
     assert not any(isinstance(view, views.Noise) for view in plan.views)
 
 
-def test_a_firm_network_is_asked_itself_and_another_is_not() -> None:
-    found = {}
-    for name, (model, own) in of_two_kinds().items():
-        plan = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0)
-        rough = [view for view in plan.views if isinstance(view, views.Rough)]
-        found[name] = rough, plan.optimiser.shrink, [weight for weight, _ in plan.terms[0].parts]
-    assert found == {
-        "level": ([views.Rough(0.25)], 1.0, [0.05, 1.0, 1.0]),
-        "sharp": ([], 0.0, [1.0, 0.05, 1.0]),
-    }
+def of_plain_colours(net: nn.Module) -> tuple[vital.Model, vital.ReferenceBank]:
+    colours = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
+    model = vital.Model(toy.seeded(net), size=(32, 32))
+    return model, vital.reference_bank(model, [], vital.images(colours.contiguous()), disk=False)
 
 
-def test_the_canvas_of_an_inner_unit_shrinks_too() -> None:
-    found = {}
-    for name, (model, own) in of_two_kinds().items():
-        units = resolve_units(model, "0:1")
-        own.rank(units, progress=False)
-        found[name] = Vital(references=2).plan(model, units, own, 0).optimiser.shrink
-    assert found == {"level": 1.0, "sharp": 0.0}
+def test_it_goes_from_coarse_to_fine_where_the_network_recognises_small_images() -> None:
+    conv = [nn.Conv2d(3, 10, 3), nn.ReLU()]
+    pooled = nn.Sequential(
+        *conv, nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )  # plain colours look alike at any size
+    flat = nn.Sequential(*conv, nn.Flatten(), nn.Linear(10 * 30 * 30, 10))  # takes its own size alone
+    summed = nn.Sequential(
+        *conv, nn.LPPool2d(1, 15), nn.Flatten(), Alternating()
+    )  # another answer at half the size
+    found = []
+    for net in (pooled, flat, summed):
+        model, own = of_plain_colours(net)
+        canvas = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0).parameterisation
+        assert isinstance(canvas, par.Fourier)
+        found.append(canvas.coarse)
+    assert found == [0.6, 0.0, 0.0]
+    model, own = of_plain_colours(pooled)
+    plan = Vital(references=2, coarse=0.0).plan(model, resolve_units(model, "class:1"), own, 0)
+    assert plan.parameterisation.coarse == 0.0
+
+
+class Alternating(nn.Module):
+    """Ten numbers of any many: with few of them, the negatives of those with many."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows to rows of ten."""
+        return x[:, :10] * (1.0 if x.shape[1] > 20 else -1.0)
 
 
 def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:
-    with pytest.raises(BadValue, match="depth is 0; allowed are whole numbers from 1"):
-        planned(Vital(depth=0), "class:1", bank)
-    with pytest.raises(BadValue, match="shrink is -1"):
-        planned(Vital(shrink=-1.0), "class:1", bank)
-    with pytest.raises(BadValue, match="roll is 2"):
-        planned(Vital(roll=2.0), "class:1", bank)
+    with pytest.raises(BadValue, match="natural is -1; allowed are numbers from 0"):
+        planned(Vital(natural=-1), "class:1", bank)
+    with pytest.raises(BadValue, match="coarse is 2"):
+        vital.render(
+            of_plain_colours(nn.Sequential(nn.Conv2d(3, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))[0],
+            "class:1",
+            images=vital.images(toy.images(4).float()),
+            coarse=2.0,
+            steps=1,
+            progress=False,
+        )
     with pytest.raises(UnknownName, match="unknown relevance rule 'zpls'; did you mean 'zplus'"):
         planned(Vital(relevance="zpls"), "class:1", bank)

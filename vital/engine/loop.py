@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
@@ -97,8 +98,7 @@ def optimise(
             if step in wanted:
                 kept.append((step, run.picture(parameters)))
             _pace(mover, settings, step, steps)
-            fade = settings.fading(step, steps)
-            losses = run.step(tracer, parameters, mover, redirect=step < redirect, fade=fade)
+            losses = run.step(tracer, parameters, mover, redirect=step < redirect)
             if each_step:
                 each_step(Step(step + 1, steps, losses, step < redirect))
     images = run.picture(parameters)
@@ -173,9 +173,8 @@ class _Run:
         mover: torch.optim.Optimizer,
         *,
         redirect: bool,
-        fade: float,
     ) -> Tensor:
-        image = self.parameterisation.decode(parameters)
+        image = self.parameterisation.at(self._progress()).decode(parameters)
         image.retain_grad()
         trace = tracer(image, self._look(image), copies=self.copies, redirect=redirect)
         losses = self._losses(self._followed(trace))
@@ -187,8 +186,6 @@ class _Run:
         held = {slot: {k: t[slot].clone() for k, t in parameters.items()} for slot in self.stopped}
         mover.step()
         with torch.no_grad():
-            if fade:
-                self.parameterisation.fade(parameters, fade * self._at_rest(losses))
             self.parameterisation.project(parameters)
             for slot, values in held.items():
                 for key, value in values.items():
@@ -196,19 +193,14 @@ class _Run:
         self.count += 1
         return losses.detach()
 
-    def _at_rest(self, losses: Tensor) -> Tensor:
-        """1 for each slot that may fade, 0 where a term that wakes is not satisfied yet: (slots,)."""
-        rest = losses.new_ones(len(self.terms))
-        for slot, (term, log) in enumerate(zip(self.terms, self.history, strict=True)):
-            for (_, part), name in zip(term.parts, term.names(), strict=True):
-                if part.wakes:
-                    rest[slot] *= (log[-1][name] <= 0).all()
-        return rest
+    def _progress(self) -> float:
+        """The share of the run that is over, from 0 to 1."""
+        return self.count / max(1, self.steps - 1)
 
     def _look(self, image: Images) -> Images:
         if not self.views and self.copies == 1:
             return image
-        views = [view.at(self.count / max(1, self.steps - 1)) for view in self.views]
+        views = [view.at(self._progress()) for view in self.views]
         looks = []
         for row in range(len(image)):
             for _ in range(self.copies):
@@ -242,6 +234,8 @@ class _Run:
     def _accumulate(self, image: Images) -> None:
         gradient = image.grad if image.grad is not None else torch.zeros_like(image)
         seen = gradient.abs().mean(1)
+        if self.alpha is not None and self.alpha.shape != seen.shape:  # the canvas grew
+            self.alpha = F.interpolate(self.alpha[:, None], seen.shape[1:], mode="bilinear")[:, 0]
         self.alpha = seen if self.alpha is None else self.alpha + seen
 
     @torch.no_grad()

@@ -21,12 +21,6 @@ class Optimiser:
     W = `warmup` steps and then ½(1 + cos(π(e−W)/(T−W))). Only elementwise optimisers keep a unit's picture
     independent of its batch, so L-BFGS is not offered.
 
-    `shrink` s takes a share lr·s of the parameters away in each step of the second half, apart from the gradient
-    (decoupled weight decay, Loshchilov & Hutter 2019; `Parameterisation.fade` says of which). Adam moves what has no
-    steady gradient as fast as what has, so that numbers that no one asks for drift with the noise; with s they go back
-    to 0. In the first half they may go anywhere, so that a silent unit can wake, and while a term that wakes it asks
-    for more (`Term.wakes`) they stay.
-
     >>> [round(Optimiser(1.0, schedule="cosine").factor(e, 4), 3) for e in range(4)]
     [1.0, 0.854, 0.5, 0.146]
     """
@@ -37,15 +31,10 @@ class Optimiser:
     warmup: int = 0
     kind: Literal["adam", "nadam"] = "adam"
     eps: float = 1e-8
-    shrink: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.lr < math.inf:
             raise BadValue(f"the learning rate is {self.lr}; allowed are numbers above 0")
-        if not 0 <= self.shrink * self.lr < 1:
-            raise BadValue(
-                f"shrink is {self.shrink}; allowed are numbers from 0 to below 1/lr = {1 / self.lr:g}"
-            )
         for what, value, allowed in (
             ("schedule", self.schedule, ("constant", "cosine", "warmup-cosine")),
             ("optimiser", self.kind, ("adam", "nadam")),
@@ -61,14 +50,6 @@ class Optimiser:
         if step < warmup:
             return (step + 1) / warmup
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
-
-    def fading(self, step: int, steps: int) -> float:
-        """The share of the parameters that a step takes away: lr·s in the second half, before it 0.
-
-        >>> [round(Optimiser(0.1, shrink=0.5).fading(e, 4), 3) for e in range(4)]
-        [0.0, 0.0, 0.05, 0.05]
-        """
-        return self.shrink * self.lr * self.factor(step, steps) if 2 * step >= steps else 0.0
 
     def build(self, tensors: Sequence[Tensor]) -> torch.optim.Optimizer:
         """The torch optimiser over these tensors."""

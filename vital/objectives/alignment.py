@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,8 @@ from vital.terms import OBJECTIVES, Relevant, Term
 from vital.trace import Trace
 from vital.types import PerImage
 from vital.units import Unit
+
+Target: TypeAlias = tuple[Tensor, Tensor | None]
 
 
 @OBJECTIVES.register("alignment", example="obj.Alignment(template)")
@@ -40,7 +42,7 @@ class Alignment(Term):
     template: Template
     weights: Mapping[str, float] | None = None
     scale: Literal["none", "variance"] = "none"
-    _resized: dict[tuple[str, int, str], Tensor] = field(
+    _targets: dict[tuple[str, int, str], Target] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -75,26 +77,26 @@ class Alignment(Term):
         total = trace.seen.new_zeros(len(trace))
         for layer, weight in self._weights().items():
             act = rows(trace[layer])
-            unit = max(self.template.variance(layer), 1e-12) if self.scale == "variance" else 1.0
-            target = self._quantiles(layer, act)
-            if self.template.rule:
-                by = self.template.importance[layer].sqrt().to(act)[:, None]
+            unit = max(self.template.variances[layer], 1e-12) if self.scale == "variance" else 1.0
+            target, by = self._target(layer, act)
+            if by is not None:
                 act = act * mask(rows(trace.relevance[layer]), self.template.rule).mul_(by)
-                target = target * by
             total = total + weight / unit * sort_matching(act, target)
         return total
 
-    def _quantiles(self, layer: str, act: Tensor) -> Tensor:
-        """The template's vectors at the image's number of places, dtype and device; kept for the next step."""
+    def _target(self, layer: str, act: Tensor) -> Target:
+        """What stays over the steps: the vectors to match at the image's number of places, and by what to weigh it."""
         key = (layer, act.shape[2], f"{act.dtype} {act.device}")
-        if key not in self._resized:
+        if key not in self._targets:
             quantiles = self.template.layers[layer]
             if len(quantiles) != act.shape[1]:
                 raise BadValue(
                     f"the template's layer {layer!r} has {len(quantiles)} channels, the network's has {act.shape[1]}"
                 )
-            self._resized[key] = resize_quantiles(quantiles, act.shape[2]).to(act.device, act.dtype)
-        return self._resized[key]
+            quantiles = resize_quantiles(quantiles, act.shape[2]).to(act.device, act.dtype)
+            by = self.template.importance[layer].sqrt().to(act)[:, None] if self.template.rule else None
+            self._targets[key] = (quantiles if by is None else quantiles * by, by)
+        return self._targets[key]
 
 
 def resize_quantiles(quantiles: Tensor, places: int) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -150,7 +149,6 @@ class Reach(Term):
     Reach('layer4:162', 0.8)
     """
 
-    wakes: ClassVar[bool] = True
     unit: str | Unit
     value: float
 

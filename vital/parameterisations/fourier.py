@@ -26,6 +26,10 @@ class Fourier(Canvas):
     al., Feature Visualization, 2017), whose own coefficients have the same scale; a larger `decay` gives smoother
     images. Parameters: `spectrum` (S, C, H, W // 2 + 1, 2), real and imaginary parts.
 
+    With `coarse` above 0 the search goes from coarse to fine: during that share of the run only the waves that an image
+    of half the sides can hold are decoded, to such an image; the others wait. A step costs a quarter then, and the
+    large forms are found before the detail.
+
     >>> par = Fourier((5, 7))
     >>> par.decode(par.init(torch.Generator().manual_seed(0))).shape
     torch.Size([1, 3, 5, 7])
@@ -36,9 +40,12 @@ class Fourier(Canvas):
     decorrelate: bool = True
     decay: float = 1.0
     sd: float = 0.01
+    coarse: float = 0.0
 
     def __post_init__(self) -> None:
         check(self.size, self.channels, self.sd)
+        if not 0 <= self.coarse < 1:
+            raise BadValue(f"coarse is {self.coarse}; allowed are shares of the run, from 0 to below 1")
         if not 0 <= self.decay <= 8:
             raise BadValue(f"decay is {self.decay}; allowed are numbers from 0 to 8")
 
@@ -59,17 +66,20 @@ class Fourier(Canvas):
 
     def paint(self, parameters: Parameters) -> Tensor:
         """Return the scaled inverse transform, (S, C, H, W)."""
-        spectrum = parameters["spectrum"]
-        scaled = torch.view_as_complex(spectrum * self._scale(spectrum)[..., None])
-        canvas: Tensor = torch.fft.irfft2(scaled, s=sides(self.size), norm="ortho") / _CONTRAST
+        canvas: Tensor = (
+            torch.fft.irfft2(self.waves(parameters), s=sides(self.size), norm="ortho") / _CONTRAST
+        )
         return canvas
 
-    def fade(self, parameters: Parameters, share: Tensor) -> None:
-        """Take a share of all waves away but of the constant one: how bright a picture is, is no detail."""
+    def waves(self, parameters: Parameters) -> Tensor:
+        """Return the scaled coefficients as complex numbers, (S, C, H, W // 2 + 1)."""
         spectrum = parameters["spectrum"]
-        constant = spectrum[:, :, 0, 0].clone()
-        spectrum.mul_(1 - share.view(-1, 1, 1, 1, 1))
-        spectrum[:, :, 0, 0] = constant
+        found: Tensor = torch.view_as_complex(spectrum * self._scale(spectrum)[..., None])
+        return found
+
+    def at(self, progress: float) -> Fourier | HalfFourier:
+        """Return the half-sized canvas during the first `coarse` of the run, and this one afterwards."""
+        return HalfFourier(self) if progress < self.coarse else self
 
     def unpaint(self, canvas: Tensor) -> Parameters:
         """Return the coefficients of a canvas, exactly."""
@@ -78,3 +88,37 @@ class Fourier(Canvas):
 
     def _scale(self, like: Tensor) -> Tensor:
         return falloff(*sides(self.size), self.decay, like.dtype, like.device)
+
+
+@dataclass(frozen=True)
+class HalfFourier(Canvas):
+    """A Fourier canvas at half its sides (rounded up): the same coefficients, but for the waves too fine for it.
+
+    Where both can hold a wave they show it alike, so that a picture keeps its forms when it grows.
+    """
+
+    whole: Fourier
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The channels, height and width of an image."""
+        channels, height, width = self.whole.shape
+        return channels, -(-height // 2), -(-width // 2)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the canvas has decorrelated colours."""
+        return self.whole.mixed
+
+    def init(self, generator: torch.Generator) -> Parameters:
+        """Draw the coefficients of the whole canvas."""
+        return self.whole.init(generator)
+
+    def paint(self, parameters: Parameters) -> Tensor:
+        """Return the inverse transform of the low frequencies, (S, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        _, height, width = self.shape
+        waves = self.whole.waves(parameters)[..., : width // 2 + 1]
+        low = torch.cat([waves[:, :, : -(-height // 2)], waves[:, :, waves.shape[2] - height // 2 :]], 2)
+        full = self.whole.shape[1] * self.whole.shape[2]
+        canvas: Tensor = torch.fft.irfft2(low, s=(height, width), norm="ortho")
+        return canvas * ((height * width / full) ** 0.5 / _CONTRAST)

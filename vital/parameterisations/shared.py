@@ -92,12 +92,6 @@ class Shared(Canvas):
         self._common.project(common)
         self.base.project(own)
 
-    def fade(self, parameters: Parameters, share: Tensor) -> None:
-        """Fade the parts, in place."""
-        common, own = _split(parameters)
-        self._common.fade(common, share)
-        self.base.fade(own, share.repeat_interleave(self.images))
-
 
 def _join(common: Parameters, own: Parameters) -> Parameters:
     return {_COMMON + k: v for k, v in common.items()} | {_OWN + k: v[None] for k, v in own.items()}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vital.errors import BadValue
 from vital.parameterisations.base import PARAMETERISATIONS, Invertible
-from vital.types import Images, Parameters
+from vital.types import Images, Parameterisation, Parameters
 
 
 @PARAMETERISATIONS.register("from", example="par.From(par.Pixels(32), torch.full((3, 32, 32), 0.25))")
@@ -96,9 +96,9 @@ class From(Invertible):
         """Project as the base does."""
         self._base.project(parameters)
 
-    def fade(self, parameters: Parameters, share: Tensor) -> None:
-        """Fade as the base does."""
-        self._base.fade(parameters, share)
+    def at(self, progress: float) -> Parameterisation:
+        """Go from coarse to fine as the base does."""
+        return self._base.at(progress)
 
     def encode(self, image: Images) -> Parameters:
         """Encode as the base does."""

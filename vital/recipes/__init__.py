@@ -21,10 +21,11 @@ from vital.recipes.exemplars import heat_maps as heat_maps
 from vital.recipes.render import render as render
 from vital.recipes.stages import stages as stages
 from vital.recipes.vital import Vital as Vital
+from vital.recipes.vital import VitalScene as VitalScene
 from vital.recipes.vital_reference import VitalReference as VitalReference
 
 __all__ = [
     "METHODS", "Circuit", "DeepInversion", "Exemplar", "Exemplars", "FourierAscent", "Maco", "Method", "PixelAscent",
-    "Plan", "Vital", "VitalReference", "beside", "circuit", "circuit_sheet", "exemplars", "heat_maps", "kept_exemplars",
-    "method", "render", "save_exemplars", "stages",
+    "Plan", "Vital", "VitalReference", "VitalScene", "beside", "circuit", "circuit_sheet", "exemplars", "heat_maps",
+    "kept_exemplars", "method", "render", "save_exemplars", "stages",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vital import views
-from vital.errors import BadValue, DataError, EmptyClass
+from vital.errors import BadValue, DataError, EmptyClass, ModelError
 from vital.models import Model
 from vital.records import Template
 from vital.reference import ReferenceBank
@@ -22,7 +22,7 @@ from vital.trace import Tracer, feeding, survey
 from vital.types import View
 from vital.units import OUTPUT, Unit
 
-BEARABLE, FIRM = 0.98, 0.8
+BEARABLE, ALIKE = 0.98, 0.8
 ANSWERED = 0.1
 """The share of its natural value that a unit must reach on patches for them to be its references."""
 
@@ -80,9 +80,12 @@ def bearable_noise(model: Model, bank: ReferenceBank, most: float) -> float:
     return next((s for s in strengths if steadiness(model, bank, views.Noise(s)) >= BEARABLE), 0.0)
 
 
-def firm(model: Model, bank: ReferenceBank, look: View) -> bool:
-    """Whether a network keeps to what it says under a rough look: its outputs correlate with 0.8 or more."""
-    return steadiness(model, bank, look) >= FIRM
+def bears_half_size(model: Model, bank: ReferenceBank) -> bool:
+    """Whether a network recognises images of half the size: its outputs correlate with 0.8 or more."""
+    try:
+        return steadiness(model, bank, views.Resize(0.5)) >= ALIKE
+    except ModelError:  # one that takes images of its own size alone
+        return False
 
 
 def steadiness(model: Model, bank: ReferenceBank, look: View, count: int = 16) -> float:
@@ -105,8 +108,10 @@ def _steadiness(model: Model, bank: ReferenceBank, look: View, count: int) -> fl
     draw = generator("noise", count)
     seen = torch.cat([look(image[None], draw) for image in images])
     with Tracer(model, [OUTPUT]) as tracer:
-        clean, rough = (tracer(shown)[OUTPUT].flatten() for shown in (images, seen))
-    return float(_correlation(clean, rough))
+        clean, other = (tracer(shown)[OUTPUT] for shown in (images, seen))
+    if clean.shape != other.shape:  # maps of another size: their means over places are compared
+        clean, other = (out.flatten(2).mean(2) for out in (clean, other))
+    return float(_correlation(clean.flatten(), other.flatten()))
 
 
 def _correlation(x: Tensor, y: Tensor) -> Tensor:

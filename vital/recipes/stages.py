@@ -17,7 +17,8 @@ from vital.units import OUTPUT
 def stages(model: Model) -> tuple[str, ...]:
     """The layers that `vital` aligns by default, from the input to the output.
 
-    A network of maps gives its first convolution and the last layer before each drop in resolution; a network of
+    A network of maps gives its first convolution and the last layer before each drop in resolution, and beside a side
+    branch that ends there the wider trunk that it leaves; a network of
     tokens gives its patch projection and four evenly spread blocks. On a ResNet these are conv1 and layer1 to
     layer4, as VITAL chose them; on a ViT the projection and blocks such as 5, 11, 17 and 23 of 24.
 
@@ -45,9 +46,53 @@ def _has_matrix(module: nn.Module) -> bool:
 def _by_resolution(model: Model, maps: Sequence[Layer], weighted: Sequence[Layer], first: Layer) -> list[str]:
     """The first layer, and the last one of each resolution after which something was learnt."""
     output = survey(model)[OUTPUT]
-    last = {la.shape[1:]: la for la in maps if output.kind == "map" or la.channels != output.channels}
-    found = [la for la in last.values() if any(first.order < w.order <= la.order for w in weighted)]
+    fit = [la for la in maps if output.kind == "map" or la.channels != output.channels]
+    blocks = _narrowing(maps)
+    last = {la.shape[1:]: la for la in fit}
+    last |= {la.shape[1:]: la for la in fit if not _within(la, blocks)}  # where any lies outside such blocks
+    trunks = [_left(la, fit) for la in last.values()]
+    found = [la for la in (*last.values(), *filter(None, trunks)) if _learnt(la, first, weighted)]
     return [first.name, *(la.name for la in sorted(found, key=lambda la: la.order))]
+
+
+def _narrowing(maps: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
+    """The modules that begin at one resolution and end at another, with that at which they end.
+
+    Those that hold layers of three and more are whole networks, and no blocks.
+    """
+    return {
+        la.name: la.shape[1:]
+        for la in maps
+        if len({inner.shape[1:] for inner in maps if _below(inner.name, la.name)} | {la.shape[1:]}) == 2
+    }
+
+
+def _within(la: Layer, blocks: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a layer lies in one of the blocks, at a resolution that the block leaves."""
+    return any(_below(la.name, name) and la.shape[1:] != end for name, end in blocks.items())
+
+
+def _left(la: Layer, maps: Sequence[Layer]) -> Layer | None:
+    """The wider trunk that a side branch leaves: the last layer before it, as deep in the tree, with more channels."""
+    depth = la.name.count(".")
+    wider = [
+        other
+        for other in maps
+        if other.shape[1:] == la.shape[1:]
+        and other.order < la.order
+        and other.channels > la.channels
+        and other.name.count(".") <= depth
+    ]
+    return wider[-1] if wider else None
+
+
+def _below(name: str, module: str) -> bool:
+    return name.startswith(f"{module}.")
+
+
+def _learnt(la: Layer, first: Layer, weighted: Sequence[Layer]) -> bool:
+    """Whether weights lie between the first layer and this one."""
+    return any(first.order < w.order <= la.order for w in weighted)
 
 
 def _trunk(layers: Mapping[str, Layer]) -> list[str]:

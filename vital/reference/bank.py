@@ -53,6 +53,7 @@ class ReferenceBank:
     disk: bool = field(default=True, repr=False)
     made_of: dict[str, Any] = field(default_factory=dict, repr=False)
     _templates: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
+    _usual: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
     _directions: dict[str, Tables] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -222,6 +223,26 @@ class ReferenceBank:
             self._templates.clear()
             self._templates[key] = found
         return self._templates[key]
+
+    def usual(self, layers: Sequence[str], count: int = 64) -> Template:
+        """The quantile template of `count` images spread over the whole set: what is usual at these layers.
+
+        It knows nothing of any unit. Of a set with fewer images it takes them all.
+        """
+        check_count(count)
+        count = min(count, len(self.images))
+        spread = [i * len(self.images) // count for i in range(count)]
+        now = (self.model.weights_hash(), self.model.device.type)
+        key = store.key_of(bank=self.key, now=now, usual=spread, layers=tuple(layers))
+        if key not in self._usual:
+            known = kept(key) if self.disk else None
+            batches = (batch for _, batch in self.images.batches(self.model, TOGETHER, indices=spread))
+            names = [self.images.names[i] for i in spread]
+            found = known or make_template(self.model, layers, batches, images=names, key=key)
+            if self.disk and not known:
+                keep(found)
+            self._usual[key] = found
+        return self._usual[key]
 
     def _patch_share(self, unit: Unit, patches: bool | float) -> float:
         """The share that patches hold; 0 where whole images are wanted, or the unit has no places."""

@@ -16,8 +16,8 @@ from vital.views.move import Trim as Trim
 from vital.views.tone import Blur as Blur
 from vital.views.tone import ColorShift as ColorShift
 from vital.views.tone import Noise as Noise
-from vital.views.tone import Rough as Rough
 from vital.views.warp import Crop as Crop
+from vital.views.warp import Resize as Resize
 from vital.views.warp import Rotate as Rotate
 from vital.views.warp import Scale as Scale
 
@@ -31,9 +31,9 @@ __all__ = [
     "Jitter",
     "Noise",
     "Pad",
+    "Resize",
     "Roll",
     "Rotate",
-    "Rough",
     "Scale",
     "Trim",
     "lucid",

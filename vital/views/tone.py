@@ -93,39 +93,3 @@ class Blur(View):
             return image
         side = 2 * math.ceil(3 * self.high) + 1
         return gaussian_blur2d(image, side, (sigma, sigma), border_type="replicate")
-
-
-@VIEWS.register("rough", example="views.Rough(0.3)")
-@dataclass(frozen=True)
-class Rough(View):
-    """Add fine and coarse noise of strengths that are drawn anew each time, and blur in a share of looks.
-
-    Fine noise is N(0, s²) with s ~ U(0, sd); coarse noise is the same at a quarter of the resolution, with half the
-    strength, drawn apart; before both, a share `often` of the looks is blurred by a Gaussian of `blur` pixels. What a
-    picture shows through all of them is not detail that nobody sees. The result may leave [0, 1].
-
-    >>> Rough(0.1)(torch.zeros(1, 3, 8, 8), torch.Generator().manual_seed(0)).shape
-    torch.Size([1, 3, 8, 8])
-    """
-
-    sd: float = 0.3
-    blur: float = 0.85
-    often: float = 0.4
-
-    def __post_init__(self) -> None:
-        check_numbers("Rough", "sd", (self.sd,), 0)
-        check_numbers("Rough", "blur", (self.blur,), 0)
-        check_numbers("Rough", "often", (self.often,), 0, 1)
-
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return the image with noise, blurred or not, of the same size."""
-        luck, fine, coarse = torch.rand(3, generator=generator).tolist()
-        if luck < self.often:
-            image = Blur(self.blur, self.blur)(image, generator)
-        height, width = image.shape[2:]
-        few = (*image.shape[:2], max(1, height // 4), max(1, width // 4))
-        patches = torch.randn(few, generator=generator)
-        grain = torch.randn(image.shape, generator=generator)
-        smooth = torch.nn.functional.interpolate(patches, (height, width), mode="bicubic")
-        rough: Images = image + (self.sd * (fine * grain + 0.5 * coarse * smooth)).to(image)
-        return rough

@@ -45,6 +45,27 @@ class Scale(View):
         return scale(image, image.new_tensor([factor]), padding_mode=self.outside)
 
 
+@VIEWS.register("resize", example="views.Resize(0.5)")
+@dataclass(frozen=True)
+class Resize(View):
+    """Bring the image to a share of its sides, at least one pixel; bilinear with antialiasing. Draws nothing.
+
+    >>> Resize(0.5)(torch.ones(1, 3, 8, 6), torch.Generator()).shape
+    torch.Size([1, 3, 4, 3])
+    """
+
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_numbers("Resize", "share", (self.share,), 0.01, 100)
+
+    def __call__(self, image: Images, generator: torch.Generator) -> Images:
+        """Return the image at its new size."""
+        del generator
+        size = [max(1, round(self.share * side)) for side in image.shape[-2:]]
+        return F.interpolate(image, size, mode="bilinear", antialias=True)
+
+
 @VIEWS.register("rotate", example="views.Rotate(10)")
 @dataclass(frozen=True)
 class Rotate(View):
