@@ -120,5 +120,6 @@ class HalfFourier(Canvas):
         waves = self.whole.waves(parameters)[..., : width // 2 + 1]
         low = torch.cat([waves[:, :, : -(-height // 2)], waves[:, :, waves.shape[2] - height // 2 :]], 2)
         full = self.whole.shape[1] * self.whole.shape[2]
-        canvas: Tensor = torch.fft.irfft2(low, s=(height, width), norm="ortho")
-        return canvas * ((height * width / full) ** 0.5 / _CONTRAST)
+        gain = (height * width / full) ** 0.5 / _CONTRAST
+        canvas: Tensor = torch.fft.irfft2(low, s=(height, width), norm="ortho") * gain
+        return canvas
