@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.kept import RESULTS, section
 from vital.compare import Table
-from vital.compare.metrics import PART, better
+from vital.compare.measures import PART, sign
 from vital.compare.table import read_long
 
 FIRST = ("judge", "zero shot@1", "distance (held out)", "path similarity")
@@ -148,4 +148,4 @@ def by_layer(table: Table) -> list[str]:
 def _row(label: str, table: Table, metric: str) -> str:
     cells = [table.cell(method, metric) for method in table.methods]
     means = [f"{cell.mean:.3g}" if cell else "" for cell in cells]
-    return f"| {label} {'↑' if better(metric) == 'higher' else '↓'} | {' | '.join(means)} |"
+    return f"| {label} {sign(metric)} | {' | '.join(means)} |"

@@ -84,7 +84,9 @@ def measure(
     small, whole = ratios[2 : max(0, turn - 1)], ratios[turn + 2 :]
     medians = {"half": spread(small) if len(small) > 1 else None, "whole": spread(whole)}
     share = turn / steps if medians["half"] else 0.0
-    over_run = share * (medians["half"] or medians["whole"])["median"] + (1 - share) * medians["whole"]["median"]  # type: ignore[index]
+    over_run = (
+        share * (medians["half"] or medians["whole"])["median"] + (1 - share) * medians["whole"]["median"]
+    )  # type: ignore[index]
     return {
         **medians,
         "run": over_run,
@@ -148,14 +150,16 @@ def main() -> None:
     rows: list[list[object]] = [["method and unit", "at half size", "at full size", "IQR", "run", "set-up s"]]
     for name, f in found.items():
         half, whole = f["half"], f["whole"]
-        rows.append([
-            name,
-            f"{half['median']:.2f}" if half else "-",  # type: ignore[index]
-            f"{whole['median']:.2f}",  # type: ignore[index]
-            f"{whole['q1']:.2f}-{whole['q3']:.2f}",  # type: ignore[index]
-            f"{f['run']:.2f}",
-            f"{f['setup_seconds']:.1f}",
-        ])
+        rows.append(
+            [
+                name,
+                f"{half['median']:.2f}" if half else "-",  # type: ignore[index]
+                f"{whole['median']:.2f}",  # type: ignore[index]
+                f"{whole['q1']:.2f}-{whole['q3']:.2f}",  # type: ignore[index]
+                f"{f['run']:.2f}",
+                f"{f['setup_seconds']:.1f}",
+            ]
+        )
     rows += [[name, f"{values[name]:.2f}", f"goal {goal:g}", "", "", ""] for name, goal in GOALS.items()]
     rows.append(["goals hold" if result["pass"] else "goals missed", "", "", "", "", ""])
     report(result, rows, given.json)

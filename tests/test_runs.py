@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -287,15 +288,38 @@ def test_units_that_would_share_a_folder_are_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_the_sheet_holds_every_complete_picture_in_order(tmp_path: Path) -> None:
+def pixels(file: Path | None) -> np.ndarray:
+    assert file is not None
+    with Image.open(file) as sheet:
+        return np.asarray(sheet.convert("L"))
+
+
+def test_the_sheet_holds_every_complete_picture_in_order_with_titles(tmp_path: Path) -> None:
     with entered(tmp_path, MODEL, ASKED) as run:
         for unit, shade in (("class:2", 0.8), ("class:0", 0.2)):
             run.save(prototype(unit, shade=shade))
-        file = write_sheet(tmp_path)
-    assert file is not None
-    with Image.open(file) as sheet:
-        assert sheet.size == (2 * 12 + 4, 12 + 4)
-        assert [sheet.getpixel((x, 8)) for x in (8, 20)] == [(51, 51, 51), (204, 204, 204)]
+        first = pixels(write_sheet(tmp_path))
+        data = (tmp_path / "sheet.png").read_bytes()
+        assert [int(first[64, x]) for x in (64, 64 + 136)] == [51, 204]
+        assert first.shape == (8 + 128 + 14 + 8, 2 * (128 + 8) + 8)
+        words = first[8 + 128 : -8]
+        assert words[:, :136].min() < 60 > words[:, 136:].min()
+        assert not np.array_equal(words[:, 8:136], words[:, 144:272])
+        again = pixels(write_sheet(tmp_path))
+        assert (tmp_path / "sheet.png").read_bytes() == data
+        other = pixels(write_sheet(tmp_path, {"class:2": ["class:2", "a cat"]}))
+    assert np.array_equal(first, again)
+    assert other.shape[0] == first.shape[0] + 14
+    assert np.array_equal(other[: first.shape[0] - 8, :136], first[:-8, :136])
+
+
+def test_a_sheet_of_several_renders_says_which(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        with entered(tmp_path, MODEL, replace(ASKED, seed=seed)) as run:
+            run.save(replace(prototype("class:0"), seed=seed))
+    sheet = pixels(write_sheet(tmp_path))
+    assert sheet.shape == (8 + 128 + 2 * 14 + 8, 2 * 136 + 8)
+    assert not np.array_equal(sheet[-30:, 8:136], sheet[-30:, 144:272])
 
 
 def test_a_large_sheet_is_scaled_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

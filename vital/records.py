@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from vital.drawing import png, titled_sheet
 from vital.units import Unit
 
 
@@ -55,7 +56,8 @@ class Prototype:
 
     `image` is (C, H, W) in [0, 1]; `alpha` (H, W) in [0, 1] says where the loss looked; `status` is "done" or says
     what went wrong; `losses` holds each part of the loss at the logged steps; `provenance` holds everything needed
-    to make the picture again. It shows itself in a notebook.
+    to make the picture again, the unit's `value` on it, and in `lacking` what its images were lacking. It shows itself
+    in a notebook.
     """
 
     unit: Unit
@@ -106,13 +108,23 @@ class Prototypes(list[Prototype]):
     """A list of prototypes that shows itself in a notebook as a contact sheet."""
 
     def sheet(self, columns: int = 8, size: int | None = None) -> Image.Image:
-        """All pictures side by side, row by row."""
-        return contact_sheet([p.pil() for p in self], columns, size)
+        """All pictures side by side, row by row, with their units' titles below them.
+
+        `size` is the width of a tile, by default that of the widest picture, and at least 128 pixels.
+        """
+        return titled_sheet([p.pil() for p in self], [lines_of(p.unit) for p in self], columns, size)
 
     def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.sheet().save(buffer, "PNG")
-        return buffer.getvalue()
+        return png(self.sheet())
+
+
+def lines_of(unit: Unit) -> list[str]:
+    """A unit's title in lines: its name, and below it that of its class where there is one.
+
+    >>> lines_of(Unit("class", 3, label="hen"))
+    ['class:3', 'hen']
+    """
+    return [str(unit), unit.label] if unit.label and unit.index >= 0 else [str(unit)]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
     units/UNIT/METHOD-SEED-mask.png   the same with the transparency mask
     units/UNIT/METHOD-SEED.gif        the way there, with -frames.png as a contact sheet (when frames are asked for)
     units/UNIT/METHOD-SEED.json       the record; written last, so a unit that has one is complete
-    sheet.png                         all pictures, in the order of run.json
+    sheet.png                         all pictures with titles, in the order of run.json
     log.jsonl                         dates and durations; the one file that differs between equal runs
 
 What decides the bytes of a unit's files is its `Render`: method, options, seed, images, and the units that share its
@@ -22,7 +22,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,11 @@ import torch
 from PIL import Image
 
 from vital._version import __version__
+from vital.drawing import TILE, titled_sheet
+from vital.drawing import png as png  # noqa: PLC0414  (for those who write into the folder)
 from vital.errors import RunError
 from vital.files import as_json, explained, held, read_json, write
-from vital.records import Prototype, contact_sheet, to_pil
+from vital.records import Prototype, contact_sheet, lines_of, to_pil
 from vital.units import Unit
 
 SCHEMA = 1
@@ -208,7 +210,7 @@ def _check_beside(path: Path, other: Mapping[str, Any], render: Mapping[str, Any
         raise RunError(f"{name}, with other settings: {'; '.join(changed)}; {advice}")
     if twice := [unit for unit in render["units"] if unit in other["units"]]:
         advice = "ask for just those units in that order to go on, for others to add them, or choose another folder"
-        raise RunError(f"{name}, with {_some(twice)} among the units {_some(other['units'])}; {advice}")
+        raise RunError(f"{name}, with {some(twice)} among the units {some(other['units'])}; {advice}")
 
 
 def differences(old: Any, new: Any, at: str = "") -> list[str]:
@@ -243,21 +245,40 @@ def _check_names(render: Render) -> None:
             )
 
 
-def _some(names: Sequence[str], count: int = 4) -> str:
+def some(names: Sequence[str], count: int = 4) -> str:
+    """Names with commas between them, the first few of many.
+
+    >>> some(["a", "b", "c"], 2)
+    'a, b, … (3 in all)'
+    """
     return ", ".join(names[:count]) + (f", … ({len(names)} in all)" if len(names) > count else "")
 
 
-def write_sheet(path: Path) -> Path | None:
+def write_sheet(path: Path, titles: Mapping[str, Sequence[str]] | None = None) -> Path | None:
     """Write sheet.png, all complete pictures of a folder in the order of run.json; None where there is no picture.
 
-    Large sheets are scaled down to about 32 million pixels. Raises `RunError`.
+    Below each is its unit's title, or the lines that `titles` holds for it, and the method and seed where the folder
+    holds several. Sheets are kept to about 32 million pixels: large ones are scaled down, and go without titles where
+    the tiles would become too small for them. Raises `RunError`.
     """
-    files = [run.file(unit) for run in runs(path) for unit in run.render.units if run.complete([unit])]
-    if not files:
+    every = [(run, unit) for run in runs(path) for unit in run.render.units if run.complete([unit])]
+    if not every:
         return None
-    most = int((SHEET_PIXELS / len(files)) ** 0.5)
-    write(path / "sheet.png", png(contact_sheet([_small(file, most) for file in files])))
+    most = int((SHEET_PIXELS / len(every)) ** 0.5)
+    shown = [_small(run.file(unit), most) for run, unit in every]
+    if most < TILE:
+        sheet = contact_sheet(shown)
+    else:
+        several = len({run.render.stem for run, _ in every}) > 1
+        sheet = titled_sheet(shown, [_title(*one, titles or {}, several) for one in every])
+    write(path / "sheet.png", png(sheet))
     return path / "sheet.png"
+
+
+def _title(run: Run, unit: str, titles: Mapping[str, Sequence[str]], several: bool) -> list[str]:
+    named = replace(Unit.parse(unit), label=str(run.record(unit).get("label") or ""))
+    lines = list(titles.get(unit) or lines_of(named))
+    return [*lines, f"{run.render.method}, seed {run.render.seed}"] if several else lines
 
 
 def _small(file: Path, most: int) -> Image.Image:
@@ -275,11 +296,4 @@ def gif(pictures: Sequence[Image.Image]) -> bytes:
     frames[0].save(
         buffer, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=False
     )
-    return buffer.getvalue()
-
-
-def png(picture: Image.Image) -> bytes:
-    """Encode a picture as PNG."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
     return buffer.getvalue()

@@ -34,6 +34,15 @@ class Sick(nn.Module):
 
 def sick():
     return Sick()
+
+
+class Blind(Sick):
+    def forward(self, x):
+        return self.body(x.round())
+
+
+def blind():
+    return Blind()
 """
 
 

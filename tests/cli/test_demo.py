@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from vital.cli import demo
 from vital.describe.table import read_labels, write_labels
@@ -37,6 +38,16 @@ def test_what_the_judge_sees_otherwise_stands_in_parentheses() -> None:
     assert demo._row(made(), [said]) == ("class:0", "cube", "0.99", "cube", "red cube", "cube")
     assert demo._row(made(right=False), [said])[3] == "(cone)"
     assert demo._row(made(), [replace(said, label="")])[5] == "- (cube)"
+
+
+def test_titles_are_the_unit_and_the_truth() -> None:
+    check = made()
+    named = replace(check, truth=replace(check.truth, unit=Unit("class", 0, label="cube")))
+    other = replace(check, truth=replace(check.truth, unit=Unit("class", 0, label="cone")))
+    planted = replace(check, truth=replace(check.truth, unit=Unit.parse("planted:1")))
+    assert demo._title(named) == ["class:cube"]
+    assert demo._title(other) == ["class:cone", "cube"]
+    assert demo._title(planted) == ["planted:1", "cube"]
 
 
 def test_the_labels_are_a_row_per_unit_and_method(tmp_path: Path) -> None:
@@ -75,7 +86,8 @@ def test_the_demo_needs_no_network_and_little_memory(tmp_path: Path) -> None:
     lines = ended.stdout.splitlines()
     assert lines[0].split() == ["unit", "truth", "AUPRC", "judge", "sees", "nearest", "words", "clip-dissect"]
     assert len(lines) >= 1 + len(demo.UNITS)
-    assert (out / "sheet.png").is_file()
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.width >= len(demo.UNITS) * 128
     page = (out / "report.html").read_text()
     assert page.count('<article class="card"') == len(demo.UNITS)
     assert page.count("images that excite it most") == len(demo.UNITS)

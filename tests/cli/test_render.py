@@ -1,13 +1,12 @@
 import json
-import math
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,6 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-
-from vital.cli.render import own_values
-from vital.models import Model
-from vital.units import Unit
 
 Cli = Callable[..., Any]
 FAST = ("--weights", "none", "--method", "fourier", "--steps", 3)
@@ -43,7 +38,18 @@ def test_a_run_holds_pictures_records_and_a_sheet_and_prints_a_table(vital: Cli,
         ),
     }
     header, *rows = [line.split() for line in answer.out.splitlines()]
-    assert header == ["unit", "class", "status", "own", "value", "file"]
+    assert header == [
+        "unit",
+        "class",
+        "status",
+        "value",
+        "probability",
+        "value",
+        "at",
+        "network",
+        "size",
+        "file",
+    ]
     assert rows[0][:5] == ["class:1", "bee,", "honey", "bee", "done"]
     assert [row[0] for row in rows] == ["class:1", "0:2", "0:3"]
     assert all((here / row[-1]).is_file() for row in rows)
@@ -222,22 +228,84 @@ def test_a_killed_run_ends_with_the_same_bytes(vital: Cli, here: Path) -> None:
     assert contents(here / "killed") == straight
 
 
-def test_own_values_are_those_of_the_saved_picture(here: Path) -> None:
-    net = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
-    torch.nn.init.constant_(net[0].weight, 0)
-    torch.nn.init.zeros_(net[0].bias)
-    net[0].weight.data[1, 0] = 2.0
-    picture = Image.new("RGB", (8, 8))
-    picture.paste((255, 0, 0), (1, 1, 7, 7))
-    picture.save(here / "framed.png")
-    model = Model(net, size=(8, 8), resize=10, classes=("dark", "red"))
-    save_file({"rows": torch.tensor([[7.0, 3.0]])}, here / "d.safetensors")
-    units = [Unit("class", 1), Unit("0", 1), Unit("0", 0, source="d.safetensors")]
-    mean = 2 * 36 / 64
-    percent = 100 / (1 + math.exp(-mean))
-    files = [here / "framed.png"] * 3
-    assert own_values(model, units, files) == [f"{percent:.1f} %", f"{mean:.4g}", f"{3 * mean:.4g}"]
-    assert own_values(replace(model, classes=()), units, files)[0] == f"{mean:.4g}"
+def record_of(folder: Path, unit: str, stem: str = "fourier-0") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "units" / unit / f"{stem}.json").read_text())
+    return found
+
+
+def test_one_picture_has_one_value_in_table_record_png_and_report(
+    vital: Cli, here: Path, pictures: Path
+) -> None:
+    asked = ("--method", "maco", "--steps", 2, "--set", "crops=2", "--images", pictures)
+    words = ("render", "net.py:make", "class:1", "0:2", "--weights", "none", *asked, "--out", "run")
+    answer = vital(*words, "--size", 24)
+    assert answer.code == 0, answer.err
+    header, first, second = (re.split(r"  +", line) for line in answer.out.splitlines())
+    numbers = ["value", "probability", "percentile", "value at network size"]
+    assert header == ["unit", "class", "status", *numbers, "file"]
+    assert second[4] == "-"
+    assert vital("report", "run").code == 0
+    page = (here / "run" / "report.html").read_text()
+    for folder, row in (("class_1", first), ("0_2", second)):
+        facts = record_of(here / "run", folder, "maco-0")["provenance"]
+        shown = [
+            f"{facts['value']:.4g}",
+            f"{facts['percentile']:.4g}",
+            f"{facts['value_at_network_size']:.4g}",
+        ]
+        assert [row[3], row[5], row[6]] == shown
+        with Image.open(here / "run" / "units" / folder / "maco-0.png") as picture:
+            assert json.loads(picture.text["vital"])["provenance"] == facts
+        assert f"value {shown[0]} ({shown[2]} at the network&#39;s size)" in page
+    likely = 100 * record_of(here / "run", "class_1", "maco-0")["provenance"]["probability"]
+    assert first[4] == f"{likely:.1f} %"
+    assert f"probability {likely:.1f} %" in page
+    assert vital(*words, "--size", 24).out == answer.out
+
+
+def test_a_picture_that_never_moved_fails_and_says_what_to_do(vital: Cli, here: Path) -> None:
+    answer = vital("render", "net.py:blind", "class:0-1", *FAST, "--out", "run")
+    assert answer.code == 1
+    assert [re.split(r"  +", line)[2] for line in answer.out.splitlines()[1:]] == ["unmoved", "unmoved"]
+    first, second = answer.err.splitlines()
+    assert first.startswith("vital: class:0, class:1: unmoved: no gradient reached the picture, ")
+    assert second == "vital: 2 of 2 units failed: class:0, class:1"
+    assert record_of(here / "run", "class_0")["status"] == first.partition("class:1: ")[2]
+
+
+def test_what_was_lacking_stands_below_the_table(vital: Cli, here: Path, pictures: Path) -> None:
+    for name in ("bee", "cat", "dog", "elk"):
+        shutil.rmtree(pictures / name)
+    (pictures / "ant" / "2.png").unlink()
+    words = ("render", "net.py:make", "class:ant", "0:2", "--weights", "none", "--images", pictures)
+    answer = vital(*words, "--steps", 3, "--set", "references=8", "--size", 24, "--out", "run")
+    starts = (
+        "2 reference images where 8 were asked for",
+        "all labelled images are of the class ant, and backgrounds of that class may be in the picture",
+        "most images are smaller than the picture (such as 20 × 24 pixels, the picture 24 × 24), and its finest",
+    )
+    lines = answer.err.splitlines()
+    assert [
+        line.startswith(f"vital: class:0, 0:2: {start}") for line, start in zip(lines, starts, strict=True)
+    ] == [True] * 3
+    assert (answer.code, len(lines)) == (0, 3)
+    assert vital("report", "run").code == 0
+    page = (here / "run" / "report.html").read_text()
+    assert "<bdi>vital, seed 0: 2 reference images where 8 were asked for</bdi>" in page
+
+
+@pytest.mark.parametrize("given", [("--size", 12), ("--set", "size=12")])
+def test_a_size_below_the_networks_own_is_said(vital: Cli, given: tuple[object, ...]) -> None:
+    answer = vital("render", "net.py:make", "class:0", *FAST, *given, "--out", "run")
+    assert (answer.code, answer.err.count("\n")) == (0, 1)
+    assert answer.err.startswith(
+        "vital: the size 12 is below the network's own 16 × 16, so the picture lacks "
+    )
+
+
+def test_a_size_that_is_the_networks_own_or_above_is_not_said(vital: Cli) -> None:
+    for size in (16, 17):
+        assert vital("render", "net.py:make", "class:0", *FAST, "--size", size, "--out", f"{size}").err == ""
 
 
 def test_a_network_whose_code_changed_does_not_go_on(vital: Cli, here: Path) -> None:
@@ -262,11 +330,11 @@ def test_a_class_without_images_fails_alone(vital: Cli, here: Path, pictures: Pa
         "--images",
         pictures,
     )
-    answer = vital(*words, "--method", "vital-reference", "--steps", 2, "--frames", 2, "--out", "run")
+    answer = vital(*words, "--set", "choose=class", "--steps", 2, "--frames", 2, "--out", "run")
     assert answer.code == 1
     assert "vital: 1 of 3 units failed: class:4" in answer.err
     records = [
-        json.loads((here / f"run/units/{u}/vital-reference-0.json").read_text())
+        json.loads((here / f"run/units/{u}/vital-0.json").read_text())
         for u in ("class_0", "class_4", "class_3")
     ]
     sentence = "pictures holds no image of class 4 (elk); add some, or choose another class"

@@ -7,7 +7,8 @@ from tests import toy
 from vital.compare import ClassJudge, bench_for
 from vital.compare.gallery import Studio
 from vital.compare.kept import Kept
-from vital.compare.metrics import MEASURES, measured
+from vital.compare.measures import MEASURES
+from vital.compare.metrics import measured
 from vital.compare.rows import real_images
 from vital.errors import RunError
 
@@ -42,7 +43,7 @@ def test_what_was_measured_is_read_and_not_measured_again(bank, units, shown, ke
     times = {file: file.stat().st_mtime_ns for file in kept.folder.iterdir()}
     assert len(times) == len(MEASURES)
     assert measured(bench, shown, kept) == first
-    assert witness.asked == [len(shown.images)]
+    assert witness.asked == [len(shown.images)] * 2  # once as they are, and once squinting
     assert {file: file.stat().st_mtime_ns for file in kept.folder.iterdir()} == times
 
 
@@ -51,7 +52,7 @@ def test_the_same_pictures_under_another_name_are_not_measured_again(bank, units
     bench = bench_for(bank, units, judges=[witness])
     first, second = measured(bench, shown, kept), measured(bench, shown.named("other"), kept)
     assert [replace(score, method="other") for score in first] == second
-    assert len(witness.asked) == 1
+    assert len(witness.asked) == 2
 
 
 def test_another_witness_is_asked_and_nothing_else_is_measured(bank, units, shown, kept, model) -> None:
@@ -59,11 +60,11 @@ def test_another_witness_is_asked_and_nothing_else_is_measured(bank, units, show
     before = set(kept.folder.iterdir())
     witness = ClassJudge(toy.wrap(toy.seeded(toy.network(), 1), name="other"), model)
     found = measured(bench_for(bank, units, judges=[witness]), shown, kept)
-    assert len(set(kept.folder.iterdir()) - before) == 1
+    assert len(set(kept.folder.iterdir()) - before) == 2  # as they are, and squinting
     assert any(score.metric == "judge other" for score in found)
     same_name = ClassJudge(toy.wrap(toy.seeded(toy.network(), 2), name="other"), model)
     measured(bench_for(bank, units, judges=[same_name]), shown, kept)
-    assert len(set(kept.folder.iterdir()) - before) == 2
+    assert len(set(kept.folder.iterdir()) - before) == 4
 
 
 def test_other_pictures_units_or_seeds_are_measured(bank, units, shown, kept) -> None:
@@ -77,7 +78,7 @@ def test_other_pictures_units_or_seeds_are_measured(bank, units, shown, kept) ->
     )
     for number, other in enumerate((shown, *others), 1):
         measured(bench, other, kept)
-        assert len(witness.asked) == number
+        assert len(witness.asked) == 2 * number
 
 
 def test_a_damaged_file_is_said(bank, units, shown, kept) -> None:

@@ -17,11 +17,12 @@ from vital.compare import ClassJudge, Shown, bench_for, compare
 from vital.compare.bench import held_out_layers
 from vital.compare.gallery import Studio
 from vital.compare.kept import Kept
-from vital.compare.metrics import better
+from vital.compare.measures import MEASURES, better, ranked
 from vital.compare.metrics import measured as kept_measured
+from vital.compare.records import squinted
 from vital.compare.rows import real_images
 from vital.errors import BadValue, UsageError
-from vital.metrics import kernel_distance, path_similarity
+from vital.metrics import kernel_distance, natural_statistics, path_similarity
 from vital.recipes import stages
 from vital.trace import resolve_units
 
@@ -36,7 +37,15 @@ MEASURED = (
         "Fréchet",
         "kernel",
     ),
-    *("distance (optimised)", "distance (held out)", "path similarity", "diversity"),
+    *(
+        "distance (optimised)",
+        "distance (held out)",
+        "path similarity",
+        "diversity",
+        "judge other, squinting",
+    ),
+    *("HOG", "contrast, of natural", "saturation, of natural", "spectral slope, off natural"),
+    "clipped, off natural",
 )
 
 
@@ -61,7 +70,11 @@ def bench(bank, units, model):
 
 
 def values(scores, metric: str) -> list[float]:
-    found = [s.value for s in scores if s.metric.startswith(metric)]
+    """Of a metric, or of all that begin so where none has that name."""
+    names = {s.metric for s in scores}
+    found = [
+        s.value for s in scores if (s.metric == metric if metric in names else s.metric.startswith(metric))
+    ]
     assert found, f"{metric} was not measured"
     return found
 
@@ -345,3 +358,99 @@ def test_held_out_layers_lie_between_the_aligned_ones(model) -> None:
     found = held_out_layers(model, stages(model))
     assert found
     assert not set(found) & set(stages(model))
+
+
+def test_natural_images_are_natural_and_flatter_ones_are_not(bench, real, bank) -> None:
+    natural = bank.tensor(range(len(bank.images)))
+    found = measured(bench, real)
+    slow = natural_statistics(real.images, natural)
+    for name, ending in (
+        ("contrast", "of"),
+        ("saturation", "of"),
+        ("spectral slope", "off"),
+        ("clipped", "off"),
+    ):
+        assert values(found, f"{name}, {ending} natural") == pytest.approx(slow[name].tolist(), abs=1e-6)
+    flat = replace(real, images=0.5 + 0.25 * (real.images - 0.5))
+    assert mean(values(measured(bench, flat), "contrast, of natural")) == pytest.approx(
+        mean(values(found, "contrast, of natural")) / 4, rel=1e-4
+    )
+
+
+def test_colours_of_grey_images_have_no_column(bank, units, model) -> None:
+    grey = (toy.images(20).mean(1, keepdim=True).expand(-1, 3, -1, -1) * 255).byte().permute(0, 2, 3, 1)
+    own = vital.reference_bank(
+        model, ["layer3"], vital.images(grey.numpy(), labels=np.arange(20) % 10), disk=False
+    )
+    shown = Shown("a", units, (0,) * len(units), toy.images(len(units)))
+    found = {s.metric for s in measured(bench_for(own, units), shown)}
+    assert "saturation, of natural" not in found
+    assert "contrast, of natural" in found
+
+
+def test_a_squinting_judge_is_asked_about_what_is_left_at_a_quarter(bench, real) -> None:
+    soft = replace(real, images=squinted(real.images))
+    assert values(measured(bench, real), "judge other, squinting") == values(
+        measured(bench, soft), "judge other"
+    )
+
+
+def test_squinting_takes_fine_stripes_away_and_leaves_broad_ones() -> None:
+    fine = torch.tensor([0.0, 1.0]).repeat(32).expand(1, 3, 64, 64)
+    broad = torch.cat([torch.zeros(32), torch.ones(32)]).expand(1, 3, 64, 64)
+    assert float((squinted(fine) - 0.5).abs().max()) < 0.1
+    assert float((squinted(broad) - broad).abs().mean()) < 0.05
+
+
+def test_squinting_is_at_the_networks_size_however_large_the_picture(bench, real) -> None:
+    large = torch.nn.functional.interpolate(real.images, scale_factor=8, mode="nearest")
+    seen = []
+
+    class Witness:
+        name = "witness"
+
+        def agrees(self, images, units) -> list[float]:
+            seen.append(images.shape)
+            return [1.0] * len(units)
+
+    measured(replace(bench, judges=(Witness(),)), replace(real, images=large))
+    assert [shape[2:] for shape in seen] == [large.shape[2:], bench.model.size]
+
+
+def test_the_recogniser_says_what_it_says_and_its_accuracy_stands_in_the_name(bench, real) -> None:
+    found = [s for s in measured(bench, real) if s.metric.startswith("HOG")]
+    assert {s.metric for s in found} == {bench.recogniser.name}
+    said = bench.recogniser.agrees(real.images, real.units)
+    assert [s.value for s in found] == [value for value in said if not math.isnan(value)]
+    assert {s.unit for s in found} == {"class:0", "class:1"}
+
+
+def test_without_labels_there_is_no_such_column_and_a_note(model, units) -> None:
+    pixels = (toy.images(40) * 255).byte().permute(0, 2, 3, 1).numpy()
+    own = vital.reference_bank(model, ["layer3"], vital.images(pixels), disk=False)
+    bench = bench_for(own, units)
+    shown = Shown("a", units, (0,) * len(units), toy.images(len(units)))
+    assert not [s for s in measured(bench, shown) if s.metric.startswith("HOG")]
+    assert bench.notes == ("HOG is not asked: array has no labels",)
+
+
+def test_what_is_not_known_to_agree_with_readers_ranks_nothing() -> None:
+    assert {name for name in MEASURES if not MEASURES[name].ranked} == {"own", "squint", "hog", "natural"}
+    lesser = (
+        "own accuracy",
+        "own rank",
+        "judge a, squinting",
+        "HOG, 62 % of 9 held-out images",
+        "clipped, off natural",
+    )
+    assert not any(map(ranked, lesser))
+    assert all(map(ranked, ("judge a", "percentile", "steps", "twins, used", "distance (held out)")))
+
+
+def test_one_word_makes_a_measure_rank(monkeypatch) -> None:
+    monkeypatch.setitem(
+        MEASURES.entries,
+        "squint",
+        replace(MEASURES.entries["squint"], item=replace(MEASURES["squint"], ranked=True)),
+    )
+    assert ranked("judge a, squinting")

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 import pytest
 
 from vital.compare import Score, Table
@@ -46,6 +48,54 @@ def test_a_metric_that_a_control_pleases_as_well_is_called_worthless() -> None:
     assert found.blind("judge a") == "uninformative: as good with shuffled"
     assert found.blind("judge b") == found.blind("distance x") == ""
     assert found.wide()[-1] == ["worth", "uninformative: as good with shuffled", "informative", "informative"]
+
+
+RATIO, OFF = "contrast, of natural", "spectral slope, off natural"
+
+
+@pytest.fixture
+def all_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("vital.compare.table"), "ranked", lambda metric: True)
+
+
+def test_what_is_not_ranked_has_no_best_method_and_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = table(
+        scores("vital", RATIO, 1.0, 1.1), scores("fourier", RATIO, 2.0, 2.1),
+        scores("vital", "own accuracy", 1.0, 1.0), scores("fourier", "own accuracy", 0.0, 0.0),
+    )  # fmt: skip
+    assert [found.best(metric) for metric in found.metrics] == ["", ""]
+    assert "**" not in found.markdown()
+    assert "textbf" not in found.latex()
+    assert f"{RATIO} (near 1 is better, ranks nothing)" in str(found)
+    assert "best" not in str(found).split("\n")[1]
+    monkeypatch.setattr(import_module("vital.compare.table"), "ranked", lambda metric: True)
+    assert [found.best(metric) for metric in found.metrics] == ["vital", "vital"]
+
+
+@pytest.mark.usefixtures("all_ranked")
+def test_near_one_and_near_zero_are_best_whichever_side_they_lie_on() -> None:
+    found = table(
+        scores("vital", RATIO, 1.1, 1.2), scores("fourier", RATIO, 0.5, 0.6),
+        scores("vital", OFF, 0.3, 0.3), scores("fourier", OFF, -0.2, -0.1),
+    )  # fmt: skip
+    assert (found.best(RATIO), found.best(OFF)) == ("vital", "fourier")
+    assert found.wide()[0] == ["method", f"{RATIO} →1", f"{OFF} →0"]
+    assert rf"{RATIO} $\rightarrow$1" in found.latex()
+
+
+@pytest.mark.usefixtures("all_ranked")
+def test_a_unit_far_above_does_not_make_up_for_one_far_below() -> None:
+    found = table(scores("vital", RATIO, 0.1, 1.9), scores("fourier", RATIO, 0.9, 0.9))
+    assert found.best(RATIO) == "fourier"
+
+
+def test_a_control_is_beaten_by_what_lies_nearer_to_natural() -> None:
+    found = table(
+        scores("vital", RATIO, 1.1, 0.9, 1.1, 0.9), scores("shuffled", RATIO, 3.0, 3.1, 0.1, 0.2),
+        scores("vital", OFF, 0.5, -0.5, 0.4, -0.4), scores("shuffled", OFF, -0.5, 0.5, -0.4, 0.4),
+    )  # fmt: skip
+    assert found.differs(RATIO, "shuffled") is True
+    assert found.differs(OFF, "shuffled") is False
 
 
 def test_costs_are_not_judged_by_controls() -> None:

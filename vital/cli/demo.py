@@ -23,7 +23,7 @@ from vital.records import Description
 from vital.reference import ReferenceBank
 from vital.report import report
 from vital.report.cards import TRUTH
-from vital.runs import Render, Run
+from vital.runs import Render, Run, write_sheet
 from vital.trace import resolve_units
 from vital.types import Images
 from vital.units import Unit
@@ -71,6 +71,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
     request = Render("vital", recipe.options(), 0, default_batch(net), names, images=found)
     with carried_out(out, net, "world", request, recipe, pictures) as run:
         checks = checked(net, chosen, _saved(run, names), progress=watched())
+        write_sheet(out, {str(check.truth.unit): _title(check) for check in checks})
         bank = bank_for(net, pictures, chosen)
         words = _words(net, chosen, bank)
         write_labels(out / "labels.csv", [*_said(checks, net.name), *words])
@@ -80,6 +81,13 @@ def demo(out: Out = Path("runs/demo")) -> None:
     typer.echo(table(HEADER, [_row(check, words) for check in checks]))
     right = sum(check.right for check in checks)
     typer.echo(f"\nThe judge, another network, sees the truth in {right} of {len(checks)} pictures: {page}")
+
+
+def _title(check: Check) -> list[str]:
+    """What stands below a picture: the unit, a class by its name, and the truth where that says more."""
+    unit, truth = check.truth.unit, check.truth.concept.name
+    name = f"{unit.layer}:{unit.label}" if unit.is_class and unit.label else str(unit)
+    return [name] if unit.label == truth else [name, truth]
 
 
 def _saved(run: Run, units: Sequence[str]) -> Images:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 import typer
-from PIL import Image
 
 from vital.cli.common import (
     Interrupted,
@@ -48,9 +45,9 @@ from vital.recipes import method as make_method
 from vital.recipes.render import bank_for, default_batch
 from vital.recipes.work import identity, work
 from vital.reference import ReferenceBank, load_bank
-from vital.runs import Render, Run, entered, write_sheet
-from vital.trace import Tracer, digests, resolve_units
-from vital.units import OUTPUT, Unit
+from vital.runs import Render, Run, entered, some, write_sheet
+from vital.trace import digests, resolve_units
+from vital.units import Unit
 
 
 def render(
@@ -74,7 +71,8 @@ def render(
     """Render a picture of what each unit responds to.
 
     Writes to the folder RUN: run.json, units/UNIT/METHOD-SEED.png, -mask.png and .json for each unit, and sheet.png.
-    The same command again goes on where it stopped. The exit code is 1 when a unit failed.
+    The same command again goes on where it stopped. The exit code is 1 when a unit failed, or its picture is flat,
+    clipped or never moved; what the images were lacking for a picture is said below the table.
     """
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
@@ -82,13 +80,14 @@ def render(
     pictures = pictures_of(recipe, method, images, bank, labels)
     net = open_model(model, weights, device, input_size)
     chosen = list(dict.fromkeys(resolve_units(net, units)))
+    _warn_of_size(recipe, net)
     found = {"hash": pictures.hash(), "count": len(pictures)} if pictures else None
     names = tuple(map(str, chosen))
     request = Render(
         method, recipe.options(), seed, batch or default_batch(net), names, frames, found, digests(chosen)
     )
     with carried_out(out, net, model, request, recipe, pictures, bank) as run:
-        _report(run, net, chosen)
+        _report(run, chosen)
 
 
 @contextmanager
@@ -164,47 +163,60 @@ def _bank(
     return load_bank(bank, model, pictures)
 
 
-def _report(run: Run, model: Model, units: Sequence[Unit]) -> None:
-    """Print the table; end with exit code 1 when a unit failed."""
-    records = [run.record(unit) for unit in units]
-    values = own_values(model, units, [run.file(unit) for unit in units])
+def _warn_of_size(recipe: Method, model: Model) -> None:
+    """Say what it means that a picture is smaller than what the network takes."""
+    side = recipe.options().get("size", 0)
+    if 0 < side < max(model.size):
+        own = " × ".join(map(str, model.size))
+        typer.echo(
+            f"vital: the size {side} is below the network's own {own}, so the picture lacks fine detail and "
+            "the unit may respond to it otherwise when it is brought to that size",
+            err=True,
+        )
+
+
+COLUMNS = {
+    "value": ("value", "{:.4g}", 1),
+    "probability": ("probability", "{:.1f} %", 100),
+    "percentile": ("percentile", "{:.4g}", 1),
+    "value_at_network_size": ("value at network size", "{:.4g}", 1),
+}
+"""What a record's provenance says of a picture: the heading in the table, the format, and its factor."""
+
+
+def _report(run: Run, units: Sequence[Unit]) -> None:
+    """Print the table, and below it what went wrong or was lacking; end with exit code 1 when a unit failed."""
+    records = {unit: run.record(unit) for unit in units}
+    facts = {unit: record["provenance"] for unit, record in records.items()}
+    shown = [name for name in COLUMNS if name == "value" or any(name in known for known in facts.values())]
+    header = ["unit", "class", "status", *(COLUMNS[name][0] for name in shown), "file"]
     rows = [
-        (str(unit), unit.label or "-", record["status"], value, run.file(unit))
-        for unit, record, value in zip(units, records, values, strict=True)
+        (unit, unit.label or "-", _word(record["status"]), *_cells(facts[unit], shown), run.file(unit))
+        for unit, record in records.items()
     ]
-    typer.echo(table(["unit", "class", "status", "own value", "file"], rows))
-    failed = [str(unit) for unit, record in zip(units, records, strict=True) if record["status"] != "done"]
+    typer.echo(table(header, rows))
+    said: dict[str, list[str]] = {}
+    for unit, record in records.items():
+        wrong = [record["status"]] if _word(record["status"]) != record["status"] else []
+        for line in (*wrong, *facts[unit].get("lacking", ())):
+            said.setdefault(line, []).append(str(unit))
+    for line, names in said.items():
+        typer.echo(f"vital: {some(names)}: {line}", err=True)
+    failed = [str(unit) for unit, record in records.items() if record["status"] != "done"]
     if failed:
         typer.echo(f"vital: {len(failed)} of {len(units)} units failed: {', '.join(failed)}", err=True)
         raise typer.Exit(1)
 
 
-@torch.no_grad()
-def own_values(model: Model, units: Sequence[Unit], files: Sequence[Path], at_once: int = 16) -> list[str]:
-    """What the network makes of the saved pictures: a named class's probability, or the value of any other unit.
+def _word(status: str) -> str:
+    """What a table has room for: a status up to its colon."""
+    return status.partition(": ")[0]
 
-    Outputs without names may be an embedding, of which there are no probabilities. Pictures that a PNG does not hold
-    in full get a dash.
-    """
-    if model.channels not in (1, 3):
-        return ["-"] * len(units)
-    found: list[str] = []
-    plain = replace(model, resize=None)
-    with Tracer(model, dict.fromkeys(unit.layer for unit in units)) as tracer:
-        for start in range(0, len(units), at_once):
-            pictures = [_seen(plain, file) for file in files[start : start + at_once]]
-            trace = tracer(torch.stack(pictures).to(model.device, model.dtype))
-            for row, unit in enumerate(units[start : start + at_once]):
-                found.append(_value(trace.rows(row, row + 1), unit, named=bool(model.classes)))
+
+def _cells(facts: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """The numbers of a picture as texts; a dash where there is none."""
+    found = []
+    for name in names:
+        _, form, times = COLUMNS[name]
+        found.append(form.format(times * facts[name]) if name in facts else "-")
     return found
-
-
-def _seen(model: Model, file: Path) -> torch.Tensor:
-    with Image.open(file) as picture:
-        return model.preprocess(picture)
-
-
-def _value(trace: Any, unit: Unit, *, named: bool) -> str:
-    if named and unit.layer == OUTPUT and trace[OUTPUT].ndim == 2 and trace[OUTPUT].shape[1] > 1:
-        return f"{100 * float(trace[OUTPUT].softmax(1)[0, unit.index]):.1f} %"
-    return f"{float(trace.read(unit)[0]):.4g}"

@@ -6,8 +6,9 @@ from vital.compare.bench import Judge as Judge
 from vital.compare.bench import bench_for as bench_for
 from vital.compare.compare import Comparison as Comparison
 from vital.compare.compare import compare as compare
+from vital.compare.hog import HogClassifier as HogClassifier
 from vital.compare.judges import ClassJudge as ClassJudge
-from vital.compare.metrics import MEASURES as MEASURES
+from vital.compare.measures import MEASURES as MEASURES
 from vital.compare.records import Score as Score
 from vital.compare.records import Shown as Shown
 from vital.compare.rows import CONTROLS as CONTROLS
@@ -15,6 +16,6 @@ from vital.compare.table import Table as Table
 from vital.compare.write import write_comparison as write_comparison
 
 __all__ = [
-    "CONTROLS", "MEASURES", "Bench", "ClassJudge", "Comparison", "Extractor", "Judge", "Score", "Shown", "Table",
-    "bench_for", "compare", "write_comparison",
+    "CONTROLS", "MEASURES", "Bench", "ClassJudge", "Comparison", "Extractor", "HogClassifier", "Judge", "Score",
+    "Shown", "Table", "bench_for", "compare", "write_comparison",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
@@ -10,9 +10,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vital.compare.hog import HogClassifier, recogniser_for
 from vital.compare.records import at_size
 from vital.errors import BadValue, UsageError
 from vital.makers import ImageTextEncoder, load_encoder
+from vital.metrics import STATISTICS, picture_statistics
 from vital.models import Model
 from vital.recipes.stages import stages
 from vital.reference import ReferenceBank
@@ -57,7 +59,8 @@ class Bench:
 
     `optimised` are the layers that some method aligned, `held_out` layers that none did. `questions` says of units
     what they stand for, where that is known; an image-text `encoder` is asked them in the words of `prompt`. Natural
-    images of a unit are `natural` of them: those of its label, or those that excite it most.
+    images of a unit are `natural` of them: those of its label, or those that excite it most. The `recogniser` is
+    a witness that is no network; `notes` say why something is not asked.
     """
 
     bank: ReferenceBank
@@ -69,6 +72,8 @@ class Bench:
     questions: Mapping[Unit, Question] = field(default_factory=dict, repr=False)
     prompt: str = "{}"
     natural: int = NATURAL
+    recogniser: HogClassifier | None = None
+    notes: tuple[str, ...] = ()
     _kept: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -90,14 +95,24 @@ class Bench:
     def real_features(self) -> Tensor:
         """The extractor's features of up to 1000 of the bank's images, evenly spread: (N, D), worked out once."""
         if "real" not in self._kept:
-            count = min(REAL, len(self.bank.images))
-            spread = [i * len(self.bank.images) // count for i in range(count)]
-            parts = [
-                self.extractor.features(batch)
-                for _, batch in self.bank.images.batches(self.model, BATCH, indices=spread)
-            ]
+            parts = [self.extractor.features(batch) for batch in self._real()]
             self._kept["real"] = torch.cat(parts)
         return self._kept["real"]
+
+    def real_statistics(self) -> dict[str, Tensor]:
+        """How the same images look as pictures (`vital.metrics.picture_statistics`), worked out once: name -> (N,)."""
+        if "looks" not in self._kept:
+            rows = [torch.stack([*picture_statistics(batch).values()]) for batch in self._real()]
+            self._kept["looks"] = torch.cat(rows, 1)
+        return dict(zip(STATISTICS, self._kept["looks"], strict=True))
+
+    def _real(self) -> Iterator[Images]:
+        """Up to 1000 of the bank's images, evenly spread, in batches."""
+        pictures = self.bank.images
+        count = min(REAL, len(pictures))
+        spread = [i * len(pictures) // count for i in range(count)]
+        for _, batch in pictures.batches(self.model, BATCH, indices=spread):
+            yield batch
 
     def embedded(self, texts: Sequence[str]) -> Tensor:
         """The encoder's embeddings of texts in the words of the prompt, each worked out once: (K, D)."""
@@ -202,14 +217,17 @@ def bench_for(
     check_prompt(prompt)
     model = bank.model
     optimised = stages(model)
-    questions = class_questions(model, units)
+    questions, known = class_questions(model, units), bank.images
     if of_the_world(model):
         from vital.compare import world as witnesses
+        from vital.world.data import CLASSES
 
         truths = witnesses.world_truths(model, units, progress=progress)
         judges = judges or (witnesses.WorldJudge(truths),)
         extractor = extractor or witnesses.world_features()
         questions, encoder = witnesses.world_questions(truths), encoder or "world"
+        known = witnesses.fresh_scenes() if model.classes == CLASSES else known
+    recogniser, notes = recogniser_for(model, known, units)
     taken = (*optimised, *(unit.layer for unit in units))
     return Bench(
         bank,
@@ -220,4 +238,6 @@ def bench_for(
         load_encoder(encoder) if isinstance(encoder, str) else encoder,
         questions,
         prompt,
+        recogniser=recogniser,
+        notes=notes,
     )

@@ -120,7 +120,7 @@ class _Floor:
         twins, also = self._twins(main)
         names, lesser = (tuple(one.method for one in row) for row in (shown, beside))
         curves = tuple(curve for steps in budgets if (curve := self._curve(steps)))
-        said = tuple(dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown)]))
+        said = tuple(dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown), *self.bench.notes]))
         return Comparison(Table((*scores, *twins), names, lesser, main), (*shown, *beside), curves, said)
 
     def _twins(self, main: str) -> tuple[list[Score], list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from vital.compare.metrics import COSTS
+from vital.compare.measures import COSTS
 from vital.compare.records import Shown
 from vital.compare.table import Table, steps_and_seconds
 from vital.errors import missing_extra

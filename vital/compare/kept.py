@@ -76,5 +76,6 @@ _PARTS: dict[str, Callable[[Bench], object]] = {
     "extractor": lambda bench: _seen(bench.extractor),
     "judges": lambda bench: [identity(witness) for witness in bench.judges],
     "encoder": lambda bench: [identity(bench.encoder) if bench.encoder else "", bench.prompt],
+    "recogniser": lambda bench: bench.recogniser.key if bench.recogniser else "",
     "questions": lambda bench: [[str(u), q.answer, q.choices] for u, q in bench.questions.items()],
 }

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,76 +12,32 @@ from torch import Tensor
 from vital import objectives as obj
 from vital.compare.bench import BATCH, Bench, fitted
 from vital.compare.kept import Kept, bench_key, pictures_key
-from vital.compare.records import Score, Shown, per_picture
+from vital.compare.measures import COSTS, MEASURES, PART, Better, measure
+from vital.compare.records import Score, Shown, at_size, per_picture, squinted
 from vital.describe.identity import hashed
-from vital.errors import unknown
-from vital.metrics import diversity, frechet_distance, kernel_distance, path_similarity, rank_of
-from vital.registry import Registry
+from vital.metrics import (
+    RATIOS,
+    diversity,
+    frechet_distance,
+    kernel_distance,
+    natural_statistics,
+    path_similarity,
+    rank_of,
+)
 from vital.trace import Tracer
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 
-Better = Literal["higher", "lower"]
-Scores = Callable[[Bench, Shown], Iterable[Score]]
-
-PART = " · "
-"""In the name of a metric, between it and the part of it that is told: "distance (held out) · layer3"."""
-
-COSTS: dict[str, Better] = {
-    "steps": "lower",
-    "seconds": "lower",
-    "CPU seconds": "lower",
-    "peak MB": "lower",
-}
-_BETTER: dict[str, Better] = {
-    **COSTS,
-    "twins, used": "higher",
-    "twins, others": "lower",
-    "twins, faithful": "higher",
-}
+SQUINTING: dict[str, Better] = {"judge_*,_squinting": "higher"}
 
 
-@dataclass(frozen=True)
-class Measure:
-    """A measure of pictures: its scores, and the parts of the bench that it reads (`vital.compare.kept`)."""
-
-    scores: Scores
-    reads: tuple[str, ...]
-
-
-MEASURES: Registry[Measure] = Registry("measure of pictures")
-
-
-def measure(name: str, reads: str, **better: Better) -> Callable[[Scores], Scores]:
-    """Return a decorator that files a measure, with the beginnings of its metrics' names and which way is good.
-
-    `reads` names the parts of the bench that it looks at. In the name of a metric, `_` stands for a space.
-    """
-
-    def add(item: Scores) -> Scores:
-        MEASURES.register(name)(Measure(item, tuple(reads.split())))
-        _BETTER.update({begin.replace("_", " "): way for begin, way in better.items()})
-        return item
-
-    return add
-
-
-def better(metric: str) -> Better:
-    """Which way is good for a metric, by the beginning of its name.
-
-    >>> better("judge resnet20"), better("own rank")
-    ('higher', 'lower')
-    """
-    known = [begin for begin in _BETTER if metric.startswith(begin)]
-    if not known:
-        raise unknown("metric", metric, _BETTER)
-    return _BETTER[max(known, key=len)]
-
-
-@measure("own", "model", own_accuracy="higher", own_rank="lower")
+@measure("own", "model", ranked=False, own_accuracy="higher", own_rank="lower")
 @torch.no_grad()
 def own_accuracy(bench: Bench, shown: Shown) -> Iterator[Score]:
-    """Whether the network itself gives a class's picture that class, and at which rank; class units alone."""
+    """Whether the network itself gives a class's picture that class, and at which rank; class units alone.
+
+    It ranks nothing: a network is pleased by any picture that was made to please it.
+    """
     rows = [i for i, unit in enumerate(shown.units) if unit.is_class]
     if not rows:
         return
@@ -116,6 +70,23 @@ def judge(bench: Bench, shown: Shown) -> Iterator[Score]:
     for witness in bench.judges:
         values = witness.agrees(shown.images, shown.units)
         yield from per_picture(shown, f"judge {witness.name}", values)
+
+
+@measure("squint", "judges questions model", ranked=False, **SQUINTING)
+def squint(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """Whether the judges still see it in the picture at a quarter of its sides: form and colour, no fine texture."""
+    soft = squinted(at_size(shown.images, bench.model.size))
+    for witness in bench.judges:
+        values = witness.agrees(soft, shown.units)
+        yield from per_picture(shown, f"judge {witness.name}, squinting", values)
+
+
+@measure("hog", "recogniser", ranked=False, HOG="higher")
+def hog(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """Whether a recogniser that is no network sees a class in its picture; its own accuracy is in the name."""
+    witness = bench.recogniser
+    if witness and any(unit.is_class for unit in shown.units):
+        yield from per_picture(shown, witness.name, witness.agrees(shown.images, shown.units))
 
 
 @measure("zero-shot", "encoder questions", zero_shot="higher")
@@ -225,6 +196,28 @@ def varied(bench: Bench, shown: Shown) -> Iterator[Score]:
         pictures = shown.of(unit)
         if len(pictures) > 1:
             yield Score(shown.method, "diversity", diversity(_features(bench, pictures)), str(unit))
+
+
+@measure(
+    "natural",
+    "images model",
+    ranked=False,
+    contrast="one",
+    saturation="one",
+    spectral_slope="zero",
+    clipped="zero",
+)
+def natural(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """How contrast, colours, spectrum and ends of the range differ from those of natural images, at the network's size.
+
+    Ratios to the mean over natural images ("of natural"), and differences from it ("off natural").
+    """
+    known = bench.real_statistics()
+    parts = torch.split(at_size(shown.images, bench.model.size), BATCH)
+    found = [natural_statistics(part, known) for part in parts]
+    for name in known:
+        label = f"{name}, {'of' if name in RATIOS else 'off'} natural"
+        yield from per_picture(shown, label, torch.cat([part[name] for part in found]))
 
 
 def measured(bench: Bench, shown: Shown, kept: Kept) -> list[Score]:

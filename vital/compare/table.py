@@ -8,8 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from statistics import fmean
 
-from vital.compare.metrics import COSTS, PART, better
+from vital.compare.measures import COSTS, PART, WORDS, better, loss, ranked, sign
 from vital.compare.records import REAL, Score
 from vital.metrics import Interval, interval
 
@@ -70,8 +71,7 @@ class Table:
         shared = [unit for unit in own if unit in other]
         if not shared:
             return None
-        sign = 1.0 if better(metric) == "higher" else -1.0
-        return interval([sign * (own[unit] - other[unit]) for unit in shared]).low > 0
+        return interval([loss(metric, other[unit]) - loss(metric, own[unit]) for unit in shared]).low > 0
 
     def blind(self, metric: str) -> str:
         """Say that a metric is uninformative, and which controls score as well as the main method; "" where none does.
@@ -89,14 +89,19 @@ class Table:
         return control.removeprefix(f"{self.main}, ")
 
     def best(self, metric: str) -> str:
-        """The method with the best mean; controls take no part."""
-        cells = {m: c.mean for m in self.methods if (c := self.cell(m, metric))}
-        pick = max if better(metric) == "higher" else min
-        return pick(cells, key=cells.__getitem__) if cells else ""
+        """The method with the best mean; controls take no part. "" where nobody is to be ranked by the metric.
+
+        Where values near 1 or 0 are good, the mean is that of how far units are from it: a unit far above does not
+        make up for one far below.
+        """
+        found = {m: units for m in self.methods if (units := self._units.get((m, metric)))}
+        if not ranked(metric) or not found:
+            return ""
+        return min(found, key=lambda m: fmean(loss(metric, value) for value in found[m].values()))
 
     def wide(self) -> list[list[str]]:
         """A header and a row for each method and control; the last row says what each metric is worth."""
-        rows = [["method", *(f"{m} {'↑' if better(m) == 'higher' else '↓'}" for m in self.metrics)]]
+        rows = [["method", *(f"{m} {sign(m)}" for m in self.metrics)]]
         rows += [
             [method, *(_shown(self.cell(method, metric)) for metric in self.metrics)]
             for method in (*self.methods, *self.controls)
@@ -151,7 +156,7 @@ class Table:
         return "\n\n".join(self._block(metric) for metric in self.metrics)
 
     def _block(self, metric: str) -> str:
-        way = "higher is better" if better(metric) == "higher" else "lower is better"
+        way = WORDS[better(metric)] + ("" if ranked(metric) else ", ranks nothing")
         names = [name for name in (*self.methods, *self.controls) if self.cell(name, metric)]
         width = max(map(len, names), default=0)
         best, worth = self.best(metric), self.blind(metric)
@@ -197,6 +202,7 @@ def read_long(text: str) -> list[Score]:
 _SPECIAL: Mapping[int, str] = str.maketrans({
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
+    "→": r"$\rightarrow$",
 })  # fmt: skip
 
 

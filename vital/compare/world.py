@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+import numpy as np
 import torch
+from safetensors.torch import save
 
 from vital.compare.bench import Extractor, Question
+from vital.files import write
+from vital.images import ImageSet
+from vital.images.sources import Source
 from vital.models import Model
+from vital.seeds import generator
 from vital.types import Images
 from vital.units import Unit
 from vital.world.concepts import Concept, concepts
+from vital.world.data import Rendered, fingerprint, image_set
+from vital.world.grammar import sample
 from vital.world.judging import agrees, judged
 from vital.world.judging import fitted as sized
+from vital.world.kept import kept, path_of
 from vital.world.networks import Judge as WorldNetwork
 from vital.world.networks import normalised
+from vital.world.tables import MATERIALS, SOLIDS
 from vital.world.truth import unit_truths
 from vital.world.weights import network
 
@@ -65,3 +76,51 @@ def world_features() -> Extractor:
         return judge.features(normalised(sized(images)))
 
     return Extractor("world judge, 168", features)
+
+
+EACH = 16
+"""How many fresh scenes of each class a recogniser is fitted on and tried with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored(Source):
+    """Pictures of scenes that are rendered all at once, and kept in the cache folder."""
+
+    rendered: Rendered
+
+    def __len__(self) -> int:
+        return len(self.rendered)
+
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        path = path_of("fresh", fingerprint(), self.rendered.size, *self.rendered.scenes)
+        found = kept(path)
+        if found is None:
+            parts = [self.rendered.read(i) for i in range(len(self))]
+            found = {"pictures": torch.from_numpy(np.stack(parts))}
+            write(path, save(found))
+        pixels: np.ndarray = found["pictures"].numpy()
+        return pixels
+
+    def read(self, index: int) -> np.ndarray:
+        """Give one picture (H, W, 3), uint8."""
+        picture: np.ndarray = self._pixels[index]
+        return picture
+
+    def content(self) -> Iterator[bytes]:
+        """Yield what decides the pictures."""
+        return self.rendered.content()
+
+
+def fresh_scenes(each: int = EACH) -> ImageSet:
+    """Scenes of every class of the world, as many of each, that no network and no method has seen."""
+    scenes = [
+        scene
+        for solid in SOLIDS
+        for material in MATERIALS
+        for scene in sample(
+            generator("world", "fresh", solid, material), each, solid=solid, material=material
+        )
+    ]
+    found = image_set(scenes, name="fresh scenes")
+    return replace(found, source=Stored(Rendered(tuple(scenes))))

@@ -1,6 +1,7 @@
 """Numbers: pure functions of what units do and what images show, and of the features of pictures."""
 
 from vital.metrics import words as words
+from vital.metrics.agreement import agreement as agreement
 from vital.metrics.base import METRICS as METRICS
 from vital.metrics.base import Metric as Metric
 from vital.metrics.base import metric as metric
@@ -13,8 +14,18 @@ from vital.metrics.likeness import frechet_distance as frechet_distance
 from vital.metrics.likeness import kernel_distance as kernel_distance
 from vital.metrics.likeness import path_similarity as path_similarity
 from vital.metrics.likeness import rank_of as rank_of
+from vital.metrics.natural import RATIOS as RATIOS
+from vital.metrics.natural import STATISTICS as STATISTICS
+from vital.metrics.natural import clipped as clipped
+from vital.metrics.natural import contrast as contrast
+from vital.metrics.natural import luminance as luminance
+from vital.metrics.natural import natural_statistics as natural_statistics
+from vital.metrics.natural import picture_statistics as picture_statistics
+from vital.metrics.natural import saturation as saturation
+from vital.metrics.natural import spectral_slope as spectral_slope
 
 __all__ = [
-    "METRICS", "Interval", "Metric", "diversity", "frechet_distance", "interval", "kernel_distance", "metric",
-    "path_similarity", "rank_of", "trusted", "untrusted", "words",
+    "METRICS", "RATIOS", "STATISTICS", "Interval", "Metric", "agreement", "clipped", "contrast", "diversity",
+    "frechet_distance", "interval", "kernel_distance", "luminance", "metric", "natural_statistics", "path_similarity",
+    "picture_statistics", "rank_of", "saturation", "spectral_slope", "trusted", "untrusted", "words",
 ]  # fmt: skip

@@ -13,11 +13,11 @@ from vital.errors import BadValue, DataError
 from vital.images import ImageSet
 from vital.models import Model
 from vital.recipes.base import METHODS, Method, Plan, image_size, method
+from vital.recipes.outcome import lacking, measured, status_of
 from vital.records import Prototype, Prototypes
 from vital.reference import ReferenceBank, reference_bank
-from vital.trace import Tracer, resolve_units
-from vital.types import Images
-from vital.units import OUTPUT, Unit
+from vital.trace import resolve_units
+from vital.units import Unit
 
 LOGGED = 64
 
@@ -121,7 +121,7 @@ def _blank(model: Model, unit: Unit, recipe: Method, seed: int, why: str, frames
     size = image_size(model, recipe.options().get("size", 0))
     grey = torch.full((model.channels, *size), 0.5)
     way = ((0, grey),) if frames > 1 else ()
-    facts = {"model": model.name, "options": recipe.options()}
+    facts = {"model": model.name, "options": recipe.options(), "lacking": []}
     return Prototype(
         unit, grey, torch.zeros(size), method_name(recipe), seed, why, provenance=facts, frames=way
     )
@@ -149,7 +149,7 @@ def _rendered(
         keys=[str(unit) for unit in units],
         copies=plan.copies,
         redirect=plan.redirect,
-        frames=list(checkpoints(plan.steps, frames)) if frames > 1 else (),
+        frames=list(checkpoints(plan.steps, frames)) if frames > 1 else [0],
         each_step=each_step,
         progress=progress,
     )
@@ -159,26 +159,22 @@ def _rendered(
         "weights_hash": model.weights_hash(),
         "options": recipe.options(),
     } | (bank.provenance() if bank else {})
-    name = method_name(recipe)
-    own = _excited(model, units, rendering.images, bank)
-    return [_prototype(rendering, i, unit, name, seed, plan, facts | own[i]) for i, unit in enumerate(units)]
+    name, canvas = method_name(recipe), (rendering.images.shape[2], rendering.images.shape[3])
+    lacks = [_lacking(unit, recipe, bank, seed, canvas) for unit in units]
+    one_each = rendering.images[:: len(rendering.images) // len(units)]
+    own = measured(model, units, one_each, bank)
+    return [
+        _prototype(rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i], frames > 1)
+        for i, unit in enumerate(units)
+    ]
 
 
-@torch.no_grad()
-def _excited(
-    model: Model, units: Sequence[Unit], images: Images, bank: ReferenceBank | None
-) -> list[dict[str, float]]:
-    """How far each picture excites its unit: its value, and its percentile where the bank ranks it."""
-    per_unit = len(images) // len(units)
-    with Tracer(model, {unit.layer: None for unit in units}) as tracer:
-        trace = tracer(images[::per_unit].to(model.device, model.dtype))
-    found = []
-    for row, unit in enumerate(units):
-        facts = {"value": float(trace.rows(row, row + 1).read(unit))}
-        if bank is not None and bank.ranks(unit) and math.isfinite(facts["value"]):
-            facts["percentile"] = round(bank.percentile(unit, facts["value"]), 3)
-        found.append(facts)
-    return found
+def _lacking(
+    unit: Unit, recipe: Method, bank: ReferenceBank | None, seed: int, size: tuple[int, int]
+) -> dict[str, list[str]]:
+    """What the images were lacking, where the method takes any."""
+    taken = bank if recipe.needs_images else None
+    return {"lacking": lacking(unit, recipe.options(), taken, seed, size) if taken else []}
 
 
 def method_name(recipe: Method) -> str:
@@ -188,7 +184,14 @@ def method_name(recipe: Method) -> str:
 
 
 def _prototype(
-    rendering: Rendering, row: int, unit: Unit, name: str, seed: int, plan: Plan, facts: dict[str, Any]
+    rendering: Rendering,
+    row: int,
+    unit: Unit,
+    name: str,
+    seed: int,
+    plan: Plan,
+    facts: dict[str, Any],
+    way: bool,
 ) -> Prototype:
     logged = sorted({round(i * (rendering.steps - 1) / (LOGGED - 1)) for i in range(LOGGED)})
     losses = {part: values[row, logged].tolist() for part, values in rendering.losses.items()}
@@ -196,20 +199,20 @@ def _prototype(
     provenance = facts | {"term": repr(plan.terms[row]), "logged": logged}
     if plan.notes:
         provenance["references"] = plan.notes[row]
-    status = rendering.status[row]
-    inner = unit.layer != OUTPUT and not unit.source
-    if status == "done" and inner and facts.get("percentile") == 0:
-        status = "silent: the picture excites the unit no more than the least of the bank's images"
+    status, image = rendering.status[row], rendering.images[row]
+    if status == "done":
+        start = rendering.frames[0][1][row]
+        status = status_of(unit, facts, image, start, rendering.alpha[row])
     return Prototype(
         unit,
-        rendering.images[row],
+        image,
         opacity(rendering.alpha[row]),
         name,
         seed,
         status,
         known,
         provenance,
-        tuple((step, images[row]) for step, images in rendering.frames),
+        tuple((step, images[row]) for step, images in rendering.frames) if way else (),
     )
 
 

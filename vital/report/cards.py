@@ -103,22 +103,36 @@ def _drawing(drawn: Drawn, unit: str, sizes: Sizes) -> Drawing:
     record = drawn.record
     method, seed = str(record.get("method", "")), int(record.get("seed") or 0)
     what = f"prototype of {unit} by {method}"
+    provenance = record.get("provenance") or {}
     return Drawing(
         method=method,
         seed=seed,
         status=str(record.get("status", "done")),
         picture=_shot(drawn.picture, sizes.prototype, what, sizes.quality),
         masked=_shot(drawn.masked, sizes.prototype, f"{what}, where the loss looked", sizes.quality),
-        facts=tuple(_facts(record.get("provenance") or {})),
+        facts=tuple(_facts(provenance)),
+        lacking=tuple(map(str, provenance.get("lacking") or ())),
     )
 
 
 def _facts(provenance: Mapping[str, Any]) -> list[str]:
     """What a prototype's record says of how far it excites its unit."""
-    percentile = provenance.get("percentile")
-    if isinstance(percentile, int | float) and math.isfinite(percentile):
-        return ["above all images" if percentile >= 100 else f"above {percentile:.4g} % of images"]
-    return []
+    names = ("value", "value_at_network_size", "probability", "percentile")
+    value, fitted, probability, percentile = (_number(provenance.get(name)) for name in names)
+    found = []
+    if value is not None:
+        found.append(
+            f"value {value:.4g}" + (f" ({fitted:.4g} at the network's size)" if fitted is not None else "")
+        )
+    if probability is not None:
+        found.append(f"probability {100 * probability:.1f} %")
+    if percentile is not None:
+        found.append("above all images" if percentile >= 100 else f"above {percentile:.4g} % of images")
+    return found
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _example(seen: Seen, unit: str, sizes: Sizes) -> Example:

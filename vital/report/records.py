@@ -19,7 +19,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A prototype: the picture, the same under its mask, how it was made and whether it came out."""
+    """A prototype: the picture, the same under its mask, how it was made, whether it came out and what was lacking."""
 
     method: str
     seed: int
@@ -27,6 +27,7 @@ class Drawing:
     picture: Shot | None
     masked: Shot | None = None
     facts: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class Card:
     def failed(self) -> tuple[str, ...]:
         """What went wrong, a line for each picture that did not come out."""
         return tuple(f"{d.method}, seed {d.seed}: {d.status}" for d in self.drawings if d.status != "done")
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What the images were lacking, a line for each thing and picture."""
+        return tuple(f"{d.method}, seed {d.seed}: {line}" for d in self.drawings for line in d.lacking)
 
     @property
     def headline(self) -> str:
