@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.kept import RESULTS, section
 from vital.compare import Table
-from vital.compare.measures import PART, sign
+from vital.compare.measures import PART, ranked, sign
 from vital.compare.table import read_long
 
 FIRST = ("judge", "zero shot@1", "distance (held out)", "path similarity")
@@ -113,7 +113,7 @@ def named(table: Table) -> dict[str, float]:
         cells = [
             cell
             for metric in own.metrics
-            if metric.startswith("judge") and (cell := own.cell(own.main, metric))
+            if metric.startswith("judge") and ranked(metric) and (cell := own.cell(own.main, metric))
         ]
         found |= {layer: min(cell.mean for cell in cells)} if cells else {}
     return found

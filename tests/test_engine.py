@@ -351,6 +351,7 @@ def test_a_canvas_that_grows_is_shown_small_and_then_whole() -> None:
     assert made.images.shape == (1, 3, 32, 32)
     assert made.alpha.shape == (1, 32, 32)
     assert bool((made.alpha > 0).all())
+    assert optimise(toy.model(), Side(), Fourier(32, coarse=0.5), steps=1).alpha.shape == (1, 32, 32)
 
 
 def test_the_published_schedule_warms_up_and_falls_as_a_cosine() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +183,12 @@ def test_a_wrong_request_is_refused_before_anything_is_rendered(
     with pytest.raises(error, match=says):
         compare(model, units, **given)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_notes_say_who_was_not_asked(model, bank, units, tmp_path: Path) -> None:
+    import vital
+
+    bare = replace(bank.images, labels=(None,) * len(bank.images))
+    own = vital.reference_bank(model, ["layer3"], bare, disk=False)
+    found = run(model, own, units, tmp_path, ("fourier",), controls=())
+    assert found.notes == ("HOG is not asked: array has no labels",)

@@ -9,7 +9,7 @@ import torch
 
 import vital
 from tests import toy
-from vital.compare import HogClassifier
+from vital.compare import HogClassifier, bench_for
 from vital.compare.hog import hog_features, recogniser_for
 from vital.compare.world import Stored, fresh_scenes
 from vital.errors import BadValue, DataError, MissingExtra
@@ -17,6 +17,7 @@ from vital.images import ImageSet
 from vital.trace import resolve_units
 from vital.units import Unit
 from vital.world.data import CLASSES, Rendered
+from vital.world.data import images as world_images
 
 SHAPES, SIDE = ("disc", "square", "cross", "ring"), 32
 
@@ -171,3 +172,12 @@ def test_units_of_the_world_are_asked_of_fresh_scenes(model) -> None:
     assert found is not None
     assert notes == ()
     assert [found.labels_of(unit) for unit in units] == [{0}, {1}]
+
+
+def test_a_bench_of_the_world_asks_about_fresh_scenes() -> None:
+    world, pictures = vital.load_model("world"), world_images(8)
+    bank = vital.reference_bank(world, [], pictures, disk=False)
+    bench = bench_for(bank, resolve_units(world, "class:0-1"))
+    assert bench.recogniser is not None
+    assert bench.recogniser.images.name == "fresh scenes"
+    assert bench.notes == ()

@@ -234,9 +234,7 @@ class _Run:
     def _accumulate(self, image: Images) -> None:
         gradient = image.grad if image.grad is not None else torch.zeros_like(image)
         seen = gradient.abs().mean(1)
-        if self.alpha is not None and self.alpha.shape != seen.shape:  # the canvas grew
-            self.alpha = F.interpolate(self.alpha[:, None], seen.shape[1:], mode="bilinear")[:, 0]
-        self.alpha = seen if self.alpha is None else self.alpha + seen
+        self.alpha = seen if self.alpha is None else _grown(self.alpha, seen) + seen
 
     @torch.no_grad()
     def _stop_diverging(self, losses: Tensor, parameters: Parameters) -> None:
@@ -259,5 +257,13 @@ class _Run:
             for name in names
         }
         status = tuple(self.stopped.get(i // self.per_slot, "done") for i in range(len(images)))
-        alpha = torch.zeros_like(images[:, 0]) if self.alpha is None else self.alpha.nan_to_num(0.0).cpu()
+        whole = torch.zeros_like(images[:, 0])
+        alpha = whole if self.alpha is None else _grown(self.alpha.nan_to_num(0.0).cpu(), whole)
         return Rendering(images, alpha, losses, status, steps, frames)
+
+
+def _grown(alpha: Tensor, like: Tensor) -> Tensor:
+    """The accumulated gradient (B, H, W) at the size of another: a canvas may grow on the way."""
+    if alpha.shape == like.shape:
+        return alpha
+    return F.interpolate(alpha[:, None], like.shape[1:], mode="bilinear")[:, 0]

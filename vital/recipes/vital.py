@@ -64,7 +64,7 @@ class Vital(Method):
     """
 
     needs_images: ClassVar[bool] = True
-    steps: int = 128
+    steps: int = 256
     size: int = 0
     references: int = 3
     choose: Choice = "activation"
@@ -169,7 +169,7 @@ class VitalScene(Method):
     """
 
     needs_images: ClassVar[bool] = True
-    steps: int = 128
+    steps: int = 256
     size: int = 0
     references: int = 3
     choose: Choice = "activation"
