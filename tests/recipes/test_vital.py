@@ -46,7 +46,7 @@ def test_a_class_is_aligned_at_all_stages_under_masks(bank: vital.ReferenceBank)
     assert aligned.relevant.rule == "zplus"
     assert aligned.relevant.start == "waking"
     assert obj.Logit in parts
-    assert "images with the highest value" in note
+    assert note == "the image with the highest value of the unit"
 
 
 def test_the_first_stages_are_aligned_with_all_images_which_know_nothing_of_the_unit(
@@ -73,7 +73,7 @@ def test_a_scene_is_aligned_with_whole_references_without_masks(bank: vital.Refe
         scene, note = planned(VitalScene(), unit, bank)
         assert scene[obj.Alignment].relevant is None
         assert "patches" not in note
-        assert "images with the highest value" in note
+        assert note == "the image with the highest value of the unit"
     plain = Vital(relevance="none", natural=0.0).plan(MODEL, resolve_units(MODEL, "class:3"), bank, 0)
     same = VitalScene().plan(MODEL, resolve_units(MODEL, "class:3"), bank, 0)
     assert repr(same.terms[0]) == repr(plain.terms[0])
@@ -91,7 +91,9 @@ def test_an_inner_unit_is_aligned_up_to_its_layer_and_woken_to_its_natural_value
     parts, note = planned(Vital(), "act2:5", bank)
     assert parts[obj.Alignment].layers == ("layer1", "act2")
     assert parts[obj.Reach].value == pytest.approx(bank.natural_value("act2:5", 3))
-    assert note.startswith("patches around the 3 strongest places")
+    assert note == "a patch around the strongest place of the unit"
+    _, several = planned(Vital(references=3), "act2:5", bank)
+    assert several == "patches around the 3 strongest places of the unit, of as many images"
 
 
 def test_references_are_whole_images_where_a_unit_does_not_answer_to_patches() -> None:
@@ -102,7 +104,7 @@ def test_references_are_whole_images_where_a_unit_does_not_answer_to_patches() -
     fine = vital.reference_bank(net, ["1"], vital.images(noise.permute(0, 2, 3, 1).numpy()), disk=False)
     parts, note = planned(Vital(layers=("0",)), "1:0", fine)
     assert note.endswith("whole, since patches of them do not excite it")
-    whole = fine.template("1:0", ["0"], count=3, choose="activation", rule="zplus")
+    whole = fine.template("1:0", ["0"], count=1, choose="activation", rule="zplus")
     assert torch.equal(parts[obj.Alignment].template.layers["0"], whole.layers["0"])
 
 

@@ -143,6 +143,8 @@ def references_of(
         unit, layers, count=count, choose=choose, seed=seed, rule=rule, start=start, patches=share
     )
     if share:
+        if count == 1:
+            return template, "a patch around the strongest place of the unit"
         return template, f"patches around the {count} strongest places of the unit, of as many images"
     note = bank.references(unit, count, choose, seed).note
     return template, f"{note}, whole, since patches of them do not excite it" if deaf else note

@@ -27,6 +27,8 @@ PATCH_SHARE = 0.9
 """The share of what a place responds to that a reference patch of an inner unit holds."""
 WAKE = 4.0
 """The weight of the term that brings an inner unit to its natural value."""
+NATURAL = 3
+"""The number of images, those that excite an inner unit most, of which its natural value is the mean."""
 ROLL, ZOOM, TURN = 0.05, 0.1, 8.0
 """How far each look at the picture is moved (share of the side), zoomed (share) and turned (degrees), at most."""
 SURROUNDINGS = 2
@@ -66,7 +68,7 @@ class Vital(Method):
     needs_images: ClassVar[bool] = True
     steps: int = 256
     size: int = 0
-    references: int = 3
+    references: int = 1
     choose: Choice = "activation"
     layers: tuple[str, ...] = ()
     relevance: str = "zplus"
@@ -133,7 +135,7 @@ class Vital(Method):
         """
         if unit.is_class:
             return self.unit_weight * obj.Logit(unit, softmax=True)
-        natural = bank.natural_value(unit, self.references) if bank else 0.0
+        natural = bank.natural_value(unit, NATURAL) if bank else 0.0
         if natural > 0:
             return WAKE * obj.Reach(unit, natural)
         return self.unit_weight * (obj.Direction(str(unit)) if unit.source else obj.Channel(unit))
@@ -171,7 +173,7 @@ class VitalScene(Method):
     needs_images: ClassVar[bool] = True
     steps: int = 256
     size: int = 0
-    references: int = 3
+    references: int = 1
     choose: Choice = "activation"
     layers: tuple[str, ...] = ()
     unit_weight: float = 0.05

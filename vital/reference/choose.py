@@ -39,7 +39,9 @@ def above_the_rest(indices: Sequence[int], values: Tensor, rest: Tensor, what: s
     """
     over = values.double() - (rest if len(rest) else values[-1:]).double()
     weights = over / over.sum() if over.sum() > 0 else torch.full_like(over, 1 / max(1, len(over)))
-    note = f"the {len(indices)} {what} with the highest value of the unit, weighted by what they have over the next"
+    note = _strongest(len(indices), what)
+    if len(indices) > 1:
+        note += ", weighted by what they have over the next"
     return References(tuple(indices), tuple(weights.tolist()), note)
 
 
@@ -49,8 +51,18 @@ def alike(indices: Sequence[int], what: str = "images") -> References:
     >>> alike([4, 7]).weights
     (0.5, 0.5)
     """
-    note = f"the {len(indices)} {what} with the highest value of the unit"
-    return References(tuple(indices), (1 / max(1, len(indices)),) * len(indices), note)
+    weights = (1 / max(1, len(indices)),) * len(indices)
+    return References(tuple(indices), weights, _strongest(len(indices), what))
+
+
+def _strongest(count: int, what: str) -> str:
+    """Say in words which images or patches were chosen.
+
+    >>> _strongest(1, "patches")
+    'the patch with the highest value of the unit'
+    """
+    one = {"images": "image", "patches": "patch"}.get(what, what)
+    return f"the {one if count == 1 else f'{count} {what}'} with the highest value of the unit"
 
 
 def drawn(members: Sequence[int], count: int, seed: int, unit: Unit) -> References:
