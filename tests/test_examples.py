@@ -17,7 +17,11 @@ from vital.lwta.compete import competing
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 NETWORKS = {"cifar_resnet.py": 7, "cifar_vit.py": 4}
-PICTURE = {"own_term.py": (8, 1), "own_model.py": (3, 1), "compare_methods.py": (6, 7)}
+SHEETS = {
+    "own_term.py": (8 * 68 + 4, 68 + 4),
+    "own_model.py": (3 * 136 + 8, 136 + 2 * 14 + 8),  # with a title of two lines below each picture
+    "compare_methods.py": (6 * 132 + 4, 7 * 132 + 4),
+}
 
 
 def run(folder: Path, script: str, *arguments: object) -> str:
@@ -71,13 +75,11 @@ def test_a_network_runs_dense_and_competing(script: str, layers: int) -> None:
     assert len(competing(vital.load_model(f"lwta:16/{name}").module)) == layers
 
 
-@pytest.mark.parametrize("script", PICTURE)
+@pytest.mark.parametrize("script", SHEETS)
 def test_an_example_runs_and_leaves_its_sheet(script: str, sketch: Path) -> None:
     run(sketch, script, sketch, 2)
-    columns, rows = PICTURE[script]
-    side = 128 if script == "compare_methods.py" else 64
     with Image.open(sketch / script.replace(".py", ".png")) as sheet:
-        assert sheet.size == (columns * (side + 4) + 4, rows * (side + 4) + 4)
+        assert sheet.size == SHEETS[script]
 
 
 def test_the_drawings_hold_every_class_equally(sketch: Path) -> None:
