@@ -65,7 +65,7 @@ def accuracy(folder: Path) -> float:
 
 
 def test_every_example_is_run_here() -> None:
-    assert {"shapes.py", *PICTURE, *NETWORKS} == set(EXAMPLES)
+    assert {"shapes.py", *SHEETS, *NETWORKS} == set(EXAMPLES)
 
 
 @pytest.mark.parametrize(("script", "layers"), NETWORKS.items())

@@ -32,7 +32,9 @@ NATURAL = 3
 ROLL, ZOOM, TURN = 0.05, 0.1, 8.0
 """How far each look at the picture is moved (share of the side), zoomed (share) and turned (degrees), at most."""
 SURROUNDINGS = 2
-"""The number of stages, from the first, at which the surroundings are held to those of all images."""
+"""The number of stages, from the first, at which the surroundings are held to those of all images.
+
+The unit's own layer is none of them: what is usual there is a unit at rest, which would keep it asleep."""
 
 
 @METHODS.register("vital")
@@ -121,9 +123,9 @@ class Vital(Method):
             unit, bank, layers, self.references, self.choose, seed, rule, patches=patches
         )
         term: Term = obj.Alignment(template, scale="variance") + self._unit(unit, bank)
-        if self.natural and bank:
-            usual = bank.usual(stages(model)[:SURROUNDINGS])
-            term = term + self.natural * obj.Alignment(usual, scale="variance")
+        early = [name for name in before(model, unit, stages(model)) if name != unit.layer][:SURROUNDINGS]
+        if self.natural and bank and early:
+            term = term + self.natural * obj.Alignment(bank.usual(early), scale="variance")
         if self.tv:
             term = term + self.tv * reg.TotalVariation(2)
         return term, "; ".join(part for part in (note, why) if part)
