@@ -1,8 +1,8 @@
 """How far do numbers about pictures agree with people? The agreement of each with the answers of a blind reading.
 
 Takes sets of the world that were read (`python -m benchmarks.blind_reading`), cuts the pictures out of the sheets, and
-tells for each number how it correlates, over pictures, with whether the reader named solid and material: of all pictures, and
-without the real scenes. A number whose interval holds 0 ranks no method.
+tells for each number how it correlates, over pictures, with whether the reader named solid and material: of all
+pictures, and without the real scenes. A number whose interval holds 0 ranks no method.
 
     python -m benchmarks.eye_agreement runs/blind-world
 """
