@@ -117,7 +117,7 @@ def test_the_command_line_takes_the_images_of_the_world(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(SETS.entries, "world", Entry("world", lambda: rendered(96, size=16)))
+    monkeypatch.setitem(SETS.entries, "world", Entry("world", lambda: rendered(96, size=32)))
     words = "world class:0 planted:1 --images world --weights none --steps 2 --input-size 32 --out run"
     code = main(["render", *words.split()])
     assert (code, capsys.readouterr().err) == (0, "")
