@@ -22,7 +22,7 @@ Means over units with 95 % intervals (bootstrap over units); the best method of 
 `worth` stands whether the metric tells `vital` from its controls: where it does not, its number says nothing here.
 Distances of sets are given for the pictures of one seed (mean over seeds) and for all pictures: equal n compare.
 
-The comparisons of methods below were rendered with the preset of before, of which results/earlier-presets.md tells more;
+The comparisons of methods below were rendered with the preset of before (results/earlier-presets.md);
 the blind readings with that of today. How far the numbers agree with people: results/eye-agreement.md."""
 
 
