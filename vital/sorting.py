@@ -1,4 +1,4 @@
-"""Sorting the places of a layer channel by channel, on as many threads as torch has."""
+"""Sorting the places of a layer channel by channel, and matching them with sorted values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from vital.types import PerImage
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -86,3 +89,38 @@ def _sort_around_zeros(keys: Array) -> None:
         others = np.sort(row[~zero])
         below = np.searchsorted(others, 0)
         row[:] = np.concatenate([others[:below], row[zero], others[below:]])
+
+
+def resize_quantiles(quantiles: Tensor, places: int) -> Tensor:
+    """Read sorted vectors (C, N) at another number of evenly spread ranks, linearly interpolated.
+
+    >>> resize_quantiles(torch.tensor([[0.0, 1.0, 2.0]]), 5).tolist()
+    [[0.0, 0.5, 1.0, 1.5, 2.0]]
+    """
+    if quantiles.shape[1] == places:
+        return quantiles
+    if places == 1:
+        return quantiles.mean(1, keepdim=True)
+    return F.interpolate(quantiles[None], places, mode="linear", align_corners=True)[0]
+
+
+def sort_matching(act: Tensor, quantiles: Tensor) -> PerImage:
+    """Mean squared distance of activations (B, C, N) to the value of equal rank in `quantiles` (C, N): (B,)."""
+    loss: PerImage = _SortMatching.apply(act, quantiles)
+    return loss
+
+
+class _SortMatching(torch.autograd.Function):
+    """The loss and its gradient 2(f − q_rank)/(CN) in one go: the sort is not differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, act: Tensor, quantiles: Tensor) -> PerImage:
+        matched = torch.empty_like(act).scatter_(2, stable_argsort(act), quantiles.expand_as(act))
+        apart = torch.sub(act, matched, out=matched)
+        ctx.save_for_backward(apart)
+        return apart.square().flatten(1).mean(1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (apart,), (grad,) = ctx.saved_tensors, grads
+        return apart * (grad * (2 / apart[0].numel())).view(-1, 1, 1), None

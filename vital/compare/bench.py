@@ -109,9 +109,7 @@ class Bench:
     def _real(self) -> Iterator[Images]:
         """Up to 1000 of the bank's images, evenly spread, in batches."""
         pictures = self.bank.images
-        count = min(REAL, len(pictures))
-        spread = [i * len(pictures) // count for i in range(count)]
-        for _, batch in pictures.batches(self.model, BATCH, indices=spread):
+        for _, batch in pictures.batches(self.model, BATCH, indices=pictures.spread(REAL)):
             yield batch
 
     def embedded(self, texts: Sequence[str]) -> Tensor:

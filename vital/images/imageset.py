@@ -154,6 +154,13 @@ class ImageSet:
                 f"none of the {len(wanted)} images asked for in {self.name} can be read{self._why()}"
             )
 
+    def spread(self, count: int) -> list[int]:
+        """The indices of `count` pictures spread evenly over the set; all of them where there are fewer."""
+        if count < 1:
+            raise BadValue(f"the number of images is {count}; allowed are whole numbers from 1")
+        count = min(count, len(self))
+        return [i * len(self) // count for i in range(count)]
+
     def of_class(self, index: int, classes: Sequence[str] = (), outputs: int | None = None) -> list[int]:
         """Find the pictures of one class of the network.
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vital.errors import BadValue, unknown
 from vital.records import Template
 from vital.relevance import mask
-from vital.sorting import rows, stable_argsort
+from vital.sorting import resize_quantiles, rows, sort_matching
 from vital.terms import OBJECTIVES, Relevant, Term
 from vital.trace import Trace
 from vital.types import PerImage
@@ -97,38 +95,3 @@ class Alignment(Term):
             by = self.template.importance[layer].sqrt().to(act)[:, None] if self.template.rule else None
             self._targets[key] = (quantiles if by is None else quantiles * by, by)
         return self._targets[key]
-
-
-def resize_quantiles(quantiles: Tensor, places: int) -> Tensor:
-    """Read sorted vectors (C, N) at another number of evenly spread ranks, linearly interpolated.
-
-    >>> resize_quantiles(torch.tensor([[0.0, 1.0, 2.0]]), 5).tolist()
-    [[0.0, 0.5, 1.0, 1.5, 2.0]]
-    """
-    if quantiles.shape[1] == places:
-        return quantiles
-    if places == 1:
-        return quantiles.mean(1, keepdim=True)
-    return F.interpolate(quantiles[None], places, mode="linear", align_corners=True)[0]
-
-
-def sort_matching(act: Tensor, quantiles: Tensor) -> PerImage:
-    """Mean squared distance of activations (B, C, N) to the value of equal rank in `quantiles` (C, N): (B,)."""
-    loss: PerImage = _SortMatching.apply(act, quantiles)
-    return loss
-
-
-class _SortMatching(torch.autograd.Function):
-    """The loss and its gradient 2(f − q_rank)/(CN) in one go: the sort is not differentiated."""
-
-    @staticmethod
-    def forward(ctx: Any, act: Tensor, quantiles: Tensor) -> PerImage:
-        matched = torch.empty_like(act).scatter_(2, stable_argsort(act), quantiles.expand_as(act))
-        apart = torch.sub(act, matched, out=matched)
-        ctx.save_for_backward(apart)
-        return apart.square().flatten(1).mean(1)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        (apart,), (grad,) = ctx.saved_tensors, grads
-        return apart * (grad * (2 / apart[0].numel())).view(-1, 1, 1), None

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from vital import regularizers as reg
 from vital import views
 from vital.errors import BadValue, DataError, EmptyClass, ModelError
 from vital.models import Model
@@ -28,6 +29,7 @@ ANSWERED = 0.1
 
 _FOLLOWED: WeakKeyDictionary[Model, set[tuple[str, tuple[str, ...], str]]] = WeakKeyDictionary()
 _SWAYED: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[View, float]]] = WeakKeyDictionary()
+_COLORS: WeakKeyDictionary[ReferenceBank, reg.Colors] = WeakKeyDictionary()
 _ANSWERED: WeakKeyDictionary[ReferenceBank, dict[tuple[Unit, int, float, str], bool]] = WeakKeyDictionary()
 
 
@@ -70,6 +72,13 @@ def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
     return found, why
 
 
+def natural_colors(bank: ReferenceBank, count: int = 64) -> reg.Colors:
+    """The term for brightness and colours as `count` images have them that are spread over the whole bank."""
+    if bank not in _COLORS:
+        _COLORS[bank] = reg.Colors.of(bank.tensor(bank.images.spread(count)))
+    return _COLORS[bank]
+
+
 def bearable_noise(model: Model, bank: ReferenceBank, most: float) -> float:
     """The strongest of `most`, its half and its quarter that leaves the network's outputs what they are, else 0.
 
@@ -103,8 +112,7 @@ def steadiness(model: Model, bank: ReferenceBank, look: View, count: int = 16) -
 def _steadiness(model: Model, bank: ReferenceBank, look: View, count: int) -> float:
     if survey(model)[OUTPUT].problem:
         return 0.0
-    spread = sorted({i * len(bank.images) // count for i in range(count)})
-    images = bank.tensor(spread).to(model.device, model.dtype)
+    images = bank.tensor(bank.images.spread(count)).to(model.device, model.dtype)
     draw = generator("noise", count)
     seen = torch.cat([look(image[None], draw) for image in images])
     with Tracer(model, [OUTPUT]) as tracer:

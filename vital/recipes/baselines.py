@@ -96,8 +96,7 @@ class Maco(Method):
             raise DataError("maco needs images for its magnitude spectrum; give images or a bank")
         if self.spectrum_images < 1:
             raise BadValue(f"spectrum_images is {self.spectrum_images}; allowed are whole numbers from 1")
-        count = min(self.spectrum_images, len(bank.images))
-        spread = [i * len(bank.images) // count for i in range(count)]
+        spread = bank.images.spread(self.spectrum_images)
         magnitude = par.spectrum(_batches(bank, spread), decorrelate=model.channels == 3)
         size = image_size(model, self.size)
         canvas = par.Phase(size, model.channels, magnitude=magnitude, standard_phase=True)

@@ -173,11 +173,10 @@ def _poor(bank: ReferenceBank, size: tuple[int, int]) -> list[str]:
 
 
 def _look(bank: ReferenceBank) -> _Look:
-    count = min(LOOKED_AT, len(bank.images))
     sizes, grey = [], bank.model.channels == 3
-    for i in range(count):
+    for i in bank.images.spread(LOOKED_AT):
         try:
-            picture = bank.images[i * len(bank.images) // count]
+            picture = bank.images[i]
             pixels = bank.model.preprocess(picture)
         except DataError:
             continue

@@ -13,7 +13,15 @@ from vital import views
 from vital.engine import Optimiser
 from vital.errors import BadValue
 from vital.models import Model
-from vital.recipes.aligned import bearable_noise, bears_half_size, before, followed_by, lacking, references_of
+from vital.recipes.aligned import (
+    bearable_noise,
+    bears_half_size,
+    before,
+    followed_by,
+    lacking,
+    natural_colors,
+    references_of,
+)
 from vital.recipes.base import METHODS, Method, Plan, image_size
 from vital.recipes.stages import stages
 from vital.reference import ReferenceBank
@@ -43,11 +51,11 @@ class Vital(Method):
     """Show the unit alone: what takes part in its response, on a background as natural images have it.
 
     Sorted activations are aligned with those of reference images at all stages of the network, under masks of
-    relevance, so that what the references share but the unit does not use stays out (VITAL, ICCV 2025). Beside it the
-    first stages are aligned, without masks, with the average over all images of the bank, which knows nothing of the
-    unit: it gives natural contrast and colours to what the unit leaves open. The picture is a Fourier canvas with
-    decorrelated colours that goes from coarse to fine where the network recognises images of half the size; it is seen
-    moved, zoomed, turned and with as much noise as the network bears.
+    relevance, so that what the references share but the unit does not use stays out (VITAL, ICCV 2025). Beside it
+    brightness, colours and the first stages are aligned, without masks, with the average over all images of the bank,
+    which knows nothing of the unit: it gives a natural look to what the unit leaves open. The picture is a Fourier
+    canvas with decorrelated colours that goes from coarse to fine where the network recognises images of half the size;
+    it is seen moved, zoomed, turned and with as much noise as the network bears.
 
     The references of an inner unit are patches around its strongest places, and a term brings the unit to the value
     that it has there. Where relevance cannot be followed, gradient × activation takes its place and the record says so.
@@ -60,7 +68,7 @@ class Vital(Method):
         layers: The layers to align; by default the stages (`vital.recipes.stages`) that the unit is made from.
         relevance: The rule of the masks: one of `vital.relevance.RULES`, "gradient", or "none" for no masks.
         unit_weight: The weight of the term that makes the network give the picture to the class.
-        natural: The weight of the alignment with all images; 0 leaves it out.
+        natural: The weight of the alignment with the average of all images; 0 leaves it out.
         tv: The weight of total variation.
         noise: The most noise that is laid over the picture in each step, as a standard deviation.
         lr: The learning rate at the start; it falls as a cosine.
@@ -76,7 +84,7 @@ class Vital(Method):
     relevance: str = "zplus"
     unit_weight: float = 0.05
     natural: float = 0.3
-    tv: float = 1.0
+    tv: float = 3.0
     noise: float = 0.1
     lr: float = 0.1
     coarse: float = 0.6
@@ -124,8 +132,11 @@ class Vital(Method):
         )
         term: Term = obj.Alignment(template, scale="variance") + self._unit(unit, bank)
         early = [name for name in before(model, unit, stages(model)) if name != unit.layer][:SURROUNDINGS]
-        if self.natural and bank and early:
-            term = term + self.natural * obj.Alignment(bank.usual(early), scale="variance")
+        if self.natural and bank:
+            usual: Term = natural_colors(bank)
+            if early:
+                usual = obj.Alignment(bank.usual(early), scale="variance") + usual
+            term = term + self.natural * usual
         if self.tv:
             term = term + self.tv * reg.TotalVariation(2)
         return term, "; ".join(part for part in (note, why) if part)
@@ -179,7 +190,7 @@ class VitalScene(Method):
     choose: Choice = "activation"
     layers: tuple[str, ...] = ()
     unit_weight: float = 0.05
-    tv: float = 1.0
+    tv: float = 3.0
     noise: float = 0.1
     lr: float = 0.1
     coarse: float = 0.6

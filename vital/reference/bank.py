@@ -229,9 +229,7 @@ class ReferenceBank:
 
         It knows nothing of any unit. Of a set with fewer images it takes them all.
         """
-        check_count(count)
-        count = min(count, len(self.images))
-        spread = [i * len(self.images) // count for i in range(count)]
+        spread = self.images.spread(count)
         now = (self.model.weights_hash(), self.model.device.type)
         key = store.key_of(bank=self.key, now=now, usual=spread, layers=tuple(layers))
         if key not in self._usual:

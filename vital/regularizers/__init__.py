@@ -3,6 +3,7 @@
 The catalogue, with formulas and sources, is `regularizers/README.md`.
 """
 
+from vital.regularizers.colors import Colors as Colors
 from vital.regularizers.norms import L1 as L1
 from vital.regularizers.norms import L2 as L2
 from vital.regularizers.norms import Range as Range
@@ -18,6 +19,7 @@ __all__ = [
     "BatchNormStatistics",
     "Blur",
     "Boundary",
+    "Colors",
     "Range",
     "Spectrum",
     "TotalVariation",
