@@ -5,8 +5,8 @@ from torch import Tensor
 from tests import toy
 from vital import objectives as obj
 from vital.errors import BadValue, UnknownName
-from vital.objectives.alignment import resize_quantiles, sort_matching, stable_argsort
 from vital.records import Template
+from vital.sorting import resize_quantiles, sort_matching, stable_argsort
 from vital.trace import Trace
 
 

@@ -75,5 +75,5 @@ def test_a_step_makes_a_grey_picture_colorful_and_grey_images_make_none() -> Non
 
 @pytest.mark.parametrize("shape", [(3, 5), (2, 0), (2,)])
 def test_other_shapes_fail_with_a_sentence(shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadValue, match="Colors.of"):
+    with pytest.raises(BadValue, match=r"Colors\.of"):
         reg.Colors(torch.zeros(shape))
