@@ -47,18 +47,18 @@ import vital
 from benchmarks.common import machine, report, start
 from benchmarks.kept import RESULTS, key_of
 from vital.errors import BadValue, DataError, RunError, UnknownName, VitalError, unknown
-from vital.files import as_json, explained, held, read_json, write
 from vital.metrics import interval
-from vital.names import class_matches, plain
-from vital.recipes.drawing import GAP, INK, font, png, scaled, write_centred
-from vital.recipes.render import method_name
 from vital.records import to_pil
-from vital.runs import versions
-from vital.seeds import generator, seed_of
+from vital.rendering.api import method_name
+from vital.rendering.run_folder import versions
 from vital.units import OUTPUT
-from vital.world.data import CLASSES
-from vital.world.data import images as scenes
-from vital.world.tables import MATERIALS, SOLIDS
+from vital.utils._drawing2 import GAP, INK, font, png, scaled, write_centred
+from vital.utils.class_names import class_matches, plain
+from vital.utils.io import as_json, explained, held, read_json, write
+from vital.utils.random import generator, seed_of
+from vital.world.scenes.dataset import CLASSES
+from vital.world.scenes.dataset import images as scenes
+from vital.world.scenes.vocabulary import MATERIALS, SOLIDS
 
 METHODS = "vital,vital-scene,fourier"
 WORLD, REAL, CHANCE, UNSEEN = "world", "real", "chance", "?"

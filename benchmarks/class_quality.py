@@ -22,10 +22,10 @@ from torch import Tensor
 import vital
 from benchmarks.common import machine, report, start
 from vital import objectives as obj
-from vital.recipes import Vital, VitalReference
-from vital.recipes.vital_reference import layers_and_weights
 from vital.records import Prototypes
-from vital.trace import Tracer, survey
+from vital.rendering import Vital, VitalReference
+from vital.rendering.methods.vital_reference import layers_and_weights
+from vital.tracing import Tracer, survey
 from vital.units import OUTPUT
 
 GOAL_STEPS, GOAL_SHARE, BUDGET = 500, 0.9, 512

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import machine, report, start
-from vital.describe.retrieval import CONCEPTS, answers
-from vital.describe.similarity import SIMILARITIES
+from vital.describing.matching.search import CONCEPTS, answers
+from vital.describing.matching.similarity import SIMILARITIES
 
 FASTER, GIGABYTES = 8.0, 4.0
 WIDTH = 512

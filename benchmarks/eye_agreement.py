@@ -22,17 +22,17 @@ from torch import Tensor
 import vital
 from benchmarks.blind_reading import MOST, REAL, SIDE, WORLD, corner, sheet_files
 from benchmarks.common import machine, report, start
-from vital.compare.hog import HogClassifier
-from vital.compare.records import squinted
-from vital.compare.world import fresh_scenes
+from vital.comparing.hog import HogClassifier
+from vital.comparing.records import squinted
+from vital.comparing.world import fresh_scenes
 from vital.errors import DataError
-from vital.files import read_json
 from vital.metrics import Interval, agreement, natural_statistics
-from vital.trace import resolve_units
+from vital.tracing import resolve_units
 from vital.types import Images
 from vital.units import Unit
-from vital.world.data import images as scenes
-from vital.world.judging import fitted, judged
+from vital.utils.io import read_json
+from vital.world.networks.judge import fitted, judged
+from vital.world.scenes.dataset import images as scenes
 
 
 def pictures(folder: Path, count: int) -> Images:

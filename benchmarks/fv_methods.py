@@ -33,9 +33,9 @@ import vital
 from benchmarks.common import machine, report, start
 from benchmarks.fv_page import FIRST, GOAL, firsts, named, seeds_of, write_page
 from benchmarks.kept import RESULTS
-from vital.compare import CONTROLS, ClassJudge, Comparison, compare, write_comparison
+from vital.comparing import CONTROLS, ClassJudge, Comparison, compare, write_comparison
 from vital.errors import VitalError, first_line
-from vital.runs import versions
+from vital.rendering.run_folder import versions
 
 METHODS = ("vital", "vital-reference", "fourier", "maco", "deep-inversion", "pixels")
 CROPS = 8

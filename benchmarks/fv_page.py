@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import RESULTS, section
-from vital.compare import Table
-from vital.compare.measures import PART, ranked, sign
-from vital.compare.table import read_long
+from vital.comparing import Table
+from vital.comparing.base import PART, ranked, sign
+from vital.comparing.table import read_long
 
 FIRST = ("judge", "zero shot@1", "distance (held out)", "path similarity")
 GOAL = 0.9

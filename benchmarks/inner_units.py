@@ -25,8 +25,8 @@ import vital
 from benchmarks.common import machine, report, start
 from benchmarks.kept import Kept, Row
 from vital import objectives as obj
-from vital.recipes.render import groups
-from vital.trace import Tracer, resolve_units, survey
+from vital.rendering.api import groups
+from vital.tracing import Tracer, resolve_units, survey
 
 METHODS = ("vital", "fourier", "maco")
 PERCENTILE, SHARE = 99.0, 20 / 24

@@ -27,19 +27,19 @@ import torch
 
 import vital
 from benchmarks.common import machine, report, start
-from vital.images import ImageSet
+from vital.data import ImageSet
 from vital.records import Prototypes
-from vital.seeds import generator
-from vital.trace import survey
+from vital.tracing import survey
 from vital.types import Images
-from vital.world.concepts import Concept
-from vital.world.data import Rendered
-from vital.world.grammar import sample
-from vital.world.judging import agrees, judged
-from vital.world.networks import PLANTED
-from vital.world.tables import FACTORS
-from vital.world.truth import unit_truths
-from vital.world.weights import network
+from vital.utils.random import generator
+from vital.world.networks.architectures import PLANTED
+from vital.world.networks.judge import agrees, judged
+from vital.world.networks.weights import network
+from vital.world.scenes.concepts import Concept
+from vital.world.scenes.dataset import Rendered
+from vital.world.scenes.grammar import sample
+from vital.world.scenes.ground_truth import unit_truths
+from vital.world.scenes.vocabulary import FACTORS
 
 BACKGROUNDS = FACTORS["background"]
 CHANCE = 1 / len(BACKGROUNDS)

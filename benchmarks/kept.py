@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import machine
-from vital.files import write
-from vital.runs import versions
+from vital.rendering.run_folder import versions
+from vital.utils.io import write
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import machine, report, start
-from vital.describe.importers import import_labels
-from vital.describe.naming import Naming, named, output_labels, read_names
-from vital.makers import load_text_encoder
+from vital.backends import load_text_encoder
+from vital.describing.evaluation.class_names import Naming, named, output_labels, read_names
+from vital.describing.evaluation.importers import import_labels
 
 FILES = {
     "dnd": "DnD_results/rn50_results/resnet50_imagenet_broden_fc.csv",

@@ -38,11 +38,11 @@ from torch.nn import functional
 import vital
 from benchmarks.common import report
 from benchmarks.kept import Kept, Row, about, arguments, gathered, key_of, published
-from vital.images import ImageSet
+from vital.data import ImageSet
 from vital.lwta import convert
-from vital.lwta.competition import Competition
-from vital.lwta.fit import Fit, fit
-from vital.lwta.infer import accuracy, activity
+from vital.lwta.predict import accuracy, activity
+from vital.lwta.schedule import Competition
+from vital.lwta.train import Fit, fit
 from vital.models import Model
 from vital.models.outputs import answered
 from vital.models.weights import load_weights

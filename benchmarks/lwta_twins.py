@@ -15,16 +15,16 @@ from torch import Tensor, nn
 import vital
 from benchmarks.kept import Row, key_of
 from vital.lwta import LWTA
-from vital.lwta.infer import active, outputs
+from vital.lwta.predict import active, outputs
 from vital.models import Model
-from vital.trace import Tracer
-from vital.world.corpus import Corpus, draw, rendered
-from vital.world.data import fingerprint
-from vital.world.networks import SIZE
-from vital.world.tasks import AROUND, COMPETING, Classify
-from vital.world.train import Plan, fitted, measured
-from vital.world.weights import network as shipped
-from vital.world.weights import ship, wrapped
+from vital.tracing import Tracer
+from vital.world.networks.architectures import SIZE
+from vital.world.networks.weights import network as shipped
+from vital.world.networks.weights import ship, wrapped
+from vital.world.scenes.dataset import fingerprint
+from vital.world.training.corpus import Corpus, draw, rendered
+from vital.world.training.tasks import AROUND, COMPETING, Classify
+from vital.world.training.train import Plan, fitted, measured
 
 Settings = dict[str, Any]
 Kind = tuple[str, int]

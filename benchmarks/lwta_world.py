@@ -1,6 +1,6 @@
 """On the known-answer world: what does competition cost in accuracy, and does it make units easier to name?
 
-Three seeds of the world's classifier learn to compete, as `world:competing` did (`vital.world.tasks.COMPETING`): from
+Three seeds of the world's classifier learn to compete, as `world:competing` did (`vital.world.training.tasks.COMPETING`): from
 its weights, with it as their teacher, on the same scenes in orders of their own, with blocks of 4 and of 16 channels.
 They compete inside the residual blocks and where the classes are read, while the way around the blocks stays whole; or
 everywhere. Left out always are the planted channels, and of blocks of 16 the layers of 24 channels, which 16 does not
@@ -10,7 +10,7 @@ the 64 classes on fresh scenes; activity is counted in what the competing layers
 activations return, those that do not compete too.
 
 With --words the units of layer4 and of the activation inside it, in the dense network and in those that compete
-inside, are described by clip-dissect: the share whose label stands (vital.describe.judge), the share of candidates that
+inside, are described by clip-dissect: the share whose label stands (vital.describing.evaluation.significance), the share of candidates that
 name what the unit responds to, and how far above chance the AUPRC of that concept is.
 
 The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 22 minutes on one core for each of
@@ -54,8 +54,8 @@ from benchmarks.world_words import agrees
 from vital.models import Model
 from vital.models.weights import load_weights
 from vital.world import unit_truths
-from vital.world.data import fingerprint, images
-from vital.world.weights import wrapped
+from vital.world.networks.weights import wrapped
+from vital.world.scenes.dataset import fingerprint, images
 
 GOALS = {(INSIDE, 4): 0.01, (INSIDE, 16): 0.03}
 LAYERS = ("layer4", "layer4.relu1")

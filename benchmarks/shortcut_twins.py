@@ -21,11 +21,11 @@ import torch
 
 import vital
 from benchmarks.common import machine, report, start
-from vital.images import ImageSet
+from vital.data import ImageSet
 from vital.units import OUTPUT
-from vital.world.tasks import TWIN_CLASSES, TWIN_FACTORS
-from vital.world.twins import CHANCE, seen, twin_images
-from vital.world.weights import model
+from vital.world.networks.shortcut_models import CHANCE, seen, twin_images
+from vital.world.networks.weights import model
+from vital.world.training.tasks import TWIN_CLASSES, TWIN_FACTORS
 
 METHODS = ("vital-reference", "vital", "fourier")
 GOAL, NEAR, RANDOM_NEAR = 0.85, 0.15, 0.10

@@ -23,10 +23,10 @@ import torch
 import vital
 from benchmarks.common import machine, report, spread, start
 from vital import objectives as obj
-from vital.engine import Step
-from vital.images import ImageSet
-from vital.recipes import stages
-from vital.trace import resolve_units
+from vital.data import ImageSet
+from vital.optim import Step
+from vital.rendering import stages
+from vital.tracing import resolve_units
 from vital.units import OUTPUT
 
 ARCHITECTURES = ("resnet50", "vit_b_16", "convnext_tiny", "mobilenet_v3_large")

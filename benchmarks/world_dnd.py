@@ -1,7 +1,7 @@
 """Describe-and-Dissect on the world, where it is known what units respond to.
 
 Describes all class units, all planted units and free units, and says how many labels are the truth: the factor
-values that a label names (`vital.world.makers.named`) are those of the unit's concept, no more and no fewer. Of
+values that a label names (`vital.world.networks.backends.named`) are those of the unit's concept, no more and no fewer. Of
 free units, which have no taught concept, it gives the area under the precision-recall curve of the label's concept
 on fresh scenes, over that of the truth's. Beside the default score the published ones are run on the same
 candidates and the same images. What is said of each unit is told on standard error as soon as it is known.
@@ -24,22 +24,22 @@ from typing import Any
 
 import vital
 from benchmarks.common import machine, report, start
-from vital.describe import Toolbox, describer
-from vital.describe.look import values
-from vital.describe.scoring import SCORERS
-from vital.makers import load_captioner, load_encoder, load_generator
-from vital.recipes.render import default_batch, groups
+from vital.backends import load_captioner, load_encoder, load_generator
+from vital.describing import Toolbox, describer
+from vital.describing.candidates.scoring import SCORERS
+from vital.describing.candidates.top_images import values
 from vital.records import Description
-from vital.seeds import generator
-from vital.trace import resolve_units
+from vital.rendering.api import default_batch, groups
+from vital.tracing import resolve_units
 from vital.units import Unit
+from vital.utils.random import generator
 from vital.world import Concept, concepts, sample
-from vital.world.concepts import truths
-from vital.world.data import image_set
-from vital.world.figures import average_precision
-from vital.world.makers import named
-from vital.world.networks import PLANTED
-from vital.world.truth import unit_truths
+from vital.world.networks.architectures import PLANTED
+from vital.world.networks.backends import named
+from vital.world.scenes.concepts import truths
+from vital.world.scenes.dataset import image_set
+from vital.world.scenes.ground_truth import unit_truths
+from vital.world.training.metrics import average_precision
 
 GOALS = {"dnd": 0.95, "prototype": 0.85}
 SCENES = 2000
@@ -163,7 +163,7 @@ def main() -> None:
     start()
     pictures = vital.images("world") if (given.images, given.seed) == (1000, 0) else None
     if pictures is None:
-        from vital.world.data import images
+        from vital.world.scenes.dataset import images
 
         pictures = images(given.images, given.seed)
     more: dict[str, Any] = {"generator": None} if given.no_generator else {}

@@ -24,18 +24,18 @@ from torch import Tensor
 
 import vital
 from benchmarks.common import machine, report
-from vital.describe import DESCRIBERS
-from vital.describe.facade import Words, prepared
-from vital.describe.probe import probe
-from vital.describe.scores import RANDOM_SEED, score_rows, shown_rows
+from vital.activations.matrix import probe
+from vital.describing import DESCRIBERS
+from vital.describing.api import Words, prepared
+from vital.describing.evaluation.table import RANDOM_SEED, score_rows, shown_rows
 from vital.metrics import METRICS
 from vital.models.random import random_weights
 from vital.records import Description
-from vital.trace import resolve_units
+from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.world import Concept, Scene, truths, unit_truths
-from vital.world.data import images, scenes_of
-from vital.world.makers import named
+from vital.world.networks.backends import named
+from vital.world.scenes.dataset import images, scenes_of
 
 GOAL, MOST_ABSTAIN = 0.95, 0.05
 KINDS = {"class": ["class:0-63"], "planted": ["planted:0-43"], "free": ["layer4:0-31", "layer3:0-31"]}

@@ -21,8 +21,8 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from vital import objectives, regularizers  # noqa: E402, F401 (importing them fills the registries)
-from vital.registry import Entry, Registry  # noqa: E402
 from vital.terms import OBJECTIVES, REGULARIZERS  # noqa: E402
+from vital.utils.registry import Entry, Registry  # noqa: E402
 
 HEADS = {
     "objectives": """# Objectives

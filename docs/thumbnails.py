@@ -15,9 +15,9 @@ import torch
 
 import vital
 from vital import objectives as obj
-from vital import parameterisations as par
+from vital import params as par
 from vital import regularizers as reg
-from vital import views
+from vital import transforms as views
 from vital.records import contact_sheet, to_pil
 from vital.terms import Term
 
@@ -29,7 +29,7 @@ def terms(model: vital.Model, bank: vital.ReferenceBank) -> dict[str, Term]:
     """The loss behind each thumbnail, by the term's registered name."""
     disc, triangle = (bank.tensor(bank.strongest(f"class:{i}", 1)) for i in (0, 5))
     logit = obj.Logit("class:5", softmax=True)
-    with vital.trace.Tracer(model, ["3"]) as tracer:
+    with vital.tracing.Tracer(model, ["3"]) as tracer:
         natural = float(tracer(triangle)["3"][:, 7].mean())
     return {
         "activation-difference": obj.ActivationDifference.of(model, "3", disc, triangle, power=2),

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 import vital
-from vital import parameterisations as par
+from vital import params as par
 from vital import regularizers as reg
-from vital import views
+from vital import transforms as views
 from vital.records import contact_sheet, to_pil
 
 

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from tests import toy
-from vital.engine import Optimiser, Rendering, Step, checkpoints, optimise
 from vital.errors import BadValue, BadWeights, ModelError
 from vital.models import Model
 from vital.objectives import Channel, Direction, Diversity, Logit
-from vital.parameterisations import Fourier
+from vital.optim import Optimiser, Rendering, Step, checkpoints, optimise
+from vital.params import Fourier
 from vital.regularizers import L2, BatchNormStatistics, TotalVariation
 from vital.terms import Term
-from vital.trace import Trace
+from vital.tracing import Trace
 from vital.types import PerImage, View
 
 UNITS = ("layer2:1", "layer3:7", "class:3", "class:0")

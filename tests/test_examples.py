@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import vital
-from vital.lwta.compete import competing
+from vital.lwta.layers import competing
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))

@@ -11,7 +11,7 @@ from vital.errors import BadValue
 from vital.objectives import Channel, Diversity
 from vital.regularizers import L1, L2
 from vital.terms import Sum, Term, as_sum, per_image_mean
-from vital.trace import Trace
+from vital.tracing import Trace
 from vital.types import PerImage
 
 

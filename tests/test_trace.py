@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tests import toy
 from vital.errors import BadUnit, ModelError, UnknownName
 from vital.models import Model
-from vital.trace import Redirect, Tracer, first_tensor, resolve_units, survey
+from vital.tracing import Redirect, Tracer, first_tensor, resolve_units, survey
 from vital.types import Layer
 from vital.units import Unit
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vital.models import Model
-from vital.trace import Trace, Tracer
+from vital.tracing import Trace, Tracer
 from vital.types import Images, Parameterisation, Parameters
 
 CLASSES = ("tench, Tinca tinca", "tabby, tabby cat", "hen", "cat", "alp", "fox", "owl", "drum", "cup", "kite")

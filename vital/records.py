@@ -15,8 +15,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from vital.drawing import png, titled_sheet
 from vital.units import Unit
+from vital.utils.drawing import png, titled_sheet
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Template:
     `layers` maps a layer to (C, N), ascending along N: the average over the reference images of each image's
     sorted activations, which is the 1-D Wasserstein barycentre of their distributions (VITAL, ICCV 2025).
     `images` names the references and `key` identifies everything that it was computed from. With a relevance `rule`
-    and a `start` (see `vital.relevance`) the activations are those that took part in what `unit` responds to (times
+    and a `start` (see `vital.attribution`) the activations are those that took part in what `unit` responds to (times
     their relevance, brought to [0, 1] per image and channel), and `importance` says per layer how much each channel
     takes part, (C,) in [0, 1].
     """

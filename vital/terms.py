@@ -15,10 +15,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from vital.errors import BadValue
-from vital.registry import Registry
-from vital.trace import Trace
+from vital.tracing import Trace
 from vital.types import PerImage
 from vital.units import Unit
+from vital.utils.registry import Registry
 
 GRADIENT = "gradient"
 """The rule that is none: gradient × activation, for networks through which relevance cannot be followed."""
@@ -28,7 +28,7 @@ GRADIENT = "gradient"
 class Relevant:
     """A wish: how much the activations of `layers` take part in what `unit` responds to, by a rule and from a start.
 
-    What comes stands in `Trace.relevance`; it is a constant for the gradient. See `vital.relevance`. The rule
+    What comes stands in `Trace.relevance`; it is a constant for the gradient. See `vital.attribution`. The rule
     `GRADIENT` needs no recorded pass.
     """
 

@@ -16,7 +16,7 @@ import vital
 from benchmarks import blind_reading as blind
 from benchmarks.kept import section
 from vital.errors import BadValue, DataError, RunError, UnknownName, VitalError
-from vital.world.data import CLASSES
+from vital.world.scenes.dataset import CLASSES
 
 NETS = """
 import torch
@@ -130,7 +130,7 @@ def test_the_number_of_a_picture_is_that_of_its_key(made: Path) -> None:
 
 
 def test_real_images_are_of_the_class_and_no_references(made: Path) -> None:
-    from vital.world.judging import judged
+    from vital.world.networks.judge import judged
 
     real = [p for p in key_of(made) if p["method"] == "real"]
     seen = torch.stack([torch.from_numpy(shown(made, p["number"])).permute(2, 0, 1) / 255 for p in real])

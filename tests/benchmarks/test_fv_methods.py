@@ -7,7 +7,7 @@ import pytest
 import vital
 from benchmarks import fv_methods, fv_page
 from tests import toy
-from vital.compare import Comparison, compare
+from vital.comparing import Comparison, compare
 
 STEPS = "vital.steps=2,fourier.steps=2"
 

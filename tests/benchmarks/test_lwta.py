@@ -10,10 +10,10 @@ import pytest
 import vital
 from benchmarks import lwta_cifar, lwta_twins, lwta_world
 from benchmarks.kept import Kept
-from vital.lwta.compete import competing
-from vital.world.data import fingerprint
-from vital.world.tasks import COMPETING
-from vital.world.train import Plan
+from vital.lwta.layers import competing
+from vital.world.scenes.dataset import fingerprint
+from vital.world.training.tasks import COMPETING
+from vital.world.training.train import Plan
 
 
 @pytest.fixture

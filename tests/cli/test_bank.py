@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vital import images, load_bank, load_model, reference_bank
+from vital import data as images
+from vital import load_bank, load_model, reference_bank
 from vital.errors import DataError
 
 Cli = Callable[..., Any]

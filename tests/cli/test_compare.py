@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vital.compare.metrics import COSTS
+from vital.comparing.measures import COSTS
 
 Cli = Callable[..., Any]
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 
-from vital import images, load_model
-from vital.concepts import nmf
-from vital.trace import read_direction
+from vital import data as images
+from vital import load_model
+from vital.directions import nmf
+from vital.tracing import read_direction
 
 Cli = Callable[..., Any]
 

@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 
 from vital.cli import demo
-from vital.describe.table import read_labels, write_labels
+from vital.describing.labels_csv import read_labels, write_labels
 from vital.records import Description
 from vital.units import Unit
-from vital.world.check import Check, checked
-from vital.world.concepts import Concept
-from vital.world.truth import Truth
+from vital.world.networks.check import Check, checked
+from vital.world.scenes.concepts import Concept
+from vital.world.scenes.ground_truth import Truth
 
 OFFLINE = """
 import resource, socket, sys
@@ -62,7 +62,7 @@ def test_the_labels_are_a_row_per_unit_and_method(tmp_path: Path) -> None:
 
 def test_pictures_are_held_against_the_truth(tmp_path: Path) -> None:
     from vital.world import Scene, Thing, render
-    from vital.world.weights import model
+    from vital.world.networks.weights import model
 
     pictures = render(
         [Scene(Thing("cube", "striped", "red", "white")), Scene(Thing("torus", "metal", "red"))]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vital.describe import read_labels
-from vital.world.data import images
+from vital.describing import read_labels
+from vital.world.scenes.dataset import images
 
 Cli = Callable[..., Any]
 

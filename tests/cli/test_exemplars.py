@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vital import images, load_model, reference_bank
-from vital.recipes import exemplars
+from vital import data as images
+from vital import load_model, reference_bank
+from vital.rendering import exemplars
 
 Cli = Callable[..., Any]
 

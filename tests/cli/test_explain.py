@@ -9,8 +9,8 @@ from PIL import Image
 
 import vital
 from vital.cli import main
-from vital.describe.table import COLUMNS, as_csv
-from vital.world.data import images
+from vital.describing.labels_csv import COLUMNS, as_csv
+from vital.world.scenes.dataset import images
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 import vital
 from vital.cli import main
-from vital.lwta.compete import competing
+from vital.lwta.layers import competing
 
 FACTORY = """
 from torch import nn

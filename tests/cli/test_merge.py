@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from vital import images, load_bank, load_model, reference_bank
-from vital.images import joined
+from vital import data as images
+from vital import load_bank, load_model, reference_bank
+from vital.data import joined
 
 Cli = Callable[..., Any]
 

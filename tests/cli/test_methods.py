@@ -4,7 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from vital import METHODS
-from vital.describe import DESCRIBERS
+from vital.describing import DESCRIBERS
 
 Cli = Callable[..., Any]
 

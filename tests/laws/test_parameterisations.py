@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vital import parameterisations as par
-from vital import views
-from vital.parameterisations import PARAMETERISATIONS, Invertible
+from vital import params as par
+from vital import transforms as views
+from vital.params import PARAMETERISATIONS, Invertible
 from vital.types import Parameterisation, Parameters
 
 NAMES = list(PARAMETERISATIONS)

@@ -15,13 +15,13 @@ from torch import Tensor
 from tests import toy
 from vital import objectives as obj
 from vital import regularizers as reg
-from vital.engine import Optimiser, optimise
 from vital.errors import BadUnit
 from vital.models import Model
 from vital.objectives.single import unit_text
+from vital.optim import Optimiser, optimise
 from vital.records import Template
 from vital.terms import OBJECTIVES, REGULARIZERS, Term
-from vital.trace import Trace, Tracer, survey
+from vital.tracing import Trace, Tracer, survey
 
 ENTRIES = [*OBJECTIVES.entries.values(), *REGULARIZERS.entries.values()]
 every_term = pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.name)

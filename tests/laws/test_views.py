@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from vital import parameterisations as par
-from vital import views
+from vital import params as par
+from vital import transforms as views
+from vital.transforms import VIEWS
 from vital.types import View
-from vital.views import VIEWS
 
 SHAPES = ((1, 3, 16, 16), (1, 3, 13, 18), (1, 1, 16, 9))
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 import vital
 from vital.errors import BadValue, ModelError, UnknownName, UsageError
 from vital.lwta import LWTA, convert
-from vital.lwta.compete import competing
-from vital.lwta.infer import active
+from vital.lwta.layers import competing
+from vital.lwta.predict import active
 from vital.models import Model
 
 

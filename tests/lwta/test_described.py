@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 import vital
-from vital.describe import DESCRIBERS
-from vital.world.concepts import concepts
-from vital.world.data import images
+from vital.describing import DESCRIBERS
+from vital.world.scenes.concepts import concepts
+from vital.world.scenes.dataset import images
 
 OPTIONS = {"dnd": {"crops": 1, "shown": 2}, "prototype": {"seeds": 1, "crops": 1, "shown": 2, "retrieved": 2}}
 SLOW = {"prototype"}

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 import vital
 from tests.toy import network
 from vital.lwta import convert
-from vital.lwta.compete import winners
+from vital.lwta.layers import winners
 from vital.models import Model
-from vital.trace import Tracer, resolve_units
+from vital.tracing import Tracer, resolve_units
 
 
 def pictures(count: int = 12) -> Tensor:
@@ -59,6 +59,6 @@ def test_a_unit_that_loses_everywhere_is_woken() -> None:
         model.module.norm2.bias[5] -= 1.5  # type: ignore[union-attr,operator,index]
         with Tracer(model, ["norm2"]) as tracer:
             assert not winners(tracer(grey)["norm2"], 4)[:, 5].any()
-    start = vital.parameterisations.Pixels(16)
+    start = vital.params.Pixels(16)
     found = vital.optimise(model, vital.objectives.Channel("act2:5"), start, steps=150, progress=False)
     assert value(model, "act2:5", found.images[0]) > 0

@@ -89,6 +89,6 @@ def test_an_unknown_spec_says_what_to_write(spec, hint):
 
 def test_importing_the_package_loads_no_model_library():
     heavy = "{'torchvision', 'timm', 'open_clip', 'transformers', 'kornia', 'matplotlib'}"
-    code = f"import sys, vital.models.load, vital.images.open; print({heavy} & set(sys.modules))"
+    code = f"import sys, vital.models.load, vital.data.open; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("set()\n", "")

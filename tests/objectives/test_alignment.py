@@ -6,8 +6,8 @@ from tests import toy
 from vital import objectives as obj
 from vital.errors import BadValue, UnknownName
 from vital.records import Template
-from vital.sorting import resize_quantiles, sort_matching, stable_argsort
-from vital.trace import Trace
+from vital.tracing import Trace
+from vital.utils.sorting import resize_quantiles, sort_matching, stable_argsort
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from tests import toy
-from vital.engine import Optimiser, optimise
 from vital.errors import BadValue, UnknownName
 from vital.objectives import Channel, Diversity, FromLucent, Interpolate
+from vital.optim import Optimiser, optimise
 
 MODEL = toy.model(double=True)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vital.images import ImageSet, images
+from vital.data import ImageSet, images
 from vital.models import Model, load_model
 
 

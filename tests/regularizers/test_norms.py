@@ -6,7 +6,7 @@ import torch
 from tests import toy
 from vital.errors import BadValue
 from vital.regularizers import L1, L2, Range
-from vital.trace import Trace
+from vital.tracing import Trace
 
 IMAGE = toy.images(2, low=-0.5, high=1.5)
 

@@ -8,7 +8,7 @@ from tests import toy
 from vital.errors import BadValue
 from vital.regularizers import Blur, Boundary, TotalVariation
 from vital.regularizers.smoothness import blurred
-from vital.trace import Trace
+from vital.tracing import Trace
 
 IMAGE = toy.images(2)
 

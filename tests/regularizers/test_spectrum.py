@@ -8,7 +8,7 @@ from tests import toy
 from vital.errors import BadValue
 from vital.regularizers import Spectrum
 from vital.regularizers.spectrum import log_frequency
-from vital.trace import Trace
+from vital.tracing import Trace
 
 IMAGE = toy.images(2)
 

@@ -8,17 +8,17 @@ from torch import nn
 
 import vital
 from vital.cli import main
+from vital.data import images as open_images
+from vital.data.open import SETS
 from vital.errors import BadWeights, DataError, UnknownName
-from vital.images import images as open_images
-from vital.images.open import SETS
-from vital.registry import Entry
-from vital.world.data import CLASSES, scenes_of
-from vital.world.data import images as rendered
-from vital.world.tables import SOLIDS
-from vital.world.tasks import TASKS, TWIN_CLASSES
-from vital.world.weights import FOLDER, model, ship
+from vital.utils.registry import Entry
+from vital.world.networks.weights import FOLDER, model, ship
+from vital.world.scenes.dataset import CLASSES, scenes_of
+from vital.world.scenes.dataset import images as rendered
+from vital.world.scenes.vocabulary import SOLIDS
+from vital.world.training.tasks import TASKS, TWIN_CLASSES
 
-UNTRAINED = "the world's networks are not trained yet: python -m vital.world.train"
+UNTRAINED = "the world's networks are not trained yet: python -m vital.world.training"
 
 
 @pytest.mark.parametrize("name", ["world", *(f"world:{name}" for name in TASKS)])

@@ -6,16 +6,16 @@ import pytest
 import torch
 
 import vital
-from vital.seeds import generator
+from vital.utils.random import generator
 from vital.world import concepts, sample
-from vital.world.corpus import Corpus, corpus
-from vital.world.kept import SHIPPED, shipped_truths
-from vital.world.networks import PLANTED
-from vital.world.render import render
-from vital.world.tasks import TASKS
-from vital.world.train import GOALS, READ, measured
-from vital.world.truth import truth
-from vital.world.weights import FOLDER, network
+from vital.world.networks.architectures import PLANTED
+from vital.world.networks.weights import FOLDER, network
+from vital.world.renderer.render import render
+from vital.world.scenes.ground_truth import truth
+from vital.world.scenes.ground_truth_cache import SHIPPED, shipped_truths
+from vital.world.training.corpus import Corpus, corpus
+from vital.world.training.tasks import TASKS
+from vital.world.training.train import GOALS, READ, measured
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from vital.activations import reference_bank
 from vital.cli.common import listed, megabytes, open_images, open_model, show_skipped, watched
 from vital.cli.options import (
     Device,
@@ -16,7 +17,6 @@ from vital.cli.options import (
     Top,
     Weights,
 )
-from vital.reference import reference_bank
 
 
 def bank(

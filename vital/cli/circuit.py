@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
+from vital.attribution import Feeder, feeders
 from vital.cli.common import bank_of, open_model, read_settings, table
 from vital.cli.options import (
     BankFile,
@@ -29,14 +30,13 @@ from vital.cli.options import (
 )
 from vital.cli.render import carried_out, recipe_of
 from vital.cli.saved import saved
-from vital.files import as_json, write
-from vital.recipes.circuit import circuit_sheet
-from vital.recipes.render import default_batch
 from vital.records import Prototypes
-from vital.relevance import Feeder, feeders
-from vital.runs import Render, Run, png
-from vital.trace import digests, resolve_units
+from vital.rendering.api import default_batch
+from vital.rendering.circuit import circuit_sheet
+from vital.rendering.run_folder import Render, Run, png
+from vital.tracing import digests, resolve_units
 from vital.units import Unit
+from vital.utils.io import as_json, write
 
 REFERENCES = 8
 

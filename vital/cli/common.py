@@ -10,11 +10,11 @@ from typing import Any
 
 import typer
 
+from vital.activations import ReferenceBank, load_bank, opened_from
+from vital.data import ImageSet, images, joined
 from vital.errors import BadValue, UsageError, VitalError
-from vital.images import ImageSet, images, joined
 from vital.models import Model, load_model
-from vital.recipes.render import bank_for
-from vital.reference import ReferenceBank, load_bank, opened_from
+from vital.rendering.api import bank_for
 from vital.units import Unit
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
+from vital.activations import load_bank
 from vital.cli.common import images_of, listed, open_images, open_model, show_skipped, watched
 from vital.cli.options import (
     BankFile,
@@ -21,11 +22,10 @@ from vital.cli.options import (
     UnitNames,
     Weights,
 )
-from vital.compare import CONTROLS, ClassJudge, Judge, compare, write_comparison
-from vital.compare.compare import DEFAULT
+from vital.comparing import CONTROLS, ClassJudge, Judge, compare, write_comparison
+from vital.comparing.api import DEFAULT
 from vital.errors import BadValue, UsageError
 from vital.models import Model
-from vital.reference import load_bank
 
 DEFAULTS, ALL = ",".join(DEFAULT), ",".join(CONTROLS)
 

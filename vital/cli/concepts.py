@@ -18,7 +18,7 @@ from vital.cli.options import (
     Tokens,
     Weights,
 )
-from vital.concepts import free_name, nmf, save_directions
+from vital.directions import free_name, nmf, save_directions
 
 
 def concepts(

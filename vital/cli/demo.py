@@ -12,24 +12,24 @@ import typer
 from PIL import Image
 from typer import Option
 
+from vital.activations import ReferenceBank
 from vital.cli.common import open_images, open_model, table, watched
 from vital.cli.render import carried_out
-from vital.describe.facade import prepared
-from vital.describe.table import write_labels
+from vital.describing.api import prepared
+from vital.describing.labels_csv import write_labels
 from vital.models import Model
-from vital.recipes import exemplars, method, save_exemplars
-from vital.recipes.render import bank_for, default_batch
 from vital.records import Description
-from vital.reference import ReferenceBank
-from vital.report import report
-from vital.report.cards import TRUTH
-from vital.runs import Render, Run, write_sheet
-from vital.trace import resolve_units
+from vital.rendering import exemplars, method, save_exemplars
+from vital.rendering.api import bank_for, default_batch
+from vital.rendering.run_folder import Render, Run, write_sheet
+from vital.reporting import report
+from vital.reporting.cards import TRUTH
+from vital.tracing import resolve_units
 from vital.types import Images
 from vital.units import Unit
 
 if TYPE_CHECKING:  # the world is imported when the demo runs
-    from vital.world.check import Check
+    from vital.world.networks.check import Check
 
 UNITS = (
     "class:striped torus",
@@ -60,7 +60,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
     Trains nothing and downloads nothing. RUN/report.html shows all of it on one page; the pictures are in
     RUN/sheet.png, the words in RUN/labels.csv.
     """
-    from vital.world.check import checked
+    from vital.world.networks.check import checked
 
     pictures = open_images(Path("world"))
     net = open_model("world")

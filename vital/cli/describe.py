@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from vital.activations import load_bank
 from vital.cli.common import (
     images_of,
     listed,
@@ -38,17 +39,16 @@ from vital.cli.options import (
     Weights,
     WordsFolder,
     WordsSettings,
-)  # fmt: skip
-from vital.describe.facade import Words, prepared
-from vital.describe.folder import check_folder, save_words
-from vital.describe.scores import shown_rows
+)
+from vital.data import ImageSet
+from vital.describing.api import Words, prepared
+from vital.describing.evaluation.table import shown_rows
+from vital.describing.run_folder import check_folder, save_words
 from vital.errors import UsageError
-from vital.images import ImageSet
 from vital.models import Model
-from vital.recipes.work import identity
 from vital.records import Description
-from vital.reference import load_bank
-from vital.trace import resolve_units, survey
+from vital.rendering.resume import identity
+from vital.tracing import resolve_units, survey
 from vital.units import TOKENS, find_layer
 
 SHOWN = 40

@@ -14,7 +14,7 @@ import typer
 from vital._version import __version__
 from vital.cli.common import megabytes, table
 from vital.errors import first_line
-from vital.files import cache_folder
+from vital.utils.io import cache_folder
 
 NEEDED = ("torch", "torchvision", "jinja2", "kornia", "numpy", "pillow", "safetensors", "tqdm", "typer")
 OPTIONAL = {

@@ -24,15 +24,15 @@ from vital.cli.options import (
     Weights,
 )
 from vital.cli.saved import prototypes_in
-from vital.files import write
 from vital.models import Model
-from vital.recipes.beside import beside
-from vital.recipes.exemplar_files import save_exemplars
-from vital.recipes.exemplars import Exemplars
-from vital.recipes.exemplars import exemplars as find
-from vital.runs import folder_name, png
-from vital.trace import resolve_units
+from vital.rendering.exemplar_files import save_exemplars
+from vital.rendering.exemplars import Exemplars
+from vital.rendering.exemplars import exemplars as find
+from vital.rendering.run_folder import folder_name, png
+from vital.rendering.sheets import beside
+from vital.tracing import resolve_units
 from vital.units import Unit
+from vital.utils.io import write
 
 
 def exemplars(

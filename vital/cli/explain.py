@@ -23,12 +23,12 @@ from vital.cli.options import (
     TokensOf,
     Weights,
 )
-from vital.describe.explain import explain as find
-from vital.describe.table import read_labels
+from vital.data import ImageSet
+from vital.describing.labels_csv import read_labels
 from vital.errors import UsageError
-from vital.files import as_json, write
-from vital.images import ImageSet
-from vital.recipes.drawing import png
+from vital.lwta.explain import explain as find
+from vital.utils._drawing2 import png
+from vital.utils.io import as_json, write
 
 
 def explain(

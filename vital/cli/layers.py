@@ -7,7 +7,7 @@ import typer
 from vital.cli.common import open_model, table
 from vital.cli.options import Device, InputSize, ModelName, Weights
 from vital.models import Model
-from vital.trace import survey
+from vital.tracing import survey
 from vital.types import Layer
 from vital.units import OUTPUT
 

@@ -30,15 +30,15 @@ from vital.cli.options import (
     TrainingFolder,
     Weights,
 )
-from vital.files import as_json, write
-from vital.images import ImageSet
+from vital.data import ImageSet
 from vital.lwta import convert
-from vital.lwta.compete import competing
-from vital.lwta.competition import Competition
-from vital.lwta.fit import Fit, Progress, classes_of, fit
-from vital.lwta.infer import SAMPLES, accuracy, activity
+from vital.lwta.layers import competing
 from vital.lwta.load import spelled
+from vital.lwta.predict import SAMPLES, accuracy, activity
+from vital.lwta.schedule import Competition
+from vital.lwta.train import Fit, Progress, classes_of, fit
 from vital.models import Model
+from vital.utils.io import as_json, write
 
 app = typer.Typer(
     name="lwta", no_args_is_help=True, add_completion=False, rich_markup_mode=None,

@@ -6,9 +6,9 @@ import json
 
 import typer
 
+from vital.activations import free_for_bank, load_bank, merged, opened_from
 from vital.cli.common import images_of, megabytes, open_model, show_skipped
 from vital.cli.options import Banks, Device, InputSize, ModelName, NewBank, Weights
-from vital.reference import free_for_bank, load_bank, merged, opened_from
 
 
 def merge(

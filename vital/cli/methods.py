@@ -9,9 +9,9 @@ from typing import Any
 import typer
 
 from vital.cli.common import table
-from vital.describe import DESCRIBERS
-from vital.recipes import METHODS
-from vital.registry import Registry
+from vital.describing import DESCRIBERS
+from vital.rendering import METHODS
+from vital.utils.registry import Registry
 
 
 def methods() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from vital.activations import ReferenceBank, load_bank
 from vital.cli.common import (
     Interrupted,
     images_of,
@@ -36,17 +37,16 @@ from vital.cli.options import (
     Steps,
     UnitNames,
     Weights,
-)  # fmt: skip
+)
+from vital.data import ImageSet
 from vital.errors import UsageError
-from vital.images import ImageSet
 from vital.models import Model
-from vital.recipes import METHODS, Method
-from vital.recipes import method as make_method
-from vital.recipes.render import bank_for, default_batch
-from vital.recipes.work import identity, work
-from vital.reference import ReferenceBank, load_bank
-from vital.runs import Render, Run, entered, some, write_sheet
-from vital.trace import digests, resolve_units
+from vital.rendering import METHODS, Method
+from vital.rendering import method as make_method
+from vital.rendering.api import bank_for, default_batch
+from vital.rendering.resume import identity, work
+from vital.rendering.run_folder import Render, Run, entered, some, write_sheet
+from vital.tracing import digests, resolve_units
 from vital.units import Unit
 
 

@@ -9,8 +9,8 @@ import typer
 from typer import Argument, Option
 
 from vital.cli.common import megabytes, watched
-from vital.report.collect import page_of
-from vital.report.make import write_page
+from vital.reporting.api import write_page
+from vital.reporting.collect import page_of
 
 Runs = Annotated[list[Path], Argument(metavar="RUN", help="Run folders; units of one network share a card.")]
 Out = Annotated[

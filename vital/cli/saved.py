@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from vital.errors import RunError
-from vital.files import explained
 from vital.models import Model
 from vital.records import Prototype
-from vital.runs import Run, read_run, runs
+from vital.rendering.run_folder import Run, read_run, runs
 from vital.types import Images
 from vital.units import Unit
+from vital.utils.io import explained
 
 
 def saved(run: Run, unit: Unit) -> Prototype:

@@ -12,19 +12,19 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from vital.backends import TextEncoder, load_encoder, load_text_encoder
 from vital.cli.common import open_images, open_model, show_skipped, table, watched
 from vital.cli.options import FORMS, Device, Images, Weights
-from vital.describe.base import Toolbox
-from vital.describe.importers import IMPORTERS, import_labels
-from vital.describe.judge import Court
-from vital.describe.naming import Naming, named, output_labels, read_names
-from vital.describe.outside import judged_outside
-from vital.describe.scores import COLUMNS, Row, shown_rows
+from vital.describing.base import Toolbox
+from vital.describing.evaluation.class_names import Naming, named, output_labels, read_names
+from vital.describing.evaluation.external_labels import judged_outside
+from vital.describing.evaluation.importers import IMPORTERS, import_labels
+from vital.describing.evaluation.significance import Court
+from vital.describing.evaluation.table import COLUMNS, Row, shown_rows
 from vital.errors import UsageError
-from vital.files import write
-from vital.makers import TextEncoder, load_encoder, load_text_encoder
 from vital.models import Model
 from vital.records import Description
+from vital.utils.io import write
 
 HEADER = (
     "method", "units", "labelled", "distinct", "top-1", "top-5", "MRR", "exact", "word", "cosine", "by",

@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from vital.errors import BadValue, ModelError, VitalError, first_line, unknown
-from vital.lwta.compete import LWTA, allowed, competing
+from vital.lwta.layers import LWTA, allowed, competing
 from vital.models.factory import SIDE
-from vital.trace import calls
+from vital.tracing import calls
 
 ACTIVATIONS = frozenset({
     *("ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Mish", "Hardswish", "Softplus"),

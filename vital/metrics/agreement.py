@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vital.errors import BadValue
-from vital.metrics.intervals import DRAWS, Interval
-from vital.seeds import seed_of
+from vital.metrics.bootstrap import DRAWS, Interval
+from vital.utils.random import seed_of
 
 
 def agreement(

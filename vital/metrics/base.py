@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vital.errors import BadValue
-from vital.registry import Registry
+from vital.utils.registry import Registry
 
 Pairwise = Callable[[Tensor, Tensor], Tensor]
 

@@ -14,7 +14,7 @@ from typing import Any
 from vital.errors import BadWeights, MissingExtra, ModelError, UsageError, first_line, missing_extra, unknown
 from vital.models.model import Model
 from vital.models.pixels import INTERPOLATIONS
-from vital.registry import Registry
+from vital.utils.registry import Registry
 
 Size = tuple[int, int]
 Source = Callable[[str, bool, Size | None], Model]

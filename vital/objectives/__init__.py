@@ -16,7 +16,7 @@ from vital.objectives.single import Interpolate as Interpolate
 from vital.objectives.single import Logit as Logit
 from vital.objectives.single import Neuron as Neuron
 from vital.objectives.single import Reach as Reach
-from vital.trace import read_direction as read_direction
+from vital.tracing import read_direction as read_direction
 
 __all__ = [
     "ActivationDifference",

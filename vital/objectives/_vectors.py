@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vital.errors import BadValue
 from vital.models import Model
-from vital.trace import Tracer
+from vital.tracing import Tracer
 
 
 def dot_cosine(x: Tensor, y: Tensor, power: float, floor: float) -> Tensor:

@@ -9,14 +9,14 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor
 
+from vital.attribution import mask
 from vital.errors import BadValue, unknown
 from vital.records import Template
-from vital.relevance import mask
-from vital.sorting import resize_quantiles, rows, sort_matching
 from vital.terms import OBJECTIVES, Relevant, Term
-from vital.trace import Trace
+from vital.tracing import Trace
 from vital.types import PerImage
 from vital.units import Unit
+from vital.utils.sorting import resize_quantiles, rows, sort_matching
 
 Target: TypeAlias = tuple[Tensor, Tensor | None]
 

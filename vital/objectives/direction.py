@@ -11,7 +11,7 @@ from torch import Tensor
 from vital.errors import BadValue
 from vital.objectives._vectors import check_cosine, digest, dot_cosine
 from vital.terms import OBJECTIVES, Term
-from vital.trace import Trace, read_direction
+from vital.tracing import Trace, read_direction
 from vital.types import PerImage
 from vital.units import Unit
 

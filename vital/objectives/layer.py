@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vital.objectives.single import images_of
 from vital.terms import OBJECTIVES, Term, per_image_mean
-from vital.trace import Trace
+from vital.tracing import Trace
 from vital.types import PerImage
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from vital.errors import BadValue, unknown
 from vital.models import Model
 from vital.terms import OBJECTIVES, Term
-from vital.trace import Trace, survey
+from vital.tracing import Trace, survey
 from vital.types import PerImage
 from vital.units import OUTPUT
 

@@ -11,7 +11,7 @@ from vital.models import Model
 from vital.objectives._vectors import activations, check_cosine, digest, dot_cosine, fitted
 from vital.objectives.layer import gram
 from vital.terms import OBJECTIVES, Term, per_image_mean
-from vital.trace import Trace
+from vital.tracing import Trace
 from vital.types import PerImage
 
 

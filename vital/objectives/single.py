@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vital.errors import BadUnit, BadValue
 from vital.terms import OBJECTIVES, Term
-from vital.trace import Trace
+from vital.tracing import Trace
 from vital.types import PerImage
 from vital.units import Unit
 

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from vital.errors import BadValue
-from vital.trace import Trace
+from vital.tracing import Trace
 
 Of = Literal["image", "seen", "input"]
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from vital.errors import BadValue
-from vital.sorting import ascending, resize_quantiles, sort_matching
 from vital.terms import REGULARIZERS, Term
-from vital.trace import Trace
+from vital.tracing import Trace
 from vital.types import Images, PerImage
+from vital.utils.sorting import ascending, resize_quantiles, sort_matching
 
 EPS = 1e-6
 """Added below the root, so that the gradient is finite at a grey pixel."""

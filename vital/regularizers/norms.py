@@ -9,7 +9,7 @@ import torch
 from vital.errors import BadValue
 from vital.regularizers._picture import Of, check_of, picture
 from vital.terms import REGULARIZERS, Term, per_image_mean
-from vital.trace import Trace
+from vital.tracing import Trace
 from vital.types import PerImage
 
 

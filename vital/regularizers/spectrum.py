@@ -10,7 +10,7 @@ from torch import Tensor
 from vital.errors import BadValue
 from vital.regularizers._picture import Of, check_of, picture
 from vital.terms import REGULARIZERS, Term, per_image_mean
-from vital.trace import Trace
+from vital.tracing import Trace
 from vital.types import PerImage
 
 FAINT = 1e-4

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vital.errors import BadValue, ModelError
 from vital.models import Model
 from vital.terms import REGULARIZERS, Term
-from vital.trace import INPUT_OF, Trace, survey
+from vital.tracing import INPUT_OF, Trace, survey
 from vital.types import PerImage
 
 

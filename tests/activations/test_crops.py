@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from vital.activations.crops import apart, attention, attention_boxes, blobs, boxes, crop, iou, levels, otsu
+from vital.attribution.receptive_field import Box, effective_field
+from vital.errors import BadValue
+from vital.models import Model
+from vital.units import Unit
+
+
+def slow_otsu(grey: list[int]) -> int:
+    """The cut with the least variance within the two parts, by its definition."""
+    best, at = float("inf"), 0
+    for cut in range(256):
+        within = 0.0
+        for part in ([g for g in grey if g <= cut], [g for g in grey if g > cut]):
+            if part:
+                mean = sum(part) / len(part)
+                within += sum((g - mean) ** 2 for g in part)
+        if within < best - 1e-6:
+            best, at = within, cut
+    return at
+
+
+def slow_boxes(front: list[list[bool]]) -> set[Box]:
+    """Flood fill of the background from outside, then of what is left, corner to corner."""
+    height, width = len(front), len(front[0])
+    outside, edge = set(), [(r, c) for r in range(-1, height + 1) for c in (-1, width)]
+    while edge:
+        r, c = edge.pop()
+        inside = 0 <= r < height and 0 <= c < width
+        if (r, c) in outside or not (-1 <= r <= height and -1 <= c <= width) or (inside and front[r][c]):
+            continue
+        outside.add((r, c))
+        edge += [(r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)]
+    left = {(r, c) for r in range(height) for c in range(width)} - outside
+    found = set()
+    while left:
+        blob, todo = set(), [next(iter(left))]
+        while todo:
+            place = todo.pop()
+            if place in left:
+                left.discard(place)
+                blob.add(place)
+                todo += [(place[0] + a, place[1] + b) for a in (-1, 0, 1) for b in (-1, 0, 1)]
+        rows, columns = [r for r, _ in blob], [c for _, c in blob]
+        found.add(Box(min(rows), min(columns), max(rows) + 1, max(columns) + 1))
+    return found
+
+
+def bump(peak: float) -> torch.Tensor:
+    line = (torch.arange(14.0) - 7) ** 2
+    return peak * torch.exp(-(line[:, None] + line[None]) / 3.5**2)
+
+
+@pytest.mark.parametrize("peak", [0.5, 1.0, 3.0, 300.0])
+def test_a_bump_is_as_large_whatever_its_peak(peak):
+    grey = levels(bump(peak))
+    assert int((grey > otsu(grey)).sum()) == 37
+
+
+def test_a_map_that_wraps_around_is_cut_elsewhere():
+    """What the release does: ×255 and 8 bits, so that 1.1 becomes 24; 45 places instead of 37."""
+    wrapped = (bump(3.0) * 255).long() % 256
+    assert int((wrapped > otsu(wrapped)).sum()) == 45
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_otsu_is_the_cut_with_the_least_variance_within(seed):
+    torch.manual_seed(seed)
+    grey = torch.cat([torch.randint(0, 120, (40,)), torch.randint(60 + 20 * seed, 256, (25,))])
+    assert otsu(grey) == slow_otsu(grey.tolist())
+
+
+def test_levels_run_from_0_to_255_and_a_flat_map_is_none():
+    grey = levels(torch.tensor([[-5.0, 0.0], [2.5, 5.0]]))
+    assert grey.tolist() == [[0, 128], [191, 255]]
+    assert levels(torch.full((3, 3), 7.0)).sum() == 0
+    assert blobs(torch.full((3, 3), 7.0))[1] == []
+    assert boxes(torch.full((3, 3), 7.0), (9, 9)) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_blobs_are_those_of_a_flood(seed):
+    front = torch.rand(12, 15, generator=torch.Generator().manual_seed(seed)) < 0.42
+    assert set(blobs(front.float())[1]) == slow_boxes(front.tolist())
+
+
+def test_a_hole_belongs_to_its_blob_and_corners_join():
+    ring = torch.zeros(9, 9)
+    ring[1:8, 1:8], ring[2:7, 2:7], ring[4, 4] = 1, 0, 1
+    assert blobs(ring)[1] == [Box(1, 1, 8, 8)]
+    assert blobs(torch.eye(4))[1] == [Box(0, 0, 4, 4)]
+
+
+def test_iou_is_that_of_sets_of_pixels():
+    drawn = torch.randint(0, 8, (200, 8), generator=torch.Generator().manual_seed(0)).tolist()
+    for a, b, c, d, e, f, g, h in drawn:
+        one = Box(min(a, b), min(c, d), max(a, b) + 1, max(c, d) + 1)
+        two = Box(min(e, f), min(g, h), max(e, f) + 1, max(g, h) + 1)
+        first, second = (
+            {(r, k) for r in range(x.top, x.bottom) for k in range(x.left, x.right)} for x in (one, two)
+        )
+        assert iou(one, two) == pytest.approx(len(first & second) / len(first | second))
+
+
+def test_the_largest_boxes_that_differ_are_kept():
+    whole, large, half = Box(0, 0, 10, 10), Box(0, 0, 8, 8), Box(0, 0, 4, 8)
+    most_of_it, small = Box(0, 0, 5, 8), Box(8, 8, 10, 10)
+    assert iou(half, large) == 0.5
+    assert iou(most_of_it, large) > 0.5
+    found = [small, half, most_of_it, whole, large]
+    assert apart(found, (10, 10), 4, 0.5, 0.8) == [large, half, small]
+    assert apart(found, (10, 10), 2, 0.5, 0.8) == [large, half]
+    assert apart([Box(0, 0, 8, 10)], (10, 10), 4, 0.5, 0.8) == []
+
+
+def test_boxes_are_of_the_enlarged_map():
+    heat = torch.zeros(4, 4)
+    heat[0, 0], heat[3, 3] = 2.0, 2.0
+    found = boxes(heat, (32, 16))
+    assert [b.top < 16 and b.left < 8 for b in found].count(True) == 1
+    assert all(b.height > b.width for b in found)
+    assert len(boxes(heat, (32, 16), 1)) == 1
+    with pytest.raises(BadValue, match="from 0"):
+        boxes(heat, (32, 16), -1)
+
+
+class Tokens(nn.Module):
+    """Means of patches of 4 × 4 behind one class token: (B, 1 + patches, 3)."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.blocks = nn.Identity()
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        patches = nn.functional.avg_pool2d(x, 4).flatten(2).transpose(1, 2)
+        tokens = self.blocks(torch.cat([torch.zeros_like(patches[:, :1]), patches], 1))
+        return self.head(tokens[:, 0])
+
+
+def spotted() -> torch.Tensor:
+    pictures = torch.zeros(2, 3, 16, 16)
+    pictures[0, 1, 4:8, 8:12] = 1
+    pictures[1, 1, 12:, :4] = 1
+    return pictures
+
+
+def test_maps_of_channels_and_of_tokens_are_laid_out_alike():
+    pictures = spotted()
+    plain = Model(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(48, 2)), size=(16, 16))
+    tokens = Model(Tokens(), size=(16, 16))
+    one = attention(plain, Unit.parse("0:1"), pictures)
+    two = attention(tokens, Unit.parse("blocks:1#patches"), pictures)
+    three = attention(tokens, Unit.parse("blocks:1#all"), pictures)
+    assert one.shape == (2, 4, 4)
+    assert one[0, 1, 2] == 1
+    assert one[1, 3, 0] == 1
+    torch.testing.assert_close(one, two)
+    torch.testing.assert_close(one, three)
+    for model, unit in ((plain, "class:0"), (plain, "0:1@2,2"), (tokens, "blocks:1#cls")):
+        assert attention(model, Unit.parse(unit), pictures) is None
+        assert attention_boxes(model, Unit.parse(unit), pictures) == [[], []]
+
+
+def test_a_box_lies_around_what_excites_the_unit():
+    model = Model(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(48, 2)), size=(16, 16))
+    for own, (row, column) in zip(
+        attention_boxes(model, Unit.parse("0:1"), spotted()), ((6, 10), (14, 2)), strict=True
+    ):
+        assert len(own) == 1
+        assert own[0].top <= row < own[0].bottom
+        assert own[0].left <= column < own[0].right
+    assert attention_boxes(model, Unit.parse("0:1"), spotted(), 0) == [[], []]
+
+
+def test_a_field_is_what_the_strongest_place_sees():
+    network = nn.Sequential(nn.Conv2d(3, 2, 5, 2, 2), nn.ReLU(), nn.Conv2d(2, 2, 3, 2, 1))
+    model, unit = Model(network, size=(16, 16)), Unit.parse("0:1")
+    with torch.no_grad():
+        network[0].weight.fill_(0.1)
+    (found, _) = attention_boxes(model, unit, spotted(), field=0.9)
+    heat = attention(model, unit, spotted())[0]
+    place = divmod(int(heat.argmax()), heat.shape[1])
+    assert found == [effective_field(model, unit, spotted()[0], place, 0.9)]
+    with pytest.raises(BadValue, match="share"):
+        attention_boxes(model, unit, spotted(), field=2.0)
+
+
+def test_the_field_of_a_token_is_its_patch():
+    model, unit = Model(Tokens(), size=(16, 16)), Unit.parse("blocks:1#patches")
+    assert attention_boxes(model, unit, spotted(), field=1.0) == [[Box(4, 8, 8, 12)], [Box(12, 0, 16, 4)]]
+
+
+def test_a_crop_has_the_size_of_its_picture():
+    picture = torch.rand(3, 12, 8)
+    assert crop(picture, Box(2, 1, 5, 7)).shape == (3, 12, 8)
+    torch.testing.assert_close(crop(picture, Box(0, 0, 12, 8)), picture)
+    flat = torch.zeros(3, 8, 8)
+    flat[:, 2:4, 4:8] = 0.5
+    torch.testing.assert_close(crop(flat, Box(2, 4, 4, 8)), torch.full((3, 8, 8), 0.5))

@@ -1,0 +1,97 @@
+"""Which units feed a unit, against sums over every image, channel and place."""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from tests import toy
+from vital.attribution import Feeder, feeders, relevance
+from vital.errors import BadValue, UnknownName
+from vital.models import Model
+from vital.units import Unit
+
+
+def slow(model: Model, unit: str, layer: str, count: int) -> list[Feeder]:
+    """One image, channel and place at a time."""
+    channels, total = {}, 0.0
+    for image in toy.images(5):
+        made = relevance(model, image[None], unit, [layer, unit.partition(":")[0]])
+        for c, plane in enumerate(made[layer][0]):
+            for r in plane.flatten().tolist():
+                channels[c] = channels.get(c, 0.0) + r
+        total += made[unit.partition(":")[0]].sum().item()
+    best = sorted(channels, key=lambda c: -channels[c])[:count]
+    return [Feeder(Unit(layer, c), channels[c] / total) for c in best]
+
+
+@pytest.mark.parametrize("batch", [2, 8])
+def test_feeders_are_ranked_by_their_share_of_the_relevance(batch: int) -> None:
+    model = toy.model(double=True)
+    found, wanted = (
+        feeders(model, "act3:8", "act2", toy.images(5), 4, batch=batch),
+        slow(model, "act3:8", "act2", 4),
+    )
+    assert [f.unit for f in found] == [f.unit for f in wanted]
+    assert [f.share for f in found] == pytest.approx([f.share for f in wanted])
+    assert found[0].share > found[-1].share
+
+
+def test_all_channels_together_have_the_whole() -> None:
+    everything = feeders(toy.model(double=True), "act3:8", "act1", toy.images(5), 100)
+    assert len(everything) == 8
+    assert sum(f.share for f in everything) == pytest.approx(1)
+
+
+def planted() -> Model:
+    """Unit 1 of `top` sums channels 0 and 2 of `low`, the second three times."""
+    low, top = nn.Conv2d(3, 3, 1, bias=False), nn.Conv2d(3, 2, 1, bias=False)
+    low.weight.data = torch.eye(3)[:, :, None, None]
+    top.weight.data = torch.tensor([[0.0, 1.0, 0.0], [1.0, -5.0, 3.0]])[:, :, None, None]
+    return Model(nn.Sequential(OrderedDict(low=low, top=top)), size=(4, 4))
+
+
+def test_a_planted_circuit_is_found_with_its_shares(tmp_path: Path) -> None:
+    grey = torch.full((2, 3, 4, 4), 0.5)
+    grey[:, 1] = 0
+    found = feeders(planted(), "top:1", "low", grey, 3)
+    assert [(str(f.unit), round(f.share, 6)) for f in found] == [
+        ("low:2", 0.75),
+        ("low:0", 0.25),
+        ("low:1", 0),
+    ]
+    save_file({"rows": torch.tensor([[0.0, 1.0]])}, tmp_path / "d.safetensors")
+    assert feeders(planted(), f"{tmp_path}/d.safetensors:0@top", "low", grey, 3) == found
+
+
+def test_an_image_counts_as_much_as_it_excites_the_unit() -> None:
+    pictures = torch.zeros(2, 3, 4, 4)
+    pictures[0, 0], pictures[1, 2] = 1.0, 1.0
+    shares = {f.unit.index: f.share for f in feeders(planted(), "top:1", "low", pictures, 3)}
+    assert shares == pytest.approx({2: 0.75, 0: 0.25, 1: 0})
+
+
+def test_units_of_a_token_layer_stand_for_all_tokens() -> None:
+    model, pictures = toy.token_model(), toy.images(2)
+    values = toy.trace(model, ["block2"], pictures)["block2"][:, :, 0].sum(0)
+    unit = f"block2:{int(values.argmax())}#cls"
+    assert [f.unit.tokens for f in feeders(model, unit, "block1", pictures, 2)] == ["all", "all"]
+    assert [f.unit.tokens for f in feeders(model, unit, "patches", pictures, 2)] == ["", ""]
+
+
+def test_what_has_no_shares_is_one_sentence() -> None:
+    with pytest.raises(
+        BadValue, match=r"the relevance of top:1 over these 2 images is 0, .*; give images that it"
+    ):
+        feeders(planted(), "top:1", "low", torch.zeros(2, 3, 4, 4))
+    with pytest.raises(BadValue, match="count is 0 and batch is 8; allowed are whole numbers from 1"):
+        feeders(planted(), "top:1", "low", torch.ones(2, 3, 4, 4), 0)
+    with pytest.raises(UnknownName, match="the network has no layer '<top'; did you mean 'top'"):
+        feeders(planted(), "top:1", "<top", torch.ones(2, 3, 4, 4))
+    with pytest.raises(BadValue, match="there are no images"):
+        feeders(planted(), "top:1", "low", torch.ones(0, 3, 4, 4))
+    with pytest.raises(BadValue, match="the layer 'top' is not before low"):
+        feeders(planted(), "low:1", "top", torch.ones(2, 3, 4, 4))

@@ -1,0 +1,92 @@
+"""Gradient × activation and guided backpropagation, against gradients written out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests import toy
+from tests.attribution.test_tape import Last
+from vital.attribution import gradient_times_activation, gradient_times_activation_of, guided_backpropagation
+from vital.errors import BadValue
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_gradient_times_activation_is_what_it_says(double: bool) -> None:
+    model = toy.model(double=double)
+    made = gradient_times_activation(model, toy.images(2), "act3:8", ["act1", "<norm2"])
+    net = model.module.eval()
+    x = model.normalise(toy.images(2).to(model.dtype))
+    act = net.act1(net.norm1(net.layer1(x))).detach().requires_grad_()
+    inner = net.layer2(act)
+    deep = net.act3(net.norm3(net.layer3(net.act2(net.norm2(inner)))))
+    grads = torch.autograd.grad(deep[:, 8].mean((1, 2)).sum(), [act, inner])
+    torch.testing.assert_close(made["act1"], (act * grads[0]).detach())
+    torch.testing.assert_close(made["<norm2"], (inner * grads[1]).detach())
+
+
+def test_gradient_times_activation_of_tokens_and_rows_keeps_the_graph() -> None:
+    model = toy.token_model()
+    image = toy.images(3).float().requires_grad_()
+    trace = toy.trace(model, ["block1", "block2", "patches"], image)
+    made = gradient_times_activation_of(trace, "block2:1#patches", ["block1", "patches"])
+    part = gradient_times_activation_of(trace.rows(1, 3), "block2:1#patches", ["block1", "patches"])
+    for name in made:
+        assert made[name].shape == trace[name].shape
+        assert torch.equal(made[name][1:3], part[name])
+        assert made[name].abs().max() > 0
+    assert torch.autograd.grad(trace["block2"].sum(), image)[0].abs().max() > 0
+
+
+def test_gradient_times_activation_works_where_relevance_cannot_be_followed() -> None:
+    model = toy.wrap(nn.Sequential(OrderedDict(a=nn.Conv2d(3, 4, 3), b=Last())))
+    made = gradient_times_activation(model, toy.images(), "b:1", ["a"])["a"]
+    act = toy.trace(model, ["a"], toy.images())["a"]
+    torch.testing.assert_close(made[:, 1], act[:, 1] * 2 / act[0, 0].numel())
+    assert not made[:, [0, 2, 3]].any()
+
+
+def rectified(net: nn.Sequential, start: int, stop: int, x: Tensor, grad: Tensor) -> Tensor:
+    """Layer by layer: a ReLU passes the positive gradient where it is on."""
+    inputs = []
+    for part in net[start:stop]:
+        inputs.append(x)
+        x = part(x)
+    for part, before in reversed(list(zip(net[start:stop], inputs, strict=True))):
+        inner = before.detach().requires_grad_()
+        (grad,) = torch.autograd.grad(part(inner), inner, grad)
+        grad = grad.clamp(min=0) if isinstance(part, nn.ReLU | nn.ReLU6) else grad
+    return grad.clamp(min=0)
+
+
+@pytest.mark.parametrize("act", [nn.ReLU, nn.ReLU6])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_guided_backpropagation_layer_by_layer(act: type[nn.Module], inplace: bool) -> None:
+    parts = [nn.Conv2d(3, 8, 3), act(), nn.Conv2d(8, 9, 3), act(), nn.Conv2d(9, 5, 3), act()]
+    net = toy.seeded(nn.Sequential(*parts))
+    model = toy.wrap(net, double=True)
+    x = model.normalise(toy.images(2))
+    first = net[0](x)
+    y = net(x)
+    grad = torch.zeros_like(y)
+    grad[:, 3] = 1 / y[0, 0].numel()
+    expected = rectified(net, 1, 6, first.detach(), grad)
+    for part in net:
+        part.inplace = inplace
+    made = guided_backpropagation(model, toy.images(2), "5:3", ["0"])["0"]
+    assert expected.abs().max() > 0
+    torch.testing.assert_close(made, expected)
+
+
+def test_guided_backpropagation_needs_a_relu() -> None:
+    with pytest.raises(BadValue, match="no ReLU before act3:4"):
+        guided_backpropagation(toy.model(smooth=True), toy.images(), "act3:4", ["layer1"])
+
+
+@pytest.mark.parametrize("method", [gradient_times_activation, guided_backpropagation])
+def test_a_layer_that_comes_later_is_refused(method) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(BadValue, match="'act3' is not before act2"):
+        method(toy.model(), toy.images(), "act2:1", ["act3"])

@@ -1,0 +1,143 @@
+from collections import OrderedDict
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from vital import objectives as obj
+from vital import params as par
+from vital.activations.template import make_template
+from vital.attribution import followed, importance, mask, relevance
+from vital.errors import BadValue
+from vital.models import Model
+from vital.optim import optimise
+from vital.records import Template
+from vital.terms import Relevant
+from vital.tracing import Tracer
+from vital.units import Unit
+
+LAYERS = ("one", "two")
+
+
+def net() -> Model:
+    torch.manual_seed(3)
+    parts: OrderedDict[str, nn.Module] = OrderedDict(
+        one=nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU()),
+        two=nn.Sequential(nn.Conv2d(5, 6, 3, padding=1, stride=2), nn.ReLU()),
+        pool=nn.AdaptiveAvgPool2d(1),
+        flat=nn.Flatten(),
+        fc=nn.Linear(6, 4),
+    )
+    return Model(nn.Sequential(parts).double(), "net", (8, 8))
+
+
+def wish(unit: str) -> Relevant:
+    return Relevant(Unit.parse(unit), LAYERS)
+
+
+def pictures(count: int = 3) -> torch.Tensor:
+    return torch.rand(count, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_mask_brings_each_channel_of_each_image_to_0_and_1() -> None:
+    r = torch.randn(2, 3, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 5
+    got = mask(r)
+    for b in range(2):
+        for c in range(3):
+            low, high = min(r[b, c]), max(r[b, c])
+            assert torch.allclose(got[b, c], (r[b, c] - low) / (high - low), atol=1e-5)
+    assert mask(torch.zeros(1, 2, 4)).abs().amax() == 0
+    assert torch.equal(mask(torch.tensor([[[3.0], [-2.0]]])), torch.ones(1, 2, 1))
+
+
+def test_the_importance_of_a_channel_is_its_strongest_place_among_all_channels() -> None:
+    r = torch.tensor([[[0.0, 4.0], [1.0, 0.0], [3.0, 2.0]]])
+    assert torch.allclose(importance(r), torch.tensor([[1.0, 0.0, 2 / 3]]))
+    assert torch.equal(importance(torch.zeros(1, 3, 2)), torch.zeros(1, 3))
+
+
+def test_wishes_of_many_rows_are_answered_as_each_alone() -> None:
+    model, images = net(), pictures()
+    with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
+        trace = tracer(images.clone().requires_grad_())
+        found = followed(trace, [(slice(0, 1), wish("class:2")), (slice(1, 3), wish("two:4"))])
+    alone = relevance(model, images[:1], "class:2", LAYERS, start="waking")
+    others = relevance(model, images[1:], "two:4", LAYERS, start="waking")
+    for layer in LAYERS:
+        assert torch.allclose(found[layer], torch.cat([alone[layer], others[layer]]), rtol=1e-12)
+        assert found[layer].abs().amax() > 0
+
+
+def template(model: Model, unit: str, rule: str = "zplus") -> Template:
+    return make_template(model, LAYERS, [(pictures(), [0.5, 0.3, 0.2])], unit=unit, rule=rule)
+
+
+def test_a_template_with_a_rule_holds_what_is_relevant_of_the_references() -> None:
+    model = net()
+    made = template(model, "class:1")
+    r = relevance(model, pictures(), "class:1", LAYERS, start="waking")
+    with Tracer(model, LAYERS) as tracer:
+        trace = tracer(pictures())
+    for layer in LAYERS:
+        quantiles, important = 0, 0
+        for k, weight in enumerate((0.5, 0.3, 0.2)):
+            act, own = trace[layer][k].flatten(1), r[layer][k].flatten(1)
+            low, high = own.amin(1, keepdim=True), own.amax(1, keepdim=True)
+            quantiles += weight * (act * (own - low) / (high - low)).nan_to_num(0).sort(1).values
+            peak = own.amax(1)
+            important += weight * (peak - peak.min()) / (peak.max() - peak.min())
+        assert torch.allclose(made.layers[layer], quantiles, rtol=1e-4, atol=1e-6)
+        assert torch.allclose(made.importance[layer], important, rtol=1e-5)
+
+
+def test_alignment_with_a_rule_is_the_weighted_distance_of_what_is_relevant() -> None:
+    model = net()
+    term = obj.Alignment(template(model, "class:1"))
+    images = pictures(2)
+    assert term.relevant == Relevant(Unit.parse("class:1"), LAYERS)
+    with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
+        trace = tracer(images)
+        found = followed(trace, [(slice(0, 2), term.relevant)])
+        got = term(replace(trace, relevance=found))
+    for b in range(2):
+        total = 0.0
+        for layer in LAYERS:
+            act, own = trace[layer][b].flatten(1), found[layer][b].flatten(1)
+            q, g = term.template.layers[layer], term.template.importance[layer]
+            low, high = own.amin(1, keepdim=True), own.amax(1, keepdim=True)
+            seen = (act * (own - low) / (high - low)).nan_to_num(0).sort(1).values
+            total += float((g[:, None] * (seen - q).square()).mean())
+        assert float(got[b]) == pytest.approx(total, rel=1e-4)
+
+
+def test_a_picture_under_a_mask_does_not_depend_on_its_company() -> None:
+    model = net()
+    terms = [obj.Alignment(template(model, unit)) * 1.0 for unit in ("class:1", "class:3", "two:2")]
+
+    def made(which: list[int]) -> torch.Tensor:
+        keys = [str(i) for i in which]
+        return optimise(model, [terms[i] for i in which], par.Pixels(8), steps=5, keys=keys).images
+
+    together = made([0, 1, 2])
+    assert torch.equal(together[1], made([1])[0])
+    assert torch.equal(together[2], made([2, 0])[0])
+    assert not torch.equal(together[0], together[1])
+
+
+def test_the_gradient_takes_relevance_as_a_constant() -> None:
+    model = net()
+    term = obj.Alignment(template(model, "class:1"))
+    images = pictures(1).requires_grad_()
+    with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
+        trace = tracer(images)
+        assert term.relevant
+        found = followed(trace, [(slice(0, 1), term.relevant)])
+    assert not any(part.requires_grad for part in found.values())
+
+
+def test_two_terms_may_not_ask_for_different_relevance() -> None:
+    model = net()
+    both = obj.Alignment(template(model, "class:1")) + obj.Alignment(template(model, "class:2"))
+    with pytest.raises(BadValue, match="different relevance"):
+        _ = both.relevant

@@ -1,0 +1,370 @@
+"""Every kind of operation but weighted sums: what it does with relevance, by its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tests.attribution.slow import back, matrix
+from vital.attribution import OPERATIONS, NoRule, Relevance
+from vital.attribution.compound import attend_in_parts
+from vital.attribution.sweep import sweep
+from vital.tracing import Tape
+
+
+def draw(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64)
+
+
+def two(
+    f: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor, r: Tensor, rule: str = "zplus"
+) -> list[Tensor]:
+    """Relevance of both inputs."""
+    with Tape(a, b) as tape:
+        y = f(a, b)
+    return sweep(tape, [(tape.current(y), r)], [a, b], Relevance() if rule == "zplus" else Relevance(rule))  # type: ignore[arg-type]
+
+
+PASSING = [
+    torch.relu,
+    F.gelu,
+    F.silu,
+    F.hardswish,
+    torch.sigmoid,
+    torch.tanh,
+    nn.ReLU6(),
+    nn.ELU(inplace=True),
+    nn.Dropout(0.5).eval(),
+    nn.Dropout(0.5),
+    nn.LayerNorm(6).double(),
+    nn.GroupNorm(2, 4).double(),
+    nn.BatchNorm1d(4).double().eval(),
+    nn.RMSNorm(6).double(),
+    lambda x: x * 3.0 - 1.0,
+    lambda x: 2.0 - x,
+    lambda x: x / torch.tensor(2.0),
+    lambda x: x + torch.ones(6, dtype=x.dtype),
+    lambda x: torch.ones(6, dtype=x.dtype) * x,
+    lambda x: x.clone().contiguous().to(torch.float64),
+    lambda x: x.clamp(-1, 1).softmax(-1),
+    lambda x: x * torch.sigmoid(x.mean(-1, keepdim=True)),
+    lambda x: x * F.hardsigmoid(x),
+    lambda x: x * (F.relu6(x + 3) / 6),
+    lambda x: x / (1 + x.norm(dim=1, keepdim=True)),
+    lambda x: x * (x.mean((1, 2), keepdim=True) + 1),
+    lambda x: x.mul_(2.0).relu_(),
+]
+
+
+@pytest.mark.parametrize("f", PASSING)
+def test_functions_of_one_value_norms_constants_and_gates_pass_all_relevance(
+    f: Callable[[Tensor], Tensor],
+) -> None:
+    x, r = draw(2, 4, 6), draw(2, 4, 6)
+    torch.testing.assert_close(back(f, x, r), r)
+
+
+MOVING = [
+    lambda x: x.permute(0, 2, 1).reshape(2, -1),
+    lambda x: x.flatten(1).view(2, 4, 6)[:, 1:3],
+    lambda x: torch.cat([a.transpose(1, 2) for a in x.split([1, 3], 1)], 2),
+    lambda x: torch.stack(x.chunk(2, 1)[::-1]).unsqueeze(0).squeeze(0),
+    lambda x: torch.cat(x.unbind(1)[1:], -1),
+    lambda x: F.pad(x, (1, 2), value=3.0).roll((1, 2), (1, 2)).flip(1),
+    lambda x: x[:, torch.tensor([0, 0, 3])],
+    lambda x: x.repeat(1, 2, 1),
+    lambda x: x[:, :1].expand(-1, 4, -1).contiguous(),
+    lambda x: x.mT + 0.0,
+    lambda x: x.masked_fill(torch.eye(4, 6, dtype=torch.bool), 0.0),
+    lambda x: torch.where(torch.eye(4, 6, dtype=torch.bool), x, 1.0),
+    lambda x: F.pixel_shuffle(x.view(2, 4, 2, 3), 2),
+    lambda x: F.unfold(x[:, None], 2),
+    lambda x: x.index_select(1, torch.tensor([2, 1])),
+]
+
+
+@pytest.mark.parametrize("f", MOVING)
+def test_rearrangements_send_relevance_back_to_where_values_came_from(f: Callable[[Tensor], Tensor]) -> None:
+    x = draw(2, 4, 6)
+    r = torch.randn_like(f(x))
+    inner = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(f(inner), inner, r)
+    torch.testing.assert_close(back(f, x, r), expected)
+
+
+def test_a_list_that_grows_after_it_was_joined_is_remembered_as_it_was() -> None:
+    def f(x: Tensor) -> Tensor:
+        parts = [x * 2.0]
+        y = torch.cat(parts, 1)
+        parts.append(y)
+        return torch.cat(parts, 1)
+
+    x, r = draw(2, 3), draw(2, 6)
+    torch.testing.assert_close(back(f, x, r), r[:, :3] + r[:, 3:])
+
+
+def test_an_assignment_in_place_takes_the_relevance_of_what_it_overwrites() -> None:
+    def f(a: Tensor, b: Tensor) -> Tensor:
+        a = a * 1.0
+        a[:, 1] = b
+        return a
+
+    r = draw(2, 3)
+    to_a, to_b = two(f, draw(2, 3), draw(2), r)
+    torch.testing.assert_close(to_a, torch.stack([r[:, 0], torch.zeros(2, dtype=r.dtype), r[:, 2]], 1))
+    torch.testing.assert_close(to_b, r[:, 1])
+
+
+@pytest.mark.parametrize(
+    "f", [torch.add, torch.sub, lambda a, b: a.add(b, alpha=3.0), lambda a, b: a.clone().add_(b)]
+)
+def test_a_sum_splits_by_magnitudes(f: Callable[[Tensor, Tensor], Tensor]) -> None:
+    a, b, r = draw(2, 5), draw(2, 5), draw(2, 5)
+    a[0, :2], b[0, :1] = 0.0, 0.0
+    scaled = 3.0 * b if torch.equal(f(a, b), a + 3 * b) else b
+    to_a, to_b = two(f, a, b, r)
+    share = a.abs() / (a.abs() + scaled.abs())
+    share[0, 0] = 0.5
+    assert share[0, 1] == 0
+    torch.testing.assert_close(to_a, r * share)
+    torch.testing.assert_close(to_b, r * (1 - share))
+
+
+def test_a_sum_over_spread_axes_collects() -> None:
+    a, b, r = draw(2, 5), draw(1, 5), draw(2, 5)
+    share = a.abs() / (a.abs() + b.abs())
+    to_a, to_b = two(torch.add, a, b, r)
+    torch.testing.assert_close(to_a, r * share)
+    torch.testing.assert_close(to_b, (r * (1 - share)).sum(0, keepdim=True))
+
+
+def test_a_tensor_added_to_itself_gets_all() -> None:
+    x, r = draw(2, 5), draw(2, 5)
+    torch.testing.assert_close(back(lambda a: a + a, x, r), r)
+    torch.testing.assert_close(back(lambda a: a * a, x, r), r)
+
+
+POOLS = [
+    nn.AvgPool2d(2),
+    nn.AvgPool2d(3, 2, 1),
+    nn.AdaptiveAvgPool2d((2, 3)),
+    lambda x: x.mean((2, 3)),
+    lambda x: x.sum(1),
+    lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear"),
+    lambda x: F.interpolate(x, scale_factor=2, mode="nearest"),
+]
+
+
+@pytest.mark.parametrize("f", POOLS)
+def test_averages_share_by_what_each_part_contributed(f: Callable[[Tensor], Tensor]) -> None:
+    x = draw(1, 3, 6, 6)
+    x[0, 0, :4, :4] = 0.0
+    r = torch.randn_like(f(x))
+    dense = matrix(f, x)
+    c = dense * x.flatten()
+    by_size = c.abs() / c.abs().sum(1, keepdim=True)
+    even = dense / dense.sum(1, keepdim=True)
+    shares = torch.where(c.abs().sum(1, keepdim=True) == 0, even, by_size)
+    torch.testing.assert_close(back(f, x, r).flatten(), r.flatten() @ shares)
+    z = c.sum(1)
+    z = z + torch.where(z < 0, -1e-6, 1e-6)
+    signed = (c / z[:, None] * r.flatten()[:, None]).sum(0)
+    torch.testing.assert_close(back(f, x, r, "epsilon").flatten(), signed)
+
+
+def test_a_max_pool_gives_all_to_the_winner_or_is_an_average_pool() -> None:
+    x = torch.tensor([[[[1.0, 3.0, 0.0, 0.0], [2.0, 2.0, 0.0, 0.0]]]])
+    r = torch.tensor([[[[8.0, 5.0]]]])
+    winner = back(nn.MaxPool2d(2), x, r)
+    assert winner[..., :2].tolist() == [[[[0.0, 8.0], [0.0, 0.0]]]]
+    average = back(nn.MaxPool2d(2), x, r, Relevance(max_pool="average"))
+    assert average.tolist() == [[[[1.0, 3.0, 0.0, 0.0], [2.0, 2.0, 0.0, 0.0]]]]
+
+
+def test_a_max_pool_that_does_not_halve_has_no_halving() -> None:
+    with pytest.raises(NoRule, match=r"from \(1, 1, 7, 7\) to \(1, 1, 4, 4\).*'halving'"):
+        back(nn.MaxPool2d(3, 2, 1), torch.rand(1, 1, 7, 7), torch.ones(1, 1, 4, 4), "reference")
+
+
+def test_a_maximum_goes_to_the_larger() -> None:
+    a, b, r = draw(2, 5), draw(2, 5), draw(2, 5)
+    to_a, to_b = two(torch.maximum, a, b, r)
+    torch.testing.assert_close(to_a, torch.where(a > b, r, 0.0))
+    torch.testing.assert_close(to_b, torch.where(a > b, 0.0, r))
+    x, r = draw(2, 5), draw(2)
+    torch.testing.assert_close(back(lambda a: a.max(1)[0], x, r), F.one_hot(x.argmax(1), 5) * r[:, None])
+
+
+def test_a_gate_takes_nothing() -> None:
+    a, r = draw(2, 4, 3, 3), draw(2, 4, 3, 3)
+    gates = (
+        lambda x, s: x * torch.sigmoid(s),
+        lambda x, s: s.softmax(1) * x,
+        lambda x, s: x * F.hardsigmoid(s),
+    )
+    for gated in gates:
+        to_a, to_gate = two(gated, a, draw(2, 4, 3, 3), r)
+        torch.testing.assert_close(to_a, r)
+        assert not to_gate.any()
+    to_a, to_gate = two(torch.mul, a, draw(2, 4, 1, 1), r)
+    torch.testing.assert_close(to_a, r)
+    assert not to_gate.any()
+
+
+def test_two_factors_without_a_gate_get_half_each() -> None:
+    r = draw(2, 5)
+    to_a, to_b = two(torch.mul, draw(2, 5), draw(2, 5), r)
+    torch.testing.assert_close(to_a, r / 2)
+    torch.testing.assert_close(to_b, r / 2)
+
+
+def test_a_gated_linear_unit_keeps_its_values() -> None:
+    x, r = draw(2, 6), draw(2, 3)
+    torch.testing.assert_close(back(lambda a: F.glu(a, 1), x, r), torch.cat([r, torch.zeros_like(r)], 1))
+
+
+def values_shares(weights: Tensor, v: Tensor, r: Tensor, *, signed: bool) -> Tensor:
+    """Token by token: r_t = c_t / Σ c · r with c = A v."""
+    found = torch.zeros_like(v)
+    for row in range(weights.shape[-2]):
+        c = weights[..., row, :, None] * v
+        c = c if signed else c.abs()
+        z = c.sum(-2, keepdim=True)
+        z = z + torch.where(z < 0, -1e-6, 1e-6) if signed else z
+        found += c / z * r[..., row, None, :]
+    return found
+
+
+ATTENTION = [
+    F.scaled_dot_product_attention,
+    lambda q, k, v: F.dropout((q @ k.transpose(-2, -1) / 2.0).softmax(-1), 0.0) @ v,
+    lambda q, k, v: torch.einsum("bhts,bhsd->bhtd", (q @ k.mT * 0.5).softmax(-1), v),
+    lambda q, k, v: torch.bmm((q @ k.mT * 0.5).softmax(-1)[0], v[0])[None],
+    lambda q, k, v: (v.mT @ (q @ k.mT * 0.5).softmax(-1).mT).mT,
+]
+
+
+@pytest.mark.parametrize("rule", ["zplus", "epsilon"])
+@pytest.mark.parametrize("attend", ATTENTION)
+def test_attention_is_an_average_of_values(
+    attend: Callable[[Tensor, Tensor, Tensor], Tensor], rule: str
+) -> None:
+    q, k, v, r = (draw(1, 2, 5, 4) for _ in range(4))
+    with Tape(q, k, v) as tape:
+        y = attend(q, k, v)
+    how = Relevance() if rule == "zplus" else Relevance("epsilon", average="epsilon")
+    to_q, to_k, to_v = sweep(tape, [(y, r)], [q, k, v], how)
+    weights = (q @ k.transpose(-2, -1) / 2).softmax(-1)
+    torch.testing.assert_close(to_v, values_shares(weights, v, r, signed=rule == "epsilon"))
+    assert not to_q.any()
+    assert not to_k.any()
+
+
+def attention_arguments(*, separate: bool, bias: bool, masked: bool) -> dict:
+    width, heads = 8, 2
+    module = nn.MultiheadAttention(
+        width, heads, bias=bias, kdim=6 if separate else None, vdim=5 if separate else None
+    ).double()
+    for p in module.parameters():
+        nn.init.normal_(p)
+    given = {"query": draw(7, 3, width), "key": draw(9, 3, 6 if separate else width)}
+    given["value"] = draw(9, 3, 5 if separate else width)
+    mask = torch.zeros(7, 9, dtype=torch.bool)
+    mask[:, 1] = True
+    padding = torch.zeros(3, 9, dtype=torch.bool)
+    padding[1, 4:] = True
+    return {
+        **given, "embed_dim_to_check": width, "num_heads": heads, "in_proj_weight": module.in_proj_weight,
+        "in_proj_bias": module.in_proj_bias, "bias_k": None, "bias_v": None, "add_zero_attn": False,
+        "dropout_p": 0.0, "out_proj_weight": module.out_proj.weight, "out_proj_bias": module.out_proj.bias,
+        "training": False, "need_weights": False, "attn_mask": mask if masked else None,
+        "key_padding_mask": padding if masked else None, "use_separate_proj_weight": separate,
+        "q_proj_weight": module.q_proj_weight, "k_proj_weight": module.k_proj_weight,
+        "v_proj_weight": module.v_proj_weight,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("separate", [False, True])
+def test_multi_head_attention_in_parts_computes_the_same(separate: bool, bias: bool, masked: bool) -> None:
+    given = attention_arguments(separate=separate, bias=bias, masked=masked)
+    expected, _ = F.multi_head_attention_forward(**given)
+    torch.testing.assert_close(attend_in_parts(given), expected)
+
+
+def test_multi_head_attention_gives_all_to_the_values() -> None:
+    given = attention_arguments(separate=False, bias=True, masked=False)
+    q, k, v = (given[name] for name in ("query", "key", "value"))
+    with torch.no_grad(), Tape(q, k, v) as tape:
+        y, _ = F.multi_head_attention_forward(**given)
+    r = torch.randn_like(y)
+    to_q, to_k, to_v = sweep(tape, [(y, r)], [q, k, v], Relevance("gamma"))
+    assert not to_q.any()
+    assert not to_k.any()
+    torch.testing.assert_close(to_v.sum(), r.sum())
+
+
+def test_the_fast_path_of_the_attention_module_does_not_hide_it() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).double().eval()
+    x = draw(2, 5, 8)
+    with torch.no_grad(), Tape(x) as tape:
+        y = layer(x)
+    assert "multi_head_attention_forward" in [step.name for step in tape.steps]
+    for part in layer.parameters():
+        part.requires_grad_(requires_grad=False)
+    (made,) = sweep(tape, [(y, y)], [x], Relevance("gamma"))
+    torch.testing.assert_close(made.sum(), y.sum())
+
+
+def test_attention_with_added_keys_is_refused() -> None:
+    layer = nn.MultiheadAttention(8, 2, add_zero_attn=True).eval()
+    with pytest.raises(NoRule, match="added keys and values"):
+        back(lambda x: layer(x, x, x)[0], torch.rand(5, 1, 8), torch.ones(5, 1, 8))
+
+
+def test_a_sum_with_a_product_in_one_operation() -> None:
+    x, r, w = draw(2, 5), draw(2, 5), draw(5)
+    made = back(lambda a: torch.addcmul(a * 2, w, a, value=0.5), x, r)
+    torch.testing.assert_close(made, r)
+    to_a, to_b = two(lambda a, b: torch.addcmul(a, w, b), x, r, r)
+    share = x.abs() / (x.abs() + (w * r).abs())
+    torch.testing.assert_close(to_a, share * r)
+    torch.testing.assert_close(to_b, (1 - share) * r)
+
+
+def test_an_operation_without_a_rule_is_named_and_can_be_given_one() -> None:
+    def f(x: Tensor) -> Tensor:
+        return torch.logcumsumexp(x, 1)
+
+    x = draw(2, 3)
+    with pytest.raises(NoRule, match=r"no rule for the operation 'logcumsumexp'.*register\('logcumsumexp'\)"):
+        back(f, x, x)
+    OPERATIONS.register("logcumsumexp")(lambda step, r, context: [(step.inputs[0], 2 * r[0])])
+    try:
+        torch.testing.assert_close(back(f, x, x), 2 * x)
+    finally:
+        del OPERATIONS.entries["logcumsumexp"]
+
+
+def test_products_of_two_activations_are_refused() -> None:
+    for f in (
+        lambda a: a @ a.mT,
+        lambda a: (a + 1) @ (a * 2).mT,
+        lambda a: torch.einsum("ij,kj,kj->ik", a, a, a),
+    ):
+        with pytest.raises(NoRule, match=r"matmul|einsum|matrix product"):
+            back(f, draw(3, 3), draw(3, 3))
+
+
+def test_an_operation_that_nothing_wanted_depends_on_needs_no_rule() -> None:
+    a, b = draw(3, 3), draw(3, 3)
+    with Tape(a, b) as tape:
+        y = a + torch.logcumsumexp(b, 0)
+    (made,) = sweep(tape, [(y, y)], [a], Relevance())
+    share = a.abs() / (a.abs() + torch.logcumsumexp(b, 0).abs())
+    torch.testing.assert_close(made, y * share)

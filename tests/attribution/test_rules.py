@@ -1,0 +1,155 @@
+"""The rules for weighted sums, against the formulas on dense matrices."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tests.attribution.slow import back, matrix, shares
+from vital.attribution import RULES, NoRule, Relevance, composite
+from vital.errors import BadValue, UnknownName
+
+RULE_NAMES = ("zplus", "epsilon", "gamma", "alphabeta")
+OPTIONS = {
+    "plain": {"in_channels": 3, "out_channels": 5, "kernel_size": 3},
+    "strided": {"in_channels": 8, "out_channels": 6, "kernel_size": 3, "stride": 2, "padding": 1},
+    "dilated": {"in_channels": 8, "out_channels": 4, "kernel_size": 3, "dilation": 2, "padding": 2},
+    "grouped": {"in_channels": 4, "out_channels": 8, "kernel_size": 3, "groups": 2, "padding": "same"},
+    "depthwise": {"in_channels": 6, "out_channels": 6, "kernel_size": 3, "groups": 6, "padding": 1},
+}
+
+
+def draw(*shape: int, sign: str = "mixed") -> torch.Tensor:
+    x = torch.randn(shape, dtype=torch.float64)
+    return {"mixed": x, "positive": x.clamp(min=0), "negative": -x.abs()}[sign]
+
+
+@pytest.mark.parametrize("sign", ["mixed", "positive", "negative"])
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("rule", RULE_NAMES)
+def test_convolutions(rule: str, options: str, sign: str) -> None:
+    conv = nn.Conv2d(**OPTIONS[options]).double().requires_grad_(requires_grad=False)
+    x = draw(1, conv.in_channels, 6, 6, sign=sign)
+    r = draw(*conv(x).shape)
+    dense = matrix(
+        lambda a: F.conv2d(a, conv.weight, None, conv.stride, conv.padding, conv.dilation, conv.groups), x
+    )
+    parts = dense * x.flatten()
+    if rule == "zplus" and conv.weight[0].numel() >= 64:
+        parts = F.pad(
+            parts, (0, 64)
+        )  # the rule counts the taps of the kernel, zeros at the border among them
+    elif rule == "zplus":
+        lost = (parts > 0).sum(1) == 0
+        parts = torch.where(lost[:, None], -parts, parts)  # then the negative ones share it in the same ratio
+        parts = F.pad(parts, (0, 64))
+    expected = shares(parts, r.flatten(), rule)[: x.numel()]
+    torch.testing.assert_close(back(conv, x, r, rule).flatten(), expected)
+
+
+@pytest.mark.parametrize("sign", ["mixed", "positive"])
+@pytest.mark.parametrize("rule", RULE_NAMES)
+def test_a_bias_that_shares_takes_its_part(rule: str, sign: str) -> None:
+    layer = nn.Linear(70, 9).double().requires_grad_(requires_grad=False)
+    x, r = draw(1, 70, sign=sign), draw(1, 9)
+    how = Relevance(rule, bias="share")  # type: ignore[arg-type]
+    expected = shares(layer.weight * x, r[0], rule, layer.bias, how)
+    torch.testing.assert_close(back(layer, x, r, how)[0], expected)
+    without = shares(layer.weight * x, r[0], rule)
+    torch.testing.assert_close(back(layer, x, r, Relevance(rule))[0], without)  # type: ignore[arg-type]
+    alone = Relevance(rule, bias="convolutions")  # type: ignore[arg-type]
+    torch.testing.assert_close(back(layer, x, r, alone)[0], without)
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+def test_every_way_to_write_a_constant_matrix(rule: str) -> None:
+    w, x, r = draw(70, 9), draw(1, 4, 70), draw(1, 4, 9)
+    expected = torch.stack([shares(w.T * a, b, rule) for a, b in zip(x[0], r[0], strict=True)])[None]
+    ways = (
+        lambda a: a @ w,
+        lambda a: torch.matmul(a, w),
+        lambda a: torch.einsum("btc,cd->btd", a, w),
+        lambda a: (w.T @ a.transpose(1, 2)).transpose(1, 2),
+        lambda a: F.linear(a, w.T),
+        lambda a: torch.bmm(a, w[None]),
+        lambda a: torch.addmm(torch.zeros(9, dtype=a.dtype), a[0], w)[None],
+    )
+    for way in ways:
+        torch.testing.assert_close(back(way, x, r, rule), expected)
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+def test_a_transposed_convolution(rule: str) -> None:
+    conv = nn.ConvTranspose2d(18, 5, 2, stride=2, bias=False).double().requires_grad_(requires_grad=False)
+    x = draw(1, 18, 3, 3)
+    r = draw(1, 5, 6, 6)
+    parts = matrix(conv, x) * x.flatten()
+    parts = torch.where((parts > 0).sum(1, keepdim=True) == 0, -parts, parts) if rule == "zplus" else parts
+    expected = shares(F.pad(parts, (0, 64)), r.flatten(), rule)[: x.numel()]
+    torch.testing.assert_close(back(conv, x, r, rule).flatten(), expected)
+
+
+def test_a_folded_batch_norm_is_a_convolution_with_scaled_weights() -> None:
+    conv, norm = nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5)
+    norm.running_var.uniform_(0.5, 2.0)
+    nn.init.normal_(norm.weight)
+    net = nn.Sequential(conv, norm).double().eval().requires_grad_(requires_grad=False)
+    x, r = draw(1, 3, 6, 6), draw(1, 5, 4, 4)
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    scaled = nn.Conv2d(3, 5, 3, bias=False).double().requires_grad_(requires_grad=False)
+    scaled.weight.copy_(conv.weight * scale.view(-1, 1, 1, 1))
+    for rule in RULE_NAMES:
+        how = Relevance(rule, batch_norm="folded")  # type: ignore[arg-type]
+        torch.testing.assert_close(back(net, x, r, how), back(scaled, x, r, rule))
+    torch.testing.assert_close(back(net, x, r, "zplus"), back(conv, x, r, "zplus"))
+    assert not torch.allclose(back(net, x, r, "zplus"), back(net, x, r, "folded"))
+
+
+def test_a_batch_norm_is_not_folded_where_something_else_reads_the_convolution() -> None:
+    conv, norm = nn.Conv2d(3, 5, 3, bias=False).double(), nn.BatchNorm2d(5).double().eval()
+    nn.init.normal_(norm.weight)
+    x, r = draw(1, 3, 6, 6), draw(1, 10, 4, 4)
+
+    def both(a: torch.Tensor) -> torch.Tensor:
+        return torch.cat([norm(y := conv(a)), y], 1)
+
+    torch.testing.assert_close(back(both, x, r, "folded"), back(both, x, r, "zplus"))
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+def test_nothing_is_divided_by_zero(rule: str) -> None:
+    conv = nn.Conv2d(3, 4, 3, bias=False)
+    for scale in (0.0, 1e-38, 1e-20):
+        made = back(conv, scale * torch.rand(1, 3, 5, 5), torch.rand(1, 4, 3, 3), rule)
+        assert torch.isfinite(made).all()
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_single(kind: torch.dtype) -> None:
+    conv = nn.Conv2d(3, 4, 3, bias=False)
+    x, r = torch.rand(1, 3, 5, 5).to(kind), torch.rand(1, 4, 3, 3).to(kind)
+    conv.weight.data = conv.weight.data.to(kind).float()
+    expected = back(conv, x.float(), r.float())
+    made = back(conv.to(kind), x, r)
+    assert made.dtype == kind
+    torch.testing.assert_close(made.float(), expected, rtol=2e-2, atol=1e-3)
+
+
+def test_weights_that_depend_on_the_image_are_refused() -> None:
+    x = torch.rand(2, 2)
+    with pytest.raises(NoRule, match="'linear' with weights that depend on the image"):
+        back(lambda a: F.linear(torch.ones(1, 2), a), x, torch.ones(1, 2))
+
+
+def test_composites_have_names_and_bounds() -> None:
+    assert composite("zplus") == RULES["zplus"] == Relevance()
+    with pytest.raises(UnknownName, match="did you mean 'zplus'"):
+        composite("z-plus")
+    with pytest.raises(BadValue, match="weighted is 'zplux'; allowed are zplus, epsilon"):
+        Relevance("zplux")  # type: ignore[arg-type]
+    with pytest.raises(BadValue, match="epsilon is -1"):
+        Relevance(epsilon=-1.0)
+    with pytest.raises(BadValue, match="must be 1"):
+        Relevance(alpha=3.0)

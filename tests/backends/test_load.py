@@ -1,0 +1,88 @@
+import re
+
+import pytest
+import torch
+
+import vital
+from vital.backends import (
+    CAPTIONERS,
+    ENCODERS,
+    GENERATORS,
+    SUMMARISERS,
+    BuiltIn,
+    load_captioner,
+    load_encoder,
+    load_generator,
+    load_summariser,
+)
+from vital.backends.load import Later
+from vital.errors import BadValue, UnknownName, UsageError
+
+LOADERS = {
+    "encoder": (load_encoder, ENCODERS, {"encode_image", "encode_text", "name"}),
+    "captioner": (load_captioner, CAPTIONERS, {"describe", "name"}),
+    "summariser": (load_summariser, SUMMARISERS, {"summarise", "name"}),
+    "generator": (load_generator, GENERATORS, {"generate", "name"}),
+}
+
+
+def having(names):
+    return type("Own", (), dict.fromkeys(names, lambda self, *given: None))()
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_an_object_that_fits_is_taken_as_it_is(kind):
+    load, _, names = LOADERS[kind]
+    own = having(names)
+    assert load(own) is own
+    assert load(own, device="cpu", dtype="float16") is own
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_an_object_that_does_not_fit_is_told_what_it_lacks(kind):
+    load, _, names = LOADERS[kind]
+    for name in names:
+        with pytest.raises(BadValue) as caught:
+            load(having(names - {name}))
+        assert f": it lacks {name}; needed are {', '.join(sorted(names))}" in str(caught.value)
+    with pytest.raises(BadValue, match=r"^the int is not an? "):
+        load(3)
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_an_unknown_kind_answers_with_the_nearest_and_with_examples(kind):
+    load, registry, _ = LOADERS[kind]
+    with pytest.raises(UsageError, match=r"unknown kind of .* 'wordl'; did you mean 'world'\?; write "):
+        load("wordl")
+    for entry in registry.entries.values():
+        assert entry.example.startswith(entry.name)
+
+
+def test_the_kinds_are_these():
+    assert set(ENCODERS) == {"open_clip", "world"}
+    assert set(CAPTIONERS) == {"transformers", "world"}
+    assert set(SUMMARISERS) == {"built-in", "openai", "transformers", "world"}
+    assert set(GENERATORS) == {"diffusers", "world"}
+
+
+def test_options_are_those_of_the_kind():
+    encoder = having({"encode_image", "encode_text", "name"})
+    assert load_summariser("built-in", encoder=encoder) == BuiltIn(encoder)
+    with pytest.raises(UnknownName, match="unknown option of built-in 'encodr'; did you mean 'encoder'"):
+        load_summariser("built-in", encodr=encoder)
+    with pytest.raises(UnknownName, match="unknown option of world 'sz'"):
+        load_generator("world", sz=3)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nonsense", "xla"])
+def test_a_device_that_is_not_there_is_one_sentence(device):
+    with pytest.raises(BadValue, match=rf"^the device '{re.escape(device)}' cannot be used here: ") as caught:
+        load_generator("world", device=device)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(BadValue, match=r"the dtype is torch.int8; allowed are float32, float16, bfloat16"):
+        load_generator("world", dtype=torch.int8)
+
+
+def test_what_is_named_is_imported_when_it_is_called():
+    assert Later("vital.backends.phrases_summarizer", "built_in")() == BuiltIn()
+    assert vital.backends.ENCODERS["world"] == Later("vital.world.networks.backends", "encoder")

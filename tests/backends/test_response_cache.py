@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+
+from tests.backends.tiny import blip
+from vital.backends import BuiltIn, Captioner, ImageGenerator, Summariser, load_captioner, load_generator
+from vital.backends.response_cache import Answers, KeptCaptioner, KeptGenerator, KeptSummariser, kept_makers
+from vital.describing import Toolbox
+from vital.errors import BadValue, ModelError, RunError
+from vital.models import Model
+from vital.utils.hashing import identity, picture_hash
+
+
+@dataclass
+class Counted:
+    """A maker of all kinds that counts what it is asked."""
+
+    name: str = "counted"
+    prompt: str = "say"
+    api_key: str = "sk-very-secret"
+    asked: list = field(default_factory=list, init=False)
+
+    def describe(self, images):
+        self.asked.append(("describe", len(images)))
+        return [f"{self.prompt} {image.mean():.3f}" for image in images]
+
+    def summarise(self, captions, count, images=None):
+        self.asked.append(("summarise", tuple(captions), count))
+        return [*captions[:count]]
+
+    def simplify(self, captions):
+        self.asked.append(("simplify", tuple(captions)))
+        return [caption.split()[-1] for caption in captions]
+
+    def generate(self, text, count, seed):
+        self.asked.append(("generate", text, count, seed))
+        return torch.rand(count, 3, 5, 7, generator=torch.Generator().manual_seed(seed))
+
+
+def pictures(*levels: float) -> torch.Tensor:
+    return torch.stack([torch.full((3, 4, 4), level) for level in levels])
+
+
+def folder_text(folder) -> str:
+    return "".join(path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_is_kept_is_a_maker_itself(tmp_path):
+    answers, maker = Answers(tmp_path), Counted()
+    for kept, protocol in (
+        (answers.captioner(maker), Captioner),
+        (answers.summariser(maker), Summariser),
+        (answers.generator(maker), ImageGenerator),
+    ):
+        assert isinstance(kept, protocol)
+        assert kept.name == "counted"
+
+
+def test_a_caption_is_asked_for_once_whatever_its_company(tmp_path):
+    maker = Counted()
+    captioner = Answers(tmp_path).captioner(maker)
+    first = captioner.describe(pictures(0.2, 0.4, 0.2))
+    assert first == ["say 0.200", "say 0.400", "say 0.200"]
+    assert maker.asked == [("describe", 2)]
+    again = Answers(tmp_path).captioner(maker).describe(pictures(0.4, 0.6))
+    assert again == ["say 0.400", "say 0.600"]
+    assert maker.asked == [("describe", 2), ("describe", 1)]
+
+
+def test_a_summary_is_kept_under_the_order_the_count_and_the_images(tmp_path):
+    maker = Counted()
+    summariser = Answers(tmp_path).summariser(maker)
+    for captions, count, images in (
+        (["a", "b"], 1, None),
+        (["b", "a"], 1, None),
+        (["a", "b"], 2, None),
+        (["a", "b"], 2, pictures(0.1)),
+        (["a", "b"], 2, pictures(0.9)),
+    ):
+        first = summariser.summarise(captions, count, images)
+        assert first == captions[:count] == summariser.summarise(captions, count, images)
+    assert len(maker.asked) == 5
+    assert (
+        summariser.simplify(["a red cube", "snow"])
+        == ["cube", "snow"]
+        == summariser.simplify(["a red cube", "snow"])
+    )
+    assert maker.asked[5:] == [("simplify", ("a red cube",)), ("simplify", ("snow",))]
+
+
+def test_images_come_back_as_they_were_the_first_time(tmp_path):
+    maker = Counted()
+    generator = Answers(tmp_path).generator(maker)
+    first = generator.generate("a cube", 3, 5)
+    assert first.shape == (3, 3, 5, 7)
+    assert float((first - maker.generate("", 3, 5)).abs().max()) <= 0.5 / 255 + 1e-6
+    torch.testing.assert_close(
+        Answers(tmp_path).generator(maker).generate("a cube", 3, 5), first, rtol=0, atol=0
+    )
+    generator.generate("a cube", 3, 6)
+    generator.generate("a cube", 2, 5)
+    generator.generate("A cube", 3, 5)
+    assert [asked[1:] for asked in maker.asked if asked[1]] == [
+        ("a cube", 3, 5), ("a cube", 3, 6), ("a cube", 2, 5), ("A cube", 3, 5)
+    ]  # fmt: skip
+
+
+def test_a_replay_needs_no_maker(tmp_path):
+    answers, maker = Answers(tmp_path), Counted()
+    said = answers.captioner(maker).describe(pictures(0.2))
+    summed = answers.summariser(maker).summarise(["x"], 1)
+    short = answers.summariser(maker).simplify(["a red cube"])
+    made = answers.generator(maker).generate("cube", 2, 0)
+    replay = Answers(tmp_path, replay=True)
+    assert replay.captioner("counted").describe(pictures(0.2)) == said
+    assert replay.summariser("counted").summarise(["x"], 1) == summed
+    assert replay.summariser("counted").simplify(["a red cube"]) == short
+    assert torch.equal(replay.generator("counted").generate("cube", 2, 0), made)
+    assert replay.spent == 0
+    for miss in (
+        lambda: replay.captioner("counted").describe(pictures(0.3)),
+        lambda: replay.summariser(maker).summarise(["y"], 1),
+        lambda: replay.generator("counted").generate("cone", 2, 0),
+    ):
+        with pytest.raises(
+            ModelError, match=r"counted: an answer is not kept in .*; run it once without replay"
+        ):
+            miss()
+    with pytest.raises(ModelError, match="no answer of the captioner other is kept"):
+        replay.captioner("other")
+    with pytest.raises(ModelError, match="known by its name alone"):
+        Answers(tmp_path).captioner("counted").describe(pictures(0.9))
+
+
+def test_a_spent_budget_is_one_sentence_and_nothing_is_lost(tmp_path):
+    maker = Counted()
+    answers = Answers(tmp_path, calls=2)
+    with pytest.raises(ModelError, match="the budget of 2 answers is spent; those so far are kept"):
+        answers.captioner(maker).describe(pictures(0.1, 0.2, 0.3))
+    assert maker.asked == [("describe", 2)]
+    more = Answers(tmp_path, calls=1)
+    assert more.captioner(maker).describe(pictures(0.1, 0.2, 0.3)) == ["say 0.100", "say 0.200", "say 0.300"]
+    assert maker.asked == [("describe", 2), ("describe", 1)]
+    for ask in (
+        lambda: more.summariser(maker).summarise(["x"], 1),
+        lambda: more.generator(maker).generate("x", 1, 0),
+    ):
+        with pytest.raises(ModelError, match="budget of 1"):
+            ask()
+    with pytest.raises(BadValue, match="calls is -1"):
+        Answers(tmp_path, calls=-1)
+
+
+def test_no_key_is_kept_and_another_key_finds_the_same_answers(tmp_path):
+    maker = Counted()
+    Answers(tmp_path).summariser(maker).summarise(["x"], 1)
+    Answers(tmp_path).captioner(maker).describe(pictures(0.5))
+    assert "secret" not in folder_text(tmp_path)
+    other = replace(maker, api_key="sk-other")
+    assert identity(other) == identity(maker)
+    assert Answers(tmp_path).summariser(other).summarise(["x"], 1) == ["x"]
+    assert other.asked == []
+
+
+def test_other_options_and_other_weights_are_another_maker(tmp_path):
+    maker = Counted()
+    Answers(tmp_path).captioner(maker).describe(pictures(0.5))
+    told = replace(maker, prompt="tell")
+    assert Answers(tmp_path).captioner(told).describe(pictures(0.5)) == ["tell 0.500"]
+    pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    captioner = load_captioner(f"transformers:{blip(tmp_path / 'blip')}")
+    known = identity(captioner)
+    assert identity(captioner) == known != identity(replace(captioner, length=7))
+    assert identity(replace(captioner, batch=1)) == known
+    with torch.no_grad():
+        next(captioner.network.parameters()).add_(1)
+    assert identity(captioner) != known
+
+
+def test_pictures_are_told_by_8_bits_and_shape():
+    picture = torch.rand(3, 4, 6)
+    assert picture_hash(picture) == picture_hash(picture + 1e-9)
+    assert picture_hash(picture) != picture_hash(picture.clone().index_fill_(1, torch.tensor([0]), 0.0))
+    assert picture_hash(picture) != picture_hash(picture.reshape(3, 6, 4))
+
+
+def test_a_line_that_was_cut_off_is_passed_over(tmp_path):
+    maker = Counted()
+    Answers(tmp_path).captioner(maker).describe(pictures(0.1, 0.2))
+    path = tmp_path / "captioner.jsonl"
+    path.write_text(path.read_text(encoding="utf-8")[:-9], encoding="utf-8")
+    assert Answers(tmp_path).captioner(maker).describe(pictures(0.1, 0.2)) == ["say 0.100", "say 0.200"]
+    assert maker.asked == [("describe", 2), ("describe", 1)]
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+    assert json.loads(lines[-1])[1] == "say 0.200"
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot write"):
+        Answers(tmp_path / "file").captioner(Counted())
+
+
+def test_the_makers_of_a_toolbox_are_wrapped_once(tmp_path):
+    model = Model(torch.nn.Flatten(), size=(4, 4))
+    tools = Toolbox(model, captioner=Counted(), summariser=BuiltIn(), generator=load_generator("world"))
+    answers = Answers(tmp_path)
+    once = kept_makers(tools, answers)
+    assert isinstance(once.captioner, KeptCaptioner)
+    assert isinstance(once.generator, KeptGenerator)
+    assert isinstance(once.summariser, BuiltIn)
+    twice = kept_makers(once)
+    assert (twice.captioner, twice.generator) == (once.captioner, once.generator)
+    assert isinstance(kept_makers(replace(tools, summariser=Counted()), answers).summariser, KeptSummariser)
+    made = once.generator.generate("red cube", 2, 0)
+    torch.testing.assert_close(made, load_generator("world").generate("red cube", 2, 0), rtol=0, atol=1e-6)

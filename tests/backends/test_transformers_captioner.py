@@ -1,0 +1,171 @@
+import logging
+import shutil
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from vital.backends import Captioner, load_captioner
+from vital.backends.transformers_captioner import PROMPT
+from vital.errors import BadValue, BadWeights, MissingExtra, UnknownName
+
+pytest.importorskip("transformers")
+
+KINDS = ["blip", "blip2", "florence2", "llava", "pair"]
+
+
+@pytest.fixture
+def load(made):
+    def load(kind, mute=False, **options):
+        return load_captioner(f"transformers:{made(kind, mute=mute)}", **{"length": 5, **options})
+
+    return load
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_is_the_answer_and_not_the_question(kind, load):
+    """With a head of zeros every next word is as likely, and the likeliest is the first of all."""
+    captioner = load(kind, mute=True)
+    assert isinstance(captioner, Captioner)
+    assert captioner.describe(torch.rand(2, 3, 40, 50)) == ["cube cube cube cube cube"] * 2
+    assert captioner.name.startswith("transformers:")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_captions_depend_on_the_image_and_not_on_its_company(kind, load):
+    images = torch.rand(6, 3, 40, 50)
+    captioner = load(kind, batch=4)
+    lines = captioner.describe(images)
+    assert len(lines) == 6
+    assert len(set(lines)) > 1
+    assert lines == [captioner.describe(image[None])[0] for image in images]
+    assert not captioner.network.training
+
+
+@pytest.mark.parametrize("kind", ["blip", "llava"])
+def test_samples_follow_the_seed_and_disturb_nothing(kind, load):
+    images, captioner = torch.rand(2, 3, 32, 32), load(kind, mute=True)
+    state = torch.get_rng_state()
+    first, again, other = (captioner.describe(images, samples=4, seed=s) for s in (0, 0, 1))
+    assert len(first) == 8
+    assert first == again != other
+    assert first[4:] == captioner.describe(images[1:], samples=4, seed=0)
+    assert len(set(first[:4])) > 1
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_likeliest_words_are_those_of_a_search_by_hand(load):
+    """The network's own scores, one word at a time, without `generate`."""
+    captioner = load("llava")
+    image = torch.rand(1, 3, 32, 32)
+    given = captioner._given(image)
+    ids, written = given["input_ids"], []
+    with torch.no_grad():
+        for _ in range(5):
+            scores = captioner.network(input_ids=ids, pixel_values=given["pixel_values"]).logits[0, -1]
+            if (best := int(scores.argmax())) == captioner.processor.tokenizer.eos_token_id:
+                break
+            written.append(best)
+            ids = torch.cat([ids, torch.tensor([[best]])], dim=1)
+    assert captioner.describe(image) == [captioner.processor.decode(written, skip_special_tokens=True)]
+
+
+def test_a_chat_model_is_asked_the_prompt_about_the_picture(load):
+    captioner = load("llava", prompt="does the image describe the cube")
+    ids = captioner._given(torch.rand(1, 3, 32, 32))["input_ids"][0]
+    said = captioner.processor.decode(ids)
+    assert said.endswith("does the image describe the cube assistant :")
+    assert said.count("<image>") == 16
+    assert load("llava").prompt == PROMPT
+
+
+def test_half_precision_and_device_are_those_asked_for(load):
+    captioner = load("blip", dtype="bfloat16", device="cpu")
+    assert captioner.network.dtype == torch.bfloat16
+    assert len(captioner.describe(torch.rand(1, 3, 32, 32))) == 1
+
+
+def test_loading_is_quiet_and_leaves_logging_as_it_was(made, capfd):
+    import transformers
+
+    before = logging.root.manager.disable, transformers.utils.logging.is_progress_bar_enabled()
+    folder = made("blip")
+    capfd.readouterr()
+    load_captioner(f"transformers:{folder}")
+    assert (logging.root.manager.disable, transformers.utils.logging.is_progress_bar_enabled()) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def without(folder, part):
+    """Take a part's weights out of the file of a network."""
+    file = folder / "model.safetensors"
+    state = load_file(file)
+    kept = {key: value for key, value in state.items() if part not in key}
+    assert len(kept) < len(state)
+    save_file(kept, file, {"format": "pt"})
+
+
+def test_weights_that_are_missing_are_named(made, tmp_path):
+    folder = shutil.copytree(made("blip"), tmp_path / "blip")
+    without(folder, "vision_model")
+    with pytest.raises(BadWeights, match=r"does not fit its network: \d+ weights are missing \(vision_model"):
+        load_captioner(f"transformers:{folder}")
+    (folder / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(BadWeights, match="cannot be loaded: "):
+        load_captioner(f"transformers:{folder}")
+
+
+def test_a_pooler_that_published_captioners_lack_is_not_missed(made, tmp_path):
+    folder = shutil.copytree(made("pair"), tmp_path / "pair")
+    without(folder, "pooler")
+    image = torch.rand(1, 3, 32, 32)
+    whole, lacking = (load_captioner(f"transformers:{f}") for f in (made("pair"), folder))
+    assert lacking.describe(image) == whole.describe(image)
+
+
+def test_folders_and_names_that_are_not_there_are_one_sentence(hub, tmp_path, capfd):
+    with pytest.raises(BadWeights, match=r"there is no folder '/nowhere/blip'$"):
+        load_captioner("transformers:/nowhere/blip")
+    with pytest.raises(BadWeights) as caught:
+        load_captioner("transformers:someone/captions")
+    sentence = str(caught.value)
+    assert sentence.startswith(
+        "transformers:someone/captions is not on this machine and the download failed ("
+    )
+    assert sentence.endswith(
+        "); where there is a network: hf download someone/captions; "
+        "or write a folder in the place of someone/captions"
+    )
+    assert "\n" not in sentence
+    with pytest.raises(BadWeights, match="cannot be loaded: "):
+        load_captioner(f"transformers:{tmp_path}")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_code_that_comes_with_weights_is_not_run(tmp_path):
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "own", "auto_map": {"AutoConfig": "own.C", "AutoModelForImageTextToText": "own.M"}}'
+    )
+    (tmp_path / "own.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(BadWeights, match="cannot be loaded"):
+        load_captioner(f"transformers:{tmp_path}")
+
+
+def test_options_and_arguments_that_cannot_be_are_refused(made, load):
+    with pytest.raises(UnknownName, match="unknown option of transformers 'lenght'; did you mean 'length'"):
+        load_captioner(f"transformers:{made('blip')}", lenght=3)
+    with pytest.raises(BadValue, match="0 captions are asked for"):
+        load("blip").describe(torch.rand(1, 3, 32, 32), samples=0)
+    with pytest.raises(BadValue, match=r"the images are \(1, 1, 32, 32\)"):
+        load("blip").describe(torch.rand(1, 1, 32, 32))
+
+
+def test_a_missing_package_carries_the_command(hidden):
+    hidden("transformers")
+    with pytest.raises(MissingExtra) as caught:
+        load_captioner("transformers:someone/captions")
+    assert str(caught.value) == (
+        "captioners named transformers:NAME need the package transformers: pip install 'vital-fv[caption]'"
+    )
+    assert "transformers" not in sys.modules

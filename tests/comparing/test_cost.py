@@ -1,0 +1,73 @@
+from itertools import accumulate, count
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+import vital
+from vital.comparing import cost
+from vital.comparing.cost import Held, memory, peak_bytes, step_seconds, steps_of, with_steps
+from vital.rendering import method
+from vital.rendering.methods.baselines import WAKE
+
+
+def test_a_peak_is_what_lives_at_once() -> None:
+    def twice() -> None:
+        for _ in range(3):
+            x = torch.zeros(1000)
+            del x
+
+    def both() -> list[torch.Tensor]:
+        return [torch.zeros(1000) for _ in range(3)]
+
+    assert peak_bytes(twice) == 4000
+    assert peak_bytes(both) == 12000
+
+
+def test_what_was_there_before_and_views_of_it_are_not_counted() -> None:
+    weights = torch.zeros(1000)
+    assert peak_bytes(lambda: [weights.view(10, 100), weights[:10], weights.add_(1)]) == 0
+
+
+def test_what_a_backward_pass_keeps_and_makes_is_counted_and_given_back() -> None:
+    net = nn.Sequential(*(nn.Linear(64, 64, bias=False) for _ in range(4)))
+    x = torch.zeros(32, 64)
+    forward = 4 * 32 * 64 * 4
+    with Held() as held, torch.no_grad():
+        net(x)
+    assert 0 < held.peak < forward
+    with Held() as held:
+        net(x).sum().backward()
+    gradients = 4 * 64 * 64 * 4
+    assert forward + gradients / 4 < held.peak < 2 * (forward + gradients)
+    assert held.now == pytest.approx(gradients, rel=0.01)
+
+
+def test_more_units_and_more_looks_take_more_memory(model, units, bank) -> None:
+    one, all_of_them = (memory(model, some, method("fourier"), bank) for some in (units[:1], units))
+    assert 0 < one < all_of_them
+    few, many = (memory(model, units[:1], method("maco", crops=n), bank) for n in (2, 32))
+    assert many > 1.5 * few
+
+
+def test_memory_is_the_same_with_a_new_bank_and_leaves_the_method_alone(model, units, pictures) -> None:
+    recipe = method("vital", steps=7)
+    bank, other = (vital.reference_bank(model, ["layer3"], pictures, disk=False) for _ in range(2))
+    assert memory(model, units, recipe, bank) == memory(model, units, recipe, bank)
+    assert memory(model, units, recipe, other) == memory(model, units, recipe, bank)
+    assert steps_of(recipe) == 7
+    assert steps_of(with_steps(recipe, 3)) == 3
+
+
+def test_a_step_takes_time(model, units, bank) -> None:
+    assert 0 < step_seconds(model, units, method("pixels"), bank) < 60
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(32, 2.0), (64, 1.5), (8, 3.0)])
+def test_steps_that_wake_rectifiers_count_as_often_as_they_are_taken(
+    model, units, bank, monkeypatch: pytest.MonkeyPatch, steps: int, expected: float
+) -> None:
+    times = accumulate(3.0 if step < WAKE else 1.0 for step in count())
+    monkeypatch.setattr(cost, "time", SimpleNamespace(process_time=lambda: next(times)))
+    assert step_seconds(model, units[:1], method("pixels", steps=steps), bank) == pytest.approx(expected)

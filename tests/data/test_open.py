@@ -1,0 +1,282 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import Subset, TensorDataset
+
+from vital.data import ImageSet, images
+from vital.errors import DataError
+
+
+def draw(path, colour=(255, 0, 0), size=(6, 4)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def refusal(*given, **options) -> str:
+    with pytest.raises(DataError) as caught:
+        images(*given, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def colour(pictures: ImageSet, index: int) -> tuple[int, ...]:
+    return tuple(int(v) for v in np.asarray(pictures[index])[0, 0])
+
+
+def test_a_folder_per_class_gives_labels_in_the_order_of_paths(tmp_path):
+    for name in (
+        "dog/b.png",
+        "dog/deep/a.PNG",
+        "cat/1.webp",
+        "cat/2.bmp",
+        "cat/3.JPEG",
+        "cat/notes.txt",
+        ".git/x.png",
+    ):
+        if name.endswith("txt"):
+            (tmp_path / name).write_text("not an image")
+        else:
+            draw(tmp_path / name)
+    pictures = images(tmp_path)
+    assert pictures.names == ("cat/1.webp", "cat/2.bmp", "cat/3.JPEG", "dog/b.png", "dog/deep/a.PNG")
+    assert pictures.labels == (0, 0, 0, 1, 1)
+    assert pictures.class_names == ("cat", "dog")
+    assert len(pictures) == 5
+    assert repr(pictures) == f"ImageSet({tmp_path.name!r}: 5 images, 5 labelled, 2 class names)"
+
+
+def test_a_flat_folder_has_no_labels(tmp_path):
+    for name in ("b.jpg", "a.jpg"):
+        draw(tmp_path / name)
+    pictures = images(str(tmp_path))
+    assert (pictures.names, pictures.labels, pictures.class_names) == (("a.jpg", "b.jpg"), (None, None), ())
+
+
+def test_linked_class_folders_are_followed_and_loops_end(tmp_path):
+    draw(tmp_path / "elsewhere" / "a.png")
+    draw(tmp_path / "root" / "b.png")
+    (tmp_path / "root" / "cat").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "root")
+    assert images(tmp_path / "root").names == ("b.png", "cat/a.png")
+
+
+def test_a_split_chooses_a_subfolder(tmp_path):
+    draw(tmp_path / "train" / "cat" / "a.png")
+    draw(tmp_path / "test" / "cat" / "b.png")
+    assert images(tmp_path, split="test").names == ("cat/b.png",)
+    assert images(tmp_path, split="test").class_names == ("cat",)
+    assert refusal(tmp_path) == f"the folder {tmp_path} holds the splits test, train; choose one with split="
+    assert refusal(tmp_path, split="tests") == f"there is no {tmp_path}/tests; did you mean 'test'?"
+
+
+def test_a_missing_path_answers_with_the_nearest(tmp_path):
+    (tmp_path / "images").mkdir()
+    assert refusal(tmp_path / "imges") == f"there is no {tmp_path}/imges; did you mean 'images'?"
+    assert refusal(tmp_path / "no" / "where") == f"there is no {tmp_path}/no/where"
+
+
+def test_empty_folders_are_refused(tmp_path):
+    allowed = ".jpg, .jpeg, .png, .webp, .bmp, .gif, .tif, .tiff, .ppm, .pgm"
+    assert refusal(tmp_path) == f"the folder {tmp_path} holds no images; allowed are {allowed}"
+    draw(tmp_path / "cat" / "a.png")
+    (tmp_path / "dog").mkdir()
+    assert refusal(tmp_path) == f"the class folder {tmp_path}/dog holds no images; fill it or take it away"
+
+
+def test_single_files_and_lists_of_paths(tmp_path):
+    one, other = draw(tmp_path / "b.png"), draw(tmp_path / "a.png", (0, 255, 0))
+    assert images(one).names == (one.as_posix(),)
+    pictures = images([one, str(other)], labels=["x", "y"])
+    assert (colour(pictures, 0), colour(pictures, 1), colour(pictures, -1)) == (
+        (255, 0, 0),
+        (0, 255, 0),
+        (0, 255, 0),
+    )
+    assert (pictures.labels, pictures.class_names) == ((0, 1), ("x", "y"))
+    assert refusal([one, tmp_path / "c.png"]).startswith(f"there is no {tmp_path}/c.png")
+
+
+def test_exif_orientation_is_respected(tmp_path):
+    picture = Image.new("RGB", (6, 4))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    assert images(tmp_path)[0].size == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "row"),
+    [
+        ((5, 8, 8, 3), (8, 8, 3)),
+        ((5, 3, 8, 8), (8, 8, 3)),
+        ((5, 1, 8, 8), (8, 8, 1)),
+        ((5, 8, 9, 4), (8, 9, 4)),
+        ((5, 8, 9), (8, 9)),
+        ((5, 13, 8, 8), (8, 8, 13)),
+        ((5, 8, 8, 13), (8, 8, 13)),
+        ((5, 3, 4, 8), (4, 8, 3)),
+    ],
+)
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+def test_arrays_and_tensors_of_either_order(shape, row, kind):
+    pictures = images(kind(np.zeros(shape, np.uint8)))
+    assert (len(pictures), pictures[2].shape, pictures.names) == (5, row, ("0", "1", "2", "3", "4"))
+
+
+def test_channels_first_arrays_keep_their_pixels():
+    array = np.random.default_rng(0).random((2, 3, 5, 6)).astype(np.float32)
+    np.testing.assert_array_equal(images(array)[1], array[1].transpose(1, 2, 0))
+
+
+AXES = "does not say which axis holds the channels; move them last, with 1, 3 or 4"
+ONE = "may be one colour image or several grey ones; give it four axes: (N, H, W, C) or (N, C, H, W)"
+ALLOWED = "allowed are (N, H, W), (N, H, W, C) and (N, C, H, W)"
+
+
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.zeros((2, 3, 8, 3), np.uint8), f"the array of shape (2, 3, 8, 3) {AXES}"),
+        (np.zeros((2, 8, 8, 8), np.uint8), f"the array of shape (2, 8, 8, 8) {AXES}"),
+        (np.zeros((8, 8, 3), np.uint8), f"the array of shape (8, 8, 3) {ONE}"),
+        (np.zeros((8, 8), np.uint8), f"the array has the shape (8, 8); {ALLOWED}"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "the array holds no images: its shape is (0, 8, 8, 3)"),
+        (np.zeros((2, 8, 8, 3), int), "the array is of type int64; allowed are uint8, uint16 and floats in [0, 1]"),
+        (np.full((2, 8, 8, 3), 255.0), "the array holds values from 255 to 255; floats must lie in [0, 1]"),
+        (torch.full((2, 3, 8, 8), -2.0), "the array holds values from -2 to -2; floats must lie in [0, 1]"),
+        (np.full((2, 8, 8, 3), np.nan), "the array holds values from nan to nan; floats must lie in [0, 1]"),
+    ],
+)  # fmt: skip
+def test_arrays_that_are_in_doubt_are_refused(array, sentence):
+    assert refusal(array) == sentence
+
+
+def test_numpy_files_with_and_without_labels(tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
+    np.save(tmp_path / "a.npy", array)
+    np.savez(tmp_path / "b.npz", images=array, labels=np.array([[3], [1], [3], [0]]))
+    np.savez(
+        tmp_path / "c.npz", test_images=array, test_labels=np.array(["x", "y", "x", "x"]), train_images=array
+    )
+    assert images(tmp_path / "a.npy").labels == (None,) * 4
+    np.testing.assert_array_equal(images(tmp_path / "a.npy")[3], array[3])
+    assert images(tmp_path / "b.npz").labels == (3, 1, 3, 0)
+    named = images(tmp_path / "c.npz", split="test")
+    assert (named.labels, named.class_names) == ((0, 1, 0, 0), ("x", "y"))
+    assert images(tmp_path / "b.npz", labels=[9, 9, 9, 9]).labels == (9,) * 4
+
+
+def test_numpy_files_that_cannot_be_used_are_one_sentence(tmp_path):
+    array = np.zeros((4, 8, 8, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", pictures=array)
+    assert (
+        refusal(tmp_path / "a.npz") == f"{tmp_path}/a.npz holds pictures; wanted is an array named 'images'"
+    )
+    assert (
+        refusal(tmp_path / "a.npz", split="val")
+        == f"{tmp_path}/a.npz holds pictures; wanted is an array named 'val_images'"
+    )
+    np.savez(tmp_path / "b.npz", images=array, labels=np.zeros(3))
+    assert refusal(tmp_path / "b.npz") == f"{tmp_path}/b.npz holds labels of shape (3,) for 4 images"
+    np.save(tmp_path / "c.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    assert refusal(tmp_path / "c.npy").startswith(f"{tmp_path}/c.npy cannot be read as plain arrays: ")
+    np.savez(tmp_path / "d.npz", images=np.array([{"a": 1}], dtype=object))
+    assert refusal(tmp_path / "d.npz").startswith(f"{tmp_path}/d.npz cannot be read as plain arrays: ")
+    for name in ("e.npz", "e.npy"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 rubbish")
+        assert refusal(tmp_path / name).startswith(f"{tmp_path}/{name} cannot be read as plain arrays: ")
+
+
+def test_pairs_and_bare_pictures_in_anything_that_can_be_indexed():
+    picture = Image.new("RGB", (6, 4), (9, 8, 7))
+    assert images([picture, picture]).labels == (None, None)
+    pictures = images(
+        [(picture, 3), (np.zeros((4, 6), np.uint8), torch.tensor(5)), (torch.zeros(3, 4, 6), np.int64(3))]
+    )
+    assert pictures.labels == (3, 5, 3)
+    assert colour(pictures, 0) == (9, 8, 7)
+    assert (pictures[1].shape, pictures[2].shape) == ((4, 6), (4, 6, 3))
+
+
+def test_tensor_data_sets_and_their_subsets():
+    data = TensorDataset(torch.rand(6, 3, 4, 4), torch.arange(6))
+    assert images(data).labels == (0, 1, 2, 3, 4, 5)
+    assert images(Subset(data, [4, 1])).labels == (4, 1)
+    np.testing.assert_array_equal(images(Subset(data, [4, 1]))[0], data.tensors[0][4].movedim(0, -1).numpy())
+
+
+def test_torchvision_data_sets_give_labels_without_decoding(tmp_path):
+    from torchvision.datasets import FakeData, ImageFolder
+    from torchvision.transforms import ToTensor
+
+    for name in ("dog/a.png", "cat/b.png", "cat/c.png"):
+        draw(tmp_path / name)
+    plain = images(ImageFolder(tmp_path))
+    assert plain.names == ("cat/b.png", "cat/c.png", "dog/a.png")
+    assert (plain.labels, plain.class_names) == ((0, 0, 1), ("cat", "dog"))
+    shown = images(ImageFolder(tmp_path, ToTensor()))
+    assert (shown.labels, shown.class_names, shown.names) == ((0, 0, 1), ("cat", "dog"), ("0", "1", "2"))
+    assert shown[0].shape == (4, 6, 3)
+    (tmp_path / "cat" / "b.png").write_bytes(b"rubbish")
+    assert images(ImageFolder(tmp_path, ToTensor())).labels == (0, 0, 1)
+    assert len(images(FakeData(3, (3, 8, 8)))) == 3
+
+
+def test_a_changed_target_is_read_item_by_item(tmp_path):
+    from torchvision.datasets import ImageFolder
+
+    draw(tmp_path / "cat" / "a.png")
+    assert images(ImageFolder(tmp_path, target_transform=lambda label: label + 7)).labels == (7,)
+
+
+def test_synonyms_of_a_data_set_are_joined():
+    class Data:
+        classes = (("tench", "Tinca tinca"), ("goldfish",))
+        targets = (1, 0)
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return Image.new("RGB", (2, 2)), self.targets[index]
+
+    assert images(Data()).class_names == ("tench, Tinca tinca", "goldfish")
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (7, "a int is no set of images; allowed are paths, arrays and anything with a length and items"),
+        ([], "the list holds no images"),
+    ],
+)
+def test_what_is_no_set_is_refused(source, sentence):
+    assert refusal(source) == sentence
+
+
+def test_a_split_of_something_without_splits_is_refused(tmp_path):
+    array = np.zeros((2, 8, 8, 3), np.uint8)
+    assert refusal(array, split="test") == "split 'test' needs a folder or an .npz file, not a ndarray"
+    np.save(tmp_path / "a.npy", array)
+    assert (
+        refusal(tmp_path / "a.npy", split="test")
+        == f"split 'test' needs a folder or an .npz file, not {tmp_path}/a.npy"
+    )
+    draw(tmp_path / "a.png")
+    assert (
+        refusal(tmp_path / "a.png", split="test")
+        == f"split 'test' needs a folder or an .npz file, not {tmp_path}/a.png"
+    )
+
+
+def test_labels_may_be_given_anew():
+    pictures = images(np.zeros((2, 8, 8, 3), np.uint8), labels=[1, 2])
+    assert images(pictures) is pictures
+    assert images(pictures, labels=[None, 4]).labels == (None, 4)
+    assert refusal(pictures, labels=[1]) == "1 labels for 2 images; wanted is one label, or None, for each"
+    assert (
+        refusal(pictures, labels=[1, "a"])
+        == "the labels mix kinds; allowed are whole numbers alone or names alone, and None"
+    )

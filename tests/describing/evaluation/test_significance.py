@@ -1,0 +1,134 @@
+"""Held-out scores, p-values and abstention."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vital import ImageSet, Model
+from vital.describing.base import Toolbox
+from vital.describing.evaluation.significance import Court, p_value
+from vital.describing.evaluation.table import score_rows, shown_rows
+from vital.describing.matching.presence import presence, weighted
+from vital.errors import BadValue, UsageError
+from vital.metrics import METRICS
+from vital.models.random import random_weights
+from vital.records import Description
+from vital.tracing import resolve_units
+from vital.world.networks.backends import Encoder
+
+
+@pytest.fixture
+def tools(net: Model, pictures: ImageSet, encoder: Encoder) -> Toolbox:
+    return Toolbox(net, pictures, encoder=encoder)
+
+
+def claim(tools: Toolbox, unit: str, text: str, **details: object) -> Description:
+    (found,) = resolve_units(tools.model, [unit])
+    return Description(found, "anybody", text, 1.0, text, details=details)
+
+
+def test_a_true_label_stands_and_a_false_one_is_taken_back_but_kept_to_read(tools: Toolbox) -> None:
+    right, wrong = Court(tools).judged(
+        [claim(tools, "planted:2", "red"), claim(tools, "planted:2", "striped")]
+    )
+    assert (right.label, right.candidate) == ("red", "red")
+    assert right.p_value == pytest.approx(1 / 44)
+    assert (wrong.label, wrong.candidate) == ("", "striped")
+    assert right.details["held-out"]["correlation"] > wrong.details["held-out"]["correlation"]
+
+
+def test_the_scores_are_the_metrics_on_images_of_odd_numbers(tools: Toolbox) -> None:
+    given = claim(tools, "planted:2", "red")
+    court = Court(tools, draws=0)
+    (found,) = court.judged([given])
+    from vital.activations.matrix import probe
+
+    known = probe(tools.model, tools.images, [given.unit])  # type: ignore[arg-type]
+    odd = known.numbers % 2 == 1
+    values, shown = known.of([given.unit])[odd, 0], court.shown(given)[odd]
+    for name, metric in ((name, METRICS[name]) for name in METRICS):
+        assert found.details["held-out"][name] == pytest.approx(float(metric(values, shown)), rel=1e-4)
+    assert "random" not in found.details["held-out"]
+
+
+def test_a_label_that_random_weights_get_as_well_is_taken_back(tools: Toolbox) -> None:
+    blank = replace(tools, model=random_weights(tools.model, 7))
+    claims = [claim(blank, f"class:{i}", "on snow") for i in range(16)]
+    strict, lenient = Court(blank).judged(claims), Court(blank, alpha=1.0, draws=0).judged(claims)
+    assert sum(bool(d.label) for d in strict) <= 1
+    assert any(d.label for d in lenient)
+
+
+def test_a_description_of_several_terms_is_judged_by_their_sum(tools: Toolbox) -> None:
+    court = Court(tools, draws=0)
+    one = claim(tools, "class:9", "sphere")
+    both = claim(tools, "class:9", "striped, sphere", terms=[["striped sphere", 1.0], ["sphere", 0.2]])
+    judged = court.judged([one, both])
+    low, high = (d.details["held-out"]["correlation"] for d in judged)
+    assert high > low
+
+
+def test_a_sum_earns_its_label_by_its_weightiest_term_alone(tools: Toolbox) -> None:
+    court = Court(tools)
+    sums = [
+        claim(tools, "planted:2", "red", terms=[["red", 2.0], ["striped", 0.1]]),
+        claim(tools, "planted:2", "striped", terms=[["red", 0.9], ["striped", 1.0]]),
+    ]
+    right, wrong = court.judged(sums)
+    alone = court.judged([claim(tools, "planted:2", "red"), claim(tools, "planted:2", "striped")])
+    assert (right.label, wrong.label) == ("red", "")
+    assert [d.p_value for d in (right, wrong)] == [d.p_value for d in alone]
+    assert wrong.details["held-out"]["correlation"] > 0.3 > alone[1].details["held-out"]["correlation"]
+
+
+def test_p_values_count_other_units_that_are_as_good() -> None:
+    layer = torch.tensor([0.1, 0.9, 0.9, 0.2])
+    assert p_value(layer[1], layer, 1) == (2 / 4, 3)
+    assert p_value(torch.tensor(0.95), layer, -1) == (1 / 5, 4)
+    assert p_value(torch.tensor(0.3), torch.tensor([0.3]), 0) == (1.0, 0)
+
+
+def test_what_says_nothing_stays_as_it_is(tools: Toolbox) -> None:
+    silent = claim(tools, "planted:2", "")
+    assert Court(tools).judged([silent]) == [silent]
+
+
+def test_every_table_has_its_three_controls(tools: Toolbox) -> None:
+    court = Court(tools)
+    words = {"planted:2": "red", "planted:5": "green", "planted:19": "wooden"}
+    judged = court.judged([claim(tools, unit, word) for unit, word in words.items()])
+    rows = score_rows(court, judged, judged)
+    assert [row["row"] for row in rows] == ["anybody", "constant word", "shuffled units", "random weights"]
+    assert rows[0]["correlation"] > max(rows[1]["correlation"], rows[2]["correlation"])
+    assert rows[0]["labelled"] == 1
+    head, cells = shown_rows(rows)
+    assert "(auc)" in head
+    assert all(len(row) == len(head) for row in cells)
+
+
+def test_a_random_copy_has_other_weights_and_leaves_the_network_alone(net: Model) -> None:
+    before = net.weights_hash()
+    first, again, other = random_weights(net, 0), random_weights(net, 0), random_weights(net, 1)
+    assert first.weights_hash() == again.weights_hash() != other.weights_hash()
+    assert net.weights_hash() == before != first.weights_hash()
+    assert first.size == net.size
+
+
+def test_presence_goes_up_with_the_cosine_and_does_not_mind_its_scale() -> None:
+    cosines = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    shown = presence(cosines)
+    order = cosines[:, 0].argsort()
+    assert (shown[order, 0].diff() >= 0).all()
+    assert torch.allclose(presence(0.1 * cosines + 0.3), shown, atol=1e-5)
+    assert (shown.amin(), shown.amax()) == (0, 1)
+    assert (presence(torch.ones(5, 1)) == 0).all()
+    assert weighted(cosines, torch.tensor([1.0, 0.0, -1.0])).amax() == 1
+
+
+def test_a_court_needs_an_encoder_and_numbers_that_make_sense(tools: Toolbox) -> None:
+    with pytest.raises(UsageError, match="encoder"):
+        Court(replace(tools, encoder=None))
+    for wrong in ({"alpha": 0.0}, {"draws": -1}):
+        with pytest.raises(BadValue, match="allowed are"):
+            Court(tools, **wrong)  # type: ignore[arg-type]

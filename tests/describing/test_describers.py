@@ -1,0 +1,142 @@
+"""CLIP-Dissect, linear explanations and bands on a small piece of the known-answer world."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from vital import ImageSet, Model
+from vital.describing import DESCRIBERS, class_of_description, describer
+from vital.describing.base import Toolbox, check_needs
+from vital.describing.candidates.concept_lists import world_concepts
+from vital.describing.methods.activation_ranges import Bands
+from vital.describing.methods.linear import said
+from vital.directions import save_directions
+from vital.errors import BadValue, UsageError
+from vital.tracing import resolve_units
+from vital.world import caption
+from vital.world.networks.backends import Encoder
+from vital.world.scenes.dataset import image_set, images, scenes_of
+
+WORDS = tuple(word for word in world_concepts() if " on " not in word)[:300]
+UNITS = ["planted:2", "planted:19", "class:9"]
+OWN = ("clip-dissect", "linear", "bands")
+
+
+@pytest.fixture
+def tools(net: Model, pictures: ImageSet, encoder: Encoder) -> Toolbox:
+    return Toolbox(net, pictures, concepts=WORDS, encoder=encoder)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_planted_units_get_their_words_with_evidence(tools: Toolbox, name: str) -> None:
+    units = resolve_units(tools.model, UNITS)
+    found = describer(name).describe(tools, units)
+    assert [d.unit for d in found] == units
+    assert [d.method for d in found] == [name] * 3
+    assert "red" in found[0].candidate
+    known = set(tools.images.names)  # type: ignore[union-attr]
+    assert all(d.evidence and set(d.evidence) <= known for d in found)
+    assert all(list(tools.images.names).index(e) % 2 == 0 for d in found for e in d.evidence)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_unit_gets_alone_what_it_gets_in_company(tools: Toolbox, name: str) -> None:
+    units = resolve_units(tools.model, UNITS)
+    together = describer(name).describe(tools, units)
+    for unit, expected in zip(units, together, strict=True):
+        (alone,) = describer(name).describe(tools, [unit])
+        assert alone.record() == expected.record()
+
+
+@pytest.mark.parametrize("similarity", ["wpmi", "cos", "cos-cubed"])
+def test_every_similarity_finds_a_colour(tools: Toolbox, similarity: str) -> None:
+    (found,) = describer("clip-dissect", similarity=similarity).describe(
+        tools, resolve_units(tools.model, ["planted:2"])
+    )
+    assert "red" in [found.candidate, *(text for text, _ in found.others)] or "red" in found.candidate
+
+
+def test_an_option_that_a_similarity_lacks_is_refused(tools: Toolbox) -> None:
+    with pytest.raises(BadValue, match="cos has no lam"):
+        describer("clip-dissect", similarity="cos", lam=0.5).describe(
+            tools, resolve_units(tools.model, ["planted:2"])
+        )
+
+
+def test_words_are_put_together(tools: Toolbox) -> None:
+    few = replace(tools, concepts=("red", "cube", "snow", "wooden", "green"))
+    (unit,) = resolve_units(tools.model, ["class:5"])  # wooden cube
+    (found,) = describer("clip-dissect", compose=3).describe(few, [unit])
+    assert set(found.candidate.split()) == {"wooden", "cube"}
+
+
+def test_a_direction_is_described_with_the_prior_of_its_layer(tools: Toolbox, tmp_path: Path) -> None:
+    one = torch.zeros(1, 44).index_fill(1, torch.tensor([2]), 1.0)
+    (direction,) = save_directions(tmp_path / "d.safetensors", one, "planted")
+    (channel,) = resolve_units(tools.model, ["planted:2"])
+    given = describer("clip-dissect").describe(tools, [direction, channel])
+    assert given[0].candidate == given[1].candidate
+    assert given[0].score == pytest.approx(given[1].score, abs=1e-3)
+
+
+def test_a_linear_explanation_has_few_terms_and_is_scored_on_the_other_half(tools: Toolbox) -> None:
+    found = describer("linear", most=4).describe(tools, resolve_units(tools.model, UNITS))
+    for d in found:
+        terms = d.details["terms"]
+        assert 1 <= len(terms) <= 4
+        assert [w for _, w in terms] == sorted((w for _, w in terms), reverse=True)
+        assert d.candidate == said(terms)
+        assert -1 <= d.score <= 1
+    assert found[0].score > 0.5
+
+
+def test_bands_are_told_and_a_silent_unit_has_no_negative_side(tools: Toolbox) -> None:
+    (found,) = Bands(shares=(0.05, 0.2)).describe(tools, resolve_units(tools.model, ["planted:2"]))
+    bands = {band["band"]: band for band in found.details["bands"]}
+    assert list(bands) == ["top 5 %", "top 20 %", "negative"]
+    assert [band["images"] for band in bands.values()] == [6, 24, 24]
+    assert found.candidate == bands["top 20 %"]["concept"]
+    assert "red" not in bands["negative"]["concept"].split()
+    relu = torch.relu(torch.arange(-50.0, 10.0))
+    assert "negative" not in Bands().rows(relu)
+
+
+@pytest.mark.parametrize("shares", [(), (0.0,), (0.7,)])
+def test_shares_that_are_no_bands_are_refused(tools: Toolbox, shares: tuple[float, ...]) -> None:
+    with pytest.raises(BadValue, match="shares"):
+        Bands(shares=shares).describe(tools, resolve_units(tools.model, ["planted:2"]))
+
+
+def test_what_is_missing_is_said(tools: Toolbox) -> None:
+    for name in OWN:
+        for lacking in DESCRIBERS[name].needs:
+            with pytest.raises(UsageError, match=f"{name} needs"):
+                check_needs(name, describer(name), replace(tools, **{lacking: None}))
+
+
+def test_a_class_is_found_from_a_description(tools: Toolbox) -> None:
+    found = class_of_description(tools.encoder, "a wooden cube", tools.model.classes)
+    assert found[0][0] == "wooden cube"
+    with pytest.raises(BadValue, match="no class names"):
+        class_of_description(tools.encoder, "a wooden cube", ())
+
+
+def test_units_are_described_by_their_greatest_places_too(tools: Toolbox) -> None:
+    units = resolve_units(tools.model, ["planted:2", "layer3:4"])
+    mean, most = (describer("clip-dissect", pool=pool).describe(tools, units) for pool in ("mean", "max"))
+    assert mean[0].candidate == most[0].candidate == "red"  # one place: nothing to pool
+    assert mean[1].score != most[1].score
+    assert most[1].details["options"]["pool"] == "max"
+
+
+def test_a_class_gets_its_name_where_no_probe_image_shows_it(net: Model, encoder: Encoder) -> None:
+    lacking = image_set([s for s in scenes_of(images(400, seed=5)) if "torus" not in caption(s)])
+    names = tuple(net.classes)
+    units = resolve_units(net, [f"class:{i}" for i, name in enumerate(names) if "torus" in name])
+    tools = Toolbox(net, lacking, concepts=names, encoder=encoder)
+    found = describer("clip-dissect", top_k=10).describe(tools, units)
+    right = [d.candidate == names[d.unit.index] for d in found]
+    assert len(right) == 8
+    assert sum(right) >= 6, [d.candidate for d in found]

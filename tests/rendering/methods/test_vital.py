@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import vital
+from tests import toy
+from vital import objectives as obj
+from vital import params as par
+from vital import transforms as views
+from vital.errors import BadValue, UnknownName
+from vital.rendering import Vital, VitalScene, stages
+from vital.rendering.methods.alignment import answers, before
+from vital.terms import Sum
+from vital.tracing import resolve_units
+
+MODEL = toy.model()
+
+
+@pytest.fixture(scope="module")
+def bank() -> vital.ReferenceBank:
+    return vital.reference_bank(MODEL, ["act2"], vital.images(toy.images(12).float()), disk=False)
+
+
+def planned(
+    recipe: Vital | VitalScene, unit: str, bank: vital.ReferenceBank
+) -> tuple[dict[type, vital.Term], str]:
+    """The parts of a unit's loss by their kinds, and the note."""
+    plan = recipe.plan(bank.model, resolve_units(bank.model, unit), bank, 0)
+    (term,), (note,) = plan.terms, plan.notes
+    assert isinstance(term, Sum)
+    parts: dict[type, vital.Term] = {}
+    for _, part in term.parts:
+        parts.setdefault(type(part), part)  # of two alignments that with the references, which comes first
+    return parts, note
+
+
+def test_a_class_is_aligned_at_all_stages_under_masks(bank: vital.ReferenceBank) -> None:
+    parts, note = planned(Vital(), "class:3", bank)
+    aligned = parts[obj.Alignment]
+    assert aligned.layers == stages(MODEL)
+    assert aligned.relevant.rule == "zplus"
+    assert aligned.relevant.start == "waking"
+    assert obj.Logit in parts
+    assert note == "the image with the highest value of the unit"
+
+
+def test_the_first_stages_are_aligned_with_all_images_which_know_nothing_of_the_unit(
+    bank: vital.ReferenceBank,
+) -> None:
+    units = resolve_units(MODEL, ["class:3", "class:4"])
+    plan = Vital().plan(MODEL, units, bank, 0)
+    usual = [
+        (weight, part)
+        for term in plan.terms
+        for weight, part in term.parts
+        if isinstance(part, obj.Alignment) and part.relevant is None
+    ]
+    assert [weight for weight, _ in usual] == [0.3, 0.3]
+    assert usual[0][1].layers == stages(MODEL)[:2]
+    assert usual[0][1].template is usual[1][1].template
+    assert len(usual[0][1].template.images) == len(bank.images)
+    without = Vital(natural=0.0).plan(MODEL, units, bank, 0)
+    assert sum(isinstance(part, obj.Alignment) for _, part in without.terms[0].parts) == 1
+
+
+def test_a_scene_is_aligned_with_whole_references_without_masks(bank: vital.ReferenceBank) -> None:
+    for unit in ("class:3", "act2:5"):
+        scene, note = planned(VitalScene(), unit, bank)
+        assert scene[obj.Alignment].relevant is None
+        assert "patches" not in note
+        assert note == "the image with the highest value of the unit"
+    plain = Vital(relevance="none", natural=0.0).plan(MODEL, resolve_units(MODEL, "class:3"), bank, 0)
+    same = VitalScene().plan(MODEL, resolve_units(MODEL, "class:3"), bank, 0)
+    assert repr(same.terms[0]) == repr(plain.terms[0])
+    assert same.views == plain.views
+
+
+def test_a_method_has_at_most_twelve_options() -> None:
+    for kind in (Vital, VitalScene):
+        assert len(fields(kind)) <= 12
+
+
+def test_an_inner_unit_is_aligned_up_to_its_layer_and_woken_to_its_natural_value(
+    bank: vital.ReferenceBank,
+) -> None:
+    parts, note = planned(Vital(), "act2:5", bank)
+    assert parts[obj.Alignment].layers == ("layer1", "act2")
+    assert parts[obj.Reach].value == pytest.approx(bank.natural_value("act2:5", 3))
+    assert note == "a patch around the strongest place of the unit"
+    _, several = planned(Vital(references=3), "act2:5", bank)
+    assert several == "patches around the 3 strongest places of the unit, of as many images"
+
+
+def test_references_are_whole_images_where_a_unit_does_not_answer_to_patches() -> None:
+    detail = nn.Conv2d(3, 1, 3, padding=1, bias=False)
+    detail.weight.data = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]]).expand(1, 3, 3, 3).clone()
+    net = toy.wrap(nn.Sequential(detail, nn.ReLU()))
+    noise = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    fine = vital.reference_bank(net, ["1"], vital.images(noise.permute(0, 2, 3, 1).numpy()), disk=False)
+    parts, note = planned(Vital(layers=("0",)), "1:0", fine)
+    assert note.endswith("whole, since patches of them do not excite it")
+    whole = fine.template("1:0", ["0"], count=1, choose="activation", rule="zplus")
+    assert torch.equal(parts[obj.Alignment].template.layers["0"], whole.layers["0"])
+
+
+def test_whether_a_unit_answers_to_its_patches_is_asked_once(
+    bank: vital.ReferenceBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, cut = [], vital.ReferenceBank.patches
+
+    def counted(own: vital.ReferenceBank, *given: Any, **more: Any) -> Any:
+        asked.append(given)
+        return cut(own, *given, **more)
+
+    monkeypatch.setattr(vital.ReferenceBank, "patches", counted)
+    unit = resolve_units(bank.model, "act2:6")[0]
+    found = [answers(unit, bank, 3, share) for share in (0.9, 0.9, 0.5, 0.9)]
+    assert len(asked) == 2
+    assert found[0] == found[1] == found[3]
+
+
+class Branches(nn.Module):
+    """Two branches, of which the first ends before the second begins, and their sum."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(inplace=True))
+        self.left = nn.Sequential(nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(inplace=True))
+        self.right = nn.Sequential(nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to maps."""
+        x = self.stem(x)
+        return torch.cat([self.left(x), self.right(x)], 1)
+
+
+def test_a_unit_is_not_aligned_at_a_sibling_branch_that_does_not_feed_it() -> None:
+    model = toy.wrap(toy.seeded(Branches()))
+    two = vital.reference_bank(model, ["right"], vital.images(toy.images(6).float()), disk=False)
+    asked = ("stem", "left", "right.1")
+    (unit,) = resolve_units(model, "right:3")
+    assert before(model, unit, asked) == ("stem", "right.1")
+    assert before(model, unit, ("left",)) == ("right",)
+    parts, _ = planned(Vital(), "right:3", two)
+    assert "left" not in parts[obj.Alignment].layers
+    assert parts[obj.Alignment].relevant.rule == "zplus"
+
+
+def test_masks_can_be_left_out(bank: vital.ReferenceBank) -> None:
+    parts, _ = planned(Vital(relevance="none"), "class:3", bank)
+    assert parts[obj.Alignment].relevant is None
+
+
+class Odd(nn.Module):
+    """Holds an operation through which relevance has no rule."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.first = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU())
+        self.second = nn.Conv2d(6, 8, 3, 2, 1)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to maps."""
+        return self.act(self.second(torch.sinh(self.first(x))))
+
+
+def test_where_relevance_cannot_be_followed_the_record_says_what_was_taken() -> None:
+    model = toy.wrap(toy.seeded(Odd()))
+    hidden = vital.reference_bank(model, ["act"], vital.images(toy.images(12).float()), disk=False)
+    unit = f"act:{int(hidden.values['act'][:, 0].argmax())}"
+    made = vital.render(model, [unit], bank=hidden, steps=4, progress=False)[0]
+    assert "masked by gradient × activation, which is not relevance" in made.provenance["references"]
+    parts, _ = planned(Vital(), unit, hidden)
+    assert parts[obj.Alignment].relevant.rule == "gradient"
+    assert made.losses["Alignment"][-1] < made.losses["Alignment"][0]
+    asked, note = planned(Vital(relevance="gradient"), unit, hidden)
+    assert asked[obj.Alignment].relevant.rule == "gradient"
+    assert "not relevance" in note
+
+
+def of_two_kinds() -> dict[str, tuple[vital.Model, vital.ReferenceBank]]:
+    """A network that averages noise away, and one that sees differences alone; each with a bank of plain colours."""
+    weight = torch.randn(10, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    mean = weight.mean((2, 3), keepdim=True)
+    smooth = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
+    found = {}
+    for name, kernel in (("level", mean.expand_as(weight)), ("sharp", weight - mean)):
+        net = nn.Sequential(
+            nn.Conv2d(3, 10, 8, 8, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
+        with torch.no_grad():
+            net[0].weight.copy_(kernel)
+        model = vital.Model(net, size=(32, 32))
+        found[name] = model, vital.reference_bank(model, ["0"], vital.images(smooth.contiguous()), disk=False)
+    return found
+
+
+def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -> None:
+    found = {}
+    for name, (model, own) in of_two_kinds().items():
+        plan = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0)
+        found[name] = [view.sd for view in plan.views if isinstance(view, views.Noise)]
+    assert found == {"level": [0.1], "sharp": []}
+    plan = Vital(noise=0.0).plan(MODEL, resolve_units(MODEL, "class:1"), bank, 0)
+    assert not any(isinstance(view, views.Noise) for view in plan.views)
+
+
+def of_plain_colours(net: nn.Module) -> tuple[vital.Model, vital.ReferenceBank]:
+    colours = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
+    model = vital.Model(toy.seeded(net), size=(32, 32))
+    return model, vital.reference_bank(model, [], vital.images(colours.contiguous()), disk=False)
+
+
+def test_it_goes_from_coarse_to_fine_where_the_network_recognises_small_images() -> None:
+    conv = [nn.Conv2d(3, 10, 3), nn.ReLU()]
+    pooled = nn.Sequential(
+        *conv, nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )  # plain colours look alike at any size
+    flat = nn.Sequential(*conv, nn.Flatten(), nn.Linear(10 * 30 * 30, 10))  # takes its own size alone
+    summed = nn.Sequential(
+        *conv, nn.LPPool2d(1, 15), nn.Flatten(), Alternating()
+    )  # another answer at half the size
+    found = []
+    for net in (pooled, flat, summed):
+        model, own = of_plain_colours(net)
+        canvas = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0).parameterisation
+        assert isinstance(canvas, par.Fourier)
+        found.append(canvas.coarse)
+    assert found == [0.6, 0.0, 0.0]
+    model, own = of_plain_colours(pooled)
+    plan = Vital(references=2, coarse=0.0).plan(model, resolve_units(model, "class:1"), own, 0)
+    assert plan.parameterisation.coarse == 0.0
+
+
+class Alternating(nn.Module):
+    """Ten numbers of any many: with few of them, the negatives of those with many."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows to rows of ten."""
+        return x[:, :10] * (1.0 if x.shape[1] > 20 else -1.0)
+
+
+def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:
+    with pytest.raises(BadValue, match="natural is -1; allowed are numbers from 0"):
+        planned(Vital(natural=-1), "class:1", bank)
+    with pytest.raises(BadValue, match="coarse is 2"):
+        vital.render(
+            of_plain_colours(nn.Sequential(nn.Conv2d(3, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))[0],
+            "class:1",
+            images=vital.images(toy.images(4).float()),
+            coarse=2.0,
+            steps=1,
+            progress=False,
+        )
+    with pytest.raises(UnknownName, match="unknown relevance rule 'zpls'; did you mean 'zplus'"):
+        planned(Vital(relevance="zpls"), "class:1", bank)

@@ -1,0 +1,176 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+import vital
+from tests import toy
+from vital.errors import BadUnit, BadValue, DataError
+from vital.rendering.api import opacity
+
+MODEL = toy.model()
+MODEL_LAYERS = ("layer1", "layer2")
+
+
+@pytest.fixture(scope="module")
+def bank() -> vital.ReferenceBank:
+    pictures = vital.images(toy.images(24).float(), labels=[i % 10 for i in range(24)])
+    return vital.reference_bank(MODEL, ["layer2"], pictures, disk=False)
+
+
+def test_prototypes_come_in_the_order_of_the_units(bank: vital.ReferenceBank) -> None:
+    units = ["class:3", "layer2:1", "class:0-1"]
+    made = vital.render(MODEL, units, bank=bank, steps=2, batch=3, progress=False)
+    assert [str(p.unit) for p in made] == ["class:3", "layer2:1", "class:0", "class:1"]
+    assert all(p.image.shape == (3, 32, 32) and p.alpha.shape == (32, 32) for p in made)
+    assert {p.status for p in made} == {"done"}
+
+
+@pytest.mark.parametrize("name", list(vital.METHODS))
+def test_a_units_picture_does_not_depend_on_its_company(name: str, bank: vital.ReferenceBank) -> None:
+    double = toy.model(double=True)
+    same = replace(bank, model=double)
+    units = ["class:3", "layer2:1", "class:7"]
+    settings = {"method": name, "bank": same, "steps": 4, "progress": False, "seed": 5}
+    together = vital.render(double, units, batch=3, **settings)
+    for unit, in_company in zip(units, together, strict=True):
+        alone = vital.render(double, unit, batch=1, **settings)[0]
+        assert torch.equal(alone.image, in_company.image)
+        assert torch.equal(alone.alpha, in_company.alpha)
+
+
+@pytest.mark.parametrize("name", list(vital.METHODS))
+def test_same_seed_same_bytes_and_another_seed_another_picture(name: str, bank: vital.ReferenceBank) -> None:
+    pngs = [
+        vital.render(MODEL, "class:2", method=name, bank=bank, steps=3, seed=seed, progress=False)[0].png()
+        for seed in (0, 0, 1)
+    ]
+    assert pngs[0] == pngs[1] != pngs[2]
+
+
+@pytest.mark.parametrize("name", list(vital.METHODS))
+def test_the_provenance_makes_the_picture_again(name: str, bank: vital.ReferenceBank) -> None:
+    first = vital.render(MODEL, "class:2", method=name, bank=bank, steps=3, progress=False)[0]
+    record = json.loads(json.dumps(first.record()))
+    again = vital.render(
+        MODEL, record["unit"], method=vital.method(record["method"], **record["provenance"]["options"]),
+        bank=bank, seed=record["seed"], progress=False,
+    )[0]  # fmt: skip
+    assert again.png() == first.png()
+
+
+@pytest.mark.parametrize("name", [n for n in vital.METHODS if vital.method(n).needs_images])
+def test_methods_that_need_images_say_so(name: str) -> None:
+    with pytest.raises(DataError, match=r"^the method needs reference images; give images or a bank$"):
+        vital.render(MODEL, "class:2", method=name, progress=False)
+
+
+@pytest.mark.parametrize("name", ["vital", "fourier", "pixels"])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_grey_and_many_channel_networks_are_rendered(name: str, channels: int) -> None:
+    net = toy.seeded(
+        torch.nn.Sequential(torch.nn.Conv2d(channels, 4, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2))
+    )
+    model = vital.Model(net, size=(16, 16), channels=channels)
+    pictures = vital.images(torch.rand(5, channels, 16, 16))
+    made = vital.render(model, "2:1", method=name, images=pictures, steps=2, progress=False)[0]
+    assert made.image.shape == (channels, 16, 16)
+    assert made.png()[:4] == b"\x89PNG"
+
+
+def test_frames_keep_the_first_and_the_last(bank: vital.ReferenceBank) -> None:
+    made = vital.render(MODEL, "class:2", bank=bank, steps=9, frames=4, progress=False)[0]
+    steps = [step for step, _ in made.frames]
+    assert steps[0] == 0
+    assert steps[-1] == 9
+    assert torch.equal(made.frames[-1][1], made.image)
+
+
+def test_a_record_says_how_far_the_picture_excites_its_unit(bank: vital.ReferenceBank) -> None:
+    units = ["class:2", f"{bank.layers[0]}:1"]
+    made = vital.render(MODEL, units, bank=bank, method="fourier", steps=2, progress=False)
+    for p in made:
+        own = float(toy.trace(MODEL, [p.unit.layer], p.image[None]).read(p.unit).detach())
+        assert p.provenance["value"] == pytest.approx(own, rel=1e-4)
+        assert p.provenance["percentile"] == pytest.approx(bank.percentile(p.unit, own), abs=1e-3)
+    alone = vital.render(MODEL, units, method="fourier", steps=2, progress=False)
+    assert all("percentile" not in p.provenance for p in alone)
+
+
+def sleepy() -> tuple[vital.Model, vital.ImageSet]:
+    """A network whose unit 3:0 is never active, 3:1 on the brightest of its images alone, and those images."""
+    draw = torch.Generator().manual_seed(0)
+    level = torch.linspace(0.2, 0.9, 24).view(-1, 1, 1, 1)
+    pictures = (level + 0.1 * torch.randn(24, 3, 16, 16, generator=draw)).clamp(0, 1)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 3, 3), torch.nn.ReLU()
+    )
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.rand(parameter.shape, generator=draw) / parameter[0].numel())
+        value = net[:3](pictures)[:, 1].amax((1, 2)).sort().values
+        net[2].bias[0], net[2].bias[1] = -100.0, net[2].bias[1] - value[19]
+    return vital.Model(net, size=(16, 16)), vital.images(pictures)
+
+
+def test_a_silent_start_is_left_behind_and_a_unit_that_stays_silent_is_a_status() -> None:
+    model, pictures = sleepy()
+    bank = vital.reference_bank(model, ["3"], pictures, disk=False)
+    plan = vital.method("vital").plan(model, [vital.Unit.parse("3:1")], bank, 0)
+    start = plan.parameterisation.decode(plan.parameterisation.init(torch.Generator().manual_seed(0)))
+    assert float(toy.trace(model, ["3"], start)["3"][:, 1].amax()) == 0
+    made = vital.render(model, ["3:0", "3:1"], bank=bank, progress=False)
+    assert made[0].status.startswith("silent: the picture excites the unit no more than")
+    assert made[0].provenance["value"] == 0
+    assert made[1].status == "done"
+    assert made[1].provenance["percentile"] > 90
+
+
+def test_a_diverging_unit_is_a_status_and_the_others_go_on(bank: vital.ReferenceBank) -> None:
+    sick = replace(bank)
+    made_of = {"count": 8, "choose": "activation", "rule": "zplus"}
+    sick.template("class:1", MODEL_LAYERS, **made_of).layers["layer1"][0, 0] = float("nan")
+    settings = {"layers": MODEL_LAYERS, "references": 8, "steps": 3, "batch": 2, "progress": False}
+    made = vital.render(MODEL, ["class:1", "class:2"], bank=sick, **settings)
+    assert [p.status for p in made] == ["diverged at step 1", "done"]
+    assert all(torch.isfinite(p.image).all() for p in made)
+    fine = vital.render(MODEL, ["class:1", "class:2"], bank=replace(bank), **settings)
+    assert fine[0].status == "done"
+    torch.testing.assert_close(made[1].image, fine[1].image)
+
+
+def test_a_class_without_images_is_a_status_and_the_others_go_on() -> None:
+    pictures = vital.images(toy.images(6).float(), labels=[0, 0, 0, 1, 1, 1])
+    settings = {"images": pictures, "steps": 2, "progress": False, "choose": "class", "size": 24}
+    made = vital.render(MODEL, ["class:0", "class:2", "class:1"], **settings)
+    sentence = "array holds no image of class 2 (hen); add some, or choose another class"
+    assert [p.status for p in made] == ["done", sentence, "done"]
+    assert [p.image.shape for p in made] == [(3, 24, 24)] * 3
+
+
+def test_a_bank_of_another_network_is_refused(bank: vital.ReferenceBank) -> None:
+    with pytest.raises(
+        DataError, match=r"^the bank was made with another network than toy; make one for this$"
+    ):
+        vital.render(toy.token_model(), "class:1", bank=bank, progress=False)
+
+
+def test_options_beside_a_finished_method_are_refused() -> None:
+    with pytest.raises(
+        BadValue, match=r"^options steps were given beside a finished method; set them in the method$"
+    ):
+        vital.render(MODEL, "class:1", method=vital.method("fourier"), steps=3)
+
+
+def test_a_wrong_unit_is_one_sentence() -> None:
+    with pytest.raises(BadUnit, match=r"^layer2:99 does not exist: layer 'layer2' has the units 0 to 15$"):
+        vital.render(MODEL, "layer2:99", method="fourier")
+
+
+def test_opacity_is_clipped_at_its_98th_percentile() -> None:
+    ramp = torch.arange(100.0).view(10, 10)
+    assert opacity(ramp).max() == 1
+    assert opacity(ramp)[0, 0] == 0
+    assert int((opacity(ramp) == 1).sum()) == 2
+    assert opacity(torch.zeros(3, 3)).sum() == 0

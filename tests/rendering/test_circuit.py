@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import vital
+from tests import toy
+from vital.attribution import Feeder, feeders
+from vital.errors import BadValue
+from vital.records import Prototypes
+from vital.rendering.circuit import Circuit, circuit, circuit_sheet
+
+MODEL = toy.model()
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+@pytest.fixture(scope="module")
+def bank() -> vital.ReferenceBank:
+    return vital.reference_bank(MODEL, ["act2", "act3"], vital.images(toy.images(24).float()), disk=False)
+
+
+def prototype(unit: str, colour: tuple[int, int, int], width: int = 32) -> vital.Prototype:
+    image = (torch.tensor(colour) / 255.0)[:, None, None].expand(3, 32, width)
+    return vital.Prototype(vital.Unit.parse(unit), image, torch.ones(32, width), "vital", 0)
+
+
+def columns(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    """The box that a colour fills: left, top, right, bottom; it must fill all of it."""
+    there = (np.asarray(sheet) == colour).all(2)
+    rows, across = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+    box = int(across[0]), int(rows[0]), int(across[-1]) + 1, int(rows[-1]) + 1
+    assert there[box[1] : box[3], box[0] : box[2]].all()
+    return box
+
+
+def test_a_circuit_holds_the_feeders_over_the_strongest_images_and_a_prototype_of_each(
+    bank: vital.ReferenceBank,
+) -> None:
+    made = circuit(
+        MODEL, "act3:8", "act2", bank=bank, count=3, references=4, method="fourier", steps=1, progress=False
+    )
+    pictures = bank.tensor(bank.strongest("act3:8", 4))
+    assert made.feeders == tuple(feeders(MODEL, "act3:8", "act2", pictures, 3))
+    assert [p.unit for p in made.prototypes] == [made.unit, *(f.unit for f in made.feeders)]
+    assert {p.method for p in made.prototypes} == {"fourier"}
+    assert made._repr_png_().startswith(b"\x89PNG")
+    assert made.sheet(80).width == 8 + 3 * 88
+
+
+def test_the_unit_stands_above_its_feeders_in_their_order_each_in_full() -> None:
+    found = [Feeder(vital.Unit("low", 2), 0.75), Feeder(vital.Unit("low", 0), 0.05)]
+    made = Prototypes([prototype("top:1", RED), prototype("low:2", GREEN), prototype("low:0", BLUE)])
+    sheet = circuit_sheet(made, found, 64)
+    above, first, second = (columns(sheet, colour) for colour in (RED, GREEN, BLUE))
+    assert [(b[2] - b[0], b[3] - b[1]) for b in (above, first, second)] == [(64, 64)] * 3
+    assert above[3] < first[1] == second[1]
+    assert first[2] < second[0]
+    assert above[0] + above[2] == pytest.approx(first[0] + second[2], abs=2)
+
+
+def test_the_larger_the_share_the_thicker_the_line_and_text_differs_with_it() -> None:
+    made = Prototypes([prototype("top:1", RED), prototype("low:2", GREEN), prototype("low:0", BLUE)])
+
+    def ink(share: float) -> tuple[int, bytes]:
+        shares = [Feeder(vital.Unit("low", 2), share), Feeder(vital.Unit("low", 0), 0.01)]
+        sheet = circuit_sheet(made, shares, 64)
+        between = np.asarray(sheet)[columns(sheet, RED)[3] : columns(sheet, GREEN)[1]]
+        labels = np.asarray(sheet)[columns(sheet, GREEN)[3] :]
+        return int((between < 255).any(2).sum()), labels.tobytes()
+
+    assert ink(0.9)[0] > ink(0.3)[0] > 0
+    assert ink(0.9)[1] != ink(0.3)[1]
+
+
+def test_pictures_that_are_not_square_keep_their_proportions() -> None:
+    made = Prototypes([prototype("top:1", RED, 64), prototype("low:2", GREEN, 64)])
+    sheet = Circuit(made[0].unit, (Feeder(made[1].unit, 1.0),), made).sheet(64)
+    left, top, right, bottom = columns(sheet, GREEN)
+    assert (right - left, bottom - top) == (64, 32)
+
+
+def test_a_prototype_too_few_is_one_sentence() -> None:
+    with pytest.raises(BadValue, match="there are 1 prototypes for a unit and 1 feeders; give one of each"):
+        circuit_sheet(Prototypes([prototype("top:1", RED)]), [Feeder(vital.Unit("low", 2), 1.0)])

@@ -1,0 +1,145 @@
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import torch
+
+import vital
+from tests.reporting.conftest import proto, said
+from vital.rendering.exemplars import Exemplar
+from vital.reporting.api import page_from, write_page
+from vital.reporting.collect import page_of
+from vital.reporting.page import as_html
+from vital.units import Unit
+
+EVIL = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "javascript:alert(1)//</title></style></script>",
+    "cat\u202egod \u2066x\u2069 \x00\x1b[31m",
+    "{{ 7 * 7 }} {% raw %}",
+    "&lt;b&gt; &amp; <b>",
+]
+
+
+class Tags(HTMLParser):
+    """All elements and attributes of a page."""
+
+    def __init__(self, text):
+        HTMLParser.__init__(self)
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+def evil_page():
+    unit = Unit("layer4", 3, label=EVIL[0])
+    image = torch.rand(3, 8, 8)
+    return page_from(
+        [proto("layer4:3", status=text, method=text) for text in EVIL],
+        [said("layer4:3", text, "", candidate=text, others=((text, 0.1),)) for text in EVIL]
+        + [said("layer4:3", f"{text} b", text) for text in EVIL],
+        [{text: text for text in EVIL}],
+        [Exemplar(unit, image, image[0], 0, text, 1.0, "activation", "lrp") for text in EVIL],
+        title=EVIL[0] + EVIL[4],
+    )
+
+
+def test_texts_of_others_stay_texts():
+    calm = Tags(as_html(page_from([proto("layer4:3")], [said("layer4:3", "dnd", "cat")])))
+    text = as_html(evil_page())
+    tags = Tags(text)
+    assert {tag for tag, _ in tags.found} <= {tag for tag, _ in calm.found} | {
+        "section", "span", "small", "details", "summary", "p", "a", "div", "figure", "figcaption",
+    }  # fmt: skip
+    assert [tag for tag, _ in tags.found].count("script") == 1
+    assert not [name for _, attributes in tags.found for name in attributes if name.startswith("on")]
+    assert "49" not in re.sub(r"data:[^\"]*", "", text).partition("<main")[2].partition("</main")[0]
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b]", text)
+    assert "cat[U+202E]god [U+2066]x[U+2069] [U+0000][U+001B][31m" in text
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
+
+
+def test_evil_texts_do_nothing_in_a_browser(tmp_path, browser):
+    file = write_page(evil_page(), tmp_path / "evil.html")
+    seen = browser(file, "q=%3Cscript%3E")
+    assert '<html lang="en" data-ready="">' in seen
+    assert seen.count("<script>") == 1
+    assert "onerror=" not in seen.replace("onerror=alert(1)&gt;", "").partition("<main")[2]
+
+
+def test_nothing_on_the_page_asks_for_anything(run):
+    text = as_html(page_of([run]))
+    for tag, attributes in Tags(text).found:
+        for name in ("src", "href", "action", "data", "poster", "srcset", "background"):
+            value = attributes.get(name, "#")
+            assert value.startswith(("#", "data:image/")), (tag, name, value[:60])
+        assert "style" not in attributes
+    bare = re.sub(r'"data:image/[^"]*"', '""', text)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", bare)
+
+
+def test_the_policy_lets_the_pages_own_script_run_and_nothing_else(run):
+    text = as_html(page_of([run]))
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1].replace("&#39;", "'")
+    for tag in ("script", "style"):
+        inside = re.search(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)[1]
+        expected = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{expected}'" in policy
+    assert policy.startswith("default-src 'none'")
+
+
+def test_equal_runs_make_equal_pages_that_say_what_is_there(run):
+    text = as_html(page_of([run]))
+    assert text == as_html(page_of([run]))
+    plain = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text))
+    assert "no label (would say sea)" in plain
+    assert "diverged at step 3: the loss is not finite" in plain
+    assert "control: random weights" in plain
+    assert "words agree 33 %" in plain
+    assert "<tr class=control>" in text
+
+
+def test_a_browser_searches_sorts_and_turns_masks_on(run, browser, tmp_path):
+    file = write_page(page_of([run]), tmp_path / "page.html")
+
+    def cards(state):
+        seen = browser(file, state)
+        assert 'data-ready=""' in seen
+        found = re.findall(r'<article class="card[^>]*>', seen)
+        names = re.findall(r'<a href="#unit=([^"]*)"', seen)
+        return [name for name, card in zip(names, found, strict=True) if " hidden" not in card], seen
+
+    every, seen = cards("")
+    assert every == ["conv%3A2", "conv%3A3", "conv%3A10"]
+    assert ">3 of 3</output>" in seen
+    assert cards("q=red+cube")[0] == ["conv%3A2"]
+    assert cards("show=failed")[0] == ["conv%3A3", "conv%3A10"]
+    assert cards("show=silent")[0] == ["conv%3A10"]
+    assert cards("sort=score:clip-dissect")[0] == ["conv%3A2", "conv%3A10", "conv%3A3"]
+    none, seen = cards("q=nothing-like-it")
+    assert none == []
+    assert ">0 of 3</output>" in seen
+    assert 'aria-pressed="true"' in cards("mask=1")[1]
+    assert 'class="card here"' in cards("unit=conv:10")[1]
+
+
+def test_what_python_holds_is_a_page_too(tmp_path):
+    table = [{"method": "vital", "value": 0.123456}, {"method": "noise", "value": 1, "row": "control"}]
+    file = vital.report(
+        tmp_path / "out", [proto("class:3")], [said("class:3", "dnd", "a red cube")], table, title="Mine"
+    )
+    text = file.read_text()
+    assert file.name == "report.html"
+    assert "<title>Mine</title>" in text
+    assert "0.1235" in text
+    assert vital.report(tmp_path / "x.html", [proto("class:3")]).name == "x.html"
+
+
+def test_a_run_folder_is_reported_by_its_name_alone(run):
+    assert vital.report(run) == run / "report.html"
+    assert vital.report(run / "other.html").read_text() == (run / "report.html").read_text()

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from vital import transforms as views
+from vital.errors import BadValue
+from vital.transforms import Compose, Crop, Flip, Noise, Pad, Roll, Rotate, Scale, lucid, maco
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_compose_looks_through_the_views_in_order_with_one_generator() -> None:
+    image, ours = torch.rand(1, 3, 8, 8, generator=generator()), generator(4)
+    by_hand = Noise(0.1)(Roll(3)(image, ours), ours)
+    assert torch.equal(Compose(Roll(3), Noise(0.1))(image, generator(4)), by_hand)
+
+
+def test_an_empty_compose_is_the_image() -> None:
+    image = torch.rand(1, 3, 4, 4, generator=generator())
+    assert torch.equal(Compose()(image, generator()), image)
+
+
+def test_compose_is_a_value() -> None:
+    assert Compose(Roll(3), Flip()) == Compose(Roll(3), Flip()) != Compose(Flip(), Roll(3))
+    assert hash(Compose(Roll(3))) == hash(Compose(Roll(3)))
+
+
+def test_compose_takes_views_only() -> None:
+    with pytest.raises(BadValue) as caught:
+        Compose(Roll(3), 5)  # type: ignore[arg-type]
+    assert str(caught.value) == "Compose is given 5; allowed are views"
+
+
+def test_lucid_has_the_published_steps() -> None:
+    zoom = next(v for v in lucid().views if isinstance(v, Scale))
+    turn = next(v for v in lucid().views if isinstance(v, Rotate))
+    assert zoom.choices == (0.9, 0.92, 0.94, 0.96, 0.98, 1.0, 1.02, 1.04, 1.06, 1.08, 1.1)
+    assert sorted(turn.choices) == sorted([*range(-10, 11), 0, 0, 0, 0, 0])
+    assert [type(v).__name__ for v in lucid().views] == ["Pad", "Jitter", "Scale", "Rotate", "Jitter", "Trim"]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (32, 32), (31, 47)])
+def test_lucid_keeps_any_size_and_shows_grey_only_beyond_the_edge(size: tuple[int, int]) -> None:
+    grey = torch.full((1, 3, *size), 0.5)
+    for seed in range(5):
+        torch.testing.assert_close(lucid()(grey, generator(seed)), grey)
+
+
+def test_lucid_shows_the_image_in_the_middle() -> None:
+    image = torch.zeros(1, 1, 48, 48)
+    assert all(float(lucid()(image, generator(s))[..., 16:32, 16:32].abs().max()) < 1e-6 for s in range(10))
+
+
+def test_maco_has_the_published_numbers() -> None:
+    box = Crop(64, fraction=(0.05, 0.5), spread=0.15, shrink=True, sd=0.05)
+    assert maco(64) == Compose(box, Noise(0.08, uniform=0.04))
+    assert [maco(64).at(p).views[0].fraction for p in (0.0, 0.5, 1.0)] == [
+        pytest.approx((share, share)) for share in (0.5, 0.275, 0.05)
+    ]
+
+
+def test_public_names_are_sorted_and_exist() -> None:
+    assert all(hasattr(views, name) for name in views.__all__)
+    public = {
+        n
+        for n in vars(views)
+        if not n.startswith("_") and n not in ("base", "compose", "move", "tone", "warp")
+    }
+    assert public == set(views.__all__)
+
+
+def test_importing_the_views_loads_neither_kornia_nor_torchvision() -> None:
+    code = "import sys, vital.transforms, vital.params; print({'kornia', 'torchvision'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_a_frame_is_grey_by_default() -> None:
+    assert float(Pad(1)(torch.zeros(1, 1, 1, 1), generator()).sum()) == 4.0

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from vital.errors import BadValue
+from vital.transforms import Flip, Jitter, Pad, Roll, Trim
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def dot(row: int, column: int, side: int = 11) -> Tensor:
+    image = torch.zeros(1, 1, side, side)
+    image[..., row, column] = 1
+    return image
+
+
+def place(image: Tensor) -> tuple[int, int]:
+    return divmod(int(image.argmax()), image.shape[-1])
+
+
+def test_roll_moves_a_dot_and_loses_nothing() -> None:
+    shifts = set()
+    for seed in range(300):
+        seen = Roll(2)(dot(0, 10), generator(seed))
+        row, column = place(seen)
+        assert seen.sum() == 1
+        assert seen[..., row, column] == 1
+        shifts.add(((row + 5) % 11 - 5, (column - 10 + 5) % 11 - 5))
+    assert shifts == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_roll_draws_two_integers_first_down_then_right(seed: int) -> None:
+    used, ours = generator(seed), generator(seed)
+    seen = Roll(30)(dot(5, 5), used)
+    down, right = (int(torch.randint(-30, 31, (), generator=ours)) for _ in range(2))
+    assert place(seen) == ((5 + down) % 11, (5 + right) % 11)
+    assert torch.equal(used.get_state(), ours.get_state())
+
+
+def test_roll_by_nothing_is_the_image_but_still_draws() -> None:
+    used = generator()
+    assert torch.equal(Roll(0)(dot(1, 2), used), dot(1, 2))
+    assert not torch.equal(used.get_state(), generator().get_state())
+
+
+def test_jitter_moves_a_dot_by_all_whole_steps_and_keeps_the_size() -> None:
+    seen = [Jitter(2)(dot(5, 5), generator(seed)) for seed in range(300)]
+    assert {s.shape for s in seen} == {(1, 1, 11, 11)}
+    assert {place(s) for s in seen} == {(row, column) for row in range(3, 8) for column in range(3, 8)}
+
+
+def test_jitter_fills_the_edge_with_the_mirrored_image() -> None:
+    image = torch.arange(5.0).view(1, 1, 1, 5).expand(1, 1, 5, 5).contiguous()
+    rows = {tuple(Jitter(1)(image, generator(seed))[0, 0, 0].tolist()) for seed in range(40)}
+    assert rows == {(1, 0, 1, 2, 3), (0, 1, 2, 3, 4), (1, 2, 3, 4, 3)}
+
+
+def test_pad_modes_on_a_row() -> None:
+    image = torch.tensor([[[[1.0, 2.0, 3.0]] * 3]])
+    rows = {
+        mode: Pad(1, mode)(image, generator())[0, 0, 1].tolist()  # type: ignore[arg-type]
+        for mode in ("constant", "reflect", "replicate", "circular")
+    }
+    assert rows == {
+        "constant": [0.5, 1, 2, 3, 0.5],
+        "reflect": [2, 1, 2, 3, 2],
+        "replicate": [1, 1, 2, 3, 3],
+        "circular": [3, 1, 2, 3, 1],
+    }
+
+
+def test_trim_undoes_pad() -> None:
+    image = torch.rand(1, 3, 4, 7, generator=generator())
+    assert torch.equal(Trim(3)(Pad(3)(image, generator()), generator()), image)
+
+
+def test_flip_follows_its_probability() -> None:
+    image = dot(2, 0)
+    flipped = sum(torch.equal(Flip(0.25)(image, generator(s)), dot(2, 10)) for s in range(400))
+    assert 70 <= flipped <= 130
+    assert torch.equal(Flip(0.0)(image, generator()), image)
+    assert torch.equal(Flip(1.0)(image, generator()), dot(2, 10))
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Roll(-1), "Roll is given -1 pixels; allowed are whole numbers from 0"),
+        (lambda: Jitter(1.5), "Jitter is given 1.5 pixels; allowed are whole numbers from 0"),
+        (lambda: Pad(-2), "Pad is given -2 pixels; allowed are whole numbers from 0"),
+        (lambda: Trim("4"), "Trim is given '4' pixels; allowed are whole numbers from 0"),
+        (
+            lambda: Pad(1, "mirror"),
+            "Pad is given the mode 'mirror'; allowed are constant, reflect, replicate, circular",
+        ),
+        (lambda: Flip(1.5), "Flip is given the probability 1.5; allowed are numbers from 0 to 1"),
+        (lambda: Flip(float("nan")), "Flip is given the probability nan; allowed are numbers from 0 to 1"),
+    ],
+)
+def test_wrong_values_are_refused_in_one_sentence(make: object, sentence: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        make()  # type: ignore[operator]
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("view", "sentence"),
+    [
+        (Jitter(4), "Jitter(4) needs sides above 4 pixels; the image is 4 x 9"),
+        (Pad(4, "reflect"), "Pad(4) needs sides above 4 pixels; the image is 4 x 9"),
+        (Pad(5, "circular"), "Pad(5) needs sides above 4 pixels; the image is 4 x 9"),
+        (Trim(2), "Trim(2) needs sides above 4 pixels; the image is 4 x 9"),
+    ],
+)
+def test_an_image_that_is_too_small_is_refused_in_one_sentence(view: Jitter, sentence: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        view(torch.zeros(1, 3, 4, 9), generator())
+    assert str(caught.value) == sentence

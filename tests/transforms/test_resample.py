@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from vital.errors import BadValue
+from vital.transforms import Crop, Rotate, Scale
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def picture(height: int = 9, width: int = 9) -> Tensor:
+    return torch.rand(1, 3, height, width, generator=generator(), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("side", [8, 9])
+def test_a_quarter_turn_is_rot90(side: int) -> None:
+    image = picture(side, side)
+    seen = Rotate(choices=(90.0,))(image, generator())
+    torch.testing.assert_close(seen, torch.rot90(image, 1, (2, 3)), rtol=0, atol=1e-12)
+
+
+def test_angles_lie_on_both_sides_and_within_the_range() -> None:
+    ramp = torch.linspace(-1, 1, 41, dtype=torch.float64).expand(1, 1, 41, 41).contiguous()
+    seen = [Rotate(10)(ramp, generator(seed))[0, 0, 10:31, 10:31] for seed in range(60)]
+    slopes = torch.stack([(s[-1] - s[0]).mean() / (s[:, -1] - s[:, 0]).mean() for s in seen])
+    angles = torch.rad2deg(torch.atan(slopes))
+    assert -10 <= angles.min() < -7
+    assert 7 < angles.max() <= 10
+
+
+def test_no_turn_and_no_zoom_give_the_image() -> None:
+    image = picture(7, 10)
+    for view in (Rotate(0), Scale(1, 1), Scale(choices=(1.0,)), Crop(fraction=(1, 1))):
+        torch.testing.assert_close(view(image, generator()), image, rtol=0, atol=1e-12)
+
+
+def test_zooming_in_by_two_stretches_a_ramp_about_the_centre() -> None:
+    ramp = torch.linspace(-1, 1, 21, dtype=torch.float64).expand(1, 1, 21, 21).contiguous()
+    torch.testing.assert_close(Scale(2, 2)(ramp, generator()), ramp / 2)
+
+
+def test_zooming_out_fills_the_outside_as_told() -> None:
+    image = torch.ones(1, 1, 9, 9)
+    seen = {
+        mode: Scale(0.5, 0.5, outside=mode)(image, generator()) for mode in ("zeros", "border", "reflection")
+    }  # type: ignore[arg-type]
+    assert seen["zeros"][..., 0, 0] == 0
+    assert seen["zeros"][..., 4, 4] == 1
+    assert bool((seen["border"] == 1).all())
+    assert bool((seen["reflection"] == 1).all())
+
+
+def test_choices_are_all_drawn_and_nothing_else() -> None:
+    ramp = torch.linspace(-1, 1, 21, dtype=torch.float64).expand(1, 1, 21, 21).contiguous()
+    view = Scale(choices=(1.0, 2.0, 4.0))
+    ends = {round(float(1 / view(ramp, generator(s))[0, 0, 0, -1]), 6) for s in range(60)}
+    assert ends == {1.0, 2.0, 4.0}
+
+
+def test_a_crop_shows_its_share_of_the_image() -> None:
+    ramp = torch.linspace(0, 1, 40, dtype=torch.float64).expand(1, 1, 40, 40).contiguous()
+    for seed in range(30):
+        seen = Crop(fraction=(0.5, 0.5))(ramp, generator(seed))
+        assert seen.shape == ramp.shape
+        assert 0.45 < float(seen.max() - seen.min()) < 0.5
+
+
+def test_crops_lie_inside_and_gather_about_the_middle() -> None:
+    ramp = torch.linspace(0, 1, 101, dtype=torch.float64).expand(1, 1, 101, 101).contiguous()
+    middles = torch.stack([Crop(fraction=(0.1, 0.1))(ramp, generator(s)).mean() for s in range(300)])
+    assert abs(middles.mean() - 0.5) < 0.03
+    assert abs(middles.std() - 0.15) < 0.02
+    outer = torch.stack([Crop(fraction=(0.1, 0.1), spread=5)(ramp, generator(s)).mean() for s in range(50)])
+    assert outer.min() > 0.04
+    assert outer.max() < 0.96
+
+
+def test_a_box_that_shrinks_keeps_near_the_line() -> None:
+    ramp = torch.arange(1001, dtype=torch.float64).expand(1, 1, 5, 1001).contiguous()
+    late = Crop(fraction=(0.1, 0.5), spread=0, shrink=True, sd=0.02).at(0.75)
+    widths = torch.stack([(seen := late(ramp, generator(s))).max() - seen.min() for s in range(200)]) / 1001
+    assert abs(widths.mean() - 0.2) < 0.01
+    assert abs(widths.std() - 0.02) < 0.005
+    assert Crop().at(0.75) == Crop()
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(None, (6, 11)), (5, (5, 5)), ((3, 20), (3, 20))])
+def test_a_crop_has_the_size_asked_for(size: object, wanted: tuple[int, int]) -> None:
+    assert Crop(size)(picture(6, 11), generator()).shape[2:] == wanted  # type: ignore[arg-type]
+
+
+def test_one_pixel_survives_every_warp() -> None:
+    image = picture(1, 1)
+    for view in (Rotate(10), Scale(), Crop()):
+        torch.testing.assert_close(view(image, generator()), image)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Scale(0, 1), "Scale is given the factors 0, 1; allowed are numbers from 0.01 to 100"),
+        (lambda: Scale(1.2, 0.9), "Scale is given the factors 1.2 to 0.9; allowed is the lower one first"),
+        (
+            lambda: Scale(choices=(1, -2)),
+            "Scale is given the factors 1, -2; allowed are numbers from 0.01 to 100",
+        ),
+        (
+            lambda: Scale(outside="edge"),
+            "Scale is given the mode 'edge'; allowed are zeros, border, reflection",
+        ),
+        (lambda: Rotate(-5), "Rotate is given the degrees -5; allowed are numbers from 0 to 360"),
+        (
+            lambda: Rotate(choices=(400,)),
+            "Rotate is given the choices 400; allowed are numbers from -360 to 360",
+        ),
+        (lambda: Crop(0), "Crop is given the size 0; allowed are whole numbers from 1, a pair, or None"),
+        (
+            lambda: Crop(fraction=(0.2, 2)),
+            "Crop is given the fractions 0.2, 2; allowed are numbers from 0 to 1",
+        ),
+        (
+            lambda: Crop(fraction=(0.5, 0.1)),
+            "Crop is given the fractions 0.5 to 0.1; allowed is the lower one first",
+        ),
+        (lambda: Crop(spread=-1), "Crop is given the spread -1; allowed are numbers from 0"),
+    ],
+)
+def test_wrong_values_are_refused_in_one_sentence(make: object, sentence: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        make()  # type: ignore[operator]
+    assert str(caught.value) == sentence

@@ -1,0 +1,36 @@
+import pytest
+
+from vital.errors import UnknownName
+from vital.utils.class_names import class_index, class_matches, plain
+
+CLASSES = ["tench, Tinca tinca", "crane", "Crane", "cat, tabby cat", "tabby cat"]
+
+
+@pytest.mark.parametrize("name", ["Tabby_Cat", "tabby  cat", " TABBY cat "])
+def test_case_underscores_and_spaces_do_not_count(name):
+    assert plain(name) == "tabby cat"
+
+
+def test_a_whole_name_goes_before_a_synonym():
+    assert class_index("tabby cat", CLASSES) == 4
+    assert class_index("tinca_tinca", CLASSES) == 0
+
+
+def test_a_shared_name_has_several_matches_and_an_unknown_one_none():
+    assert class_matches("crane", CLASSES) == [1, 2]
+    assert class_matches("owl", CLASSES) == []
+    assert class_matches("owl", []) == []
+
+
+def test_an_unknown_class_answers_with_the_nearest():
+    with pytest.raises(UnknownName) as caught:
+        class_index("tenchh", CLASSES)
+    assert str(caught.value) == "unknown class 'tenchh'; did you mean 'tench'?"
+
+
+def test_a_network_without_names_asks_for_an_index():
+    with pytest.raises(UnknownName) as caught:
+        class_index("cat", [])
+    assert (
+        str(caught.value) == "the network has no class names, so class:cat cannot be found; write class:INDEX"
+    )

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from vital.errors import RunError
+from vital.utils import tensor_cache as store
+from vital.utils.io import cache_folder
+
+
+def test_what_was_saved_comes_back_with_its_notes(tmp_path: Path) -> None:
+    store.save(tmp_path / "deep" / "a.safetensors", {"x": torch.arange(3)}, {"names": ["é"]})
+    tensors, notes = store.load(tmp_path / "deep" / "a.safetensors")
+    assert tensors["x"].tolist() == [0, 1, 2]
+    assert notes == {"names": ["é"]}
+    assert [f.name for f in (tmp_path / "deep").iterdir()] == ["a.safetensors"]
+
+
+def test_a_missing_or_damaged_file_is_none(tmp_path: Path) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0not json")
+    assert store.load(tmp_path / "bad.safetensors") is None
+    assert store.load(tmp_path / "none.safetensors") is None
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match=r"^cannot write '.*': "):
+        store.save(tmp_path / "file" / "a.safetensors", {"x": torch.zeros(1)}, {})
+
+
+def test_prune_keeps_the_newest(tmp_path: Path) -> None:
+    import os
+
+    for i in range(4):
+        store.save(tmp_path / f"{i}.safetensors", {"x": torch.zeros(100)}, {})
+        os.utime(tmp_path / f"{i}.safetensors", (i, i))
+    size = (tmp_path / "0.safetensors").stat().st_size
+    store.prune(tmp_path, limit=2 * size)
+    assert sorted(f.stem for f in tmp_path.iterdir()) == ["2", "3"]
+
+
+def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITAL_CACHE", "somewhere")
+    assert cache_folder() == Path("somewhere")
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(RunError, match=r"^cannot write '.*x\.safetensors': "):
+            store.save(tmp_path / "x.safetensors", {"x": torch.zeros(4096)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []

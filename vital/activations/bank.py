@@ -1,0 +1,318 @@
+"""The reference bank: what an image set says about the units of a network, reused for every unit.
+
+The bank knows, for each unit of the layers that it was made for (and of the output), which images excite it most, at
+which place, and what is usual for it. From these images, from patches of them, or from the images of a class, it
+makes the templates that alignment needs. `vital.activations.build` makes banks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from torch import Tensor
+
+from vital.activations.directions import key_of, rank_directions
+from vital.activations.patches import SHARE, Patches, Spot, cut
+from vital.activations.rankings import FORMAT, Ranking, Tables
+from vital.activations.selection import References, above_the_rest, alike, check_count, drawn, reading
+from vital.activations.template import keep, kept, make_template
+from vital.attribution.receptive_field import check_share, position_of
+from vital.data import ImageSet
+from vital.errors import BadValue, DataError
+from vital.models import Model
+from vital.records import Template
+from vital.tracing import resolve_units, survey
+from vital.tracing.readout import values_along
+from vital.types import Images
+from vital.units import OUTPUT, Unit
+from vital.utils import tensor_cache as store
+
+Choice = Literal["auto", "activation", "top", "class"]
+CHOICES = get_args(Choice)
+TOGETHER = 4
+"""References that a template takes in at once: the memory that relevance needs for more costs more than they save."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceBank:
+    """What an image set says about the units of a network.
+
+    Make one with `reference_bank`. `tables` holds what the pass found; `images.skipped` lists the images that could
+    not be read. A unit is a channel, or a direction (`FILE.safetensors:3@layer4`), for which the images are shown
+    once more (see `rank`).
+    """
+
+    model: Model
+    images: ImageSet
+    layers: tuple[str, ...]
+    tables: Tables = field(repr=False)
+    key: str
+    disk: bool = field(default=True, repr=False)
+    made_of: dict[str, Any] = field(default_factory=dict, repr=False)
+    _templates: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
+    _usual: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
+    _directions: dict[str, Tables] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def values(self) -> dict[str, Tensor]:
+        """The k highest means over places of each channel, (C, k) per reading, strongest first.
+
+        A reading is a layer, or `layer#patches` and so on where it has tokens.
+        """
+        return {name: ranking.values for name, ranking in self.tables.means.items()}
+
+    @property
+    def indices(self) -> dict[str, Tensor]:
+        """The images that reached `values`, (C, k) per reading."""
+        return {name: ranking.indices for name, ranking in self.tables.means.items()}
+
+    def fits(self, model: Model) -> bool:
+        """Whether the bank's network is this one, or one of the same code, weights and preprocessing."""
+        return self.model is model or store.network(self.model) == store.network(model)
+
+    def rank(self, units: Iterable[str | Unit], *, progress: bool = False) -> None:
+        """Show the images once more and rank them for all directions among these units; channels are ranked already.
+
+        The answers are kept under the vectors' content. Without it each direction makes a pass of its own when it is
+        first asked for.
+        """
+        found = [unit for unit in resolve_units(self.model, units) if unit.source]
+        new = [unit for unit in found if key_of(self.model, self.key, unit) not in self._directions]
+        options: dict[str, Any] = {"bank": self.key, "disk": self.disk, "progress": progress}
+        self._directions.update(
+            rank_directions(self.model, self.images, new, top=self.made_of["top"] + 1, **options)
+        )
+
+    def strongest(self, unit: str | Unit, count: int = 8) -> list[int]:
+        """The images with the highest value of a unit, strongest first; fewer when there are fewer."""
+        (unit,) = resolve_units(self.model, unit)
+        return self._ranked(unit, count).indices[:count].tolist()
+
+    def strongest_places(self, unit: str | Unit, count: int = 8) -> list[Spot]:
+        """The places that excite a unit most, one per image, strongest first; fewer when there are fewer images.
+
+        A place is (row, column) in a map and the number of a token in a token layer. Outputs, other units without
+        places, and units read at the class token have none; the images are then those of `strongest`.
+        """
+        (unit,) = resolve_units(self.model, unit)
+        ranked, info = self._ranked(unit, count, places=True), survey(self.model)[unit.layer]
+        rows = zip(ranked.indices[:count].tolist(), ranked.values[:count].tolist(), strict=True)
+        if ranked.places is None:
+            return [Spot(image, None, value) for image, value in rows]
+        at = [position_of(info, place) for place in ranked.places[:count].tolist()]
+        return [Spot(image, position, value) for (image, value), position in zip(rows, at, strict=True)]
+
+    def percentile(self, unit: str | Unit, value: float) -> float:
+        """The share of the natural images in which the unit's mean over places lies below `value`, in per cent.
+
+        Formula: 100 (N − #{i: top_i ≥ value}) / N above the kept tail; 100 (N − k) / N · F(value) below it
+
+        N images were seen, of which the bank keeps the k highest values exactly, and F is the share below `value`
+        in a sample of the others, of about 1000 images. So the tail is exact, the middle is right within about 3
+        points, and all of it is exact where there were no more than 1000 images. It never falls as `value` grows.
+        """
+        (unit,) = resolve_units(self.model, unit)
+        if math.isnan(value):
+            raise BadValue(f"the value of {unit} is {value}; allowed are numbers")
+        tables, index = self._table(unit)
+        return 100 * tables.below(reading(unit), index, value)
+
+    def ranks(self, unit: Unit) -> bool:
+        """Whether the bank has ranked its images for a unit."""
+        return unit.position is None and (bool(unit.source) or reading(unit) in self.tables.means)
+
+    def has_places(self, unit: Unit) -> bool:
+        """Whether the bank has ranked places within its images for a unit, so that patches can be cut."""
+        return reading(unit) in self._table(unit)[0].peaks
+
+    def natural_value(self, unit: str | Unit, count: int = 8) -> float:
+        """The unit's mean over places, averaged over the `count` images in which it is highest."""
+        (unit,) = resolve_units(self.model, unit)
+        return float(self._ranked(unit, count).values[:count].double().mean())
+
+    def patches(self, unit: str | Unit, count: int = 8, share: float = SHARE) -> Patches:
+        """Cut the places that excite a unit most out of their images, each brought to the network's size.
+
+        Each patch is the smallest box around the place that holds `share` of |gradient × input| there (see
+        `effective_field`), for `share=1` all that the place can see (see `receptive_field`); its short side then
+        grows until the patch has the image's shape. Where the unit has no places it is the whole image.
+        """
+        (unit,) = resolve_units(self.model, unit)
+        check_share(share)
+        spots = self.strongest_places(unit, count)
+        return cut(
+            self.model, self.images, unit.layer, lambda a: values_along(self.model, unit, a), spots, share
+        )
+
+    def references(
+        self, unit: str | Unit, count: int = 8, choose: Choice = "auto", seed: int = 0
+    ) -> References:
+        """Choose up to `count` reference images of a unit, with weights, and say in words how.
+
+        `choose="activation"` takes the images with the unit's highest values, each weighted with what it has over
+        the next image in the ranking: where one image excites the unit far more than all others, it counts most.
+        `"top"` takes the same images, all of weight 1/count.
+        `"class"`, for class units, draws images with that label from a generator seeded with `(seed, unit)`, all of
+        weight 1/count; `"auto"` is "class" where the images have labels and the unit is a class, else
+        "activation". Raises `EmptyClass`, a `DataError`, for a class without images.
+        """
+        (unit,) = resolve_units(self.model, unit)
+        if choose not in CHOICES:
+            raise BadValue(f"choose {choose!r} is unknown; allowed are {', '.join(CHOICES)}")
+        check_count(count)
+        labelled = unit.is_class and any(label is not None for label in self.images.labels)
+        if choose == "class" and not labelled:
+            why = "the images have no labels" if unit.is_class else "it is not a class unit"
+            raise DataError(
+                f"no images of the class can be chosen for {unit}: {why}; use choose='activation'"
+            )
+        if choose in {"activation", "top"} or not labelled:
+            return self._by_activation(unit, count, even=choose == "top")
+        outputs = survey(self.model)[OUTPUT].channels
+        members = self.images.of_class(unit.index, self.model.classes, outputs)
+        return drawn(members, count, seed, unit)
+
+    def _by_activation(
+        self, unit: Unit, count: int, *, places: bool = False, even: bool = False
+    ) -> References:
+        ranked, what = self._ranked(unit, count, places=places), "patches" if places else "images"
+        found = ranked.indices[:count].tolist()
+        if even:
+            return alike(found, what)
+        return above_the_rest(found, ranked.values[:count], ranked.values[count : count + 1], what)
+
+    def template(
+        self,
+        unit: str | Unit,
+        layers: Sequence[str] | None = None,
+        *,
+        count: int = 8,
+        choose: Choice = "auto",
+        seed: int = 0,
+        rule: str = "",
+        start: str = "waking",
+        patches: bool | float = False,
+    ) -> Template:
+        """The quantile template of a unit's references at `layers`, by default the bank's own but the output.
+
+        With a relevance `rule` and `start` it is a template of what takes part in the unit's response alone.
+        With `patches` the references of a unit that has places are the patches of its strongest places (see
+        `patches`; a number is their `share`), weighted with what the values there have over the next.
+        """
+        (unit,) = resolve_units(self.model, unit)
+        layers = tuple(layers or [n for n in self.layers if n != OUTPUT])
+        if not layers:
+            raise BadValue(
+                f"the bank was made for no layer but the output; name the layers to align {unit} at"
+            )
+        chosen = self.references(unit, count, choose, seed)
+        share = self._patch_share(unit, patches)
+        if share:
+            chosen = self._by_activation(unit, count, places=True, even=choose == "top")
+        now = (self.model.weights_hash(), self.model.device.type)  # may change beneath the bank
+        parts = {"images": chosen.indices, "of": chosen.weights, "layers": layers, "rule": rule}
+        vector = key_of(self.model, self.key, unit) if unit.source else ""
+        own = {"patches": share, "start": start, "unit": vector or str(unit)} if share or rule else {}
+        key = store.key_of(bank=self.key, now=now, **parts, **own)
+        if key not in self._templates:
+            known = kept(key) if self.disk else None
+            found = known or self._make(unit, layers, chosen, key, (rule, start), share)
+            self._templates.clear()
+            self._templates[key] = found
+        return self._templates[key]
+
+    def usual(self, layers: Sequence[str], count: int = 64) -> Template:
+        """The quantile template of `count` images spread over the whole set: what is usual at these layers.
+
+        It knows nothing of any unit. Of a set with fewer images it takes them all.
+        """
+        spread = self.images.spread(count)
+        now = (self.model.weights_hash(), self.model.device.type)
+        key = store.key_of(bank=self.key, now=now, usual=spread, layers=tuple(layers))
+        if key not in self._usual:
+            known = kept(key) if self.disk else None
+            batches = (batch for _, batch in self.images.batches(self.model, TOGETHER, indices=spread))
+            names = [self.images.names[i] for i in spread]
+            found = known or make_template(self.model, layers, batches, images=names, key=key)
+            if self.disk and not known:
+                keep(found)
+            self._usual[key] = found
+        return self._usual[key]
+
+    def _patch_share(self, unit: Unit, patches: bool | float) -> float:
+        """The share that patches hold; 0 where whole images are wanted, or the unit has no places."""
+        if patches is False:
+            return 0.0
+        share = SHARE if patches is True else float(patches)
+        check_share(share)
+        return share if self.has_places(unit) else 0.0
+
+    def _make(
+        self,
+        unit: Unit,
+        layers: Sequence[str],
+        chosen: References,
+        key: str,
+        rule: tuple[str, str],
+        share: float,
+    ) -> Template:
+        names = [self.images.names[i] for i in chosen.indices]
+        batches = self._shown(unit, chosen, share)
+        how = {"unit": str(unit), "images": names, "key": key, "rule": rule[0], "start": rule[1]}
+        made = make_template(self.model, layers, batches, **how)  # type: ignore[arg-type]
+        if self.disk:
+            keep(made)
+        return made
+
+    def _shown(self, unit: Unit, chosen: References, share: float) -> Iterator[tuple[Images, list[float]]]:
+        """The references with their weights, batch by batch: whole images, or patches that hold a share."""
+        weight = dict(zip(chosen.indices, chosen.weights, strict=True))
+        if share:
+            found = self.patches(unit, len(chosen.indices), share)
+            weights = [weight[i] for i in found.indices]
+            for start in range(0, len(found), TOGETHER):
+                yield found.images[start : start + TOGETHER], weights[start : start + TOGETHER]
+            return
+        for which, batch in self.images.batches(self.model, TOGETHER, indices=chosen.indices):
+            yield batch, [weight[i] for i in which]
+
+    def _table(self, unit: Unit) -> tuple[Tables, int]:
+        """The tables that know a unit, and its row in them."""
+        if unit.position is not None:
+            raise BadValue(f"the bank ranks images by whole channels, and {unit} is none; write LAYER:INDEX")
+        if unit.source:
+            self.rank([unit])
+            return self._directions[key_of(self.model, self.key, unit)], 0
+        if reading(unit) not in self.tables.means:
+            raise BadValue(
+                f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "
+                f"make one with {unit.layer!r} among its layers"
+            )
+        return self.tables, unit.index
+
+    def _ranked(self, unit: Unit, count: int, *, places: bool = False) -> Ranking:
+        """A unit's row of the ranking by means, or by places where it has some; `BadValue` for too high a count."""
+        tables, index = self._table(unit)
+        check_count(count)
+        top = self.made_of["top"]
+        ranking = (places and tables.peaks.get(reading(unit))) or tables.means[reading(unit)]
+        if count > top < ranking.values.shape[1]:
+            raise BadValue(f"the bank keeps the {top} strongest images of a unit, and {count} are asked for")
+        return ranking.map(lambda table: table[index])
+
+    def tensor(self, indices: Sequence[int]) -> Images:
+        """Images of the set as the network sees them, before normalisation: (N, C, H, W) in [0, 1]."""
+        return self.images.tensor(indices, self.model)
+
+    def save(self, path: str | Path, opened: Mapping[str, str] | None = None) -> None:
+        """Write the bank to a safetensors file; `opened` says how the images were opened (see `opened_from`)."""
+        notes = {"key": self.key, "format": FORMAT, "made_of": self.made_of, "opened": dict(opened or {})}
+        store.save(Path(path), self.tables.pack(), notes)
+
+    def provenance(self) -> dict[str, Any]:
+        """What identifies the bank: its key, the images and their number."""
+        return {"bank": self.key, "images": len(self.images), "images_hash": self.images.hash()}

@@ -1,0 +1,140 @@
+"""Making banks: one pass over an image set, a file, or the banks of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vital._version import __version__
+from vital.activations.bank import ReferenceBank
+from vital.activations.rankings import FORMAT, merge, shifted, unpack
+from vital.activations.scan import scan
+from vital.data import ImageSet, joined
+from vital.errors import BadValue, DataError
+from vital.models import Model
+from vital.tracing import survey
+from vital.units import OUTPUT
+from vital.utils import tensor_cache as store
+from vital.utils.io import cache_folder
+
+
+def reference_bank(
+    model: Model,
+    layers: Sequence[str],
+    images: ImageSet,
+    *,
+    top: int = 50,
+    batch: int = 16,
+    path: str | Path | None = None,
+    disk: bool = True,
+    progress: bool = False,
+) -> ReferenceBank:
+    """Show every image to the network once and keep the `top` strongest images and places of every unit.
+
+    Beside these, and the next one, a sample of about 1000 images says what is usual for each unit. The output
+    `class` is always among the layers. The result is kept in the cache folder, or at `path`, under a key
+    of the network's code and weights, the preprocessing, the images' content, the layers, the device and the version
+    of `vital`; when nothing of that changed it is read back instead. A file at `path` that is no bank is left alone
+    (`DataError`). `disk=False` keeps everything in memory. Memory does not grow with the number of images.
+    """
+    if top < 1 or batch < 1:
+        raise BadValue(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
+    known = survey(model)
+    ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
+    asked = tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers))
+    made_of = _parts(model, asked, images, top) | {"how": _how(model, batch)}
+    key = store.key_of(**made_of)
+    where = Path(path) if path else cache_folder() / "banks" / f"{key}.safetensors"
+    if path:
+        free_for_bank(path)
+    found = store.load(where) if disk or path else None
+    if found and found[1].get("key") == key:
+        tables = unpack(found[0])
+    else:
+        tables = scan(model, asked, images, top + 1, batch, progress)
+    bank = ReferenceBank(model, images, asked, tables, key, disk, made_of)
+    if disk or path:
+        bank.save(where)
+    return bank
+
+
+def free_for_bank(path: str | Path) -> None:
+    """Raise `DataError` where something else than a bank has that name already."""
+    found = store.load(Path(path))
+    if Path(path).exists() and not (found and found[1].get("made_of")):
+        raise DataError(f"{str(path)!r} is there already and is no bank; choose another name")
+
+
+def opened_from(path: str | Path) -> dict[str, str]:
+    """How the images of a saved bank were opened: the `images` and `labels` that were typed, where they were kept.
+
+    Of a bank that `vital merge` wrote, `parts` holds the same of each part, as a JSON list.
+    """
+    found = store.load(Path(path))
+    return dict(found[1].get("opened", {})) if found else {}
+
+
+def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = True) -> ReferenceBank:
+    """Read a bank that `reference_bank` or `ReferenceBank.save` wrote, for the network and images it was made of.
+
+    The images are needed again, since templates are made from them. Raises `DataError` for a file that is no bank,
+    that an older version wrote, or that was made of other weights, preprocessing or images.
+    """
+    found = store.load(Path(path))
+    made_of = found[1].get("made_of") if found else None
+    if not found or not made_of or found[1].get("format") != FORMAT:
+        raise DataError(
+            f"{str(path)!r} is not a bank that can be read; make one with vital bank or reference_bank"
+        )
+    parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
+    if changed := [
+        name for name, value in parts.items() if store.key_of(x=value) != store.key_of(x=made_of.get(name))
+    ]:
+        raise DataError(
+            f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these"
+        )
+    made_of = parts | {"how": made_of.get("how")}
+    return ReferenceBank(model, images, parts["layers"], unpack(found[0]), found[1]["key"], disk, made_of)
+
+
+def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:
+    """Make one bank of those of the parts of an image set, as if all images had been shown in one pass.
+
+    The images are those of the banks one after the other (`vital.data.joined`), and rankings, places, samples and
+    key are those of `reference_bank` on them: the parts can be scanned by different machines. Raises `DataError` for
+    banks of different networks, or made with other layers or another `top`.
+    """
+    if not banks:
+        raise DataError("no bank is given; merging needs at least one")
+    first, images = banks[0], joined([bank.images for bank in banks])
+    for bank in banks[1:]:
+        if changed := [
+            name
+            for name in ("code", "weights", "preprocessing", "layers", "top")
+            if store.key_of(x=bank.made_of[name]) != store.key_of(x=first.made_of[name])
+        ]:
+            raise DataError(
+                f"the banks of {first.images.name} and {bank.images.name} were made of other "
+                f"{' and '.join(changed)} and cannot be merged"
+            )
+    starts = [sum(len(bank.images) for bank in banks[:i]) for i in range(len(banks))]
+    tables = merge(
+        [shifted(bank.tables, start) for bank, start in zip(banks, starts, strict=True)],
+        first.made_of["top"] + 1,
+    )
+    ways = {store.key_of(x=bank.made_of["how"]): bank.made_of["how"] for bank in banks}
+    how = first.made_of["how"] if len(ways) == 1 else [ways[name] for name in sorted(ways)]
+    made_of = first.made_of | {"images": images.hash(), "how": how}
+    key = store.key_of(**made_of)
+    return ReferenceBank(first.model, images, first.layers, tables, key, first.disk, made_of)
+
+
+def _parts(model: Model, layers: tuple[str, ...], images: ImageSet, top: int) -> dict[str, Any]:
+    """All that a bank is computed from."""
+    return {**store.network(model), "images": images.hash(), "layers": layers, "top": top}
+
+
+def _how(model: Model, batch: int) -> dict[str, Any]:
+    """All that may change the last bits of what is computed, and the form in which it is kept."""
+    return {"device": model.device.type, "batch": batch, "vital": __version__, "format": FORMAT}

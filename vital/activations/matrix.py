@@ -1,0 +1,225 @@
+"""The probe: what images do to whole layers, and where an image-text encoder puts them; one pass, kept on disk.
+
+Everything is kept under a key of all that it was worked out from: the network's weights, code and preprocessing, the
+content of the images, and a few embeddings of the encoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vital.backends import ImageTextEncoder
+from vital.data import ImageSet
+from vital.describing.base import Toolbox
+from vital.errors import BadValue, ModelError, UsageError
+from vital.models import Model
+from vital.tracing import Tracer
+from vital.tracing.readout import vector_of
+from vital.types import Images
+from vital.units import Unit
+from vital.utils import tensor_cache as store
+from vital.utils.io import cache_folder
+
+FORMAT = 1
+BATCH = 32
+TEXTS = 1024
+
+POOLS: Mapping[str, Callable[[Tensor], Tensor]] = {"mean": lambda x: x.mean(2), "max": lambda x: x.amax(2)}
+"""What the places of a channel give together: (B, C, places) -> (B, C)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """What images do to whole layers.
+
+    `numbers` (N,) are the images of the set that could be read; `layers` maps a reading (a layer, and which of its
+    places count) to the values of all its channels, (N, C) float32, each the mean over its
+    places, or the greatest of them.
+    """
+
+    model: Model = field(repr=False)
+    numbers: Tensor = field(repr=False)
+    layers: Mapping[str, Tensor] = field(repr=False)
+    key: str = ""
+
+    def layer(self, unit: Unit) -> Tensor:
+        """The values of all channels of a unit's layer, read as the unit is read: (N, C)."""
+        return self.layers[reading(unit)]
+
+    def of(self, units: Sequence[Unit]) -> Tensor:
+        """The values of units of one reading: (N, U); those of a direction are the projections on it."""
+        values = self.layer(units[0])
+        return torch.stack([self._column(values, unit) for unit in units], 1)
+
+    def _column(self, values: Tensor, unit: Unit) -> Tensor:
+        return values @ vector_of(self.model, unit) if unit.source else values[:, unit.index]
+
+    @property
+    def choosing(self) -> Tensor:
+        """Which rows labels are chosen on: images of even numbers, (N,) bool."""
+        return self.numbers % 2 == 0
+
+    @property
+    def megabytes(self) -> float:
+        """Memory that the values take, in 10⁶ bytes."""
+        return sum(v.numel() * v.element_size() for v in self.layers.values()) / 1e6
+
+
+def reading(unit: Unit) -> str:
+    """Name the way in which every channel of a unit's layer gives one number.
+
+    >>> reading(Unit.parse("layer4:162@3,3")), reading(Unit.parse("FILE.safetensors:3@layer4"))
+    ('layer4:0@3,3', 'layer4:0')
+    """
+    return str(_reader(unit))
+
+
+def _reader(unit: Unit) -> Unit:
+    return replace(unit, index=0, label="", source="")
+
+
+def probe_images(tools: Toolbox) -> ImageSet:
+    """The probe images of a toolbox: its own, or those of its bank. Raises `UsageError` where it has none."""
+    if tools.images is None and tools.bank is None:
+        raise UsageError("words need probe images: give images or a bank")
+    return tools.images if tools.images is not None else tools.bank.images  # type: ignore[union-attr]
+
+
+def probe(
+    model: Model,
+    images: ImageSet,
+    units: Iterable[Unit],
+    *,
+    pool: str = "mean",
+    batch: int = BATCH,
+    progress: bool = False,
+) -> Probe:
+    """Show images to a network once, for the whole layers of all these units.
+
+    `pool` says what a channel with several places gives: their mean, or the greatest of them ("max"). Images that
+    cannot be read are passed over. Raises `DataError` when none can be read, `ModelError` for values that are not
+    finite, and `BadValue` for another `pool`.
+    """
+    if pool not in POOLS:
+        raise BadValue(f"pool is {pool!r}; allowed are {', '.join(POOLS)}")
+    readers = {reading(unit): _reader(unit) for unit in units}
+    own = {"model": store.network(model), "images": images.hash(), "how": _how(model, batch, pool)}
+    paths = {name: _path("probes", reading=name, **own) for name in readers}
+    known = {name: held[0] for name, path in paths.items() if (held := store.load(path))}
+    missing = {name: reader for name, reader in readers.items() if name not in known}
+    if missing:
+        made = _shown(model, images, missing, batch, progress, POOLS[pool])
+        for name, tensors in made.items():
+            _keep(paths[name], tensors)
+        known |= made
+    numbers = next(iter(known.values()))["numbers"] if known else torch.empty(0, dtype=torch.int64)
+    return Probe(model, numbers, {name: held["values"] for name, held in known.items()}, store.key_of(**own))
+
+
+def _how(model: Model, batch: int, pool: str) -> tuple[Any, ...]:
+    return (FORMAT, model.device.type, str(model.dtype), batch, *([pool] if pool != "mean" else []))
+
+
+@torch.no_grad()
+def _shown(
+    model: Model,
+    images: ImageSet,
+    readers: Mapping[str, Unit],
+    batch: int,
+    progress: bool,
+    pooled: Callable[[Tensor], Tensor],
+) -> dict[str, dict[str, Tensor]]:
+    """The one pass: per reading the `numbers` of the images and the `values` of all channels."""
+    numbers: list[int] = []
+    found: dict[str, list[Tensor]] = {name: [] for name in readers}
+    with Tracer(model, dict.fromkeys(unit.layer for unit in readers.values())) as tracer:
+        for which, pictures in _watched(images, model, batch, "probe images", progress):
+            trace = tracer(pictures.to(model.device, model.dtype))
+            numbers += which
+            for name, reader in readers.items():
+                found[name].append(pooled(trace.vectors(reader)).float().cpu())
+    return {
+        name: {"numbers": torch.tensor(numbers), "values": _finite(torch.cat(parts), model, readers[name])}
+        for name, parts in found.items()
+    }
+
+
+def _finite(values: Tensor, model: Model, reader: Unit) -> Tensor:
+    if not torch.isfinite(values).all():
+        raise ModelError(f"{model.name}: layer {reader.layer!r} gives values that are not finite")
+    return values
+
+
+def _watched(
+    images: ImageSet, model: Model, batch: int, what: str, progress: bool
+) -> Iterator[tuple[list[int], Images]]:
+    """Batches under a progress bar that is quiet where nobody looks."""
+    bar = tqdm(total=len(images), desc=what, unit="image", disable=None if progress else True, leave=False)
+    with bar:
+        for which, pictures in images.batches(model, batch):
+            yield which, pictures
+            bar.update(len(which))
+
+
+def seen(
+    encoder: ImageTextEncoder, model: Model, images: ImageSet, *, batch: int = 64, progress: bool = False
+) -> Tensor:
+    """Embed images as the network sees them, those that can be read: (N, D) float32 on the CPU, rows of length 1."""
+
+    def make() -> Tensor:
+        parts = _watched(images, model, batch, f"images to {encoder.name}", progress)
+        return torch.cat([encoder.encode_image(_coloured(p)).detach().float().cpu() for _, p in parts])
+
+    own = {"model": store.network(model)["preprocessing"], "images": images.hash(), "batch": batch}
+    return cached("images", make, encoder=fingerprint(encoder), **own)
+
+
+def _coloured(pictures: Images) -> Images:
+    return pictures if pictures.shape[1] == 3 else pictures[:, :1].expand(-1, 3, -1, -1)
+
+
+def read(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:
+    """Embed texts: (K, D) float32 on the CPU, rows of length 1."""
+
+    def make() -> Tensor:
+        parts = (list(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS))
+        return torch.cat([encoder.encode_text(part).detach().float().cpu() for part in parts])
+
+    return cached("texts", make, encoder=fingerprint(encoder), texts=list(texts))
+
+
+def fingerprint(encoder: ImageTextEncoder) -> str:
+    """Tell encoders apart by their name and by what they make of one picture and two texts."""
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    digest = hashlib.sha256(encoder.name.encode())
+    for part in (encoder.encode_image(picture), encoder.encode_text(["a red cube", "seen from above"])):
+        digest.update(part.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def cached(kind: str, make: Callable[[], Tensor], **parts: Any) -> Tensor:
+    """Make a tensor, or read it from the cache under a key of everything that it is made of."""
+    path = _path(kind, format=FORMAT, **parts)
+    held = store.load(path)
+    if held and "it" in held[0]:
+        return held[0]["it"]
+    made = make()
+    _keep(path, {"it": made})
+    return made
+
+
+def _path(kind: str, **parts: Any) -> Path:
+    return cache_folder() / "words" / f"{kind}-{store.key_of(**parts)}.safetensors"
+
+
+def _keep(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    store.save(path, tensors, {})
+    store.prune(path.parent)

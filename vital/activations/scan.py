@@ -1,0 +1,117 @@
+"""The one pass: which images, and which places in them, excite each unit most, and what is usual for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vital.activations.rankings import Ranking, Tables, merge
+from vital.data import ImageSet
+from vital.errors import DataError
+from vital.models import Model
+from vital.tracing import Tracer, survey
+from vital.types import Images
+
+CHUNK = 256
+"""Images between two merges: sorting the tables after every batch would cost more than it does now."""
+
+
+@torch.no_grad()
+def scan(
+    model: Model,
+    layers: Sequence[str],
+    images: ImageSet,
+    top: int,
+    batch: int,
+    progress: bool,
+    directions: Mapping[str, Tensor] | None = None,
+) -> Tables:
+    """Show every image to the network once and keep, per reading, the `top` strongest images of each channel.
+
+    A reading is a layer, or `layer#all`, `layer#patches` and `layer#cls` where it has tokens. Images are ranked by
+    the mean over the layer's places, and by the strongest place, of which each image has one. `directions` maps a
+    layer to vectors (D, C), whose D products with the channels then stand for them. Memory does not grow with the
+    number of images. Raises `DataError` when no image can be read.
+    """
+    known = survey(model)
+    kept: list[Tables] = []
+    waiting: list[Tables] = []
+    bar = tqdm(
+        total=len(images), desc="images", unit="image", disable=None if progress else True, leave=False
+    )
+    with Tracer(model, layers) as tracer, bar:
+        for which, pictures in images.batches(model, batch):
+            trace = tracer(pictures.to(model.device, model.dtype))
+            acts = {layer: _along(trace[layer], layer, directions) for layer in layers}
+            waiting.append(_tables(acts, {n: known[n].prefix for n in layers}, which, pictures))
+            if sum(part.count for part in waiting) >= CHUNK:
+                kept, waiting = [merge([*kept, *waiting], top)], []
+            bar.update(len(which))
+    if not kept and not waiting:
+        raise DataError(f"none of the {len(images)} images could be read")
+    return _on_cpu(merge([*kept, *waiting], top))
+
+
+def sampling_keys(pictures: Images) -> list[int]:
+    """Draw a number of 63 bits from each picture's pixels, at most about 64 by 64 of them.
+
+    An image has the same number in whatever set, place and part of a set it is met.
+
+    >>> a, b = sampling_keys(torch.stack([torch.zeros(3, 8, 8), torch.ones(3, 8, 8)]))
+    >>> a == sampling_keys(torch.zeros(1, 3, 8, 8))[0] != b
+    True
+    """
+    step = max(1, min(pictures.shape[2:]) // 64)
+    pixels = pictures[:, :, ::step, ::step].detach().cpu().contiguous().numpy()
+    return [int.from_bytes(hashlib.sha256(row.tobytes()).digest()[:8], "big") >> 1 for row in pixels]
+
+
+def _along(act: Tensor, layer: str, directions: Mapping[str, Tensor] | None) -> Tensor:
+    """The channels, or their products with the layer's directions."""
+    if directions is None:
+        return act
+    return torch.einsum("bc...,dc->bd...", act, directions[layer].to(act))
+
+
+def _tables(
+    acts: Mapping[str, Tensor], prefixes: Mapping[str, int], which: list[int], pictures: Images
+) -> Tables:
+    """What one batch says, as the tables of its images."""
+    device = next(iter(acts.values())).device
+    ids = torch.tensor(which, device=device)
+    means: dict[str, Ranking] = {}
+    peaks: dict[str, Ranking] = {}
+    for layer, act in acts.items():
+        for reading, part, first in _readings(layer, act, prefixes[layer]):
+            value = (part.mean(2) if part.ndim > 2 else part).float().T
+            row = ids.expand(len(value), -1)
+            means[reading] = Ranking(value, row)
+            if part.ndim > 2:
+                best = part.max(2)
+                peaks[reading] = Ranking(best.values.float().T, row, best.indices.T + first)
+    keys = torch.tensor(sampling_keys(pictures), device=device)
+    return Tables(means, peaks, {r: m.values for r, m in means.items()}, ids, keys, len(which))
+
+
+def _readings(layer: str, act: Tensor, prefix: int) -> Iterator[tuple[str, Tensor, int]]:
+    """Each way of reading a layer: its name, the places (B, C, N) or values (B, C), and the first place's number."""
+    if act.ndim == 2:
+        yield layer, act, 0
+    elif act.ndim == 4:
+        yield layer, act.flatten(2), 0
+    else:
+        yield f"{layer}#all", act, 0
+        yield f"{layer}#patches", act[:, :, prefix:], prefix
+        if prefix:
+            yield f"{layer}#cls", act[:, :, 0], 0
+
+
+def _on_cpu(tables: Tables) -> Tables:
+    means = {r: ranking.map(Tensor.cpu) for r, ranking in tables.means.items()}
+    peaks = {r: ranking.map(Tensor.cpu) for r, ranking in tables.peaks.items()}
+    sample = {r: values.cpu() for r, values in tables.sample.items()}
+    return Tables(means, peaks, sample, tables.sampled.cpu(), tables.keys.cpu(), tables.count)

@@ -1,0 +1,114 @@
+"""Maps from gradients: they work where relevance cannot be followed, and are not relevance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from vital.errors import BadValue
+from vital.models import Model
+from vital.tracing import INPUT_OF, Trace, Tracer, resolve_units, survey
+from vital.types import Images
+from vital.units import Unit
+
+
+def gradient_times_activation(
+    model: Model, images: Images, unit: str | Unit, layers: Iterable[str]
+) -> dict[str, Tensor]:
+    """Each activation times the unit's gradient by it: a · ∂u/∂a (Shrikumar et al. 2016).
+
+    u is the unit's value, the mean over its places, and every tensor is shaped like the layer's activations in a
+    `Trace`. It works on any network that can be differentiated. It is not layer-wise relevance propagation, and
+    does not conserve anything in general.
+
+    >>> model = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), size=(8, 8))
+    >>> gradient_times_activation(model, torch.rand(2, 3, 8, 8), "1:0", ["0"])["0"].shape
+    torch.Size([2, 4, 6, 6])
+    """
+    layers = tuple(layers)
+    return gradient_times_activation_of(_trace(model, images, unit, layers), unit, layers)
+
+
+def gradient_times_activation_of(trace: Trace, unit: str | Unit, layers: Iterable[str]) -> dict[str, Tensor]:
+    """The same for a pass that has been made; its other gradients stay to be taken."""
+    layers = tuple(layers)
+    return {name: g * trace[name].detach() for name, g in _gradients(trace, unit, layers).items()}
+
+
+def guided_backpropagation(
+    model: Model, images: Images, unit: str | Unit, layers: Iterable[str]
+) -> dict[str, Tensor]:
+    """The positive part of the unit's gradient, of which every ReLU let the positive part through alone.
+
+    Springenberg et al. 2015. Shaped like the layers' activations in a `Trace`. Raises `BadValue` where the network
+    has no ReLU or ReLU6 before the unit, for the method says nothing about other activation functions.
+    """
+    layers = tuple(layers)
+    with _Guided() as guided:
+        trace = _trace(model, images, unit, layers)
+    if not guided.seen:
+        raise BadValue(f"{model.name} has no ReLU before {unit}; guided backpropagation is defined by ReLUs")
+    return {name: g.clamp(min=0) for name, g in _gradients(trace, unit, layers).items()}
+
+
+def _trace(model: Model, images: Images, unit: str | Unit, layers: tuple[str, ...]) -> Trace:
+    (unit,) = resolve_units(model, unit)
+    with torch.enable_grad(), Tracer(model, [unit.layer, *layers]) as tracer:
+        return tracer(images.detach().to(model.device, model.dtype).requires_grad_())
+
+
+def _gradients(trace: Trace, unit: str | Unit, layers: tuple[str, ...]) -> dict[str, Tensor]:
+    """The gradient of the unit's value, by the layers' tensors as the network made them."""
+    (unit,) = resolve_units(trace.model, unit)
+    value = trace.read(unit).sum()
+    known, found = survey(trace.model), {}
+    for name in layers:
+        raws = [done.raw[name] for done in trace.passes]
+        got = torch.autograd.grad(value, raws, retain_graph=True, allow_unused=True)
+        if all(g is None for g in got):
+            raise BadValue(f"the layer {name!r} is not before {unit.layer}, where the gradient starts")
+        parts = [torch.zeros_like(x) if g is None else g for x, g in zip(raws, got, strict=True)]
+        whole = torch.cat([known[name.removeprefix(INPUT_OF)].canonical(part) for part in parts])
+        found[name] = whole[trace.first : trace.first + len(trace)]
+    return found
+
+
+class _Guided(TorchFunctionMode):
+    """Rectifies the gradient at every ReLU and ReLU6."""
+
+    RELUS = frozenset({F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
+    seen = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        del types
+        kwargs = kwargs or {}
+        cap = None if func in self.RELUS else _cap(func, args, kwargs)
+        if func not in self.RELUS and cap is None:
+            return func(*args, **kwargs)
+        self.seen += 1
+        return _GuidedReLU.apply(args[0] if args else kwargs["input"], cap)
+
+
+def _cap(func: Any, args: Any, kwargs: Any) -> float | None:
+    """The upper bound of a rectifier that has one; None for anything else."""
+    if func is F.relu6:
+        return 6.0
+    bounds = dict(zip(("min_val", "max_val"), args[1:], strict=False)) | kwargs
+    return float(bounds["max_val"]) if func is F.hardtanh and bounds.get("min_val") == 0 else None
+
+
+class _GuidedReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cap: float | None) -> Tensor:
+        ctx.save_for_backward((x > 0) if cap is None else (x > 0) & (x < cap))
+        return x.clamp(0, cap)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (on,), (grad,) = ctx.saved_tensors, grads
+        return grad.clamp(min=0) * on, None

@@ -1,0 +1,135 @@
+"""Relevance at the layers of a network, for images or for a pass that has been recorded already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from vital.attribution.composite import Relevance, composite
+from vital.attribution.start import start_at
+from vital.attribution.sweep import sweep
+from vital.errors import BadValue
+from vital.models import Model
+from vital.tracing import INPUT_OF, NoRule, Pass, Tape, Trace, Tracer, resolve_units, survey
+from vital.types import Images
+from vital.units import Unit
+
+
+def relevance(
+    model: Model,
+    images: Images,
+    unit: str | Unit,
+    layers: Iterable[str],
+    rule: str | Relevance = "zplus",
+    start: str = "activation",
+) -> dict[str, Tensor]:
+    """How much each activation took part in what a unit responds to: layer-wise relevance propagation (LRP).
+
+    Images (B, C, H, W) in [0, 1]; the answer maps each layer to a tensor of the shape of its activations in a
+    `Trace`, channels second, in units of the unit's activation: with most rules it sums to what it started with.
+    Every image has its own. `layers` lie before the unit; `<name` is the input of the module `name`. `rule` is a
+    `Relevance` or the name of one, `start` as in `start_at`. The network is as before afterwards.
+
+    Raises `NoRule` for an operation without a rule, `BadValue` for a layer that the unit does not depend on.
+
+    >>> model = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), size=(8, 8))
+    >>> relevance(model, torch.rand(2, 3, 8, 8), "1:0", ["<0"])["<0"].shape
+    torch.Size([2, 3, 8, 8])
+    """
+    (unit,) = resolve_units(model, unit)
+    layers = tuple(layers)
+    with torch.enable_grad(), Tracer(model, [unit.layer, *layers], record=True) as tracer:
+        trace = tracer(images.detach().to(model.device, model.dtype).requires_grad_())
+        return relevance_of(trace, unit, layers, rule, start)
+
+
+def relevance_of(
+    trace: Trace,
+    unit: str | Unit,
+    layers: Iterable[str],
+    rule: str | Relevance = "zplus",
+    start: str = "activation",
+) -> dict[str, Tensor]:
+    """The same for a pass that a `Tracer` with `record=True` has made; its gradients stay to be taken."""
+    (unit,) = resolve_units(trace.model, unit)
+    return propagate(trace, {unit.layer: start_at(trace, unit, start)}, layers, rule)
+
+
+def propagate(
+    trace: Trace, starts: Mapping[str, Tensor], layers: Iterable[str], rule: str | Relevance = "zplus"
+) -> dict[str, Tensor]:
+    """Follow any starting relevance back: layers to tensors in, layers to tensors out, shaped like activations.
+
+    Relevance is linear in its start and no image sees another, so that one call serves many units: give every image
+    its own start. All tensors are constants for the gradient.
+    """
+    how, layers = composite(rule), tuple(dict.fromkeys(layers))
+    _check_starts(trace, starts)
+    parts = [
+        _through(done, {n: r[rows] for n, r in starts.items()}, layers, how, trace, rows_in_pass)
+        for done, rows, rows_in_pass in _passes(trace, next(iter(starts)))
+    ]
+    return {name: torch.cat([part[name] for part in parts]) for name in layers}
+
+
+def _check_starts(trace: Trace, starts: Mapping[str, Tensor]) -> None:
+    if not starts:
+        raise BadValue("there is nowhere to start from; give a layer and its relevance")
+    for name, r in starts.items():
+        if name not in trace.acts:
+            raise BadValue(
+                f"the layer {name!r} was not watched in this pass; there are {', '.join(trace.acts)}"
+            )
+        shape, wanted = tuple(r.shape), tuple(trace[name].shape)
+        if shape != wanted:
+            raise BadValue(f"the relevance given for {name!r} has the shape {shape}; its layer has {wanted}")
+
+
+def _passes(trace: Trace, layer: str) -> Iterator[tuple[Pass, slice, slice]]:
+    """The passes behind a trace, with the rows that they have in the trace, and in themselves."""
+    begin, end, at = trace.first, trace.first + len(trace), 0
+    for done in trace.passes:
+        count = len(_canonical(trace, layer, done.raw[layer]))
+        low, high = max(begin, at), min(end, at + count)
+        if low < high:
+            yield done, slice(low - begin, high - begin), slice(low - at, high - at)
+        at += count
+
+
+def _canonical(trace: Trace, layer: str, raw: Tensor) -> Tensor:
+    return survey(trace.model)[layer.removeprefix(INPUT_OF)].canonical(raw)
+
+
+def _through(
+    done: Pass, starts: dict[str, Tensor], layers: tuple[str, ...], how: Relevance, trace: Trace, rows: slice
+) -> dict[str, Tensor]:
+    """The relevance of one pass, for some of its rows."""
+    tape = _check(done, starts, layers)
+    pairs = []
+    for name, given in starts.items():
+        r = torch.zeros_like(done.raw[name])
+        _canonical(trace, name, r)[rows] = given.detach().to(r)
+        pairs.append((done.raw[name], r))
+    found = sweep(tape, pairs, [done.raw[name] for name in layers], how)
+    return {name: _canonical(trace, name, r)[rows] for name, r in zip(layers, found, strict=True)}
+
+
+def _check(done: Pass, starts: Mapping[str, Tensor], layers: tuple[str, ...]) -> Tape:
+    if done.tape is None:
+        raise BadValue("this pass was not recorded; relevance needs a Tracer with record=True")
+    if missing := [name for name in layers if name not in done.raw]:
+        raise BadValue(
+            f"the layer {missing[0]!r} was not watched in this pass; there are {', '.join(done.raw)}"
+        )
+    for name in (*starts, *layers):
+        if id(done.raw[name]) not in done.tape.makers:
+            raise NoRule(
+                f"relevance cannot be followed to {name!r}: the tape saw nothing that made its output"
+            )
+    sources = done.tape.sources(*(done.raw[name] for name in starts))
+    for name in layers:
+        if id(done.raw[name]) not in sources:
+            raise BadValue(f"the layer {name!r} is not before {' or '.join(starts)}, where relevance starts")
+    return done.tape

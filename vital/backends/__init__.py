@@ -1,0 +1,51 @@
+"""Makers of words and pictures: image-text and text encoders, captioners, summarisers and image generators.
+
+Each is a small protocol. A maker is loaded by name, or is any object of the user's that fits.
+"""
+
+from vital.backends.load import (
+    CAPTIONERS,
+    ENCODERS,
+    GENERATORS,
+    SUMMARISERS,
+    TEXT_ENCODERS,
+    load_captioner,
+    load_encoder,
+    load_generator,
+    load_summariser,
+    load_text_encoder,
+)
+from vital.backends.noun_phrases import Phrase, parts, shared_phrases, vocabulary
+from vital.backends.phrases_summarizer import BuiltIn
+from vital.backends.protocols import (
+    Captioner,
+    ImageGenerator,
+    ImageTextEncoder,
+    Simplifier,
+    Summariser,
+    TextEncoder,
+)
+
+__all__ = [
+    "CAPTIONERS",
+    "ENCODERS",
+    "GENERATORS",
+    "SUMMARISERS",
+    "TEXT_ENCODERS",
+    "BuiltIn",
+    "Captioner",
+    "ImageGenerator",
+    "ImageTextEncoder",
+    "Phrase",
+    "Simplifier",
+    "Summariser",
+    "TextEncoder",
+    "load_captioner",
+    "load_encoder",
+    "load_generator",
+    "load_summariser",
+    "load_text_encoder",
+    "parts",
+    "shared_phrases",
+    "vocabulary",
+]

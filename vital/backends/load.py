@@ -1,0 +1,186 @@
+"""Makers by name, or as they are."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from vital.backends._loading import Device, Dtype
+from vital.backends.diffusers import from_diffusers
+from vital.backends.open_clip import from_open_clip
+from vital.backends.openai import from_endpoint
+from vital.backends.phrases_summarizer import built_in
+from vital.backends.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summariser, TextEncoder
+from vital.backends.sentence_transformers import Sentences, from_sentence_transformers
+from vital.backends.transformers_captioner import from_transformers as caption_with_transformers
+from vital.backends.transformers_summarizer import from_transformers as summarise_with_transformers
+from vital.errors import BadValue, UsageError, unknown
+from vital.utils.registry import Registry
+
+T = TypeVar("T")
+
+ENCODERS: Registry[Callable[..., ImageTextEncoder]] = Registry("kind of image-text encoder")
+TEXT_ENCODERS: Registry[Callable[..., TextEncoder]] = Registry("kind of text encoder")
+CAPTIONERS: Registry[Callable[..., Captioner]] = Registry("kind of captioner")
+SUMMARISERS: Registry[Callable[..., Summariser]] = Registry("kind of summariser")
+GENERATORS: Registry[Callable[..., ImageGenerator]] = Registry("kind of image generator")
+
+ENCODERS.register("open_clip", example="open_clip:ViT-B-32/laion2b_s34b_b79k or open_clip:ViT-B-32@FILE")(
+    from_open_clip
+)
+TEXT_ENCODERS.register(
+    "sentence-transformers",
+    example="sentence-transformers:sentence-transformers/all-mpnet-base-v2 or a folder",
+)(from_sentence_transformers)
+CAPTIONERS.register("transformers", example="transformers:Salesforce/blip-image-captioning-base or a folder")(
+    caption_with_transformers
+)
+SUMMARISERS.register("built-in", example="built-in")(built_in)
+SUMMARISERS.register("openai", example="openai:MODEL@http://localhost:11434/v1")(from_endpoint)
+SUMMARISERS.register("transformers", example="transformers:Qwen/Qwen2.5-0.5B-Instruct or a folder")(
+    summarise_with_transformers
+)
+GENERATORS.register("diffusers", example="diffusers:stable-diffusion-v1-5/stable-diffusion-v1-5 or a folder")(
+    from_diffusers
+)
+
+
+def load_encoder(
+    spec: str | ImageTextEncoder, *, device: Device = None, dtype: Dtype = None, **options: Any
+) -> ImageTextEncoder:
+    """Load an image-text encoder.
+
+    `spec` is one of
+
+    - `world`: the encoder of the known-answer world;
+    - `open_clip:NAME[/PRETRAINED]` (extra `clip`): published weights; `open_clip:NAME@FILE`: a checkpoint of one's
+      own; `open_clip:FOLDER`: a folder as open_clip saves it for a hub;
+    - any object with `encode_image`, `encode_text` and `name`, taken as it is, with nothing below applied.
+
+    `device` is the CPU unless given, `dtype` float32; `options` are those of the kind. Files on this machine come
+    first; what is named by a published name and is not here is downloaded by the library. Raises `UsageError` for a
+    request that cannot be read, `BadWeights` for weights that cannot be had, `MissingExtra` for a package that is
+    not there.
+    """
+    return _loaded("an image-text encoder", ImageTextEncoder, ENCODERS, spec, device, dtype, options)
+
+
+def load_text_encoder(
+    spec: str | TextEncoder, *, device: Device = None, dtype: Dtype = None, **options: Any
+) -> TextEncoder:
+    """Load a text encoder.
+
+    `spec` is `sentence-transformers:NAME` or `sentence-transformers:FOLDER` (extra `sentences`), whatever
+    `load_encoder` takes, or any object with `name` and `encode_text`, or with an `encode` that takes a list of texts.
+    All else is as in `load_encoder`.
+    """
+    if isinstance(spec, str):
+        kinds: Registry[Any] = Registry(TEXT_ENCODERS.what, {**TEXT_ENCODERS.entries, **ENCODERS.entries})
+        found: TextEncoder = _loaded("a text encoder", TextEncoder, kinds, spec, device, dtype, options)
+        return found
+    if not hasattr(spec, "encode_text") and hasattr(spec, "encode"):
+        return Sentences(spec, str(getattr(spec, "name", type(spec).__name__)))
+    return _fitting("a text encoder", TextEncoder, spec)
+
+
+def load_captioner(
+    spec: str | Captioner, *, device: Device = None, dtype: Dtype = None, **options: Any
+) -> Captioner:
+    """Load a captioner.
+
+    `spec` is `world`, `transformers:NAME` or `transformers:FOLDER` (extra `caption`; BLIP, BLIP-2, Florence-2, GIT
+    and chat models that see), or any object with `describe` and `name`. All else is as in `load_encoder`.
+    """
+    return _loaded("a captioner", Captioner, CAPTIONERS, spec, device, dtype, options)
+
+
+def load_summariser(
+    spec: str | Summariser, *, device: Device = None, dtype: Dtype = None, **options: Any
+) -> Summariser:
+    """Load a summariser.
+
+    `spec` is one of
+
+    - `built-in`: no language model; with `encoder=` its agreement with the images counts too;
+    - `world`: the same with the encoder of the known-answer world;
+    - `openai:MODEL[@URL]` (extra `llm`): any endpoint that speaks OpenAI's chat completions; the key is read from
+      the environment when it is needed, and kept nowhere;
+    - `transformers:NAME` or `transformers:FOLDER` (extra `llm`): a language model on this machine;
+    - any object with `summarise` and `name`.
+
+    All else is as in `load_encoder`.
+
+    >>> load_summariser("built-in").summarise(["a red cube on sand", "a red cube"], 1)
+    ['red cube']
+    """
+    return _loaded("a summariser", Summariser, SUMMARISERS, spec, device, dtype, options)
+
+
+def load_generator(
+    spec: str | ImageGenerator, *, device: Device = None, dtype: Dtype = None, **options: Any
+) -> ImageGenerator:
+    """Load an image generator.
+
+    `spec` is `world` (the renderer), `diffusers:NAME` or `diffusers:FOLDER` (extra `generate`), or any object with
+    `generate` and `name`. All else is as in `load_encoder`.
+    """
+    return _loaded("an image generator", ImageGenerator, GENERATORS, spec, device, dtype, options)
+
+
+@dataclass(frozen=True)
+class Later:
+    """A function of a module that is imported when the function is called."""
+
+    module: str
+    function: str
+
+    def __call__(self, *given: Any, **options: Any) -> Any:
+        """Import the function and call it."""
+        return self.found()(*given, **options)
+
+    def found(self) -> Callable[..., Any]:
+        """Import the function."""
+        found: Callable[..., Any] = getattr(importlib.import_module(self.module), self.function)
+        return found
+
+
+def _loaded(
+    what: str,
+    protocol: type[Any],
+    kinds: Registry[Callable[..., T]],
+    spec: str | T,
+    device: Device,
+    dtype: Dtype,
+    options: dict[str, Any],
+) -> T:
+    if not isinstance(spec, str):
+        return _fitting(what, protocol, spec)
+    kind, colon, name = spec.partition(":")
+    if kind not in kinds:
+        examples = "; ".join(entry.example for entry in kinds.entries.values())
+        raise UsageError(f"{unknown(kinds.what, kind, kinds)}; write {examples}")
+    if colon and not name:
+        raise UsageError(f"{spec!r} names nothing after the colon; write {kinds.entries[kind].example}")
+    make = kinds[kind]
+    make = make.found() if isinstance(make, Later) else make
+    _check_options(kind, make, options)
+    return make(name, device=device, dtype=dtype, **options)
+
+
+def _fitting(what: str, protocol: type[Any], maker: T) -> T:
+    if isinstance(maker, protocol):
+        return maker
+    wanted = sorted(name for name in vars(protocol) if not name.startswith("_"))
+    lacking = [name for name in wanted if not hasattr(maker, name)]
+    kind = type(maker).__name__
+    raise BadValue(f"the {kind} is not {what}: it lacks {', '.join(lacking)}; needed are {', '.join(wanted)}")
+
+
+def _check_options(kind: str, make: Callable[..., Any], options: dict[str, Any]) -> None:
+    known = [name for name in inspect.signature(make).parameters if name != "name"]
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of {kind}", option, known)

@@ -1,0 +1,237 @@
+"""What makers answered, kept: every caption, summary and set of images is asked for once, and can be played back.
+
+An answer is kept under the maker (its name, its plain options and a look at its weights), what it was asked, and
+the seed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vital.backends import BuiltIn, Captioner, ImageGenerator, Summariser
+from vital.describing.base import Toolbox
+from vital.errors import BadValue, ModelError
+from vital.records import to_pil
+from vital.types import Images
+from vital.utils.hashing import hashed, identity, picture_hash
+from vital.utils.io import cache_folder, explained, write
+
+Kept = dict[str, Any]
+
+
+@dataclass
+class Answers:
+    """A folder of answers, by default `answers` in the cache folder.
+
+    `calls` is the most new answers that are asked for: a caption, a summary and a set of images are one each; None is
+    no limit. `replay` asks for none, and takes kept answers alone; makers need not be there then, and their names are
+    enough. `spent` counts the new answers so far. An answer is written as soon as it is there, so that nothing is lost
+    when the calls are spent. Captions and summaries are lines of JSON, images are PNG. Raises `BadValue` for a negative
+    number of calls.
+
+    >>> import tempfile
+    >>> from vital.backends import BuiltIn
+    >>> captions = ["a red cube", "red cubes"]
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     said = Answers(Path(name)).summariser(BuiltIn()).summarise(captions, 1)
+    ...     again = Answers(Path(name), replay=True).summariser("built-in").summarise(captions, 1)
+    >>> said == again == ["red cube"]
+    True
+    """
+
+    folder: Path = field(default_factory=lambda: cache_folder() / "answers")
+    calls: int | None = None
+    replay: bool = False
+    spent: int = field(default=0, init=False)
+    _read: dict[str, Kept] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.calls is not None and self.calls < 0:
+            raise BadValue(f"calls is {self.calls}; allowed are whole numbers from 0, and None for no limit")
+
+    def captioner(self, maker: Captioner | str) -> KeptCaptioner:
+        """Wrap a captioner, or play back the one of this name."""
+        return KeptCaptioner(self, *self._known("captioner", maker))
+
+    def summariser(self, maker: Summariser | str) -> KeptSummariser:
+        """Wrap a summariser, or play back the one of this name."""
+        return KeptSummariser(self, *self._known("summariser", maker))
+
+    def generator(self, maker: ImageGenerator | str) -> KeptGenerator:
+        """Wrap an image generator, or play back the one of this name."""
+        return KeptGenerator(self, *self._known("generator", maker))
+
+    def _known(self, kind: str, maker: Any) -> tuple[str, str, Any]:
+        """Name a maker and what tells it from others, and note it, so that its name is enough to play it back."""
+        if isinstance(maker, str):
+            found = self.kept("makers").get(f"{kind} {maker}")
+            if found is None:
+                raise ModelError(
+                    f"no answer of the {kind} {maker} is kept in {str(self.folder)!r}; run it once with the {kind}"
+                )
+            return maker, str(found), None
+        name, own = str(maker.name), identity(maker)
+        if self.kept("makers").get(f"{kind} {name}") != own:
+            self.keep("makers", [(f"{kind} {name}", own)])
+        return name, own, maker
+
+    def kept(self, kind: str) -> Kept:
+        """Read the answers of a kind; a line that was cut off, as by a full disk, is passed over."""
+        if kind not in self._read:
+            self._read[kind] = dict(_lines(self.folder / f"{kind}.jsonl"))
+        return self._read[kind]
+
+    def keep(self, kind: str, answers: Iterable[tuple[str, Any]]) -> None:
+        """Write answers down at once. Raises `RunError`."""
+        path, new = self.folder / f"{kind}.jsonl", dict(answers)
+        with explained(path, "write"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.writelines(
+                    f"\n{json.dumps([key, said], ensure_ascii=False)}" for key, said in new.items()
+                )
+        self.kept(kind).update(new)
+
+    def afford(self, what: str, wanted: int = 1) -> int:
+        """Spend one to `wanted` answers: as many as are left. Raises `ModelError` where none is, or in a replay."""
+        if self.replay:
+            raise ModelError(
+                f"{what}: an answer is not kept in {str(self.folder)!r}, and replay asks nobody; "
+                "run it once without replay"
+            )
+        left = wanted if self.calls is None else min(wanted, self.calls - self.spent)
+        if left < 1:
+            allow = "those so far are kept, and more calls allow more"
+            raise ModelError(f"{what}: the budget of {self.calls} answers is spent; {allow}")
+        self.spent += left
+        return left
+
+
+def _lines(path: Path) -> Iterable[tuple[str, Any]]:
+    if not path.is_file():
+        return
+    with explained(path, "read"):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for line in lines:
+        try:
+            key, said = json.loads(line)
+        except ValueError:
+            continue
+        yield str(key), said
+
+
+@dataclass(frozen=True, eq=False)
+class KeptCaptioner:
+    """A captioner whose captions are kept."""
+
+    answers: Answers
+    name: str
+    identity: str = field(repr=False)
+    maker: Captioner | None = field(default=None, repr=False)
+
+    def describe(self, images: Images) -> list[str]:
+        """Give one caption for each image: those that are kept, and new ones for the others, all at once."""
+        keys = [hashed(self.identity, picture_hash(image)) for image in images]
+        kept = self.answers.kept("captioner")
+        missing = [row for key, row in {key: row for row, key in enumerate(keys)}.items() if key not in kept]
+        while missing:
+            now = missing[: self.answers.afford(self.name, len(missing))]
+            said = _there(self.maker, self.name).describe(images[now])
+            self.answers.keep("captioner", ((keys[row], line) for row, line in zip(now, said, strict=True)))
+            missing = missing[len(now) :]
+        return [str(kept[key]) for key in keys]
+
+
+@dataclass(frozen=True, eq=False)
+class KeptSummariser:
+    """A summariser whose summaries are kept, under the captions in their order and the images."""
+
+    answers: Answers
+    name: str
+    identity: str = field(repr=False)
+    maker: Summariser | None = field(default=None, repr=False)
+
+    def summarise(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
+        """Give the kept summary, or a new one."""
+        seen = [] if images is None else [picture_hash(image) for image in images]
+        key = hashed(self.identity, "summary", captions, count, seen)
+        if key not in (kept := self.answers.kept("summariser")):
+            self.answers.afford(self.name)
+            said = _there(self.maker, self.name).summarise(captions, count, images)
+            self.answers.keep("summariser", [(key, said)])
+        return [str(line) for line in kept[key]]
+
+    def simplify(self, captions: list[str]) -> list[str]:
+        """Give captions in short, as the summariser does; as they are where it cannot, and where no answer was kept."""
+        return [self._short(caption) for caption in captions]
+
+    def _short(self, caption: str) -> str:
+        key = hashed(self.identity, "short", caption)
+        if key not in (kept := self.answers.kept("summariser")):
+            short = getattr(self.maker, "simplify", None)
+            if short is None:
+                return caption
+            self.answers.afford(self.name)
+            self.answers.keep("summariser", [(key, short([caption])[0])])
+        return str(kept[key])
+
+
+@dataclass(frozen=True, eq=False)
+class KeptGenerator:
+    """An image generator whose images are kept, as one PNG for each text: one image below the other."""
+
+    answers: Answers
+    name: str
+    identity: str = field(repr=False)
+    maker: ImageGenerator | None = field(default=None, repr=False)
+
+    def generate(self, text: str, count: int, seed: int) -> Images:
+        """Give the kept images or new ones, (N, 3, H, W) in [0, 1], either way rounded to 8 bits."""
+        name = hashed(self.identity, text, count, seed)
+        path = self.answers.folder / "generator" / name[:2] / f"{name}.png"
+        if not path.is_file():
+            self.answers.afford(self.name)
+            write(path, _strip(_there(self.maker, self.name).generate(text, count, seed)))
+        with explained(path, "read"), Image.open(path) as picture:
+            pixels = torch.from_numpy(np.array(picture.convert("RGB")))
+        images: Images = pixels.view(count, -1, *pixels.shape[1:]).permute(0, 3, 1, 2).float() / 255
+        return images
+
+
+def _strip(images: Images) -> bytes:
+    buffer = io.BytesIO()
+    to_pil(torch.cat(list(images.float().cpu()), 1)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _there(maker: Any, name: str) -> Any:
+    if maker is None:
+        raise ModelError(
+            f"{name} is known by its name alone, and an answer is not kept; run it once with the maker"
+        )
+    return maker
+
+
+def kept_makers(tools: Toolbox, answers: Answers | None = None) -> Toolbox:
+    """Wrap the captioner, summariser and generator of a toolbox, but for those that are wrapped already.
+
+    The built-in summariser is left as it is: it is as fast as a look-up.
+    """
+    own = answers or Answers()
+    found: dict[str, Any] = {}
+    if tools.captioner and not isinstance(tools.captioner, KeptCaptioner):
+        found["captioner"] = own.captioner(tools.captioner)
+    if tools.summariser and not isinstance(tools.summariser, KeptSummariser | BuiltIn):
+        found["summariser"] = own.summariser(tools.summariser)
+    if tools.generator and not isinstance(tools.generator, KeptGenerator):
+        found["generator"] = own.generator(tools.generator)
+    return replace(tools, **found)

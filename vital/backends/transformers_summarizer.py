@@ -1,0 +1,88 @@
+"""Summarisers that are language models of transformers, on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vital.backends._loading import Device, Dtype, complete, local_first, package, placed
+from vital.backends.phrases_summarizer import check_count
+from vital.backends.prompts import question, read_answer, read_phrase, simplification
+from vital.types import Images
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel:
+    """A causal language model, asked in its own chat template where it has one.
+
+    `length` is the most tokens of an answer, which is the likeliest, word by word.
+    """
+
+    network: Any = field(repr=False)
+    tokenizer: Any = field(repr=False)
+    name: str
+    length: int = 120
+
+    def summarise(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
+        """Propose up to `count` descriptions of what the captions share; the images are not looked at."""
+        del images
+        check_count(count)
+        return read_answer(self.answer(question(captions, count)), count) if captions else []
+
+    def simplify(self, captions: list[str]) -> list[str]:
+        """Bring each caption to one short phrase, with one question each."""
+        return [read_phrase(self.answer(simplification(caption)), caption) for caption in captions]
+
+    @torch.no_grad()
+    def answer(self, messages: list[dict[str, str]]) -> str:
+        """Give the model's answer to a chat."""
+        given = self._given(messages)
+        ids = given["input_ids"]
+        filler = self.tokenizer.pad_token_id
+        found = self.network.generate(
+            **given,
+            max_new_tokens=self.length,
+            do_sample=False,
+            num_beams=1,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            pad_token_id=self.tokenizer.eos_token_id if filler is None else filler,
+        )
+        return str(self.tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True))
+
+    def _given(self, messages: list[dict[str, str]]) -> dict[str, Tensor]:
+        if self.tokenizer.chat_template:
+            given = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+            )
+        else:
+            asked = "\n\n".join(message["content"] for message in messages)
+            given = self.tokenizer(f"{asked}\n\nAnswer:\n", return_tensors="pt")
+        return {key: given[key].to(self.network.device) for key in ("input_ids", "attention_mask")}
+
+
+def from_transformers(
+    name: str, *, device: Device = None, dtype: Dtype = None, length: int = 120
+) -> LanguageModel:
+    """Load a language model from a folder, from the cache of the hub, or from the hub.
+
+    Code of a repository is never run. Raises `BadWeights`, `MissingExtra` and `BadValue`.
+    """
+    library = package("transformers", "transformers", "llm", "summarisers named transformers:NAME")
+    where, kind = placed(device, dtype)
+    label = f"transformers:{name}"
+
+    def load(local: bool) -> LanguageModel:
+        files = {"local_files_only": local, "trust_remote_code": False}
+        network = complete(
+            label,
+            library.AutoModelForCausalLM.from_pretrained(name, dtype=kind, output_loading_info=True, **files),
+        )
+        tokenizer = library.AutoTokenizer.from_pretrained(name, **files)
+        return LanguageModel(network.to(where), tokenizer, label, length)
+
+    return local_first(label, name, load, library)

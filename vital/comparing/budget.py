@@ -1,0 +1,122 @@
+"""How many steps each method is given: its own number, the first one's, or as many as fit into the first one's time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Literal, get_args
+
+from vital.comparing.cost import step_seconds, steps_of, with_steps
+from vital.comparing.records import Score
+from vital.comparing.renderer import Studio
+from vital.comparing.score_cache import Kept, network_key
+from vital.errors import ModelError, unknown
+from vital.rendering import Method
+from vital.units import Unit
+from vital.utils.hashing import hashed
+
+GROUPS, TURNS = 3, 3
+Equal = Literal["", "steps", "seconds"]
+
+
+def check_equal(equal: str) -> None:
+    """Raise `UnknownName` for an equality that there is not."""
+    if equal not in get_args(Equal):
+        raise unknown("equality", equal, [name for name in get_args(Equal) if name])
+
+
+def paced(studio: Studio, recipes: Mapping[str, Method], equal: Equal) -> tuple[dict[str, Method], list[str]]:
+    """The methods with the numbers of steps that make a comparison equal, and why others are left out.
+
+    "" leaves each its own number; "steps" gives all of them the number of the first. "seconds" gives each as many as
+    fit into the time of the first one's steps (`step_seconds`; what comes before the steps is not counted), at least
+    one; a method that cannot be timed is left out, and where it is the first, the next one takes its place. Times are
+    those of up to three groups of units, the fastest of three turns. They are measured once for a method with its
+    options, the network, the bank and the units, and kept in `pace/`, so that a run taken up goes on with the same
+    numbers. Raises `ModelError` where no method can be timed.
+    """
+    check_equal(equal)
+    if not equal or not recipes:
+        return dict(recipes), []
+    if equal == "steps":
+        steps = steps_of(next(iter(recipes.values())))
+        return {name: with_steps(recipe, steps) for name, recipe in recipes.items()}, []
+    times, notes = _times(studio, recipes)
+    first = next(iter(times))
+    budget = steps_of(recipes[first]) * times[first]
+    return {name: with_steps(recipes[name], max(1, round(budget / t))) for name, t in times.items()}, notes
+
+
+def _times(studio: Studio, recipes: Mapping[str, Method]) -> tuple[dict[str, float], list[str]]:
+    """Seconds that a step takes of the methods that can be timed, kept or measured now, and why others cannot."""
+    kept, some = Kept(studio.path / "pace"), _some(studio)
+    keys = {name: _key(studio, name, recipe, some) for name, recipe in recipes.items()}
+    new = {name: recipe for name, recipe in recipes.items() if not kept.holds(keys[name])}
+    made, failed = _measured(studio, new, some)
+    times = {
+        name: kept.scores(name, keys[name], partial(_as_scores, name, made))[0].value
+        for name in recipes
+        if name not in failed
+    }
+    notes = [f"{name} is left out, since it cannot be timed: {why}" for name, why in failed.items()]
+    if not times:
+        raise ModelError("; ".join(notes))
+    return times, notes
+
+
+def _as_scores(name: str, made: Mapping[str, float]) -> list[Score]:
+    return [Score("", "seconds a step", made[name], name)]
+
+
+def _some(studio: Studio) -> list[Sequence[Unit]]:
+    """Groups of units that are rendered together, spread over all: layers may differ in what they take."""
+    every = studio.groups
+    return every[:: math.ceil(len(every) / GROUPS)]
+
+
+def _key(studio: Studio, name: str, recipe: Method, some: Sequence[Sequence[Unit]]) -> str:
+    """What decides a time."""
+    units = [[*map(str, group)] for group in some]
+    return hashed(
+        "pace of both kinds of steps",
+        name,
+        recipe.options(),
+        network_key(studio.model),
+        studio.bank.key,
+        units,
+    )
+
+
+def _measured(
+    studio: Studio, recipes: Mapping[str, Method], some: Sequence[Sequence[Unit]]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The seconds that a step of each method takes, for one unit, and why some cannot be timed.
+
+    The methods take turns, so that a busy minute meets all of them, and the fastest turn counts.
+    """
+    if not studio.rendering:
+        return {}, {name: f"no time of {name} is kept, and nothing is rendered" for name in recipes}
+    best, failed = dict.fromkeys(recipes, math.inf), dict[str, str]()
+    for _ in range(TURNS):
+        for name, recipe in recipes.items():
+            if name not in failed:
+                try:
+                    best[name] = min(best[name], _seconds(studio, recipe, some))
+                except ModelError as error:
+                    failed[name] = str(error)
+    return {name: seconds for name, seconds in best.items() if name not in failed}, failed
+
+
+def _seconds(studio: Studio, recipe: Method, some: Sequence[Sequence[Unit]]) -> float:
+    """Seconds that a step takes for one unit. Raises `ModelError` where no group can be rendered."""
+    seconds, count, why = 0.0, 0, ""
+    for group in some:
+        try:
+            seconds += step_seconds(studio.model, group, recipe, studio.bank)
+            count += len(group)
+        except ModelError as error:
+            why = str(error)
+    if not count:
+        raise ModelError(why)
+    return seconds / count

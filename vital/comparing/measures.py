@@ -1,0 +1,230 @@
+"""The measures: each looks at the pictures of one method on the bench, and yields scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from vital import objectives as obj
+from vital.comparing.base import COSTS, MEASURES, PART, Better, measure
+from vital.comparing.context import BATCH, Bench, fitted
+from vital.comparing.records import Score, Shown, at_size, per_picture, squinted
+from vital.comparing.score_cache import Kept, bench_key, pictures_key
+from vital.metrics import (
+    RATIOS,
+    diversity,
+    frechet_distance,
+    kernel_distance,
+    natural_statistics,
+    path_similarity,
+    rank_of,
+)
+from vital.tracing import Tracer
+from vital.types import Images
+from vital.units import OUTPUT, Unit
+from vital.utils.hashing import hashed
+
+SQUINTING: dict[str, Better] = {"judge_*,_squinting": "higher"}
+
+
+@measure("own", "model", ranked=False, own_accuracy="higher", own_rank="lower")
+@torch.no_grad()
+def own_accuracy(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """Whether the network itself gives a class's picture that class, and at which rank; class units alone.
+
+    It ranks nothing: a network is pleased by any picture that was made to please it.
+    """
+    rows = [i for i, unit in enumerate(shown.units) if unit.is_class]
+    if not rows:
+        return
+    with Tracer(bench.model, [OUTPUT]) as tracer:
+        scores = torch.cat(
+            [tracer(fitted(part, bench.model))[OUTPUT] for part in torch.split(shown.images[rows], BATCH)]
+        )
+    wanted = torch.tensor([shown.units[i].index for i in rows])
+    for i, rank in zip(rows, rank_of(scores, wanted).tolist(), strict=True):
+        at = (str(shown.units[i]), shown.seeds[i])
+        yield Score(shown.method, "own accuracy", float(rank == 1), *at)
+        yield Score(shown.method, "own rank", float(rank), *at)
+
+
+@measure("percentile", "model bank", percentile="higher")
+@torch.no_grad()
+def percentile(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """The share of natural images that excite the unit less, in per cent (`ReferenceBank.percentile`)."""
+    with Tracer(bench.model, dict.fromkeys(unit.layer for unit in shown.units)) as tracer:
+        for i, unit in enumerate(shown.units):
+            if bench.bank.ranks(unit):
+                value = float(tracer(fitted(shown.images[i : i + 1], bench.model)).read(unit))
+                share = bench.bank.percentile(unit, value)
+                yield Score(shown.method, "percentile", share, str(unit), shown.seeds[i])
+
+
+@measure("judge", "judges questions", judge="higher")
+def judge(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """Whether independent networks see in a picture what its unit stands for: a column for each."""
+    for witness in bench.judges:
+        values = witness.agrees(shown.images, shown.units)
+        yield from per_picture(shown, f"judge {witness.name}", values)
+
+
+@measure("squint", "judges questions model", ranked=False, **SQUINTING)
+def squint(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """Whether the judges still see it in the picture at a quarter of its sides: form and colour, no fine texture."""
+    soft = squinted(at_size(shown.images, bench.model.size))
+    for witness in bench.judges:
+        values = witness.agrees(soft, shown.units)
+        yield from per_picture(shown, f"judge {witness.name}, squinting", values)
+
+
+@measure("hog", "recogniser", ranked=False, HOG="higher")
+def hog(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """Whether a recogniser that is no network sees a class in its picture; its own accuracy is in the name."""
+    witness = bench.recogniser
+    if witness and any(unit.is_class for unit in shown.units):
+        yield from per_picture(shown, witness.name, witness.agrees(shown.images, shown.units))
+
+
+@measure("zero-shot", "encoder questions", zero_shot="higher")
+@torch.no_grad()
+def zero_shot(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """Whether an image-text encoder puts what the unit stands for first, or among the first five, of all choices."""
+    if bench.encoder is None:
+        return
+    known = [i for i, unit in enumerate(shown.units) if unit in bench.questions]
+    if not known:
+        return
+    seen = bench.encoder.encode_image(shown.images[known]).cpu()
+    for row, i in zip(seen, known, strict=True):
+        asked = bench.questions[shown.units[i]]
+        scores = (bench.embedded(asked.choices).cpu() @ row)[None]
+        rank = int(rank_of(scores, torch.tensor([asked.choices.index(asked.answer)])))
+        for top in (1, 5):
+            if len(asked.choices) > top:
+                name = f"zero shot@{top} {bench.encoder.name}, “{bench.prompt}”"
+                yield Score(shown.method, name, float(rank <= top), str(shown.units[i]), shown.seeds[i])
+
+
+@measure("frechet", "extractor images", Fréchet="lower")
+def frechet(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """The Fréchet distance of pictures to natural images, with the extractor and both numbers in the name."""
+    yield from _of_sets("Fréchet", "n {} to {}", frechet_distance, bench, shown)
+
+
+@measure("kernel-distance", "extractor images", kernel="lower")
+def kernel(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """The kernel distance of pictures to as many natural images, with the extractor and the number in the name."""
+    yield from _of_sets("kernel", "n {2} each", kernel_distance, bench, shown)
+
+
+def _of_sets(
+    name: str, counts: str, metric: Callable[[Tensor, Tensor], float], bench: Bench, shown: Shown
+) -> Iterator[Score]:
+    """A distance of the pictures of each seed, since few and many do not compare, of all, and of those of a layer."""
+    if len(shown.images) < 2:
+        return
+    features, real = _features(bench, shown.images), bench.real_features()
+
+    def score(rows: Sequence[int], seed: int | None = None, part: str = "") -> Score:
+        both = len(rows), len(real)
+        label = f"{name} ({bench.extractor.name}; {counts.format(*both, min(both))}){part}"
+        return Score(shown.method, label, metric(features[rows], real), seed=seed)
+
+    everything = range(len(shown.units))
+    seeds = {seed: [i for i in everything if shown.seeds[i] == seed] for seed in dict.fromkeys(shown.seeds)}
+    layers = {u.layer: [i for i in everything if shown.units[i].layer == u.layer] for u in shown.units}
+    if len({len(rows) for rows in seeds.values()}) == 1 and min(map(len, seeds.values())) > 1:
+        yield from (score(rows, seed) for seed, rows in seeds.items())
+    if len(seeds) > 1:
+        yield score(everything)
+    if len(layers) > 1:
+        yield from (score(rows, part=f"{PART}{layer}") for layer, rows in layers.items() if len(rows) > 1)
+
+
+def _features(bench: Bench, images: Images) -> Tensor:
+    return torch.cat([bench.extractor.features(part) for part in torch.split(images, BATCH)])
+
+
+@measure("distance", "model bank layers", distance="lower")
+@torch.no_grad()
+def distance(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """How far the sorted activations of a picture are from those of natural images of its unit, over their variance.
+
+    The mean over layers, for layers that a method optimised and for those that none did, and each layer's own.
+    """
+    for kind, layers in (("optimised", bench.optimised), ("held out", bench.held_out)):
+        for unit in dict.fromkeys(shown.units):
+            name, alone = f"distance ({kind})", shown.alone(unit)
+            if seen := bench.before(unit, layers):
+                found = _distances(bench, alone.images, unit, seen)
+                yield from per_picture(alone, name, torch.stack([*found.values()]).mean(0))
+                for layer, values in found.items():
+                    yield from per_picture(alone, f"{name}{PART}{layer}", values)
+
+
+def _distances(bench: Bench, images: Images, unit: Unit, layers: Sequence[str]) -> dict[str, Tensor]:
+    template = bench.bank.template(unit, layers, count=bench.natural)
+    with Tracer(bench.model, layers) as tracer:
+        trace = tracer(fitted(images, bench.model))
+    return {la: obj.Alignment(template, {la: 1.0}, scale="variance")(trace) for la in layers}
+
+
+@measure("path", "model bank layers", path="higher")
+def path(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """Whether a picture takes the way of natural images of its unit through all these layers (`path_similarity`)."""
+    layers, units = (*bench.optimised, *bench.held_out), list(dict.fromkeys(shown.units))
+    natural = {unit: bench.activations(bench.natural_images(unit), layers) for unit in units}
+    for unit in units if len(units) > 1 else ():
+        other = {name: torch.cat([natural[u][name] for u in units if u != unit]) for name in layers}
+        own = {name: natural[unit][name] for name in bench.before(unit, layers)}
+        own_pictures = bench.activations(shown.of(unit), layers)
+        values = [
+            path_similarity({n: acts[i : i + 1] for n, acts in own_pictures.items()}, own, other)
+            for i in range(len(shown.of(unit)))
+        ]
+        yield from per_picture(shown.alone(unit), "path similarity", values)
+
+
+@measure("diversity", "extractor", diversity="higher")
+def varied(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """How much the pictures of a unit differ from seed to seed in the extractor's features."""
+    for unit in dict.fromkeys(shown.units):
+        pictures = shown.of(unit)
+        if len(pictures) > 1:
+            yield Score(shown.method, "diversity", diversity(_features(bench, pictures)), str(unit))
+
+
+@measure(
+    "natural",
+    "images model",
+    ranked=False,
+    contrast="one",
+    saturation="one",
+    spectral_slope="zero",
+    clipped="zero",
+)
+def natural(bench: Bench, shown: Shown) -> Iterator[Score]:
+    """How contrast, colours, spectrum and ends of the range differ from those of natural images, at the network's size.
+
+    Ratios to the mean over natural images ("of natural"), and differences from it ("off natural").
+    """
+    known = bench.real_statistics()
+    parts = torch.split(at_size(shown.images, bench.model.size), BATCH)
+    found = [natural_statistics(part, known) for part in parts]
+    for name in known:
+        label = f"{name}, {'of' if name in RATIOS else 'off'} natural"
+        yield from per_picture(shown, label, torch.cat([part[name] for part in found]))
+
+
+def measured(bench: Bench, shown: Shown, kept: Kept) -> list[Score]:
+    """All metrics of one method's pictures, with what they cost; what was measured before is read."""
+    pictures, found = pictures_key(shown), []
+    for name in MEASURES:
+        key = hashed(name, pictures, bench_key(bench, MEASURES[name].reads))
+        found += kept.scores(shown.method, key, partial(MEASURES[name].scores, bench, shown))
+    costs = dict(zip(COSTS, (shown.steps or math.nan, shown.seconds, shown.busy, shown.memory), strict=True))
+    return found + [Score(shown.method, name, float(v)) for name, v in costs.items() if not math.isnan(v)]

@@ -1,0 +1,154 @@
+"""Where the pictures of a comparison come from: methods carried out in a run folder, or a folder made elsewhere."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vital.activations import ReferenceBank
+from vital.comparing.cost import steps_of
+from vital.comparing.records import Shown, stacked
+from vital.errors import DataError, Unfinished
+from vital.models import Model
+from vital.rendering import Method
+from vital.rendering.api import default_batch, groups
+from vital.rendering.resume import identity, work
+from vital.rendering.run_folder import Render, Run, entered, folder_name, runs
+from vital.tracing import digests
+from vital.types import Images
+from vital.units import Unit
+from vital.utils.hashing import hashed
+from vital.utils.io import explained
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclass(frozen=True, eq=False)
+class Studio:
+    """A run folder in which methods are carried out on some units and seeds; what is there already is read.
+
+    A method lies in the folder itself with the options that it came with first, and below `options/` with others.
+    `batch` units are rendered together (0: chosen by the device). Without `rendering`, what is missing stays missing.
+    """
+
+    path: Path
+    model: Model
+    units: tuple[Unit, ...]
+    bank: ReferenceBank = field(repr=False)
+    spec: str = ""
+    progress: bool = False
+    batch: int = 0
+    rendering: bool = True
+
+    @property
+    def together(self) -> tuple[Unit, ...]:
+        """The first units that are rendered together, for what depends on their number."""
+        return self.units[: self._batch]
+
+    @property
+    def groups(self) -> list[Sequence[Unit]]:
+        """All units, as they are rendered together."""
+        return list(groups(self.units, self._batch))
+
+    @property
+    def _batch(self) -> int:
+        return self.batch or default_batch(self.model)
+
+    def shown(self, name: str, recipe: Method, seeds: Sequence[int]) -> Shown:
+        """Render all units by a method with all seeds, where that is not done yet, and read the pictures.
+
+        Without `rendering`, seeds that lack a unit are left out. Raises `Unfinished` where these are all.
+        """
+        found = [run for seed in seeds if (run := self._run(name, recipe, seed)).complete(self.units)]
+        if not found:
+            raise Unfinished(f"no seed of {name} has pictures of all {len(self.units)} units")
+        parts = [(u, run.render.seed, _read(run.file(u), self.model)) for run in found for u in self.units]
+        spent = [time_of(run) for run in found]
+        seconds, busy = (sum(times) / len(spent) / len(self.units) for times in zip(*spent, strict=True))
+        return stacked(name, parts, seconds=seconds, busy=busy, steps=steps_of(recipe))
+
+    def _run(self, name: str, recipe: Method, seed: int) -> Run:
+        images = None
+        if recipe.needs_images:
+            pictures = self.bank.images
+            images = {"hash": pictures.hash(), "count": len(pictures), "bank": self.bank.key}
+        names, vectors = tuple(map(str, self.units)), digests(self.units)
+        request = Render(name, recipe.options(), seed, self._batch, names, 0, images, vectors)
+        run = Run(self._place(request), request)
+        if self.rendering or run.complete(self.units):
+            with entered(run.path, identity(self.model, self.spec), request):
+                work(run, self.model, self.units, recipe, lambda: self.bank, progress=self.progress)
+        return run
+
+    def _place(self, request: Render) -> Path:
+        """The folder of a render: its own where it has one, or where this one holds the method with other options."""
+        options = request.plain()["options"]
+        own = self.path / "options" / f"{request.method}-{hashed(options)[:12]}"
+        there = [run.render.options for run in runs(self.path) if run.render.method == request.method]
+        return own if own.exists() or any(other != options for other in there) else self.path
+
+
+def time_of(run: Run) -> tuple[float, float]:
+    """What the groups of a render took on the clock and of processor time, by log.jsonl, in seconds.
+
+    Not a number where it does not say of all units.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    file = run.path / "log.jsonl"
+    if not file.exists():
+        return math.nan, math.nan
+    with explained(file, "read"), file.open(encoding="utf-8") as log:
+        for line in log:
+            entry = json.loads(line)
+            if (entry.get("method"), entry.get("seed")) == (run.render.method, run.render.seed):
+                share = len(entry["units"])
+                each = entry["seconds"] / share, entry.get("cpu", math.nan) / share
+                found |= dict.fromkeys(entry["units"], each)
+    times = [found.get(unit, (math.nan, math.nan)) for unit in run.render.units]
+    return sum(clock for clock, _ in times), sum(busy for _, busy in times)
+
+
+def _read(file: Path, model: Model) -> Images:
+    """A picture as it is, only its colours brought to the network's."""
+    from PIL import Image
+
+    from vital.models.pixels import fit_channels, to_tensor
+
+    with explained(file, "read"), Image.open(file) as picture:
+        return fit_channels(to_tensor(picture), model.channels, model.name)
+
+
+def from_folder(name: str, folder: Path, model: Model, units: Sequence[Unit]) -> Shown:
+    """Pictures that were made elsewhere: UNIT.png, UNIT-SEED.png, or a folder UNIT of pictures, for each unit.
+
+    UNIT is the unit's name in a run folder, such as `layer4_162` or `class_281`, and pictures may be PNG, JPEG or WebP.
+    Pictures of one unit count as seeds 0, 1, … in the order of their names. Raises `DataError` for a unit without one.
+    """
+    parts = []
+    for unit in units:
+        files = _files(folder, folder_name(unit))
+        if not files:
+            raise DataError(
+                f"{str(folder)!r} has no picture of {unit} for the method {name}; "
+                f"name it {folder_name(unit)}.png, or put it into a folder {folder_name(unit)}"
+            )
+        parts += [(unit, seed, _read(file, model)) for seed, file in enumerate(files)]
+    return stacked(name, parts)
+
+
+def _files(folder: Path, slug: str) -> list[Path]:
+    with explained(folder, "read"):
+        inside = sorted((folder / slug).iterdir()) if (folder / slug).is_dir() else []
+        beside = [f for f in sorted(folder.iterdir()) if f.stem == slug or _numbered(f.stem, slug)]
+    return [
+        file
+        for file in (inside or beside)
+        if file.suffix.lower() in ENDINGS and not file.stem.endswith("-mask")
+    ]
+
+
+def _numbered(stem: str, slug: str) -> bool:
+    return stem.startswith(f"{slug}-") and stem[len(slug) + 1 :].isdigit()

@@ -1,0 +1,81 @@
+"""Scores that are kept with the run: what was measured is read, and only what is missing is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from vital._version import __version__
+from vital.comparing.context import Bench, Extractor
+from vital.comparing.records import Score, Shown
+from vital.models import Model
+from vital.rendering.resume import identity as network
+from vital.utils.hashing import hashed, identity, picture_hash
+from vital.utils.io import as_json, read_json, write
+
+FORMAT = 1
+"""Part of every key: goes up when the scores of equal pictures change."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A folder of scores, a file for each measure of each set of pictures.
+
+    Files are named by what decides the numbers: the measure, the pictures and what they were measured against. So
+    scores come back for as long as all of it is the same, under whatever name the pictures are shown.
+    """
+
+    folder: Path
+
+    def scores(self, method: str, key: str, measure: Callable[[], Iterable[Score]]) -> list[Score]:
+        """The scores under a key as those of a method; measured, and written, where there are none. `RunError`."""
+        file = self._file(key)
+        if not file.exists():
+            rows = [(s.metric, s.value, s.unit, s.seed) for s in measure()]
+            write(file, as_json({"scores": rows}))
+        return [Score(method, *row) for row in read_json(file)["scores"]]
+
+    def holds(self, key: str) -> bool:
+        """Whether there are scores under a key."""
+        return self._file(key).exists()
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"{hashed(FORMAT, __version__, key)[:32]}.json"
+
+
+def pictures_key(shown: Shown) -> str:
+    """Tell pictures with their units and seeds from others."""
+    return hashed([*map(str, shown.units)], list(shown.seeds), [picture_hash(p) for p in shown.images])
+
+
+def bench_key(bench: Bench, parts: Iterable[str]) -> str:
+    """Tell these parts of a bench from others."""
+    return hashed(*(_PARTS[name](bench) for name in parts))
+
+
+def network_key(model: Model) -> str:
+    """Tell a network, with its preprocessing and device, from others."""
+    return hashed(network(model, ""))
+
+
+def _seen(extractor: Extractor) -> list[object]:
+    """An extractor, told by what it says of two pictures."""
+    ramp = torch.linspace(0, 1, 3 * 32 * 32).view(1, 3, 32, 32)
+    said = extractor.features(torch.cat([ramp, ramp.flip(3) ** 2]))
+    return [extractor.name, [f"{value:.4g}" for value in said.flatten().tolist()[:64]]]
+
+
+_PARTS: dict[str, Callable[[Bench], object]] = {
+    "model": lambda bench: network_key(bench.model),
+    "bank": lambda bench: bench.bank.key,
+    "images": lambda bench: bench.bank.images.hash(),
+    "layers": lambda bench: [bench.optimised, bench.held_out, bench.natural],
+    "extractor": lambda bench: _seen(bench.extractor),
+    "judges": lambda bench: [identity(witness) for witness in bench.judges],
+    "encoder": lambda bench: [identity(bench.encoder) if bench.encoder else "", bench.prompt],
+    "recogniser": lambda bench: bench.recogniser.key if bench.recogniser else "",
+    "questions": lambda bench: [[str(u), q.answer, q.choices] for u, q in bench.questions.items()],
+}

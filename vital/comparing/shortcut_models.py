@@ -1,0 +1,82 @@
+"""Shortcut twins within a comparison: whether a method shows what the network uses, from the same references.
+
+Realism and faithfulness are two things: natural images of a class are as real as can be, and say nothing of what a
+network uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import vital.world.networks.shortcut_models as world
+from vital.comparing.records import Score, Shown
+from vital.comparing.renderer import Studio
+from vital.comparing.score_cache import Kept, pictures_key
+from vital.comparing.variants import Asked, controls, methods
+from vital.errors import ModelError
+from vital.rendering.api import bank_for
+from vital.tracing import resolve_units
+from vital.units import OUTPUT
+from vital.utils.hashing import hashed
+from vital.world.networks.weights import model
+from vital.world.scenes.dataset import fingerprint
+from vital.world.training.tasks import TWIN_CLASSES, TWIN_FACTORS
+
+USED, OTHERS, FAITHFUL = "twins, used", "twins, others", "twins, faithful"
+
+
+@dataclass(frozen=True, eq=False)
+class Twin:
+    """A network that uses one factor alone, with all that its classes are rendered from."""
+
+    factor: str
+    studio: Studio
+
+
+def twins(studio: Studio) -> Iterator[Twin]:
+    """The three twins, each with a run folder of its own below that of `studio`, and a bank over the same images."""
+    pictures = world.twin_images()
+    for factor in TWIN_FACTORS:
+        net = model(f"twin-{factor}")
+        units = tuple(resolve_units(net, f"{OUTPUT}:0-{len(TWIN_CLASSES) - 1}"))
+        bank = bank_for(net, pictures, units, progress=studio.progress)
+        path = studio.path / "twins" / factor
+        own = replace(studio, path=path, model=net, units=units, bank=bank, spec=net.name)
+        yield Twin(factor, own)
+
+
+def faithful(twin: Twin, shown: Shown) -> Iterator[Score]:
+    """Whether the judge sees the class's value of the factor that the twin uses, and of the two others.
+
+    `USED` is 1 or 0, `OTHERS` the mean over the two, `FAITHFUL` their difference: 1 for a picture of what the network
+    uses and nothing else, 0 on average for one that shows all three, or none.
+    """
+    found = world.seen(shown.images, [unit.index for unit in shown.units])
+    others = [factor for factor in TWIN_FACTORS if factor != twin.factor]
+    for i, (unit, seed) in enumerate(zip(shown.units, shown.seeds, strict=True)):
+        used = float(found[twin.factor][i])
+        rest = sum(found[factor][i] for factor in others) / len(others)
+        for metric, value in ((USED, used), (OTHERS, rest), (FAITHFUL, used - rest)):
+            yield Score(shown.method, metric, value, f"twin-{twin.factor} {unit}", seed)
+
+
+def measured_twins(
+    found: Sequence[Twin], asked: Asked, main: str, kept: Kept
+) -> tuple[list[Score], list[str]]:
+    """The scores of all methods and controls on all twins, and what is left out; what was measured is read."""
+    asked, scores = asked.on_twins(), list[Score]()
+    notes: list[str] = []
+    for twin in found:
+        try:
+            shown, left_out = methods(twin.studio, asked)
+        except ModelError as error:
+            notes.append(f"twin-{twin.factor}: {error}")
+            continue
+        beside, also = controls(twin.studio, asked, main)
+        notes += [f"twin-{twin.factor}: {note}" for note in (*left_out, *also)]
+        for one in (*shown, *beside):
+            key = hashed("twins", fingerprint(), twin.factor, pictures_key(one))
+            scores += kept.scores(one.method, key, partial(faithful, twin, one))
+    return scores, notes

@@ -1,0 +1,138 @@
+"""The rows of a comparison: the pictures of every method, and those of the controls of the main one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from vital.activations import ReferenceBank
+from vital.comparing.context import NATURAL
+from vital.comparing.controls import rerouted, shuffled
+from vital.comparing.cost import memory
+from vital.comparing.records import REAL, Score, Shown, stacked
+from vital.comparing.renderer import Studio
+from vital.comparing.score_cache import Kept, network_key
+from vital.errors import BadValue, ModelError, Unfinished
+from vital.models.random import random_weights
+from vital.rendering import Method
+from vital.rendering.api import bank_for
+from vital.utils.hashing import hashed
+
+RANDOM, SHUFFLED, OTHER, TWINS = "random weights", "shuffled references", "other references", "shortcut twins"
+CONTROLS = (REAL, RANDOM, SHUFFLED, OTHER, TWINS)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be shown: methods by name, each with `seeds` seeds or the number in `fewer`, and controls.
+
+    The controls have the number of seeds under "controls", or that of the main method.
+    """
+
+    recipes: Mapping[str, Method]
+    controls: tuple[str, ...] = CONTROLS
+    seeds: int = 3
+    fewer: Mapping[str, int] = field(default_factory=dict)
+
+    def on_twins(self) -> Asked:
+        """The same with no more seeds than those under "twins"."""
+        most = self.fewer.get("twins", self.seeds)
+        few = {name: min(most, n) for name, n in self.fewer.items() if name != "twins"}
+        return replace(self, seeds=min(most, self.seeds), fewer=few)
+
+    def seeds_of(self, method: str) -> range:
+        """The seeds of a method."""
+        return range(self.fewer.get(method, self.seeds))
+
+    def seeds_of_controls(self, main: str) -> range:
+        """The seeds of the controls of a method."""
+        return range(self.fewer.get("controls", len(self.seeds_of(main))))
+
+    def main(self, shown: Sequence[Shown]) -> str:
+        """The method that controls are made of: the first that needs references, else the first."""
+        names = [one.method for one in shown]
+        return next((n for n in names if n in self.recipes and self.recipes[n].needs_images), names[0])
+
+
+def methods(studio: Studio, asked: Asked, others: bool = False) -> tuple[list[Shown], list[str]]:
+    """The pictures of all methods that this network allows, and why others are left out.
+
+    Raises `ModelError` where no method is left and there are no `others`.
+    """
+    shown, notes = [], []
+    for name, recipe in asked.recipes.items():
+        seeds = asked.seeds_of(name)
+        try:
+            shown.append(studio.shown(name, recipe, seeds))
+            notes += lacking(shown[-1], seeds)
+        except (ModelError, Unfinished) as error:
+            notes.append(f"{name} is left out: {error}")
+    if not shown and notes and not others:
+        raise ModelError("; ".join(notes))
+    return shown, notes
+
+
+def controls(studio: Studio, asked: Asked, main: str) -> tuple[list[Shown], list[str]]:
+    """The pictures of the controls of the main method, and why others are left out."""
+    shown, notes, seeds, recipe = [], [], asked.seeds_of_controls(main), asked.recipes.get(main)
+    if REAL in asked.controls:
+        shown.append(real_images(studio, len(asked.seeds_of(main))))
+    for name, bank in _BANKS.items():
+        if recipe and name in asked.controls and (name == RANDOM or recipe.needs_images):
+            try:
+                other = bank(studio)
+                path = studio.path / "controls" / name.replace(" ", "-")
+                made = replace(studio, path=path, model=other.model, bank=other).shown(main, recipe, seeds)
+                shown.append(made.named(f"{main}, {name}"))
+                notes += lacking(shown[-1], seeds)
+            except (BadValue, ModelError, Unfinished) as error:
+                notes.append(f"the control {name} is left out: {error}")
+    return shown, notes
+
+
+def lacking(shown: Shown, seeds: Sequence[int]) -> list[str]:
+    """Say which of the seeds that were asked for are not among the pictures."""
+    missing = [str(seed) for seed in seeds if seed not in shown.seeds]
+    return [f"{shown.method} is measured without seed {', '.join(missing)}: not rendered"] if missing else []
+
+
+_BANKS: Mapping[str, Callable[[Studio], ReferenceBank]] = {
+    RANDOM: lambda studio: bank_for(
+        random_weights(studio.model), studio.bank.images, studio.units, progress=studio.progress
+    ),
+    SHUFFLED: lambda studio: shuffled(studio.bank),
+    OTHER: lambda studio: rerouted(studio.bank, studio.units),
+}
+"""What a control changes: the bank, and in one case its network."""
+
+
+def real_images(studio: Studio, each: int) -> Shown:
+    """Natural images of each unit, other ones than pictures are held against: what no method can be asked to beat."""
+    parts = []
+    for unit in studio.units:
+        found = studio.bank.references(unit, NATURAL + each).indices[-each:]
+        parts += [(unit, rank, image) for rank, image in enumerate(studio.bank.tensor(found))]
+    return stacked(REAL, parts).named(REAL)
+
+
+def weighed(studio: Studio, shown: Sequence[Shown], asked: Asked, kept: Kept) -> list[Shown]:
+    """Carried out methods with what the tensors of one batch take (`vital.comparing.cost.memory`), measured once."""
+    return [replace(one, memory=_memory(studio, asked.recipes[one.method], kept)) for one in shown]
+
+
+def _memory(studio: Studio, recipe: Method, kept: Kept) -> float:
+    """Read or measure it; NaN where it is not kept and nothing is to be rendered."""
+    group, kind = studio.together, type(recipe).__qualname__
+    key = hashed("memory, warm", network_key(studio.model), kind, recipe.options(), [*map(str, group)])
+
+    def weighing() -> list[Score]:
+        if not studio.rendering:
+            raise Unfinished
+        return [Score("", "peak MB", memory(studio.model, group, recipe, studio.bank))]
+
+    try:
+        (score,) = kept.scores("", key, weighing)
+    except Unfinished:
+        return math.nan
+    return score.value

@@ -1,0 +1,184 @@
+"""A set of images: what it holds, what its pictures are labelled, and how a network gets to see them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from vital.data.labels import LABELLING, match_class
+from vital.data.sources import Picture, Source
+from vital.errors import BadValue, DataError, EmptyClass, first_line
+
+
+class Unreadable(DataError):
+    """A picture that cannot be decoded."""
+
+
+class Preprocessor(Protocol):
+    """The part of a model that turns a picture into (C, H, W) in [0, 1]."""
+
+    def preprocess(self, image: Picture) -> Tensor:
+        """Bring one picture to the network's size and channels."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageSet:
+    """Images with names and labels; pictures are decoded when they are asked for, and never kept.
+
+    `names` are paths relative to the folder, or numbers. `labels` holds a whole number or None per image: an index
+    into `class_names` where there are any, and otherwise the index of the network's class itself.
+
+    A picture that cannot be decoded is found when it is used: `set[i]` raises `Unreadable`, while `load`, `tensor`
+    and `batches` go on without it and list it in `skipped`.
+
+    >>> import numpy as np; from vital.data.sources import Array
+    >>> pictures = ImageSet(Array(np.zeros((2, 4, 4, 3), np.uint8)), ("0", "1"), (0, None))
+    >>> len(pictures), pictures[0].shape, pictures.of_class(0)
+    (2, (4, 4, 3), [0])
+    """
+
+    source: Source
+    names: tuple[str, ...]
+    labels: tuple[int | None, ...]
+    class_names: tuple[str, ...] = ()
+    name: str = "images"
+    _skipped: dict[str, str] = field(default_factory=dict, init=False)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        labelled = sum(label is not None for label in self.labels)
+        return f"ImageSet({self.name!r}: {len(self)} images, {labelled} labelled, {len(self.class_names)} class names)"
+
+    def __getitem__(self, index: int) -> Picture:
+        """Decode one picture: a PIL image, or an array (H, W[, C]); raises `Unreadable`."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)}")
+        index %= len(self)
+        try:
+            return self.source.read(index)
+        except DataError:
+            raise
+        except Exception as error:  # decoders raise errors of many types on damaged files
+            reason = first_line(error)
+            raise Unreadable(f"the image {self.names[index]} cannot be read: {reason}") from error
+
+    @property
+    def skipped(self) -> tuple[tuple[str, str], ...]:
+        """The pictures that could not be decoded so far, as (name, reason), in the order in which they were met."""
+        return tuple(self._skipped.items())
+
+    def hash(self) -> str:
+        """Hash names, labels and content: SHA-256, 16 hexadecimal digits, worked out once.
+
+        The content is that of the files, arrays or pixels. Of more than 20,000 files, sizes and times of change
+        stand for it, and of more than 20,000 pictures of another kind, 20,000 evenly spread ones.
+        """
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> str:
+        digest = hashlib.sha256()
+        for part in (self.names, self.labels, self.class_names):
+            digest.update(repr(part).encode())
+        for piece in self.source.content():
+            digest.update(len(piece).to_bytes(8, "big"))
+            digest.update(piece)
+        return digest.hexdigest()[:16]
+
+    def load(self, indices: Sequence[int], model: Preprocessor) -> tuple[list[int], Tensor]:
+        """Show the network's view of some pictures: the indices that could be read, and (B, C, H, W) in [0, 1].
+
+        Raises `DataError` when none of them can be read.
+        """
+        kept, rows = self._read(indices, model)
+        if not rows:
+            raise DataError(
+                f"none of the {len(indices)} images asked for in {self.name} can be read{self._why()}"
+            )
+        return kept, torch.stack(rows)
+
+    def _read(self, indices: Sequence[int], model: Preprocessor) -> tuple[list[int], list[Tensor]]:
+        kept, rows = [], []
+        for index in indices:
+            try:
+                picture = self[index]
+            except Unreadable as error:
+                self._skipped.setdefault(self.names[index], first_line(error.__cause__ or error))
+                continue
+            kept.append(index)
+            rows.append(model.preprocess(picture))
+        return kept, rows
+
+    def _why(self) -> str:
+        return "; the first: {}: {}".format(*self.skipped[0]) if self.skipped else ""
+
+    def tensor(self, indices: Sequence[int], model: Preprocessor) -> Tensor:
+        """Show the network's view of some pictures, (B, C, H, W) in [0, 1], without those that cannot be read."""
+        return self.load(indices, model)[1]
+
+    def batches(
+        self,
+        model: Preprocessor,
+        size: int = 32,
+        *,
+        indices: Sequence[int] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """Stream the network's view of all pictures, or of some: (indices, (B, C, H, W)) with B up to `size`.
+
+        `progress` is called after each batch with the number of images done and of all. Raises `DataError` when not
+        one picture can be read.
+        """
+        if size < 1:
+            raise BadValue(f"the batch size is {size}; allowed are whole numbers from 1")
+        wanted = range(len(self)) if indices is None else indices
+        count = 0
+        for start in range(0, len(wanted), size):
+            part = wanted[start : start + size]
+            kept, rows = self._read(part, model)
+            count += len(kept)
+            if rows:
+                yield kept, torch.stack(rows)
+            if progress:
+                progress(start + len(part), len(wanted))
+        if not count:
+            raise DataError(
+                f"none of the {len(wanted)} images asked for in {self.name} can be read{self._why()}"
+            )
+
+    def spread(self, count: int) -> list[int]:
+        """The indices of `count` pictures spread evenly over the set; all of them where there are fewer."""
+        if count < 1:
+            raise BadValue(f"the number of images is {count}; allowed are whole numbers from 1")
+        count = min(count, len(self))
+        return [i * len(self) // count for i in range(count)]
+
+    def of_class(self, index: int, classes: Sequence[str] = (), outputs: int | None = None) -> list[int]:
+        """Find the pictures of one class of the network.
+
+        `classes` are the network's class names and `outputs` the number of its outputs (by default, of its names).
+        Labels without names are the network's own indices. Names, for instance of folders, are matched with the
+        network's: case, underscores and comma-separated synonyms do not count; whole numbers are indices. Where no
+        name matches but both sides have equally many, their order decides. A class without images
+        raises `EmptyClass`, anything else `DataError`.
+        """
+        if all(label is None for label in self.labels):
+            raise DataError(f"{self.name} has no labels; {LABELLING}")
+        wanted = {index}
+        if self.class_names:
+            wanted = match_class(index, self.class_names, classes, outputs or len(classes), self.name)
+        found = [i for i, label in enumerate(self.labels) if label in wanted]
+        if not found:
+            named = f" ({classes[index]})" if 0 <= index < len(classes) else ""
+            raise EmptyClass(
+                f"{self.name} holds no image of class {index}{named}; add some, or choose another class"
+            )
+        return found

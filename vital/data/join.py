@@ -1,0 +1,79 @@
+"""Several sets of images as one."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from vital.data.imageset import ImageSet
+from vital.data.sources import Picture, Source
+from vital.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Joined(Source):
+    """The pictures of several sources, one after the other."""
+
+    parts: tuple[Source, ...]
+    _ends: list[int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ends", list(accumulate(len(part) for part in self.parts)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def read(self, index: int) -> Picture:
+        """Decode one picture of the part that holds it."""
+        part = bisect_right(self._ends, index)
+        return self.parts[part].read(index - (self._ends[part - 1] if part else 0))
+
+    def content(self) -> Iterator[bytes]:
+        """Yield one digest per part."""
+        for part in self.parts:
+            digest = hashlib.sha256()
+            for piece in part.content():
+                digest.update(len(piece).to_bytes(8, "big") + piece)
+            yield digest.digest()
+
+
+def joined(sets: Sequence[ImageSet]) -> ImageSet:
+    """Make one set of several, with their images in the order of the sets.
+
+    Names that occur twice get the number of their set in front, all of them. Class names are put together; sets
+    whose labels are the network's own indices cannot be joined with sets whose labels have names (`DataError`).
+
+    >>> import numpy as np; from vital.images import images
+    >>> both = joined([images(np.zeros((2, 8, 8, 3), np.uint8)), images(np.zeros((1, 8, 8, 3), np.uint8))])
+    >>> both.names
+    ('0/0', '0/1', '1/0')
+    """
+    if not sets:
+        raise DataError("no set of images is given; joining needs at least one")
+    if len(sets) == 1:
+        return sets[0]
+    names = tuple(name for part in sets for name in part.names)
+    if len(set(names)) < len(names):
+        names = tuple(f"{i}/{name}" for i, part in enumerate(sets) for name in part.names)
+    labelled = [part for part in sets if any(label is not None for label in part.labels)]
+    if len({bool(part.class_names) for part in labelled}) > 1:
+        raise DataError(
+            f"the labels of {sets[0].name} and those of the other sets cannot be joined: "
+            "some are names and some the network's indices"
+        )
+    classes = tuple(dict.fromkeys(name for part in labelled for name in part.class_names))
+    labels = tuple(label for part in sets for label in _labels(part, classes))
+    return ImageSet(
+        Joined(tuple(part.source for part in sets)), names, labels, classes, "+".join(p.name for p in sets)
+    )
+
+
+def _labels(part: ImageSet, classes: Sequence[str]) -> list[int | None]:
+    """A set's labels as indices into the class names of all."""
+    if not part.class_names:
+        return list(part.labels)
+    at = {name: i for i, name in enumerate(classes)}
+    return [None if label is None else at[part.class_names[label]] for label in part.labels]

@@ -1,0 +1,191 @@
+"""Labels of images: read from a CSV file or a sequence, and held against the classes of a network."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from vital.data.sources import whole
+from vital.errors import DataError
+from vital.utils.class_names import class_matches
+
+KEYS = ("file", "wnid")
+VALUES = ("index", "label", "name")
+Labels = tuple[tuple[int | None, ...], tuple[str, ...]]
+LABELLING = (
+    "sort the images into a folder per class, or give labels=, a CSV file with the columns file and index"
+)
+
+
+def numbered(values: Sequence[Any]) -> Labels:
+    """Turn labels into whole numbers: (labels, names); texts become names in sorted order, None stays None.
+
+    >>> numbered(["cat", None, "ant"])
+    ((1, None, 0), ('ant', 'cat'))
+    >>> numbered([3, 1])
+    ((3, 1), ())
+    """
+    if all(v is None or whole(v) is not None for v in values):
+        return tuple(None if v is None else whole(v) for v in values), ()
+    if not all(v is None or isinstance(v, str) for v in values):
+        raise DataError("the labels mix kinds; allowed are whole numbers alone or names alone, and None")
+    names = sorted({v for v in values if v is not None})
+    place = {name: i for i, name in enumerate(names)}
+    return tuple(None if v is None else place[v] for v in values), tuple(names)
+
+
+def read_labels(path: Path, names: Sequence[str]) -> Labels:
+    """Read the labels of the named files from a CSV file: (labels, class names).
+
+    The column `file` or `wnid` holds a path, a file name, a stem or the name of a top folder; the label is `index`
+    (the network's own), `label` (likewise, or a name) or `name`. Files without a row get None. Raises `DataError`
+    for a file that cannot be read, and for rows that fit several files by name or contradict each other.
+    """
+    rows = _rows(path)
+    used: dict[str, str] = {}
+    values: list[str | None] = []
+    for name in names:
+        key, by_folder = _row_of(name, rows)
+        if key is not None and not by_folder and key in used:
+            raise DataError(f"{path}: {key!r} fits several images ({used[key]}, {name}); write their paths")
+        if key is not None:
+            used[key] = name
+        values.append(None if key is None else rows[key])
+    if not used:
+        raise DataError(
+            f"{path} names none of the {len(names)} images; its first row is for {next(iter(rows))!r}"
+        )
+    if all(v is None or v.isdecimal() for v in values):
+        return tuple(None if v is None else int(v) for v in values), ()
+    return numbered(values)
+
+
+def _row_of(name: str, rows: dict[str, str]) -> tuple[str | None, bool]:
+    """The row for a file, the surest way first: by path, file name or stem, and failing these by top folder."""
+    path = PurePosixPath(name)
+    found = next((key for key in (name, path.name, path.stem) if key in rows), None)
+    if found is None and len(path.parts) > 1 and path.parts[0] in rows:
+        return path.parts[0], True
+    return found, False
+
+
+def _rows(path: Path) -> dict[str, str]:
+    """The label of each row under what the row is for."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            key, value = _columns(path, reader.fieldnames or ())
+            rows: dict[str, str] = {}
+            for row in reader:
+                _add(
+                    rows, row[key] or "", (row[value] or "").strip(), f"{path}, line {reader.line_num}", value
+                )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"the labels {path} cannot be read: {error}") from error
+    if not rows:
+        raise DataError(f"the labels {path} hold no rows")
+    return rows
+
+
+def _columns(path: Path, header: Sequence[str]) -> tuple[str, str]:
+    key = next((k for k in KEYS if k in header), None)
+    value = next((v for v in VALUES if v in header), None)
+    if key is None or value is None:
+        have = ", ".join(header) or "none"
+        raise DataError(
+            f"{path} has the columns {have}; wanted are file or wnid, and one of index, label and name"
+        )
+    return key, value
+
+
+def _add(rows: dict[str, str], key: str, label: str, place: str, column: str) -> None:
+    if not label or (column == "index" and not label.isdecimal()):
+        allowed = "a whole number from 0" if column == "index" else "a text"
+        raise DataError(f"{place}: the {column} is {label!r}; allowed is {allowed}")
+    key = key.strip().replace("\\", "/").removeprefix("./")
+    if rows.setdefault(key, label) != label:
+        raise DataError(f"{place}: {key!r} is labelled {label!r} after {rows[key]!r}")
+
+
+def match_class(index: int, own: Sequence[str], classes: Sequence[str], outputs: int, where: str) -> set[int]:
+    """Find which of a set's own label names stand for one class of the network.
+
+    By name; failing any match, as whole numbers; failing these, by order where both sides have equally many.
+    Raises `DataError` where neither is certain.
+    """
+    matches = [_network_classes(name, classes) for name in own]
+    if not any(matches):
+        return _by_number(index, own, outputs, where)
+    for name, found in zip(own, matches, strict=True):
+        if index in found and len(found) > 1:
+            shared = " and ".join(map(str, found))
+            raise DataError(f"{where}: the name {name!r} is that of the classes {shared}; {LABELLING}")
+    labels = {label for label, found in enumerate(matches) if index in found}
+    strangers = [name for name, found in zip(own, matches, strict=True) if not found]
+    if not labels and strangers:
+        wanted = f"{index} ({classes[index]})" if 0 <= index < len(classes) else f"{index}"
+        raise DataError(
+            f"{where}: no label is the name of class {wanted}, and {len(strangers)} match no class "
+            f"({_some(strangers)}); rename its folder, or give labels=, a CSV file with the columns file and index"
+        )
+    return labels
+
+
+def match_classes(
+    own: Sequence[str], classes: Sequence[str], outputs: int, where: str, used: Collection[int] | None = None
+) -> dict[int, int]:
+    """Find the network's class of each of a set's own labels, by the rules of `match_class`: label -> class.
+
+    `used` are the labels that images have, by default all: no other needs a class. Raises `DataError` that names the
+    labels of which no class, or more than one, is certain.
+
+    >>> match_classes(["dog", "cat"], ["cat", "dog", "cow"], 3, "set")
+    {0: 1, 1: 0}
+    """
+    asked = range(len(own)) if used is None else sorted(used)
+    matches = [_network_classes(name, classes) for name in own]
+    if not any(matches):
+        numbers = _numbers(own, outputs, where)
+        return {label: numbers[label] for label in asked}
+    for what, bad in (
+        ("match no class of the network", [own[label] for label in asked if not matches[label]]),
+        ("are names of several classes", [own[label] for label in asked if len(matches[label]) > 1]),
+    ):
+        if bad:
+            raise DataError(
+                f"{where}: {len(bad)} of the {len(asked)} labels {what} ({_some(bad)}); rename them or leave them "
+                "out, or give labels=, a CSV file with the columns file and index"
+            )
+    return {label: matches[label][0] for label in asked}
+
+
+def _network_classes(name: str, classes: Sequence[str]) -> list[int]:
+    whole_name = class_matches(name, classes)
+    return whole_name or sorted({i for part in name.split(",") for i in class_matches(part, classes)})
+
+
+def _by_number(index: int, own: Sequence[str], outputs: int, where: str) -> set[int]:
+    return {label for label, found in enumerate(_numbers(own, outputs, where)) if found == index}
+
+
+def _numbers(own: Sequence[str], outputs: int, where: str) -> list[int]:
+    """The classes of labels whose names are whole numbers, or else of as many as the network has, in order."""
+    if all(name.isdecimal() for name in own):
+        if outputs and (high := max(int(name) for name in own)) >= outputs:
+            raise DataError(
+                f"{where}: the label {high} is no class of the network, which has 0 to {outputs - 1}"
+            )
+        return [int(name) for name in own]
+    if len(own) == outputs:
+        return list(range(outputs))
+    has = f"has {outputs} classes" if outputs else "has no class names"
+    raise DataError(
+        f"{where}: the {len(own)} label names ({_some(own)}) match no class of the network, which {has}; "
+        "rename the folders, or give labels=, a CSV file with the columns file and index"
+    )
+
+
+def _some(names: Sequence[str], count: int = 3) -> str:
+    return ", ".join(map(repr, names[:count])) + (", …" if len(names) > count else "")

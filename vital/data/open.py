@@ -1,0 +1,251 @@
+"""Turning a folder, a file, an array or a data set into an `ImageSet`."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from vital.data.imageset import ImageSet
+from vital.data.labels import Labels, numbered, read_labels
+from vital.data.sources import SUFFIXES, Array, Files, Indexable, Source, as_batch, item_label, whole
+from vital.errors import DataError, first_line, nearest
+from vital.utils.registry import Registry
+
+SETS: Registry[Callable[[], ImageSet]] = Registry("set of images")
+"""Sets that have a name, each with what makes it."""
+
+SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "dev"})
+
+
+def images(
+    source: Any, *, labels: str | Path | Sequence[Any] | None = None, split: str | None = None
+) -> ImageSet:
+    """Make an `ImageSet` of a folder, an `.npz`, `.npy` or image file, an array, a data set or a list of paths.
+
+    - A folder: the images below it in the order of their paths; its direct subfolders, where there are any, are
+      the classes. `split` names a subfolder to take instead of the folder.
+    - An `.npz` file: the array `images` and, where there is one, `labels`; with `split`, `SPLIT_images` and
+      `SPLIT_labels`. An `.npy` file: the images. Nothing pickled is read.
+    - An array or tensor: (N, H, W, C), (N, C, H, W) or (N, H, W); uint8, uint16, or floats in [0, 1].
+    - A torchvision data set, or anything with a length and items that are pictures or (picture, label) pairs.
+    - A list of paths.
+    - `world`: 1,000 pictures of the known-answer world, rendered when they are looked at and labelled with its
+      classes (`vital.world.scenes.dataset.images` makes others).
+
+    `labels` is a CSV file (columns file or wnid, and index, label or name), or one label per image: the network's
+    class index or a name. Raises `DataError` for what is not there, is empty or cannot be told apart.
+
+    >>> pictures = images(np.zeros((2, 8, 8, 3), np.uint8), labels=[3, 5])
+    >>> len(pictures), pictures.labels
+    (2, (3, 5))
+    """
+    found = _found(source, split)
+    if labels is None:
+        return found
+    own, names = _given_labels(labels, found)
+    return replace(found, labels=own, class_names=names)
+
+
+def _found(source: Any, split: str | None) -> ImageSet:
+    if isinstance(source, str | Path):
+        return _named(str(source), split) if str(source) in SETS else _at(Path(source), split)
+    if split is not None:
+        raise DataError(f"split {split!r} needs a folder or an .npz file, not a {type(source).__name__}")
+    if isinstance(source, ImageSet):
+        return source
+    if isinstance(source, np.ndarray | Tensor):
+        return _plain(Array(as_batch(source, "the array")), "array")
+    if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
+        kind = type(source).__name__
+        raise DataError(
+            f"a {kind} is no set of images; allowed are paths, arrays and anything with a length and items"
+        )
+    if not len(source):
+        raise DataError(f"the {type(source).__name__} holds no images")
+    if isinstance(source, list | tuple) and all(isinstance(item, str | Path) for item in source):
+        return _listed(source)
+    return _data_set(source)
+
+
+def _named(name: str, split: str | None) -> ImageSet:
+    """A set of the table; a file or folder of its name in the working folder would leave it in doubt."""
+    if (here := Path(name)).exists():
+        raise DataError(
+            f"{name!r} is the built-in set of images, and lies in the working folder too; "
+            f"write {str(here.absolute())!r} for what lies there, or rename it"
+        )
+    if split is not None:
+        raise DataError(f"split {split!r} needs a folder or an .npz file, not the built-in set {name!r}")
+    return SETS[name]()
+
+
+def _given_labels(labels: str | Path | Sequence[Any], found: ImageSet) -> Labels:
+    if isinstance(labels, str | Path):
+        return read_labels(Path(labels), found.names)
+    values = list(labels)
+    if len(values) != len(found):
+        raise DataError(
+            f"{len(values)} labels for {len(found)} images; wanted is one label, or None, for each"
+        )
+    return numbered(values)
+
+
+def _plain(source: Source, name: str, labels: Labels | None = None) -> ImageSet:
+    own, names = labels or ((None,) * len(source), ())
+    return ImageSet(source, tuple(map(str, range(len(source)))), own, names, name)
+
+
+def _at(path: Path, split: str | None) -> ImageSet:
+    if not path.exists():
+        raise _missing(path)
+    if path.is_dir():
+        return _folder(path, split)
+    kind = path.suffix.lower()
+    if split is not None and kind != ".npz":
+        raise DataError(f"split {split!r} needs a folder or an .npz file, not {path}")
+    return _numpy(path, split) if kind in (".npz", ".npy") else _listed([path])
+
+
+def _missing(path: Path) -> DataError:
+    siblings = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
+    close = nearest(path.name, siblings)
+    return DataError(f"there is no {path}" + (f"; did you mean {close[0]!r}?" if close else ""))
+
+
+def _folder(root: Path, split: str | None) -> ImageSet:
+    if split is not None:
+        root = root / split
+        if not root.is_dir():
+            raise _missing(root)
+    names = tuple(sorted(_walk(root)))
+    if not names:
+        raise DataError(f"the folder {root} holds no images; allowed are {', '.join(SUFFIXES)}")
+    tops = [name.partition("/")[0] if "/" in name else None for name in names]
+    _check_folders(root, names, {top for top in tops if top is not None})
+    own, classes = numbered(tops)
+    return ImageSet(Files(root, names), names, own, classes, root.name or str(root))
+
+
+def _check_folders(root: Path, names: Sequence[str], tops: set[str]) -> None:
+    if tops and tops <= SPLITS and any(name.count("/") > 1 for name in names):
+        raise DataError(
+            f"the folder {root} holds the splits {', '.join(sorted(tops))}; choose one with split="
+        )
+    empty = sorted(
+        p.name for p in root.iterdir() if tops and p.is_dir() and _shown(p.name) and p.name not in tops
+    )
+    if empty:
+        raise DataError(f"the class folder {root / empty[0]} holds no images; fill it or take it away")
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """Paths of all images below a folder, links followed, each folder once."""
+    seen: set[str] = set()
+    for folder, below, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        below[:] = [name for name in below if _shown(name)] if real not in seen else []
+        if real in seen:
+            continue
+        seen.add(real)
+        for file in files:
+            if _shown(file) and file.lower().endswith(SUFFIXES):
+                yield (Path(folder) / file).relative_to(root).as_posix()
+
+
+def _shown(name: str) -> bool:
+    return not name.startswith((".", "__"))
+
+
+def _listed(paths: Sequence[str | Path]) -> ImageSet:
+    for path in paths:
+        if not Path(path).is_file():
+            raise _missing(Path(path))
+    names = tuple(Path(path).as_posix() for path in paths)
+    return ImageSet(Files(Path(), names), names, (None,) * len(names), (), "files")
+
+
+def _numpy(path: Path, split: str | None) -> ImageSet:
+    try:
+        if path.suffix.lower() == ".npy":
+            pictures, labels = _members(path, np.lib.format.open_memmap(path, mode="r"), split)
+        else:
+            with path.open("rb") as file:
+                pictures, labels = _members(path, np.load(file, allow_pickle=False), split)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read as plain arrays: {first_line(error)}") from error
+    source = Array(as_batch(pictures, str(path)))
+    if labels is None:
+        return _plain(source, path.name)
+    if labels.size != len(source):
+        raise DataError(f"{path} holds labels of shape {labels.shape} for {len(source)} images")
+    return _plain(source, path.name, numbered(labels.reshape(-1).tolist()))
+
+
+def _members(path: Path, content: Any, split: str | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The images and labels of an `.npz` file, or of an array alone."""
+    prefix = f"{split}_" if split else ""
+    if isinstance(content, np.ndarray):
+        return content, None
+    with content:
+        if f"{prefix}images" not in content.files:
+            held = ", ".join(content.files) or "nothing"
+            raise DataError(f"{path} holds {held}; wanted is an array named '{prefix}images'")
+        labels = content[f"{prefix}labels"] if f"{prefix}labels" in content.files else None
+        return content[f"{prefix}images"], labels
+
+
+def _data_set(items: Any) -> ImageSet:
+    """A data set: files where it is a plain list of labelled files, and items otherwise."""
+    name = type(items).__name__
+    classes = _class_names(items)
+    if _lists_files(items):
+        paths = [Path(path) for path, _ in items.samples]
+        names = tuple(os.path.relpath(path, items.root).replace(os.sep, "/") for path in paths)
+        return ImageSet(
+            Files(Path(items.root), names), names, tuple(t for _, t in items.samples), classes, name
+        )
+    labels = tuple(_item_labels(items))
+    fits = all(label is None or 0 <= label < len(classes) for label in labels)
+    return _plain(Indexable(items), name, (labels, classes if fits else ()))
+
+
+def _lists_files(items: Any) -> bool:
+    """Whether this is torchvision's ImageFolder, showing its files as they are."""
+    bare = all(getattr(items, part, None) is None for part in ("transform", "target_transform", "transforms"))
+    loader = getattr(getattr(items, "loader", None), "__name__", "")
+    return bare and loader == "default_loader" and hasattr(items, "samples") and hasattr(items, "root")
+
+
+def _item_labels(items: Any) -> list[int | None]:
+    """The labels of a data set: its own list, where it keeps one, and otherwise read item by item."""
+    if hasattr(items, "dataset") and hasattr(items, "indices"):  # torch's Subset
+        inner = _item_labels(items.dataset)
+        return [inner[i] for i in items.indices]
+    if getattr(items, "target_transform", None) is None:
+        for attribute in ("targets", "labels", "_labels"):
+            kept: Any = getattr(items, attribute, ())
+            if hasattr(kept, "__len__") and len(kept) == len(items):
+                return [whole(label) for label in kept]
+    return [_label_at(items, index) for index in range(len(items))]
+
+
+def _label_at(items: Any, index: int) -> int | None:
+    try:
+        return item_label(items[index])
+    except Exception:  # noqa: BLE001  an item that cannot be read is skipped when it is used
+        return None
+
+
+def _class_names(items: Any) -> tuple[str, ...]:
+    """The class names that a data set knows, synonyms joined by commas."""
+    held = getattr(getattr(items, "dataset", items), "classes", None)
+    if not isinstance(held, list | tuple):
+        return ()
+    return tuple(", ".join(name) if isinstance(name, tuple | list) else str(name) for name in held)

@@ -1,0 +1,39 @@
+"""Words: what a unit responds to, said by several methods, with evidence and with the right to say nothing."""
+
+from vital.describing.api import Descriptions as Descriptions
+from vital.describing.api import describe as describe
+from vital.describing.base import DESCRIBERS as DESCRIBERS
+from vital.describing.base import Describer as Describer
+from vital.describing.base import Toolbox as Toolbox
+from vital.describing.base import describer as describer
+from vital.describing.candidates.concept_lists import read_concepts as read_concepts
+from vital.describing.evaluation.significance import Court as Court
+from vital.describing.labels_csv import read_labels as read_labels
+from vital.describing.labels_csv import write_labels as write_labels
+from vital.describing.matching.similarity import SIMILARITIES as SIMILARITIES
+from vital.describing.methods.activation_ranges import Bands as Bands
+from vital.describing.methods.clip_dissect import ClipDissect as ClipDissect
+from vital.describing.methods.clip_dissect import class_of_description as class_of_description
+from vital.describing.methods.dnd import Dnd as Dnd
+from vital.describing.methods.linear import Linear as Linear
+from vital.describing.methods.prototype import OfPrototypes as OfPrototypes
+
+__all__ = [
+    "DESCRIBERS",
+    "SIMILARITIES",
+    "Bands",
+    "ClipDissect",
+    "Court",
+    "Describer",
+    "Descriptions",
+    "Dnd",
+    "Linear",
+    "OfPrototypes",
+    "Toolbox",
+    "class_of_description",
+    "describe",
+    "describer",
+    "read_concepts",
+    "read_labels",
+    "write_labels",
+]

@@ -1,0 +1,204 @@
+"""`vital.describe`: units into words by any number of methods, judged alike."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from vital.activations import ReferenceBank, reference_bank
+from vital.activations.matrix import probe, probe_images
+from vital.backends import (
+    Captioner,
+    ImageGenerator,
+    ImageTextEncoder,
+    Summariser,
+    load_captioner,
+    load_encoder,
+    load_generator,
+    load_summariser,
+)
+from vital.data import ImageSet
+from vital.describing.base import DESCRIBERS, Describer, Toolbox, check_needs, describer
+from vital.describing.candidates.concept_lists import WORLD, read_concepts
+from vital.describing.evaluation.significance import Court
+from vital.describing.evaluation.table import Row, random_descriptions, score_rows
+from vital.describing.labels_csv import write_labels
+from vital.errors import BadValue, DataError, UsageError, unknown
+from vital.models import Model
+from vital.records import Description, Prototype
+from vital.rendering.api import render
+from vital.tracing import resolve_units
+from vital.units import Unit
+
+
+class Descriptions(list[Description]):
+    """A list of descriptions that shows itself in a notebook as a table."""
+
+    def table(self) -> list[tuple[str, str, str, str, str]]:
+        """Unit, method, label ("" where nothing is said), candidate and p-value, row by row."""
+        return [(d.unit.title, d.method, d.label, d.candidate or d.label, _p(d.p_value)) for d in self]
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write them to a file of the schema of `vital.describing.labels_csv`; see `write_labels`."""
+        write_labels(path, self)
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("unit", "method", "label", "candidate", "p"))
+        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self.table())
+        return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Everything that puts units of one network into words: makers at hand, and methods with their options."""
+
+    tools: Toolbox
+    described: Mapping[str, Describer]
+    alpha: float = 0.05
+    draws: int = 3
+
+    def describe(self, units: Sequence[Unit]) -> Descriptions:
+        """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit."""
+        for name, method in self.described.items():
+            check_needs(name, method, self.tools)
+        said = [d for method in self.described.values() for d in method.describe(self.tools, units)]
+        said = self.court().judged(said) if self.tools.encoder else said
+        order = {unit: place for place, unit in enumerate(units)}
+        return Descriptions(sorted(said, key=lambda d: order.get(d.unit, len(order))))
+
+    def court(self) -> Court:
+        """The judge of what they say."""
+        return Court(self.tools, self.alpha, self.draws)
+
+    def megabytes(self, descriptions: Sequence[Description]) -> float:
+        """Memory that the values of the layers of these units take, in 10⁶ bytes; they are read from the cache."""
+        units = [d.unit for d in descriptions]
+        return probe(self.tools.model, probe_images(self.tools), units).megabytes
+
+    def scores(self, descriptions: Sequence[Description]) -> list[Row]:
+        """The table of scores with its controls (`vital.describing.evaluation.table`); empty without an encoder."""
+        if self.tools.encoder is None:
+            return []
+        court = self.court()
+        random = random_descriptions(court, list(self.described.values()), descriptions)
+        return score_rows(court, descriptions, random)
+
+
+def describe(
+    model: Model,
+    units: str | Unit | Iterable[str | Unit],
+    *,
+    bank: ReferenceBank | None = None,
+    images: ImageSet | None = None,
+    methods: str | Sequence[str] = ("clip-dissect",),
+    concepts: str | Path | Iterable[str] | None = None,
+    encoder: str | ImageTextEncoder | None = None,
+    captioner: str | Captioner | None = None,
+    summariser: str | Summariser | None = None,
+    generator: str | ImageGenerator | None = None,
+    seed: int = 0,
+    progress: bool = True,
+    **options: Any,
+) -> Descriptions:
+    """Say in words what units respond to, by one or more methods, with the right to say nothing.
+
+    `methods` are names from `vital.describing.DESCRIBERS`; `options` set fields of those methods that have them, and
+    `alpha` and `draws` of the judge. Probe images come from `images` or the `bank`. `concepts` are words to choose
+    from: a file with one a line, a list, or "world". The makers are names (see `vital.backends`) or objects; for the
+    known-answer world its own are taken where none is given. Labels are chosen on images of even numbers and judged on
+    the others: a label that does not stand becomes "", and its candidate stays (see `vital.describing.evaluation.significance`).
+    Raises `UsageError`, `DataError` or `MissingExtra`, each with one sentence that says what to change.
+
+    >>> import vital
+    >>> net, pictures = vital.load_model("world"), vital.images("world")
+    >>> vital.describe(net, ["class:3"], images=pictures, draws=0, progress=False)[0].candidate
+    'dotted cube'
+    """
+    makers = {"encoder": encoder, "captioner": captioner, "summariser": summariser, "generator": generator}
+    words = prepared(
+        model, units, bank=bank, images=images, methods=methods, concepts=concepts, makers=makers, seed=seed,
+        progress=progress, options=options,
+    )  # fmt: skip
+    return words.describe(resolve_units(model, units))
+
+
+def prepared(
+    model: Model,
+    units: str | Unit | Iterable[str | Unit],
+    *,
+    bank: ReferenceBank | None,
+    images: ImageSet | None,
+    methods: str | Sequence[str],
+    concepts: str | Path | Iterable[str] | None,
+    makers: Mapping[str, Any],
+    seed: int = 0,
+    progress: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> Words:
+    """Read everything that a request names, before any work: `describe`, without the describing."""
+    given = dict(options or {})
+    judge = {name: float(given.pop(name)) for name in ("alpha", "draws") if name in given}
+    described = _described([methods] if isinstance(methods, str) else list(methods), given)
+    chosen = list(dict.fromkeys(resolve_units(model, units)))
+    if bank is not None and not bank.fits(model):
+        raise DataError(f"the bank was made with another network than {model.name}; make one for this")
+    images = images if images is not None else bank.images if bank is not None else None
+    needs = {need for method in described.values() for need in method.needs}
+    if bank is None and images is not None and {"bank", "prototypes"} & needs:
+        layers = tuple(dict.fromkeys(unit.layer for unit in chosen))
+        bank = reference_bank(model, layers, images, progress=progress)
+    made = _makers(model, makers, needs)
+    if concepts is None and getattr(made["encoder"], "name", "") == WORLD:
+        concepts = WORLD
+    words = read_concepts(concepts) if concepts is not None else ()
+    prototypes = _prototypes(model, bank, progress) if bank is not None else None
+    tools = Toolbox(model, images, bank, words, **made, prototypes=prototypes, seed=seed, progress=progress)
+    for name, method in described.items():
+        check_needs(name, method, tools)
+    return Words(tools, described, judge.get("alpha", 0.05), int(judge.get("draws", 3)))
+
+
+def _described(methods: Sequence[str], given: Mapping[str, Any]) -> dict[str, Describer]:
+    """Make the describers, each with those options that it has."""
+    if not methods:
+        raise UsageError(f"no method is given; there are: {', '.join(DESCRIBERS)}")
+    kinds = {name: {f.name for f in fields(DESCRIBERS[name])} for name in methods}  # type: ignore[arg-type]
+    for option in given:
+        if not any(option in own for own in kinds.values()):
+            known = sorted({"alpha", "draws"}.union(*kinds.values()))
+            raise unknown(f"option of {', '.join(methods)}", option, known)
+    return {
+        name: describer(name, **{k: v for k, v in given.items() if k in own}) for name, own in kinds.items()
+    }
+
+
+def _makers(model: Model, given: Mapping[str, Any], needs: set[str]) -> dict[str, Any]:
+    """Load the makers that are named; on the world its own, where they are needed and none is named."""
+    load: dict[str, Callable[[Any], Any]] = {
+        "encoder": load_encoder,
+        "captioner": load_captioner,
+        "summariser": load_summariser,
+        "generator": load_generator,
+    }
+    if wrong := [name for name in given if name not in load]:
+        raise BadValue(f"a maker is called {wrong[0]}; allowed are {', '.join(load)}")
+    own = model.name.split(":")[0] == WORLD
+    spare = {name: WORLD for name in load if own and name in {"encoder", *needs}}
+    specs = {name: given.get(name) or spare.get(name) for name in load}
+    return {name: load[name](spec) if spec is not None else None for name, spec in specs.items()}
+
+
+def _prototypes(
+    model: Model, bank: ReferenceBank, progress: bool
+) -> Callable[[Sequence[Unit], int], list[Prototype]]:
+    def draw(units: Sequence[Unit], seed: int) -> list[Prototype]:
+        return render(model, units, bank=bank, seed=seed, progress=progress)
+
+    return draw

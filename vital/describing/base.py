@@ -1,0 +1,83 @@
+"""Describers: frozen recipes that put units into words; their fields are the options that users set."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from vital.activations import ReferenceBank
+from vital.backends import Captioner, ImageGenerator, ImageTextEncoder, Summariser
+from vital.data import ImageSet
+from vital.errors import UsageError
+from vital.models import Model
+from vital.records import Description, Prototype
+from vital.units import Unit
+from vital.utils.options import made_with
+from vital.utils.registry import Registry
+
+
+@dataclass(frozen=True, eq=False)
+class Toolbox:
+    """What describers work with: a network, probe images with their bank, and makers of words and pictures.
+
+    A describer takes what it needs and says what is missing (`Describer.needs`). `concepts` are the words to choose
+    from. `prototypes` draws pictures of units for a seed when it is asked to. Labels are chosen on the probe images of
+    even numbers, and scored on those of odd numbers, which had no part in it.
+    """
+
+    model: Model
+    images: ImageSet | None = None
+    bank: ReferenceBank | None = None
+    concepts: tuple[str, ...] = field(default=(), repr=False)
+    encoder: ImageTextEncoder | None = None
+    captioner: Captioner | None = None
+    summariser: Summariser | None = None
+    generator: ImageGenerator | None = None
+    prototypes: Callable[[Sequence[Unit], int], list[Prototype]] | None = None
+    seed: int = 0
+    progress: bool = False
+
+
+class Describer(ABC):
+    """A way to put units into words. A concrete one is a frozen dataclass; every field has a default.
+
+    `needs` names the fields of the toolbox that must be there.
+    """
+
+    needs: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
+        """Say what each unit responds to, in the order of the units."""
+
+    def options(self) -> dict[str, Any]:
+        """The fields and their values: the provenance of what the describer says."""
+        return asdict(self)  # type: ignore[call-overload,no-any-return]
+
+
+DESCRIBERS: Registry[type[Describer]] = Registry("describer")
+
+_GIVEN_BY = {
+    "images": "probe images: --images DIR or --bank FILE",
+    "bank": "probe images: --images DIR or --bank FILE",
+    "concepts": "words to choose from: --concepts FILE",
+    "encoder": "an image-text encoder: --encoder world or open_clip:NAME/PRETRAINED",
+    "captioner": "a captioner: --captioner world or transformers:NAME",
+    "summariser": "a summariser: --summariser built-in or openai:MODEL",
+    "generator": "an image generator: --generator world or diffusers:NAME",
+    "prototypes": "prototypes, which need images: --images DIR or --bank FILE",
+}
+
+
+def describer(name: str, /, **options: Any) -> Describer:
+    """Make a describer by name, with options; texts are read as the option's own type."""
+    return made_with(DESCRIBERS, name, options)
+
+
+def check_needs(name: str, what: Describer, tools: Toolbox) -> None:
+    """Raise `UsageError` where the toolbox lacks something that a describer needs."""
+    for need in what.needs:
+        if not getattr(tools, need):
+            raise UsageError(f"{name} needs {_GIVEN_BY[need]}")

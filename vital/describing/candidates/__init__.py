@@ -1,0 +1,1 @@
+"""Where candidate labels come from, and how they are chosen and scored."""

@@ -1,0 +1,90 @@
+"""Lists of concepts: the words that describers choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vital.errors import BadValue, DataError, nearest
+from vital.utils.io import explained
+
+WORLD = "world"
+"""The name of the built-in list: every value of every factor of the known-answer world, and pairs of them."""
+
+LONGEST = 200
+HELP = "a concept file is plain text with one word or short phrase a line"
+
+
+def read_concepts(source: str | Path | Iterable[str]) -> tuple[str, ...]:
+    """Read a list of concepts: a text file with one a line, the built-in list `world`, or texts.
+
+    Spaces around them, blank lines and repeated ones (case and spaces do not count) are dropped, the first spelling
+    stays, and so does the order. Raises `DataError` for a file that is not such a list, `RunError` for one that cannot
+    be read, and `BadValue` for texts that are none.
+
+    >>> read_concepts(["dog", " red  cube", "", "Dog"])
+    ('dog', 'red cube')
+    """
+    if isinstance(source, Path | str):
+        return world_concepts() if str(source) == WORLD else _of_file(Path(source))
+    texts = list(source)
+    if wrong := [text for text in texts if not isinstance(text, str)]:
+        raise BadValue(f"a concept is {wrong[0]!r}; allowed are texts")
+    found = distinct(texts)
+    if len(found) < 2:
+        raise BadValue(f"{len(found)} different concepts are given; at least 2 are needed to choose from")
+    return found
+
+
+def world_concepts() -> tuple[str, ...]:
+    """List the concepts of the known-answer world in words.
+
+    >>> world_concepts()[0], "striped cube" in world_concepts()
+    ('small', True)
+    """
+    from vital.world.scenes.concepts import concepts
+
+    return tuple(concept.name for concept in concepts())
+
+
+def distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    """Tidy spaces and drop what is empty or was there before."""
+    found: dict[str, str] = {}
+    for text in texts:
+        tidy = " ".join(text.split())
+        if tidy:
+            found.setdefault(tidy.casefold(), tidy)
+    return tuple(found.values())
+
+
+def _of_file(path: Path) -> tuple[str, ...]:
+    lines = _lines(path)
+    for number, line in enumerate(lines, 1):
+        if len(line) > LONGEST:
+            raise DataError(f"line {number} of {str(path)!r} has {len(line)} characters; {HELP}")
+    found = distinct(lines)
+    if len(found) < 2:
+        raise DataError(
+            f"{str(path)!r} holds {len(found)} different concepts, and at least 2 are needed; {HELP}"
+        )
+    return found
+
+
+def _lines(path: Path) -> Sequence[str]:
+    if not path.exists():
+        close = nearest(path.name, (p.name for p in path.parent.iterdir()) if path.parent.is_dir() else [])
+        hint = (
+            f"; did you mean {close[0]!r}?" if close else f"; write a file, or {WORLD} for the built-in list"
+        )
+        raise DataError(f"there is no concept file {str(path)!r}{hint}")
+    if path.is_dir():
+        raise DataError(f"{str(path)!r} is a folder; {HELP}")
+    with explained(path, "read"):
+        data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{str(path)!r} is no text in UTF-8 (byte {error.start}); {HELP}") from error
+    if any(ord(letter) < 32 and letter not in "\t\n\r\f\v" for letter in text):
+        raise DataError(f"{str(path)!r} holds control characters and is no list of words; {HELP}")
+    return text.splitlines()

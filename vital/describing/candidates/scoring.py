@@ -1,0 +1,177 @@
+"""How well a description fits a unit, told by the images that a generator makes of each candidate.
+
+The published scores of Describe-and-Dissect (TMLR 2025) rank the images of all candidates by the unit's value and
+ask how high those of a candidate come. They cannot tell "red" from "large red cube", whose images are red too: what
+they make is as high. `auprc` can: it asks whether *all* images that show the candidate come before all that do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vital.errors import UsageError
+from vital.metrics.labels import auprc, correlation
+from vital.utils.registry import Registry
+
+BEST, TOP = 5, 10
+"""How many best ranks count, and how many images of all candidates together are compared with real ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What a unit says to images of C candidates, n of each, and to P images that no candidate made.
+
+    `values` (C, n) are the unit's values on the candidates' images; `others` (P,) those on other images. `shown`
+    (C, C · n + P) says which of all images, candidate by candidate and then the others, show each candidate.
+    `made` (C, n, D) and `real` (R, D) are the embeddings, length 1, of the candidates' images and of the real
+    images that were described; None where no encoder looked.
+    """
+
+    values: Tensor
+    others: Tensor = field(default_factory=lambda: torch.zeros(0))
+    shown: Tensor | None = None
+    made: Tensor | None = None
+    real: Tensor | None = None
+
+    @property
+    def ranks(self) -> Tensor:
+        """Places of the candidates' images among them all, (C, n) float64: 0 is the highest value, equals in order."""
+        flat = self.values.double().flatten()
+        found = torch.empty_like(flat)
+        found[flat.argsort(descending=True, stable=True)] = torch.arange(len(flat), dtype=torch.float64)
+        return found.view(self.values.shape)
+
+
+Scorer = Callable[[Trial], Tensor]
+SCORERS: Registry[Scorer] = Registry("scoring function")
+"""Functions of a trial that give each candidate a score, (C,) float64; higher is better."""
+
+
+def mean_rank(ranks: Tensor) -> Tensor:
+    """Mean of the ranks (C, n): (C,), lower is better."""
+    return ranks.mean(1)
+
+
+def median_rank(ranks: Tensor) -> Tensor:
+    """Median of the ranks (C, n), of an even number the mean of the middle two: (C,), lower is better."""
+    return ranks.quantile(0.5, dim=1)
+
+
+def squared_mean(ranks: Tensor) -> Tensor:
+    """Mean of the squared ranks (C, n): (C,), lower is better."""
+    return ranks.square().mean(1)
+
+
+def topk_squared_mean(ranks: Tensor, best: int = BEST) -> Tensor:
+    """Mean of the squares of the `best` best ranks (C, n), or of all where there are fewer: (C,), lower is better.
+
+    >>> topk_squared_mean(torch.tensor([[4.0, 0.0, 2.0]]), best=2)
+    tensor([2.])
+    """
+    return ranks.sort(1).values[:, :best].square().mean(1)
+
+
+def places(lower: Tensor) -> Tensor:
+    """Places from the bottom of what is better the lower it is: C for the best, 1 for the worst; equals in order.
+
+    >>> places(torch.tensor([3.0, 1.0, 2.0]))
+    tensor([1., 3., 2.], dtype=torch.float64)
+    """
+    found = torch.empty(len(lower), dtype=torch.float64)
+    found[lower.argsort(stable=True)] = torch.arange(len(lower), 0, -1, dtype=torch.float64)
+    return found
+
+
+def compare_images(trial: Trial, top: int = TOP) -> Tensor:
+    """Mean cosine between the real images and those of a candidate that are among the `top` of all: (C,).
+
+    −1 for a candidate with none among them, as in the release. Raises `UsageError` where no encoder looked.
+    """
+    products = _products(trial)
+    among = trial.ranks < top
+    total = (products.mean(2) * among).sum(1)
+    return torch.where(among.any(1), total / among.sum(1).clamp(min=1), -1.0)
+
+
+def _products(trial: Trial) -> Tensor:
+    """Cosines of the candidates' images with the real ones, (C, n, R) float64."""
+    if trial.made is None or trial.real is None:
+        raise UsageError("scores that compare images need an image-text encoder; name one, or score by auprc")
+    return trial.made.double() @ trial.real.double().T
+
+
+@SCORERS.register("mean")
+def by_mean(trial: Trial) -> Tensor:
+    """Minus the mean rank."""
+    return -mean_rank(trial.ranks)
+
+
+@SCORERS.register("median")
+def by_median(trial: Trial) -> Tensor:
+    """Minus the median rank."""
+    return -median_rank(trial.ranks)
+
+
+@SCORERS.register("sq-mean")
+def by_squared_mean(trial: Trial) -> Tensor:
+    """Minus the mean squared rank."""
+    return -squared_mean(trial.ranks)
+
+
+@SCORERS.register("topk-sq-mean")
+def by_topk(trial: Trial) -> Tensor:
+    """Minus the mean of the five best squared ranks: what the release computes whatever is asked for."""
+    return -topk_squared_mean(trial.ranks)
+
+
+@SCORERS.register("topk-compare")
+def by_topk_compare(trial: Trial) -> Tensor:
+    """Place by the five best squared ranks × mean cosine of the images among the top ten with the real ones.
+
+    The release's last step. A candidate with no image among the top ten gets a negative score, lower the better its
+    place is; that is the release's too.
+    """
+    return places(topk_squared_mean(trial.ranks)) * compare_images(trial)
+
+
+@SCORERS.register("mean-compare")
+def by_mean_compare(trial: Trial) -> Tensor:
+    """Place by the mean rank × mean cosine, as `topk-compare`: the release's "compare_images+mean"."""
+    return places(mean_rank(trial.ranks)) * compare_images(trial)
+
+
+@SCORERS.register("image-products")
+def by_image_products(trial: Trial) -> Tensor:
+    """Mean product of the embeddings of all images of a candidate with those of the real images.
+
+    Raters preferred a score of this name, which the release does not hold; this is the comparison of images that it
+    does hold, without ranks.
+    """
+    return _products(trial).mean((1, 2))
+
+
+@SCORERS.register("auprc")
+def by_auprc(trial: Trial) -> Tensor:
+    """Area under the precision-recall curve of the unit's value as a score for what shows the candidate.
+
+    Formula: Σₙ (Rₙ − Rₙ₋₁) Pₙ over all images, those of all candidates and the others; 1 is the best
+    """
+    pool = torch.cat([trial.values.flatten(), trial.others.to(trial.values)]).double()
+    return auprc(pool[:, None], _shown(trial).T.double())[0]
+
+
+@SCORERS.register("correlation")
+def by_correlation(trial: Trial) -> Tensor:
+    """Pearson's correlation of the unit's value with whether an image shows the candidate."""
+    pool = torch.cat([trial.values.flatten(), trial.others.to(trial.values)]).double()
+    return correlation(pool[:, None], _shown(trial).T.double())[0]
+
+
+def _shown(trial: Trial) -> Tensor:
+    if trial.shown is None:
+        raise UsageError("this score needs to know which images show what, and nobody said")
+    return trial.shown

@@ -1,0 +1,1 @@
+"""How good descriptions are: significance, tables of scores, agreement, labels from outside."""

@@ -1,0 +1,274 @@
+"""Labels of other tools, read from the files that they publish.
+
+| format | header | units start at | label |
+|---|---|---|---|
+| vital | layer,unit,method,label,candidate,score,... | as named | what labels.csv says |
+| netdissect | unit,category,label,score,... | 1 | the category's mark (-s, -c) taken off |
+| clip-dissect | layer,unit,description,similarity | 0 | one concept |
+| milan | layer,unit,description | 0 | a sentence |
+| milannotations | layer,unit,summary | 0 | one sentence of each person |
+| dnd | Neuron ID,label or Neuron ID,Label 1,Label 2,... | 0 | the first; the others follow |
+| invert | neuron,concept,concept_id,metric | 0 | a concept with its AUC |
+| cosy | neuron,concept,AUC,U1,p,MAD | 0 | the concept that was evaluated |
+| linear-explanations | unit,...,weight0,concept0,...,sim correlation | 0 | the concept of the largest weight |
+|  | unit,description,sim correlation | 0 | what was simulated |
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vital.errors import DataError, VitalError, nearest
+from vital.records import Description
+from vital.units import Unit
+from vital.utils.io import explained
+from vital.utils.registry import Registry
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Importer:
+    """How one format is read: the columns that it is known by, and what a row of it says.
+
+    `needs` are the columns that must be there, `lacks` those that would make it another format. `read` gets a row and
+    the layer that the file's name tells of, for formats that have no column for it.
+    """
+
+    needs: tuple[str, ...]
+    read: Callable[[Row, str], Description]
+    lacks: tuple[str, ...] = ()
+
+    def fits(self, header: Sequence[str]) -> bool:
+        """Whether a file with this header can be of this format."""
+        have = {name.lower() for name in header}
+        return have.issuperset(self.needs) and not have & set(self.lacks)
+
+
+IMPORTERS: Registry[Importer] = Registry("format of labels")
+
+
+def import_labels(path: str | Path, format: str | None = None, layer: str | None = None) -> list[Description]:  # noqa: A002
+    """Read a file of labels as descriptions, one for each row.
+
+    The format is known by the header; `format` forces one of `IMPORTERS`. Files without a column for it get their
+    layer from the end of their name (`resnet50_imagenet_fc.csv` tells of fc) or from `layer`. Raises `DataError` for
+    a file that is of no format or has a row that cannot be read, and `RunError` for one that cannot be opened.
+    """
+    path = Path(path)
+    header, rows = _table(path)
+    name = format or detected(path, header)
+    importer = IMPORTERS[name]
+    if format and not importer.fits(header):
+        raise DataError(f"{str(path)!r} is no {name} file: {_known_by(importer)} (it has {_shown(header)})")
+    found = []
+    for number, row in rows:
+        try:
+            said = importer.read(row, layer or layer_of(path))
+        except (ValueError, KeyError, VitalError) as error:
+            raise DataError(f"{str(path)!r}, line {number}: {_cause(error)}") from error
+        found.append(replace(said, method=said.method or name))
+    if not found:
+        raise DataError(f"{str(path)!r} holds a header and no labels")
+    return _numbered(found) if name == "milannotations" else found
+
+
+def detected(path: Path, header: Sequence[str]) -> str:
+    """The format of a file: that with the most of its columns; of equals, the one that its name or folder tells of.
+
+    >>> detected(Path("fc.csv"), ["layer", "unit", "description", "similarity"])
+    'clip-dissect'
+    """
+    fitting = [name for name in IMPORTERS if IMPORTERS[name].fits(header)]
+    if not fitting:
+        formats = "; ".join(f"{name}: {','.join(IMPORTERS[name].needs)}" for name in IMPORTERS)
+        raise DataError(
+            f"{str(path)!r} is of no format that is known by its header, {_shown(header)}; known are {formats}"
+        )
+    told = _letters(path.parent.name + path.name)
+    return max(fitting, key=lambda name: (len(IMPORTERS[name].needs), _letters(name) in told))
+
+
+def layer_of(path: Path) -> str:
+    """The layer that a file's name ends in, such as fc in resnet50_imagenet_fc.csv or resnet18-fc.csv.
+
+    >>> layer_of(Path("BLIP2-Layer3.csv")), layer_of(Path("vit_encoder_layer_10.csv"))
+    ('layer3', 'layer_10')
+    """
+    found = re.search(r"(?:^|[-_])([A-Za-z][^-_]*(?:[-_]\d+)*)$", path.stem)
+    name = found[1] if found else path.stem
+    return name.lower() if re.fullmatch(r"Layer\d+", name) else name
+
+
+def _table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The header, and each row that is not empty with its line number; cells are stripped, names of columns lowered."""
+    with explained(path, "read"):
+        raw = path.read_bytes()
+    try:
+        reader = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True)
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{str(path)!r} is no table of comma-separated text: {error}") from error
+    lines = [(number, row) for number, row in lines if any(row)]
+    if not lines:
+        raise DataError(f"{str(path)!r} is empty; give a table of labels with a header")
+    header = [name.lower() for name in lines[0][1]]
+    if long := next((number for number, row in lines[1:] if len(row) > len(header)), 0):
+        raise DataError(
+            f"{str(path)!r}, line {long}: it has more cells than the header has names; quote commas"
+        )
+    return header, [(n, dict(zip(header, row + [""] * len(header), strict=False))) for n, row in lines[1:]]
+
+
+def _numbered(said: list[Description]) -> list[Description]:
+    """Several sentences for one unit are of several people: human-1, human-2 and so on."""
+    count: dict[Unit, int] = {}
+    found = []
+    for one in said:
+        count[one.unit] = count.get(one.unit, 0) + 1
+        found.append(replace(one, method=f"human-{count[one.unit]}"))
+    return found
+
+
+def _cause(error: Exception) -> str:
+    return f"the column {error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _known_by(importer: Importer) -> str:
+    lacks = f" and not {', '.join(importer.lacks)}" if importer.lacks else ""
+    return f"its header must have {', '.join(importer.needs)}{lacks}"
+
+
+def _shown(header: Sequence[str]) -> str:
+    shown = ", ".join(header[:8]) + (f", … ({len(header)} in all)" if len(header) > 8 else "")
+    wanted = {name for entry in IMPORTERS for name in IMPORTERS[entry].needs}
+    close = next((near for h in header if h not in wanted for near in nearest(h, wanted, 1)), "")
+    return repr(shown) + (f" (did you mean {close!r}?)" if close and close not in header else "")
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def _unit(row: Row, column: str, layer: str, first: int = 0) -> Unit:
+    text = row[column]
+    if not re.fullmatch(r"\d+(?:\.0+)?", text) or int(float(text)) < first:
+        raise ValueError(f"the {column} is {text!r}; allowed are whole numbers from {first}")
+    return Unit(row.get("layer") or layer, int(float(text)) - first)
+
+
+def _number(row: Row, column: str) -> float:
+    text = row.get(column, "")
+    if not text:
+        return math.nan
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"the {column} is {text!r}; allowed are numbers") from None
+
+
+def _said(text: str) -> str:
+    """A label without the quotation marks around it that language models like to write.
+
+    >>> _said('"Buffalo in Paddy Fields"')
+    'Buffalo in Paddy Fields'
+    """
+    return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] == '"' else text
+
+
+def _vital(row: Row, layer: str) -> Description:
+    unit = Unit.parse(row["unit"]) if ":" in row["unit"] else _unit(row, "unit", layer)
+    p = _number(row, "p_value")
+    return Description(
+        unit=unit,
+        method=row["method"],
+        label=row["label"],
+        score=_number(row, "score"),
+        candidate=row.get("candidate", "") or row["label"],
+        others=tuple((str(text), float("nan" if x is None else x)) for text, x in _json(row, "others")),
+        p_value=None if math.isnan(p) else p,
+        evidence=tuple(map(str, _json(row, "evidence"))),
+        seed=int(row.get("seed") or 0),
+        model=row.get("model", ""),
+    )
+
+
+def _json(row: Row, column: str) -> list[Any]:
+    """A list written as JSON, or as texts with semicolons between them."""
+    text = row.get(column, "")
+    with suppress(ValueError):
+        found = json.loads(text or "[]")
+        return found if isinstance(found, list) else [found]
+    parts = [part.strip() for part in text.split(";") if part.strip()]
+    return [[part, None] for part in parts] if column == "others" else parts
+
+
+def _netdissect(row: Row, layer: str) -> Description:
+    mark = {"scene": "-s", "color": "-c"}.get(row["category"], "")
+    label = row["label"].removesuffix(mark) if mark else row["label"]
+    details = {"category": row["category"], "published": row["label"]}
+    return Description(_unit(row, "unit", layer, first=1), "", label, _number(row, "score"), details=details)
+
+
+def _described(row: Row, layer: str) -> Description:
+    return Description(_unit(row, "unit", layer), "", _said(row["description"]), _number(row, "similarity"))
+
+
+def _annotated(row: Row, layer: str) -> Description:
+    return Description(_unit(row, "unit", layer), "", _said(row["summary"]), math.nan)
+
+
+def _dnd(row: Row, layer: str) -> Description:
+    columns = sorted(c for c in row if re.fullmatch(r"label(?: \d+)?", c))
+    if not columns:
+        raise KeyError("label")
+    texts = [text for c in columns if (text := _said(row[c]))]
+    others = tuple((text, math.nan) for text in texts[1:])
+    return Description(_unit(row, "neuron id", layer), "", texts[0] if texts else "", math.nan, others=others)
+
+
+def _invert(row: Row, layer: str) -> Description:
+    details = {"concept_id": row["concept_id"]}
+    return Description(
+        _unit(row, "neuron", layer), "", row["concept"], _number(row, "metric"), details=details
+    )
+
+
+def _cosy(row: Row, layer: str) -> Description:
+    details = {name: _number(row, name.lower()) for name in ("U1", "p", "MAD")}
+    return Description(_unit(row, "neuron", layer), "", row["concept"], _number(row, "auc"), details=details)
+
+
+def _linear(row: Row, layer: str) -> Description:
+    score = _number(row, "sim correlation")
+    if "description" in row:
+        return Description(_unit(row, "unit", layer), "", _said(row["description"]), score)
+    pairs = [(row[f"concept{i}"], _number(row, f"weight{i}")) for i in range(10) if f"concept{i}" in row]
+    used = sorted(((text, x) for text, x in pairs if text and x), key=lambda pair: -abs(pair[1]))
+    label = used[0][0] if used else ""
+    details = {"terms": [list(pair) for pair in used], "bias": _number(row, "bias")}
+    return Description(_unit(row, "unit", layer), "", label, score, others=tuple(used[1:]), details=details)
+
+
+IMPORTERS.register("vital")(Importer(("unit", "method", "label"), _vital))
+IMPORTERS.register("netdissect")(Importer(("unit", "category", "label", "score"), _netdissect))
+IMPORTERS.register("milan")(
+    Importer(("layer", "unit", "description"), _described, ("similarity", "sim correlation"))
+)
+IMPORTERS.register("clip-dissect")(
+    Importer(("layer", "unit", "description"), _described, ("sim correlation",))
+)
+IMPORTERS.register("milannotations")(Importer(("layer", "unit", "summary"), _annotated))
+IMPORTERS.register("dnd")(Importer(("neuron id",), _dnd))
+IMPORTERS.register("invert")(Importer(("neuron", "concept", "concept_id", "metric"), _invert))
+IMPORTERS.register("cosy")(Importer(("neuron", "concept", "auc"), _cosy))
+IMPORTERS.register("linear-explanations")(Importer(("unit", "sim correlation"), _linear))

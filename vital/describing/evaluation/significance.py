@@ -1,0 +1,185 @@
+"""Scores of anybody's description on images that had no part in choosing it, and the right to say nothing.
+
+A description stands for a presence per image: that of its text as the encoder sees it, or of the weighted sum that it
+tells (`details["terms"]`). The metrics compare it with the unit's values on the images of odd numbers. The right to a
+label is that of one text: of a weighted sum the weightiest, since the sum is fitted to its own unit, and units that it
+was not fitted to are no match for it. A label stays if
+
+- hardly any other unit of the layer goes as well with it: p = (1 + #{other units as good}) / (1 + #{other units}) is at
+  most `alpha`, or the unit is the best of its layer; and
+- no unit of the same layer goes as well with it in networks of the same architecture with random weights, by more than
+  luck with so many images makes (two standard errors of Fisher's z).
+
+"As good" is by Pearson's correlation. Otherwise the label becomes "", and the candidate stays to be read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from vital.activations.matrix import Probe, probe, probe_images, read, reading, seen
+from vital.describing.base import Toolbox
+from vital.describing.matching.presence import presence, weighted
+from vital.errors import BadValue, UsageError
+from vital.metrics import METRICS, Metric
+from vital.models import Model
+from vital.models.random import random_weights
+from vital.records import Description
+from vital.units import Unit
+
+JUDGED_BY = "correlation"
+
+TOGETHER = 256
+"""Descriptions that are judged at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Court:
+    """What descriptions are judged with: images, an encoder, the network, and networks that know nothing.
+
+    `alpha` bounds the p-value, `draws` is the number of networks with random weights (0: that question is not asked).
+    """
+
+    tools: Toolbox
+    alpha: float = 0.05
+    draws: int = 3
+    _texts: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha <= 1 or self.draws < 0:
+            allowed = "allowed are numbers in (0, 1], and whole numbers from 0"
+            raise BadValue(f"alpha is {self.alpha} and draws {self.draws}; {allowed}")
+        if self.tools.encoder is None:
+            raise UsageError("words are judged by an image-text encoder: give encoder=, or --encoder ENCODER")
+
+    def judged(self, descriptions: Sequence[Description]) -> list[Description]:
+        """Score descriptions, and take back the labels that do not stand; what has no candidate stays as it is."""
+        found = list(descriptions)
+        wanted = [i for i, d in enumerate(found) if d.candidate or d.label]
+        self._read([text for i in wanted for text, _ in terms_of(found[i])])
+        groups: dict[str, list[int]] = {}
+        for i in wanted:
+            groups.setdefault(reading(found[i].unit), []).append(i)
+        for rows in groups.values():
+            for start in range(0, len(rows), TOGETHER):
+                part = rows[start : start + TOGETHER]
+                for i, verdict in zip(part, self._verdicts([found[i] for i in part]), strict=True):
+                    found[i] = verdict
+        return found
+
+    def _verdicts(self, given: Sequence[Description]) -> list[Description]:
+        """Judge descriptions of units of one layer."""
+        units = [d.unit for d in given]
+        known = self._probe(units)
+        held = ~known.choosing
+        if held.sum() < 2:
+            return list(given)
+        shown = torch.stack([self.shown(d) for d in given], 1)[held]
+        layer, own = known.layer(units[0])[held], known.of(units)[held]
+        claims = torch.stack([self.shown(leading(d)) for d in given], 1)[held]
+        rivals, floors = judging()(layer, claims), self._floors(units, claims)
+        found = []
+        for i, d in enumerate(given):
+            numbers = {name: _short(METRICS[name](own[:, i], shown[:, i])) for name in METRICS}
+            own_index = -1 if d.unit.source else d.unit.index
+            claim = judging()(own[:, i], claims[:, i])
+            p, others = p_value(claim, rivals[:, i], own_index)
+            beyond = float(claim) > max(0.0, with_luck(float(floors[i]), len(shown)))
+            stands = beyond and p <= max(self.alpha, 1 / (1 + others))
+            numbers |= {"random": _short(floors[i])} if self.draws else {}
+            text = d.candidate or d.label
+            details = {**d.details, "held-out": numbers}
+            label = (d.label or text) if stands else ""
+            found.append(replace(d, label=label, candidate=text, p_value=p, details=details))
+        return found
+
+    def _floors(self, units: Sequence[Unit], shown: Tensor) -> Tensor:
+        """The best that units of the same layer get for each presence in networks that know nothing: (U,)."""
+        best = torch.full((shown.shape[1],), -1.0, dtype=torch.float64)
+        for known in self._ignorant(units):
+            best = torch.maximum(best, judging()(known.layer(units[0])[~known.choosing], shown).amax(0))
+        return best
+
+    def _probe(self, units: Sequence[Unit]) -> Probe:
+        return probe(self.tools.model, probe_images(self.tools), units, progress=self.tools.progress)
+
+    def _ignorant(self, units: Sequence[Unit]) -> Iterator[Probe]:
+        for copy in self._copies:
+            yield probe(copy, probe_images(self.tools), units, progress=self.tools.progress)
+
+    @cached_property
+    def _copies(self) -> list[Model]:
+        return [random_weights(self.tools.model, draw) for draw in range(self.draws)]
+
+    @cached_property
+    def _seen(self) -> Tensor:
+        encoder = self.tools.encoder
+        assert encoder is not None  # noqa: S101  checked when the court was made
+        return seen(encoder, self.tools.model, probe_images(self.tools), progress=self.tools.progress)
+
+    def _read(self, texts: Sequence[str]) -> None:
+        """Embed the texts that are new, all at once."""
+        if new := [text for text in dict.fromkeys(texts) if text not in self._texts]:
+            self._texts.update(zip(new, read(self.tools.encoder, new), strict=True))  # type: ignore[arg-type]
+
+    def shown(self, given: Description) -> Tensor:
+        """How far each probe image shows what a description says, (N,) in [0, 1]."""
+        terms = terms_of(given)
+        self._read([text for text, _ in terms])
+        cosines = self._seen @ torch.stack([self._texts[text] for text, _ in terms]).T
+        if len(terms) == 1:
+            return presence(cosines)[:, 0]
+        return weighted(cosines, torch.tensor([weight for _, weight in terms]))
+
+
+def judging() -> Metric:
+    """The metric that decides."""
+    return METRICS[JUDGED_BY]
+
+
+def p_value(score: Tensor, layer: Tensor, own: int) -> tuple[float, int]:
+    """The share of other units of a layer that score as high, itself counted, and the number of others.
+
+    Formula: (1 + #{others ≥ score}) / (1 + #others); `own` is the unit's place in the layer, −1 for a direction
+
+    >>> p_value(torch.tensor(0.5), torch.tensor([0.1, 0.5, 0.7]), 1)
+    (0.6666666666666666, 2)
+    """
+    others = layer if own < 0 else torch.cat([layer[:own], layer[own + 1 :]])
+    return float(1 + (others >= score).sum()) / (1 + len(others)), len(others)
+
+
+def with_luck(correlation: float, count: int) -> float:
+    """The correlation that luck may make of one, measured twice on `count` images: Fisher's z, two standard errors up.
+
+    >>> round(with_luck(0.8, 1000), 3)
+    0.83
+    """
+    bound = min(max(correlation, -1 + 1e-9), 1 - 1e-9)
+    return math.tanh(math.atanh(bound) + 2 * math.sqrt(2 / max(1, count - 3)))
+
+
+def leading(given: Description) -> Description:
+    """Keep the weightiest term of a description alone; one without terms stays as it is."""
+    terms = terms_of(given)
+    if len(terms) == 1:
+        return given
+    return replace(given, details={**given.details, "terms": [max(terms, key=lambda term: term[1])]})
+
+
+def terms_of(given: Description) -> list[tuple[str, float]]:
+    """The texts that a description is made of, with weights: its terms, or its one candidate."""
+    terms = given.details.get("terms")
+    if terms:
+        return [(str(text), float(weight)) for text, weight in terms]
+    return [(given.candidate or given.label, 1.0)]
+
+
+def _short(x: Tensor | float) -> float:
+    return float(f"{float(x):.6g}")

@@ -1,0 +1,104 @@
+"""The table of scores: every method beside what a constant word, shuffled units and random weights get."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from vital.describing.base import Describer, Toolbox
+from vital.describing.evaluation.significance import Court
+from vital.metrics import METRICS, untrusted
+from vital.models.random import random_weights
+from vital.records import Description
+from vital.utils.random import generator
+
+Row = dict[str, Any]
+RANDOM_SEED = 1000
+"""The seed of the network that is described as a control; the court draws its own from 0 on."""
+
+COLUMNS = ("row", "units", "labelled", *METRICS, "p_value")
+
+
+def score_rows(
+    court: Court, descriptions: Sequence[Description], random: Sequence[Description] = ()
+) -> list[Row]:
+    """Mean scores on held-out images per method, and of the three controls.
+
+    "constant word" gives every unit the commonest candidate, "shuffled units" gives each another unit's candidate, and
+    "random weights" are `random`, judged descriptions of a network that knows nothing (see `random_descriptions`).
+    All rows score candidates, whether or not the label was taken back; `labelled` is the share that stands.
+    """
+    judged = [d for d in descriptions if "held-out" in d.details]
+    rows = [
+        _row(name, [d for d in judged if d.method == name])
+        for name in dict.fromkeys(d.method for d in judged)
+    ]
+    if judged:
+        rows.append(_row("constant word", court.judged(_constant(judged))))
+        rows.append(_row("shuffled units", court.judged(_shuffled(judged, court.tools.seed))))
+    return rows + ([_row("random weights", random)] if random else [])
+
+
+def random_descriptions(
+    court: Court, described: Sequence[Describer], descriptions: Sequence[Description], most: int = 64
+) -> list[Description]:
+    """Describe the same units of a network with random weights, and judge that: (at most `most` units).
+
+    The first describer that needs neither bank nor prototypes does it; without one the answer is empty.
+    """
+    able = [d for d in described if not {"bank", "prototypes"} & set(d.needs)]
+    units = list(dict.fromkeys(d.unit for d in descriptions if not d.unit.source))[:most]
+    if not able or not units:
+        return []
+    tools: Toolbox = replace(
+        court.tools, model=random_weights(court.tools.model, RANDOM_SEED), bank=None, prototypes=None
+    )
+    return Court(tools, court.alpha, court.draws).judged(able[0].describe(tools, units))
+
+
+def _constant(judged: Sequence[Description]) -> list[Description]:
+    word = Counter(d.candidate for d in judged).most_common(1)[0][0]
+    return [_saying(d, word) for d in judged]
+
+
+def _shuffled(judged: Sequence[Description], seed: int) -> list[Description]:
+    """Every unit gets the candidate of another place of a seeded order."""
+    order = torch.randperm(len(judged), generator=generator("shuffled units", seed)).tolist()
+    after = dict(zip(order, [*order[1:], *order[:1]], strict=True))
+    return [_saying(d, judged[after[i]].candidate) for i, d in enumerate(judged)]
+
+
+def _saying(given: Description, text: str) -> Description:
+    details = {key: value for key, value in given.details.items() if key != "terms"}
+    return replace(given, label=text, candidate=text, details=details)
+
+
+def _row(name: str, judged: Sequence[Description]) -> Row:
+    held = [d.details["held-out"] for d in judged if "held-out" in d.details]
+    row: Row = {"row": name, "units": len(judged)}
+    row["labelled"] = _mean([float(bool(d.label)) for d in judged])
+    row |= {metric: _mean([numbers[metric] for numbers in held]) for metric in METRICS}
+    return row | {"p_value": _mean([d.p_value for d in judged if d.p_value is not None])}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(sum(values) / len(values), 4) if values else None
+
+
+def shown_rows(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Head and cells of the table as people read it; metrics that are not trusted are in brackets.
+
+    >>> shown_rows([])[0][-2:]
+    ['(top-recall)', 'p_value']
+    """
+    blind = set(untrusted())
+    head = [f"({column})" if column in blind else column for column in COLUMNS]
+    return head, [[_cell(row[column]) for column in COLUMNS] for row in rows]
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

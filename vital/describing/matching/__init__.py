@@ -1,0 +1,1 @@
+"""How a unit is matched with candidates: similarities, CLIP features and searches."""

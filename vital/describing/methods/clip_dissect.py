@@ -1,0 +1,179 @@
+"""CLIP-Dissect (ICLR 2023): the concept of a list whose cosines go best with the unit's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from vital.activations.matrix import cached, fingerprint, read, reading
+from vital.describing.base import DESCRIBERS, Describer, Toolbox
+from vital.describing.matching.clip_features import Look, by_reading
+from vital.describing.matching.presence import presence
+from vital.describing.matching.search import Answers, answers
+from vital.describing.matching.similarity import SIMILARITIES, Similarity
+from vital.errors import BadValue
+from vital.metrics import METRICS
+from vital.records import Description
+from vital.units import Unit
+
+KEPT = 50
+"""How many concepts of every unit are kept."""
+
+TIE = 1e-4
+"""Scores that are no further apart are equal: the published ones are sums of about −300 in single precision."""
+
+
+@DESCRIBERS.register("clip-dissect")
+@dataclass(frozen=True)
+class ClipDissect(Describer):
+    """The concept whose cosines with the images are most like the unit's values, by one of five similarities.
+
+    `similarity` is soft-wpmi (as published), wpmi, rank-reorder, cos-cubed or cos; `top_k`, `a` and `lam` set those of
+    the first two (below 0: as published). The prior of both is taken over the whole layer, so a unit gets the same
+    label in whatever company it is asked for. Where a unit has several concepts to itself in its layer, that prior
+    makes their scores equal (within 10⁻⁴); the one whose presence correlates best with the unit is taken then.
+    `pool` says what a unit with several places is worth on an image, their mean or the greatest ("max"); the judge
+    always takes the mean. `compose` makes pairs of the unit's best so many words and chooses among them too. `others`
+    are told beside the label.
+
+    Source: Oikarinen & Weng, CLIP-Dissect, ICLR 2023
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("images", "concepts", "encoder")
+
+    similarity: Literal["soft-wpmi", "wpmi", "rank-reorder", "cos-cubed", "cos"] = "soft-wpmi"
+    top_k: int = -1
+    a: float = -1.0
+    lam: float = -1.0
+    pool: Literal["mean", "max"] = "mean"
+    compose: int = 0
+    others: int = 5
+    evidence: int = 10
+
+    def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
+        """Say what each unit responds to, from the probe images of even numbers."""
+        look = Look.of(tools, units, self.pool)
+        return [self._description(look, unit, *found) for unit, found in self._found(look, units)]
+
+    def chosen(self) -> Similarity:
+        """The similarity with its settings. Raises `BadValue`."""
+        base = SIMILARITIES[self.similarity]
+        given = {name: getattr(self, name) for name in ("top_k", "a", "lam") if getattr(self, name) >= 0}
+        if unknown := [name for name in given if name not in asdict(base)]:  # type: ignore[call-overload]
+            raise BadValue(f"{self.similarity} has no {unknown[0]}; soft-wpmi and wpmi have")
+        return replace(base, **given)  # type: ignore[type-var]
+
+    def _found(
+        self, look: Look, units: Sequence[Unit]
+    ) -> Iterator[tuple[Unit, tuple[list[str], list[float]]]]:
+        known = {name: layer_answers(look, group, self.chosen()) for name, group in by_reading(units).items()}
+        for unit in units:
+            texts, scores = _row(look, unit, known[reading(unit)], self.chosen())
+            if self.compose:
+                texts, scores = composed(look, unit, texts[: self.compose], self.chosen())
+            yield unit, (texts, scores)
+
+    def _description(self, look: Look, unit: Unit, texts: list[str], scores: list[float]) -> Description:
+        return Description(
+            unit,
+            "clip-dissect",
+            texts[0],
+            scores[0],
+            texts[0],
+            tuple(zip(texts[1 : self.others + 1], scores[1 : self.others + 1], strict=True)),
+            None,
+            look.strongest(unit, self.evidence),
+            look.tools.seed,
+            look.tools.model.name,
+            {"options": self.options(), "encoder": look.encoder.name, "concepts": len(look.tools.concepts)},
+        )
+
+
+def layer_answers(look: Look, units: Sequence[Unit], similarity: Similarity) -> Answers:
+    """The best concepts of all units of a layer, from the cache where they were worked out before."""
+    half = look.probe.choosing
+
+    def make() -> Tensor:
+        values = look.probe.layer(units[0])[half]
+        found = answers(similarity, values, look.seen[half], look.read, top=KEPT)
+        return torch.cat(
+            [found.scores.double().view(-1), found.concepts.double().view(-1), found.prior.double()]
+        )
+
+    own = {
+        "reading": reading(units[0]),
+        "similarity": repr(similarity),
+        "concepts": look.tools.concepts,
+        "kept": KEPT,
+    }
+    packed = cached("answers", make, probe=look.probe.key, encoder=fingerprint(look.encoder), **own)
+    return _unpacked(packed, look.probe.layer(units[0]).shape[1], len(look.read))
+
+
+def _unpacked(packed: Tensor, units: int, concepts: int) -> Answers:
+    top = min(KEPT, concepts)
+    scores, numbers, prior = torch.split(packed, [units * top, units * top, concepts])
+    return Answers(scores.view(units, top), numbers.long().view(units, top), prior)
+
+
+def _row(look: Look, unit: Unit, known: Answers, similarity: Similarity) -> tuple[list[str], list[float]]:
+    if unit.source:  # a direction is no unit of the layer, but the layer's prior is its own
+        half = look.probe.choosing
+        layer = look.probe.layer(unit)[half]
+        known = answers(
+            similarity,
+            look.own(unit)[:, None],
+            look.seen[half],
+            look.read,
+            layer=layer,
+            prior=known.prior,
+            top=KEPT,
+        )
+    row = 0 if unit.source else unit.index
+    numbers = settled(look, unit, known.concepts[row], known.scores[row])
+    return [look.tools.concepts[i] for i in numbers.tolist()], known.scores[row].tolist()
+
+
+def settled(look: Look, unit: Unit, concepts: Tensor, scores: Tensor) -> Tensor:
+    """Put those concepts that share the best score into the order of their correlation with the unit."""
+    equal = int((scores >= scores[0] - TIE).sum())
+    if equal < 2:
+        return concepts
+    half = look.probe.choosing
+    shown = presence(look.seen[half] @ look.read[concepts[:equal]].T)
+    order = METRICS["correlation"](look.own(unit), shown).argsort(descending=True, stable=True)
+    return torch.cat([concepts[:equal][order], concepts[equal:]])
+
+
+def composed(
+    look: Look, unit: Unit, words: Sequence[str], similarity: Similarity
+) -> tuple[list[str], list[float]]:
+    """Choose among words and all ordered pairs of them, "w1 w2": (texts, scores), best first.
+
+    Source: CLIP-Dissect, compositional concepts (its figure 10, with 100 words)
+    """
+    pairs = [f"{one} {two}" for one in words for two in words if one != two]
+    texts = [*words, *pairs]
+    half = look.probe.choosing
+    layer = look.probe.layer(unit)[half]
+    given = (look.own(unit)[:, None], look.seen[half], read(look.encoder, texts))
+    found = answers(similarity, *given, layer=layer, top=KEPT)
+    return [texts[i] for i in found.concepts[0].tolist()], found.scores[0].tolist()
+
+
+def class_of_description(
+    encoder: Any, text: str, classes: Sequence[str], count: int = 5
+) -> list[tuple[str, float]]:
+    """Find the classes that a description speaks of: names and cosines of the texts, best first.
+
+    Source: CLIP-Dissect, predicting a class from a unit's description (its appendix A.6)
+    """
+    if not classes:
+        raise BadValue("there are no class names to compare the description with")
+    own, names = encoder.encode_text([text]), encoder.encode_text(list(classes))
+    best = (names @ own[0]).topk(min(count, len(classes)))
+    return [(classes[i], float(x)) for i, x in zip(best.indices.tolist(), best.values.tolist(), strict=True)]

@@ -1,0 +1,93 @@
+"""Words for rendered prototypes: the same path as for images, fed with the pictures that a network dreams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+from tqdm import tqdm
+
+from vital.activations.crops import boxes
+from vital.backends import ImageTextEncoder
+from vital.describing.base import DESCRIBERS, Toolbox, check_needs
+from vital.describing.candidates.top_images import Exhibits, coloured, cropped
+from vital.describing.methods.captioning import Bench, Captioning, bench, check_options, labelled
+from vital.records import Description, Prototype
+from vital.units import Unit
+
+
+@DESCRIBERS.register("prototype", example="prototype")
+@dataclass(frozen=True)
+class OfPrototypes(Captioning):
+    """Describe the prototypes of a unit, and let a generator settle what they show.
+
+    1. The toolbox draws `seeds` prototypes of each unit. Of these and of up to `crops` crops of each, around what is
+       opaque (Otsu's cut of the transparency mask), the `shown` that excite the unit most are described.
+    2. Captions and their summary propose what it is, as in `Dnd`, and an encoder adds the `retrieved` concepts of the
+       toolbox that fit the prototypes best: by their mean cosine, in standard deviations of the cosines with `real`
+       probe images above their mean, so that what is true of every image does not come first.
+    3. Candidates are tried as in `Dnd`: by how the unit responds to images that are made of them, or to real ones.
+
+    No image that excites the unit is looked at: what it agrees on with a label from images, two ways have found. See
+    `agreement`. No published method names prototypes; the steps are those of Describe-and-Dissect (TMLR 2025).
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("prototypes", "captioner")
+    seeds: int = 2
+    crops: int = 2
+    shown: int = 10
+    retrieved: int = 10
+
+    def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
+        """Say what each unit responds to, in the order of the units."""
+        check_needs("prototype", self, tools)
+        check_options(self, tools, seeds=1, shown=1, crops=0, retrieved=0)
+        at = bench(self, tools, units)
+        draw = cast("Callable[[Sequence[Unit], int], list[Prototype]]", tools.prototypes)
+        drawn = [draw(at.units, tools.seed + seed) for seed in range(self.seeds)]
+        bar = tqdm(
+            at.units, desc="prototype", unit="unit", disable=None if tools.progress else True, leave=False
+        )
+        found = []
+        for row, _ in enumerate(bar):
+            shown = self._shown(at, row, [group[row] for group in drawn])
+            found.append(labelled(self, at, row, "prototype", shown, self._retrieved(at, shown)))
+        return found
+
+    def _shown(self, at: Bench, row: int, own: Sequence[Prototype]) -> Exhibits:
+        """The pictures of one unit: prototypes and their crops."""
+        model = at.tools.model
+        whole = torch.stack([model.preprocess(p.image.cpu()) for p in own])
+        size = (whole.shape[2], whole.shape[3])
+        parts = [boxes(p.alpha.cpu(), size, self.crops) for p in own]
+        names = [f"{p.unit} {p.method} seed {p.seed}" for p in own]
+        return cropped(model, at.units[row], whole, names, parts, self.shown)
+
+    def _retrieved(self, at: Bench, shown: Exhibits) -> list[str]:
+        """The concepts that stand out in the pictures."""
+        if not (self.retrieved and at.tools.encoder and at.tools.concepts):
+            return []
+        return retrieved(at.tools.encoder, at.tools.concepts, shown, at.real.seen, self.retrieved)
+
+
+def retrieved(
+    encoder: ImageTextEncoder,
+    concepts: Sequence[str],
+    shown: Exhibits,
+    real: torch.Tensor | None,
+    count: int,
+) -> list[str]:
+    """Find the concepts that fit pictures best, best first.
+
+    Formula: (mean cosine with the pictures − μ) / σ, μ and σ of the concept's cosines with `real` embeddings (R, D)
+
+    Without two real images or more it is the mean cosine alone.
+    """
+    texts = encoder.encode_text(list(concepts)).double().cpu()
+    score = texts @ encoder.encode_image(coloured(shown.pictures)).double().cpu().mean(0)
+    if real is not None and len(real) > 1:
+        usual = texts @ real.double().T
+        score = (score - usual.mean(1)) / usual.std(1).clamp(min=1e-6)
+    return [concepts[i] for i in score.argsort(descending=True, stable=True)[:count].tolist()]

@@ -1,0 +1,277 @@
+"""Train or fine-tune a network on labelled images, its competitions sampled and then settled."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vital.data import ImageSet
+from vital.data.labels import LABELLING, match_classes
+from vital.errors import BadValue, DataError, RunError
+from vital.lwta.schedule import Competition
+from vital.models import Model
+from vital.models.outputs import answered, asked, count_outputs
+from vital.types import Images
+from vital.utils.io import as_json, held, read_json, write
+from vital.utils.random import generator, seed_of
+
+Progress = Callable[[int, int, float], None]
+"""Called after each step with the steps done, the steps of all epochs, and the loss."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How to train: AdamW on the cross-entropy, one cosine, pictures flipped and shifted.
+
+    `rate` is the largest step size, `decay` the weight decay of matrices and kernels, `warm` the share of training over
+    which the step size grows. `flip` shows half of the pictures mirrored; `shift` moves each by up to that share of its
+    side. `half` computes in bfloat16 where that is safe; it is faster on a GPU and slower on most processors. Raises
+    `BadValue`.
+    """
+
+    epochs: int = 20
+    batch: int = 64
+    rate: float = 1e-3
+    decay: float = 0.05
+    warm: float = 0.05
+    smoothing: float = 0.05
+    flip: bool = True
+    shift: float = 0.125
+    seed: int = 0
+    half: bool = False
+    competition: Competition = field(default_factory=Competition)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise BadValue(f"{name} is {getattr(self, name)}; allowed are whole numbers from 1")
+        if not (self.rate > 0 and math.isfinite(self.rate)):
+            raise BadValue(f"rate is {self.rate}; allowed are numbers above 0")
+        for name in ("warm", "smoothing", "shift"):
+            if not 0 <= getattr(self, name) < 1:
+                raise BadValue(f"{name} is {getattr(self, name)}; allowed are numbers from 0 to below 1")
+
+    def rate_at(self, done: float) -> float:
+        """Give the step size after a share of training: up in a line, then down to 0 along a cosine.
+
+        >>> Fit().rate_at(1.0)
+        0.0
+        """
+        if done < self.warm:
+            return self.rate * max(done / self.warm, 0.02)
+        return self.rate * 0.5 * (1 + math.cos(math.pi * (done - self.warm) / (1 - self.warm)))
+
+
+def fit(
+    model: Model, images: ImageSet, folder: Path, how: Fit | None = None, progress: Progress | None = None
+) -> None:
+    """Train a network in place on the labelled images of a set, and write its weights to `folder`/weights.safetensors.
+
+    After each epoch a checkpoint is written, and a run that was stopped goes on from it; on a CPU it ends with the same
+    bytes. Networks of `vital.lwta.convert` compete; others are trained as they are. Labels are matched
+    with the network's classes as everywhere (`ImageSet.of_class`); images without one are left out. Raises `DataError`
+    for a set without labels, or with some that fit no class, and `RunError` for a folder that is in use, holds another
+    training, or parts of one that does not say whose it is, and `ModelError` for a network that fails.
+
+    >>> import tempfile, numpy as np
+    >>> from vital.images import images
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> some = images(np.zeros((4, 4, 4, 3), np.uint8), labels=[0, 1, 0, 1])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fit(Model(net, size=(4, 4)), some, Path(folder), Fit(epochs=1))
+    ...     print((Path(folder) / "weights.safetensors").is_file())
+    True
+    """
+    how = how or Fit()
+    targets = classes_of(images, model)
+    with held(_claimed(folder, model, images, how)):
+        _Training(model, images, targets, how, folder / "checkpoint.pt", progress).run()
+        write(
+            folder / "weights.safetensors",
+            save({k: v.cpu().contiguous().clone() for k, v in _state(model.module).items()}),
+        )
+
+
+def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
+    """Make the folder, or see that it is that of the same training."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "training.json"
+    own: dict[str, Any] = {"fit": asdict(how), "images": images.hash(), "model": model.name}
+    own |= {"code": model.code_hash(), "start": model.weights_hash()}
+    own["preprocessing"] = model.preprocessing
+    if not path.is_file():
+        if left := [name for name in ("checkpoint.pt", "weights.safetensors") if (folder / name).exists()]:
+            raise RunError(
+                f"{str(folder)!r} holds {' and '.join(left)} but no training.json that says of which training; "
+                "choose another folder, or remove it"
+            )
+        write(path, as_json(own))
+    elif _but_for_its_name(read_json(path)) != _but_for_its_name(json.loads(as_json(own))):
+        raise RunError(f"{str(folder)!r} holds another training; choose another folder, or remove it")
+    return folder
+
+
+def _but_for_its_name(training: dict[str, Any]) -> dict[str, Any]:
+    """Leave out how the network was spelled: its code and the weights that it starts from say which one it is."""
+    return {what: value for what, value in training.items() if what != "model"}
+
+
+def classes_of(images: ImageSet, model: Model) -> dict[int, int]:
+    """Find the network's class of each image that has a label: image -> class.
+
+    Raises `DataError` where no image has one, and for labels of which the class is not certain, naming them.
+    """
+    outputs = count_outputs(model)
+    used = {label for label in images.labels if label is not None}
+    if not used:
+        raise DataError(f"{images.name} has no labels; {LABELLING}")
+    if images.class_names:
+        classes = match_classes(images.class_names, model.classes, outputs, images.name, used)
+    elif strange := sorted(used - set(range(outputs))):
+        said = ", ".join(map(str, strange[:3])) + (", …" if len(strange) > 3 else "")
+        raise DataError(
+            f"{images.name}: {len(strange)} of the {len(used)} labels are no class of {model.name}, which has "
+            f"0 to {outputs - 1} ({said}); {LABELLING}"
+        )
+    else:
+        classes = dict(zip(used, used, strict=True))
+    return {i: classes[label] for i, label in enumerate(images.labels) if label is not None}
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach() for name, value in module.state_dict().items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    model: Model
+    images: ImageSet
+    targets: dict[int, int]
+    how: Fit
+    checkpoint: Path
+    progress: Progress | None
+
+    def run(self) -> None:
+        """Go through the epochs that are left."""
+        network, optimiser = self.model.module, self._optimiser()
+        per_epoch = len(cuts(len(self.targets), self.how.batch)) - 1
+        modes = [(part, part.training) for part in network.modules()]
+        try:
+            for epoch in range(self._restored(optimiser), self.how.epochs):
+                dice = generator("lwta", self.how.seed, epoch)
+                with self._seeded(epoch):
+                    for step, rows in enumerate(self._batches(dice), epoch * per_epoch):
+                        loss = self._step(rows, optimiser, dice, step / (per_epoch * self.how.epochs))
+                        if self.progress:
+                            self.progress(step + 1, per_epoch * self.how.epochs, loss)
+                self._save(optimiser, epoch + 1)
+        finally:
+            optimiser.zero_grad(set_to_none=True)
+            for part, mode in modes:
+                part.training = mode
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        learning = [p for p in self.model.module.parameters() if p.requires_grad]
+        large, small = ([p for p in learning if (p.ndim > 1) == matrix] for matrix in (True, False))
+        groups = [{"params": large, "weight_decay": self.how.decay}, {"params": small, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=self.how.rate)
+
+    @contextmanager
+    def _seeded(self, epoch: int) -> Iterator[None]:
+        """Give what draws from torch's own random state, such as dropout, the same in every run of this epoch."""
+        device = self.model.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed_of("lwta", self.how.seed, epoch))
+            yield
+
+    def _batches(self, dice: torch.Generator) -> Iterator[list[int]]:
+        known = list(self.targets)
+        order = torch.randperm(len(known), generator=dice).tolist()
+        for start, end in itertools.pairwise(cuts(len(order), self.how.batch)):
+            yield [known[i] for i in order[start:end]]
+
+    def _step(
+        self, rows: list[int], optimiser: torch.optim.Optimizer, dice: torch.Generator, done: float
+    ) -> float:
+        model, how = self.model, self.how
+        kept, pictures = self.images.load(rows, model)
+        wanted = torch.tensor([self.targets[i] for i in kept]).to(model.device)
+        shown = model.normalise(
+            varied(pictures, dice, flip=how.flip, shift=how.shift).to(model.device, model.dtype)
+        )
+        for group in optimiser.param_groups:
+            group["lr"] = how.rate_at(done)
+        model.module.train()
+        with how.competition.at(model.module, dice, done) as draws:
+            with (
+                torch.autocast(model.device.type, torch.bfloat16, enabled=how.half),
+                asked(model, f"learn from a batch of {len(shown)}"),
+            ):
+                scores = answered(model, shown)
+            loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.smoothing)
+            loss = loss + how.competition.weight * draws.divergence().to(loss)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.module.parameters(), 1.0)
+        optimiser.step()
+        return loss.item()
+
+    def _save(self, optimiser: torch.optim.Optimizer, epoch: int) -> None:
+        buffer = io.BytesIO()
+        network = _state(self.model.module)
+        torch.save({"network": network, "optimiser": optimiser.state_dict(), "epoch": epoch}, buffer)
+        write(self.checkpoint, buffer.getvalue())
+
+    def _restored(self, optimiser: torch.optim.Optimizer) -> int:
+        """Go on from the checkpoint; the epochs that are done."""
+        if not self.checkpoint.is_file():
+            return 0
+        state = torch.load(self.checkpoint, map_location=self.model.device, weights_only=True)
+        self.model.module.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        return int(state["epoch"])
+
+
+def cuts(count: int, batch: int) -> list[int]:
+    """Cut `count` images into batches: where each begins, and the end of the last.
+
+    What is left over after the last whole batch is one more, but for a single image, which joins the batch before it:
+    batch norm cannot learn from one.
+
+    >>> cuts(7, 4), cuts(9, 4), cuts(1, 4)
+    ([0, 4, 7], [0, 4, 9], [0, 1])
+    """
+    starts = list(range(0, count, batch))
+    if batch > 1 and len(starts) > 1 and count - starts[-1] == 1:
+        starts.pop()
+    return [*starts, count]
+
+
+def varied(pictures: Images, dice: torch.Generator, *, flip: bool = True, shift: float = 0.125) -> Images:
+    """Mirror half of the pictures, and move each by up to a share of its side, its edges repeated.
+
+    >>> varied(torch.zeros(2, 3, 8, 8), torch.Generator()).shape
+    torch.Size([2, 3, 8, 8])
+    """
+    count, _, height, width = pictures.shape
+    luck = torch.rand(count, 3, generator=dice)
+    if flip:
+        pictures = torch.where((luck[:, 0] < 0.5).view(-1, 1, 1, 1), pictures.flip(3), pictures)
+    up, left = round(shift * height), round(shift * width)
+    wide = functional.pad(pictures, (left, left, up, up), mode="replicate")
+    places = (luck[:, 1:] * torch.tensor([2 * up + 1, 2 * left + 1])).long().tolist()
+    return torch.stack(
+        [one[:, y : y + height, x : x + width] for one, (y, x) in zip(wide, places, strict=True)]
+    )

@@ -1,0 +1,269 @@
+"""The loop: one for every method. It knows no concrete term, parameterisation or view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from vital.attribution import followed
+from vital.errors import BadValue, BadWeights
+from vital.models import Model
+from vital.models.outputs import asked
+from vital.optim.optimizer import Optimiser
+from vital.terms import Sum, Term, as_sum
+from vital.tracing import Trace, Tracer
+from vital.types import Images, Parameterisation, Parameters, View
+from vital.utils.random import generator
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """What the loop made: B pictures with their histories.
+
+    `images` (B, C, H, W) in [0, 1]; `alpha` (B, H, W), the accumulated |∂loss/∂image|, says where the loss looked;
+    `losses` maps each part of the term, and "total", to (B, steps); `status` is "done" or "diverged at step N" per
+    image; `frames` are (step, images) pairs.
+    """
+
+    images: Images
+    alpha: Tensor
+    losses: dict[str, Tensor]
+    status: tuple[str, ...]
+    steps: int
+    frames: tuple[tuple[int, Images], ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a progress callback sees after a step: its number, the number of all, and each image's loss.
+
+    `redirect` says whether dead rectifiers let gradients through in it.
+    """
+
+    number: int
+    of: int
+    losses: Tensor = field(repr=False)
+    redirect: bool = False
+
+
+def optimise(
+    model: Model,
+    term: Term | Sequence[Term],
+    parameterisation: Parameterisation,
+    views: Sequence[View] = (),
+    *,
+    steps: int = 512,
+    optimiser: Optimiser | None = None,
+    seed: int = 0,
+    keys: Sequence[str] | None = None,
+    copies: int = 1,
+    redirect: int = 16,
+    frames: Sequence[int] = (),
+    each_step: Callable[[Step], None] | None = None,
+    progress: bool = False,
+) -> Rendering:
+    """Search the parameterisation for the image that minimises a term.
+
+    One term renders one slot; a sequence of terms renders as many slots side by side, each with its own random
+    generator, seeded from `(seed, key)`, and so with the same result as alone. In every step the images are
+    decoded, looked at through the `views` (`copies` looks each), shown to the network once, and moved by the
+    gradient of the summed losses. During the first `redirect` steps a dead rectifier lets gradients through
+    (`vital.tracing.Redirect`). A diverging image is stopped and reported in its status; the others go on.
+
+    Raises `BadWeights` for weights that are not finite, `ModelError` for a network that fails, `BadValue` for numbers.
+
+    >>> from vital import objectives as obj, parameterisations as par
+    >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(8, 8))
+    >>> made = optimise(net, obj.Channel("0:1"), par.Pixels(8), steps=3)
+    >>> made.images.shape, made.status
+    (torch.Size([1, 3, 8, 8]), ('done',))
+    """
+    terms = [as_sum(t) for t in ([term] if isinstance(term, Term) else term)]
+    keys = [str(i) for i in range(len(terms))] if keys is None else keys
+    _check(model, terms, keys, steps, copies)
+    draws = [generator(seed, key) for key in keys]
+    run = _Run(model, terms, parameterisation, tuple(views), copies, draws, steps)
+    parameters = run.start()
+    settings = optimiser or Optimiser()
+    mover = settings.build(list(parameters.values()))
+    kept: list[tuple[int, Images]] = []
+    wanted = set(frames)
+    with Tracer(model, run.layers, record=any(wish and wish.recorded for wish in run.relevant)) as tracer:
+        for step in tqdm(range(steps), disable=None if progress else True, unit="step", leave=False):
+            if step in wanted:
+                kept.append((step, run.picture(parameters)))
+            _pace(mover, settings, step, steps)
+            losses = run.step(tracer, parameters, mover, redirect=step < redirect)
+            if each_step:
+                each_step(Step(step + 1, steps, losses, step < redirect))
+    images = run.picture(parameters)
+    if steps in wanted:
+        kept.append((steps, images))
+    return run.result(images, steps, tuple(kept))
+
+
+def _check(model: Model, terms: Sequence[Sum], keys: Sequence[str], steps: int, copies: int) -> None:
+    if not terms or not all(term.parts for term in terms):
+        raise BadValue("there is no term to optimise; give at least one")
+    if len(keys) != len(terms):
+        raise BadValue(f"there are {len(keys)} keys for {len(terms)} terms; give one each")
+    for name, value in (("steps", steps), ("copies", copies)):
+        if value < 1:
+            raise BadValue(f"{name} is {value}; allowed are whole numbers from 1")
+    buffers = dict(model.module.named_buffers())
+    for name, weights in [*model.module.named_parameters(), *buffers.items()]:
+        # an attention mask is a buffer and may hold infinities
+        if bad := int((weights.isnan() if name in buffers else ~weights.isfinite()).sum()):
+            raise BadWeights(
+                f"{model.name}: {bad} of the {weights.numel()} weights in {name!r} are not finite"
+            )
+
+
+def _watched(term: Term) -> tuple[str, ...]:
+    """The layers that a term reads, and the one from which its relevance starts."""
+    return term.layers if term.relevant is None else (*term.layers, term.relevant.unit.layer)
+
+
+def _pace(mover: torch.optim.Optimizer, settings: Optimiser, step: int, steps: int) -> None:
+    for group in mover.param_groups:
+        group["lr"] = settings.lr * settings.factor(step, steps)
+
+
+class _Run:
+    """The state of one call: who owns which rows, what was logged, who has stopped."""
+
+    def __init__(
+        self,
+        model: Model,
+        terms: Sequence[Sum],
+        parameterisation: Parameterisation,
+        views: tuple[View, ...],
+        copies: int,
+        draws: Sequence[torch.Generator],
+        steps: int,
+    ) -> None:
+        self.model, self.terms, self.parameterisation = model, terms, parameterisation
+        self.views, self.copies, self.draws, self.steps = views, copies, draws, steps
+        self.layers = tuple(dict.fromkeys(layer for term in terms for layer in _watched(term)))
+        self.relevant = [term.relevant for term in terms]
+        self.per_slot = parameterisation.images
+        self.history: list[list[dict[str, Tensor]]] = [[] for _ in terms]
+        self.stopped: dict[int, str] = {}
+        self.alpha: Tensor | None = None
+        self.count = 0
+
+    def start(self) -> Parameters:
+        slots = [self.parameterisation.init(draw) for draw in self.draws]
+        device, dtype = self.model.device, self.model.dtype
+        return {k: torch.cat([s[k] for s in slots]).to(device, dtype).requires_grad_() for k in slots[0]}
+
+    @torch.no_grad()
+    def picture(self, parameters: Parameters) -> Images:
+        return self.parameterisation.decode(parameters).clamp(0, 1).nan_to_num(0.5).cpu()
+
+    def step(
+        self,
+        tracer: Tracer,
+        parameters: Parameters,
+        mover: torch.optim.Optimizer,
+        *,
+        redirect: bool,
+    ) -> Tensor:
+        image = self.parameterisation.at(self._progress()).decode(parameters)
+        image.retain_grad()
+        trace = tracer(image, self._look(image), copies=self.copies, redirect=redirect)
+        losses = self._losses(self._followed(trace))
+        mover.zero_grad(set_to_none=True)
+        with asked(self.model, "be differentiated"):
+            torch.autograd.backward(losses.sum())
+        self._accumulate(image)
+        self._stop_diverging(losses, parameters)
+        held = {slot: {k: t[slot].clone() for k, t in parameters.items()} for slot in self.stopped}
+        mover.step()
+        with torch.no_grad():
+            self.parameterisation.project(parameters)
+            for slot, values in held.items():
+                for key, value in values.items():
+                    parameters[key].data[slot] = value
+        self.count += 1
+        return losses.detach()
+
+    def _progress(self) -> float:
+        """The share of the run that is over, from 0 to 1."""
+        return self.count / max(1, self.steps - 1)
+
+    def _look(self, image: Images) -> Images:
+        if not self.views and self.copies == 1:
+            return image
+        views = [view.at(self._progress()) for view in self.views]
+        looks = []
+        for row in range(len(image)):
+            for _ in range(self.copies):
+                look = image[row : row + 1]
+                for view in views:
+                    look = view(look, self.draws[row // self.per_slot])
+                looks.append(look)
+        return torch.cat(looks)
+
+    def _followed(self, trace: Trace) -> Trace:
+        """The trace with the relevance that the terms ask for: one sweep for all slots with the same rule."""
+        rows = self.per_slot * self.copies
+        wishes = [
+            (slice(slot * rows, (slot + 1) * rows), wish) for slot, wish in enumerate(self.relevant) if wish
+        ]
+        return replace(trace, relevance=followed(trace, wishes)) if wishes else trace
+
+    def _losses(self, trace: Trace) -> Tensor:
+        """The loss of each image, (slots · images,): each term sees the rows of its own slot alone."""
+        rows, totals = self.per_slot * self.copies, []
+        for slot, term in enumerate(self.terms):
+            parts = term.losses(trace.rows(slot * rows, (slot + 1) * rows))
+            parts = {name: loss.view(self.per_slot, self.copies).mean(1) for name, loss in parts.items()}
+            totals.append(sum(parts.values(), start=torch.zeros_like(next(iter(parts.values())))))
+            self.history[slot].append(
+                {n: p.detach() for n, p in parts.items()} | {"total": totals[-1].detach()}
+            )
+        return torch.cat(totals)
+
+    @torch.no_grad()
+    def _accumulate(self, image: Images) -> None:
+        gradient = image.grad if image.grad is not None else torch.zeros_like(image)
+        seen = gradient.abs().mean(1)
+        self.alpha = seen if self.alpha is None else _grown(self.alpha, seen) + seen
+
+    @torch.no_grad()
+    def _stop_diverging(self, losses: Tensor, parameters: Parameters) -> None:
+        for slot, total in enumerate(losses.view(len(self.terms), -1)):
+            grads = [p.grad[slot] for p in parameters.values() if p.grad is not None]
+            fine = bool(torch.isfinite(total).all()) and all(bool(torch.isfinite(g).all()) for g in grads)
+            if not fine and slot not in self.stopped:
+                self.stopped[slot] = f"diverged at step {self.count + 1}"
+            if not fine:
+                for grad in grads:
+                    grad.zero_()
+
+    def result(self, images: Images, steps: int, frames: tuple[tuple[int, Images], ...]) -> Rendering:
+        names = dict.fromkeys(name for log in self.history for name in log[0])
+        nothing = torch.full((self.per_slot,), float("nan"))
+        losses = {
+            name: torch.cat(
+                [torch.stack([s.get(name, nothing).cpu() for s in log], 1) for log in self.history]
+            )
+            for name in names
+        }
+        status = tuple(self.stopped.get(i // self.per_slot, "done") for i in range(len(images)))
+        whole = torch.zeros_like(images[:, 0])
+        alpha = whole if self.alpha is None else _grown(self.alpha.nan_to_num(0.0).cpu(), whole)
+        return Rendering(images, alpha, losses, status, steps, frames)
+
+
+def _grown(alpha: Tensor, like: Tensor) -> Tensor:
+    """The accumulated gradient (B, H, W) at the size of another: a canvas may grow on the way."""
+    if alpha.shape == like.shape:
+        return alpha
+    return F.interpolate(alpha[:, None], like.shape[1:], mode="bilinear")[:, 0]

@@ -1,0 +1,31 @@
+"""Recipes: methods that render units, composed of public parts."""
+
+from vital.rendering.api import render as render
+from vital.rendering.circuit import Circuit as Circuit
+from vital.rendering.circuit import circuit as circuit
+from vital.rendering.circuit import circuit_sheet as circuit_sheet
+from vital.rendering.exemplar_files import kept_exemplars as kept_exemplars
+from vital.rendering.exemplar_files import save_exemplars as save_exemplars
+from vital.rendering.exemplars import Exemplar as Exemplar
+from vital.rendering.exemplars import Exemplars as Exemplars
+from vital.rendering.exemplars import exemplars as exemplars
+from vital.rendering.exemplars import heat_maps as heat_maps
+from vital.rendering.methods.base import METHODS as METHODS
+from vital.rendering.methods.base import Method as Method
+from vital.rendering.methods.base import Plan as Plan
+from vital.rendering.methods.base import method as method
+from vital.rendering.methods.baselines import DeepInversion as DeepInversion
+from vital.rendering.methods.baselines import FourierAscent as FourierAscent
+from vital.rendering.methods.baselines import Maco as Maco
+from vital.rendering.methods.baselines import PixelAscent as PixelAscent
+from vital.rendering.methods.stages import stages as stages
+from vital.rendering.methods.vital import Vital as Vital
+from vital.rendering.methods.vital import VitalScene as VitalScene
+from vital.rendering.methods.vital_reference import VitalReference as VitalReference
+from vital.rendering.sheets import beside as beside
+
+__all__ = [
+    "METHODS", "Circuit", "DeepInversion", "Exemplar", "Exemplars", "FourierAscent", "Maco", "Method", "PixelAscent",
+    "Plan", "Vital", "VitalReference", "VitalScene", "beside", "circuit", "circuit_sheet", "exemplars", "heat_maps",
+    "kept_exemplars", "method", "render", "save_exemplars", "stages",
+]  # fmt: skip

@@ -1,0 +1,222 @@
+"""Render units by a method: plan, run the loop in batches, wrap up what came out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from vital.activations import ReferenceBank, reference_bank
+from vital.data import ImageSet
+from vital.errors import BadValue, DataError
+from vital.models import Model
+from vital.optim import Rendering, Step, checkpoints, optimise
+from vital.records import Prototype, Prototypes
+from vital.rendering.methods.base import METHODS, Method, Plan, image_size, method
+from vital.rendering.outcome import lacking, measured, status_of
+from vital.tracing import resolve_units
+from vital.units import Unit
+
+LOGGED = 64
+
+
+def render(
+    model: Model,
+    units: str | Unit | Iterable[str | Unit],
+    *,
+    method: str | Method = "vital",
+    bank: ReferenceBank | None = None,
+    images: ImageSet | None = None,
+    seed: int = 0,
+    batch: int = 0,
+    frames: int = 0,
+    progress: bool = True,
+    **options: Any,
+) -> Prototypes:
+    """Render a prototype of each unit.
+
+    `method` is a name from `vital.METHODS` or a `Method`; `options` set its fields. Methods that need images take
+    a `bank`, or `images` from which one is made. `batch` units share a forward pass (0: chosen by the device); a
+    unit's picture does not depend on it beyond rounding. `frames` keeps that many pictures of the way. A unit that
+    diverges, or a class without images, is a grey or unfinished picture with a status; the others go on.
+    Raises `BadUnit`, `UnknownName`, `BadValue` or `DataError`, each with one sentence that says what to change.
+
+    >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(16, 16))
+    >>> render(net, ["0:1"], method="fourier", steps=2, progress=False)[0].image.shape
+    torch.Size([3, 16, 16])
+    """
+    recipe = _method(method, options)
+    chosen = resolve_units(model, units)
+    if bank is None and recipe.needs_images:
+        bank = bank_for(model, images, chosen, progress=progress)
+    if bank is not None and not bank.fits(model):
+        raise DataError(f"the bank was made with another network than {model.name}; make one for this")
+    if bank is not None and recipe.needs_images:
+        bank.rank(chosen, progress=progress)
+    size = batch or default_batch(model)
+    made = Prototypes()
+    for group in groups(chosen, size):
+        made += render_group(model, group, recipe, bank, seed, frames=frames, progress=progress)
+    return made
+
+
+def _method(name: str | Method, options: dict[str, Any]) -> Method:
+    if isinstance(name, str):
+        return method(name, **options)
+    if options:
+        raise BadValue(
+            f"options {', '.join(options)} were given beside a finished method; set them in the method"
+        )
+    return name
+
+
+def bank_for(
+    model: Model, images: ImageSet | None, units: Sequence[Unit], *, progress: bool = False
+) -> ReferenceBank:
+    """A bank over the images for the layers of these units."""
+    if images is None:
+        raise DataError("the method needs reference images; give images or a bank")
+    layers = tuple(dict.fromkeys(u.layer for u in units))
+    return reference_bank(model, layers, images, progress=progress)
+
+
+def default_batch(model: Model) -> int:
+    """Units per forward pass: 16 on a CPU, where more only costs memory, and 32 on a GPU."""
+    return 16 if model.device.type == "cpu" else 32
+
+
+def groups(units: Sequence[Unit], size: int) -> Iterator[Sequence[Unit]]:
+    """The units in order, `size` at a time."""
+    if size < 1:
+        raise BadValue(f"batch is {size}; allowed are whole numbers from 1")
+    for start in range(0, len(units), size):
+        yield units[start : start + size]
+
+
+def render_group(
+    model: Model,
+    units: Sequence[Unit],
+    recipe: Method,
+    bank: ReferenceBank | None,
+    seed: int,
+    *,
+    frames: int = 0,
+    progress: bool = False,
+    each_step: Callable[[Step], None] | None = None,
+) -> list[Prototype]:
+    """Render units that share their forward passes; one that cannot be rendered gets a grey picture and a status."""
+    problems = {unit: why for unit in units if (why := recipe.problem(unit, bank, seed))}
+    blank = {unit: _blank(model, unit, recipe, seed, why, frames) for unit, why in problems.items()}
+    ready = [unit for unit in units if unit not in problems]
+    if not ready:
+        return [blank[unit] for unit in units]
+    made = _rendered(model, ready, recipe, bank, seed, frames, each_step, progress)
+    rendered = dict(zip(ready, made, strict=True))
+    return [rendered.get(unit) or blank[unit] for unit in units]
+
+
+def _blank(model: Model, unit: Unit, recipe: Method, seed: int, why: str, frames: int) -> Prototype:
+    size = image_size(model, recipe.options().get("size", 0))
+    grey = torch.full((model.channels, *size), 0.5)
+    way = ((0, grey),) if frames > 1 else ()
+    facts = {"model": model.name, "options": recipe.options(), "lacking": []}
+    return Prototype(
+        unit, grey, torch.zeros(size), method_name(recipe), seed, why, provenance=facts, frames=way
+    )
+
+
+def _rendered(
+    model: Model,
+    units: Sequence[Unit],
+    recipe: Method,
+    bank: ReferenceBank | None,
+    seed: int,
+    frames: int,
+    each_step: Callable[[Step], None] | None,
+    progress: bool,
+) -> list[Prototype]:
+    plan = recipe.plan(model, units, bank, seed)
+    rendering = optimise(
+        model,
+        plan.terms,
+        plan.parameterisation,
+        plan.views,
+        steps=plan.steps,
+        optimiser=plan.optimiser,
+        seed=seed,
+        keys=[str(unit) for unit in units],
+        copies=plan.copies,
+        redirect=plan.redirect,
+        frames=list(checkpoints(plan.steps, frames)) if frames > 1 else [0],
+        each_step=each_step,
+        progress=progress,
+    )
+    facts = {
+        "model": model.name,
+        "weights": model.weights,
+        "weights_hash": model.weights_hash(),
+        "options": recipe.options(),
+    } | (bank.provenance() if bank else {})
+    name, canvas = method_name(recipe), (rendering.images.shape[2], rendering.images.shape[3])
+    lacks = [_lacking(unit, recipe, bank, seed, canvas) for unit in units]
+    one_each = rendering.images[:: len(rendering.images) // len(units)]
+    own = measured(model, units, one_each, bank)
+    return [
+        _prototype(rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i], frames > 1)
+        for i, unit in enumerate(units)
+    ]
+
+
+def _lacking(
+    unit: Unit, recipe: Method, bank: ReferenceBank | None, seed: int, size: tuple[int, int]
+) -> dict[str, list[str]]:
+    """What the images were lacking, where the method takes any."""
+    taken = bank if recipe.needs_images else None
+    return {"lacking": lacking(unit, recipe.options(), taken, seed, size) if taken else []}
+
+
+def method_name(recipe: Method) -> str:
+    """The name under which a method is registered, or its class name."""
+    kind = type(recipe)
+    return next((name for name in METHODS if METHODS[name] is kind), kind.__name__)
+
+
+def _prototype(
+    rendering: Rendering,
+    row: int,
+    unit: Unit,
+    name: str,
+    seed: int,
+    plan: Plan,
+    facts: dict[str, Any],
+    way: bool,
+) -> Prototype:
+    logged = sorted({round(i * (rendering.steps - 1) / (LOGGED - 1)) for i in range(LOGGED)})
+    losses = {part: values[row, logged].tolist() for part, values in rendering.losses.items()}
+    known = {part: values for part, values in losses.items() if not all(map(math.isnan, values))}
+    provenance = facts | {"term": repr(plan.terms[row]), "logged": logged}
+    if plan.notes:
+        provenance["references"] = plan.notes[row]
+    status, image = rendering.status[row], rendering.images[row]
+    if status == "done":
+        start = rendering.frames[0][1][row]
+        status = status_of(unit, facts, image, start, rendering.alpha[row])
+    return Prototype(
+        unit,
+        image,
+        opacity(rendering.alpha[row]),
+        name,
+        seed,
+        status,
+        known,
+        provenance,
+        tuple((step, images[row]) for step, images in rendering.frames) if way else (),
+    )
+
+
+def opacity(accumulated: torch.Tensor, percentile: float = 0.98) -> torch.Tensor:
+    """The accumulated gradient (H, W) as an alpha channel in [0, 1]: clipped at its 98th percentile (VITAL, MACO)."""
+    top = torch.quantile(accumulated.flatten().float(), percentile)
+    return (accumulated / top).clamp(0, 1) if top > 0 else torch.zeros_like(accumulated)

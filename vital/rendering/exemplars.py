@@ -1,0 +1,211 @@
+"""Natural exemplars: the images that show a unit best, each with a map of what the unit saw in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from vital.activations import ReferenceBank
+from vital.attribution import NoRule, Relevance, gradient_times_activation, relevance
+from vital.errors import BadValue, ModelError
+from vital.models import Model
+from vital.records import contact_sheet, to_pil
+from vital.tracing import INPUT_OF, Tracer, resolve_units, survey
+from vital.types import Images
+from vital.units import OUTPUT, Unit
+from vital.utils._drawing2 import png
+
+FALLBACK = "gradient x activation"
+STRENGTH, DIM = 0.9, 0.6
+WARM, HOT = (1.0, 0.1, 0.0), (1.0, 0.9, 0.1)
+"""The colours of the overlay, from little heat to most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exemplar:
+    """An image that shows a unit, and where in it the unit looked.
+
+    `image` is (C, H, W) in [0, 1]; `heat` (H, W) in [0, 1] is the positive part of what reached each pixel, over the
+    largest of the image, and 0 everywhere where nothing positive did. `by` says how it was worked out: "lrp zplus"
+    (or another rule), or "gradient x activation" for a network with an operation that relevance has no rule for.
+    `value` is what the image was ranked by, and `of` says what that is. It shows itself in a notebook.
+    """
+
+    unit: Unit
+    image: Tensor = field(repr=False)
+    heat: Tensor = field(repr=False)
+    index: int
+    name: str
+    value: float
+    of: str
+    by: str
+
+    def pil(self, *, heat: bool = False) -> Image.Image:
+        """The image; with `heat`, its grey values dimmed, and red to yellow where the unit looked.
+
+        The overlay shows heat to the power of 0.7, since a few pixels often have most of it.
+        """
+        if not heat:
+            return to_pil(self.image)
+        grey = self.image[:3].mean(0, keepdim=True) * DIM
+        amount = self.heat.to(grey).clamp(0, 1) ** 0.7
+        warm, hot = (torch.tensor(colour).to(grey).view(3, 1, 1) for colour in (WARM, HOT))
+        colour = warm + (hot - warm) * amount
+        return to_pil(grey + (colour - grey) * STRENGTH * amount)
+
+    def _repr_png_(self) -> bytes:
+        return png(self.pil(heat=True))
+
+
+class Exemplars(list[Exemplar]):
+    """A list of exemplars that shows itself in a notebook: the images above, the same with their heat below."""
+
+    def sheet(self, size: int | None = None) -> Image.Image:
+        """The images in one row, and below each the same with its heat."""
+        pictures = [e.pil(heat=heat) for heat in (False, True) for e in self]
+        return contact_sheet(pictures, max(1, len(self)), size)
+
+    def _repr_png_(self) -> bytes:
+        return png(self.sheet())
+
+
+def exemplars(
+    bank: ReferenceBank,
+    unit: str | Unit,
+    count: int = 8,
+    *,
+    by: Literal["activation", "relevance"] = "activation",
+    for_unit: str | Unit | None = None,
+    candidates: int = 32,
+    rule: str = "zplus",
+    batch: int = 8,
+) -> Exemplars:
+    """The images that show a unit best, best first, each with a heat map.
+
+    Source: ActMax and RelMax, Achtibat et al., From attribution maps to human-understandable explanations, 2023
+
+    `by="activation"` takes the bank's images with the highest value of the unit. `by="relevance"` asks which role
+    the unit plays in another one, `for_unit`, such as a class: of the `candidates` strongest images of both (twice
+    as many at most), those with the highest relevance of the unit's channel, summed over its places, when relevance
+    starts at `for_unit` with its activation. Images outside the candidates are not looked at.
+
+    The heat is that of the unit itself: relevance at the input of the network's first layer, summed over colours,
+    the positive part, over the largest of the image. A network with an operation that has no rule gets gradient
+    times activation instead, for heat and ranking, and every record says so.
+
+    Images that can no longer be read are left out, so that there may be fewer.
+
+    Raises `BadValue` for `by="relevance"` without `for_unit` or with a direction, and what the bank raises.
+
+    >>> import vital
+    >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), size=(16, 16))
+    >>> bank = vital.reference_bank(net, ["1"], vital.images(torch.rand(4, 3, 16, 16)), disk=False)
+    >>> (best,) = exemplars(bank, "1:2", 1)
+    >>> best.by, best.of, tuple(best.heat.shape)
+    ('lrp zplus', 'activation', (16, 16))
+    """
+    (unit,) = resolve_units(bank.model, unit)
+    if by not in ("activation", "relevance"):
+        raise BadValue(f"by is {by!r}; allowed are activation, relevance")
+    if by == "activation":
+        if for_unit is not None:
+            raise BadValue(f"for_unit is {str(for_unit)!r} and by='activation', which has no use for it")
+        found, pictures = bank.images.load(bank.strongest(unit, count), bank.model)
+        values, of = _values(bank.model, unit, pictures, batch), "activation"
+    else:
+        reader = _reader(bank.model, unit, for_unit)
+        found, pictures, values, of = _by_relevance(bank, unit, reader, count, candidates, rule, batch)
+    heat, how = heat_maps(bank.model, pictures, unit, rule=rule, batch=batch)
+    return Exemplars(
+        Exemplar(unit, image.cpu(), h, i, bank.images.names[i], value, of, how)
+        for image, h, i, value in zip(pictures, heat, found, values, strict=True)
+    )
+
+
+def heat_maps(
+    model: Model, images: Images, unit: str | Unit, *, rule: str | Relevance = "zplus", batch: int = 8
+) -> tuple[Tensor, str]:
+    """Where in images a unit looked, (B, H, W) in [0, 1], and in words how that was worked out: see `exemplars`."""
+    first = INPUT_OF + _first_layer(model)
+    raw, how = _reached(model, images, unit, first, rule, batch)
+    if raw.ndim != 4:
+        raise ModelError(f"the first layer of {model.name} sees no picture; there is nowhere to lay the heat")
+    heat = raw.float().sum(1, keepdim=True).clamp(min=0)
+    if heat.shape[2:] != images.shape[2:]:
+        heat = F.interpolate(heat, images.shape[2:], mode="bilinear")
+    top = heat.amax((1, 2, 3), keepdim=True)
+    return (heat / top.masked_fill(top == 0, 1.0))[:, 0], how
+
+
+def _first_layer(model: Model) -> str:
+    """The layer that is done first: what it is given is the normalised image, or the nearest thing to it."""
+    usable = [layer for name, layer in survey(model).items() if not layer.problem and name != OUTPUT]
+    if not usable:
+        raise ModelError(f"{model.name} has no layer whose input can be looked at")
+    return min(usable, key=lambda layer: layer.order).name
+
+
+def _reached(
+    model: Model, images: Images, unit: str | Unit, layer: str, rule: str | Relevance, batch: int
+) -> tuple[Tensor, str]:
+    """What reached a layer from a unit, on the CPU, and how: relevance, or else gradient times activation."""
+    parts = torch.split(images, batch)
+    try:
+        found = [relevance(model, part, unit, [layer], rule)[layer].cpu() for part in parts]
+        return torch.cat(found), f"lrp {rule}" if isinstance(rule, str) else f"lrp {rule.weighted}"
+    except NoRule:
+        found = [gradient_times_activation(model, part, unit, [layer])[layer].cpu() for part in parts]
+        return torch.cat(found), FALLBACK
+
+
+@torch.no_grad()
+def _values(model: Model, unit: Unit, pictures: Images, batch: int) -> list[float]:
+    found: list[float] = []
+    with Tracer(model, [unit.layer]) as tracer:
+        for part in torch.split(pictures, batch):
+            found += tracer(part.to(model.device, model.dtype)).read(unit).tolist()
+    return found
+
+
+def _reader(model: Model, unit: Unit, for_unit: str | Unit | None) -> Unit:
+    """The unit whose relevance is asked for."""
+    if for_unit is None:
+        raise BadValue("by='relevance' needs for_unit, the class or unit that reads this one")
+    if unit.source:
+        raise BadValue(
+            f"{unit} is a direction, whose relevance is not that of one channel; use by='activation'"
+        )
+    (reader,) = resolve_units(model, for_unit)
+    return reader
+
+
+def _by_relevance(
+    bank: ReferenceBank, unit: Unit, reader: Unit, count: int, candidates: int, rule: str, batch: int
+) -> tuple[list[int], Images, list[float], str]:
+    """The candidates with the highest relevance of the unit for its reader, these relevances, and what they are."""
+    if not 1 <= count <= candidates:
+        raise BadValue(
+            f"count is {count} and candidates {candidates}; allowed are counts from 1 to candidates"
+        )
+    pool = [*bank.strongest(unit, candidates), *bank.strongest(reader, candidates)]
+    pool, pictures = bank.images.load(list(dict.fromkeys(pool)), bank.model)
+    r, how = _reached(bank.model, pictures, reader, unit.layer, rule, batch)
+    values = _at_places(bank.model, unit, r).double()
+    best = values.sort(descending=True, stable=True).indices[:count].tolist()
+    return [pool[i] for i in best], pictures[best], [float(values[i]) for i in best], f"{how} for {reader}"
+
+
+def _at_places(model: Model, unit: Unit, r: Tensor) -> Tensor:
+    """The relevance of a unit's channel, summed over the unit's places: (B,)."""
+    own = r[:, unit.index]
+    if unit.position is not None:
+        return own[:, unit.position[0], unit.position[1]]
+    if unit.tokens:
+        prefix = survey(model)[unit.layer].prefix
+        own = {"cls": own[:, :1], "patches": own[:, prefix:], "all": own}[unit.tokens]
+    return own.reshape(len(own), -1).sum(1)

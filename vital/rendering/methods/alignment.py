@@ -1,0 +1,181 @@
+"""What both forms of VITAL share: where a unit's references come from, and by which rule its relevance is followed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from vital import regularizers as reg
+from vital import transforms as views
+from vital.activations import ReferenceBank
+from vital.activations.bank import Choice
+from vital.activations.directions import key_of
+from vital.attribution import followable
+from vital.errors import BadValue, DataError, EmptyClass, ModelError
+from vital.models import Model
+from vital.records import Template
+from vital.terms import GRADIENT, Relevant
+from vital.tracing import Tracer, feeding, survey
+from vital.types import View
+from vital.units import OUTPUT, Unit
+from vital.utils.random import generator
+
+BEARABLE, ALIKE = 0.98, 0.8
+ANSWERED = 0.1
+"""The share of its natural value that a unit must reach on patches for them to be its references."""
+
+_FOLLOWED: WeakKeyDictionary[Model, set[tuple[str, tuple[str, ...], str]]] = WeakKeyDictionary()
+_SWAYED: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[View, float]]] = WeakKeyDictionary()
+_COLORS: WeakKeyDictionary[ReferenceBank, reg.Colors] = WeakKeyDictionary()
+_ANSWERED: WeakKeyDictionary[ReferenceBank, dict[tuple[Unit, int, float, str], bool]] = WeakKeyDictionary()
+
+
+def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ...]:
+    """The weights, after a look that there is one for each layer."""
+    if len(weights) != len(layers):
+        raise BadValue(f"there are {len(weights)} weights for the {len(layers)} layers {', '.join(layers)}")
+    return weights
+
+
+def lacking(unit: Unit, bank: ReferenceBank | None, count: int, choose: Choice, seed: int) -> str:
+    """Say that there are no images of a class; empty where there are."""
+    try:
+        if bank is not None:
+            bank.references(unit, count, choose, seed)
+    except EmptyClass as error:
+        return str(error)
+    return ""
+
+
+def before(model: Model, unit: Unit, layers: Sequence[str]) -> tuple[str, ...]:
+    """Those of the layers from which an inner unit's own is made, or its own where there is none; all for a class."""
+    if unit.layer == OUTPUT:
+        return tuple(layers)
+    return feeding(model, unit.layer, layers) or (unit.layer,)
+
+
+def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> tuple[str, str]:
+    """The rule by which a unit's relevance can be followed to its layers, and why it is not the one asked for."""
+    if rule == GRADIENT:
+        return rule, "masked by gradient × activation, which is not relevance"
+    asked = (str(unit) if unit.source else unit.layer, tuple(layers), rule)
+    known = _FOLLOWED.setdefault(model, set())
+    if asked in known:
+        return rule, ""
+    grey = torch.full((1, model.channels, *model.size), 0.5)
+    found, why = followable(model, Relevant(unit, tuple(layers), rule), grey)
+    if not why:  # a rule that is missing may be filed yet
+        known.add(asked)
+    return found, why
+
+
+def natural_colors(bank: ReferenceBank, count: int = 64) -> reg.Colors:
+    """The term for brightness and colours as `count` images have them that are spread over the whole bank."""
+    if bank not in _COLORS:
+        _COLORS[bank] = reg.Colors.of(bank.tensor(bank.images.spread(count)))
+    return _COLORS[bank]
+
+
+def bearable_noise(model: Model, bank: ReferenceBank, most: float) -> float:
+    """The strongest of `most`, its half and its quarter that leaves the network's outputs what they are, else 0.
+
+    That is, noise of this standard deviation under which they correlate with 0.98 or more (`steadiness`). A network
+    that never saw noise takes it for detail.
+    """
+    strengths = (most, most / 2, most / 4)
+    return next((s for s in strengths if steadiness(model, bank, views.Noise(s)) >= BEARABLE), 0.0)
+
+
+def bears_half_size(model: Model, bank: ReferenceBank) -> bool:
+    """Whether a network recognises images of half the size: its outputs correlate with 0.8 or more."""
+    try:
+        return steadiness(model, bank, views.Resize(0.5)) >= ALIKE
+    except ModelError:  # one that takes images of its own size alone
+        return False
+
+
+def steadiness(model: Model, bank: ReferenceBank, look: View, count: int = 16) -> float:
+    """How far all outputs over `count` images of the bank correlate with those for a look at the same images.
+
+    0 for a network whose output cannot be read. It is worked out once for a bank, a network and a look.
+    """
+    known = _SWAYED.setdefault(bank, WeakKeyDictionary()).setdefault(model, {})
+    if look not in known:
+        known[look] = _steadiness(model, bank, look, count)
+    return known[look]
+
+
+@torch.no_grad()
+def _steadiness(model: Model, bank: ReferenceBank, look: View, count: int) -> float:
+    if survey(model)[OUTPUT].problem:
+        return 0.0
+    images = bank.tensor(bank.images.spread(count)).to(model.device, model.dtype)
+    draw = generator("noise", count)
+    seen = torch.cat([look(image[None], draw) for image in images])
+    with Tracer(model, [OUTPUT]) as tracer:
+        clean, other = (tracer(shown)[OUTPUT] for shown in (images, seen))
+    if clean.shape != other.shape:  # maps of another size: their means over places are compared
+        clean, other = (out.flatten(2).mean(2) for out in (clean, other))
+    return float(_correlation(clean.flatten(), other.flatten()))
+
+
+def _correlation(x: Tensor, y: Tensor) -> Tensor:
+    """Pearson's correlation of two vectors, as a scalar."""
+    return torch.cosine_similarity(x - x.mean(), y - y.mean(), dim=0)
+
+
+def references_of(
+    unit: Unit,
+    bank: ReferenceBank | None,
+    layers: Sequence[str],
+    count: int,
+    choose: Choice,
+    seed: int,
+    rule: str = "",
+    start: str = "waking",
+    patches: float = 0.0,
+) -> tuple[Template, str]:
+    """A unit's template, and in words where its references come from; `patches` is their share, 0 for whole images.
+
+    Whole images also stand in for patches to which the unit does not answer (`answers`).
+    """
+    if bank is None:
+        raise DataError(f"{unit} cannot be rendered without reference images; give images or a bank")
+    placed = patches > 0 and bank.has_places(unit)
+    deaf = placed and not answers(unit, bank, count, patches)
+    share = patches if placed and not deaf else False
+    template = bank.template(
+        unit, layers, count=count, choose=choose, seed=seed, rule=rule, start=start, patches=share
+    )
+    if share:
+        if count == 1:
+            return template, "a patch around the strongest place of the unit"
+        return template, f"patches around the {count} strongest places of the unit, of as many images"
+    note = bank.references(unit, count, choose, seed).note
+    return template, f"{note}, whole, since patches of them do not excite it" if deaf else note
+
+
+def answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
+    """Whether a unit's mean value on its patches is a tenth or more of that on the images that excite it most.
+
+    A patch is a part of an image, enlarged: what responds to fine detail, or to the edge of the image, may see nothing
+    in it, and a template of such patches would show the unit asleep. It is worked out once for a bank and a unit.
+    """
+    known = _ANSWERED.setdefault(bank, {})
+    content = bank.model.weights_hash() + (key_of(bank.model, "", unit) if unit.source else "")
+    if (asked := (unit, count, share, content)) not in known:
+        known[asked] = _answers(unit, bank, count, share)
+    return known[asked]
+
+
+@torch.no_grad()
+def _answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
+    natural = bank.natural_value(unit, count)
+    if natural <= 0:  # a direction's may be, and a tenth of it is no bound
+        return True
+    with Tracer(bank.model, [unit.layer]) as tracer:
+        patches = bank.patches(unit, count, share).images.to(bank.model.device, bank.model.dtype)
+        return float(tracer(patches).read(unit).mean()) >= ANSWERED * natural

@@ -1,0 +1,70 @@
+"""Methods: frozen recipes that compose public parts for units; their fields are the options that users set."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from vital.activations import ReferenceBank
+from vital.models import Model
+from vital.optim import Optimiser
+from vital.terms import Term
+from vital.types import Parameterisation, View
+from vital.units import Unit
+from vital.utils.options import made_with
+from vital.utils.registry import Registry
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the engine needs for some units: one term per unit, and what they share."""
+
+    terms: Sequence[Term]
+    parameterisation: Parameterisation
+    views: Sequence[View] = ()
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    steps: int = 512
+    copies: int = 1
+    redirect: int = 0
+    notes: Sequence[str] = ()
+
+
+class Method(ABC):
+    """A way to render units. A concrete method is a frozen dataclass; every field has a default.
+
+    `needs_images` says whether it needs reference images.
+    """
+
+    needs_images: ClassVar[bool]
+
+    @abstractmethod
+    def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
+        """Compose the parts for these units of this network."""
+
+    def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
+        """Say why this unit cannot be rendered where others can; empty, as by default, where it can."""
+        del unit, bank, seed
+        return ""
+
+    def options(self) -> dict[str, Any]:
+        """The fields and their values: the provenance of what the method makes."""
+        return asdict(self)  # type: ignore[call-overload,no-any-return]
+
+
+METHODS: Registry[type[Method]] = Registry("method")
+
+
+def method(name: str, /, **options: Any) -> Method:
+    """Make a method by name, with options; texts are read as the option's own type.
+
+    >>> method("fourier", steps="64").steps
+    64
+    """
+    return made_with(METHODS, name, options)
+
+
+def image_size(model: Model, size: int) -> tuple[int, int]:
+    """The size to render at: the option, or the network's own where the option is 0."""
+    return (size, size) if size else model.size

@@ -1,0 +1,204 @@
+"""VITAL: prototypes by aligning feature distributions with real images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from vital import objectives as obj
+from vital import params as par
+from vital import regularizers as reg
+from vital import transforms as views
+from vital.activations import ReferenceBank
+from vital.activations.bank import Choice
+from vital.errors import BadValue
+from vital.models import Model
+from vital.optim import Optimiser
+from vital.rendering.methods.alignment import (
+    bearable_noise,
+    bears_half_size,
+    before,
+    followed_by,
+    lacking,
+    natural_colors,
+    references_of,
+)
+from vital.rendering.methods.base import METHODS, Method, Plan, image_size
+from vital.rendering.methods.stages import stages
+from vital.terms import Term
+from vital.types import View
+from vital.units import OUTPUT, Unit
+
+NO_MASKS = "none"
+PATCH_SHARE = 0.9
+"""The share of what a place responds to that a reference patch of an inner unit holds."""
+WAKE = 4.0
+"""The weight of the term that brings an inner unit to its natural value."""
+NATURAL = 3
+"""The number of images, those that excite an inner unit most, of which its natural value is the mean."""
+ROLL, ZOOM, TURN = 0.05, 0.1, 8.0
+"""How far each look at the picture is moved (share of the side), zoomed (share) and turned (degrees), at most."""
+SURROUNDINGS = 2
+"""The number of stages, from the first, at which the surroundings are held to those of all images.
+
+The unit's own layer is none of them: what is usual there is a unit at rest, which would keep it asleep."""
+
+
+@METHODS.register("vital")
+@dataclass(frozen=True)
+class Vital(Method):
+    """Show the unit alone: what takes part in its response, on a background as natural images have it.
+
+    Sorted activations are aligned with those of reference images at all stages of the network, under masks of
+    relevance, so that what the references share but the unit does not use stays out (VITAL, ICCV 2025). Beside it
+    brightness, colours and the first stages are aligned, without masks, with the average over all images of the bank,
+    which knows nothing of the unit: it gives a natural look to what the unit leaves open. The picture is a Fourier
+    canvas with decorrelated colours that goes from coarse to fine where the network recognises images of half the size;
+    it is seen moved, zoomed, turned and with as much noise as the network bears.
+
+    The references of an inner unit are patches around its strongest places, and a term brings the unit to the value
+    that it has there. Where relevance cannot be followed, gradient × activation takes its place and the record says so.
+
+    Options:
+        steps: The number of steps.
+        size: The side of the picture in pixels; 0 for the network's own.
+        references: The number of reference images.
+        choose: How references are chosen: "activation", "top", "class" or "auto" (`ReferenceBank.references`).
+        layers: The layers to align; by default the stages (`vital.rendering.methods.stages`) that the unit is made from.
+        relevance: The rule of the masks: one of `vital.attribution.RULES`, "gradient", or "none" for no masks.
+        unit_weight: The weight of the term that makes the network give the picture to the class.
+        natural: The weight of the alignment with the average of all images; 0 leaves it out.
+        tv: The weight of total variation.
+        noise: The most noise that is laid over the picture in each step, as a standard deviation.
+        lr: The learning rate at the start; it falls as a cosine.
+        coarse: The share of the steps that are made at half the size.
+    """
+
+    needs_images: ClassVar[bool] = True
+    steps: int = 256
+    size: int = 0
+    references: int = 1
+    choose: Choice = "activation"
+    layers: tuple[str, ...] = ()
+    relevance: str = "zplus"
+    unit_weight: float = 0.05
+    natural: float = 0.3
+    tv: float = 3.0
+    noise: float = 0.1
+    lr: float = 0.1
+    coarse: float = 0.6
+
+    def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
+        """A class without images."""
+        return lacking(unit, bank, self.references, self.choose, seed)
+
+    def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
+        """Compose the parts."""
+        if self.natural < 0:
+            raise BadValue(f"natural is {self.natural}; allowed are numbers from 0")
+        made = [self._term(model, unit, bank, seed) for unit in units]
+        size = image_size(model, self.size)
+        grows = bank is not None and self.coarse > 0 and bears_half_size(model, bank)
+        return Plan(
+            [term for term, _ in made],
+            par.Fourier(size, model.channels, coarse=self.coarse if grows else 0.0),
+            self._looks(model, bank, min(size)),
+            Optimiser(self.lr, (0.5, 0.9), "cosine"),
+            self.steps,
+            redirect=self.steps // 2,
+            notes=[note for _, note in made],
+        )
+
+    def _looks(self, model: Model, bank: ReferenceBank | None, side: int) -> list[View]:
+        """The random looks at a picture, of which the side is in pixels."""
+        looks: list[View] = [
+            views.Scale(1 - ZOOM, 1 + ZOOM),
+            views.Rotate(TURN),
+            views.Roll(max(1, round(ROLL * side))),
+        ]
+        strength = bearable_noise(model, bank, self.noise) if bank and self.noise else 0.0
+        return [*looks, views.Noise(strength)] if strength else looks
+
+    def _term(self, model: Model, unit: Unit, bank: ReferenceBank | None, seed: int) -> tuple[Term, str]:
+        """What one unit's picture is to make small, and in words where its references come from."""
+        layers = self._aligned(model, unit)
+        rule, why = "", ""
+        if self.relevance != NO_MASKS:
+            rule, why = followed_by(model, unit, layers, self.relevance)
+        patches = PATCH_SHARE if rule and unit.layer != OUTPUT else 0.0
+        template, note = references_of(
+            unit, bank, layers, self.references, self.choose, seed, rule, patches=patches
+        )
+        term: Term = obj.Alignment(template, scale="variance") + self._unit(unit, bank)
+        early = [name for name in before(model, unit, stages(model)) if name != unit.layer][:SURROUNDINGS]
+        if self.natural and bank:
+            usual: Term = natural_colors(bank)
+            if early:
+                usual = obj.Alignment(bank.usual(early), scale="variance") + usual
+            term = term + self.natural * usual
+        if self.tv:
+            term = term + self.tv * reg.TotalVariation(2)
+        return term, "; ".join(part for part in (note, why) if part)
+
+    def _unit(self, unit: Unit, bank: ReferenceBank | None) -> Term:
+        """The term for the unit itself: a class as likely as can be, an inner unit up to its natural value.
+
+        An inner unit whose natural value is not above 0 is driven ever higher.
+        """
+        if unit.is_class:
+            return self.unit_weight * obj.Logit(unit, softmax=True)
+        natural = bank.natural_value(unit, NATURAL) if bank else 0.0
+        if natural > 0:
+            return WAKE * obj.Reach(unit, natural)
+        return self.unit_weight * (obj.Direction(str(unit)) if unit.source else obj.Channel(unit))
+
+    def _aligned(self, model: Model, unit: Unit) -> tuple[str, ...]:
+        if self.layers:
+            return self.layers
+        found = stages(model)
+        return (
+            found if unit.layer == OUTPUT else tuple(dict.fromkeys((*before(model, unit, found), unit.layer)))
+        )
+
+
+@METHODS.register("vital-scene")
+@dataclass(frozen=True)
+class VitalScene(Method):
+    """Show the unit in its usual surroundings: like `vital`, without masks and on the references' own background.
+
+    The picture shows what the unit's reference images look like to the network, whether the unit uses it or not:
+    easier to recognise, and no evidence of what the unit uses. References are whole images.
+
+    Options:
+        steps: The number of steps.
+        size: The side of the picture in pixels; 0 for the network's own.
+        references: The number of reference images.
+        choose: How references are chosen: "activation", "top", "class" or "auto" (`ReferenceBank.references`).
+        layers: The layers to align; by default the stages (`vital.rendering.methods.stages`) that the unit is made from.
+        unit_weight: The weight of the term that makes the network give the picture to the class.
+        tv: The weight of total variation.
+        noise: The most noise that is laid over the picture in each step, as a standard deviation.
+        lr: The learning rate at the start; it falls as a cosine.
+        coarse: The share of the steps that are made at half the size.
+    """
+
+    needs_images: ClassVar[bool] = True
+    steps: int = 256
+    size: int = 0
+    references: int = 1
+    choose: Choice = "activation"
+    layers: tuple[str, ...] = ()
+    unit_weight: float = 0.05
+    tv: float = 3.0
+    noise: float = 0.1
+    lr: float = 0.1
+    coarse: float = 0.6
+
+    def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
+        """A class without images."""
+        return lacking(unit, bank, self.references, self.choose, seed)
+
+    def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
+        """Compose the parts."""
+        return Vital(relevance=NO_MASKS, natural=0.0, **self.options()).plan(model, units, bank, seed)

@@ -1,0 +1,185 @@
+"""What came of a picture: how far it excites its unit, whether it came out, and what its images were lacking."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from vital.activations import ReferenceBank
+from vital.activations.bank import Choice
+from vital.data import ImageSet
+from vital.errors import DataError, ModelError, VitalError
+from vital.models import Model
+from vital.tracing import Trace, Tracer
+from vital.types import Images
+from vital.units import OUTPUT, Unit
+
+LEVEL = 1 / 255
+"""One level of an 8-bit picture."""
+LOOKED_AT = 16
+"""How many images of a bank are looked at, evenly spread over it."""
+
+DEAF = (
+    "unmoved: no gradient reached the picture, which is its random start; most likely the unit is dead or the network "
+    "lets no gradient through, so choose another unit or method"
+)
+STILL = (
+    "unmoved: the picture is still its random start; most likely the steps were too small or too few, so raise lr or "
+    "steps"
+)
+FLAT = (
+    "flat: the picture is one colour all over; most likely its regularizers outweigh the unit or its images are flat, "
+    "so lower tv or look at the images"
+)
+CLIPPED = (
+    "clipped: more than half of the picture's values are at 0 or 1; most likely the steps were too large or too few, "
+    "so lower lr or raise steps"
+)
+SILENT = "silent: the picture excites the unit no more than the least of the bank's images"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What some images of a bank look like: whether all are grey, and their (height, width)."""
+
+    grey: bool
+    sizes: tuple[tuple[int, int], ...]
+
+
+_LOOKS: WeakKeyDictionary[ReferenceBank, _Look] = WeakKeyDictionary()
+
+
+@torch.no_grad()
+def measured(
+    model: Model, units: Sequence[Unit], images: Images, bank: ReferenceBank | None
+) -> list[dict[str, float]]:
+    """How far each picture, one for each unit, excites its unit.
+
+    `value` is the unit's, at the size of the picture; `percentile` is the share of the bank's images below it, where
+    the bank ranks the unit; `probability` is that of a class whose network has names for its classes. Where the
+    network's own size is another, `value_at_network_size` is the value of the picture brought to it (bicubic, with
+    antialias).
+    A network that takes no other size than its own gets that picture alone, for all of them. Numbers that are not
+    finite are left out.
+    """
+    if tuple(images.shape[2:]) == model.size:
+        found = _read(model, units, images)
+    else:
+        fitted = F.interpolate(images.double(), model.size, mode="bicubic", antialias=True).clamp(0, 1)
+        own = _read(model, units, fitted)
+        try:
+            found = _read(model, units, images)
+        except ModelError:
+            found = own
+        found = [f | {"value_at_network_size": o["value"]} for f, o in zip(found, own, strict=True)]
+    for unit, facts in zip(units, found, strict=True):
+        if bank is not None and bank.ranks(unit) and math.isfinite(facts["value"]):
+            facts["percentile"] = round(bank.percentile(unit, facts["value"]), 3)
+    return [{name: value for name, value in facts.items() if math.isfinite(value)} for facts in found]
+
+
+def _read(model: Model, units: Sequence[Unit], images: Images) -> list[dict[str, float]]:
+    with Tracer(model, dict.fromkeys(unit.layer for unit in units)) as tracer:
+        trace = tracer(images.to(model.device, model.dtype))
+    return [_facts(trace.rows(i, i + 1), unit, bool(model.classes)) for i, unit in enumerate(units)]
+
+
+def _facts(trace: Trace, unit: Unit, named: bool) -> dict[str, float]:
+    """Outputs without names may be an embedding, of which there are no probabilities."""
+    facts = {"value": float(trace.read(unit))}
+    if named and unit.is_class and (out := trace[OUTPUT]).ndim == 2 and out.shape[1] > 1:
+        facts["probability"] = float(out.softmax(1)[0, unit.index])
+    return facts
+
+
+def status_of(unit: Unit, facts: Mapping[str, Any], image: Tensor, start: Tensor, accumulated: Tensor) -> str:
+    """The status of a picture (C, H, W) whose search did not diverge: "done", or what is wrong with it.
+
+    `facts` are those of `measured`, `start` is the picture before the first step, and `accumulated` (H, W) the
+    |∂loss/∂image| of all steps.
+    """
+    if unit.layer != OUTPUT and not unit.source and facts.get("percentile") == 0:
+        return SILENT
+    if not bool(accumulated.any()):
+        return DEAF
+    if float((image - start).abs().amax()) < LEVEL / 2:
+        return STILL
+    if float(image.flatten(1).std(1, correction=0).amax()) < LEVEL:
+        return FLAT
+    ends = (image < LEVEL / 2) | (image > 1 - LEVEL / 2)
+    return CLIPPED if float(ends.double().mean()) > 0.5 else "done"
+
+
+def lacking(
+    unit: Unit, options: Mapping[str, Any], bank: ReferenceBank, seed: int, size: tuple[int, int]
+) -> list[str]:
+    """What the images of a bank were lacking for a unit's picture of this size, in short sentences."""
+    return [*_few(unit, options, bank, seed), *_one(bank), *_poor(bank, size)]
+
+
+def _few(unit: Unit, options: Mapping[str, Any], bank: ReferenceBank, seed: int) -> list[str]:
+    """Fewer reference images than a method's options ask for."""
+    asked = options.get("references")
+    if not isinstance(asked, int):
+        return []
+    choose: Choice = options.get("choose", "activation") if unit.is_class else "activation"
+    try:
+        count = len(bank.references(unit, asked, choose, seed).indices)
+    except VitalError:  # a method that chooses in a way of its own
+        return []
+    what = "reference image" if count == 1 else "reference images"
+    return [f"{count} {what} where {asked} were asked for"] if count < asked else []
+
+
+def _one(bank: ReferenceBank) -> list[str]:
+    """One image in all, or one class alone."""
+    if len(bank.images) == 1:
+        return ["there is only one image in all, and whatever is in it may be in the picture"]
+    labels = {label for label in bank.images.labels if label is not None}
+    if len(labels) != 1:
+        return []
+    name = _class_name(bank.images, bank.model, labels.pop())
+    return [
+        f"all labelled images are of the class {name}, and backgrounds of that class may be in the picture"
+    ]
+
+
+def _class_name(images: ImageSet, model: Model, label: int) -> str:
+    names = images.class_names or model.classes
+    return names[label] if 0 <= label < len(names) else str(label)
+
+
+def _poor(bank: ReferenceBank, size: tuple[int, int]) -> list[str]:
+    """Images without colours, and images that are smaller than the picture."""
+    look = _LOOKS.get(bank) or _LOOKS.setdefault(bank, _look(bank))
+    found = []
+    if look.grey:
+        all_ = "all images" if len(bank.images) <= LOOKED_AT else f"all of {len(look.sizes)} images looked at"
+        found.append(f"{all_} are grey, and the picture's colours come from the network alone")
+    small = sorted(s for s in look.sizes if s[0] < size[0] or s[1] < size[1])
+    if 2 * len(small) > len(look.sizes):
+        theirs, own = (" × ".join(map(str, s)) for s in (small[len(small) // 2], size))
+        what = f"most images are smaller than the picture (such as {theirs} pixels, the picture {own})"
+        found.append(f"{what}, and its finest detail comes from the network alone")
+    return found
+
+
+def _look(bank: ReferenceBank) -> _Look:
+    sizes, grey = [], bank.model.channels == 3
+    for i in bank.images.spread(LOOKED_AT):
+        try:
+            picture = bank.images[i]
+            pixels = bank.model.preprocess(picture)
+        except DataError:
+            continue
+        sizes.append(picture.size[::-1] if isinstance(picture, Image.Image) else picture.shape[:2])
+        grey = grey and float((pixels - pixels.mean(0)).abs().amax()) < 2 * LEVEL
+    return _Look(grey and bool(sizes), tuple((int(s[0]), int(s[1])) for s in sizes))

@@ -1,0 +1,74 @@
+"""Carrying out a request in a run folder: the groups that are not complete, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from vital.activations import ReferenceBank
+from vital.models import Model
+from vital.optim import Step
+from vital.rendering.api import groups, render_group
+from vital.rendering.methods.base import Method
+from vital.rendering.run_folder import Run
+from vital.units import Unit
+
+
+def identity(model: Model, spec: str) -> dict[str, Any]:
+    """All of a network that decides what its pictures look like."""
+    return {
+        "spec": spec,
+        "name": model.name,
+        "weights": model.weights,
+        "weights_hash": model.weights_hash(),
+        "code": model.code_hash(),
+        "size": list(model.size),
+        "channels": model.channels,
+        "resize": model.resize,
+        "interpolation": model.interpolation,
+        "mean": list(model.mean),
+        "std": list(model.std),
+        "device": model.device.type,
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
+
+
+def work(
+    run: Run,
+    model: Model,
+    units: Sequence[Unit],
+    recipe: Method,
+    bank: Callable[[], ReferenceBank | None],
+    *,
+    progress: bool = False,
+) -> None:
+    """Render the groups of a run that are not complete; `bank` is called where there is something to render."""
+    todo = [group for group in groups(units, run.render.batch) if not run.complete(group)]
+    if not todo:
+        return
+    references, asked = bank(), run.render
+    done, of = 0, sum(map(len, todo))
+    with tqdm(unit="step", disable=not progress, leave=False, desc=f"{asked.method} 0/{of} units") as bar:
+
+        def each_step(step: Step) -> None:
+            bar.total = step.of * len(todo)
+            bar.update()
+
+        for group in todo:
+            start, busy = time.perf_counter(), time.process_time()
+            options: dict[str, Any] = {"frames": asked.frames, "each_step": each_step}
+            for prototype in render_group(model, group, recipe, references, asked.seed, **options):
+                run.save(prototype)
+            done += len(group)
+            bar.set_description(f"{asked.method} {done}/{of} units")
+            run.log(
+                "group",
+                method=asked.method,
+                seed=asked.seed,
+                units=list(map(str, group)),
+                seconds=round(time.perf_counter() - start, 3),
+                cpu=round(time.process_time() - busy, 3),
+            )

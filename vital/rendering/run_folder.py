@@ -1,0 +1,299 @@
+"""The run folder: pictures and records on disk, each file whole or absent, and a killed run taken up where it stopped.
+
+    run.json                          versions, network, and what was asked for: one entry per render
+    units/UNIT/METHOD-SEED.png        the picture; its text chunks say where it comes from
+    units/UNIT/METHOD-SEED-mask.png   the same with the transparency mask
+    units/UNIT/METHOD-SEED.gif        the way there, with -frames.png as a contact sheet (when frames are asked for)
+    units/UNIT/METHOD-SEED.json       the record; written last, so a unit that has one is complete
+    sheet.png                         all pictures with titles, in the order of run.json
+    log.jsonl                         dates and durations; the one file that differs between equal runs
+
+What decides the bytes of a unit's files is its `Render`: method, options, seed, images, and the units that share its
+batches. So a render is taken up group by group, a group being the units of one batch: a group with a missing unit is
+rendered again as a whole. Started again on the same machine with the same versions, a run ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+from PIL import Image
+
+from vital._version import __version__
+from vital.errors import RunError
+from vital.records import Prototype, contact_sheet, lines_of, to_pil
+from vital.units import Unit
+from vital.utils.drawing import TILE, titled_sheet
+from vital.utils.drawing import png as png  # noqa: PLC0414  (for those who write into the folder)
+from vital.utils.io import as_json, explained, held, read_json, write
+
+SCHEMA = 1
+SHEET_PIXELS = 32_000_000
+FRAME_MS, LAST_MS = 200, 1600
+
+
+@dataclass(frozen=True)
+class Render:
+    """One request for pictures: everything that decides what their files hold.
+
+    `images` identifies the reference images, and is None for a method that takes none. `directions` says what the
+    files of the directions among the units hold (`vital.tracing.digests`).
+
+    >>> Render("fourier", {"steps": 64}, seed=0, batch=4, units=("class:1",)).stem
+    'fourier-0'
+    """
+
+    method: str
+    options: Mapping[str, Any]
+    seed: int
+    batch: int
+    units: tuple[str, ...]
+    frames: int = 0
+    images: Mapping[str, Any] | None = None
+    directions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stem(self) -> str:
+        """The beginning of the names of its files."""
+        return f"{self.method}-{self.seed}"
+
+    def plain(self) -> dict[str, Any]:
+        """Give the form that it has in run.json."""
+        found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, as one render sees it. Open one with `entered`."""
+
+    path: Path
+    render: Render = field(repr=False)
+
+    def file(self, unit: str | Unit, ending: str = ".png") -> Path:
+        """Name a file of a unit, such as ".png", "-mask.png" or ".json"."""
+        return self.path / "units" / folder_name(unit) / (self.render.stem + ending)
+
+    def complete(self, units: Sequence[str | Unit]) -> bool:
+        """Tell whether all files of all these units are there."""
+        way = (".gif", "-frames.png") if self.render.frames else ()
+        endings = (".png", "-mask.png", *way, ".json")
+        return all(self.file(unit, ending).is_file() for unit in units for ending in endings)
+
+    def save(self, prototype: Prototype) -> None:
+        """Write the files of a unit, the record last. Raises `RunError`."""
+        unit, pictures = prototype.unit, [to_pil(image) for _, image in prototype.frames]
+        write(self.file(unit), prototype.png())
+        write(self.file(unit, "-mask.png"), prototype.png(masked=True))
+        if pictures:
+            write(self.file(unit, ".gif"), gif(pictures))
+            write(self.file(unit, "-frames.png"), png(contact_sheet(pictures)))
+        write(self.file(unit, ".json"), as_json(prototype.record()))
+
+    def record(self, unit: str | Unit) -> dict[str, Any]:
+        """Read the record of a unit. Raises `RunError` where there is none."""
+        return read_json(self.file(unit, ".json"))
+
+    def log(self, event: str, **facts: Any) -> None:
+        """Add a line to log.jsonl, with the time. Raises `RunError`."""
+        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts}
+        file = self.path / "log.jsonl"
+        with explained(file, "write"), file.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+
+
+@contextmanager
+def entered(path: str | Path, model: Mapping[str, Any], render: Render) -> Iterator[Run]:
+    """Open a run folder for a render, new or to be taken up, and keep other processes out of it.
+
+    `model` identifies the network; its entry "spec", which may hold a path, is kept but not compared. A folder holds
+    one network and any number of renders; those with the same method and seed must agree in all but their units,
+    and no unit may be in two of them. A render of which no unit was finished leaves no claim. Raises `RunError` for
+    a folder that belongs to another run, saying what differs, that is in use, or that cannot be written.
+    """
+    path = Path(path)
+    _check_names(render)
+    with explained(path, "write"):
+        path.mkdir(parents=True, exist_ok=True)
+    with held(path):
+        _enter(path, {"schema": SCHEMA, "versions": versions(), "model": dict(model)}, render.plain())
+        yield Run(path, render)
+
+
+def _enter(path: Path, facts: dict[str, Any], render: dict[str, Any]) -> None:
+    earlier = read_run(path)
+    kept = [
+        run.render.plain() for run in runs(path) if any(run.complete([unit]) for unit in run.render.units)
+    ]
+    if kept:
+        _check_facts(path, earlier, facts)
+        facts = {**facts, **earlier}
+    if render not in kept:
+        for other in kept:
+            _check_beside(path, other, render)
+        kept.append(render)
+    if {**facts, "renders": kept} != earlier:
+        write(path / "run.json", as_json({**facts, "renders": kept}))
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Read run.json; empty for a folder that holds no run yet. Raises `RunError`."""
+    file = path / "run.json"
+    if not file.exists():
+        if any(path.glob("units/*/*-*.json")):
+            raise RunError(
+                f"{str(path)!r} holds units but no run.json that says whose; choose another folder"
+            )
+        return {}
+    found = read_json(file)
+    if found.get("schema") != SCHEMA:
+        raise RunError(f"{str(file)!r} has the schema {found.get('schema')!r}; this version reads {SCHEMA}")
+    if not isinstance(found.get("renders"), list):
+        raise RunError(f"{str(file)!r} has the schema {SCHEMA} but lists no renders; choose another folder")
+    return found
+
+
+def runs(path: Path) -> list[Run]:
+    """Open a run folder for reading: one `Run` for each render in it. Raises `RunError`."""
+    return [Run(path, Render(**{**r, "units": tuple(r["units"])})) for r in read_run(path).get("renders", [])]
+
+
+def versions() -> dict[str, str]:
+    """List the versions of all that has a part in the bytes of a file."""
+    found = {
+        "vital": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }
+    found["python"] = ".".join(platform.python_version_tuple()[:2])
+    return {name: str(version) for name, version in found.items()}
+
+
+def _check_facts(path: Path, earlier: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    changed = [
+        difference
+        for part in ("versions", "model")
+        for difference in differences(earlier.get(part), facts[part], part)
+        if not difference.startswith("model.spec ")
+    ]
+    if changed:
+        raise RunError(
+            f"the folder {str(path)!r} belongs to another run: {'; '.join(changed)}; choose another folder"
+        )
+
+
+def _check_beside(path: Path, other: Mapping[str, Any], render: Mapping[str, Any]) -> None:
+    """Two renders whose files carry the same names must be parts of one."""
+    if (other["method"], other["seed"]) != (render["method"], render["seed"]):
+        return
+    name = f"the folder {str(path)!r} holds {render['method']} with seed {render['seed']} already"
+    shared = [name for name in render["directions"] if name in other["directions"]]
+    old, new = (
+        {**r, "units": None, "directions": {name: r["directions"][name] for name in shared}}
+        for r in (other, render)
+    )
+    if changed := differences(old, new):
+        advice = "choose another folder or seed, or the same settings"
+        raise RunError(f"{name}, with other settings: {'; '.join(changed)}; {advice}")
+    if twice := [unit for unit in render["units"] if unit in other["units"]]:
+        advice = "ask for just those units in that order to go on, for others to add them, or choose another folder"
+        raise RunError(f"{name}, with {some(twice)} among the units {some(other['units'])}; {advice}")
+
+
+def differences(old: Any, new: Any, at: str = "") -> list[str]:
+    """Say what differs between two JSON values, entry by entry.
+
+    >>> differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
+    ['a.b was 1 and is now 3']
+    """
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return [] if old == new else [f"{at} was {old!r} and is now {new!r}"]
+    keys = dict.fromkeys([*old, *new])
+    return [d for k in keys for d in differences(old.get(k), new.get(k), f"{at}.{k}".lstrip("."))]
+
+
+def folder_name(unit: str | Unit) -> str:
+    """Name the folder of a unit: its slug, cut and told apart by a hash where it is long.
+
+    >>> folder_name("layer4:162")
+    'layer4_162'
+    """
+    slug = Unit.parse(unit).slug
+    return slug if len(slug) <= 100 else f"{slug[:80]}-{hashlib.sha256(str(unit).encode()).hexdigest()[:12]}"
+
+
+def _check_names(render: Render) -> None:
+    taken: dict[str, str] = {}
+    for unit in render.units:
+        other = taken.setdefault(folder_name(unit).lower(), unit)
+        if other != unit:
+            raise RunError(
+                f"the units {other} and {unit} would share a folder; render them into different run folders"
+            )
+
+
+def some(names: Sequence[str], count: int = 4) -> str:
+    """Names with commas between them, the first few of many.
+
+    >>> some(["a", "b", "c"], 2)
+    'a, b, … (3 in all)'
+    """
+    return ", ".join(names[:count]) + (f", … ({len(names)} in all)" if len(names) > count else "")
+
+
+def write_sheet(path: Path, titles: Mapping[str, Sequence[str]] | None = None) -> Path | None:
+    """Write sheet.png, all complete pictures of a folder in the order of run.json; None where there is no picture.
+
+    Below each is its unit's title, or the lines that `titles` holds for it, and the method and seed where the folder
+    holds several. Sheets are kept to about 32 million pixels: large ones are scaled down, and go without titles where
+    the tiles would become too small for them. Raises `RunError`.
+    """
+    every = [(run, unit) for run in runs(path) for unit in run.render.units if run.complete([unit])]
+    if not every:
+        return None
+    most = int((SHEET_PIXELS / len(every)) ** 0.5)
+    shown = [_small(run.file(unit), most) for run, unit in every]
+    if most < TILE:
+        sheet = contact_sheet(shown)
+    else:
+        several = len({run.render.stem for run, _ in every}) > 1
+        sheet = titled_sheet(shown, [_title(*one, titles or {}, several) for one in every])
+    write(path / "sheet.png", png(sheet))
+    return path / "sheet.png"
+
+
+def _title(run: Run, unit: str, titles: Mapping[str, Sequence[str]], several: bool) -> list[str]:
+    named = replace(Unit.parse(unit), label=str(run.record(unit).get("label") or ""))
+    lines = list(titles.get(unit) or lines_of(named))
+    return [*lines, f"{run.render.method}, seed {run.render.seed}"] if several else lines
+
+
+def _small(file: Path, most: int) -> Image.Image:
+    with explained(file, "read"), Image.open(file) as picture:
+        shown = picture.convert("RGB")
+    shown.thumbnail((most, most))
+    return shown
+
+
+def gif(pictures: Sequence[Image.Image]) -> bytes:
+    """Encode pictures as an endless GIF that rests on the last one."""
+    times = [FRAME_MS] * (len(pictures) - 1) + [LAST_MS]
+    frames = [p.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG) for p in pictures]
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=False
+    )
+    return buffer.getvalue()

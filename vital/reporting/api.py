@@ -1,0 +1,103 @@
+"""`vital.report`: one HTML file from run folders, or from what Python holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vital.errors import BadValue
+from vital.records import Description, Prototype
+from vital.rendering.exemplars import Exemplar
+from vital.reporting.cards import Drawn, Found, Seen, card
+from vital.reporting.records import Page, Run
+from vital.reporting.shots import Sizes
+from vital.utils.io import write
+
+NAME = "report.html"
+
+
+def report(
+    out: str | Path,
+    protos: Iterable[Prototype] = (),
+    labels: Iterable[Description] = (),
+    table: Iterable[Mapping[str, Any]] = (),
+    *,
+    exemplars: Iterable[Exemplar] = (),
+    title: str = "",
+) -> Path:
+    """Write one self-contained HTML page, and say where it is.
+
+    `out` is a file that ends in .html, or a folder, which gets report.html. With nothing else the folder is a run
+    folder, and the page shows what it holds. Otherwise the page shows the `protos`, the `labels` and the `exemplars`,
+    those of one unit on one card, and `table`, rows by name of column, below them. Raises `RunError` and `BadValue`.
+
+    >>> import tempfile, torch, vital
+    >>> from vital.records import Description, Prototype
+    >>> unit = vital.Unit.parse("class:3")
+    >>> protos = [Prototype(unit, torch.rand(3, 8, 8), torch.ones(8, 8), "fourier", 0)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = vital.report(folder, protos, [Description(unit, "dnd", "a red cube", 0.5)])
+    ...     file.name, "a red cube" in file.read_text(encoding="utf-8")
+    ('report.html', True)
+    """
+    out = Path(out)
+    protos, labels, table, exemplars = list(protos), list(labels), list(table), list(exemplars)
+    if not (protos or labels or table or exemplars):
+        from vital.reporting.collect import page_of
+
+        page = page_of([out.parent if out.suffix == ".html" else out], title)
+    else:
+        page = page_from(protos, labels, table, exemplars, title or out.stem)
+    return write_page(page, out)
+
+
+def write_page(page: Page, out: Path) -> Path:
+    """Lay a page out and write it: to `out`, or to report.html in the folder `out`."""
+    from vital.reporting.page import as_html
+
+    file = out if out.suffix in (".html", ".htm") else out / NAME
+    write(file, as_html(page).encode())
+    return file
+
+
+def page_from(
+    protos: Sequence[Prototype],
+    labels: Sequence[Description],
+    table: Sequence[Mapping[str, Any]] = (),
+    exemplars: Sequence[Exemplar] = (),
+    title: str = "vital",
+) -> Page:
+    """Gather what Python holds into the records of a page, units in the order in which they come."""
+    found: dict[str, Found] = {}
+    for unit in [*(p.unit for p in protos), *(e.unit for e in exemplars), *(d.unit for d in labels)]:
+        found.setdefault(str(unit), Found(unit))
+    for proto in protos:
+        pictures = partial(proto.pil), partial(proto.pil, masked=True)
+        found[str(proto.unit)].drawn.append(Drawn(proto.record(), *pictures))
+    for seen in exemplars:
+        caption = f"{seen.name}, {seen.of} {seen.value:.4g}, heat: {seen.by}"
+        found[str(seen.unit)].seen.append(Seen(caption, seen.pil, partial(seen.pil, heat=True)))
+    for said in labels:
+        found[str(said.unit)].said.append(said)
+    sizes = Sizes.of(len(found))
+    cards = tuple(card(one, sizes) for one in found.values())
+    models = dict.fromkeys(said.model for said in labels if said.model)
+    runs = (Run(title, facts={"network": ", ".join(models)}),) if models else ()
+    return Page(title, runs, cards, _tables(table))
+
+
+def _tables(rows: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+    from vital.reporting.collect import table_of
+
+    if not rows:
+        return ()
+    if wrong := next((row for row in rows if not isinstance(row, Mapping)), None):
+        raise BadValue(f"a row of the table is {wrong!r}; give rows by name of column, such as a dict")
+    header = list(dict.fromkeys(str(key) for row in rows for key in row))
+    return (table_of("comparison", header, [[_text(row.get(key, "")) for key in header] for row in rows]),)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,145 @@
+"""What was found of units, from anywhere, to the cards of a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from vital.records import Description
+from vital.reporting.records import Card, Drawing, Example, Saying, Shot
+from vital.reporting.shots import Sizes, shot
+from vital.units import Unit
+from vital.utils.text import jaccard
+
+TRUTH = "truth"
+"""The method that says what is true, where that is known."""
+
+FROM_PROTOTYPES = ("prototype", "judge", "nearest words")
+"""How methods that look at prototypes are called, or how their names begin; others look at images."""
+
+Opener = Callable[[], Image.Image]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A prototype before it is in a page; pictures are opened when the page is made, one at a time."""
+
+    record: Mapping[str, Any]
+    picture: Opener | None = None
+    masked: Opener | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A natural image before it is in a page, with its heat map where there is one."""
+
+    caption: str
+    picture: Opener
+    heat: Opener | None = None
+
+
+@dataclass
+class Found:
+    """All that was found of one unit. It grows while a run is read."""
+
+    unit: Unit
+    run: str = ""
+    drawn: list[Drawn] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    said: list[Description] = field(default_factory=list)
+
+
+def card(found: Found, sizes: Sizes) -> Card:
+    """Make the card of a unit, with pictures of the given sizes."""
+    unit = str(found.unit)
+    truth = next((said.label for said in found.said if said.method == TRUTH), "")
+    sayings = tuple(saying(said, truth) for said in found.said)
+    return Card(
+        unit=unit,
+        name=found.unit.label or next((str(d.record.get("label") or "") for d in found.drawn), ""),
+        run=found.run,
+        drawings=tuple(_drawing(drawn, unit, sizes) for drawn in found.drawn),
+        examples=tuple(_example(seen, unit, sizes) for seen in found.seen[: sizes.examples]),
+        sayings=tuple(sorted(sayings, key=lambda s: (TRUTH, "images", "prototype").index(s.source))),
+        truth=truth,
+        agreement=agreement(sayings),
+    )
+
+
+def saying(said: Description, truth: str = "") -> Saying:
+    """Make the line of a description: what it says, and how many words it shares with the truth where that is known."""
+    own = said.method == TRUTH
+    from_prototype = any(said.method.startswith(name) for name in FROM_PROTOTYPES)
+    return Saying(
+        method=said.method,
+        source=TRUTH if own else "prototype" if from_prototype else "images",
+        label=said.label,
+        candidate=said.candidate or said.label,
+        score=said.score if math.isfinite(said.score) else None,
+        p_value=said.p_value,
+        others=tuple(text for text, _ in said.others[:5]),
+        truth=jaccard(said.label, truth) if truth and said.label and not own else None,
+        seed=said.seed,
+    )
+
+
+def agreement(sayings: Sequence[Saying]) -> float | None:
+    """The share of words that a label from images and one from prototypes have in common, the best of all pairs.
+
+    In [0, 1]; None where one side has no label. Words are compared without plural and filler: "red cubes" and "a red
+    cube" agree in full, "dog" and "puppy" in nothing.
+    """
+    sides = [
+        [s.label for s in sayings if s.label and s.source == source] for source in ("images", "prototype")
+    ]
+    return max((jaccard(a, b) for a in sides[0] for b in sides[1]), default=None)
+
+
+def _drawing(drawn: Drawn, unit: str, sizes: Sizes) -> Drawing:
+    record = drawn.record
+    method, seed = str(record.get("method", "")), int(record.get("seed") or 0)
+    what = f"prototype of {unit} by {method}"
+    provenance = record.get("provenance") or {}
+    return Drawing(
+        method=method,
+        seed=seed,
+        status=str(record.get("status", "done")),
+        picture=_shot(drawn.picture, sizes.prototype, what, sizes.quality),
+        masked=_shot(drawn.masked, sizes.prototype, f"{what}, where the loss looked", sizes.quality),
+        facts=tuple(_facts(provenance)),
+        lacking=tuple(map(str, provenance.get("lacking") or ())),
+    )
+
+
+def _facts(provenance: Mapping[str, Any]) -> list[str]:
+    """What a prototype's record says of how far it excites its unit."""
+    names = ("value", "value_at_network_size", "probability", "percentile")
+    value, fitted, probability, percentile = (_number(provenance.get(name)) for name in names)
+    found = []
+    if value is not None:
+        found.append(
+            f"value {value:.4g}" + (f" ({fitted:.4g} at the network's size)" if fitted is not None else "")
+        )
+    if probability is not None:
+        found.append(f"probability {100 * probability:.1f} %")
+    if percentile is not None:
+        found.append("above all images" if percentile >= 100 else f"above {percentile:.4g} % of images")
+    return found
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _example(seen: Seen, unit: str, sizes: Sizes) -> Example:
+    picture = shot(seen.picture(), sizes.example, f"image that excites {unit}: {seen.caption}", sizes.quality)
+    heat = _shot(seen.heat, sizes.example, f"where {unit} looked in it", sizes.quality)
+    return Example(picture, heat, seen.caption)
+
+
+def _shot(opened: Opener | None, side: int, alt: str, quality: int) -> Shot | None:
+    return None if opened is None else shot(opened(), side, alt, quality)

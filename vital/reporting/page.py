@@ -1,0 +1,93 @@
+"""Records to one HTML file: no request leaves it, and no text in it can become anything but text.
+
+Every text is escaped, and control characters, among them those that turn the direction of writing around, are shown by
+their number. Beyond that a policy in the head lets the browser run the page's own script and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+import unicodedata
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from vital._version import __version__
+from vital.reporting.records import Page
+
+_FORMATS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+def as_html(page: Page) -> str:
+    """Lay a page out. Equal pages, equal text.
+
+    >>> "<title>a &amp; b</title>" in as_html(Page("a & b"))
+    True
+    """
+    style, script = _part("style.css"), _part("script.js")
+    environment = Environment(
+        autoescape=True,
+        loader=FunctionLoader(_part),
+        undefined=StrictUndefined,
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": percent}
+    return environment.get_template("page.html").render(
+        **page.plain(),
+        version=__version__,
+        style=Markup(style),  # noqa: S704 (a file of this package)
+        script=Markup(script),  # noqa: S704
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def visible(value: Any) -> Any:
+    r"""Show the control characters of a text by their number; what is not a text, or is markup, stays.
+
+    >>> visible("cat\u202egod"), visible("a\x00b"), visible("Ελλάδα")
+    ('cat[U+202E]god', 'a[U+0000]b', 'Ελλάδα')
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    text = _FORMATS.sub(_numbered, value)
+    return "".join(
+        _numbered(c) if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n" else c for c in text
+    )
+
+
+def number(value: float | None) -> str:
+    """A number in three digits, a dash where there is none.
+
+    >>> number(0.123456), number(None)
+    ('0.123', '–')
+    """
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
+
+
+def percent(value: float) -> str:
+    """A share in percent.
+
+    >>> percent(0.5)
+    '50 %'
+    """
+    return f"{100 * value:.0f} %"
+
+
+def _numbered(found: re.Match[str] | str) -> str:
+    return f"[U+{ord(found if isinstance(found, str) else found[0]):04X}]"
+
+
+def _part(name: str) -> str:
+    return (files("vital.report") / "page" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

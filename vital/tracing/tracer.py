@@ -1,0 +1,238 @@
+"""One forward pass, watched: a `Tracer` turns images into `Trace`s."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from vital.errors import ModelError
+from vital.models import Model
+from vital.models.outputs import asked, first_tensor
+from vital.tracing.layers import borrowed, resolve_units, survey
+from vital.tracing.redirect import Redirect
+from vital.tracing.tape import Tape
+from vital.types import Images, PerImage
+from vital.units import OUTPUT, Unit, find_layer
+from vital.units.direction import direction_for
+
+INPUT_OF = "<"
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One run of the network: each layer's tensor as the network made it, and the tape where one was kept."""
+
+    raw: Mapping[str, Tensor]
+    tape: Tape | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What one forward pass showed.
+
+    `image` (B, C, H, W) is the picture as it will be saved, in [0, 1]; `seen` is the same after the random views;
+    `input` after normalisation. `acts` maps a layer to (B, C), (B, C, H, W) or (B, C, T), channels always second;
+    `"class"` is the network's output. Each picture stands `copies` times in a row when several views of it are
+    seen in one pass. `passes` are the runs of the network behind it, with their tapes if the tracer records; their
+    rows are those of the whole batch, of which this trace begins at row `first`. `relevance` maps layers to tensors
+    shaped like their activations, where a term asked for it (`Term.relevant`).
+    """
+
+    image: Images
+    seen: Images
+    input: Tensor
+    acts: Mapping[str, Tensor]
+    model: Model
+    copies: int = 1
+    passes: tuple[Pass, ...] = ()
+    first: int = 0
+    relevance: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __getitem__(self, layer: str) -> Tensor:
+        return self.acts[layer]
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def rows(self, start: int, stop: int) -> Trace:
+        """The same pass, for the images `start` to `stop` alone."""
+        part = slice(start, stop)
+        acts = {name: act[part] for name, act in self.acts.items()}
+        pictures = (self.image[part], self.seen[part], self.input[part])
+        relevance = {name: found[part] for name, found in self.relevance.items()}
+        return Trace(*pictures, acts, self.model, self.copies, self.passes, self.first + start, relevance)
+
+    def map(self, unit: Unit) -> Tensor:
+        """The unit's activation at every place it has: (B, places); `BadUnit` when there is no such unit.
+
+        That of a direction v is the projection Σ_c v_c a_c.
+        """
+        (unit,) = resolve_units(self.model, unit)
+        whole = self.acts[unit.layer]
+        act = whole[:, unit.index] if not unit.source else _projected(whole, direction_for(unit, whole))
+        if unit.position is not None:
+            act = act[:, unit.position[0], unit.position[1]]
+        return self._tokens(act, unit).flatten(1) if act.ndim > 1 else act[:, None]
+
+    def vectors(self, unit: Unit) -> Tensor:
+        """All channels at the unit's places: (B, C, places); `BadUnit` when there is no such unit."""
+        (unit,) = resolve_units(self.model, unit)
+        act = self.acts[unit.layer]
+        if unit.position is not None:
+            act = act[:, :, unit.position[0], unit.position[1]]
+        return self._tokens(act, unit).flatten(2) if act.ndim > 2 else act[:, :, None]
+
+    def read(self, unit: Unit) -> PerImage:
+        """The unit's value: the mean over its places, (B,)."""
+        return self.map(unit).mean(1)
+
+    def _tokens(self, act: Tensor, unit: Unit) -> Tensor:
+        if not unit.tokens or unit.tokens == "all":
+            return act
+        prefix = survey(self.model)[unit.layer].prefix
+        return act[..., :prefix][..., :1] if unit.tokens == "cls" else act[..., prefix:]
+
+
+class Tracer:
+    """Shows images to a network and keeps the activations of some layers.
+
+    Use it as a context manager: inside, the network is in eval mode and its parameters ask for no gradient;
+    afterwards everything is as before. Hooks are in place during a pass alone, which stops after the deepest of
+    `layers`. A layer written `<name` stands for the input of the module `name`. With `record` every pass keeps a
+    tape, along which `vital.attribution` goes back.
+
+    >>> model = Model(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), size=(8, 8))
+    >>> with Tracer(model, ["0"]) as tracer:
+    ...     trace = tracer(torch.rand(2, 3, 8, 8))
+    >>> trace["0"].shape
+    torch.Size([2, 4, 6, 6])
+    """
+
+    def __init__(self, model: Model, layers: Iterable[str], *, record: bool = False) -> None:
+        self.model, self.record = model, record
+        known = survey(model)
+        self.layers = tuple(dict.fromkeys(layers))
+        self._info = {name: find_layer(name.removeprefix(INPUT_OF), known) for name in self.layers}
+        self._raw: dict[str, Tensor] = {}
+        self._tape: Tape | None = None
+        self._kept: dict[int, Any] = {}
+        self._versions: dict[str, int] = {}
+        self._cloned: set[str] = set()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(borrowed(self.model.module))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._raw, self._tape, self._kept = {}, None, {}
+        self._stack.close()
+
+    def __call__(
+        self, image: Images, seen: Images | None = None, *, copies: int = 1, redirect: bool = False
+    ) -> Trace:
+        """One pass over `seen` (`image` itself by default), which holds each image `copies` times in a row.
+
+        `redirect` lets gradients through rectifiers that would give an image none at all (see `Redirect`).
+        """
+        seen = image if seen is None else seen
+        shown = image.repeat_interleave(copies, 0) if copies > 1 else image
+        given = self.model.normalise(seen)
+        # The last bits of a matrix product depend on its number of rows. In float64 on a CPU, where a picture
+        # does not depend on its company at all, every image goes through the network alone.
+        exact = given.dtype == torch.float64 and given.device.type == "cpu"
+        with Redirect() if redirect else ExitStack():
+            passes = [self._run(part) for part in (torch.split(given, 1) if exact else (given,))]
+        parts = [{n: self._info[n].canonical(p.raw[n]) for n in self.layers} for p in passes]
+        acts = (
+            {name: torch.cat([part[name] for part in parts]) for name in self.layers} if exact else parts[0]
+        )
+        return Trace(shown, seen, given, acts, self.model, copies, tuple(passes))
+
+    def _run(self, given: Tensor) -> Pass:
+        self._pass(given)
+        if changed := self._overwritten():
+            self._cloned |= changed
+            self._pass(given)
+        done = Pass(self._raw, self._tape)
+        self._raw, self._tape = {}, None
+        return done
+
+    def _pass(self, given: Tensor) -> None:
+        self._raw = {}
+        if not self.layers:
+            return
+        self._tape = Tape(given, kept=self._kept) if self.record else None
+        run = asked(self.model, f"run on an input of shape {tuple(given.shape)}")
+        try:
+            with self._hooks(), self._tape or ExitStack(), run:
+                output = self.model.module(given)
+        except _Halt:
+            return
+        if OUTPUT in self.layers:
+            self._keep(OUTPUT, first_tensor(output))
+
+    def _overwritten(self) -> set[str]:
+        """Layers whose output a later in-place operation wrote over; they are copied from now on."""
+        return {n for n, raw in self._raw.items() if _version(raw) != self._versions[n]}
+
+    def _keep(self, name: str, value: Tensor | None) -> None:
+        if value is None:
+            raise ModelError(f"layer {name!r} of {self.model.name} returned no tensor")
+        value = value if self._tape is None else self._tape.current(value)
+        self._raw[name] = value.clone() if name in self._cloned else value
+        self._versions[name] = _version(self._raw[name])
+
+    @contextmanager
+    def _hooks(self) -> Iterator[None]:
+        """The hooks, for one pass only: between passes the network is the caller's."""
+        with ExitStack() as stack:
+            for name in self.layers:
+                if name != OUTPUT:
+                    stack.callback(self._watch(name).remove)
+            yield
+
+    def _watch(self, name: str) -> RemovableHandle:
+        module = self.model.module.get_submodule(self._info[name].name)
+        if name.startswith(INPUT_OF):
+            return module.register_forward_pre_hook(self._on_input(name))
+        return module.register_forward_hook(self._on_output(name))
+
+    def _on_input(self, name: str) -> Callable[[nn.Module, Any], None]:
+        def hook(module: nn.Module, inputs: Any) -> None:
+            del module
+            self._keep(name, first_tensor(inputs))
+            self._halt_when_done()
+
+        return hook
+
+    def _on_output(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            del module, inputs
+            self._keep(name, first_tensor(output))
+            self._halt_when_done()
+
+        return hook
+
+    def _halt_when_done(self) -> None:
+        if len(self._raw) == len(self.layers):
+            raise _Halt
+
+
+def _projected(act: Tensor, vector: Tensor) -> Tensor:
+    return torch.einsum("bc...,c->b...", act, vector)
+
+
+def _version(tensor: Tensor) -> int:
+    """How often the tensor was written to in place."""
+    return int(tensor._version)  # noqa: SLF001  torch has no public name for it
+
+
+class _Halt(BaseException):
+    """Ends a pass after the deepest layer; not an Exception, so that no network code swallows it."""

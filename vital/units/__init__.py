@@ -1,0 +1,9 @@
+"""Units: what can be asked about, as text and as found in a network."""
+
+from vital.units.unit import HELP as HELP
+from vital.units.unit import OUTPUT as OUTPUT
+from vital.units.unit import TOKENS as TOKENS
+from vital.units.unit import Unit as Unit
+from vital.units.unit import find_layer as find_layer
+from vital.units.unit import parse as parse
+from vital.units.unit import resolve as resolve

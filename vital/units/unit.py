@@ -1,0 +1,170 @@
+"""Units by name: `layer4:162`, `layer4:162@3,3`, `class:tabby`, `blocks.9.mlp:55#cls`, `dirs.safetensors:3@layer4`.
+
+LAYER:INDEX            a channel; its value is the mean over space
+LAYER:INDEX@ROW,COLUMN one position of a channel
+LAYER:INDEX#cls        a channel of a token layer, read at the class token (#patches: mean over patches, #all)
+LAYER:A-B              the channels A to B, both included
+class:INDEX|NAME       an output of the network
+FILE.safetensors:ROW@LAYER    a direction: row ROW of the matrix in the file, in the space of LAYER
+                       (FILE.safetensors!KEY:ROW@LAYER where the file holds several; ROW@LAYER#patches,
+                       #cls or #all where the layer holds tokens)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vital.errors import BadUnit, UnknownName, nearest
+from vital.types import Layer
+from vital.utils.class_names import class_index, plain
+
+OUTPUT = "class"
+TOKENS = ("cls", "patches", "all")
+HELP = "write LAYER:INDEX, LAYER:A-B, LAYER:INDEX@ROW,COLUMN, LAYER:INDEX#cls, class:NAME or FILE.safetensors:ROW@LAYER"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit of a network.
+
+    >>> u = Unit.parse("layer4:162@3,3")
+    >>> u.layer, u.index, u.position, str(u)
+    ('layer4', 162, (3, 3), 'layer4:162@3,3')
+    """
+
+    layer: str
+    index: int = -1
+    position: tuple[int, int] | None = None
+    tokens: str = ""
+    source: str = ""
+    label: str = ""
+
+    @classmethod
+    def parse(cls, text: str | Unit) -> Unit:
+        """Read one unit; a range, or anything that is not a unit, raises `BadUnit`."""
+        found = parse(text)
+        if len(found) != 1:
+            raise BadUnit(f"{text!r} names {len(found)} units where one is wanted")
+        return found[0]
+
+    def __str__(self) -> str:
+        if self.source:
+            return f"{self.source}:{self.index}@{self.layer}{'#' + self.tokens if self.tokens else ''}"
+        what = self.label if self.index < 0 else str(self.index)
+        place = "" if self.position is None else "@{},{}".format(*self.position)
+        return f"{self.layer}:{what}{place}{'#' + self.tokens if self.tokens else ''}"
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is an output of the network itself, and no direction among the outputs.
+
+        >>> Unit.parse("class:3").is_class, Unit.parse("d.safetensors:0@class").is_class
+        (True, False)
+        """
+        return self.layer == OUTPUT and not self.source
+
+    @property
+    def slug(self) -> str:
+        """A file name: letters, digits, dot, dash and underscore only.
+
+        >>> Unit.parse("class:3").slug
+        'class_3'
+        """
+        return re.sub(r"[^A-Za-z0-9.-]+", "_", str(self)).strip("_.")
+
+    @property
+    def title(self) -> str:
+        """The unit with its class name, where it has one."""
+        return f"{self} ({self.label})" if self.label and self.index >= 0 else str(self)
+
+
+def parse(text: str | Unit) -> list[Unit]:
+    """Read a unit or a range of units.
+
+    >>> [str(u) for u in parse("layer4:0-2")]
+    ['layer4:0', 'layer4:1', 'layer4:2']
+    """
+    if isinstance(text, Unit):
+        return [text]
+    if match := re.fullmatch(r"(.+\.safetensors(?:![^:]+)?):(\d+)@([^:@#]+)(?:#(\w+))?", text):
+        return [Unit(match[3], int(match[2]), tokens=_tokens(text, match[4]), source=match[1])]
+    layer, colon, rest = text.partition(":")
+    if not colon or not layer or not rest:
+        raise BadUnit(f"{text!r} is not a unit; {HELP}")
+    if match := re.fullmatch(r"(\d+)(?:-(\d+))?(?:@(\d+),(\d+))?(?:#(\w+))?", rest):
+        return _numbered(text, layer, match)
+    if layer == OUTPUT:
+        return [Unit(OUTPUT, label=rest)]
+    raise BadUnit(f"{text!r} is not a unit: {rest!r} is not an index; {HELP}")
+
+
+def _numbered(text: str, layer: str, match: re.Match[str]) -> list[Unit]:
+    first, last, row, column, tokens = match.groups()
+    if last and int(last) < int(first):
+        raise BadUnit(f"{text!r} is an empty range: {last} is below {first}")
+    position = None if row is None else (int(row), int(column))
+    indices = range(int(first), int(last or first) + 1)
+    return [Unit(layer, i, position, _tokens(text, tokens)) for i in indices]
+
+
+def _tokens(text: str, tokens: str | None) -> str:
+    if tokens and tokens not in TOKENS:
+        raise BadUnit(f"{text!r} asks for the tokens {tokens!r}; allowed are #{', #'.join(TOKENS)}")
+    return tokens or ""
+
+
+def find_layer(name: str, layers: Mapping[str, Layer]) -> Layer:
+    """The layer of that name; raises with the nearest names, or with the reason why it cannot be used."""
+    if name not in layers:
+        close = nearest(name, layers) or list(layers)[:8]
+        raise UnknownName(f"the network has no layer {name!r}; did you mean {' or '.join(map(repr, close))}?")
+    if layers[name].problem:
+        raise BadUnit(f"layer {name!r} cannot be used: {layers[name].problem}")
+    return layers[name]
+
+
+def resolve(
+    units: str | Unit | Iterable[str | Unit], layers: Mapping[str, Layer], classes: Sequence[str] = ()
+) -> list[Unit]:
+    """Read units and hold them against a network: every one exists, and what it means is not in doubt."""
+    specs = [units] if isinstance(units, str | Unit) else list(units)
+    return [_check(unit, layers, classes) for spec in specs for unit in parse(spec)]
+
+
+def _check(unit: Unit, layers: Mapping[str, Layer], classes: Sequence[str]) -> Unit:
+    layer = find_layer(unit.layer, layers)
+    if unit.layer == OUTPUT:
+        index = unit.index if unit.index >= 0 else class_index(unit.label, classes)
+        unit = replace(unit, index=index, label=classes[index] if index < len(classes) else "")
+    if not unit.source and not 0 <= unit.index < layer.channels:
+        raise BadUnit(f"{unit} does not exist: layer {layer.name!r} has the units 0 to {layer.channels - 1}")
+    _check_place(unit, layer)
+    return unit
+
+
+def _check_place(unit: Unit, layer: Layer) -> None:
+    if layer.kind == "tokens" and not unit.tokens:
+        raise BadUnit(
+            f"{unit} is ambiguous: layer {layer.name!r} has {layer.shape[1]} tokens; "
+            f"write {unit}#patches, {unit}#all" + (f" or {unit}#cls" if layer.prefix else "")
+        )
+    if unit.tokens and layer.kind != "tokens":
+        raise BadUnit(
+            f"{unit} asks for tokens, but layer {layer.name!r} is a {layer.kind} of shape {layer.shape}"
+        )
+    if unit.tokens == "cls" and not layer.prefix:
+        raise BadUnit(
+            f"{unit} asks for the class token, but layer {layer.name!r} has none; write #patches or #all"
+        )
+    if unit.position is not None:
+        height, width = layer.shape[1:] if layer.kind == "map" else (0, 0)
+        if not (unit.position[0] < height and unit.position[1] < width):
+            raise BadUnit(
+                f"{unit} lies outside layer {layer.name!r}, which is "
+                + (f"{height} x {width}" if height else f"a {layer.kind} without positions")
+            )
+
+
+__all__ = ["OUTPUT", "TOKENS", "Unit", "class_index", "find_layer", "parse", "plain", "resolve"]

@@ -1,0 +1,1 @@
+"""Networks that saw nothing but the world, and their weights."""

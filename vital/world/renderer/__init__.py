@@ -1,0 +1,1 @@
+"""From a scene to pixels: solids, materials, light and backgrounds."""

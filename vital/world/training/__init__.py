@@ -1,0 +1,1 @@
+"""How the networks of the world are trained: `python -m vital.world.training`."""
