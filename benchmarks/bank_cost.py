@@ -1,7 +1,7 @@
 """What the reference bank's pass costs, as a multiple of the network's bare forward pass over the same images.
 
 ResNet-50 with seeded random weights at 224 pixels; conv1, layer1 to layer4 and the output, all 4,904 units at once:
-the 50 strongest images and places of each, and the sample behind the percentiles. Bank: all of `reference_bank`, from
+the 50 strongest images and places of each, and the sample behind the percentiles. Bank: all of `build_bank`, from
 the hash of weights and images to the tables, in memory. Bare: the same images, prepared beforehand, through the
 whole network in the same batches without gradients. Both take turns, so that the machine's moods hit both.
 
@@ -29,12 +29,12 @@ def bare(model: vital.Model, pictures: torch.Tensor) -> None:
     """Run the network alone over all pictures."""
     with torch.no_grad():
         for part in pictures.split(BATCH):
-            model.module(model.normalise(part))
+            model.module(model.normalize(part))
 
 
 def bank(model: vital.Model, pictures: torch.Tensor) -> None:
     """Make a bank that is kept nowhere."""
-    vital.reference_bank(model, LAYERS, vital.images(pictures), batch=BATCH, disk=False)
+    vital.build_bank(model, LAYERS, vital.load_images(pictures), batch=BATCH, disk=False)
 
 
 def timed(run: Callable[[vital.Model, torch.Tensor], None], *given: Any) -> tuple[float, float]:
@@ -57,7 +57,7 @@ def main() -> None:
     model = vital.load_model("torchvision:resnet50", weights="none")
     model.module.eval()
     pictures = torch.rand(given.images, 3, 224, 224)
-    bank(model, pictures[:BATCH])  # the survey, and everything's first time
+    bank(model, pictures[:BATCH])  # the list_layers, and everything's first time
     rounds = [(timed(bare, model, pictures), timed(bank, model, pictures)) for _ in range(given.rounds)]
     ratio = spread([made[0] / alone[0] for alone, made in rounds])
     work = spread([made[1] / alone[1] for alone, made in rounds])

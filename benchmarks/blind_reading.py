@@ -1,4 +1,4 @@
-"""Does a person recognise what is in a picture? Sets of numbered pictures to read blind, and the scores of readers.
+"""Does a person recognize what is in a picture? Sets of numbered pictures to read blind, and the scores of readers.
 
 A set mixes the pictures of several methods with real images, which are the ceiling, in numbered sheets. The key is
 sealed in the set's folder, and a set is read once. Making it draws classes by the seed:
@@ -46,7 +46,7 @@ from scipy.stats import fisher_exact
 import vital
 from benchmarks.common import machine, report, start
 from benchmarks.kept import RESULTS, key_of
-from vital.errors import BadValue, DataError, RunError, UnknownName, VitalError, unknown
+from vital.errors import DataError, InvalidValueError, RunError, UnknownNameError, VitalError, unknown
 from vital.metrics import interval
 from vital.records import to_pil
 from vital.rendering.api import method_name
@@ -92,7 +92,7 @@ class Spec:
     label: str
     recipe: vital.Method
 
-    def record(self) -> Record:
+    def to_dict(self) -> Record:
         """The method and all of its options."""
         return {"label": self.label, "method": method_name(self.recipe), "options": self.recipe.options()}
 
@@ -129,15 +129,15 @@ class Shown:
 
 
 def specs(text: str) -> list[Spec]:
-    """Read a comma list of NAME or LABEL=NAME:field=value:field=value. Raises `UnknownName` and `BadValue`."""
+    """Read a comma list of NAME or LABEL=NAME:field=value:field=value. Raises `UnknownNameError` and `InvalidValueError`."""
     found = [spec(part.strip()) for part in text.split(",") if part.strip()]
     labels = [one.label for one in found]
     if not found:
-        raise BadValue(f"--methods is {text!r}; give names with commas between them")
+        raise InvalidValueError(f"--methods is {text!r}; give names with commas between them")
     for label in labels:
         if label in (REAL, CHANCE) or labels.count(label) > 1:
             why = "is taken by another row" if label in (REAL, CHANCE) else "is there twice"
-            raise BadValue(
+            raise InvalidValueError(
                 f"--methods: the label {label!r} {why}; write LABEL=NAME:field=value with another label"
             )
     return found
@@ -153,16 +153,16 @@ def spec(text: str) -> Spec:
     label, equals, name = head.partition("=")
     options = dict(setting.partition("=")[::2] for setting in settings)
     if len(options) < len(settings) or not all("=" in setting for setting in settings):
-        raise BadValue(
+        raise InvalidValueError(
             f"the method {text!r} cannot be read; write NAME or LABEL=NAME:field=value, each field once"
         )
     if equals and not label:
-        raise BadValue(f"the method {text!r} has an empty label; write LABEL=NAME:field=value")
-    return Spec(label if equals else text, vital.method(name if equals else head, **options))
+        raise InvalidValueError(f"the method {text!r} has an empty label; write LABEL=NAME:field=value")
+    return Spec(label if equals else text, vital.make_method(name if equals else head, **options))
 
 
 def class_number(text: str, classes: Mapping[int, str]) -> int:
-    """Find the index of a class by index or name. Raises `UnknownName`."""
+    """Find the index of a class by index or name. Raises `UnknownNameError`."""
     if text.isdecimal() and int(text) in classes:
         return int(text)
     found = class_matches(text, list(classes.values()))
@@ -185,18 +185,20 @@ def place_of(given: argparse.Namespace) -> Place:
 
 
 def world(given: argparse.Namespace) -> Place:
-    """The world's classifier, with 1,000 scenes as references. Raises `BadValue` for options of other places."""
+    """The world's classifier, with 1,000 scenes as references. Raises `InvalidValueError` for options of other places."""
     for option in ("images", "labels", "names", "input_size"):
         if value := getattr(given, option):
             name = option.replace("_", "-")
-            raise BadValue(f"--{name} is {str(value)!r}, and the world has its own; leave --{name} out")
+            raise InvalidValueError(
+                f"--{name} is {str(value)!r}, and the world has its own; leave --{name} out"
+            )
     model = vital.load_model(WORLD, weights=given.weights)
     every = dict(enumerate(CLASSES))
     gone = class_numbers(given.exclude, every)
     return Place(
         WORLD,
         model,
-        vital.images(WORLD),
+        vital.load_images(WORLD),
         {number: name for number, name in every.items() if number not in gone},
         {"solid": SOLIDS, "material": MATERIALS},
         solid_and_material,
@@ -243,12 +245,14 @@ def dealt(hands: int, each: int, cards: Sequence[int], dice: torch.Generator) ->
 
 
 def network(given: argparse.Namespace) -> Place:
-    """A network on a set of images, with ten of its classes. Raises `BadValue` where these cannot be had."""
+    """A network on a set of images, with ten of its classes. Raises `InvalidValueError` where these cannot be had."""
     if not given.images:
-        raise BadValue(f"--place {given.place} needs references; give --images DIR, or --place {WORLD}")
+        raise InvalidValueError(
+            f"--place {given.place} needs references; give --images DIR, or --place {WORLD}"
+        )
     model = vital.load_model(given.place, weights=given.weights, size=given.input_size)
-    pictures = vital.images(given.images, labels=given.labels)
-    outputs = vital.survey(model)[OUTPUT].channels
+    pictures = vital.load_images(given.images, labels=given.labels)
+    outputs = vital.list_layers(model)[OUTPUT].channels
     classes = ten_classes(given, names_of(model, outputs), outputs)
     members = {
         n: pictures.of_class(n, model.classes, outputs) for n in classes
@@ -275,31 +279,37 @@ def ten_classes(given: argparse.Namespace, names: Mapping[int, str], outputs: in
     """The ten classes of a set: those that are asked for, or one drawn from each branch of ImageNet."""
     gone = set(class_numbers(given.exclude, names))
     if not given.names and outputs != IMAGENET:
-        raise BadValue(
+        raise InvalidValueError(
             f"{given.place} has {outputs} classes, and the classes drawn here are those of ImageNet's {IMAGENET}; "
             f"give --names with {TEN} class indices"
         )
     found = chosen(given.names, names, outputs) if given.names else drawn(gone, given.seed)
     if both := gone.intersection(found):
-        raise BadValue(f"--exclude and --names both hold {min(both)}; leave it out of one")
+        raise InvalidValueError(f"--exclude and --names both hold {min(both)}; leave it out of one")
     called = [names[number] for number in found]
     if doubled := [name for name in called if called.count(name) > 1]:
-        raise BadValue(
+        raise InvalidValueError(
             f"two of the {TEN} classes are called {doubled[0]!r}; choose classes with different names"
         )
     return dict(zip(found, called, strict=True))
 
 
 def chosen(text: str, names: Mapping[int, str], outputs: int) -> list[int]:
-    """Read ten class indices. Raises `BadValue` for another number of them, and for classes without a name."""
+    """Read ten class indices. Raises `InvalidValueError` for another number of them, and for classes without a name."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if len(parts) != TEN or len(set(parts)) != TEN:
-        raise BadValue(f"--names holds {len(set(parts))} different classes; allowed are {TEN} class indices")
+        raise InvalidValueError(
+            f"--names holds {len(set(parts))} different classes; allowed are {TEN} class indices"
+        )
     for part in parts:
         if not part.isdecimal() or int(part) >= outputs:
-            raise BadValue(f"--names holds {part!r}; allowed are class indices from 0 to {outputs - 1}")
+            raise InvalidValueError(
+                f"--names holds {part!r}; allowed are class indices from 0 to {outputs - 1}"
+            )
         if int(part) not in names:
-            raise BadValue(f"class {part} has no name to answer with; the named classes are {some(names)}")
+            raise InvalidValueError(
+                f"class {part} has no name to answer with; the named classes are {some(names)}"
+            )
     return [int(part) for part in parts]
 
 
@@ -315,7 +325,7 @@ def drawn(gone: set[int], seed: int) -> list[int]:
     for branch, members in BRANCHES.items():
         left = [number for number in members if number not in gone]
         if not left:
-            raise BadValue(
+            raise InvalidValueError(
                 f"--exclude leaves no class of the branch {branch!r}; leave one of {some(members)}"
             )
         found.append(left[seed_of("blind reading", seed, branch) % len(left)])
@@ -329,11 +339,15 @@ def draws(place: Place, labels: Sequence[str], each: int | None, seed: int) -> d
     """Which classes each method shows, and the real images."""
     if place.name != WORLD:
         if each not in (None, TEN):
-            raise BadValue(f"--each is {each}; of a network each method shows {TEN} classes: leave it out")
+            raise InvalidValueError(
+                f"--each is {each}; of a network each method shows {TEN} classes: leave it out"
+            )
         return {label: list(place.classes) for label in labels}
     each = EACH if each is None else each
     if each < 1 or not place.classes:
-        raise BadValue(f"{each} pictures of {len(place.classes)} classes; allowed are whole numbers from 1")
+        raise InvalidValueError(
+            f"{each} pictures of {len(place.classes)} classes; allowed are whole numbers from 1"
+        )
     hands = dealt(len(labels), each, list(place.classes), generator("blind reading", seed, "classes"))
     return dict(zip(labels, hands, strict=True))
 
@@ -384,7 +398,7 @@ def render(place: Place, one: Spec, numbers: Sequence[int], seed: int, file: Pat
         place.model, units, method=one.recipe, bank=shared, seed=seed, batch=BATCH, progress=False
     )
     seconds = time.perf_counter() - began
-    pictures = np.stack([np.asarray(p.pil().convert("RGB")) for p in made])
+    pictures = np.stack([np.asarray(p.to_pil().convert("RGB")) for p in made])
     states = [p.status for p in made]
     buffer = io.BytesIO()
     np.savez(buffer, pictures=pictures, states=np.array(states), seconds=seconds)
@@ -461,7 +475,7 @@ def answers_line(asked: Mapping[str, Sequence[str]], width: int) -> list[str]:
             else:
                 line += f", {word}"
         lines.append(line)
-    return [*lines, f"{UNSEEN} where nothing is recognised"]
+    return [*lines, f"{UNSEEN} where nothing is recognized"]
 
 
 def sheet_files(folder: Path) -> list[Path]:
@@ -571,7 +585,7 @@ def write_set(
     key = {
         "place": place.name,
         "seed": given.seed,
-        "methods": [one.record() for one in methods],
+        "methods": [one.to_dict() for one in methods],
         "network": place.network(),
         "images": place.images.hash(),
         "asked": place.asked,
@@ -590,7 +604,7 @@ def bank_of(place: Place, methods: Sequence[Spec]) -> Bank:
         if not any(one.recipe.needs_images for one in methods):
             return None
         print(f"looking at {len(place.images)} reference images", file=sys.stderr, flush=True)
-        return vital.reference_bank(place.model, [], place.images, progress=True)
+        return vital.build_bank(place.model, [], place.images, progress=True)
 
     return bank
 
@@ -615,7 +629,7 @@ def empty(count: int, columns: Mapping[str, object]) -> bytes:
 
 
 def read_answers(file: Path, asked: Mapping[str, Sequence[str]], count: int) -> dict[int, Words]:
-    """Read a reader's answers: one for each number, each an allowed word or ?. Raises `DataError` and `UnknownName`."""
+    """Read a reader's answers: one for each number, each an allowed word or ?. Raises `DataError` and `UnknownNameError`."""
     found: dict[int, Words] = {}
     for number, row in rows_of(file, asked):
         if not number.isdecimal() or not 1 <= int(number) <= count:
@@ -627,7 +641,7 @@ def read_answers(file: Path, asked: Mapping[str, Sequence[str]], count: int) -> 
         more = ", …" if len(left) > 12 else ""
         raise DataError(
             f"{file} has no row for the numbers {', '.join(left[:12])}{more}; "
-            f"write {UNSEEN} where nothing is recognised"
+            f"write {UNSEEN} where nothing is recognized"
         )
     return found
 
@@ -653,15 +667,15 @@ def rows_of(file: Path, asked: Mapping[str, object]) -> Iterator[tuple[str, Word
 
 
 def word(number: str, column: str, text: str, allowed: Sequence[str]) -> str:
-    """Read one answer: an allowed word as it is spelled here, or ?."""
+    """Read one answer: an allowed word as it is format_spec here, or ?."""
     if not text.strip():
         raise DataError(
-            f"number {number} has no answer for {column}; write {UNSEEN} where nothing is recognised"
+            f"number {number} has no answer for {column}; write {UNSEEN} where nothing is recognized"
         )
-    spelled = {plain(one): one for one in (*allowed, UNSEEN)}
-    if plain(text) not in spelled:
-        raise UnknownName(f"number {number}: {unknown(column, text.strip(), allowed)}")
-    return spelled[plain(text)]
+    format_spec = {plain(one): one for one in (*allowed, UNSEEN)}
+    if plain(text) not in format_spec:
+        raise UnknownNameError(f"number {number}: {unknown(column, text.strip(), allowed)}")
+    return format_spec[plain(text)]
 
 
 def right(truth: Words, answer: Words) -> dict[str, bool]:
@@ -749,7 +763,7 @@ def scored(key: Mapping[str, Any], answers: Mapping[int, Words], reader: str, na
 def score(given: argparse.Namespace) -> Record:
     """Score one reading, and write it down: a set is read once."""
     if not (given.reader or "").strip():
-        raise BadValue("--answers needs to know who read; give --reader NAME")
+        raise InvalidValueError("--answers needs to know who read; give --reader NAME")
     with held(given.out):
         if (given.out / "read.json").exists():
             who = read_json(given.out / "read.json").get("reader", "somebody")

@@ -1,4 +1,4 @@
-"""Are class prototypes recognised, and how many steps do they need?
+"""Are class prototypes recognized, and how many steps do they need?
 
 Renders every class of a trained network and shows the pictures to another one, the judge. Then takes the alignment
 loss as published (unweighted, against the same labelled references) of `vital-reference` after all its steps, and
@@ -25,14 +25,14 @@ from vital import objectives as obj
 from vital.records import Prototypes
 from vital.rendering import Vital, VitalReference
 from vital.rendering.methods.vital_reference import layers_and_weights
-from vital.tracing import Tracer, survey
+from vital.tracing import Tracer, list_layers
 from vital.units import OUTPUT
 
 GOAL_STEPS, GOAL_SHARE, BUDGET = 500, 0.9, 512
 FRAMES = 60
 
 
-def recognised(model: vital.Model, prototypes: Prototypes) -> float:
+def recognized(model: vital.Model, prototypes: Prototypes) -> float:
     """The share of prototypes whose class the model ranks first."""
     pictures = torch.stack([p.image for p in prototypes]).to(model.dtype)
     with torch.no_grad(), Tracer(model, [OUTPUT]) as tracer:
@@ -65,8 +65,8 @@ def measure(
     model: vital.Model, judge: vital.Model, bank: vital.ReferenceBank, out: Path | None
 ) -> dict[str, object]:
     """Render all classes by both methods and compare."""
-    units = [f"{OUTPUT}:0-{survey(model)[OUTPUT].channels - 1}"]
-    batch = survey(model)[OUTPUT].channels
+    units = [f"{OUTPUT}:0-{list_layers(model)[OUTPUT].channels - 1}"]
+    batch = list_layers(model)[OUTPUT].channels
     render = {"bank": bank, "batch": batch, "frames": FRAMES}
     recipes: dict[str, vital.Method] = {
         "vital": Vital(),
@@ -87,16 +87,16 @@ def measure(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         for name, prototypes in made.items():
-            prototypes.sheet(10, 96).save(out / f"{name.replace(' ', '-')}.png")
+            prototypes.to_grid(10, 96).save(out / f"{name.replace(' ', '-')}.png")
     curves = {name: published_loss(model, bank, made[name]) for name in list(made)[1:]}
     levels = [list(curve.values())[-1] for curve in curves["vital-reference"]]
     steps = [reached(c, level) for c, level in zip(curves["vital, labelled references"], levels, strict=True)]
     mean = {n: {s: sum(c[s] for c in cs) / len(cs) for s in cs[0]} for n, cs in curves.items()}
     on_average = reached(mean["vital, labelled references"], sum(levels) / len(levels))
-    share = {name: recognised(judge, prototypes) for name, prototypes in made.items()}
+    share = {name: recognized(judge, prototypes) for name, prototypes in made.items()}
     return {
         "recognised_by_judge": share,
-        "recognised_by_own": {name: recognised(model, prototypes) for name, prototypes in made.items()},
+        "recognised_by_own": {name: recognized(model, prototypes) for name, prototypes in made.items()},
         "steps": {name: recipe.options()["steps"] for name, recipe in recipes.items()},
         "final_loss": {name: list(curve.values())[-1] for name, curve in mean.items()},
         "steps_to_reference_loss": on_average,
@@ -123,7 +123,7 @@ def main() -> None:
     start()
     model = vital.load_model(given.model, weights=given.weights, size=given.size)
     judge = vital.load_model(given.judge, weights=given.judge_weights, size=given.size)
-    bank = vital.reference_bank(model, [], vital.images(given.images), progress=True)
+    bank = vital.build_bank(model, [], vital.load_images(given.images), progress=True)
     result = measure(model, judge, bank, given.out)
     shares, own, steps = (result[k] for k in ("recognised_by_judge", "recognised_by_own", "steps"))
     rows: list[list[object]] = [["method", "steps", "judge", "own"]]

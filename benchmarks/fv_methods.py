@@ -1,4 +1,4 @@
-"""Feature-visualisation methods beside each other, on the known-answer world and on CIFAR-10: wins and losses.
+"""Feature-visualization methods beside each other, on the known-answer world and on CIFAR-10: wins and losses.
 
 Every method renders the same units with the same seeds, at its own number of steps, at that of `vital`
 (`--equal steps`), or with as many as fit into its time (`--equal seconds`). What the pictures are measured by, and
@@ -49,7 +49,7 @@ def world(given: argparse.Namespace) -> Comparison:
     classes = [f"class:{(5 * i) % 64}" for i in range(half)]
     planted = [f"planted:{i * 44 // half}" for i in range(half)]
     return compare(
-        vital.load_model("world"), [*classes, *planted], images=vital.images("world"), **settings(given)
+        vital.load_model("world"), [*classes, *planted], images=vital.load_images("world"), **settings(given)
     )
 
 
@@ -63,7 +63,7 @@ def cifar10(given: argparse.Namespace) -> Comparison:
     model = load("resnet56")
     judges = [ClassJudge(load("resnet20"), model)]
     return compare(
-        model, "class:0-9", images=vital.images(data / "train5k.npz"), judges=judges, **settings(given)
+        model, "class:0-9", images=vital.load_images(data / "train5k.npz"), judges=judges, **settings(given)
     )
 
 

@@ -55,7 +55,7 @@ def seeds_of(table: Table) -> dict[str, list[int]]:
 
 def page(results: Sequence[Mapping[str, Any]]) -> str:
     """Write benchmarks/README.md from files of results."""
-    lines = ["# Feature-visualisation methods in numbers", "", LEGEND, ""]
+    lines = ["# Feature-visualization methods in numbers", "", LEGEND, ""]
     for found in sorted(results, key=lambda one: "scores" not in one):
         if "scores" not in found:  # another benchmark's
             lines += section(found)

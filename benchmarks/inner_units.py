@@ -2,7 +2,7 @@
 
 Renders units of three depths by each method, with references from a folder of images, and gives the percentile of each
 prototype's activation among those images, and how far the distribution of its features lies from that of the unit's
-strongest images at layers that no method optimised (mean squared distance of sorted activations over the variance).
+strongest images at layers that no method optimized (mean squared distance of sorted activations over the variance).
 
 Goals, for `vital`: at least 5 of 6 units (20 of 24) at the 99th percentile or above, and closer at the held-out layers
 than `fourier` and `maco`.
@@ -26,7 +26,7 @@ from benchmarks.common import machine, report, start
 from benchmarks.kept import Kept, Row
 from vital import objectives as obj
 from vital.rendering.api import groups
-from vital.tracing import Tracer, resolve_units, survey
+from vital.tracing import Tracer, list_layers, resolve_units
 
 METHODS = ("vital", "fourier", "maco")
 PERCENTILE, SHARE = 99.0, 20 / 24
@@ -35,7 +35,7 @@ EACH_TIME = 4
 
 def chosen(model: vital.Model, layers: Sequence[str], each: int) -> list[str]:
     """Spread units over the channels of the layers."""
-    known = survey(model)
+    known = list_layers(model)
     return [
         f"{layer}:{(2 * i + 1) * known[layer].channels // (2 * each)}"
         for layer in layers
@@ -47,7 +47,7 @@ def distances(
     bank: vital.ReferenceBank, made: Sequence[vital.Prototype], layers: Sequence[str]
 ) -> list[float]:
     """How far each picture lies from its unit's strongest images at layers before the unit's own."""
-    known, found = survey(bank.model), []
+    known, found = list_layers(bank.model), []
     for p in made:
         before = [name for name in layers if known[name].order < known[p.unit.layer].order]
         term = obj.Alignment(bank.template(p.unit, before, count=8), scale="variance")
@@ -62,7 +62,7 @@ def settings(
     """All that decides the rows of one method, but for the unit."""
     model = bank.model
     return {
-        "method": repr(vital.method(name, **options)),
+        "method": repr(vital.make_method(name, **options)),
         "network": [model.name, model.weights_hash(), model.code_hash(), *model.size],
         "images": bank.images.hash(),
         "held out": list(held_out),
@@ -96,7 +96,7 @@ def shown(
                 "seconds": seconds,
             }
             if given.out:
-                (given.out / f"{name}-{p.unit.slug}.png").write_bytes(p.png())
+                (given.out / f"{name}-{p.unit.slug}.png").write_bytes(p.to_png())
             kept.add(own | {"unit": str(p.unit)}, row)
     return [row for unit in units if (row := kept.find(own | {"unit": unit}))]
 
@@ -119,7 +119,7 @@ def measure(given: argparse.Namespace) -> dict[str, object]:
     """Render by all methods and measure."""
     model = vital.load_model(given.model, weights=given.weights, size=given.input_size or None)
     layers, held_out = given.layers.split(","), given.held_out.split(",")
-    bank = vital.reference_bank(model, layers, vital.images(given.images), progress=True)
+    bank = vital.build_bank(model, layers, vital.load_images(given.images), progress=True)
     units = chosen(model, layers, given.each)
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ import vital
 from benchmarks.common import machine, report, start
 from vital.data import ImageSet
 from vital.records import Prototypes
-from vital.tracing import survey
+from vital.tracing import list_layers
 from vital.types import Images
 from vital.utils.random import generator
 from vital.world.networks.architectures import PLANTED
@@ -69,7 +69,7 @@ def planted(count: int) -> Units:
 
 def free(model: vital.Model, count: int, factors: frozenset[str]) -> Units:
     """Take the `count` free units that rank scenes best by a concept of these factors alone, surely enough."""
-    names = [f"{layer}:0-{survey(model)[layer].channels - 1}" for layer in FREE]
+    names = [f"{layer}:0-{list_layers(model)[layer].channels - 1}" for layer in FREE]
     known = [
         t
         for t in unit_truths(model, names)
@@ -115,7 +115,7 @@ def measured(
             rows[row][what] += found
 
     for background, own in by_background(units):
-        bank = vital.reference_bank(model, layers, scenes(background, pool), progress=False)
+        bank = vital.build_bank(model, layers, scenes(background, pool), progress=False)
         for name in own:
             shown = bank.patches(name, count).images.float()
             add(REFERENCES, shown, [name] * len(shown), background)
@@ -130,7 +130,7 @@ def measured(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         for row, made in sheets.items():
-            made.sheet(6, 96).save(out / f"{row.replace(' ', '-')}.png")
+            made.to_grid(6, 96).save(out / f"{row.replace(' ', '-')}.png")
     return rows
 
 

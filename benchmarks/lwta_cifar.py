@@ -41,8 +41,8 @@ from benchmarks.kept import Kept, Row, about, arguments, gathered, key_of, publi
 from vital.data import ImageSet
 from vital.lwta import convert
 from vital.lwta.predict import accuracy, activity
-from vital.lwta.schedule import Competition
-from vital.lwta.train import Fit, fit
+from vital.lwta.schedule import SamplingSchedule
+from vital.lwta.train import TrainConfig, fit
 from vital.models import Model
 from vital.models.outputs import answered
 from vital.models.weights import load_weights
@@ -69,7 +69,7 @@ class Witness:
     @torch.no_grad()
     def encode_image(self, images: torch.Tensor) -> torch.Tensor:
         shown = functional.interpolate(images.to(self.model.dtype), self.model.size)
-        return functional.normalize(answered(self.model, self.model.normalise(shown)).softmax(1), dim=1)
+        return functional.normalize(answered(self.model, self.model.normalize(shown)).softmax(1), dim=1)
 
     def encode_text(self, texts: list[str]) -> torch.Tensor:
         rows = [[float(name in self.means.get(text, ())) for name in self.model.classes] for text in texts]
@@ -97,16 +97,18 @@ def network(kind: str, competitors: int) -> Model:
 def data(given: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
     """The images to learn from, and those to be measured on."""
     test = np.load(given.data / "test.npz")
-    fresh = vital.images(test["images"][: given.tested], labels=test["labels"][: given.tested].tolist())
-    return vital.images(given.data / given.train), fresh
+    fresh = vital.load_images(test["images"][: given.tested], labels=test["labels"][: given.tested].tolist())
+    return vital.load_images(given.data / given.train), fresh
 
 
-def training(given: argparse.Namespace, seed: int) -> Fit:
+def training(given: argparse.Namespace, seed: int) -> TrainConfig:
     """How every network of one seed is trained."""
-    return Fit(given.epochs, given.batch, seed=seed, half=given.half, competition=Competition(given.sampling))
+    return TrainConfig(
+        given.epochs, given.batch, seed=seed, half=given.half, competition=SamplingSchedule(given.sampling)
+    )
 
 
-def settings(kind: str, competitors: int, how: Fit, sets: tuple[ImageSet, ImageSet]) -> Settings:
+def settings(kind: str, competitors: int, how: TrainConfig, sets: tuple[ImageSet, ImageSet]) -> Settings:
     """All that decides the row of one network."""
     start = dense(plain(kind))
     facts = {"code": start.code_hash(), "weights": start.weights_hash()}
@@ -116,7 +118,7 @@ def settings(kind: str, competitors: int, how: Fit, sets: tuple[ImageSet, ImageS
 
 
 def one(
-    kind: str, competitors: int, how: Fit, sets: tuple[ImageSet, ImageSet], given: argparse.Namespace
+    kind: str, competitors: int, how: TrainConfig, sets: tuple[ImageSet, ImageSet], given: argparse.Namespace
 ) -> Row:
     """Train and measure one network."""
     train, test = sets

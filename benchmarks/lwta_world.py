@@ -77,7 +77,7 @@ WORDS = ("label stands", "p at most .05", "names the truth")
 
 def words(kind: Kind, seed: int, layer: str, model: Model, count: int) -> Row:
     """Describe the units of a layer: how many labels stand, and how many candidates name what the unit responds to."""
-    units = [f"{layer}:0-{vital.survey(model)[layer].channels - 1}"]
+    units = [f"{layer}:0-{vital.list_layers(model)[layer].channels - 1}"]
     said = vital.describe(
         model, units, images=images(count, seed=21), methods=["clip-dissect"], progress=False
     )

@@ -37,7 +37,7 @@ def shown(
 ) -> dict[str, float]:
     """Render all classes of a twin, and tell for each factor how often the judge sees the class's value."""
     net = model("twin-solid", pretrained=False) if name == RANDOM else model(f"twin-{name}")
-    bank = vital.reference_bank(net, [OUTPUT], pictures, progress=False)
+    bank = vital.build_bank(net, [OUTPUT], pictures, progress=False)
     hits: dict[str, list[bool]] = {factor: [] for factor in TWIN_FACTORS}
     for seed in seeds:
         made = vital.render(
@@ -48,7 +48,7 @@ def shown(
             hits[factor] += found[factor]
         if out and seed == seeds[0]:
             out.mkdir(parents=True, exist_ok=True)
-            made.sheet(6, 96).save(out / f"{method}-{name}.png")
+            made.to_grid(6, 96).save(out / f"{method}-{name}.png")
     return {factor: sum(h) / len(h) for factor, h in hits.items()}
 
 

@@ -41,7 +41,7 @@ def bare_pass(model: vital.Model, batch: int) -> Callable[[], float]:
     def once() -> float:
         began = time.perf_counter()
         image.grad = None
-        module(model.normalise(image)).sum().backward()
+        module(model.normalize(image)).sum().backward()
         return time.perf_counter() - began
 
     return once
@@ -51,7 +51,7 @@ def measure(
     model: vital.Model, bank: vital.ReferenceBank, method: str, unit: str, steps: int, batch: int
 ) -> dict[str, object]:
     """Time the steps of a run and bare passes in turn; the first steps of each size are warm-up."""
-    recipe = vital.method(method, steps=steps)
+    recipe = vital.make_method(method, steps=steps)
     units = resolve_units(model, [unit] * batch)
     setting_up = time.perf_counter()
     plan = recipe.plan(model, units, bank, 0)
@@ -68,19 +68,19 @@ def measure(
             ratios.append(took / bares[-2])
         began = time.perf_counter()
 
-    vital.optimise(
+    vital.optimize(
         model,
         plan.terms,
-        plan.parameterisation,
-        plan.views,
+        plan.parameterization,
+        plan.transforms,
         steps=plan.steps,
-        optimiser=plan.optimiser,
+        optimizer=plan.optimizer,
         keys=[f"{unit} {i}" for i in range(batch)],
         copies=plan.copies,
         redirect=plan.redirect,
-        each_step=in_turn,
+        callback=in_turn,
     )
-    turn = round(getattr(plan.parameterisation, "coarse", 0.0) * (steps - 1))
+    turn = round(getattr(plan.parameterization, "coarse", 0.0) * (steps - 1))
     small, whole = ratios[2 : max(0, turn - 1)], ratios[turn + 2 :]
     medians = {"half": spread(small) if len(small) > 1 else None, "whole": spread(whole)}
     share = turn / steps if medians["half"] else 0.0
@@ -106,7 +106,7 @@ def megabytes(term: vital.Term) -> float:
 def images(count: int = 64) -> ImageSet:
     """Coloured clouds: pictures of the right kind of spectrum, from a seed."""
     few = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    return vital.images(torch.nn.functional.interpolate(few, (224, 224), mode="bicubic").clamp(0, 1))
+    return vital.load_images(torch.nn.functional.interpolate(few, (224, 224), mode="bicubic").clamp(0, 1))
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def main() -> None:
         parameter.requires_grad_(False)
     model.module.eval()
     layer = stages(model)[-2]
-    bank = vital.reference_bank(model, [layer], images(), progress=False, disk=False)
+    bank = vital.build_bank(model, [layer], images(), progress=False, disk=False)
     asked = [(method, f"{OUTPUT}:7") for method in METHODS] + [("vital", f"{layer}:7")]
     found = {
         f"{m}, {'class' if u.startswith(OUTPUT) else 'inner'}": measure(

@@ -25,7 +25,7 @@ from typing import Any
 import vital
 from benchmarks.common import machine, report, start
 from vital.backends import load_captioner, load_encoder, load_generator
-from vital.describing import Toolbox, describer
+from vital.describing import Context, describer
 from vital.describing.candidates.scoring import SCORERS
 from vital.describing.candidates.top_images import values
 from vital.records import Description
@@ -48,17 +48,17 @@ TOGETHER = 16
 """Units that are described at a time."""
 
 
-def toolbox(images: vital.ImageSet, **more: Any) -> Toolbox:
+def toolbox(images: vital.ImageSet, **more: Any) -> Context:
     """The world's network, makers and a bank over its images."""
     model = vital.load_model("world")
-    bank = vital.reference_bank(model, ["planted", "layer4"], images)
+    bank = vital.build_bank(model, ["planted", "layer4"], images)
     makers: dict[str, Any] = {
         "captioner": load_captioner("world"),
         "encoder": load_encoder("world"),
         "generator": load_generator("world"),
         "concepts": tuple(concept.name for concept in concepts()),
     }
-    return Toolbox(model, images, bank, **{**makers, **more})
+    return Context(model, images, bank, **{**makers, **more})
 
 
 def chosen(every: int, free: int) -> dict[str, list[str]]:
@@ -90,7 +90,7 @@ def relative(model: vital.Model, said: Sequence[Description], concept: Sequence[
 
 
 def told(
-    method: str, tools: Toolbox, units: Sequence[Unit], truth: Mapping[str, Concept], **options: Any
+    method: str, tools: Context, units: Sequence[Unit], truth: Mapping[str, Concept], **options: Any
 ) -> Iterator[Description]:
     """Describe units, some at a time, and tell each label beside the truth as it comes."""
     for some in groups(units, TOGETHER):
@@ -99,7 +99,7 @@ def told(
             yield said
 
 
-def measure(method: str, tools: Toolbox, kinds: dict[str, list[str]], **options: Any) -> dict[str, Any]:
+def measure(method: str, tools: Context, kinds: dict[str, list[str]], **options: Any) -> dict[str, Any]:
     """Describe all units and compare with the truth."""
     units = [unit for own in kinds.values() for unit in own]
     truth = {str(t.unit): t.concept for t in unit_truths(tools.model, units, progress=False)}
@@ -120,7 +120,7 @@ def measure(method: str, tools: Toolbox, kinds: dict[str, list[str]], **options:
     return row
 
 
-def drawn(tools: Toolbox, folder: Path, steps: int) -> Any:
+def drawn(tools: Context, folder: Path, steps: int) -> Any:
     """Render prototypes, and keep them in a folder."""
     from safetensors.torch import load_file, save_file
 
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     start()
-    pictures = vital.images("world") if (given.images, given.seed) == (1000, 0) else None
+    pictures = vital.load_images("world") if (given.images, given.seed) == (1000, 0) else None
     if pictures is None:
         from vital.world.scenes.dataset import images
 

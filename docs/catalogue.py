@@ -38,7 +38,7 @@ Penalties on the picture itself, to be added to an objective with a small weight
 the objectives are. The code is in `vital/regularizers`.
 
 Symbols: x is the picture with values from 0 to 1, N its number of values. With `of="seen"` most look at the
-picture after the random views instead, with `of="input"` at what the network gets.
+picture after the random transforms instead, with `of="input"` at what the network gets.
 """,
 }
 NAMES = """

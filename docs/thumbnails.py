@@ -17,7 +17,7 @@ import vital
 from vital import objectives as obj
 from vital import params as par
 from vital import regularizers as reg
-from vital import transforms as views
+from vital import transforms
 from vital.records import contact_sheet, to_pil
 from vital.terms import Term
 
@@ -61,12 +61,12 @@ def main() -> None:
     """Render every thumbnail into docs/thumbnails."""
     folder = Path(sys.argv[1] if sys.argv[1:] else "runs/shapes")
     model = vital.load_model("examples/shapes.py:network", weights=folder / "weights.safetensors")
-    bank = vital.reference_bank(model, [], vital.images(folder / "images.npz"))
+    bank = vital.build_bank(model, [], vital.load_images(folder / "images.npz"))
     (HERE / "thumbnails").mkdir(exist_ok=True)
     for name, term in terms(model, bank).items():
         several = 3 if term.couples else 1
         canvas = par.Shared(par.Fourier(SIZE), several) if several > 1 else par.Fourier(SIZE)
-        made = vital.optimise(model, term, canvas, [views.Roll(3)], steps=STEPS)
+        made = vital.optimize(model, term, canvas, [transforms.Roll(3)], steps=STEPS)
         sheet = contact_sheet([to_pil(image) for image in made.images], several)
         sheet.save(HERE / "thumbnails" / f"{name}.jpg", quality=85)
         print(f"{name:24s} {made.status[0]:24s} {float(made.losses['total'][0, -1]):.3f}")

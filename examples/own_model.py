@@ -38,10 +38,10 @@ def wrapped(folder: Path) -> vital.Model:
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if sys.argv[1:] else "runs/shapes")
     steps = int(sys.argv[2]) if sys.argv[2:] else 256
-    model, images = wrapped(folder), vital.images(Drawings())
+    model, images = wrapped(folder), vital.load_images(Drawings())
     units = ["class:red cross", "class:5", "3:7"]
-    bank = vital.reference_bank(model, ["3"], images)
+    bank = vital.build_bank(model, ["3"], images)
     prototypes = vital.render(model, units, bank=bank, steps=steps)
     for prototype in prototypes:
         print(prototype.unit.title, prototype.status, prototype.provenance["references"])
-    prototypes.sheet().save(folder / "own_model.png")
+    prototypes.to_grid().save(folder / "own_model.png")

@@ -12,7 +12,7 @@ import torch
 import vital
 from vital import params as par
 from vital import regularizers as reg
-from vital import transforms as views
+from vital import transforms
 from vital.records import contact_sheet, to_pil
 
 
@@ -46,7 +46,7 @@ if __name__ == "__main__":
     steps = int(sys.argv[2]) if sys.argv[2:] else 128
     model = vital.load_model("examples/shapes.py:network", weights=folder / "weights.safetensors")
     terms = [Centred(f"3:{channel}") + 0.1 * reg.TotalVariation() for channel in range(8)]
-    made = vital.optimise(model, terms, par.Fourier(64), [views.Jitter(4)], steps=steps)
+    made = vital.optimize(model, terms, par.Fourier(64), [transforms.Jitter(4)], steps=steps)
     for term, before, after in zip(
         terms, made.losses["Centred"][:, 0], made.losses["Centred"][:, -1], strict=True
     ):

@@ -42,14 +42,14 @@ if __name__ == "__main__":
     steps = int(sys.argv[2]) if sys.argv[2:] else 400
     torch.manual_seed(0)
     net, generator = network(), torch.Generator().manual_seed(0)
-    optimiser = torch.optim.Adam(net.parameters())
-    pace = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, steps)
+    optimizer = torch.optim.Adam(net.parameters())
+    pace = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, steps)
     for _ in range(steps):
         labels = torch.randint(len(CLASSES), (64,), generator=generator)
         loss = nn.functional.cross_entropy(net((draw(labels, generator) - MEAN) / STD), labels)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         pace.step()
     labels = torch.arange(300) % len(CLASSES)
     images = draw(labels, generator)

@@ -11,22 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from tests import toy
-from vital.errors import BadValue, BadWeights, ModelError
+from vital.errors import InvalidValueError, ModelError, WeightsError
 from vital.models import Model
 from vital.objectives import Channel, Direction, Diversity, Logit
-from vital.optim import Optimiser, Rendering, Step, checkpoints, optimise
+from vital.optim import Optimizer, Rendering, Step, checkpoints, optimize
 from vital.params import Fourier
 from vital.regularizers import L2, BatchNormStatistics, TotalVariation
 from vital.terms import Term
 from vital.tracing import Trace
-from vital.types import PerImage, View
+from vital.types import PerImage, Transform
 
 UNITS = ("layer2:1", "layer3:7", "class:3", "class:0")
-STEADY = Optimiser(lr=0.02)
+STEADY = Optimizer(lr=0.02)
 
 
 @dataclass(frozen=True)
-class Roll(View):
+class Roll(Transform):
     """A random shift of up to eight pixels."""
 
     def __call__(self, image: Tensor, generator: torch.Generator) -> Tensor:
@@ -42,10 +42,10 @@ def terms(model: Model, units: tuple[str, ...] = UNITS) -> list[Term]:
 
 
 def render(model: Model, units: tuple[str, ...] = UNITS, **settings: Any) -> Rendering:
-    """A few steps with random views, keyed by unit."""
-    given = {"steps": 5, "optimiser": STEADY, "views": [Roll()], "keys": units} | settings
+    """A few steps with random transforms, keyed by unit."""
+    given = {"steps": 5, "optimizer": STEADY, "transforms": [Roll()], "keys": units} | settings
     wanted = dict(zip(UNITS, terms(model), strict=True))
-    return optimise(model, [wanted[u] for u in units], toy.Canvas(), **given)
+    return optimize(model, [wanted[u] for u in units], toy.Canvas(), **given)
 
 
 @pytest.mark.parametrize("copies", [1, 2])
@@ -71,11 +71,11 @@ def test_in_single_precision_company_matters_less_than_one_in_ten_thousand() -> 
 def test_a_token_networks_images_do_not_depend_on_their_company() -> None:
     model = toy.token_model(double=True)
     units = ("block1:3#cls", "block2:4#patches", "class:2")
-    together = optimise(
-        model, [Channel(u) for u in units], toy.Canvas(), steps=3, optimiser=STEADY, keys=units
+    together = optimize(
+        model, [Channel(u) for u in units], toy.Canvas(), steps=3, optimizer=STEADY, keys=units
     )
     for i, unit in enumerate(units):
-        alone = optimise(model, Channel(unit), toy.Canvas(), steps=3, optimiser=STEADY, keys=[unit])
+        alone = optimize(model, Channel(unit), toy.Canvas(), steps=3, optimizer=STEADY, keys=[unit])
         assert torch.equal(together.images[i], alone.images[0])
 
 
@@ -83,9 +83,9 @@ def test_a_coupling_term_compares_the_images_of_its_own_unit_alone() -> None:
     model = toy.model(double=True)
     units = ("layer2:1", "layer2:2")
     parts = [Channel(u) + Diversity("act2") for u in units]
-    together = optimise(model, parts, toy.Canvas(images=3), steps=3, optimiser=STEADY, keys=units)
+    together = optimize(model, parts, toy.Canvas(images=3), steps=3, optimizer=STEADY, keys=units)
     for i, unit in enumerate(units):
-        alone = optimise(model, parts[i], toy.Canvas(images=3), steps=3, optimiser=STEADY, keys=[unit])
+        alone = optimize(model, parts[i], toy.Canvas(images=3), steps=3, optimizer=STEADY, keys=[unit])
         assert torch.equal(together.images[3 * i : 3 * i + 3], alone.images)
 
 
@@ -149,7 +149,7 @@ class Adrift(nn.Module):
 
 def test_a_network_that_passes_no_gradient_on_is_one_sentence() -> None:
     with pytest.raises(ModelError, match=r"^adrift cannot be differentiated: "):
-        optimise(toy.wrap(Adrift(), name="adrift"), Logit("class:1"), toy.Canvas(), steps=2)
+        optimize(toy.wrap(Adrift(), name="adrift"), Logit("class:1"), toy.Canvas(), steps=2)
 
 
 def test_the_network_comes_back_as_it_was() -> None:
@@ -168,7 +168,7 @@ def test_the_network_comes_back_as_it_was_after_an_error_in_the_middle() -> None
     with pytest.raises(
         ModelError, match=r"^toy cannot run on an input of shape \(1, 3, 32, 32\): 'out of fuse'$"
     ):
-        optimise(model, Channel("layer1:1") + Channel("flat:1"), toy.Canvas(), steps=9)
+        optimize(model, Channel("layer1:1") + Channel("flat:1"), toy.Canvas(), steps=9)
     assert list(state(module)) == before
 
 
@@ -185,8 +185,8 @@ class Root(Term):
 
 def test_a_diverging_image_is_stopped_and_the_others_go_on() -> None:
     model = toy.model(double=True)
-    made = optimise(
-        model, [Channel("layer2:1"), Root(), Logit("class:2")], toy.Canvas(), steps=8, optimiser=STEADY
+    made = optimize(
+        model, [Channel("layer2:1"), Root(), Logit("class:2")], toy.Canvas(), steps=8, optimizer=STEADY
     )
     assert made.status[0] == made.status[2] == "done"
     assert made.status[1].startswith("diverged at step ")
@@ -195,9 +195,9 @@ def test_a_diverging_image_is_stopped_and_the_others_go_on() -> None:
     assert torch.isfinite(made.images).all()
     assert made.losses["total"][1, : step - 1].isfinite().all()
     assert not made.losses["total"][1, step - 1 :].isfinite().any()
-    short = optimise(model, Root(), toy.Canvas(), steps=step - 1, optimiser=STEADY, keys=["1"])
+    short = optimize(model, Root(), toy.Canvas(), steps=step - 1, optimizer=STEADY, keys=["1"])
     assert torch.equal(made.images[1], short.images[0])
-    alone = optimise(model, Logit("class:2"), toy.Canvas(), steps=8, optimiser=STEADY, keys=["2"])
+    alone = optimize(model, Logit("class:2"), toy.Canvas(), steps=8, optimizer=STEADY, keys=["2"])
     assert torch.equal(made.images[2], alone.images[0])
 
 
@@ -214,18 +214,18 @@ def dead_model(rectifier: nn.Module) -> Model:
 def test_a_dead_unit_is_woken_by_redirected_gradients(rectifier: nn.Module) -> None:
     model = dead_model(rectifier)
     start = toy.Canvas(8)
-    woken = optimise(model, Channel("relu:1"), start, steps=16, optimiser=Optimiser(lr=0.5), redirect=16)
+    woken = optimize(model, Channel("relu:1"), start, steps=16, optimizer=Optimizer(lr=0.5), redirect=16)
     assert woken.losses["total"][0, 0] == 0
     assert woken.losses["total"][0, -1] < -0.1
-    asleep = optimise(model, Channel("relu:1"), start, steps=16, optimiser=Optimiser(lr=0.5), redirect=0)
+    asleep = optimize(model, Channel("relu:1"), start, steps=16, optimizer=Optimizer(lr=0.5), redirect=0)
     assert asleep.losses["total"].abs().max() == 0
     assert asleep.alpha.abs().max() == 0
 
 
 def test_redirecting_changes_nothing_where_units_are_alive() -> None:
     model = toy.model(double=True)
-    with_it = optimise(model, Channel("act2:1"), toy.Canvas(), steps=4, redirect=4)
-    without = optimise(model, Channel("act2:1"), toy.Canvas(), steps=4, redirect=0)
+    with_it = optimize(model, Channel("act2:1"), toy.Canvas(), steps=4, redirect=4)
+    without = optimize(model, Channel("act2:1"), toy.Canvas(), steps=4, redirect=0)
     assert torch.equal(with_it.images, without.images)
 
 
@@ -233,29 +233,29 @@ def test_redirecting_changes_nothing_where_units_are_alive() -> None:
 def test_weights_that_are_not_finite_are_named(name: str) -> None:
     model = toy.model()
     model.module.state_dict()[name].view(-1)[:3] = math.nan
-    with pytest.raises(BadWeights, match=f"toy: 3 of the [0-9]+ weights in '{name}' are not finite"):
-        optimise(model, Channel("layer2:1"), toy.Canvas(), steps=1)
+    with pytest.raises(WeightsError, match=f"toy: 3 of the [0-9]+ weights in '{name}' are not finite"):
+        optimize(model, Channel("layer2:1"), toy.Canvas(), steps=1)
 
 
 def test_an_infinite_attention_mask_is_no_bad_weight() -> None:
     model = toy.model()
     model.module.register_buffer("mask", torch.tensor([0.0, -math.inf]))
-    assert optimise(model, Channel("layer2:1"), toy.Canvas(), steps=1).status == ("done",)
+    assert optimize(model, Channel("layer2:1"), toy.Canvas(), steps=1).status == ("done",)
 
 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"term": []}, "there is no term to optimise; give at least one"),
+        ({"term": []}, "there is no term to optimize; give at least one"),
         ({"steps": 0}, "steps is 0; allowed are whole numbers from 1"),
         ({"copies": 0}, "copies is 0; allowed are whole numbers from 1"),
         ({"keys": ["a", "b"]}, "there are 2 keys for 1 terms; give one each"),
     ],
 )
 def test_impossible_settings_fail_with_a_sentence(settings: dict[str, Any], sentence: str) -> None:
-    given = {"term": Channel("layer2:1"), "parameterisation": toy.Canvas()} | settings
-    with pytest.raises(BadValue, match=sentence):
-        optimise(toy.model(), **given)
+    given = {"term": Channel("layer2:1"), "parameterization": toy.Canvas()} | settings
+    with pytest.raises(InvalidValueError, match=sentence):
+        optimize(toy.model(), **given)
 
 
 @pytest.mark.parametrize(
@@ -264,29 +264,29 @@ def test_impossible_settings_fail_with_a_sentence(settings: dict[str, Any], sent
         ({"lr": 0}, "the learning rate is 0; allowed are numbers above 0"),
         ({"lr": math.nan}, "the learning rate is nan"),
         ({"schedule": "linear"}, "schedule 'linear' is unknown; allowed are constant, cosine, warmup-cosine"),
-        ({"kind": "lbfgs"}, "optimiser 'lbfgs' is unknown; allowed are adam, nadam"),
+        ({"kind": "lbfgs"}, "optimizer 'lbfgs' is unknown; allowed are adam, nadam"),
     ],
 )
 def test_an_impossible_optimiser_fails_with_a_sentence(settings: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(BadValue, match=sentence):
-        Optimiser(**settings)
+    with pytest.raises(InvalidValueError, match=sentence):
+        Optimizer(**settings)
 
 
 def test_an_image_that_the_network_cannot_take_is_explained() -> None:
     with pytest.raises(ModelError, match=r"toy cannot run on an input of shape \(1, 3, 4, 4\)"):
-        optimise(toy.token_model(), Channel("class:1"), toy.Canvas(4), steps=1)
+        optimize(toy.token_model(), Channel("class:1"), toy.Canvas(4), steps=1)
 
 
 def test_losses_are_kept_weighted_under_their_own_names() -> None:
     model = toy.model(double=True)
     term = 2 * Channel("layer2:1") + 0.5 * L2() + Channel("layer3:4")
-    made = optimise(model, [term, Logit("class:1")], toy.Canvas(), steps=3)
+    made = optimize(model, [term, Logit("class:1")], toy.Canvas(), steps=3)
     assert set(made.losses) == {"Channel", "L2", "Channel 2", "total", "Logit"}
     parts = made.losses["Channel"] + made.losses["L2"] + made.losses["Channel 2"]
     torch.testing.assert_close(parts[0], made.losses["total"][0])
     assert made.losses["L2"][1].isnan().all()
     trace = toy.trace(
-        model, term.layers, optimise(model, term, toy.Canvas(), steps=1, frames=[0]).frames[0][1]
+        model, term.layers, optimize(model, term, toy.Canvas(), steps=1, frames=[0]).frames[0][1]
     )
     torch.testing.assert_close(made.losses["Channel"][0, :1], 2 * Channel("layer2:1")(trace))
     torch.testing.assert_close(made.losses["L2"][0, :1], 0.5 * L2()(trace))
@@ -294,29 +294,29 @@ def test_losses_are_kept_weighted_under_their_own_names() -> None:
 
 def test_alpha_adds_up_the_gradient_at_the_image() -> None:
     model = toy.model(double=True)
-    made = optimise(model, Channel("layer2:1@2,2"), toy.Canvas(), steps=1, views=[Roll()])
-    start = optimise(
-        model, Channel("layer2:1@2,2"), toy.Canvas(), steps=1, views=[Roll()], frames=[0]
+    made = optimize(model, Channel("layer2:1@2,2"), toy.Canvas(), steps=1, transforms=[Roll()])
+    start = optimize(
+        model, Channel("layer2:1@2,2"), toy.Canvas(), steps=1, transforms=[Roll()], frames=[0]
     ).frames[0][1]
     assert made.alpha.shape == (1, 32, 32)
     assert (made.alpha > 0).sum() == 7 * 7
-    twice = optimise(model, 2 * Channel("layer2:1@2,2"), toy.Canvas(), steps=1, views=[Roll()])
+    twice = optimize(model, 2 * Channel("layer2:1@2,2"), toy.Canvas(), steps=1, transforms=[Roll()])
     torch.testing.assert_close(twice.alpha, 2 * made.alpha)
     assert start.shape == made.images.shape
 
 
 def test_frames_are_the_images_at_the_wanted_steps() -> None:
     model = toy.model(double=True)
-    made = optimise(model, Channel("layer2:1"), toy.Canvas(), steps=4, frames=[0, 2, 4])
+    made = optimize(model, Channel("layer2:1"), toy.Canvas(), steps=4, frames=[0, 2, 4])
     assert [step for step, _ in made.frames] == [0, 2, 4]
     assert torch.equal(made.frames[2][1], made.images)
-    two = optimise(model, Channel("layer2:1"), toy.Canvas(), steps=2)
+    two = optimize(model, Channel("layer2:1"), toy.Canvas(), steps=2)
     assert torch.equal(made.frames[1][1], two.images)
 
 
 def test_each_step_is_reported_with_the_losses_of_all_images() -> None:
     seen: list[Step] = []
-    optimise(toy.model(), terms(toy.model()), toy.Canvas(), steps=3, each_step=seen.append)
+    optimize(toy.model(), terms(toy.model()), toy.Canvas(), steps=3, callback=seen.append)
     assert [(s.number, s.of, tuple(s.losses.shape)) for s in seen] == [
         (1, 3, (4,)),
         (2, 3, (4,)),
@@ -325,14 +325,14 @@ def test_each_step_is_reported_with_the_losses_of_all_images() -> None:
 
 
 def test_a_penalty_on_the_image_alone_needs_no_layer() -> None:
-    made = optimise(toy.model(), L2(0.2), toy.Canvas(), steps=100, optimiser=Optimiser(lr=0.05))
+    made = optimize(toy.model(), L2(0.2), toy.Canvas(), steps=100, optimizer=Optimizer(lr=0.05))
     torch.testing.assert_close(made.images, torch.full((1, 3, 32, 32), 0.2), atol=0.02, rtol=0)
 
 
 def test_several_looks_average_the_loss() -> None:
     model = toy.model(double=True)
-    one = optimise(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3)
-    four = optimise(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3, copies=4)
+    one = optimize(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3)
+    four = optimize(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3, copies=4)
     torch.testing.assert_close(one.losses["total"], four.losses["total"])
     assert four.images.shape == (1, 3, 32, 32)
 
@@ -346,16 +346,16 @@ def test_a_canvas_that_grows_is_shown_small_and_then_whole() -> None:
             sides.append(trace.image.shape[-1])
             return trace.image.flatten(1).mean(1)
 
-    made = optimise(toy.model(), Side(), Fourier(32, coarse=0.5), steps=8)
+    made = optimize(toy.model(), Side(), Fourier(32, coarse=0.5), steps=8)
     assert sides == [16] * 4 + [32] * 4
     assert made.images.shape == (1, 3, 32, 32)
     assert made.alpha.shape == (1, 32, 32)
     assert bool((made.alpha > 0).all())
-    assert optimise(toy.model(), Side(), Fourier(32, coarse=0.5), steps=1).alpha.shape == (1, 32, 32)
+    assert optimize(toy.model(), Side(), Fourier(32, coarse=0.5), steps=1).alpha.shape == (1, 32, 32)
 
 
 def test_the_published_schedule_warms_up_and_falls_as_a_cosine() -> None:
-    rate = Optimiser(1.0, schedule="warmup-cosine", warmup=100)
+    rate = Optimizer(1.0, schedule="warmup-cosine", warmup=100)
     for e in (0, 1, 50, 99):
         assert rate.factor(e, 2000) == pytest.approx((e + 1) / 100)
     for e in (100, 101, 1000, 1999):
@@ -371,5 +371,5 @@ def test_checkpoints_rise_from_the_start_to_the_end() -> None:
 
 
 def test_progress_is_quiet_where_the_output_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    optimise(toy.model(), L2(), toy.Canvas(), steps=2, progress=True)
+    optimize(toy.model(), L2(), toy.Canvas(), steps=2, progress=True)
     assert capfd.readouterr() == ("", "")

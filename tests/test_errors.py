@@ -23,8 +23,8 @@ def test_exit_codes_tell_a_wrong_request_from_failed_work() -> None:
 
 
 def test_a_bad_value_is_a_value_error_and_a_missing_extra_an_import_error() -> None:
-    assert issubclass(errors.BadValue, ValueError)
-    assert issubclass(errors.MissingExtra, ImportError)
+    assert issubclass(errors.InvalidValueError, ValueError)
+    assert issubclass(errors.MissingDependencyError, ImportError)
 
 
 def test_the_nearest_names_come_best_first_whatever_their_case() -> None:

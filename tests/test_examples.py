@@ -57,10 +57,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def accuracy(folder: Path) -> float:
     model = vital.load_model(f"{ROOT}/examples/shapes.py:network", weights=folder / "weights.safetensors")
-    images = vital.images(folder / "images.npz")
+    images = vital.load_images(folder / "images.npz")
     labels = np.load(folder / "images.npz")["labels"]
-    bank = vital.reference_bank(model, ["class"], images, top=1, disk=False)
-    shown = model.normalise(bank.tensor(range(len(images))))
+    bank = vital.build_bank(model, ["class"], images, top=1, disk=False)
+    shown = model.normalize(bank.tensor(range(len(images))))
     return float((model.module(shown).argmax(1).numpy() == labels).mean())
 
 
@@ -96,8 +96,8 @@ def test_the_shapes_network_knows_its_shapes(trained: Path) -> None:
 @pytest.mark.slow
 def test_the_readmes_first_render_is_seen_as_its_classes(trained: Path) -> None:
     model = vital.load_model(f"{ROOT}/examples/shapes.py:network", weights=trained / "weights.safetensors")
-    images = vital.images(trained / "images.npz")
+    images = vital.load_images(trained / "images.npz")
     made = vital.render(model, "class:0-5", images=images, progress=False)
     assert [p.status for p in made] == ["done"] * 6
-    seen = [model.module(model.normalise(p.image[None])).softmax(1)[0, p.unit.index].item() for p in made]
+    seen = [model.module(model.normalize(p.image[None])).softmax(1)[0, p.unit.index].item() for p in made]
     assert min(seen) > 0.9

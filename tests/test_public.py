@@ -9,7 +9,7 @@ NAMES = [
     "ImageSet",
     "Method",
     "Model",
-    "Optimiser",
+    "Optimizer",
     "Prototype",
     "Prototypes",
     "ReferenceBank",
@@ -26,14 +26,14 @@ NAMES = [
     "load_model",
     "method",
     "objectives",
-    "optimise",
-    "parameterisations",
-    "reference_bank",
+    "optimize",
+    "parameterizations",
+    "build_bank",
     "regularizers",
     "render",
     "report",
-    "survey",
-    "views",
+    "list_layers",
+    "transforms",
 ]
 
 
@@ -45,7 +45,7 @@ def test_the_public_names_are_these() -> None:
 def test_names_that_are_also_modules_stay_what_they_are_after_the_modules_are_imported() -> None:
     for module in ("images", "recipes.render", "cli.render", "cli.app"):
         importlib.import_module(f"vital.{module}")
-    assert all(callable(getattr(vital, name)) for name in ("images", "render", "method", "optimise"))
+    assert all(callable(getattr(vital, name)) for name in ("images", "render", "method", "optimize"))
 
 
 def test_every_public_thing_says_what_it_is() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests import toy
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.objectives import Channel, Diversity
 from vital.regularizers import L1, L2
 from vital.terms import Sum, Term, as_sum, per_image_mean
@@ -65,7 +65,7 @@ def test_losses_are_named_after_their_classes_and_numbered() -> None:
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf, -math.inf])
 def test_a_weight_that_is_no_finite_number_is_an_error(factor: float) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         factor * L1()
     assert str(caught.value) == f"a term cannot be weighted with {factor}; allowed are finite numbers"
 

@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tests import toy
-from vital.errors import BadUnit, ModelError, UnknownName
+from vital.errors import ModelError, UnitError, UnknownNameError
 from vital.models import Model
-from vital.tracing import Redirect, Tracer, first_tensor, resolve_units, survey
+from vital.tracing import Redirect, Tracer, first_tensor, list_layers, resolve_units
 from vital.types import Layer
 from vital.units import Unit
 
@@ -51,7 +51,7 @@ def chain(*parts: nn.Module) -> Model:
 
 def test_a_trace_holds_what_a_plain_forward_pass_computes() -> None:
     model = toy.model()
-    x = model.normalise(IMAGES.float())
+    x = model.normalize(IMAGES.float())
     trace = toy.trace(model, ["layer2", "act2", "class", "<norm3"], IMAGES)
     expected = {}
     with torch.no_grad():
@@ -70,7 +70,7 @@ def test_row_by_row_and_batched_passes_agree() -> None:
         torch.testing.assert_close(single[layer].double(), double[layer], rtol=1e-4, atol=1e-5)
 
 
-def test_image_seen_and_input_are_the_picture_before_and_after_views_and_normalisation() -> None:
+def test_image_seen_and_input_are_the_picture_before_and_after_views_and_normalization() -> None:
     model = toy.model(double=True)
     seen = IMAGES.repeat_interleave(2, 0).roll(5, 3)
     trace = toy.trace(model, ["layer1"], IMAGES, seen, copies=2)
@@ -96,7 +96,7 @@ def test_rows_are_the_same_pass_for_some_images_alone() -> None:
 def test_the_pass_stops_after_the_deepest_layer() -> None:
     head = Counted(nn.Flatten())
     model = chain(nn.Conv2d(3, 4, 3), nn.ReLU(), head)
-    survey(model)
+    list_layers(model)
     head.count = 0
     with Tracer(model, ["a"]) as tracer:
         tracer(IMAGES.float())
@@ -112,7 +112,7 @@ def test_the_pass_stops_after_the_deepest_layer() -> None:
 def test_the_pass_stops_at_an_inner_layer_of_a_block_whose_input_is_wanted_too() -> None:
     tail = Counted(nn.ReLU())
     model = chain(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 3), tail))
-    survey(model)
+    list_layers(model)
     tail.count = 0
     with Tracer(model, ["<b", "b.0"]) as tracer:
         trace = tracer(IMAGES.float())
@@ -123,7 +123,7 @@ def test_the_pass_stops_at_an_inner_layer_of_a_block_whose_input_is_wanted_too()
 def test_without_layers_the_network_does_not_run() -> None:
     body = Counted(nn.Conv2d(3, 4, 3))
     model = chain(body)
-    survey(model)
+    list_layers(model)
     body.count = 0
     toy.trace(model, [], IMAGES)
     assert body.count == 0
@@ -152,7 +152,7 @@ def test_a_later_operation_in_place_does_not_spoil_a_kept_layer(redirect: bool) 
     with Tracer(model, ["block.conv", "block"]) as tracer:
         for _ in range(2):
             trace = tracer(image, redirect=redirect)
-            expected = block.conv(model.normalise(image))
+            expected = block.conv(model.normalize(image))
             torch.testing.assert_close(trace["block.conv"], expected)
             assert trace["block"].min() >= 0
             wanted = torch.autograd.grad(expected.square().sum(), image)
@@ -187,14 +187,14 @@ def test_inside_the_network_is_in_eval_mode_and_outside_as_before() -> None:
 def test_a_survey_leaves_the_network_as_it_was() -> None:
     model = toy.model()
     before = {k: v.clone() for k, v in model.module.train().state_dict().items()}
-    survey(model)
+    list_layers(model)
     assert all(m.training for m in model.module.modules())
     assert all(torch.equal(v, before[k]) for k, v in model.module.state_dict().items())
     assert not any(m._forward_hooks for m in model.module.modules())
 
 
 def test_a_survey_reads_maps_vectors_and_the_output() -> None:
-    layers = survey(toy.model())
+    layers = list_layers(toy.model())
     assert list(layers) == [*dict(toy.network().named_children()), "class"]
     assert layers["layer2"] == Layer("layer2", "map", (16, 8, 8), order=3)
     assert layers["pool"].shape == (24, 1, 1)
@@ -202,7 +202,7 @@ def test_a_survey_reads_maps_vectors_and_the_output() -> None:
 
 
 def test_a_survey_reads_token_layers_with_their_class_token() -> None:
-    layers = survey(toy.token_model())
+    layers = list_layers(toy.token_model())
     assert (layers["block1"].kind, layers["block1"].shape, layers["block1"].prefix) == ("tokens", (12, 17), 1)
     assert layers["patches"].kind == "map"
     assert layers["block1.attention"].shape == (12, 17)
@@ -210,7 +210,7 @@ def test_a_survey_reads_token_layers_with_their_class_token() -> None:
 
 def test_a_layer_with_its_channels_last_is_recognised_and_turned() -> None:
     model = chain(nn.Conv2d(3, 6, 8, stride=8), Apply(lambda x: x.permute(0, 2, 3, 1)), nn.Linear(6, 5))
-    assert survey(model)["c"] == Layer("c", "map", (5, 4, 4), channel_axis=3, order=2)
+    assert list_layers(model)["c"] == Layer("c", "map", (5, 4, 4), channel_axis=3, order=2)
     trace = toy.trace(model, ["a", "b", "c"], IMAGES)
     assert trace["c"].shape == (3, 5, 4, 4)
     assert torch.equal(trace["b"], trace["a"])
@@ -220,7 +220,7 @@ def test_a_layer_with_its_channels_last_is_recognised_and_turned() -> None:
 def test_as_many_channels_as_rows_are_told_apart_by_a_wider_image(last: bool) -> None:
     turn = Apply(lambda x: x.permute(0, 2, 3, 1)) if last else nn.Identity()
     model = chain(nn.Conv2d(3, 4, 8, stride=8), turn)
-    assert survey(model)["b"].channel_axis == (3 if last else 1)
+    assert list_layers(model)["b"].channel_axis == (3 if last else 1)
     trace = toy.trace(model, ["a", "b"], IMAGES)
     assert torch.equal(trace["b"], trace["a"])
 
@@ -229,7 +229,7 @@ def test_as_many_channels_as_rows_are_told_apart_by_a_wider_image(last: bool) ->
 def test_equal_sides_say_nothing_where_the_image_is_not_square(last: bool) -> None:
     conv = nn.Conv2d(3, 12 if last else 8, 1)
     module = nn.Sequential(conv, Turned()) if last else nn.Sequential(conv)
-    found = survey(Model(module, size=(8, 12)))["1" if last else "0"]
+    found = list_layers(Model(module, size=(8, 12)))["1" if last else "0"]
     assert (found.channels, found.shape[1:]) == (12 if last else 8, (8, 12))
 
 
@@ -245,7 +245,7 @@ def test_a_class_token_is_found_where_the_patches_are_no_square() -> None:
             rows = self.patches(x).flatten(2).mT
             return self.blocks(torch.cat([rows[:, :1], rows], 1))
 
-    assert survey(Model(Tokens(), size=(8, 12)))["blocks"].prefix == 1
+    assert list_layers(Model(Tokens(), size=(8, 12)))["blocks"].prefix == 1
 
 
 def test_a_full_relu6_is_brought_down_and_not_up() -> None:
@@ -263,7 +263,7 @@ class Turned(nn.Module):
 def test_a_layer_that_cannot_be_told_apart_is_explained() -> None:
     model = chain(nn.Conv2d(3, 4, 8, stride=8), nn.Flatten(), nn.Linear(64, 3))
     problem = "layer 'a' cannot be used: its output (2, 4, 4, 4) does not say which axis holds the channels"
-    with pytest.raises(BadUnit) as caught:
+    with pytest.raises(UnitError) as caught:
         Tracer(model, ["a"])
     assert str(caught.value) == problem
 
@@ -273,7 +273,7 @@ def test_a_layer_with_the_batch_second_is_recognised_and_turned() -> None:
         return x.flatten(2).permute(2, 0, 1)
 
     model = chain(nn.Conv2d(3, 6, 8, stride=8), Apply(to_tokens), nn.Linear(6, 5))
-    found = survey(model)["c"]
+    found = list_layers(model)["c"]
     assert (found.kind, found.shape, found.batch_axis, found.prefix) == ("tokens", (5, 16), 1, 0)
     trace = toy.trace(model, ["a", "b"], IMAGES)
     assert torch.equal(trace["b"], trace["a"].flatten(2))
@@ -293,7 +293,7 @@ def test_a_layer_with_the_batch_second_is_recognised_and_turned() -> None:
 )
 def test_a_layer_that_cannot_be_used_says_why(part: nn.Module, problem: str) -> None:
     model = chain(nn.Conv2d(3, 4, 8, stride=8), part, Apply(lambda x: torch.zeros(2, 3)))
-    with pytest.raises(BadUnit) as caught:
+    with pytest.raises(UnitError) as caught:
         Tracer(model, ["b"])
     assert str(caught.value) == f"layer 'b' cannot be used: {problem}"
 
@@ -302,7 +302,7 @@ def test_a_module_that_runs_twice_in_one_pass_is_explained() -> None:
     relu = nn.ReLU()
     model = chain(nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 4, 3), relu)
     with pytest.raises(
-        BadUnit, match="layer 'b' cannot be used: it runs 2 times in one pass; name the block around it"
+        UnitError, match="layer 'b' cannot be used: it runs 2 times in one pass; name the block around it"
     ):
         Tracer(model, ["b"])
 
@@ -315,7 +315,7 @@ def test_a_tuple_stands_for_its_first_tensor() -> None:
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UnknownName, match="the network has no layer 'layr2'; did you mean 'layer2'"):
+    with pytest.raises(UnknownNameError, match="the network has no layer 'layr2'; did you mean 'layer2'"):
         Tracer(toy.model(), ["layr2"])
 
 
@@ -328,7 +328,7 @@ def test_an_image_that_does_not_fit_is_explained() -> None:
 def test_a_network_that_cannot_take_its_own_size_is_explained() -> None:
     model = Model(nn.Linear(5, 3), name="odd", size=(8, 8))
     with pytest.raises(ModelError, match=r"odd cannot run on an image of shape \(3, 8, 8\): "):
-        survey(model)
+        list_layers(model)
 
 
 def test_a_units_places_are_read_from_maps_tokens_and_vectors() -> None:

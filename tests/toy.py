@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vital.models import Model
 from vital.tracing import Trace, Tracer
-from vital.types import Images, Parameterisation, Parameters
+from vital.types import Images, Parameterization, Parameters
 
 CLASSES = ("tench, Tinca tinca", "tabby, tabby cat", "hen", "cat", "alp", "fox", "owl", "drum", "cup", "kite")
 M = TypeVar("M", bound=nn.Module)
@@ -121,7 +121,7 @@ def trace(
 
 
 @dataclass(frozen=True)
-class Canvas(Parameterisation):
+class Canvas(Parameterization):
     """Pixels as they are, without bounds: `images` noise pictures of one size per slot."""
 
     size: int = 32

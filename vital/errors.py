@@ -2,16 +2,16 @@
 
     VitalError                 exit code 1: the work failed
     ├── UsageError             exit code 2: the request itself is wrong; change what was typed
-    │   ├── UnknownName        a name that nothing answers to; the message carries the nearest ones
-    │   ├── BadUnit            a unit that cannot be read or does not exist in this network
-    │   └── BadValue           an option or argument outside what is allowed
-    ├── MissingExtra           an optional package is not installed; the message carries the command
+    │   ├── UnknownNameError        a name that nothing answers to; the message carries the nearest ones
+    │   ├── UnitError            a unit that cannot be read or does not exist in this network
+    │   └── InvalidValueError           an option or argument outside what is allowed
+    ├── MissingDependencyError           an optional package is not installed; the message carries the command
     ├── ModelError             the network cannot be loaded, traced or used
-    │   └── BadWeights         weights that do not fit, cannot be read, or are not finite
+    │   └── WeightsError         weights that do not fit, cannot be read, or are not finite
     ├── DataError              the images cannot be used
-    │   └── EmptyClass         a class has no images, while others have
+    │   └── EmptyClassError         a class has no images, while others have
     └── RunError               the run folder cannot be written or belongs to another run
-        └── Unfinished         the run folder lacks pictures, and none are to be rendered
+        └── UnfinishedError         the run folder lacks pictures, and none are to be rendered
 
 A message says what was wrong, the value given, what is allowed, and the nearest name where there is one.
 """
@@ -34,19 +34,19 @@ class UsageError(VitalError):
     exit_code = 2
 
 
-class UnknownName(UsageError):
+class UnknownNameError(UsageError):
     """A name that nothing answers to."""
 
 
-class BadUnit(UsageError):
+class UnitError(UsageError):
     """A unit that cannot be read, or that this network does not have."""
 
 
-class BadValue(UsageError, ValueError):
+class InvalidValueError(UsageError, ValueError):
     """A value outside what is allowed."""
 
 
-class MissingExtra(VitalError, ImportError):
+class MissingDependencyError(VitalError, ImportError):
     """An optional package is not installed, or does not fit the others."""
 
 
@@ -54,7 +54,7 @@ class ModelError(VitalError):
     """The network cannot be loaded, traced or used."""
 
 
-class BadWeights(ModelError):
+class WeightsError(ModelError):
     """Weights that do not fit the network, cannot be read, or are not finite."""
 
 
@@ -62,7 +62,7 @@ class DataError(VitalError):
     """The images cannot be used."""
 
 
-class EmptyClass(DataError):
+class EmptyClassError(DataError):
     """A class of which there are no images; other classes have some."""
 
 
@@ -70,7 +70,7 @@ class RunError(VitalError):
     """The run folder cannot be written, or belongs to another run."""
 
 
-class Unfinished(RunError):
+class UnfinishedError(RunError):
     """The run folder lacks pictures that are asked for, and nothing is to be rendered."""
 
 
@@ -84,8 +84,8 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     return [names[k] for k in difflib.get_close_matches(name.lower(), names, n=count, cutoff=0.5)]
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
-    """An `UnknownName` with the nearest names, or with all of them when they are few.
+def unknown(what: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """An `UnknownNameError` with the nearest names, or with all of them when they are few.
 
     >>> str(unknown("method", "vitl", ["vital", "fourier"]))
     "unknown method 'vitl'; did you mean 'vital'?"
@@ -99,16 +99,16 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
     else:
         shown = ", ".join(known[:12]) + (f", … ({len(known)} in all)" if len(known) > 12 else "")
         hint = f"known are: {shown}"
-    return UnknownName(f"unknown {what} {name!r}; {hint}")
+    return UnknownNameError(f"unknown {what} {name!r}; {hint}")
 
 
-def missing_extra(package: str, extra: str, purpose: str) -> MissingExtra:
-    """A `MissingExtra` that carries the command which mends it.
+def missing_extra(package: str, extra: str, purpose: str) -> MissingDependencyError:
+    """A `MissingDependencyError` that carries the command which mends it.
 
     >>> str(missing_extra("timm", "timm", "models named timm:NAME"))
     "models named timm:NAME need the package timm: pip install 'vital-fv[timm]'"
     """
-    return MissingExtra(f"{purpose} need the package {package}: pip install 'vital-fv[{extra}]'")
+    return MissingDependencyError(f"{purpose} need the package {package}: pip install 'vital-fv[{extra}]'")
 
 
 def first_line(error: BaseException) -> str:

@@ -70,7 +70,7 @@ class Prototype:
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
     frames: tuple[tuple[int, Tensor], ...] = field(default=(), repr=False)
 
-    def pil(self, *, masked: bool = False) -> Image.Image:
+    def to_pil(self, *, masked: bool = False) -> Image.Image:
         """The picture as a PIL image; `masked` puts the transparency mask into its alpha channel."""
         picture = to_pil(self.image)
         if masked:
@@ -78,17 +78,17 @@ class Prototype:
             picture.putalpha(to_pil(self.alpha[None]))
         return picture
 
-    def png(self, *, masked: bool = False) -> bytes:
+    def to_png(self, *, masked: bool = False) -> bytes:
         """The picture as PNG bytes, with the unit and its provenance in the text chunks."""
         notes = PngInfo()
         notes.add_itxt("Title", f"{self.unit.title}, {self.method}, seed {self.seed}")
         notes.add_itxt("Software", "vital")
-        notes.add_itxt("vital", json.dumps(self.record(), sort_keys=True))
+        notes.add_itxt("vital", json.dumps(self.to_dict(), sort_keys=True))
         buffer = io.BytesIO()
-        self.pil(masked=masked).save(buffer, "PNG", pnginfo=notes)
+        self.to_pil(masked=masked).save(buffer, "PNG", pnginfo=notes)
         return buffer.getvalue()
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The JSON form: everything but the pictures."""
         return {
             "unit": str(self.unit),
@@ -101,21 +101,21 @@ class Prototype:
         }
 
     def _repr_png_(self) -> bytes:
-        return self.png()
+        return self.to_png()
 
 
 class Prototypes(list[Prototype]):
     """A list of prototypes that shows itself in a notebook as a contact sheet."""
 
-    def sheet(self, columns: int = 8, size: int | None = None) -> Image.Image:
+    def to_grid(self, columns: int = 8, size: int | None = None) -> Image.Image:
         """All pictures side by side, row by row, with their units' titles below them.
 
         `size` is the width of a tile, by default that of the widest picture, and at least 128 pixels.
         """
-        return titled_sheet([p.pil() for p in self], [lines_of(p.unit) for p in self], columns, size)
+        return titled_sheet([p.to_pil() for p in self], [lines_of(p.unit) for p in self], columns, size)
 
     def _repr_png_(self) -> bytes:
-        return png(self.sheet())
+        return png(self.to_grid())
 
 
 def lines_of(unit: Unit) -> list[str]:
@@ -150,7 +150,7 @@ class Description:
     model: str = field(default="", repr=False)
     details: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {
             "layer": self.unit.layer,

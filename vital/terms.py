@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.tracing import Trace
 from vital.types import PerImage
 from vital.units import Unit
@@ -25,8 +25,8 @@ GRADIENT = "gradient"
 
 
 @dataclass(frozen=True)
-class Relevant:
-    """A wish: how much the activations of `layers` take part in what `unit` responds to, by a rule and from a start.
+class RelevanceRequest:
+    """A request: how much the activations of `layers` take part in what `unit` responds to, by a rule and from a start.
 
     What comes stands in `Trace.relevance`; it is a constant for the gradient. See `vital.attribution`. The rule
     `GRADIENT` needs no recorded pass.
@@ -60,7 +60,7 @@ class Term(ABC):
         return ()
 
     @property
-    def relevant(self) -> Relevant | None:
+    def relevant(self) -> RelevanceRequest | None:
         """Whose relevance the term reads, and where; None for a term that reads activations alone."""
         return None
 
@@ -77,7 +77,7 @@ class Term(ABC):
         if isinstance(factor, bool) or not isinstance(factor, int | float):
             return NotImplemented
         if not math.isfinite(factor):
-            raise BadValue(f"a term cannot be weighted with {factor}; allowed are finite numbers")
+            raise InvalidValueError(f"a term cannot be weighted with {factor}; allowed are finite numbers")
         return Sum(tuple((factor * weight, term) for weight, term in _parts(self)))
 
     __rmul__ = __mul__
@@ -115,11 +115,11 @@ class Sum(Term):
         return tuple(dict.fromkeys(layer for _, term in self.parts for layer in term.layers))
 
     @property
-    def relevant(self) -> Relevant | None:
-        """The wish of the parts. Raises `BadValue` where two parts wish for different relevance."""
+    def relevant(self) -> RelevanceRequest | None:
+        """The request of the parts. Raises `InvalidValueError` where two parts request for different relevance."""
         wishes = list(dict.fromkeys(term.relevant for _, term in self.parts if term.relevant))
         if len(wishes) > 1:
-            raise BadValue(
+            raise InvalidValueError(
                 f"two terms ask for different relevance: {wishes[0]} and {wishes[1]}; one is allowed"
             )
         return wishes[0] if wishes else None

@@ -19,10 +19,10 @@ Parameters: TypeAlias = dict[str, Tensor]
 Kind = Literal["vector", "map", "tokens"]
 
 
-class Parameterisation(ABC):
+class Parameterization(ABC):
     """How numbers become an image; everything about the search space lives here.
 
-    A *slot* is what one unit owns in a batch. Most parameterisations decode a slot to one image; those whose
+    A *slot* is what one unit owns in a batch. Most parameterizations decode a slot to one image; those whose
     images share parts decode it to `images` of them, in order.
     """
 
@@ -40,23 +40,23 @@ class Parameterisation(ABC):
         """Bring the parameters back to where they are allowed, in place, after a step. Nothing by default."""
         del parameters
 
-    def at(self, progress: float) -> Parameterisation:
+    def at(self, progress: float) -> Parameterization:
         """Return what decodes the same parameters after a share of the run, from 0 to 1; by default this one.
 
-        A parameterisation that goes from coarse to fine decodes to smaller images first.
+        A parameterization that goes from coarse to fine decodes to smaller images first.
         """
         del progress
         return self
 
 
-class View(ABC):
+class Transform(ABC):
     """A random look at an image: what is shown to the network in one step."""
 
     @abstractmethod
     def __call__(self, image: Images, generator: torch.Generator) -> Images:
         """Transform one image (1, C, H, W), drawing only from `generator`; output sizes must not be random."""
 
-    def at(self, progress: float) -> View:
+    def at(self, progress: float) -> Transform:
         """Return the view as it is after a share of the run, from 0 to 1; by default it is the same all along."""
         del progress
         return self

@@ -6,8 +6,8 @@ from torch import nn
 
 import vital
 from tests import toy
-from vital.activations import ReferenceBank, reference_bank
-from vital.errors import BadValue, DataError
+from vital.activations import ReferenceBank, build_bank
+from vital.errors import DataError, InvalidValueError
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def labelled(pictures: torch.Tensor) -> vital.ImageSet:
-    return vital.images(pictures, labels=[i % 4 for i in range(len(pictures))])
+    return vital.load_images(pictures, labels=[i % 4 for i in range(len(pictures))])
 
 
 def test_strongest_equals_a_full_sort(net: vital.Model, pictures: torch.Tensor) -> None:
-    bank = reference_bank(net, ["1"], vital.images(pictures), batch=4, top=9)
+    bank = build_bank(net, ["1"], vital.load_images(pictures), batch=4, top=9)
     with torch.no_grad():
         logits, maps = net.module(pictures), net.module[:2](pictures).mean((2, 3))
     for unit in range(5):
@@ -45,7 +45,7 @@ def test_strongest_equals_a_full_sort(net: vital.Model, pictures: torch.Tensor) 
 def test_class_references_are_of_the_class_and_follow_the_seed(
     net: vital.Model, pictures: torch.Tensor
 ) -> None:
-    bank = reference_bank(net, [], labelled(pictures))
+    bank = build_bank(net, [], labelled(pictures))
     chosen = bank.references("class:b", 3, "class", seed=1)
     assert all(i % 4 == 1 for i in chosen.indices)
     assert chosen.weights == (1 / 3,) * 3
@@ -57,12 +57,12 @@ def test_class_references_are_of_the_class_and_follow_the_seed(
 def test_auto_takes_the_class_where_there_are_labels_and_else_the_activation(
     net: vital.Model, pictures: torch.Tensor
 ) -> None:
-    assert "of the class" in reference_bank(net, [], labelled(pictures)).references("class:1", 3).note
-    assert "highest value" in reference_bank(net, [], vital.images(pictures)).references("class:1", 3).note
+    assert "of the class" in build_bank(net, [], labelled(pictures)).references("class:1", 3).note
+    assert "highest value" in build_bank(net, [], vital.load_images(pictures)).references("class:1", 3).note
 
 
 def test_strong_images_weigh_what_they_have_over_the_next(net: vital.Model, pictures: torch.Tensor) -> None:
-    bank = reference_bank(net, [], vital.images(pictures))
+    bank = build_bank(net, [], vital.load_images(pictures))
     with torch.no_grad():
         ranked = net.module(pictures)[:, 3].sort(descending=True).values.double()
     over = ranked[:5] - ranked[5]
@@ -76,15 +76,15 @@ def test_strong_images_weigh_what_they_have_over_the_next(net: vital.Model, pict
 def test_a_template_is_not_kept_under_the_key_of_weights_that_have_changed(
     net: vital.Model, pictures: torch.Tensor
 ) -> None:
-    first = reference_bank(net, ["1"], vital.images(pictures))
+    first = build_bank(net, ["1"], vital.load_images(pictures))
     before = {k: v.clone() for k, v in net.module.state_dict().items()}
     with torch.no_grad():
         net.module[0].weight.mul_(2)
     first.template("class:3", ["1"])
     net.module.load_state_dict(before)
-    second = reference_bank(net, ["1"], vital.images(pictures))
+    second = build_bank(net, ["1"], vital.load_images(pictures))
     kept = second.template("class:3", ["1"]).layers["1"]
-    fresh = reference_bank(net, ["1"], vital.images(pictures), disk=False).template("class:3", ["1"])
+    fresh = build_bank(net, ["1"], vital.load_images(pictures), disk=False).template("class:3", ["1"])
     torch.testing.assert_close(kept, fresh.layers["1"])
 
 
@@ -93,7 +93,7 @@ def test_another_network_of_the_same_weights_has_a_bank_of_its_own(
 ) -> None:
     other = vital.Model(nn.Sequential(net.module[0], nn.GELU(), *net.module[2:]), size=(8, 8))
     assert other.weights_hash() == net.weights_hash()
-    one, two = (reference_bank(m, ["1"], vital.images(pictures)) for m in (net, other))
+    one, two = (build_bank(m, ["1"], vital.load_images(pictures)) for m in (net, other))
     assert one.key != two.key
     assert not torch.equal(one.values["1"], two.values["1"])
 
@@ -103,16 +103,16 @@ def test_a_file_that_is_no_bank_is_not_written_over(
 ) -> None:
     (tmp_path / "weights.pt").write_bytes(b"precious")
     with pytest.raises(DataError, match=r"is there already and is no bank; choose another name$"):
-        reference_bank(net, ["1"], vital.images(pictures), path=tmp_path / "weights.pt")
+        build_bank(net, ["1"], vital.load_images(pictures), path=tmp_path / "weights.pt")
     assert (tmp_path / "weights.pt").read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize("count", [0, -2])
 @pytest.mark.parametrize("choose", ["activation", "class"])
 def test_no_references_are_refused(net: vital.Model, pictures: torch.Tensor, count: int, choose: str) -> None:
-    bank = reference_bank(net, [], labelled(pictures), disk=False)
+    bank = build_bank(net, [], labelled(pictures), disk=False)
     with pytest.raises(
-        BadValue, match=f"^{count} reference images are asked for; allowed are whole numbers from 1$"
+        InvalidValueError, match=f"^{count} reference images are asked for; allowed are whole numbers from 1$"
     ):
         bank.references("class:1", count, choose)  # type: ignore[arg-type]
 
@@ -120,7 +120,7 @@ def test_no_references_are_refused(net: vital.Model, pictures: torch.Tensor, cou
 def test_the_template_is_the_weighted_mean_of_the_references(
     net: vital.Model, pictures: torch.Tensor
 ) -> None:
-    bank = reference_bank(net, ["1"], vital.images(pictures), disk=False)
+    bank = build_bank(net, ["1"], vital.load_images(pictures), disk=False)
     chosen = bank.references("class:3", 5, "activation")
     with torch.no_grad():
         each = net.module[:2](pictures[list(chosen.indices)]).flatten(2).sort(dim=2).values
@@ -131,13 +131,13 @@ def test_the_template_is_the_weighted_mean_of_the_references(
 
 
 def test_a_bank_of_the_output_alone_asks_for_layers(net: vital.Model, pictures: torch.Tensor) -> None:
-    bank = reference_bank(net, [], vital.images(pictures), disk=False)
-    with pytest.raises(BadValue, match=r"name the layers to align class:1 at"):
+    bank = build_bank(net, [], vital.load_images(pictures), disk=False)
+    with pytest.raises(InvalidValueError, match=r"name the layers to align class:1 at"):
         bank.template("class:1")
 
 
 def test_an_empty_class_is_one_sentence(net: vital.Model, pictures: torch.Tensor) -> None:
-    bank = reference_bank(net, [], labelled(pictures))
+    bank = build_bank(net, [], labelled(pictures))
     with pytest.raises(
         DataError, match=r"holds no image of class 4 \(e\); add some, or choose another class$"
     ):
@@ -145,18 +145,18 @@ def test_an_empty_class_is_one_sentence(net: vital.Model, pictures: torch.Tensor
 
 
 def test_a_layer_that_the_bank_does_not_know_is_named(net: vital.Model, pictures: torch.Tensor) -> None:
-    bank = reference_bank(net, ["1"], vital.images(pictures))
-    with pytest.raises(BadValue, match="the bank was made for the layers 1, class, not for '0'"):
+    bank = build_bank(net, ["1"], vital.load_images(pictures))
+    with pytest.raises(InvalidValueError, match="the bank was made for the layers 1, class, not for '0'"):
         bank.strongest("0:1")
 
 
 def test_the_second_time_nothing_is_computed(net: vital.Model, pictures: torch.Tensor) -> None:
-    images = vital.images(pictures)
-    first = reference_bank(net, ["1"], images)
+    images = vital.load_images(pictures)
+    first = build_bank(net, ["1"], images)
     made = first.template("class:1", ["1"])
     calls: list[int] = []
     handle = net.module[0].register_forward_hook(lambda *_: calls.append(1))
-    second = reference_bank(net, ["1"], images)
+    second = build_bank(net, ["1"], images)
     again = second.template("class:1", ["1"])
     handle.remove()
     assert not calls
@@ -168,7 +168,7 @@ def test_the_second_time_nothing_is_computed(net: vital.Model, pictures: torch.T
 def test_the_cache_is_never_stale(net: vital.Model, pictures: torch.Tensor, change: str) -> None:
     from dataclasses import replace
 
-    before = reference_bank(net, ["1"], vital.images(pictures))
+    before = build_bank(net, ["1"], vital.load_images(pictures))
     if change == "weights":
         with torch.no_grad():
             net.module[0].weight[0, 0, 0, 0] += 1e-3
@@ -176,7 +176,7 @@ def test_the_cache_is_never_stale(net: vital.Model, pictures: torch.Tensor, chan
         pictures = pictures.clone()
         pictures[5, 0, 0, 0] = 1 - pictures[5, 0, 0, 0]
     other = replace(net, mean=(0.1,)) if change == "preprocessing" else net
-    after = reference_bank(other, ["1"], vital.images(pictures))
+    after = build_bank(other, ["1"], vital.load_images(pictures))
     assert before.key != after.key
     assert not torch.equal(before.values["class"], after.values["class"])
 
@@ -184,9 +184,11 @@ def test_the_cache_is_never_stale(net: vital.Model, pictures: torch.Tensor, chan
 def test_tokens_are_ranked_by_each_way_of_reading_them(pictures: torch.Tensor) -> None:
     model = toy.token_model()
     layer = next(
-        n for n, la in vital.survey(model).items() if la.kind == "tokens" and not la.problem and la.prefix
+        n
+        for n, la in vital.list_layers(model).items()
+        if la.kind == "tokens" and not la.problem and la.prefix
     )
-    bank = reference_bank(model, [layer], vital.images(torch.rand(6, 3, 32, 32)))
+    bank = build_bank(model, [layer], vital.load_images(torch.rand(6, 3, 32, 32)))
     assert isinstance(bank, ReferenceBank)
     assert {f"{layer}#cls", f"{layer}#patches", f"{layer}#all"} <= set(bank.indices)
     assert len(bank.strongest(f"{layer}:0#patches", 4)) == 4
@@ -194,7 +196,7 @@ def test_tokens_are_ranked_by_each_way_of_reading_them(pictures: torch.Tensor) -
 
 @pytest.mark.parametrize("unit", ["1:2", "class:3"])
 def test_the_percentile_of_few_images_is_exact(net: vital.Model, pictures: torch.Tensor, unit: str) -> None:
-    bank = reference_bank(net, ["1"], vital.images(pictures), batch=4, top=5)
+    bank = build_bank(net, ["1"], vital.load_images(pictures), batch=4, top=5)
     with torch.no_grad():
         act = net.module(pictures)[:, 3] if unit == "class:3" else net.module[:2](pictures)[:, 2].mean((1, 2))
     between = act.sort().values.double()
@@ -206,6 +208,6 @@ def test_the_percentile_of_few_images_is_exact(net: vital.Model, pictures: torch
 
 
 def test_a_value_that_is_not_a_number_has_no_percentile(net: vital.Model, pictures: torch.Tensor) -> None:
-    bank = reference_bank(net, [], vital.images(pictures))
-    with pytest.raises(BadValue, match=r"^the value of class:3 is nan; allowed are numbers$"):
+    bank = build_bank(net, [], vital.load_images(pictures))
+    with pytest.raises(InvalidValueError, match=r"^the value of class:3 is nan; allowed are numbers$"):
         bank.percentile("class:3", float("nan"))

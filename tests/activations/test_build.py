@@ -9,7 +9,7 @@ from torch import Tensor
 
 import vital
 from tests import toy
-from vital.activations import ReferenceBank, load_bank, merged, reference_bank
+from vital.activations import ReferenceBank, build_bank, load_bank, merged
 from vital.activations.rankings import SAMPLE
 from vital.data import joined
 from vital.errors import DataError
@@ -27,7 +27,7 @@ def noise(count: int, seed: int = 0) -> Tensor:
 
 
 def bank(model: vital.Model, pictures: Tensor, top: int = 5) -> ReferenceBank:
-    return reference_bank(model, LAYERS, vital.images(pictures), top=top, batch=4, disk=False)
+    return build_bank(model, LAYERS, vital.load_images(pictures), top=top, batch=4, disk=False)
 
 
 def same(one: ReferenceBank, two: ReferenceBank) -> bool:
@@ -38,8 +38,8 @@ def same(one: ReferenceBank, two: ReferenceBank) -> bool:
 def test_a_merged_bank_is_the_bank_of_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vital.activations.rankings.merge.__defaults__", (13,))  # fewer than there are images
     model, parts = toy.model(), [noise(8, 0), noise(4, 1), noise(20, 2)]
-    whole = reference_bank(
-        model, LAYERS, joined([vital.images(p) for p in parts]), top=5, batch=4, disk=False
+    whole = build_bank(
+        model, LAYERS, joined([vital.load_images(p) for p in parts]), top=5, batch=4, disk=False
     )
     together = merged([bank(model, p) for p in parts])
     assert same(together, whole)
@@ -66,7 +66,7 @@ def test_a_merged_bank_is_saved_and_found_again(tmp_path: Path) -> None:
     calls: list[int] = []
     model.module[0].register_forward_hook(lambda *_: calls.append(1))
     loaded = load_bank(tmp_path / "b.safetensors", model, together.images)
-    found = reference_bank(
+    found = build_bank(
         model, LAYERS, together.images, top=5, batch=4, path=tmp_path / "b.safetensors", disk=False
     )
     assert same(loaded, together)
@@ -82,8 +82,8 @@ def test_banks_that_do_not_belong_together_are_refused(change: str, named: str) 
         with torch.no_grad():
             other.module[0].weight.mul_(2)
     layers = ["layer1"] if change == "layers" else LAYERS
-    second = reference_bank(
-        other, layers, vital.images(noise(4)), top=6 if change == "top" else 5, disk=False
+    second = build_bank(
+        other, layers, vital.load_images(noise(4)), top=6 if change == "top" else 5, disk=False
     )
     with pytest.raises(DataError, match=rf"were made of other {named} and cannot be merged$"):
         merged([bank(model, noise(4)), second])
@@ -95,7 +95,7 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     model, pictures = toy.model(), noise(9)
     made = bank(model, pictures)
     made.save(tmp_path / "b.safetensors")
-    again = load_bank(tmp_path / "b.safetensors", model, vital.images(pictures))
+    again = load_bank(tmp_path / "b.safetensors", model, vital.load_images(pictures))
     assert same(made, again)
     assert again.strongest_places("act2:3", 4) == made.strongest_places("act2:3", 4)
 
@@ -110,9 +110,9 @@ def test_the_file_of_an_older_version_is_one_sentence(tmp_path: Path) -> None:
     old = {f"values/{k}": v.contiguous() for k, v in made.values.items()}
     save_file(old, path, metadata={"vital": json.dumps(notes)})
     with pytest.raises(
-        DataError, match=r"is not a bank that can be read; make one with vital bank or reference_bank$"
+        DataError, match=r"is not a bank that can be read; make one with vital bank or build_bank$"
     ):
-        load_bank(path, model, vital.images(pictures))
+        load_bank(path, model, vital.load_images(pictures))
 
 
 def test_a_bank_of_thousands_of_units_is_small() -> None:

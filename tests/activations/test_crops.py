@@ -6,7 +6,7 @@ from torch import nn
 
 from vital.activations.crops import apart, attention, attention_boxes, blobs, boxes, crop, iou, levels, otsu
 from vital.attribution.receptive_field import Box, effective_field
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.units import Unit
 
@@ -125,7 +125,7 @@ def test_boxes_are_of_the_enlarged_map():
     assert [b.top < 16 and b.left < 8 for b in found].count(True) == 1
     assert all(b.height > b.width for b in found)
     assert len(boxes(heat, (32, 16), 1)) == 1
-    with pytest.raises(BadValue, match="from 0"):
+    with pytest.raises(InvalidValueError, match="from 0"):
         boxes(heat, (32, 16), -1)
 
 
@@ -187,7 +187,7 @@ def test_a_field_is_what_the_strongest_place_sees():
     heat = attention(model, unit, spotted())[0]
     place = divmod(int(heat.argmax()), heat.shape[1])
     assert found == [effective_field(model, unit, spotted()[0], place, 0.9)]
-    with pytest.raises(BadValue, match="share"):
+    with pytest.raises(InvalidValueError, match="share"):
         attention_boxes(model, unit, spotted(), field=2.0)
 
 

@@ -7,8 +7,8 @@ from torch import Tensor
 
 import vital
 from tests import toy
-from vital.activations import ReferenceBank, effective_field, reference_bank
-from vital.errors import BadUnit
+from vital.activations import ReferenceBank, build_bank, effective_field
+from vital.errors import UnitError
 
 VECTORS = torch.randn(4, 16, generator=torch.Generator().manual_seed(5))
 
@@ -35,7 +35,7 @@ def along(model: vital.Model, pictures: Tensor, row: int) -> Tensor:
 
 
 def bank(model: vital.Model, pictures: Tensor, *, disk: bool = False) -> ReferenceBank:
-    return reference_bank(model, ["act2"], vital.images(pictures), top=12, disk=disk)
+    return build_bank(model, ["act2"], vital.load_images(pictures), top=12, disk=disk)
 
 
 def test_a_direction_is_ranked_by_its_products(file: str) -> None:
@@ -90,7 +90,7 @@ def test_another_vector_in_the_same_file_is_ranked_again(file: str) -> None:
 
 def test_a_vector_that_does_not_fit_is_one_sentence(file: str) -> None:
     with pytest.raises(
-        BadUnit, match=r"has 16 entries, and layer 'layer1' has 8 channels; a direction has one for each$"
+        UnitError, match=r"has 16 entries, and layer 'layer1' has 8 channels; a direction has one for each$"
     ):
         bank(toy.model(), noise(5)).strongest(f"{file}:1@layer1")
 

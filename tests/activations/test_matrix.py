@@ -11,7 +11,7 @@ from vital import data as images
 from vital.activations import matrix as module
 from vital.activations.matrix import fingerprint, probe, read, reading, seen
 from vital.directions import save_directions
-from vital.errors import BadValue, ModelError
+from vital.errors import InvalidValueError, ModelError
 from vital.tracing import Tracer, resolve_units
 from vital.world.networks.backends import Encoder
 
@@ -117,5 +117,5 @@ def test_the_greatest_place_counts_where_it_is_asked_for() -> None:
     assert torch.allclose(found.of(units[:1])[:, 0], trace["layer2"][:, 3].amax((1, 2)), atol=1e-5)
     assert torch.equal(found.of(units[1:]), mean.of(units[1:]))
     assert found.key != mean.key
-    with pytest.raises(BadValue, match="pool is 'median'; allowed are mean, max"):
+    with pytest.raises(InvalidValueError, match="pool is 'median'; allowed are mean, max"):
         probe(model, shown, units, pool="median")

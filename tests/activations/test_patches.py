@@ -9,13 +9,13 @@ from tests import toy
 from vital.activations import (
     Box,
     ReferenceBank,
+    build_bank,
     effective_field,
     make_template,
     receptive_field,
-    reference_bank,
 )
 from vital.activations.patches import crop, shaped
-from vital.errors import BadUnit, BadValue, DataError
+from vital.errors import DataError, InvalidValueError, UnitError
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def noise(count: int, seed: int = 0) -> Tensor:
 
 
 def bank(model: vital.Model, pictures: Tensor, layer: str = "act2", top: int = 50) -> ReferenceBank:
-    return reference_bank(model, [layer], vital.images(pictures), top=top, disk=False)
+    return build_bank(model, [layer], vital.load_images(pictures), top=top, disk=False)
 
 
 def planted(count: int) -> tuple[Tensor, list[tuple[int, int]]]:
@@ -142,12 +142,12 @@ def test_a_template_of_patches_is_the_weighted_mean_of_the_patches() -> None:
 
 
 def test_templates_of_patches_and_of_images_are_kept_apart() -> None:
-    model, pictures = toy.model(), vital.images(noise(20))
-    made = reference_bank(model, ["act2"], pictures)
+    model, pictures = toy.model(), vital.load_images(noise(20))
+    made = build_bank(model, ["act2"], pictures)
     ways: list[bool | float] = [False, True, 0.3, 1.0]
     keys = [made.template("act2:3", ["layer1"], patches=way).key for way in ways]
     assert len(set(keys)) == 4
-    again = reference_bank(model, ["act2"], pictures)
+    again = build_bank(model, ["act2"], pictures)
     for way in ways:
         one, two = (b.template("act2:3", ["layer1"], patches=way).layers["layer1"] for b in (made, again))
         assert torch.equal(one, two)
@@ -156,15 +156,17 @@ def test_templates_of_patches_and_of_images_are_kept_apart() -> None:
 
 def test_requests_that_cannot_be_met_are_one_sentence() -> None:
     made = bank(toy.model(), noise(20), top=5)
-    with pytest.raises(BadValue, match=r"^share is 0; allowed are numbers above 0 and up to 1$"):
+    with pytest.raises(InvalidValueError, match=r"^share is 0; allowed are numbers above 0 and up to 1$"):
         made.patches("act2:3", share=0)
-    with pytest.raises(BadValue, match=r"^share is 2.0; allowed"):
+    with pytest.raises(InvalidValueError, match=r"^share is 2.0; allowed"):
         made.template("act2:3", ["layer1"], count=3, patches=2.0)
-    with pytest.raises(BadValue, match=r"keeps the 5 strongest images of a unit, and 7 are asked for$"):
+    with pytest.raises(
+        InvalidValueError, match=r"keeps the 5 strongest images of a unit, and 7 are asked for$"
+    ):
         made.patches("act2:3", 7)
-    with pytest.raises(BadValue, match=r"^0 reference images"):
+    with pytest.raises(InvalidValueError, match=r"^0 reference images"):
         made.strongest_places("act2:3", 0)
-    with pytest.raises(BadUnit):
+    with pytest.raises(UnitError):
         made.patches("act2:99")
     with pytest.raises(DataError, match="it is not a class unit"):
         made.template("act2:3", ["layer1"], count=3, choose="class", patches=True)

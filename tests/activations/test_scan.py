@@ -38,7 +38,7 @@ def many_merges(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("many_merges")
 def test_peaks_are_the_best_place_of_the_best_images_of_all_places_of_all_images() -> None:
     model, pictures = toy.model(), noise(37)
-    found = scan(model, LAYERS, vital.images(pictures), 6, 5, progress=False)
+    found = scan(model, LAYERS, vital.load_images(pictures), 6, 5, progress=False)
     for layer in LAYERS[:2]:
         peaks, oracle = found.peaks[layer], brute(activations(model, pictures, layer), 6)
         assert peaks.places is not None
@@ -51,7 +51,7 @@ def test_peaks_are_the_best_place_of_the_best_images_of_all_places_of_all_images
 @pytest.mark.usefixtures("many_merges")
 def test_means_are_ranked_over_all_images() -> None:
     model, pictures = toy.model(), noise(37)
-    found = scan(model, LAYERS, vital.images(pictures), 6, 5, progress=False)
+    found = scan(model, LAYERS, vital.load_images(pictures), 6, 5, progress=False)
     for layer in LAYERS:
         act = activations(model, pictures, layer)
         ranked = (act.flatten(2).mean(2) if act.ndim > 2 else act).T.sort(descending=True, stable=True)
@@ -63,20 +63,20 @@ def test_means_are_ranked_over_all_images() -> None:
 @pytest.mark.usefixtures("many_merges")
 def test_of_equal_images_the_earlier_one_is_kept() -> None:
     pictures = noise(1).repeat(30, 1, 1, 1)
-    found = scan(toy.model(), LAYERS, vital.images(pictures), 4, 3, progress=False)
+    found = scan(toy.model(), LAYERS, vital.load_images(pictures), 4, 3, progress=False)
     for ranking in [*found.means.values(), *found.peaks.values()]:
         assert torch.equal(ranking.indices, torch.arange(4).expand(len(ranking.indices), -1))
 
 
 def test_each_image_is_among_the_peaks_of_a_unit_once() -> None:
-    found = scan(toy.model(), LAYERS, vital.images(noise(20)), 9, 4, progress=False)
+    found = scan(toy.model(), LAYERS, vital.load_images(noise(20)), 9, 4, progress=False)
     for row in found.peaks["layer1"].indices.tolist():
         assert len(set(row)) == 9
 
 
 def test_token_peaks_are_numbers_of_tokens() -> None:
     model, pictures = toy.token_model(), noise(11)
-    found = scan(model, ["block1"], vital.images(pictures), 5, 4, progress=False)
+    found = scan(model, ["block1"], vital.load_images(pictures), 5, 4, progress=False)
     act = activations(model, pictures, "block1")
     for name, first in (("all", 0), ("patches", 1)):
         peaks = found.peaks[f"block1#{name}"]
@@ -93,7 +93,7 @@ def test_memory_does_not_grow_with_the_number_of_images(monkeypatch: pytest.Monk
     monkeypatch.setattr("vital.activations.rankings.merge.__defaults__", (7,))
 
     def size(count: int) -> int:
-        found = scan(toy.model(), LAYERS, vital.images(noise(count)), 5, 4, progress=False)
+        found = scan(toy.model(), LAYERS, vital.load_images(noise(count)), 5, 4, progress=False)
         return sum(t.numel() for t in found.pack().values())
 
     assert size(20) == size(60)
@@ -103,7 +103,7 @@ def test_memory_does_not_grow_with_the_number_of_images(monkeypatch: pytest.Monk
 def test_the_sample_is_that_of_the_lowest_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vital.activations.rankings.merge.__defaults__", (9,))
     model, pictures = toy.model(), noise(40)
-    found = scan(model, LAYERS, vital.images(pictures), 5, 4, progress=False)
+    found = scan(model, LAYERS, vital.load_images(pictures), 5, 4, progress=False)
     keys = torch.tensor(sampling_keys(pictures))
     assert found.sampled.tolist() == keys.argsort()[:9].tolist()
     values = activations(model, pictures, "layer1").flatten(2).mean(2)
@@ -111,7 +111,7 @@ def test_the_sample_is_that_of_the_lowest_keys(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_few_images_are_all_sampled() -> None:
-    found: Tables = scan(toy.model(), LAYERS, vital.images(noise(12)), 5, 4, progress=False)
+    found: Tables = scan(toy.model(), LAYERS, vital.load_images(noise(12)), 5, 4, progress=False)
     assert sorted(found.sampled.tolist()) == list(range(12))
     assert SAMPLE >= 1000
 
@@ -135,7 +135,9 @@ def test_a_key_is_made_of_the_whole_picture() -> None:
 def test_directions_are_read_in_the_place_of_channels() -> None:
     model, pictures = toy.model(), noise(17)
     vectors = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
-    found = scan(model, ["act2"], vital.images(pictures), 4, 5, progress=False, directions={"act2": vectors})
+    found = scan(
+        model, ["act2"], vital.load_images(pictures), 4, 5, progress=False, directions={"act2": vectors}
+    )
     along = torch.einsum("bchw,dc->bdhw", activations(model, pictures, "act2"), vectors)
     assert found.peaks["act2"].indices.tolist() == [[i for _, i, _ in row] for row in brute(along, 4)]
     torch.testing.assert_close(
@@ -153,4 +155,4 @@ def test_images_that_cannot_be_read_are_one_sentence() -> None:
 
     model = vital.Model(nn.Sequential(nn.Conv2d(3, 2, 3)), size=(8, 8))
     with pytest.raises(DataError, match="can be read"):
-        scan(model, ["0"], vital.images(Broken()), 4, 2, progress=False)
+        scan(model, ["0"], vital.load_images(Broken()), 4, 2, progress=False)

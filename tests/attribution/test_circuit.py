@@ -10,7 +10,7 @@ from torch import nn
 
 from tests import toy
 from vital.attribution import Feeder, feeders, relevance
-from vital.errors import BadValue, UnknownName
+from vital.errors import InvalidValueError, UnknownNameError
 from vital.models import Model
 from vital.units import Unit
 
@@ -84,14 +84,16 @@ def test_units_of_a_token_layer_stand_for_all_tokens() -> None:
 
 def test_what_has_no_shares_is_one_sentence() -> None:
     with pytest.raises(
-        BadValue, match=r"the relevance of top:1 over these 2 images is 0, .*; give images that it"
+        InvalidValueError, match=r"the relevance of top:1 over these 2 images is 0, .*; give images that it"
     ):
         feeders(planted(), "top:1", "low", torch.zeros(2, 3, 4, 4))
-    with pytest.raises(BadValue, match="count is 0 and batch is 8; allowed are whole numbers from 1"):
+    with pytest.raises(
+        InvalidValueError, match="count is 0 and batch is 8; allowed are whole numbers from 1"
+    ):
         feeders(planted(), "top:1", "low", torch.ones(2, 3, 4, 4), 0)
-    with pytest.raises(UnknownName, match="the network has no layer '<top'; did you mean 'top'"):
+    with pytest.raises(UnknownNameError, match="the network has no layer '<top'; did you mean 'top'"):
         feeders(planted(), "top:1", "<top", torch.ones(2, 3, 4, 4))
-    with pytest.raises(BadValue, match="there are no images"):
+    with pytest.raises(InvalidValueError, match="there are no images"):
         feeders(planted(), "top:1", "low", torch.ones(0, 3, 4, 4))
-    with pytest.raises(BadValue, match="the layer 'top' is not before low"):
+    with pytest.raises(InvalidValueError, match="the layer 'top' is not before low"):
         feeders(planted(), "low:1", "top", torch.ones(2, 3, 4, 4))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tests import toy
 from tests.attribution.test_tape import Last
 from vital.attribution import gradient_times_activation, gradient_times_activation_of, guided_backpropagation
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 
 
 @pytest.mark.parametrize("double", [False, True])
@@ -19,7 +19,7 @@ def test_gradient_times_activation_is_what_it_says(double: bool) -> None:
     model = toy.model(double=double)
     made = gradient_times_activation(model, toy.images(2), "act3:8", ["act1", "<norm2"])
     net = model.module.eval()
-    x = model.normalise(toy.images(2).to(model.dtype))
+    x = model.normalize(toy.images(2).to(model.dtype))
     act = net.act1(net.norm1(net.layer1(x))).detach().requires_grad_()
     inner = net.layer2(act)
     deep = net.act3(net.norm3(net.layer3(net.act2(net.norm2(inner)))))
@@ -68,7 +68,7 @@ def test_guided_backpropagation_layer_by_layer(act: type[nn.Module], inplace: bo
     parts = [nn.Conv2d(3, 8, 3), act(), nn.Conv2d(8, 9, 3), act(), nn.Conv2d(9, 5, 3), act()]
     net = toy.seeded(nn.Sequential(*parts))
     model = toy.wrap(net, double=True)
-    x = model.normalise(toy.images(2))
+    x = model.normalize(toy.images(2))
     first = net[0](x)
     y = net(x)
     grad = torch.zeros_like(y)
@@ -82,11 +82,11 @@ def test_guided_backpropagation_layer_by_layer(act: type[nn.Module], inplace: bo
 
 
 def test_guided_backpropagation_needs_a_relu() -> None:
-    with pytest.raises(BadValue, match="no ReLU before act3:4"):
+    with pytest.raises(InvalidValueError, match="no ReLU before act3:4"):
         guided_backpropagation(toy.model(smooth=True), toy.images(), "act3:4", ["layer1"])
 
 
 @pytest.mark.parametrize("method", [gradient_times_activation, guided_backpropagation])
 def test_a_layer_that_comes_later_is_refused(method) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(BadValue, match="'act3' is not before act2"):
+    with pytest.raises(InvalidValueError, match="'act3' is not before act2"):
         method(toy.model(), toy.images(), "act2:1", ["act3"])

@@ -9,11 +9,11 @@ from vital import objectives as obj
 from vital import params as par
 from vital.activations.template import make_template
 from vital.attribution import followed, importance, mask, relevance
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.optim import optimise
+from vital.optim import optimize
 from vital.records import Template
-from vital.terms import Relevant
+from vital.terms import RelevanceRequest
 from vital.tracing import Tracer
 from vital.units import Unit
 
@@ -32,8 +32,8 @@ def net() -> Model:
     return Model(nn.Sequential(parts).double(), "net", (8, 8))
 
 
-def wish(unit: str) -> Relevant:
-    return Relevant(Unit.parse(unit), LAYERS)
+def request(unit: str) -> RelevanceRequest:
+    return RelevanceRequest(Unit.parse(unit), LAYERS)
 
 
 def pictures(count: int = 3) -> torch.Tensor:
@@ -61,7 +61,7 @@ def test_wishes_of_many_rows_are_answered_as_each_alone() -> None:
     model, images = net(), pictures()
     with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
         trace = tracer(images.clone().requires_grad_())
-        found = followed(trace, [(slice(0, 1), wish("class:2")), (slice(1, 3), wish("two:4"))])
+        found = followed(trace, [(slice(0, 1), request("class:2")), (slice(1, 3), request("two:4"))])
     alone = relevance(model, images[:1], "class:2", LAYERS, start="waking")
     others = relevance(model, images[1:], "two:4", LAYERS, start="waking")
     for layer in LAYERS:
@@ -95,7 +95,7 @@ def test_alignment_with_a_rule_is_the_weighted_distance_of_what_is_relevant() ->
     model = net()
     term = obj.Alignment(template(model, "class:1"))
     images = pictures(2)
-    assert term.relevant == Relevant(Unit.parse("class:1"), LAYERS)
+    assert term.relevant == RelevanceRequest(Unit.parse("class:1"), LAYERS)
     with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
         trace = tracer(images)
         found = followed(trace, [(slice(0, 2), term.relevant)])
@@ -117,7 +117,7 @@ def test_a_picture_under_a_mask_does_not_depend_on_its_company() -> None:
 
     def made(which: list[int]) -> torch.Tensor:
         keys = [str(i) for i in which]
-        return optimise(model, [terms[i] for i in which], par.Pixels(8), steps=5, keys=keys).images
+        return optimize(model, [terms[i] for i in which], par.Pixels(8), steps=5, keys=keys).images
 
     together = made([0, 1, 2])
     assert torch.equal(together[1], made([1])[0])
@@ -139,5 +139,5 @@ def test_the_gradient_takes_relevance_as_a_constant() -> None:
 def test_two_terms_may_not_ask_for_different_relevance() -> None:
     model = net()
     both = obj.Alignment(template(model, "class:1")) + obj.Alignment(template(model, "class:2"))
-    with pytest.raises(BadValue, match="different relevance"):
+    with pytest.raises(InvalidValueError, match="different relevance"):
         _ = both.relevant

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.attribution.slow import back, matrix
-from vital.attribution import OPERATIONS, NoRule, Relevance
+from vital.attribution import OPERATIONS, NoRuleError, Relevance
 from vital.attribution.compound import attend_in_parts
 from vital.attribution.sweep import sweep
 from vital.tracing import Tape
@@ -186,7 +186,7 @@ def test_a_max_pool_gives_all_to_the_winner_or_is_an_average_pool() -> None:
 
 
 def test_a_max_pool_that_does_not_halve_has_no_halving() -> None:
-    with pytest.raises(NoRule, match=r"from \(1, 1, 7, 7\) to \(1, 1, 4, 4\).*'halving'"):
+    with pytest.raises(NoRuleError, match=r"from \(1, 1, 7, 7\) to \(1, 1, 4, 4\).*'halving'"):
         back(nn.MaxPool2d(3, 2, 1), torch.rand(1, 1, 7, 7), torch.ones(1, 1, 4, 4), "reference")
 
 
@@ -323,7 +323,7 @@ def test_the_fast_path_of_the_attention_module_does_not_hide_it() -> None:
 
 def test_attention_with_added_keys_is_refused() -> None:
     layer = nn.MultiheadAttention(8, 2, add_zero_attn=True).eval()
-    with pytest.raises(NoRule, match="added keys and values"):
+    with pytest.raises(NoRuleError, match="added keys and values"):
         back(lambda x: layer(x, x, x)[0], torch.rand(5, 1, 8), torch.ones(5, 1, 8))
 
 
@@ -342,7 +342,9 @@ def test_an_operation_without_a_rule_is_named_and_can_be_given_one() -> None:
         return torch.logcumsumexp(x, 1)
 
     x = draw(2, 3)
-    with pytest.raises(NoRule, match=r"no rule for the operation 'logcumsumexp'.*register\('logcumsumexp'\)"):
+    with pytest.raises(
+        NoRuleError, match=r"no rule for the operation 'logcumsumexp'.*register\('logcumsumexp'\)"
+    ):
         back(f, x, x)
     OPERATIONS.register("logcumsumexp")(lambda step, r, context: [(step.inputs[0], 2 * r[0])])
     try:
@@ -357,7 +359,7 @@ def test_products_of_two_activations_are_refused() -> None:
         lambda a: (a + 1) @ (a * 2).mT,
         lambda a: torch.einsum("ij,kj,kj->ik", a, a, a),
     ):
-        with pytest.raises(NoRule, match=r"matmul|einsum|matrix product"):
+        with pytest.raises(NoRuleError, match=r"matmul|einsum|matrix product"):
             back(f, draw(3, 3), draw(3, 3))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tests import toy
 from vital.attribution import propagate, relevance, relevance_of, start_at
-from vital.errors import BadUnit, BadValue, UnknownName
+from vital.errors import InvalidValueError, UnitError, UnknownNameError
 from vital.models import Model
 from vital.tracing import Tracer
 from vital.types import Images
@@ -135,9 +135,11 @@ def test_the_direction_of_one_channel_starts_as_that_channel(file: str, start: s
 
 def test_a_direction_that_relevance_cannot_start_from_is_one_sentence(file: str) -> None:
     trace = toy.trace(toy.model(), ["act2", "act1"], toy.images(1))
-    with pytest.raises(BadValue, match=r":2@act2 has no entry above 0 for relevance to start with; allowed"):
+    with pytest.raises(
+        InvalidValueError, match=r":2@act2 has no entry above 0 for relevance to start with; allowed"
+    ):
         start_at(trace, f"{file}:2@act2", "one")
-    with pytest.raises(BadValue, match=r":0@act1 has 16 entries; layer 'act1' has 8 channels"):
+    with pytest.raises(InvalidValueError, match=r":0@act1 has 16 entries; layer 'act1' has 8 channels"):
         start_at(trace, f"{file}:0@act1")
 
 
@@ -289,26 +291,28 @@ def test_a_layer_with_its_channels_last_is_turned() -> None:
 
 def test_what_cannot_be_asked() -> None:
     model, images = toy.model(), toy.images()
-    with pytest.raises(BadValue, match="'class' is not before act2"):
+    with pytest.raises(InvalidValueError, match="'class' is not before act2"):
         relevance(model, images, "act2:1", ["layer1", "class"])
-    with pytest.raises(BadValue, match="start is 'onehot'; allowed are activation, waking, one, restricted"):
+    with pytest.raises(
+        InvalidValueError, match="start is 'onehot'; allowed are activation, waking, one, restricted"
+    ):
         relevance(model, images, "act2:1", ["layer1"], start="onehot")
-    with pytest.raises(UnknownName, match="did you mean 'gamma'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'gamma'"):
         relevance(model, images, "act2:1", ["layer1"], "gama")
-    with pytest.raises(UnknownName, match="'layer1'"):
+    with pytest.raises(UnknownNameError, match="'layer1'"):
         relevance(model, images, "act2:1", ["layer11"])
-    with pytest.raises(BadUnit):
+    with pytest.raises(UnitError):
         relevance(model, images, "act2:99", ["layer1"])
     plain = toy.trace(model, ["act2", "layer1"], images)
-    with pytest.raises(BadValue, match="record=True"):
+    with pytest.raises(InvalidValueError, match="record=True"):
         relevance_of(plain, "act2:1", ["layer1"])
-    with pytest.raises(BadValue, match="'layer1' was not watched"):
+    with pytest.raises(InvalidValueError, match="'layer1' was not watched"):
         relevance_of(recorded(model, images, "act2"), "act2:1", ["layer1"])
-    with pytest.raises(BadValue, match="watched"):
+    with pytest.raises(InvalidValueError, match="watched"):
         propagate(recorded(model, images, "act2"), {"layer1": torch.zeros(1, 8, 16, 16)}, ["act2"])
-    with pytest.raises(BadValue, match=r"\(1, 3\).*\(1, 16, 8, 8\)"):
+    with pytest.raises(InvalidValueError, match=r"\(1, 3\).*\(1, 16, 8, 8\)"):
         propagate(recorded(model, images, "act2"), {"act2": torch.zeros(1, 3)}, ["act2"])
-    with pytest.raises(BadValue, match="nowhere to start"):
+    with pytest.raises(InvalidValueError, match="nowhere to start"):
         propagate(recorded(model, images, "act2"), {}, ["act2"])
 
 

@@ -109,7 +109,7 @@ def oracle(net: Small, image: Tensor, channel: int) -> dict[str, Tensor]:
 def strongest(model: Model, images: Tensor) -> int:
     """The channel of the last stage that is most active on all images; with so few of them, some are dead."""
     with torch.no_grad():
-        return int(model.module.eval()(model.normalise(images)).mean((2, 3)).amin(0).argmax())
+        return int(model.module.eval()(model.normalize(images)).mean((2, 3)).amin(0).argmax())
 
 
 @pytest.mark.parametrize("conv_bias", [False, True])
@@ -120,7 +120,7 @@ def test_the_reference_preset_is_the_published_procedure(block: type[nn.Module],
     channel = strongest(model, images)
     made = relevance(model, images, f"layer3:{channel}", LAYERS, "reference")
     with torch.no_grad():
-        expected = [oracle(model.module.eval(), model.normalise(image[None]), channel) for image in images]
+        expected = [oracle(model.module.eval(), model.normalize(image[None]), channel) for image in images]
     for layer in LAYERS:
         wanted = torch.cat([found[layer] for found in expected])
         assert wanted.abs().max() > 0
@@ -141,7 +141,7 @@ def test_a_linear_layer_has_no_bias_in_the_reference_preset() -> None:
     )
     before = relevance(model, toy.images(1), "class:0", ["3"], "reference")["3"]
     with torch.no_grad():
-        logit = model.module(model.normalise(toy.images(1).float()))[0, 0].item()
+        logit = model.module(model.normalize(toy.images(1).float()))[0, 0].item()
         head.bias[0] += 5.0
     after = relevance(model, toy.images(1), "class:0", ["3"], "reference")["3"]
     torch.testing.assert_close(after / (logit + 5.0), before / logit)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 import vital
 from tests import toy
 from vital.activations import Box, effective_field, receptive_field
-from vital.errors import BadUnit, BadValue
+from vital.errors import InvalidValueError, UnitError
 
 SIZE = 40
 
@@ -46,7 +46,7 @@ def test_every_field_of_a_stack_is_that_of_the_formula(steps: list[tuple[int, in
         parts += [nn.Conv2d(3 if i == 0 else 4, 4, kernel, stride, padding, dilation), nn.ReLU()]
     model = of(*parts)
     layer = str(len(parts) - 1)
-    _, rows, columns = vital.survey(model)[layer].shape
+    _, rows, columns = vital.list_layers(model)[layer].shape
     for row in range(rows):
         for column in range(columns):
             (top, bottom), (left, right) = (arithmetic(steps, i, SIZE) for i in (row, column))
@@ -179,7 +179,7 @@ def test_the_network_comes_back_as_it_was() -> None:
     ("layer", "position"), [("act2", (8, 0)), ("act2", 3), ("act2", None), ("class", (0, 0))]
 )
 def test_places_that_are_not_there_are_one_sentence(layer: str, position: object) -> None:
-    with pytest.raises(BadUnit, match=rf"^layer '{layer}' has no place .*, where a place is .*[^.]$"):
+    with pytest.raises(UnitError, match=rf"^layer '{layer}' has no place .*, where a place is .*[^.]$"):
         receptive_field(toy.model(), layer, position)  # type: ignore[arg-type]
 
 
@@ -229,5 +229,5 @@ def test_where_there_is_no_gradient_the_whole_field_is_given() -> None:
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.2, float("nan")])
 def test_a_share_outside_its_range_is_one_sentence(share: float) -> None:
-    with pytest.raises(BadValue, match=r"^share is .*; allowed are numbers above 0 and up to 1$"):
+    with pytest.raises(InvalidValueError, match=r"^share is .*; allowed are numbers above 0 and up to 1$"):
         effective_field(toy.model(), "act2:3", toy.images()[0], (2, 2), share)

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.attribution.slow import back, matrix, shares
-from vital.attribution import RULES, NoRule, Relevance, composite
-from vital.errors import BadValue, UnknownName
+from vital.attribution import RULES, NoRuleError, Relevance, composite
+from vital.errors import InvalidValueError, UnknownNameError
 
 RULE_NAMES = ("zplus", "epsilon", "gamma", "alphabeta")
 OPTIONS = {
@@ -139,17 +139,17 @@ def test_half_precision_is_computed_in_single(kind: torch.dtype) -> None:
 
 def test_weights_that_depend_on_the_image_are_refused() -> None:
     x = torch.rand(2, 2)
-    with pytest.raises(NoRule, match="'linear' with weights that depend on the image"):
+    with pytest.raises(NoRuleError, match="'linear' with weights that depend on the image"):
         back(lambda a: F.linear(torch.ones(1, 2), a), x, torch.ones(1, 2))
 
 
 def test_composites_have_names_and_bounds() -> None:
     assert composite("zplus") == RULES["zplus"] == Relevance()
-    with pytest.raises(UnknownName, match="did you mean 'zplus'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'zplus'"):
         composite("z-plus")
-    with pytest.raises(BadValue, match="weighted is 'zplux'; allowed are zplus, epsilon"):
+    with pytest.raises(InvalidValueError, match="weighted is 'zplux'; allowed are zplus, epsilon"):
         Relevance("zplux")  # type: ignore[arg-type]
-    with pytest.raises(BadValue, match="epsilon is -1"):
+    with pytest.raises(InvalidValueError, match="epsilon is -1"):
         Relevance(epsilon=-1.0)
-    with pytest.raises(BadValue, match="must be 1"):
+    with pytest.raises(InvalidValueError, match="must be 1"):
         Relevance(alpha=3.0)

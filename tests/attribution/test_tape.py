@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tests import toy
 from tests.attribution.slow import back
-from vital.attribution import NoRule, relevance, relevance_of
+from vital.attribution import NoRuleError, relevance, relevance_of
 from vital.tracing import Tape, Tracer
 
 
@@ -105,7 +105,7 @@ def test_a_tensor_written_to_through_a_view_is_refused_when_it_is_read() -> None
         return y
 
     for function, name in ((f, "add"), (g, "getitem")):
-        with pytest.raises(NoRule, match=f"'{name}'.*written to through a view"):
+        with pytest.raises(NoRuleError, match=f"'{name}'.*written to through a view"):
             same(function, 3, 4)
 
 
@@ -144,7 +144,7 @@ class Last(nn.Module):
 def test_hidden_operations_are_refused() -> None:
     for part, message in ((Around(), "'add'.*HiddenBackward.*hidden"), (Last(), "followed to 'b'")):
         model = toy.wrap(nn.Sequential(OrderedDict(a=nn.Conv2d(3, 4, 3), b=part)))
-        with pytest.raises(NoRule, match=message):
+        with pytest.raises(NoRuleError, match=message):
             relevance(model, toy.images(), "b:0", ["a"])
 
 
@@ -171,7 +171,7 @@ def test_a_scripted_part_is_refused() -> None:
         warnings.simplefilter("ignore")
         part = Scripted(torch.jit.script(doubled))
     model = toy.wrap(nn.Sequential(OrderedDict(a=nn.Conv2d(3, 4, 3), b=part, c=nn.ReLU())))
-    with pytest.raises(NoRule, match=r"'relu'.*hidden from the tape"):
+    with pytest.raises(NoRuleError, match=r"'relu'.*hidden from the tape"):
         relevance(model, toy.images(), "c:0", ["a"])
 
 

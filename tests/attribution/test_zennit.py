@@ -58,7 +58,7 @@ def test_rules_equal_those_of_zennit(rule: str, batch_norm: bool, pool: type[nn.
     )
     start = torch.zeros(2, 10, dtype=torch.float64)
     with torch.no_grad():
-        x = model.normalise(images)
+        x = model.normalize(images)
         start[:, 3] = net(x)[:, 3]
     with Gradient(model=net, composite=composite) as attributor:
         _, theirs = attributor(x.requires_grad_(), start)

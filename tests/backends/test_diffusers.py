@@ -6,7 +6,7 @@ import torch
 
 from vital.backends import ImageGenerator, load_generator
 from vital.backends.diffusers import Diffusion
-from vital.errors import BadValue, BadWeights, MissingExtra, ModelError, UnknownName
+from vital.errors import InvalidValueError, MissingDependencyError, ModelError, UnknownNameError, WeightsError
 
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
@@ -84,28 +84,28 @@ def test_loading_and_drawing_are_quiet(made, capfd):
 
 def test_what_cannot_be_is_one_sentence(load, made, hub, tmp_path):
     for options in ({"steps": 0}, {"batch": 0}, {"prompt": "a photo"}):
-        with pytest.raises(BadValue, match=r"and a prompt with {} for the text"):
+        with pytest.raises(InvalidValueError, match=r"and a prompt with {} for the text"):
             load(**options)
-    with pytest.raises(BadValue, match="0 images are asked for"):
+    with pytest.raises(InvalidValueError, match="0 images are asked for"):
         load().generate("cube", 0, 0)
-    with pytest.raises(UnknownName, match="unknown option of diffusers 'step'; did you mean 'steps'"):
+    with pytest.raises(UnknownNameError, match="unknown option of diffusers 'step'; did you mean 'steps'"):
         load(step=3)
-    with pytest.raises(BadWeights, match="cannot be loaded: "):
+    with pytest.raises(WeightsError, match="cannot be loaded: "):
         load_generator(f"diffusers:{tmp_path}")
-    with pytest.raises(BadWeights, match="there is no folder '/nowhere/sd'"):
+    with pytest.raises(WeightsError, match="there is no folder '/nowhere/sd'"):
         load_generator("diffusers:/nowhere/sd")
-    with pytest.raises(BadWeights) as caught:
+    with pytest.raises(WeightsError) as caught:
         load_generator("diffusers:someone/pictures")
     assert "; where there is a network: hf download someone/pictures; or write a folder" in str(caught.value)
     folder = shutil.copytree(made("diffusion"), tmp_path / "broken")
     next((folder / "unet").glob("*.safetensors")).write_bytes(b"broken")
-    with pytest.raises(BadWeights, match="cannot be loaded: "):
+    with pytest.raises(WeightsError, match="cannot be loaded: "):
         load_generator(f"diffusers:{folder}")
 
 
 def test_a_missing_package_carries_the_command(hidden):
     hidden("diffusers")
-    with pytest.raises(MissingExtra) as caught:
+    with pytest.raises(MissingDependencyError) as caught:
         load_generator("diffusers:someone/pictures")
     assert str(caught.value) == (
         "image generators named diffusers:NAME need the package diffusers: pip install 'vital-fv[generate]'"

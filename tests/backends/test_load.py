@@ -8,20 +8,20 @@ from vital.backends import (
     CAPTIONERS,
     ENCODERS,
     GENERATORS,
-    SUMMARISERS,
+    SUMMARIZERS,
     BuiltIn,
     load_captioner,
     load_encoder,
     load_generator,
-    load_summariser,
+    load_summarizer,
 )
 from vital.backends.load import Later
-from vital.errors import BadValue, UnknownName, UsageError
+from vital.errors import InvalidValueError, UnknownNameError, UsageError
 
 LOADERS = {
     "encoder": (load_encoder, ENCODERS, {"encode_image", "encode_text", "name"}),
     "captioner": (load_captioner, CAPTIONERS, {"describe", "name"}),
-    "summariser": (load_summariser, SUMMARISERS, {"summarise", "name"}),
+    "summarizer": (load_summarizer, SUMMARIZERS, {"summarize", "name"}),
     "generator": (load_generator, GENERATORS, {"generate", "name"}),
 }
 
@@ -42,10 +42,10 @@ def test_an_object_that_fits_is_taken_as_it_is(kind):
 def test_an_object_that_does_not_fit_is_told_what_it_lacks(kind):
     load, _, names = LOADERS[kind]
     for name in names:
-        with pytest.raises(BadValue) as caught:
+        with pytest.raises(InvalidValueError) as caught:
             load(having(names - {name}))
         assert f": it lacks {name}; needed are {', '.join(sorted(names))}" in str(caught.value)
-    with pytest.raises(BadValue, match=r"^the int is not an? "):
+    with pytest.raises(InvalidValueError, match=r"^the int is not an? "):
         load(3)
 
 
@@ -61,25 +61,29 @@ def test_an_unknown_kind_answers_with_the_nearest_and_with_examples(kind):
 def test_the_kinds_are_these():
     assert set(ENCODERS) == {"open_clip", "world"}
     assert set(CAPTIONERS) == {"transformers", "world"}
-    assert set(SUMMARISERS) == {"built-in", "openai", "transformers", "world"}
+    assert set(SUMMARIZERS) == {"built-in", "openai", "transformers", "world"}
     assert set(GENERATORS) == {"diffusers", "world"}
 
 
 def test_options_are_those_of_the_kind():
     encoder = having({"encode_image", "encode_text", "name"})
-    assert load_summariser("built-in", encoder=encoder) == BuiltIn(encoder)
-    with pytest.raises(UnknownName, match="unknown option of built-in 'encodr'; did you mean 'encoder'"):
-        load_summariser("built-in", encodr=encoder)
-    with pytest.raises(UnknownName, match="unknown option of world 'sz'"):
+    assert load_summarizer("built-in", encoder=encoder) == BuiltIn(encoder)
+    with pytest.raises(UnknownNameError, match="unknown option of built-in 'encodr'; did you mean 'encoder'"):
+        load_summarizer("built-in", encodr=encoder)
+    with pytest.raises(UnknownNameError, match="unknown option of world 'sz'"):
         load_generator("world", sz=3)
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "nonsense", "xla"])
 def test_a_device_that_is_not_there_is_one_sentence(device):
-    with pytest.raises(BadValue, match=rf"^the device '{re.escape(device)}' cannot be used here: ") as caught:
+    with pytest.raises(
+        InvalidValueError, match=rf"^the device '{re.escape(device)}' cannot be used here: "
+    ) as caught:
         load_generator("world", device=device)
     assert "\n" not in str(caught.value)
-    with pytest.raises(BadValue, match=r"the dtype is torch.int8; allowed are float32, float16, bfloat16"):
+    with pytest.raises(
+        InvalidValueError, match=r"the dtype is torch.int8; allowed are float32, float16, bfloat16"
+    ):
         load_generator("world", dtype=torch.int8)
 
 

@@ -7,7 +7,14 @@ import torch
 from PIL import Image
 
 from vital.backends import ImageTextEncoder, load_encoder
-from vital.errors import BadValue, BadWeights, MissingExtra, ModelError, UnknownName, UsageError
+from vital.errors import (
+    InvalidValueError,
+    MissingDependencyError,
+    ModelError,
+    UnknownNameError,
+    UsageError,
+    WeightsError,
+)
 
 open_clip = pytest.importorskip("open_clip")
 
@@ -87,7 +94,7 @@ def test_published_weights_are_read_from_the_cache_without_a_network(folder, hub
     assert "QuickGELU" in repr(encoder.network)
     weights.unlink()
     with pytest.raises(
-        BadWeights, match=r"^open_clip:tiny-clip/mine is not on this machine and the download fai"
+        WeightsError, match=r"^open_clip:tiny-clip/mine is not on this machine and the download fai"
     ):
         load_encoder("open_clip:tiny-clip/mine")
 
@@ -110,8 +117,12 @@ def test_half_precision_stays_near(encoder, folder):
         ),
         ("open_clip:tiny-clip", UsageError, "does not say which weights; write open_clip:tiny-clip@FILE"),
         ("open_clip:RN51/openai", UsageError, "unknown open_clip model 'RN51'; did you mean 'RN50'"),
-        ("open_clip:RN50/openaii", UnknownName, "unknown weights of open_clip:RN50 'openaii'; did you mean"),
-        ("open_clip:tiny-clip@nowhere.pt", BadWeights, "there is no file 'nowhere.pt'"),
+        (
+            "open_clip:RN50/openaii",
+            UnknownNameError,
+            "unknown weights of open_clip:RN50 'openaii'; did you mean",
+        ),
+        ("open_clip:tiny-clip@nowhere.pt", WeightsError, "there is no file 'nowhere.pt'"),
         (
             "open_clip:",
             UsageError,
@@ -131,7 +142,7 @@ def test_what_cannot_be_read_is_one_sentence(folder, spec, kind, sentence):
 
 
 def test_published_weights_without_a_network_are_one_sentence(hub, capfd):
-    with pytest.raises(BadWeights) as caught:
+    with pytest.raises(WeightsError) as caught:
         load_encoder("open_clip:ViT-B-32/laion2b_s34b_b79k")
     sentence = str(caught.value)
     assert sentence.startswith(
@@ -145,7 +156,7 @@ def test_damaged_and_dangerous_checkpoints_are_one_sentence(folder, tmp_path):
     state = torch.load(folder / "clip.pt", weights_only=True)
     torch.save({k: v for k, v in state.items() if k != "visual.proj"}, tmp_path / "short.pt")
     with pytest.raises(
-        BadWeights, match=r"cannot be loaded: Error.* in loading state_dict for CLIP: Missing key"
+        WeightsError, match=r"cannot be loaded: Error.* in loading state_dict for CLIP: Missing key"
     ):
         load_encoder(f"open_clip:tiny-clip@{tmp_path / 'short.pt'}")
 
@@ -156,7 +167,7 @@ def test_damaged_and_dangerous_checkpoints_are_one_sentence(folder, tmp_path):
     (tmp_path / "gone").mkdir()
     torch.save({"a": Evil()}, tmp_path / "evil.pt")
     with pytest.raises(
-        BadWeights, match=r"it holds pickled objects or is damaged, and only plain tensors are read$"
+        WeightsError, match=r"it holds pickled objects or is damaged, and only plain tensors are read$"
     ):
         load_encoder(f"open_clip:tiny-clip@{tmp_path / 'evil.pt'}")
     assert (tmp_path / "gone").is_dir()
@@ -168,19 +179,19 @@ def test_damaged_and_dangerous_checkpoints_are_one_sentence(folder, tmp_path):
 
 
 def test_images_of_another_shape_are_refused(encoder):
-    with pytest.raises(BadValue, match=r"the images are \(3, 32, 32\); allowed is"):
+    with pytest.raises(InvalidValueError, match=r"the images are \(3, 32, 32\); allowed is"):
         encoder.encode_image(torch.rand(3, 32, 32))
 
 
 @pytest.mark.parametrize("texts", ["a red cube", []])
 def test_texts_are_a_list_and_never_a_string(encoder, texts):
-    with pytest.raises(BadValue, match="; allowed is a list of one text or more"):
+    with pytest.raises(InvalidValueError, match="; allowed is a list of one text or more"):
         encoder.encode_text(texts)
 
 
 def test_a_missing_package_carries_the_command(hidden):
     hidden("open_clip")
     with pytest.raises(
-        MissingExtra, match=r"need the package open_clip_torch: pip install 'vital-fv\[clip\]'$"
+        MissingDependencyError, match=r"need the package open_clip_torch: pip install 'vital-fv\[clip\]'$"
     ):
         load_encoder("open_clip:RN50/openai")

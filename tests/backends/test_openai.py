@@ -11,8 +11,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from vital.backends import Summariser, load_summariser
-from vital.errors import BadValue, MissingExtra, ModelError, RunError, UnknownName, UsageError
+from vital.backends import Summarizer, load_summarizer
+from vital.errors import (
+    InvalidValueError,
+    MissingDependencyError,
+    ModelError,
+    RunError,
+    UnknownNameError,
+    UsageError,
+)
 
 pytest.importorskip("httpx")
 
@@ -79,7 +86,7 @@ def server(monkeypatch) -> Iterator[Answers]:
 @pytest.fixture
 def load(server, tmp_path):
     def load(**options):
-        return load_summariser(
+        return load_summarizer(
             f"openai:small@{server.url}", **{"folder": tmp_path / "kept", "pause": 0.001, **options}
         )
 
@@ -88,10 +95,10 @@ def load(server, tmp_path):
 
 def test_the_model_is_asked_and_its_answer_read(server, load):
     server.say((200, "1. Red things\n2. toys"))
-    summariser = load()
-    assert isinstance(summariser, Summariser)
-    assert summariser.name == f"openai:small@{server.url}"
-    assert summariser.summarise(CAPTIONS, 2) == ["red things", "toys"]
+    summarizer = load()
+    assert isinstance(summarizer, Summarizer)
+    assert summarizer.name == f"openai:small@{server.url}"
+    assert summarizer.summarize(CAPTIONS, 2) == ["red things", "toys"]
     ((path, headers, body),) = server.asked
     assert path == "/v1/chat/completions"
     assert headers["Authorization"] == f"Bearer {KEY}"
@@ -101,31 +108,31 @@ def test_the_model_is_asked_and_its_answer_read(server, load):
 
 
 def test_captions_that_are_none_are_not_sent(server, load):
-    assert load().summarise([], 3) == []
+    assert load().summarize([], 3) == []
     assert server.asked == []
 
 
 def test_an_answer_is_asked_for_once_and_replayed_without_a_network(server, load, hidden):
-    assert load().summarise(CAPTIONS, 1) == ["red things"]
+    assert load().summarize(CAPTIONS, 1) == ["red things"]
     server.say((500, "gone"))
-    assert load().summarise(CAPTIONS, 1) == ["red things"]
+    assert load().summarize(CAPTIONS, 1) == ["red things"]
     assert len(server.asked) == 1
     hidden("httpx")
     replayed = load(replay=True)
-    assert replayed.summarise(CAPTIONS, 1) == ["red things"]
+    assert replayed.summarize(CAPTIONS, 1) == ["red things"]
     assert replayed.spent == 0
     with pytest.raises(
         ModelError, match=r"no answer to this question is kept in .*; run it once without replay$"
     ):
-        replayed.summarise(["something else"], 1)
+        replayed.summarize(["something else"], 1)
 
 
 def test_another_model_question_or_parameter_is_another_answer(server, load):
-    load().summarise(CAPTIONS, 1)
-    load().summarise(CAPTIONS, 2)
-    load().summarise(CAPTIONS[:1], 1)
-    load(parameters={"temperature": 1.0}).summarise(CAPTIONS, 1)
-    load_summariser(f"openai:large@{server.url}", folder=load().folder).summarise(CAPTIONS, 1)
+    load().summarize(CAPTIONS, 1)
+    load().summarize(CAPTIONS, 2)
+    load().summarize(CAPTIONS[:1], 1)
+    load(parameters={"temperature": 1.0}).summarize(CAPTIONS, 1)
+    load_summarizer(f"openai:large@{server.url}", folder=load().folder).summarize(CAPTIONS, 1)
     assert len(server.asked) == 5
     assert server.asked[3][2].get("seed", "none") == "none"
     assert len(list(load().folder.iterdir())) == 5
@@ -148,18 +155,18 @@ def test_another_model_question_or_parameter_is_another_answer(server, load):
 )
 def test_what_another_try_may_mend_is_tried_again(server, load, first):
     server.say(first, (200, "red things"))
-    summariser = load()
-    assert summariser.summarise(CAPTIONS, 1) == ["red things"]
-    assert summariser.spent == len(server.asked) == 2
+    summarizer = load()
+    assert summarizer.summarize(CAPTIONS, 1) == ["red things"]
+    assert summarizer.spent == len(server.asked) == 2
 
 
 def test_a_slow_answer_is_given_up_and_asked_for_again(server, load):
     server.wait = 1.0
     server.say(("slow", "late"), (200, "in time"))
-    assert load(timeout=0.2).summarise(CAPTIONS, 1) == ["in time"]
+    assert load(timeout=0.2).summarize(CAPTIONS, 1) == ["in time"]
     server.say(("slow", "late"))
     with pytest.raises(ModelError, match=r"was asked once and gave no answer: no answer within 0.2 seconds$"):
-        load(timeout=0.2, retries=0).summarise(["other"], 1)
+        load(timeout=0.2, retries=0).summarize(["other"], 1)
 
 
 def test_pauses_double_and_the_servers_word_counts(server, load, monkeypatch):
@@ -173,32 +180,32 @@ def test_pauses_double_and_the_servers_word_counts(server, load, monkeypatch):
         (500, "e"),
     )
     with pytest.raises(ModelError, match=r"was asked 5 times and gave no answer: status 500 \("):
-        load(pause=0.5).summarise(CAPTIONS, 1)
+        load(pause=0.5).summarize(CAPTIONS, 1)
     assert [s for s in slept if s] == [0.5, 1.0, 7.0, 60.0]
 
 
 def test_a_refusal_is_not_tried_again(server, load):
     server.say((400, {"error": {"message": "no such\nmodel"}}))
     with pytest.raises(ModelError, match=r"refused the request: status 400 \(no such model\)$"):
-        load().summarise(CAPTIONS, 1)
+        load().summarize(CAPTIONS, 1)
     server.say((401, {"error": "who?"}))
     with pytest.raises(ModelError, match=r"status 401 \(who\?\); the key is read from \$OPENAI_API_KEY$"):
-        load().summarise(CAPTIONS, 1)
+        load().summarize(CAPTIONS, 1)
     server.say((302, b"", {"location": "http://127.0.0.1:1/steal"}))
     with pytest.raises(ModelError, match=r"refused the request: status 302"):
-        load().summarise(CAPTIONS, 1)
+        load().summarize(CAPTIONS, 1)
     assert len(server.asked) == 3
     assert not load().folder.exists()
 
 
 def test_the_budget_counts_every_try(server, load):
-    summariser = load(calls=2)
+    summarizer = load(calls=2)
     server.say((200, "one"), (500, "two"), (200, "three"))
-    assert summariser.summarise(CAPTIONS, 1) == ["one"]
+    assert summarizer.summarize(CAPTIONS, 1) == ["one"]
     with pytest.raises(ModelError) as caught:
-        summariser.summarise(["other"], 1)
+        summarizer.summarize(["other"], 1)
     assert "the budget of 2 calls is spent (the last one failed: status 500" in str(caught.value)
-    assert summariser.summarise(CAPTIONS, 1) == ["one"]
+    assert summarizer.summarize(CAPTIONS, 1) == ["one"]
     assert len(server.asked) == 2
 
 
@@ -206,7 +213,7 @@ def test_no_connection_is_one_sentence(load, server):
     with pytest.raises(
         ModelError, match=r"openai:m@http://127.0.0.1:9/v1 was asked once and gave no answer: no conn"
     ):
-        load_summariser("openai:m@http://127.0.0.1:9/v1/", retries=0).summarise(CAPTIONS, 1)
+        load_summarizer("openai:m@http://127.0.0.1:9/v1/", retries=0).summarize(CAPTIONS, 1)
 
 
 def echoing(server: Answers) -> list[tuple]:
@@ -222,13 +229,13 @@ def echoing(server: Answers) -> list[tuple]:
     ]
 
 
-def heard(summariser, caption: str) -> str:
+def heard(summarizer, caption: str) -> str:
     """Everything that a user may see of one call."""
     try:
-        said = " ".join(summariser.summarise([caption], 3))
+        said = " ".join(summarizer.summarize([caption], 3))
     except ModelError as error:
         said = "".join(traceback.format_exception(error)) + repr(error.__cause__)
-    return " ".join([said, repr(summariser), str(vars(summariser)), summariser.name])
+    return " ".join([said, repr(summarizer), str(vars(summarizer)), summarizer.name])
 
 
 def test_the_key_is_in_no_log_no_file_and_no_message(server, load, caplog, capfd, tmp_path):
@@ -250,17 +257,17 @@ def test_the_key_is_in_no_log_no_file_and_no_message(server, load, caplog, capfd
 def test_a_key_that_no_header_may_hold_is_refused_unseen(load, monkeypatch):
     for key in ("sk-bad\nkey", "sk-schlüssel"):
         monkeypatch.setenv("OPENAI_API_KEY", key)
-        with pytest.raises(BadValue) as caught:
-            load().summarise(CAPTIONS, 1)
+        with pytest.raises(InvalidValueError) as caught:
+            load().summarize(CAPTIONS, 1)
         assert str(caught.value).startswith("the key in $OPENAI_API_KEY has characters that no key has")
         assert key not in "".join(traceback.format_exception(caught.value))
 
 
 def test_without_a_key_none_is_sent_and_another_variable_may_hold_it(server, load, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
-    load().summarise(CAPTIONS, 1)
+    load().summarize(CAPTIONS, 1)
     monkeypatch.setenv("MY_KEY", "other")
-    load(key_from="MY_KEY").summarise(["other"], 1)
+    load(key_from="MY_KEY").summarize(["other"], 1)
     assert [headers.get("Authorization") for _, headers, _ in server.asked] == [None, "Bearer other"]
 
 
@@ -274,18 +281,18 @@ def test_without_a_key_none_is_sent_and_another_variable_may_hold_it(server, loa
     ],
 )
 def test_a_key_in_the_url_is_refused_and_not_shown(url):
-    with pytest.raises(BadValue) as caught:
-        load_summariser(f"openai:m@{url}")
+    with pytest.raises(InvalidValueError) as caught:
+        load_summarizer(f"openai:m@{url}")
     assert "sk-hidden" not in str(caught.value)
 
 
 def test_models_and_urls_are_told_apart():
-    assert load_summariser("openai:gpt-9").name == "openai:gpt-9@https://api.openai.com/v1"
-    assert load_summariser("openai:org/m@2:7b@http://h:1/v1/").name == "openai:org/m@2:7b@http://h:1/v1"
+    assert load_summarizer("openai:gpt-9").name == "openai:gpt-9@https://api.openai.com/v1"
+    assert load_summarizer("openai:org/m@2:7b@http://h:1/v1/").name == "openai:org/m@2:7b@http://h:1/v1"
     with pytest.raises(UsageError, match="names nothing after the colon"):
-        load_summariser("openai:")
-    with pytest.raises(BadValue, match="write openai:MODEL or openai:MODEL@URL"):
-        load_summariser("openai:@http://h/v1")
+        load_summarizer("openai:")
+    with pytest.raises(InvalidValueError, match="write openai:MODEL or openai:MODEL@URL"):
+        load_summarizer("openai:@http://h/v1")
 
 
 @pytest.mark.parametrize(
@@ -293,26 +300,26 @@ def test_models_and_urls_are_told_apart():
     [("timeout", 0), ("retries", -1), ("pause", -1), ("calls", -1), ("timeout", float("nan"))],
 )
 def test_options_that_cannot_be_are_refused(option, value):
-    with pytest.raises(BadValue, match=rf"^{option} is {value}; allowed are numbers from"):
-        load_summariser("openai:m", **{option: value})
-    with pytest.raises(UnknownName, match="unknown option of openai 'timeuot'; did you mean 'timeout'"):
-        load_summariser("openai:m", timeuot=1)
+    with pytest.raises(InvalidValueError, match=rf"^{option} is {value}; allowed are numbers from"):
+        load_summarizer("openai:m", **{option: value})
+    with pytest.raises(UnknownNameError, match="unknown option of openai 'timeuot'; did you mean 'timeout'"):
+        load_summarizer("openai:m", timeuot=1)
 
 
 def test_a_damaged_answer_on_disk_is_one_sentence(load):
-    load().summarise(CAPTIONS, 1)
+    load().summarize(CAPTIONS, 1)
     (kept,) = load().folder.iterdir()
     kept.write_text("{")
     with pytest.raises(RunError, match="is damaged"):
-        load().summarise(CAPTIONS, 1)
+        load().summarize(CAPTIONS, 1)
 
 
 def test_a_missing_package_carries_the_command(hidden):
     hidden("httpx")
-    with pytest.raises(MissingExtra) as caught:
-        load_summariser("openai:m")
+    with pytest.raises(MissingDependencyError) as caught:
+        load_summarizer("openai:m")
     assert str(caught.value) == (
-        "summarisers named openai:MODEL need the package httpx: pip install 'vital-fv[llm]'"
+        "summarizers named openai:MODEL need the package httpx: pip install 'vital-fv[llm]'"
     )
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tests.backends.tiny import blip
-from vital.backends import BuiltIn, Captioner, ImageGenerator, Summariser, load_captioner, load_generator
-from vital.backends.response_cache import Answers, KeptCaptioner, KeptGenerator, KeptSummariser, kept_makers
-from vital.describing import Toolbox
-from vital.errors import BadValue, ModelError, RunError
+from vital.backends import BuiltIn, Captioner, ImageGenerator, Summarizer, load_captioner, load_generator
+from vital.backends.response_cache import Answers, KeptCaptioner, KeptGenerator, KeptSummarizer, kept_makers
+from vital.describing import Context
+from vital.errors import InvalidValueError, ModelError, RunError
 from vital.models import Model
 from vital.utils.hashing import identity, picture_hash
 
@@ -28,8 +28,8 @@ class Counted:
         self.asked.append(("describe", len(images)))
         return [f"{self.prompt} {image.mean():.3f}" for image in images]
 
-    def summarise(self, captions, count, images=None):
-        self.asked.append(("summarise", tuple(captions), count))
+    def summarize(self, captions, count, images=None):
+        self.asked.append(("summarize", tuple(captions), count))
         return [*captions[:count]]
 
     def simplify(self, captions):
@@ -53,7 +53,7 @@ def test_what_is_kept_is_a_maker_itself(tmp_path):
     answers, maker = Answers(tmp_path), Counted()
     for kept, protocol in (
         (answers.captioner(maker), Captioner),
-        (answers.summariser(maker), Summariser),
+        (answers.summarizer(maker), Summarizer),
         (answers.generator(maker), ImageGenerator),
     ):
         assert isinstance(kept, protocol)
@@ -73,7 +73,7 @@ def test_a_caption_is_asked_for_once_whatever_its_company(tmp_path):
 
 def test_a_summary_is_kept_under_the_order_the_count_and_the_images(tmp_path):
     maker = Counted()
-    summariser = Answers(tmp_path).summariser(maker)
+    summarizer = Answers(tmp_path).summarizer(maker)
     for captions, count, images in (
         (["a", "b"], 1, None),
         (["b", "a"], 1, None),
@@ -81,13 +81,13 @@ def test_a_summary_is_kept_under_the_order_the_count_and_the_images(tmp_path):
         (["a", "b"], 2, pictures(0.1)),
         (["a", "b"], 2, pictures(0.9)),
     ):
-        first = summariser.summarise(captions, count, images)
-        assert first == captions[:count] == summariser.summarise(captions, count, images)
+        first = summarizer.summarize(captions, count, images)
+        assert first == captions[:count] == summarizer.summarize(captions, count, images)
     assert len(maker.asked) == 5
     assert (
-        summariser.simplify(["a red cube", "snow"])
+        summarizer.simplify(["a red cube", "snow"])
         == ["cube", "snow"]
-        == summariser.simplify(["a red cube", "snow"])
+        == summarizer.simplify(["a red cube", "snow"])
     )
     assert maker.asked[5:] == [("simplify", ("a red cube",)), ("simplify", ("snow",))]
 
@@ -112,18 +112,18 @@ def test_images_come_back_as_they_were_the_first_time(tmp_path):
 def test_a_replay_needs_no_maker(tmp_path):
     answers, maker = Answers(tmp_path), Counted()
     said = answers.captioner(maker).describe(pictures(0.2))
-    summed = answers.summariser(maker).summarise(["x"], 1)
-    short = answers.summariser(maker).simplify(["a red cube"])
+    summed = answers.summarizer(maker).summarize(["x"], 1)
+    short = answers.summarizer(maker).simplify(["a red cube"])
     made = answers.generator(maker).generate("cube", 2, 0)
     replay = Answers(tmp_path, replay=True)
     assert replay.captioner("counted").describe(pictures(0.2)) == said
-    assert replay.summariser("counted").summarise(["x"], 1) == summed
-    assert replay.summariser("counted").simplify(["a red cube"]) == short
+    assert replay.summarizer("counted").summarize(["x"], 1) == summed
+    assert replay.summarizer("counted").simplify(["a red cube"]) == short
     assert torch.equal(replay.generator("counted").generate("cube", 2, 0), made)
     assert replay.spent == 0
     for miss in (
         lambda: replay.captioner("counted").describe(pictures(0.3)),
-        lambda: replay.summariser(maker).summarise(["y"], 1),
+        lambda: replay.summarizer(maker).summarize(["y"], 1),
         lambda: replay.generator("counted").generate("cone", 2, 0),
     ):
         with pytest.raises(
@@ -146,23 +146,23 @@ def test_a_spent_budget_is_one_sentence_and_nothing_is_lost(tmp_path):
     assert more.captioner(maker).describe(pictures(0.1, 0.2, 0.3)) == ["say 0.100", "say 0.200", "say 0.300"]
     assert maker.asked == [("describe", 2), ("describe", 1)]
     for ask in (
-        lambda: more.summariser(maker).summarise(["x"], 1),
+        lambda: more.summarizer(maker).summarize(["x"], 1),
         lambda: more.generator(maker).generate("x", 1, 0),
     ):
         with pytest.raises(ModelError, match="budget of 1"):
             ask()
-    with pytest.raises(BadValue, match="calls is -1"):
+    with pytest.raises(InvalidValueError, match="calls is -1"):
         Answers(tmp_path, calls=-1)
 
 
 def test_no_key_is_kept_and_another_key_finds_the_same_answers(tmp_path):
     maker = Counted()
-    Answers(tmp_path).summariser(maker).summarise(["x"], 1)
+    Answers(tmp_path).summarizer(maker).summarize(["x"], 1)
     Answers(tmp_path).captioner(maker).describe(pictures(0.5))
     assert "secret" not in folder_text(tmp_path)
     other = replace(maker, api_key="sk-other")
     assert identity(other) == identity(maker)
-    assert Answers(tmp_path).summariser(other).summarise(["x"], 1) == ["x"]
+    assert Answers(tmp_path).summarizer(other).summarize(["x"], 1) == ["x"]
     assert other.asked == []
 
 
@@ -208,14 +208,14 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
 
 def test_the_makers_of_a_toolbox_are_wrapped_once(tmp_path):
     model = Model(torch.nn.Flatten(), size=(4, 4))
-    tools = Toolbox(model, captioner=Counted(), summariser=BuiltIn(), generator=load_generator("world"))
+    tools = Context(model, captioner=Counted(), summarizer=BuiltIn(), generator=load_generator("world"))
     answers = Answers(tmp_path)
     once = kept_makers(tools, answers)
     assert isinstance(once.captioner, KeptCaptioner)
     assert isinstance(once.generator, KeptGenerator)
-    assert isinstance(once.summariser, BuiltIn)
+    assert isinstance(once.summarizer, BuiltIn)
     twice = kept_makers(once)
     assert (twice.captioner, twice.generator) == (once.captioner, once.generator)
-    assert isinstance(kept_makers(replace(tools, summariser=Counted()), answers).summariser, KeptSummariser)
+    assert isinstance(kept_makers(replace(tools, summarizer=Counted()), answers).summarizer, KeptSummarizer)
     made = once.generator.generate("red cube", 2, 0)
     torch.testing.assert_close(made, load_generator("world").generate("red cube", 2, 0), rtol=0, atol=1e-6)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from vital.backends import TextEncoder, load_text_encoder
-from vital.errors import BadValue, BadWeights, MissingExtra, UsageError
+from vital.errors import InvalidValueError, MissingDependencyError, UsageError, WeightsError
 
 
 class Counts:
@@ -20,12 +20,12 @@ def test_any_object_that_embeds_texts_is_an_encoder():
     assert vectors.shape == (100, 2)
     torch.testing.assert_close(vectors[0], torch.tensor([3.0, 1.0]) / 10**0.5)
     assert load_text_encoder(encoder) is encoder
-    with pytest.raises(BadValue, match="lacks encode_text"):
+    with pytest.raises(InvalidValueError, match="lacks encode_text"):
         load_text_encoder(object())
 
 
 def test_a_text_is_not_read_letter_by_letter():
-    with pytest.raises(BadValue, match="a list of one text"):
+    with pytest.raises(InvalidValueError, match="a list of one text"):
         load_text_encoder(Counts()).encode_text("abc")
 
 
@@ -40,7 +40,7 @@ def test_wrong_names_say_what_may_be_written():
 
 
 def test_a_folder_that_is_not_there_is_said(sentences):
-    with pytest.raises(BadWeights, match="there is no folder '/nowhere'"):
+    with pytest.raises(WeightsError, match="there is no folder '/nowhere'"):
         load_text_encoder("sentence-transformers:/nowhere")
 
 
@@ -57,5 +57,5 @@ def test_sentences_that_mean_the_same_are_near(sentences):
 
 def test_without_the_package_the_command_that_mends_it_is_said(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sentence_transformers", None)
-    with pytest.raises(MissingExtra, match=r"vital-fv\[sentences\]"):
+    with pytest.raises(MissingDependencyError, match=r"vital-fv\[sentences\]"):
         load_text_encoder("sentence-transformers:x")

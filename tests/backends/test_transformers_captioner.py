@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from vital.backends import Captioner, load_captioner
 from vital.backends.transformers_captioner import PROMPT
-from vital.errors import BadValue, BadWeights, MissingExtra, UnknownName
+from vital.errors import InvalidValueError, MissingDependencyError, UnknownNameError, WeightsError
 
 pytest.importorskip("transformers")
 
@@ -109,10 +109,12 @@ def without(folder, part):
 def test_weights_that_are_missing_are_named(made, tmp_path):
     folder = shutil.copytree(made("blip"), tmp_path / "blip")
     without(folder, "vision_model")
-    with pytest.raises(BadWeights, match=r"does not fit its network: \d+ weights are missing \(vision_model"):
+    with pytest.raises(
+        WeightsError, match=r"does not fit its network: \d+ weights are missing \(vision_model"
+    ):
         load_captioner(f"transformers:{folder}")
     (folder / "model.safetensors").write_bytes(b"broken")
-    with pytest.raises(BadWeights, match="cannot be loaded: "):
+    with pytest.raises(WeightsError, match="cannot be loaded: "):
         load_captioner(f"transformers:{folder}")
 
 
@@ -125,9 +127,9 @@ def test_a_pooler_that_published_captioners_lack_is_not_missed(made, tmp_path):
 
 
 def test_folders_and_names_that_are_not_there_are_one_sentence(hub, tmp_path, capfd):
-    with pytest.raises(BadWeights, match=r"there is no folder '/nowhere/blip'$"):
+    with pytest.raises(WeightsError, match=r"there is no folder '/nowhere/blip'$"):
         load_captioner("transformers:/nowhere/blip")
-    with pytest.raises(BadWeights) as caught:
+    with pytest.raises(WeightsError) as caught:
         load_captioner("transformers:someone/captions")
     sentence = str(caught.value)
     assert sentence.startswith(
@@ -138,7 +140,7 @@ def test_folders_and_names_that_are_not_there_are_one_sentence(hub, tmp_path, ca
         "or write a folder in the place of someone/captions"
     )
     assert "\n" not in sentence
-    with pytest.raises(BadWeights, match="cannot be loaded: "):
+    with pytest.raises(WeightsError, match="cannot be loaded: "):
         load_captioner(f"transformers:{tmp_path}")
     assert capfd.readouterr() == ("", "")
 
@@ -148,22 +150,24 @@ def test_code_that_comes_with_weights_is_not_run(tmp_path):
         '{"model_type": "own", "auto_map": {"AutoConfig": "own.C", "AutoModelForImageTextToText": "own.M"}}'
     )
     (tmp_path / "own.py").write_text("raise SystemExit('it ran')")
-    with pytest.raises(BadWeights, match="cannot be loaded"):
+    with pytest.raises(WeightsError, match="cannot be loaded"):
         load_captioner(f"transformers:{tmp_path}")
 
 
 def test_options_and_arguments_that_cannot_be_are_refused(made, load):
-    with pytest.raises(UnknownName, match="unknown option of transformers 'lenght'; did you mean 'length'"):
+    with pytest.raises(
+        UnknownNameError, match="unknown option of transformers 'lenght'; did you mean 'length'"
+    ):
         load_captioner(f"transformers:{made('blip')}", lenght=3)
-    with pytest.raises(BadValue, match="0 captions are asked for"):
+    with pytest.raises(InvalidValueError, match="0 captions are asked for"):
         load("blip").describe(torch.rand(1, 3, 32, 32), samples=0)
-    with pytest.raises(BadValue, match=r"the images are \(1, 1, 32, 32\)"):
+    with pytest.raises(InvalidValueError, match=r"the images are \(1, 1, 32, 32\)"):
         load("blip").describe(torch.rand(1, 1, 32, 32))
 
 
 def test_a_missing_package_carries_the_command(hidden):
     hidden("transformers")
-    with pytest.raises(MissingExtra) as caught:
+    with pytest.raises(MissingDependencyError) as caught:
         load_captioner("transformers:someone/captions")
     assert str(caught.value) == (
         "captioners named transformers:NAME need the package transformers: pip install 'vital-fv[caption]'"

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from vital.backends import Simplifier, Summariser, load_summariser
-from vital.errors import BadValue, BadWeights, MissingExtra
+from vital.backends import Simplifier, Summarizer, load_summarizer
+from vital.errors import InvalidValueError, MissingDependencyError, WeightsError
 
 pytest.importorskip("transformers")
 
@@ -17,17 +17,17 @@ CAPTIONS = ["a red cube", "a red sphere on grass"]
 def load(made):
     def load(template=None, mute=False, **options):
         folder = made("llama", template=template, mute=mute)
-        return load_summariser(f"transformers:{folder}", **{"length": 6, **options})
+        return load_summarizer(f"transformers:{folder}", **{"length": 6, **options})
 
     return load
 
 
 @pytest.mark.parametrize("template", [None, TEMPLATE])
 def test_what_is_read_is_the_answer_and_not_the_question(load, template):
-    summariser = load(template, mute=True)
-    assert isinstance(summariser, Summariser)
-    assert summariser.summarise(CAPTIONS, 3) == ["cube cube cube cube cube cube"]
-    assert summariser.summarise([], 3) == []
+    summarizer = load(template, mute=True)
+    assert isinstance(summarizer, Summarizer)
+    assert summarizer.summarize(CAPTIONS, 3) == ["cube cube cube cube cube cube"]
+    assert summarizer.summarize([], 3) == []
 
 
 def test_the_question_goes_through_the_models_own_template(load):
@@ -38,19 +38,19 @@ def test_the_question_goes_through_the_models_own_template(load):
 
 
 def test_the_likeliest_words_are_those_of_a_search_by_hand(load):
-    summariser = load(TEMPLATE)
+    summarizer = load(TEMPLATE)
     messages = [{"role": "user", "content": "describe the red cube"}]
-    ids, written = summariser._given(messages)["input_ids"], []
+    ids, written = summarizer._given(messages)["input_ids"], []
     with torch.no_grad():
         for _ in range(6):
-            best = int(summariser.network(input_ids=ids).logits[0, -1].argmax())
-            if best == summariser.tokenizer.eos_token_id:
+            best = int(summarizer.network(input_ids=ids).logits[0, -1].argmax())
+            if best == summarizer.tokenizer.eos_token_id:
                 break
             written.append(best)
             ids = torch.cat([ids, torch.tensor([[best]])], dim=1)
     assert written
-    assert summariser.answer(messages) == summariser.tokenizer.decode(written, skip_special_tokens=True)
-    assert summariser.answer(messages) == summariser.answer(messages)
+    assert summarizer.answer(messages) == summarizer.tokenizer.decode(written, skip_special_tokens=True)
+    assert summarizer.answer(messages) == summarizer.answer(messages)
 
 
 def test_half_precision_is_what_was_asked_for(load):
@@ -59,27 +59,27 @@ def test_half_precision_is_what_was_asked_for(load):
 
 
 def test_what_cannot_be_is_one_sentence(load, hub, tmp_path):
-    with pytest.raises(BadValue, match="0 descriptions are asked for"):
-        load().summarise(CAPTIONS, 0)
-    with pytest.raises(BadWeights, match="cannot be loaded: "):
-        load_summariser(f"transformers:{tmp_path}")
+    with pytest.raises(InvalidValueError, match="0 descriptions are asked for"):
+        load().summarize(CAPTIONS, 0)
+    with pytest.raises(WeightsError, match="cannot be loaded: "):
+        load_summarizer(f"transformers:{tmp_path}")
     with pytest.raises(
-        BadWeights, match="; where there is a network: hf download someone/small; or write a folder"
+        WeightsError, match="; where there is a network: hf download someone/small; or write a folder"
     ):
-        load_summariser("transformers:someone/small")
+        load_summarizer("transformers:someone/small")
 
 
 def test_a_missing_package_carries_the_command(hidden):
     hidden("transformers")
-    with pytest.raises(MissingExtra) as caught:
-        load_summariser("transformers:someone/small")
+    with pytest.raises(MissingDependencyError) as caught:
+        load_summarizer("transformers:someone/small")
     assert str(caught.value) == (
-        "summarisers named transformers:NAME need the package transformers: pip install 'vital-fv[llm]'"
+        "summarizers named transformers:NAME need the package transformers: pip install 'vital-fv[llm]'"
     )
 
 
 def test_captions_are_brought_to_phrases(load):
-    summariser = load(TEMPLATE, mute=True)
-    assert isinstance(summariser, Simplifier)
-    assert summariser.simplify(["a red cube", "snow"]) == ["cube cube cube cube cube cube"] * 2
-    assert summariser.simplify([]) == []
+    summarizer = load(TEMPLATE, mute=True)
+    assert isinstance(summarizer, Simplifier)
+    assert summarizer.simplify(["a red cube", "snow"]) == ["cube cube cube cube cube cube"] * 2
+    assert summarizer.simplify([]) == []

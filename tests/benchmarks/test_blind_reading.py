@@ -15,7 +15,7 @@ from PIL import Image
 import vital
 from benchmarks import blind_reading as blind
 from benchmarks.kept import section
-from vital.errors import BadValue, DataError, RunError, UnknownName, VitalError
+from vital.errors import DataError, InvalidValueError, RunError, UnknownNameError, VitalError
 from vital.world.scenes.dataset import CLASSES
 
 NETS = """
@@ -123,7 +123,7 @@ def test_the_number_of_a_picture_is_that_of_its_key(made: Path) -> None:
         units = [f"class:{CLASSES.index(p['class'])}" for p in mine]
         again = vital.render(model, units, method=method, steps=1, seed=4, progress=False)
         for p, one in zip(mine, again, strict=True):
-            wanted = np.asarray(one.pil().resize((blind.SIDE, blind.SIDE), Image.Resampling.BICUBIC))
+            wanted = np.asarray(one.to_pil().resize((blind.SIDE, blind.SIDE), Image.Resampling.BICUBIC))
             away = {q["number"]: np.abs(shown(made, q["number"]) - wanted).mean() for q in pictures}
             assert away[p["number"]] < 0.2  # the batch differs, so pictures may by rounding
             assert min(n for q, n in away.items() if q != p["number"]) > 2
@@ -244,7 +244,7 @@ def test_a_class_of_each_branch_is_drawn() -> None:
         ] * 10
         assert found[0] == 396
     assert len({tuple(found) for found in draws.values()}) > 10
-    with pytest.raises(BadValue, match="no class of the branch 'fish'; leave one of 1, 2, 396"):
+    with pytest.raises(InvalidValueError, match="no class of the branch 'fish'; leave one of 1, 2, 396"):
         blind.drawn({1, 2, 396}, 0)
 
 
@@ -283,13 +283,13 @@ def test_classes_of_a_network_that_cannot_be_asked_for_are_refused(nets: Path, t
         ("0,1,2,3,4,5,6,7,8,12", "'12'; allowed are class indices from 0 to 11"),
         ("", "has 12 classes, .* give --names"),
     ):
-        with pytest.raises(BadValue, match=why):
+        with pytest.raises(InvalidValueError, match=why):
             blind.run(asked(nets, out, "--names", names))
-    with pytest.raises(BadValue, match="both hold 3"):
+    with pytest.raises(InvalidValueError, match="both hold 3"):
         blind.run(asked(nets, out, "--exclude", "dog"))
-    with pytest.raises(BadValue, match="--each is 4"):
+    with pytest.raises(InvalidValueError, match="--each is 4"):
         blind.run(asked(nets, out, "--each", "4"))
-    with pytest.raises(BadValue, match="give --images DIR"):
+    with pytest.raises(InvalidValueError, match="give --images DIR"):
         blind.run(["--place", f"{nets / 'nets.py'}:small", "--out", str(out)])
     assert not out.exists()
 
@@ -444,7 +444,7 @@ def test_answers_that_cannot_be_scored_are_refused_and_nothing_is_used_up(
     file.write_text(f"number,solid,material{rows}\n")
     text = file.read_text()
     file.write_text(text.replace(old, new))
-    with pytest.raises((DataError, UnknownName), match=why):
+    with pytest.raises((DataError, UnknownNameError), match=why):
         scored(own, file)
     assert not (own / "read.json").exists()
     assert not (own.parent / "results.json").exists()
@@ -453,7 +453,7 @@ def test_answers_that_cannot_be_scored_are_refused_and_nothing_is_used_up(
 
 
 def test_a_reading_needs_a_reader_and_one_thing_is_asked_at_a_time(own: Path) -> None:
-    with pytest.raises(BadValue, match="give --reader NAME"):
+    with pytest.raises(InvalidValueError, match="give --reader NAME"):
         scored(own, answered(own), reader=" ")
     with pytest.raises(SystemExit):
         blind.run(["--out", str(own)])

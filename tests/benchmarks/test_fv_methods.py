@@ -24,7 +24,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(fv_methods.PLACES, "toy", compared)
     model, labels = toy.model(), np.arange(40) % 10
     pixels = (toy.images(40).permute(0, 2, 3, 1) * 255).byte().numpy()
-    monkeypatch.setattr(toy, "place", (model, vital.images(pixels, labels=labels)), raising=False)
+    monkeypatch.setattr(toy, "place", (model, vital.load_images(pixels, labels=labels)), raising=False)
 
 
 def compared(given) -> Comparison:

@@ -112,7 +112,7 @@ def test_a_defect_keeps_its_traceback(vital: Cli, monkeypatch: pytest.MonkeyPatc
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(importlib.import_module("vital.cli.layers"), "survey", broken)
+    monkeypatch.setattr(importlib.import_module("vital.cli.layers"), "list_layers", broken)
     with pytest.raises(ZeroDivisionError):
         vital("layers", "net.py:make")
 

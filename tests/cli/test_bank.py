@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from vital import build_bank, load_bank, load_model
 from vital import data as images
-from vital import load_bank, load_model, reference_bank
 from vital.errors import DataError
 
 Cli = Callable[..., Any]
@@ -30,7 +30,7 @@ def test_a_bank_that_is_read_back_ranks_as_before(vital: Cli, here: Path, pictur
     model, found = load_model("net.py:make"), images(pictures)
     again, fresh = (
         load_bank("b.safetensors", model, found),
-        reference_bank(model, ["2"], found, top=5, disk=False),
+        build_bank(model, ["2"], found, top=5, disk=False),
     )
     assert again.key == fresh.key
     assert again.layers == ("2", "class")
@@ -76,7 +76,7 @@ def test_a_file_that_is_no_bank_is_one_sentence(
     )
     assert (answer.code, answer.err) == (
         1,
-        "vital: 'b' is not a bank that can be read; make one with vital bank or reference_bank\n",
+        "vital: 'b' is not a bank that can be read; make one with vital bank or build_bank\n",
     )
 
 

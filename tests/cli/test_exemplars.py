@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from vital import build_bank, load_model
 from vital import data as images
-from vital import load_model, reference_bank
 from vital.rendering import exemplars
 
 Cli = Callable[..., Any]
@@ -36,13 +36,13 @@ def test_exemplars_are_written_with_their_heat_and_beside_prototypes(
     answer = vital(*words)
     assert answer.code == 0
     assert answer.err.startswith("vital: skipped cat/broken.png: ")
-    bank = reference_bank(load_model("net.py:make"), ["3"], images(pictures), disk=False)
+    bank = build_bank(load_model("net.py:make"), ["3"], images(pictures), disk=False)
     for unit, name in (("3:1", "3_1"), ("class:1", "class_1")):
         expected = exemplars(bank, unit, 3)
         kept = json.loads((here / "run" / "units" / name / "exemplars.json").read_text())
         assert [(e["name"], e["by"]) for e in kept["exemplars"]] == [(e.name, e.by) for e in expected]
         shown = opened(here / "run" / "units" / name / "exemplars.png")
-        assert shown.tobytes() == expected.sheet().tobytes()
+        assert shown.tobytes() == expected.to_grid().tobytes()
         assert all(e.name in answer.out for e in expected)
     assert not (here / "run" / "exemplars.png").exists()
     drawn = ("render", "net.py:make", "class:bee", "--images", pictures, "--steps", 2, "--out", "run")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from vital import build_bank, load_bank, load_model
 from vital import data as images
-from vital import load_bank, load_model, reference_bank
 from vital.data import joined
 
 Cli = Callable[..., Any]
@@ -33,7 +33,7 @@ def test_a_merged_bank_is_that_of_all_images_and_renders_alone(
     assert made.out.startswith("all.safetensors: 16 images of 3 banks, layers 3, class, ")
     whole, model = joined([images(here / name) for name in "abc"]), load_model("net.py:make")
     again = load_bank("all.safetensors", model, whole)
-    fresh = reference_bank(model, ["3"], whole, top=5, disk=False)
+    fresh = build_bank(model, ["3"], whole, top=5, disk=False)
     assert again.key == fresh.key
     assert again.strongest("3:3", 5) == fresh.strongest("3:3", 5)
     drawn = vital(

@@ -20,12 +20,12 @@ def pictures() -> ImageSet:
     labels = np.arange(40) % 10
     tints = torch.rand(10, 3, 1, 1, generator=torch.Generator().manual_seed(0))
     pixels = ((toy.images(40) + 2 * tints[labels]).permute(0, 2, 3, 1) * 85).byte().numpy()
-    return vital.images(pixels, labels=labels)
+    return vital.load_images(pixels, labels=labels)
 
 
 @pytest.fixture
 def bank(model: vital.Model, pictures: ImageSet) -> ReferenceBank:
-    return vital.reference_bank(model, ["layer3"], pictures, disk=False)
+    return vital.build_bank(model, ["layer3"], pictures, disk=False)
 
 
 @pytest.fixture

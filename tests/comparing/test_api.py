@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from vital.comparing import compare, write_comparison
-from vital.errors import BadValue, DataError, ModelError, RunError, UnknownName
+from vital.errors import DataError, InvalidValueError, ModelError, RunError, UnknownNameError
 
 QUICK = {"vital": {"steps": 2}, "fourier": {"steps": 2}, "pixels": {"steps": 2}}
 
@@ -155,7 +155,7 @@ def test_a_method_that_the_network_does_not_allow_is_left_out_with_a_note(
     from tests import toy
 
     plain = toy.model(batch_norm=False)
-    own = vital.reference_bank(plain, ["layer3"], bank.images, disk=False)
+    own = vital.build_bank(plain, ["layer3"], bank.images, disk=False)
     found = run(plain, own, units, tmp_path, ("fourier", "deep-inversion"), controls=())
     assert found.table.methods == ("fourier",)
     assert found.notes[0].startswith("deep-inversion is left out")
@@ -168,12 +168,12 @@ def test_a_method_that_the_network_does_not_allow_is_left_out_with_a_note(
 @pytest.mark.parametrize(
     ("wrong", "error", "says"),
     [
-        ({"controls": ["shufled references"]}, UnknownName, "did you mean 'shuffled references'"),
-        ({"options": {"maco": {}}}, UnknownName, "maco"),
-        ({"seeds": 0}, BadValue, "0 seeds"),
-        ({"folders": {"vital": "x"}}, BadValue, "another name"),
+        ({"controls": ["shufled references"]}, UnknownNameError, "did you mean 'shuffled references'"),
+        ({"options": {"maco": {}}}, UnknownNameError, "maco"),
+        ({"seeds": 0}, InvalidValueError, "0 seeds"),
+        ({"folders": {"vital": "x"}}, InvalidValueError, "another name"),
         ({"folders": {"mine": "no such folder"}}, RunError, "cannot read 'no such folder'"),
-        ({"equal": "second", "bank": None}, UnknownName, "did you mean 'seconds'"),
+        ({"equal": "second", "bank": None}, UnknownNameError, "did you mean 'seconds'"),
     ],
 )
 def test_a_wrong_request_is_refused_before_anything_is_rendered(
@@ -189,6 +189,6 @@ def test_the_notes_say_who_was_not_asked(model, bank, units, tmp_path: Path) -> 
     import vital
 
     bare = replace(bank.images, labels=(None,) * len(bank.images))
-    own = vital.reference_bank(model, ["layer3"], bare, disk=False)
+    own = vital.build_bank(model, ["layer3"], bare, disk=False)
     found = run(model, own, units, tmp_path, ("fourier",), controls=())
     assert found.notes == ("HOG is not asked: array has no labels",)

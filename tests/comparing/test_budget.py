@@ -8,28 +8,32 @@ from tests import toy
 from vital.comparing import budget as pace
 from vital.comparing.budget import paced
 from vital.comparing.cost import steps_of, with_steps
-from vital.comparing.renderer import Studio
-from vital.errors import ModelError, UnknownName
-from vital.rendering import Method, method
+from vital.comparing.renderer import Renderer
+from vital.errors import ModelError, UnknownNameError
+from vital.rendering import Method, make_method
 from vital.rendering.api import method_name
 from vital.utils.io import as_json, read_json
 
 
 @pytest.fixture
 def recipes() -> dict[str, Method]:
-    return {"vital": method("vital", steps=100), "fourier": method("fourier"), "pixels": method("pixels")}
+    return {
+        "vital": make_method("vital", steps=100),
+        "fourier": make_method("fourier"),
+        "pixels": make_method("pixels"),
+    }
 
 
 @pytest.fixture
-def studio(model, units, bank, tmp_path: Path) -> Studio:
-    return Studio(tmp_path, model, units, bank)
+def studio(model, units, bank, tmp_path: Path) -> Renderer:
+    return Renderer(tmp_path, model, units, bank)
 
 
 def steps(recipes) -> list[int]:
     return [steps_of(recipe) for recipe in recipes.values()]
 
 
-def times(studio: Studio) -> dict[Path, str]:
+def times(studio: Renderer) -> dict[Path, str]:
     """Which method each kept time is of."""
     return {file: read_json(file)["scores"][0][2] for file in (studio.path / "pace").iterdir()}
 
@@ -55,8 +59,12 @@ def test_a_time_holds_for_its_method_options_network_and_units(studio, recipes, 
     assert sorted(times(studio).values()) == ["fourier", "pixels", "vital"]
     other = toy.wrap(toy.seeded(toy.network(), 1))
     changes = {
-        "another number of steps": (studio, recipes | {"fourier": method("fourier", steps=7)}, ["fourier"]),
-        "options": (studio, recipes | {"fourier": method("fourier", size=16)}, ["fourier"]),
+        "another number of steps": (
+            studio,
+            recipes | {"fourier": make_method("fourier", steps=7)},
+            ["fourier"],
+        ),
+        "options": (studio, recipes | {"fourier": make_method("fourier", size=16)}, ["fourier"]),
         "units": (replace(studio, units=units[:2]), recipes, ["fourier", "pixels", "vital"]),
         "network": (replace(studio, model=other), {"pixels": recipes["pixels"]}, ["pixels"]),
     }
@@ -86,28 +94,31 @@ def test_a_time_is_the_fastest_turn_over_groups_of_all_kinds_of_units(studio, re
 
 def test_a_method_that_cannot_be_timed_is_left_out_and_the_others_go_on(units, bank, tmp_path) -> None:
     plain = toy.model(batch_norm=False)
-    own = vital.reference_bank(plain, ["layer3"], bank.images, disk=False)
-    asked = {"deep-inversion": method("deep-inversion"), "fourier": method("fourier", steps=9)}
-    found, notes = paced(Studio(tmp_path, plain, units, own), asked, "seconds")
+    own = vital.build_bank(plain, ["layer3"], bank.images, disk=False)
+    asked = {"deep-inversion": make_method("deep-inversion"), "fourier": make_method("fourier", steps=9)}
+    found, notes = paced(Renderer(tmp_path, plain, units, own), asked, "seconds")
     assert steps(found) == [9]
     assert len(notes) == 1
     assert "deep-inversion is left out, since it cannot be timed" in notes[0]
     with pytest.raises(ModelError, match="deep-inversion is left out"):
-        paced(Studio(tmp_path, plain, units, own), {"deep-inversion": asked["deep-inversion"]}, "seconds")
+        paced(Renderer(tmp_path, plain, units, own), {"deep-inversion": asked["deep-inversion"]}, "seconds")
 
 
 def test_a_method_that_can_render_none_of_the_units_is_left_out_with_the_reason(
     model, units, tmp_path: Path
 ) -> None:
     pixels = (toy.images(4).permute(0, 2, 3, 1) * 255).byte().numpy()
-    few = vital.images(pixels, labels=[7, 7, 8, 8])
-    bank = vital.reference_bank(model, ["layer3"], few, disk=False)
-    asked = {"vital-reference": method("vital-reference"), "pixels": with_steps(method("pixels"), 11)}
-    found, notes = paced(Studio(tmp_path, model, units[:2], bank), asked, "seconds")
+    few = vital.load_images(pixels, labels=[7, 7, 8, 8])
+    bank = vital.build_bank(model, ["layer3"], few, disk=False)
+    asked = {
+        "vital-reference": make_method("vital-reference"),
+        "pixels": with_steps(make_method("pixels"), 11),
+    }
+    found, notes = paced(Renderer(tmp_path, model, units[:2], bank), asked, "seconds")
     assert steps(found) == [11]
     assert "vital-reference is left out, since it cannot be timed: class:0" in notes[0]
 
 
 def test_an_unknown_equality_is_said(studio, recipes) -> None:
-    with pytest.raises(UnknownName, match="did you mean 'seconds'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'seconds'"):
         paced(studio, recipes, "second")

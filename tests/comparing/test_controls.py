@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vital.comparing.controls import rerouted, shuffled
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models.random import random_weights
 
 
@@ -50,7 +50,7 @@ def test_the_bank_itself_is_not_changed(bank, units) -> None:
 
 
 def test_a_unit_alone_in_its_layer_has_nobody_to_lend_it_references(bank, units) -> None:
-    with pytest.raises(BadValue, match="only unit of 'layer3'"):
+    with pytest.raises(InvalidValueError, match="only unit of 'layer3'"):
         rerouted(bank, units[:3])
 
 

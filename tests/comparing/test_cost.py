@@ -8,7 +8,7 @@ from torch import nn
 import vital
 from vital.comparing import cost
 from vital.comparing.cost import Held, memory, peak_bytes, step_seconds, steps_of, with_steps
-from vital.rendering import method
+from vital.rendering import make_method
 from vital.rendering.methods.baselines import WAKE
 
 
@@ -45,15 +45,15 @@ def test_what_a_backward_pass_keeps_and_makes_is_counted_and_given_back() -> Non
 
 
 def test_more_units_and_more_looks_take_more_memory(model, units, bank) -> None:
-    one, all_of_them = (memory(model, some, method("fourier"), bank) for some in (units[:1], units))
+    one, all_of_them = (memory(model, some, make_method("fourier"), bank) for some in (units[:1], units))
     assert 0 < one < all_of_them
-    few, many = (memory(model, units[:1], method("maco", crops=n), bank) for n in (2, 32))
+    few, many = (memory(model, units[:1], make_method("maco", crops=n), bank) for n in (2, 32))
     assert many > 1.5 * few
 
 
 def test_memory_is_the_same_with_a_new_bank_and_leaves_the_method_alone(model, units, pictures) -> None:
-    recipe = method("vital", steps=7)
-    bank, other = (vital.reference_bank(model, ["layer3"], pictures, disk=False) for _ in range(2))
+    recipe = make_method("vital", steps=7)
+    bank, other = (vital.build_bank(model, ["layer3"], pictures, disk=False) for _ in range(2))
     assert memory(model, units, recipe, bank) == memory(model, units, recipe, bank)
     assert memory(model, units, recipe, other) == memory(model, units, recipe, bank)
     assert steps_of(recipe) == 7
@@ -61,7 +61,7 @@ def test_memory_is_the_same_with_a_new_bank_and_leaves_the_method_alone(model, u
 
 
 def test_a_step_takes_time(model, units, bank) -> None:
-    assert 0 < step_seconds(model, units, method("pixels"), bank) < 60
+    assert 0 < step_seconds(model, units, make_method("pixels"), bank) < 60
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(32, 2.0), (64, 1.5), (8, 3.0)])
@@ -70,4 +70,4 @@ def test_steps_that_wake_rectifiers_count_as_often_as_they_are_taken(
 ) -> None:
     times = accumulate(3.0 if step < WAKE else 1.0 for step in count())
     monkeypatch.setattr(cost, "time", SimpleNamespace(process_time=lambda: next(times)))
-    assert step_seconds(model, units[:1], method("pixels", steps=steps), bank) == pytest.approx(expected)
+    assert step_seconds(model, units[:1], make_method("pixels", steps=steps), bank) == pytest.approx(expected)

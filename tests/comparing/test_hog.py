@@ -9,11 +9,11 @@ import torch
 
 import vital
 from tests import toy
-from vital.comparing import HogClassifier, bench_for
+from vital.comparing import HogClassifier, build_context
 from vital.comparing.hog import hog_features, recogniser_for
 from vital.comparing.world import Stored, fresh_scenes
 from vital.data import ImageSet
-from vital.errors import BadValue, DataError, MissingExtra
+from vital.errors import DataError, InvalidValueError, MissingDependencyError
 from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.world.scenes.dataset import CLASSES, Rendered
@@ -41,7 +41,7 @@ def drawn(shape: str, dice: np.random.Generator) -> np.ndarray:
 def shapes(count: int = 120, seed: int = 0) -> ImageSet:
     dice = np.random.default_rng(seed)
     labels = np.arange(count) % len(SHAPES)
-    return vital.images(np.stack([drawn(SHAPES[label], dice) for label in labels]), labels=labels)
+    return vital.load_images(np.stack([drawn(SHAPES[label], dice) for label in labels]), labels=labels)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_its_own_accuracy_is_that_on_images_held_out_of_the_fit(hog, model) -> N
     assert hog.name == f"HOG, {100 * hog.accuracy:.0f} % of {len(held)} held-out images"
 
 
-def test_labels_that_mean_nothing_are_not_recognised(model) -> None:
+def test_labels_that_mean_nothing_are_not_recognized(model) -> None:
     pictures = shapes(160)
     mixed = np.random.default_rng(5).integers(0, 4, 160)
     blind = HogClassifier(replace(pictures, labels=tuple(mixed.tolist())), model)
@@ -102,7 +102,7 @@ def test_colours_alone_are_told_apart_too(model) -> None:
     labels = torch.arange(40) % 4
     noise = torch.rand(40, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(0))
     pixels = (0.4 * hues[labels][:, None, None] + 0.6 * noise) * 255
-    found = HogClassifier(vital.images(pixels.byte().numpy(), labels=labels.tolist()), model)
+    found = HogClassifier(vital.load_images(pixels.byte().numpy(), labels=labels.tolist()), model)
     assert found.accuracy == 1
 
 
@@ -119,7 +119,7 @@ def test_grey_pictures_are_seen() -> None:
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (0, 3, 8, 8), (1, 4, 8, 8)])
 def test_what_is_no_picture_is_refused(shape) -> None:
-    with pytest.raises(BadValue, match="C 1 or 3"):
+    with pytest.raises(InvalidValueError, match="C 1 or 3"):
         hog_features(torch.rand(*shape))
 
 
@@ -146,7 +146,7 @@ def test_one_label_alone_is_refused(model) -> None:
 @pytest.mark.parametrize("package", ["skimage.feature", "sklearn.pipeline"])
 def test_a_missing_package_is_named_with_the_command(hog, model, monkeypatch, package) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtra, match=r"scikit-.*vital-fv\[compare\]"):
+    with pytest.raises(MissingDependencyError, match=r"scikit-.*vital-fv\[compare\]"):
         hog.agrees(*fresh(model, 2))
 
 
@@ -176,8 +176,8 @@ def test_units_of_the_world_are_asked_of_fresh_scenes(model) -> None:
 
 def test_a_bench_of_the_world_asks_about_fresh_scenes() -> None:
     world, pictures = vital.load_model("world"), world_images(8)
-    bank = vital.reference_bank(world, [], pictures, disk=False)
-    bench = bench_for(bank, resolve_units(world, "class:0-1"))
-    assert bench.recogniser is not None
-    assert bench.recogniser.images.name == "fresh scenes"
+    bank = vital.build_bank(world, [], pictures, disk=False)
+    bench = build_context(bank, resolve_units(world, "class:0-1"))
+    assert bench.recognizer is not None
+    assert bench.recognizer.images.name == "fresh scenes"
     assert bench.notes == ()

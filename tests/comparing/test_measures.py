@@ -13,15 +13,15 @@ from torchvision.transforms.functional import gaussian_blur
 
 import vital
 from tests import toy
-from vital.comparing import ClassJudge, Shown, bench_for, compare
+from vital.comparing import ClassJudge, Shown, build_context, compare
 from vital.comparing.base import MEASURES, better, ranked
 from vital.comparing.build import held_out_layers
 from vital.comparing.measures import measured as kept_measured
 from vital.comparing.records import squinted
-from vital.comparing.renderer import Studio
+from vital.comparing.renderer import Renderer
 from vital.comparing.score_cache import Kept
 from vital.comparing.variants import real_images
-from vital.errors import BadValue, UsageError
+from vital.errors import InvalidValueError, UsageError
 from vital.metrics import kernel_distance, natural_statistics, path_similarity
 from vital.rendering import stages
 from vital.tracing import resolve_units
@@ -38,7 +38,7 @@ MEASURED = (
         "kernel",
     ),
     *(
-        "distance (optimised)",
+        "distance (optimized)",
         "distance (held out)",
         "path similarity",
         "diversity",
@@ -66,7 +66,7 @@ class Encoder:
 @pytest.fixture
 def bench(bank, units, model):
     judge = ClassJudge(toy.wrap(toy.seeded(toy.network(), 1), name="other"), model)
-    return bench_for(bank, units, judges=[judge], encoder=Encoder())
+    return build_context(bank, units, judges=[judge], encoder=Encoder())
 
 
 def values(scores, metric: str) -> list[float]:
@@ -85,7 +85,7 @@ def mean(found: list[float]) -> float:
 
 @pytest.fixture
 def real(bench, units, tmp_path) -> Shown:
-    return real_images(Studio(tmp_path, bench.model, units, bench.bank), 3)
+    return real_images(Renderer(tmp_path, bench.model, units, bench.bank), 3)
 
 
 def measured(bench, shown: Shown):
@@ -127,7 +127,7 @@ def test_no_number_depends_on_how_many_pictures_are_looked_at_together(
 def test_blurring_natural_images_costs_what_is_measured_at_layers(bench, real) -> None:
     blurred = Shown("blurred", real.units, real.seeds, gaussian_blur(real.images, 9, 3.0))
     sharp, soft = measured(bench, real), measured(bench, blurred)
-    for metric in ("Fréchet", "kernel", "distance (optimised)", "distance (held out)"):
+    for metric in ("Fréchet", "kernel", "distance (optimized)", "distance (held out)"):
         assert mean(values(soft, metric)) > mean(values(sharp, metric))
     assert mean(values(soft, "path")) < mean(values(sharp, "path"))
 
@@ -151,7 +151,7 @@ def test_exchanged_units_cost_what_is_measured_of_units(bench, bank, units) -> N
 
 def outputs(model, images: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        return model.module.eval()(model.normalise(images))
+        return model.module.eval()(model.normalize(images))
 
 
 def test_own_accuracy_rank_and_judge_equal_an_argsort(bench, real, model) -> None:
@@ -195,25 +195,30 @@ def test_zero_shot_equals_a_slow_ranking(bench, real) -> None:
 
 @pytest.mark.parametrize("prompt", ["a photo", "", "{} and {}"])
 def test_a_prompt_without_one_place_for_the_words_is_refused(bank, units, prompt) -> None:
-    for call in (bench_for, lambda bank, units, prompt: compare(bank.model, units, bank=bank, prompt=prompt)):
-        with pytest.raises(BadValue, match=re.escape(f"the prompt is {prompt!r}; wanted is one {{}} in it")):
+    for call in (
+        build_context,
+        lambda bank, units, prompt: compare(bank.model, units, bank=bank, prompt=prompt),
+    ):
+        with pytest.raises(
+            InvalidValueError, match=re.escape(f"the prompt is {prompt!r}; wanted is one {{}} in it")
+        ):
             call(bank, units, prompt=prompt)
 
 
 def test_other_braces_of_a_prompt_stay(bank, units) -> None:
-    found = bench_for(bank, units, encoder=Encoder(), prompt="{a} {}").embedded(["cat"])
+    found = build_context(bank, units, encoder=Encoder(), prompt="{a} {}").embedded(["cat"])
     assert torch.equal(found, Encoder().encode_text(["{a} cat"]))
 
 
 def test_the_prompt_stands_in_the_name_and_is_what_the_encoder_is_asked(bank, units, real) -> None:
-    found = measured(bench_for(bank, units, encoder=Encoder(), prompt="a photo of a {}"), real)
+    found = measured(build_context(bank, units, encoder=Encoder(), prompt="a photo of a {}"), real)
     assert any(score.metric == "zero shot@1 colours, “a photo of a {}”" for score in found)
 
 
 def test_distance_equals_slow_sorting(bench, real) -> None:
     unit = real.units[0]
     scores = [s for s in measured(bench, real) if s.unit == str(unit) and s.seed == 0]
-    for kind, layers in (("optimised", bench.optimised), ("held out", bench.held_out)):
+    for kind, layers in (("optimized", bench.optimized), ("held out", bench.held_out)):
         slow = [slow_distance(bench, unit, real.images[:1], layer) for layer in bench.before(unit, layers)]
         (mean_of_them,) = [s.value for s in scores if s.metric == f"distance ({kind})"]
         assert mean_of_them == pytest.approx(mean(slow), rel=1e-4)
@@ -252,19 +257,19 @@ def test_classes_that_are_exchanged_are_seen_by_all_who_name_them() -> None:
     model = vital.Model(nn.Sequential(*layers), name="rgb", size=(8, 8), classes=("red", "green", "blue"))
     pure = torch.eye(3).view(3, 3, 1, 1)
     pixels = (0.5 * torch.rand(30, 3, 8, 8) + 0.5 * pure[torch.arange(30) % 3]).permute(0, 2, 3, 1)
-    pictures = vital.images((pixels * 255).byte().numpy(), labels=np.arange(30) % 3)
-    bank = vital.reference_bank(model, [], pictures, disk=False)
+    pictures = vital.load_images((pixels * 255).byte().numpy(), labels=np.arange(30) % 3)
+    bank = vital.build_bank(model, [], pictures, disk=False)
     units = tuple(resolve_units(model, "class:0-2"))
     right = Shown("right", units, (0, 0, 0), pure.expand(3, 3, 8, 8).clone())
     wrong = Shown("wrong", (*units[1:], units[0]), (0, 0, 0), right.images)
-    bench = bench_for(bank, units, judges=[ClassJudge(model, model)], encoder=Oracle(model))
+    bench = build_context(bank, units, judges=[ClassJudge(model, model)], encoder=Oracle(model))
     true, false = measured(bench, right), measured(bench, wrong)
     for metric in ("own accuracy", "judge rgb", "zero shot@1"):
         assert values(true, metric) == [1.0] * 3
         assert values(false, metric) == [0.0] * 3
     for metric in ("percentile", "path similarity"):
         assert mean(values(true, metric)) > mean(values(false, metric))
-    for metric in ("own rank", "distance (optimised)", "distance (held out)"):
+    for metric in ("own rank", "distance (optimized)", "distance (held out)"):
         assert mean(values(true, metric)) < mean(values(false, metric))
 
 
@@ -314,7 +319,7 @@ def test_the_kernel_distance_is_to_as_many_natural_images_and_says_so(bench, rea
 
 def test_path_equals_what_hooks_see_on_the_way(bench, real) -> None:
     unit = real.units[0]
-    layers = bench.before(unit, (*bench.optimised, *bench.held_out))
+    layers = bench.before(unit, (*bench.optimized, *bench.held_out))
     others = torch.cat([bench.natural_images(u) for u in dict.fromkeys(real.units) if u != unit])
     sets = [
         hooked(bench.model, images, layers)
@@ -379,11 +384,11 @@ def test_natural_images_are_natural_and_flatter_ones_are_not(bench, real, bank) 
 
 def test_colours_of_grey_images_have_no_column(bank, units, model) -> None:
     grey = (toy.images(20).mean(1, keepdim=True).expand(-1, 3, -1, -1) * 255).byte().permute(0, 2, 3, 1)
-    own = vital.reference_bank(
-        model, ["layer3"], vital.images(grey.numpy(), labels=np.arange(20) % 10), disk=False
+    own = vital.build_bank(
+        model, ["layer3"], vital.load_images(grey.numpy(), labels=np.arange(20) % 10), disk=False
     )
     shown = Shown("a", units, (0,) * len(units), toy.images(len(units)))
-    found = {s.metric for s in measured(bench_for(own, units), shown)}
+    found = {s.metric for s in measured(build_context(own, units), shown)}
     assert "saturation, of natural" not in found
     assert "contrast, of natural" in found
 
@@ -419,16 +424,16 @@ def test_squinting_is_at_the_networks_size_however_large_the_picture(bench, real
 
 def test_the_recogniser_says_what_it_says_and_its_accuracy_stands_in_the_name(bench, real) -> None:
     found = [s for s in measured(bench, real) if s.metric.startswith("HOG")]
-    assert {s.metric for s in found} == {bench.recogniser.name}
-    said = bench.recogniser.agrees(real.images, real.units)
+    assert {s.metric for s in found} == {bench.recognizer.name}
+    said = bench.recognizer.agrees(real.images, real.units)
     assert [s.value for s in found] == [value for value in said if not math.isnan(value)]
     assert {s.unit for s in found} == {"class:0", "class:1"}
 
 
 def test_without_labels_there_is_no_such_column_and_a_note(model, units) -> None:
     pixels = (toy.images(40) * 255).byte().permute(0, 2, 3, 1).numpy()
-    own = vital.reference_bank(model, ["layer3"], vital.images(pixels), disk=False)
-    bench = bench_for(own, units)
+    own = vital.build_bank(model, ["layer3"], vital.load_images(pixels), disk=False)
+    bench = build_context(own, units)
     shown = Shown("a", units, (0,) * len(units), toy.images(len(units)))
     assert not [s for s in measured(bench, shown) if s.metric.startswith("HOG")]
     assert bench.notes == ("HOG is not asked: array has no labels",)

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from tests import toy
-from vital.comparing import ClassJudge, bench_for
+from vital.comparing import ClassJudge, build_context
 from vital.comparing.base import MEASURES
 from vital.comparing.measures import measured
-from vital.comparing.renderer import Studio
+from vital.comparing.renderer import Renderer
 from vital.comparing.score_cache import Kept
 from vital.comparing.variants import real_images
 from vital.errors import RunError
@@ -28,7 +28,7 @@ class Counting:
 
 @pytest.fixture
 def shown(model, units, bank, tmp_path: Path):
-    return real_images(Studio(tmp_path, model, units, bank), 2)
+    return real_images(Renderer(tmp_path, model, units, bank), 2)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def kept(tmp_path: Path) -> Kept:
 
 def test_what_was_measured_is_read_and_not_measured_again(bank, units, shown, kept) -> None:
     witness = Counting()
-    bench = bench_for(bank, units, judges=[witness])
+    bench = build_context(bank, units, judges=[witness])
     first = measured(bench, shown, kept)
     times = {file: file.stat().st_mtime_ns for file in kept.folder.iterdir()}
     assert len(times) == len(MEASURES)
@@ -49,27 +49,27 @@ def test_what_was_measured_is_read_and_not_measured_again(bank, units, shown, ke
 
 def test_the_same_pictures_under_another_name_are_not_measured_again(bank, units, shown, kept) -> None:
     witness = Counting()
-    bench = bench_for(bank, units, judges=[witness])
+    bench = build_context(bank, units, judges=[witness])
     first, second = measured(bench, shown, kept), measured(bench, shown.named("other"), kept)
     assert [replace(score, method="other") for score in first] == second
     assert len(witness.asked) == 2
 
 
 def test_another_witness_is_asked_and_nothing_else_is_measured(bank, units, shown, kept, model) -> None:
-    measured(bench_for(bank, units), shown, kept)
+    measured(build_context(bank, units), shown, kept)
     before = set(kept.folder.iterdir())
     witness = ClassJudge(toy.wrap(toy.seeded(toy.network(), 1), name="other"), model)
-    found = measured(bench_for(bank, units, judges=[witness]), shown, kept)
+    found = measured(build_context(bank, units, judges=[witness]), shown, kept)
     assert len(set(kept.folder.iterdir()) - before) == 2  # as they are, and squinting
     assert any(score.metric == "judge other" for score in found)
     same_name = ClassJudge(toy.wrap(toy.seeded(toy.network(), 2), name="other"), model)
-    measured(bench_for(bank, units, judges=[same_name]), shown, kept)
+    measured(build_context(bank, units, judges=[same_name]), shown, kept)
     assert len(set(kept.folder.iterdir()) - before) == 4
 
 
 def test_other_pictures_units_or_seeds_are_measured(bank, units, shown, kept) -> None:
     witness = Counting()
-    bench = bench_for(bank, units, judges=[witness])
+    bench = build_context(bank, units, judges=[witness])
     swapped = (units[1], units[0], *shown.units[2:])
     others = (
         replace(shown, images=1 - shown.images),
@@ -82,7 +82,7 @@ def test_other_pictures_units_or_seeds_are_measured(bank, units, shown, kept) ->
 
 
 def test_a_damaged_file_is_said(bank, units, shown, kept) -> None:
-    bench = bench_for(bank, units)
+    bench = build_context(bank, units)
     measured(bench, shown, kept)
     next(iter(kept.folder.iterdir())).write_text("{")
     with pytest.raises(RunError, match="is damaged"):

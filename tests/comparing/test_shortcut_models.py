@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from vital.comparing.records import REAL, Shown
-from vital.comparing.renderer import Studio
+from vital.comparing.renderer import Renderer
 from vital.comparing.score_cache import Kept
 from vital.comparing.shortcut_models import FAITHFUL, OTHERS, USED, Twin, faithful, measured_twins, twins
-from vital.comparing.variants import Asked
-from vital.rendering import method
+from vital.comparing.variants import Request
+from vital.rendering import make_method
 from vital.units import Unit
 from vital.world.networks.shortcut_models import CHANCE, seen, twin_images
 from vital.world.renderer.render import render
@@ -85,9 +85,9 @@ def test_reference_images_have_the_value_of_their_class_in_all_factors() -> None
 
 @pytest.mark.slow
 def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_path: Path) -> None:
-    recipes = {"vital": method("vital", steps=1), "pixels": method("pixels", steps=1)}
-    asked = Asked(recipes, (REAL, "random weights"), 2, {"twins": 1})
-    studio, kept = Studio(tmp_path, model, units, bank), Kept(tmp_path / "scores")
+    recipes = {"vital": make_method("vital", steps=1), "pixels": make_method("pixels", steps=1)}
+    asked = Request(recipes, (REAL, "random weights"), 2, {"twins": 1})
+    studio, kept = Renderer(tmp_path, model, units, bank), Kept(tmp_path / "scores")
     found, notes = measured_twins(list(twins(studio)), asked, "vital", kept)
     assert notes == []
     rows = {"vital", "pixels", "real images", "vital, random weights"}
@@ -99,7 +99,7 @@ def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_pat
     real = [s.value for s in found if (s.method, s.metric) == ("real images", OTHERS)]
     assert sum(real) / len(real) > 0.8
 
-    more = replace(asked, recipes=recipes | {"fourier": method("fourier", steps=1)})
+    more = replace(asked, recipes=recipes | {"fourier": make_method("fourier", steps=1)})
     pictures = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
     again, notes = measured_twins(list(twins(replace(studio, rendering=False))), more, "vital", kept)
     assert again == found

@@ -4,7 +4,7 @@ import pytest
 
 from vital.comparing import Score, Table
 from vital.comparing.table import read_long
-from vital.errors import UnknownName
+from vital.errors import UnknownNameError
 
 
 def scores(method: str, metric: str, *values: float) -> list[Score]:
@@ -112,5 +112,5 @@ def test_names_are_inert_in_latex_and_an_unknown_metric_is_said() -> None:
     found = Table((Score("a_b & 50%", "judge {x}", 1.0, "u", 0),), ("a_b & 50%",))
     assert r"a\_b \& 50\%" in found.latex()
     assert r"judge \{x\}" in found.latex()
-    with pytest.raises(UnknownName, match="beauty"):
+    with pytest.raises(UnknownNameError, match="beauty"):
         Table((Score("a", "beauty", 1.0),), ("a",)).wide()

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vital.data import Unreadable, images, sources
-from vital.errors import BadValue, DataError
+from vital.data import Unreadable, load_images, sources
+from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 
 MODEL = Model(nn.Identity(), size=(4, 4))
@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 
 def test_a_batch_is_what_the_model_makes_of_each_picture(folder):
-    pictures = images(folder)
+    pictures = load_images(folder)
     batch = pictures.tensor([4, 1], MODEL)
     assert torch.equal(batch, torch.stack([MODEL.preprocess(pictures[4]), MODEL.preprocess(pictures[1])]))
     assert batch[:, 0, 0, 0].tolist() == pytest.approx([160 / 255, 40 / 255])
@@ -30,19 +30,19 @@ def test_a_batch_is_what_the_model_makes_of_each_picture(folder):
 
 def test_batches_stream_everything_once_with_progress(folder):
     seen, told = [], []
-    for indices, batch in images(folder).batches(MODEL, 4, progress=lambda *at: told.append(at)):
+    for indices, batch in load_images(folder).batches(MODEL, 4, progress=lambda *at: told.append(at)):
         assert len(indices) == len(batch)
         seen += indices
     assert seen == [0, 1, 2, 3, 4, 5]
     assert told == [(4, 6), (6, 6)]
-    some = images(folder).batches(MODEL, 2, indices=[5, 0, 3])
+    some = load_images(folder).batches(MODEL, 2, indices=[5, 0, 3])
     assert [indices for indices, _ in some] == [[5, 0], [3]]
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"\x89PNG\r\n\x1a\n cut"])
 def test_unreadable_pictures_are_skipped_and_listed(folder, content):
     (folder / "2.png").write_bytes(content)
-    pictures = images(folder)
+    pictures = load_images(folder)
     (folder / "5.png").unlink()
     assert pictures.skipped == ()
     kept, batch = pictures.load([1, 2, 5, 3], MODEL)
@@ -67,13 +67,13 @@ def test_a_truncated_picture_is_skipped(tmp_path):
     Image.fromarray(noise).save(tmp_path / "a.jpg")
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "b.jpg").write_bytes(whole[: len(whole) // 2])
-    assert images(tmp_path).load([0, 1], MODEL)[0] == [0]
+    assert load_images(tmp_path).load([0, 1], MODEL)[0] == [0]
 
 
 def test_where_nothing_can_be_read_that_is_one_sentence(tmp_path):
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"rubbish")
-    pictures = images(tmp_path)
+    pictures = load_images(tmp_path)
     sentence = f"none of the 2 images asked for in {tmp_path.name} can be read; the first: a.png: "
     for attempt in (lambda: pictures.tensor([0, 1], MODEL), lambda: list(pictures.batches(MODEL, 1))):
         with pytest.raises(DataError) as caught:
@@ -85,11 +85,11 @@ def test_only_the_formats_of_pictures_are_decoded(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.pcx")
     (tmp_path / "a.pcx").rename(tmp_path / "a.png")
     with pytest.raises(Unreadable):
-        images(tmp_path)[0]
+        load_images(tmp_path)[0]
 
 
 def test_a_picture_with_the_wrong_channels_is_an_error_and_not_skipped():
-    pictures = images([np.zeros((4, 4, 2), np.uint8)])
+    pictures = load_images([np.zeros((4, 4, 2), np.uint8)])
     with pytest.raises(DataError, match=r"^the image has 2 channels, but model takes 3$"):
         pictures.tensor([0], MODEL)
     assert pictures.skipped == ()
@@ -99,16 +99,16 @@ def test_items_that_are_no_pictures_are_an_error():
     with pytest.raises(
         DataError, match=r"^a dict is not an image; allowed are PIL images, arrays and tensors$"
     ):
-        images([{"a": 1}])[0]
+        load_images([{"a": 1}])[0]
 
 
 def test_a_batch_size_below_one_is_refused(folder):
-    with pytest.raises(BadValue, match=r"^the batch size is 0; allowed are whole numbers from 1$"):
-        next(images(folder).batches(MODEL, 0))
+    with pytest.raises(InvalidValueError, match=r"^the batch size is 0; allowed are whole numbers from 1$"):
+        next(load_images(folder).batches(MODEL, 0))
 
 
 def test_indices_outside_the_set_end_iteration(folder):
-    pictures = images(folder)
+    pictures = load_images(folder)
     assert len(list(pictures)) == 6
     for index in (6, -7):
         with pytest.raises(IndexError):
@@ -116,49 +116,55 @@ def test_indices_outside_the_set_end_iteration(folder):
 
 
 def test_the_hash_is_of_the_content_and_not_of_the_place(folder, tmp_path_factory):
-    first = images(folder).hash()
-    assert first == images(folder).hash() == images(folder).hash()
+    first = load_images(folder).hash()
+    assert first == load_images(folder).hash() == load_images(folder).hash()
     other = tmp_path_factory.mktemp("copy")
     for path in folder.iterdir():
         (other / path.name).write_bytes(path.read_bytes())
-    assert images(other).hash() == first
+    assert load_images(other).hash() == first
 
 
 def test_the_hash_sees_a_change_that_keeps_size_and_time(folder):
     path = folder / "3.png"
-    before, stamp = images(folder).hash(), path.stat()
+    before, stamp = load_images(folder).hash(), path.stat()
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert path.stat().st_size == stamp.st_size
-    assert images(folder).hash() != before
+    assert load_images(folder).hash() != before
 
 
 def test_the_hash_sees_names_labels_and_order(folder):
     array = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
     changed = array.copy()
     changed[2, 7, 7, 2] ^= 1
-    sets = [images(array), images(array[::-1]), images(changed), images(array / 255), images(list(array))]
+    sets = [
+        load_images(array),
+        load_images(array[::-1]),
+        load_images(changed),
+        load_images(array / 255),
+        load_images(list(array)),
+    ]
     sets += [
-        images(array, labels=[1, 2, 3]),
-        images(array, labels=["a", "b", "c"]),
-        images(array.transpose(0, 2, 1, 3)),
+        load_images(array, labels=[1, 2, 3]),
+        load_images(array, labels=["a", "b", "c"]),
+        load_images(array.transpose(0, 2, 1, 3)),
     ]
     assert len({pictures.hash() for pictures in sets}) == len(sets)
-    before = images(folder).hash()
+    before = load_images(folder).hash()
     (folder / "3.png").rename(folder / "33.png")
-    assert images(folder).hash() != before
+    assert load_images(folder).hash() != before
 
 
 def test_large_sets_are_known_by_size_and_time_of_change(folder, monkeypatch):
     monkeypatch.setattr(sources, "MANY", 3)
-    before = images(folder).hash()
-    assert images(folder).hash() == before
+    before = load_images(folder).hash()
+    assert load_images(folder).hash() == before
     os.utime(folder / "3.png", ns=(1, 1))
-    assert images(folder).hash() != before
+    assert load_images(folder).hash() != before
     items = [Image.new("L", (2, 2), i) for i in range(6)]
-    assert images(items).hash() == images(items).hash() != images(items[:5]).hash()
+    assert load_images(items).hash() == load_images(items).hash() != load_images(items[:5]).hash()
 
 
 def test_pictures_that_cannot_be_read_are_part_of_the_hash():
@@ -174,17 +180,17 @@ def test_pictures_that_cannot_be_read_are_part_of_the_hash():
                 raise OSError("gone")
             return Image.new("RGB", (2, 2))
 
-    assert images(Items(0))[-1].size == (2, 2)
-    assert images(Items(0)).hash() != images(Items(1)).hash()
+    assert load_images(Items(0))[-1].size == (2, 2)
+    assert load_images(Items(0)).hash() != load_images(Items(1)).hash()
 
 
 def test_any_object_that_preprocesses_will_do():
     model = SimpleNamespace(preprocess=lambda picture: torch.full((1, 2, 2), float(picture[0, 0, 0])))
     array = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1).repeat(2, 1).repeat(2, 2)
-    assert images(array).tensor([2, 0], model)[:, 0, 0, 0].tolist() == [2, 0]
+    assert load_images(array).tensor([2, 0], model)[:, 0, 0, 0].tolist() == [2, 0]
 
 
 def test_a_set_does_not_change():
-    pictures = images(np.zeros((2, 4, 4, 3), np.uint8))
+    pictures = load_images(np.zeros((2, 4, 4, 3), np.uint8))
     with pytest.raises(AttributeError):
         pictures.labels = (1, 2)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vital.data import ImageSet, images
+from vital.data import ImageSet, load_images
 from vital.data.sources import Array
 from vital.errors import DataError
 
@@ -115,17 +115,17 @@ def table(folder, text: str):
 
 
 def test_a_table_by_wnid_gives_indices(folder):
-    own = images(folder, labels=table(folder, "index,wnid,name\n7,n02,x\n5,n01,y\n"))
+    own = load_images(folder, labels=table(folder, "index,wnid,name\n7,n02,x\n5,n01,y\n"))
     assert (own.labels, own.class_names) == ((5, 7, None), ())
 
 
 @pytest.mark.parametrize("key", ["n02.jpg", "n02", "./n02.jpg", " n02.jpg "])
 def test_a_table_by_file_takes_paths_names_and_stems(folder, key):
-    assert images(folder, labels=table(folder, f"file,label\n{key},4\n")).labels == (None, 4, None)
+    assert load_images(folder, labels=table(folder, f"file,label\n{key},4\n")).labels == (None, 4, None)
 
 
 def test_a_table_of_names_is_matched_by_name(folder):
-    own = images(folder, labels=str(table(folder, "\ufefffile,label\nn01.jpg,tabby\nn02.jpg,tench\n")))
+    own = load_images(folder, labels=str(table(folder, "\ufefffile,label\nn01.jpg,tabby\nn02.jpg,tench\n")))
     assert (own.labels, own.class_names) == ((0, 1, None), ("tabby", "tench"))
     assert own.of_class(0, CLASSES) == [1]
 
@@ -134,7 +134,7 @@ def test_a_table_by_folder(tmp_path):
     for name in ("n01/a.png", "n01/b.png", "n02/a.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (2, 2)).save(tmp_path / name)
-    assert images(tmp_path, labels=table(tmp_path, "wnid,index\nn01,3\nn02,9\n")).labels == (3, 3, 9)
+    assert load_images(tmp_path, labels=table(tmp_path, "wnid,index\nn01,3\nn02,9\n")).labels == (3, 3, 9)
     path = table(tmp_path, "file,index\na.png,3\nn01/b.png,4\n")
     sentence = f"{path}: 'a.png' fits several images (n01/a.png, n02/a.png); write their paths"
     assert refusal(images, tmp_path, labels=path) == sentence

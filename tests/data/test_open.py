@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Subset, TensorDataset
 
-from vital.data import ImageSet, images
+from vital.data import ImageSet, load_images
 from vital.errors import DataError
 
 
@@ -16,7 +16,7 @@ def draw(path, colour=(255, 0, 0), size=(6, 4)):
 
 def refusal(*given, **options) -> str:
     with pytest.raises(DataError) as caught:
-        images(*given, **options)
+        load_images(*given, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -39,7 +39,7 @@ def test_a_folder_per_class_gives_labels_in_the_order_of_paths(tmp_path):
             (tmp_path / name).write_text("not an image")
         else:
             draw(tmp_path / name)
-    pictures = images(tmp_path)
+    pictures = load_images(tmp_path)
     assert pictures.names == ("cat/1.webp", "cat/2.bmp", "cat/3.JPEG", "dog/b.png", "dog/deep/a.PNG")
     assert pictures.labels == (0, 0, 0, 1, 1)
     assert pictures.class_names == ("cat", "dog")
@@ -50,7 +50,7 @@ def test_a_folder_per_class_gives_labels_in_the_order_of_paths(tmp_path):
 def test_a_flat_folder_has_no_labels(tmp_path):
     for name in ("b.jpg", "a.jpg"):
         draw(tmp_path / name)
-    pictures = images(str(tmp_path))
+    pictures = load_images(str(tmp_path))
     assert (pictures.names, pictures.labels, pictures.class_names) == (("a.jpg", "b.jpg"), (None, None), ())
 
 
@@ -59,14 +59,14 @@ def test_linked_class_folders_are_followed_and_loops_end(tmp_path):
     draw(tmp_path / "root" / "b.png")
     (tmp_path / "root" / "cat").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "root")
-    assert images(tmp_path / "root").names == ("b.png", "cat/a.png")
+    assert load_images(tmp_path / "root").names == ("b.png", "cat/a.png")
 
 
 def test_a_split_chooses_a_subfolder(tmp_path):
     draw(tmp_path / "train" / "cat" / "a.png")
     draw(tmp_path / "test" / "cat" / "b.png")
-    assert images(tmp_path, split="test").names == ("cat/b.png",)
-    assert images(tmp_path, split="test").class_names == ("cat",)
+    assert load_images(tmp_path, split="test").names == ("cat/b.png",)
+    assert load_images(tmp_path, split="test").class_names == ("cat",)
     assert refusal(tmp_path) == f"the folder {tmp_path} holds the splits test, train; choose one with split="
     assert refusal(tmp_path, split="tests") == f"there is no {tmp_path}/tests; did you mean 'test'?"
 
@@ -87,8 +87,8 @@ def test_empty_folders_are_refused(tmp_path):
 
 def test_single_files_and_lists_of_paths(tmp_path):
     one, other = draw(tmp_path / "b.png"), draw(tmp_path / "a.png", (0, 255, 0))
-    assert images(one).names == (one.as_posix(),)
-    pictures = images([one, str(other)], labels=["x", "y"])
+    assert load_images(one).names == (one.as_posix(),)
+    pictures = load_images([one, str(other)], labels=["x", "y"])
     assert (colour(pictures, 0), colour(pictures, 1), colour(pictures, -1)) == (
         (255, 0, 0),
         (0, 255, 0),
@@ -103,7 +103,7 @@ def test_exif_orientation_is_respected(tmp_path):
     exif = picture.getexif()
     exif[0x0112] = 6
     picture.save(tmp_path / "a.jpg", exif=exif)
-    assert images(tmp_path)[0].size == (4, 6)
+    assert load_images(tmp_path)[0].size == (4, 6)
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_exif_orientation_is_respected(tmp_path):
 )
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
 def test_arrays_and_tensors_of_either_order(shape, row, kind):
-    pictures = images(kind(np.zeros(shape, np.uint8)))
+    pictures = load_images(kind(np.zeros(shape, np.uint8)))
     assert (len(pictures), pictures[2].shape, pictures.names) == (5, row, ("0", "1", "2", "3", "4"))
 
 
 def test_channels_first_arrays_keep_their_pixels():
     array = np.random.default_rng(0).random((2, 3, 5, 6)).astype(np.float32)
-    np.testing.assert_array_equal(images(array)[1], array[1].transpose(1, 2, 0))
+    np.testing.assert_array_equal(load_images(array)[1], array[1].transpose(1, 2, 0))
 
 
 AXES = "does not say which axis holds the channels; move them last, with 1, 3 or 4"
@@ -160,12 +160,12 @@ def test_numpy_files_with_and_without_labels(tmp_path):
     np.savez(
         tmp_path / "c.npz", test_images=array, test_labels=np.array(["x", "y", "x", "x"]), train_images=array
     )
-    assert images(tmp_path / "a.npy").labels == (None,) * 4
-    np.testing.assert_array_equal(images(tmp_path / "a.npy")[3], array[3])
-    assert images(tmp_path / "b.npz").labels == (3, 1, 3, 0)
-    named = images(tmp_path / "c.npz", split="test")
+    assert load_images(tmp_path / "a.npy").labels == (None,) * 4
+    np.testing.assert_array_equal(load_images(tmp_path / "a.npy")[3], array[3])
+    assert load_images(tmp_path / "b.npz").labels == (3, 1, 3, 0)
+    named = load_images(tmp_path / "c.npz", split="test")
     assert (named.labels, named.class_names) == ((0, 1, 0, 0), ("x", "y"))
-    assert images(tmp_path / "b.npz", labels=[9, 9, 9, 9]).labels == (9,) * 4
+    assert load_images(tmp_path / "b.npz", labels=[9, 9, 9, 9]).labels == (9,) * 4
 
 
 def test_numpy_files_that_cannot_be_used_are_one_sentence(tmp_path):
@@ -191,8 +191,8 @@ def test_numpy_files_that_cannot_be_used_are_one_sentence(tmp_path):
 
 def test_pairs_and_bare_pictures_in_anything_that_can_be_indexed():
     picture = Image.new("RGB", (6, 4), (9, 8, 7))
-    assert images([picture, picture]).labels == (None, None)
-    pictures = images(
+    assert load_images([picture, picture]).labels == (None, None)
+    pictures = load_images(
         [(picture, 3), (np.zeros((4, 6), np.uint8), torch.tensor(5)), (torch.zeros(3, 4, 6), np.int64(3))]
     )
     assert pictures.labels == (3, 5, 3)
@@ -202,9 +202,11 @@ def test_pairs_and_bare_pictures_in_anything_that_can_be_indexed():
 
 def test_tensor_data_sets_and_their_subsets():
     data = TensorDataset(torch.rand(6, 3, 4, 4), torch.arange(6))
-    assert images(data).labels == (0, 1, 2, 3, 4, 5)
-    assert images(Subset(data, [4, 1])).labels == (4, 1)
-    np.testing.assert_array_equal(images(Subset(data, [4, 1]))[0], data.tensors[0][4].movedim(0, -1).numpy())
+    assert load_images(data).labels == (0, 1, 2, 3, 4, 5)
+    assert load_images(Subset(data, [4, 1])).labels == (4, 1)
+    np.testing.assert_array_equal(
+        load_images(Subset(data, [4, 1]))[0], data.tensors[0][4].movedim(0, -1).numpy()
+    )
 
 
 def test_torchvision_data_sets_give_labels_without_decoding(tmp_path):
@@ -213,22 +215,22 @@ def test_torchvision_data_sets_give_labels_without_decoding(tmp_path):
 
     for name in ("dog/a.png", "cat/b.png", "cat/c.png"):
         draw(tmp_path / name)
-    plain = images(ImageFolder(tmp_path))
+    plain = load_images(ImageFolder(tmp_path))
     assert plain.names == ("cat/b.png", "cat/c.png", "dog/a.png")
     assert (plain.labels, plain.class_names) == ((0, 0, 1), ("cat", "dog"))
-    shown = images(ImageFolder(tmp_path, ToTensor()))
+    shown = load_images(ImageFolder(tmp_path, ToTensor()))
     assert (shown.labels, shown.class_names, shown.names) == ((0, 0, 1), ("cat", "dog"), ("0", "1", "2"))
     assert shown[0].shape == (4, 6, 3)
     (tmp_path / "cat" / "b.png").write_bytes(b"rubbish")
-    assert images(ImageFolder(tmp_path, ToTensor())).labels == (0, 0, 1)
-    assert len(images(FakeData(3, (3, 8, 8)))) == 3
+    assert load_images(ImageFolder(tmp_path, ToTensor())).labels == (0, 0, 1)
+    assert len(load_images(FakeData(3, (3, 8, 8)))) == 3
 
 
 def test_a_changed_target_is_read_item_by_item(tmp_path):
     from torchvision.datasets import ImageFolder
 
     draw(tmp_path / "cat" / "a.png")
-    assert images(ImageFolder(tmp_path, target_transform=lambda label: label + 7)).labels == (7,)
+    assert load_images(ImageFolder(tmp_path, target_transform=lambda label: label + 7)).labels == (7,)
 
 
 def test_synonyms_of_a_data_set_are_joined():
@@ -242,7 +244,7 @@ def test_synonyms_of_a_data_set_are_joined():
         def __getitem__(self, index):
             return Image.new("RGB", (2, 2)), self.targets[index]
 
-    assert images(Data()).class_names == ("tench, Tinca tinca", "goldfish")
+    assert load_images(Data()).class_names == ("tench, Tinca tinca", "goldfish")
 
 
 @pytest.mark.parametrize(
@@ -272,9 +274,9 @@ def test_a_split_of_something_without_splits_is_refused(tmp_path):
 
 
 def test_labels_may_be_given_anew():
-    pictures = images(np.zeros((2, 8, 8, 3), np.uint8), labels=[1, 2])
-    assert images(pictures) is pictures
-    assert images(pictures, labels=[None, 4]).labels == (None, 4)
+    pictures = load_images(np.zeros((2, 8, 8, 3), np.uint8), labels=[1, 2])
+    assert load_images(pictures) is pictures
+    assert load_images(pictures, labels=[None, 4]).labels == (None, 4)
     assert refusal(pictures, labels=[1]) == "1 labels for 2 images; wanted is one label, or None, for each"
     assert (
         refusal(pictures, labels=[1, "a"])

@@ -5,7 +5,7 @@ import pytest
 import vital
 from vital import ImageSet, Model
 from vital.backends import load_captioner, load_encoder, load_generator
-from vital.describing import Toolbox
+from vital.describing import Context
 from vital.world import concepts
 from vital.world.networks.backends import Encoder
 from vital.world.scenes.dataset import images
@@ -27,13 +27,13 @@ def encoder() -> Encoder:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory) -> Toolbox:
+def world(tmp_path_factory) -> Context:
     """The world's network and makers, with a bank over few images; nothing of it is kept on disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VITAL_CACHE", str(tmp_path_factory.mktemp("world-cache")))
         model, pictures = vital.load_model("world"), images(320, seed=3)
-        bank = vital.reference_bank(model, ["planted", "layer3"], pictures, disk=False)
-    return Toolbox(
+        bank = vital.build_bank(model, ["planted", "layer3"], pictures, disk=False)
+    return Context(
         model,
         pictures,
         bank,

@@ -6,7 +6,7 @@ import vital
 from vital import ImageSet, Model
 from vital.describing import read_labels
 from vital.describing.api import Descriptions
-from vital.errors import BadValue, DataError, UnknownName, UsageError
+from vital.errors import DataError, InvalidValueError, UnknownNameError, UsageError
 from vital.records import Description
 from vital.units import Unit
 
@@ -29,7 +29,7 @@ def test_several_methods_are_asked_and_the_answers_stand_unit_by_unit(
 
 
 def test_a_bank_brings_its_images(net: Model, pictures: ImageSet) -> None:
-    bank = vital.reference_bank(net, ["planted"], pictures)
+    bank = vital.build_bank(net, ["planted"], pictures)
     found = vital.describe(net, "planted:2", bank=bank, similarity="cos-cubed", draws=0, progress=False)
     assert found[0].candidate == "red"
 
@@ -44,11 +44,11 @@ def test_wrong_requests_are_told_before_any_work(net: Model, pictures: ImageSet)
     def ask(**changed: object) -> None:
         vital.describe(net, ["class:0"], **{"images": pictures, "progress": False, **changed})  # type: ignore[arg-type]
 
-    with pytest.raises(UnknownName, match="clip-dissect"):
+    with pytest.raises(UnknownNameError, match="clip-dissect"):
         ask(methods=["clip-disect"])
-    with pytest.raises(UnknownName, match="simlarity"):
+    with pytest.raises(UnknownNameError, match="simlarity"):
         ask(simlarity="cos")
-    with pytest.raises(BadValue, match="option top_k"):
+    with pytest.raises(InvalidValueError, match="option top_k"):
         ask(top_k="many")
     with pytest.raises(UsageError, match="needs probe images"):
         ask(images=None)

@@ -8,12 +8,12 @@ import torch
 
 from vital import ImageSet, Model
 from vital.describing import DESCRIBERS, class_of_description, describer
-from vital.describing.base import Toolbox, check_needs
+from vital.describing.base import Context, check_needs
 from vital.describing.candidates.concept_lists import world_concepts
 from vital.describing.methods.activation_ranges import Bands
 from vital.describing.methods.linear import said
 from vital.directions import save_directions
-from vital.errors import BadValue, UsageError
+from vital.errors import InvalidValueError, UsageError
 from vital.tracing import resolve_units
 from vital.world import caption
 from vital.world.networks.backends import Encoder
@@ -25,12 +25,12 @@ OWN = ("clip-dissect", "linear", "bands")
 
 
 @pytest.fixture
-def tools(net: Model, pictures: ImageSet, encoder: Encoder) -> Toolbox:
-    return Toolbox(net, pictures, concepts=WORDS, encoder=encoder)
+def tools(net: Model, pictures: ImageSet, encoder: Encoder) -> Context:
+    return Context(net, pictures, concepts=WORDS, encoder=encoder)
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_planted_units_get_their_words_with_evidence(tools: Toolbox, name: str) -> None:
+def test_planted_units_get_their_words_with_evidence(tools: Context, name: str) -> None:
     units = resolve_units(tools.model, UNITS)
     found = describer(name).describe(tools, units)
     assert [d.unit for d in found] == units
@@ -42,37 +42,37 @@ def test_planted_units_get_their_words_with_evidence(tools: Toolbox, name: str) 
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_a_unit_gets_alone_what_it_gets_in_company(tools: Toolbox, name: str) -> None:
+def test_a_unit_gets_alone_what_it_gets_in_company(tools: Context, name: str) -> None:
     units = resolve_units(tools.model, UNITS)
     together = describer(name).describe(tools, units)
     for unit, expected in zip(units, together, strict=True):
         (alone,) = describer(name).describe(tools, [unit])
-        assert alone.record() == expected.record()
+        assert alone.to_dict() == expected.to_dict()
 
 
 @pytest.mark.parametrize("similarity", ["wpmi", "cos", "cos-cubed"])
-def test_every_similarity_finds_a_colour(tools: Toolbox, similarity: str) -> None:
+def test_every_similarity_finds_a_colour(tools: Context, similarity: str) -> None:
     (found,) = describer("clip-dissect", similarity=similarity).describe(
         tools, resolve_units(tools.model, ["planted:2"])
     )
     assert "red" in [found.candidate, *(text for text, _ in found.others)] or "red" in found.candidate
 
 
-def test_an_option_that_a_similarity_lacks_is_refused(tools: Toolbox) -> None:
-    with pytest.raises(BadValue, match="cos has no lam"):
+def test_an_option_that_a_similarity_lacks_is_refused(tools: Context) -> None:
+    with pytest.raises(InvalidValueError, match="cos has no lam"):
         describer("clip-dissect", similarity="cos", lam=0.5).describe(
             tools, resolve_units(tools.model, ["planted:2"])
         )
 
 
-def test_words_are_put_together(tools: Toolbox) -> None:
+def test_words_are_put_together(tools: Context) -> None:
     few = replace(tools, concepts=("red", "cube", "snow", "wooden", "green"))
     (unit,) = resolve_units(tools.model, ["class:5"])  # wooden cube
     (found,) = describer("clip-dissect", compose=3).describe(few, [unit])
     assert set(found.candidate.split()) == {"wooden", "cube"}
 
 
-def test_a_direction_is_described_with_the_prior_of_its_layer(tools: Toolbox, tmp_path: Path) -> None:
+def test_a_direction_is_described_with_the_prior_of_its_layer(tools: Context, tmp_path: Path) -> None:
     one = torch.zeros(1, 44).index_fill(1, torch.tensor([2]), 1.0)
     (direction,) = save_directions(tmp_path / "d.safetensors", one, "planted")
     (channel,) = resolve_units(tools.model, ["planted:2"])
@@ -81,7 +81,7 @@ def test_a_direction_is_described_with_the_prior_of_its_layer(tools: Toolbox, tm
     assert given[0].score == pytest.approx(given[1].score, abs=1e-3)
 
 
-def test_a_linear_explanation_has_few_terms_and_is_scored_on_the_other_half(tools: Toolbox) -> None:
+def test_a_linear_explanation_has_few_terms_and_is_scored_on_the_other_half(tools: Context) -> None:
     found = describer("linear", most=4).describe(tools, resolve_units(tools.model, UNITS))
     for d in found:
         terms = d.details["terms"]
@@ -92,7 +92,7 @@ def test_a_linear_explanation_has_few_terms_and_is_scored_on_the_other_half(tool
     assert found[0].score > 0.5
 
 
-def test_bands_are_told_and_a_silent_unit_has_no_negative_side(tools: Toolbox) -> None:
+def test_bands_are_told_and_a_silent_unit_has_no_negative_side(tools: Context) -> None:
     (found,) = Bands(shares=(0.05, 0.2)).describe(tools, resolve_units(tools.model, ["planted:2"]))
     bands = {band["band"]: band for band in found.details["bands"]}
     assert list(bands) == ["top 5 %", "top 20 %", "negative"]
@@ -104,26 +104,26 @@ def test_bands_are_told_and_a_silent_unit_has_no_negative_side(tools: Toolbox) -
 
 
 @pytest.mark.parametrize("shares", [(), (0.0,), (0.7,)])
-def test_shares_that_are_no_bands_are_refused(tools: Toolbox, shares: tuple[float, ...]) -> None:
-    with pytest.raises(BadValue, match="shares"):
+def test_shares_that_are_no_bands_are_refused(tools: Context, shares: tuple[float, ...]) -> None:
+    with pytest.raises(InvalidValueError, match="shares"):
         Bands(shares=shares).describe(tools, resolve_units(tools.model, ["planted:2"]))
 
 
-def test_what_is_missing_is_said(tools: Toolbox) -> None:
+def test_what_is_missing_is_said(tools: Context) -> None:
     for name in OWN:
         for lacking in DESCRIBERS[name].needs:
             with pytest.raises(UsageError, match=f"{name} needs"):
                 check_needs(name, describer(name), replace(tools, **{lacking: None}))
 
 
-def test_a_class_is_found_from_a_description(tools: Toolbox) -> None:
+def test_a_class_is_found_from_a_description(tools: Context) -> None:
     found = class_of_description(tools.encoder, "a wooden cube", tools.model.classes)
     assert found[0][0] == "wooden cube"
-    with pytest.raises(BadValue, match="no class names"):
+    with pytest.raises(InvalidValueError, match="no class names"):
         class_of_description(tools.encoder, "a wooden cube", ())
 
 
-def test_units_are_described_by_their_greatest_places_too(tools: Toolbox) -> None:
+def test_units_are_described_by_their_greatest_places_too(tools: Context) -> None:
     units = resolve_units(tools.model, ["planted:2", "layer3:4"])
     mean, most = (describer("clip-dissect", pool=pool).describe(tools, units) for pool in ("mean", "max"))
     assert mean[0].candidate == most[0].candidate == "red"  # one place: nothing to pool
@@ -135,7 +135,7 @@ def test_a_class_gets_its_name_where_no_probe_image_shows_it(net: Model, encoder
     lacking = image_set([s for s in scenes_of(images(400, seed=5)) if "torus" not in caption(s)])
     names = tuple(net.classes)
     units = resolve_units(net, [f"class:{i}" for i, name in enumerate(names) if "torus" in name])
-    tools = Toolbox(net, lacking, concepts=names, encoder=encoder)
+    tools = Context(net, lacking, concepts=names, encoder=encoder)
     found = describer("clip-dissect", top_k=10).describe(tools, units)
     right = [d.candidate == names[d.unit.index] for d in found]
     assert len(right) == 8

@@ -7,7 +7,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from vital.directions import save_directions, unit_rows
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.tracing import read_direction
 from vital.units import Unit
 
@@ -42,7 +42,7 @@ def test_directions_are_written_over_and_read_anew_and_other_files_are_left_alon
 @pytest.mark.parametrize("name", ["a.pt", "a!b.safetensors"])
 def test_a_name_that_units_cannot_read_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(
-        BadValue, match=r"cannot hold directions; allowed are names NAME.safetensors without '!'"
+        InvalidValueError, match=r"cannot hold directions; allowed are names NAME.safetensors without '!'"
     ):
         save_directions(tmp_path / name, torch.eye(3), "layer4")
     assert not list(tmp_path.iterdir())
@@ -50,7 +50,7 @@ def test_a_name_that_units_cannot_read_is_refused(tmp_path: Path, name: str) -> 
 
 @pytest.mark.parametrize("vectors", [torch.zeros(3), torch.zeros(0, 3), torch.full((2, 3), float("nan"))])
 def test_what_is_no_matrix_of_numbers_is_refused(tmp_path: Path, vectors: torch.Tensor) -> None:
-    with pytest.raises(BadValue, match="directions are a matrix"):
+    with pytest.raises(InvalidValueError, match="directions are a matrix"):
         save_directions(tmp_path / "a.safetensors", vectors, "layer4")
 
 

@@ -10,9 +10,9 @@ import vital
 from tests import toy
 from vital.data import ImageSet
 from vital.directions import nmf
-from vital.directions import nmf as factorise
+from vital.directions import nmf as factorize
 from vital.directions.nmf import activations
-from vital.errors import BadUnit, BadValue, DataError, MissingExtra
+from vital.errors import DataError, InvalidValueError, MissingDependencyError, UnitError
 
 MODEL = toy.model(batch_norm=False)
 
@@ -40,7 +40,7 @@ def colours(count: int = 12) -> ImageSet:
     """Each pixel mostly of one colour, so that the directions can be told apart."""
     draw = torch.Generator().manual_seed(0)
     pixels = torch.rand(count, 3, 8, 8, generator=draw)
-    return vital.images(pixels * (torch.rand(pixels.shape, generator=draw) > 0.6))
+    return vital.load_images(pixels * (torch.rand(pixels.shape, generator=draw) > 0.6))
 
 
 def test_the_directions_that_activations_are_made_of_are_found_strongest_first() -> None:
@@ -51,7 +51,7 @@ def test_the_directions_that_activations_are_made_of_are_found_strongest_first()
 
 
 def test_directions_are_unit_vectors_without_negative_entries() -> None:
-    found = nmf(MODEL, "act2", vital.images(toy.images(6).float()), 4)
+    found = nmf(MODEL, "act2", vital.load_images(toy.images(6).float()), 4)
     assert found.shape == (4, 16)
     assert found.dtype == torch.float32
     assert found.min() >= 0
@@ -61,10 +61,10 @@ def test_directions_are_unit_vectors_without_negative_entries() -> None:
 def test_the_same_seed_gives_the_same_directions_also_a_part_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pictures = vital.images(toy.images(6).float())
+    pictures = vital.load_images(toy.images(6).float())
     made = planted()
-    for limit in (factorise.MANY, 10):
-        monkeypatch.setattr(factorise, "MANY", limit)
+    for limit in (factorize.MANY, 10):
+        monkeypatch.setattr(factorize, "MANY", limit)
         assert torch.equal(*(nmf(MODEL, "act2", pictures, 3, seed=2, rows=100) for _ in range(2)))
         nearest = (nmf(made.model(), "mix", colours(), 3) @ made.directions.T).amax(0) / made.directions.norm(
             dim=1
@@ -74,12 +74,12 @@ def test_the_same_seed_gives_the_same_directions_also_a_part_at_a_time(
 
 def test_rows_are_the_places_of_the_images_in_order() -> None:
     act = toy.trace(MODEL, ["act2"], toy.images(20).float())["act2"]
-    rows = activations(MODEL, "act2", vital.images(toy.images(20).float()))
+    rows = activations(MODEL, "act2", vital.load_images(toy.images(20).float()))
     torch.testing.assert_close(rows, act.permute(0, 2, 3, 1).reshape(-1, 16))
 
 
 def test_few_rows_are_as_many_of_each_image() -> None:
-    pictures = vital.images(toy.images(20).float())
+    pictures = vital.load_images(toy.images(20).float())
     act = toy.trace(MODEL, ["act2"], toy.images(20).float())["act2"].flatten(2)
     some = activations(MODEL, "act2", pictures, rows=70)
     assert len(some) == 60
@@ -92,10 +92,10 @@ def test_few_rows_are_as_many_of_each_image() -> None:
 
 
 def test_a_token_layer_is_read_where_it_is_told() -> None:
-    model, pictures = toy.token_model(), vital.images(toy.images(2).float())
+    model, pictures = toy.token_model(), vital.load_images(toy.images(2).float())
     act = toy.trace(model, ["block1"], toy.images(2).float())["block1"]
     torch.testing.assert_close(activations(model, "block1", pictures, tokens="cls"), act[:, :, 0])
-    with pytest.raises(BadUnit, match="ambiguous"):
+    with pytest.raises(UnitError, match="ambiguous"):
         nmf(model, "block1", pictures, 2)
 
 
@@ -107,28 +107,28 @@ def dead() -> vital.Model:
 
 
 def test_what_cannot_be_factorised_is_one_sentence() -> None:
-    pictures = vital.images(toy.images(2).float())
-    with pytest.raises(BadValue, match=r"at 'layer2' go down to -.*; choose a layer behind a ReLU$"):
+    pictures = vital.load_images(toy.images(2).float())
+    with pytest.raises(InvalidValueError, match=r"at 'layer2' go down to -.*; choose a layer behind a ReLU$"):
         nmf(MODEL, "layer2", pictures, 2)
     with pytest.raises(
-        BadValue, match=r"^40 directions are asked for and there are 32 places at 'act3'; allowed"
+        InvalidValueError, match=r"^40 directions are asked for and there are 32 places at 'act3'; allowed"
     ):
         nmf(MODEL, "act3", pictures, 40)
     with pytest.raises(
-        BadValue, match=r"^count is 0, rows 50000, steps 400; allowed are whole numbers from 1$"
+        InvalidValueError, match=r"^count is 0, rows 50000, steps 400; allowed are whole numbers from 1$"
     ):
         nmf(MODEL, "act3", pictures, 0)
     with pytest.raises(DataError, match="the activations at '1' hold 0 directions and 2 are asked for"):
-        nmf(dead(), "1", vital.images(torch.rand(2, 3, 8, 8)), 2)
+        nmf(dead(), "1", vital.load_images(torch.rand(2, 3, 8, 8)), 2)
     sick = dead()
     sick.module[0].weight.data[:] = float("inf")
     with pytest.raises(DataError, match="the activations at '1' are not all finite"):
-        nmf(sick, "1", vital.images(torch.rand(2, 3, 8, 8)), 2)
+        nmf(sick, "1", vital.load_images(torch.rand(2, 3, 8, 8)), 2)
 
 
 def test_without_scikit_learn_the_command_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
     with pytest.raises(
-        MissingExtra, match=r"need the package scikit-learn: pip install 'vital-fv\[concepts\]'"
+        MissingDependencyError, match=r"need the package scikit-learn: pip install 'vital-fv\[concepts\]'"
     ):
-        nmf(MODEL, "act2", vital.images(toy.images(2).float()), 2)
+        nmf(MODEL, "act2", vital.load_images(toy.images(2).float()), 2)

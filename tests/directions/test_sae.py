@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vital.directions import sae_decoder
-from vital.errors import BadValue, DataError, UnknownName
+from vital.errors import DataError, InvalidValueError, UnknownNameError
 from vital.types import Layer
 
 LAYER = Layer("layer2", "map", (6, 4, 4))
@@ -34,7 +34,8 @@ def test_a_square_matrix_is_in_doubt_until_its_key_is_given(tmp_path: Path) -> N
     square = ROWS[:6]
     path = kept(tmp_path, decoder__weight=square)
     with pytest.raises(
-        BadValue, match=r"\(6, 6\), which does not say .*; give key='decoder.weight' to go by the name"
+        InvalidValueError,
+        match=r"\(6, 6\), which does not say .*; give key='decoder.weight' to go by the name",
     ):
         sae_decoder(path, LAYER)
     torch.testing.assert_close(
@@ -58,18 +59,19 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
         sae_decoder(tmp_path / "no.safetensors", LAYER)
     path = kept(tmp_path, W_dec=ROWS, dec__weight=ROWS.T)
     with pytest.raises(
-        BadValue, match=r"holds 2 matrices with the name of a decoder; give the key, one of W_dec, dec"
+        InvalidValueError,
+        match=r"holds 2 matrices with the name of a decoder; give the key, one of W_dec, dec",
     ):
         sae_decoder(path, LAYER)
-    with pytest.raises(UnknownName, match="did you mean 'W_dec'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'W_dec'"):
         sae_decoder(path, LAYER, "W_de")
     path = kept(tmp_path, mine=ROWS)
     with pytest.raises(
-        BadValue, match="holds no matrix with the name of a decoder; give the key, one of mine"
+        InvalidValueError, match="holds no matrix with the name of a decoder; give the key, one of mine"
     ):
         sae_decoder(path, LAYER)
     torch.testing.assert_close(sae_decoder(path, LAYER, "mine"), UNIT)
     with pytest.raises(
-        BadValue, match=r"has the shape \(10, 6\); a decoder for layer 'other' has 7 rows or columns"
+        InvalidValueError, match=r"has the shape \(10, 6\); a decoder for layer 'other' has 7 rows or columns"
     ):
         sae_decoder(path, Layer("other", "vector", (7,)), "mine")

@@ -15,13 +15,13 @@ from torch import Tensor
 from tests import toy
 from vital import objectives as obj
 from vital import regularizers as reg
-from vital.errors import BadUnit
+from vital.errors import UnitError
 from vital.models import Model
 from vital.objectives.single import unit_text
-from vital.optim import Optimiser, optimise
+from vital.optim import Optimizer, optimize
 from vital.records import Template
 from vital.terms import OBJECTIVES, REGULARIZERS, Term
-from vital.tracing import Trace, Tracer, survey
+from vital.tracing import Trace, Tracer, list_layers
 
 ENTRIES = [*OBJECTIVES.entries.values(), *REGULARIZERS.entries.values()]
 every_term = pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.name)
@@ -120,7 +120,7 @@ def test_layers_name_layers_of_the_network(entry: Any) -> None:
     model = toy.model()
     term = build(entry, model)
     assert isinstance(term.layers, tuple)
-    assert {name.removeprefix("<") for name in term.layers} <= set(survey(model))
+    assert {name.removeprefix("<") for name in term.layers} <= set(list_layers(model))
 
 
 @every_term
@@ -164,7 +164,7 @@ def test_three_steps_improve_it(entry: Any) -> None:
     model = toy.model(double=True)
     term = build(entry, model)
     canvas = toy.Canvas(images=3, low=-0.2, high=1.2)
-    made = optimise(model, term, canvas, steps=4, optimiser=Optimiser(lr=0.01))
+    made = optimize(model, term, canvas, steps=4, optimizer=Optimizer(lr=0.01))
     total = made.losses["total"]
     assert total[:, 3].sum() < total[:, 0].sum()
     assert term.couples or (total[:, 3] < total[:, 0]).all()
@@ -247,5 +247,5 @@ def tells_apart(model: Model, term: Term, other: Term) -> bool:
     trace = look(model, term, toy.images(2, low=-0.2, high=1.2))
     try:
         return bool((term(trace) != other(trace)).any())
-    except BadUnit:
+    except UnitError:
         return True

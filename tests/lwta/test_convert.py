@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import vital
-from vital.errors import BadValue, ModelError, UnknownName, UsageError
+from vital.errors import InvalidValueError, ModelError, UnknownNameError, UsageError
 from vital.lwta import LWTA, convert
 from vital.lwta.layers import competing
 from vital.lwta.predict import active
@@ -69,7 +69,7 @@ def test_one_competitor_changes_nothing(name: str) -> None:
 def test_a_module_called_twice_becomes_two_competitions() -> None:
     made = convert(built("torchvision:resnet18"), 2)
     assert {"layer1.0.relu", "layer1.0.relu_1"} <= set(competing(made))
-    assert {"layer1.0", "layer1.0.relu_1"} <= set(vital.survey(Model(made, size=(64, 64))))
+    assert {"layer1.0", "layer1.0.relu_1"} <= set(vital.list_layers(Model(made, size=(64, 64))))
 
 
 def test_channels_are_found_in_maps_tokens_and_vectors() -> None:
@@ -84,7 +84,7 @@ def test_channels_are_found_in_maps_tokens_and_vectors() -> None:
 
 def test_a_width_that_is_not_divided_is_named_with_its_layer() -> None:
     plain = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 6), nn.ReLU())
-    with pytest.raises(BadValue, match=r"'3' has 6 units, .* blocks of 4; allowed are 1, 2, 3, 6"):
+    with pytest.raises(InvalidValueError, match=r"'3' has 6 units, .* blocks of 4; allowed are 1, 2, 3, 6"):
         convert(plain, 4)
     assert list(competing(convert(plain, 4, skip=["3"]))) == ["1"]
 
@@ -92,11 +92,13 @@ def test_a_width_that_is_not_divided_is_named_with_its_layer() -> None:
 def test_what_cannot_be_converted_is_said() -> None:
     with pytest.raises(ModelError, match="no activation modules"):
         convert(nn.Sequential(nn.Linear(3, 4)), 2)
-    with pytest.raises(UnknownName, match="activation module"):
+    with pytest.raises(UnknownNameError, match="activation module"):
         convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2, skip=["2"])
-    with pytest.raises(BadValue, match=r"skip leaves out every activation module \(1\); at least one"):
+    with pytest.raises(
+        InvalidValueError, match=r"skip leaves out every activation module \(1\); at least one"
+    ):
         convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2, skip=["*"])
-    with pytest.raises(UnknownName, match=r"unknown activation module '\*\.relu_7'"):
+    with pytest.raises(UnknownNameError, match=r"unknown activation module '\*\.relu_7'"):
         convert(built("torchvision:resnet18"), 2, skip=["*.relu_7"])
     once = convert(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 2)
     for left in ([], ["1"]):
@@ -143,7 +145,7 @@ def test_the_second_call_alone_is_left_out_by_its_own_name() -> None:
 def test_a_second_call_may_be_named_beside_the_module_that_keeps_it() -> None:
     left = ["*.relu", "layer1.0.relu_1", "*.relu_1"]
     assert list(competing(convert(built("torchvision:resnet18"), 4, skip=left))) == ["relu"]
-    with pytest.raises(UnknownName, match=r"'\*\.relu_2'"):
+    with pytest.raises(UnknownNameError, match=r"'\*\.relu_2'"):
         convert(built("torchvision:resnet18"), 4, skip=["*.relu", "*.relu_2"])
 
 
@@ -190,7 +192,7 @@ def test_a_block_that_stands_in_two_places_is_rewritten_in_both() -> None:
         "2.act_1",
     }
     assert "ReLU" not in kinds.values()
-    with pytest.raises(UnknownName, match=r"'0\.act_2'"):
+    with pytest.raises(UnknownNameError, match=r"'0\.act_2'"):
         convert(nn.Sequential(block, nn.Linear(4, 4), block), 2, skip=["0.act_2"])
 
 
@@ -199,7 +201,7 @@ def test_a_block_in_two_places_that_calls_its_activation_once_is_left_as_it_is()
     found = convert(nn.Sequential(block, nn.Linear(4, 4), block), 2)
     assert list(competing(found)) == ["0.1"]
     assert found[0] is found[2]  # type: ignore[index]
-    with pytest.raises(UnknownName, match=r"'0\.1_1'"):
+    with pytest.raises(UnknownNameError, match=r"'0\.1_1'"):
         convert(nn.Sequential(block, block), 2, skip=["0.1_1"])
 
 
@@ -241,7 +243,7 @@ def test_a_block_that_cannot_be_rewritten_is_named() -> None:
         convert(nn.Sequential(Odd()), 2)
     with pytest.raises(ModelError, match="it makes 2 calls, and 3 when it is followed"):
         convert(nn.Sequential(Sly()), 2)
-    with pytest.raises(UnknownName, match=r"'0\.atc'; did you mean '0\.act'"):
+    with pytest.raises(UnknownNameError, match=r"'0\.atc'; did you mean '0\.act'"):
         convert(nn.Sequential(Odd()), 2, skip=["0.atc"])
 
 
@@ -257,7 +259,7 @@ def test_a_competing_network_is_loaded_by_name() -> None:
 
 
 def test_no_competitors_are_refused() -> None:
-    with pytest.raises(BadValue, match="blocks of 0 units are asked for"):
+    with pytest.raises(InvalidValueError, match="blocks of 0 units are asked for"):
         convert(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), 0)
 
 

@@ -27,7 +27,7 @@ def test_every_describer_says_something_of_units_that_compete(
 ) -> None:
     monkeypatch.setenv("VITAL_CACHE", str(tmp_path))
     model = vital.load_model("world:competing")
-    bank = vital.reference_bank(model, ["layer4.relu2"], pictures, disk=False)
+    bank = vital.build_bank(model, ["layer4.relu2"], pictures, disk=False)
     options = OPTIONS.get(name, {})
     said = vital.describe(
         model, UNITS, bank=bank, images=pictures, methods=[name], draws=1, progress=False, **options

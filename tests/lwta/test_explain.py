@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import vital
-from vital.errors import BadValue, ModelError, UnknownName
+from vital.errors import InvalidValueError, ModelError, UnknownNameError
 from vital.lwta import LWTA, LWTAConv2d, convert
 from vital.lwta.explain import explain
 from vital.lwta.layers import competing
@@ -84,7 +84,7 @@ def test_labels_come_with_their_units_in_text_table_record_and_picture() -> None
     assert best.label in found.text()
     assert found.text().startswith(found.decision.label)
     assert (str(best.unit), best.label) in [row[:2] for row in found.table()]
-    assert [w["unit"] for w in json.loads(json.dumps(found.record()))["winners"]] == [
+    assert [w["unit"] for w in json.loads(json.dumps(found.to_dict()))["winners"]] == [
         str(w.unit) for w in found.winners
     ]
     assert "word" in found._repr_html_()
@@ -142,22 +142,22 @@ class Spare(Backwards):
 def test_a_layer_that_is_never_called_is_none_of_the_layers() -> None:
     model, picture = Model(Spare().eval(), size=(6, 6)), torch.rand(1, 3, 6, 6)
     assert explain(model, picture).layers == ("first.lwta", "last")
-    with pytest.raises(UnknownName, match=r"competing layer 'unused'.*first\.lwta"):
+    with pytest.raises(UnknownNameError, match=r"competing layer 'unused'.*first\.lwta"):
         explain(model, picture, layers=["unused"])
 
 
 def test_what_cannot_be_explained_is_said() -> None:
     picture = torch.rand(1, 3, 6, 6)
-    with pytest.raises(UnknownName, match="competing layer"):
+    with pytest.raises(UnknownNameError, match="competing layer"):
         explain(small(0), picture, layers=["0.conv"])
-    with pytest.raises(BadValue, match="by 'luck'"):
+    with pytest.raises(InvalidValueError, match="by 'luck'"):
         explain(small(0), picture, by="luck")
-    with pytest.raises(BadValue, match="2 images"):
+    with pytest.raises(InvalidValueError, match="2 images"):
         explain(small(0), picture.expand(2, -1, -1, -1))
-    with pytest.raises(BadValue, match="tokens is 'head'"):
+    with pytest.raises(InvalidValueError, match="tokens is 'head'"):
         explain(small(0), picture, tokens="head")
     for decision in ("0.lwta:1", "class:0-1"):
-        with pytest.raises(BadValue, match="allowed is one class"):
+        with pytest.raises(InvalidValueError, match="allowed is one class"):
             explain(small(0), picture, decision=decision)
     with pytest.raises(ModelError, match="no competing layers"):
         explain(vital.load_model("world"), torch.rand(1, 3, 64, 64))

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from vital.attribution import relevance
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.lwta import LWTA, LWTAConv2d, LWTALinear
 from vital.lwta.layers import chances, compete, competing, divergence, sampled, winners
 from vital.lwta.sampling import Draws
-from vital.lwta.schedule import Competition
+from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
 
 VALUES = st.floats(-5, 5, width=32) | st.sampled_from([0.0, -0.0, 1.0])
@@ -46,12 +46,12 @@ def test_one_competitor_is_the_plain_activation() -> None:
 
 @pytest.mark.parametrize("competitors", [0, -2])
 def test_blocks_have_at_least_one_unit(competitors: int) -> None:
-    with pytest.raises(BadValue, match="whole numbers from 1"):
+    with pytest.raises(InvalidValueError, match="whole numbers from 1"):
         LWTA(competitors)
 
 
 def test_a_width_that_is_not_divided_is_named_with_what_is_allowed() -> None:
-    with pytest.raises(BadValue, match=r"10 units .* blocks of 4; allowed are 1, 2, 5, 10"):
+    with pytest.raises(InvalidValueError, match=r"10 units .* blocks of 4; allowed are 1, 2, 5, 10"):
         LWTA(4)(torch.zeros(1, 10))
 
 
@@ -109,7 +109,7 @@ def test_the_divergence_of_a_pass_is_that_of_its_layers_and_gradients_follow_it(
 
 
 def test_the_temperature_falls_while_winners_are_sampled_and_reaches_every_layer() -> None:
-    net, half = nn.Sequential(nn.Linear(3, 4), LWTA(2)), Competition(sampling=0.5, warm=2.0, cold=0.5)
+    net, half = nn.Sequential(nn.Linear(3, 4), LWTA(2)), SamplingSchedule(sampling=0.5, warm=2.0, cold=0.5)
     seen = []
     for done in (0.0, 0.25, 0.49, 0.5, 0.9):
         with half.at(net, torch.Generator(), done) as draws:
@@ -139,7 +139,7 @@ def test_deterministic_answers_draw_nothing_and_samples_follow_their_seed() -> N
 
 def test_layers_are_as_before_after_an_error() -> None:
     net = nn.Sequential(LWTA(2))
-    with pytest.raises(BadValue), sampled(net):
+    with pytest.raises(InvalidValueError), sampled(net):
         net(torch.zeros(1, 3))
     assert net[0].draws is None
 
@@ -180,5 +180,7 @@ def test_each_block_has_one_winner_whatever_it_holds(block: list[float], other: 
 
 @pytest.mark.parametrize("make", [lambda: LWTALinear(6, 8, 3), lambda: LWTAConv2d(6, 8, 3, 3)])
 def test_a_layer_that_cannot_be_divided_is_refused_when_it_is_made(make: Callable[[], nn.Module]) -> None:
-    with pytest.raises(BadValue, match="8 units cannot compete in blocks of 3; allowed are 1, 2, 4, 8"):
+    with pytest.raises(
+        InvalidValueError, match="8 units cannot compete in blocks of 3; allowed are 1, 2, 4, 8"
+    ):
         make()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import vital
-from vital.errors import BadValue, ModelError
+from vital.errors import InvalidValueError, ModelError
 from vital.lwta import LWTA, LWTAConv2d
 from vital.lwta.layers import sampled
 from vital.lwta.predict import active, layers_of, outputs
@@ -31,7 +31,7 @@ def test_samples_are_averaged_and_follow_their_seed() -> None:
         torch.stack([outputs(model, pictures, n, seed=s) for s in range(20)]).std(0).mean() for n in (1, 16)
     )
     assert many < few / 2
-    with pytest.raises(BadValue, match="samples is -1"):
+    with pytest.raises(InvalidValueError, match="samples is -1"):
         outputs(model, pictures, -1)
 
 

@@ -43,7 +43,7 @@ ASKED = {
 )
 def test_a_prototype_of_a_competing_unit_is_rendered(unit: str, method: str) -> None:
     model = competing()
-    bank = vital.reference_bank(model, ["act2"], vital.images(pictures()), disk=False, progress=False)
+    bank = vital.build_bank(model, ["act2"], vital.load_images(pictures()), disk=False, progress=False)
     made, again = (
         vital.render(model, [unit], bank=bank, method=method, steps=100, progress=False)[0] for _ in range(2)
     )
@@ -60,5 +60,5 @@ def test_a_unit_that_loses_everywhere_is_woken() -> None:
         with Tracer(model, ["norm2"]) as tracer:
             assert not winners(tracer(grey)["norm2"], 4)[:, 5].any()
     start = vital.params.Pixels(16)
-    found = vital.optimise(model, vital.objectives.Channel("act2:5"), start, steps=150, progress=False)
+    found = vital.optimize(model, vital.objectives.Channel("act2:5"), start, steps=150, progress=False)
     assert value(model, "act2:5", found.images[0]) > 0

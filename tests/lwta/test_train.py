@@ -11,15 +11,15 @@ from torch import nn
 
 import vital
 from vital.data import ImageSet
-from vital.errors import BadValue, DataError, ModelError, RunError
+from vital.errors import DataError, InvalidValueError, ModelError, RunError
 from vital.lwta import LWTA
 from vital.lwta.predict import accuracy, activity
-from vital.lwta.schedule import Competition
-from vital.lwta.train import Fit, classes_of, fit, varied
+from vital.lwta.schedule import SamplingSchedule
+from vital.lwta.train import TrainConfig, classes_of, fit, varied
 from vital.models import Model
 from vital.utils.class_names import class_matches
 
-HOW = Fit(epochs=3, batch=8, rate=0.02, shift=0.0, competition=Competition(sampling=0.5))
+HOW = TrainConfig(epochs=3, batch=8, rate=0.02, shift=0.0, competition=SamplingSchedule(sampling=0.5))
 
 
 def red_or_blue(count: int = 32) -> ImageSet:
@@ -28,7 +28,7 @@ def red_or_blue(count: int = 32) -> ImageSet:
     pictures, labels = dice.integers(0, 120, (count, 8, 8, 3), np.uint8), [i % 2 for i in range(count)]
     for picture, label in zip(pictures, labels, strict=True):
         picture[..., 2 * label] += 100
-    return vital.images(pictures, labels=labels)
+    return vital.load_images(pictures, labels=labels)
 
 
 def small(seed: int = 0) -> Model:
@@ -202,10 +202,10 @@ def test_a_folder_that_does_not_say_whose_it_is_is_left_alone(tmp_path: Path) ->
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"rate": 0.0}, {"shift": 1.0}, {"batch": -1}])
 def test_settings_are_checked(wrong: dict[str, float]) -> None:
-    with pytest.raises(BadValue, match=f"{next(iter(wrong))} is"):
-        Fit(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(BadValue, match="sampling is 2"):
-        Competition(sampling=2.0)
+    with pytest.raises(InvalidValueError, match=f"{next(iter(wrong))} is"):
+        TrainConfig(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match="sampling is 2"):
+        SamplingSchedule(sampling=2.0)
 
 
 def test_pictures_are_moved_and_mirrored_each_on_its_own() -> None:

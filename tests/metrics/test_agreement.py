@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.metrics import agreement
 
 
@@ -60,5 +60,5 @@ def test_equal_pairs_give_equal_intervals_and_few_pairs_have_finite_ends() -> No
     ],
 )
 def test_what_does_not_correlate_is_refused(values, right, level, says) -> None:
-    with pytest.raises(BadValue, match=says):
+    with pytest.raises(InvalidValueError, match=says):
         agreement(values, right, level)

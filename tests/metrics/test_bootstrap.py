@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.metrics import interval
 
 
@@ -30,5 +30,5 @@ def test_equal_values_give_equal_intervals_and_one_value_has_none() -> None:
 
 @pytest.mark.parametrize("values", [[], [float("nan")], [1.0, float("inf")]])
 def test_what_has_no_mean_is_refused(values: list[float]) -> None:
-    with pytest.raises(BadValue, match="finite numbers"):
+    with pytest.raises(InvalidValueError, match="finite numbers"):
         interval(values)

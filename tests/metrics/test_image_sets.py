@@ -6,7 +6,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.metrics import diversity, frechet_distance, kernel_distance, path_similarity, rank_of
 
 
@@ -61,7 +61,7 @@ def test_distances_of_sets_see_a_shift_and_leave_the_random_state_alone(distance
 
 @pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
 def test_one_picture_is_no_set(distance) -> None:
-    with pytest.raises(BadValue, match="1 and 50 pictures"):
+    with pytest.raises(InvalidValueError, match="1 and 50 pictures"):
         distance(features(1), features(50))
 
 

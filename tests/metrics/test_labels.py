@@ -5,7 +5,7 @@ from sklearn import metrics as sk
 from torch import Tensor
 from torchmetrics.functional import pearson_corrcoef
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.metrics import METRICS, trusted, untrusted
 from vital.metrics import labels as words
 
@@ -148,5 +148,5 @@ def test_the_others_are_blind_to_one_of_them(name: str, blind: int) -> None:
     ],
 )
 def test_what_cannot_be_measured_is_said(values: Tensor, presence: Tensor, said: str) -> None:
-    with pytest.raises(BadValue, match=said):
+    with pytest.raises(InvalidValueError, match=said):
         METRICS["auc"](values, presence)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.metrics import (
     STATISTICS,
     clipped,
@@ -97,7 +97,7 @@ def test_a_number_is_one_per_picture_and_the_same_in_any_company(name: str) -> N
     ],
 )
 def test_what_is_no_picture_is_refused(name, wrong, says) -> None:
-    with pytest.raises(BadValue, match=says):
+    with pytest.raises(InvalidValueError, match=says):
         STATISTICS[name](wrong)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from vital.errors import BadWeights, ModelError, UnknownName
+from vital.errors import ModelError, UnknownNameError, WeightsError
 from vital.models import load_model
 from vital.models.factory import from_module
 
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_weights_and_torchs_own_state_stays(write):
 
 def test_weights_that_are_the_same_each_time_are_not_called_random(write):
     spec = write(SMALL.replace("def net():", "def net():\n    torch.manual_seed(3)")) + ":net"
-    with pytest.raises(BadWeights) as caught:
+    with pytest.raises(WeightsError) as caught:
         load_model(spec, weights="none")
     assert (
         str(caught.value)
@@ -149,7 +149,7 @@ def test_files_and_functions_that_fail_are_one_sentence(write, text, function, s
 
 
 def test_a_wrong_function_answers_with_the_nearest(write):
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         load_model(write(SMALL) + ":ned")
     assert str(caught.value) == "unknown function in small.py 'ned'; did you mean 'net'?"
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from vital.errors import BadValue, BadWeights, UsageError
+from vital.errors import InvalidValueError, UsageError, WeightsError
 from vital.models import Model, load_model
 
 
@@ -48,21 +48,21 @@ def test_weights_for_a_given_module_go_into_a_copy(tmp_path):
 
 def test_a_given_module_has_no_random_weights():
     sentence = "weights 'none' needs a model named by a string; a module that exists keeps its weights"
-    assert refusal(BadValue, nn.Conv2d(3, 4, 1), weights="none") == sentence
+    assert refusal(InvalidValueError, nn.Conv2d(3, 4, 1), weights="none") == sentence
 
 
 def test_weights_that_do_not_exist_are_refused_before_anything_is_built():
-    assert refusal(BadWeights, "torchvision:resnet152", weights="no.pt") == "there is no weights file no.pt"
+    assert refusal(WeightsError, "torchvision:resnet152", weights="no.pt") == "there is no weights file no.pt"
 
 
 @pytest.mark.parametrize("size", [0, -3, (8,), (8, 0), (8, 8, 8), 2.5, (2.5, 2)])
 def test_impossible_sizes_are_refused(size):
     sentence = f"the size is {size}; allowed are a whole number from 1 or (height, width)"
-    assert refusal(BadValue, nn.Conv2d(3, 4, 1), size=size) == sentence
+    assert refusal(InvalidValueError, nn.Conv2d(3, 4, 1), size=size) == sentence
 
 
 def test_a_device_that_is_not_here_is_refused():
-    assert refusal(BadValue, nn.Conv2d(3, 4, 1), device="cuda:99").startswith(
+    assert refusal(InvalidValueError, nn.Conv2d(3, 4, 1), device="cuda:99").startswith(
         "the device 'cuda:99' cannot be used here"
     )
 

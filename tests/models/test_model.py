@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.models.outputs import count_outputs, eval_mode, first_tensor
 
@@ -19,7 +19,7 @@ class Odd(nn.Module):
 
 def test_normalise_is_undone_by_hand():
     image = torch.rand(2, 3, 4, 4)
-    seen = Model(nn.Identity(), mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 4.0)).normalise(image)
+    seen = Model(nn.Identity(), mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 4.0)).normalize(image)
     back = seen * torch.tensor([1.0, 2.0, 4.0]).view(1, 3, 1, 1) + torch.tensor([0.1, 0.2, 0.3]).view(
         1, 3, 1, 1
     )
@@ -42,10 +42,10 @@ def test_the_weights_hash_sees_names_and_shapes():
 
 
 def test_a_device_that_is_not_here_is_refused():
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         Model(nn.Conv2d(3, 1, 1)).to("cuda:99")
     assert str(caught.value).startswith("the device 'cuda:99' cannot be used here; there are: cpu")
-    with pytest.raises(BadValue, match="the device 'gpu' cannot be used here"):
+    with pytest.raises(InvalidValueError, match="the device 'gpu' cannot be used here"):
         Model(nn.Conv2d(3, 1, 1)).to("gpu")
 
 

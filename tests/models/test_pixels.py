@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 from vital.models.pixels import to_tensor
 
@@ -177,6 +177,6 @@ def test_rgb_for_five_channels_is_explained():
     ],
 )
 def test_impossible_preprocessing_is_refused(fields, sentence):
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         Model(nn.Conv2d(3, 4, 1), **{"name": "net", "size": (8, 8), **fields})
     assert str(caught.value) == sentence

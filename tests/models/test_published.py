@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vital.errors import BadWeights, MissingExtra, ModelError, UnknownName, UsageError
+from vital.errors import MissingDependencyError, ModelError, UnknownNameError, UsageError, WeightsError
 from vital.models import load_model
 from vital.models.outputs import count_outputs
 from vital.models.published import building
@@ -45,7 +45,7 @@ def test_torchvision_agrees_with_its_own_preprocessing():
     picture = Image.fromarray((rough * 255).byte().movedim(0, -1).numpy())
     model = load_model("torchvision:mobilenet_v2", weights="none")
     theirs = MobileNet_V2_Weights.DEFAULT.transforms()(picture)
-    ours = model.normalise(model.preprocess(picture)[None])[0]
+    ours = model.normalize(model.preprocess(picture)[None])[0]
     assert (ours - theirs).abs().max() < 0.02
 
 
@@ -103,12 +103,12 @@ def test_networks_that_are_not_on_single_images_are_refused(name):
     ],
 )
 def test_unknown_torchvision_names_answer_with_the_nearest(spec, sentence):
-    assert refusal(UnknownName, spec) == sentence
+    assert refusal(UnknownNameError, spec) == sentence
 
 
 def test_torchvision_without_a_network_says_which_weights_are_wanted(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    sentence = refusal(BadWeights, "torchvision:squeezenet1_1")
+    sentence = refusal(WeightsError, "torchvision:squeezenet1_1")
     assert sentence.startswith(
         "the weights torchvision:squeezenet1_1/IMAGENET1K_V1 are not cached here and the download failed ("
     )
@@ -135,10 +135,10 @@ def test_timm_networks_built_for_a_size_get_the_size_asked_for():
 
 def test_unknown_timm_names_answer_with_the_nearest():
     pytest.importorskip("timm")
-    assert refusal(UnknownName, "timm:renet18") == (
+    assert refusal(UnknownNameError, "timm:renet18") == (
         "unknown timm model 'renet18'; did you mean 'resnet18' or 'resnet18d' or 'skresnet18'?"
     )
-    assert refusal(UnknownName, "timm:resnet18.a1_in1") == (
+    assert refusal(UnknownNameError, "timm:resnet18.a1_in1") == (
         "unknown weights of timm:resnet18 'a1_in1'; did you mean 'a1_in1k' or 'a3_in1k' or 'a2_in1k'?"
     )
 
@@ -147,14 +147,14 @@ def test_timm_networks_without_weights_say_so():
     timm = pytest.importorskip("timm")
     bare = next(n for n in timm.list_models("resnet*") if not timm.list_pretrained(f"{n}.*"))
     assert (
-        refusal(BadWeights, f"timm:{bare}")
+        refusal(WeightsError, f"timm:{bare}")
         == f"timm has no weights for '{bare}'; give --weights FILE or --weights none"
     )
 
 
 def test_timm_without_a_network_says_which_weights_are_wanted(hub_offline):
     pytest.importorskip("timm")
-    sentence = refusal(BadWeights, "timm:test_resnet")
+    sentence = refusal(WeightsError, "timm:test_resnet")
     assert sentence.startswith("the weights timm:test_resnet are not cached here and the download failed (")
     assert sentence.endswith("); give --weights FILE, or --weights none for random ones")
 
@@ -203,17 +203,17 @@ def test_open_clip_asks_which_weights_where_there_are_several():
 
 def test_unknown_open_clip_names_answer_with_the_nearest():
     pytest.importorskip("open_clip")
-    assert refusal(UnknownName, "open_clip:RN51") == (
+    assert refusal(UnknownNameError, "open_clip:RN51") == (
         "unknown open_clip model 'RN51'; did you mean 'RN50' or 'RN50x16' or 'RN101'?"
     )
-    assert refusal(UnknownName, "open_clip:RN50/openaii") == (
+    assert refusal(UnknownNameError, "open_clip:RN50/openaii") == (
         "unknown weights of open_clip:RN50 'openaii'; did you mean 'openai'?"
     )
 
 
 def test_open_clip_without_a_network_says_which_weights_are_wanted(hub_offline):
     pytest.importorskip("open_clip")
-    sentence = refusal(BadWeights, "open_clip:RN50/openai")
+    sentence = refusal(WeightsError, "open_clip:RN50/openai")
     assert sentence.startswith(
         "the weights open_clip:RN50/openai are not cached here and the download failed ("
     )
@@ -221,7 +221,7 @@ def test_open_clip_without_a_network_says_which_weights_are_wanted(hub_offline):
 
 def test_open_clip_networks_without_weights_say_so(tiny_clip):
     sentence = "open_clip has no weights for 'tiny-test'; give --weights FILE or --weights none"
-    assert refusal(BadWeights, tiny_clip) == sentence
+    assert refusal(WeightsError, tiny_clip) == sentence
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_missing_package_carries_the_command(monkeypatch, package, spec, sente
     for name in [n for n in sys.modules if n.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Hidden(), *sys.meta_path])
-    assert refusal(MissingExtra, spec, weights="none") == sentence
+    assert refusal(MissingDependencyError, spec, weights="none") == sentence
 
 
 def test_a_torchvision_that_does_not_fit_its_torch_is_one_sentence(monkeypatch, tmp_path):
@@ -264,7 +264,7 @@ def test_a_torchvision_that_does_not_fit_its_torch_is_one_sentence(monkeypatch, 
     for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
-    sentence = refusal(MissingExtra, "torchvision:resnet18", weights="none")
+    sentence = refusal(MissingDependencyError, "torchvision:resnet18", weights="none")
     assert sentence.startswith(
         "models named torchvision:NAME need the package torchvision, which is installed ("
     )

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from vital.errors import BadWeights
+from vital.errors import WeightsError
 from vital.models.weights import load_weights
 
 
@@ -31,7 +31,7 @@ def state():
 def refusal(path, module: nn.Module | None = None) -> str:
     module = module or network()
     before = {k: v.clone() for k, v in module.state_dict().items()}
-    with pytest.raises(BadWeights) as caught:
+    with pytest.raises(WeightsError) as caught:
         load_weights(module, path)
     assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
     return str(caught.value)

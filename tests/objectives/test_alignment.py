@@ -4,7 +4,7 @@ from torch import Tensor
 
 from tests import toy
 from vital import objectives as obj
-from vital.errors import BadValue, UnknownName
+from vital.errors import InvalidValueError, UnknownNameError
 from vital.records import Template
 from vital.tracing import Trace
 from vital.utils.sorting import resize_quantiles, sort_matching, stable_argsort
@@ -96,9 +96,11 @@ def test_quantiles_are_interpolated_to_another_resolution() -> None:
 
 def test_wrong_settings_name_what_is_allowed(toy_trace: Trace) -> None:
     template = Template({"layer1": torch.zeros(3, 4)})
-    with pytest.raises(UnknownName, match=r"unknown template layer 'layer11'; did you mean 'layer1'\?"):
+    with pytest.raises(UnknownNameError, match=r"unknown template layer 'layer11'; did you mean 'layer1'\?"):
         obj.Alignment(template, {"layer11": 1.0})
-    with pytest.raises(BadValue, match="scale 'std' is unknown; allowed are none, variance"):
+    with pytest.raises(InvalidValueError, match="scale 'std' is unknown; allowed are none, variance"):
         obj.Alignment(template, scale="std")
-    with pytest.raises(BadValue, match="the template's layer 'layer1' has 3 channels, the network's has 8"):
+    with pytest.raises(
+        InvalidValueError, match="the template's layer 'layer1' has 3 channels, the network's has 8"
+    ):
         obj.Alignment(template)(toy_trace)

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests import toy
-from vital.errors import BadUnit, BadValue, UnknownName
+from vital.errors import InvalidValueError, UnitError, UnknownNameError
 from vital.objectives import Channel, Direction, read_direction
 
 MODEL = toy.model(double=True)
@@ -46,7 +46,7 @@ def test_a_direction_in_a_token_layer_looks_where_it_is_told() -> None:
     expected = -torch.einsum("bct,c->bt", trace["block1"], vector.double())
     torch.testing.assert_close(Direction("block1", vector, tokens="cls")(trace), expected[:, 0])
     torch.testing.assert_close(Direction("block1", vector, tokens="patches")(trace), expected[:, 1:].mean(1))
-    with pytest.raises(BadUnit, match="ambiguous"):
+    with pytest.raises(UnitError, match="ambiguous"):
         Direction("block1", vector)(trace)
 
 
@@ -64,21 +64,21 @@ def test_a_file_with_several_matrices_wants_the_name_of_one(tmp_path: Path) -> N
     file = str(tmp_path / "dirs.safetensors")
     save_file({"encoder": torch.zeros(2, 16), "decoder": VECTOR[None]}, file)
     assert torch.equal(read_direction(f"{file}!decoder:0@layer2"), VECTOR)
-    with pytest.raises(BadUnit, match=r"holds 2 matrices; write .*!KEY, KEY being decoder or encoder"):
+    with pytest.raises(UnitError, match=r"holds 2 matrices; write .*!KEY, KEY being decoder or encoder"):
         read_direction(f"{file}:0@layer2")
-    with pytest.raises(UnknownName, match="'decodr'; did you mean 'decoder'"):
+    with pytest.raises(UnknownNameError, match="'decodr'; did you mean 'decoder'"):
         read_direction(f"{file}!decodr:0@layer2")
 
 
 def test_a_file_without_that_row_or_matrix_is_explained(tmp_path: Path) -> None:
     file = tmp_path / "dirs.safetensors"
-    with pytest.raises(BadUnit, match="cannot be read: there is no file"):
+    with pytest.raises(UnitError, match="cannot be read: there is no file"):
         Direction(f"{file}:0@layer2")
     file.write_text("not a tensor in sight")
-    with pytest.raises(BadUnit, match="is not a safetensors file"):
+    with pytest.raises(UnitError, match="is not a safetensors file"):
         Direction(f"{file}:0@layer2")
     save_file({"rows": torch.zeros(2, 16)}, str(file))
-    with pytest.raises(BadUnit, match=r"@layer2 does not exist: the matrix in .* has the shape \(2, 16\)"):
+    with pytest.raises(UnitError, match=r"@layer2 does not exist: the matrix in .* has the shape \(2, 16\)"):
         Direction(f"{file}:2@layer2")
 
 
@@ -99,17 +99,19 @@ def test_directions_are_equal_when_their_vectors_are() -> None:
     ],
 )
 def test_wrong_arguments_fail_with_a_sentence(arguments: dict[str, object], sentence: str) -> None:
-    with pytest.raises(BadValue, match=sentence):
+    with pytest.raises(InvalidValueError, match=sentence):
         Direction("layer2", **arguments)  # type: ignore[arg-type]
 
 
 def test_a_layer_without_a_vector_is_an_error() -> None:
     with pytest.raises(
-        BadUnit, match=r"'layer2' brings no vector; give one, or write FILE.safetensors:ROW@LAYER"
+        UnitError, match=r"'layer2' brings no vector; give one, or write FILE.safetensors:ROW@LAYER"
     ):
         Direction("layer2")
 
 
 def test_a_vector_of_another_length_is_an_error() -> None:
-    with pytest.raises(BadValue, match=r"the direction has 3 entries; layer 'layer2' has 16 channels"):
+    with pytest.raises(
+        InvalidValueError, match=r"the direction has 3 entries; layer 'layer2' has 16 channels"
+    ):
         Direction("layer2", [1.0, 2.0, 3.0])(toy.trace(MODEL, ["layer2"], toy.images(1)))

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from tests import toy
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.objectives import DeepDream, Diversity
 from vital.objectives.layer import gram
 
@@ -43,7 +43,7 @@ def test_diversity_of_one_image_is_an_error_even_with_several_looks() -> None:
     image = toy.images(1)
     trace = toy.trace(MODEL, ["act2"], image, image.repeat_interleave(3, 0), copies=3)
     with pytest.raises(
-        BadValue, match="Diversity compares the images of a unit, but the parameterisation makes 1"
+        InvalidValueError, match="Diversity compares the images of a unit, but the parameterization makes 1"
     ):
         Diversity("act2")(trace)
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from tests import toy
-from vital.errors import BadValue, UnknownName
+from vital.errors import InvalidValueError, UnknownNameError
 from vital.objectives import Channel, Diversity, FromLucent, Interpolate
-from vital.optim import Optimiser, optimise
+from vital.optim import Optimizer, optimize
 
 MODEL = toy.model(double=True)
 
@@ -31,11 +31,11 @@ def test_an_underscore_name_means_a_nested_module() -> None:
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UnknownName, match="unknown Lucent layer 'layr2'; did you mean 'layer2'"):
+    with pytest.raises(UnknownNameError, match="unknown Lucent layer 'layr2'; did you mean 'layer2'"):
         FromLucent.of(MODEL, lambda T: T("layr2").mean())
 
 
-def test_the_image_is_the_picture_before_the_views_and_the_normalisation() -> None:
+def test_the_image_is_the_picture_before_the_views_and_the_normalization() -> None:
     image = toy.images(2)
     trace = toy.trace(MODEL, ["layer1"], image, image.roll(3, 3) * 0.5)
     torch.testing.assert_close(FromLucent(lambda T: T("input").mean())(trace), image.mean((1, 2, 3)))
@@ -44,13 +44,13 @@ def test_the_image_is_the_picture_before_the_views_and_the_normalisation() -> No
 def test_an_objective_that_returns_more_than_a_number_is_an_error() -> None:
     trace = toy.trace(MODEL, ["layer2"], toy.images(2))
     with pytest.raises(
-        BadValue, match=r"a Lucent objective returns one number; this one returned \(1, 8, 8\)"
+        InvalidValueError, match=r"a Lucent objective returns one number; this one returned \(1, 8, 8\)"
     ):
         FromLucent(lambda T: T("layer2")[:, 1], ("layer2",))(trace)
 
 
 def test_something_that_is_not_a_function_is_an_error() -> None:
-    with pytest.raises(BadValue, match="a Lucent objective is a function of T; given is 'layer2:1'"):
+    with pytest.raises(InvalidValueError, match="a Lucent objective is a function of T; given is 'layer2:1'"):
         FromLucent("layer2:1")  # type: ignore[arg-type]
 
 
@@ -92,6 +92,6 @@ def test_lucents_diversity_and_interpolation_are_ours(lucent: Any) -> None:
 
 def test_a_real_lucent_objective_drives_the_loop(lucent: Any) -> None:
     term = FromLucent.of(MODEL, lucent.channel("layer2", 3))
-    lucents = optimise(MODEL, term, toy.Canvas(), steps=3, optimiser=Optimiser(lr=0.01))
-    ours = optimise(MODEL, Channel("layer2:3"), toy.Canvas(), steps=3, optimiser=Optimiser(lr=0.01))
+    lucents = optimize(MODEL, term, toy.Canvas(), steps=3, optimizer=Optimizer(lr=0.01))
+    ours = optimize(MODEL, Channel("layer2:3"), toy.Canvas(), steps=3, optimizer=Optimizer(lr=0.01))
     torch.testing.assert_close(lucents.images, ours.images)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests import toy
-from vital.errors import BadValue, UnknownName
+from vital.errors import InvalidValueError, UnknownNameError
 from vital.objectives import ActivationDifference, Caricature, FeatureMatch
 
 MODEL = toy.model(double=True)
@@ -65,22 +65,23 @@ def test_gram_matching_forgets_where_things_are_and_how_large_the_picture_was() 
 def test_a_picture_of_another_size_is_an_error() -> None:
     term = Caricature.of(MODEL, "layer2", toy.images(1, size=40))
     with pytest.raises(
-        BadValue, match=r"shape \(16, 10, 10\), the image's \(16, 8, 8\); give a picture of the image"
+        InvalidValueError,
+        match=r"shape \(16, 10, 10\), the image's \(16, 8, 8\); give a picture of the image",
     ):
         term(toy.trace(MODEL, ["layer2"], PICTURE))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 32, 32), (32, 32)])
 def test_something_that_is_not_one_picture_is_an_error(shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadValue, match=r"a picture is \(C, H, W\) or \(1, C, H, W\); this one is"):
+    with pytest.raises(InvalidValueError, match=r"a picture is \(C, H, W\) or \(1, C, H, W\); this one is"):
         FeatureMatch.of(MODEL, "layer2", torch.zeros(shape))
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UnknownName, match="the network has no layer 'layr2'; did you mean 'layer2'"):
+    with pytest.raises(UnknownNameError, match="the network has no layer 'layr2'; did you mean 'layer2'"):
         Caricature.of(MODEL, "layr2", PICTURE)
 
 
 def test_an_unknown_power_is_an_error() -> None:
-    with pytest.raises(BadValue, match="power is 3; allowed are 1 and 2"):
+    with pytest.raises(InvalidValueError, match="power is 3; allowed are 1 and 2"):
         FeatureMatch("layer2", PICTURE, power=3)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests import toy
-from vital.errors import BadUnit, BadValue, UnknownName
+from vital.errors import InvalidValueError, UnitError, UnknownNameError
 from vital.objectives import Channel, Interpolate, Logit, Neuron, Reach
 from vital.units import Unit
 
@@ -45,7 +45,7 @@ def test_a_channel_is_minus_the_mean_over_its_places() -> None:
 
 def test_a_logit_is_minus_the_output_by_index_and_by_name() -> None:
     trace = toy.trace(MODEL, ["class"], IMAGES)
-    logits = MODEL.module.eval()(MODEL.normalise(IMAGES))
+    logits = MODEL.module.eval()(MODEL.normalize(IMAGES))
     torch.testing.assert_close(Logit("class:1")(trace), -logits[:, 1])
     assert torch.equal(Logit("class:tabby")(trace), Logit("class:1")(trace))
 
@@ -65,7 +65,7 @@ def test_reach_is_the_squared_lack_and_silent_beyond_the_value() -> None:
     reached = Reach("layer2:5", low)(trace)
     assert torch.equal(reached == 0, values >= low)
     for wrong in (0, -1.0, float("inf")):
-        with pytest.raises(BadValue, match="the value to reach is"):
+        with pytest.raises(InvalidValueError, match="the value to reach is"):
             Reach("layer2:5", wrong)
 
 
@@ -85,7 +85,9 @@ def test_interpolation_gives_several_looks_at_an_image_the_same_place_on_the_way
 
 def test_interpolation_needs_two_images() -> None:
     trace = toy.trace(MODEL, ["layer2", "layer3"], IMAGES[:1])
-    with pytest.raises(BadValue, match="the parameterisation makes 1; give one with at least 2 images"):
+    with pytest.raises(
+        InvalidValueError, match="the parameterization makes 1; give one with at least 2 images"
+    ):
         Interpolate("layer2:1", "layer3:4")(trace)
 
 
@@ -112,7 +114,7 @@ def test_a_unit_object_and_its_text_make_the_same_term() -> None:
     ],
 )
 def test_a_wrong_unit_fails_when_the_term_is_made(make, sentence) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(BadUnit, match=sentence):
+    with pytest.raises(UnitError, match=sentence):
         make()
 
 
@@ -125,17 +127,17 @@ def test_a_wrong_unit_fails_when_the_term_is_made(make, sentence) -> None:  # ty
     ],
 )
 def test_a_unit_that_the_network_does_not_have_fails_with_a_sentence(unit: str, sentence: str) -> None:
-    with pytest.raises(BadUnit, match=sentence):
+    with pytest.raises(UnitError, match=sentence):
         Channel(unit)(toy.trace(MODEL, ["layer2"], IMAGES))
 
 
 def test_a_token_unit_without_a_choice_of_tokens_is_an_error() -> None:
     with pytest.raises(
-        BadUnit, match="block1:3 is ambiguous: layer 'block1' has 17 tokens; write block1:3#patches"
+        UnitError, match="block1:3 is ambiguous: layer 'block1' has 17 tokens; write block1:3#patches"
     ):
         Channel("block1:3")(toy.trace(TOKENS, ["block1"], IMAGES))
 
 
 def test_an_unknown_class_name_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UnknownName, match="unknown class 'taby'; did you mean 'tabby'"):
+    with pytest.raises(UnknownNameError, match="unknown class 'taby'; did you mean 'tabby'"):
         Logit("class:taby")(toy.trace(MODEL, ["class"], IMAGES))

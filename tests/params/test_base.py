@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vital import params as par
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.params.base import falloff, fit, normal
 
 SIZED = (par.Pixels, par.Fourier, par.Phase, par.LowRes, par.CPPN)
@@ -16,7 +16,7 @@ SIZED = (par.Pixels, par.Fourier, par.Phase, par.LowRes, par.CPPN)
     ("size", "shown"), [(0, "0"), ((4, -1), "(4, -1)"), ((1, 2, 3), "(1, 2, 3)"), (2.5, "2.5"), ("8", "'8'")]
 )
 def test_an_impossible_size_is_refused_in_one_sentence(kind: type, size: object, shown: str) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         kind(size)
     wanted = f"the image size is {shown}; allowed are a whole number from 1, or a pair (height, width)"
     assert str(caught.value) == wanted
@@ -24,14 +24,14 @@ def test_an_impossible_size_is_refused_in_one_sentence(kind: type, size: object,
 
 @pytest.mark.parametrize("kind", SIZED)
 def test_no_channels_are_refused_in_one_sentence(kind: type) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         kind(4, channels=0)
     assert str(caught.value) == "the number of channels is 0; allowed are whole numbers from 1"
 
 
 @pytest.mark.parametrize("kind", [par.Pixels, par.Fourier, par.LowRes])
 def test_an_impossible_spread_is_refused_in_one_sentence(kind: type) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         kind(4, sd=-1.0)
     assert str(caught.value) == "the spread sd of the start is -1.0; allowed are numbers from 0"
 

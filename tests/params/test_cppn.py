@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.params import CPPN
 
 
@@ -40,6 +40,6 @@ def test_activations_neither_vanish_nor_explode_through_the_layers() -> None:
 
 @pytest.mark.parametrize(("options", "name"), [({"hidden": 0}, "hidden"), ({"layers": 0}, "layers")])
 def test_an_empty_network_is_refused_in_one_sentence(options: dict[str, int], name: str) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         CPPN(8, **options)  # type: ignore[arg-type]
     assert str(caught.value) == f"{name} is 0; allowed are whole numbers from 1"

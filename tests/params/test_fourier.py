@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.params import Fourier
 
 
@@ -54,7 +54,7 @@ def test_any_canvas_comes_back_exactly(size: tuple[int, int]) -> None:
 
 
 def test_an_impossible_decay_is_refused_in_one_sentence() -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         Fourier(4, decay=-1)
     assert str(caught.value) == "decay is -1; allowed are numbers from 0 to 8"
 
@@ -91,5 +91,7 @@ def test_while_it_is_coarse_the_fine_waves_get_no_gradient() -> None:
 
 
 def test_coarse_is_a_share_of_the_run() -> None:
-    with pytest.raises(BadValue, match=r"^coarse is 1.0; allowed are shares of the run, from 0 to below 1$"):
+    with pytest.raises(
+        InvalidValueError, match=r"^coarse is 1.0; allowed are shares of the run, from 0 to below 1$"
+    ):
         Fourier(4, coarse=1.0)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.params import LowRes
 
 
@@ -40,7 +40,7 @@ def test_the_fit_is_the_best_on_the_finest_grid() -> None:
 
 @pytest.mark.parametrize("factors", [(), (2, 2), (4, 0)])
 def test_impossible_factors_are_refused_in_one_sentence(factors: tuple[int, ...]) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         LowRes(8, factors=factors)
     wanted = f"the factors are {factors}; allowed are different whole numbers from 1, at least one"
     assert str(caught.value) == wanted

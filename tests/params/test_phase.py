@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.params import Phase, color, spectrum
 
 
@@ -29,7 +29,7 @@ def test_the_phase_starts_uniform_on_the_circle() -> None:
 
 def test_the_magnitudes_stay_whatever_the_phase() -> None:
     magnitude = spectrum(photos())
-    made = Phase((8, 7), magnitude=magnitude, standardise=False)
+    made = Phase((8, 7), magnitude=magnitude, standardize=False)
     canvas = made.paint({"phase": made.init(generator())["phase"].double()})
     inner = torch.fft.rfft2(canvas).abs()[0, :, :, 1:]
     torch.testing.assert_close(inner, magnitude[:, :, 1:].double())
@@ -43,7 +43,7 @@ def test_the_canvas_is_standardised_per_image() -> None:
 
 
 def test_without_a_magnitude_the_spectrum_falls_as_one_over_f() -> None:
-    made = Phase(32, standardise=False)
+    made = Phase(32, standardize=False)
     power = torch.fft.rfft2(made.paint(made.init(generator()))).abs()[0, 0]
     torch.testing.assert_close(
         power[0, 1:16] * torch.arange(1, 16), torch.full((15,), 32.0), rtol=1e-3, atol=0
@@ -52,7 +52,7 @@ def test_without_a_magnitude_the_spectrum_falls_as_one_over_f() -> None:
 
 def test_a_magnitude_of_another_resolution_is_resized() -> None:
     ramp = torch.linspace(1, 2, 17).expand(3, 32, 17)
-    made = Phase((16, 17), magnitude=ramp, standardise=False)
+    made = Phase((16, 17), magnitude=ramp, standardize=False)
     canvas = made.paint(made.init(generator()))
     assert canvas.shape == (1, 3, 16, 17)
     row = torch.fft.rfft2(canvas).abs()[0, 0, 3, 1:]
@@ -61,11 +61,11 @@ def test_a_magnitude_of_another_resolution_is_resized() -> None:
 
 
 def test_a_standard_phase_has_a_spread_of_one_radian() -> None:
-    made = Phase(16, standard_phase=True, standardise=False)
+    made = Phase(16, standard_phase=True, standardize=False)
     start = made.init(generator())
     given = start["phase"]
     standard = (given - given.mean()) / given.std(correction=0)
-    torch.testing.assert_close(made.paint(start), Phase(16, standardise=False).paint({"phase": standard}))
+    torch.testing.assert_close(made.paint(start), Phase(16, standardize=False).paint({"phase": standard}))
 
 
 def test_an_adopted_image_comes_back_with_its_contrast() -> None:
@@ -125,6 +125,6 @@ def test_unusable_images_are_refused_in_one_sentence(images: object, sentence: s
     ],
 )
 def test_an_impossible_magnitude_is_refused_in_one_sentence(magnitude: Tensor, sentence: str) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         Phase(4, magnitude=magnitude)
     assert str(caught.value) == sentence

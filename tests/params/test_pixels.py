@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.params import Pixels
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -65,6 +65,6 @@ def test_no_spread_starts_at_the_mean() -> None:
     ],
 )
 def test_wrong_values_are_refused_in_one_sentence(options: dict[str, object], sentence: str) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         Pixels(4, **options)  # type: ignore[arg-type]
     assert str(caught.value) == sentence

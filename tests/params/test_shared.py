@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.params import CPPN, Canvas, Fourier, LowRes, Pixels, Shared, color
-from vital.types import Parameterisation, Parameters
+from vital.types import Parameterization, Parameters
 
 
-def start(made: Parameterisation, count: int = 2) -> Parameters:
+def start(made: Parameterization, count: int = 2) -> Parameters:
     drawn = [made.init(torch.Generator().manual_seed(s)) for s in range(count)]
     return {k: torch.cat([d[k] for d in drawn]).double() for k in drawn[0]}
 
@@ -90,6 +90,6 @@ def test_projecting_reaches_both_parts_in_place() -> None:
     ],
 )
 def test_parts_that_do_not_fit_are_refused_in_one_sentence(options: dict[str, object], sentence: str) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         Shared(**options)  # type: ignore[arg-type]
     assert str(caught.value) == sentence

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.params import CPPN, Fourier, From, Invertible, LowRes, Phase, Pixels, Shared
-from vital.types import Parameterisation, Parameters
+from vital.types import Parameterization, Parameters
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -81,7 +81,7 @@ def test_project_is_the_bases() -> None:
     assert bool((parameters["pixels"] == 2).all())
 
 
-class Blind(Parameterisation):
+class Blind(Parameterization):
     def init(self, generator: torch.Generator) -> Parameters:
         return {}
 
@@ -94,7 +94,7 @@ class Blind(Parameterisation):
     [
         (
             {"base": Blind(), "image": photo()},
-            "the base is Blind; allowed are parameterisations that can encode an image",
+            "the base is Blind; allowed are parameterizations that can encode an image",
         ),
         ({"base": Pixels(4), "image": photo(), "noise": -1}, "the noise is -1; allowed are numbers from 0"),
         (
@@ -122,6 +122,6 @@ class Blind(Parameterisation):
 def test_what_cannot_be_started_from_is_refused_in_one_sentence(
     options: dict[str, object], sentence: str
 ) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         From(**options)  # type: ignore[arg-type]
     assert str(caught.value) == sentence

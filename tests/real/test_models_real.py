@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vital.data import ImageSet, images
+from vital.data import ImageSet, load_images
 from vital.models import Model, load_model
 
 
@@ -12,14 +12,14 @@ def accuracy(model: Model, pictures: ImageSet, indices: range) -> float:
     right = 0
     for which, batch in pictures.batches(model, 16, indices=indices):
         with torch.no_grad():
-            found = model.module(model.normalise(batch)).argmax(1)
+            found = model.module(model.normalize(batch)).argmax(1)
         right += sum(int(f) == pictures.labels[i] for f, i in zip(found, which, strict=True))
     return right / len(indices)
 
 
 @pytest.fixture(scope="module")
 def imagenet(shared) -> ImageSet:
-    return images(shared / "data/imagenet1000/images", labels=shared / "data/imagenet1000/labels.csv")
+    return load_images(shared / "data/imagenet1000/images", labels=shared / "data/imagenet1000/labels.csv")
 
 
 def test_the_imagenet_labels_are_read_by_wnid(imagenet):
@@ -64,7 +64,7 @@ def test_imagenet_networks_reach_their_accuracy(
 
 @pytest.mark.parametrize(("name", "expected"), [("resnet20", 0.81), ("resnet56", 0.83)])
 def test_cifar_networks_reach_their_accuracy(shared, name, expected):
-    pictures = images(shared / "data/cifar10/test.npz")
+    pictures = load_images(shared / "data/cifar10/test.npz")
     spec = f"{shared}/nets/cifar_resnet.py:{name}"
     model = load_model(spec, weights=shared / f"data/cifar10/{name}.safetensors", size=32)
     assert model.classes[3] == "cat"
@@ -73,10 +73,10 @@ def test_cifar_networks_reach_their_accuracy(shared, name, expected):
 
 
 def test_weights_of_another_network_do_not_fit(shared):
-    from vital.errors import BadWeights
+    from vital.errors import WeightsError
 
     file = shared / "data/cifar10/resnet56.safetensors"
     with pytest.raises(
-        BadWeights, match=r"does not fit the network: 180 unexpected \(layer1\.3\.bn1\.bias, "
+        WeightsError, match=r"does not fit the network: 180 unexpected \(layer1\.3\.bn1\.bias, "
     ):
         load_model(f"{shared}/nets/cifar_resnet.py:resnet20", weights=file, size=32)

@@ -7,7 +7,7 @@ import torch
 
 from tests import toy
 from vital import regularizers as reg
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 
 
 def loss(term: reg.Colors, picture: torch.Tensor) -> float:
@@ -75,5 +75,5 @@ def test_a_step_makes_a_grey_picture_colorful_and_grey_images_make_none() -> Non
 
 @pytest.mark.parametrize("shape", [(3, 5), (2, 0), (2,)])
 def test_other_shapes_fail_with_a_sentence(shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadValue, match=r"Colors\.of"):
+    with pytest.raises(InvalidValueError, match=r"Colors\.of"):
         reg.Colors(torch.zeros(shape))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests import toy
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.regularizers import L1, L2, Range
 from vital.tracing import Trace
 
@@ -24,7 +24,7 @@ def test_l2_is_the_mean_squared_distance_from_the_centre() -> None:
 
 
 def test_the_published_l2_is_the_norm_of_each_normalised_image() -> None:
-    seen = toy.model().normalise(IMAGE.flip(3) * 0.5)
+    seen = toy.model().normalize(IMAGE.flip(3) * 0.5)
     expected = torch.stack([(x**2).sum().sqrt() for x in seen])
     torch.testing.assert_close(L2(0, "input", squared=False)(trace()), expected)
 
@@ -42,10 +42,10 @@ def test_of_chooses_the_picture(of: str, picture: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("term", [L1, L2, Range])
 def test_an_unknown_picture_is_an_error(term: type) -> None:
-    with pytest.raises(BadValue, match="of is 'pixels'; allowed are 'image', 'seen' and 'input'"):
+    with pytest.raises(InvalidValueError, match="of is 'pixels'; allowed are 'image', 'seen' and 'input'"):
         term(of="pixels")
 
 
 def test_an_empty_range_is_an_error() -> None:
-    with pytest.raises(BadValue, match=r"low is 1 and high is 0.5; low must be below high"):
+    with pytest.raises(InvalidValueError, match=r"low is 1 and high is 0.5; low must be below high"):
         Range(1, 0.5)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tests import toy
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.regularizers import Blur, Boundary, TotalVariation
 from vital.regularizers.smoothness import blurred
 from vital.tracing import Trace
@@ -33,7 +33,7 @@ def test_total_variation_is_the_sum_over_neighbours_per_value(power: int) -> Non
 
 
 def test_the_published_variation_sums_four_norms() -> None:
-    x = toy.model().normalise(IMAGE)
+    x = toy.model().normalize(IMAGE)
     steps = [(1, 0), (0, 1), (1, 1), (1, -1)]
     expected = torch.zeros(2, dtype=torch.float64)
     for down, right in steps:
@@ -92,5 +92,5 @@ def test_a_margin_as_wide_as_the_image_is_the_image() -> None:
     ],
 )
 def test_wrong_arguments_fail_with_a_sentence(make, sentence) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(BadValue, match=sentence):
+    with pytest.raises(InvalidValueError, match=sentence):
         make()

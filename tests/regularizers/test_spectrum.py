@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tests import toy
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.regularizers import Spectrum
 from vital.regularizers.spectrum import log_frequency
 from vital.tracing import Trace
@@ -40,5 +40,5 @@ def test_an_image_matches_its_own_spectrum_and_no_other() -> None:
 
 
 def test_a_spectrum_of_another_size_is_an_error() -> None:
-    with pytest.raises(BadValue, match=r"\(3, 16, 9\); an image of 32 x 32 needs \(3, 32, 17\)"):
+    with pytest.raises(InvalidValueError, match=r"\(3, 16, 9\); an image of 32 x 32 needs \(3, 32, 17\)"):
         Spectrum(target=torch.ones(3, 16, 9))(trace())

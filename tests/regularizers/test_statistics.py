@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests import toy
-from vital.errors import BadValue, ModelError
+from vital.errors import InvalidValueError, ModelError
 from vital.regularizers import BatchNormStatistics
 
 MODEL = toy.model(double=True)
@@ -20,7 +20,7 @@ def test_it_is_the_distance_of_each_images_statistics_from_the_running_ones(firs
     image = toy.images(3)
     expected = torch.zeros(3, dtype=torch.float64)
     for row in range(3):
-        x = MODEL.normalise(image[row : row + 1])
+        x = MODEL.normalize(image[row : row + 1])
         for name, part in MODEL.module.eval().named_children():
             if name in ("norm1", "norm2", "norm3"):
                 mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
@@ -36,7 +36,9 @@ def test_a_network_without_batch_norm_is_explained() -> None:
 
 
 def test_an_empty_list_of_layers_points_to_of() -> None:
-    with pytest.raises(BadValue, match=r"has no batch norm to read; use BatchNormStatistics.of\(model\)"):
+    with pytest.raises(
+        InvalidValueError, match=r"has no batch norm to read; use BatchNormStatistics.of\(model\)"
+    ):
         BatchNormStatistics()
 
 

@@ -6,7 +6,7 @@ import torch
 
 import vital
 from tests import toy
-from vital.errors import BadUnit, BadValue, DataError
+from vital.errors import DataError, InvalidValueError, UnitError
 from vital.rendering.api import opacity
 
 MODEL = toy.model()
@@ -15,8 +15,8 @@ MODEL_LAYERS = ("layer1", "layer2")
 
 @pytest.fixture(scope="module")
 def bank() -> vital.ReferenceBank:
-    pictures = vital.images(toy.images(24).float(), labels=[i % 10 for i in range(24)])
-    return vital.reference_bank(MODEL, ["layer2"], pictures, disk=False)
+    pictures = vital.load_images(toy.images(24).float(), labels=[i % 10 for i in range(24)])
+    return vital.build_bank(MODEL, ["layer2"], pictures, disk=False)
 
 
 def test_prototypes_come_in_the_order_of_the_units(bank: vital.ReferenceBank) -> None:
@@ -43,7 +43,7 @@ def test_a_units_picture_does_not_depend_on_its_company(name: str, bank: vital.R
 @pytest.mark.parametrize("name", list(vital.METHODS))
 def test_same_seed_same_bytes_and_another_seed_another_picture(name: str, bank: vital.ReferenceBank) -> None:
     pngs = [
-        vital.render(MODEL, "class:2", method=name, bank=bank, steps=3, seed=seed, progress=False)[0].png()
+        vital.render(MODEL, "class:2", method=name, bank=bank, steps=3, seed=seed, progress=False)[0].to_png()
         for seed in (0, 0, 1)
     ]
     assert pngs[0] == pngs[1] != pngs[2]
@@ -52,15 +52,15 @@ def test_same_seed_same_bytes_and_another_seed_another_picture(name: str, bank: 
 @pytest.mark.parametrize("name", list(vital.METHODS))
 def test_the_provenance_makes_the_picture_again(name: str, bank: vital.ReferenceBank) -> None:
     first = vital.render(MODEL, "class:2", method=name, bank=bank, steps=3, progress=False)[0]
-    record = json.loads(json.dumps(first.record()))
+    record = json.loads(json.dumps(first.to_dict()))
     again = vital.render(
-        MODEL, record["unit"], method=vital.method(record["method"], **record["provenance"]["options"]),
+        MODEL, record["unit"], method=vital.make_method(record["method"], **record["provenance"]["options"]),
         bank=bank, seed=record["seed"], progress=False,
     )[0]  # fmt: skip
-    assert again.png() == first.png()
+    assert again.to_png() == first.to_png()
 
 
-@pytest.mark.parametrize("name", [n for n in vital.METHODS if vital.method(n).needs_images])
+@pytest.mark.parametrize("name", [n for n in vital.METHODS if vital.make_method(n).needs_images])
 def test_methods_that_need_images_say_so(name: str) -> None:
     with pytest.raises(DataError, match=r"^the method needs reference images; give images or a bank$"):
         vital.render(MODEL, "class:2", method=name, progress=False)
@@ -73,10 +73,10 @@ def test_grey_and_many_channel_networks_are_rendered(name: str, channels: int) -
         torch.nn.Sequential(torch.nn.Conv2d(channels, 4, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2))
     )
     model = vital.Model(net, size=(16, 16), channels=channels)
-    pictures = vital.images(torch.rand(5, channels, 16, 16))
+    pictures = vital.load_images(torch.rand(5, channels, 16, 16))
     made = vital.render(model, "2:1", method=name, images=pictures, steps=2, progress=False)[0]
     assert made.image.shape == (channels, 16, 16)
-    assert made.png()[:4] == b"\x89PNG"
+    assert made.to_png()[:4] == b"\x89PNG"
 
 
 def test_frames_keep_the_first_and_the_last(bank: vital.ReferenceBank) -> None:
@@ -111,14 +111,14 @@ def sleepy() -> tuple[vital.Model, vital.ImageSet]:
             parameter.copy_(torch.rand(parameter.shape, generator=draw) / parameter[0].numel())
         value = net[:3](pictures)[:, 1].amax((1, 2)).sort().values
         net[2].bias[0], net[2].bias[1] = -100.0, net[2].bias[1] - value[19]
-    return vital.Model(net, size=(16, 16)), vital.images(pictures)
+    return vital.Model(net, size=(16, 16)), vital.load_images(pictures)
 
 
 def test_a_silent_start_is_left_behind_and_a_unit_that_stays_silent_is_a_status() -> None:
     model, pictures = sleepy()
-    bank = vital.reference_bank(model, ["3"], pictures, disk=False)
-    plan = vital.method("vital").plan(model, [vital.Unit.parse("3:1")], bank, 0)
-    start = plan.parameterisation.decode(plan.parameterisation.init(torch.Generator().manual_seed(0)))
+    bank = vital.build_bank(model, ["3"], pictures, disk=False)
+    plan = vital.make_method("vital").plan(model, [vital.Unit.parse("3:1")], bank, 0)
+    start = plan.parameterization.decode(plan.parameterization.init(torch.Generator().manual_seed(0)))
     assert float(toy.trace(model, ["3"], start)["3"][:, 1].amax()) == 0
     made = vital.render(model, ["3:0", "3:1"], bank=bank, progress=False)
     assert made[0].status.startswith("silent: the picture excites the unit no more than")
@@ -141,7 +141,7 @@ def test_a_diverging_unit_is_a_status_and_the_others_go_on(bank: vital.Reference
 
 
 def test_a_class_without_images_is_a_status_and_the_others_go_on() -> None:
-    pictures = vital.images(toy.images(6).float(), labels=[0, 0, 0, 1, 1, 1])
+    pictures = vital.load_images(toy.images(6).float(), labels=[0, 0, 0, 1, 1, 1])
     settings = {"images": pictures, "steps": 2, "progress": False, "choose": "class", "size": 24}
     made = vital.render(MODEL, ["class:0", "class:2", "class:1"], **settings)
     sentence = "array holds no image of class 2 (hen); add some, or choose another class"
@@ -158,13 +158,14 @@ def test_a_bank_of_another_network_is_refused(bank: vital.ReferenceBank) -> None
 
 def test_options_beside_a_finished_method_are_refused() -> None:
     with pytest.raises(
-        BadValue, match=r"^options steps were given beside a finished method; set them in the method$"
+        InvalidValueError,
+        match=r"^options steps were given beside a finished method; set them in the method$",
     ):
-        vital.render(MODEL, "class:1", method=vital.method("fourier"), steps=3)
+        vital.render(MODEL, "class:1", method=vital.make_method("fourier"), steps=3)
 
 
 def test_a_wrong_unit_is_one_sentence() -> None:
-    with pytest.raises(BadUnit, match=r"^layer2:99 does not exist: layer 'layer2' has the units 0 to 15$"):
+    with pytest.raises(UnitError, match=r"^layer2:99 does not exist: layer 'layer2' has the units 0 to 15$"):
         vital.render(MODEL, "layer2:99", method="fourier")
 
 

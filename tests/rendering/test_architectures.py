@@ -15,8 +15,8 @@ def test_a_unit_of_every_architecture_is_rendered(name: str) -> None:
     case = (FAST | SLOW)[name]
     model = vital.Model(without_biases(case.make()), size=(case.size, case.size))
     draw = torch.Generator().manual_seed(2)
-    pictures = vital.images(torch.rand(6, 3, case.size, case.size, generator=draw))
-    bank = vital.reference_bank(model, [case.unit.rpartition(":")[0]], pictures, disk=False)
+    pictures = vital.load_images(torch.rand(6, 3, case.size, case.size, generator=draw))
+    bank = vital.build_bank(model, [case.unit.rpartition(":")[0]], pictures, disk=False)
     (made,) = vital.render(model, [case.unit], bank=bank, steps=3, references=3, progress=False)
     assert made.status == "done" or made.status.startswith("silent")
     assert "gradient" not in made.provenance["references"]

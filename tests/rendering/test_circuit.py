@@ -6,7 +6,7 @@ from PIL import Image
 import vital
 from tests import toy
 from vital.attribution import Feeder, feeders
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.records import Prototypes
 from vital.rendering.circuit import Circuit, circuit, circuit_sheet
 
@@ -16,7 +16,7 @@ RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 @pytest.fixture(scope="module")
 def bank() -> vital.ReferenceBank:
-    return vital.reference_bank(MODEL, ["act2", "act3"], vital.images(toy.images(24).float()), disk=False)
+    return vital.build_bank(MODEL, ["act2", "act3"], vital.load_images(toy.images(24).float()), disk=False)
 
 
 def prototype(unit: str, colour: tuple[int, int, int], width: int = 32) -> vital.Prototype:
@@ -44,7 +44,7 @@ def test_a_circuit_holds_the_feeders_over_the_strongest_images_and_a_prototype_o
     assert [p.unit for p in made.prototypes] == [made.unit, *(f.unit for f in made.feeders)]
     assert {p.method for p in made.prototypes} == {"fourier"}
     assert made._repr_png_().startswith(b"\x89PNG")
-    assert made.sheet(80).width == 8 + 3 * 88
+    assert made.to_grid(80).width == 8 + 3 * 88
 
 
 def test_the_unit_stands_above_its_feeders_in_their_order_each_in_full() -> None:
@@ -74,11 +74,13 @@ def test_the_larger_the_share_the_thicker_the_line_and_text_differs_with_it() ->
 
 def test_pictures_that_are_not_square_keep_their_proportions() -> None:
     made = Prototypes([prototype("top:1", RED, 64), prototype("low:2", GREEN, 64)])
-    sheet = Circuit(made[0].unit, (Feeder(made[1].unit, 1.0),), made).sheet(64)
+    sheet = Circuit(made[0].unit, (Feeder(made[1].unit, 1.0),), made).to_grid(64)
     left, top, right, bottom = columns(sheet, GREEN)
     assert (right - left, bottom - top) == (64, 32)
 
 
 def test_a_prototype_too_few_is_one_sentence() -> None:
-    with pytest.raises(BadValue, match="there are 1 prototypes for a unit and 1 feeders; give one of each"):
+    with pytest.raises(
+        InvalidValueError, match="there are 1 prototypes for a unit and 1 feeders; give one of each"
+    ):
         circuit_sheet(Prototypes([prototype("top:1", RED)]), [Feeder(vital.Unit("low", 2), 1.0)])

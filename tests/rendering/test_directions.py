@@ -8,14 +8,14 @@ import vital
 from tests import toy
 from vital import objectives as obj
 from vital import params as par
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 
 MODEL = toy.model()
 
 
 @pytest.fixture(scope="module")
 def bank() -> vital.ReferenceBank:
-    return vital.reference_bank(MODEL, ["act2"], vital.images(toy.images(24).float()), disk=False)
+    return vital.build_bank(MODEL, ["act2"], vital.load_images(toy.images(24).float()), disk=False)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_direction_ranks_images_by_its_mean_projection(bank: vital.ReferenceBa
     assert (
         list(bank.references(f"{file}:1@act2", 5).indices) == sorted(range(24), key=lambda i: -value[i])[:5]
     )
-    with pytest.raises(BadValue, match="0 reference images are asked for"):
+    with pytest.raises(InvalidValueError, match="0 reference images are asked for"):
         bank.references(f"{file}:1@act2", 0)
 
 
@@ -68,7 +68,7 @@ def test_a_direction_is_aligned_with_relevance_as_its_channel_is(
             template.importance[layer], channel.importance[layer], rtol=1e-3, atol=1e-4
         )
     made = [
-        vital.optimise(MODEL, obj.Alignment(t), par.Pixels((32, 32)), steps=2, keys=["same"], progress=False)
+        vital.optimize(MODEL, obj.Alignment(t), par.Pixels((32, 32)), steps=2, keys=["same"], progress=False)
         for t in (template, channel)
     ]
     torch.testing.assert_close(made[0].images, made[1].images, rtol=1e-2, atol=1e-3)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.rendering import kept_exemplars, save_exemplars
 from vital.rendering.exemplars import Exemplar
 from vital.units import Unit
@@ -24,11 +24,11 @@ def test_exemplars_come_back_in_their_order(tmp_path):
     for one, own in zip(kept, given, strict=True):
         for file, heat in ((one.picture, False), (one.heat, True)):
             with Image.open(file) as picture:
-                assert picture.tobytes() == own.pil(heat=heat).tobytes()
+                assert picture.tobytes() == own.to_pil(heat=heat).tobytes()
     assert kept_exemplars(tmp_path, "layer4:4") == []
 
 
 def test_exemplars_of_two_units_are_refused(tmp_path):
     for some in ([], [exemplar("layer4:3", 0), exemplar("layer4:4", 0)]):
-        with pytest.raises(BadValue, match=f"of {len(some)} units"):
+        with pytest.raises(InvalidValueError, match=f"of {len(some)} units"):
             save_exemplars(tmp_path, some)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 import vital
 from tests import toy
-from vital.attribution import NoRule, gradient_times_activation, relevance
-from vital.errors import BadValue
+from vital.attribution import NoRuleError, gradient_times_activation, relevance
+from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.records import to_pil
 from vital.rendering.exemplars import FALLBACK, Exemplar, Exemplars, exemplars, heat_maps
@@ -23,7 +23,7 @@ MODEL = toy.model(double=True)
 
 @pytest.fixture(scope="module")
 def bank() -> vital.ReferenceBank:
-    return vital.reference_bank(MODEL, ["act2", "act3"], vital.images(toy.images(24).float()), disk=False)
+    return vital.build_bank(MODEL, ["act2", "act3"], vital.load_images(toy.images(24).float()), disk=False)
 
 
 def heat_of(reached: Tensor) -> list[list[float]]:
@@ -47,7 +47,7 @@ def test_exemplars_are_the_strongest_images_with_their_values_and_names(bank: vi
 def test_images_that_can_no_longer_be_read_are_left_out(tmp_path: Path) -> None:
     for i, image in enumerate(toy.images(12)):
         to_pil(image).save(tmp_path / f"{i:02}.png")
-    own = vital.reference_bank(MODEL, ["act3"], vital.images(tmp_path), disk=False)
+    own = vital.build_bank(MODEL, ["act3"], vital.load_images(tmp_path), disk=False)
     lost, *rest = own.strongest("act3:8", 4)
     wanted = exemplars(own, "act3:8", 4)
     (tmp_path / own.images.names[lost]).write_bytes(b"no picture")
@@ -89,8 +89,8 @@ def without_rule() -> Model:
 
 def test_without_a_rule_heat_and_ranking_are_gradient_times_activation_and_say_so() -> None:
     model = without_rule()
-    bank = vital.reference_bank(model, ["odd", "relu"], vital.images(toy.images(9).float()), disk=False)
-    with pytest.raises(NoRule):
+    bank = vital.build_bank(model, ["odd", "relu"], vital.load_images(toy.images(9).float()), disk=False)
+    with pytest.raises(NoRuleError):
         relevance(model, toy.images(1), "relu:2", ["<conv"])
     (best,) = exemplars(bank, "relu:2", 1)
     reached = gradient_times_activation(model, best.image[None], "relu:2", ["<conv"])["<conv"][0]
@@ -135,7 +135,7 @@ def test_relevance_tells_roles_apart_that_activation_does_not() -> None:
     pictures[1, 0] = 0.8
     pictures[2, 0] = 0.3
     model = Model(Role(), size=(8, 8))
-    bank = vital.reference_bank(model, ["low"], vital.images(pictures), disk=False)
+    bank = vital.build_bank(model, ["low"], vital.load_images(pictures), disk=False)
     assert [e.index for e in exemplars(bank, "low:0", 2)] == [0, 1]
     found = exemplars(bank, "low:0", 3, by="relevance", for_unit="class:0")
     assert [e.index for e in found] == [1, 2, 0]
@@ -181,18 +181,18 @@ def hot() -> Exemplar:
 
 
 def test_the_overlay_is_grey_where_cold_and_coloured_where_hot() -> None:
-    plain, warm = (np.asarray(hot().pil(heat=heat)).astype(int) for heat in (False, True))
+    plain, warm = (np.asarray(hot().to_pil(heat=heat)).astype(int) for heat in (False, True))
     assert (plain == 128).all()
     assert np.ptp(warm[0, 0]) == 0
     assert warm[1, 2, 0] > warm[1, 2, 2] + 100
-    assert np.asarray(Exemplars([hot(), hot()]).sheet()).shape == (2 * 8 + 4, 2 * 8 + 4, 3)
+    assert np.asarray(Exemplars([hot(), hot()]).to_grid()).shape == (2 * 8 + 4, 2 * 8 + 4, 3)
     assert hot()._repr_png_() != Exemplars([hot()])._repr_png_()
     assert Exemplars([])._repr_png_().startswith(b"\x89PNG")
 
 
 def test_the_overlay_of_a_grey_picture_is_coloured_too() -> None:
     grey = Exemplar(vital.Unit("a", 0), hot().image[:1], hot().heat, 0, "0", 1.0, "activation", "lrp zplus")
-    assert grey.pil(heat=True).mode == "RGB"
+    assert grey.to_pil(heat=True).mode == "RGB"
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,8 @@ def test_the_overlay_of_a_grey_picture_is_coloured_too() -> None:
 def test_wrong_wishes_are_one_sentence(
     settings: dict[str, object], sentence: str, bank: vital.ReferenceBank
 ) -> None:
-    bank = vital.reference_bank(MODEL, ["act2", "layer1"], bank.images, disk=False)
-    with pytest.raises(BadValue, match=f"^{sentence}"):
+    bank = vital.build_bank(MODEL, ["act2", "layer1"], bank.images, disk=False)
+    with pytest.raises(InvalidValueError, match=f"^{sentence}"):
         exemplars(bank, "act2:3", **settings)  # type: ignore[arg-type]
-    with pytest.raises(BadValue, match="is a direction, whose relevance is not that of one channel"):
+    with pytest.raises(InvalidValueError, match="is a direction, whose relevance is not that of one channel"):
         exemplars(bank, "d.safetensors:0@act2", by="relevance", for_unit="class:1")

@@ -14,7 +14,7 @@ import vital
 from tests import toy
 from vital.rendering.methods.base import Plan
 from vital.rendering.outcome import LEVEL, lacking, measured, status_of
-from vital.types import Images, Parameterisation, Parameters
+from vital.types import Images, Parameterization, Parameters
 
 MODEL = toy.model()
 UNITS = [vital.Unit.parse("class:3"), vital.Unit.parse("layer2:1")]
@@ -22,12 +22,12 @@ UNITS = [vital.Unit.parse("class:3"), vital.Unit.parse("layer2:1")]
 
 @pytest.fixture(scope="module")
 def bank() -> vital.ReferenceBank:
-    pictures = vital.images(toy.images(24).float(), labels=[i % 10 for i in range(24)])
-    return vital.reference_bank(MODEL, ["layer2"], pictures, disk=False)
+    pictures = vital.load_images(toy.images(24).float(), labels=[i % 10 for i in range(24)])
+    return vital.build_bank(MODEL, ["layer2"], pictures, disk=False)
 
 
 @dataclass(frozen=True)
-class Painted(Parameterisation):
+class Painted(Parameterization):
     """Noise around grey, `loud` times as far from it as it is; with `plain`, one colour all over."""
 
     loud: float = 1.0
@@ -54,13 +54,13 @@ class Bent(vital.Method):
     def plan(self, model: vital.Model, units: Any, bank: Any, seed: int) -> Plan:
         """The method's own plan with the change."""
         options = {"crops": 2} if self.name == "maco" else {}
-        plan = vital.method(self.name, steps=4, **options).plan(model, units, bank, seed)
+        plan = vital.make_method(self.name, steps=4, **options).plan(model, units, bank, seed)
         if self.how == "deaf":
             return replace(plan, terms=[0.0 * term for term in plan.terms])
         if self.how == "still":
-            return replace(plan, optimiser=replace(plan.optimiser, lr=1e-9), parameterisation=Painted())
+            return replace(plan, optimizer=replace(plan.optimizer, lr=1e-9), parameterization=Painted())
         change = {"flat": Painted(plain=True), "clipped": Painted(1000.0), "done": Painted()}[self.how]
-        return replace(plan, parameterisation=change, optimiser=replace(plan.optimiser, lr=0.01))
+        return replace(plan, parameterization=change, optimizer=replace(plan.optimizer, lr=0.01))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_flat_clipped_or_unmoved_picture_is_never_done(
     made = vital.render(MODEL, UNITS, method=Bent(name, how), bank=bank, progress=False)
     for p in made:
         assert p.status.startswith(status), (p.unit, p.status)
-        assert json.loads(json.dumps(p.record()))["status"] == p.status
+        assert json.loads(json.dumps(p.to_dict()))["status"] == p.status
 
 
 def test_a_status_is_one_plain_sentence_with_a_next_step() -> None:
@@ -154,7 +154,7 @@ def test_a_picture_of_another_size_is_measured_at_the_networks_size_too(bank: vi
 def test_a_network_of_one_size_is_measured_at_that() -> None:
     net = nn.Sequential(nn.Conv2d(3, 2, 8, stride=8), nn.ReLU(), nn.Flatten(), nn.Linear(32, 10))
     model = toy.wrap(toy.seeded(net))
-    options = {"method": "maco", "images": vital.images(toy.images(4).float()), "steps": 2, "crops": 2}
+    options = {"method": "maco", "images": vital.load_images(toy.images(4).float()), "steps": 2, "crops": 2}
     (p,) = vital.render(model, "class:3", size=48, progress=False, **options)
     fitted = F.interpolate(p.image[None], (32, 32), mode="bicubic", antialias=True).clamp(0, 1)
     own = float(toy.trace(model, ["class"], fitted)["class"][0, 3])
@@ -183,44 +183,44 @@ SMALL = toy.images(24, 5, size=20).float()
 
 
 @pytest.mark.parametrize("unit", ["class:3", "layer2:1"])
-@pytest.mark.parametrize("method", [n for n in vital.METHODS if vital.method(n).needs_images])
+@pytest.mark.parametrize("method", [n for n in vital.METHODS if vital.make_method(n).needs_images])
 @pytest.mark.parametrize(
     ("pictures", "said"),
     [
-        (vital.images(NOISE), ()),
-        (vital.images(NOISE[:2]), ("2 reference images where 8 were asked for",)),
-        (vital.images(NOISE[:1]), ("1 reference image where 8 were asked for", "there is only one image in all")),
-        (vital.images(GREY), ("all of 16 images looked at are grey",)),
-        (vital.images(SMALL), ("most images are smaller than the picture (such as 20 × 20 pixels, the picture 32",)),
-        (vital.images(NOISE, labels=[3] * 24), ("all labelled images are of the class cat, and backgrounds",)),
-        (vital.images(NOISE, labels=[3] * 12 + [4] * 12), ()),
+        (vital.load_images(NOISE), ()),
+        (vital.load_images(NOISE[:2]), ("2 reference images where 8 were asked for",)),
+        (vital.load_images(NOISE[:1]), ("1 reference image where 8 were asked for", "there is only one image in all")),
+        (vital.load_images(GREY), ("all of 16 images looked at are grey",)),
+        (vital.load_images(SMALL), ("most images are smaller than the picture (such as 20 × 20 pixels, the picture 32",)),
+        (vital.load_images(NOISE, labels=[3] * 24), ("all labelled images are of the class cat, and backgrounds",)),
+        (vital.load_images(NOISE, labels=[3] * 12 + [4] * 12), ()),
     ],
     ids=["plenty", "two", "one", "grey", "small", "one-class", "two-classes"],
 )  # fmt: skip
 def test_poor_images_make_a_picture_and_the_record_says_what_was_lacking(
     pictures: vital.ImageSet, said: tuple[str, ...], method: str, unit: str
 ) -> None:
-    options = {"references": 8} if "references" in vital.method(method).options() else {"crops": 2}
+    options = {"references": 8} if "references" in vital.make_method(method).options() else {"crops": 2}
     p = rendered(pictures, unit, method=method, **options)
     expected = [line for line in said if "asked for" not in line or "references" in options]
     assert p.status == "done" or p.status.startswith("silent")
     assert p.image.shape == (3, 32, 32)
-    found = json.loads(json.dumps(p.record()))["provenance"]["lacking"]
+    found = json.loads(json.dumps(p.to_dict()))["provenance"]["lacking"]
     assert [line.startswith(start) for line, start in zip(found, expected, strict=True)] == [True] * len(
         found
     )
 
 
 def test_references_of_a_class_are_counted_by_label() -> None:
-    pictures = vital.images(NOISE, labels=[3] * 2 + [4] * 22)
-    bank = vital.reference_bank(MODEL, ["layer2"], pictures, disk=False)
+    pictures = vital.load_images(NOISE, labels=[3] * 2 + [4] * 22)
+    bank = vital.build_bank(MODEL, ["layer2"], pictures, disk=False)
     for choose, said in (("class", ["2 reference images where 8 were asked for"]), ("top", [])):
         assert lacking(UNITS[0], {"references": 8, "choose": choose}, bank, 0, (32, 32)) == said
     assert lacking(UNITS[1], {"references": 8, "choose": "class"}, bank, 0, (32, 32)) == []
 
 
 def test_a_method_that_takes_no_images_lacks_none(bank: vital.ReferenceBank) -> None:
-    one = vital.reference_bank(MODEL, ["layer2"], vital.images(GREY[:1]), disk=False)
+    one = vital.build_bank(MODEL, ["layer2"], vital.load_images(GREY[:1]), disk=False)
     (p,) = vital.render(MODEL, "class:3", method="fourier", bank=one, steps=2, progress=False)
     assert p.provenance["lacking"] == []
 
@@ -232,13 +232,13 @@ def test_few_images_are_called_all_and_a_picture_that_cannot_be_read_counts_for_
         grey = np.random.default_rng(i).integers(0, 255, (64, 48), dtype=np.uint8)
         Image.fromarray(grey).save(tmp_path / f"{i}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    bank = vital.reference_bank(MODEL, ["layer2"], vital.images(tmp_path), disk=False)
+    bank = vital.build_bank(MODEL, ["layer2"], vital.load_images(tmp_path), disk=False)
     (grey_,) = lacking(UNITS[1], {}, bank, 0, (48, 48))
     assert grey_.startswith("all images are grey, ")
     assert len(lacking(UNITS[1], {}, bank, 0, (64, 64))) == 2  # images are 64 high and 48 wide
     one_channel = toy.seeded(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()))
     model = vital.Model(one_channel, size=(16, 16), channels=1)
-    plain = vital.reference_bank(model, ["1"], vital.images(tmp_path), disk=False)
+    plain = vital.build_bank(model, ["1"], vital.load_images(tmp_path), disk=False)
     assert lacking(vital.Unit("1", 0), {}, plain, 0, (16, 16)) == []
 
 
@@ -246,5 +246,5 @@ def test_a_picture_far_from_grey_alone_is_no_colour() -> None:
     tinted = GREY.clone()
     tinted[12, 0] = (tinted[12, 0] + 0.1).clamp(0, 1)
     for pictures, said in ((GREY, 1), (tinted, 0)):
-        bank = vital.reference_bank(MODEL, ["layer2"], vital.images(pictures), disk=False)
+        bank = vital.build_bank(MODEL, ["layer2"], vital.load_images(pictures), disk=False)
         assert len(lacking(UNITS[1], {}, bank, 0, (32, 32))) == said

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import vital
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.rendering.exemplars import Exemplar
 from vital.rendering.sheets import beside
 
@@ -76,10 +76,10 @@ def test_wide_pictures_keep_their_proportions() -> None:
 
 def test_what_does_not_fit_is_one_sentence() -> None:
     with pytest.raises(
-        BadValue, match="there are 1 prototypes and 0 lists of exemplars; give one list for each"
+        InvalidValueError, match="there are 1 prototypes and 0 lists of exemplars; give one list for each"
     ):
         beside([prototype("a:0")], [])
-    with pytest.raises(BadValue, match="there are 0 prototypes and 0 lists"):
+    with pytest.raises(InvalidValueError, match="there are 0 prototypes and 0 lists"):
         beside([], [])
-    with pytest.raises(BadValue, match="exemplars of a:1 are given beside the prototype of a:0"):
+    with pytest.raises(InvalidValueError, match="exemplars of a:1 are given beside the prototype of a:0"):
         beside([prototype("a:0")], [[exemplar("a:1", GREEN)]])

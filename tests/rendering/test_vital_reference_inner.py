@@ -128,9 +128,9 @@ def loss(net: nn.Module, x: Tensor, references: Tensor, channel: int) -> Tensor:
 
 def test_relevance_loss_and_gradient_are_the_published_ones(net: nn.Module, model: vital.Model) -> None:
     references, image = pictures(3, 1), pictures(1, 2)
-    bank = vital.reference_bank(model, ["layer4"], vital.images(references.float()), disk=False)
+    bank = vital.build_bank(model, ["layer4"], vital.load_images(references.float()), disk=False)
     with torch.no_grad():
-        everywhere = model.normalise(torch.cat([references, image]))
+        everywhere = model.normalize(torch.cat([references, image]))
         values = traced(net, everywhere, 0)[0]["layer4"].mean((2, 3))
     channel = int(values.amin(0).argmax())
     assert values[:, channel].amin() > 0
@@ -145,12 +145,12 @@ def test_relevance_loss_and_gradient_are_the_published_ones(net: nn.Module, mode
         found = followed(trace, [(slice(0, 1), term.relevant)])
         got = term(replace(trace, relevance=found))
         got.sum().backward()
-    expected_r = traced(net, model.normalise(image), channel)[1]
+    expected_r = traced(net, model.normalize(image), channel)[1]
     for layer in LAYERS:
         torch.testing.assert_close(found[layer], expected_r[layer], rtol=1e-8, atol=1e-12)
 
     slow = image.clone().requires_grad_()
-    expected = loss(net, model.normalise(slow), model.normalise(references.float().double()), channel)
+    expected = loss(net, model.normalize(slow), model.normalize(references.float().double()), channel)
     expected.backward()
     assert float(got.detach()) == pytest.approx(float(expected.detach()), rel=1e-9)
     assert slow.grad is not None

@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from vital import transforms as views
-from vital.errors import BadValue
+from vital import transforms
+from vital.errors import InvalidValueError
 from vital.transforms import Compose, Crop, Flip, Noise, Pad, Roll, Rotate, Scale, lucid, maco
 
 
@@ -32,17 +32,24 @@ def test_compose_is_a_value() -> None:
 
 
 def test_compose_takes_views_only() -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         Compose(Roll(3), 5)  # type: ignore[arg-type]
-    assert str(caught.value) == "Compose is given 5; allowed are views"
+    assert str(caught.value) == "Compose is given 5; allowed are transforms"
 
 
 def test_lucid_has_the_published_steps() -> None:
-    zoom = next(v for v in lucid().views if isinstance(v, Scale))
-    turn = next(v for v in lucid().views if isinstance(v, Rotate))
+    zoom = next(v for v in lucid().transforms if isinstance(v, Scale))
+    turn = next(v for v in lucid().transforms if isinstance(v, Rotate))
     assert zoom.choices == (0.9, 0.92, 0.94, 0.96, 0.98, 1.0, 1.02, 1.04, 1.06, 1.08, 1.1)
     assert sorted(turn.choices) == sorted([*range(-10, 11), 0, 0, 0, 0, 0])
-    assert [type(v).__name__ for v in lucid().views] == ["Pad", "Jitter", "Scale", "Rotate", "Jitter", "Trim"]
+    assert [type(v).__name__ for v in lucid().transforms] == [
+        "Pad",
+        "Jitter",
+        "Scale",
+        "Rotate",
+        "Jitter",
+        "Trim",
+    ]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (31, 47)])
@@ -60,19 +67,19 @@ def test_lucid_shows_the_image_in_the_middle() -> None:
 def test_maco_has_the_published_numbers() -> None:
     box = Crop(64, fraction=(0.05, 0.5), spread=0.15, shrink=True, sd=0.05)
     assert maco(64) == Compose(box, Noise(0.08, uniform=0.04))
-    assert [maco(64).at(p).views[0].fraction for p in (0.0, 0.5, 1.0)] == [
+    assert [maco(64).at(p).transforms[0].fraction for p in (0.0, 0.5, 1.0)] == [
         pytest.approx((share, share)) for share in (0.5, 0.275, 0.05)
     ]
 
 
 def test_public_names_are_sorted_and_exist() -> None:
-    assert all(hasattr(views, name) for name in views.__all__)
+    assert all(hasattr(transforms, name) for name in transforms.__all__)
     public = {
         n
-        for n in vars(views)
+        for n in vars(transforms)
         if not n.startswith("_") and n not in ("base", "compose", "move", "tone", "warp")
     }
-    assert public == set(views.__all__)
+    assert public == set(transforms.__all__)
 
 
 def test_importing_the_views_loads_neither_kornia_nor_torchvision() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.transforms import Flip, Jitter, Pad, Roll, Trim
 
 
@@ -103,7 +103,7 @@ def test_flip_follows_its_probability() -> None:
     ],
 )
 def test_wrong_values_are_refused_in_one_sentence(make: object, sentence: str) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         make()  # type: ignore[operator]
     assert str(caught.value) == sentence
 
@@ -118,6 +118,6 @@ def test_wrong_values_are_refused_in_one_sentence(make: object, sentence: str) -
     ],
 )
 def test_an_image_that_is_too_small_is_refused_in_one_sentence(view: Jitter, sentence: str) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         view(torch.zeros(1, 3, 4, 9), generator())
     assert str(caught.value) == sentence

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.transforms import Blur, ColorShift, Noise
 
 
@@ -84,6 +84,6 @@ def test_blur_works_on_images_smaller_than_its_kernel() -> None:
     ],
 )
 def test_wrong_values_are_refused_in_one_sentence(make: object, sentence: str) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         make()  # type: ignore[operator]
     assert str(caught.value) == sentence

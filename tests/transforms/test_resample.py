@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.transforms import Crop, Rotate, Scale
 
 
@@ -130,6 +130,6 @@ def test_one_pixel_survives_every_warp() -> None:
     ],
 )
 def test_wrong_values_are_refused_in_one_sentence(make: object, sentence: str) -> None:
-    with pytest.raises(BadValue) as caught:
+    with pytest.raises(InvalidValueError) as caught:
         make()  # type: ignore[operator]
     assert str(caught.value) == sentence

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vital.errors import BadUnit, UnknownName
+from vital.errors import UnitError, UnknownNameError
 from vital.types import Layer
 from vital.units import Unit, find_layer, parse, resolve
 
@@ -50,7 +50,7 @@ def test_a_range_is_all_units_with_both_ends() -> None:
 
 @pytest.mark.parametrize("text", ["layer4", "layer4:", ":3", "", "layer4.2"])
 def test_a_text_without_layer_or_index_is_no_unit(text: str) -> None:
-    with pytest.raises(BadUnit) as caught:
+    with pytest.raises(UnitError) as caught:
         parse(text)
     assert str(caught.value) == (
         f"{text!r} is not a unit; write LAYER:INDEX, LAYER:A-B, LAYER:INDEX@ROW,COLUMN, LAYER:INDEX#cls, "
@@ -69,13 +69,13 @@ def test_a_text_without_layer_or_index_is_no_unit(text: str) -> None:
     ],
 )
 def test_a_text_that_is_nearly_a_unit_says_what_is_wrong(text: str, sentence: str) -> None:
-    with pytest.raises(BadUnit) as caught:
+    with pytest.raises(UnitError) as caught:
         parse(text)
     assert str(caught.value).startswith(sentence)
 
 
 def test_one_unit_is_not_a_range() -> None:
-    with pytest.raises(BadUnit) as caught:
+    with pytest.raises(UnitError) as caught:
         Unit.parse("layer4:1-3")
     assert str(caught.value) == "'layer4:1-3' names 3 units where one is wanted"
 
@@ -132,7 +132,7 @@ def test_a_direction_is_resolved_by_its_layer_alone() -> None:
     ],
 )
 def test_a_unit_that_the_network_does_not_have_is_explained(text: str, sentence: str) -> None:
-    with pytest.raises(BadUnit) as caught:
+    with pytest.raises(UnitError) as caught:
         resolve(text, LAYERS, CLASSES)
     assert str(caught.value) == sentence
 
@@ -145,13 +145,13 @@ def test_a_unit_that_the_network_does_not_have_is_explained(text: str, sentence:
     ],
 )
 def test_a_near_miss_is_answered_with_the_nearest_name(text: str, sentence: str) -> None:
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         resolve(text, LAYERS, CLASSES)
     assert str(caught.value) == sentence
 
 
 def test_a_class_name_in_a_network_without_names_asks_for_the_index() -> None:
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         resolve("class:tabby", LAYERS)
     assert str(caught.value) == (
         "the network has no class names, so class:tabby cannot be found; write class:INDEX"

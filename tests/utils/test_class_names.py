@@ -1,6 +1,6 @@
 import pytest
 
-from vital.errors import UnknownName
+from vital.errors import UnknownNameError
 from vital.utils.class_names import class_index, class_matches, plain
 
 CLASSES = ["tench, Tinca tinca", "crane", "Crane", "cat, tabby cat", "tabby cat"]
@@ -23,13 +23,13 @@ def test_a_shared_name_has_several_matches_and_an_unknown_one_none():
 
 
 def test_an_unknown_class_answers_with_the_nearest():
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         class_index("tenchh", CLASSES)
     assert str(caught.value) == "unknown class 'tenchh'; did you mean 'tench'?"
 
 
 def test_a_network_without_names_asks_for_an_index():
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         class_index("cat", [])
     assert (
         str(caught.value) == "the network has no class names, so class:cat cannot be found; write class:INDEX"

@@ -45,7 +45,7 @@ def test_a_list_of_prototypes_shows_its_units_titles() -> None:
     def sheet(*units: vital.Unit) -> Image.Image:
         return Prototypes(
             vital.Prototype(unit, image, torch.ones(16, 16), "fourier", 0) for unit in units
-        ).sheet()
+        ).to_grid()
 
     inner, cls = vital.Unit.parse("layer4:162"), vital.Unit("class", 3, label="hen")
     assert sheet(inner).tobytes() == titled_sheet([grey(16, 16, 128)], [["layer4:162"]]).tobytes()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vital.errors import UnknownName
+from vital.errors import UnknownNameError
 from vital.utils.registry import Registry
 
 
@@ -38,12 +38,12 @@ def test_a_name_is_taken_once() -> None:
 
 
 def test_a_near_miss_is_answered_with_the_nearest_name() -> None:
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         colours()["greeen"]
     assert str(caught.value) == "unknown colour 'greeen'; did you mean 'green'?"
 
 
 def test_a_far_miss_is_answered_with_all_names() -> None:
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         colours()["xyzzy"]
     assert str(caught.value) == "unknown colour 'xyzzy'; known are: red, green"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.utils.text import jaccard, listed, plain_name, shared_word, synonyms, trigram_cosine, trigrams
 
 
@@ -12,9 +12,9 @@ def test_separators_and_case_do_not_count(text):
 
 def test_a_list_is_never_read_as_one_text():
     for wrong in ("a cat", [["a cat", "a dog"]], [None]):
-        with pytest.raises(BadValue):
+        with pytest.raises(InvalidValueError):
             listed(wrong)
-        with pytest.raises(BadValue):
+        with pytest.raises(InvalidValueError):
             trigram_cosine(["a cat"], wrong)
 
 

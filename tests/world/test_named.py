@@ -8,9 +8,9 @@ from torch import nn
 
 import vital
 from vital.cli import main
-from vital.data import images as open_images
+from vital.data import load_images as open_images
 from vital.data.open import SETS
-from vital.errors import BadWeights, DataError, UnknownName
+from vital.errors import DataError, UnknownNameError, WeightsError
 from vital.utils.registry import Entry
 from vital.world.networks.weights import FOLDER, model, ship
 from vital.world.scenes.dataset import CLASSES, scenes_of
@@ -26,7 +26,7 @@ def test_every_network_of_the_world_is_loaded_by_its_name(name: str) -> None:
     net = vital.load_model(name, weights="none")
     assert net.name == name.replace(":classifier", "")
     assert (net.size, net.weights, net.module.training) == ((64, 64), "random", False)
-    layers = vital.survey(net)
+    layers = vital.list_layers(net)
     assert layers["class"].channels == (len(net.classes) or 128)
     assert not layers["class"].problem
 
@@ -53,25 +53,25 @@ def test_the_encoders_image_tower_is_what_embeds_images(tmp_path: Path) -> None:
     net = model("encoder", tmp_path)
     x = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
-        seen = nn.functional.normalize(net.module(net.normalise(x)), dim=1)
+        seen = nn.functional.normalize(net.module(net.normalize(x)), dim=1)
         assert torch.allclose(seen, encoder.encode_image(x), atol=1e-6)
 
 
 def test_a_network_that_is_not_trained_says_how_to_train_it(tmp_path: Path) -> None:
-    with pytest.raises(BadWeights) as caught:
+    with pytest.raises(WeightsError) as caught:
         model("judge", tmp_path)
     assert str(caught.value) == UNTRAINED
 
 
 @pytest.mark.skipif((FOLDER / "classifier.safetensors").is_file(), reason="the weights are there")
 def test_the_name_says_so_too() -> None:
-    with pytest.raises(BadWeights) as caught:
+    with pytest.raises(WeightsError) as caught:
         vital.load_model("world")
     assert str(caught.value) == UNTRAINED
 
 
 def test_a_wrong_name_has_its_nearest() -> None:
-    with pytest.raises(UnknownName, match="unknown network of the world 'jugde'; did you mean 'judge'"):
+    with pytest.raises(UnknownNameError, match="unknown network of the world 'jugde'; did you mean 'judge'"):
         vital.load_model("world:jugde", weights="none")
 
 
@@ -80,7 +80,7 @@ def test_the_images_of_the_world_come_by_name(
     name: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    pictures = vital.images(name)
+    pictures = vital.load_images(name)
     assert pictures.hash() == rendered().hash()
     assert len(scenes_of(pictures)) == 1000
     assert set(pictures.labels) == set(range(len(CLASSES)))

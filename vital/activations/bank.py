@@ -16,16 +16,16 @@ from typing import Any, Literal, get_args
 from torch import Tensor
 
 from vital.activations.directions import key_of, rank_directions
-from vital.activations.patches import SHARE, Patches, Spot, cut
+from vital.activations.patches import SHARE, Patches, TopLocation, cut
 from vital.activations.rankings import FORMAT, Ranking, Tables
-from vital.activations.selection import References, above_the_rest, alike, check_count, drawn, reading
+from vital.activations.selection import References, alike, check_count, drawn, margin_weights, reading
 from vital.activations.template import keep, kept, make_template
 from vital.attribution.receptive_field import check_share, position_of
 from vital.data import ImageSet
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 from vital.records import Template
-from vital.tracing import resolve_units, survey
+from vital.tracing import list_layers, resolve_units
 from vital.tracing.readout import values_along
 from vital.types import Images
 from vital.units import OUTPUT, Unit
@@ -41,7 +41,7 @@ TOGETHER = 4
 class ReferenceBank:
     """What an image set says about the units of a network.
 
-    Make one with `reference_bank`. `tables` holds what the pass found; `images.skipped` lists the images that could
+    Make one with `build_bank`. `tables` holds what the pass found; `images.skipped` lists the images that could
     not be read. A unit is a channel, or a direction (`FILE.safetensors:3@layer4`), for which the images are shown
     once more (see `rank`).
     """
@@ -92,19 +92,21 @@ class ReferenceBank:
         (unit,) = resolve_units(self.model, unit)
         return self._ranked(unit, count).indices[:count].tolist()
 
-    def strongest_places(self, unit: str | Unit, count: int = 8) -> list[Spot]:
+    def strongest_places(self, unit: str | Unit, count: int = 8) -> list[TopLocation]:
         """The places that excite a unit most, one per image, strongest first; fewer when there are fewer images.
 
         A place is (row, column) in a map and the number of a token in a token layer. Outputs, other units without
         places, and units read at the class token have none; the images are then those of `strongest`.
         """
         (unit,) = resolve_units(self.model, unit)
-        ranked, info = self._ranked(unit, count, places=True), survey(self.model)[unit.layer]
+        ranked, info = self._ranked(unit, count, places=True), list_layers(self.model)[unit.layer]
         rows = zip(ranked.indices[:count].tolist(), ranked.values[:count].tolist(), strict=True)
         if ranked.places is None:
-            return [Spot(image, None, value) for image, value in rows]
+            return [TopLocation(image, None, value) for image, value in rows]
         at = [position_of(info, place) for place in ranked.places[:count].tolist()]
-        return [Spot(image, position, value) for (image, value), position in zip(rows, at, strict=True)]
+        return [
+            TopLocation(image, position, value) for (image, value), position in zip(rows, at, strict=True)
+        ]
 
     def percentile(self, unit: str | Unit, value: float) -> float:
         """The share of the natural images in which the unit's mean over places lies below `value`, in per cent.
@@ -117,7 +119,7 @@ class ReferenceBank:
         """
         (unit,) = resolve_units(self.model, unit)
         if math.isnan(value):
-            raise BadValue(f"the value of {unit} is {value}; allowed are numbers")
+            raise InvalidValueError(f"the value of {unit} is {value}; allowed are numbers")
         tables, index = self._table(unit)
         return 100 * tables.below(reading(unit), index, value)
 
@@ -158,11 +160,11 @@ class ReferenceBank:
         `"top"` takes the same images, all of weight 1/count.
         `"class"`, for class units, draws images with that label from a generator seeded with `(seed, unit)`, all of
         weight 1/count; `"auto"` is "class" where the images have labels and the unit is a class, else
-        "activation". Raises `EmptyClass`, a `DataError`, for a class without images.
+        "activation". Raises `EmptyClassError`, a `DataError`, for a class without images.
         """
         (unit,) = resolve_units(self.model, unit)
         if choose not in CHOICES:
-            raise BadValue(f"choose {choose!r} is unknown; allowed are {', '.join(CHOICES)}")
+            raise InvalidValueError(f"choose {choose!r} is unknown; allowed are {', '.join(CHOICES)}")
         check_count(count)
         labelled = unit.is_class and any(label is not None for label in self.images.labels)
         if choose == "class" and not labelled:
@@ -172,7 +174,7 @@ class ReferenceBank:
             )
         if choose in {"activation", "top"} or not labelled:
             return self._by_activation(unit, count, even=choose == "top")
-        outputs = survey(self.model)[OUTPUT].channels
+        outputs = list_layers(self.model)[OUTPUT].channels
         members = self.images.of_class(unit.index, self.model.classes, outputs)
         return drawn(members, count, seed, unit)
 
@@ -183,7 +185,7 @@ class ReferenceBank:
         found = ranked.indices[:count].tolist()
         if even:
             return alike(found, what)
-        return above_the_rest(found, ranked.values[:count], ranked.values[count : count + 1], what)
+        return margin_weights(found, ranked.values[:count], ranked.values[count : count + 1], what)
 
     def template(
         self,
@@ -206,7 +208,7 @@ class ReferenceBank:
         (unit,) = resolve_units(self.model, unit)
         layers = tuple(layers or [n for n in self.layers if n != OUTPUT])
         if not layers:
-            raise BadValue(
+            raise InvalidValueError(
                 f"the bank was made for no layer but the output; name the layers to align {unit} at"
             )
         chosen = self.references(unit, count, choose, seed)
@@ -283,29 +285,33 @@ class ReferenceBank:
     def _table(self, unit: Unit) -> tuple[Tables, int]:
         """The tables that know a unit, and its row in them."""
         if unit.position is not None:
-            raise BadValue(f"the bank ranks images by whole channels, and {unit} is none; write LAYER:INDEX")
+            raise InvalidValueError(
+                f"the bank ranks images by whole channels, and {unit} is none; write LAYER:INDEX"
+            )
         if unit.source:
             self.rank([unit])
             return self._directions[key_of(self.model, self.key, unit)], 0
         if reading(unit) not in self.tables.means:
-            raise BadValue(
+            raise InvalidValueError(
                 f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "
                 f"make one with {unit.layer!r} among its layers"
             )
         return self.tables, unit.index
 
     def _ranked(self, unit: Unit, count: int, *, places: bool = False) -> Ranking:
-        """A unit's row of the ranking by means, or by places where it has some; `BadValue` for too high a count."""
+        """A unit's row of the ranking by means, or by places where it has some; `InvalidValueError` for too high a count."""
         tables, index = self._table(unit)
         check_count(count)
         top = self.made_of["top"]
         ranking = (places and tables.peaks.get(reading(unit))) or tables.means[reading(unit)]
         if count > top < ranking.values.shape[1]:
-            raise BadValue(f"the bank keeps the {top} strongest images of a unit, and {count} are asked for")
+            raise InvalidValueError(
+                f"the bank keeps the {top} strongest images of a unit, and {count} are asked for"
+            )
         return ranking.map(lambda table: table[index])
 
     def tensor(self, indices: Sequence[int]) -> Images:
-        """Images of the set as the network sees them, before normalisation: (N, C, H, W) in [0, 1]."""
+        """Images of the set as the network sees them, before normalization: (N, C, H, W) in [0, 1]."""
         return self.images.tensor(indices, self.model)
 
     def save(self, path: str | Path, opened: Mapping[str, str] | None = None) -> None:

@@ -11,15 +11,15 @@ from vital.activations.bank import ReferenceBank
 from vital.activations.rankings import FORMAT, merge, shifted, unpack
 from vital.activations.scan import scan
 from vital.data import ImageSet, joined
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.models import Model
-from vital.tracing import survey
+from vital.tracing import list_layers
 from vital.units import OUTPUT
 from vital.utils import tensor_cache as store
 from vital.utils.io import cache_folder
 
 
-def reference_bank(
+def build_bank(
     model: Model,
     layers: Sequence[str],
     images: ImageSet,
@@ -39,8 +39,8 @@ def reference_bank(
     (`DataError`). `disk=False` keeps everything in memory. Memory does not grow with the number of images.
     """
     if top < 1 or batch < 1:
-        raise BadValue(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
-    known = survey(model)
+        raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
+    known = list_layers(model)
     ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
     asked = tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers))
     made_of = _parts(model, asked, images, top) | {"how": _how(model, batch)}
@@ -76,7 +76,7 @@ def opened_from(path: str | Path) -> dict[str, str]:
 
 
 def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = True) -> ReferenceBank:
-    """Read a bank that `reference_bank` or `ReferenceBank.save` wrote, for the network and images it was made of.
+    """Read a bank that `build_bank` or `ReferenceBank.save` wrote, for the network and images it was made of.
 
     The images are needed again, since templates are made from them. Raises `DataError` for a file that is no bank,
     that an older version wrote, or that was made of other weights, preprocessing or images.
@@ -85,7 +85,7 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
     made_of = found[1].get("made_of") if found else None
     if not found or not made_of or found[1].get("format") != FORMAT:
         raise DataError(
-            f"{str(path)!r} is not a bank that can be read; make one with vital bank or reference_bank"
+            f"{str(path)!r} is not a bank that can be read; make one with vital bank or build_bank"
         )
     parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
     if changed := [
@@ -102,7 +102,7 @@ def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:
     """Make one bank of those of the parts of an image set, as if all images had been shown in one pass.
 
     The images are those of the banks one after the other (`vital.data.joined`), and rankings, places, samples and
-    key are those of `reference_bank` on them: the parts can be scanned by different machines. Raises `DataError` for
+    key are those of `build_bank` on them: the parts can be scanned by different machines. Raises `DataError` for
     banks of different networks, or made with other layers or another `top`.
     """
     if not banks:

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vital.attribution.receptive_field import Box, check_share, effective_field
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.tracing import Tracer, resolve_units, survey
+from vital.tracing import Tracer, list_layers, resolve_units
 from vital.types import Images, Layer
 from vital.units import Unit
 
@@ -33,7 +33,7 @@ def attention(model: Model, unit: Unit, pictures: Images) -> Tensor | None:
     tokens are the map, laid out in the shape of the picture.
     """
     (unit,) = resolve_units(model, unit)
-    grid = _grid(model, unit, survey(model)[unit.layer])
+    grid = _grid(model, unit, list_layers(model)[unit.layer])
     if grid is None:
         return None
     with Tracer(model, [unit.layer]) as tracer:
@@ -138,7 +138,7 @@ def boxes(
     [Box(top=1, left=1, bottom=3, right=4), Box(top=6, left=6, bottom=7, right=7)]
     """
     if most < 0:
-        raise BadValue(f"{most} crops are asked for; allowed are whole numbers from 0")
+        raise InvalidValueError(f"{most} crops are asked for; allowed are whole numbers from 0")
     large = F.interpolate(heat[None, None].float(), size, mode="bilinear", align_corners=False)[0, 0]
     return apart(blobs(large)[1], size, most, same, frame)
 
@@ -167,7 +167,7 @@ def attention_boxes(
 
 def _fields(model: Model, unit: Unit, picture: Tensor, heat: Tensor, share: float) -> list[Box]:
     """The part of the picture behind the strongest place of each blob."""
-    layer, found = survey(model)[unit.layer], []
+    layer, found = list_layers(model)[unit.layer], []
     numbers, parts = blobs(heat)
     for number in range(1, len(parts) + 1):
         place = int(torch.where(torch.from_numpy(numbers == number), heat, -torch.inf).argmax())

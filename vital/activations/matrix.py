@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from vital.backends import ImageTextEncoder
 from vital.data import ImageSet
-from vital.describing.base import Toolbox
-from vital.errors import BadValue, ModelError, UsageError
+from vital.describing.base import Context
+from vital.errors import InvalidValueError, ModelError, UsageError
 from vital.models import Model
 from vital.tracing import Tracer
 from vital.tracing.readout import vector_of
@@ -86,7 +86,7 @@ def _reader(unit: Unit) -> Unit:
     return replace(unit, index=0, label="", source="")
 
 
-def probe_images(tools: Toolbox) -> ImageSet:
+def probe_images(tools: Context) -> ImageSet:
     """The probe images of a toolbox: its own, or those of its bank. Raises `UsageError` where it has none."""
     if tools.images is None and tools.bank is None:
         raise UsageError("words need probe images: give images or a bank")
@@ -106,10 +106,10 @@ def probe(
 
     `pool` says what a channel with several places gives: their mean, or the greatest of them ("max"). Images that
     cannot be read are passed over. Raises `DataError` when none can be read, `ModelError` for values that are not
-    finite, and `BadValue` for another `pool`.
+    finite, and `InvalidValueError` for another `pool`.
     """
     if pool not in POOLS:
-        raise BadValue(f"pool is {pool!r}; allowed are {', '.join(POOLS)}")
+        raise InvalidValueError(f"pool is {pool!r}; allowed are {', '.join(POOLS)}")
     readers = {reading(unit): _reader(unit) for unit in units}
     own = {"model": store.network(model), "images": images.hash(), "how": _how(model, batch, pool)}
     paths = {name: _path("probes", reading=name, **own) for name in readers}

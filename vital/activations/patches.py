@@ -21,7 +21,7 @@ SHARE = 0.9
 BATCH = 8
 
 
-class Spot(NamedTuple):
+class TopLocation(NamedTuple):
     """One image, the place in it that excites a unit most, and the value there; no place where the unit has none."""
 
     image: int
@@ -53,7 +53,7 @@ def cut(
     images: ImageSet,
     layer: str,
     value: Callable[[Tensor], Tensor],
-    spots: Sequence[Spot],
+    spots: Sequence[TopLocation],
     share: float,
 ) -> Patches:
     """Cut spots out of their images; `value` turns a layer's activations (B, C, ...) into the unit's, (B, ...).
@@ -62,7 +62,7 @@ def cut(
     """
     found: list[Tensor] = []
     boxes: list[Box] = []
-    kept: list[Spot] = []
+    kept: list[TopLocation] = []
     for start in range(0, len(spots), BATCH):
         part = spots[start : start + BATCH]
         which, pictures = images.load([spot.image for spot in part], model)

@@ -13,7 +13,7 @@ from vital.activations.rankings import Ranking, Tables, merge
 from vital.data import ImageSet
 from vital.errors import DataError
 from vital.models import Model
-from vital.tracing import Tracer, survey
+from vital.tracing import Tracer, list_layers
 from vital.types import Images
 
 CHUNK = 256
@@ -37,7 +37,7 @@ def scan(
     layer to vectors (D, C), whose D products with the channels then stand for them. Memory does not grow with the
     number of images. Raises `DataError` when no image can be read.
     """
-    known = survey(model)
+    known = list_layers(model)
     kept: list[Tables] = []
     waiting: list[Tables] = []
     bar = tqdm(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.units import Unit
 from vital.utils.random import generator
 
@@ -31,10 +31,10 @@ def reading(unit: Unit) -> str:
     return unit.layer + (f"#{unit.tokens}" if unit.tokens else "")
 
 
-def above_the_rest(indices: Sequence[int], values: Tensor, rest: Tensor, what: str = "images") -> References:
+def margin_weights(indices: Sequence[int], values: Tensor, rest: Tensor, what: str = "images") -> References:
     """Weigh images with what their values have over the next image's, or over the last one's where there is none.
 
-    >>> above_the_rest([4, 7], torch.tensor([5.0, 3.0]), torch.tensor([2.0])).weights
+    >>> margin_weights([4, 7], torch.tensor([5.0, 3.0]), torch.tensor([2.0])).weights
     (0.75, 0.25)
     """
     over = values.double() - (rest if len(rest) else values[-1:]).double()
@@ -74,6 +74,6 @@ def drawn(members: Sequence[int], count: int, seed: int, unit: Unit) -> Referenc
 
 
 def check_count(count: int) -> None:
-    """Raise `BadValue` for fewer images than one."""
+    """Raise `InvalidValueError` for fewer images than one."""
     if count < 1:
-        raise BadValue(f"{count} reference images are asked for; allowed are whole numbers from 1")
+        raise InvalidValueError(f"{count} reference images are asked for; allowed are whole numbers from 1")

@@ -12,7 +12,7 @@ from vital.attribution import followed, importance, mask
 from vital.errors import DataError
 from vital.models import Model
 from vital.records import Template
-from vital.terms import Relevant
+from vital.terms import RelevanceRequest
 from vital.tracing import Trace, Tracer, resolve_units
 from vital.types import Images
 from vital.utils import tensor_cache as store
@@ -47,15 +47,15 @@ def make_template(
     sums: dict[str, Tensor] = {}
     important: dict[str, Tensor] = {}
     total = 0.0
-    wish = Relevant(resolve_units(model, unit)[0], tuple(layers), rule, start) if rule else None
-    watched = [*layers, wish.unit.layer] if wish else layers
-    with Tracer(model, watched, record=bool(wish and wish.recorded)) as tracer:
+    request = RelevanceRequest(resolve_units(model, unit)[0], tuple(layers), rule, start) if rule else None
+    watched = [*layers, request.unit.layer] if request else layers
+    with Tracer(model, watched, record=bool(request and request.recorded)) as tracer:
         for batch in batches:
             pictures, weights = batch if isinstance(batch, tuple) else (batch, [1.0] * len(batch))
-            trace, relevance = _seen(tracer, pictures.to(model.device, model.dtype), wish)
+            trace, relevance = _seen(tracer, pictures.to(model.device, model.dtype), request)
             for layer in layers:
                 act = rows(trace[layer])
-                if wish:
+                if request:
                     act = act * mask(rows(relevance[layer]), rule)
                     _add(
                         important,
@@ -74,12 +74,14 @@ def make_template(
     )
 
 
-def _seen(tracer: Tracer, pictures: Images, wish: Relevant | None) -> tuple[Trace, Mapping[str, Tensor]]:
+def _seen(
+    tracer: Tracer, pictures: Images, request: RelevanceRequest | None
+) -> tuple[Trace, Mapping[str, Tensor]]:
     """One pass, and the relevance that is wished for; a gradient is recorded where it takes one."""
-    slope = bool(wish and not wish.recorded)
+    slope = bool(request and not request.recorded)
     with torch.set_grad_enabled(slope):
         trace = tracer(pictures.detach().requires_grad_(slope))
-        return trace, followed(trace, [(slice(0, len(trace)), wish)]) if wish else {}
+        return trace, followed(trace, [(slice(0, len(trace)), request)]) if request else {}
 
 
 def keep(template: Template) -> None:

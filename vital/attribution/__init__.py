@@ -24,14 +24,14 @@ from vital.attribution.propagate import propagate as propagate
 from vital.attribution.propagate import relevance as relevance
 from vital.attribution.propagate import relevance_of as relevance_of
 from vital.attribution.start import start_at as start_at
-from vital.tracing import NoRule as NoRule
+from vital.tracing import NoRuleError as NoRuleError
 
 __all__ = [
     "OPERATIONS",
     "RULES",
     "Context",
     "Feeder",
-    "NoRule",
+    "NoRuleError",
     "Relevance",
     "composite",
     "feeders",

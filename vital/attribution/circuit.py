@@ -10,9 +10,9 @@ from torch import Tensor
 from vital.attribution.composite import Relevance
 from vital.attribution.propagate import propagate
 from vital.attribution.start import start_at
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.tracing import Tracer, resolve_units, survey
+from vital.tracing import Tracer, list_layers, resolve_units
 from vital.types import Images
 from vital.units import Unit, find_layer
 
@@ -45,8 +45,8 @@ def feeders(
     the unit. With most rules the shares of a whole layer that all ways pass through sum to 1; of a layer beside a
     shortcut, to less. Negative shares come last. Units of a token layer stand for all of its tokens.
 
-    Raises `BadValue` where the unit's relevance over the images is not above 0 and for a layer that is not before
-    it, `NoRule` for an operation without a rule.
+    Raises `InvalidValueError` where the unit's relevance over the images is not above 0 and for a layer that is not before
+    it, `NoRuleError` for an operation without a rule.
 
     >>> _ = torch.manual_seed(0)
     >>> model = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 1),
@@ -54,11 +54,11 @@ def feeders(
     >>> torch.nn.init.ones_(model.module[2].weight).shape, len(feeders(model, "3:0", "1", torch.rand(2, 3, 8, 8), 2))
     (torch.Size([2, 4, 1, 1]), 2)
     """
-    (unit,), known = resolve_units(model, unit), find_layer(layer, survey(model))
+    (unit,), known = resolve_units(model, unit), find_layer(layer, list_layers(model))
     if count < 1 or batch < 1:
-        raise BadValue(f"count is {count} and batch is {batch}; allowed are whole numbers from 1")
+        raise InvalidValueError(f"count is {count} and batch is {batch}; allowed are whole numbers from 1")
     if not len(images):
-        raise BadValue("there are no images; give those that the unit responds to")
+        raise InvalidValueError("there are no images; give those that the unit responds to")
     shares = channel_shares(model, unit, layer, images, rule, batch)
     best = shares.sort(descending=True, stable=True).indices[:count].tolist()
     tokens = "all" if known.kind == "tokens" else ""
@@ -79,7 +79,7 @@ def channel_shares(
             total = total + r.double().reshape(*r.shape[:2], -1).sum((0, 2)).cpu()
             start += begun.double().sum().cpu()
     if not float(start) > 0:
-        raise BadValue(
+        raise InvalidValueError(
             f"the relevance of {unit} over these {len(images)} images is {float(start):.3g}, of which there are no "
             f"shares; give images that it responds to"
         )

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.utils.registry import Registry
 
 
@@ -37,7 +37,7 @@ class Relevance:
         "halving": as an average pool of 2×2 with stride 2, for a network whose max pools halve their input.
     `floor`: what keeps the division from zero when masks are brought to [0, 1] (`vital.attribution.mask`): 1e-6 of the
         image's largest range in the layer, "relative", or 1e-6, "absolute", as published.
-    `stabiliser`: added to the denominator of "zplus" alone. `signed`: whether "zplus" looks at the signs of the
+    `stabilizer`: added to the denominator of "zplus" alone. `signed`: whether "zplus" looks at the signs of the
         inputs; without, c⁺ = a w⁺, which is the same for inputs that are not negative.
 
     The same in every composite: a sum of two activations splits r in the ratio |a| / (|a| + |b|), half each where both
@@ -60,7 +60,7 @@ class Relevance:
     batch_norm: Literal["identity", "folded"] = "identity"
     average: Literal["magnitude", "epsilon"] = "magnitude"
     max_pool: Literal["winner", "average", "halving"] = "winner"
-    stabiliser: float = 0.0
+    stabilizer: float = 0.0
     signed: bool = True
     floor: Literal["relative", "absolute"] = "relative"
 
@@ -68,11 +68,11 @@ class Relevance:
         for name, kind in get_type_hints(type(self)).items():
             value, allowed = getattr(self, name), get_args(kind)
             if allowed and value not in allowed:
-                raise BadValue(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+                raise InvalidValueError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
             if kind is float and not (math.isfinite(value) and value >= 0):
-                raise BadValue(f"{name} is {value}; allowed are finite numbers from 0")
+                raise InvalidValueError(f"{name} is {value}; allowed are finite numbers from 0")
         if abs(self.alpha - self.beta - 1) > 1e-9:
-            raise BadValue(f"alpha − beta is {self.alpha - self.beta:g}; it must be 1")
+            raise InvalidValueError(f"alpha − beta is {self.alpha - self.beta:g}; it must be 1")
 
 
 RULES: Registry[Relevance] = Registry("relevance rule")
@@ -85,14 +85,14 @@ RULES.register("alphabeta")(Relevance("alphabeta"))
 RULES.register("folded")(Relevance(batch_norm="folded"))
 # The published VITAL code (inner units): its z+ keeps the bias and adds 1e-5, its max pool is an average pool.
 RULES.register("reference")(
-    Relevance(bias="convolutions", max_pool="halving", stabiliser=1e-5, signed=False, floor="absolute")
+    Relevance(bias="convolutions", max_pool="halving", stabilizer=1e-5, signed=False, floor="absolute")
 )
 
 
 def composite(rule: str | Relevance) -> Relevance:
-    """Look a composite up by name; raises `UnknownName`.
+    """Look a composite up by name; raises `UnknownNameError`.
 
-    >>> composite("reference").stabiliser
+    >>> composite("reference").stabilizer
     1e-05
     """
     return rule if isinstance(rule, Relevance) else RULES[rule]

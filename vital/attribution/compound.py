@@ -13,7 +13,7 @@ from torch import Tensor
 from vital.attribution.operations import Context, Shares, operation
 from vital.attribution.sums import average
 from vital.attribution.sweep import sweep
-from vital.tracing import NoRule, Step, Tape
+from vital.tracing import NoRuleError, Step, Tape
 
 
 def in_parts(make: Callable[..., Tensor], inputs: tuple[Tensor, ...], r: Tensor, context: Context) -> Shares:
@@ -67,7 +67,7 @@ def multi_head_attention(step: Step, r: tuple[Tensor, ...], context: Context) ->
         return
     added = ("bias_k", "bias_v", "static_k", "static_v")
     if any(given[name] is not None for name in added) or given["add_zero_attn"]:
-        raise NoRule("relevance has no rule for multi-head attention with added keys and values")
+        raise NoRuleError("relevance has no rule for multi-head attention with added keys and values")
     fixed = given | {name: given[name].detach() for name in ("query", "key")}
     yield from in_parts(lambda v: attend_in_parts(fixed | {"value": v}), (value,), r[0], context)
 

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.tracing import INPUT_OF, Trace, Tracer, resolve_units, survey
+from vital.tracing import INPUT_OF, Trace, Tracer, list_layers, resolve_units
 from vital.types import Images
 from vital.units import Unit
 
@@ -45,14 +45,16 @@ def guided_backpropagation(
 ) -> dict[str, Tensor]:
     """The positive part of the unit's gradient, of which every ReLU let the positive part through alone.
 
-    Springenberg et al. 2015. Shaped like the layers' activations in a `Trace`. Raises `BadValue` where the network
+    Springenberg et al. 2015. Shaped like the layers' activations in a `Trace`. Raises `InvalidValueError` where the network
     has no ReLU or ReLU6 before the unit, for the method says nothing about other activation functions.
     """
     layers = tuple(layers)
     with _Guided() as guided:
         trace = _trace(model, images, unit, layers)
     if not guided.seen:
-        raise BadValue(f"{model.name} has no ReLU before {unit}; guided backpropagation is defined by ReLUs")
+        raise InvalidValueError(
+            f"{model.name} has no ReLU before {unit}; guided backpropagation is defined by ReLUs"
+        )
     return {name: g.clamp(min=0) for name, g in _gradients(trace, unit, layers).items()}
 
 
@@ -66,12 +68,14 @@ def _gradients(trace: Trace, unit: str | Unit, layers: tuple[str, ...]) -> dict[
     """The gradient of the unit's value, by the layers' tensors as the network made them."""
     (unit,) = resolve_units(trace.model, unit)
     value = trace.read(unit).sum()
-    known, found = survey(trace.model), {}
+    known, found = list_layers(trace.model), {}
     for name in layers:
         raws = [done.raw[name] for done in trace.passes]
         got = torch.autograd.grad(value, raws, retain_graph=True, allow_unused=True)
         if all(g is None for g in got):
-            raise BadValue(f"the layer {name!r} is not before {unit.layer}, where the gradient starts")
+            raise InvalidValueError(
+                f"the layer {name!r} is not before {unit.layer}, where the gradient starts"
+            )
         parts = [torch.zeros_like(x) if g is None else g for x, g in zip(raws, got, strict=True)]
         whole = torch.cat([known[name.removeprefix(INPUT_OF)].canonical(part) for part in parts])
         found[name] = whole[trace.first : trace.first + len(trace)]

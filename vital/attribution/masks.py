@@ -12,31 +12,31 @@ from vital.attribution.gradients import gradient_times_activation_of
 from vital.attribution.propagate import propagate
 from vital.attribution.start import start_at
 from vital.models import Model
-from vital.terms import GRADIENT, Relevant
-from vital.tracing import NoRule, Trace, Tracer
+from vital.terms import GRADIENT, RelevanceRequest
+from vital.tracing import NoRuleError, Trace, Tracer
 from vital.types import Images
 
 FLOOR = 1e-6
 
 
-def followed(trace: Trace, wishes: Sequence[tuple[slice, Relevant]]) -> dict[str, Tensor]:
+def followed(trace: Trace, wishes: Sequence[tuple[slice, RelevanceRequest]]) -> dict[str, Tensor]:
     """Answer wishes for rows of a recorded trace: layer -> relevance shaped like its activations, else 0.
 
-    Rows that wish for the same rule share one sweep: relevance is linear in its start, and no image sees another. With
+    Rows that request for the same rule share one sweep: relevance is linear in its start, and no image sees another. With
     the rule `GRADIENT` it is the positive part of gradient × activation, which is not relevance.
     """
     found: dict[str, Tensor] = {}
-    for rows, wish in wishes:
-        if not wish.recorded:
-            _add(found, _sloped(trace, rows, wish))
-    for rule in dict.fromkeys(wish.rule for _, wish in wishes if wish.recorded):
+    for rows, request in wishes:
+        if not request.recorded:
+            _add(found, _sloped(trace, rows, request))
+    for rule in dict.fromkeys(request.rule for _, request in wishes if request.recorded):
         starts: dict[str, Tensor] = {}
         layers: dict[str, None] = {}
-        for rows, wish in wishes:
-            if wish.rule == rule:
-                layers |= dict.fromkeys(wish.layers)
-                start = starts.setdefault(wish.unit.layer, torch.zeros_like(trace[wish.unit.layer]))
-                start[rows] = start_at(trace.rows(rows.start, rows.stop), wish.unit, wish.start)
+        for rows, request in wishes:
+            if request.rule == rule:
+                layers |= dict.fromkeys(request.layers)
+                start = starts.setdefault(request.unit.layer, torch.zeros_like(trace[request.unit.layer]))
+                start[rows] = start_at(trace.rows(rows.start, rows.stop), request.unit, request.start)
         _add(found, propagate(trace, starts, layers, rule))
     return found
 
@@ -46,24 +46,24 @@ def _add(found: dict[str, Tensor], parts: Mapping[str, Tensor]) -> None:
         found[layer] = found[layer] + part if layer in found else part
 
 
-def _sloped(trace: Trace, rows: slice, wish: Relevant) -> dict[str, Tensor]:
+def _sloped(trace: Trace, rows: slice, request: RelevanceRequest) -> dict[str, Tensor]:
     """Gradient × activation for some rows, 0 for the others."""
-    parts = gradient_times_activation_of(trace.rows(rows.start, rows.stop), wish.unit, wish.layers)
+    parts = gradient_times_activation_of(trace.rows(rows.start, rows.stop), request.unit, request.layers)
     found = {layer: torch.zeros_like(trace[layer]) for layer in parts}
     for layer, part in parts.items():
         found[layer][rows] = part.clamp(min=0)
     return found
 
 
-def followable(model: Model, wish: Relevant, images: Images) -> tuple[str, str]:
+def followable(model: Model, request: RelevanceRequest, images: Images) -> tuple[str, str]:
     """Try a rule on images (B, C, H, W): the rule, or `GRADIENT` and in words why relevance cannot be followed."""
     try:
-        with torch.enable_grad(), Tracer(model, [*wish.layers, wish.unit.layer], record=True) as tracer:
+        with torch.enable_grad(), Tracer(model, [*request.layers, request.unit.layer], record=True) as tracer:
             trace = tracer(images.detach().to(model.device, model.dtype).requires_grad_())
-            followed(trace, [(slice(0, len(trace)), wish)])
-    except NoRule as error:
+            followed(trace, [(slice(0, len(trace)), request)])
+    except NoRuleError as error:
         return GRADIENT, f"{error}; masked by gradient × activation, which is not relevance"
-    return wish.rule, ""
+    return request.rule, ""
 
 
 def mask(relevance: Tensor, rule: str | Relevance = "zplus") -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from vital.attribution.operations import REARRANGEMENTS, Context, Shares, fit, operation
 from vital.attribution.sums import average
 from vital.attribution.weighted import Weighted, contributions
-from vital.tracing import NoRule, Step
+from vital.tracing import NoRuleError, Step
 
 SQUASHING = frozenset({"sigmoid", "hardsigmoid", "softmax", "softmin", "tanh", "relu6", "hardtanh", "clamp"})
 """What makes the gate of an elementwise product."""
@@ -45,7 +45,7 @@ def matrix_product(step: Step, r: tuple[Tensor, ...], context: Context) -> Share
     """With a constant matrix as a linear layer; with attention weights as an average of the values."""
     factors = _factors(step)
     if len(factors) != 2 or factors[0] is factors[1]:
-        raise NoRule(
+        raise NoRuleError(
             f"relevance has no rule for {step.name!r} of one tensor with itself, or of more than two"
         )
     if len(step.inputs) == 1:
@@ -82,10 +82,10 @@ def elementwise_gate(a: Tensor, b: Tensor, context: Context) -> Tensor | None:
 
 
 def matrix_gate(a: Tensor, b: Tensor, context: Context) -> Tensor:
-    """Find the attention weights of two factors, mixed among heads or not; raises `NoRule` where none or both are."""
+    """Find the attention weights of two factors, mixed among heads or not; raises `NoRuleError` where none or both are."""
     weights = [_comes_from(WEIGHING, SAME | {"linear", "conv2d"}, x, context) for x in (a, b)]
     if weights[0] == weights[1]:
-        raise NoRule(
+        raise NoRuleError(
             "relevance has no rule for a matrix product of two activations of which not one is attention"
         )
     return a if weights[0] else b

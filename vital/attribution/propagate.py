@@ -10,9 +10,9 @@ from torch import Tensor
 from vital.attribution.composite import Relevance, composite
 from vital.attribution.start import start_at
 from vital.attribution.sweep import sweep
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.tracing import INPUT_OF, NoRule, Pass, Tape, Trace, Tracer, resolve_units, survey
+from vital.tracing import INPUT_OF, NoRuleError, Pass, Tape, Trace, Tracer, list_layers, resolve_units
 from vital.types import Images
 from vital.units import Unit
 
@@ -32,7 +32,7 @@ def relevance(
     Every image has its own. `layers` lie before the unit; `<name` is the input of the module `name`. `rule` is a
     `Relevance` or the name of one, `start` as in `start_at`. The network is as before afterwards.
 
-    Raises `NoRule` for an operation without a rule, `BadValue` for a layer that the unit does not depend on.
+    Raises `NoRuleError` for an operation without a rule, `InvalidValueError` for a layer that the unit does not depend on.
 
     >>> model = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), size=(8, 8))
     >>> relevance(model, torch.rand(2, 3, 8, 8), "1:0", ["<0"])["<0"].shape
@@ -76,15 +76,17 @@ def propagate(
 
 def _check_starts(trace: Trace, starts: Mapping[str, Tensor]) -> None:
     if not starts:
-        raise BadValue("there is nowhere to start from; give a layer and its relevance")
+        raise InvalidValueError("there is nowhere to start from; give a layer and its relevance")
     for name, r in starts.items():
         if name not in trace.acts:
-            raise BadValue(
+            raise InvalidValueError(
                 f"the layer {name!r} was not watched in this pass; there are {', '.join(trace.acts)}"
             )
         shape, wanted = tuple(r.shape), tuple(trace[name].shape)
         if shape != wanted:
-            raise BadValue(f"the relevance given for {name!r} has the shape {shape}; its layer has {wanted}")
+            raise InvalidValueError(
+                f"the relevance given for {name!r} has the shape {shape}; its layer has {wanted}"
+            )
 
 
 def _passes(trace: Trace, layer: str) -> Iterator[tuple[Pass, slice, slice]]:
@@ -99,7 +101,7 @@ def _passes(trace: Trace, layer: str) -> Iterator[tuple[Pass, slice, slice]]:
 
 
 def _canonical(trace: Trace, layer: str, raw: Tensor) -> Tensor:
-    return survey(trace.model)[layer.removeprefix(INPUT_OF)].canonical(raw)
+    return list_layers(trace.model)[layer.removeprefix(INPUT_OF)].canonical(raw)
 
 
 def _through(
@@ -118,18 +120,20 @@ def _through(
 
 def _check(done: Pass, starts: Mapping[str, Tensor], layers: tuple[str, ...]) -> Tape:
     if done.tape is None:
-        raise BadValue("this pass was not recorded; relevance needs a Tracer with record=True")
+        raise InvalidValueError("this pass was not recorded; relevance needs a Tracer with record=True")
     if missing := [name for name in layers if name not in done.raw]:
-        raise BadValue(
+        raise InvalidValueError(
             f"the layer {missing[0]!r} was not watched in this pass; there are {', '.join(done.raw)}"
         )
     for name in (*starts, *layers):
         if id(done.raw[name]) not in done.tape.makers:
-            raise NoRule(
+            raise NoRuleError(
                 f"relevance cannot be followed to {name!r}: the tape saw nothing that made its output"
             )
     sources = done.tape.sources(*(done.raw[name] for name in starts))
     for name in layers:
         if id(done.raw[name]) not in sources:
-            raise BadValue(f"the layer {name!r} is not before {' or '.join(starts)}, where relevance starts")
+            raise InvalidValueError(
+                f"the layer {name!r} is not before {' or '.join(starts)}, where relevance starts"
+            )
     return done.tape

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from vital.attribution.field_scan import SIDES, Probe, Seen
-from vital.errors import BadUnit, BadValue
+from vital.errors import InvalidValueError, UnitError
 from vital.models import Model
-from vital.tracing import Tracer, resolve_units, survey
+from vital.tracing import Tracer, list_layers, resolve_units
 from vital.tracing.readout import values_along
 from vital.types import Images, Layer
 from vital.units import Unit, find_layer
@@ -56,7 +56,7 @@ def receptive_field(model: Model, layer: str, position: Position) -> Box:
     side give the field's step, two others check it, and the rest follow; where the check fails, and for
     tokens, each place is looked at by itself. (Next to the image's edge a dilated field has gaps, and its box may be
     wider than what is seen, by less than the dilation.) What was found is kept as long as the model lives. Raises
-    `BadUnit` for a layer or place that does not exist.
+    `UnitError` for a layer or place that does not exist.
 
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 4, 3, stride=2)), size=(9, 9))
     >>> receptive_field(net, "1", (1, 2))
@@ -87,7 +87,7 @@ def effective_fields(
 
     `value` turns a layer's activations (B, C, ...) into those of the unit, (B, ...).
     """
-    info = survey(model)[layer]
+    info = list_layers(model)[layer]
     with torch.enable_grad(), Tracer(model, [layer]) as tracer:
         shown = pictures.detach().to(model.device, model.dtype, copy=True).requires_grad_()
         trace = tracer(shown)
@@ -111,7 +111,7 @@ def effective_field(
     x is the network's input, f the unit's value at `position`. In deep layers the field of `receptive_field` is the
     whole image, though most of what counts lies in a small part of it. The box is square before it is cut at the
     edges of the receptive field, which it never leaves; `share=1` gives the receptive field itself, and so does a
-    value without a gradient. `picture` is (C, H, W) in [0, 1] of the network's size. Raises `BadValue` for a share
+    value without a gradient. `picture` is (C, H, W) in [0, 1] of the network's size. Raises `InvalidValueError` for a share
     outside 0 to 1.
 
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 5, padding=2)), size=(9, 9))
@@ -131,14 +131,14 @@ def effective_field(
 
 
 def check_share(share: float) -> None:
-    """Raise `BadValue` for a share that is not above 0 and up to 1."""
+    """Raise `InvalidValueError` for a share that is not above 0 and up to 1."""
     if not 0 < share <= 1:
-        raise BadValue(f"share is {share}; allowed are numbers above 0 and up to 1")
+        raise InvalidValueError(f"share is {share}; allowed are numbers above 0 and up to 1")
 
 
 def _checked(model: Model, layer: str, position: Position) -> Layer:
     """The layer, if it has this place."""
-    info = find_layer(layer, survey(model))
+    info = find_layer(layer, list_layers(model))
     match info.kind, position:
         case "vector", None:
             return info
@@ -147,7 +147,7 @@ def _checked(model: Model, layer: str, position: Position) -> Layer:
         case "tokens", int(token) if 0 <= token < info.shape[1]:
             return info
     wanted = {"vector": "None", "map": "(row, column)", "tokens": "the number of a token"}[info.kind]
-    raise BadUnit(
+    raise UnitError(
         f"layer {layer!r} has no place {position!r}; it is a {info.kind} of shape {info.shape}, "
         f"where a place is {wanted}"
     )

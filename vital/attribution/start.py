@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
-from vital.tracing import Trace, direction_for, resolve_units, survey
+from vital.errors import InvalidValueError
+from vital.tracing import Trace, direction_for, list_layers, resolve_units
 from vital.units import Unit
 
 STARTS = ("activation", "waking", "one", "restricted")
@@ -27,10 +27,10 @@ def start_at(trace: Trace, unit: str | Unit, start: str = "activation") -> Tenso
     channels bring. A direction without negative entries, as NMF makes them, is not changed by it, and one without
     positive entries is refused. The cosine of "restricted" is that between all channels and v.
 
-    Raises `BadValue` for another start.
+    Raises `InvalidValueError` for another start.
     """
     if start not in STARTS:
-        raise BadValue(f"start is {start!r}; allowed are {', '.join(STARTS)}")
+        raise InvalidValueError(f"start is {start!r}; allowed are {', '.join(STARTS)}")
     (unit,) = resolve_units(trace.model, unit)
     act = trace[unit.layer].detach()
     places = _places(trace, unit, act)
@@ -60,7 +60,9 @@ def _along(act: Tensor, vector: Tensor, unit: Unit, places: Tensor, start: str) 
         return (act * column).where(places, 0)
     if not bool((vector > 0).any()):
         allowed = "a direction with a positive entry, or start='activation'"
-        raise BadValue(f"{unit} has no entry above 0 for relevance to start with; allowed is {allowed}")
+        raise InvalidValueError(
+            f"{unit} has no entry above 0 for relevance to start with; allowed is {allowed}"
+        )
     where = _of_channel((act * column).sum(1), act, places, start)
     return where[:, None] * column.clamp(min=0)
 
@@ -78,7 +80,7 @@ def _places(trace: Trace, unit: Unit, act: Tensor) -> Tensor:
     if unit.position is not None:
         places = torch.zeros_like(places)
         places[unit.position] = True
-    prefix = survey(trace.model)[unit.layer].prefix
+    prefix = list_layers(trace.model)[unit.layer].prefix
     if unit.tokens == "cls":
         places[1:] = False
     elif unit.tokens == "patches":

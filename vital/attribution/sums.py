@@ -12,7 +12,7 @@ from torch import Tensor
 from vital.attribution.composite import Relevance
 from vital.attribution.operations import Context, Shares, fit, operation, sent_back, transposed
 from vital.attribution.weighted import away, over
-from vital.tracing import NoRule, Step
+from vital.tracing import NoRuleError, Step
 
 
 @operation("add", "sub", "rsub", "subtract")
@@ -72,7 +72,7 @@ def max_pooling(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
         yield x, sent_back(step, r)[0]
         return
     if step.name != "max_pool2d":
-        raise NoRule(
+        raise NoRuleError(
             f"there is no rule for {step.name!r} with max_pool={how.max_pool!r}; allowed is 'winner'"
         )
     kernel, stride, padding, dilation, ceil = _window(step)
@@ -82,7 +82,7 @@ def max_pooling(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
         dilation not in (1, (1, 1), [1, 1])
         or F.avg_pool2d(x, kernel, stride, padding, ceil).shape != r[0].shape
     ):
-        raise NoRule(
+        raise NoRuleError(
             f"a max pool from {tuple(x.shape)} to {tuple(r[0].shape)} has no average pool for max_pool={how.max_pool!r}"
         )
     yield x, average(lambda a: F.avg_pool2d(a, kernel, stride, padding, ceil), x, r[0], how, fill=False)

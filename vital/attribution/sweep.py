@@ -10,7 +10,7 @@ from torch import Tensor
 from vital.attribution.composite import Relevance
 from vital.attribution.operations import OPERATIONS, Context
 from vital.errors import nearest
-from vital.tracing import NoRule, Step, Tape
+from vital.tracing import NoRuleError, Step, Tape
 
 
 def sweep(
@@ -19,7 +19,7 @@ def sweep(
     """Follow relevance back from the starting tensors to the wanted ones, and stop at the earliest of them.
 
     `starts` pairs tensors of the tape with their relevance. A wanted tensor that no relevance reaches gets zeros.
-    Raises `NoRule`, with the operation's name, where one on the way has no rule.
+    Raises `NoRuleError`, with the operation's name, where one on the way has no rule.
     """
     relevance: dict[int, Tensor] = {}
     for tensor, r in starts:
@@ -65,10 +65,10 @@ def _give(relevance: dict[int, Tensor], x: Tensor, r: Tensor) -> None:
     relevance[id(x)] = relevance[id(x)] + r if id(x) in relevance else r
 
 
-def _no_rule(step: Step) -> NoRule:
+def _no_rule(step: Step) -> NoRuleError:
     close = nearest(step.name, OPERATIONS)
     hint = f"the nearest with one: {', '.join(close)}; " if close else ""
-    return NoRule(
+    return NoRuleError(
         f"relevance has no rule for the operation {step.name!r}; {hint}"
         f"file one with vital.attribution.OPERATIONS.register({step.name!r})"
     )

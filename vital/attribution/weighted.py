@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vital.attribution.operations import Context, Shares, operation
-from vital.tracing import NoRule, Step
+from vital.tracing import NoRuleError, Step
 
 Groups: TypeAlias = Sequence[Sequence[tuple[Tensor, Tensor]]]
 
@@ -27,7 +27,7 @@ def layer(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
     """The composite's rule for weighted sums; constant weights only."""
     x, weight, bias = (step.argument(i, n) for i, n in enumerate(("input", "weight", "bias")))
     if step.depends(weight) or not step.depends(x):
-        raise NoRule(
+        raise NoRuleError(
             f"relevance cannot be followed through {step.name!r} with weights that depend on the image"
         )
     scale, shift = context.scales.get(id(step.outputs[0])), None
@@ -109,16 +109,16 @@ def contributions(s: Weighted, context: Context) -> Tensor:
 def _zplus(s: Weighted, context: Context) -> Tensor:
     how = context.how
     if not how.signed:
-        return s.share([[(s.x, context.positive(s.w))]], lambda z: [over(s.r, s.plus(z) + how.stabiliser)])
+        return s.share([[(s.x, context.positive(s.w))]], lambda z: [over(s.r, s.plus(z) + how.stabilizer)])
     if s.w[0].numel() < FEW:
         return s.share(
-            _both_signs(s, context), lambda z, n: _all_of(s, s.plus(z, _positive) + how.stabiliser, n)
+            _both_signs(s, context), lambda z, n: _all_of(s, s.plus(z, _positive) + how.stabilizer, n)
         )
     group = [(s.x, context.positive(s.w))]
     if not s.rectified and bool(s.x.amin() < 0):
         high, low = s.signs()
         group = [(high, context.positive(s.w)), (low, _negative(s.w))]
-    return s.share([group], lambda z: [_safe_quotient(s.r, s.plus(z, _positive), how.stabiliser)])
+    return s.share([group], lambda z: [_safe_quotient(s.r, s.plus(z, _positive), how.stabilizer)])
 
 
 def _all_of(s: Weighted, z: Tensor, negative: Tensor) -> Sequence[Tensor]:
@@ -185,9 +185,9 @@ def over(r: Tensor, z: Tensor) -> Tensor:
     return r / z.masked_fill(z.abs() < _tiny(z), torch.inf)
 
 
-def _safe_quotient(r: Tensor, z: Tensor, stabiliser: float) -> Tensor:
+def _safe_quotient(r: Tensor, z: Tensor, stabilizer: float) -> Tensor:
     """The same for z ≥ 0, written over z: a third of the passes over memory."""
-    z = z.add_(stabiliser) if stabiliser else z
+    z = z.add_(stabilizer) if stabilizer else z
     return torch.div(r, z.clamp_(min=_tiny(z)), out=z)
 
 

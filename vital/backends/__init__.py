@@ -1,4 +1,4 @@
-"""Makers of words and pictures: image-text and text encoders, captioners, summarisers and image generators.
+"""Makers of words and pictures: image-text and text encoders, captioners, summarizers and image generators.
 
 Each is a small protocol. A maker is loaded by name, or is any object of the user's that fits.
 """
@@ -7,12 +7,12 @@ from vital.backends.load import (
     CAPTIONERS,
     ENCODERS,
     GENERATORS,
-    SUMMARISERS,
+    SUMMARIZERS,
     TEXT_ENCODERS,
     load_captioner,
     load_encoder,
     load_generator,
-    load_summariser,
+    load_summarizer,
     load_text_encoder,
 )
 from vital.backends.noun_phrases import Phrase, parts, shared_phrases, vocabulary
@@ -22,7 +22,7 @@ from vital.backends.protocols import (
     ImageGenerator,
     ImageTextEncoder,
     Simplifier,
-    Summariser,
+    Summarizer,
     TextEncoder,
 )
 
@@ -30,7 +30,7 @@ __all__ = [
     "CAPTIONERS",
     "ENCODERS",
     "GENERATORS",
-    "SUMMARISERS",
+    "SUMMARIZERS",
     "TEXT_ENCODERS",
     "BuiltIn",
     "Captioner",
@@ -38,12 +38,12 @@ __all__ = [
     "ImageTextEncoder",
     "Phrase",
     "Simplifier",
-    "Summariser",
+    "Summarizer",
     "TextEncoder",
     "load_captioner",
     "load_encoder",
     "load_generator",
-    "load_summariser",
+    "load_summarizer",
     "load_text_encoder",
     "parts",
     "shared_phrases",

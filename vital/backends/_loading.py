@@ -16,7 +16,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vital.errors import BadValue, BadWeights, MissingExtra, ModelError, VitalError, first_line, missing_extra
+from vital.errors import (
+    InvalidValueError,
+    MissingDependencyError,
+    ModelError,
+    VitalError,
+    WeightsError,
+    first_line,
+    missing_extra,
+)
 from vital.types import Images
 
 T = TypeVar("T")
@@ -26,32 +34,34 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 
 def package(name: str, distribution: str, extra: str, purpose: str) -> Any:
-    """Import a package that an extra brings. Raises `MissingExtra` where it is missing or does not work."""
+    """Import a package that an extra brings. Raises `MissingDependencyError` where it is missing or does not work."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = distribution if error.name in (name, None) else error.name
         raise missing_extra(missing, extra, purpose) from error
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
-        raise MissingExtra(
+        raise MissingDependencyError(
             f"{purpose} need the package {distribution}, which is installed but does not work here: "
             f"{first_line(error)}; pip install --upgrade 'vital-fv[{extra}]'"
         ) from error
 
 
 def placed(device: Device, dtype: Dtype) -> tuple[torch.device, torch.dtype]:
-    """Check where and in which precision to compute; None is the CPU, and float32. Raises `BadValue`.
+    """Check where and in which precision to compute; None is the CPU, and float32. Raises `InvalidValueError`.
 
     >>> placed(None, "float16")
     (device(type='cpu'), torch.float16)
     """
     kind = DTYPES.get(dtype) if isinstance(dtype, str) else dtype or torch.float32
     if kind is None or kind not in DTYPES.values():
-        raise BadValue(f"the dtype is {dtype}; allowed are {', '.join(DTYPES)}")
+        raise InvalidValueError(f"the dtype is {dtype}; allowed are {', '.join(DTYPES)}")
     try:
         torch.empty(0, device=(found := torch.device(device or "cpu")))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise BadValue(f"the device {str(device)!r} cannot be used here: {first_line(error)}") from error
+        raise InvalidValueError(
+            f"the device {str(device)!r} cannot be used here: {first_line(error)}"
+        ) from error
     return found, kind
 
 
@@ -67,15 +77,15 @@ def pictures(images: Images) -> list[Image.Image]:
 
 
 def check_images(images: Images) -> None:
-    """Raise `BadValue` for what is not (B, 3, H, W)."""
+    """Raise `InvalidValueError` for what is not (B, 3, H, W)."""
     if images.ndim != 4 or images.shape[1] != 3:
-        raise BadValue(f"the images are {tuple(images.shape)}; allowed is (B, 3, H, W) in [0, 1]")
+        raise InvalidValueError(f"the images are {tuple(images.shape)}; allowed is (B, 3, H, W) in [0, 1]")
 
 
 def check_texts(texts: list[str] | str) -> None:
-    """Raise `BadValue` for no text at all, and for a string, which would be read letter by letter."""
+    """Raise `InvalidValueError` for no text at all, and for a string, which would be read letter by letter."""
     if isinstance(texts, str) or not texts:
-        raise BadValue(f"the texts are {texts!r}; allowed is a list of one text or more")
+        raise InvalidValueError(f"the texts are {texts!r}; allowed is a list of one text or more")
 
 
 def unit_length(vectors: Tensor, name: str) -> Tensor:
@@ -89,28 +99,28 @@ def local_first(label: str, name: str, load: Callable[[bool], T], *libraries: An
     """Load from a folder or the library's cache, and only failing that let the library download.
 
     `load` takes whether local files alone may be used; `libraries` are those that load. Raises
-    `BadWeights` of one sentence.
+    `WeightsError` of one sentence.
     """
     folder = Path(name).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~"))):
-        raise BadWeights(f"{label}: there is no folder {name!r}")
+        raise WeightsError(f"{label}: there is no folder {name!r}")
     try:
         with quietly(*libraries):
             return load(True)
     except OSError as error:
         if folder.is_dir():
-            raise BadWeights(f"{label} cannot be loaded: {why(error)}") from error
+            raise WeightsError(f"{label} cannot be loaded: {why(error)}") from error
     except VitalError:
         raise
     except Exception as error:  # the libraries raise of every kind for files that are damaged
-        raise BadWeights(f"{label} cannot be loaded: {why(error)}") from error
+        raise WeightsError(f"{label} cannot be loaded: {why(error)}") from error
     try:
         with quietly(*libraries):
             return load(False)
     except VitalError:
         raise
     except Exception as error:  # and pass on errors of several HTTP clients
-        raise BadWeights(
+        raise WeightsError(
             f"{label} is not on this machine and the download failed ({why(error)}); where there is a network: "
             f"hf download {name}; or write a folder in the place of {name}"
         ) from error
@@ -130,7 +140,7 @@ def why(error: BaseException) -> str:
 
 
 def complete(label: str, loaded: tuple[Any, Any]) -> Any:
-    """Take a transformers model and what was said of its loading; raise `BadWeights` where weights are missing.
+    """Take a transformers model and what was said of its loading; raise `WeightsError` where weights are missing.
 
     Poolers, which no sentence comes from, may be: published captioners lack them.
     """
@@ -139,7 +149,7 @@ def complete(label: str, loaded: tuple[Any, Any]) -> Any:
     missing = sorted(key for key in map(str, report["missing_keys"]) if key in own and "pooler" not in key)
     if missing:
         shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
-        raise BadWeights(f"{label} does not fit its network: {len(missing)} weights are missing ({shown})")
+        raise WeightsError(f"{label} does not fit its network: {len(missing)} weights are missing ({shown})")
     return model.eval()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from vital.backends._loading import Device, Dtype, local_first, package, placed
-from vital.errors import BadValue, ModelError
+from vital.errors import InvalidValueError, ModelError
 from vital.types import Images
 
 PROMPT = "a realistic photo of {}"
@@ -37,7 +37,7 @@ class Diffusion:
         Warns of images that the pipeline's own safety checker held back, which are black.
         """
         if count < 1:
-            raise BadValue(f"{count} images are asked for; allowed are whole numbers from 1")
+            raise InvalidValueError(f"{count} images are asked for; allowed are whole numbers from 1")
         seeds = range(seed, seed + count)
         return torch.cat([self._drawn(text, seeds[i : i + self.batch]) for i in range(0, count, self.batch)])
 
@@ -77,14 +77,14 @@ def from_diffusers(
 ) -> Diffusion:
     """Load a pipeline from a folder, from the cache of the hub, or from the hub.
 
-    Code of a repository is never run. Raises `BadWeights`, `MissingExtra` and `BadValue`.
+    Code of a repository is never run. Raises `WeightsError`, `MissingDependencyError` and `InvalidValueError`.
     """
     purpose = "image generators named diffusers:NAME"
     library = package("diffusers", "diffusers", "generate", purpose)
     texts = package("transformers", "transformers", "generate", purpose)
     if steps < 1 or batch < 1 or "{}" not in prompt:
         allowed = "allowed are whole numbers from 1, and a prompt with {} for the text"
-        raise BadValue(f"steps is {steps}, batch {batch}, prompt {prompt!r}; {allowed}")
+        raise InvalidValueError(f"steps is {steps}, batch {batch}, prompt {prompt!r}; {allowed}")
     where, kind = placed(device, dtype)
     label = f"diffusers:{name}"
 

@@ -13,11 +13,11 @@ from vital.backends.diffusers import from_diffusers
 from vital.backends.open_clip import from_open_clip
 from vital.backends.openai import from_endpoint
 from vital.backends.phrases_summarizer import built_in
-from vital.backends.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summariser, TextEncoder
+from vital.backends.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summarizer, TextEncoder
 from vital.backends.sentence_transformers import Sentences, from_sentence_transformers
 from vital.backends.transformers_captioner import from_transformers as caption_with_transformers
 from vital.backends.transformers_summarizer import from_transformers as summarise_with_transformers
-from vital.errors import BadValue, UsageError, unknown
+from vital.errors import InvalidValueError, UsageError, unknown
 from vital.utils.registry import Registry
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ T = TypeVar("T")
 ENCODERS: Registry[Callable[..., ImageTextEncoder]] = Registry("kind of image-text encoder")
 TEXT_ENCODERS: Registry[Callable[..., TextEncoder]] = Registry("kind of text encoder")
 CAPTIONERS: Registry[Callable[..., Captioner]] = Registry("kind of captioner")
-SUMMARISERS: Registry[Callable[..., Summariser]] = Registry("kind of summariser")
+SUMMARIZERS: Registry[Callable[..., Summarizer]] = Registry("kind of summarizer")
 GENERATORS: Registry[Callable[..., ImageGenerator]] = Registry("kind of image generator")
 
 ENCODERS.register("open_clip", example="open_clip:ViT-B-32/laion2b_s34b_b79k or open_clip:ViT-B-32@FILE")(
@@ -38,9 +38,9 @@ TEXT_ENCODERS.register(
 CAPTIONERS.register("transformers", example="transformers:Salesforce/blip-image-captioning-base or a folder")(
     caption_with_transformers
 )
-SUMMARISERS.register("built-in", example="built-in")(built_in)
-SUMMARISERS.register("openai", example="openai:MODEL@http://localhost:11434/v1")(from_endpoint)
-SUMMARISERS.register("transformers", example="transformers:Qwen/Qwen2.5-0.5B-Instruct or a folder")(
+SUMMARIZERS.register("built-in", example="built-in")(built_in)
+SUMMARIZERS.register("openai", example="openai:MODEL@http://localhost:11434/v1")(from_endpoint)
+SUMMARIZERS.register("transformers", example="transformers:Qwen/Qwen2.5-0.5B-Instruct or a folder")(
     summarise_with_transformers
 )
 GENERATORS.register("diffusers", example="diffusers:stable-diffusion-v1-5/stable-diffusion-v1-5 or a folder")(
@@ -62,7 +62,7 @@ def load_encoder(
 
     `device` is the CPU unless given, `dtype` float32; `options` are those of the kind. Files on this machine come
     first; what is named by a published name and is not here is downloaded by the library. Raises `UsageError` for a
-    request that cannot be read, `BadWeights` for weights that cannot be had, `MissingExtra` for a package that is
+    request that cannot be read, `WeightsError` for weights that cannot be had, `MissingDependencyError` for a package that is
     not there.
     """
     return _loaded("an image-text encoder", ImageTextEncoder, ENCODERS, spec, device, dtype, options)
@@ -97,10 +97,10 @@ def load_captioner(
     return _loaded("a captioner", Captioner, CAPTIONERS, spec, device, dtype, options)
 
 
-def load_summariser(
-    spec: str | Summariser, *, device: Device = None, dtype: Dtype = None, **options: Any
-) -> Summariser:
-    """Load a summariser.
+def load_summarizer(
+    spec: str | Summarizer, *, device: Device = None, dtype: Dtype = None, **options: Any
+) -> Summarizer:
+    """Load a summarizer.
 
     `spec` is one of
 
@@ -109,14 +109,14 @@ def load_summariser(
     - `openai:MODEL[@URL]` (extra `llm`): any endpoint that speaks OpenAI's chat completions; the key is read from
       the environment when it is needed, and kept nowhere;
     - `transformers:NAME` or `transformers:FOLDER` (extra `llm`): a language model on this machine;
-    - any object with `summarise` and `name`.
+    - any object with `summarize` and `name`.
 
     All else is as in `load_encoder`.
 
-    >>> load_summariser("built-in").summarise(["a red cube on sand", "a red cube"], 1)
+    >>> load_summarizer("built-in").summarize(["a red cube on sand", "a red cube"], 1)
     ['red cube']
     """
-    return _loaded("a summariser", Summariser, SUMMARISERS, spec, device, dtype, options)
+    return _loaded("a summarizer", Summarizer, SUMMARIZERS, spec, device, dtype, options)
 
 
 def load_generator(
@@ -176,7 +176,9 @@ def _fitting(what: str, protocol: type[Any], maker: T) -> T:
     wanted = sorted(name for name in vars(protocol) if not name.startswith("_"))
     lacking = [name for name in wanted if not hasattr(maker, name)]
     kind = type(maker).__name__
-    raise BadValue(f"the {kind} is not {what}: it lacks {', '.join(lacking)}; needed are {', '.join(wanted)}")
+    raise InvalidValueError(
+        f"the {kind} is not {what}: it lacks {', '.join(lacking)}; needed are {', '.join(wanted)}"
+    )
 
 
 def _check_options(kind: str, make: Callable[..., Any], options: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from vital.backends._loading import (
     unit_length,
     why,
 )
-from vital.errors import BadWeights, UsageError, unknown
+from vital.errors import UsageError, WeightsError, unknown
 from vital.types import Images
 
 HELP = "write open_clip:NAME/PRETRAINED, open_clip:NAME@FILE or open_clip:FOLDER"
@@ -65,7 +65,7 @@ def from_open_clip(name: str, *, device: Device = None, dtype: Dtype = None, bat
     """Load `NAME/PRETRAINED`, `NAME@FILE` or a folder of open_clip.
 
     Published weights that are in the cache are read from there; others are downloaded by open_clip. Raises
-    `UsageError` and `UnknownName` for a name that cannot be read, `BadWeights` and `MissingExtra`.
+    `UsageError` and `UnknownNameError` for a name that cannot be read, `WeightsError` and `MissingDependencyError`.
     """
     open_clip = package("open_clip", "open_clip_torch", "clip", "image-text encoders named open_clip:NAME")
     where, kind = placed(device, dtype)
@@ -78,7 +78,7 @@ def from_open_clip(name: str, *, device: Device = None, dtype: Dtype = None, bat
             )
             tokenizer = open_clip.get_tokenizer(bare)
     except Exception as error:  # open_clip passes on errors of torch, of files and of several HTTP clients
-        raise BadWeights(_failed(label, options, error)) from error
+        raise WeightsError(_failed(label, options, error)) from error
     look = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
     preprocess = open_clip.transform.image_transform_v2(look, is_train=False)
     return OpenClip(network.eval(), preprocess, tokenizer, label, batch)
@@ -102,7 +102,7 @@ def _chosen(open_clip: Any, name: str) -> tuple[str, dict[str, Any]]:
     if at:
         path = Path(file).expanduser()
         if not path.is_file():
-            raise BadWeights(f"open_clip:{name}: there is no file {file!r}")
+            raise WeightsError(f"open_clip:{name}: there is no file {file!r}")
         return model, {"pretrained": str(path)}
     return model, _published(open_clip, model, tag)
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from vital.backends._loading import Device, Dtype, package, quietly
 from vital.backends.phrases_summarizer import check_count
 from vital.backends.prompts import question, read_answer, read_phrase, simplification
-from vital.errors import BadValue, ModelError
+from vital.errors import InvalidValueError, ModelError
 from vital.types import Images
 from vital.utils.io import as_json, cache_folder, read_json, write
 
@@ -39,7 +39,7 @@ class _AskAgain(Exception):
 
 @dataclass
 class Endpoint:
-    """A summariser behind a chat-completions endpoint, whose every answer is kept on disk and asked for once.
+    """A summarizer behind a chat-completions endpoint, whose every answer is kept on disk and asked for once.
 
     `parameters` go into the request as they are; an answer is kept by model, messages and parameters in `folder`.
     `timeout` is in seconds; after a time-out, a lost connection, a broken answer or a status such as 429 or 500 it is
@@ -65,7 +65,7 @@ class Endpoint:
         """The model and where it is."""
         return f"openai:{self.model}@{self.url}"
 
-    def summarise(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
+    def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Propose up to `count` descriptions of what the captions share; the images are not sent."""
         del images
         check_count(count)
@@ -149,14 +149,14 @@ class Endpoint:
     def _key(self) -> str:
         key = os.environ.get(self.key_from, "").strip()
         if not key.isascii() or not key.isprintable():
-            raise BadValue(
+            raise InvalidValueError(
                 f"the key in ${self.key_from} has characters that no key has; allowed is printable ASCII"
             )
         return key
 
 
 def _httpx() -> Any:
-    return package("httpx", "httpx", "llm", "summarisers named openai:MODEL")
+    return package("httpx", "httpx", "llm", "summarizers named openai:MODEL")
 
 
 def _without(key: str, text: str) -> str:
@@ -204,9 +204,9 @@ def from_endpoint(
     key_from: str = KEY,
     folder: str | Path | None = None,
 ) -> Endpoint:
-    """Make a summariser of `MODEL[@URL]`; the URL is that of the API, which `/chat/completions` is added to.
+    """Make a summarizer of `MODEL[@URL]`; the URL is that of the API, which `/chat/completions` is added to.
 
-    Nothing is asked yet. Raises `BadValue` for a URL or an option that cannot be, and `MissingExtra`.
+    Nothing is asked yet. Raises `InvalidValueError` for a URL or an option that cannot be, and `MissingDependencyError`.
     """
     del device, dtype
     model, _, url = name.partition("@http")
@@ -234,18 +234,18 @@ def from_endpoint(
 def _check_least(least: float, **options: float) -> None:
     for option, value in options.items():
         if not value >= least:
-            raise BadValue(f"{option} is {value}; allowed are numbers from {least:g}")
+            raise InvalidValueError(f"{option} is {value}; allowed are numbers from {least:g}")
 
 
 def _check_url(model: str, url: str) -> None:
     """Refuse a URL that cannot be one of an API, without showing it: it may hold a key."""
     parts = urlsplit(url)
     if not model or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadValue(
+        raise InvalidValueError(
             "write openai:MODEL or openai:MODEL@URL, where the URL starts with http:// or https://"
         )
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise BadValue(
+        raise InvalidValueError(
             f"the URL of {parts.hostname} carries a user, a password or a query; write the bare URL of the API, "
             f"and put the key into ${KEY}"
         )

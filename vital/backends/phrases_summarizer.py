@@ -1,4 +1,4 @@
-"""The summariser that needs no language model."""
+"""The summarizer that needs no language model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from vital.backends._loading import Device, Dtype
 from vital.backends.noun_phrases import Phrase, shared_phrases
 from vital.backends.protocols import ImageTextEncoder
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.types import Images
 
 POOL = 64
@@ -25,7 +25,7 @@ class BuiltIn:
     With an encoder and images, the rank is that of the sum of two standard scores: of the phrase's weight
     (`Phrase.weight`) and of its mean cosine with the images.
 
-    >>> BuiltIn().summarise(["a dog on a sofa", "two dogs in the snow", "a brown dog"], 2)
+    >>> BuiltIn().summarize(["a dog on a sofa", "two dogs in the snow", "a brown dog"], 2)
     ['dog']
     """
 
@@ -36,7 +36,7 @@ class BuiltIn:
         """`built-in`, and the encoder where there is one."""
         return f"built-in ({self.encoder.name})" if self.encoder else "built-in"
 
-    def summarise(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
+    def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Propose up to `count` phrases, best first; none where the captions say nothing."""
         check_count(count)
         found = shared_phrases(captions)[: max(POOL, count)]
@@ -52,17 +52,17 @@ def built_in(
     dtype: Dtype = None,
     encoder: ImageTextEncoder | None = None,
 ) -> BuiltIn:
-    """Make the built-in summariser."""
+    """Make the built-in summarizer."""
     del device, dtype
     if name:
-        raise BadValue(f"the built-in summariser takes no name, and got {name!r}; write built-in")
+        raise InvalidValueError(f"the built-in summarizer takes no name, and got {name!r}; write built-in")
     return BuiltIn(encoder)
 
 
 def check_count(count: int) -> None:
-    """Raise `BadValue` for a count below 1."""
+    """Raise `InvalidValueError` for a count below 1."""
     if count < 1:
-        raise BadValue(f"{count} descriptions are asked for; allowed are whole numbers from 1")
+        raise InvalidValueError(f"{count} descriptions are asked for; allowed are whole numbers from 1")
 
 
 def agreement(encoder: ImageTextEncoder, texts: list[str], images: Images) -> Tensor:

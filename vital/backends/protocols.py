@@ -40,20 +40,20 @@ class Captioner(Protocol):
 
 
 @runtime_checkable
-class Summariser(Protocol):
+class Summarizer(Protocol):
     """Captions of what one unit responds to, to a few words for what they share."""
 
     @property
     def name(self) -> str:
         """What it is, for provenance."""
 
-    def summarise(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
+    def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Propose up to `count` short descriptions, best first; `images` are those that the captions tell of."""
 
 
 @runtime_checkable
 class Simplifier(Protocol):
-    """Captions to short phrases; language models do it, and a summariser that does not is no worse off."""
+    """Captions to short phrases; language models do it, and a summarizer that does not is no worse off."""
 
     def simplify(self, captions: list[str]) -> list[str]:
         """Bring each caption to one short phrase."""

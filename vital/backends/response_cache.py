@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vital.backends import BuiltIn, Captioner, ImageGenerator, Summariser
-from vital.describing.base import Toolbox
-from vital.errors import BadValue, ModelError
+from vital.backends import BuiltIn, Captioner, ImageGenerator, Summarizer
+from vital.describing.base import Context
+from vital.errors import InvalidValueError, ModelError
 from vital.records import to_pil
 from vital.types import Images
 from vital.utils.hashing import hashed, identity, picture_hash
@@ -35,15 +35,15 @@ class Answers:
     `calls` is the most new answers that are asked for: a caption, a summary and a set of images are one each; None is
     no limit. `replay` asks for none, and takes kept answers alone; makers need not be there then, and their names are
     enough. `spent` counts the new answers so far. An answer is written as soon as it is there, so that nothing is lost
-    when the calls are spent. Captions and summaries are lines of JSON, images are PNG. Raises `BadValue` for a negative
+    when the calls are spent. Captions and summaries are lines of JSON, images are PNG. Raises `InvalidValueError` for a negative
     number of calls.
 
     >>> import tempfile
     >>> from vital.backends import BuiltIn
     >>> captions = ["a red cube", "red cubes"]
     >>> with tempfile.TemporaryDirectory() as name:
-    ...     said = Answers(Path(name)).summariser(BuiltIn()).summarise(captions, 1)
-    ...     again = Answers(Path(name), replay=True).summariser("built-in").summarise(captions, 1)
+    ...     said = Answers(Path(name)).summarizer(BuiltIn()).summarize(captions, 1)
+    ...     again = Answers(Path(name), replay=True).summarizer("built-in").summarize(captions, 1)
     >>> said == again == ["red cube"]
     True
     """
@@ -56,15 +56,17 @@ class Answers:
 
     def __post_init__(self) -> None:
         if self.calls is not None and self.calls < 0:
-            raise BadValue(f"calls is {self.calls}; allowed are whole numbers from 0, and None for no limit")
+            raise InvalidValueError(
+                f"calls is {self.calls}; allowed are whole numbers from 0, and None for no limit"
+            )
 
     def captioner(self, maker: Captioner | str) -> KeptCaptioner:
         """Wrap a captioner, or play back the one of this name."""
         return KeptCaptioner(self, *self._known("captioner", maker))
 
-    def summariser(self, maker: Summariser | str) -> KeptSummariser:
-        """Wrap a summariser, or play back the one of this name."""
-        return KeptSummariser(self, *self._known("summariser", maker))
+    def summarizer(self, maker: Summarizer | str) -> KeptSummarizer:
+        """Wrap a summarizer, or play back the one of this name."""
+        return KeptSummarizer(self, *self._known("summarizer", maker))
 
     def generator(self, maker: ImageGenerator | str) -> KeptGenerator:
         """Wrap an image generator, or play back the one of this name."""
@@ -152,36 +154,36 @@ class KeptCaptioner:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptSummariser:
-    """A summariser whose summaries are kept, under the captions in their order and the images."""
+class KeptSummarizer:
+    """A summarizer whose summaries are kept, under the captions in their order and the images."""
 
     answers: Answers
     name: str
     identity: str = field(repr=False)
-    maker: Summariser | None = field(default=None, repr=False)
+    maker: Summarizer | None = field(default=None, repr=False)
 
-    def summarise(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
+    def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Give the kept summary, or a new one."""
         seen = [] if images is None else [picture_hash(image) for image in images]
         key = hashed(self.identity, "summary", captions, count, seen)
-        if key not in (kept := self.answers.kept("summariser")):
+        if key not in (kept := self.answers.kept("summarizer")):
             self.answers.afford(self.name)
-            said = _there(self.maker, self.name).summarise(captions, count, images)
-            self.answers.keep("summariser", [(key, said)])
+            said = _there(self.maker, self.name).summarize(captions, count, images)
+            self.answers.keep("summarizer", [(key, said)])
         return [str(line) for line in kept[key]]
 
     def simplify(self, captions: list[str]) -> list[str]:
-        """Give captions in short, as the summariser does; as they are where it cannot, and where no answer was kept."""
+        """Give captions in short, as the summarizer does; as they are where it cannot, and where no answer was kept."""
         return [self._short(caption) for caption in captions]
 
     def _short(self, caption: str) -> str:
         key = hashed(self.identity, "short", caption)
-        if key not in (kept := self.answers.kept("summariser")):
+        if key not in (kept := self.answers.kept("summarizer")):
             short = getattr(self.maker, "simplify", None)
             if short is None:
                 return caption
             self.answers.afford(self.name)
-            self.answers.keep("summariser", [(key, short([caption])[0])])
+            self.answers.keep("summarizer", [(key, short([caption])[0])])
         return str(kept[key])
 
 
@@ -221,17 +223,17 @@ def _there(maker: Any, name: str) -> Any:
     return maker
 
 
-def kept_makers(tools: Toolbox, answers: Answers | None = None) -> Toolbox:
-    """Wrap the captioner, summariser and generator of a toolbox, but for those that are wrapped already.
+def kept_makers(tools: Context, answers: Answers | None = None) -> Context:
+    """Wrap the captioner, summarizer and generator of a toolbox, but for those that are wrapped already.
 
-    The built-in summariser is left as it is: it is as fast as a look-up.
+    The built-in summarizer is left as it is: it is as fast as a look-up.
     """
     own = answers or Answers()
     found: dict[str, Any] = {}
     if tools.captioner and not isinstance(tools.captioner, KeptCaptioner):
         found["captioner"] = own.captioner(tools.captioner)
-    if tools.summariser and not isinstance(tools.summariser, KeptSummariser | BuiltIn):
-        found["summariser"] = own.summariser(tools.summariser)
+    if tools.summarizer and not isinstance(tools.summarizer, KeptSummarizer | BuiltIn):
+        found["summarizer"] = own.summarizer(tools.summarizer)
     if tools.generator and not isinstance(tools.generator, KeptGenerator):
         found["generator"] = own.generator(tools.generator)
     return replace(tools, **found)

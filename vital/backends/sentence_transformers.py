@@ -34,7 +34,7 @@ def from_sentence_transformers(
     """Load a published name or a folder of sentence-transformers.
 
     Files on this machine come first; what is not here is downloaded by the library. Code that comes with weights is
-    not run. Raises `BadWeights` and `MissingExtra`.
+    not run. Raises `WeightsError` and `MissingDependencyError`.
     """
     label = f"sentence-transformers:{name}"
     library = package(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vital.backends._loading import Device, Dtype, complete, dice, local_first, package, pictures, placed
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.types import Images
 
 PROMPT = "Describe what this picture shows in one short sentence."
@@ -39,7 +39,7 @@ class Transformers:
         One is the likeliest, word by word. Several are drawn (top-p 0.9), from the seed and the image alone.
         """
         if samples < 1:
-            raise BadValue(f"{samples} captions are asked for; allowed are whole numbers from 1")
+            raise InvalidValueError(f"{samples} captions are asked for; allowed are whole numbers from 1")
         if samples == 1:
             return [line for part in torch.split(images, self.batch) for line in self._written(part)]
         return list(self._drawn(images, samples, seed))
@@ -98,7 +98,7 @@ def from_transformers(
 ) -> Transformers:
     """Load a captioner from a folder, from the cache of the hub, or from the hub.
 
-    Code of a repository is never run. Raises `BadWeights`, `MissingExtra` and `BadValue`.
+    Code of a repository is never run. Raises `WeightsError`, `MissingDependencyError` and `InvalidValueError`.
     """
     library = package("transformers", "transformers", "caption", "captioners named transformers:NAME")
     where, kind = placed(device, dtype)

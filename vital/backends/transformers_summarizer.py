@@ -1,4 +1,4 @@
-"""Summarisers that are language models of transformers, on this machine."""
+"""Summarizers that are language models of transformers, on this machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LanguageModel:
     name: str
     length: int = 120
 
-    def summarise(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
+    def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Propose up to `count` descriptions of what the captions share; the images are not looked at."""
         del images
         check_count(count)
@@ -70,9 +70,9 @@ def from_transformers(
 ) -> LanguageModel:
     """Load a language model from a folder, from the cache of the hub, or from the hub.
 
-    Code of a repository is never run. Raises `BadWeights`, `MissingExtra` and `BadValue`.
+    Code of a repository is never run. Raises `WeightsError`, `MissingDependencyError` and `InvalidValueError`.
     """
-    library = package("transformers", "transformers", "llm", "summarisers named transformers:NAME")
+    library = package("transformers", "transformers", "llm", "summarizers named transformers:NAME")
     where, kind = placed(device, dtype)
     label = f"transformers:{name}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from vital.activations import reference_bank
+from vital.activations import build_bank
 from vital.cli.common import listed, megabytes, open_images, open_model, show_skipped, watched
 from vital.cli.options import (
     Device,
@@ -37,7 +37,7 @@ def bank(
     """
     net = open_model(model, weights, device, input_size)
     pictures = open_images(images, labels)
-    made = reference_bank(net, listed(layers, "--layers"), pictures, top=top, path=out, progress=watched())
+    made = build_bank(net, listed(layers, "--layers"), pictures, top=top, path=out, progress=watched())
     made.save(out, {"images": str(images), "labels": str(labels or "")})
     size = megabytes(out.stat().st_size)
     typer.echo(f"{out}: {len(pictures)} images, layers {', '.join(made.layers)}, {size}")

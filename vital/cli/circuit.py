@@ -88,7 +88,7 @@ def circuit(
 
 def _report(run: Run, found: Sequence[Feeder], chosen: Sequence[Unit]) -> None:
     """Print the table; end with exit code 1 when a unit failed."""
-    states = [run.record(unit)["status"] for unit in chosen]
+    states = [run.to_dict(unit)["status"] for unit in chosen]
     shares = ["-", *(f"{100 * feeder.share:.1f} %" for feeder in found)]
     rows = [(unit, *row, run.file(unit)) for unit, *row in zip(chosen, shares, states, strict=True)]
     typer.echo(table(["unit", "share", "status", "file"], rows))

@@ -11,8 +11,8 @@ from typing import Any
 import typer
 
 from vital.activations import ReferenceBank, load_bank, opened_from
-from vital.data import ImageSet, images, joined
-from vital.errors import BadValue, UsageError, VitalError
+from vital.data import ImageSet, joined, load_images
+from vital.errors import InvalidValueError, UsageError, VitalError
 from vital.models import Model, load_model
 from vital.rendering.api import bank_for
 from vital.units import Unit
@@ -33,7 +33,7 @@ def open_model(
 
 def open_images(where: Path, labels: Path | None = None) -> ImageSet:
     """Open the images that the arguments name."""
-    return images(where, labels=labels)
+    return load_images(where, labels=labels)
 
 
 def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
@@ -81,7 +81,7 @@ def listed(text: str, option: str) -> list[str]:
     """
     found = [part.strip() for part in text.split(",") if part.strip()]
     if not found:
-        raise BadValue(f"{option} is {text!r}; give names with commas between them")
+        raise InvalidValueError(f"{option} is {text!r}; give names with commas between them")
     return found
 
 
@@ -95,11 +95,13 @@ def read_settings(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
-            raise BadValue(
+            raise InvalidValueError(
                 f"--set {pair!r} is not a setting; write --set FIELD=VALUE (vital methods lists the fields)"
             )
         if found.setdefault(name.strip(), value) != value:
-            raise BadValue(f"--set gives {name.strip()} twice: {found[name.strip()]!r} and {value!r}")
+            raise InvalidValueError(
+                f"--set gives {name.strip()} twice: {found[name.strip()]!r} and {value!r}"
+            )
     return found
 
 

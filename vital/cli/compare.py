@@ -24,7 +24,7 @@ from vital.cli.options import (
 )
 from vital.comparing import CONTROLS, ClassJudge, Judge, compare, write_comparison
 from vital.comparing.api import DEFAULT
-from vital.errors import BadValue, UsageError
+from vital.errors import InvalidValueError, UsageError
 from vital.models import Model
 
 DEFAULTS, ALL = ",".join(DEFAULT), ",".join(CONTROLS)
@@ -171,7 +171,7 @@ def parsed(texts: list[str], option: str, form: str) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name or not value:
-            raise BadValue(f"{option} {text!r} is not understood; write {option} {form}")
+            raise InvalidValueError(f"{option} {text!r} is not understood; write {option} {form}")
         found[name] = value
     return found
 
@@ -187,12 +187,12 @@ def _options(pairs: list[str]) -> dict[str, dict[str, str]]:
         place, equals, value = pair.partition("=")
         method, dot, field = place.partition(".")
         if not equals or not dot or not field:
-            raise BadValue(f"--set {pair!r} is not a setting; write --set METHOD.FIELD=VALUE")
+            raise InvalidValueError(f"--set {pair!r} is not a setting; write --set METHOD.FIELD=VALUE")
         found.setdefault(method, {})[field] = value
     return found
 
 
 def _number(text: str, option: str) -> int:
     if not text.isdigit() or not int(text):
-        raise BadValue(f"{option} holds {text!r}; allowed are whole numbers from 1")
+        raise InvalidValueError(f"{option} holds {text!r}; allowed are whole numbers from 1")
     return int(text)

@@ -19,7 +19,7 @@ from vital.describing.api import prepared
 from vital.describing.labels_csv import write_labels
 from vital.models import Model
 from vital.records import Description
-from vital.rendering import exemplars, method, save_exemplars
+from vital.rendering import exemplars, make_method, save_exemplars
 from vital.rendering.api import bank_for, default_batch
 from vital.rendering.run_folder import Render, Run, write_sheet
 from vital.reporting import report
@@ -65,7 +65,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
     pictures = open_images(Path("world"))
     net = open_model("world")
     chosen = resolve_units(net, UNITS)
-    recipe = method("vital")
+    recipe = make_method("vital")
     found = {"hash": pictures.hash(), "count": len(pictures)}
     names = tuple(map(str, chosen))
     request = Render("vital", recipe.options(), 0, default_batch(net), names, images=found)

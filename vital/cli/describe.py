@@ -48,7 +48,7 @@ from vital.errors import UsageError
 from vital.models import Model
 from vital.records import Description
 from vital.rendering.resume import identity
-from vital.tracing import resolve_units, survey
+from vital.tracing import list_layers, resolve_units
 from vital.units import TOKENS, find_layer
 
 SHOWN = 40
@@ -66,7 +66,7 @@ def describe(
     concepts: Concepts = None,
     encoder: EncoderName = None,
     captioner: CaptionerName = None,
-    summariser: SummariserName = None,
+    summarizer: SummariserName = None,
     generator: GeneratorName = None,
     seed: Seed = 0,
     settings: WordsSettings = None,
@@ -83,7 +83,7 @@ def describe(
     net = open_model(model, weights, device, input_size)
     check_folder(out, identity(net, model))
     opened = _opened(images, bank, labels)
-    given = {"encoder": encoder, "captioner": captioner, "summariser": summariser, "generator": generator}
+    given = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
     words = prepared(
         net,
         units,
@@ -147,7 +147,7 @@ def dissect(
 
 
 def whole_layers(model: Model, layers: Sequence[str], tokens: str = "") -> list[str]:
-    """All units of layers, as ranges. Raises `UnknownName`, `BadUnit` and `UsageError`.
+    """All units of layers, as ranges. Raises `UnknownNameError`, `UnitError` and `UsageError`.
 
     >>> from torch import nn
     >>> whole_layers(Model(nn.Conv2d(3, 4, 1), size=(8, 8)), ["class"])
@@ -155,7 +155,7 @@ def whole_layers(model: Model, layers: Sequence[str], tokens: str = "") -> list[
     """
     if tokens and tokens not in TOKENS:
         raise UsageError(f"--tokens is {tokens!r}; allowed are {', '.join(TOKENS)}")
-    known = survey(model)
+    known = list_layers(model)
     found = []
     for name in layers:
         layer = find_layer(name, known)

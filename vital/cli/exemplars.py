@@ -78,7 +78,7 @@ def some_by(found: dict[Unit, Exemplars]) -> str:
 
 def _keep(out: Path, unit: Unit, some: Exemplars) -> None:
     save_exemplars(out, some)
-    write(out / "units" / folder_name(unit) / "exemplars.png", png(some.sheet()))
+    write(out / "units" / folder_name(unit) / "exemplars.png", png(some.to_grid()))
 
 
 def _show_beside(out: Path, model: Model, found: dict[Unit, Exemplars]) -> None:

@@ -64,7 +64,7 @@ def explain(
         named = f"which names {', '.join([*words][:3])}" if words else "in which no label stands"
         typer.echo(f"vital: no winner has a label in {str(labels)!r}, {named}", err=True)
     if out is not None:
-        write(out / "explanation.json", as_json(found.record()))
+        write(out / "explanation.json", as_json(found.to_dict()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())
         write(out / "explanation.png", png(found.picture(count)))
     if as_text:

@@ -7,7 +7,7 @@ import typer
 from vital.cli.common import open_model, table
 from vital.cli.options import Device, InputSize, ModelName, Weights
 from vital.models import Model
-from vital.tracing import survey
+from vital.tracing import list_layers
 from vital.types import Layer
 from vital.units import OUTPUT
 
@@ -23,7 +23,7 @@ def layers(
         weights = "none"
     net = open_model(model, weights, device, input_size)
     height, width = net.size
-    rows = [_row(net, layer) for layer in survey(net).values()]
+    rows = [_row(net, layer) for layer in list_layers(net).values()]
     typer.echo(f"{net.name}, images of {net.channels} x {height} x {width}, {len(rows)} layers")
     typer.echo(table(["layer", "kind", "shape", "units", "write"], rows))
 

@@ -33,10 +33,10 @@ from vital.cli.options import (
 from vital.data import ImageSet
 from vital.lwta import convert
 from vital.lwta.layers import competing
-from vital.lwta.load import spelled
+from vital.lwta.load import format_spec
 from vital.lwta.predict import SAMPLES, accuracy, activity
-from vital.lwta.schedule import Competition
-from vital.lwta.train import Fit, Progress, classes_of, fit
+from vital.lwta.schedule import SamplingSchedule
+from vital.lwta.train import Progress, TrainConfig, classes_of, fit
 from vital.models import Model
 from vital.utils.io import as_json, write
 
@@ -78,12 +78,12 @@ def train(
     which name the network is found by every other command: lwta:U/MODEL, or lwta:U-LAYER,LAYER/MODEL with --skip, and
     --weights RUN/weights.safetensors.
     """
-    how = Fit(epochs, batch, rate, seed=seed, half=half, competition=Competition(sampling))
+    how = TrainConfig(epochs, batch, rate, seed=seed, half=half, competition=SamplingSchedule(sampling))
     net = open_model(model, weights, device, input_size)
     example = torch.zeros(2, net.channels, *net.size, device=net.device, dtype=net.dtype)
     left_out = listed(skip, "--skip") if skip else ()
     made = convert(net.module, competitors, skip=left_out, example=example)
-    net = replace(net, module=made, name=spelled(competitors, left_out, model))
+    net = replace(net, module=made, name=format_spec(competitors, left_out, model))
     pictures = open_images(images, labels)
     tested = open_images(test) if test else None
     if tested:

@@ -83,7 +83,7 @@ CaptionerName: TypeAlias = Annotated[
     str | None, Option(metavar="CAPTIONER", help="world or transformers:NAME.")
 ]
 SummariserName: TypeAlias = Annotated[
-    str | None, Option(metavar="SUMMARISER", help="built-in, openai:MODEL or transformers:NAME.")
+    str | None, Option(metavar="SUMMARIZER", help="built-in, openai:MODEL or transformers:NAME.")
 ]
 GeneratorName: TypeAlias = Annotated[str | None, Option(metavar="GENERATOR", help="world or diffusers:NAME.")]
 WordsSettings: TypeAlias = Annotated[

@@ -42,7 +42,7 @@ from vital.data import ImageSet
 from vital.errors import UsageError
 from vital.models import Model
 from vital.rendering import METHODS, Method
-from vital.rendering import method as make_method
+from vital.rendering import make_method
 from vital.rendering.api import bank_for, default_batch
 from vital.rendering.resume import identity, work
 from vital.rendering.run_folder import Render, Run, entered, some, write_sheet
@@ -186,7 +186,7 @@ COLUMNS = {
 
 def _report(run: Run, units: Sequence[Unit]) -> None:
     """Print the table, and below it what went wrong or was lacking; end with exit code 1 when a unit failed."""
-    records = {unit: run.record(unit) for unit in units}
+    records = {unit: run.to_dict(unit) for unit in units}
     facts = {unit: record["provenance"] for unit, record in records.items()}
     shown = [name for name in COLUMNS if name == "value" or any(name in known for known in facts.values())]
     header = ["unit", "class", "status", *(COLUMNS[name][0] for name in shown), "file"]

@@ -19,7 +19,7 @@ from vital.utils.io import explained
 
 def saved(run: Run, unit: Unit) -> Prototype:
     """One prototype of a run, its pictures in 8 bits as they were written. Raises `RunError`."""
-    record, file = run.record(unit), run.file(unit, "-mask.png")
+    record, file = run.to_dict(unit), run.file(unit, "-mask.png")
     with explained(file, "read"), Image.open(file) as picture:
         pixels = _tensor(picture.convert("RGBA"))
     return Prototype(unit, pixels[:3], pixels[3], record["method"], record["seed"], record["status"])

@@ -15,11 +15,11 @@ from typer import Argument, Option
 from vital.backends import TextEncoder, load_encoder, load_text_encoder
 from vital.cli.common import open_images, open_model, show_skipped, table, watched
 from vital.cli.options import FORMS, Device, Images, Weights
-from vital.describing.base import Toolbox
+from vital.describing.base import Context
 from vital.describing.evaluation.class_names import Naming, named, output_labels, read_names
-from vital.describing.evaluation.external_labels import judged_outside
+from vital.describing.evaluation.external_labels import evaluate_external
 from vital.describing.evaluation.importers import IMPORTERS, import_labels
-from vital.describing.evaluation.significance import Court
+from vital.describing.evaluation.significance import LabelEvaluator
 from vital.describing.evaluation.table import COLUMNS, Row, shown_rows
 from vital.errors import UsageError
 from vital.models import Model
@@ -95,8 +95,8 @@ def _judged(
             f"--images {images} needs --model MODEL and --encoder open_clip:NAME/PRETRAINED or world"
         )
     eyes = load_encoder(encoder, device=device)
-    tools = Toolbox(net, open_images(images), encoder=eyes, progress=watched())
-    _, rows = judged_outside(Court(tools), [one for part in said for one in part])
+    tools = Context(net, open_images(images), encoder=eyes, progress=watched())
+    _, rows = evaluate_external(LabelEvaluator(tools), [one for part in said for one in part])
     head, cells = shown_rows(rows)
     typer.echo(table(head, cells))
     typer.echo(

@@ -3,8 +3,8 @@
 from vital.comparing.api import Comparison as Comparison
 from vital.comparing.api import compare as compare
 from vital.comparing.base import MEASURES as MEASURES
-from vital.comparing.build import bench_for as bench_for
-from vital.comparing.context import Bench as Bench
+from vital.comparing.build import build_context as build_context
+from vital.comparing.context import EvalContext as EvalContext
 from vital.comparing.context import Extractor as Extractor
 from vital.comparing.context import Judge as Judge
 from vital.comparing.export import write_comparison as write_comparison
@@ -16,6 +16,18 @@ from vital.comparing.table import Table as Table
 from vital.comparing.variants import CONTROLS as CONTROLS
 
 __all__ = [
-    "CONTROLS", "MEASURES", "Bench", "ClassJudge", "Comparison", "Extractor", "HogClassifier", "Judge", "Score",
-    "Shown", "Table", "bench_for", "compare", "write_comparison",
+    "CONTROLS",
+    "MEASURES",
+    "ClassJudge",
+    "Comparison",
+    "EvalContext",
+    "Extractor",
+    "HogClassifier",
+    "Judge",
+    "Score",
+    "Shown",
+    "Table",
+    "build_context",
+    "compare",
+    "write_comparison",
 ]  # fmt: skip

@@ -11,20 +11,20 @@ from typing import Any
 
 from vital.activations import ReferenceBank
 from vital.comparing.budget import Equal, check_equal, paced
-from vital.comparing.build import bench_for, check_prompt, of_the_world
-from vital.comparing.context import Bench
+from vital.comparing.build import build_context, check_prompt, of_the_world
+from vital.comparing.context import EvalContext
 from vital.comparing.cost import with_steps
 from vital.comparing.measures import measured
 from vital.comparing.records import Score, Shown
-from vital.comparing.renderer import Studio, from_folder
+from vital.comparing.renderer import Renderer, from_folder
 from vital.comparing.score_cache import Kept
 from vital.comparing.table import Table
-from vital.comparing.variants import CONTROLS, TWINS, Asked, controls, methods, weighed
+from vital.comparing.variants import CONTROLS, TWINS, Request, controls, methods, weighed
 from vital.data import ImageSet
-from vital.errors import BadValue, ModelError, UsageError, unknown
+from vital.errors import InvalidValueError, ModelError, UsageError, unknown
 from vital.models import Model
 from vital.rendering import METHODS
-from vital.rendering import method as make_method
+from vital.rendering import make_method
 from vital.rendering.api import bank_for
 from vital.tracing import resolve_units
 from vital.units import Unit
@@ -81,21 +81,21 @@ def compare(
     lack a unit, and methods without a whole seed, are left out, with notes.
 
     `against` says what the pictures are measured against: `judges`, `encoder`, `extractor`,
-    `held_out`, `prompt` (see `bench_for`). A method that this network does not allow is left out, with a note.
+    `held_out`, `prompt` (see `build_context`). A method that this network does not allow is left out, with a note.
 
-    Raises `UnknownName`, `BadUnit`, `BadValue`, and `DataError` for a folder that lacks a unit, before anything is
+    Raises `UnknownNameError`, `UnitError`, `InvalidValueError`, and `DataError` for a folder that lacks a unit, before anything is
     rendered.
     """
     chosen = tuple(dict.fromkeys(resolve_units(model, units)))
     check_prompt(against.get("prompt", "{}"))
     recipes = {name: make_method(name, **dict((options or {}).get(name, {}))) for name in methods}
-    asked = Asked(recipes, tuple(controls), seeds, fewer or {})
+    asked = Request(recipes, tuple(controls), seeds, fewer or {})
     _check(asked, options or {}, folders or {}, equal)
     made = [from_folder(name, Path(folder), model, chosen) for name, folder in (folders or {}).items()]
     found = bank or bank_for(model, images, chosen, progress=progress)
-    bench = bench_for(found, chosen, progress=progress, **against)
+    bench = build_context(found, chosen, progress=progress, **against)
     with _folder(out) as path:
-        studio = Studio(path, model, chosen, found, spec, progress, batch, rendering)
+        studio = Renderer(path, model, chosen, found, spec, progress, batch, rendering)
         timed, untimed = paced(studio, recipes, equal)
         floor = _Floor(studio, bench, replace(asked, recipes=timed), Kept(path / "scores"))
         compared = floor.comparison(made, budgets)
@@ -106,9 +106,9 @@ def compare(
 class _Floor:
     """Where a comparison takes place: pictures are made in the studio, measured on the bench, and scores kept."""
 
-    studio: Studio
-    bench: Bench
-    asked: Asked
+    studio: Renderer
+    bench: EvalContext
+    asked: Request
     kept: Kept
 
     def comparison(self, made: Sequence[Shown], budgets: Sequence[int]) -> Comparison:
@@ -142,7 +142,7 @@ class _Floor:
         """All methods at one number of steps, first seed; None where there is none."""
         recipes = {name: with_steps(recipe, steps) for name, recipe in self.asked.recipes.items()}
         try:
-            shown, _ = methods(self.studio, Asked(recipes, (), 1))
+            shown, _ = methods(self.studio, Request(recipes, (), 1))
         except ModelError:
             return None
         if not shown:
@@ -160,19 +160,19 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _check(asked: Asked, options: Mapping[str, object], folders: Mapping[str, object], equal: str) -> None:
+def _check(asked: Request, options: Mapping[str, object], folders: Mapping[str, object], equal: str) -> None:
     check_equal(equal)
     counts = {f"{name} ": count for name, count in asked.fewer.items()} | {"": asked.seeds}
     for what, count in counts.items():
         if count < 1:
-            raise BadValue(f"{count} {what}seeds are asked for; allowed are whole numbers from 1")
+            raise InvalidValueError(f"{count} {what}seeds are asked for; allowed are whole numbers from 1")
     if not asked.recipes and not folders:
         raise UsageError(f"there is no method to compare; known are: {', '.join(METHODS)}")
     _known("control", asked.controls, CONTROLS)
     _known("method with options", options, asked.recipes)
     _known("method with fewer seeds", asked.fewer, (*asked.recipes, "controls", "twins"))
     if both := [name for name in folders if name in METHODS]:
-        raise BadValue(f"{both[0]} is a method of vital; give the folder of pictures another name")
+        raise InvalidValueError(f"{both[0]} is a method of vital; give the folder of pictures another name")
 
 
 def _known(what: str, names: Iterable[str], allowed: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from vital.comparing.context import Bench
+from vital.comparing.context import EvalContext
 from vital.comparing.records import Score, Shown
 from vital.errors import unknown
 from vital.utils.registry import Registry
@@ -15,7 +15,7 @@ from vital.utils.registry import Registry
 Better = Literal["higher", "lower", "one", "zero"]
 """Which values of a metric are good: high ones, low ones, those near 1, or those near 0."""
 
-Scores = Callable[[Bench, Shown], Iterable[Score]]
+Scores = Callable[[EvalContext, Shown], Iterable[Score]]
 
 SIGNS: dict[Better, str] = {"higher": "↑", "lower": "↓", "one": "→1", "zero": "→0"}
 WORDS: dict[Better, str] = {

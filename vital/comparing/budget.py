@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from vital.comparing.cost import step_seconds, steps_of, with_steps
 from vital.comparing.records import Score
-from vital.comparing.renderer import Studio
+from vital.comparing.renderer import Renderer
 from vital.comparing.score_cache import Kept, network_key
 from vital.errors import ModelError, unknown
 from vital.rendering import Method
@@ -21,12 +21,14 @@ Equal = Literal["", "steps", "seconds"]
 
 
 def check_equal(equal: str) -> None:
-    """Raise `UnknownName` for an equality that there is not."""
+    """Raise `UnknownNameError` for an equality that there is not."""
     if equal not in get_args(Equal):
         raise unknown("equality", equal, [name for name in get_args(Equal) if name])
 
 
-def paced(studio: Studio, recipes: Mapping[str, Method], equal: Equal) -> tuple[dict[str, Method], list[str]]:
+def paced(
+    studio: Renderer, recipes: Mapping[str, Method], equal: Equal
+) -> tuple[dict[str, Method], list[str]]:
     """The methods with the numbers of steps that make a comparison equal, and why others are left out.
 
     "" leaves each its own number; "steps" gives all of them the number of the first. "seconds" gives each as many as
@@ -48,7 +50,7 @@ def paced(studio: Studio, recipes: Mapping[str, Method], equal: Equal) -> tuple[
     return {name: with_steps(recipes[name], max(1, round(budget / t))) for name, t in times.items()}, notes
 
 
-def _times(studio: Studio, recipes: Mapping[str, Method]) -> tuple[dict[str, float], list[str]]:
+def _times(studio: Renderer, recipes: Mapping[str, Method]) -> tuple[dict[str, float], list[str]]:
     """Seconds that a step takes of the methods that can be timed, kept or measured now, and why others cannot."""
     kept, some = Kept(studio.path / "pace"), _some(studio)
     keys = {name: _key(studio, name, recipe, some) for name, recipe in recipes.items()}
@@ -69,13 +71,13 @@ def _as_scores(name: str, made: Mapping[str, float]) -> list[Score]:
     return [Score("", "seconds a step", made[name], name)]
 
 
-def _some(studio: Studio) -> list[Sequence[Unit]]:
+def _some(studio: Renderer) -> list[Sequence[Unit]]:
     """Groups of units that are rendered together, spread over all: layers may differ in what they take."""
     every = studio.groups
     return every[:: math.ceil(len(every) / GROUPS)]
 
 
-def _key(studio: Studio, name: str, recipe: Method, some: Sequence[Sequence[Unit]]) -> str:
+def _key(studio: Renderer, name: str, recipe: Method, some: Sequence[Sequence[Unit]]) -> str:
     """What decides a time."""
     units = [[*map(str, group)] for group in some]
     return hashed(
@@ -89,7 +91,7 @@ def _key(studio: Studio, name: str, recipe: Method, some: Sequence[Sequence[Unit
 
 
 def _measured(
-    studio: Studio, recipes: Mapping[str, Method], some: Sequence[Sequence[Unit]]
+    studio: Renderer, recipes: Mapping[str, Method], some: Sequence[Sequence[Unit]]
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The seconds that a step of each method takes, for one unit, and why some cannot be timed.
 
@@ -108,7 +110,7 @@ def _measured(
     return {name: seconds for name, seconds in best.items() if name not in failed}, failed
 
 
-def _seconds(studio: Studio, recipe: Method, some: Sequence[Sequence[Unit]]) -> float:
+def _seconds(studio: Renderer, recipe: Method, some: Sequence[Sequence[Unit]]) -> float:
     """Seconds that a step takes for one unit. Raises `ModelError` where no group can be rendered."""
     seconds, count, why = 0.0, 0, ""
     for group in some:

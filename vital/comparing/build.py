@@ -10,12 +10,12 @@ from torch import Tensor
 
 from vital.activations import ReferenceBank
 from vital.backends import ImageTextEncoder, load_encoder
-from vital.comparing.context import Bench, Extractor, Judge, fitted
+from vital.comparing.context import EvalContext, Extractor, Judge, fitted
 from vital.comparing.hog import recogniser_for
-from vital.errors import BadValue, UsageError
+from vital.errors import InvalidValueError, UsageError
 from vital.models import Model
 from vital.rendering.methods.stages import stages
-from vital.tracing import Tracer, survey
+from vital.tracing import Tracer, list_layers
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 
@@ -30,25 +30,25 @@ def own_features(model: Model) -> Extractor:
             act = tracer(fitted(images, model))[layer]
         return (act.flatten(2).mean(2) if act.ndim > 2 else act).float().cpu()
 
-    return Extractor(f"{model.name} {layer}, {survey(model)[layer].channels}", features)
+    return Extractor(f"{model.name} {layer}, {list_layers(model)[layer].channels}", features)
 
 
-def held_out_layers(model: Model, optimised: Sequence[str], count: int = 4) -> tuple[str, ...]:
-    """Choose layers that no method optimises: halfway, in the order of execution, between those that some do.
+def held_out_layers(model: Model, optimized: Sequence[str], count: int = 4) -> tuple[str, ...]:
+    """Choose layers that no method optimizes: halfway, in the order of execution, between those that some do.
 
     They are maps or tokens before the output, of more than one place. Raises `UsageError` where there are none.
     """
-    known = survey(model)
+    known = list_layers(model)
     usable = [la for la in known.values() if not la.problem and la.name != OUTPUT and la.kind != "vector"]
-    ends = sorted({known[name].order for name in optimised if name in known} | {-1})
+    ends = sorted({known[name].order for name in optimized if name in known} | {-1})
     found: list[str] = []
     for low, high in pairwise(ends):
-        between = [la for la in usable if low < la.order < high and la.name not in optimised]
+        between = [la for la in usable if low < la.order < high and la.name not in optimized]
         if between:
             found.append(between[len(between) // 2].name)
     if not found:
         raise UsageError(
-            f"{model.name} has no layer between {', '.join(optimised)}; name layers with --held-out"
+            f"{model.name} has no layer between {', '.join(optimized)}; name layers with --held-out"
         )
     return tuple(found[-count:])
 
@@ -59,20 +59,20 @@ def of_the_world(model: Model) -> bool:
 
 
 def check_prompt(prompt: str) -> None:
-    """See that a prompt has one place for the words. Raises `BadValue`.
+    """See that a prompt has one place for the words. Raises `InvalidValueError`.
 
     >>> check_prompt("a photo")
     Traceback (most recent call last):
     ...
-    vital.errors.BadValue: the prompt is 'a photo'; wanted is one {} in it, for the words, as in 'a photo of a {}'
+    vital.errors.InvalidValueError: the prompt is 'a photo'; wanted is one {} in it, for the words, as in 'a photo of a {}'
     """
     if prompt.count("{}") != 1:
-        raise BadValue(
+        raise InvalidValueError(
             f"the prompt is {prompt!r}; wanted is one {{}} in it, for the words, as in 'a photo of a {{}}'"
         )
 
 
-def bench_for(
+def build_context(
     bank: ReferenceBank,
     units: Sequence[Unit],
     *,
@@ -82,20 +82,20 @@ def bench_for(
     held_out: Sequence[str] = (),
     prompt: str = "{}",
     progress: bool = False,
-) -> Bench:
+) -> EvalContext:
     """Put together what pictures of these units are measured against.
 
     `judges` are witnesses (`ClassJudge` makes one of a network with the same classes). `encoder` is an image-text
     encoder or its name, asked with `prompt`, such as "a photo of a {}". `extractor` gives the features of
     the Fréchet and kernel distance, by default the network's own last stage. `held_out` are layers that no method
     aligns, by default chosen between those that `vital` does. For a network of the known-answer world, its judge,
-    encoder and truths stand in for what is not given. Raises `BadValue` for a prompt without its place.
+    encoder and truths stand in for what is not given. Raises `InvalidValueError` for a prompt without its place.
     """
     from vital.comparing.judges import class_questions
 
     check_prompt(prompt)
     model = bank.model
-    optimised = stages(model)
+    optimized = stages(model)
     questions, known = class_questions(model, units), bank.images
     if of_the_world(model):
         from vital.comparing import world as witnesses
@@ -106,17 +106,17 @@ def bench_for(
         extractor = extractor or witnesses.world_features()
         questions, encoder = witnesses.world_questions(truths), encoder or "world"
         known = witnesses.fresh_scenes() if model.classes == CLASSES else known
-    recogniser, notes = recogniser_for(model, known, units)
-    taken = (*optimised, *(unit.layer for unit in units))
-    return Bench(
+    recognizer, notes = recogniser_for(model, known, units)
+    taken = (*optimized, *(unit.layer for unit in units))
+    return EvalContext(
         bank,
-        optimised,
+        optimized,
         tuple(held_out) or held_out_layers(model, taken),
         extractor or own_features(model),
         tuple(judges),
         load_encoder(encoder) if isinstance(encoder, str) else encoder,
         questions,
         prompt,
-        recogniser=recogniser,
+        recognizer=recognizer,
         notes=notes,
     )

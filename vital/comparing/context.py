@@ -15,7 +15,7 @@ from vital.comparing.hog import HogClassifier
 from vital.comparing.records import at_size
 from vital.metrics import STATISTICS, picture_statistics
 from vital.models import Model
-from vital.tracing import Tracer, survey
+from vital.tracing import Tracer, list_layers
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 
@@ -51,17 +51,17 @@ class Extractor:
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class EvalContext:
     """All that metrics read beside the pictures.
 
-    `optimised` are the layers that some method aligned, `held_out` layers that none did. `questions` says of units
+    `optimized` are the layers that some method aligned, `held_out` layers that none did. `questions` says of units
     what they stand for, where that is known; an image-text `encoder` is asked them in the words of `prompt`. Natural
-    images of a unit are `natural` of them: those of its label, or those that excite it most. The `recogniser` is
+    images of a unit are `natural` of them: those of its label, or those that excite it most. The `recognizer` is
     a witness that is no network; `notes` say why something is not asked.
     """
 
     bank: ReferenceBank
-    optimised: tuple[str, ...]
+    optimized: tuple[str, ...]
     held_out: tuple[str, ...]
     extractor: Extractor
     judges: tuple[Judge, ...] = ()
@@ -69,7 +69,7 @@ class Bench:
     questions: Mapping[Unit, Question] = field(default_factory=dict, repr=False)
     prompt: str = "{}"
     natural: int = NATURAL
-    recogniser: HogClassifier | None = None
+    recognizer: HogClassifier | None = None
     notes: tuple[str, ...] = ()
     _kept: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
@@ -84,7 +84,7 @@ class Bench:
 
     def before(self, unit: Unit, layers: Sequence[str]) -> tuple[str, ...]:
         """Those of the layers that an inner unit can see; all for an output."""
-        known = survey(self.model)
+        known = list_layers(self.model)
         return tuple(
             name for name in layers if unit.layer == OUTPUT or known[name].order < known[unit.layer].order
         )

@@ -13,7 +13,7 @@ from vital.activations.rankings import Ranking, Tables
 from vital.activations.selection import reading
 from vital.data import ImageSet
 from vital.data.sources import Picture, Source
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.units import Unit
 from vital.utils.random import generator, seed_of
 
@@ -55,13 +55,13 @@ def shuffled(bank: ReferenceBank, seed: int = 0) -> ReferenceBank:
 def rerouted(bank: ReferenceBank, units: Sequence[Unit]) -> ReferenceBank:
     """A bank in which each unit has the references of the next one of its layer among `units`; the last, of the first.
 
-    Values, percentiles and natural values stay the unit's own. Raises `BadValue` for a unit that is alone in its layer.
+    Values, percentiles and natural values stay the unit's own. Raises `InvalidValueError` for a unit that is alone in its layer.
     """
     instead: dict[Unit, Unit] = {}
     for layer in dict.fromkeys(unit.layer for unit in units):
         own = [unit for unit in units if unit.layer == layer]
         if len(own) < 2:
-            raise BadValue(
+            raise InvalidValueError(
                 f"{own[0]} is the only unit of {layer!r}, so that no other can lend it references; give two"
             )
         instead |= dict(zip(own, [*own[1:], own[0]], strict=True))

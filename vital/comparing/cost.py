@@ -29,7 +29,7 @@ WARM, TIMED = 2, 24
 class Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of tensors that are made while it is active: `now`, and `peak`, the most at once.
 
-    Storages are counted, so that views are free; those that were there before, such as weights, are not counted, nor
+    Storages are counted, so that transforms are free; those that were there before, such as weights, are not counted, nor
     is what an operation needs for itself while it runs.
 
     >>> import torch
@@ -107,7 +107,7 @@ def step_seconds(model: Model, units: Sequence[Unit], recipe: Method, bank: Refe
         float(step.losses.sum())  # waits for the device
         ticks.append((clock(), step.redirect))
 
-    made = render_group(model, units, with_steps(recipe, WARM + TIMED + 1), bank, 0, each_step=tick)
+    made = render_group(model, units, with_steps(recipe, WARM + TIMED + 1), bank, 0, callback=tick)
     if len(ticks) < WARM + 2:
         raise ModelError(f"{made[0].unit}: {made[0].status}" if not ticks else f"it takes {len(ticks)} steps")
     took: dict[bool, list[float]] = {True: [], False: []}

@@ -49,7 +49,7 @@ def montage(shown: Sequence[Shown], size: int = 96, most: int = 16) -> Image.Ima
 def curves(tables: Sequence[Table], path: Path) -> None:
     """Draw every metric against steps and against seconds, on logarithmic axes, a line per method, as PNG.
 
-    `tables` are of equal methods at growing numbers of steps. Raises `MissingExtra` without matplotlib.
+    `tables` are of equal methods at growing numbers of steps. Raises `MissingDependencyError` without matplotlib.
     """
     try:
         from matplotlib.figure import Figure

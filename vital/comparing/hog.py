@@ -1,4 +1,4 @@
-"""A recogniser that is no network: gradients and colours over a grid, and a linear classifier, fitted on labels."""
+"""A recognizer that is no network: gradients and colours over a grid, and a linear classifier, fitted on labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vital.comparing.records import at_size
 from vital.data import ImageSet
-from vital.errors import BadValue, DataError, missing_extra
+from vital.errors import DataError, InvalidValueError, missing_extra
 from vital.metrics import luminance
 from vital.models import Model
 from vital.types import Images
@@ -36,7 +36,7 @@ class HogClassifier:
     It is fitted, when it is first asked, on the labelled `images` as `own` sees them: of each label with two images or
     more as many as come to 4000 in all, evenly spread. Every fourth of a label is held out, and `accuracy` is that of
     the very classifier that judges. `own` is the network whose classes are asked for. The same images give the same
-    words. Raises `MissingExtra`, and `DataError` where fewer than two labels can be told apart.
+    words. Raises `MissingDependencyError`, and `DataError` where fewer than two labels can be told apart.
     """
 
     images: ImageSet
@@ -109,7 +109,7 @@ class _Fit:
 
 
 def _fitted(features: np.ndarray, labels: np.ndarray) -> _Fit:
-    """Fit on three of four images of each label, and try on the fourth."""
+    """TrainConfig on three of four images of each label, and try on the fourth."""
     place = np.array([int((labels[:i] == label).sum()) for i, label in enumerate(labels)])
     held = place % 4 == 1
     if len(set(labels[~held].tolist())) < 2:
@@ -134,13 +134,13 @@ def hog_features(images: Images) -> Tensor:
 
     Source: Dalal and Triggs, CVPR 2005: 9 orientations, cells of 8 pixels, blocks of 2 × 2 cells, on the luminance; and
     over a grid of 4 × 4 a histogram of 8 hues, each pixel by how colourful it is (max − min), and of 4 lightnesses.
-    Raises `BadValue` and `MissingExtra`.
+    Raises `InvalidValueError` and `MissingDependencyError`.
 
     >>> hog_features(torch.rand(2, 3, 32, 32)).shape
     torch.Size([2, 1956])
     """
     if images.ndim != 4 or images.shape[1] not in {1, 3} or not len(images):
-        raise BadValue(
+        raise InvalidValueError(
             f"pictures of the shape {tuple(images.shape)} are given; allowed is (B, C, H, W) with C 1 or 3"
         )
     small = at_size(images.detach().cpu().float(), (SIDE, SIDE))
@@ -172,13 +172,13 @@ def _part(package: str, name: str) -> Any:
         return importlib.import_module(f"{package}.{name}")
     except ImportError as error:
         full = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[package]
-        raise missing_extra(full, "compare", "recognisers that are no networks") from error
+        raise missing_extra(full, "compare", "recognizers that are no networks") from error
 
 
 def recogniser_for(
     own: Model, images: ImageSet, units: Sequence[Unit]
 ) -> tuple[HogClassifier | None, tuple[str, ...]]:
-    """A recogniser of the classes among the units, and notes: why there is none, or of which it is silent.
+    """A recognizer of the classes among the units, and notes: why there is none, or of which it is silent.
 
     There is none, without a note, where no unit is a class.
     """

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vital import objectives as obj
 from vital.comparing.base import COSTS, MEASURES, PART, Better, measure
-from vital.comparing.context import BATCH, Bench, fitted
+from vital.comparing.context import BATCH, EvalContext, fitted
 from vital.comparing.records import Score, Shown, at_size, per_picture, squinted
 from vital.comparing.score_cache import Kept, bench_key, pictures_key
 from vital.metrics import (
@@ -33,7 +33,7 @@ SQUINTING: dict[str, Better] = {"judge_*,_squinting": "higher"}
 
 @measure("own", "model", ranked=False, own_accuracy="higher", own_rank="lower")
 @torch.no_grad()
-def own_accuracy(bench: Bench, shown: Shown) -> Iterator[Score]:
+def own_accuracy(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """Whether the network itself gives a class's picture that class, and at which rank; class units alone.
 
     It ranks nothing: a network is pleased by any picture that was made to please it.
@@ -54,7 +54,7 @@ def own_accuracy(bench: Bench, shown: Shown) -> Iterator[Score]:
 
 @measure("percentile", "model bank", percentile="higher")
 @torch.no_grad()
-def percentile(bench: Bench, shown: Shown) -> Iterator[Score]:
+def percentile(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """The share of natural images that excite the unit less, in per cent (`ReferenceBank.percentile`)."""
     with Tracer(bench.model, dict.fromkeys(unit.layer for unit in shown.units)) as tracer:
         for i, unit in enumerate(shown.units):
@@ -65,7 +65,7 @@ def percentile(bench: Bench, shown: Shown) -> Iterator[Score]:
 
 
 @measure("judge", "judges questions", judge="higher")
-def judge(bench: Bench, shown: Shown) -> Iterator[Score]:
+def judge(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """Whether independent networks see in a picture what its unit stands for: a column for each."""
     for witness in bench.judges:
         values = witness.agrees(shown.images, shown.units)
@@ -73,7 +73,7 @@ def judge(bench: Bench, shown: Shown) -> Iterator[Score]:
 
 
 @measure("squint", "judges questions model", ranked=False, **SQUINTING)
-def squint(bench: Bench, shown: Shown) -> Iterator[Score]:
+def squint(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """Whether the judges still see it in the picture at a quarter of its sides: form and colour, no fine texture."""
     soft = squinted(at_size(shown.images, bench.model.size))
     for witness in bench.judges:
@@ -81,17 +81,17 @@ def squint(bench: Bench, shown: Shown) -> Iterator[Score]:
         yield from per_picture(shown, f"judge {witness.name}, squinting", values)
 
 
-@measure("hog", "recogniser", ranked=False, HOG="higher")
-def hog(bench: Bench, shown: Shown) -> Iterator[Score]:
-    """Whether a recogniser that is no network sees a class in its picture; its own accuracy is in the name."""
-    witness = bench.recogniser
+@measure("hog", "recognizer", ranked=False, HOG="higher")
+def hog(bench: EvalContext, shown: Shown) -> Iterator[Score]:
+    """Whether a recognizer that is no network sees a class in its picture; its own accuracy is in the name."""
+    witness = bench.recognizer
     if witness and any(unit.is_class for unit in shown.units):
         yield from per_picture(shown, witness.name, witness.agrees(shown.images, shown.units))
 
 
 @measure("zero-shot", "encoder questions", zero_shot="higher")
 @torch.no_grad()
-def zero_shot(bench: Bench, shown: Shown) -> Iterator[Score]:
+def zero_shot(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """Whether an image-text encoder puts what the unit stands for first, or among the first five, of all choices."""
     if bench.encoder is None:
         return
@@ -110,19 +110,19 @@ def zero_shot(bench: Bench, shown: Shown) -> Iterator[Score]:
 
 
 @measure("frechet", "extractor images", Fréchet="lower")
-def frechet(bench: Bench, shown: Shown) -> Iterator[Score]:
+def frechet(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """The Fréchet distance of pictures to natural images, with the extractor and both numbers in the name."""
     yield from _of_sets("Fréchet", "n {} to {}", frechet_distance, bench, shown)
 
 
 @measure("kernel-distance", "extractor images", kernel="lower")
-def kernel(bench: Bench, shown: Shown) -> Iterator[Score]:
+def kernel(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """The kernel distance of pictures to as many natural images, with the extractor and the number in the name."""
     yield from _of_sets("kernel", "n {2} each", kernel_distance, bench, shown)
 
 
 def _of_sets(
-    name: str, counts: str, metric: Callable[[Tensor, Tensor], float], bench: Bench, shown: Shown
+    name: str, counts: str, metric: Callable[[Tensor, Tensor], float], bench: EvalContext, shown: Shown
 ) -> Iterator[Score]:
     """A distance of the pictures of each seed, since few and many do not compare, of all, and of those of a layer."""
     if len(shown.images) < 2:
@@ -145,18 +145,18 @@ def _of_sets(
         yield from (score(rows, part=f"{PART}{layer}") for layer, rows in layers.items() if len(rows) > 1)
 
 
-def _features(bench: Bench, images: Images) -> Tensor:
+def _features(bench: EvalContext, images: Images) -> Tensor:
     return torch.cat([bench.extractor.features(part) for part in torch.split(images, BATCH)])
 
 
 @measure("distance", "model bank layers", distance="lower")
 @torch.no_grad()
-def distance(bench: Bench, shown: Shown) -> Iterator[Score]:
+def distance(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """How far the sorted activations of a picture are from those of natural images of its unit, over their variance.
 
-    The mean over layers, for layers that a method optimised and for those that none did, and each layer's own.
+    The mean over layers, for layers that a method optimized and for those that none did, and each layer's own.
     """
-    for kind, layers in (("optimised", bench.optimised), ("held out", bench.held_out)):
+    for kind, layers in (("optimized", bench.optimized), ("held out", bench.held_out)):
         for unit in dict.fromkeys(shown.units):
             name, alone = f"distance ({kind})", shown.alone(unit)
             if seen := bench.before(unit, layers):
@@ -166,7 +166,7 @@ def distance(bench: Bench, shown: Shown) -> Iterator[Score]:
                     yield from per_picture(alone, f"{name}{PART}{layer}", values)
 
 
-def _distances(bench: Bench, images: Images, unit: Unit, layers: Sequence[str]) -> dict[str, Tensor]:
+def _distances(bench: EvalContext, images: Images, unit: Unit, layers: Sequence[str]) -> dict[str, Tensor]:
     template = bench.bank.template(unit, layers, count=bench.natural)
     with Tracer(bench.model, layers) as tracer:
         trace = tracer(fitted(images, bench.model))
@@ -174,9 +174,9 @@ def _distances(bench: Bench, images: Images, unit: Unit, layers: Sequence[str]) 
 
 
 @measure("path", "model bank layers", path="higher")
-def path(bench: Bench, shown: Shown) -> Iterator[Score]:
+def path(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """Whether a picture takes the way of natural images of its unit through all these layers (`path_similarity`)."""
-    layers, units = (*bench.optimised, *bench.held_out), list(dict.fromkeys(shown.units))
+    layers, units = (*bench.optimized, *bench.held_out), list(dict.fromkeys(shown.units))
     natural = {unit: bench.activations(bench.natural_images(unit), layers) for unit in units}
     for unit in units if len(units) > 1 else ():
         other = {name: torch.cat([natural[u][name] for u in units if u != unit]) for name in layers}
@@ -190,7 +190,7 @@ def path(bench: Bench, shown: Shown) -> Iterator[Score]:
 
 
 @measure("diversity", "extractor", diversity="higher")
-def varied(bench: Bench, shown: Shown) -> Iterator[Score]:
+def varied(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """How much the pictures of a unit differ from seed to seed in the extractor's features."""
     for unit in dict.fromkeys(shown.units):
         pictures = shown.of(unit)
@@ -207,7 +207,7 @@ def varied(bench: Bench, shown: Shown) -> Iterator[Score]:
     spectral_slope="zero",
     clipped="zero",
 )
-def natural(bench: Bench, shown: Shown) -> Iterator[Score]:
+def natural(bench: EvalContext, shown: Shown) -> Iterator[Score]:
     """How contrast, colours, spectrum and ends of the range differ from those of natural images, at the network's size.
 
     Ratios to the mean over natural images ("of natural"), and differences from it ("off natural").
@@ -220,7 +220,7 @@ def natural(bench: Bench, shown: Shown) -> Iterator[Score]:
         yield from per_picture(shown, label, torch.cat([part[name] for part in found]))
 
 
-def measured(bench: Bench, shown: Shown, kept: Kept) -> list[Score]:
+def measured(bench: EvalContext, shown: Shown, kept: Kept) -> list[Score]:
     """All metrics of one method's pictures, with what they cost; what was measured before is read."""
     pictures, found = pictures_key(shown), []
     for name in MEASURES:

@@ -11,7 +11,7 @@ from pathlib import Path
 from vital.activations import ReferenceBank
 from vital.comparing.cost import steps_of
 from vital.comparing.records import Shown, stacked
-from vital.errors import DataError, Unfinished
+from vital.errors import DataError, UnfinishedError
 from vital.models import Model
 from vital.rendering import Method
 from vital.rendering.api import default_batch, groups
@@ -27,7 +27,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True, eq=False)
-class Studio:
+class Renderer:
     """A run folder in which methods are carried out on some units and seeds; what is there already is read.
 
     A method lies in the folder itself with the options that it came with first, and below `options/` with others.
@@ -60,11 +60,11 @@ class Studio:
     def shown(self, name: str, recipe: Method, seeds: Sequence[int]) -> Shown:
         """Render all units by a method with all seeds, where that is not done yet, and read the pictures.
 
-        Without `rendering`, seeds that lack a unit are left out. Raises `Unfinished` where these are all.
+        Without `rendering`, seeds that lack a unit are left out. Raises `UnfinishedError` where these are all.
         """
         found = [run for seed in seeds if (run := self._run(name, recipe, seed)).complete(self.units)]
         if not found:
-            raise Unfinished(f"no seed of {name} has pictures of all {len(self.units)} units")
+            raise UnfinishedError(f"no seed of {name} has pictures of all {len(self.units)} units")
         parts = [(u, run.render.seed, _read(run.file(u), self.model)) for run in found for u in self.units]
         spent = [time_of(run) for run in found]
         seconds, busy = (sum(times) / len(spent) / len(self.units) for times in zip(*spent, strict=True))

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from vital._version import __version__
-from vital.comparing.context import Bench, Extractor
+from vital.comparing.context import EvalContext, Extractor
 from vital.comparing.records import Score, Shown
 from vital.models import Model
 from vital.rendering.resume import identity as network
@@ -51,7 +51,7 @@ def pictures_key(shown: Shown) -> str:
     return hashed([*map(str, shown.units)], list(shown.seeds), [picture_hash(p) for p in shown.images])
 
 
-def bench_key(bench: Bench, parts: Iterable[str]) -> str:
+def bench_key(bench: EvalContext, parts: Iterable[str]) -> str:
     """Tell these parts of a bench from others."""
     return hashed(*(_PARTS[name](bench) for name in parts))
 
@@ -68,14 +68,14 @@ def _seen(extractor: Extractor) -> list[object]:
     return [extractor.name, [f"{value:.4g}" for value in said.flatten().tolist()[:64]]]
 
 
-_PARTS: dict[str, Callable[[Bench], object]] = {
+_PARTS: dict[str, Callable[[EvalContext], object]] = {
     "model": lambda bench: network_key(bench.model),
     "bank": lambda bench: bench.bank.key,
     "images": lambda bench: bench.bank.images.hash(),
-    "layers": lambda bench: [bench.optimised, bench.held_out, bench.natural],
+    "layers": lambda bench: [bench.optimized, bench.held_out, bench.natural],
     "extractor": lambda bench: _seen(bench.extractor),
     "judges": lambda bench: [identity(witness) for witness in bench.judges],
     "encoder": lambda bench: [identity(bench.encoder) if bench.encoder else "", bench.prompt],
-    "recogniser": lambda bench: bench.recogniser.key if bench.recogniser else "",
+    "recognizer": lambda bench: bench.recognizer.key if bench.recognizer else "",
     "questions": lambda bench: [[str(u), q.answer, q.choices] for u, q in bench.questions.items()],
 }

@@ -12,9 +12,9 @@ from functools import partial
 
 import vital.world.networks.shortcut_models as world
 from vital.comparing.records import Score, Shown
-from vital.comparing.renderer import Studio
+from vital.comparing.renderer import Renderer
 from vital.comparing.score_cache import Kept, pictures_key
-from vital.comparing.variants import Asked, controls, methods
+from vital.comparing.variants import Request, controls, methods
 from vital.errors import ModelError
 from vital.rendering.api import bank_for
 from vital.tracing import resolve_units
@@ -32,10 +32,10 @@ class Twin:
     """A network that uses one factor alone, with all that its classes are rendered from."""
 
     factor: str
-    studio: Studio
+    studio: Renderer
 
 
-def twins(studio: Studio) -> Iterator[Twin]:
+def twins(studio: Renderer) -> Iterator[Twin]:
     """The three twins, each with a run folder of its own below that of `studio`, and a bank over the same images."""
     pictures = world.twin_images()
     for factor in TWIN_FACTORS:
@@ -63,7 +63,7 @@ def faithful(twin: Twin, shown: Shown) -> Iterator[Score]:
 
 
 def measured_twins(
-    found: Sequence[Twin], asked: Asked, main: str, kept: Kept
+    found: Sequence[Twin], asked: Request, main: str, kept: Kept
 ) -> tuple[list[Score], list[str]]:
     """The scores of all methods and controls on all twins, and what is left out; what was measured is read."""
     asked, scores = asked.on_twins(), list[Score]()

@@ -11,9 +11,9 @@ from vital.comparing.context import NATURAL
 from vital.comparing.controls import rerouted, shuffled
 from vital.comparing.cost import memory
 from vital.comparing.records import REAL, Score, Shown, stacked
-from vital.comparing.renderer import Studio
+from vital.comparing.renderer import Renderer
 from vital.comparing.score_cache import Kept, network_key
-from vital.errors import BadValue, ModelError, Unfinished
+from vital.errors import InvalidValueError, ModelError, UnfinishedError
 from vital.models.random import random_weights
 from vital.rendering import Method
 from vital.rendering.api import bank_for
@@ -24,7 +24,7 @@ CONTROLS = (REAL, RANDOM, SHUFFLED, OTHER, TWINS)
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What is to be shown: methods by name, each with `seeds` seeds or the number in `fewer`, and controls.
 
     The controls have the number of seeds under "controls", or that of the main method.
@@ -35,7 +35,7 @@ class Asked:
     seeds: int = 3
     fewer: Mapping[str, int] = field(default_factory=dict)
 
-    def on_twins(self) -> Asked:
+    def on_twins(self) -> Request:
         """The same with no more seeds than those under "twins"."""
         most = self.fewer.get("twins", self.seeds)
         few = {name: min(most, n) for name, n in self.fewer.items() if name != "twins"}
@@ -55,7 +55,7 @@ class Asked:
         return next((n for n in names if n in self.recipes and self.recipes[n].needs_images), names[0])
 
 
-def methods(studio: Studio, asked: Asked, others: bool = False) -> tuple[list[Shown], list[str]]:
+def methods(studio: Renderer, asked: Request, others: bool = False) -> tuple[list[Shown], list[str]]:
     """The pictures of all methods that this network allows, and why others are left out.
 
     Raises `ModelError` where no method is left and there are no `others`.
@@ -66,14 +66,14 @@ def methods(studio: Studio, asked: Asked, others: bool = False) -> tuple[list[Sh
         try:
             shown.append(studio.shown(name, recipe, seeds))
             notes += lacking(shown[-1], seeds)
-        except (ModelError, Unfinished) as error:
+        except (ModelError, UnfinishedError) as error:
             notes.append(f"{name} is left out: {error}")
     if not shown and notes and not others:
         raise ModelError("; ".join(notes))
     return shown, notes
 
 
-def controls(studio: Studio, asked: Asked, main: str) -> tuple[list[Shown], list[str]]:
+def controls(studio: Renderer, asked: Request, main: str) -> tuple[list[Shown], list[str]]:
     """The pictures of the controls of the main method, and why others are left out."""
     shown, notes, seeds, recipe = [], [], asked.seeds_of_controls(main), asked.recipes.get(main)
     if REAL in asked.controls:
@@ -86,7 +86,7 @@ def controls(studio: Studio, asked: Asked, main: str) -> tuple[list[Shown], list
                 made = replace(studio, path=path, model=other.model, bank=other).shown(main, recipe, seeds)
                 shown.append(made.named(f"{main}, {name}"))
                 notes += lacking(shown[-1], seeds)
-            except (BadValue, ModelError, Unfinished) as error:
+            except (InvalidValueError, ModelError, UnfinishedError) as error:
                 notes.append(f"the control {name} is left out: {error}")
     return shown, notes
 
@@ -97,7 +97,7 @@ def lacking(shown: Shown, seeds: Sequence[int]) -> list[str]:
     return [f"{shown.method} is measured without seed {', '.join(missing)}: not rendered"] if missing else []
 
 
-_BANKS: Mapping[str, Callable[[Studio], ReferenceBank]] = {
+_BANKS: Mapping[str, Callable[[Renderer], ReferenceBank]] = {
     RANDOM: lambda studio: bank_for(
         random_weights(studio.model), studio.bank.images, studio.units, progress=studio.progress
     ),
@@ -107,7 +107,7 @@ _BANKS: Mapping[str, Callable[[Studio], ReferenceBank]] = {
 """What a control changes: the bank, and in one case its network."""
 
 
-def real_images(studio: Studio, each: int) -> Shown:
+def real_images(studio: Renderer, each: int) -> Shown:
     """Natural images of each unit, other ones than pictures are held against: what no method can be asked to beat."""
     parts = []
     for unit in studio.units:
@@ -116,23 +116,23 @@ def real_images(studio: Studio, each: int) -> Shown:
     return stacked(REAL, parts).named(REAL)
 
 
-def weighed(studio: Studio, shown: Sequence[Shown], asked: Asked, kept: Kept) -> list[Shown]:
+def weighed(studio: Renderer, shown: Sequence[Shown], asked: Request, kept: Kept) -> list[Shown]:
     """Carried out methods with what the tensors of one batch take (`vital.comparing.cost.memory`), measured once."""
     return [replace(one, memory=_memory(studio, asked.recipes[one.method], kept)) for one in shown]
 
 
-def _memory(studio: Studio, recipe: Method, kept: Kept) -> float:
+def _memory(studio: Renderer, recipe: Method, kept: Kept) -> float:
     """Read or measure it; NaN where it is not kept and nothing is to be rendered."""
     group, kind = studio.together, type(recipe).__qualname__
     key = hashed("memory, warm", network_key(studio.model), kind, recipe.options(), [*map(str, group)])
 
     def weighing() -> list[Score]:
         if not studio.rendering:
-            raise Unfinished
+            raise UnfinishedError
         return [Score("", "peak MB", memory(studio.model, group, recipe, studio.bank))]
 
     try:
         (score,) = kept.scores("", key, weighing)
-    except Unfinished:
+    except UnfinishedError:
         return math.nan
     return score.value

@@ -20,7 +20,7 @@ from vital.units import Unit
 from vital.utils.io import write
 from vital.utils.random import generator
 from vital.world.networks.architectures import Judge as WorldNetwork
-from vital.world.networks.architectures import normalised
+from vital.world.networks.architectures import normalized
 from vital.world.networks.judge import agrees, judged
 from vital.world.networks.judge import fitted as sized
 from vital.world.networks.weights import network
@@ -73,13 +73,13 @@ def world_features() -> Extractor:
 
     @torch.no_grad()
     def features(images: Images) -> torch.Tensor:
-        return judge.features(normalised(sized(images)))
+        return judge.features(normalized(sized(images)))
 
     return Extractor("world judge, 168", features)
 
 
 EACH = 16
-"""How many fresh scenes of each class a recogniser is fitted on and tried with."""
+"""How many fresh scenes of each class a recognizer is fitted on and tried with."""
 
 
 @dataclass(frozen=True, eq=False)

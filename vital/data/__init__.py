@@ -2,6 +2,6 @@
 
 from vital.data.imageset import ImageSet, Unreadable
 from vital.data.join import joined
-from vital.data.open import images
+from vital.data.open import load_images
 
-__all__ = ["ImageSet", "Unreadable", "images", "joined"]
+__all__ = ["ImageSet", "Unreadable", "joined", "load_images"]

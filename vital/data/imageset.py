@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vital.data.labels import LABELLING, match_class
 from vital.data.sources import Picture, Source
-from vital.errors import BadValue, DataError, EmptyClass, first_line
+from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
 
 
 class Unreadable(DataError):
@@ -138,7 +138,7 @@ class ImageSet:
         one picture can be read.
         """
         if size < 1:
-            raise BadValue(f"the batch size is {size}; allowed are whole numbers from 1")
+            raise InvalidValueError(f"the batch size is {size}; allowed are whole numbers from 1")
         wanted = range(len(self)) if indices is None else indices
         count = 0
         for start in range(0, len(wanted), size):
@@ -157,7 +157,7 @@ class ImageSet:
     def spread(self, count: int) -> list[int]:
         """The indices of `count` pictures spread evenly over the set; all of them where there are fewer."""
         if count < 1:
-            raise BadValue(f"the number of images is {count}; allowed are whole numbers from 1")
+            raise InvalidValueError(f"the number of images is {count}; allowed are whole numbers from 1")
         count = min(count, len(self))
         return [i * len(self) // count for i in range(count)]
 
@@ -168,7 +168,7 @@ class ImageSet:
         Labels without names are the network's own indices. Names, for instance of folders, are matched with the
         network's: case, underscores and comma-separated synonyms do not count; whole numbers are indices. Where no
         name matches but both sides have equally many, their order decides. A class without images
-        raises `EmptyClass`, anything else `DataError`.
+        raises `EmptyClassError`, anything else `DataError`.
         """
         if all(label is None for label in self.labels):
             raise DataError(f"{self.name} has no labels; {LABELLING}")
@@ -178,7 +178,7 @@ class ImageSet:
         found = [i for i, label in enumerate(self.labels) if label in wanted]
         if not found:
             named = f" ({classes[index]})" if 0 <= index < len(classes) else ""
-            raise EmptyClass(
+            raise EmptyClassError(
                 f"{self.name} holds no image of class {index}{named}; add some, or choose another class"
             )
         return found

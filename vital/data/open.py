@@ -24,7 +24,7 @@ SETS: Registry[Callable[[], ImageSet]] = Registry("set of images")
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "dev"})
 
 
-def images(
+def load_images(
     source: Any, *, labels: str | Path | Sequence[Any] | None = None, split: str | None = None
 ) -> ImageSet:
     """Make an `ImageSet` of a folder, an `.npz`, `.npy` or image file, an array, a data set or a list of paths.
@@ -42,7 +42,7 @@ def images(
     `labels` is a CSV file (columns file or wnid, and index, label or name), or one label per image: the network's
     class index or a name. Raises `DataError` for what is not there, is empty or cannot be told apart.
 
-    >>> pictures = images(np.zeros((2, 8, 8, 3), np.uint8), labels=[3, 5])
+    >>> pictures = load_images(np.zeros((2, 8, 8, 3), np.uint8), labels=[3, 5])
     >>> len(pictures), pictures.labels
     (2, (3, 5))
     """

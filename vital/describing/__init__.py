@@ -3,11 +3,11 @@
 from vital.describing.api import Descriptions as Descriptions
 from vital.describing.api import describe as describe
 from vital.describing.base import DESCRIBERS as DESCRIBERS
+from vital.describing.base import Context as Context
 from vital.describing.base import Describer as Describer
-from vital.describing.base import Toolbox as Toolbox
 from vital.describing.base import describer as describer
 from vital.describing.candidates.concept_lists import read_concepts as read_concepts
-from vital.describing.evaluation.significance import Court as Court
+from vital.describing.evaluation.significance import LabelEvaluator as LabelEvaluator
 from vital.describing.labels_csv import read_labels as read_labels
 from vital.describing.labels_csv import write_labels as write_labels
 from vital.describing.matching.similarity import SIMILARITIES as SIMILARITIES
@@ -23,13 +23,13 @@ __all__ = [
     "SIMILARITIES",
     "Bands",
     "ClipDissect",
-    "Court",
+    "Context",
     "Describer",
     "Descriptions",
     "Dnd",
+    "LabelEvaluator",
     "Linear",
     "OfPrototypes",
-    "Toolbox",
     "class_of_description",
     "describe",
     "describer",

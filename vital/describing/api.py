@@ -8,25 +8,25 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from vital.activations import ReferenceBank, reference_bank
+from vital.activations import ReferenceBank, build_bank
 from vital.activations.matrix import probe, probe_images
 from vital.backends import (
     Captioner,
     ImageGenerator,
     ImageTextEncoder,
-    Summariser,
+    Summarizer,
     load_captioner,
     load_encoder,
     load_generator,
-    load_summariser,
+    load_summarizer,
 )
 from vital.data import ImageSet
-from vital.describing.base import DESCRIBERS, Describer, Toolbox, check_needs, describer
+from vital.describing.base import DESCRIBERS, Context, Describer, check_needs, describer
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
-from vital.describing.evaluation.significance import Court
+from vital.describing.evaluation.significance import LabelEvaluator
 from vital.describing.evaluation.table import Row, random_descriptions, score_rows
 from vital.describing.labels_csv import write_labels
-from vital.errors import BadValue, DataError, UsageError, unknown
+from vital.errors import DataError, InvalidValueError, UsageError, unknown
 from vital.models import Model
 from vital.records import Description, Prototype
 from vital.rendering.api import render
@@ -59,7 +59,7 @@ def _p(value: float | None) -> str:
 class Words:
     """Everything that puts units of one network into words: makers at hand, and methods with their options."""
 
-    tools: Toolbox
+    tools: Context
     described: Mapping[str, Describer]
     alpha: float = 0.05
     draws: int = 3
@@ -73,9 +73,9 @@ class Words:
         order = {unit: place for place, unit in enumerate(units)}
         return Descriptions(sorted(said, key=lambda d: order.get(d.unit, len(order))))
 
-    def court(self) -> Court:
+    def court(self) -> LabelEvaluator:
         """The judge of what they say."""
-        return Court(self.tools, self.alpha, self.draws)
+        return LabelEvaluator(self.tools, self.alpha, self.draws)
 
     def megabytes(self, descriptions: Sequence[Description]) -> float:
         """Memory that the values of the layers of these units take, in 10⁶ bytes; they are read from the cache."""
@@ -101,7 +101,7 @@ def describe(
     concepts: str | Path | Iterable[str] | None = None,
     encoder: str | ImageTextEncoder | None = None,
     captioner: str | Captioner | None = None,
-    summariser: str | Summariser | None = None,
+    summarizer: str | Summarizer | None = None,
     generator: str | ImageGenerator | None = None,
     seed: int = 0,
     progress: bool = True,
@@ -114,14 +114,14 @@ def describe(
     from: a file with one a line, a list, or "world". The makers are names (see `vital.backends`) or objects; for the
     known-answer world its own are taken where none is given. Labels are chosen on images of even numbers and judged on
     the others: a label that does not stand becomes "", and its candidate stays (see `vital.describing.evaluation.significance`).
-    Raises `UsageError`, `DataError` or `MissingExtra`, each with one sentence that says what to change.
+    Raises `UsageError`, `DataError` or `MissingDependencyError`, each with one sentence that says what to change.
 
     >>> import vital
-    >>> net, pictures = vital.load_model("world"), vital.images("world")
+    >>> net, pictures = vital.load_model("world"), vital.load_images("world")
     >>> vital.describe(net, ["class:3"], images=pictures, draws=0, progress=False)[0].candidate
     'dotted cube'
     """
-    makers = {"encoder": encoder, "captioner": captioner, "summariser": summariser, "generator": generator}
+    makers = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
     words = prepared(
         model, units, bank=bank, images=images, methods=methods, concepts=concepts, makers=makers, seed=seed,
         progress=progress, options=options,
@@ -153,13 +153,13 @@ def prepared(
     needs = {need for method in described.values() for need in method.needs}
     if bank is None and images is not None and {"bank", "prototypes"} & needs:
         layers = tuple(dict.fromkeys(unit.layer for unit in chosen))
-        bank = reference_bank(model, layers, images, progress=progress)
+        bank = build_bank(model, layers, images, progress=progress)
     made = _makers(model, makers, needs)
     if concepts is None and getattr(made["encoder"], "name", "") == WORLD:
         concepts = WORLD
     words = read_concepts(concepts) if concepts is not None else ()
     prototypes = _prototypes(model, bank, progress) if bank is not None else None
-    tools = Toolbox(model, images, bank, words, **made, prototypes=prototypes, seed=seed, progress=progress)
+    tools = Context(model, images, bank, words, **made, prototypes=prototypes, seed=seed, progress=progress)
     for name, method in described.items():
         check_needs(name, method, tools)
     return Words(tools, described, judge.get("alpha", 0.05), int(judge.get("draws", 3)))
@@ -184,11 +184,11 @@ def _makers(model: Model, given: Mapping[str, Any], needs: set[str]) -> dict[str
     load: dict[str, Callable[[Any], Any]] = {
         "encoder": load_encoder,
         "captioner": load_captioner,
-        "summariser": load_summariser,
+        "summarizer": load_summarizer,
         "generator": load_generator,
     }
     if wrong := [name for name in given if name not in load]:
-        raise BadValue(f"a maker is called {wrong[0]}; allowed are {', '.join(load)}")
+        raise InvalidValueError(f"a maker is called {wrong[0]}; allowed are {', '.join(load)}")
     own = model.name.split(":")[0] == WORLD
     spare = {name: WORLD for name in load if own and name in {"encoder", *needs}}
     specs = {name: given.get(name) or spare.get(name) for name in load}

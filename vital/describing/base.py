@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from vital.activations import ReferenceBank
-from vital.backends import Captioner, ImageGenerator, ImageTextEncoder, Summariser
+from vital.backends import Captioner, ImageGenerator, ImageTextEncoder, Summarizer
 from vital.data import ImageSet
 from vital.errors import UsageError
 from vital.models import Model
@@ -19,7 +19,7 @@ from vital.utils.registry import Registry
 
 
 @dataclass(frozen=True, eq=False)
-class Toolbox:
+class Context:
     """What describers work with: a network, probe images with their bank, and makers of words and pictures.
 
     A describer takes what it needs and says what is missing (`Describer.needs`). `concepts` are the words to choose
@@ -33,7 +33,7 @@ class Toolbox:
     concepts: tuple[str, ...] = field(default=(), repr=False)
     encoder: ImageTextEncoder | None = None
     captioner: Captioner | None = None
-    summariser: Summariser | None = None
+    summarizer: Summarizer | None = None
     generator: ImageGenerator | None = None
     prototypes: Callable[[Sequence[Unit], int], list[Prototype]] | None = None
     seed: int = 0
@@ -49,7 +49,7 @@ class Describer(ABC):
     needs: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
+    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
 
     def options(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ _GIVEN_BY = {
     "concepts": "words to choose from: --concepts FILE",
     "encoder": "an image-text encoder: --encoder world or open_clip:NAME/PRETRAINED",
     "captioner": "a captioner: --captioner world or transformers:NAME",
-    "summariser": "a summariser: --summariser built-in or openai:MODEL",
+    "summarizer": "a summarizer: --summarizer built-in or openai:MODEL",
     "generator": "an image generator: --generator world or diffusers:NAME",
     "prototypes": "prototypes, which need images: --images DIR or --bank FILE",
 }
@@ -76,7 +76,7 @@ def describer(name: str, /, **options: Any) -> Describer:
     return made_with(DESCRIBERS, name, options)
 
 
-def check_needs(name: str, what: Describer, tools: Toolbox) -> None:
+def check_needs(name: str, what: Describer, tools: Context) -> None:
     """Raise `UsageError` where the toolbox lacks something that a describer needs."""
     for need in what.needs:
         if not getattr(tools, need):

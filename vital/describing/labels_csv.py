@@ -42,7 +42,7 @@ def rows_of(descriptions: Iterable[Description]) -> list[Row]:
     >>> rows_of([Description(Unit("fc", 3), "linear", "", 0.5, "dog")])[0]["candidate"]
     'dog'
     """
-    return [{column: d.record()[column] for column in COLUMNS} for d in descriptions]
+    return [{column: d.to_dict()[column] for column in COLUMNS} for d in descriptions]
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> bytes:

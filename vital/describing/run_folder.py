@@ -52,7 +52,8 @@ def save_words(
         earlier = read_json(path / DETAILS).get("labels", []) if (path / DETAILS).exists() else []
         records = {_key(record): record for record in earlier}
         records |= {
-            _key(record): record for record in (d.record() | {"request": dict(request)} for d in descriptions)
+            _key(record): record
+            for record in (d.to_dict() | {"request": dict(request)} for d in descriptions)
         }
         facts = {"schema": SCHEMA, "versions": versions(), "model": dict(model)}
         write(path / DETAILS, as_json(facts | {"labels": list(records.values())}))

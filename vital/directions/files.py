@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.units import Unit
 from vital.utils.io import write
 
@@ -26,7 +26,7 @@ def save_directions(
 
     The file also says the layer and the `notes`, such as how they were found. `tokens` says which tokens the units
     read where the layer has any ("patches", "cls", "all"). A file of directions is written over; any other file is
-    left alone (`DataError`). Raises `BadValue` for vectors or a name that units cannot read.
+    left alone (`DataError`). Raises `InvalidValueError` for vectors or a name that units cannot read.
 
     >>> import tempfile
     >>> name = Path(tempfile.mkdtemp()) / "parts.safetensors"
@@ -35,7 +35,7 @@ def save_directions(
     """
     path = free_name(path)
     if vectors.ndim != 2 or not len(vectors) or not torch.isfinite(vectors).all():
-        raise BadValue(
+        raise InvalidValueError(
             f"directions are a matrix (count, channels) of finite numbers; this one is {tuple(vectors.shape)}"
         )
     about = json.dumps({"layer": layer, **(notes or {})}, sort_keys=True, default=str)
@@ -46,11 +46,11 @@ def save_directions(
 def free_name(path: str | Path) -> Path:
     """The path, after a look that directions may be written there: before long work, not after it.
 
-    Raises `BadValue` for a name that units cannot read and `DataError` where another file is in the way.
+    Raises `InvalidValueError` for a name that units cannot read and `DataError` where another file is in the way.
     """
     path = Path(path)
     if path.suffix != ".safetensors" or "!" in str(path):
-        raise BadValue(
+        raise InvalidValueError(
             f"{str(path)!r} cannot hold directions; allowed are names NAME.safetensors without '!'"
         )
     if path.exists() and not _ours(path):

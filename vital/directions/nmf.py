@@ -1,4 +1,4 @@
-"""Concepts by factorising the activations of an image set into few directions that are not negative."""
+"""Concepts by factorizing the activations of an image set into few directions that are not negative."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from vital.data import ImageSet
 from vital.directions.files import unit_rows
-from vital.errors import BadValue, DataError, missing_extra
+from vital.errors import DataError, InvalidValueError, missing_extra
 from vital.models import Model
-from vital.tracing import Tracer, survey
+from vital.tracing import Tracer, list_layers
 from vital.units import Unit, find_layer
 from vital.utils.random import generator
 
 MANY = 2 * 10**7
-"""Numbers in the matrix of activations above which it is factorised a part at a time."""
+"""Numbers in the matrix of activations above which it is factorized a part at a time."""
 
 
 def nmf(
@@ -35,30 +35,32 @@ def nmf(
     """Find the directions that the activations of an image set are sums of: (count, C), unit vectors, none negative.
 
     Formula: min ‖A − W H‖² with W, H ≥ 0; A has a row for each place of each image, and the answer is H
-    Source: non-negative matrix factorisation as concepts: Olah et al., The Building Blocks of Interpretability, 2018
+    Source: non-negative matrix factorization as concepts: Olah et al., The Building Blocks of Interpretability, 2018
 
     They come in the order of what they carry: Σ_i W_ik ‖H_k‖, largest first. Of a layer with tokens, `tokens` says
     which are looked at ("patches", "cls", "all"). About `rows` places are kept at most, as many of each image, drawn
     with the seed, so that memory does not grow with the number of images. `steps` bounds the iterations; a fit that
-    still gets better is taken as it is then. The factorisation is
+    still gets better is taken as it is then. The factorization is
     scikit-learn's `NMF`, and `MiniBatchNMF` above 2·10⁷ numbers.
 
-    Raises `BadValue` for activations below 0 and for fewer places than `count`, `DataError` for activations that are
-    not finite or have fewer directions than `count` in them, `MissingExtra` without scikit-learn.
+    Raises `InvalidValueError` for activations below 0 and for fewer places than `count`, `DataError` for activations that are
+    not finite or have fewer directions than `count` in them, `MissingDependencyError` without scikit-learn.
     """
     if count < 1 or rows < 1 or steps < 1:
-        raise BadValue(f"count is {count}, rows {rows}, steps {steps}; allowed are whole numbers from 1")
+        raise InvalidValueError(
+            f"count is {count}, rows {rows}, steps {steps}; allowed are whole numbers from 1"
+        )
     _sklearn("decomposition")
     matrix = activations(model, layer, images, tokens=tokens, rows=rows, seed=seed)
     if not torch.isfinite(matrix).all():
         raise DataError(f"the activations at {layer!r} are not all finite; look at the network's weights")
     if (low := float(matrix.min())) < 0:
-        raise BadValue(
+        raise InvalidValueError(
             f"the activations at {layer!r} go down to {low:.3g}, and non-negative factors need values from 0; "
             f"choose a layer behind a ReLU"
         )
     if len(matrix) < count:
-        raise BadValue(
+        raise InvalidValueError(
             f"{count} directions are asked for and there are {len(matrix)} places at {layer!r}; "
             f"allowed are up to {len(matrix)}, or give more images"
         )
@@ -74,7 +76,7 @@ def activations(
     About `rows` places at most are kept, as many of each image, drawn with the seed; of more than `rows` images,
     evenly spread ones.
     """
-    find_layer(layer, survey(model))
+    find_layer(layer, list_layers(model))
     draw, step = generator(seed, "concepts", layer), max(1, -(-len(images) // rows))
     chosen = range(0, len(images), step)
     each, kept = max(1, rows // len(chosen)), []

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from vital.errors import BadValue, ModelError, VitalError, first_line, unknown
+from vital.errors import InvalidValueError, ModelError, VitalError, first_line, unknown
 from vital.lwta.layers import LWTA, allowed, competing
 from vital.models.factory import SIDE
 from vital.tracing import calls
@@ -46,16 +46,18 @@ def convert(
     competes then, as in a transformer.
 
     How wide each layer is, and which axis holds its channels, is learnt from a pass over `example`, what the network
-    takes; without it one is made of zeros for the first layer with weights. Raises `BadValue` for a width that
+    takes; without it one is made of zeros for the first layer with weights. Raises `InvalidValueError` for a width that
     `competitors` does not divide and where all is skipped, `ModelError` for a network without activation modules or
-    that does not run, and `UnknownName` for a layer to skip that is no activation, or a pattern that fits none.
+    that does not run, and `UnknownNameError` for a layer to skip that is no activation, or a pattern that fits none.
 
     >>> net = convert(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()), 4)
     >>> net[2]
     LWTA(4, axis=1)
     """
     if competitors < 1:
-        raise BadValue(f"blocks of {competitors} units are asked for; allowed are whole numbers from 1")
+        raise InvalidValueError(
+            f"blocks of {competitors} units are asked for; allowed are whole numbers from 1"
+        )
     found = _apart(copy.deepcopy(network))
     given = _example(found) if example is None else example
     found, made, left = _spread(found, given, [skip] if isinstance(skip, str) else skip)
@@ -65,7 +67,7 @@ def convert(
         raise _nothing(found, type(network).__name__, len(names))
     for name, (width, axis) in places.items():
         if width % competitors:
-            raise BadValue(
+            raise InvalidValueError(
                 f"the layer {name!r} has {width} units, which cannot compete in blocks of {competitors}; "
                 f"allowed are {allowed(width)}, or leave the layer out with skip"
             )
@@ -99,7 +101,9 @@ def _spread(
 def _nothing(network: nn.Module, title: str, skipped: int) -> VitalError:
     """Why no unit of a network can be made to compete."""
     if skipped:
-        return BadValue(f"skip leaves out every activation module ({skipped}); at least one has to compete")
+        return InvalidValueError(
+            f"skip leaves out every activation module ({skipped}); at least one has to compete"
+        )
     if already := competing(network):
         return ModelError(f"the units of {title} compete already, in {len(already)} layers")
     return ModelError(

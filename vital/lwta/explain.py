@@ -12,12 +12,12 @@ from PIL import Image
 from torch import Tensor
 
 from vital.attribution import gradients, relevance_of
-from vital.errors import BadValue, unknown
+from vital.errors import InvalidValueError, unknown
 from vital.lwta.layers import winners
 from vital.lwta.predict import layers_of
 from vital.models import Model
 from vital.records import to_pil
-from vital.tracing import INPUT_OF, Trace, Tracer, resolve_units, survey
+from vital.tracing import INPUT_OF, Trace, Tracer, list_layers, resolve_units
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 
@@ -41,7 +41,7 @@ class Winner:
     contribution: float
     where: Tensor | None = field(default=None, repr=False)
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         numbers = {n: round(getattr(self, n), 6) for n in ("share", "strength", "contribution")}
         return {"unit": str(self.unit), "block": self.block, "label": self.label, **numbers}
@@ -92,11 +92,11 @@ class Explanation:
             lines.append(f"{layer}: {len(self.of(layer))} blocks; largest by {self.by}: {', '.join(said)}.")
         return "\n".join(lines)
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The JSON form, with the winner of every block."""
         decided = {"decision": str(self.decision), "class": self.decision.label, "by": self.by}
         numbers = {"score": round(self.score, 6), "probability": round(self.probability, 6)}
-        return {**decided, **numbers, "winners": [w.record() for w in self.winners]}
+        return {**decided, **numbers, "winners": [w.to_dict() for w in self.winners]}
 
     def picture(self, count: int = 4, size: int = 128) -> Image.Image:
         """Draw it: the image, and a row per layer with the places where its first winners won."""
@@ -134,8 +134,8 @@ def explain(
     competition, or "relevance" by `rule` (`vital.attribution`). In layers of tokens `tokens` is cls, patches or all: by
     default the class token where there is one, else all.
 
-    Raises `ModelError` for a network without competing layers, `UnknownName` for a layer that is none of them, and
-    `BadValue`.
+    Raises `ModelError` for a network without competing layers, `UnknownNameError` for a layer that is none of them, and
+    `InvalidValueError`.
 
     >>> from torch import nn; from vital.lwta import LWTAConv2d
     >>> net = nn.Sequential(LWTAConv2d(3, 8, 3, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
@@ -144,13 +144,13 @@ def explain(
     [0, 1]
     """
     if by not in BY:
-        raise BadValue(f"contributions by {by!r} are asked for; allowed are {' and '.join(BY)}")
+        raise InvalidValueError(f"contributions by {by!r} are asked for; allowed are {' and '.join(BY)}")
     if len(image) != 1:
-        raise BadValue(f"{len(image)} images are given; one is explained at a time")
+        raise InvalidValueError(f"{len(image)} images are given; one is explained at a time")
     if decision is not None:
         asked = resolve_units(model, decision)
         if len(asked) != 1 or not asked[0].is_class:
-            raise BadValue(f"the decision is {decision}; allowed is one class, such as {OUTPUT}:0")
+            raise InvalidValueError(f"the decision is {decision}; allowed is one class, such as {OUTPUT}:0")
     chosen = _chosen(model, layers)
     watched = [*(f"{INPUT_OF}{name}" for name in chosen), *chosen, OUTPUT]
     with torch.enable_grad(), Tracer(model, watched, record=by == "relevance") as tracer:
@@ -170,7 +170,7 @@ def explain(
 
 def _chosen(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
     """The layers to explain by, each once, in the order in which the network calls them."""
-    order = survey(model)
+    order = list_layers(model)
     known = [name for name in layers_of(model) if name in order]  # a layer may never be called
     for name in layers:
         if name not in known:
@@ -182,7 +182,7 @@ def _winners(
     trace: Trace, name: str, contributed: Tensor, labels: Mapping[str, str], tokens: str
 ) -> list[Winner]:
     """Find the winner of every block of one layer, the largest contribution first."""
-    layer, competition = survey(trace.model)[name], trace.model.module.get_submodule(name)
+    layer, competition = list_layers(trace.model)[name], trace.model.module.get_submodule(name)
     responses = trace[f"{INPUT_OF}{name}"].detach()
     width = int(competition.competitors)  # type: ignore[arg-type]  # layers_of names competitions alone
     mask = winners(responses, width)
@@ -205,11 +205,13 @@ def _winners(
 def _kind(layout: str, prefix: int, tokens: str) -> str:
     """Which tokens a layer of them is read at; "" for other layers."""
     if tokens not in {"", "cls", "patches", "all"}:
-        raise BadValue(f"tokens is {tokens!r}; allowed are cls, patches and all")
+        raise InvalidValueError(f"tokens is {tokens!r}; allowed are cls, patches and all")
     if layout != "tokens":
         return ""
     if tokens == "cls" and not prefix:
-        raise BadValue("tokens is 'cls', but the layer has no class token; allowed are patches and all")
+        raise InvalidValueError(
+            "tokens is 'cls', but the layer has no class token; allowed are patches and all"
+        )
     return tokens or ("cls" if prefix else "all")
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function
 
 from vital.attribution.operations import Context, Shares, operation
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.lwta.sampling import WARM, Dice, Draws
 from vital.tracing import Step
 
@@ -73,7 +73,7 @@ def _blocks(x: Tensor, competitors: int, axis: int) -> tuple[Tensor, int]:
 
 def _divided(width: int, competitors: int) -> None:
     if competitors < 1 or width % competitors:
-        raise BadValue(
+        raise InvalidValueError(
             f"{width} units cannot compete in blocks of {competitors}; allowed are {allowed(width)}"
         )
 
@@ -157,7 +157,7 @@ class LWTA(nn.Module):
 
     `competitors` is U, the units of a block; `axis` holds the channels (1 in maps (B, C, H, W), -1 in tokens
     (B, T, C)). With U = 1 nobody competes, and it is the `plain` activation. In training winners are sampled; in
-    evaluation the largest response wins, unless `sampled` says otherwise. Raises `BadValue` where U does not divide the
+    evaluation the largest response wins, unless `sampled` says otherwise. Raises `InvalidValueError` where U does not divide the
     units.
 
     >>> LWTA(4).eval()(torch.randn(2, 8, 3, 3)).count_nonzero().item()
@@ -167,7 +167,9 @@ class LWTA(nn.Module):
     def __init__(self, competitors: int, axis: int = 1, plain: nn.Module | None = None) -> None:
         nn.Module.__init__(self)
         if competitors < 1:
-            raise BadValue(f"blocks of {competitors} units are asked for; allowed are whole numbers from 1")
+            raise InvalidValueError(
+                f"blocks of {competitors} units are asked for; allowed are whole numbers from 1"
+            )
         self.competitors, self.axis = competitors, axis
         self.plain = (plain or nn.ReLU()) if competitors == 1 else None
         self.draws: Draws | None = None
@@ -194,7 +196,7 @@ class LWTA(nn.Module):
 
 
 class LWTALinear(nn.Module):
-    """A linear layer whose units compete in blocks of `competitors`. Raises `BadValue` where these do not divide them.
+    """A linear layer whose units compete in blocks of `competitors`. Raises `InvalidValueError` where these do not divide them.
 
     >>> LWTALinear(6, 8, 4).eval()(torch.randn(5, 6)).count_nonzero(1).tolist()
     [2, 2, 2, 2, 2]
@@ -214,7 +216,7 @@ class LWTALinear(nn.Module):
 class LWTAConv2d(nn.Module):
     """A convolution whose channels compete in blocks of `competitors` at every place; `options` are nn.Conv2d's.
 
-    Raises `BadValue` for channels that `competitors` does not divide.
+    Raises `InvalidValueError` for channels that `competitors` does not divide.
 
     >>> LWTAConv2d(3, 8, 3, competitors=4).eval()(torch.randn(1, 3, 5, 5)).count_nonzero().item()
     18

@@ -14,10 +14,10 @@ from vital.models.factory import parse_factory
 from vital.models.load import NONE
 
 
-def spelled(competitors: int, skip: Sequence[str], spec: str) -> str:
+def format_spec(competitors: int, skip: Sequence[str], spec: str) -> str:
     """Write the name by which a converted network is loaded.
 
-    >>> spelled(4, ["relu"], "world")
+    >>> format_spec(4, ["relu"], "world")
     'lwta:4-relu/world'
     """
     return f"lwta:{competitors}{'-' if skip else ''}{','.join(skip)}/{spec}"
@@ -41,4 +41,4 @@ def model(name: str, pretrained: bool, size: tuple[int, int] | None = None) -> M
     example = torch.zeros(2, net.channels, *net.size)
     skip = [layer.strip() for layer in skipped.split(",") if layer.strip()]
     module = convert(net.module, int(count), skip=skip, example=example)
-    return replace(net, module=module, name=spelled(int(count), skip, spec))
+    return replace(net, module=module, name=format_spec(int(count), skip, spec))

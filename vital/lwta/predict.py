@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vital.data import ImageSet
-from vital.errors import BadValue, ModelError
+from vital.errors import InvalidValueError, ModelError
 from vital.lwta.layers import competing, sampled
 from vital.lwta.train import classes_of
 from vital.models import Model
@@ -29,12 +29,14 @@ def outputs(model: Model, images: Images, samples: int = 0, seed: int = 0) -> Te
     their distribution, and the outputs are averaged over the samples, as published (with 6). An image draws by the seed
     and by what it shows, so that its outputs with a seed are the same, but for rounding, alone and in any batch: where
     the first axis of every competing layer is the batch. Otherwise, as with tokens of (T, B, C), the seed and the batch
-    decide. Raises `BadValue`.
+    decide. Raises `InvalidValueError`.
     """
     if samples < 0:
-        raise BadValue(f"samples is {samples}; allowed are whole numbers from 0, for the largest response")
+        raise InvalidValueError(
+            f"samples is {samples}; allowed are whole numbers from 0, for the largest response"
+        )
     with torch.no_grad(), eval_mode(model.module):
-        given = model.normalise(images.to(model.device, model.dtype))
+        given = model.normalize(images.to(model.device, model.dtype))
         if not samples:
             return answered(model, given)
         with sampled(model.module, [_dice(image, seed) for image in images]):

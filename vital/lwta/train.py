@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from vital.data import ImageSet
 from vital.data.labels import LABELLING, match_classes
-from vital.errors import BadValue, DataError, RunError
-from vital.lwta.schedule import Competition
+from vital.errors import DataError, InvalidValueError, RunError
+from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
 from vital.models.outputs import answered, asked, count_outputs
 from vital.types import Images
@@ -32,13 +32,13 @@ Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
-class Fit:
+class TrainConfig:
     """How to train: AdamW on the cross-entropy, one cosine, pictures flipped and shifted.
 
     `rate` is the largest step size, `decay` the weight decay of matrices and kernels, `warm` the share of training over
     which the step size grows. `flip` shows half of the pictures mirrored; `shift` moves each by up to that share of its
     side. `half` computes in bfloat16 where that is safe; it is faster on a GPU and slower on most processors. Raises
-    `BadValue`.
+    `InvalidValueError`.
     """
 
     epochs: int = 20
@@ -51,22 +51,24 @@ class Fit:
     shift: float = 0.125
     seed: int = 0
     half: bool = False
-    competition: Competition = field(default_factory=Competition)
+    competition: SamplingSchedule = field(default_factory=SamplingSchedule)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch"):
             if getattr(self, name) < 1:
-                raise BadValue(f"{name} is {getattr(self, name)}; allowed are whole numbers from 1")
+                raise InvalidValueError(f"{name} is {getattr(self, name)}; allowed are whole numbers from 1")
         if not (self.rate > 0 and math.isfinite(self.rate)):
-            raise BadValue(f"rate is {self.rate}; allowed are numbers above 0")
+            raise InvalidValueError(f"rate is {self.rate}; allowed are numbers above 0")
         for name in ("warm", "smoothing", "shift"):
             if not 0 <= getattr(self, name) < 1:
-                raise BadValue(f"{name} is {getattr(self, name)}; allowed are numbers from 0 to below 1")
+                raise InvalidValueError(
+                    f"{name} is {getattr(self, name)}; allowed are numbers from 0 to below 1"
+                )
 
     def rate_at(self, done: float) -> float:
         """Give the step size after a share of training: up in a line, then down to 0 along a cosine.
 
-        >>> Fit().rate_at(1.0)
+        >>> TrainConfig().rate_at(1.0)
         0.0
         """
         if done < self.warm:
@@ -75,7 +77,11 @@ class Fit:
 
 
 def fit(
-    model: Model, images: ImageSet, folder: Path, how: Fit | None = None, progress: Progress | None = None
+    model: Model,
+    images: ImageSet,
+    folder: Path,
+    how: TrainConfig | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Train a network in place on the labelled images of a set, and write its weights to `folder`/weights.safetensors.
 
@@ -90,11 +96,11 @@ def fit(
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> some = images(np.zeros((4, 4, 4, 3), np.uint8), labels=[0, 1, 0, 1])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     fit(Model(net, size=(4, 4)), some, Path(folder), Fit(epochs=1))
+    ...     fit(Model(net, size=(4, 4)), some, Path(folder), TrainConfig(epochs=1))
     ...     print((Path(folder) / "weights.safetensors").is_file())
     True
     """
-    how = how or Fit()
+    how = how or TrainConfig()
     targets = classes_of(images, model)
     with held(_claimed(folder, model, images, how)):
         _Training(model, images, targets, how, folder / "checkpoint.pt", progress).run()
@@ -104,7 +110,7 @@ def fit(
         )
 
 
-def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
+def _claimed(folder: Path, model: Model, images: ImageSet, how: TrainConfig) -> Path:
     """Make the folder, or see that it is that of the same training."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "training.json"
@@ -124,7 +130,7 @@ def _claimed(folder: Path, model: Model, images: ImageSet, how: Fit) -> Path:
 
 
 def _but_for_its_name(training: dict[str, Any]) -> dict[str, Any]:
-    """Leave out how the network was spelled: its code and the weights that it starts from say which one it is."""
+    """Leave out how the network was format_spec: its code and the weights that it starts from say which one it is."""
     return {what: value for what, value in training.items() if what != "model"}
 
 
@@ -159,30 +165,30 @@ class _Training:
     model: Model
     images: ImageSet
     targets: dict[int, int]
-    how: Fit
+    how: TrainConfig
     checkpoint: Path
     progress: Progress | None
 
     def run(self) -> None:
         """Go through the epochs that are left."""
-        network, optimiser = self.model.module, self._optimiser()
+        network, optimizer = self.model.module, self._optimizer()
         per_epoch = len(cuts(len(self.targets), self.how.batch)) - 1
         modes = [(part, part.training) for part in network.modules()]
         try:
-            for epoch in range(self._restored(optimiser), self.how.epochs):
+            for epoch in range(self._restored(optimizer), self.how.epochs):
                 dice = generator("lwta", self.how.seed, epoch)
                 with self._seeded(epoch):
                     for step, rows in enumerate(self._batches(dice), epoch * per_epoch):
-                        loss = self._step(rows, optimiser, dice, step / (per_epoch * self.how.epochs))
+                        loss = self._step(rows, optimizer, dice, step / (per_epoch * self.how.epochs))
                         if self.progress:
                             self.progress(step + 1, per_epoch * self.how.epochs, loss)
-                self._save(optimiser, epoch + 1)
+                self._save(optimizer, epoch + 1)
         finally:
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             for part, mode in modes:
                 part.training = mode
 
-    def _optimiser(self) -> torch.optim.Optimizer:
+    def _optimizer(self) -> torch.optim.Optimizer:
         learning = [p for p in self.model.module.parameters() if p.requires_grad]
         large, small = ([p for p in learning if (p.ndim > 1) == matrix] for matrix in (True, False))
         groups = [{"params": large, "weight_decay": self.how.decay}, {"params": small, "weight_decay": 0.0}]
@@ -203,15 +209,15 @@ class _Training:
             yield [known[i] for i in order[start:end]]
 
     def _step(
-        self, rows: list[int], optimiser: torch.optim.Optimizer, dice: torch.Generator, done: float
+        self, rows: list[int], optimizer: torch.optim.Optimizer, dice: torch.Generator, done: float
     ) -> float:
         model, how = self.model, self.how
         kept, pictures = self.images.load(rows, model)
         wanted = torch.tensor([self.targets[i] for i in kept]).to(model.device)
-        shown = model.normalise(
+        shown = model.normalize(
             varied(pictures, dice, flip=how.flip, shift=how.shift).to(model.device, model.dtype)
         )
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = how.rate_at(done)
         model.module.train()
         with how.competition.at(model.module, dice, done) as draws:
@@ -222,25 +228,25 @@ class _Training:
                 scores = answered(model, shown)
             loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.smoothing)
             loss = loss + how.competition.weight * draws.divergence().to(loss)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.module.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         return loss.item()
 
-    def _save(self, optimiser: torch.optim.Optimizer, epoch: int) -> None:
+    def _save(self, optimizer: torch.optim.Optimizer, epoch: int) -> None:
         buffer = io.BytesIO()
         network = _state(self.model.module)
-        torch.save({"network": network, "optimiser": optimiser.state_dict(), "epoch": epoch}, buffer)
+        torch.save({"network": network, "optimizer": optimizer.state_dict(), "epoch": epoch}, buffer)
         write(self.checkpoint, buffer.getvalue())
 
-    def _restored(self, optimiser: torch.optim.Optimizer) -> int:
+    def _restored(self, optimizer: torch.optim.Optimizer) -> int:
         """Go on from the checkpoint; the epochs that are done."""
         if not self.checkpoint.is_file():
             return 0
         state = torch.load(self.checkpoint, map_location=self.model.device, weights_only=True)
         self.model.module.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
+        optimizer.load_state_dict(state["optimizer"])
         return int(state["epoch"])
 
 

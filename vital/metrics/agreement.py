@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.metrics.bootstrap import DRAWS, Interval
 from vital.utils.random import seed_of
 
@@ -23,7 +23,7 @@ def agreement(
 
     `mean` of the interval is the correlation, which is positive where higher values go with right readings. Where
     one of the two is constant, it is not a number, nor are its ends; samples in which one is do not count. Pictures
-    count as independent. Raises `BadValue` for other than two or more pairs of a finite number with 0 or 1, and
+    count as independent. Raises `InvalidValueError` for other than two or more pairs of a finite number with 0 or 1, and
     for a level outside (0, 1).
 
     >>> found = agreement([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1])
@@ -51,12 +51,12 @@ def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _check(x: np.ndarray, y: np.ndarray, level: float) -> None:
     if not 0 < level < 1:
-        raise BadValue(f"the level is {level}; allowed are numbers between 0 and 1")
+        raise InvalidValueError(f"the level is {level}; allowed are numbers between 0 and 1")
     if x.ndim != 1 or x.shape != y.shape or len(x) < 2:
-        raise BadValue(
+        raise InvalidValueError(
             f"values of the shape {x.shape} and readings of {y.shape} are given; allowed are two or more pairs"
         )
     if not np.isfinite(x).all():
-        raise BadValue("the values are not all finite; allowed are numbers")
+        raise InvalidValueError("the values are not all finite; allowed are numbers")
     if not np.isin(y, (0, 1)).all():
-        raise BadValue(f"the readings hold {sorted(set(y.tolist()))[:8]}; allowed are 0 and 1")
+        raise InvalidValueError(f"the readings hold {sorted(set(y.tolist()))[:8]}; allowed are 0 and 1")

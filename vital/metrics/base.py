@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.utils.registry import Registry
 
 Pairwise = Callable[[Tensor, Tensor], Tensor]
@@ -29,7 +29,7 @@ class Metric:
         """Measure all pairs: `values` (N,) or (N, U), `presence` (N,) or (N, K) in [0, 1] -> (), (U,), (K,), (U, K).
 
         Rows are images; they are to be all images of a set that had no part in choosing the concept. `presence` may be
-        graded: a share between 0 and 1 counts as so much of an image. float64. Raises `BadValue`.
+        graded: a share between 0 and 1 counts as so much of an image. float64. Raises `InvalidValueError`.
         """
         acts, shown = (x.double()[:, None] if x.ndim == 1 else x.double() for x in (values, presence))
         _check(acts, shown)
@@ -54,12 +54,14 @@ def metric(name: str, *, trusted: bool) -> Callable[[Pairwise], Pairwise]:
 def _check(values: Tensor, presence: Tensor) -> None:
     if values.ndim != 2 or presence.ndim != 2 or len(values) != len(presence) or not len(values):
         shapes = f"{tuple(values.shape)} and {tuple(presence.shape)}"
-        raise BadValue(f"values and presence are {shapes}; allowed are (N, U) and (N, K) of the same images")
+        raise InvalidValueError(
+            f"values and presence are {shapes}; allowed are (N, U) and (N, K) of the same images"
+        )
     if not torch.isfinite(values).all():
-        raise BadValue("the values are not all finite; allowed are numbers")
+        raise InvalidValueError("the values are not all finite; allowed are numbers")
     if not (presence.amin() >= 0 and presence.amax() <= 1):
         low, high = float(presence.amin()), float(presence.amax())
-        raise BadValue(f"the presence lies between {low:g} and {high:g}; allowed is [0, 1]")
+        raise InvalidValueError(f"the presence lies between {low:g} and {high:g}; allowed is [0, 1]")
 
 
 def trusted() -> list[str]:

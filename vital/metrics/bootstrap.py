@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.utils.random import seed_of
 
 DRAWS = 2000
@@ -29,7 +29,7 @@ def interval(values: Sequence[float], level: float = 0.95, seed: int = 0) -> Int
     Formula: the (1 ± level) / 2 quantiles of the means of 2000 samples of n values, drawn with replacement
     Source: Efron, Bootstrap Methods, 1979
 
-    The draws depend on `seed` and n alone, so that equal values give equal intervals. Raises `BadValue` for no values,
+    The draws depend on `seed` and n alone, so that equal values give equal intervals. Raises `InvalidValueError` for no values,
     for values that are not finite, and for a level outside (0, 1).
 
     >>> found = interval([0.0, 1.0, 1.0, 1.0])
@@ -37,10 +37,10 @@ def interval(values: Sequence[float], level: float = 0.95, seed: int = 0) -> Int
     (0.75, True)
     """
     if not 0 < level < 1:
-        raise BadValue(f"the level is {level}; allowed are numbers between 0 and 1")
+        raise InvalidValueError(f"the level is {level}; allowed are numbers between 0 and 1")
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
-        raise BadValue(
+        raise InvalidValueError(
             f"an interval of {list(values)[:8]} is asked for; allowed are finite numbers, at least one"
         )
     dice = np.random.default_rng(seed_of("interval", seed, len(found)))

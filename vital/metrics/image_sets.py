@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vital.errors import BadValue, missing_extra
+from vital.errors import InvalidValueError, missing_extra
 
 
 class _AsTheyAre(nn.Module):
@@ -32,7 +32,7 @@ def frechet_distance(features: Tensor, real: Tensor) -> float:
     Source: Heusel et al., NeurIPS 2017; worked out by torchmetrics
 
     0 for equal sets, in squared units of the features. It depends on the extractor and on both numbers of pictures,
-    and is biased upwards for few: name them with it. Raises `BadValue` for fewer than two pictures, `MissingExtra`.
+    and is biased upwards for few: name them with it. Raises `InvalidValueError` for fewer than two pictures, `MissingDependencyError`.
 
     >>> x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
     >>> round(frechet_distance(x + 2, x), 3)
@@ -50,7 +50,7 @@ def kernel_distance(features: Tensor, real: Tensor) -> float:
     Source: kernel inception distance, Bińkowski et al., ICLR 2018; worked out by torchmetrics
 
     Unbiased for any number of pictures, so that it may fall below 0. All of the smaller set are compared with as many
-    of the other, spread evenly. Raises `BadValue` for fewer than two pictures, `MissingExtra`.
+    of the other, spread evenly. Raises `InvalidValueError` for fewer than two pictures, `MissingDependencyError`.
 
     >>> x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
     >>> kernel_distance(x + 2, x) > kernel_distance(x + 1, x) > 0
@@ -89,11 +89,11 @@ def _spread(features: Tensor, count: int) -> Tensor:
 def _check(features: Tensor, real: Tensor) -> None:
     shapes = tuple(features.shape), tuple(real.shape)
     if features.ndim != 2 or real.ndim != 2 or shapes[0][1] != shapes[1][1]:
-        raise BadValue(
+        raise InvalidValueError(
             f"features of the shapes {shapes[0]} and {shapes[1]} cannot be compared; allowed are (N, D)"
         )
     if min(shapes[0][0], shapes[1][0]) < 2:
-        raise BadValue(
+        raise InvalidValueError(
             f"{shapes[0][0]} and {shapes[1][0]} pictures are compared; allowed are two or more of each"
         )
 
@@ -114,7 +114,7 @@ def path_similarity(
     n of natural images of the unit (N, C), n′ others of these, o of natural images of other units (M, C). 1 says that
     the picture is processed like a natural image of the unit, 0 like one of another unit; beyond both is possible. A
     layer counts by how far it tells units apart; where all together do not (`APART`), the answer is not a number.
-    Raises `BadValue` for fewer than two natural images, and for none of other units.
+    Raises `InvalidValueError` for fewer than two natural images, and for none of other units.
 
     >>> n = {"a": torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.1]])}
     >>> round(path_similarity({"a": n["a"][:1]}, n, {"a": torch.tensor([[3.0, 1.0, 0.0], [2.0, 1.0, 0.5]])}), 2)
@@ -123,7 +123,7 @@ def path_similarity(
     way, width = 0.0, 0.0
     for layer, own in natural.items():
         if len(own) < 2 or not len(other[layer]):
-            raise BadValue(
+            raise InvalidValueError(
                 f"{len(own)} natural images and {len(other[layer])} others are given; allowed are 2 and 1"
             )
         x, n, o = (_standard(t[layer]) for t in (picture, natural, other))
@@ -148,7 +148,9 @@ def diversity(features: Tensor) -> float:
     1.0
     """
     if len(features) < 2:
-        raise BadValue(f"the diversity of {len(features)} pictures is asked for; allowed are two or more")
+        raise InvalidValueError(
+            f"the diversity of {len(features)} pictures is asked for; allowed are two or more"
+        )
     unit = nn.functional.normalize(features.double(), dim=1)
     pairs = torch.combinations(torch.arange(len(unit)))
     return float((1 - (unit[pairs[:, 0]] * unit[pairs[:, 1]]).sum(1)).mean())

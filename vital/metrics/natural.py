@@ -1,7 +1,7 @@
 """How a picture looks as a picture, whatever it shows: contrast, saturation, the spectrum's slope, clipped values.
 
 Pictures are (B, C, H, W) in [0, 1]. Every function gives one number per picture, (B,) float64, that depends on no other
-picture, and raises `BadValue` for another shape, for no pictures, and for values that are not numbers in [0, 1].
+picture, and raises `InvalidValueError` for another shape, for no pictures, and for values that are not numbers in [0, 1].
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.types import Images
 
 WEIGHTS = (0.2126, 0.7152, 0.0722)
@@ -165,10 +165,12 @@ def natural_statistics(pictures: Images, real: Images | Mapping[str, Tensor]) ->
 
 def _checked(pictures: Images) -> Tensor:
     if pictures.ndim != 4 or not pictures.numel():
-        raise BadValue(f"pictures of the shape {tuple(pictures.shape)} are given; allowed is (B, C, H, W)")
+        raise InvalidValueError(
+            f"pictures of the shape {tuple(pictures.shape)} are given; allowed is (B, C, H, W)"
+        )
     x = pictures.detach().cpu().double()
     if not (x.amin() >= 0 and x.amax() <= 1):
-        raise BadValue(
+        raise InvalidValueError(
             f"the pictures hold values from {float(x.amin()):g} to {float(x.amax()):g}; allowed is [0, 1]"
         )
     return x

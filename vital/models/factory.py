@@ -37,7 +37,7 @@ def from_factory(path: Path, function: str) -> Model:
     """Run the file, call its function without arguments, and make a `Model` of what comes back.
 
     A `Model` is taken as it is. For a bare module the file's constants count (see `from_module`). Raises
-    `UnknownName` for a function that is not there and `ModelError` for a file or function that fails.
+    `UnknownNameError` for a function that is not there and `ModelError` for a file or function that fails.
     """
     if not path.is_file():
         siblings = path.parent.glob("*.py") if path.parent.is_dir() else ()

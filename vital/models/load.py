@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vital.errors import BadValue, BadWeights, UsageError, nearest
+from vital.errors import InvalidValueError, UsageError, WeightsError, nearest
 from vital.models.factory import from_factory, from_module, parse_factory
 from vital.models.model import Model, usable_device
 from vital.models.outputs import count_outputs
@@ -52,8 +52,8 @@ def load_model(
     cached. `size` is (height, width) in pixels, or both in one number; the resize before the crop scales along.
     Class names that do not match the outputs in number are dropped with a warning.
 
-    Raises `UsageError` for a request that cannot be read, `BadWeights` for weights that cannot be had or do not
-    fit, `ModelError` for a network that cannot be built, `MissingExtra` for a package that is not there.
+    Raises `UsageError` for a request that cannot be read, `WeightsError` for weights that cannot be had or do not
+    fit, `ModelError` for a network that cannot be built, `MissingDependencyError` for a package that is not there.
 
     >>> model = load_model(nn.Conv2d(1, 4, 3), size=28)
     >>> model.name, model.size, model.channels
@@ -99,7 +99,7 @@ def _hint(kind: str, name: str, spec: str) -> str:
 
 def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control: bool) -> Model:
     if control:
-        raise BadValue(
+        raise InvalidValueError(
             "weights 'none' needs a model named by a string; a module that exists keeps its weights"
         )
     model = spec if isinstance(spec, Model) else from_module(spec, type(spec).__name__)
@@ -111,7 +111,7 @@ def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control
 def _check_random(spec: str, one: Model, other: Model) -> None:
     pairs = zip(one.module.parameters(), other.module.parameters(), strict=True)
     if all(torch.equal(a, b) for a, b in pairs):
-        raise BadWeights(f"{spec} makes the same weights each time, so weights 'none' gives no random ones")
+        raise WeightsError(f"{spec} makes the same weights each time, so weights 'none' gives no random ones")
 
 
 def _with_fitting_names(model: Model) -> Model:
@@ -127,7 +127,7 @@ def _with_fitting_names(model: Model) -> Model:
 def _extent(size: int | Size) -> Size:
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise BadValue(f"the size is {size}; allowed are a whole number from 1 or (height, width)")
+        raise InvalidValueError(f"the size is {size}; allowed are a whole number from 1 or (height, width)")
     return pair
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import pixels
 from vital.types import Images
 
@@ -22,13 +22,13 @@ from vital.types import Images
 class Model:
     """A network and its preprocessing.
 
-    `size` is (height, width) of the input, `channels` its colour channels, `mean` and `std` the normalisation of
+    `size` is (height, width) of the input, `channels` its colour channels, `mean` and `std` the normalization of
     an image in [0, 1], `resize` the short side before the centre crop (None: resize to `size` itself, which may
     change the aspect ratio). `classes` names the outputs, where they have names. `weights` says where the weights
-    come from: "random", a file, or the name of a published set. Raises `BadValue` for numbers that cannot be.
+    come from: "random", a file, or the name of a published set. Raises `InvalidValueError` for numbers that cannot be.
 
     >>> model = Model(nn.Conv2d(3, 4, 1), name="tiny", size=(8, 8))
-    >>> model.normalise(torch.full((1, 3, 8, 8), 0.5)).unique().tolist()
+    >>> model.normalize(torch.full((1, 3, 8, 8), 0.5)).unique().tolist()
     [0.5]
     """
 
@@ -45,27 +45,35 @@ class Model:
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or min(self.size) < 1:
-            raise BadValue(f"{self.name}: the size is {self.size}; allowed are (height, width) from 1")
+            raise InvalidValueError(
+                f"{self.name}: the size is {self.size}; allowed are (height, width) from 1"
+            )
         if self.channels < 1:
-            raise BadValue(f"{self.name}: {self.channels} channels; allowed are whole numbers from 1")
+            raise InvalidValueError(
+                f"{self.name}: {self.channels} channels; allowed are whole numbers from 1"
+            )
         if self.resize is not None and self.resize < min(self.size):
-            raise BadValue(f"{self.name}: resize is {self.resize}, below the crop of {min(self.size)}")
+            raise InvalidValueError(
+                f"{self.name}: resize is {self.resize}, below the crop of {min(self.size)}"
+            )
         for what, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.channels) or not all(map(math.isfinite, values)):
                 allowed = f"allowed is one finite number, or one for each of the {self.channels} channels"
-                raise BadValue(f"{self.name}: {what} is {values}; {allowed}")
+                raise InvalidValueError(f"{self.name}: {what} is {values}; {allowed}")
         if min(self.std) <= 0:
-            raise BadValue(f"{self.name}: std is {self.std}; allowed are numbers above 0")
+            raise InvalidValueError(f"{self.name}: std is {self.std}; allowed are numbers above 0")
         if self.interpolation not in pixels.INTERPOLATIONS:
             allowed = ", ".join(pixels.INTERPOLATIONS)
-            raise BadValue(f"{self.name}: interpolation is {self.interpolation!r}; allowed are {allowed}")
+            raise InvalidValueError(
+                f"{self.name}: interpolation is {self.interpolation!r}; allowed are {allowed}"
+            )
 
     @property
     def preprocessing(self) -> tuple[object, ...]:
         """All that is done to a picture before the network sees it, for telling networks apart."""
         return (self.size, self.channels, self.mean, self.std, self.resize, self.interpolation)
 
-    def normalise(self, image: Images) -> Tensor:
+    def normalize(self, image: Images) -> Tensor:
         """Turn an image in [0, 1] into the network's input: (image − mean) / std per channel."""
         return (image - self._column(self.mean, image)) / self._column(self.std, image)
 
@@ -74,7 +82,7 @@ class Model:
         return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
 
     def preprocess(self, image: Image.Image | np.ndarray | Tensor) -> Tensor:
-        """Bring one picture to the network's size and channels: (C, H, W), float32 in [0, 1], not yet normalised.
+        """Bring one picture to the network's size and channels: (C, H, W), float32 in [0, 1], not yet normalized.
 
         Takes a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W); whole numbers of 8 or 16 bit are
         divided by their maximum, floats must lie in [0, 1]. Grey becomes RGB and RGB becomes grey where the network
@@ -160,7 +168,7 @@ def _source(kind: type) -> bytes:
 
 
 def usable_device(device: torch.device | str) -> torch.device:
-    """Check that a device exists here; raises `BadValue` with those that do.
+    """Check that a device exists here; raises `InvalidValueError` with those that do.
 
     >>> usable_device("cpu")
     device(type='cpu')
@@ -170,7 +178,7 @@ def usable_device(device: torch.device | str) -> torch.device:
     try:
         torch.empty(0, device=(found := torch.device(device)))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise BadValue(
+        raise InvalidValueError(
             f"the device {str(device)!r} cannot be used here; there are: {', '.join(known)}"
         ) from error
     return found

@@ -28,7 +28,7 @@ def first_tensor(output: Any) -> Tensor | None:
 
 
 def answered(model: Model, given: Tensor) -> Tensor:
-    """Run the network on what `Model.normalise` gave, and find the tensor in its answer; else raises `ModelError`.
+    """Run the network on what `Model.normalize` gave, and find the tensor in its answer; else raises `ModelError`.
 
     >>> answered(Model(nn.Identity()), torch.ones(1))
     tensor([1.])
@@ -50,7 +50,7 @@ def count_outputs(model: Model) -> int:
     shape = (1, model.channels, *model.size)
     grey = torch.full(shape, 0.5, dtype=model.dtype, device=model.device)
     with eval_mode(model.module), torch.no_grad(), asked(model, f"run on an image of shape {shape[1:]}"):
-        output = first_tensor(model.module(model.normalise(grey)))
+        output = first_tensor(model.module(model.normalize(grey)))
     return output.shape[1] if output is not None and output.ndim > 1 else 0
 
 

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from vital.errors import BadWeights, MissingExtra, ModelError, UsageError, first_line, missing_extra, unknown
+from vital.errors import (
+    MissingDependencyError,
+    ModelError,
+    UsageError,
+    WeightsError,
+    first_line,
+    missing_extra,
+    unknown,
+)
 from vital.models.model import Model
 from vital.models.pixels import INTERPOLATIONS
 from vital.utils.registry import Registry
@@ -27,7 +35,7 @@ def from_torchvision(name: str, pretrained: bool, size: Size | None = None) -> M
     """Build `NAME[/WEIGHTS]` of torchvision; preprocessing and class names are those of the weights.
 
     Only networks on single images are offered: classification and segmentation. Nothing is downloaded unless
-    `pretrained`. Raises `UnknownName`, `ModelError`, `BadWeights` (no download) and `MissingExtra`.
+    `pretrained`. Raises `UnknownNameError`, `ModelError`, `WeightsError` (no download) and `MissingDependencyError`.
     """
     del size  # these networks take what they get, but for transformers, whose size belongs to their weights
     models = package("torchvision.models", "", "models named torchvision:NAME")
@@ -88,7 +96,7 @@ def from_timm(name: str, pretrained: bool, size: Size | None = None) -> Model:
     if tag and tag not in tags:
         raise unknown(f"weights of timm:{bare}", tag, tags)
     if pretrained and not tags:
-        raise BadWeights(f"timm has no weights for {name!r}; give --weights FILE or --weights none")
+        raise WeightsError(f"timm has no weights for {name!r}; give --weights FILE or --weights none")
     with building(f"timm:{name}", pretrained):
         module = _create(timm, name, pretrained, size)
     config = timm.data.resolve_model_data_config(module)
@@ -170,7 +178,7 @@ def _only(name: str, tags: list[str]) -> str:
     if len(tags) == 1:
         return tags[0]
     if not tags:
-        raise BadWeights(f"open_clip has no weights for {name!r}; give --weights FILE or --weights none")
+        raise WeightsError(f"open_clip has no weights for {name!r}; give --weights FILE or --weights none")
     shown = ", ".join(tags[:6]) + (f", … ({len(tags)} in all)" if len(tags) > 6 else "")
     raise UsageError(
         f"open_clip:{name} has several sets of weights; write open_clip:{name}/ and one of: {shown}"
@@ -205,7 +213,7 @@ def _interpolation(name: str) -> str:
 def package(name: str, extra: str, purpose: str, distribution: str = "") -> Any:
     """Import a package that is not always there; `extra` brings it, or (empty) it belongs to every installation.
 
-    Raises `MissingExtra` where it is missing or does not fit the installed torch.
+    Raises `MissingDependencyError` where it is missing or does not fit the installed torch.
     """
     top = name.partition(".")[0]
     distribution = distribution or top
@@ -214,15 +222,17 @@ def package(name: str, extra: str, purpose: str, distribution: str = "") -> Any:
     except ModuleNotFoundError as error:
         if error.name in (top, None):
             if not extra:
-                raise MissingExtra(f"{purpose} need the package {top}: pip install {top}") from error
+                raise MissingDependencyError(
+                    f"{purpose} need the package {top}: pip install {top}"
+                ) from error
             raise missing_extra(distribution, extra, purpose) from error
         raise _unfit(distribution, purpose, error) from error
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
         raise _unfit(distribution, purpose, error) from error
 
 
-def _unfit(distribution: str, purpose: str, error: Exception) -> MissingExtra:
-    return MissingExtra(
+def _unfit(distribution: str, purpose: str, error: Exception) -> MissingDependencyError:
+    return MissingDependencyError(
         f"{purpose} need the package {distribution}, which is installed ({_version(distribution)}) but does not work "
         f"with torch {_version('torch')}: {first_line(error)}; install versions that belong together"
     )
@@ -245,7 +255,7 @@ def building(label: str, pretrained: bool) -> Iterator[None]:
         why = first_line(error).partition(". ")[0]
         if not pretrained or isinstance(error, TypeError | AssertionError):
             raise ModelError(f"{label} cannot be built: {why}") from error
-        raise BadWeights(
+        raise WeightsError(
             f"the weights {label} are not cached here and the download failed ({why}); "
             "give --weights FILE, or --weights none for random ones"
         ) from error

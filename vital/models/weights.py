@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vital.errors import BadWeights, first_line, nearest
+from vital.errors import WeightsError, first_line, nearest
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -25,7 +25,7 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
     """Load a state dict from a `.safetensors`, `.pt` or `.pth` file into a network, in place.
 
     Half precision becomes the network's own; a wrapping `{"state_dict": ...}` and a prefix common to all keys
-    ("module.", "model.") are taken off. Nothing is changed when the weights do not fit. Raises `BadWeights` for a
+    ("module.", "model.") are taken off. Nothing is changed when the weights do not fit. Raises `WeightsError` for a
     file that cannot be read or would run code, for missing or unexpected keys, wrong shapes, and values that are
     not finite.
     """
@@ -36,17 +36,17 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict as it stands in the file, without a wrapper."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise BadWeights(
+        raise WeightsError(
             f"{path} is not a weights file; allowed are {', '.join(SUFFIXES)}, and 'none' for random ones"
         )
     if not path.is_file():
         close = nearest(path.name, [p.name for p in _siblings(path)])
-        raise BadWeights(
+        raise WeightsError(
             f"there is no weights file {path}" + (f"; did you mean {close[0]!r}?" if close else "")
         )
     state = _unwrapped(_safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path))
     if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
-        raise BadWeights(f"{path} holds no state dict, that is, no table from names to tensors")
+        raise WeightsError(f"{path} holds no state dict, that is, no table from names to tensors")
     return {str(key): value for key, value in state.items()}
 
 
@@ -61,7 +61,7 @@ def _safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise BadWeights(f"{path} cannot be read as safetensors: {first_line(error)}") from error
+        raise WeightsError(f"{path} cannot be read as safetensors: {first_line(error)}") from error
 
 
 def _torch(path: Path) -> Any:
@@ -70,12 +70,12 @@ def _torch(path: Path) -> Any:
             warnings.simplefilter("ignore")  # what torch thinks of a foreign file shows in how it ends
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise BadWeights(
+        raise WeightsError(
             f"{path} holds pickled objects or is damaged, and only plain tensors are read; "
             "save the state dict with torch.save(model.state_dict(), FILE) or as safetensors"
         ) from error
     except Exception as error:  # torch.load passes on whatever a damaged archive makes its parts raise
-        raise BadWeights(f"{path} cannot be read: {first_line(error)}") from error
+        raise WeightsError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def _unwrapped(state: Any) -> Any:
@@ -86,21 +86,21 @@ def _unwrapped(state: Any) -> Any:
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Load a state dict whose names and shapes are those of the network; raises `BadWeights` otherwise."""
+    """Load a state dict whose names and shapes are those of the network; raises `WeightsError` otherwise."""
     own = module.state_dict()
     state = _renamed(state, own)
     missing = [key for key in own if key not in state and not _may_lack(key)]
     surplus = [key for key in state if key not in own and not _IDLE.match(key)]
     if missing or surplus:
         parts = [_some("missing", missing)] * bool(missing) + [_some("unexpected", surplus)] * bool(surplus)
-        raise BadWeights(f"{source} does not fit the network: {'; '.join(parts)}")
+        raise WeightsError(f"{source} does not fit the network: {'; '.join(parts)}")
     wrong = [
         f"{key} is {tuple(value.shape)} where the network has {tuple(own[key].shape)}"
         for key, value in state.items()
         if key in own and value.shape != own[key].shape
     ]
     if wrong:
-        raise BadWeights(f"{source} does not fit the network: {_some('wrong shapes', wrong, '; ')}")
+        raise WeightsError(f"{source} does not fit the network: {_some('wrong shapes', wrong, '; ')}")
     _check_finite(state, source)
     module.load_state_dict({**own, **{key: value for key, value in state.items() if key in own}})
 
@@ -132,4 +132,4 @@ def _check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             bad = int((~torch.isfinite(tensor)).sum())
-            raise BadWeights(f"{source}: {bad} of the {tensor.numel()} values in {name!r} are not finite")
+            raise WeightsError(f"{source}: {bad} of the {tensor.numel()} values in {name!r} are not finite")

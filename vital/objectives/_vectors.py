@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.tracing import Tracer
 
@@ -22,11 +22,11 @@ def dot_cosine(x: Tensor, y: Tensor, power: float, floor: float) -> Tensor:
 
 
 def check_cosine(power: float, floor: float) -> None:
-    """Raise `BadValue` for an exponent below 0 or a floor outside 0 to 1."""
+    """Raise `InvalidValueError` for an exponent below 0 or a floor outside 0 to 1."""
     if not 0 <= power < float("inf"):
-        raise BadValue(f"power is {power}; allowed are numbers from 0")
+        raise InvalidValueError(f"power is {power}; allowed are numbers from 0")
     if not 0 <= floor <= 1:
-        raise BadValue(f"floor is {floor}; allowed are numbers from 0 to 1")
+        raise InvalidValueError(f"floor is {floor}; allowed are numbers from 0 to 1")
 
 
 def digest(x: Tensor) -> str:
@@ -43,15 +43,15 @@ def activations(model: Model, layer: str, picture: Tensor) -> Tensor:
     """The activations of one picture, (C, H, W) or (1, C, H, W) in [0, 1], at a layer."""
     image = picture[None] if picture.ndim == 3 else picture
     if image.ndim != 4 or len(image) != 1:
-        raise BadValue(f"a picture is (C, H, W) or (1, C, H, W); this one is {tuple(picture.shape)}")
+        raise InvalidValueError(f"a picture is (C, H, W) or (1, C, H, W); this one is {tuple(picture.shape)}")
     with torch.no_grad(), Tracer(model, [layer]) as tracer:
         return tracer(image.to(model.device, model.dtype))[layer].clone()
 
 
 def fitted(target: Tensor, act: Tensor, layer: str) -> Tensor:
-    """The fixed activations in the image's dtype and on its device; `BadValue` where the shapes differ."""
+    """The fixed activations in the image's dtype and on its device; `InvalidValueError` where the shapes differ."""
     if target.shape[1:] != act.shape[1:]:
-        raise BadValue(
+        raise InvalidValueError(
             f"the picture's activations at {layer!r} have the shape {tuple(target.shape[1:])}, "
             f"the image's {tuple(act.shape[1:])}; give a picture of the image's size"
         )

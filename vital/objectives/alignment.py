@@ -10,9 +10,9 @@ from typing import Literal, TypeAlias
 from torch import Tensor
 
 from vital.attribution import mask
-from vital.errors import BadValue, unknown
+from vital.errors import InvalidValueError, unknown
 from vital.records import Template
-from vital.terms import OBJECTIVES, Relevant, Term
+from vital.terms import OBJECTIVES, RelevanceRequest, Term
 from vital.tracing import Trace
 from vital.types import PerImage
 from vital.units import Unit
@@ -46,10 +46,10 @@ class Alignment(Term):
 
     def __post_init__(self) -> None:
         if self.scale not in ("none", "variance"):
-            raise BadValue(f"scale {self.scale!r} is unknown; allowed are none, variance")
+            raise InvalidValueError(f"scale {self.scale!r} is unknown; allowed are none, variance")
         for layer, weight in (self.weights or {}).items():
             if not math.isfinite(weight):
-                raise BadValue(f"the weight of {layer!r} is {weight}; allowed are finite numbers")
+                raise InvalidValueError(f"the weight of {layer!r} is {weight}; allowed are finite numbers")
             if layer not in self.template.layers:
                 raise unknown("template layer", layer, self.template.layers)
 
@@ -59,12 +59,12 @@ class Alignment(Term):
         return tuple(self._weights())
 
     @property
-    def relevant(self) -> Relevant | None:
+    def relevant(self) -> RelevanceRequest | None:
         """The relevance of the template's unit, where the template was made with a rule."""
         if not self.template.rule:
             return None
         made = self.template
-        return Relevant(Unit.parse(made.unit), self.layers, made.rule, made.start)
+        return RelevanceRequest(Unit.parse(made.unit), self.layers, made.rule, made.start)
 
     def _weights(self) -> dict[str, float]:
         weights = dict.fromkeys(self.template.layers, 1.0) if self.weights is None else self.weights
@@ -88,7 +88,7 @@ class Alignment(Term):
         if key not in self._targets:
             quantiles = self.template.layers[layer]
             if len(quantiles) != act.shape[1]:
-                raise BadValue(
+                raise InvalidValueError(
                     f"the template's layer {layer!r} has {len(quantiles)} channels, the network's has {act.shape[1]}"
                 )
             quantiles = resize_quantiles(quantiles, act.shape[2]).to(act.device, act.dtype)

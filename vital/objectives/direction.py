@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.objectives._vectors import check_cosine, digest, dot_cosine
 from vital.terms import OBJECTIVES, Term
 from vital.tracing import Trace, read_direction
@@ -43,12 +43,12 @@ class Direction(Term):
     def __post_init__(self) -> None:
         check_cosine(self.power, self.floor)
         if self.tokens not in ("", "cls", "patches", "all"):
-            raise BadValue(f"tokens is {self.tokens!r}; allowed are 'cls', 'patches' and 'all'")
+            raise InvalidValueError(f"tokens is {self.tokens!r}; allowed are 'cls', 'patches' and 'all'")
         if ".safetensors" in self.layer and not self.tokens:
             object.__setattr__(self, "tokens", Unit.parse(self.layer).tokens)
         vector = read_direction(self.layer) if self.vector is None else torch.as_tensor(self.vector)
         if vector.ndim != 1 or not torch.isfinite(vector).all():
-            raise BadValue(
+            raise InvalidValueError(
                 "a direction is a vector of finite numbers, one per channel; "
                 f"the one given has the shape {tuple(vector.shape)}"
             )
@@ -67,7 +67,7 @@ class Direction(Term):
         vector = torch.as_tensor(self.vector).to(acts)
         if len(vector) != acts.shape[1]:
             channels = acts.shape[1]
-            raise BadValue(
+            raise InvalidValueError(
                 f"the direction has {len(vector)} entries; layer {layer!r} has {channels} channels"
             )
         return -dot_cosine(acts, vector.view(1, -1, 1), self.power, self.floor).mean(1)

@@ -48,7 +48,7 @@ class Diversity(Term):
     Source: diversity, Lucid (Olah, Mordvintsev, Schubert, Feature Visualization, Distill 2017)
 
     Between 0 and 1 for layers that end in a ReLU. The Gram matrices of several looks at one image are
-    averaged first. It wants a parameterisation with at least two images per slot and raises `BadValue`
+    averaged first. It wants a parameterization with at least two images per slot and raises `InvalidValueError`
     otherwise.
 
     >>> Diversity("layer3").couples

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue, unknown
+from vital.errors import InvalidValueError, unknown
 from vital.models import Model
 from vital.terms import OBJECTIVES, Term
-from vital.tracing import Trace, survey
+from vital.tracing import Trace, list_layers
 from vital.types import PerImage
 from vital.units import OUTPUT
 
@@ -33,7 +33,7 @@ class FromLucent(Term):
     The objective is called once for each image. One that compares images (Lucent's diversity, alignment,
     channel_interpolate, anything with `batch=`) needs `couples=True`: it is then called once for the images
     of a unit together and its loss is shared equally among them. `layers` names the modules that it reads;
-    `of` finds them. Raises `BadValue` when the objective does not return one number.
+    `of` finds them. Raises `InvalidValueError` when the objective does not return one number.
 
     >>> FromLucent(lambda T: -T("layer4_2")[:, 3].mean(), ("layer4.2",)).layers
     ('layer4.2',)
@@ -45,12 +45,12 @@ class FromLucent(Term):
 
     def __post_init__(self) -> None:
         if not callable(self.objective):
-            raise BadValue(f"a Lucent objective is a function of T; given is {self.objective!r}")
+            raise InvalidValueError(f"a Lucent objective is a function of T; given is {self.objective!r}")
 
     @classmethod
     def of(cls, model: Model, objective: LucentObjective, *, couples: bool = False) -> FromLucent:
         """Make the term, with the layers found by calling the objective once on empty activations."""
-        known, read = survey(model), dict[str, None]()
+        known, read = list_layers(model), dict[str, None]()
 
         def recorded(name: str) -> Tensor:
             layer = _module_name(name, known)
@@ -75,7 +75,9 @@ class FromLucent(Term):
 
         loss = torch.as_tensor(self.objective(read), dtype=trace.seen.dtype, device=trace.seen.device)
         if loss.numel() != 1:
-            raise BadValue(f"a Lucent objective returns one number; this one returned {tuple(loss.shape)}")
+            raise InvalidValueError(
+                f"a Lucent objective returns one number; this one returned {tuple(loss.shape)}"
+            )
         return loss.reshape(())
 
 

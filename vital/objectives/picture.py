@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.objectives._vectors import activations, check_cosine, digest, dot_cosine, fitted
 from vital.objectives.layer import gram
@@ -24,8 +24,8 @@ class Caricature(Term):
     Source: Olah, Mordvintsev, Schubert, Feature Visualization, Distill 2017 (caricatures); dot_compare, Lucid
 
     f and t are all activations of the image and of the picture at the layer, N its number of places. Random
-    views move the image but not the picture, so use small ones. Units: the layer's own, squared. Raises
-    `BadValue` when image and picture differ in size.
+    transforms move the image but not the picture, so use small ones. Units: the layer's own, squared. Raises
+    `InvalidValueError` when image and picture differ in size.
     """
 
     layer: str
@@ -127,7 +127,7 @@ class FeatureMatch(Term):
 
     def __post_init__(self) -> None:
         if self.power not in (1, 2):
-            raise BadValue(f"power is {self.power}; allowed are 1 and 2")
+            raise InvalidValueError(f"power is {self.power}; allowed are 1 and 2")
         object.__setattr__(self, "digest", digest(self.target))
 
     @classmethod

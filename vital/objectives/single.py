@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vital.errors import BadUnit, BadValue
+from vital.errors import InvalidValueError, UnitError
 from vital.terms import OBJECTIVES, Term
 from vital.tracing import Trace
 from vital.types import PerImage
@@ -16,14 +16,14 @@ from vital.units import Unit
 
 
 def unit_text(text: str | Unit) -> str:
-    """The unit in its usual spelling; raises `BadUnit` for what is not one unit, and for a direction.
+    """The unit in its usual spelling; raises `UnitError` for what is not one unit, and for a direction.
 
     >>> unit_text(Unit("layer4", 162))
     'layer4:162'
     """
     unit = Unit.parse(text)
     if unit.source:
-        raise BadUnit(f"{unit} is a direction, not a unit of its own; write Direction({str(unit)!r})")
+        raise UnitError(f"{unit} is a direction, not a unit of its own; write Direction({str(unit)!r})")
     return str(unit)
 
 
@@ -37,7 +37,7 @@ class Neuron(Term):
 
     The position is the one in the unit's name (`layer4:162@3,3`), or the centre of the map: of an even side,
     the place after the middle. `#patches` takes the centre of a square grid of patches. Units: the layer's
-    own. Raises `BadUnit` for `#all`, which has no centre.
+    own. Raises `UnitError` for `#all`, which has no centre.
 
     >>> Neuron("layer4:162@3,3")
     Neuron('layer4:162@3,3')
@@ -48,7 +48,7 @@ class Neuron(Term):
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit", unit_text(self.unit))
         if Unit.parse(self.unit).tokens == "all":
-            raise BadUnit(
+            raise UnitError(
                 f"{self.unit} names all tokens, a neuron is one; write #cls, #patches or use Channel"
             )
 
@@ -106,7 +106,7 @@ class Logit(Term):
     Source: Simonyan, Vedaldi, Zisserman, Deep Inside Convolutional Networks, 2014, who prefer the logit
 
     z is the network's output. The log-probability also rises when the other classes fall. `unit` is
-    `class:INDEX` or `class:NAME`; anything else raises `BadUnit`.
+    `class:INDEX` or `class:NAME`; anything else raises `UnitError`.
 
     >>> Logit("class:tabby", softmax=True)
     Logit('class:tabby', softmax=True)
@@ -118,7 +118,7 @@ class Logit(Term):
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit", unit_text(self.unit))
         if not Unit.parse(self.unit).is_class:
-            raise BadUnit(f"{self.unit} is not a class; write class:INDEX or class:NAME, or use Channel")
+            raise UnitError(f"{self.unit} is not a class; write class:INDEX or class:NAME, or use Channel")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ class Reach(Term):
 
     `unit` may be a direction of a file, whose value is its projection. `value`, v, is a natural value of the unit,
     such as that of its reference images, in the layer's own units. The term has no units, and is 1 for a silent unit.
-    Raises `BadValue` unless the value is a finite number above 0.
+    Raises `InvalidValueError` unless the value is a finite number above 0.
 
     >>> Reach("layer4:162", 0.8)
     Reach('layer4:162', 0.8)
@@ -155,7 +155,7 @@ class Reach(Term):
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit", str(Unit.parse(self.unit)))
         if not 0 < self.value < math.inf:
-            raise BadValue(f"the value to reach is {self.value}; allowed are finite numbers above 0")
+            raise InvalidValueError(f"the value to reach is {self.value}; allowed are finite numbers above 0")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -175,8 +175,8 @@ class Interpolate(Term):
     Formula: −(1 − t_i) · mean f_a − t_i · mean f_b, with t_i = i / (n − 1) for image i of n
     Source: channel_interpolate, Lucid
 
-    The first image shows `start` alone, the last one `end` alone. It wants a parameterisation with at least
-    two images per slot, best one whose images share parts, and raises `BadValue` otherwise.
+    The first image shows `start` alone, the last one `end` alone. It wants a parameterization with at least
+    two images per slot, best one whose images share parts, and raises `InvalidValueError` otherwise.
 
     >>> Interpolate("layer4:1", "layer4:2").layers
     ('layer4',)
@@ -208,11 +208,11 @@ class Interpolate(Term):
 
 
 def images_of(trace: Trace, term: Term) -> int:
-    """The number of pictures in a slot, copies not counted; fewer than two raise `BadValue`."""
+    """The number of pictures in a slot, copies not counted; fewer than two raise `InvalidValueError`."""
     images = len(trace) // trace.copies
     if images < 2:
-        raise BadValue(
-            f"{type(term).__name__} compares the images of a unit, but the parameterisation makes {images}; "
+        raise InvalidValueError(
+            f"{type(term).__name__} compares the images of a unit, but the parameterization makes {images}; "
             "give one with at least 2 images"
         )
     return images

@@ -2,8 +2,8 @@
 
 from vital.optim.loop import Rendering as Rendering
 from vital.optim.loop import Step as Step
-from vital.optim.loop import optimise as optimise
-from vital.optim.optimizer import Optimiser as Optimiser
+from vital.optim.loop import optimize as optimize
+from vital.optim.optimizer import Optimizer as Optimizer
 from vital.optim.optimizer import checkpoints as checkpoints
 
-__all__ = ["Optimiser", "Rendering", "Step", "checkpoints", "optimise"]
+__all__ = ["Optimizer", "Rendering", "Step", "checkpoints", "optimize"]

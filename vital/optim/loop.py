@@ -1,4 +1,4 @@
-"""The loop: one for every method. It knows no concrete term, parameterisation or view."""
+"""The loop: one for every method. It knows no concrete term, parameterization or view."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vital.attribution import followed
-from vital.errors import BadValue, BadWeights
+from vital.errors import InvalidValueError, WeightsError
 from vital.models import Model
 from vital.models.outputs import asked
-from vital.optim.optimizer import Optimiser
+from vital.optim.optimizer import Optimizer
 from vital.terms import Sum, Term, as_sum
 from vital.tracing import Trace, Tracer
-from vital.types import Images, Parameterisation, Parameters, View
+from vital.types import Images, Parameterization, Parameters, Transform
 from vital.utils.random import generator
 
 
@@ -51,35 +51,35 @@ class Step:
     redirect: bool = False
 
 
-def optimise(
+def optimize(
     model: Model,
     term: Term | Sequence[Term],
-    parameterisation: Parameterisation,
-    views: Sequence[View] = (),
+    parameterization: Parameterization,
+    transforms: Sequence[Transform] = (),
     *,
     steps: int = 512,
-    optimiser: Optimiser | None = None,
+    optimizer: Optimizer | None = None,
     seed: int = 0,
     keys: Sequence[str] | None = None,
     copies: int = 1,
     redirect: int = 16,
     frames: Sequence[int] = (),
-    each_step: Callable[[Step], None] | None = None,
+    callback: Callable[[Step], None] | None = None,
     progress: bool = False,
 ) -> Rendering:
-    """Search the parameterisation for the image that minimises a term.
+    """Search the parameterization for the image that minimizes a term.
 
     One term renders one slot; a sequence of terms renders as many slots side by side, each with its own random
     generator, seeded from `(seed, key)`, and so with the same result as alone. In every step the images are
-    decoded, looked at through the `views` (`copies` looks each), shown to the network once, and moved by the
+    decoded, looked at through the `transforms` (`copies` looks each), shown to the network once, and moved by the
     gradient of the summed losses. During the first `redirect` steps a dead rectifier lets gradients through
     (`vital.tracing.Redirect`). A diverging image is stopped and reported in its status; the others go on.
 
-    Raises `BadWeights` for weights that are not finite, `ModelError` for a network that fails, `BadValue` for numbers.
+    Raises `WeightsError` for weights that are not finite, `ModelError` for a network that fails, `InvalidValueError` for numbers.
 
-    >>> from vital import objectives as obj, parameterisations as par
+    >>> from vital import objectives as obj, parameterizations as par
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(8, 8))
-    >>> made = optimise(net, obj.Channel("0:1"), par.Pixels(8), steps=3)
+    >>> made = optimize(net, obj.Channel("0:1"), par.Pixels(8), steps=3)
     >>> made.images.shape, made.status
     (torch.Size([1, 3, 8, 8]), ('done',))
     """
@@ -87,20 +87,22 @@ def optimise(
     keys = [str(i) for i in range(len(terms))] if keys is None else keys
     _check(model, terms, keys, steps, copies)
     draws = [generator(seed, key) for key in keys]
-    run = _Run(model, terms, parameterisation, tuple(views), copies, draws, steps)
+    run = _Run(model, terms, parameterization, tuple(transforms), copies, draws, steps)
     parameters = run.start()
-    settings = optimiser or Optimiser()
-    mover = settings.build(list(parameters.values()))
+    settings = optimizer or Optimizer()
+    optimizer = settings.build(list(parameters.values()))
     kept: list[tuple[int, Images]] = []
     wanted = set(frames)
-    with Tracer(model, run.layers, record=any(wish and wish.recorded for wish in run.relevant)) as tracer:
+    with Tracer(
+        model, run.layers, record=any(request and request.recorded for request in run.relevant)
+    ) as tracer:
         for step in tqdm(range(steps), disable=None if progress else True, unit="step", leave=False):
             if step in wanted:
                 kept.append((step, run.picture(parameters)))
-            _pace(mover, settings, step, steps)
-            losses = run.step(tracer, parameters, mover, redirect=step < redirect)
-            if each_step:
-                each_step(Step(step + 1, steps, losses, step < redirect))
+            _pace(optimizer, settings, step, steps)
+            losses = run.step(tracer, parameters, optimizer, redirect=step < redirect)
+            if callback:
+                callback(Step(step + 1, steps, losses, step < redirect))
     images = run.picture(parameters)
     if steps in wanted:
         kept.append((steps, images))
@@ -109,17 +111,17 @@ def optimise(
 
 def _check(model: Model, terms: Sequence[Sum], keys: Sequence[str], steps: int, copies: int) -> None:
     if not terms or not all(term.parts for term in terms):
-        raise BadValue("there is no term to optimise; give at least one")
+        raise InvalidValueError("there is no term to optimize; give at least one")
     if len(keys) != len(terms):
-        raise BadValue(f"there are {len(keys)} keys for {len(terms)} terms; give one each")
+        raise InvalidValueError(f"there are {len(keys)} keys for {len(terms)} terms; give one each")
     for name, value in (("steps", steps), ("copies", copies)):
         if value < 1:
-            raise BadValue(f"{name} is {value}; allowed are whole numbers from 1")
+            raise InvalidValueError(f"{name} is {value}; allowed are whole numbers from 1")
     buffers = dict(model.module.named_buffers())
     for name, weights in [*model.module.named_parameters(), *buffers.items()]:
         # an attention mask is a buffer and may hold infinities
         if bad := int((weights.isnan() if name in buffers else ~weights.isfinite()).sum()):
-            raise BadWeights(
+            raise WeightsError(
                 f"{model.name}: {bad} of the {weights.numel()} weights in {name!r} are not finite"
             )
 
@@ -129,8 +131,8 @@ def _watched(term: Term) -> tuple[str, ...]:
     return term.layers if term.relevant is None else (*term.layers, term.relevant.unit.layer)
 
 
-def _pace(mover: torch.optim.Optimizer, settings: Optimiser, step: int, steps: int) -> None:
-    for group in mover.param_groups:
+def _pace(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> None:
+    for group in optimizer.param_groups:
         group["lr"] = settings.lr * settings.factor(step, steps)
 
 
@@ -141,52 +143,52 @@ class _Run:
         self,
         model: Model,
         terms: Sequence[Sum],
-        parameterisation: Parameterisation,
-        views: tuple[View, ...],
+        parameterization: Parameterization,
+        transforms: tuple[Transform, ...],
         copies: int,
         draws: Sequence[torch.Generator],
         steps: int,
     ) -> None:
-        self.model, self.terms, self.parameterisation = model, terms, parameterisation
-        self.views, self.copies, self.draws, self.steps = views, copies, draws, steps
+        self.model, self.terms, self.parameterization = model, terms, parameterization
+        self.transforms, self.copies, self.draws, self.steps = transforms, copies, draws, steps
         self.layers = tuple(dict.fromkeys(layer for term in terms for layer in _watched(term)))
         self.relevant = [term.relevant for term in terms]
-        self.per_slot = parameterisation.images
+        self.per_slot = parameterization.images
         self.history: list[list[dict[str, Tensor]]] = [[] for _ in terms]
         self.stopped: dict[int, str] = {}
         self.alpha: Tensor | None = None
         self.count = 0
 
     def start(self) -> Parameters:
-        slots = [self.parameterisation.init(draw) for draw in self.draws]
+        slots = [self.parameterization.init(draw) for draw in self.draws]
         device, dtype = self.model.device, self.model.dtype
         return {k: torch.cat([s[k] for s in slots]).to(device, dtype).requires_grad_() for k in slots[0]}
 
     @torch.no_grad()
     def picture(self, parameters: Parameters) -> Images:
-        return self.parameterisation.decode(parameters).clamp(0, 1).nan_to_num(0.5).cpu()
+        return self.parameterization.decode(parameters).clamp(0, 1).nan_to_num(0.5).cpu()
 
     def step(
         self,
         tracer: Tracer,
         parameters: Parameters,
-        mover: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer,
         *,
         redirect: bool,
     ) -> Tensor:
-        image = self.parameterisation.at(self._progress()).decode(parameters)
+        image = self.parameterization.at(self._progress()).decode(parameters)
         image.retain_grad()
         trace = tracer(image, self._look(image), copies=self.copies, redirect=redirect)
         losses = self._losses(self._followed(trace))
-        mover.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         with asked(self.model, "be differentiated"):
             torch.autograd.backward(losses.sum())
         self._accumulate(image)
         self._stop_diverging(losses, parameters)
         held = {slot: {k: t[slot].clone() for k, t in parameters.items()} for slot in self.stopped}
-        mover.step()
+        optimizer.step()
         with torch.no_grad():
-            self.parameterisation.project(parameters)
+            self.parameterization.project(parameters)
             for slot, values in held.items():
                 for key, value in values.items():
                     parameters[key].data[slot] = value
@@ -198,14 +200,14 @@ class _Run:
         return self.count / max(1, self.steps - 1)
 
     def _look(self, image: Images) -> Images:
-        if not self.views and self.copies == 1:
+        if not self.transforms and self.copies == 1:
             return image
-        views = [view.at(self._progress()) for view in self.views]
+        transforms = [view.at(self._progress()) for view in self.transforms]
         looks = []
         for row in range(len(image)):
             for _ in range(self.copies):
                 look = image[row : row + 1]
-                for view in views:
+                for view in transforms:
                     look = view(look, self.draws[row // self.per_slot])
                 looks.append(look)
         return torch.cat(looks)
@@ -214,7 +216,9 @@ class _Run:
         """The trace with the relevance that the terms ask for: one sweep for all slots with the same rule."""
         rows = self.per_slot * self.copies
         wishes = [
-            (slice(slot * rows, (slot + 1) * rows), wish) for slot, wish in enumerate(self.relevant) if wish
+            (slice(slot * rows, (slot + 1) * rows), request)
+            for slot, request in enumerate(self.relevant)
+            if request
         ]
         return replace(trace, relevance=followed(trace, wishes)) if wishes else trace
 

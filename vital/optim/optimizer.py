@@ -10,18 +10,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
-class Optimiser:
-    """How parameters move: an elementwise optimiser with a learning-rate schedule.
+class Optimizer:
+    """How parameters move: an elementwise optimizer with a learning-rate schedule.
 
     `schedule` multiplies `lr`: "constant"; "cosine", ½(1 + cos(π·e/T)); "warmup-cosine", (e+1)/W during the first
-    W = `warmup` steps and then ½(1 + cos(π(e−W)/(T−W))). Only elementwise optimisers keep a unit's picture
+    W = `warmup` steps and then ½(1 + cos(π(e−W)/(T−W))). Only elementwise optimizers keep a unit's picture
     independent of its batch, so L-BFGS is not offered.
 
-    >>> [round(Optimiser(1.0, schedule="cosine").factor(e, 4), 3) for e in range(4)]
+    >>> [round(Optimizer(1.0, schedule="cosine").factor(e, 4), 3) for e in range(4)]
     [1.0, 0.854, 0.5, 0.146]
     """
 
@@ -34,13 +34,13 @@ class Optimiser:
 
     def __post_init__(self) -> None:
         if not 0 < self.lr < math.inf:
-            raise BadValue(f"the learning rate is {self.lr}; allowed are numbers above 0")
+            raise InvalidValueError(f"the learning rate is {self.lr}; allowed are numbers above 0")
         for what, value, allowed in (
             ("schedule", self.schedule, ("constant", "cosine", "warmup-cosine")),
-            ("optimiser", self.kind, ("adam", "nadam")),
+            ("optimizer", self.kind, ("adam", "nadam")),
         ):
             if value not in allowed:
-                raise BadValue(f"{what} {value!r} is unknown; allowed are {', '.join(allowed)}")
+                raise InvalidValueError(f"{what} {value!r} is unknown; allowed are {', '.join(allowed)}")
 
     def factor(self, step: int, steps: int) -> float:
         """The multiple of `lr` at a step, counted from 0."""
@@ -52,7 +52,7 @@ class Optimiser:
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
     def build(self, tensors: Sequence[Tensor]) -> torch.optim.Optimizer:
-        """The torch optimiser over these tensors."""
+        """The torch optimizer over these tensors."""
         kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
             "adam": torch.optim.Adam,
             "nadam": torch.optim.NAdam,

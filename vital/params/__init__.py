@@ -4,7 +4,7 @@
 and `CPPN` for coarse and for patterned ones; `Shared` and `From` wrap another.
 """
 
-from vital.params.base import PARAMETERISATIONS as PARAMETERISATIONS
+from vital.params.base import PARAMS as PARAMS
 from vital.params.base import Canvas as Canvas
 from vital.params.base import Invertible as Invertible
 from vital.params.base import Size as Size
@@ -19,7 +19,7 @@ from vital.params.start import From as From
 
 __all__ = [
     "CPPN",
-    "PARAMETERISATIONS",
+    "PARAMS",
     "Canvas",
     "Fourier",
     "From",

@@ -1,4 +1,4 @@
-"""What parameterisations share: the registry, sizes, and the two ways to go from an image back to parameters."""
+"""What parameterizations share: the registry, sizes, and the two ways to go from an image back to parameters."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Self, TypeAlias
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.params import color
-from vital.types import Images, Parameterisation, Parameters
+from vital.types import Images, Parameterization, Parameters
 from vital.utils.random import generator as seeded
 from vital.utils.registry import Registry
 
 Size: TypeAlias = int | tuple[int, int]
 
-PARAMETERISATIONS: Registry[type[Parameterisation]] = Registry("parameterisation")
+PARAMS: Registry[type[Parameterization]] = Registry("parameterization")
 
 
-class Invertible(Parameterisation):
-    """A parameterisation that also goes back: from an image to the parameters that decode to it."""
+class Invertible(Parameterization):
+    """A parameterization that also goes back: from an image to the parameters that decode to it."""
 
     @property
     @abstractmethod
@@ -35,13 +35,13 @@ class Invertible(Parameterisation):
         """Find the parameters of one slot that decode to `image`, (1, C, H, W), as nearly as they can."""
 
     def adopt(self, image: Images) -> Self:
-        """Return the same parameterisation with what it holds fixed taken from `image`. By default nothing is."""
+        """Return the same parameterization with what it holds fixed taken from `image`. By default nothing is."""
         del image
         return self
 
 
 class Canvas(Invertible):
-    """A parameterisation that paints a canvas (see `vital.params.color`); the image is its sigmoid.
+    """A parameterization that paints a canvas (see `vital.params.color`); the image is its sigmoid.
 
     Canvases add up, which is what `Shared` does. On a CPU the slots of a batch decode to the same bits as alone.
     """
@@ -91,12 +91,12 @@ def fit(
     """
     with torch.enable_grad():
         moving = {k: v.detach().to(target, copy=True).requires_grad_() for k, v in start.items()}
-        mover = torch.optim.Adam(list(moving.values()), lr=lr)
+        optimizer = torch.optim.Adam(list(moving.values()), lr=lr)
         for step in range(steps):
-            mover.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
-            mover.zero_grad()
+            optimizer.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
+            optimizer.zero_grad()
             torch.autograd.backward(torch.mean((read(moving) - target) ** 2))
-            mover.step()
+            optimizer.step()
     return {k: v.detach() for k, v in moving.items()}
 
 
@@ -108,19 +108,19 @@ def sides(size: Size) -> tuple[int, int]:
     """
     pair = (size, size) if isinstance(size, int) else size
     if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(n, int) and n >= 1 for n in pair)):
-        raise BadValue(
+        raise InvalidValueError(
             f"the image size is {size!r}; allowed are a whole number from 1, or a pair (height, width)"
         )
     return pair
 
 
 def check(size: Size, channels: int, sd: float = 0.0) -> None:
-    """Raise `BadValue` unless an image can have this size and so many channels, and `sd` is a spread."""
+    """Raise `InvalidValueError` unless an image can have this size and so many channels, and `sd` is a spread."""
     sides(size)
     if channels < 1:
-        raise BadValue(f"the number of channels is {channels}; allowed are whole numbers from 1")
+        raise InvalidValueError(f"the number of channels is {channels}; allowed are whole numbers from 1")
     if not (math.isfinite(sd) and sd >= 0):
-        raise BadValue(f"the spread sd of the start is {sd}; allowed are numbers from 0")
+        raise InvalidValueError(f"the spread sd of the start is {sd}; allowed are numbers from 0")
 
 
 def normal(generator: torch.Generator, shape: tuple[int, ...], sd: float) -> Tensor:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
-from vital.params.base import PARAMETERISATIONS, Canvas, Size, check, normal, sides
+from vital.errors import InvalidValueError
+from vital.params.base import PARAMS, Canvas, Size, check, normal, sides
 from vital.types import Parameters
 
 _REACH = 3**0.5
@@ -16,7 +16,7 @@ _REACH = 3**0.5
 _GAIN = 0.1
 
 
-@PARAMETERISATIONS.register("cppn", example="par.CPPN(32)")
+@PARAMS.register("cppn", example="par.CPPN(32)")
 @dataclass(frozen=True)
 class CPPN(Canvas):
     """A compositional pattern-producing network: each pixel's colour is computed from its place alone.
@@ -43,7 +43,7 @@ class CPPN(Canvas):
         check(self.size, self.channels)
         for name, value in (("hidden", self.hidden), ("layers", self.layers)):
             if value < 1:
-                raise BadValue(f"{name} is {value}; allowed are whole numbers from 1")
+                raise InvalidValueError(f"{name} is {value}; allowed are whole numbers from 1")
 
     @property
     def shape(self) -> tuple[int, int, int]:

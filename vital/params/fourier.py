@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
-from vital.params.base import PARAMETERISATIONS, Canvas, Size, check, falloff, normal, sides
+from vital.errors import InvalidValueError
+from vital.params.base import PARAMS, Canvas, Size, check, falloff, normal, sides
 from vital.types import Parameters
 
 _CONTRAST = 4.0
 
 
-@PARAMETERISATIONS.register("fourier", example="par.Fourier(32)")
+@PARAMS.register("fourier", example="par.Fourier(32)")
 @dataclass(frozen=True)
 class Fourier(Canvas):
     """Fourier coefficients of the canvas, scaled so that all frequencies move with natural strength.
@@ -45,9 +45,11 @@ class Fourier(Canvas):
     def __post_init__(self) -> None:
         check(self.size, self.channels, self.sd)
         if not 0 <= self.coarse < 1:
-            raise BadValue(f"coarse is {self.coarse}; allowed are shares of the run, from 0 to below 1")
+            raise InvalidValueError(
+                f"coarse is {self.coarse}; allowed are shares of the run, from 0 to below 1"
+            )
         if not 0 <= self.decay <= 8:
-            raise BadValue(f"decay is {self.decay}; allowed are numbers from 0 to 8")
+            raise InvalidValueError(f"decay is {self.decay}; allowed are numbers from 0 to 8")
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vital.errors import BadValue
-from vital.params.base import PARAMETERISATIONS, Canvas, Size, check, normal, sides
+from vital.errors import InvalidValueError
+from vital.params.base import PARAMS, Canvas, Size, check, normal, sides
 from vital.types import Parameters
 
 
-@PARAMETERISATIONS.register("lowres", example="par.LowRes(32)")
+@PARAMS.register("lowres", example="par.LowRes(32)")
 @dataclass(frozen=True)
 class LowRes(Canvas):
     """A sum of grids, each `factor` times coarser than the image and upsampled bilinearly.
@@ -35,7 +35,7 @@ class LowRes(Canvas):
     def __post_init__(self) -> None:
         check(self.size, self.channels, self.sd)
         if not self.factors or len(set(self.factors)) < len(self.factors) or min(self.factors) < 1:
-            raise BadValue(
+            raise InvalidValueError(
                 f"the factors are {self.factors}; allowed are different whole numbers from 1, at least one"
             )
 

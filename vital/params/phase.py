@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.params import color
-from vital.params.base import PARAMETERISATIONS, Canvas, Size, check, falloff, sides
+from vital.params.base import PARAMS, Canvas, Size, check, falloff, sides
 from vital.types import Images, Parameters
 
 
-@PARAMETERISATIONS.register("phase", example="par.Phase(32)")
+@PARAMS.register("phase", example="par.Phase(32)")
 @dataclass(frozen=True, eq=False)
 class Phase(Canvas):
     """The phase of each frequency; the magnitudes are given and stay.
@@ -27,8 +27,8 @@ class Phase(Canvas):
     where standard(x) = (x − mean x) / std x over the whole canvas of an image, and phase ~ U(−π, π) at the start
     (MACO: Fel et al., Unlocking Feature Visualization for Deeper Networks, NeurIPS 2023). `magnitude` (C, H', W'//2+1)
     is the mean |rfft2| of natural images, from `spectrum`; one of another resolution is resized bilinearly. Without
-    one, magnitudes fall as 1/f. With `standardise=False` the canvas keeps the contrast that the magnitudes
-    give it. `standard_phase` standardises the phase as well, as the published code does: slots then keep a spread
+    one, magnitudes fall as 1/f. With `standardize=False` the canvas keeps the contrast that the magnitudes
+    give it. `standard_phase` standardizes the phase as well, as the published code does: slots then keep a spread
     of one radian. Parameters: `phase` (S, C, H, W // 2 + 1), in radians.
 
     >>> par = Phase((5, 7))
@@ -40,7 +40,7 @@ class Phase(Canvas):
     channels: int = 3
     magnitude: Tensor | None = field(default=None, repr=False)
     decorrelate: bool = True
-    standardise: bool = True
+    standardize: bool = True
     standard_phase: bool = False
 
     def __post_init__(self) -> None:
@@ -49,11 +49,11 @@ class Phase(Canvas):
             return
         if self.magnitude.ndim != 3 or self.magnitude.shape[0] != self.channels or not self.magnitude.numel():
             shape = tuple(self.magnitude.shape)
-            raise BadValue(
+            raise InvalidValueError(
                 f"the magnitude has the shape {shape}; allowed is ({self.channels}, H, W // 2 + 1)"
             )
         if not torch.isfinite(self.magnitude).all() or bool((self.magnitude < 0).any()):
-            raise BadValue(
+            raise InvalidValueError(
                 "the magnitude has entries that are negative or not finite; allowed are numbers from 0"
             )
 
@@ -79,7 +79,7 @@ class Phase(Canvas):
         magnitude = self._magnitude(phase)
         waves = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
         canvas = torch.fft.irfft2(waves, s=sides(self.size))
-        return _standard(canvas) if self.standardise else canvas
+        return _standard(canvas) if self.standardize else canvas
 
     def unpaint(self, canvas: Tensor) -> Parameters:
         """Return the phases of a canvas; its magnitudes are lost, unless they were taken by `adopt`."""
@@ -88,7 +88,7 @@ class Phase(Canvas):
     def adopt(self, image: Images) -> Self:
         """Return the same with the magnitudes of `image`, and its contrast."""
         magnitude = torch.fft.rfft2(color.to_canvas(image, mixed=self.mixed)).abs()[0]
-        return replace(self, magnitude=magnitude, standardise=False, standard_phase=False)
+        return replace(self, magnitude=magnitude, standardize=False, standard_phase=False)
 
     def _magnitude(self, like: Tensor) -> Tensor:
         _, height, width = self.shape

@@ -1,4 +1,4 @@
-"""The image itself, in the network's own normalised space."""
+"""The image itself, in the network's own normalized space."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
-from vital.params.base import PARAMETERISATIONS, Invertible, Size, check, normal, sides
+from vital.errors import InvalidValueError
+from vital.params.base import PARAMS, Invertible, Size, check, normal, sides
 from vital.types import Images, Parameters
 
 
-@PARAMETERISATIONS.register("pixels", example="par.Pixels(32)")
+@PARAMS.register("pixels", example="par.Pixels(32)")
 @dataclass(frozen=True)
 class Pixels(Invertible):
     """One number x per pixel and channel: image = x · std + mean.
@@ -41,11 +41,11 @@ class Pixels(Invertible):
         check(self.size, self.channels, self.sd)
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.channels):
-                raise BadValue(
+                raise InvalidValueError(
                     f"{name} has {len(values)} entries; allowed are 1 or {self.channels}, one per channel"
                 )
         if not all(value > 0 for value in self.std):
-            raise BadValue(f"std is {self.std}; allowed are numbers above 0")
+            raise InvalidValueError(f"std is {self.std}; allowed are numbers above 0")
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
-from vital.params.base import PARAMETERISATIONS, Canvas
+from vital.errors import InvalidValueError
+from vital.params.base import PARAMS, Canvas
 from vital.params.lowres import LowRes
 from vital.types import Parameters
 
 _OWN, _COMMON = "own ", "common "
 
 
-@PARAMETERISATIONS.register("shared", example="par.Shared(par.Fourier(32), images=2)")
+@PARAMS.register("shared", example="par.Shared(par.Fourier(32), images=2)")
 @dataclass(frozen=True)
 class Shared(Canvas):
     """`images` images per slot, each the sum of its own canvas and one canvas that all of them share.
@@ -23,7 +23,7 @@ class Shared(Canvas):
         canvas_i = base(own_i) + common(common parameters)
 
     Images that share parts stay comparable while they differ in detail (Mordvintsev et al., Differentiable Image
-    Parameterizations, 2018: aligned feature visualisations). `base` paints what an image has to itself; `common`,
+    Parameterizations, 2018: aligned feature visualizations). `base` paints what an image has to itself; `common`,
     by default low-resolution grids of factor 4 and 8, what they share. Colours are the base's. Parameters:
     `own K` (S, images, …) and `common K` (S, …) for the parameters K of the two.
 
@@ -41,15 +41,15 @@ class Shared(Canvas):
         for name, part in (("base", self.base), ("common part", self._common)):
             if not isinstance(part, Canvas) or part.images != 1:
                 kind = type(part).__name__
-                raise BadValue(
+                raise InvalidValueError(
                     f"the {name} is {kind}; allowed are Fourier, Phase, LowRes, CPPN and other canvases"
                 )
         if self._common.shape != self.base.shape:
-            raise BadValue(
+            raise InvalidValueError(
                 f"the common part has the shape {self._common.shape}; allowed is {self.base.shape}, the base's"
             )
         if self.images < 1:
-            raise BadValue(f"images is {self.images}; allowed are whole numbers from 1")
+            raise InvalidValueError(f"images is {self.images}; allowed are whole numbers from 1")
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -10,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vital.errors import BadValue
-from vital.params.base import PARAMETERISATIONS, Invertible
-from vital.types import Images, Parameterisation, Parameters
+from vital.errors import InvalidValueError
+from vital.params.base import PARAMS, Invertible
+from vital.types import Images, Parameterization, Parameters
 
 
-@PARAMETERISATIONS.register("from", example="par.From(par.Pixels(32), torch.full((3, 32, 32), 0.25))")
+@PARAMS.register("from", example="par.From(par.Pixels(32), torch.full((3, 32, 32), 0.25))")
 @dataclass(frozen=True, eq=False)
 class From(Invertible):
-    """The parameterisation `base`, with every slot started from one image (feature accentuation).
+    """The parameterization `base`, with every slot started from one image (feature accentuation).
 
     The start is base.encode(image): exact for `Pixels`, `Fourier` and `Phase` (which takes its magnitudes from the
     image), least squares for `LowRes`, and 400 steps of descent for `CPPN`. To it is added `noise` times the base's
@@ -37,11 +37,11 @@ class From(Invertible):
 
     def __post_init__(self) -> None:
         if not isinstance(self.base, Invertible):
-            raise BadValue(
-                f"the base is {type(self.base).__name__}; allowed are parameterisations that can encode an image"
+            raise InvalidValueError(
+                f"the base is {type(self.base).__name__}; allowed are parameterizations that can encode an image"
             )
         if not (math.isfinite(self.noise) and self.noise >= 0):
-            raise BadValue(f"the noise is {self.noise}; allowed are numbers from 0")
+            raise InvalidValueError(f"the noise is {self.noise}; allowed are numbers from 0")
         shape, channels = tuple(self.image.shape), self.base.shape[0]
         if (
             len(shape) not in (3, 4)
@@ -49,11 +49,13 @@ class From(Invertible):
             or shape[:-3] not in ((), (1,))
             or not self.image.numel()
         ):
-            raise BadValue(
+            raise InvalidValueError(
                 f"the image has the shape {shape}; allowed are ({channels}, H, W) and (1, {channels}, H, W)"
             )
         if not (self.image.is_floating_point() and bool(((self.image >= 0) & (self.image <= 1)).all())):
-            raise BadValue("the image has values that are no numbers from 0 to 1; scale it to [0, 1] first")
+            raise InvalidValueError(
+                "the image has values that are no numbers from 0 to 1; scale it to [0, 1] first"
+            )
 
     @property
     def images(self) -> int:  # type: ignore[override]
@@ -96,7 +98,7 @@ class From(Invertible):
         """Project as the base does."""
         self._base.project(parameters)
 
-    def at(self, progress: float) -> Parameterisation:
+    def at(self, progress: float) -> Parameterization:
         """Go from coarse to fine as the base does."""
         return self._base.at(progress)
 

@@ -6,18 +6,18 @@ from typing import Literal
 
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.tracing import Trace
 
 Of = Literal["image", "seen", "input"]
 
 
 def check_of(of: str) -> None:
-    """Raise `BadValue` for a picture that a trace does not have."""
+    """Raise `InvalidValueError` for a picture that a trace does not have."""
     if of not in ("image", "seen", "input"):
-        raise BadValue(f"of is {of!r}; allowed are 'image', 'seen' and 'input'")
+        raise InvalidValueError(f"of is {of!r}; allowed are 'image', 'seen' and 'input'")
 
 
 def picture(trace: Trace, of: Of) -> Tensor:
-    """Pick the picture as it will be saved, after the random views, or after normalisation: (B, C, H, W)."""
+    """Pick the picture as it will be saved, after the random transforms, or after normalization: (B, C, H, W)."""
     return {"image": trace.image, "seen": trace.seen, "input": trace.input}[of]

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.terms import REGULARIZERS, Term
 from vital.tracing import Trace
 from vital.types import Images, PerImage
@@ -30,7 +30,7 @@ class Colors(Term):
     Source: sort matching, as in VITAL (ICCV 2025), of each pixel's brightness and of its distance from grey
 
     q are sorted vectors, (2, N), the mean over natural images, and v their variance over pixels; `of` makes them. For
-    a picture of another size they are interpolated. Raises `BadValue` for vectors of another shape.
+    a picture of another size they are interpolated. Raises `InvalidValueError` for vectors of another shape.
 
     >>> Colors.of(torch.rand(4, 3, 8, 8)).quantiles.shape
     torch.Size([2, 64])
@@ -43,7 +43,7 @@ class Colors(Term):
 
     def __post_init__(self) -> None:
         if self.quantiles.ndim != 2 or len(self.quantiles) != 2 or not self.quantiles.numel():
-            raise BadValue(
+            raise InvalidValueError(
                 f"the sorted vectors have the shape {tuple(self.quantiles.shape)}; allowed is (2, N); "
                 "Colors.of(images) makes them"
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.regularizers._picture import Of, check_of, picture
 from vital.terms import REGULARIZERS, Term, per_image_mean
 from vital.tracing import Trace
@@ -21,8 +21,8 @@ class L1(Term):
     Formula: mean |x − centre|
     Source: L1, Lucid
 
-    x is the picture that `of` names: "image" as it will be saved, "seen" through the random views, "input"
-    after the network's normalisation.
+    x is the picture that `of` names: "image" as it will be saved, "seen" through the random transforms, "input"
+    after the network's normalization.
 
     >>> 0.1 * L1(centre=0.4)
     0.1 * L1(centre=0.4)
@@ -49,7 +49,7 @@ class L2(Term):
         DeepInversion (Yin et al., CVPR 2020) and VITAL (ICCV 2025)
 
     x is the picture that `of` names, as in `L1`. The published penalty of DeepInversion and VITAL is
-    `L2(centre=0, of="input", squared=False)`: the norm of each normalised image, not squared.
+    `L2(centre=0, of="input", squared=False)`: the norm of each normalized image, not squared.
 
     >>> L2(0.0, "input", squared=False)
     L2(centre=0.0, of='input', squared=False)
@@ -79,7 +79,7 @@ class Range(Term):
         Pre-images, IJCV 2016
 
     x is the picture that `of` names, as in `L1`. Zero while every pixel lies inside. Bounds a little inside 0
-    and 1 keep a picture off pure black and white. Raises `BadValue` unless low < high.
+    and 1 keep a picture off pure black and white. Raises `InvalidValueError` unless low < high.
 
     >>> Range(0.05, 0.95)
     Range(low=0.05, high=0.95)
@@ -92,7 +92,7 @@ class Range(Term):
     def __post_init__(self) -> None:
         check_of(self.of)
         if not self.low < self.high:
-            raise BadValue(f"low is {self.low} and high is {self.high}; low must be below high")
+            raise InvalidValueError(f"low is {self.low} and high is {self.high}; low must be below high")
 
     def __call__(self, trace: Trace) -> PerImage:
         """The mean squared excess, (B,)."""

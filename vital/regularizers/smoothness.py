@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.regularizers._picture import Of, check_of, picture
 from vital.terms import REGULARIZERS, Term, per_image_mean
 from vital.tracing import Trace
@@ -42,7 +42,7 @@ class TotalVariation(Term):
     def __post_init__(self) -> None:
         check_of(self.of)
         if self.power not in (1, 2, "four"):
-            raise BadValue(f"power is {self.power!r}; allowed are 1, 2 and 'four'")
+            raise InvalidValueError(f"power is {self.power!r}; allowed are 1, 2 and 'four'")
 
     def __call__(self, trace: Trace) -> PerImage:
         """The variation, (B,)."""
@@ -63,7 +63,7 @@ class Blur(Term):
     Source: Nguyen, Yosinski, Clune, Deep Neural Networks Are Easily Fooled, 2015; blur_input_each_step, Lucid
 
     x is the picture that `of` names, as in `TotalVariation`; `sigma` is in pixels. Since b is a constant, a
-    gradient step moves x straight towards b. Raises `BadValue` unless sigma > 0.
+    gradient step moves x straight towards b. Raises `InvalidValueError` unless sigma > 0.
 
     >>> Blur(sigma=2)
     Blur(sigma=2)
@@ -77,7 +77,7 @@ class Blur(Term):
     def __post_init__(self) -> None:
         check_of(self.of)
         if not 0 < self.sigma < float("inf"):
-            raise BadValue(f"sigma is {self.sigma}; allowed are numbers of pixels above 0")
+            raise InvalidValueError(f"sigma is {self.sigma}; allowed are numbers of pixels above 0")
 
     def __call__(self, trace: Trace) -> PerImage:
         """The mean squared distance, (B,)."""
@@ -94,7 +94,7 @@ class Boundary(Term):
     Source: penalize_boundary_complexity, Lucid, with a Gaussian where Lucid has a box of 5 pixels
 
     x is the picture that `of` names, as in `TotalVariation`; `width` of the margin is in pixels; a margin
-    that meets in the middle is the whole image. Raises `BadValue` unless width > 0.
+    that meets in the middle is the whole image. Raises `InvalidValueError` unless width > 0.
 
     >>> Boundary(width=12)
     Boundary(width=12)
@@ -107,7 +107,7 @@ class Boundary(Term):
     def __post_init__(self) -> None:
         check_of(self.of)
         if self.width < 1:
-            raise BadValue(f"width is {self.width}; allowed are whole numbers of pixels from 1")
+            raise InvalidValueError(f"width is {self.width}; allowed are whole numbers of pixels from 1")
 
     def __call__(self, trace: Trace) -> PerImage:
         """The penalty, (B,)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.regularizers._picture import Of, check_of, picture
 from vital.terms import REGULARIZERS, Term, per_image_mean
 from vital.tracing import Trace
@@ -28,7 +28,7 @@ class Spectrum(Term):
     X is the orthonormal Fourier transform of each colour channel of the picture that `of` names ("image",
     "seen", "input"). Without a target only the slope is held, not the contrast. `target` holds the wanted
     magnitudes |X|, (C, H, W // 2 + 1), as `torch.fft.rfft2(..., norm="ortho")` lays them out. Magnitudes far
-    below 10⁻⁴ count as 10⁻⁴. Raises `BadValue` for a target of another size.
+    below 10⁻⁴ count as 10⁻⁴. Raises `InvalidValueError` for a target of another size.
 
     >>> Spectrum(decay=1.2)
     Spectrum(decay=1.2)
@@ -52,7 +52,7 @@ class Spectrum(Term):
             spread: PerImage = bent.var(2, unbiased=False).mean(1)
             return spread
         if self.target.shape != log.shape[1:]:
-            raise BadValue(
+            raise InvalidValueError(
                 f"the target spectrum has the shape {tuple(self.target.shape)}; "
                 f"an image of {x.shape[2]} x {x.shape[3]} needs {tuple(log.shape[1:])}"
             )

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vital.errors import BadValue, ModelError
+from vital.errors import InvalidValueError, ModelError
 from vital.models import Model
 from vital.terms import REGULARIZERS, Term
-from vital.tracing import INPUT_OF, Trace, survey
+from vital.tracing import INPUT_OF, Trace, list_layers
 from vital.types import PerImage
 
 
@@ -33,13 +33,17 @@ class BatchNormStatistics(Term):
 
     def __post_init__(self) -> None:
         if not self.layers:
-            raise BadValue("BatchNormStatistics has no batch norm to read; use BatchNormStatistics.of(model)")
+            raise InvalidValueError(
+                "BatchNormStatistics has no batch norm to read; use BatchNormStatistics.of(model)"
+            )
 
     @classmethod
     def of(cls, model: Model, *, first: float = 10.0) -> BatchNormStatistics:
         """Make the term for all batch norms over images of a network; `ModelError` where there is none."""
         modules = dict(model.module.named_modules())
-        norms = [n for n, layer in survey(model).items() if not layer.problem and _remembers(modules.get(n))]
+        norms = [
+            n for n, layer in list_layers(model).items() if not layer.problem and _remembers(modules.get(n))
+        ]
         if not norms:
             raise ModelError(f"{model.name} has no batch norm with running statistics over images")
         return cls(tuple(INPUT_OF + name for name in norms), first)

@@ -13,7 +13,7 @@ from vital.rendering.exemplars import heat_maps as heat_maps
 from vital.rendering.methods.base import METHODS as METHODS
 from vital.rendering.methods.base import Method as Method
 from vital.rendering.methods.base import Plan as Plan
-from vital.rendering.methods.base import method as method
+from vital.rendering.methods.base import make_method as make_method
 from vital.rendering.methods.baselines import DeepInversion as DeepInversion
 from vital.rendering.methods.baselines import FourierAscent as FourierAscent
 from vital.rendering.methods.baselines import Maco as Maco
@@ -27,5 +27,5 @@ from vital.rendering.sheets import beside as beside
 __all__ = [
     "METHODS", "Circuit", "DeepInversion", "Exemplar", "Exemplars", "FourierAscent", "Maco", "Method", "PixelAscent",
     "Plan", "Vital", "VitalReference", "VitalScene", "beside", "circuit", "circuit_sheet", "exemplars", "heat_maps",
-    "kept_exemplars", "method", "render", "save_exemplars", "stages",
+    "kept_exemplars", "make_method", "render", "save_exemplars", "stages",
 ]  # fmt: skip

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from vital.activations import ReferenceBank, reference_bank
+from vital.activations import ReferenceBank, build_bank
 from vital.data import ImageSet
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.models import Model
-from vital.optim import Rendering, Step, checkpoints, optimise
+from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
-from vital.rendering.methods.base import METHODS, Method, Plan, image_size, method
+from vital.rendering.methods.base import METHODS, Method, Plan, image_size, make_method
 from vital.rendering.outcome import lacking, measured, status_of
 from vital.tracing import resolve_units
 from vital.units import Unit
@@ -41,7 +41,7 @@ def render(
     a `bank`, or `images` from which one is made. `batch` units share a forward pass (0: chosen by the device); a
     unit's picture does not depend on it beyond rounding. `frames` keeps that many pictures of the way. A unit that
     diverges, or a class without images, is a grey or unfinished picture with a status; the others go on.
-    Raises `BadUnit`, `UnknownName`, `BadValue` or `DataError`, each with one sentence that says what to change.
+    Raises `UnitError`, `UnknownNameError`, `InvalidValueError` or `DataError`, each with one sentence that says what to change.
 
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(16, 16))
     >>> render(net, ["0:1"], method="fourier", steps=2, progress=False)[0].image.shape
@@ -64,9 +64,9 @@ def render(
 
 def _method(name: str | Method, options: dict[str, Any]) -> Method:
     if isinstance(name, str):
-        return method(name, **options)
+        return make_method(name, **options)
     if options:
-        raise BadValue(
+        raise InvalidValueError(
             f"options {', '.join(options)} were given beside a finished method; set them in the method"
         )
     return name
@@ -79,7 +79,7 @@ def bank_for(
     if images is None:
         raise DataError("the method needs reference images; give images or a bank")
     layers = tuple(dict.fromkeys(u.layer for u in units))
-    return reference_bank(model, layers, images, progress=progress)
+    return build_bank(model, layers, images, progress=progress)
 
 
 def default_batch(model: Model) -> int:
@@ -90,7 +90,7 @@ def default_batch(model: Model) -> int:
 def groups(units: Sequence[Unit], size: int) -> Iterator[Sequence[Unit]]:
     """The units in order, `size` at a time."""
     if size < 1:
-        raise BadValue(f"batch is {size}; allowed are whole numbers from 1")
+        raise InvalidValueError(f"batch is {size}; allowed are whole numbers from 1")
     for start in range(0, len(units), size):
         yield units[start : start + size]
 
@@ -104,7 +104,7 @@ def render_group(
     *,
     frames: int = 0,
     progress: bool = False,
-    each_step: Callable[[Step], None] | None = None,
+    callback: Callable[[Step], None] | None = None,
 ) -> list[Prototype]:
     """Render units that share their forward passes; one that cannot be rendered gets a grey picture and a status."""
     problems = {unit: why for unit in units if (why := recipe.problem(unit, bank, seed))}
@@ -112,7 +112,7 @@ def render_group(
     ready = [unit for unit in units if unit not in problems]
     if not ready:
         return [blank[unit] for unit in units]
-    made = _rendered(model, ready, recipe, bank, seed, frames, each_step, progress)
+    made = _rendered(model, ready, recipe, bank, seed, frames, callback, progress)
     rendered = dict(zip(ready, made, strict=True))
     return [rendered.get(unit) or blank[unit] for unit in units]
 
@@ -134,23 +134,23 @@ def _rendered(
     bank: ReferenceBank | None,
     seed: int,
     frames: int,
-    each_step: Callable[[Step], None] | None,
+    callback: Callable[[Step], None] | None,
     progress: bool,
 ) -> list[Prototype]:
     plan = recipe.plan(model, units, bank, seed)
-    rendering = optimise(
+    rendering = optimize(
         model,
         plan.terms,
-        plan.parameterisation,
-        plan.views,
+        plan.parameterization,
+        plan.transforms,
         steps=plan.steps,
-        optimiser=plan.optimiser,
+        optimizer=plan.optimizer,
         seed=seed,
         keys=[str(unit) for unit in units],
         copies=plan.copies,
         redirect=plan.redirect,
         frames=list(checkpoints(plan.steps, frames)) if frames > 1 else [0],
-        each_step=each_step,
+        callback=callback,
         progress=progress,
     )
     facts = {

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from vital.activations import ReferenceBank
 from vital.attribution import Feeder, Relevance, feeders
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.records import Prototypes
 from vital.rendering.api import render
@@ -30,12 +30,12 @@ class Circuit:
     feeders: tuple[Feeder, ...]
     prototypes: Prototypes = field(repr=False)
 
-    def sheet(self, size: int = 160) -> Image.Image:
+    def to_grid(self, size: int = 160) -> Image.Image:
         """One picture: the unit above, its feeders below with their shares; `size` is the width of a prototype."""
         return circuit_sheet(self.prototypes, self.feeders, size)
 
     def _repr_png_(self) -> bytes:
-        return png(self.sheet())
+        return png(self.to_grid())
 
 
 def circuit(
@@ -60,7 +60,7 @@ def circuit(
     ...                                 torch.nn.ReLU()), size=(16, 16))
     >>> torch.nn.init.ones_(net.module[2].weight).ndim
     4
-    >>> bank = vital.reference_bank(net, ["3"], vital.images(torch.rand(4, 3, 16, 16)), disk=False)
+    >>> bank = vital.build_bank(net, ["3"], vital.load_images(torch.rand(4, 3, 16, 16)), disk=False)
     >>> made = circuit(net, "3:0", "1", bank=bank, count=2, method="fourier", steps=1, progress=False)
     >>> len(made.feeders), [str(p.unit) for p in made.prototypes][0]
     (2, '3:0')
@@ -75,14 +75,14 @@ def circuit(
 def circuit_sheet(prototypes: Prototypes, found: Sequence[Feeder], size: int = 160) -> Image.Image:
     """Draw a circuit: the first prototype above, the others below with their shares, the thicker the line the larger.
 
-    Raises `BadValue` where there is not one prototype for the unit and one for each feeder.
+    Raises `InvalidValueError` where there is not one prototype for the unit and one for each feeder.
     """
     if len(prototypes) != len(found) + 1 or not found:
-        raise BadValue(
+        raise InvalidValueError(
             f"there are {len(prototypes)} prototypes for a unit and {len(found)} feeders; give one of each"
         )
     text = max(10, size // 11)
-    pictures = [scaled(prototype.pil(), size) for prototype in prototypes]
+    pictures = [scaled(prototype.to_pil(), size) for prototype in prototypes]
     tall, width = max(p.height for p in pictures), GAP + len(found) * (size + GAP)
     top, fan = GAP + text + GAP, size // 2
     below = top + tall + fan

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vital.errors import BadValue, RunError
+from vital.errors import InvalidValueError, RunError
 from vital.rendering.exemplars import Exemplar
 from vital.rendering.run_folder import folder_name
 from vital.units import Unit
@@ -36,17 +36,17 @@ class Kept:
 def save_exemplars(run: str | Path, exemplars: Sequence[Exemplar]) -> None:
     """Write the exemplars of one unit into a run folder.
 
-    Raises `BadValue` for none or those of several units, and `RunError`.
+    Raises `InvalidValueError` for none or those of several units, and `RunError`.
     """
     units = {str(one.unit) for one in exemplars}
     if len(units) != 1:
-        raise BadValue(f"the exemplars are of {len(units)} units; save those of one unit at a time")
+        raise InvalidValueError(f"the exemplars are of {len(units)} units; save those of one unit at a time")
     folder = Path(run) / "units" / folder_name(exemplars[0].unit)
     rows = []
     for i, one in enumerate(exemplars):
         names = f"{i:02d}.png", f"{i:02d}-heat.png"
         for name, heat in zip(names, (False, True), strict=True):
-            write(folder / "exemplars" / name, png(one.pil(heat=heat)))
+            write(folder / "exemplars" / name, png(one.to_pil(heat=heat)))
         value = float(f"{one.value:.6g}")
         rows.append(
             {

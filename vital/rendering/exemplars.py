@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from vital.activations import ReferenceBank
-from vital.attribution import NoRule, Relevance, gradient_times_activation, relevance
-from vital.errors import BadValue, ModelError
+from vital.attribution import NoRuleError, Relevance, gradient_times_activation, relevance
+from vital.errors import InvalidValueError, ModelError
 from vital.models import Model
 from vital.records import contact_sheet, to_pil
-from vital.tracing import INPUT_OF, Tracer, resolve_units, survey
+from vital.tracing import INPUT_OF, Tracer, list_layers, resolve_units
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 from vital.utils._drawing2 import png
@@ -45,7 +45,7 @@ class Exemplar:
     of: str
     by: str
 
-    def pil(self, *, heat: bool = False) -> Image.Image:
+    def to_pil(self, *, heat: bool = False) -> Image.Image:
         """The image; with `heat`, its grey values dimmed, and red to yellow where the unit looked.
 
         The overlay shows heat to the power of 0.7, since a few pixels often have most of it.
@@ -59,19 +59,19 @@ class Exemplar:
         return to_pil(grey + (colour - grey) * STRENGTH * amount)
 
     def _repr_png_(self) -> bytes:
-        return png(self.pil(heat=True))
+        return png(self.to_pil(heat=True))
 
 
 class Exemplars(list[Exemplar]):
     """A list of exemplars that shows itself in a notebook: the images above, the same with their heat below."""
 
-    def sheet(self, size: int | None = None) -> Image.Image:
+    def to_grid(self, size: int | None = None) -> Image.Image:
         """The images in one row, and below each the same with its heat."""
-        pictures = [e.pil(heat=heat) for heat in (False, True) for e in self]
+        pictures = [e.to_pil(heat=heat) for heat in (False, True) for e in self]
         return contact_sheet(pictures, max(1, len(self)), size)
 
     def _repr_png_(self) -> bytes:
-        return png(self.sheet())
+        return png(self.to_grid())
 
 
 def exemplars(
@@ -100,21 +100,23 @@ def exemplars(
 
     Images that can no longer be read are left out, so that there may be fewer.
 
-    Raises `BadValue` for `by="relevance"` without `for_unit` or with a direction, and what the bank raises.
+    Raises `InvalidValueError` for `by="relevance"` without `for_unit` or with a direction, and what the bank raises.
 
     >>> import vital
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), size=(16, 16))
-    >>> bank = vital.reference_bank(net, ["1"], vital.images(torch.rand(4, 3, 16, 16)), disk=False)
+    >>> bank = vital.build_bank(net, ["1"], vital.load_images(torch.rand(4, 3, 16, 16)), disk=False)
     >>> (best,) = exemplars(bank, "1:2", 1)
     >>> best.by, best.of, tuple(best.heat.shape)
     ('lrp zplus', 'activation', (16, 16))
     """
     (unit,) = resolve_units(bank.model, unit)
     if by not in ("activation", "relevance"):
-        raise BadValue(f"by is {by!r}; allowed are activation, relevance")
+        raise InvalidValueError(f"by is {by!r}; allowed are activation, relevance")
     if by == "activation":
         if for_unit is not None:
-            raise BadValue(f"for_unit is {str(for_unit)!r} and by='activation', which has no use for it")
+            raise InvalidValueError(
+                f"for_unit is {str(for_unit)!r} and by='activation', which has no use for it"
+            )
         found, pictures = bank.images.load(bank.strongest(unit, count), bank.model)
         values, of = _values(bank.model, unit, pictures, batch), "activation"
     else:
@@ -143,8 +145,8 @@ def heat_maps(
 
 
 def _first_layer(model: Model) -> str:
-    """The layer that is done first: what it is given is the normalised image, or the nearest thing to it."""
-    usable = [layer for name, layer in survey(model).items() if not layer.problem and name != OUTPUT]
+    """The layer that is done first: what it is given is the normalized image, or the nearest thing to it."""
+    usable = [layer for name, layer in list_layers(model).items() if not layer.problem and name != OUTPUT]
     if not usable:
         raise ModelError(f"{model.name} has no layer whose input can be looked at")
     return min(usable, key=lambda layer: layer.order).name
@@ -158,7 +160,7 @@ def _reached(
     try:
         found = [relevance(model, part, unit, [layer], rule)[layer].cpu() for part in parts]
         return torch.cat(found), f"lrp {rule}" if isinstance(rule, str) else f"lrp {rule.weighted}"
-    except NoRule:
+    except NoRuleError:
         found = [gradient_times_activation(model, part, unit, [layer])[layer].cpu() for part in parts]
         return torch.cat(found), FALLBACK
 
@@ -175,9 +177,9 @@ def _values(model: Model, unit: Unit, pictures: Images, batch: int) -> list[floa
 def _reader(model: Model, unit: Unit, for_unit: str | Unit | None) -> Unit:
     """The unit whose relevance is asked for."""
     if for_unit is None:
-        raise BadValue("by='relevance' needs for_unit, the class or unit that reads this one")
+        raise InvalidValueError("by='relevance' needs for_unit, the class or unit that reads this one")
     if unit.source:
-        raise BadValue(
+        raise InvalidValueError(
             f"{unit} is a direction, whose relevance is not that of one channel; use by='activation'"
         )
     (reader,) = resolve_units(model, for_unit)
@@ -189,7 +191,7 @@ def _by_relevance(
 ) -> tuple[list[int], Images, list[float], str]:
     """The candidates with the highest relevance of the unit for its reader, these relevances, and what they are."""
     if not 1 <= count <= candidates:
-        raise BadValue(
+        raise InvalidValueError(
             f"count is {count} and candidates {candidates}; allowed are counts from 1 to candidates"
         )
     pool = [*bank.strongest(unit, candidates), *bank.strongest(reader, candidates)]
@@ -206,6 +208,6 @@ def _at_places(model: Model, unit: Unit, r: Tensor) -> Tensor:
     if unit.position is not None:
         return own[:, unit.position[0], unit.position[1]]
     if unit.tokens:
-        prefix = survey(model)[unit.layer].prefix
+        prefix = list_layers(model)[unit.layer].prefix
         own = {"cls": own[:, :1], "patches": own[:, prefix:], "all": own}[unit.tokens]
     return own.reshape(len(own), -1).sum(1)

@@ -53,13 +53,13 @@ def work(
     done, of = 0, sum(map(len, todo))
     with tqdm(unit="step", disable=not progress, leave=False, desc=f"{asked.method} 0/{of} units") as bar:
 
-        def each_step(step: Step) -> None:
+        def callback(step: Step) -> None:
             bar.total = step.of * len(todo)
             bar.update()
 
         for group in todo:
             start, busy = time.perf_counter(), time.process_time()
-            options: dict[str, Any] = {"frames": asked.frames, "each_step": each_step}
+            options: dict[str, Any] = {"frames": asked.frames, "callback": callback}
             for prototype in render_group(model, group, recipe, references, asked.seed, **options):
                 run.save(prototype)
             done += len(group)

@@ -95,14 +95,14 @@ class Run:
     def save(self, prototype: Prototype) -> None:
         """Write the files of a unit, the record last. Raises `RunError`."""
         unit, pictures = prototype.unit, [to_pil(image) for _, image in prototype.frames]
-        write(self.file(unit), prototype.png())
-        write(self.file(unit, "-mask.png"), prototype.png(masked=True))
+        write(self.file(unit), prototype.to_png())
+        write(self.file(unit, "-mask.png"), prototype.to_png(masked=True))
         if pictures:
             write(self.file(unit, ".gif"), gif(pictures))
             write(self.file(unit, "-frames.png"), png(contact_sheet(pictures)))
-        write(self.file(unit, ".json"), as_json(prototype.record()))
+        write(self.file(unit, ".json"), as_json(prototype.to_dict()))
 
-    def record(self, unit: str | Unit) -> dict[str, Any]:
+    def to_dict(self, unit: str | Unit) -> dict[str, Any]:
         """Read the record of a unit. Raises `RunError` where there is none."""
         return read_json(self.file(unit, ".json"))
 
@@ -276,7 +276,7 @@ def write_sheet(path: Path, titles: Mapping[str, Sequence[str]] | None = None) -
 
 
 def _title(run: Run, unit: str, titles: Mapping[str, Sequence[str]], several: bool) -> list[str]:
-    named = replace(Unit.parse(unit), label=str(run.record(unit).get("label") or ""))
+    named = replace(Unit.parse(unit), label=str(run.to_dict(unit).get("label") or ""))
     lines = list(titles.get(unit) or lines_of(named))
     return [*lines, f"{run.render.method}, seed {run.render.seed}"] if several else lines
 

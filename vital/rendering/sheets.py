@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.records import Prototype
 from vital.rendering.exemplars import Exemplar
 from vital.utils._drawing2 import GAP, INK, PAPER, fitted, font, scaled
@@ -19,7 +19,7 @@ def beside(
 
     `exemplars` holds those of each prototype, in the same order; `size` is the width of an exemplar, and the
     prototype is as high as the two lines. The line above says the unit and how the heat was worked out.
-    Raises `BadValue` where the two do not fit: prototypes and exemplars of different units or numbers.
+    Raises `InvalidValueError` where the two do not fit: prototypes and exemplars of different units or numbers.
     """
     _check(prototypes, exemplars)
     rows = [_row(p, list(some), size) for p, some in zip(prototypes, exemplars, strict=True)]
@@ -33,20 +33,22 @@ def beside(
 
 def _check(prototypes: Sequence[Prototype], exemplars: Sequence[Sequence[Exemplar]]) -> None:
     if not prototypes or len(prototypes) != len(exemplars):
-        raise BadValue(
+        raise InvalidValueError(
             f"there are {len(prototypes)} prototypes and {len(exemplars)} lists of exemplars; "
             f"give one list for each prototype, and at least one"
         )
     for prototype, some in zip(prototypes, exemplars, strict=True):
         if other := next((str(e.unit) for e in some if str(e.unit) != str(prototype.unit)), ""):
-            raise BadValue(f"exemplars of {other} are given beside the prototype of {prototype.unit}")
+            raise InvalidValueError(
+                f"exemplars of {other} are given beside the prototype of {prototype.unit}"
+            )
 
 
 def _row(prototype: Prototype, some: list[Exemplar], size: int) -> Image.Image:
     """One unit."""
-    lines = [[scaled(e.pil(heat=heat), size) for e in some] for heat in (False, True)]
+    lines = [[scaled(e.to_pil(heat=heat), size) for e in some] for heat in (False, True)]
     tall = max((p.height for p in lines[0]), default=size)
-    shown = prototype.pil()
+    shown = prototype.to_pil()
     high = 2 * tall + GAP // 2
     shown = scaled(shown, max(1, round(high * shown.width / shown.height)))
     text = max(10, size // 7)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
 from vital.rendering.exemplars import Exemplar
 from vital.reporting.cards import Drawn, Found, Seen, card
@@ -31,7 +31,7 @@ def report(
 
     `out` is a file that ends in .html, or a folder, which gets report.html. With nothing else the folder is a run
     folder, and the page shows what it holds. Otherwise the page shows the `protos`, the `labels` and the `exemplars`,
-    those of one unit on one card, and `table`, rows by name of column, below them. Raises `RunError` and `BadValue`.
+    those of one unit on one card, and `table`, rows by name of column, below them. Raises `RunError` and `InvalidValueError`.
 
     >>> import tempfile, torch, vital
     >>> from vital.records import Description, Prototype
@@ -75,7 +75,7 @@ def page_from(
         found.setdefault(str(unit), Found(unit))
     for proto in protos:
         pictures = partial(proto.pil), partial(proto.pil, masked=True)
-        found[str(proto.unit)].drawn.append(Drawn(proto.record(), *pictures))
+        found[str(proto.unit)].drawn.append(Drawn(proto.to_dict(), *pictures))
     for seen in exemplars:
         caption = f"{seen.name}, {seen.of} {seen.value:.4g}, heat: {seen.by}"
         found[str(seen.unit)].seen.append(Seen(caption, seen.pil, partial(seen.pil, heat=True)))
@@ -94,7 +94,9 @@ def _tables(rows: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
     if not rows:
         return ()
     if wrong := next((row for row in rows if not isinstance(row, Mapping)), None):
-        raise BadValue(f"a row of the table is {wrong!r}; give rows by name of column, such as a dict")
+        raise InvalidValueError(
+            f"a row of the table is {wrong!r}; give rows by name of column, such as a dict"
+        )
     header = list(dict.fromkeys(str(key) for row in rows for key in row))
     return (table_of("comparison", header, [[_text(row.get(key, "")) for key in header] for row in rows]),)
 

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from vital.records import Description
-from vital.reporting.records import Card, Drawing, Example, Saying, Shot
+from vital.reporting.records import Card, EmbeddedImage, Example, LabelRow, PrototypeImage
 from vital.reporting.shots import Sizes, shot
 from vital.units import Unit
 from vital.utils.text import jaccard
@@ -70,11 +70,11 @@ def card(found: Found, sizes: Sizes) -> Card:
     )
 
 
-def saying(said: Description, truth: str = "") -> Saying:
+def saying(said: Description, truth: str = "") -> LabelRow:
     """Make the line of a description: what it says, and how many words it shares with the truth where that is known."""
     own = said.method == TRUTH
     from_prototype = any(said.method.startswith(name) for name in FROM_PROTOTYPES)
-    return Saying(
+    return LabelRow(
         method=said.method,
         source=TRUTH if own else "prototype" if from_prototype else "images",
         label=said.label,
@@ -87,7 +87,7 @@ def saying(said: Description, truth: str = "") -> Saying:
     )
 
 
-def agreement(sayings: Sequence[Saying]) -> float | None:
+def agreement(sayings: Sequence[LabelRow]) -> float | None:
     """The share of words that a label from images and one from prototypes have in common, the best of all pairs.
 
     In [0, 1]; None where one side has no label. Words are compared without plural and filler: "red cubes" and "a red
@@ -99,12 +99,12 @@ def agreement(sayings: Sequence[Saying]) -> float | None:
     return max((jaccard(a, b) for a in sides[0] for b in sides[1]), default=None)
 
 
-def _drawing(drawn: Drawn, unit: str, sizes: Sizes) -> Drawing:
+def _drawing(drawn: Drawn, unit: str, sizes: Sizes) -> PrototypeImage:
     record = drawn.record
     method, seed = str(record.get("method", "")), int(record.get("seed") or 0)
     what = f"prototype of {unit} by {method}"
     provenance = record.get("provenance") or {}
-    return Drawing(
+    return PrototypeImage(
         method=method,
         seed=seed,
         status=str(record.get("status", "done")),
@@ -141,5 +141,5 @@ def _example(seen: Seen, unit: str, sizes: Sizes) -> Example:
     return Example(picture, heat, seen.caption)
 
 
-def _shot(opened: Opener | None, side: int, alt: str, quality: int) -> Shot | None:
+def _shot(opened: Opener | None, side: int, alt: str, quality: int) -> EmbeddedImage | None:
     return None if opened is None else shot(opened(), side, alt, quality)

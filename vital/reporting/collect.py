@@ -95,7 +95,7 @@ def _drawn(run: Folder, unit: Unit) -> Drawn:
         return Drawn(record)
     files = [run.file(unit, ending) for ending in (".png", "-mask.png")]
     picture, masked = (partial(_opened, file) if file.is_file() else None for file in files)
-    return Drawn(run.record(unit), picture, masked)
+    return Drawn(run.to_dict(unit), picture, masked)
 
 
 def _seen(kept: Kept) -> Seen:

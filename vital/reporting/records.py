@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Shot:
+class EmbeddedImage:
     """A picture inside the page: its data URI, its size in pixels, and what it is for those who do not see it."""
 
     src: str = field(repr=False)
@@ -18,14 +18,14 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class PrototypeImage:
     """A prototype: the picture, the same under its mask, how it was made, whether it came out and what was lacking."""
 
     method: str
     seed: int
     status: str
-    picture: Shot | None
-    masked: Shot | None = None
+    picture: EmbeddedImage | None
+    masked: EmbeddedImage | None = None
     facts: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
 
@@ -34,13 +34,13 @@ class Drawing:
 class Example:
     """A natural image that shows the unit, with its heat map where there is one."""
 
-    picture: Shot
-    heat: Shot | None
+    picture: EmbeddedImage
+    heat: EmbeddedImage | None
     caption: str
 
 
 @dataclass(frozen=True)
-class Saying:
+class LabelRow:
     """What a method says of the unit. `source` is what it looked at: "images", "prototype" or "truth".
 
     `label` is empty where the method says nothing; `candidate` is what it would say. `truth` is the share of words
@@ -65,9 +65,9 @@ class Card:
     unit: str
     name: str
     run: str
-    drawings: tuple[Drawing, ...] = ()
+    drawings: tuple[PrototypeImage, ...] = ()
     examples: tuple[Example, ...] = ()
-    sayings: tuple[Saying, ...] = ()
+    sayings: tuple[LabelRow, ...] = ()
     truth: str = ""
     agreement: float | None = None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, features
 
-from vital.reporting.records import Shot
+from vital.reporting.records import EmbeddedImage
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Sizes:
         return cls(224, 96, 10) if units <= 128 else cls(128, 56, 5, 70)
 
 
-def shot(picture: Image.Image, side: int, alt: str, quality: int = 82) -> Shot:
+def shot(picture: Image.Image, side: int, alt: str, quality: int = 82) -> EmbeddedImage:
     """Encode a picture, at most `side` pixels wide and high, with its transparency where it has some.
 
     Small pictures keep their pixels; the page enlarges them. WebP where Pillow has it, else JPEG or PNG.
@@ -47,4 +47,4 @@ def shot(picture: Image.Image, side: int, alt: str, quality: int = 82) -> Shot:
     buffer = io.BytesIO()
     shown.save(buffer, kind, **options)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return Shot(f"data:image/{kind.lower()};base64,{data}", shown.width, shown.height, alt)
+    return EmbeddedImage(f"data:image/{kind.lower()};base64,{data}", shown.width, shown.height, alt)

@@ -1,16 +1,16 @@
 """One forward pass, watched. The only room that touches hooks.
 
-`survey` learns once how a network's layers are laid out; a `Tracer` then turns images into `Trace`s. On every way
+`list_layers` learns once how a network's layers are laid out; a `Tracer` then turns images into `Trace`s. On every way
 out the hooks are gone and the caller's gradient flags and train/eval modes are as they were.
 """
 
 from vital.models.outputs import first_tensor as first_tensor
 from vital.tracing.dependencies import feeding as feeding
 from vital.tracing.layers import calls as calls
+from vital.tracing.layers import list_layers as list_layers
 from vital.tracing.layers import resolve_units as resolve_units
-from vital.tracing.layers import survey as survey
 from vital.tracing.redirect import Redirect as Redirect
-from vital.tracing.tape import NoRule as NoRule
+from vital.tracing.tape import NoRuleError as NoRuleError
 from vital.tracing.tape import Step as Step
 from vital.tracing.tape import Tape as Tape
 from vital.tracing.tracer import INPUT_OF as INPUT_OF
@@ -23,7 +23,7 @@ from vital.units.direction import read_direction as read_direction
 
 __all__ = [
     "INPUT_OF",
-    "NoRule",
+    "NoRuleError",
     "Pass",
     "Redirect",
     "Step",
@@ -35,7 +35,7 @@ __all__ = [
     "direction_for",
     "feeding",
     "first_tensor",
+    "list_layers",
     "read_direction",
     "resolve_units",
-    "survey",
 ]

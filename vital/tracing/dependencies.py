@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import torch
 
 from vital.models import Model
-from vital.tracing.layers import survey
-from vital.tracing.tape import NoRule
+from vital.tracing.layers import list_layers
+from vital.tracing.tape import NoRuleError
 from vital.tracing.tracer import Tracer
 
 
@@ -22,7 +22,7 @@ def feeding(model: Model, layer: str, others: Iterable[str]) -> tuple[str, ...]:
     >>> feeding(net, "1", ["0", "1"])
     ('0',)
     """
-    known = survey(model)
+    known = list_layers(model)
     earlier = tuple(name for name in others if known[name].order < known[layer].order)
     if not earlier:
         return ()
@@ -30,7 +30,7 @@ def feeding(model: Model, layer: str, others: Iterable[str]) -> tuple[str, ...]:
     try:
         with Tracer(model, [*earlier, layer], record=True) as tracer:
             (done,) = tracer(grey.requires_grad_()).passes
-    except NoRule:
+    except NoRuleError:
         return earlier
     tape = done.tape
     if tape is None or id(done.raw[layer]) not in tape.makers:

@@ -20,7 +20,7 @@ from vital.units import OUTPUT, Unit, resolve
 _SURVEYS: WeakKeyDictionary[Model, dict[str, Layer]] = WeakKeyDictionary()
 
 
-def survey(model: Model) -> dict[str, Layer]:
+def list_layers(model: Model) -> dict[str, Layer]:
     """Every layer of the network by name, in the order in which it finishes, from one pass over two images.
 
     The network's output is the layer `"class"`. The answer is kept as long as the model lives.
@@ -32,7 +32,7 @@ def survey(model: Model) -> dict[str, Layer]:
 
 def resolve_units(model: Model, units: str | Unit | Iterable[str | Unit]) -> list[Unit]:
     """Read units and hold them against the network (see `vital.units`)."""
-    return resolve(units, survey(model), model.classes)
+    return resolve(units, list_layers(model), model.classes)
 
 
 def _survey(model: Model) -> dict[str, Layer]:
@@ -77,7 +77,7 @@ def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ..
     found: dict[str, list[tuple[int, ...] | None]] = {}
     images = torch.full((2, model.channels, *size), 0.5, dtype=model.dtype, device=model.device)
     with asked(model, f"run on an image of shape {(model.channels, *size)}"):
-        made = calls(model.module, model.normalise(images))
+        made = calls(model.module, model.normalize(images))
     for called, shape in made:
         name = called or OUTPUT
         found[name] = [*found.pop(name, []), shape]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vital.errors import BadUnit
+from vital.errors import UnitError
 from vital.models import Model
-from vital.tracing import read_direction, survey
+from vital.tracing import list_layers, read_direction
 from vital.units import Unit
 
 
 def vector_of(model: Model, unit: Unit) -> Tensor:
-    """The vector of a direction, (C,); `BadUnit` where it does not fit its layer."""
-    vector, channels = read_direction(unit), survey(model)[unit.layer].channels
+    """The vector of a direction, (C,); `UnitError` where it does not fit its layer."""
+    vector, channels = read_direction(unit), list_layers(model)[unit.layer].channels
     if len(vector) != channels:
-        raise BadUnit(
+        raise UnitError(
             f"{unit} has {len(vector)} entries, and layer {unit.layer!r} has {channels} channels; "
             "a direction has one for each"
         )

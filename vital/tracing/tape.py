@@ -15,7 +15,7 @@ from vital.errors import ModelError
 _ALIASES = {"truediv": "div", "__get__": "get"}
 
 
-class NoRule(ModelError):
+class NoRuleError(ModelError):
     """An operation through which relevance cannot be followed."""
 
 
@@ -56,7 +56,7 @@ class Tape(TorchFunctionMode):
     """Records what becomes of the watched tensors while it is active; everything else is a constant.
 
     The network's own operations run, and autograd sees them. Operations in place run on a copy, which every later
-    reader of the overwritten tensor is given instead, so that each tensor keeps one value. Raises `NoRule` where
+    reader of the overwritten tensor is given instead, so that each tensor keeps one value. Raises `NoRuleError` where
     that cannot be done, and where a tensor depends on the network's input through something that no mode can see
     (scripted code, a function computed outside torch); the latter needs an input that requires a gradient. `kept` is
     a place for what readers of several tapes of one network want to keep, by the id of a weight.
@@ -129,13 +129,13 @@ class Tape(TorchFunctionMode):
     def _refuse_hidden(self, name: str, given: tuple[Tensor, ...]) -> None:
         for tensor in given:
             if tensor.grad_fn is not None and id(tensor) not in self.makers:
-                raise NoRule(
+                raise NoRuleError(
                     f"relevance cannot be followed into {name!r}: one of its inputs comes from "
                     f"{tensor.grad_fn.name()}, which is hidden from the tape (scripted, or computed outside torch)"
                 )
         for base, _ in self._split:
             if any(tensor is base or tensor._base is base for tensor in given):  # noqa: SLF001
-                raise NoRule(
+                raise NoRuleError(
                     f"relevance cannot be followed into {name!r}: one of its inputs was written to through a view"
                 )
 

@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from vital.errors import ModelError
 from vital.models import Model
 from vital.models.outputs import asked, first_tensor
-from vital.tracing.layers import borrowed, resolve_units, survey
+from vital.tracing.layers import borrowed, list_layers, resolve_units
 from vital.tracing.redirect import Redirect
 from vital.tracing.tape import Tape
 from vital.types import Images, PerImage
@@ -36,9 +36,9 @@ class Pass:
 class Trace:
     """What one forward pass showed.
 
-    `image` (B, C, H, W) is the picture as it will be saved, in [0, 1]; `seen` is the same after the random views;
-    `input` after normalisation. `acts` maps a layer to (B, C), (B, C, H, W) or (B, C, T), channels always second;
-    `"class"` is the network's output. Each picture stands `copies` times in a row when several views of it are
+    `image` (B, C, H, W) is the picture as it will be saved, in [0, 1]; `seen` is the same after the random transforms;
+    `input` after normalization. `acts` maps a layer to (B, C), (B, C, H, W) or (B, C, T), channels always second;
+    `"class"` is the network's output. Each picture stands `copies` times in a row when several transforms of it are
     seen in one pass. `passes` are the runs of the network behind it, with their tapes if the tracer records; their
     rows are those of the whole batch, of which this trace begins at row `first`. `relevance` maps layers to tensors
     shaped like their activations, where a term asked for it (`Term.relevant`).
@@ -69,7 +69,7 @@ class Trace:
         return Trace(*pictures, acts, self.model, self.copies, self.passes, self.first + start, relevance)
 
     def map(self, unit: Unit) -> Tensor:
-        """The unit's activation at every place it has: (B, places); `BadUnit` when there is no such unit.
+        """The unit's activation at every place it has: (B, places); `UnitError` when there is no such unit.
 
         That of a direction v is the projection Σ_c v_c a_c.
         """
@@ -81,7 +81,7 @@ class Trace:
         return self._tokens(act, unit).flatten(1) if act.ndim > 1 else act[:, None]
 
     def vectors(self, unit: Unit) -> Tensor:
-        """All channels at the unit's places: (B, C, places); `BadUnit` when there is no such unit."""
+        """All channels at the unit's places: (B, C, places); `UnitError` when there is no such unit."""
         (unit,) = resolve_units(self.model, unit)
         act = self.acts[unit.layer]
         if unit.position is not None:
@@ -95,7 +95,7 @@ class Trace:
     def _tokens(self, act: Tensor, unit: Unit) -> Tensor:
         if not unit.tokens or unit.tokens == "all":
             return act
-        prefix = survey(self.model)[unit.layer].prefix
+        prefix = list_layers(self.model)[unit.layer].prefix
         return act[..., :prefix][..., :1] if unit.tokens == "cls" else act[..., prefix:]
 
 
@@ -116,7 +116,7 @@ class Tracer:
 
     def __init__(self, model: Model, layers: Iterable[str], *, record: bool = False) -> None:
         self.model, self.record = model, record
-        known = survey(model)
+        known = list_layers(model)
         self.layers = tuple(dict.fromkeys(layers))
         self._info = {name: find_layer(name.removeprefix(INPUT_OF), known) for name in self.layers}
         self._raw: dict[str, Tensor] = {}
@@ -143,7 +143,7 @@ class Tracer:
         """
         seen = image if seen is None else seen
         shown = image.repeat_interleave(copies, 0) if copies > 1 else image
-        given = self.model.normalise(seen)
+        given = self.model.normalize(seen)
         # The last bits of a matrix product depend on its number of rows. In float64 on a CPU, where a picture
         # does not depend on its company at all, every image goes through the network alone.
         exact = given.dtype == torch.float64 and given.device.type == "cpu"

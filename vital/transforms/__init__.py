@@ -4,7 +4,7 @@ A view takes one image (1, C, H, W) and a random generator. Which sizes it retur
 in a sequence (`Compose`); `lucid` and `maco` are the published ones.
 """
 
-from vital.transforms.base import VIEWS as VIEWS
+from vital.transforms.base import TRANSFORMS as TRANSFORMS
 from vital.transforms.compose import Compose as Compose
 from vital.transforms.compose import lucid as lucid
 from vital.transforms.compose import maco as maco
@@ -22,7 +22,7 @@ from vital.transforms.resample import Rotate as Rotate
 from vital.transforms.resample import Scale as Scale
 
 __all__ = [
-    "VIEWS",
+    "TRANSFORMS",
     "Blur",
     "ColorShift",
     "Compose",

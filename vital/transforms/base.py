@@ -1,4 +1,4 @@
-"""What views share: the registry, and the draws of their random numbers."""
+"""What transforms share: the registry, and the draws of their random numbers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import torch
 
-from vital.errors import BadValue
-from vital.types import Images, View
+from vital.errors import InvalidValueError
+from vital.types import Images, Transform
 from vital.utils.registry import Registry
 
-VIEWS: Registry[type[View]] = Registry("view")
+TRANSFORMS: Registry[type[Transform]] = Registry("view")
 
 
 def draw_integer(generator: torch.Generator, low: int, high: int) -> int:
@@ -40,38 +40,40 @@ def draw_factor(generator: torch.Generator, low: float, high: float, choices: Se
 
 
 def check_pixels(view: str, pixels: int) -> None:
-    """Raise `BadValue` unless `pixels` is a whole number from 0."""
+    """Raise `InvalidValueError` unless `pixels` is a whole number from 0."""
     if not isinstance(pixels, int) or pixels < 0:
-        raise BadValue(f"{view} is given {pixels!r} pixels; allowed are whole numbers from 0")
+        raise InvalidValueError(f"{view} is given {pixels!r} pixels; allowed are whole numbers from 0")
 
 
 def check_numbers(
     view: str, what: str, values: Sequence[float], least: float, most: float = math.inf
 ) -> None:
-    """Raise `BadValue` unless all values are finite and lie between `least` and `most`."""
+    """Raise `InvalidValueError` unless all values are finite and lie between `least` and `most`."""
     if all(math.isfinite(value) and least <= value <= most for value in values):
         return
     given = ", ".join(f"{value:g}" for value in values)
     upto = f" to {most:g}" if math.isfinite(most) else ""
-    raise BadValue(f"{view} is given the {what} {given}; allowed are numbers from {least:g}{upto}")
+    raise InvalidValueError(f"{view} is given the {what} {given}; allowed are numbers from {least:g}{upto}")
 
 
 def check_rising(view: str, what: str, low: float, high: float) -> None:
-    """Raise `BadValue` unless low <= high."""
+    """Raise `InvalidValueError` unless low <= high."""
     if low > high:
-        raise BadValue(f"{view} is given the {what} {low:g} to {high:g}; allowed is the lower one first")
+        raise InvalidValueError(
+            f"{view} is given the {what} {low:g} to {high:g}; allowed is the lower one first"
+        )
 
 
 def check_mode(view: str, mode: str, allowed: Sequence[str]) -> None:
-    """Raise `BadValue` unless `mode` is one of those allowed."""
+    """Raise `InvalidValueError` unless `mode` is one of those allowed."""
     if mode not in allowed:
-        raise BadValue(f"{view} is given the mode {mode!r}; allowed are {', '.join(allowed)}")
+        raise InvalidValueError(f"{view} is given the mode {mode!r}; allowed are {', '.join(allowed)}")
 
 
 def check_room(view: str, image: Images, pixels: int, per_side: int) -> None:
-    """Raise `BadValue` unless every side of the image is longer than `per_side` pixels."""
+    """Raise `InvalidValueError` unless every side of the image is longer than `per_side` pixels."""
     height, width = image.shape[-2:]
     if min(height, width) <= per_side:
-        raise BadValue(
+        raise InvalidValueError(
             f"{view}({pixels}) needs sides above {per_side} pixels; the image is {height} x {width}"
         )

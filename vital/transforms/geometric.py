@@ -8,15 +8,22 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from vital.transforms.base import VIEWS, check_mode, check_numbers, check_pixels, check_room, draw_integer
-from vital.types import Images, View
+from vital.transforms.base import (
+    TRANSFORMS,
+    check_mode,
+    check_numbers,
+    check_pixels,
+    check_room,
+    draw_integer,
+)
+from vital.types import Images, Transform
 
 _MODES = ("constant", "reflect", "replicate", "circular")
 
 
-@VIEWS.register("roll", example="views.Roll(4)")
+@TRANSFORMS.register("roll", example="transforms.Roll(4)")
 @dataclass(frozen=True)
-class Roll(View):
+class Roll(Transform):
     """Move the image by independent uniform whole numbers in [−pixels, pixels] down and right, wrapping around.
 
     Nothing is lost: what leaves on one side comes back on the other. The only view of VITAL (30 pixels) and, with
@@ -37,9 +44,9 @@ class Roll(View):
         return torch.roll(image, (down, right), (-2, -1))
 
 
-@VIEWS.register("jitter", example="views.Jitter(4)")
+@TRANSFORMS.register("jitter", example="transforms.Jitter(4)")
 @dataclass(frozen=True)
-class Jitter(View):
+class Jitter(Transform):
     """Move the image by independent uniform whole numbers in [−pixels, pixels] down and right, keeping its size.
 
     The uncovered edge is filled with the mirrored image, so `pixels` must be below the shorter side. Lucid's
@@ -64,9 +71,9 @@ class Jitter(View):
         return padded[..., top : top + height, left : left + width]
 
 
-@VIEWS.register("pad", example="views.Pad(4)")
+@TRANSFORMS.register("pad", example="transforms.Pad(4)")
 @dataclass(frozen=True)
-class Pad(View):
+class Pad(Transform):
     """Put a frame of `pixels` around the image: both sides grow by 2 · pixels. Draws nothing.
 
     `mode` fills it with `value` ("constant"), the mirrored image ("reflect", pixels below the shorter side), the edge
@@ -93,9 +100,9 @@ class Pad(View):
         return F.pad(image, (self.pixels,) * 4, mode=self.mode, value=value)
 
 
-@VIEWS.register("trim", example="views.Trim(4)")
+@TRANSFORMS.register("trim", example="transforms.Trim(4)")
 @dataclass(frozen=True)
-class Trim(View):
+class Trim(Transform):
     """Cut a frame of `pixels` off the image, the opposite of `Pad`: both sides shrink by 2 · pixels. Draws nothing.
 
     >>> Trim(1)(torch.eye(3)[None, None], torch.Generator()).tolist()
@@ -115,9 +122,9 @@ class Trim(View):
         return image[..., self.pixels : height - self.pixels, self.pixels : width - self.pixels]
 
 
-@VIEWS.register("flip", example="views.Flip()")
+@TRANSFORMS.register("flip", example="transforms.Flip()")
 @dataclass(frozen=True)
-class Flip(View):
+class Flip(Transform):
     """Mirror the image left to right with probability `p`. Draws one number.
 
     >>> Flip(1.0)(torch.tensor([[[[1.0, 2.0]]]]), torch.Generator()).tolist()

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
-from vital.transforms.base import VIEWS, check_numbers, check_rising, draw_number
-from vital.types import Images, View
+from vital.transforms.base import TRANSFORMS, check_numbers, check_rising, draw_number
+from vital.types import Images, Transform
 
 
-@VIEWS.register("noise", example="views.Noise(0.05)")
+@TRANSFORMS.register("noise", example="transforms.Noise(0.05)")
 @dataclass(frozen=True)
-class Noise(View):
+class Noise(Transform):
     """Add N(0, sd²) and U(−uniform, uniform) to every value; the result may leave [0, 1].
 
     MACO (Fel et al., NeurIPS 2023) adds sd = 0.08 and uniform = 0.04. Draws one or two tensors of the image's shape.
@@ -39,9 +39,9 @@ class Noise(View):
         return image + noise.to(image)
 
 
-@VIEWS.register("color-shift", example="views.ColorShift(0.5, 0.5)")
+@TRANSFORMS.register("color-shift", example="transforms.ColorShift(0.5, 0.5)")
 @dataclass(frozen=True)
-class ColorShift(View):
+class ColorShift(Transform):
     """Shift and stretch each channel: (image − m) / s with m ~ U(−mean, mean) and s ~ exp(U(−std, std)).
 
     From Plug-In Inversion (Ghiasi et al., 2021), whose ranges are the defaults. The result may leave [0, 1]. Draws
@@ -66,9 +66,9 @@ class ColorShift(View):
         return shifted
 
 
-@VIEWS.register("blur", example="views.Blur(0.5, 1.0)")
+@TRANSFORMS.register("blur", example="transforms.Blur(0.5, 1.0)")
 @dataclass(frozen=True)
-class Blur(View):
+class Blur(Transform):
     """Blur with a Gaussian whose sigma, in pixels, is drawn from U(low, high); beyond the edge the edge goes on.
 
     The kernel reaches three times `high`. Draws one number.

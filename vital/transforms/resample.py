@@ -8,16 +8,23 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from vital.errors import BadValue
-from vital.transforms.base import VIEWS, check_mode, check_numbers, check_rising, draw_factor, draw_number
-from vital.types import Images, View
+from vital.errors import InvalidValueError
+from vital.transforms.base import (
+    TRANSFORMS,
+    check_mode,
+    check_numbers,
+    check_rising,
+    draw_factor,
+    draw_number,
+)
+from vital.types import Images, Transform
 
 _OUTSIDE = ("zeros", "border", "reflection")
 
 
-@VIEWS.register("scale", example="views.Scale(0.9, 1.1)")
+@TRANSFORMS.register("scale", example="transforms.Scale(0.9, 1.1)")
 @dataclass(frozen=True)
-class Scale(View):
+class Scale(Transform):
     """Zoom about the centre by a factor from U(low, high), or by one of `choices`; the size stays.
 
     Above 1 the edges are lost; below 1 the space around is filled by `outside`: with the mirrored image
@@ -45,9 +52,9 @@ class Scale(View):
         return scale(image, image.new_tensor([factor]), padding_mode=self.outside)
 
 
-@VIEWS.register("resize", example="views.Resize(0.5)")
+@TRANSFORMS.register("resize", example="transforms.Resize(0.5)")
 @dataclass(frozen=True)
-class Resize(View):
+class Resize(Transform):
     """Bring the image to a share of its sides, at least one pixel; bilinear with antialiasing. Draws nothing.
 
     >>> Resize(0.5)(torch.ones(1, 3, 8, 6), torch.Generator()).shape
@@ -66,9 +73,9 @@ class Resize(View):
         return F.interpolate(image, size, mode="bilinear", antialias=True)
 
 
-@VIEWS.register("rotate", example="views.Rotate(10)")
+@TRANSFORMS.register("rotate", example="transforms.Rotate(10)")
 @dataclass(frozen=True)
-class Rotate(View):
+class Rotate(Transform):
     """Turn about the centre, anticlockwise, by an angle from U(−degrees, degrees), or by one of `choices`.
 
     The size stays; the corners are filled by `outside`, as in `Scale`. Bilinear. Draws one number.
@@ -95,9 +102,9 @@ class Rotate(View):
         return rotate(image, image.new_tensor([angle]), padding_mode=self.outside)
 
 
-@VIEWS.register("crop", example="views.Crop()")
+@TRANSFORMS.register("crop", example="transforms.Crop()")
 @dataclass(frozen=True)
-class Crop(View):
+class Crop(Transform):
     """Look at a box somewhere in the image, resized to a fixed size.
 
     The box takes a share of each side, from U(fraction), or with `shrink` from the upper end of `fraction` to the
@@ -119,7 +126,7 @@ class Crop(View):
     def __post_init__(self) -> None:
         pair = (self.size, self.size) if isinstance(self.size, int) else self.size
         if pair is not None and not (len(pair) == 2 and min(pair) >= 1):
-            raise BadValue(
+            raise InvalidValueError(
                 f"Crop is given the size {self.size}; allowed are whole numbers from 1, a pair, or None"
             )
         check_numbers("Crop", "fractions", self.fraction, 0, 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from vital.errors import BadUnit, BadValue, unknown
+from vital.errors import InvalidValueError, UnitError, unknown
 from vital.units import Unit
 
 
@@ -18,14 +18,14 @@ def read_direction(unit: str | Unit) -> Tensor:
     """Read the vector of a direction such as `concepts.safetensors:3@layer4` from its file, (C,).
 
     The file holds one matrix (rows, C), or several, of which `FILE.safetensors!KEY:ROW@LAYER` names one.
-    Raises `BadUnit` when there is no such file or row, and `UnknownName` when there is no such matrix.
+    Raises `UnitError` when there is no such file or row, and `UnknownNameError` when there is no such matrix.
     """
     unit = Unit.parse(unit) if ".safetensors" in str(unit) else Unit(str(unit))
     path, _, key = unit.source.partition("!")
     if not path:
-        raise BadUnit(f"{unit.layer!r} brings no vector; give one, or write FILE.safetensors:ROW@LAYER")
+        raise UnitError(f"{unit.layer!r} brings no vector; give one, or write FILE.safetensors:ROW@LAYER")
     if not Path(path).is_file():
-        raise BadUnit(f"{unit} cannot be read: there is no file {path!r}")
+        raise UnitError(f"{unit} cannot be read: there is no file {path!r}")
     known = Path(path).stat()
     return _row(path, key, unit, known.st_mtime_ns, known.st_size).clone()
 
@@ -54,9 +54,9 @@ def _row(path: str, key: str, unit: Unit, changed: int, size: int) -> Tensor:
                 matrix[unit.index] if len(shape) == 2 and unit.index in range(shape[0]) else None
             )
     except SafetensorError as error:
-        raise BadUnit(f"{unit} cannot be read: {path!r} is not a safetensors file ({error})") from error
+        raise UnitError(f"{unit} cannot be read: {path!r} is not a safetensors file ({error})") from error
     if row is None:
-        raise BadUnit(f"{unit} does not exist: the matrix in {path!r} has the shape {shape}")
+        raise UnitError(f"{unit} does not exist: the matrix in {path!r} has the shape {shape}")
     return row
 
 
@@ -64,7 +64,9 @@ def _only_key(path: str, key: str, keys: list[str]) -> str:
     if not key and len(keys) == 1:
         return keys[0]
     if not key:
-        raise BadUnit(f"{path!r} holds {len(keys)} matrices; write {path}!KEY, KEY being {' or '.join(keys)}")
+        raise UnitError(
+            f"{path!r} holds {len(keys)} matrices; write {path}!KEY, KEY being {' or '.join(keys)}"
+        )
     if key not in keys:
         raise unknown(f"matrix in {path!r}", key, keys)
     return key
@@ -73,9 +75,11 @@ def _only_key(path: str, key: str, keys: list[str]) -> str:
 def direction_for(unit: Unit, act: Tensor) -> Tensor:
     """The vector of a direction on the device and in the precision of its layer's activations, (C,).
 
-    Raises `BadValue` where the layer has another number of channels.
+    Raises `InvalidValueError` where the layer has another number of channels.
     """
     vector = read_direction(unit)
     if len(vector) != act.shape[1]:
-        raise BadValue(f"{unit} has {len(vector)} entries; layer {unit.layer!r} has {act.shape[1]} channels")
+        raise InvalidValueError(
+            f"{unit} has {len(vector)} entries; layer {unit.layer!r} has {act.shape[1]} channels"
+        )
     return vector.to(act)

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vital.errors import BadUnit, UnknownName, nearest
+from vital.errors import UnitError, UnknownNameError, nearest
 from vital.types import Layer
 from vital.utils.class_names import class_index, plain
 
@@ -43,10 +43,10 @@ class Unit:
 
     @classmethod
     def parse(cls, text: str | Unit) -> Unit:
-        """Read one unit; a range, or anything that is not a unit, raises `BadUnit`."""
+        """Read one unit; a range, or anything that is not a unit, raises `UnitError`."""
         found = parse(text)
         if len(found) != 1:
-            raise BadUnit(f"{text!r} names {len(found)} units where one is wanted")
+            raise UnitError(f"{text!r} names {len(found)} units where one is wanted")
         return found[0]
 
     def __str__(self) -> str:
@@ -92,18 +92,18 @@ def parse(text: str | Unit) -> list[Unit]:
         return [Unit(match[3], int(match[2]), tokens=_tokens(text, match[4]), source=match[1])]
     layer, colon, rest = text.partition(":")
     if not colon or not layer or not rest:
-        raise BadUnit(f"{text!r} is not a unit; {HELP}")
+        raise UnitError(f"{text!r} is not a unit; {HELP}")
     if match := re.fullmatch(r"(\d+)(?:-(\d+))?(?:@(\d+),(\d+))?(?:#(\w+))?", rest):
         return _numbered(text, layer, match)
     if layer == OUTPUT:
         return [Unit(OUTPUT, label=rest)]
-    raise BadUnit(f"{text!r} is not a unit: {rest!r} is not an index; {HELP}")
+    raise UnitError(f"{text!r} is not a unit: {rest!r} is not an index; {HELP}")
 
 
 def _numbered(text: str, layer: str, match: re.Match[str]) -> list[Unit]:
     first, last, row, column, tokens = match.groups()
     if last and int(last) < int(first):
-        raise BadUnit(f"{text!r} is an empty range: {last} is below {first}")
+        raise UnitError(f"{text!r} is an empty range: {last} is below {first}")
     position = None if row is None else (int(row), int(column))
     indices = range(int(first), int(last or first) + 1)
     return [Unit(layer, i, position, _tokens(text, tokens)) for i in indices]
@@ -111,7 +111,7 @@ def _numbered(text: str, layer: str, match: re.Match[str]) -> list[Unit]:
 
 def _tokens(text: str, tokens: str | None) -> str:
     if tokens and tokens not in TOKENS:
-        raise BadUnit(f"{text!r} asks for the tokens {tokens!r}; allowed are #{', #'.join(TOKENS)}")
+        raise UnitError(f"{text!r} asks for the tokens {tokens!r}; allowed are #{', #'.join(TOKENS)}")
     return tokens or ""
 
 
@@ -119,9 +119,11 @@ def find_layer(name: str, layers: Mapping[str, Layer]) -> Layer:
     """The layer of that name; raises with the nearest names, or with the reason why it cannot be used."""
     if name not in layers:
         close = nearest(name, layers) or list(layers)[:8]
-        raise UnknownName(f"the network has no layer {name!r}; did you mean {' or '.join(map(repr, close))}?")
+        raise UnknownNameError(
+            f"the network has no layer {name!r}; did you mean {' or '.join(map(repr, close))}?"
+        )
     if layers[name].problem:
-        raise BadUnit(f"layer {name!r} cannot be used: {layers[name].problem}")
+        raise UnitError(f"layer {name!r} cannot be used: {layers[name].problem}")
     return layers[name]
 
 
@@ -139,29 +141,31 @@ def _check(unit: Unit, layers: Mapping[str, Layer], classes: Sequence[str]) -> U
         index = unit.index if unit.index >= 0 else class_index(unit.label, classes)
         unit = replace(unit, index=index, label=classes[index] if index < len(classes) else "")
     if not unit.source and not 0 <= unit.index < layer.channels:
-        raise BadUnit(f"{unit} does not exist: layer {layer.name!r} has the units 0 to {layer.channels - 1}")
+        raise UnitError(
+            f"{unit} does not exist: layer {layer.name!r} has the units 0 to {layer.channels - 1}"
+        )
     _check_place(unit, layer)
     return unit
 
 
 def _check_place(unit: Unit, layer: Layer) -> None:
     if layer.kind == "tokens" and not unit.tokens:
-        raise BadUnit(
+        raise UnitError(
             f"{unit} is ambiguous: layer {layer.name!r} has {layer.shape[1]} tokens; "
             f"write {unit}#patches, {unit}#all" + (f" or {unit}#cls" if layer.prefix else "")
         )
     if unit.tokens and layer.kind != "tokens":
-        raise BadUnit(
+        raise UnitError(
             f"{unit} asks for tokens, but layer {layer.name!r} is a {layer.kind} of shape {layer.shape}"
         )
     if unit.tokens == "cls" and not layer.prefix:
-        raise BadUnit(
+        raise UnitError(
             f"{unit} asks for the class token, but layer {layer.name!r} has none; write #patches or #all"
         )
     if unit.position is not None:
         height, width = layer.shape[1:] if layer.kind == "map" else (0, 0)
         if not (unit.position[0] < height and unit.position[1] < width):
-            raise BadUnit(
+            raise UnitError(
                 f"{unit} lies outside layer {layer.name!r}, which is "
                 + (f"{height} x {width}" if height else f"a {layer.kind} without positions")
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from vital.errors import UnknownName, unknown
+from vital.errors import UnknownNameError, unknown
 
 
 def plain(name: str) -> str:
@@ -42,7 +42,7 @@ def _tables(classes: tuple[str, ...]) -> tuple[dict[str, list[int]], dict[str, l
 def class_index(name: str, classes: Sequence[str]) -> int:
     """Find the index of a class by name, as `class_matches` does; of classes that share it, the first.
 
-    Raises `UnknownName` with the nearest names.
+    Raises `UnknownNameError` with the nearest names.
 
     >>> class_index("Tabby", ["tench", "tabby, tabby cat"])
     1
@@ -50,7 +50,7 @@ def class_index(name: str, classes: Sequence[str]) -> int:
     if found := class_matches(name, classes):
         return found[0]
     if not classes:
-        raise UnknownName(
+        raise UnknownNameError(
             f"the network has no class names, so class:{name} cannot be found; write class:INDEX"
         )
     raise unknown("class", name, [c.split(",")[0] for c in classes])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from vital.errors import BadValue, unknown
+from vital.errors import InvalidValueError, unknown
 from vital.utils.registry import Registry
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def read_option(name: str, text: str, kind: Any) -> Any:
             ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else "numbers with commas"
         )
         allowed = kinds.get(kind, choices)
-        raise BadValue(f"option {name} is {text!r}; allowed is {allowed}") from None
+        raise InvalidValueError(f"option {name} is {text!r}; allowed is {allowed}") from None
 
 
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

@@ -31,7 +31,7 @@ class Registry(Generic[T]):
     >>> colours["rad"]
     Traceback (most recent call last):
     ...
-    vital.errors.UnknownName: unknown colour 'rad'; did you mean 'red'?
+    vital.errors.UnknownNameError: unknown colour 'rad'; did you mean 'red'?
     """
 
     what: str

@@ -30,7 +30,7 @@ def rows(act: Tensor) -> Tensor:
 def ascending(x: Tensor) -> Tensor:
     """The values of the last axis in rising order.
 
-    On a CPU, single precision is sorted by numpy, whose vectorised sort is several times as fast as torch's.
+    On a CPU, single precision is sorted by numpy, whose vectorized sort is several times as fast as torch's.
 
     >>> ascending(torch.tensor([2.0, 1.0, 1.0])).tolist()
     [1.0, 1.0, 2.0]
@@ -45,7 +45,7 @@ def ascending(x: Tensor) -> Tensor:
 def stable_argsort(x: Tensor) -> Tensor:
     """The order that sorts the last axis; equal values keep their places.
 
-    On a CPU, single-precision values are packed with their places into 64-bit integers, whose vectorised sort is
+    On a CPU, single-precision values are packed with their places into 64-bit integers, whose vectorized sort is
     two to three times as fast as an argsort.
 
     >>> stable_argsort(torch.tensor([2.0, 1.0, 1.0])).tolist()

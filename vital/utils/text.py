@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 
 Similar = NDArray[np.float64]
 """(A, B): how alike text a and text b are."""
@@ -106,7 +106,7 @@ def trigrams(text: str) -> Counter[str]:
 def trigram_cosine(labels: Sequence[str], names: Sequence[str]) -> Similar:
     """The cosine between the trigram counts of labels and names: (labels, names), in [0, 1].
 
-    A text without letters is like nothing. Raises `BadValue` for a string in the place of a list.
+    A text without letters is like nothing. Raises `InvalidValueError` for a string in the place of a list.
 
     >>> trigram_cosine(["tench", ""], ["tench", "ox"]).round(2).tolist()
     [[1.0, 0.0], [0.0, 0.0]]
@@ -130,13 +130,13 @@ def listed(texts: Iterable[str]) -> list[str]:
     """The texts, held to be a list of strings.
 
     A published column is void because a string was embedded letter by letter, and a list as its printed form: both
-    raise `BadValue` here.
+    raise `InvalidValueError` here.
     """
     if isinstance(texts, str):
-        raise BadValue(f"the texts are the string {texts[:40]!r}; give a list of texts")
+        raise InvalidValueError(f"the texts are the string {texts[:40]!r}; give a list of texts")
     found = list(texts)
     if other := [text for text in found if not isinstance(text, str)]:
-        raise BadValue(
+        raise InvalidValueError(
             f"one of the texts is {other[0]!r}, a {type(other[0]).__name__}; each must be one text"
         )
     return found

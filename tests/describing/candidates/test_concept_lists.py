@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from vital.describing.candidates.concept_lists import read_concepts, world_concepts
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 
 
 def test_blank_lines_spaces_repeats_and_a_mark_at_the_start_do_no_harm(tmp_path: Path) -> None:
@@ -57,5 +57,5 @@ def test_a_missing_file_names_its_neighbour_and_a_folder_is_none(tmp_path: Path)
 
 @pytest.mark.parametrize("texts", [["dog"], ["dog", 3], []])
 def test_texts_that_are_no_list_of_concepts_are_refused(texts: list) -> None:
-    with pytest.raises(BadValue):
+    with pytest.raises(InvalidValueError):
         read_concepts(texts)

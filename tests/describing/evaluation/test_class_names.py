@@ -13,7 +13,7 @@ from vital.describing.evaluation.class_names import (
     ranks,
     read_names,
 )
-from vital.errors import BadValue, DataError, UsageError
+from vital.errors import DataError, InvalidValueError, UsageError
 from vital.records import Description
 from vital.units import Unit
 
@@ -45,7 +45,7 @@ def test_ranks_are_those_of_counting():
     ):
         above, equal = sum(x > row[at] for x in row), sum(x == row[at] for x in row) - 1
         assert (best, middle) == (1 + above, 1 + above + equal / 2)
-    with pytest.raises(BadValue, match="allowed are middle, best"):
+    with pytest.raises(InvalidValueError, match="allowed are middle, best"):
         ranks(table, true, ties="worst")
 
 
@@ -77,7 +77,7 @@ def test_an_encoder_sees_each_text_once_and_whole():
     expected = raw[1:] @ raw[0] / np.linalg.norm(raw[1:], axis=1) / np.linalg.norm(raw[0])
     np.testing.assert_allclose(table[0], expected, atol=1e-12)
     assert not table[1].any()
-    with pytest.raises(BadValue, match="give a list of texts"):
+    with pytest.raises(InvalidValueError, match="give a list of texts"):
         cosines(encoder)("hen", NAMES)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from vital.describing.evaluation.importers import IMPORTERS, detected, import_labels, layer_of
-from vital.errors import DataError, RunError, UnknownName
+from vital.errors import DataError, RunError, UnknownNameError
 
 FILES = {
     "netdissect": ("net_fc.csv", "unit,category,label,score,color-label\n1,scene,heliport-s,0.18,blue-c\n"),
@@ -126,7 +126,7 @@ def test_a_wrong_file_gets_one_clear_sentence(tmp_path, text, said):
 def test_wrong_requests_say_what_is_known(tmp_path, held):
     with pytest.raises(RunError):
         import_labels(tmp_path / "nowhere.csv")
-    with pytest.raises(UnknownName, match="did you mean 'milan'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'milan'"):
         import_labels(held("milan"), "millan")
     with pytest.raises(DataError, match="is no invert file: its header must have neuron"):
         import_labels(held("dnd"), "invert")

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from vital import ImageSet, Model
-from vital.describing.base import Toolbox
-from vital.describing.evaluation.significance import Court, p_value
+from vital.describing.base import Context
+from vital.describing.evaluation.significance import LabelEvaluator, p_value
 from vital.describing.evaluation.table import score_rows, shown_rows
 from vital.describing.matching.presence import presence, weighted
-from vital.errors import BadValue, UsageError
+from vital.errors import InvalidValueError, UsageError
 from vital.metrics import METRICS
 from vital.models.random import random_weights
 from vital.records import Description
@@ -19,17 +19,17 @@ from vital.world.networks.backends import Encoder
 
 
 @pytest.fixture
-def tools(net: Model, pictures: ImageSet, encoder: Encoder) -> Toolbox:
-    return Toolbox(net, pictures, encoder=encoder)
+def tools(net: Model, pictures: ImageSet, encoder: Encoder) -> Context:
+    return Context(net, pictures, encoder=encoder)
 
 
-def claim(tools: Toolbox, unit: str, text: str, **details: object) -> Description:
+def claim(tools: Context, unit: str, text: str, **details: object) -> Description:
     (found,) = resolve_units(tools.model, [unit])
     return Description(found, "anybody", text, 1.0, text, details=details)
 
 
-def test_a_true_label_stands_and_a_false_one_is_taken_back_but_kept_to_read(tools: Toolbox) -> None:
-    right, wrong = Court(tools).judged(
+def test_a_true_label_stands_and_a_false_one_is_taken_back_but_kept_to_read(tools: Context) -> None:
+    right, wrong = LabelEvaluator(tools).judged(
         [claim(tools, "planted:2", "red"), claim(tools, "planted:2", "striped")]
     )
     assert (right.label, right.candidate) == ("red", "red")
@@ -38,9 +38,9 @@ def test_a_true_label_stands_and_a_false_one_is_taken_back_but_kept_to_read(tool
     assert right.details["held-out"]["correlation"] > wrong.details["held-out"]["correlation"]
 
 
-def test_the_scores_are_the_metrics_on_images_of_odd_numbers(tools: Toolbox) -> None:
+def test_the_scores_are_the_metrics_on_images_of_odd_numbers(tools: Context) -> None:
     given = claim(tools, "planted:2", "red")
-    court = Court(tools, draws=0)
+    court = LabelEvaluator(tools, draws=0)
     (found,) = court.judged([given])
     from vital.activations.matrix import probe
 
@@ -52,16 +52,19 @@ def test_the_scores_are_the_metrics_on_images_of_odd_numbers(tools: Toolbox) -> 
     assert "random" not in found.details["held-out"]
 
 
-def test_a_label_that_random_weights_get_as_well_is_taken_back(tools: Toolbox) -> None:
+def test_a_label_that_random_weights_get_as_well_is_taken_back(tools: Context) -> None:
     blank = replace(tools, model=random_weights(tools.model, 7))
     claims = [claim(blank, f"class:{i}", "on snow") for i in range(16)]
-    strict, lenient = Court(blank).judged(claims), Court(blank, alpha=1.0, draws=0).judged(claims)
+    strict, lenient = (
+        LabelEvaluator(blank).judged(claims),
+        LabelEvaluator(blank, alpha=1.0, draws=0).judged(claims),
+    )
     assert sum(bool(d.label) for d in strict) <= 1
     assert any(d.label for d in lenient)
 
 
-def test_a_description_of_several_terms_is_judged_by_their_sum(tools: Toolbox) -> None:
-    court = Court(tools, draws=0)
+def test_a_description_of_several_terms_is_judged_by_their_sum(tools: Context) -> None:
+    court = LabelEvaluator(tools, draws=0)
     one = claim(tools, "class:9", "sphere")
     both = claim(tools, "class:9", "striped, sphere", terms=[["striped sphere", 1.0], ["sphere", 0.2]])
     judged = court.judged([one, both])
@@ -69,8 +72,8 @@ def test_a_description_of_several_terms_is_judged_by_their_sum(tools: Toolbox) -
     assert high > low
 
 
-def test_a_sum_earns_its_label_by_its_weightiest_term_alone(tools: Toolbox) -> None:
-    court = Court(tools)
+def test_a_sum_earns_its_label_by_its_weightiest_term_alone(tools: Context) -> None:
+    court = LabelEvaluator(tools)
     sums = [
         claim(tools, "planted:2", "red", terms=[["red", 2.0], ["striped", 0.1]]),
         claim(tools, "planted:2", "striped", terms=[["red", 0.9], ["striped", 1.0]]),
@@ -89,13 +92,13 @@ def test_p_values_count_other_units_that_are_as_good() -> None:
     assert p_value(torch.tensor(0.3), torch.tensor([0.3]), 0) == (1.0, 0)
 
 
-def test_what_says_nothing_stays_as_it_is(tools: Toolbox) -> None:
+def test_what_says_nothing_stays_as_it_is(tools: Context) -> None:
     silent = claim(tools, "planted:2", "")
-    assert Court(tools).judged([silent]) == [silent]
+    assert LabelEvaluator(tools).judged([silent]) == [silent]
 
 
-def test_every_table_has_its_three_controls(tools: Toolbox) -> None:
-    court = Court(tools)
+def test_every_table_has_its_three_controls(tools: Context) -> None:
+    court = LabelEvaluator(tools)
     words = {"planted:2": "red", "planted:5": "green", "planted:19": "wooden"}
     judged = court.judged([claim(tools, unit, word) for unit, word in words.items()])
     rows = score_rows(court, judged, judged)
@@ -126,9 +129,9 @@ def test_presence_goes_up_with_the_cosine_and_does_not_mind_its_scale() -> None:
     assert weighted(cosines, torch.tensor([1.0, 0.0, -1.0])).amax() == 1
 
 
-def test_a_court_needs_an_encoder_and_numbers_that_make_sense(tools: Toolbox) -> None:
+def test_a_court_needs_an_encoder_and_numbers_that_make_sense(tools: Context) -> None:
     with pytest.raises(UsageError, match="encoder"):
-        Court(replace(tools, encoder=None))
+        LabelEvaluator(replace(tools, encoder=None))
     for wrong in ({"alpha": 0.0}, {"draws": -1}):
-        with pytest.raises(BadValue, match="allowed are"):
-            Court(tools, **wrong)  # type: ignore[arg-type]
+        with pytest.raises(InvalidValueError, match="allowed are"):
+            LabelEvaluator(tools, **wrong)  # type: ignore[arg-type]

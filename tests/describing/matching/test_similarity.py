@@ -10,7 +10,7 @@ from vital.describing.matching import search as module
 from vital.describing.matching.search import answers
 from vital.describing.matching.similarity import SIMILARITIES, RankReorder, Similarity, Wpmi
 from vital.describing.matching.wpmi_sums import Ranks, series
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 
 C = tuple(((1 - p) / p) for p in torch.linspace(0.998, 0.97, 100, dtype=torch.float64).tolist())
 """What soft-wpmi adds to the shares, rank by rank."""
@@ -155,11 +155,11 @@ def test_a_sharp_softmax_is_summed_in_double() -> None:
 
 def test_shapes_that_do_not_fit_are_said() -> None:
     values, seen, read = drawn()
-    with pytest.raises(BadValue, match="allowed are"):
+    with pytest.raises(InvalidValueError, match="allowed are"):
         answers(SIMILARITIES["cos"], values[:5], seen, read)
 
 
 @pytest.mark.parametrize("a", [0.0, -1.0, 2000.0])
 def test_a_softmax_that_numbers_cannot_hold_is_refused(a: float) -> None:
-    with pytest.raises(BadValue, match="allowed are numbers above 0"):
+    with pytest.raises(InvalidValueError, match="allowed are numbers above 0"):
         Wpmi(a=a)

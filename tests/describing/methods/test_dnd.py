@@ -11,13 +11,13 @@ from torch import nn
 from vital.activations.crops import attention_boxes, crop
 from vital.backends import BuiltIn, parts, vocabulary
 from vital.backends.response_cache import Answers, kept_makers
-from vital.describing import Dnd, Toolbox, describer
+from vital.describing import Context, Dnd, describer
 from vital.describing.candidates.candidates import candidates, clean, joined, proposals, with_backgrounds
 from vital.describing.candidates.evaluation import Gallery, by_encoder, on_real, trial
 from vital.describing.candidates.scoring import SCORERS
 from vital.describing.candidates.selection import real_score
 from vital.describing.candidates.top_images import coloured, exhibits, strongest, values
-from vital.errors import BadValue, ModelError, UnknownName, UsageError
+from vital.errors import InvalidValueError, ModelError, UnknownNameError, UsageError
 from vital.models import Model
 from vital.tracing import resolve_units
 from vital.world.networks.backends import named
@@ -25,19 +25,19 @@ from vital.world.networks.backends import named
 FEW = {"candidates": 5, "made": 3, "real": 80, "crops": 2}
 
 
-def unit_of(world: Toolbox, text: str):
+def unit_of(world: Context, text: str):
     return resolve_units(world.model, [text])[0]
 
 
 @dataclass
 class Talker:
-    """A summariser that says what it is told to, and shortens captions to their first words."""
+    """A summarizer that says what it is told to, and shortens captions to their first words."""
 
     says: tuple[str, ...] = ("Large red cubes.", "graphic design")
     name: str = "talker"
     heard: list = field(default_factory=list, init=False)
 
-    def summarise(self, captions, count, images=None):
+    def summarize(self, captions, count, images=None):
         self.heard.append((tuple(captions), None if images is None else images.flatten(1).sum(1)))
         return list(self.says[:count])
 
@@ -99,7 +99,7 @@ def test_values_are_means_over_places_and_batches_change_nothing(world, monkeypa
     torch.testing.assert_close(values(world.model, units, pictures), found, rtol=1e-4, atol=1e-5)
     network = world.model.module
     with torch.no_grad():
-        classes, planted = network.both(world.model.normalise(pictures))
+        classes, planted = network.both(world.model.normalize(pictures))
     torch.testing.assert_close(found[1], classes[:, 2], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(
         found[0], ((planted - network.bias) / network.gain)[:, 1].detach(), rtol=1e-3, atol=1e-3
@@ -133,7 +133,7 @@ def test_what_more_rounds_propose_comes_first():
     class Fickle:
         name = "fickle"
 
-        def summarise(self, captions, count, images=None):
+        def summarize(self, captions, count, images=None):
             return next(answers)
 
     assert proposals(Fickle(), ["x", "y"], rounds=4, count=2) == ["two", "one", "three"]
@@ -141,7 +141,7 @@ def test_what_more_rounds_propose_comes_first():
 
 def test_the_built_in_summariser_is_asked_once():
     captions = ["a red cube", "red cubes", "a red cone"]
-    assert proposals(BuiltIn(), captions, rounds=2, count=3) == BuiltIn().summarise(captions, 6)
+    assert proposals(BuiltIn(), captions, rounds=2, count=3) == BuiltIn().summarize(captions, 6)
 
 
 def test_candidates_are_texts_and_their_parts_each_once():
@@ -224,7 +224,7 @@ def test_labels_of_planted_and_class_units_are_the_truth(world):
         {"solid": "sphere", "material": "striped"},
     ]
     first = said[0]
-    record = json.loads(json.dumps(first.record()))
+    record = json.loads(json.dumps(first.to_dict()))
     assert record["method"] == "dnd"
     assert 0.9 < record["score"] <= 1
     assert len(record["others"]) == 2
@@ -235,7 +235,7 @@ def test_labels_of_planted_and_class_units_are_the_truth(world):
     assert scores == sorted(scores, reverse=True)
     assert record["details"]["options"]["made"] == 3
     assert record["details"]["makers"] == {
-        "captioner": "world", "summariser": "built-in (world)", "encoder": "world", "generator": "world"
+        "captioner": "world", "summarizer": "built-in (world)", "encoder": "world", "generator": "world"
     }  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def test_the_same_seed_gives_the_same_and_company_changes_nothing(world):
     beside = what.describe(world, ["planted:5", "planted:22"])[1]
     assert alone.label == beside.label
     assert alone.score == pytest.approx(beside.score, abs=1e-6)
-    assert alone.record()["details"]["captions"] == beside.record()["details"]["captions"]
+    assert alone.to_dict()["details"]["captions"] == beside.to_dict()["details"]["captions"]
 
 
 def test_without_a_generator_or_an_encoder_it_still_answers(world):
@@ -257,7 +257,7 @@ def test_without_a_generator_or_an_encoder_it_still_answers(world):
 
 def test_it_plays_back_without_makers(world, tmp_path):
     what, talker = Dnd(**FEW), Talker(("red cube", "cone"))
-    tools = replace(world, summariser=talker)
+    tools = replace(world, summarizer=talker)
     first = what.describe(kept_makers(tools, Answers(tmp_path)), ["planted:2"])[0]
     assert first.details["captions"][0] not in ("", first.details["proposed"][0])
     assert [len(caption.split()) <= 5 for order, _ in talker.heard for caption in order]
@@ -265,24 +265,24 @@ def test_it_plays_back_without_makers(world, tmp_path):
     silent = replace(
         world,
         captioner=replay.captioner("world"),
-        summariser=replay.summariser("talker"),
+        summarizer=replay.summarizer("talker"),
         generator=replay.generator("world"),
     )
     again = what.describe(silent, ["planted:2"])[0]
-    assert again.record() == first.record()
+    assert again.to_dict() == first.to_dict()
     with pytest.raises(ModelError, match="run it once without replay"):
         what.describe(silent, ["planted:3"])
 
 
 def test_what_a_generator_cannot_draw_is_said_and_left_out(world):
-    tools = replace(world, summariser=Talker(("zebra", "red cube")))
+    tools = replace(world, summarizer=Talker(("zebra", "red cube")))
     said = Dnd(**FEW | {"proposals": 2, "candidates": 0}).describe(tools, ["planted:2"])[0]
     assert list(said.details["refused"]) == ["zebra"]
     assert "names nothing that the world knows" in said.details["refused"]["zebra"]
     assert named(said.label) == {"colour": "red"}
-    only = replace(world, summariser=Talker(("zebra",)))
+    only = replace(world, summarizer=Talker(("zebra",)))
     assert Dnd(**FEW | {"proposals": 1}).describe(only, ["planted:2"])[0].label == "zebra"
-    mute = replace(world, summariser=Talker(()))
+    mute = replace(world, summarizer=Talker(()))
     nothing = Dnd(**FEW).describe(mute, ["planted:2"])[0]
     assert (nothing.label, nothing.score, nothing.others) == ("", 0.0, ())
 
@@ -294,11 +294,11 @@ def test_every_score_can_be_asked_for(world, score):
 
 
 def test_wrong_options_are_one_sentence(world):
-    with pytest.raises(UnknownName, match="did you mean 'topk-compare'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'topk-compare'"):
         Dnd(scoring="topk-compar").describe(world, ["planted:2"])
     with pytest.raises(UsageError, match="needs an image-text encoder"):
         Dnd(scoring="topk-compare").describe(replace(world, encoder=None), ["planted:2"])
-    with pytest.raises(BadValue, match="made is 0; allowed are whole numbers from 1"):
+    with pytest.raises(InvalidValueError, match="made is 0; allowed are whole numbers from 1"):
         Dnd(made=0).describe(world, ["planted:2"])
     with pytest.raises(UsageError, match="dnd needs a captioner"):
         Dnd().describe(replace(world, captioner=None), ["planted:2"])
@@ -328,7 +328,7 @@ def test_pairs_are_told_in_the_order_of_captions():
 
 
 def test_pairs_of_the_best_are_tried_too(world):
-    tools = replace(world, summariser=Talker(("wooden", "snow", "torus")))
+    tools = replace(world, summarizer=Talker(("wooden", "snow", "torus")))
     few = FEW | {"proposals": 3, "candidates": 0}
     texts = [
         {

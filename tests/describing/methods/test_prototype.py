@@ -8,11 +8,11 @@ import torch
 
 import vital
 from vital.activations.crops import boxes
-from vital.describing import Describer, OfPrototypes, Toolbox, describer
-from vital.describing.candidates.top_images import Exhibits
+from vital.describing import Context, Describer, OfPrototypes, describer
+from vital.describing.candidates.top_images import TopImages
 from vital.describing.evaluation.agreement import CONSTANT, agreement
 from vital.describing.methods.prototype import retrieved
-from vital.errors import BadValue, UsageError
+from vital.errors import InvalidValueError, UsageError
 from vital.records import Prototype
 from vital.world import sample
 from vital.world.networks.backends import named
@@ -34,7 +34,7 @@ def pictured(units, seed: int) -> list[Prototype]:
 
 
 @pytest.fixture
-def tools(world) -> Toolbox:
+def tools(world) -> Context:
     return replace(world, prototypes=pictured)
 
 
@@ -42,7 +42,7 @@ def test_labels_of_prototypes_are_the_truth(tools):
     units = list(SHOWN)
     said = describer("prototype", **FEW).describe(tools, units)
     assert [named(d.label) for d in said] == [SHOWN[unit] for unit in units]
-    record = json.loads(json.dumps(said[0].record()))
+    record = json.loads(json.dumps(said[0].to_dict()))
     assert record["method"] == "prototype"
     assert sorted(record["evidence"]) == ["planted:2 drawn seed 0", "planted:2 drawn seed 1"]
     assert {row["box"] and tuple(row["box"]) for row in record["details"]["shown"]} == {
@@ -81,7 +81,7 @@ def test_images_bank_encoder_generator_and_concepts_may_lack(tools):
     assert drawn.details["made"] == 15
     with pytest.raises(UsageError, match="prototype needs prototypes"):
         OfPrototypes().describe(replace(tools, prototypes=None), ["planted:2"])
-    with pytest.raises(BadValue, match="seeds is 0"):
+    with pytest.raises(InvalidValueError, match="seeds is 0"):
         OfPrototypes(seeds=0).describe(tools, ["planted:2"])
     assert isinstance(describer("prototype"), Describer)
 
@@ -107,7 +107,7 @@ def test_a_concept_that_fits_every_image_does_not_come_first(world):
         def encode_image(self, images):
             return torch.tensor([[0.8, 0.5, 0.0, 0.0]]).expand(len(images), -1)
 
-    shown = Exhibits(torch.rand(2, 3, 4, 4), ("a", "b"), (None, None), (1.0, 1.0))
+    shown = TopImages(torch.rand(2, 3, 4, 4), ("a", "b"), (None, None), (1.0, 1.0))
     names = ("always", "here", "never")
     assert retrieved(Plain(), names, shown, None, 2) == ["always", "here"]
     real = torch.tensor([[0.9, 0.1, 0.0, 0.0], [0.8, 0.2, 0.1, 0.0], [0.85, 0.0, 0.1, 0.0]])
@@ -151,7 +151,7 @@ def test_agreement_comes_with_its_floors(world):
     nothing = agreement([""], ["snow"], world.encoder)
     assert nothing.cosines == (None,)
     for one, two in (("snow", "snow"), (["snow"], ["snow", "sand"]), ([], [])):
-        with pytest.raises(BadValue, match="two lists of one length"):
+        with pytest.raises(InvalidValueError, match="two lists of one length"):
             agreement(one, two, world.encoder)
 
 

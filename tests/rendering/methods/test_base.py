@@ -1,11 +1,11 @@
 import pytest
 
-from vital.errors import BadValue, UnknownName
-from vital.rendering import Vital, VitalReference, method
+from vital.errors import InvalidValueError, UnknownNameError
+from vital.rendering import Vital, VitalReference, make_method
 
 
 def test_texts_become_the_options_own_type() -> None:
-    made = method(
+    made = make_method(
         "vital-reference", steps="32", lr="0.1", layers="layer1,layer2", weights="1,2.5", choose="class"
     )
     assert made == VitalReference(
@@ -14,17 +14,17 @@ def test_texts_become_the_options_own_type() -> None:
 
 
 def test_unknown_names_answer_with_the_nearest() -> None:
-    with pytest.raises(UnknownName, match=r"^unknown method 'vitl'; did you mean 'vital'"):
-        method("vitl")
+    with pytest.raises(UnknownNameError, match=r"^unknown method 'vitl'; did you mean 'vital'"):
+        make_method("vitl")
     with pytest.raises(
-        UnknownName, match=r"^unknown option of vital 'step'; did you mean 'steps' or 'size'\?$"
+        UnknownNameError, match=r"^unknown option of vital 'step'; did you mean 'steps' or 'size'\?$"
     ):
-        method("vital", step=3)
+        make_method("vital", step=3)
 
 
 def test_a_text_of_the_wrong_kind_names_what_is_allowed() -> None:
-    with pytest.raises(BadValue, match=r"^option steps is 'many'; allowed is a whole number$"):
-        method("vital", steps="many")
+    with pytest.raises(InvalidValueError, match=r"^option steps is 'many'; allowed is a whole number$"):
+        make_method("vital", steps="many")
 
 
 def test_options_are_the_fields() -> None:
@@ -33,6 +33,6 @@ def test_options_are_the_fields() -> None:
 
 def test_a_choice_that_does_not_exist_names_the_others() -> None:
     with pytest.raises(
-        BadValue, match=r"^option choose is 'label'; allowed is auto, activation, top, class$"
+        InvalidValueError, match=r"^option choose is 'label'; allowed is auto, activation, top, class$"
     ):
-        method("vital", choose="label")
+        make_method("vital", choose="label")

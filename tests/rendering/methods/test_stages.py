@@ -28,7 +28,7 @@ def test_known_networks_give_the_layers_that_people_choose(name: str) -> None:
 @pytest.mark.parametrize("name", ["convnext_tiny", "swin_t", "mobilenet_v2", "densenet121"])
 def test_every_resolution_has_one_layer(name: str) -> None:
     model = vital.Model(torchvision.models.get_model(name, weights=None).eval(), size=(64, 64))
-    layers = [vital.survey(model)[layer] for layer in stages(model)]
+    layers = [vital.list_layers(model)[layer] for layer in stages(model)]
     assert len(layers) >= 4
     assert [la.order for la in layers] == sorted(la.order for la in layers)
     sizes = [la.shape[1:] for la in layers[1:]]

@@ -11,8 +11,8 @@ import vital
 from tests import toy
 from vital import objectives as obj
 from vital import params as par
-from vital import transforms as views
-from vital.errors import BadValue, UnknownName
+from vital import transforms
+from vital.errors import InvalidValueError, UnknownNameError
 from vital.rendering import Vital, VitalScene, stages
 from vital.rendering.methods.alignment import answers, before
 from vital.terms import Sum
@@ -23,7 +23,7 @@ MODEL = toy.model()
 
 @pytest.fixture(scope="module")
 def bank() -> vital.ReferenceBank:
-    return vital.reference_bank(MODEL, ["act2"], vital.images(toy.images(12).float()), disk=False)
+    return vital.build_bank(MODEL, ["act2"], vital.load_images(toy.images(12).float()), disk=False)
 
 
 def planned(
@@ -77,7 +77,7 @@ def test_a_scene_is_aligned_with_whole_references_without_masks(bank: vital.Refe
     plain = Vital(relevance="none", natural=0.0).plan(MODEL, resolve_units(MODEL, "class:3"), bank, 0)
     same = VitalScene().plan(MODEL, resolve_units(MODEL, "class:3"), bank, 0)
     assert repr(same.terms[0]) == repr(plain.terms[0])
-    assert same.views == plain.views
+    assert same.transforms == plain.transforms
 
 
 def test_a_method_has_at_most_twelve_options() -> None:
@@ -101,7 +101,7 @@ def test_references_are_whole_images_where_a_unit_does_not_answer_to_patches() -
     detail.weight.data = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]]).expand(1, 3, 3, 3).clone()
     net = toy.wrap(nn.Sequential(detail, nn.ReLU()))
     noise = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    fine = vital.reference_bank(net, ["1"], vital.images(noise.permute(0, 2, 3, 1).numpy()), disk=False)
+    fine = vital.build_bank(net, ["1"], vital.load_images(noise.permute(0, 2, 3, 1).numpy()), disk=False)
     parts, note = planned(Vital(layers=("0",)), "1:0", fine)
     assert note.endswith("whole, since patches of them do not excite it")
     whole = fine.template("1:0", ["0"], count=1, choose="activation", rule="zplus")
@@ -141,7 +141,7 @@ class Branches(nn.Module):
 
 def test_a_unit_is_not_aligned_at_a_sibling_branch_that_does_not_feed_it() -> None:
     model = toy.wrap(toy.seeded(Branches()))
-    two = vital.reference_bank(model, ["right"], vital.images(toy.images(6).float()), disk=False)
+    two = vital.build_bank(model, ["right"], vital.load_images(toy.images(6).float()), disk=False)
     asked = ("stem", "left", "right.1")
     (unit,) = resolve_units(model, "right:3")
     assert before(model, unit, asked) == ("stem", "right.1")
@@ -172,7 +172,7 @@ class Odd(nn.Module):
 
 def test_where_relevance_cannot_be_followed_the_record_says_what_was_taken() -> None:
     model = toy.wrap(toy.seeded(Odd()))
-    hidden = vital.reference_bank(model, ["act"], vital.images(toy.images(12).float()), disk=False)
+    hidden = vital.build_bank(model, ["act"], vital.load_images(toy.images(12).float()), disk=False)
     unit = f"act:{int(hidden.values['act'][:, 0].argmax())}"
     made = vital.render(model, [unit], bank=hidden, steps=4, progress=False)[0]
     assert "masked by gradient × activation, which is not relevance" in made.provenance["references"]
@@ -197,7 +197,10 @@ def of_two_kinds() -> dict[str, tuple[vital.Model, vital.ReferenceBank]]:
         with torch.no_grad():
             net[0].weight.copy_(kernel)
         model = vital.Model(net, size=(32, 32))
-        found[name] = model, vital.reference_bank(model, ["0"], vital.images(smooth.contiguous()), disk=False)
+        found[name] = (
+            model,
+            vital.build_bank(model, ["0"], vital.load_images(smooth.contiguous()), disk=False),
+        )
     return found
 
 
@@ -205,16 +208,16 @@ def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -
     found = {}
     for name, (model, own) in of_two_kinds().items():
         plan = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0)
-        found[name] = [view.sd for view in plan.views if isinstance(view, views.Noise)]
+        found[name] = [view.sd for view in plan.transforms if isinstance(view, transforms.Noise)]
     assert found == {"level": [0.1], "sharp": []}
     plan = Vital(noise=0.0).plan(MODEL, resolve_units(MODEL, "class:1"), bank, 0)
-    assert not any(isinstance(view, views.Noise) for view in plan.views)
+    assert not any(isinstance(view, transforms.Noise) for view in plan.transforms)
 
 
 def of_plain_colours(net: nn.Module) -> tuple[vital.Model, vital.ReferenceBank]:
     colours = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
     model = vital.Model(toy.seeded(net), size=(32, 32))
-    return model, vital.reference_bank(model, [], vital.images(colours.contiguous()), disk=False)
+    return model, vital.build_bank(model, [], vital.load_images(colours.contiguous()), disk=False)
 
 
 def test_it_goes_from_coarse_to_fine_where_the_network_recognises_small_images() -> None:
@@ -229,13 +232,13 @@ def test_it_goes_from_coarse_to_fine_where_the_network_recognises_small_images()
     found = []
     for net in (pooled, flat, summed):
         model, own = of_plain_colours(net)
-        canvas = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0).parameterisation
+        canvas = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0).parameterization
         assert isinstance(canvas, par.Fourier)
         found.append(canvas.coarse)
     assert found == [0.6, 0.0, 0.0]
     model, own = of_plain_colours(pooled)
     plan = Vital(references=2, coarse=0.0).plan(model, resolve_units(model, "class:1"), own, 0)
-    assert plan.parameterisation.coarse == 0.0
+    assert plan.parameterization.coarse == 0.0
 
 
 class Alternating(nn.Module):
@@ -247,16 +250,16 @@ class Alternating(nn.Module):
 
 
 def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:
-    with pytest.raises(BadValue, match="natural is -1; allowed are numbers from 0"):
+    with pytest.raises(InvalidValueError, match="natural is -1; allowed are numbers from 0"):
         planned(Vital(natural=-1), "class:1", bank)
-    with pytest.raises(BadValue, match="coarse is 2"):
+    with pytest.raises(InvalidValueError, match="coarse is 2"):
         vital.render(
             of_plain_colours(nn.Sequential(nn.Conv2d(3, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))[0],
             "class:1",
-            images=vital.images(toy.images(4).float()),
+            images=vital.load_images(toy.images(4).float()),
             coarse=2.0,
             steps=1,
             progress=False,
         )
-    with pytest.raises(UnknownName, match="unknown relevance rule 'zpls'; did you mean 'zplus'"):
+    with pytest.raises(UnknownNameError, match="unknown relevance rule 'zpls'; did you mean 'zplus'"):
         planned(Vital(relevance="zpls"), "class:1", bank)

@@ -51,7 +51,7 @@ def priors(x: Tensor, tv: float, l2: float) -> Tensor:
 def published(
     net: nn.Module, references: Tensor, draw: torch.Generator, tv: float, l2: float
 ) -> list[Tensor]:
-    """The pictures after each step, in normalised space."""
+    """The pictures after each step, in normalized space."""
     mean, std = column(MEAN), column(STD)
     with torch.no_grad():
         held = features(net, (references.double() - mean) / std)
@@ -85,12 +85,12 @@ def resnet() -> nn.Module:
 def test_pictures_equal_the_published_loop_step_by_step(resnet: nn.Module, tv: float, l2: float) -> None:
     model = vital.Model(resnet, size=(64, 64), mean=MEAN, std=STD)
     references = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(5))
-    bank = vital.reference_bank(model, [], vital.images(references, labels=[7, 7, 7]), disk=False)
+    bank = vital.build_bank(model, [], vital.load_images(references, labels=[7, 7, 7]), disk=False)
     expected = published(resnet, references, generator(0, "class:7"), tv, l2)
     recipe = VitalReference(steps=TOTAL, warmup=WARMUP, tv=tv, l2=l2, references=3)
     plan = recipe.plan(model, resolve_units(model, "class:7"), bank, 0)
-    made = vital.optimise(
-        model, plan.terms, plan.parameterisation, plan.views, steps=TOTAL, optimiser=plan.optimiser, seed=0,
+    made = vital.optimize(
+        model, plan.terms, plan.parameterization, plan.transforms, steps=TOTAL, optimizer=plan.optimizer, seed=0,
         keys=["class:7"], redirect=0, frames=range(1, STEPS + 1),
     )  # fmt: skip
     mean, std = column(MEAN), column(STD)
@@ -110,7 +110,7 @@ def test_a_large_vision_transformer_has_its_published_priors(patch: int, last: f
     size = 2 * patch
     net = torchvision.models.VisionTransformer(size, patch, 24, 2, 8, 8, num_classes=8)
     model = vital.Model(net.eval(), size=(size, size))
-    bank = vital.reference_bank(model, [], vital.images(torch.rand(3, 3, size, size)), disk=False)
+    bank = vital.build_bank(model, [], vital.load_images(torch.rand(3, 3, size, size)), disk=False)
     (term,) = VitalReference(references=2).plan(model, resolve_units(model, "class:1"), bank, 0).terms
     (_, aligned), *priors = term.parts  # type: ignore[attr-defined]
     assert list(aligned.weights.values()) == [1, 1, 1, 1, last]

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import fx, nn
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.tracing import survey
+from vital.tracing import list_layers
 from vital.world.networks.architectures import (
     EMBEDDING,
     PLANTED,
@@ -13,7 +13,7 @@ from vital.world.networks.architectures import (
     Encoder,
     Judge,
     likeliest,
-    normalised,
+    normalized,
 )
 from vital.world.networks.weights import wrapped
 from vital.world.renderer.render import render
@@ -25,7 +25,7 @@ from vital.world.training.tasks import TASKS
 
 
 def pictures(count: int = 4) -> torch.Tensor:
-    return normalised(render(sample(torch.Generator().manual_seed(0), count), 64))
+    return normalized(render(sample(torch.Generator().manual_seed(0), count), 64))
 
 
 def test_all_networks_together_take_less_than_12_megabytes() -> None:
@@ -39,7 +39,7 @@ def test_all_networks_together_take_less_than_12_megabytes() -> None:
 def test_channel_i_of_the_planted_layer_makes_the_logit_of_concept_i() -> None:
     network = Classifier().eval()
     model = wrapped(network)
-    assert survey(model)["planted"].channels == len(PLANTED)
+    assert list_layers(model)["planted"].channels == len(PLANTED)
     seen: list[torch.Tensor] = []
     assert isinstance(network.planted, nn.Module)
     network.planted.register_forward_hook(lambda module, given, out: seen.append(out))
@@ -122,10 +122,10 @@ def test_the_model_shows_the_world_as_it_is() -> None:
     assert isinstance(model, Model)
     images = render(sample(torch.Generator().manual_seed(0), 1), 64)
     assert torch.allclose(model.preprocess(images[0]), images[0], atol=1e-6)
-    assert torch.allclose(model.normalise(images), normalised(images))
+    assert torch.allclose(model.normalize(images), normalized(images))
     assert model.classes == CLASSES
 
 
 def test_a_twin_has_no_planted_units_to_score() -> None:
-    with pytest.raises(BadValue, match="no planted units"):
+    with pytest.raises(InvalidValueError, match="no planted units"):
         Classifier(6, planted=0).both(torch.zeros(1, 3, 64, 64))

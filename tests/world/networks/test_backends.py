@@ -13,13 +13,13 @@ from vital.backends import (
     Captioner,
     ImageGenerator,
     ImageTextEncoder,
-    Summariser,
+    Summarizer,
     load_captioner,
     load_encoder,
     load_generator,
-    load_summariser,
+    load_summarizer,
 )
-from vital.errors import BadValue, BadWeights, UnknownName
+from vital.errors import InvalidValueError, UnknownNameError, WeightsError
 from vital.world import Scene, Thing, caption, concepts, parse, sample, truths
 from vital.world.networks import architectures as networks
 from vital.world.networks import backends as makers
@@ -47,9 +47,9 @@ def test_the_four_makers_are_loaded_by_name(folder):
     assert isinstance(load_encoder("world", folder=folder), ImageTextEncoder)
     assert isinstance(load_captioner("world", folder=folder), Captioner)
     assert isinstance(load_generator("world"), ImageGenerator)
-    summariser = load_summariser("world", folder=folder)
-    assert isinstance(summariser, Summariser | BuiltIn)
-    assert summariser.name == "built-in (world)"
+    summarizer = load_summarizer("world", folder=folder)
+    assert isinstance(summarizer, Summarizer | BuiltIn)
+    assert summarizer.name == "built-in (world)"
     assert {load_encoder("world", folder=folder).name, load_generator("world").name} == {"world"}
 
 
@@ -84,13 +84,13 @@ def test_images_of_any_size_are_scaled(folder):
     small = torch.stack([torch.from_numpy(np.array(c)) for c in columns])[None]
     torch.testing.assert_close(encoder.encode_image(wide), encoder.encode_image(small), atol=1e-4, rtol=0)
     assert encoder.encode_image(torch.rand(2, 3, 20, 90)).shape == (2, 128)
-    with pytest.raises(BadValue, match=r"the images are \(3, 64, 64\)"):
+    with pytest.raises(InvalidValueError, match=r"the images are \(3, 64, 64\)"):
         encoder.encode_image(image[0])
 
 
 @pytest.mark.parametrize("texts", ["a red cube", []])
 def test_texts_are_a_list_and_never_a_string(folder, texts):
-    with pytest.raises(BadValue, match="; allowed is a list of one text or more"):
+    with pytest.raises(InvalidValueError, match="; allowed is a list of one text or more"):
         load_encoder("world", folder=folder).encode_text(texts)
 
 
@@ -109,15 +109,17 @@ def test_every_caption_of_the_captioner_is_one_of_the_grammar(folder):
 
 
 def test_networks_that_are_not_there_are_one_sentence(tmp_path):
-    with pytest.raises(BadWeights, match=r"^the world's networks are not trained yet: python -m"):
+    with pytest.raises(WeightsError, match=r"^the world's networks are not trained yet: python -m"):
         load_encoder("world", folder=tmp_path)
     with pytest.raises(
-        BadValue, match=r"^the world's makers take no name, and one got 'judge'; write world$"
+        InvalidValueError, match=r"^the world's makers take no name, and one got 'judge'; write world$"
     ):
         load_captioner("world:judge")
-    with pytest.raises(UnknownName, match="unknown option of world 'sise'; did you mean 'size'"):
+    with pytest.raises(UnknownNameError, match="unknown option of world 'sise'; did you mean 'size'"):
         load_generator("world", sise=3)
-    with pytest.raises(BadValue, match="the dtype is float8; allowed are float32, float16, bfloat16"):
+    with pytest.raises(
+        InvalidValueError, match="the dtype is float8; allowed are float32, float16, bfloat16"
+    ):
         load_encoder("world", dtype="float8")
 
 
@@ -181,10 +183,10 @@ def test_pictures_follow_the_seed_and_not_the_count():
 
 def test_a_text_that_says_nothing_of_the_world_is_one_sentence():
     with pytest.raises(
-        BadValue, match=r"^'a tabby cat' names nothing that the world knows; allowed are words"
+        InvalidValueError, match=r"^'a tabby cat' names nothing that the world knows; allowed are words"
     ):
         load_generator("world").generate("a tabby cat", 1, 0)
-    with pytest.raises(BadValue, match="0 images are asked for"):
+    with pytest.raises(InvalidValueError, match="0 images are asked for"):
         load_generator("world").generate("cube", 0, 0)
 
 
@@ -198,7 +200,7 @@ def test_any_object_that_fits_is_taken_as_it_is():
     own = Own()
     assert load_captioner(own) is own
     with pytest.raises(
-        BadValue, match=r"^the Encoder is not an image-text encoder: it lacks name; needed are "
+        InvalidValueError, match=r"^the Encoder is not an image-text encoder: it lacks name; needed are "
     ):
         load_encoder(networks.Encoder())
 
@@ -228,7 +230,7 @@ def test_the_trained_encoder_ranks_the_caption_that_is_true():
 def test_the_world_sees_describes_and_summarises_what_it_was_told_to_render():
     images = load_generator("world").generate("striped cube", 10, 0)
     captions = load_captioner("world").describe(images)
-    assert load_summariser("world").summarise(captions, 3, images)[0] == "striped cube"
+    assert load_summarizer("world").summarize(captions, 3, images)[0] == "striped cube"
 
 
 def test_a_scene_behind_stays_behind():

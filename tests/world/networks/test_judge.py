@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from vital.errors import UnknownName
+from vital.errors import UnknownNameError
 from vital.world import Concept, Scene, Thing
 from vital.world.networks.architectures import Judge
-from vital.world.networks.judge import agrees, fitted, judged, spelled
+from vital.world.networks.judge import agrees, fitted, format_spec, judged
 from vital.world.scenes.vocabulary import FACTORS
 
 
@@ -35,8 +35,8 @@ def test_a_concept_is_seen_when_all_of_its_words_are() -> None:
 
 def test_what_is_seen_is_said_in_the_words_of_the_concept() -> None:
     words = {"solid": "cone", "material": "striped", "accent": ""}
-    assert spelled(Concept((("material", "dotted"), ("solid", "cube"))), words) == "striped cone"
-    assert spelled(Concept((("accent", "white"),)), words) == "no accent"
+    assert format_spec(Concept((("material", "dotted"), ("solid", "cube"))), words) == "striped cone"
+    assert format_spec(Concept((("accent", "white"),)), words) == "no accent"
 
 
 @pytest.mark.parametrize("side", [32, 64, 100])
@@ -50,5 +50,5 @@ def test_pictures_of_any_size_are_scaled_to_what_the_networks_know(side: int) ->
 
 def test_a_concept_that_the_world_does_not_know_is_refused() -> None:
     assert Scene(Thing()).things
-    with pytest.raises(UnknownName, match="cube"):
+    with pytest.raises(UnknownNameError, match="cube"):
         Concept((("solid", "cubes"),))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.world.renderer.render import render
 from vital.world.scenes.grammar import Scene, Thing, sample
 from vital.world.scenes.vocabulary import FACTORS, THING_FACTORS
@@ -38,7 +38,7 @@ def test_no_scenes_give_no_pictures() -> None:
 
 @pytest.mark.parametrize("size", [0, 7, 513])
 def test_a_size_that_cannot_be_is_refused(size: int) -> None:
-    with pytest.raises(BadValue, match="8 to 512"):
+    with pytest.raises(InvalidValueError, match="8 to 512"):
         render([Scene()], size)
 
 
@@ -144,5 +144,5 @@ def test_speed_is_printed() -> None:
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
-    with pytest.raises(BadValue, match="cpu"):
+    with pytest.raises(InvalidValueError, match="cpu"):
         render([Scene()], 16, "nowhere")

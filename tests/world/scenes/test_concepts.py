@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vital.errors import UnknownName
+from vital.errors import UnknownNameError
 from vital.world.scenes.concepts import Concept, concepts, labels, truths
 from vital.world.scenes.grammar import Scene, Thing, sample
 from vital.world.scenes.vocabulary import FACTORS
@@ -51,7 +51,7 @@ def test_labels_number_the_values_and_mark_a_missing_accent() -> None:
 
 
 def test_a_concept_of_nothing_known_is_refused() -> None:
-    with pytest.raises(UnknownName, match="'red'"):
+    with pytest.raises(UnknownNameError, match="'red'"):
         Concept((("colour", "rad"),))
-    with pytest.raises(UnknownName, match="'colour'"):
+    with pytest.raises(UnknownNameError, match="'colour'"):
         Concept((("color", "red"),))

@@ -4,7 +4,7 @@ import torch
 
 from vital.data import ImageSet
 from vital.data.sources import Array
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.world.renderer.render import render
 from vital.world.scenes.dataset import BLOCK, CLASSES, Rendered, class_of, image_set, images, scenes_of
 from vital.world.scenes.grammar import Scene, Thing, caption, sample
@@ -82,5 +82,5 @@ def test_a_set_of_other_pictures_has_no_scenes() -> None:
 
 
 def test_no_pictures_are_refused() -> None:
-    with pytest.raises(BadValue, match="0 images"):
+    with pytest.raises(InvalidValueError, match="0 images"):
         images(0)

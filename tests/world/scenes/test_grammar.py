@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vital.errors import BadValue, UnknownName, UsageError
+from vital.errors import InvalidValueError, UnknownNameError, UsageError
 from vital.world.scenes.grammar import Scene, Thing, caption, parse, sample
 from vital.world.scenes.vocabulary import ACCENTS, COLOURS, FACTORS, PATTERNED, SCENE_FACTORS, THING_FACTORS
 
@@ -57,7 +57,7 @@ def test_captions_of_different_scenes_differ() -> None:
 def test_a_word_that_is_not_known_is_answered_with_the_nearest(word: str, hint: str) -> None:
     words = {"blu": "blue", "strped": "plain", "shpere": "sphere", "gras": "grass", "hugge": "large"}
     text = "a large blue plain sphere in the middle on grass".replace(words[word], word)
-    with pytest.raises(UnknownName, match=hint):
+    with pytest.raises(UnknownNameError, match=hint):
         parse(text)
 
 
@@ -86,21 +86,21 @@ def test_light_and_camera_may_be_left_out() -> None:
 
 
 def test_patterned_materials_have_an_accent_and_others_have_none() -> None:
-    with pytest.raises(BadValue, match="needs accent"):
+    with pytest.raises(InvalidValueError, match="needs accent"):
         Thing(material="striped")
-    with pytest.raises(BadValue, match="has no accent"):
+    with pytest.raises(InvalidValueError, match="has no accent"):
         Thing(material="plain", accent="white")
-    with pytest.raises(BadValue, match="colour itself"):
+    with pytest.raises(InvalidValueError, match="colour itself"):
         Thing(material="striped", colour="red", accent="red")
 
 
 def test_two_things_stand_in_two_places() -> None:
-    with pytest.raises(BadValue, match="another place"):
+    with pytest.raises(InvalidValueError, match="another place"):
         Scene(Thing(), Thing())
 
 
 def test_a_variation_below_zero_is_refused() -> None:
-    with pytest.raises(BadValue, match="variation"):
+    with pytest.raises(InvalidValueError, match="variation"):
         Scene(variation=-1)
 
 
@@ -125,12 +125,12 @@ def test_a_fixed_accent_draws_patterned_materials_of_other_colours() -> None:
     drawn = sample(torch.Generator().manual_seed(0), 200, accent="red")
     assert {s.thing.material for s in drawn} == set(PATTERNED)
     assert "red" not in {s.thing.colour for s in drawn}
-    with pytest.raises(BadValue, match="no accent"):
+    with pytest.raises(InvalidValueError, match="no accent"):
         sample(torch.Generator(), 1, accent="red", material="glass")
 
 
 def test_a_factor_that_is_not_known_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UnknownName, match="'colour'"):
+    with pytest.raises(UnknownNameError, match="'colour'"):
         sample(torch.Generator(), 1, color="red")
 
 

@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import nn
 
-from vital.errors import BadUnit, BadValue, ModelError
+from vital.errors import InvalidValueError, ModelError, UnitError
 from vital.models import Model
 from vital.utils.io import cache_folder
 from vital.utils.random import generator
@@ -154,16 +154,18 @@ def test_pictures_are_rendered_once_for_all_networks(monkeypatch: pytest.MonkeyP
 
 
 def test_refusals_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(BadValue, match=r"^10 scenes are too few to tell; allowed are whole numbers from 50$"):
+    with pytest.raises(
+        InvalidValueError, match=r"^10 scenes are too few to tell; allowed are whole numbers from 50$"
+    ):
         truth(redness(), "seen:0", scenes=10)
-    with pytest.raises(BadValue, match=r"^the batch is 0; "):
+    with pytest.raises(InvalidValueError, match=r"^the batch is 0; "):
         truth(redness(), "seen:0", batch=0)
-    with pytest.raises(BadUnit, match="seen:9 does not exist"):
+    with pytest.raises(UnitError, match="seen:9 does not exist"):
         truth(redness(), "seen:9")
     from safetensors.torch import save_file
 
     save_file({"d": torch.ones(1, 3)}, tmp_path / "d.safetensors")
-    with pytest.raises(BadUnit, match="is a direction; a truth is known of a network's own units alone"):
+    with pytest.raises(UnitError, match="is a direction; a truth is known of a network's own units alone"):
         truth(redness(), f"{tmp_path}/d.safetensors:0@seen")
     with pytest.raises(ModelError, match="layer 'seen' gives values that are not finite"):
         truth(redness(float("nan")), "seen:0", scenes=60, progress=False)

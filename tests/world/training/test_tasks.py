@@ -7,7 +7,7 @@ from torch import nn
 
 from vital.world.scenes.concepts import labels
 from vital.world.scenes.grammar import Scene, Thing
-from vital.world.training.batches import Lesson, following
+from vital.world.training.batches import Batch, following
 from vital.world.training.corpus import Corpus, corpus, draw
 from vital.world.training.tasks import PLACE, TASKS, Classify, Match, _some_factors, phrase
 
@@ -30,7 +30,7 @@ class Fixed(nn.Module):
 
 def match_loss(known: Corpus, seen: torch.Tensor, read: torch.Tensor) -> float:
     dice = torch.Generator().manual_seed(0)
-    lesson = Lesson(known.pictures.float(), known, torch.arange(len(known)), dice)
+    lesson = Batch(known.pictures.float(), known, torch.arange(len(known)), dice)
     return Match(words=0.0, eyes="").loss(Fixed(seen, read), lesson).item()
 
 
@@ -110,6 +110,6 @@ def test_a_teacher_counts_beside_the_classes() -> None:
     known, dice = scenes("red", "blue"), torch.Generator().manual_seed(0)
     own, other = (Sure(3 * torch.randn(1, 64, generator=dice), known.planted.shape[1]) for _ in range(2))
     task = Classify(follow=0.5, temperature=3.0)
-    alone = Lesson(known.pictures.float(), known, torch.arange(2), dice)
+    alone = Batch(known.pictures.float(), known, torch.arange(2), dice)
     added = task.loss(own, replace(alone, teacher=other)) - task.loss(own, alone)
     assert added.item() == pytest.approx(0.5 * following(own.scores, other.scores, 3.0).item(), rel=1e-4)

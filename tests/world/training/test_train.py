@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from vital.errors import BadWeights, RunError, UnknownName
+from vital.errors import RunError, UnknownNameError, WeightsError
 from vital.world.networks.architectures import PLANTED
 from vital.world.networks.weights import model, network, ship
 from vital.world.renderer.render import render
 from vital.world.scenes.grammar import caption
 from vital.world.training import train as training
-from vital.world.training.batches import Lesson, following
+from vital.world.training.batches import Batch, following
 from vital.world.training.corpus import corpus, draw, rendered
 from vital.world.training.tasks import COMPETING, TASKS, Classify, Match, Twin
 from vital.world.training.train import GOALS, Plan, fitted, main, measured, schedule, table, train
@@ -141,14 +141,14 @@ def test_every_network_learns_a_few_scenes(name: str, known: training.Corpus) ->
     task = TASKS[name]
     torch.manual_seed(0)
     module = task.build()
-    optimiser = torch.optim.AdamW(module.parameters(), 2e-3)
+    optimizer = torch.optim.AdamW(module.parameters(), 2e-3)
     rows, losses = task.rows(known)[:8], []
     images = training._images(known.pictures[rows], "cpu")
     for _ in range(12):
-        loss = task.loss(module, Lesson(images, known, rows, torch.Generator().manual_seed(0)))
-        optimiser.zero_grad()
+        loss = task.loss(module, Batch(images, known, rows, torch.Generator().manual_seed(0)))
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.75 * losses[0]
 
@@ -168,7 +168,7 @@ def test_training_writes_weights_that_the_code_reads(tmp_path: Path) -> None:
     again = train(plan(tmp_path), ["classifier"])
     assert again == found
     assert "planted AUPRC, worst" in table(found)
-    with pytest.raises(BadWeights, match="not trained yet"):
+    with pytest.raises(WeightsError, match="not trained yet"):
         network("judge", tmp_path / "weights")
 
 
@@ -182,11 +182,11 @@ def test_a_shipped_network_is_rounded_as_its_file_is(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_not_known_is_answered_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="'judge'"):
+    with pytest.raises(UnknownNameError, match="'judge'"):
         train(plan(tmp_path), ["jugde"])
-    with pytest.raises(UnknownName, match="'judge'"):
+    with pytest.raises(UnknownNameError, match="'judge'"):
         network("jugde")
-    with pytest.raises(UnknownName, match="twin-solid"):
+    with pytest.raises(UnknownNameError, match="twin-solid"):
         model("twin-sold")
 
 

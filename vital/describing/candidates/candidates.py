@@ -1,4 +1,4 @@
-"""What a unit might respond to, in words: proposals of a summariser, and the parts of them."""
+"""What a unit might respond to, in words: proposals of a summarizer, and the parts of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import combinations
 
 import torch
 
-from vital.backends import BuiltIn, Summariser, parts, vocabulary
+from vital.backends import BuiltIn, Summarizer, parts, vocabulary
 from vital.types import Images
 from vital.utils.random import generator
 
@@ -26,7 +26,7 @@ class Candidate:
 
 
 def proposals(
-    summariser: Summariser,
+    summarizer: Summarizer,
     captions: Sequence[str],
     images: Images | None = None,
     *,
@@ -34,13 +34,13 @@ def proposals(
     count: int = 1,
     seed: object = 0,
 ) -> list[str]:
-    """Ask a summariser `rounds` times for up to `count` descriptions, each time with the captions in another order.
+    """Ask a summarizer `rounds` times for up to `count` descriptions, each time with the captions in another order.
 
     The orders are drawn from `seed`; the first is the captions' own. Best first: those proposed in the most rounds, of
-    equals those that stood higher on average. The built-in summariser, which no order changes, is asked once for
+    equals those that stood higher on average. The built-in summarizer, which no order changes, is asked once for
     `rounds` × `count`. Source: Describe-and-Dissect (TMLR 2025), which asks five times for one.
     """
-    if isinstance(summariser, BuiltIn):
+    if isinstance(summarizer, BuiltIn):
         rounds, count = 1, rounds * count
     votes: Counter[str] = Counter()
     stood: Counter[str] = Counter()
@@ -49,7 +49,7 @@ def proposals(
         if round_:
             order = torch.randperm(len(captions), generator=generator("captions", seed, round_)).tolist()
         shown = None if images is None else images[order]
-        for place, text in enumerate(summariser.summarise([captions[i] for i in order], count, shown)):
+        for place, text in enumerate(summarizer.summarize([captions[i] for i in order], count, shown)):
             votes[clean(text)] += 1
             stood[clean(text)] += place
     return sorted(filter(None, votes), key=lambda text: (-votes[text], stood[text] / votes[text]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from vital.errors import BadValue, DataError, nearest
+from vital.errors import DataError, InvalidValueError, nearest
 from vital.utils.io import explained
 
 WORLD = "world"
@@ -20,7 +20,7 @@ def read_concepts(source: str | Path | Iterable[str]) -> tuple[str, ...]:
 
     Spaces around them, blank lines and repeated ones (case and spaces do not count) are dropped, the first spelling
     stays, and so does the order. Raises `DataError` for a file that is not such a list, `RunError` for one that cannot
-    be read, and `BadValue` for texts that are none.
+    be read, and `InvalidValueError` for texts that are none.
 
     >>> read_concepts(["dog", " red  cube", "", "Dog"])
     ('dog', 'red cube')
@@ -29,10 +29,12 @@ def read_concepts(source: str | Path | Iterable[str]) -> tuple[str, ...]:
         return world_concepts() if str(source) == WORLD else _of_file(Path(source))
     texts = list(source)
     if wrong := [text for text in texts if not isinstance(text, str)]:
-        raise BadValue(f"a concept is {wrong[0]!r}; allowed are texts")
+        raise InvalidValueError(f"a concept is {wrong[0]!r}; allowed are texts")
     found = distinct(texts)
     if len(found) < 2:
-        raise BadValue(f"{len(found)} different concepts are given; at least 2 are needed to choose from")
+        raise InvalidValueError(
+            f"{len(found)} different concepts are given; at least 2 are needed to choose from"
+        )
     return found
 
 

@@ -14,7 +14,7 @@ from vital.describing.candidates.candidates import Candidate
 from vital.describing.candidates.scoring import Trial
 from vital.describing.candidates.top_images import coloured, values
 from vital.describing.matching.similarity import CosineCubed
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.metrics.labels import correlation
 from vital.models import Model
 from vital.types import Images
@@ -71,7 +71,7 @@ class Gallery:
         if text not in self._made:
             try:
                 made = self.generator.generate(text, self.count, self.seed)
-            except BadValue as error:
+            except InvalidValueError as error:
                 self.refused[text] = str(error)
                 return None
             self._made[text] = self.look(made)

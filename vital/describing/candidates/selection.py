@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vital.describing.base import Toolbox
+from vital.describing.base import Context
 from vital.describing.candidates.candidates import Candidate, candidates, joined
 from vital.describing.candidates.evaluation import Gallery, Shown, by_encoder, on_real, trial
 from vital.describing.candidates.scoring import SCORERS
-from vital.describing.candidates.top_images import Exhibits, coloured
+from vital.describing.candidates.top_images import TopImages, coloured
 from vital.errors import UsageError
 from vital.records import Description
 from vital.units import Unit
@@ -31,14 +31,14 @@ class Tried:
     real: float
     ranks: tuple[int, ...] = field(default=(), repr=False)
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         found = {"text": self.candidate.text, "score": round(self.score, 6), "real": round(self.real, 6)}
         return found | {"support": round(self.candidate.support, 6), "ranks": list(self.ranks)}
 
 
-def check_scoring(scoring: str, tools: Toolbox) -> None:
-    """Raise `UnknownName`, or `UsageError` for a score that compares images where no encoder is there."""
+def check_scoring(scoring: str, tools: Context) -> None:
+    """Raise `UnknownNameError`, or `UsageError` for a score that compares images where no encoder is there."""
     SCORERS[scoring]
     if scoring in COMPARING and tools.generator and not tools.encoder:
         raise UsageError(
@@ -47,7 +47,7 @@ def check_scoring(scoring: str, tools: Toolbox) -> None:
         )
 
 
-def real_score(real: Shown, row: int, chosen: Sequence[Candidate], tools: Toolbox) -> Tensor:
+def real_score(real: Shown, row: int, chosen: Sequence[Candidate], tools: Context) -> Tensor:
     """Score candidates on real images alone: (C,) float64, higher is better.
 
     That is the correlation of the unit's values with whether captions say the candidate, and with an encoder the
@@ -78,8 +78,8 @@ def tried(
     real: Shown,
     row: int,
     proposed: Sequence[Candidate],
-    described: Exhibits,
-    tools: Toolbox,
+    described: TopImages,
+    tools: Context,
     *,
     scoring: str = "auprc",
     most: int = 10,
@@ -113,8 +113,8 @@ def described_as(
     unit: Unit,
     method: str,
     found: Sequence[Tried],
-    shown: Exhibits,
-    tools: Toolbox,
+    shown: TopImages,
+    tools: Context,
     labels: int,
     **details: Any,
 ) -> Description:
@@ -122,7 +122,7 @@ def described_as(
     best = found[0] if found else None
     makers = {
         part: getattr(getattr(tools, part), "name", "")
-        for part in ("captioner", "summariser", "encoder", "generator")
+        for part in ("captioner", "summarizer", "encoder", "generator")
     }
     return Description(
         unit,
@@ -135,8 +135,8 @@ def described_as(
         seed=tools.seed,
         model=tools.model.name,
         details={
-            "shown": shown.record(),
-            "candidates": [t.record() for t in found],
+            "shown": shown.to_dict(),
+            "candidates": [t.to_dict() for t in found],
             "makers": makers,
             **details,
         },

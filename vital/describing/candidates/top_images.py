@@ -20,7 +20,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Exhibits:
+class TopImages:
     """Pictures of what one unit responds to, strongest first.
 
     `pictures` is (N, C, H, W) in [0, 1]; entry by entry `names` are the images, `boxes` the parts of them that a
@@ -32,7 +32,7 @@ class Exhibits:
     boxes: tuple[Box | None, ...]
     values: tuple[float, ...]
 
-    def record(self) -> list[dict[str, object]]:
+    def to_dict(self) -> list[dict[str, object]]:
         """The JSON form, without the pictures."""
         rows = zip(self.names, self.boxes, self.values, strict=True)
         return [{"image": name, "box": box and list(box), "value": round(v, 6)} for name, box, v in rows]
@@ -68,7 +68,7 @@ def exhibits(
     shown: int = 10,
     *,
     field: float = 0.0,
-) -> Exhibits:
+) -> TopImages:
     """Choose what is described of a unit: of its strongest `images` and their crops, the `shown` strongest.
 
     Up to `crops` crops are cut out of each image.
@@ -90,7 +90,7 @@ def cropped(
     names: Sequence[str],
     parts: Sequence[Sequence[Box]],
     shown: int,
-) -> Exhibits:
+) -> TopImages:
     """Choose the `shown` pictures, of whole ones and these parts of them, that excite a unit most; equals in order."""
     rows = [(row, box) for row, own in enumerate(parts) for box in own]
     pictures = torch.cat([whole, *(crop(whole[row], box)[None] for row, box in rows)])
@@ -98,7 +98,7 @@ def cropped(
     boxes = [None] * len(whole) + [box for _, box in rows]
     found = values(model, [unit], pictures)[0]
     order = found.argsort(descending=True, stable=True)[:shown].tolist()
-    return Exhibits(
+    return TopImages(
         pictures[order],
         tuple(sources[i] for i in order),
         tuple(boxes[i] for i in order),

@@ -9,7 +9,7 @@ from statistics import fmean
 from torch import Tensor
 
 from vital.backends import ImageTextEncoder, vocabulary
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 
 CONSTANT = "things and objects"
 """What a method says that always says the same."""
@@ -50,11 +50,13 @@ class Agreement:
 def agreement(ours: Sequence[str], theirs: Sequence[str], encoder: ImageTextEncoder) -> Agreement:
     """Compare two lists of labels of the same units, "" where there is none.
 
-    Raises `BadValue` for a text instead of a list, which would be compared letter by letter, and for lists of different
+    Raises `InvalidValueError` for a text instead of a list, which would be compared letter by letter, and for lists of different
     lengths.
     """
     if isinstance(ours, str) or isinstance(theirs, str) or len(ours) != len(theirs) or not ours:
-        raise BadValue(f"the labels are {ours!r} and {theirs!r}; allowed are two lists of one length, from 1")
+        raise InvalidValueError(
+            f"the labels are {ours!r} and {theirs!r}; allowed are two lists of one length, from 1"
+        )
     known = [i for i, pair in enumerate(zip(ours, theirs, strict=True)) if all(pair)]
     same = tuple(bool(a) and vocabulary(a) == vocabulary(b) for a, b in zip(ours, theirs, strict=True))
     if not known:

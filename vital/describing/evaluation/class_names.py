@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vital.backends import TextEncoder
-from vital.errors import BadValue, DataError, UsageError
+from vital.errors import DataError, InvalidValueError, UsageError
 from vital.records import Description
 from vital.units import OUTPUT
 from vital.utils.io import explained
@@ -72,7 +72,7 @@ def ranks(similar: Similar, true: Sequence[int], *, ties: str = "middle") -> Ran
     (array([2.5]), array([2.]))
     """
     if ties not in ("middle", "best"):
-        raise BadValue(f"ties is {ties!r}; allowed are middle, best")
+        raise InvalidValueError(f"ties is {ties!r}; allowed are middle, best")
     own = similar[np.arange(len(similar)), list(true)][:, None]
     above = (similar > own + TIE).sum(1)
     equal = (np.abs(similar - own) <= TIE).sum(1) - 1

@@ -5,35 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vital.describing.evaluation.significance import Court
+from vital.describing.evaluation.significance import LabelEvaluator
 from vital.describing.evaluation.table import RANDOM_SEED, Row, score_rows
-from vital.errors import BadUnit, UsageError, VitalError
+from vital.errors import UnitError, UsageError, VitalError
 from vital.models.random import random_weights
 from vital.records import Description
 from vital.tracing import resolve_units
 from vital.units import Unit
 
 
-def judged_outside(court: Court, said: Sequence[Description]) -> tuple[list[Description], list[Row]]:
+def evaluate_external(
+    court: LabelEvaluator, said: Sequence[Description]
+) -> tuple[list[Description], list[Row]]:
     """Judge labels on the held-out images of a court: the descriptions with p-values, and the table of scores.
 
     The row "random weights" is what the same labels get for the units of the network with random weights. Whoever made
     the labels may have seen any images, so the odd ones had no part in it only where theirs were others. Raises
-    `BadUnit` for a unit that the network does not have, and `UsageError` where there is no label.
+    `UnitError` for a unit that the network does not have, and `UsageError` where there is no label.
     """
     known = [replace(one, unit=_unit(court, one)) for one in said if one.label or one.candidate]
     if not known:
         raise UsageError("none of the rows has a label or a candidate; there is nothing to score")
     judged = court.judged(known)
     blank = replace(court.tools, model=random_weights(court.tools.model, RANDOM_SEED), bank=None)
-    return judged, score_rows(court, judged, Court(blank, court.alpha, draws=0).judged(known))
+    return judged, score_rows(court, judged, LabelEvaluator(blank, court.alpha, draws=0).judged(known))
 
 
-def _unit(court: Court, one: Description) -> Unit:
+def _unit(court: LabelEvaluator, one: Description) -> Unit:
     try:
         return resolve_units(court.tools.model, str(one.unit))[0]
     except VitalError as error:
         advice = "give the network that the labels are of, and --layer where the file does not say it"
-        raise BadUnit(
+        raise UnitError(
             f"the labels of {one.method} are not of {court.tools.model.name}: {error}; {advice}"
         ) from error

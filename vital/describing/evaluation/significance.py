@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from vital.activations.matrix import Probe, probe, probe_images, read, reading, seen
-from vital.describing.base import Toolbox
+from vital.describing.base import Context
 from vital.describing.matching.presence import presence, weighted
-from vital.errors import BadValue, UsageError
+from vital.errors import InvalidValueError, UsageError
 from vital.metrics import METRICS, Metric
 from vital.models import Model
 from vital.models.random import random_weights
@@ -40,13 +40,13 @@ TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Court:
+class LabelEvaluator:
     """What descriptions are judged with: images, an encoder, the network, and networks that know nothing.
 
     `alpha` bounds the p-value, `draws` is the number of networks with random weights (0: that question is not asked).
     """
 
-    tools: Toolbox
+    tools: Context
     alpha: float = 0.05
     draws: int = 3
     _texts: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
@@ -54,7 +54,7 @@ class Court:
     def __post_init__(self) -> None:
         if not 0 < self.alpha <= 1 or self.draws < 0:
             allowed = "allowed are numbers in (0, 1], and whole numbers from 0"
-            raise BadValue(f"alpha is {self.alpha} and draws {self.draws}; {allowed}")
+            raise InvalidValueError(f"alpha is {self.alpha} and draws {self.draws}; {allowed}")
         if self.tools.encoder is None:
             raise UsageError("words are judged by an image-text encoder: give encoder=, or --encoder ENCODER")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from vital.describing.base import Describer, Toolbox
-from vital.describing.evaluation.significance import Court
+from vital.describing.base import Context, Describer
+from vital.describing.evaluation.significance import LabelEvaluator
 from vital.metrics import METRICS, untrusted
 from vital.models.random import random_weights
 from vital.records import Description
@@ -24,7 +24,7 @@ COLUMNS = ("row", "units", "labelled", *METRICS, "p_value")
 
 
 def score_rows(
-    court: Court, descriptions: Sequence[Description], random: Sequence[Description] = ()
+    court: LabelEvaluator, descriptions: Sequence[Description], random: Sequence[Description] = ()
 ) -> list[Row]:
     """Mean scores on held-out images per method, and of the three controls.
 
@@ -44,7 +44,7 @@ def score_rows(
 
 
 def random_descriptions(
-    court: Court, described: Sequence[Describer], descriptions: Sequence[Description], most: int = 64
+    court: LabelEvaluator, described: Sequence[Describer], descriptions: Sequence[Description], most: int = 64
 ) -> list[Description]:
     """Describe the same units of a network with random weights, and judge that: (at most `most` units).
 
@@ -54,10 +54,10 @@ def random_descriptions(
     units = list(dict.fromkeys(d.unit for d in descriptions if not d.unit.source))[:most]
     if not able or not units:
         return []
-    tools: Toolbox = replace(
+    tools: Context = replace(
         court.tools, model=random_weights(court.tools.model, RANDOM_SEED), bank=None, prototypes=None
     )
-    return Court(tools, court.alpha, court.draws).judged(able[0].describe(tools, units))
+    return LabelEvaluator(tools, court.alpha, court.draws).judged(able[0].describe(tools, units))
 
 
 def _constant(judged: Sequence[Description]) -> list[Description]:

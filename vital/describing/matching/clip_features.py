@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from vital.activations.matrix import Probe, probe, probe_images, read, reading, seen
-from vital.describing.base import Toolbox
-from vital.errors import BadValue
+from vital.describing.base import Context
+from vital.errors import InvalidValueError
 from vital.units import Unit
 
 
@@ -18,17 +18,17 @@ from vital.units import Unit
 class Look:
     """All that is known of units, images and concepts: values, and embeddings of images and concepts."""
 
-    tools: Toolbox
+    tools: Context
     probe: Probe
     seen: Tensor
     read: Tensor
 
     @classmethod
-    def of(cls, tools: Toolbox, units: Sequence[Unit], pool: str = "mean") -> Look:
+    def of(cls, tools: Context, units: Sequence[Unit], pool: str = "mean") -> Look:
         """Look at the probe images, once; `pool` is that of `probe`."""
         images, encoder = probe_images(tools), tools.encoder
         if encoder is None:
-            raise BadValue("words need an image-text encoder, and there is none")
+            raise InvalidValueError("words need an image-text encoder, and there is none")
         known = probe(tools.model, images, units, pool=pool, progress=tools.progress)
         shown = seen(encoder, tools.model, images, progress=tools.progress)
         return cls(tools, known, shown, read(encoder, tools.concepts) if tools.concepts else shown[:0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 
 TOP = 0.995
 POWER = 3.0
@@ -25,7 +25,7 @@ def presence(cosines: Tensor) -> Tensor:
     [0.0, 0.0, 1.0]
     """
     if cosines.ndim != 2 or not len(cosines):
-        raise BadValue(f"the cosines are {tuple(cosines.shape)}; allowed is (images, texts)")
+        raise InvalidValueError(f"the cosines are {tuple(cosines.shape)}; allowed is (images, texts)")
     ordered = cosines.sort(dim=0).values
     middle, top = ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, int(TOP * len(ordered)))]
     return ((cosines - middle) / (top - middle).clamp(min=1e-6)).clamp(0, 1) ** POWER

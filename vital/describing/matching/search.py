@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vital.describing.matching.similarity import Similarity, Wpmi
 from vital.describing.matching.wpmi_sums import Ranks
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 
 CONCEPTS = 128
 """Concepts in a block: few enough for a processor's cache, enough to keep its threads busy."""
@@ -47,7 +47,7 @@ def answers(
 
     `values` (N, U) are those of the units, `layer` (N, C) those of their whole layer (by default, the units are the
     layer), `seen` (N, D) and `read` (K, D) embeddings of images and concepts. `prior` (K,) is what an earlier call on
-    the same layer gave; then the layer is not looked at. Raises `BadValue` for shapes that do not fit.
+    the same layer gave; then the layer is not looked at. Raises `InvalidValueError` for shapes that do not fit.
 
     >>> from vital.describing.matching.similarity import SIMILARITIES
     >>> eye = torch.eye(4)
@@ -140,4 +140,6 @@ class _Best:
 def _check(values: Tensor, seen: Tensor, read: Tensor) -> None:
     if values.ndim != 2 or len(values) != len(seen) or seen.shape[1] != read.shape[1] or not values.numel():
         shapes = f"{tuple(values.shape)}, {tuple(seen.shape)} and {tuple(read.shape)}"
-        raise BadValue(f"values, images and concepts are {shapes}; allowed are (N, U), (N, D) and (K, D)")
+        raise InvalidValueError(
+            f"values, images and concepts are {shapes}; allowed are (N, U), (N, D) and (K, D)"
+        )

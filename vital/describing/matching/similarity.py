@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vital.describing.matching.wpmi_sums import TILE, Ranks, exact, series
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.utils.registry import Registry
 
 SINGLE = 40.0
@@ -139,9 +139,9 @@ class Wpmi(Similarity):
     min_prob: float = 1e-7
 
     def __post_init__(self) -> None:
-        """Raise `BadValue` for an `a` with which exp(a (P − 1)) is no number in double."""
+        """Raise `InvalidValueError` for an `a` with which exp(a (P − 1)) is no number in double."""
         if not 0 < self.a <= SHARPEST:
-            raise BadValue(f"a is {self.a:g}; allowed are numbers above 0, up to {SHARPEST:g}")
+            raise InvalidValueError(f"a is {self.a:g}; allowed are numbers above 0, up to {SHARPEST:g}")
 
     def prepared(self, values: Tensor) -> Ranks:
         """The strongest images of each unit, strongest first."""

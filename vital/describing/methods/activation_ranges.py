@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from vital.describing.base import DESCRIBERS, Describer, Toolbox
+from vital.describing.base import DESCRIBERS, Context, Describer
 from vital.describing.matching.clip_features import Look
 from vital.describing.matching.presence import presence
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.records import Description
 from vital.units import Unit
 
@@ -37,10 +37,12 @@ class Bands(Describer):
     shares: tuple[float, ...] = (0.001, 0.01, 0.05)
     evidence: int = 10
 
-    def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
+    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """Look at the bands of each unit, on the images of even numbers."""
         if not self.shares or not all(0 < share <= 0.5 for share in self.shares):
-            raise BadValue(f"the shares are {self.shares}; allowed are numbers above 0 and up to 0.5")
+            raise InvalidValueError(
+                f"the shares are {self.shares}; allowed are numbers above 0 and up to 0.5"
+            )
         look = Look.of(tools, units)
         shown = presence(look.seen @ look.read.T)[look.probe.choosing]
         return [self._description(look, shown, unit) for unit in units]

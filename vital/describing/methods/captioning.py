@@ -8,14 +8,14 @@ from typing import cast
 
 import torch
 
-from vital.backends import BuiltIn, Captioner, Summariser
+from vital.backends import BuiltIn, Captioner, Summarizer
 from vital.backends.response_cache import kept_makers
-from vital.describing.base import Describer, Toolbox
+from vital.describing.base import Context, Describer
 from vital.describing.candidates.candidates import candidates, proposals, with_backgrounds
 from vital.describing.candidates.evaluation import Gallery, Shown
 from vital.describing.candidates.selection import check_scoring, described_as, tried
-from vital.describing.candidates.top_images import Exhibits, coloured
-from vital.errors import BadValue
+from vital.describing.candidates.top_images import TopImages, coloured
+from vital.errors import InvalidValueError
 from vital.records import Description
 from vital.tracing import resolve_units
 from vital.units import Unit
@@ -36,7 +36,7 @@ LEAST = {
 class Captioning(Describer):
     """What describers with captions have in common: how labels are found once there are pictures (see `Dnd`).
 
-    Captions are brought to phrases (`simplify`); the summariser is asked `rounds` times for `proposals` descriptions,
+    Captions are brought to phrases (`simplify`); the summarizer is asked `rounds` times for `proposals` descriptions,
     whose parts have up to `parts` words; the `join` best are joined two by two; `candidates` are drawn (0 for all),
     `made` images of each, and held against `real` images; `scoring` ranks them and the best `labels` are told.
     """
@@ -53,45 +53,49 @@ class Captioning(Describer):
     labels: int = 3
 
 
-def check_options(what: Captioning, tools: Toolbox, **more: int) -> None:
-    """Raise `BadValue` for a count below the least, and as `check_scoring` does."""
+def check_options(what: Captioning, tools: Context, **more: int) -> None:
+    """Raise `InvalidValueError` for a count below the least, and as `check_scoring` does."""
     for name, least in {**LEAST, **more}.items():
         if getattr(what, name) < least:
-            raise BadValue(f"{name} is {getattr(what, name)}; allowed are whole numbers from {least}")
+            raise InvalidValueError(
+                f"{name} is {getattr(what, name)}; allowed are whole numbers from {least}"
+            )
     check_scoring(what.scoring, tools)
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class LoadedBackends:
     """Where labels are found: the toolbox with kept makers, the gallery, and what was seen of real images."""
 
-    tools: Toolbox
+    tools: Context
     units: tuple[Unit, ...]
     gallery: Gallery
     real: Shown
 
 
-def bench(what: Captioning, tools: Toolbox, units: Sequence[str | Unit]) -> Bench:
-    """Prepare makers and real images for a list of units; without a summariser the built-in one is taken."""
-    tools = kept_makers(replace(tools, summariser=tools.summariser or BuiltIn(tools.encoder)))
+def bench(what: Captioning, tools: Context, units: Sequence[str | Unit]) -> LoadedBackends:
+    """Prepare makers and real images for a list of units; without a summarizer the built-in one is taken."""
+    tools = kept_makers(replace(tools, summarizer=tools.summarizer or BuiltIn(tools.encoder)))
     chosen, captioner = tuple(resolve_units(tools.model, units)), cast("Captioner", tools.captioner)
     gallery = Gallery(tools.model, chosen, captioner, tools.encoder, tools.generator, what.made, tools.seed)
     images = tools.images or (tools.bank.images if tools.bank else None)
     empty = Shown(torch.zeros(len(chosen), 0), ())
-    return Bench(tools, chosen, gallery, gallery.real(images, what.real) if images and what.real else empty)
+    return LoadedBackends(
+        tools, chosen, gallery, gallery.real(images, what.real) if images and what.real else empty
+    )
 
 
 def labelled(
-    what: Captioning, at: Bench, row: int, method: str, shown: Exhibits, more: Sequence[str] = ()
+    what: Captioning, at: LoadedBackends, row: int, method: str, shown: TopImages, more: Sequence[str] = ()
 ) -> Description:
     """Put one unit into words: caption what is shown of it, propose, and try what is proposed and `more`."""
     tools, unit = at.tools, at.units[row]
-    pictures, summariser = coloured(shown.pictures), cast("Summariser", tools.summariser)
+    pictures, summarizer = coloured(shown.pictures), cast("Summarizer", tools.summarizer)
     captions = cast("Captioner", tools.captioner).describe(pictures)
-    short = getattr(summariser, "simplify", None) if what.simplify else None
+    short = getattr(summarizer, "simplify", None) if what.simplify else None
     said = short(captions) if short else captions
     orders = {"rounds": what.rounds, "count": what.proposals}
-    texts = proposals(summariser, said, pictures, **orders, seed=(tools.seed, str(unit)))
+    texts = proposals(summarizer, said, pictures, **orders, seed=(tools.seed, str(unit)))
     proposed = candidates([*with_backgrounds(texts), *more], said, what.parts)
     found = tried(
         at.gallery,

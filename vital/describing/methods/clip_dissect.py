@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from vital.activations.matrix import cached, fingerprint, read, reading
-from vital.describing.base import DESCRIBERS, Describer, Toolbox
+from vital.describing.base import DESCRIBERS, Context, Describer
 from vital.describing.matching.clip_features import Look, by_reading
 from vital.describing.matching.presence import presence
 from vital.describing.matching.search import Answers, answers
 from vital.describing.matching.similarity import SIMILARITIES, Similarity
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.metrics import METRICS
 from vital.records import Description
 from vital.units import Unit
@@ -54,17 +54,17 @@ class ClipDissect(Describer):
     others: int = 5
     evidence: int = 10
 
-    def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
+    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, from the probe images of even numbers."""
         look = Look.of(tools, units, self.pool)
         return [self._description(look, unit, *found) for unit, found in self._found(look, units)]
 
     def chosen(self) -> Similarity:
-        """The similarity with its settings. Raises `BadValue`."""
+        """The similarity with its settings. Raises `InvalidValueError`."""
         base = SIMILARITIES[self.similarity]
         given = {name: getattr(self, name) for name in ("top_k", "a", "lam") if getattr(self, name) >= 0}
         if unknown := [name for name in given if name not in asdict(base)]:  # type: ignore[call-overload]
-            raise BadValue(f"{self.similarity} has no {unknown[0]}; soft-wpmi and wpmi have")
+            raise InvalidValueError(f"{self.similarity} has no {unknown[0]}; soft-wpmi and wpmi have")
         return replace(base, **given)  # type: ignore[type-var]
 
     def _found(
@@ -173,7 +173,7 @@ def class_of_description(
     Source: CLIP-Dissect, predicting a class from a unit's description (its appendix A.6)
     """
     if not classes:
-        raise BadValue("there are no class names to compare the description with")
+        raise InvalidValueError("there are no class names to compare the description with")
     own, names = encoder.encode_text([text]), encoder.encode_text(list(classes))
     best = (names @ own[0]).topk(min(count, len(classes)))
     return [(classes[i], float(x)) for i, x in zip(best.indices.tolist(), best.values.tolist(), strict=True)]

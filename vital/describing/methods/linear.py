@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from vital.describing.base import DESCRIBERS, Describer, Toolbox
+from vital.describing.base import DESCRIBERS, Context, Describer
 from vital.describing.matching.clip_features import Look
 from vital.describing.matching.presence import presence, weighted
 from vital.errors import missing_extra
@@ -40,8 +40,8 @@ class Linear(Describer):
     gain: float = 0.01
     evidence: int = 10
 
-    def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
-        """Fit each unit."""
+    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
+        """TrainConfig each unit."""
         look = Look.of(tools, units)
         shown = presence(look.seen @ look.read.T)
         return [self._description(look, shown, unit) for unit in units]

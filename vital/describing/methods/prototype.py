@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from vital.activations.crops import boxes
 from vital.backends import ImageTextEncoder
-from vital.describing.base import DESCRIBERS, Toolbox, check_needs
-from vital.describing.candidates.top_images import Exhibits, coloured, cropped
-from vital.describing.methods.captioning import Bench, Captioning, bench, check_options, labelled
+from vital.describing.base import DESCRIBERS, Context, check_needs
+from vital.describing.candidates.top_images import TopImages, coloured, cropped
+from vital.describing.methods.captioning import Captioning, LoadedBackends, bench, check_options, labelled
 from vital.records import Description, Prototype
 from vital.units import Unit
 
@@ -40,7 +40,7 @@ class OfPrototypes(Captioning):
     shown: int = 10
     retrieved: int = 10
 
-    def describe(self, tools: Toolbox, units: Sequence[Unit]) -> list[Description]:
+    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
         check_needs("prototype", self, tools)
         check_options(self, tools, seeds=1, shown=1, crops=0, retrieved=0)
@@ -56,7 +56,7 @@ class OfPrototypes(Captioning):
             found.append(labelled(self, at, row, "prototype", shown, self._retrieved(at, shown)))
         return found
 
-    def _shown(self, at: Bench, row: int, own: Sequence[Prototype]) -> Exhibits:
+    def _shown(self, at: LoadedBackends, row: int, own: Sequence[Prototype]) -> TopImages:
         """The pictures of one unit: prototypes and their crops."""
         model = at.tools.model
         whole = torch.stack([model.preprocess(p.image.cpu()) for p in own])
@@ -65,7 +65,7 @@ class OfPrototypes(Captioning):
         names = [f"{p.unit} {p.method} seed {p.seed}" for p in own]
         return cropped(model, at.units[row], whole, names, parts, self.shown)
 
-    def _retrieved(self, at: Bench, shown: Exhibits) -> list[str]:
+    def _retrieved(self, at: LoadedBackends, shown: TopImages) -> list[str]:
         """The concepts that stand out in the pictures."""
         if not (self.retrieved and at.tools.encoder and at.tools.concepts):
             return []
@@ -75,7 +75,7 @@ class OfPrototypes(Captioning):
 def retrieved(
     encoder: ImageTextEncoder,
     concepts: Sequence[str],
-    shown: Exhibits,
+    shown: TopImages,
     real: torch.Tensor | None,
     count: int,
 ) -> list[str]:

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from vital import regularizers as reg
-from vital import transforms as views
+from vital import transforms
 from vital.activations import ReferenceBank
 from vital.activations.bank import Choice
 from vital.activations.directions import key_of
 from vital.attribution import followable
-from vital.errors import BadValue, DataError, EmptyClass, ModelError
+from vital.errors import DataError, EmptyClassError, InvalidValueError, ModelError
 from vital.models import Model
 from vital.records import Template
-from vital.terms import GRADIENT, Relevant
-from vital.tracing import Tracer, feeding, survey
-from vital.types import View
+from vital.terms import GRADIENT, RelevanceRequest
+from vital.tracing import Tracer, feeding, list_layers
+from vital.types import Transform
 from vital.units import OUTPUT, Unit
 from vital.utils.random import generator
 
@@ -28,7 +28,9 @@ ANSWERED = 0.1
 """The share of its natural value that a unit must reach on patches for them to be its references."""
 
 _FOLLOWED: WeakKeyDictionary[Model, set[tuple[str, tuple[str, ...], str]]] = WeakKeyDictionary()
-_SWAYED: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[View, float]]] = WeakKeyDictionary()
+_SWAYED: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[Transform, float]]] = (
+    WeakKeyDictionary()
+)
 _COLORS: WeakKeyDictionary[ReferenceBank, reg.Colors] = WeakKeyDictionary()
 _ANSWERED: WeakKeyDictionary[ReferenceBank, dict[tuple[Unit, int, float, str], bool]] = WeakKeyDictionary()
 
@@ -36,7 +38,9 @@ _ANSWERED: WeakKeyDictionary[ReferenceBank, dict[tuple[Unit, int, float, str], b
 def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ...]:
     """The weights, after a look that there is one for each layer."""
     if len(weights) != len(layers):
-        raise BadValue(f"there are {len(weights)} weights for the {len(layers)} layers {', '.join(layers)}")
+        raise InvalidValueError(
+            f"there are {len(weights)} weights for the {len(layers)} layers {', '.join(layers)}"
+        )
     return weights
 
 
@@ -45,7 +49,7 @@ def lacking(unit: Unit, bank: ReferenceBank | None, count: int, choose: Choice, 
     try:
         if bank is not None:
             bank.references(unit, count, choose, seed)
-    except EmptyClass as error:
+    except EmptyClassError as error:
         return str(error)
     return ""
 
@@ -57,7 +61,7 @@ def before(model: Model, unit: Unit, layers: Sequence[str]) -> tuple[str, ...]:
     return feeding(model, unit.layer, layers) or (unit.layer,)
 
 
-def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> tuple[str, str]:
+def choose_rule(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> tuple[str, str]:
     """The rule by which a unit's relevance can be followed to its layers, and why it is not the one asked for."""
     if rule == GRADIENT:
         return rule, "masked by gradient × activation, which is not relevance"
@@ -66,7 +70,7 @@ def followed_by(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
     if asked in known:
         return rule, ""
     grey = torch.full((1, model.channels, *model.size), 0.5)
-    found, why = followable(model, Relevant(unit, tuple(layers), rule), grey)
+    found, why = followable(model, RelevanceRequest(unit, tuple(layers), rule), grey)
     if not why:  # a rule that is missing may be filed yet
         known.add(asked)
     return found, why
@@ -79,38 +83,40 @@ def natural_colors(bank: ReferenceBank, count: int = 64) -> reg.Colors:
     return _COLORS[bank]
 
 
-def bearable_noise(model: Model, bank: ReferenceBank, most: float) -> float:
+def max_noise(model: Model, bank: ReferenceBank, most: float) -> float:
     """The strongest of `most`, its half and its quarter that leaves the network's outputs what they are, else 0.
 
-    That is, noise of this standard deviation under which they correlate with 0.98 or more (`steadiness`). A network
+    That is, noise of this standard deviation under which they correlate with 0.98 or more (`output_correlation`). A network
     that never saw noise takes it for detail.
     """
     strengths = (most, most / 2, most / 4)
-    return next((s for s in strengths if steadiness(model, bank, views.Noise(s)) >= BEARABLE), 0.0)
+    return next(
+        (s for s in strengths if output_correlation(model, bank, transforms.Noise(s)) >= BEARABLE), 0.0
+    )
 
 
 def bears_half_size(model: Model, bank: ReferenceBank) -> bool:
-    """Whether a network recognises images of half the size: its outputs correlate with 0.8 or more."""
+    """Whether a network recognizes images of half the size: its outputs correlate with 0.8 or more."""
     try:
-        return steadiness(model, bank, views.Resize(0.5)) >= ALIKE
+        return output_correlation(model, bank, transforms.Resize(0.5)) >= ALIKE
     except ModelError:  # one that takes images of its own size alone
         return False
 
 
-def steadiness(model: Model, bank: ReferenceBank, look: View, count: int = 16) -> float:
+def output_correlation(model: Model, bank: ReferenceBank, look: Transform, count: int = 16) -> float:
     """How far all outputs over `count` images of the bank correlate with those for a look at the same images.
 
     0 for a network whose output cannot be read. It is worked out once for a bank, a network and a look.
     """
     known = _SWAYED.setdefault(bank, WeakKeyDictionary()).setdefault(model, {})
     if look not in known:
-        known[look] = _steadiness(model, bank, look, count)
+        known[look] = _output_correlation(model, bank, look, count)
     return known[look]
 
 
 @torch.no_grad()
-def _steadiness(model: Model, bank: ReferenceBank, look: View, count: int) -> float:
-    if survey(model)[OUTPUT].problem:
+def _output_correlation(model: Model, bank: ReferenceBank, look: Transform, count: int) -> float:
+    if list_layers(model)[OUTPUT].problem:
         return 0.0
     images = bank.tensor(bank.images.spread(count)).to(model.device, model.dtype)
     draw = generator("noise", count)

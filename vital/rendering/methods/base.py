@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from vital.activations import ReferenceBank
 from vital.models import Model
-from vital.optim import Optimiser
+from vital.optim import Optimizer
 from vital.terms import Term
-from vital.types import Parameterisation, View
+from vital.types import Parameterization, Transform
 from vital.units import Unit
 from vital.utils.options import made_with
 from vital.utils.registry import Registry
@@ -22,9 +22,9 @@ class Plan:
     """All that the engine needs for some units: one term per unit, and what they share."""
 
     terms: Sequence[Term]
-    parameterisation: Parameterisation
-    views: Sequence[View] = ()
-    optimiser: Optimiser = field(default_factory=Optimiser)
+    parameterization: Parameterization
+    transforms: Sequence[Transform] = ()
+    optimizer: Optimizer = field(default_factory=Optimizer)
     steps: int = 512
     copies: int = 1
     redirect: int = 0
@@ -56,10 +56,10 @@ class Method(ABC):
 METHODS: Registry[type[Method]] = Registry("method")
 
 
-def method(name: str, /, **options: Any) -> Method:
+def make_method(name: str, /, **options: Any) -> Method:
     """Make a method by name, with options; texts are read as the option's own type.
 
-    >>> method("fourier", steps="64").steps
+    >>> make_method("fourier", steps="64").steps
     64
     """
     return made_with(METHODS, name, options)

@@ -1,4 +1,4 @@
-"""The methods that users compare with: activation maximisation on pixels and Fourier canvases, MACO, DeepInversion."""
+"""The methods that users compare with: activation maximization on pixels and Fourier canvases, MACO, DeepInversion."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from vital import objectives as obj
 from vital import params as par
 from vital import regularizers as reg
-from vital import transforms as views
+from vital import transforms
 from vital.activations import ReferenceBank
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.models import Model
-from vital.optim import Optimiser
+from vital.optim import Optimizer
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size
 from vital.terms import Term
 from vital.units import OUTPUT, Unit
@@ -35,7 +35,7 @@ def activation(unit: Unit) -> Term:
 @METHODS.register("pixels")
 @dataclass(frozen=True)
 class PixelAscent(Method):
-    """Activation maximisation on plain pixels (Erhan et al. 2009), with total variation and a roll."""
+    """Activation maximization on plain pixels (Erhan et al. 2009), with total variation and a roll."""
 
     needs_images: ClassVar[bool] = False
     steps: int = 512
@@ -49,13 +49,13 @@ class PixelAscent(Method):
         del bank, seed
         terms = [activation(unit) + self.tv * reg.TotalVariation(2) for unit in units]
         start = par.Pixels(image_size(model, self.size), model.channels, sd=0.1)
-        return Plan(terms, start, [views.Roll(self.roll)], Optimiser(self.lr), self.steps, redirect=WAKE)
+        return Plan(terms, start, [transforms.Roll(self.roll)], Optimizer(self.lr), self.steps, redirect=WAKE)
 
 
 @METHODS.register("fourier")
 @dataclass(frozen=True)
 class FourierAscent(Method):
-    """Activation maximisation on a Fourier canvas with decorrelated colours, as Lucid does it.
+    """Activation maximization on a Fourier canvas with decorrelated colours, as Lucid does it.
 
     Adam 0.05, 512 steps, Lucid's pad, jitter, scale, rotate and jitter (Olah et al., Feature Visualization, 2017).
     """
@@ -70,13 +70,13 @@ class FourierAscent(Method):
         del bank, seed
         canvas = par.Fourier(image_size(model, self.size), model.channels)
         terms = [activation(unit) for unit in units]
-        return Plan(terms, canvas, [views.lucid()], Optimiser(self.lr), self.steps, redirect=WAKE)
+        return Plan(terms, canvas, [transforms.lucid()], Optimizer(self.lr), self.steps, redirect=WAKE)
 
 
 @METHODS.register("maco")
 @dataclass(frozen=True)
 class Maco(Method):
-    """Activation maximisation over the phase alone, with the magnitudes of natural images.
+    """Activation maximization over the phase alone, with the magnitudes of natural images.
 
     NAdam 1.0, 256 steps of `crops` random crops with noise, and a phase of mean 0 and spread 1 (MACO, Fel et al.,
     NeurIPS 2023). The magnitude spectrum is the mean over `spectrum_images` of the user's own images.
@@ -95,14 +95,16 @@ class Maco(Method):
         if bank is None:
             raise DataError("maco needs images for its magnitude spectrum; give images or a bank")
         if self.spectrum_images < 1:
-            raise BadValue(f"spectrum_images is {self.spectrum_images}; allowed are whole numbers from 1")
+            raise InvalidValueError(
+                f"spectrum_images is {self.spectrum_images}; allowed are whole numbers from 1"
+            )
         spread = bank.images.spread(self.spectrum_images)
         magnitude = par.spectrum(_batches(bank, spread), decorrelate=model.channels == 3)
         size = image_size(model, self.size)
         canvas = par.Phase(size, model.channels, magnitude=magnitude, standard_phase=True)
         terms = [activation(unit) for unit in units]
-        looks = [views.maco(model.size)]
-        return Plan(terms, canvas, looks, Optimiser(self.lr, kind="nadam"), self.steps, self.crops, WAKE)
+        looks = [transforms.maco(model.size)]
+        return Plan(terms, canvas, looks, Optimizer(self.lr, kind="nadam"), self.steps, self.crops, WAKE)
 
 
 def _batches(bank: ReferenceBank, indices: Sequence[int]) -> Iterator[Tensor]:
@@ -142,12 +144,12 @@ class DeepInversion(Method):
         )
         terms = [self._target(unit) + priors for unit in units]
         canvas = par.Pixels(image_size(model, self.size), model.channels, mean=model.mean, std=model.std)
-        looks = [views.Roll(self.roll), views.Flip()]
+        looks = [transforms.Roll(self.roll), transforms.Flip()]
         return Plan(
             terms,
             canvas,
             looks,
-            Optimiser(self.lr, (0.5, 0.9), "warmup-cosine", 100),
+            Optimizer(self.lr, (0.5, 0.9), "warmup-cosine", 100),
             self.steps,
             redirect=WAKE,
         )

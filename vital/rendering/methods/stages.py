@@ -9,7 +9,7 @@ from torch import nn
 
 from vital.errors import ModelError
 from vital.models import Model
-from vital.tracing import survey
+from vital.tracing import list_layers
 from vital.types import Layer
 from vital.units import OUTPUT
 
@@ -27,7 +27,7 @@ def stages(model: Model) -> tuple[str, ...]:
     >>> stages(Model(net, size=(16, 16)))
     ('0', '4')
     """
-    usable = {n: la for n, la in survey(model).items() if not la.problem and n != OUTPUT}
+    usable = {n: la for n, la in list_layers(model).items() if not la.problem and n != OUTPUT}
     maps = [la for la in usable.values() if la.kind == "map" and la.shape[1] * la.shape[2] > 1]
     weighted = [la for la in usable.values() if _has_matrix(model.module.get_submodule(la.name))]
     first = next((la for la in weighted if la in maps), None)
@@ -45,7 +45,7 @@ def _has_matrix(module: nn.Module) -> bool:
 
 def _by_resolution(model: Model, maps: Sequence[Layer], weighted: Sequence[Layer], first: Layer) -> list[str]:
     """The first layer, and the last one of each resolution after which something was learnt."""
-    output = survey(model)[OUTPUT]
+    output = list_layers(model)[OUTPUT]
     fit = [la for la in maps if output.kind == "map" or la.channels != output.channels]
     blocks = _narrowing(maps)
     last = {la.shape[1:]: la for la in fit}

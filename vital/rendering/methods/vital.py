@@ -9,25 +9,25 @@ from typing import ClassVar
 from vital import objectives as obj
 from vital import params as par
 from vital import regularizers as reg
-from vital import transforms as views
+from vital import transforms
 from vital.activations import ReferenceBank
 from vital.activations.bank import Choice
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.optim import Optimiser
+from vital.optim import Optimizer
 from vital.rendering.methods.alignment import (
-    bearable_noise,
     bears_half_size,
     before,
-    followed_by,
+    choose_rule,
     lacking,
+    max_noise,
     natural_colors,
     references_of,
 )
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size
 from vital.rendering.methods.stages import stages
 from vital.terms import Term
-from vital.types import View
+from vital.types import Transform
 from vital.units import OUTPUT, Unit
 
 NO_MASKS = "none"
@@ -54,7 +54,7 @@ class Vital(Method):
     relevance, so that what the references share but the unit does not use stays out (VITAL, ICCV 2025). Beside it
     brightness, colours and the first stages are aligned, without masks, with the average over all images of the bank,
     which knows nothing of the unit: it gives a natural look to what the unit leaves open. The picture is a Fourier
-    canvas with decorrelated colours that goes from coarse to fine where the network recognises images of half the size;
+    canvas with decorrelated colours that goes from coarse to fine where the network recognizes images of half the size;
     it is seen moved, zoomed, turned and with as much noise as the network bears.
 
     The references of an inner unit are patches around its strongest places, and a term brings the unit to the value
@@ -96,7 +96,7 @@ class Vital(Method):
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
         if self.natural < 0:
-            raise BadValue(f"natural is {self.natural}; allowed are numbers from 0")
+            raise InvalidValueError(f"natural is {self.natural}; allowed are numbers from 0")
         made = [self._term(model, unit, bank, seed) for unit in units]
         size = image_size(model, self.size)
         grows = bank is not None and self.coarse > 0 and bears_half_size(model, bank)
@@ -104,28 +104,28 @@ class Vital(Method):
             [term for term, _ in made],
             par.Fourier(size, model.channels, coarse=self.coarse if grows else 0.0),
             self._looks(model, bank, min(size)),
-            Optimiser(self.lr, (0.5, 0.9), "cosine"),
+            Optimizer(self.lr, (0.5, 0.9), "cosine"),
             self.steps,
             redirect=self.steps // 2,
             notes=[note for _, note in made],
         )
 
-    def _looks(self, model: Model, bank: ReferenceBank | None, side: int) -> list[View]:
+    def _looks(self, model: Model, bank: ReferenceBank | None, side: int) -> list[Transform]:
         """The random looks at a picture, of which the side is in pixels."""
-        looks: list[View] = [
-            views.Scale(1 - ZOOM, 1 + ZOOM),
-            views.Rotate(TURN),
-            views.Roll(max(1, round(ROLL * side))),
+        looks: list[Transform] = [
+            transforms.Scale(1 - ZOOM, 1 + ZOOM),
+            transforms.Rotate(TURN),
+            transforms.Roll(max(1, round(ROLL * side))),
         ]
-        strength = bearable_noise(model, bank, self.noise) if bank and self.noise else 0.0
-        return [*looks, views.Noise(strength)] if strength else looks
+        strength = max_noise(model, bank, self.noise) if bank and self.noise else 0.0
+        return [*looks, transforms.Noise(strength)] if strength else looks
 
     def _term(self, model: Model, unit: Unit, bank: ReferenceBank | None, seed: int) -> tuple[Term, str]:
         """What one unit's picture is to make small, and in words where its references come from."""
         layers = self._aligned(model, unit)
         rule, why = "", ""
         if self.relevance != NO_MASKS:
-            rule, why = followed_by(model, unit, layers, self.relevance)
+            rule, why = choose_rule(model, unit, layers, self.relevance)
         patches = PATCH_SHARE if rule and unit.layer != OUTPUT else 0.0
         template, note = references_of(
             unit, bank, layers, self.references, self.choose, seed, rule, patches=patches
@@ -168,7 +168,7 @@ class VitalScene(Method):
     """Show the unit in its usual surroundings: like `vital`, without masks and on the references' own background.
 
     The picture shows what the unit's reference images look like to the network, whether the unit uses it or not:
-    easier to recognise, and no evidence of what the unit uses. References are whole images.
+    easier to recognize, and no evidence of what the unit uses. References are whole images.
 
     Options:
         steps: The number of steps.

@@ -9,16 +9,16 @@ from typing import ClassVar
 from vital import objectives as obj
 from vital import params as par
 from vital import regularizers as reg
-from vital import transforms as views
+from vital import transforms
 from vital.activations import ReferenceBank
 from vital.activations.bank import Choice
 from vital.models import Model
-from vital.optim import Optimiser
+from vital.optim import Optimizer
 from vital.rendering.methods.alignment import before, lacking, paired, references_of
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size
 from vital.rendering.methods.stages import stages
 from vital.terms import Term
-from vital.tracing import survey
+from vital.tracing import list_layers
 from vital.units import OUTPUT, Unit
 
 VIT_L = ("conv_proj", *(f"encoder.layers.encoder_layer_{i}" for i in (2, 9, 20, 23)))
@@ -48,10 +48,10 @@ INNER_PRIOR = 3e-7
 class VitalReference(Method):
     """The published method, number for number (VITAL, ICCV 2025).
 
-    Sort matching against 50 images of the class on pixels in the network's normalised space, started from
+    Sort matching against 50 images of the class on pixels in the network's normalized space, started from
     N(0, 1); Adam with lr 1.0 and betas (0.5, 0.9); 2000 steps with a linear warm-up of 100 and a cosine; a
     wrap-around roll of up to 30 pixels; clamped to [0, 1] in pixels after each step. `tv` and `l2` weigh the
-    published priors: four unsquared Frobenius norms of differences, and the norm of the normalised image; below 0
+    published priors: four unsquared Frobenius norms of differences, and the norm of the normalized image; below 0
     they stand for the published weights: for classes 3e-3 on ViT-L/16, 3e-4 on ViT-L/32 and 0 on all other networks,
     for inner units 3e-7.
     `layers` and `weights` default to the published ones where the network has those layers (ResNet, DenseNet,
@@ -92,8 +92,8 @@ class VitalReference(Method):
         return Plan(
             terms,
             par.Pixels(image_size(model, self.size), model.channels, mean=model.mean, std=model.std),
-            [views.Roll(self.roll)] if self.roll else [],
-            Optimiser(self.lr, (0.5, 0.9), "warmup-cosine", warmup=self.warmup),
+            [transforms.Roll(self.roll)] if self.roll else [],
+            Optimizer(self.lr, (0.5, 0.9), "warmup-cosine", warmup=self.warmup),
             self.steps,
             notes=notes,
         )
@@ -127,7 +127,7 @@ def layers_and_weights(
     model: Model, layers: tuple[str, ...], weights: tuple[float, ...]
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """The layers to align and their weights: as asked for, else as published, else by `stages`."""
-    known = survey(model)
+    known = list_layers(model)
     published = next((names for names in PUBLISHED if all(n in known for n in names)), ())
     chosen = layers or published or stages(model)
     given = weights or PUBLISHED.get(chosen, (1.0,) * len(chosen))

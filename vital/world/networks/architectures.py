@@ -1,7 +1,7 @@
 """Small networks that see the world.
 
 A classifier with planted units, an independent judge, an image-text encoder and a captioner.
-All take images (B, 3, 64, 64) that are normalised with `MEAN` and `STD`, and other sizes from 32 on.
+All take images (B, 3, 64, 64) that are normalized with `MEAN` and `STD`, and other sizes from 32 on.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.types import Images
 from vital.world.scenes.concepts import Concept, concepts
 from vital.world.scenes.dataset import CLASSES
@@ -26,7 +26,7 @@ PLANTED: tuple[Concept, ...] = tuple(
 """The concepts that the classifier's layer `planted` is taught: its channel i is concept i."""
 
 
-def normalised(images: Images) -> Tensor:
+def normalized(images: Images) -> Tensor:
     """Bring images in [0, 1] to what the networks take."""
     return (images - MEAN) / STD
 
@@ -93,10 +93,12 @@ class Classifier(nn.Module):
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Score the classes, and the planted concepts: (B, outputs), (B, K), both as logits.
 
-        Raises `BadValue` for a network without planted units.
+        Raises `InvalidValueError` for a network without planted units.
         """
         if self.planted is None:
-            raise BadValue("this classifier has no planted units; allowed is one that was made with some")
+            raise InvalidValueError(
+                "this classifier has no planted units; allowed is one that was made with some"
+            )
         x = self._inner(x)
         channels = self.planted(x)
         scores = self._outer(torch.cat([x, self.relu(channels)], dim=1))
@@ -173,7 +175,7 @@ class Judge(nn.Module):
         return scores
 
     def features(self, x: Tensor) -> Tensor:
-        """What the heads read, of normalised images: (B, 168)."""
+        """What the heads read, of normalized images: (B, 168)."""
         x = self.stage3(self.stage2(self.stage1(self.patches(x))))
         found: Tensor = self.norm(x.mean((2, 3)))
         return found
@@ -243,13 +245,13 @@ class Encoder(nn.Module):
         self.sharpness = nn.Parameter(torch.tensor(2.7))
 
     def forward(self, x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed normalised images and word numbers: two times (B, 128), length 1."""
+        """Embed normalized images and word numbers: two times (B, 128), length 1."""
         seen, read = self.image_out(self.image(x)), self.text_out(self.text(numbers))
         return nn.functional.normalize(seen.float(), dim=1), nn.functional.normalize(read.float(), dim=1)
 
     def encode_image(self, images: Images) -> Tensor:
         """Embed images in [0, 1]: (B, 128), length 1."""
-        return nn.functional.normalize(self.image_out(self.image(normalised(images))), dim=1)
+        return nn.functional.normalize(self.image_out(self.image(normalized(images))), dim=1)
 
     def encode_text(self, texts: list[str]) -> Tensor:
         """Embed texts: (B, 128), length 1."""
@@ -270,14 +272,14 @@ class Captioner(nn.Module):
         self.heads = Heads(self.tower.width)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Score the values of each factor of normalised images: factor -> (B, values)."""
+        """Score the values of each factor of normalized images: factor -> (B, values)."""
         scores: dict[str, Tensor] = self.heads(self.tower(x))
         return scores
 
     def describe(self, images: Images) -> list[str]:
         """Write a caption for each image in [0, 1]."""
         with torch.no_grad():
-            scores = {factor: values.cpu() for factor, values in self(normalised(images)).items()}
+            scores = {factor: values.cpu() for factor, values in self(normalized(images)).items()}
         return [caption(likeliest({f: v[i] for f, v in scores.items()})) for i in range(len(images))]
 
 

@@ -1,4 +1,4 @@
-"""The world as makers of words and pictures: its encoder, its captioner, its renderer, and a summariser."""
+"""The world as makers of words and pictures: its encoder, its captioner, its renderer, and a summarizer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from vital.backends import BuiltIn
 from vital.backends._loading import Device, Dtype, check_images, check_texts, placed, unit_length
 from vital.backends.noun_phrases import stem
-from vital.errors import BadValue, UsageError
+from vital.errors import InvalidValueError, UsageError
 from vital.types import Images
 from vital.utils.random import generator as dice
 from vital.world.networks import architectures as networks
@@ -116,18 +116,20 @@ def _plainly_named(line: str, accent: str) -> dict[str, str]:
 def imagined(text: str, count: int, seed: int) -> list[Scene]:
     """Draw `count` scenes of what a text says; the first of them do not depend on the count.
 
-    A whole caption may have a second thing behind the first. Raises `BadValue` for a text that names nothing of the
+    A whole caption may have a second thing behind the first. Raises `InvalidValueError` for a text that names nothing of the
     world, and for a count below 1.
 
     >>> {scene.thing.solid for scene in imagined("cones in the rain", 3, seed=0)}
     {'cone'}
     """
     if count < 1:
-        raise BadValue(f"{count} images are asked for; allowed are whole numbers from 1")
+        raise InvalidValueError(f"{count} images are asked for; allowed are whole numbers from 1")
     known = named(text)
     if not known:
         words = ", ".join(FACTORS["solid"] + FACTORS["material"] + FACTORS["background"])
-        raise BadValue(f"{text!r} names nothing that the world knows; allowed are words such as {words}")
+        raise InvalidValueError(
+            f"{text!r} names nothing that the world knows; allowed are words such as {words}"
+        )
     behind = _behind(text)
     drawn = sample(dice("world", "imagined", seed), count, pairs=0.0, **known)
     return [replace(scene, behind=behind) for scene in drawn] if behind else drawn
@@ -159,21 +161,21 @@ def _sized(images: Images) -> Images:
 def encoder(
     name: str = "", *, device: Device = None, dtype: Dtype = None, folder: str | Path = FOLDER
 ) -> Encoder:
-    """Load the world's encoder. Raises `BadWeights` where the networks are not trained."""
+    """Load the world's encoder. Raises `WeightsError` where the networks are not trained."""
     return Encoder(_network("encoder", name, device, dtype, folder))
 
 
 def captioner(
     name: str = "", *, device: Device = None, dtype: Dtype = None, folder: str | Path = FOLDER
 ) -> Captioner:
-    """Load the world's captioner. Raises `BadWeights` where the networks are not trained."""
+    """Load the world's captioner. Raises `WeightsError` where the networks are not trained."""
     return Captioner(_network("captioner", name, device, dtype, folder))
 
 
-def summariser(
+def summarizer(
     name: str = "", *, device: Device = None, dtype: Dtype = None, folder: str | Path = FOLDER
 ) -> BuiltIn:
-    """Make the built-in summariser with the world's encoder. Raises as `encoder` does."""
+    """Make the built-in summarizer with the world's encoder. Raises as `encoder` does."""
     return BuiltIn(encoder(name, device=device, dtype=dtype, folder=folder))
 
 
@@ -191,4 +193,4 @@ def _network(which: str, name: str, device: Device, dtype: Dtype, folder: str | 
 
 def _check_name(name: str) -> None:
     if name:
-        raise BadValue(f"the world's makers take no name, and one got {name!r}; write world")
+        raise InvalidValueError(f"the world's makers take no name, and one got {name!r}; write world")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vital.types import Images
-from vital.world.networks.architectures import SIZE, normalised
+from vital.world.networks.architectures import SIZE, normalized
 from vital.world.networks.weights import network
 from vital.world.scenes.concepts import Concept
 from vital.world.scenes.vocabulary import FACTORS
@@ -20,7 +20,7 @@ Words = Mapping[str, str]
 def judged(pictures: Images, judge: nn.Module | None = None, batch: int = 100) -> list[Words]:
     """Name what is in pictures (B, 3, H, W) in [0, 1]: for each, factor -> the likeliest value, "" for no accent.
 
-    `judge` is the shipped one unless given. Pictures of another size are scaled to 64 pixels. Raises `BadWeights`
+    `judge` is the shipped one unless given. Pictures of another size are scaled to 64 pixels. Raises `WeightsError`
     where the networks are not trained.
 
     >>> from vital.world.networks.architectures import Judge
@@ -30,7 +30,7 @@ def judged(pictures: Images, judge: nn.Module | None = None, batch: int = 100) -
     judge = judge or network("judge")
     words: list[Words] = []
     for part in torch.split(fitted(pictures), batch):
-        best = {factor: scores.argmax(1).tolist() for factor, scores in judge(normalised(part)).items()}
+        best = {factor: scores.argmax(1).tolist() for factor, scores in judge(normalized(part)).items()}
         words += [{f: (*FACTORS[f], "")[best[f][i]] for f in FACTORS} for i in range(len(part))]
     return words
 
@@ -52,10 +52,10 @@ def agrees(concept: Concept, words: Words) -> bool:
     return all(words.get(factor) == value for factor, value in concept.wants)
 
 
-def spelled(concept: Concept, words: Words) -> str:
+def format_spec(concept: Concept, words: Words) -> str:
     """Say what the judge sees of a concept's factors, in the concept's order.
 
-    >>> spelled(Concept((("colour", "red"), ("solid", "cube"))), {"solid": "cone", "colour": "red"})
+    >>> format_spec(Concept((("colour", "red"), ("solid", "cube"))), {"solid": "cone", "colour": "red"})
     'red cone'
     """
     seen = tuple((factor, words[factor]) for factor, _ in concept.wants)

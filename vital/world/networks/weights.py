@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from vital.errors import BadWeights, unknown
+from vital.errors import WeightsError, unknown
 from vital.models import Model
 from vital.models.weights import load_weights
 from vital.utils.io import write
@@ -21,10 +21,10 @@ FOLDER = Path(__file__).parent / "weights"
 
 
 def network(name: str, folder: Path = FOLDER) -> nn.Module:
-    """Load one of the world's networks, in evaluation mode. Raises `UnknownName` and `BadWeights`."""
+    """Load one of the world's networks, in evaluation mode. Raises `UnknownNameError` and `WeightsError`."""
     module, path = _built(name), folder / f"{name}.safetensors"
     if not path.is_file():
-        raise BadWeights("the world's networks are not trained yet: python -m vital.world.training")
+        raise WeightsError("the world's networks are not trained yet: python -m vital.world.training")
     load_weights(module, path)
     return module.eval()
 
@@ -40,7 +40,7 @@ def model(name: str = "classifier", folder: Path = FOLDER, *, pretrained: bool =
 
     The output of the judge and of the captioner is that of their first head, the solid; the other heads are the
     layers `heads.factors.NAME`. Of the encoder it is the image tower, whose outputs have no names. Raises
-    `UnknownName` and `BadWeights`.
+    `UnknownNameError` and `WeightsError`.
 
     >>> model("judge", pretrained=False).classes[:2]
     ('cube', 'sphere')
@@ -60,7 +60,7 @@ def wrapped(module: nn.Module, name: str = "classifier", weights: str = "shipped
 
 
 def take_over(module: nn.Module, name: str, folder: Path = FOLDER) -> None:
-    """Give a network the image tower of a trained one, for good: it learns no more. Raises `BadWeights`."""
+    """Give a network the image tower of a trained one, for good: it learns no more. Raises `WeightsError`."""
     eyes = module.get_submodule("image")
     eyes.load_state_dict(network(name, folder).get_submodule("tower").state_dict())
     eyes.requires_grad_(False)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vital.errors import BadValue
+from vital.errors import InvalidValueError
 from vital.models.model import usable_device
 from vital.types import Images
 from vital.world.renderer.lighting import radiance
@@ -28,14 +28,14 @@ def render(scenes: Sequence[Scene], size: int = 64, device: torch.device | str =
     """Render scenes: (B, 3, size, size) in [0, 1], float32, in whole steps of 1/255, on the CPU.
 
     The same scene gives the same picture, whatever else is in the batch. `device` says where to compute; another
-    device may differ by a step here and there. Raises `BadValue` for a size that is not from 8 to 512,
+    device may differ by a step here and there. Raises `InvalidValueError` for a size that is not from 8 to 512,
     and for a device that is not there.
 
     >>> render([Scene()], 16).shape
     torch.Size([1, 3, 16, 16])
     """
     if not SIDES[0] <= size <= SIDES[1]:
-        raise BadValue(f"the size is {size} pixels; allowed are {SIDES[0]} to {SIDES[1]}")
+        raise InvalidValueError(f"the size is {size} pixels; allowed are {SIDES[0]} to {SIDES[1]}")
     pictures = torch.empty(len(scenes), 3, size, size)
     at = usable_device(device)
     chunk = max(1, RAYS_AT_ONCE.get(at.type, 2**20) // (4 * size * size))

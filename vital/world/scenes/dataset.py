@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vital.data import ImageSet
 from vital.data.sources import Source
-from vital.errors import BadValue, DataError
+from vital.errors import DataError, InvalidValueError
 from vital.utils.random import generator
 from vital.world.renderer.render import render
 from vital.world.scenes.grammar import Scene, caption, sample
@@ -80,14 +80,14 @@ def images(count: int = 1000, seed: int = 0, size: int = 64, *, pairs: float = 0
     """Make a set of `count` pictures of drawn scenes, labelled with the classes of the world.
 
     The name of a picture is its number and its caption. `pairs` and `fixed` are those of `grammar.sample`. Nothing
-    is rendered until it is looked at. Raises `BadValue` and `UnknownName`.
+    is rendered until it is looked at. Raises `InvalidValueError` and `UnknownNameError`.
 
     >>> pictures = images(3, size=16)
     >>> pictures[0].shape, len(pictures.class_names)
     ((16, 16, 3), 64)
     """
     if count < 1:
-        raise BadValue(f"{count} images are asked for; allowed are whole numbers from 1")
+        raise InvalidValueError(f"{count} images are asked for; allowed are whole numbers from 1")
     drawn = sample(generator("world", "images", seed), count, pairs=pairs, **fixed)
     return image_set(drawn, size, f"world (seed {seed})")
 

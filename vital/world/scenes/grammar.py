@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from vital.errors import BadValue, UsageError, unknown
+from vital.errors import InvalidValueError, UsageError, unknown
 from vital.world.scenes.vocabulary import ACCENTS, COLOURS, FACTORS, PATTERNED, SCENE_FACTORS, THING_FACTORS
 
 HELP = "write: a SIZE COLOUR [and COLOUR] MATERIAL SOLID in the middle|on the left|on the right on BACKGROUND"
@@ -52,9 +52,13 @@ class Thing:
                 _check(factor, getattr(self, factor), values)
         if (self.material in PATTERNED) != bool(self.accent):
             wants = "needs" if self.material in PATTERNED else "has no"
-            raise BadValue(f"the material {self.material!r} {wants} accent, and it is {self.accent!r}")
+            raise InvalidValueError(
+                f"the material {self.material!r} {wants} accent, and it is {self.accent!r}"
+            )
         if self.accent == self.colour:
-            raise BadValue(f"the accent {self.accent!r} is the colour itself; allowed is any other colour")
+            raise InvalidValueError(
+                f"the accent {self.accent!r} is the colour itself; allowed is any other colour"
+            )
 
     def phrase(self) -> str:
         """Describe the thing and its place."""
@@ -67,7 +71,7 @@ class Thing:
 class Scene:
     """A thing, perhaps a second one `behind` it in another place, and what is around them.
 
-    `variation` seeds what no caption says; 0 means none of it. Raises `UnknownName` and `BadValue` for scenes that
+    `variation` seeds what no caption says; 0 means none of it. Raises `UnknownNameError` and `InvalidValueError` for scenes that
     cannot be.
     """
 
@@ -82,10 +86,12 @@ class Scene:
         for factor, values in SCENE_FACTORS.items():
             _check(factor, getattr(self, factor), values)
         if self.behind and self.behind.place == self.thing.place:
-            raise BadValue(f"both things are on the {self.thing.place}; the one behind needs another place")
+            raise InvalidValueError(
+                f"both things are on the {self.thing.place}; the one behind needs another place"
+            )
         if not 0 <= self.variation < VARIATIONS:
             allowed = f"allowed are whole numbers from 0 below {VARIATIONS}"
-            raise BadValue(f"the variation is {self.variation}; {allowed}")
+            raise InvalidValueError(f"the variation is {self.variation}; {allowed}")
 
     @property
     def things(self) -> tuple[Thing, ...]:
@@ -123,7 +129,7 @@ def caption(scene: Scene) -> str:
 def parse(text: str) -> Scene:
     """Read a caption: the scene that it describes, with variation 0.
 
-    Case and doubled spaces do not count, and the light and camera may be left out. Raises `UnknownName` with the
+    Case and doubled spaces do not count, and the light and camera may be left out. Raises `UnknownNameError` with the
     nearest names for a word that is not known, and `UsageError` for a sentence that is none.
 
     >>> parse("a large blue plain cone in the middle on snow").thing.colour
@@ -131,7 +137,7 @@ def parse(text: str) -> Scene:
     >>> parse("a large purpel plain cone in the middle on snow")
     Traceback (most recent call last):
     ...
-    vital.errors.UnknownName: unknown colour 'purpel'; did you mean 'purple'?
+    vital.errors.UnknownNameError: unknown colour 'purpel'; did you mean 'purple'?
     """
     line = " ".join(text.lower().split()).rstrip(".")
     match = _SCENE.fullmatch(line)
@@ -157,21 +163,23 @@ def sample(generator: torch.Generator, count: int, *, pairs: float = 0.0, **fixe
 
     `fixed` holds factors of the thing in front, or of the scene, to a value: `sample(g, 5, solid="cube")`. `pairs`
     is the share of scenes with a second thing behind the first. The accent is drawn from `ACCENTS` without the
-    colour itself, and only patterned materials keep it. Raises `UnknownName` and `BadValue`.
+    colour itself, and only patterned materials keep it. Raises `UnknownNameError` and `InvalidValueError`.
 
     >>> scenes = sample(torch.Generator().manual_seed(0), 2, solid="cube")
     >>> [s.thing.solid for s in scenes]
     ['cube', 'cube']
     """
     if count < 0 or not 0 <= pairs <= 1:
-        raise BadValue(
+        raise InvalidValueError(
             f"{count} scenes, {pairs} of them with two things; allowed are counts from 0, shares to 1"
         )
     for factor, value in fixed.items():
         _check("factor", factor, FACTORS)
         _check(factor, value, FACTORS[factor])
     if "accent" in fixed and fixed.get("material", PATTERNED[0]) not in PATTERNED:
-        raise BadValue(f"the material {fixed['material']!r} has no accent; {', '.join(PATTERNED)} have")
+        raise InvalidValueError(
+            f"the material {fixed['material']!r} has no accent; {', '.join(PATTERNED)} have"
+        )
     return [_draw(generator, pairs, fixed) for _ in range(count)]
 
 

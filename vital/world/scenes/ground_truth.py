@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
-from vital.errors import BadUnit, BadValue, ModelError
+from vital.errors import InvalidValueError, ModelError, UnitError
 from vital.models import Model
 from vital.tracing import Tracer, resolve_units
 from vital.units import Unit
@@ -96,17 +96,19 @@ def unit_truths(
     scenes; figures are those of the second half. A unit's value is the mean over its places, as everywhere. Pictures
     (12 kB a scene at 64 pixels) and answers are kept in the cache folder; answers under a key of the network's
     weights and code, its preprocessing, the renderer, the scenes and the seed. A unit that ranks nothing ends at a
-    concept that most scenes show: compare `auprc` with `chance`. Raises `BadUnit`, also for directions, which are no
-    units of the network, `BadValue`, `ModelError` for activations that are not finite, and `RunError`.
+    concept that most scenes show: compare `auprc` with `chance`. Raises `UnitError`, also for directions, which are no
+    units of the network, `InvalidValueError`, `ModelError` for activations that are not finite, and `RunError`.
     The answers for the world's classifier, at the default number of scenes and seed, are shipped with its weights.
     """
     if scenes < 10 * FEWEST:
-        raise BadValue(f"{scenes} scenes are too few to tell; allowed are whole numbers from {10 * FEWEST}")
+        raise InvalidValueError(
+            f"{scenes} scenes are too few to tell; allowed are whole numbers from {10 * FEWEST}"
+        )
     if batch < 1:
-        raise BadValue(f"the batch is {batch}; allowed are whole numbers from 1")
+        raise InvalidValueError(f"the batch is {batch}; allowed are whole numbers from 1")
     chosen = resolve_units(model, units)
     if directions := [str(unit) for unit in chosen if unit.source]:
-        raise BadUnit(f"{directions[0]} is a direction; a truth is known of a network's own units alone")
+        raise UnitError(f"{directions[0]} is a direction; a truth is known of a network's own units alone")
     known = tables(model, chosen, scenes, seed, batch, progress=progress)
     return [_truth(unit, known[_reading(unit)]) for unit in chosen]
 

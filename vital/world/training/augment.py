@@ -23,7 +23,7 @@ def moved(images: Images, dice: torch.Generator, reach: int = 3) -> Images:
 def roughened(images: Images, dice: torch.Generator) -> Images:
     """Change how pictures look but not what they show: contrast, brightness, a tint, blur, fine and coarse noise.
 
-    Each normalised picture has its own strengths, from none to 30 % contrast, ± 0.08 brightness and ± 0.04 tint (of
+    Each normalized picture has its own strengths, from none to 30 % contrast, ± 0.08 brightness and ± 0.04 tint (of
     the range of pictures, [0, 1]), noise of up to 0.2 per pixel and 0.1 over four; two in five are blurred. A network
     that saw clean renderings alone is swayed by noise that nobody sees.
 

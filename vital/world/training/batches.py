@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vital.lwta.schedule import Competition
+from vital.lwta.schedule import SamplingSchedule
 from vital.world.training.corpus import Corpus
 from vital.world.training.metrics import Figures
 
-AT_ONCE = Competition(sampling=0)
+AT_ONCE = SamplingSchedule(sampling=0)
 """The strongest wins from the first step on: how channels compete that have learned already, and never met noise."""
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """A batch to learn from: `images` (B, 3, H, W), normalised, of the `rows` of a corpus.
+class Batch:
+    """A batch to learn from: `images` (B, 3, H, W), normalized, of the `rows` of a corpus.
 
     `dice` decide what is left to chance. A `teacher` is a network that has learned, whose answers to the same images
     can be asked for.
@@ -51,19 +51,19 @@ class Task(ABC):
     eyes: str = ""
     parent: str = ""
     teacher: str = ""
-    competition: Competition = AT_ONCE
+    competition: SamplingSchedule = AT_ONCE
 
     @abstractmethod
     def build(self) -> nn.Module:
         """Make the network, with random weights."""
 
     @abstractmethod
-    def loss(self, network: nn.Module, lesson: Lesson) -> Tensor:
+    def loss(self, network: nn.Module, lesson: Batch) -> Tensor:
         """Measure how wrong the network is in a lesson."""
 
     @abstractmethod
     def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
-        """Measure what the network knows of a corpus, whose images come normalised and in batches."""
+        """Measure what the network knows of a corpus, whose images come normalized and in batches."""
 
     def rows(self, corpus: Corpus) -> Tensor:
         """Number the scenes to learn from: all, unless the task is about some."""

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vital.lwta import convert
-from vital.lwta.schedule import Competition
+from vital.lwta.schedule import SamplingSchedule
 from vital.world.networks.architectures import SIZE, Captioner, Classifier, Encoder, Judge
 from vital.world.scenes.concepts import Concept
 from vital.world.scenes.dataset import CLASSES
 from vital.world.scenes.tokens import tokens
 from vital.world.scenes.vocabulary import FACTORS, MATERIALS
-from vital.world.training.batches import AT_ONCE, Lesson, Task, following
+from vital.world.training.batches import AT_ONCE, Batch, Task, following
 from vital.world.training.corpus import Corpus
 from vital.world.training.metrics import Figures, average_precision, share
 
@@ -44,7 +44,7 @@ class Classify(Task):
     teacher: str = ""
     follow: float = 1.0
     temperature: float = 2.0
-    competition: Competition = AT_ONCE
+    competition: SamplingSchedule = AT_ONCE
 
     def build(self) -> nn.Module:
         """Make the classifier."""
@@ -53,7 +53,7 @@ class Classify(Task):
         example = torch.zeros(2, 3, SIZE, SIZE)
         return convert(Classifier(), self.competitors, skip=("relu", *self.skip), example=example)
 
-    def loss(self, network: nn.Module, lesson: Lesson) -> Tensor:
+    def loss(self, network: nn.Module, lesson: Batch) -> Tensor:
         """Cross-entropy of the classes, and binary cross-entropy of the planted concepts."""
         scores, taught = network.both(lesson.images)  # type: ignore[operator]
         wanted = lesson.of(lesson.corpus.planted).float()
@@ -100,7 +100,7 @@ class Twin(Task):
         """Keep the scenes whose factor has one of the first six values."""
         return (corpus.factors[:, PLACE[self.factor]] < len(TWIN_CLASSES)).nonzero().view(-1)
 
-    def loss(self, network: nn.Module, lesson: Lesson) -> Tensor:
+    def loss(self, network: nn.Module, lesson: Batch) -> Tensor:
         """Cross-entropy of the factor's value."""
         wanted = lesson.of(lesson.corpus.factors)[:, PLACE[self.factor]]
         return functional.cross_entropy(network(lesson.images).float(), wanted, label_smoothing=0.05)
@@ -122,7 +122,7 @@ class Name(Task):
         """Make the judge or the captioner."""
         return self.network()
 
-    def loss(self, network: nn.Module, lesson: Lesson) -> Tensor:
+    def loss(self, network: nn.Module, lesson: Batch) -> Tensor:
         """Mean of the cross-entropies of the factors; no accent is the accents' last value."""
         wanted = lesson.of(lesson.corpus.factors)
         scores = network(lesson.images)
@@ -166,7 +166,7 @@ class Match(Task):
         """Make the encoder."""
         return Encoder()
 
-    def loss(self, network: nn.Module, lesson: Lesson) -> Tensor:
+    def loss(self, network: nn.Module, lesson: Batch) -> Tensor:
         """Cross-entropy between the similarities and the true pairs, by image and by text (Radford et al. 2021).
 
         To it comes the mean over factors of the cross-entropy between an image's similarities with the words for the

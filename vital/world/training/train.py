@@ -27,7 +27,7 @@ from vital.models.model import Model, usable_device
 from vital.tracing import resolve_units
 from vital.utils.io import as_json, held, write
 from vital.utils.random import generator, seed_of
-from vital.world.networks.architectures import PLANTED, SIZE, normalised
+from vital.world.networks.architectures import PLANTED, SIZE, normalized
 from vital.world.networks.weights import FOLDER, ship, take_over, wrapped
 from vital.world.networks.weights import network as trained
 from vital.world.scenes.concepts import concepts
@@ -35,7 +35,7 @@ from vital.world.scenes.ground_truth import SCENES, tables
 from vital.world.scenes.ground_truth_cache import SHIPPED, ship_truths
 from vital.world.scenes.vocabulary import FACTORS
 from vital.world.training.augment import moved, roughened
-from vital.world.training.batches import Lesson, Task
+from vital.world.training.batches import Batch, Task
 from vital.world.training.corpus import Corpus, draw, rendered
 from vital.world.training.metrics import Figures
 from vital.world.training.tasks import TASKS, TWIN_FACTORS
@@ -92,7 +92,7 @@ class Plan:
 def train(plan: Plan, only: Sequence[str] = ()) -> dict[str, Figures]:
     """Do the work of `WORK`, all or some by name: train, write the weights, and measure them on fresh scenes.
 
-    Raises `UnknownName`, and `RunError` for a folder that is in use or belongs to other settings.
+    Raises `UnknownNameError`, and `RunError` for a folder that is in use or belongs to other settings.
     """
     for name in only:
         if name not in WORK:
@@ -141,9 +141,9 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
     involved = [part for part in (network, teacher) if part is not None]
     rows = task.rows(known)
     steps, epochs = max(1, len(rows) // plan.batch), round(plan.epochs * task.length)
-    optimiser = _optimiser(plan, network)
+    optimizer = _optimizer(plan, network)
     path = plan.out / f"{name}-{plan.key(task, *involved):08x}.pt"
-    first = _restore(path, network, optimiser)
+    first = _restore(path, network, optimizer)
     for epoch in range(first, epochs):
         dice = generator("world", name, plan.seed, epoch)
         order = rows[torch.randperm(len(rows), generator=dice)]
@@ -151,12 +151,12 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
         for step in bar:
             batch = order[step * plan.batch : (step + 1) * plan.batch]
             done = (epoch * steps + step) / (epochs * steps)
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = plan.rate * task.rate * schedule(done)
             images = roughened(moved(_images(known.pictures[batch], plan.device), dice), dice)
-            loss = _step(plan, task, network, optimiser, Lesson(images, known, batch, dice, teacher), done)
+            loss = _step(plan, task, network, optimizer, Batch(images, known, batch, dice, teacher), done)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-        _save(path, network, optimiser, epoch + 1)
+        _save(path, network, optimizer, epoch + 1)
     network.eval()
     return network
 
@@ -182,7 +182,7 @@ def _teacher(plan: Plan, task: Task) -> nn.Module | None:
     return network.to(memory_format=torch.channels_last)
 
 
-def _optimiser(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
+def _optimizer(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
     """AdamW; only matrices and kernels decay."""
     learning = [p for p in network.parameters() if p.requires_grad]
     large, small = ([p for p in learning if (p.ndim > 1) == matrix] for matrix in (True, False))
@@ -191,7 +191,7 @@ def _optimiser(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
 
 
 def _step(
-    plan: Plan, task: Task, network: nn.Module, optimiser: torch.optim.Optimizer, lesson: Lesson, done: float
+    plan: Plan, task: Task, network: nn.Module, optimizer: torch.optim.Optimizer, lesson: Batch, done: float
 ) -> float:
     network.train()
     kind = torch.device(plan.device).type
@@ -200,16 +200,16 @@ def _step(
         task.competition.at(network, lesson.dice, done) as draws,
     ):
         loss = task.loss(network, lesson) + task.competition.weight * draws.divergence()
-    optimiser.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimiser.step()
+    optimizer.step()
     return loss.item()
 
 
 def _images(pictures: Tensor, device: torch.device | str) -> Tensor:
     plain = pictures.to(device).float().div(255)
-    return normalised(plain).contiguous(memory_format=torch.channels_last)
+    return normalized(plain).contiguous(memory_format=torch.channels_last)
 
 
 def schedule(done: float, warm: float = 0.05) -> float:
@@ -233,18 +233,18 @@ def measured(task: Task, network: nn.Module, fresh: Corpus, batch: int = 200) ->
         )
 
 
-def _save(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> None:
+def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
     buffer = io.BytesIO()
-    torch.save({"network": network.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch}, buffer)
+    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, buffer)
     write(path, buffer.getvalue())
 
 
-def _restore(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+def _restore(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     if not path.is_file():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
+    optimizer.load_state_dict(state["optimizer"])
     return int(state["epoch"])
 
 

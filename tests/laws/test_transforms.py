@@ -7,23 +7,25 @@ import torch
 from torch import Tensor
 
 from vital import params as par
-from vital import transforms as views
-from vital.transforms import VIEWS
-from vital.types import View
+from vital import transforms
+from vital.transforms import TRANSFORMS
+from vital.types import Transform
 
 SHAPES = ((1, 3, 16, 16), (1, 3, 13, 18), (1, 1, 16, 9))
 
 
-def composed() -> dict[str, View]:
-    return {"lucid": views.lucid(), "maco": views.maco()}
+def composed() -> dict[str, Transform]:
+    return {"lucid": transforms.lucid(), "maco": transforms.maco()}
 
 
-NAMES = [*VIEWS, *composed()]
+NAMES = [*TRANSFORMS, *composed()]
 
 
-def example(name: str) -> View:
-    if name in VIEWS:
-        made: View = eval(VIEWS.entries[name].example, {"views": views, "par": par, "torch": torch})
+def example(name: str) -> Transform:
+    if name in TRANSFORMS:
+        made: Transform = eval(
+            TRANSFORMS.entries[name].example, {"transforms": transforms, "par": par, "torch": torch}
+        )
         return made
     return composed()[name]
 
@@ -96,9 +98,9 @@ def test_what_is_seen_is_finite_and_varies_with_the_image(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_repr_is_the_recipe(name: str) -> None:
     view = example(name)
-    assert eval(repr(view), vars(views)) == view
+    assert eval(repr(view), vars(transforms)) == view
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_the_name_and_the_class_find_each_other(name: str) -> None:
-    assert VIEWS.name_of(type(example(name))) == name
+    assert TRANSFORMS.name_of(type(example(name))) == name

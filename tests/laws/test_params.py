@@ -1,4 +1,4 @@
-"""What every registered parameterisation keeps."""
+"""What every registered parameterization keeps."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from vital import params as par
-from vital import transforms as views
-from vital.params import PARAMETERISATIONS, Invertible
-from vital.types import Parameterisation, Parameters
+from vital import transforms
+from vital.params import PARAMS, Invertible
+from vital.types import Parameterization, Parameters
 
-NAMES = list(PARAMETERISATIONS)
+NAMES = list(PARAMS)
 DTYPES = (torch.float32, torch.float64)
 SIZES = ((1, 1), (1, 6), (7, 5), (6, 9))
 
 
-def example(name: str) -> Parameterisation:
-    text = PARAMETERISATIONS.entries[name].example
-    made: Parameterisation = eval(text, {"par": par, "views": views, "torch": torch})
+def example(name: str) -> Parameterization:
+    text = PARAMS.entries[name].example
+    made: Parameterization = eval(text, {"par": par, "transforms": transforms, "torch": torch})
     return made
 
 
@@ -36,7 +36,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def slots(made: Parameterisation, count: int, dtype: torch.dtype = torch.float64) -> Parameters:
+def slots(made: Parameterization, count: int, dtype: torch.dtype = torch.float64) -> Parameters:
     """Parameters of several slots, away from a start at zero."""
     drawn = [made.init(generator(seed)) for seed in range(count)]
     shaken = generator(99)
@@ -62,13 +62,13 @@ def error(image: Tensor, target: Tensor) -> float:
     return float((image - target).square().mean((1, 2, 3)).max())
 
 
-def descend(made: Parameterisation, parameters: Parameters, target: Tensor, steps: int) -> Parameters:
+def descend(made: Parameterization, parameters: Parameters, target: Tensor, steps: int) -> Parameters:
     moving = leaves(parameters)
-    mover = torch.optim.Adam(list(moving.values()), lr=0.05)
+    optimizer = torch.optim.Adam(list(moving.values()), lr=0.05)
     for _ in range(steps):
-        mover.zero_grad()
+        optimizer.zero_grad()
         (made.decode(moving) - target).square().mean().backward()
-        mover.step()
+        optimizer.step()
         with torch.no_grad():
             made.project(moving)
     return {k: v.detach() for k, v in moving.items()}
@@ -194,4 +194,4 @@ def test_projecting_twice_is_projecting_once(name: str, dtype: torch.dtype) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_name_and_the_class_find_each_other(name: str) -> None:
-    assert PARAMETERISATIONS.name_of(type(example(name))) == name
+    assert PARAMS.name_of(type(example(name))) == name
