@@ -129,7 +129,7 @@ class Shown:
 
 
 def specs(text: str) -> list[Spec]:
-    """Read a comma list of NAME or LABEL=NAME:field=value:field=value. Raises `UnknownNameError` and `InvalidValueError`."""
+    """Read a comma list of NAME or LABEL=NAME:field=value:field=value. May raise `UnknownNameError`, `InvalidValueError`."""
     found = [spec(part.strip()) for part in text.split(",") if part.strip()]
     labels = [one.label for one in found]
     if not found:
@@ -185,7 +185,7 @@ def place_of(given: argparse.Namespace) -> Place:
 
 
 def world(given: argparse.Namespace) -> Place:
-    """The world's classifier, with 1,000 scenes as references. Raises `InvalidValueError` for options of other places."""
+    """The world's classifier, with 1,000 scenes as references; `InvalidValueError` for options of other places."""
     for option in ("images", "labels", "names", "input_size"):
         if value := getattr(given, option):
             name = option.replace("_", "-")
@@ -629,7 +629,7 @@ def empty(count: int, columns: Mapping[str, object]) -> bytes:
 
 
 def read_answers(file: Path, asked: Mapping[str, Sequence[str]], count: int) -> dict[int, Words]:
-    """Read a reader's answers: one for each number, each an allowed word or ?. Raises `DataError` and `UnknownNameError`."""
+    """Read a reader's answers: one for each number, an allowed word or ?; `DataError` and `UnknownNameError`."""
     found: dict[int, Words] = {}
     for number, row in rows_of(file, asked):
         if not number.isdecimal() or not 1 <= int(number) <= count:

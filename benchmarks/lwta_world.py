@@ -1,17 +1,17 @@
 """On the known-answer world: what does competition cost in accuracy, and does it make units easier to name?
 
-Three seeds of the world's classifier learn to compete, as `world:competing` did (`vital.world.training.tasks.COMPETING`): from
-its weights, with it as their teacher, on the same scenes in orders of their own, with blocks of 4 and of 16 channels.
-They compete inside the residual blocks and where the classes are read, while the way around the blocks stays whole; or
-everywhere. Left out always are the planted channels, and of blocks of 16 the layers of 24 channels, which 16 does not
-divide. With 4 competitors inside, seed 0 is `world:competing` itself. The dense twin is the classifier, as it is
-shipped; one that learns on in the same way and competes nowhere is there as a control ("longer"). Accuracy is that of
-the 64 classes on fresh scenes; activity is counted in what the competing layers return, and "active of all" in what all
-activations return, those that do not compete too.
+Three seeds of the world's classifier learn to compete, as `world:competing` did
+(`vital.world.training.tasks.COMPETING`): from its weights, with it as their teacher, on the same scenes in orders of
+their own, with blocks of 4 and of 16 channels. They compete inside the residual blocks and where the classes are read,
+while the way around the blocks stays whole; or everywhere. Left out always are the planted channels, and of blocks of
+16 the layers of 24 channels, which 16 does not divide. With 4 competitors inside, seed 0 is `world:competing` itself.
+The dense twin is the classifier, as it is shipped; one that learns on in the same way and competes nowhere is there as
+a control ("longer"). Accuracy is that of the 64 classes on fresh scenes; activity is counted in what the competing
+layers return, and "active of all" in what all activations return, those that do not compete too.
 
-With --words the units of layer4 and of the activation inside it, in the dense network and in those that compete
-inside, are described by clip-dissect: the share whose label stands (vital.describing.evaluation.significance), the share of candidates that
-name what the unit responds to, and how far above chance the AUPRC of that concept is.
+With --words the units of layer4 and of the activation inside it, in the dense network and in those that compete inside,
+are described by clip-dissect: the share whose label stands (vital.describing.evaluation.significance), the share of
+candidates that name what the unit responds to, and how far above chance the AUPRC of that concept is.
 
 The defaults are the budget of `world:competing`, 12 epochs of 30,000 scenes: about 22 minutes on one core for each of
 13 networks, and a minute or two for each layer whose units are described. Goals: activity 1/U, and for competition

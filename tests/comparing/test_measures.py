@@ -200,7 +200,7 @@ def test_a_prompt_without_one_place_for_the_words_is_refused(bank, units, prompt
         lambda bank, units, prompt: compare(bank.model, units, bank=bank, prompt=prompt),
     ):
         with pytest.raises(
-            InvalidValueError, match=re.escape(f"the prompt is {prompt!r}; wanted is one {{}} in it")
+            InvalidValueError, match=re.escape(f"the prompt is {prompt!r}; allowed is one {{}} in it")
         ):
             call(bank, units, prompt=prompt)
 

@@ -137,7 +137,7 @@ def test_a_table_by_folder(tmp_path):
     assert load_images(tmp_path, labels=table(tmp_path, "wnid,index\nn01,3\nn02,9\n")).labels == (3, 3, 9)
     path = table(tmp_path, "file,index\na.png,3\nn01/b.png,4\n")
     sentence = f"{path}: 'a.png' fits several images (n01/a.png, n02/a.png); write their paths"
-    assert refusal(images, tmp_path, labels=path) == sentence
+    assert refusal(load_images, tmp_path, labels=path) == sentence
 
 
 @pytest.mark.parametrize(
@@ -162,12 +162,12 @@ def test_a_table_by_folder(tmp_path):
 )
 def test_a_table_that_cannot_be_used_is_one_sentence(folder, text, sentence):
     path = table(folder, text)
-    assert refusal(images, folder, labels=path) == sentence.format(path=path)
+    assert refusal(load_images, folder, labels=path) == sentence.format(path=path)
 
 
 def test_a_table_that_is_not_there_or_not_text_is_one_sentence(folder):
-    assert refusal(images, folder, labels="no.csv").startswith("the labels no.csv cannot be read: ")
+    assert refusal(load_images, folder, labels="no.csv").startswith("the labels no.csv cannot be read: ")
     (folder / "labels.csv").write_bytes(b"file,index\n\xff\xfe,3\n")
-    assert refusal(images, folder, labels=folder / "labels.csv").startswith(
+    assert refusal(load_images, folder, labels=folder / "labels.csv").startswith(
         f"the labels {folder}/labels.csv cannot be read: "
     )

@@ -191,7 +191,10 @@ SMALL = toy.images(24, 5, size=20).float()
         (vital.load_images(NOISE[:2]), ("2 reference images where 8 were asked for",)),
         (vital.load_images(NOISE[:1]), ("1 reference image where 8 were asked for", "there is only one image in all")),
         (vital.load_images(GREY), ("all of 16 images looked at are grey",)),
-        (vital.load_images(SMALL), ("most images are smaller than the picture (such as 20 × 20 pixels, the picture 32",)),
+        (
+            vital.load_images(SMALL),
+            ("most images are smaller than the picture (such as 20 × 20 pixels, the picture 32",),
+        ),
         (vital.load_images(NOISE, labels=[3] * 24), ("all labelled images are of the class cat, and backgrounds",)),
         (vital.load_images(NOISE, labels=[3] * 12 + [4] * 12), ()),
     ],

@@ -299,7 +299,7 @@ class ReferenceBank:
         return self.tables, unit.index
 
     def _ranked(self, unit: Unit, count: int, *, places: bool = False) -> Ranking:
-        """A unit's row of the ranking by means, or by places where it has some; `InvalidValueError` for too high a count."""
+        """A unit's row of the ranking by means, or by places where it has some; raises for too high a count."""
         tables, index = self._table(unit)
         check_count(count)
         top = self.made_of["top"]

@@ -45,8 +45,8 @@ def feeders(
     the unit. With most rules the shares of a whole layer that all ways pass through sum to 1; of a layer beside a
     shortcut, to less. Negative shares come last. Units of a token layer stand for all of its tokens.
 
-    Raises `InvalidValueError` where the unit's relevance over the images is not above 0 and for a layer that is not before
-    it, `NoRuleError` for an operation without a rule.
+    Raises `InvalidValueError` where the unit's relevance over the images is not above 0 and for a layer that is not
+    before it, `NoRuleError` for an operation without a rule.
 
     >>> _ = torch.manual_seed(0)
     >>> model = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 1),

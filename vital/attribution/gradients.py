@@ -45,8 +45,8 @@ def guided_backpropagation(
 ) -> dict[str, Tensor]:
     """The positive part of the unit's gradient, of which every ReLU let the positive part through alone.
 
-    Springenberg et al. 2015. Shaped like the layers' activations in a `Trace`. Raises `InvalidValueError` where the network
-    has no ReLU or ReLU6 before the unit, for the method says nothing about other activation functions.
+    Springenberg et al. 2015. Shaped like the layers' activations in a `Trace`. Raises `InvalidValueError` where the
+    network has no ReLU or ReLU6 before the unit, for the method says nothing about other activation functions.
     """
     layers = tuple(layers)
     with _Guided() as guided:

@@ -22,8 +22,8 @@ FLOOR = 1e-6
 def followed(trace: Trace, wishes: Sequence[tuple[slice, RelevanceRequest]]) -> dict[str, Tensor]:
     """Answer wishes for rows of a recorded trace: layer -> relevance shaped like its activations, else 0.
 
-    Rows that request for the same rule share one sweep: relevance is linear in its start, and no image sees another. With
-    the rule `GRADIENT` it is the positive part of gradient × activation, which is not relevance.
+    Rows that ask for the same rule share one sweep: relevance is linear in its start, and no image sees another.
+    With the rule `GRADIENT` it is the positive part of gradient × activation, which is not relevance.
     """
     found: dict[str, Tensor] = {}
     for rows, request in wishes:

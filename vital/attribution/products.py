@@ -82,7 +82,7 @@ def elementwise_gate(a: Tensor, b: Tensor, context: Context) -> Tensor | None:
 
 
 def matrix_gate(a: Tensor, b: Tensor, context: Context) -> Tensor:
-    """Find the attention weights of two factors, mixed among heads or not; raises `NoRuleError` where none or both are."""
+    """Find the attention weights of two factors, mixed among heads or not; `NoRuleError` where none or both are."""
     weights = [_comes_from(WEIGHING, SAME | {"linear", "conv2d"}, x, context) for x in (a, b)]
     if weights[0] == weights[1]:
         raise NoRuleError(

@@ -32,7 +32,8 @@ def relevance(
     Every image has its own. `layers` lie before the unit; `<name` is the input of the module `name`. `rule` is a
     `Relevance` or the name of one, `start` as in `start_at`. The network is as before afterwards.
 
-    Raises `NoRuleError` for an operation without a rule, `InvalidValueError` for a layer that the unit does not depend on.
+    Raises `NoRuleError` for an operation without a rule, `InvalidValueError` for a layer that the unit does not depend
+    on.
 
     >>> model = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), size=(8, 8))
     >>> relevance(model, torch.rand(2, 3, 8, 8), "1:0", ["<0"])["<0"].shape

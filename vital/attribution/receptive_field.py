@@ -109,9 +109,9 @@ def effective_field(
     Formula: the smallest box around the place's centre with Σ_box |x · ∂f/∂x| ≥ share · Σ_image |x · ∂f/∂x|
 
     x is the network's input, f the unit's value at `position`. In deep layers the field of `receptive_field` is the
-    whole image, though most of what counts lies in a small part of it. The box is square before it is cut at the
-    edges of the receptive field, which it never leaves; `share=1` gives the receptive field itself, and so does a
-    value without a gradient. `picture` is (C, H, W) in [0, 1] of the network's size. Raises `InvalidValueError` for a share
+    whole image, though most of what counts lies in a small part of it. The box is square before it is cut at the edges
+    of the receptive field, which it never leaves; `share=1` gives the receptive field itself, and so does a value
+    without a gradient. `picture` is (C, H, W) in [0, 1] of the network's size. Raises `InvalidValueError` for a share
     outside 0 to 1.
 
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 5, padding=2)), size=(9, 9))

@@ -62,8 +62,8 @@ def load_encoder(
 
     `device` is the CPU unless given, `dtype` float32; `options` are those of the kind. Files on this machine come
     first; what is named by a published name and is not here is downloaded by the library. Raises `UsageError` for a
-    request that cannot be read, `WeightsError` for weights that cannot be had, `MissingDependencyError` for a package that is
-    not there.
+    request that cannot be read, `WeightsError` for weights that cannot be had, `MissingDependencyError` for a package
+    that is not there.
     """
     return _loaded("an image-text encoder", ImageTextEncoder, ENCODERS, spec, device, dtype, options)
 

@@ -206,7 +206,8 @@ def from_endpoint(
 ) -> Endpoint:
     """Make a summarizer of `MODEL[@URL]`; the URL is that of the API, which `/chat/completions` is added to.
 
-    Nothing is asked yet. Raises `InvalidValueError` for a URL or an option that cannot be, and `MissingDependencyError`.
+    Nothing is asked yet. Raises `InvalidValueError` for a URL or an option that cannot be, and
+    `MissingDependencyError`.
     """
     del device, dtype
     model, _, url = name.partition("@http")

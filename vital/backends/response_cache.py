@@ -35,8 +35,8 @@ class Answers:
     `calls` is the most new answers that are asked for: a caption, a summary and a set of images are one each; None is
     no limit. `replay` asks for none, and takes kept answers alone; makers need not be there then, and their names are
     enough. `spent` counts the new answers so far. An answer is written as soon as it is there, so that nothing is lost
-    when the calls are spent. Captions and summaries are lines of JSON, images are PNG. Raises `InvalidValueError` for a negative
-    number of calls.
+    when the calls are spent. Captions and summaries are lines of JSON, images are PNG. Raises `InvalidValueError` for a
+    negative number of calls.
 
     >>> import tempfile
     >>> from vital.backends import BuiltIn

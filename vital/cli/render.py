@@ -41,8 +41,7 @@ from vital.cli.options import (
 from vital.data import ImageSet
 from vital.errors import UsageError
 from vital.models import Model
-from vital.rendering import METHODS, Method
-from vital.rendering import make_method
+from vital.rendering import METHODS, Method, make_method
 from vital.rendering.api import bank_for, default_batch
 from vital.rendering.resume import identity, work
 from vital.rendering.run_folder import Render, Run, entered, some, write_sheet

@@ -23,8 +23,7 @@ from vital.comparing.variants import CONTROLS, TWINS, Request, controls, methods
 from vital.data import ImageSet
 from vital.errors import InvalidValueError, ModelError, UsageError, unknown
 from vital.models import Model
-from vital.rendering import METHODS
-from vital.rendering import make_method
+from vital.rendering import METHODS, make_method
 from vital.rendering.api import bank_for
 from vital.tracing import resolve_units
 from vital.units import Unit
@@ -83,8 +82,8 @@ def compare(
     `against` says what the pictures are measured against: `judges`, `encoder`, `extractor`,
     `held_out`, `prompt` (see `build_context`). A method that this network does not allow is left out, with a note.
 
-    Raises `UnknownNameError`, `UnitError`, `InvalidValueError`, and `DataError` for a folder that lacks a unit, before anything is
-    rendered.
+    Raises `UnknownNameError`, `UnitError`, `InvalidValueError`, and `DataError` for a folder that lacks a unit, before
+    anything is rendered.
     """
     chosen = tuple(dict.fromkeys(resolve_units(model, units)))
     check_prompt(against.get("prompt", "{}"))

@@ -64,11 +64,11 @@ def check_prompt(prompt: str) -> None:
     >>> check_prompt("a photo")
     Traceback (most recent call last):
     ...
-    vital.errors.InvalidValueError: the prompt is 'a photo'; wanted is one {} in it, for the words, as in 'a photo of a {}'
+    vital.errors.InvalidValueError: the prompt is 'a photo'; allowed is one {} in it, as in 'a photo of a {}'
     """
     if prompt.count("{}") != 1:
         raise InvalidValueError(
-            f"the prompt is {prompt!r}; wanted is one {{}} in it, for the words, as in 'a photo of a {{}}'"
+            f"the prompt is {prompt!r}; allowed is one {{}} in it, as in 'a photo of a {{}}'"
         )
 
 

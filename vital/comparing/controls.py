@@ -55,7 +55,8 @@ def shuffled(bank: ReferenceBank, seed: int = 0) -> ReferenceBank:
 def rerouted(bank: ReferenceBank, units: Sequence[Unit]) -> ReferenceBank:
     """A bank in which each unit has the references of the next one of its layer among `units`; the last, of the first.
 
-    Values, percentiles and natural values stay the unit's own. Raises `InvalidValueError` for a unit that is alone in its layer.
+    Values, percentiles and natural values stay the unit's own. Raises `InvalidValueError` for a unit that is alone in
+    its layer.
     """
     instead: dict[Unit, Unit] = {}
     for layer in dict.fromkeys(unit.layer for unit in units):

@@ -29,8 +29,8 @@ WARM, TIMED = 2, 24
 class Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of tensors that are made while it is active: `now`, and `peak`, the most at once.
 
-    Storages are counted, so that transforms are free; those that were there before, such as weights, are not counted, nor
-    is what an operation needs for itself while it runs.
+    Storages are counted, so that views are free; those that were there before, such as weights, are not counted,
+    nor is what an operation needs for itself while it runs.
 
     >>> import torch
     >>> with Held() as held:

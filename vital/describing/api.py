@@ -113,8 +113,9 @@ def describe(
     `alpha` and `draws` of the judge. Probe images come from `images` or the `bank`. `concepts` are words to choose
     from: a file with one a line, a list, or "world". The makers are names (see `vital.backends`) or objects; for the
     known-answer world its own are taken where none is given. Labels are chosen on images of even numbers and judged on
-    the others: a label that does not stand becomes "", and its candidate stays (see `vital.describing.evaluation.significance`).
-    Raises `UsageError`, `DataError` or `MissingDependencyError`, each with one sentence that says what to change.
+    the others: a label that does not stand becomes "", and its candidate stays (see
+    `vital.describing.evaluation.significance`). Raises `UsageError`, `DataError` or `MissingDependencyError`, each with
+    one sentence that says what to change.
 
     >>> import vital
     >>> net, pictures = vital.load_model("world"), vital.load_images("world")

@@ -43,8 +43,8 @@ def nmf(
     still gets better is taken as it is then. The factorization is
     scikit-learn's `NMF`, and `MiniBatchNMF` above 2·10⁷ numbers.
 
-    Raises `InvalidValueError` for activations below 0 and for fewer places than `count`, `DataError` for activations that are
-    not finite or have fewer directions than `count` in them, `MissingDependencyError` without scikit-learn.
+    Raises `InvalidValueError` for activations below 0 and for fewer places than `count`, `DataError` for activations
+    that are not finite or have fewer directions than `count` in them, `MissingDependencyError` without scikit-learn.
     """
     if count < 1 or rows < 1 or steps < 1:
         raise InvalidValueError(

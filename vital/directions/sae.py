@@ -26,8 +26,8 @@ def sae_decoder(path: str | Path, layer: Layer, key: str = "") -> Tensor:
     shape: with its key given, keys that end in "weight" are taken as linear layers, (C, K), all others as rows.
     Latents whose vector is 0 keep it.
 
-    Raises `UnknownNameError` for a key that is not there, `InvalidValueError` where the matrix is in doubt or does not fit, and
-    `DataError` for a file that cannot be read.
+    Raises `UnknownNameError` for a key that is not there, `InvalidValueError` where the matrix is in doubt or does not
+    fit, and `DataError` for a file that cannot be read.
 
     >>> import tempfile, torch; from safetensors.torch import save_file
     >>> file = Path(tempfile.mkdtemp()) / "sae.safetensors"

@@ -155,9 +155,9 @@ def gate(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
 class LWTA(nn.Module):
     """An activation module of which each unit competes with the others of its block, at every place on its own.
 
-    `competitors` is U, the units of a block; `axis` holds the channels (1 in maps (B, C, H, W), -1 in tokens
-    (B, T, C)). With U = 1 nobody competes, and it is the `plain` activation. In training winners are sampled; in
-    evaluation the largest response wins, unless `sampled` says otherwise. Raises `InvalidValueError` where U does not divide the
+    `competitors` is U, the units of a block; `axis` holds the channels (1 in maps (B, C, H, W), -1 in tokens (B, T,
+    C)). With U = 1 nobody competes, and it is the `plain` activation. In training winners are sampled; in evaluation
+    the largest response wins, unless `sampled` says otherwise. Raises `InvalidValueError` where U does not divide the
     units.
 
     >>> LWTA(4).eval()(torch.randn(2, 8, 3, 3)).count_nonzero().item()
@@ -196,7 +196,9 @@ class LWTA(nn.Module):
 
 
 class LWTALinear(nn.Module):
-    """A linear layer whose units compete in blocks of `competitors`. Raises `InvalidValueError` where these do not divide them.
+    """A linear layer whose units compete in blocks of `competitors`.
+
+    Raises `InvalidValueError` where these do not divide them.
 
     >>> LWTALinear(6, 8, 4).eval()(torch.randn(5, 6)).count_nonzero(1).tolist()
     [2, 2, 2, 2, 2]

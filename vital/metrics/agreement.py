@@ -21,10 +21,10 @@ def agreement(
         quantiles of that of 2000 samples of as many pairs, drawn with replacement
     Source: Lev, Annals of Mathematical Statistics 1949; Efron, Bootstrap Methods, 1979
 
-    `mean` of the interval is the correlation, which is positive where higher values go with right readings. Where
-    one of the two is constant, it is not a number, nor are its ends; samples in which one is do not count. Pictures
-    count as independent. Raises `InvalidValueError` for other than two or more pairs of a finite number with 0 or 1, and
-    for a level outside (0, 1).
+    `mean` of the interval is the correlation, which is positive where higher values go with right readings. Where one
+    of the two is constant, it is not a number, nor are its ends; samples in which one is do not count. Pictures count
+    as independent. Raises `InvalidValueError` for other than two or more pairs of a finite number with 0 or 1, and for
+    a level outside (0, 1).
 
     >>> found = agreement([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1])
     >>> round(found.mean, 2), found.n

@@ -29,8 +29,8 @@ def interval(values: Sequence[float], level: float = 0.95, seed: int = 0) -> Int
     Formula: the (1 ± level) / 2 quantiles of the means of 2000 samples of n values, drawn with replacement
     Source: Efron, Bootstrap Methods, 1979
 
-    The draws depend on `seed` and n alone, so that equal values give equal intervals. Raises `InvalidValueError` for no values,
-    for values that are not finite, and for a level outside (0, 1).
+    The draws depend on `seed` and n alone, so that equal values give equal intervals. Raises `InvalidValueError` for no
+    values, for values that are not finite, and for a level outside (0, 1).
 
     >>> found = interval([0.0, 1.0, 1.0, 1.0])
     >>> found.mean, found.low <= 0.75 <= found.high

@@ -31,8 +31,9 @@ def frechet_distance(features: Tensor, real: Tensor) -> float:
     Formula: |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½)
     Source: Heusel et al., NeurIPS 2017; worked out by torchmetrics
 
-    0 for equal sets, in squared units of the features. It depends on the extractor and on both numbers of pictures,
-    and is biased upwards for few: name them with it. Raises `InvalidValueError` for fewer than two pictures, `MissingDependencyError`.
+    0 for equal sets, in squared units of the features. It depends on the extractor and on both numbers of pictures, and
+    is biased upwards for few: name them with it. Raises `InvalidValueError` for fewer than two pictures,
+    `MissingDependencyError`.
 
     >>> x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
     >>> round(frechet_distance(x + 2, x), 3)

@@ -1,7 +1,8 @@
 """How a picture looks as a picture, whatever it shows: contrast, saturation, the spectrum's slope, clipped values.
 
 Pictures are (B, C, H, W) in [0, 1]. Every function gives one number per picture, (B,) float64, that depends on no other
-picture, and raises `InvalidValueError` for another shape, for no pictures, and for values that are not numbers in [0, 1].
+picture, and raises `InvalidValueError` for another shape, for no pictures, and for values that are not numbers in [0,
+1].
 """
 
 from __future__ import annotations

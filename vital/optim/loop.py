@@ -75,7 +75,8 @@ def optimize(
     gradient of the summed losses. During the first `redirect` steps a dead rectifier lets gradients through
     (`vital.tracing.Redirect`). A diverging image is stopped and reported in its status; the others go on.
 
-    Raises `WeightsError` for weights that are not finite, `ModelError` for a network that fails, `InvalidValueError` for numbers.
+    Raises `WeightsError` for weights that are not finite, `ModelError` for a network that fails, `InvalidValueError`
+    for numbers.
 
     >>> from vital import objectives as obj, parameterizations as par
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(8, 8))

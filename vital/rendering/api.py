@@ -37,11 +37,11 @@ def render(
 ) -> Prototypes:
     """Render a prototype of each unit.
 
-    `method` is a name from `vital.METHODS` or a `Method`; `options` set its fields. Methods that need images take
-    a `bank`, or `images` from which one is made. `batch` units share a forward pass (0: chosen by the device); a
-    unit's picture does not depend on it beyond rounding. `frames` keeps that many pictures of the way. A unit that
-    diverges, or a class without images, is a grey or unfinished picture with a status; the others go on.
-    Raises `UnitError`, `UnknownNameError`, `InvalidValueError` or `DataError`, each with one sentence that says what to change.
+    `method` is a name from `vital.METHODS` or a `Method`; `options` set its fields. Methods that need images take a
+    `bank`, or `images` from which one is made. `batch` units share a forward pass (0: chosen by the device); a unit's
+    picture does not depend on it beyond rounding. `frames` keeps that many pictures of the way. A unit that diverges,
+    or a class without images, is a grey or unfinished picture with a status; the others go on. Raises `UnitError`,
+    `UnknownNameError`, `InvalidValueError` or `DataError`, each with one sentence that says what to change.
 
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(16, 16))
     >>> render(net, ["0:1"], method="fourier", steps=2, progress=False)[0].image.shape

@@ -31,7 +31,8 @@ def report(
 
     `out` is a file that ends in .html, or a folder, which gets report.html. With nothing else the folder is a run
     folder, and the page shows what it holds. Otherwise the page shows the `protos`, the `labels` and the `exemplars`,
-    those of one unit on one card, and `table`, rows by name of column, below them. Raises `RunError` and `InvalidValueError`.
+    those of one unit on one card, and `table`, rows by name of column, below them. Raises `RunError` and
+    `InvalidValueError`.
 
     >>> import tempfile, torch, vital
     >>> from vital.records import Description, Prototype

@@ -206,7 +206,8 @@ def test_any_object_that_fits_is_taken_as_it_is():
 
 
 def test_importing_vital_registers_the_world_without_importing_its_makers():
-    code = "import sys, vital.backends as m; print('world' in m.ENCODERS, 'vital.world.networks.backends' in sys.modules)"
+    code = "import sys, vital.backends as m; print('world' in m.ENCODERS, "
+    code += "'vital.world.networks.backends' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

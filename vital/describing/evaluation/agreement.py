@@ -50,8 +50,8 @@ class Agreement:
 def agreement(ours: Sequence[str], theirs: Sequence[str], encoder: ImageTextEncoder) -> Agreement:
     """Compare two lists of labels of the same units, "" where there is none.
 
-    Raises `InvalidValueError` for a text instead of a list, which would be compared letter by letter, and for lists of different
-    lengths.
+    Raises `InvalidValueError` for a text instead of a list, which would be compared letter by letter, and for lists of
+    different lengths.
     """
     if isinstance(ours, str) or isinstance(theirs, str) or len(ours) != len(theirs) or not ours:
         raise InvalidValueError(

@@ -27,8 +27,9 @@ class Linear(Describer):
     Of the concepts whose presence correlates best (`pool` of them) orthogonal matching pursuit takes one after the
     other, as long as the simulation on images set aside among the choosing ones gains more than `gain` in correlation.
     The score is Pearson's correlation of the simulated and the true values on the images of odd numbers. Presence is
-    simulated by the encoder (`vital.describing.matching.presence.presence`). Concepts with at least half of the greatest weight
-    make the label. The weights, in standard deviations of the unit per full presence, are in `details["terms"]`.
+    simulated by the encoder (`vital.describing.matching.presence.presence`). Concepts with at least half of the
+    greatest weight make the label. The weights, in standard deviations of the unit per full presence, are in
+    `details["terms"]`.
 
     Source: Oikarinen & Weng, Linear Explanations for Individual Neurons, ICML 2024
     """

@@ -86,8 +86,8 @@ def natural_colors(bank: ReferenceBank, count: int = 64) -> reg.Colors:
 def max_noise(model: Model, bank: ReferenceBank, most: float) -> float:
     """The strongest of `most`, its half and its quarter that leaves the network's outputs what they are, else 0.
 
-    That is, noise of this standard deviation under which they correlate with 0.98 or more (`output_correlation`). A network
-    that never saw noise takes it for detail.
+    That is, noise of this standard deviation under which they correlate with 0.98 or more (`output_correlation`). A
+    network that never saw noise takes it for detail.
     """
     strengths = (most, most / 2, most / 4)
     return next(

@@ -65,7 +65,8 @@ class Vital(Method):
         size: The side of the picture in pixels; 0 for the network's own.
         references: The number of reference images.
         choose: How references are chosen: "activation", "top", "class" or "auto" (`ReferenceBank.references`).
-        layers: The layers to align; by default the stages (`vital.rendering.methods.stages`) that the unit is made from.
+        layers: The layers to align; by default the stages (`vital.rendering.methods.stages`) that the unit is made
+            from.
         relevance: The rule of the masks: one of `vital.attribution.RULES`, "gradient", or "none" for no masks.
         unit_weight: The weight of the term that makes the network give the picture to the class.
         natural: The weight of the alignment with the average of all images; 0 leaves it out.
@@ -175,7 +176,8 @@ class VitalScene(Method):
         size: The side of the picture in pixels; 0 for the network's own.
         references: The number of reference images.
         choose: How references are chosen: "activation", "top", "class" or "auto" (`ReferenceBank.references`).
-        layers: The layers to align; by default the stages (`vital.rendering.methods.stages`) that the unit is made from.
+        layers: The layers to align; by default the stages (`vital.rendering.methods.stages`) that the unit is made
+            from.
         unit_weight: The weight of the term that makes the network give the picture to the class.
         tv: The weight of total variation.
         noise: The most noise that is laid over the picture in each step, as a standard deviation.

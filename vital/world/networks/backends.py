@@ -116,8 +116,8 @@ def _plainly_named(line: str, accent: str) -> dict[str, str]:
 def imagined(text: str, count: int, seed: int) -> list[Scene]:
     """Draw `count` scenes of what a text says; the first of them do not depend on the count.
 
-    A whole caption may have a second thing behind the first. Raises `InvalidValueError` for a text that names nothing of the
-    world, and for a count below 1.
+    A whole caption may have a second thing behind the first. Raises `InvalidValueError` for a text that names nothing
+    of the world, and for a count below 1.
 
     >>> {scene.thing.solid for scene in imagined("cones in the rain", 3, seed=0)}
     {'cone'}

@@ -71,8 +71,8 @@ class Thing:
 class Scene:
     """A thing, perhaps a second one `behind` it in another place, and what is around them.
 
-    `variation` seeds what no caption says; 0 means none of it. Raises `UnknownNameError` and `InvalidValueError` for scenes that
-    cannot be.
+    `variation` seeds what no caption says; 0 means none of it. Raises `UnknownNameError` and `InvalidValueError` for
+    scenes that cannot be.
     """
 
     thing: Thing = Thing()
