@@ -129,7 +129,7 @@ class Shown:
 
 
 def specs(text: str) -> list[Spec]:
-    """Read a comma list of NAME or LABEL=NAME:field=value:field=value. May raise `UnknownNameError`, `InvalidValueError`."""
+    """Read a comma list of NAME or LABEL=NAME:field=value:field=value. Errors are a user's."""
     found = [spec(part.strip()) for part in text.split(",") if part.strip()]
     labels = [one.label for one in found]
     if not found:

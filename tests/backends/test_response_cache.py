@@ -8,8 +8,9 @@ import torch
 
 from tests.backends.tiny import blip
 from vital.backends import BuiltIn, Captioner, ImageGenerator, Summarizer, load_captioner, load_generator
-from vital.backends.response_cache import Answers, KeptCaptioner, KeptGenerator, KeptSummarizer, kept_makers
+from vital.backends.response_cache import Answers, KeptCaptioner, KeptGenerator, KeptSummarizer
 from vital.describing import Context
+from vital.describing.base import kept_makers
 from vital.errors import InvalidValueError, ModelError, RunError
 from vital.models import Model
 from vital.utils.hashing import identity, picture_hash

@@ -116,8 +116,8 @@ def test_no_number_depends_on_how_many_pictures_are_looked_at_together(
     bench, real, monkeypatch, batch
 ) -> None:
     whole = {(s.metric, s.unit, s.seed): s.value for s in measured(bench, real)}
-    for name in ("bench", "judges", "metrics"):
-        monkeypatch.setattr(import_module(f"vital.compare.{name}"), "BATCH", batch)
+    for name in ("context", "judges", "measures"):
+        monkeypatch.setattr(import_module(f"vital.comparing.{name}"), "BATCH", batch)
     other = replace(bench)  # features of natural images are worked out anew
     for score in measured(other, real):
         there = whole[score.metric, score.unit, score.seed]

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vital.data import Unreadable, load_images, sources
+from vital.data import UnreadableImageError, load_images, sources
 from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 
@@ -58,7 +58,7 @@ def test_unreadable_pictures_are_skipped_and_listed(folder, content):
     ]
     assert told[-1] == (6, 6)
     assert len(pictures.skipped) == 2
-    with pytest.raises(Unreadable, match=r"^the image 2\.png cannot be read: "):
+    with pytest.raises(UnreadableImageError, match=r"^the image 2\.png cannot be read: "):
         pictures[2]
 
 
@@ -84,7 +84,7 @@ def test_where_nothing_can_be_read_that_is_one_sentence(tmp_path):
 def test_only_the_formats_of_pictures_are_decoded(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.pcx")
     (tmp_path / "a.pcx").rename(tmp_path / "a.png")
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableImageError):
         load_images(tmp_path)[0]
 
 

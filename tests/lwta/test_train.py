@@ -50,7 +50,7 @@ def written(folder: Path) -> bytes:
     return (folder / "weights.safetensors").read_bytes()
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of the process."""
 
 
@@ -68,9 +68,9 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(tmp_path: Path) -> None:
 
     def kill(done: int, steps: int, loss: float) -> None:
         if done == 6:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(small(), pictures, tmp_path / "parted", HOW, kill)
     assert not (tmp_path / "parted" / "weights.safetensors").exists()
     torch.rand(7)  # what happened elsewhere between the two does not count

@@ -24,6 +24,7 @@ from vital.attribution.receptive_field import check_share, position_of
 from vital.data import ImageSet
 from vital.errors import DataError, InvalidValueError
 from vital.models import Model
+from vital.models.identity import network
 from vital.records import Template
 from vital.tracing import list_layers, resolve_units
 from vital.tracing.readout import values_along
@@ -72,7 +73,7 @@ class ReferenceBank:
 
     def fits(self, model: Model) -> bool:
         """Whether the bank's network is this one, or one of the same code, weights and preprocessing."""
-        return self.model is model or store.network(self.model) == store.network(model)
+        return self.model is model or network(self.model) == network(model)
 
     def rank(self, units: Iterable[str | Unit], *, progress: bool = False) -> None:
         """Show the images once more and rank them for all directions among these units; channels are ranked already.

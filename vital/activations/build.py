@@ -13,6 +13,7 @@ from vital.activations.scan import scan
 from vital.data import ImageSet, joined
 from vital.errors import DataError, InvalidValueError
 from vital.models import Model
+from vital.models.identity import network
 from vital.tracing import list_layers
 from vital.units import OUTPUT
 from vital.utils import tensor_cache as store
@@ -132,7 +133,7 @@ def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:
 
 def _parts(model: Model, layers: tuple[str, ...], images: ImageSet, top: int) -> dict[str, Any]:
     """All that a bank is computed from."""
-    return {**store.network(model), "images": images.hash(), "layers": layers, "top": top}
+    return {**network(model), "images": images.hash(), "layers": layers, "top": top}
 
 
 def _how(model: Model, batch: int) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from vital.backends import ImageTextEncoder
 from vital.data import ImageSet
-from vital.describing.base import Context
-from vital.errors import InvalidValueError, ModelError, UsageError
+from vital.errors import InvalidValueError, ModelError
 from vital.models import Model
+from vital.models.identity import network
 from vital.tracing import Tracer
 from vital.tracing.readout import vector_of
 from vital.types import Images
@@ -86,13 +86,6 @@ def _reader(unit: Unit) -> Unit:
     return replace(unit, index=0, label="", source="")
 
 
-def probe_images(tools: Context) -> ImageSet:
-    """The probe images of a toolbox: its own, or those of its bank. Raises `UsageError` where it has none."""
-    if tools.images is None and tools.bank is None:
-        raise UsageError("words need probe images: give images or a bank")
-    return tools.images if tools.images is not None else tools.bank.images  # type: ignore[union-attr]
-
-
 def probe(
     model: Model,
     images: ImageSet,
@@ -111,7 +104,7 @@ def probe(
     if pool not in POOLS:
         raise InvalidValueError(f"pool is {pool!r}; allowed are {', '.join(POOLS)}")
     readers = {reading(unit): _reader(unit) for unit in units}
-    own = {"model": store.network(model), "images": images.hash(), "how": _how(model, batch, pool)}
+    own = {"model": network(model), "images": images.hash(), "how": _how(model, batch, pool)}
     paths = {name: _path("probes", reading=name, **own) for name in readers}
     known = {name: held[0] for name, path in paths.items() if (held := store.load(path))}
     missing = {name: reader for name, reader in readers.items() if name not in known}
@@ -178,7 +171,7 @@ def seen(
         parts = _watched(images, model, batch, f"images to {encoder.name}", progress)
         return torch.cat([encoder.encode_image(_coloured(p)).detach().float().cpu() for _, p in parts])
 
-    own = {"model": store.network(model)["preprocessing"], "images": images.hash(), "batch": batch}
+    own = {"model": network(model)["preprocessing"], "images": images.hash(), "batch": batch}
     return cached("images", make, encoder=fingerprint(encoder), **own)
 
 

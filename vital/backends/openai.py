@@ -29,7 +29,7 @@ _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 Body = dict[str, Any]
 
 
-class _AskAgain(Exception):
+class _RetryError(Exception):
     """An answer that another try may mend, and the seconds that the server asks to wait."""
 
     def __init__(self, why: str, wait: float = 0.0) -> None:
@@ -96,7 +96,7 @@ class Endpoint:
             self._spend(failed)
             try:
                 return self._asked(body)
-            except _AskAgain as error:
+            except _RetryError as error:
                 failed = str(error)
                 if again < self.retries:
                     time.sleep(min(error.wait or self.pause * 2**again, LONGEST_PAUSE))
@@ -132,7 +132,7 @@ class Endpoint:
         except httpx.TransportError as error:
             failed = f"no connection ({_without(key, str(error)) or type(error).__name__})"
         if failed:
-            raise _AskAgain(failed)
+            raise _RetryError(failed)
         self._check(response, key)
         return _without(key, _content(response))
 
@@ -142,7 +142,7 @@ class Endpoint:
             return
         said = f"status {status} ({_without(key, _said(response))})"
         if status in _AGAIN:
-            raise _AskAgain(said, _wait(response))
+            raise _RetryError(said, _wait(response))
         advice = f"; the key is read from ${self.key_from}" if status in (401, 403) else ""
         raise ModelError(f"{self.name} refused the request: {said}{advice}")
 
@@ -179,7 +179,7 @@ def _content(response: Any) -> str:
     except (ValueError, LookupError, TypeError):
         found = None
     if not isinstance(found, str) or not found.strip():
-        raise _AskAgain("the answer holds no text")
+        raise _RetryError("the answer holds no text")
     return found
 
 

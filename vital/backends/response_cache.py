@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vital.backends import BuiltIn, Captioner, ImageGenerator, Summarizer
-from vital.describing.base import Context
+from vital.backends import Captioner, ImageGenerator, Summarizer
 from vital.errors import InvalidValueError, ModelError
 from vital.records import to_pil
 from vital.types import Images
@@ -221,19 +220,3 @@ def _there(maker: Any, name: str) -> Any:
             f"{name} is known by its name alone, and an answer is not kept; run it once with the maker"
         )
     return maker
-
-
-def kept_makers(tools: Context, answers: Answers | None = None) -> Context:
-    """Wrap the captioner, summarizer and generator of a toolbox, but for those that are wrapped already.
-
-    The built-in summarizer is left as it is: it is as fast as a look-up.
-    """
-    own = answers or Answers()
-    found: dict[str, Any] = {}
-    if tools.captioner and not isinstance(tools.captioner, KeptCaptioner):
-        found["captioner"] = own.captioner(tools.captioner)
-    if tools.summarizer and not isinstance(tools.summarizer, KeptSummarizer | BuiltIn):
-        found["summarizer"] = own.summarizer(tools.summarizer)
-    if tools.generator and not isinstance(tools.generator, KeptGenerator):
-        found["generator"] = own.generator(tools.generator)
-    return replace(tools, **found)

@@ -18,7 +18,7 @@ from vital.rendering.api import bank_for
 from vital.units import Unit
 
 
-class Interrupted(VitalError):
+class StoppedError(VitalError):
     """Somebody pressed Control-C."""
 
     exit_code = 130

@@ -46,8 +46,8 @@ from vital.describing.evaluation.table import shown_rows
 from vital.describing.run_folder import check_folder, save_words
 from vital.errors import UsageError
 from vital.models import Model
+from vital.models.identity import identity
 from vital.records import Description
-from vital.rendering.resume import identity
 from vital.tracing import list_layers, resolve_units
 from vital.units import TOKENS, find_layer
 

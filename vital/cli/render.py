@@ -11,7 +11,7 @@ import typer
 
 from vital.activations import ReferenceBank, load_bank
 from vital.cli.common import (
-    Interrupted,
+    StoppedError,
     images_of,
     open_images,
     open_model,
@@ -41,9 +41,10 @@ from vital.cli.options import (
 from vital.data import ImageSet
 from vital.errors import UsageError
 from vital.models import Model
+from vital.models.identity import identity
 from vital.rendering import METHODS, Method, make_method
 from vital.rendering.api import bank_for, default_batch
-from vital.rendering.resume import identity, work
+from vital.rendering.resume import work
 from vital.rendering.run_folder import Render, Run, entered, some, write_sheet
 from vital.tracing import digests, resolve_units
 from vital.units import Unit
@@ -149,7 +150,7 @@ def _work(
     except KeyboardInterrupt:
         done = sum(run.complete([unit]) for unit in units)
         kept = f"{done} of {len(units)} units are kept in {str(run.path)!r}"
-        raise Interrupted(f"stopped; {kept}, and the same command goes on with the others") from None
+        raise StoppedError(f"stopped; {kept}, and the same command goes on with the others") from None
 
 
 def _bank(

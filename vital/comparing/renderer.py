@@ -13,9 +13,10 @@ from vital.comparing.cost import steps_of
 from vital.comparing.records import Shown, stacked
 from vital.errors import DataError, UnfinishedError
 from vital.models import Model
+from vital.models.identity import identity
 from vital.rendering import Method
 from vital.rendering.api import default_batch, groups
-from vital.rendering.resume import identity, work
+from vital.rendering.resume import work
 from vital.rendering.run_folder import Render, Run, entered, folder_name, runs
 from vital.tracing import digests
 from vital.types import Images

@@ -12,7 +12,7 @@ from vital._version import __version__
 from vital.comparing.context import EvalContext, Extractor
 from vital.comparing.records import Score, Shown
 from vital.models import Model
-from vital.rendering.resume import identity as network
+from vital.models.identity import identity as network
 from vital.utils.hashing import hashed, identity, picture_hash
 from vital.utils.io import as_json, read_json, write
 

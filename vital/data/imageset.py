@@ -16,7 +16,7 @@ from vital.data.sources import Picture, Source
 from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
 
 
-class Unreadable(DataError):
+class UnreadableImageError(DataError):
     """A picture that cannot be decoded."""
 
 
@@ -34,7 +34,7 @@ class ImageSet:
     `names` are paths relative to the folder, or numbers. `labels` holds a whole number or None per image: an index
     into `class_names` where there are any, and otherwise the index of the network's class itself.
 
-    A picture that cannot be decoded is found when it is used: `set[i]` raises `Unreadable`, while `load`, `tensor`
+    A picture that cannot be decoded is found when it is used: `set[i]` raises `UnreadableImageError`, while `load`, `tensor`
     and `batches` go on without it and list it in `skipped`.
 
     >>> import numpy as np; from vital.data.sources import Array
@@ -58,7 +58,7 @@ class ImageSet:
         return f"ImageSet({self.name!r}: {len(self)} images, {labelled} labelled, {len(self.class_names)} class names)"
 
     def __getitem__(self, index: int) -> Picture:
-        """Decode one picture: a PIL image, or an array (H, W[, C]); raises `Unreadable`."""
+        """Decode one picture: a PIL image, or an array (H, W[, C]); raises `UnreadableImageError`."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"image {index} of {len(self)}")
         index %= len(self)
@@ -68,7 +68,7 @@ class ImageSet:
             raise
         except Exception as error:  # decoders raise errors of many types on damaged files
             reason = first_line(error)
-            raise Unreadable(f"the image {self.names[index]} cannot be read: {reason}") from error
+            raise UnreadableImageError(f"the image {self.names[index]} cannot be read: {reason}") from error
 
     @property
     def skipped(self) -> tuple[tuple[str, str], ...]:
@@ -110,7 +110,7 @@ class ImageSet:
         for index in indices:
             try:
                 picture = self[index]
-            except Unreadable as error:
+            except UnreadableImageError as error:
                 self._skipped.setdefault(self.names[index], first_line(error.__cause__ or error))
                 continue
             kept.append(index)

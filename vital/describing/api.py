@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vital.activations import ReferenceBank, build_bank
-from vital.activations.matrix import probe, probe_images
+from vital.activations.matrix import probe
 from vital.backends import (
     Captioner,
     ImageGenerator,
@@ -21,7 +21,7 @@ from vital.backends import (
     load_summarizer,
 )
 from vital.data import ImageSet
-from vital.describing.base import DESCRIBERS, Context, Describer, check_needs, describer
+from vital.describing.base import DESCRIBERS, Context, Describer, check_needs, describer, probe_images
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
 from vital.describing.evaluation.significance import LabelEvaluator
 from vital.describing.evaluation.table import Row, random_descriptions, score_rows

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from vital.activations import ReferenceBank
-from vital.backends import Captioner, ImageGenerator, ImageTextEncoder, Summarizer
+from vital.backends import BuiltIn, Captioner, ImageGenerator, ImageTextEncoder, Summarizer
+from vital.backends.response_cache import Answers, KeptCaptioner, KeptGenerator, KeptSummarizer
 from vital.data import ImageSet
 from vital.errors import UsageError
 from vital.models import Model
@@ -81,3 +82,26 @@ def check_needs(name: str, what: Describer, tools: Context) -> None:
     for need in what.needs:
         if not getattr(tools, need):
             raise UsageError(f"{name} needs {_GIVEN_BY[need]}")
+
+
+def probe_images(tools: Context) -> ImageSet:
+    """The probe images of a toolbox: its own, or those of its bank. Raises `UsageError` where it has none."""
+    if tools.images is None and tools.bank is None:
+        raise UsageError("words need probe images: give images or a bank")
+    return tools.images if tools.images is not None else tools.bank.images  # type: ignore[union-attr]
+
+
+def kept_makers(tools: Context, answers: Answers | None = None) -> Context:
+    """Wrap the captioner, summarizer and generator of a toolbox, but for those that are wrapped already.
+
+    The built-in summarizer is left as it is: it is as fast as a look-up.
+    """
+    own = answers or Answers()
+    found: dict[str, Any] = {}
+    if tools.captioner and not isinstance(tools.captioner, KeptCaptioner):
+        found["captioner"] = own.captioner(tools.captioner)
+    if tools.summarizer and not isinstance(tools.summarizer, KeptSummarizer | BuiltIn):
+        found["summarizer"] = own.summarizer(tools.summarizer)
+    if tools.generator and not isinstance(tools.generator, KeptGenerator):
+        found["generator"] = own.generator(tools.generator)
+    return replace(tools, **found)

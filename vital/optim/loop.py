@@ -91,7 +91,7 @@ def optimize(
     run = _Run(model, terms, parameterization, tuple(transforms), copies, draws, steps)
     parameters = run.start()
     settings = optimizer or Optimizer()
-    optimizer = settings.build(list(parameters.values()))
+    moving = settings.build(list(parameters.values()))
     kept: list[tuple[int, Images]] = []
     wanted = set(frames)
     with Tracer(
@@ -100,8 +100,8 @@ def optimize(
         for step in tqdm(range(steps), disable=None if progress else True, unit="step", leave=False):
             if step in wanted:
                 kept.append((step, run.picture(parameters)))
-            _pace(optimizer, settings, step, steps)
-            losses = run.step(tracer, parameters, optimizer, redirect=step < redirect)
+            _pace(moving, settings, step, steps)
+            losses = run.step(tracer, parameters, moving, redirect=step < redirect)
             if callback:
                 callback(Step(step + 1, steps, losses, step < redirect))
     images = run.picture(parameters)

@@ -17,25 +17,6 @@ from vital.rendering.run_folder import Run
 from vital.units import Unit
 
 
-def identity(model: Model, spec: str) -> dict[str, Any]:
-    """All of a network that decides what its pictures look like."""
-    return {
-        "spec": spec,
-        "name": model.name,
-        "weights": model.weights,
-        "weights_hash": model.weights_hash(),
-        "code": model.code_hash(),
-        "size": list(model.size),
-        "channels": model.channels,
-        "resize": model.resize,
-        "interpolation": model.interpolation,
-        "mean": list(model.mean),
-        "std": list(model.std),
-        "device": model.device.type,
-        "dtype": str(model.dtype).removeprefix("torch."),
-    }
-
-
 def work(
     run: Run,
     model: Model,

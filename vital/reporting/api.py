@@ -75,11 +75,11 @@ def page_from(
     for unit in [*(p.unit for p in protos), *(e.unit for e in exemplars), *(d.unit for d in labels)]:
         found.setdefault(str(unit), Found(unit))
     for proto in protos:
-        pictures = partial(proto.pil), partial(proto.pil, masked=True)
+        pictures = partial(proto.to_pil), partial(proto.to_pil, masked=True)
         found[str(proto.unit)].drawn.append(Drawn(proto.to_dict(), *pictures))
     for seen in exemplars:
         caption = f"{seen.name}, {seen.of} {seen.value:.4g}, heat: {seen.by}"
-        found[str(seen.unit)].seen.append(Seen(caption, seen.pil, partial(seen.pil, heat=True)))
+        found[str(seen.unit)].seen.append(Seen(caption, seen.to_pil, partial(seen.to_pil, heat=True)))
     for said in labels:
         found[str(said.unit)].said.append(said)
     sizes = Sizes.of(len(found))

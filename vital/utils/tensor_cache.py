@@ -14,7 +14,6 @@ from typing import Any
 from torch import Tensor
 
 from vital.errors import RunError, first_line
-from vital.models import Model
 
 LIMIT_BYTES = 2_000_000_000
 
@@ -27,12 +26,6 @@ def key_of(**parts: Any) -> str:
     """
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def network(model: Model) -> dict[str, Any]:
-    """What identifies a network: its code, weights and preprocessing."""
-    facts = {"code": model.code_hash(), "weights": model.weights_hash()}
-    return facts | {"preprocessing": model.preprocessing}
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:

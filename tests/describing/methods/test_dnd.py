@@ -10,8 +10,9 @@ from torch import nn
 
 from vital.activations.crops import attention_boxes, crop
 from vital.backends import BuiltIn, parts, vocabulary
-from vital.backends.response_cache import Answers, kept_makers
+from vital.backends.response_cache import Answers
 from vital.describing import Context, Dnd, describer
+from vital.describing.base import kept_makers
 from vital.describing.candidates.candidates import candidates, clean, joined, proposals, with_backgrounds
 from vital.describing.candidates.evaluation import Gallery, by_encoder, on_real, trial
 from vital.describing.candidates.scoring import SCORERS

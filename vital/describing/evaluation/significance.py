@@ -23,8 +23,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from vital.activations.matrix import Probe, probe, probe_images, read, reading, seen
-from vital.describing.base import Context
+from vital.activations.matrix import Probe, probe, read, reading, seen
+from vital.describing.base import Context, probe_images
 from vital.describing.matching.presence import presence, weighted
 from vital.errors import InvalidValueError, UsageError
 from vital.metrics import METRICS, Metric

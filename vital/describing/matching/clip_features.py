@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from vital.activations.matrix import Probe, probe, probe_images, read, reading, seen
-from vital.describing.base import Context
+from vital.activations.matrix import Probe, probe, read, reading, seen
+from vital.describing.base import Context, probe_images
 from vital.errors import InvalidValueError
 from vital.units import Unit
 

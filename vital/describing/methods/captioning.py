@@ -9,8 +9,7 @@ from typing import cast
 import torch
 
 from vital.backends import BuiltIn, Captioner, Summarizer
-from vital.backends.response_cache import kept_makers
-from vital.describing.base import Context, Describer
+from vital.describing.base import Context, Describer, kept_makers
 from vital.describing.candidates.candidates import candidates, proposals, with_backgrounds
 from vital.describing.candidates.evaluation import Gallery, Shown
 from vital.describing.candidates.selection import check_scoring, described_as, tried

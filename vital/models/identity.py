@@ -1,0 +1,32 @@
+"""What tells a network from others, and what decides what its pictures look like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vital.models.model import Model
+
+
+def network(model: Model) -> dict[str, Any]:
+    """What identifies a network: its code, weights and preprocessing."""
+    facts = {"code": model.code_hash(), "weights": model.weights_hash()}
+    return facts | {"preprocessing": model.preprocessing}
+
+
+def identity(model: Model, spec: str) -> dict[str, Any]:
+    """All of a network that decides what its pictures look like."""
+    return {
+        "spec": spec,
+        "name": model.name,
+        "weights": model.weights,
+        "weights_hash": model.weights_hash(),
+        "code": model.code_hash(),
+        "size": list(model.size),
+        "channels": model.channels,
+        "resize": model.resize,
+        "interpolation": model.interpolation,
+        "mean": list(model.mean),
+        "std": list(model.std),
+        "device": model.device.type,
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
