@@ -34,8 +34,8 @@ class ImageSet:
     `names` are paths relative to the folder, or numbers. `labels` holds a whole number or None per image: an index
     into `class_names` where there are any, and otherwise the index of the network's class itself.
 
-    A picture that cannot be decoded is found when it is used: `set[i]` raises `UnreadableImageError`, while `load`, `tensor`
-    and `batches` go on without it and list it in `skipped`.
+    A picture that cannot be decoded is found when it is used: `set[i]` raises `UnreadableImageError`, while `load`,
+    `tensor` and `batches` go on without it and list it in `skipped`.
 
     >>> import numpy as np; from vital.data.sources import Array
     >>> pictures = ImageSet(Array(np.zeros((2, 4, 4, 3), np.uint8)), ("0", "1"), (0, None))
