@@ -86,7 +86,7 @@ def _numbered(found: re.Match[str] | str) -> str:
 
 
 def _part(name: str) -> str:
-    return (files("vital.report") / "page" / name).read_text(encoding="utf-8")
+    return (files("vital.reporting") / "page" / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

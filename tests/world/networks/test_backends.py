@@ -213,7 +213,7 @@ def test_importing_vital_registers_the_world_without_importing_its_makers():
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert done.stdout.split() == ["True", "False"]
 

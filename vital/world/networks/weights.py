@@ -17,7 +17,7 @@ from vital.world.networks.architectures import MEAN, SIZE, STD, Encoder
 from vital.world.scenes.vocabulary import SOLIDS
 from vital.world.training.tasks import OUTPUTS, TASKS
 
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = Path(__file__).parents[1] / "weights"
 
 
 def network(name: str, folder: Path = FOLDER) -> nn.Module:
