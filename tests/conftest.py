@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
+QUICK = ("laws", "metrics", "regularizers", "transforms", "units", "utils")
+"""Folders of tests that answer within seconds: the mark `quick`."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        room = item.path.relative_to(item.config.rootpath).parts[1:2]
+        if room and room[0] in QUICK and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture(autouse=True)
