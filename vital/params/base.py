@@ -73,6 +73,24 @@ class Canvas(Invertible):
         return self.unpaint(color.to_canvas(image, mixed=self.mixed))
 
 
+class Sheet(Canvas):
+    """A canvas with a size, a number of channels and a choice of colours of its own."""
+
+    size: Size
+    channels: int
+    decorrelate: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The channels, height and width of an image."""
+        return (self.channels, *sides(self.size))
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the canvas has decorrelated colours."""
+        return self.decorrelate
+
+
 def fit(
     read: Callable[[Parameters], Tensor],
     start: Parameters,
