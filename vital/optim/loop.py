@@ -11,11 +11,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vital.attribution import followed
-from vital.errors import InvalidValueError, WeightsError
 from vital.models import Model
 from vital.models.outputs import asked
+from vital.optim.checks import (
+    as_frames,
+    as_keys,
+    as_terms,
+    as_transforms,
+    check_numbers,
+    check_parts,
+    check_weights,
+)
 from vital.optim.optimizer import Optimizer
-from vital.terms import Sum, Term, as_sum
+from vital.terms import Sum, Term
 from vital.tracing import Trace, Tracer
 from vital.types import Images, Parameterization, Parameters, Transform
 from vital.utils.random import generator
@@ -55,7 +63,7 @@ def optimize(
     model: Model,
     term: Term | Sequence[Term],
     parameterization: Parameterization,
-    transforms: Sequence[Transform] = (),
+    transforms: Transform | Sequence[Transform] = (),
     *,
     steps: int = 512,
     optimizer: Optimizer | None = None,
@@ -76,7 +84,7 @@ def optimize(
     (`vital.tracing.Redirect`). A diverging image is stopped and reported in its status; the others go on.
 
     Raises `WeightsError` for weights that are not finite, `ModelError` for a network that fails, `InvalidValueError`
-    for numbers.
+    for numbers, and for a unit or a function where a term or a transform belongs.
 
     >>> from vital import objectives as obj, parameterizations as par
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(8, 8))
@@ -84,16 +92,16 @@ def optimize(
     >>> made.images.shape, made.status
     (torch.Size([1, 3, 8, 8]), ('done',))
     """
-    terms = [as_sum(t) for t in ([term] if isinstance(term, Term) else term)]
-    keys = [str(i) for i in range(len(terms))] if keys is None else keys
-    _check(model, terms, keys, steps, copies)
-    draws = [generator(seed, key) for key in keys]
-    run = _Run(model, terms, parameterization, tuple(transforms), copies, draws, steps)
+    check_parts(model, parameterization, optimizer)
+    check_numbers(steps, copies, redirect, seed)
+    terms, looks, wanted = as_terms(term), as_transforms(transforms), as_frames(frames, steps)
+    check_weights(model)
+    draws = [generator(seed, key) for key in as_keys(keys, len(terms))]
+    run = _Run(model, terms, parameterization, looks, copies, draws, steps)
     parameters = run.start()
     settings = optimizer or Optimizer()
     moving = settings.build(list(parameters.values()))
     kept: list[tuple[int, Images]] = []
-    wanted = set(frames)
     with Tracer(
         model, run.layers, record=any(request and request.recorded for request in run.relevant)
     ) as tracer:
@@ -108,23 +116,6 @@ def optimize(
     if steps in wanted:
         kept.append((steps, images))
     return run.result(images, steps, tuple(kept))
-
-
-def _check(model: Model, terms: Sequence[Sum], keys: Sequence[str], steps: int, copies: int) -> None:
-    if not terms or not all(term.parts for term in terms):
-        raise InvalidValueError("there is no term to optimize; give at least one")
-    if len(keys) != len(terms):
-        raise InvalidValueError(f"there are {len(keys)} keys for {len(terms)} terms; give one each")
-    for name, value in (("steps", steps), ("copies", copies)):
-        if value < 1:
-            raise InvalidValueError(f"{name} is {value}; allowed are whole numbers from 1")
-    buffers = dict(model.module.named_buffers())
-    for name, weights in [*model.module.named_parameters(), *buffers.items()]:
-        # an attention mask is a buffer and may hold infinities
-        if bad := int((weights.isnan() if name in buffers else ~weights.isfinite()).sum()):
-            raise WeightsError(
-                f"{model.name}: {bad} of the {weights.numel()} weights in {name!r} are not finite"
-            )
 
 
 def _watched(term: Term) -> tuple[str, ...]:
