@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -23,9 +25,11 @@ from vital.optim.checks import (
     check_weights,
 )
 from vital.optim.optimizer import Optimizer
+from vital.records import to_pil
 from vital.terms import Sum, Term
 from vital.tracing import Trace, Tracer
 from vital.types import Images, Parameterization, Parameters, Transform
+from vital.utils.drawing import png, titled_sheet
 from vital.utils.random import generator
 
 
@@ -35,7 +39,7 @@ class Rendering:
 
     `images` (B, C, H, W) in [0, 1]; `alpha` (B, H, W), the accumulated |∂loss/∂image|, says where the loss looked;
     `losses` maps each part of the term, and "total", to (B, steps); `status` is "done" or "diverged at step N" per
-    image; `frames` are (step, images) pairs.
+    image; `frames` are (step, images) pairs. It shows itself in a notebook.
     """
 
     images: Images
@@ -44,6 +48,21 @@ class Rendering:
     status: tuple[str, ...]
     steps: int
     frames: tuple[tuple[int, Images], ...] = ()
+
+    def to_grid(self, columns: int = 8, size: int | None = None) -> Image.Image:
+        """All pictures side by side, each with its number and its last loss, or what went wrong, below it."""
+        final = self.losses["total"][:, -1].tolist()
+        told = [f"loss {x:.3g}" if s == "done" else s for x, s in zip(final, self.status, strict=True)]
+        titles = [[f"image {i}", line] for i, line in enumerate(told)]
+        return titled_sheet([to_pil(image) for image in self.images], titles, columns, size)
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.images.shape[1:]))
+        status = ", ".join(f"{count} {told}" for told, count in Counter(self.status).items())
+        return f"Rendering({len(self.images)} images of {size}, {self.steps} steps, {status})"
+
+    def _repr_png_(self) -> bytes:
+        return png(self.to_grid())
 
 
 @dataclass(frozen=True)
