@@ -20,7 +20,7 @@ NEEDED = ("torch", "torchvision", "jinja2", "kornia", "numpy", "pillow", "safete
 OPTIONAL = {
     "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "diffusers": "generate",
     "sentence-transformers": "sentences", "scikit-learn": "concepts", "ray": "ray", "matplotlib": "report",
-    "torch-lucent": "",
+    "pandas": "pandas", "torch-lucent": "",
 }  # fmt: skip
 
 

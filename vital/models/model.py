@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class Model:
     [0.5]
     """
 
-    module: nn.Module = field(repr=False)
+    module: nn.Module
     name: str = "model"
     size: tuple[int, int] = (224, 224)
     channels: int = 3
@@ -40,7 +40,7 @@ class Model:
     std: tuple[float, ...] = (1.0,)
     resize: int | None = None
     interpolation: str = "bilinear"
-    classes: tuple[str, ...] = field(default=(), repr=False)
+    classes: tuple[str, ...] = ()
     weights: str = "as given"
 
     def __post_init__(self) -> None:
@@ -67,6 +67,10 @@ class Model:
             raise InvalidValueError(
                 f"{self.name}: interpolation is {self.interpolation!r}; allowed are {allowed}"
             )
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, (self.channels, *self.size)))
+        return f"Model({self.name!r}: {size}, {len(self.classes)} class names, weights {self.weights!r})"
 
     @property
     def preprocessing(self) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from vital.rendering.methods.base import METHODS, Method, Plan, image_size, make
 from vital.rendering.outcome import lacking, measured, status_of
 from vital.tracing import resolve_units
 from vital.units import Unit
+from vital.utils.options import check_whole
 
 LOGGED = 64
 
@@ -47,6 +48,8 @@ def render(
     >>> render(net, ["0:1"], method="fourier", steps=2, progress=False)[0].image.shape
     torch.Size([3, 16, 16])
     """
+    for name, value, least in (("batch", batch, 0), ("frames", frames, 0), ("seed", seed, None)):
+        check_whole(name, value, least)
     recipe = _method(method, options)
     chosen = resolve_units(model, units)
     if bank is None and recipe.needs_images:
