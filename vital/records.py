@@ -17,8 +17,10 @@ from torch import Tensor
 
 from vital.units import Unit
 from vital.utils.drawing import png, titled_sheet
+from vital.utils.public import public
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Template:
     """What the references' features look like: per layer and channel, the mean sorted activation vector.
@@ -50,6 +52,7 @@ class Template:
         return sum(t.numel() * t.element_size() for t in self.layers.values()) / 1e6
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Prototype:
     """One rendered picture of what a unit responds to, with where it comes from.
@@ -104,6 +107,7 @@ class Prototype:
         return self.to_png()
 
 
+@public
 class Prototypes(list[Prototype]):
     """A list of prototypes that shows itself in a notebook as a contact sheet."""
 

@@ -129,7 +129,7 @@ def pictures_of(
     if kept is not None:
         return kept
     if images is None:
-        without = ", ".join(n for n in METHODS if not METHODS[n]().needs_images)
+        without = ", ".join(name for name, kind in METHODS.items() if not kind.needs_images)
         raise UsageError(
             f"the method {name} needs reference images; give --images DIR or --bank FILE (without images: {without})"
         )

@@ -18,6 +18,7 @@ from vital.optim.optimizer import Optimizer
 from vital.terms import Sum, Term, as_sum
 from vital.tracing import Trace, Tracer
 from vital.types import Images, Parameterization, Parameters, Transform
+from vital.utils.public import public
 from vital.utils.random import generator
 
 
@@ -51,6 +52,7 @@ class Step:
     redirect: bool = False
 
 
+@public
 def optimize(
     model: Model,
     term: Term | Sequence[Term],
@@ -78,7 +80,7 @@ def optimize(
     Raises `WeightsError` for weights that are not finite, `ModelError` for a network that fails, `InvalidValueError`
     for numbers.
 
-    >>> from vital import objectives as obj, parameterizations as par
+    >>> from vital import objectives as obj, params as par
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(8, 8))
     >>> made = optimize(net, obj.Channel("0:1"), par.Pixels(8), steps=3)
     >>> made.images.shape, made.status
