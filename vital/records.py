@@ -19,11 +19,13 @@ from torch import Tensor
 from vital.errors import InvalidValueError
 from vital.units import RecordList, Unit
 from vital.utils.drawing import png, titled_figure, titled_sheet
+from vital.utils.public import public
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Template:
     """What the references' features look like: per layer and channel, the mean sorted activation vector.
@@ -55,6 +57,7 @@ class Template:
         return sum(t.numel() * t.element_size() for t in self.layers.values()) / 1e6
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Prototype:
     """One rendered picture of what a unit responds to, with where it comes from.
@@ -122,6 +125,7 @@ class Prototype:
         return self.to_png()
 
 
+@public
 class Prototypes(RecordList[Prototype]):
     """A list of prototypes that shows itself in a notebook as a contact sheet.
 

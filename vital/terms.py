@@ -19,6 +19,7 @@ from vital.errors import InvalidValueError
 from vital.tracing import Trace
 from vital.types import PerImage
 from vital.units import Unit
+from vital.utils.public import public
 from vital.utils.registry import Registry
 
 GRADIENT = "gradient"
@@ -44,6 +45,7 @@ class RelevanceRequest:
         return self.rule != GRADIENT
 
 
+@public
 class Term(ABC):
     """A loss per image.
 
@@ -203,5 +205,9 @@ def per_image_mean(x: Tensor) -> PerImage:
     return x.flatten(1).mean(1)
 
 
-OBJECTIVES: Registry[type[Term]] = Registry("objective")
-REGULARIZERS: Registry[type[Term]] = Registry("regularizer")
+OBJECTIVES: Registry[type[Term]] = Registry(
+    "objective", group="vital.objectives", package="vital.objectives", kind=Term
+)
+REGULARIZERS: Registry[type[Term]] = Registry(
+    "regularizer", group="vital.regularizers", package="vital.regularizers", kind=Term
+)

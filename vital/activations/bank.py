@@ -31,6 +31,7 @@ from vital.tracing.readout import values_along
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 from vital.utils import tensor_cache as store
+from vital.utils.public import public
 from vital.utils.text import shortened
 
 Choice = Literal["auto", "activation", "top", "class"]
@@ -39,6 +40,7 @@ TOGETHER = 4
 """References that a template takes in at once: the memory that relevance needs for more costs more than they save."""
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class ReferenceBank:
     """What an image set says about the units of a network.

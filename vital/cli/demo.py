@@ -6,29 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import torch
 import typer
-from PIL import Image
 from typer import Option
 
-from vital.activations import ReferenceBank
 from vital.cli.common import open_images, open_model, table, watched
 from vital.cli.render import carried_out
-from vital.describing.api import prepared
-from vital.describing.labels_csv import write_labels
-from vital.models import Model
-from vital.records import Description
-from vital.rendering import exemplars, make_method, save_exemplars
-from vital.rendering.api import bank_for, default_batch
-from vital.rendering.run_folder import Render, Run, write_sheet
-from vital.reporting import report
-from vital.reporting.cards import TRUTH
-from vital.tracing import resolve_units
-from vital.types import Images
-from vital.units import Unit
 
-if TYPE_CHECKING:  # the world is imported when the demo runs
+if TYPE_CHECKING:
+    from vital.activations import ReferenceBank
+    from vital.models import Model
+    from vital.records import Description
+    from vital.rendering.run_folder import Run
+    from vital.types import Images
+    from vital.units import Unit
     from vital.world.networks.check import Check
 
 UNITS = (
@@ -60,6 +50,12 @@ def demo(out: Out = Path("runs/demo")) -> None:
     Trains nothing and downloads nothing. RUN/report.html shows all of it on one page; the pictures are in
     RUN/sheet.png, the words in RUN/labels.csv.
     """
+    from vital.describing.labels_csv import write_labels
+    from vital.rendering import exemplars, make_method, save_exemplars
+    from vital.rendering.api import bank_for, default_batch
+    from vital.rendering.run_folder import Render, write_sheet
+    from vital.reporting import report
+    from vital.tracing import resolve_units
     from vital.world.networks.check import checked
 
     pictures = open_images(Path("world"))
@@ -92,6 +88,10 @@ def _title(check: Check) -> list[str]:
 
 def _saved(run: Run, units: Sequence[str]) -> Images:
     """The pictures as they were written: (B, 3, H, W)."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
     arrays = []
     for unit in units:
         with Image.open(run.file(unit)) as picture:
@@ -101,6 +101,8 @@ def _saved(run: Run, units: Sequence[str]) -> Images:
 
 def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Description]:
     """What CLIP-Dissect says of the units, from the images, and whether it stands."""
+    from vital.describing.api import prepared
+
     makers: dict[str, str] = {}
     words = prepared(
         net,
@@ -124,6 +126,9 @@ def _row(check: Check, words: Sequence[Description]) -> tuple[str, ...]:
 
 def _said(checks: Sequence[Check], model: str) -> list[Description]:
     """All that is said of the units: the truth, what the judge sees, and the words nearest to the picture."""
+    from vital.records import Description
+    from vital.reporting.cards import TRUTH
+
     found = []
     for check in checks:
         truth = check.truth

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
-import torch
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from vital.errors import RunError
-from vital.models import Model
-from vital.records import Prototype
-from vital.rendering.run_folder import Run, read_run, runs
-from vital.types import Images
-from vital.units import Unit
 from vital.utils.io import explained
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from vital.models import Model
+    from vital.records import Prototype
+    from vital.rendering.run_folder import Run
+    from vital.types import Images
+    from vital.units import Unit
 
 
 def saved(run: Run, unit: Unit) -> Prototype:
     """One prototype of a run, its pictures in 8 bits as they were written. Raises `RunError`."""
+    from PIL import Image
+
+    from vital.records import Prototype
+
     record, file = run.to_dict(unit), run.file(unit, "-mask.png")
     with explained(file, "read"), Image.open(file) as picture:
         pixels = _tensor(picture.convert("RGBA"))
@@ -27,6 +32,8 @@ def saved(run: Run, unit: Unit) -> Prototype:
 
 def prototypes_in(folder: Path, model: Model, units: list[Unit]) -> list[Prototype]:
     """All prototypes of these units in a folder, unit by unit; none where it holds no run of this network."""
+    from vital.rendering.run_folder import read_run, runs
+
     if not (folder / "run.json").exists():
         return []
     if read_run(folder).get("model", {}).get("weights_hash") != model.weights_hash():
@@ -40,4 +47,7 @@ def _holds(run: Run, unit: Unit) -> bool:
 
 
 def _tensor(picture: Image.Image) -> Images:
+    import numpy as np
+    import torch
+
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255

@@ -14,6 +14,7 @@ from torch import Tensor
 from vital.data.labels import LABELLING, match_class
 from vital.data.sources import Picture, Source
 from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
+from vital.utils.public import public
 
 
 class UnreadableImageError(DataError):
@@ -27,6 +28,7 @@ class Preprocessor(Protocol):
         """Bring one picture to the network's size and channels."""
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
     """Images with names and labels; pictures are decoded when they are asked for, and never kept.

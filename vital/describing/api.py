@@ -32,6 +32,7 @@ from vital.records import Description, Prototype
 from vital.rendering.api import render
 from vital.tracing import resolve_units
 from vital.units import RecordList, Unit
+from vital.utils.public import public
 
 
 class Descriptions(RecordList[Description]):
@@ -91,6 +92,7 @@ class Words:
         return score_rows(court, descriptions, random)
 
 
+@public
 def describe(
     model: Model,
     units: str | Unit | Iterable[str | Unit],

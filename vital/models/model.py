@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from vital.errors import InvalidValueError
 from vital.models import pixels
 from vital.types import Images
+from vital.utils.public import public
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Model:
     """A network and its preprocessing.

@@ -30,6 +30,7 @@ from vital.terms import Sum, Term
 from vital.tracing import Trace, Tracer
 from vital.types import Images, Parameterization, Parameters, Transform
 from vital.utils.drawing import png, titled_sheet
+from vital.utils.public import public
 from vital.utils.random import generator
 
 
@@ -78,6 +79,7 @@ class Step:
     redirect: bool = False
 
 
+@public
 def optimize(
     model: Model,
     term: Term | Sequence[Term],
@@ -105,7 +107,7 @@ def optimize(
     Raises `WeightsError` for weights that are not finite, `ModelError` for a network that fails, `InvalidValueError`
     for numbers, and for a unit or a function where a term or a transform belongs.
 
-    >>> from vital import objectives as obj, parameterizations as par
+    >>> from vital import objectives as obj, params as par
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(8, 8))
     >>> made = optimize(net, obj.Channel("0:1"), par.Pixels(8), steps=3)
     >>> made.images.shape, made.status

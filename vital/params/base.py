@@ -19,7 +19,9 @@ from vital.utils.registry import Registry
 
 Size: TypeAlias = int | tuple[int, int]
 
-PARAMS: Registry[type[Parameterization]] = Registry("parameterization")
+PARAMS: Registry[type[Parameterization]] = Registry(
+    "parameterization", group="vital.params", kind=Parameterization
+)
 
 
 class Invertible(Parameterization):

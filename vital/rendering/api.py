@@ -19,10 +19,12 @@ from vital.rendering.outcome import lacking, measured, status_of
 from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.utils.options import check_whole
+from vital.utils.public import public
 
 LOGGED = 64
 
 
+@public
 def render(
     model: Model,
     units: str | Unit | Iterable[str | Unit],
@@ -183,7 +185,7 @@ def _lacking(
 def method_name(recipe: Method) -> str:
     """The name under which a method is registered, or its class name."""
     kind = type(recipe)
-    return next((name for name in METHODS if METHODS[name] is kind), kind.__name__)
+    return METHODS.name_of(kind) or kind.__name__
 
 
 def _prototype(

@@ -1,4 +1,4 @@
-"""What the sheets share, for the recipes and all above them (`vital.utils.drawing`)."""
+"""What the sheets share, for the recipes and all above them (vital/utils/drawing.py)."""
 
 from vital.utils.drawing import FAINT, GAP, INK, PAPER, fitted, font, png, scaled, write_centred
 
