@@ -278,7 +278,7 @@ def test_what_was_lacking_stands_below_the_table(vital: Cli, here: Path, picture
         shutil.rmtree(pictures / name)
     (pictures / "ant" / "2.png").unlink()
     words = ("render", "net.py:make", "class:ant", "0:2", "--weights", "none", "--images", pictures)
-    answer = vital(*words, "--steps", 3, "--set", "references=8", "--size", 24, "--out", "run")
+    answer = vital(*words, "--steps", 24, "--set", "references=8", "--size", 24, "--out", "run")
     starts = (
         "2 reference images where 8 were asked for",
         "all labelled images are of the class ant, and backgrounds of that class may be in the picture",
