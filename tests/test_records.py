@@ -145,7 +145,7 @@ def test_the_text_of_a_bank_is_one_short_line() -> None:
 def rendering() -> Rendering:
     model = vital.Model(nn.Sequential(nn.Conv2d(3, 4, 3)), size=(8, 8))
     terms = [vital.objectives.Channel("0:1"), vital.objectives.Channel("0:2")]
-    return optimize(model, terms, vital.parameterizations.Pixels(8), steps=2)
+    return optimize(model, terms, vital.params.Pixels(8), steps=2)
 
 
 def test_a_rendering_shows_its_pictures_with_their_losses() -> None:
