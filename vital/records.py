@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,13 +9,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from vital.units import Unit
-from vital.utils.drawing import png, titled_sheet
+from vital.utils.drawing import titled_sheet, to_pil
+from vital.utils.io import as_png
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +78,12 @@ class Prototype:
 
     def to_png(self, *, masked: bool = False) -> bytes:
         """The picture as PNG bytes, with the unit and its provenance in the text chunks."""
-        notes = PngInfo()
-        notes.add_itxt("Title", f"{self.unit.title}, {self.method}, seed {self.seed}")
-        notes.add_itxt("Software", "vital")
-        notes.add_itxt("vital", json.dumps(self.to_dict(), sort_keys=True))
-        buffer = io.BytesIO()
-        self.to_pil(masked=masked).save(buffer, "PNG", pnginfo=notes)
-        return buffer.getvalue()
+        notes = {
+            "Title": f"{self.unit.title}, {self.method}, seed {self.seed}",
+            "Software": "vital",
+            "vital": json.dumps(self.to_dict(), sort_keys=True),
+        }
+        return as_png(self.to_pil(masked=masked), notes)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: everything but the pictures."""
@@ -115,7 +112,7 @@ class Prototypes(list[Prototype]):
         return titled_sheet([p.to_pil() for p in self], [lines_of(p.unit) for p in self], columns, size)
 
     def _repr_png_(self) -> bytes:
-        return png(self.to_grid())
+        return as_png(self.to_grid())
 
 
 def lines_of(unit: Unit) -> list[str]:
@@ -166,35 +163,6 @@ class Description:
             "model": self.model,
             "details": dict(self.details),
         }
-
-
-def to_pil(image: Tensor) -> Image.Image:
-    """An image (C, H, W) in [0, 1] as PIL, rounded to 8 bits.
-
-    One channel is grey; of more than three the first three are shown.
-
-    >>> to_pil(torch.ones(3, 4, 4)).size
-    (4, 4)
-    """
-    pixels = (image.detach().clamp(0, 1).cpu().float() * 255).round().to(torch.uint8).numpy()
-    if len(pixels) < 3:
-        return Image.fromarray(np.ascontiguousarray(pixels[0]))
-    return Image.fromarray(np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
-
-
-def contact_sheet(pictures: list[Image.Image], columns: int = 8, size: int | None = None) -> Image.Image:
-    """Pictures in a grid with a thin white margin, each scaled to the first one's size or to `size`."""
-    if not pictures:
-        return Image.new("RGB", (1, 1), "white")
-    width, height = pictures[0].size if size is None else (size, size)
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * (width + 4) + 4, rows * (height + 4) + 4), "white")
-    for i, picture in enumerate(pictures):
-        place = (4 + i % columns * (width + 4), 4 + i // columns * (height + 4))
-        shown = picture.convert("RGB")
-        sheet.paste(shown if shown.size == (width, height) else shown.resize((width, height)), place)
-    return sheet
 
 
 def _rounded(x: float) -> float | None:

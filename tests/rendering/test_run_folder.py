@@ -64,12 +64,6 @@ def test_a_write_puts_a_new_file_in_the_place_of_the_old_one(tmp_path: Path) -> 
     assert (tmp_path / "a.bin").read_bytes() == b"new"
 
 
-def test_a_part_left_by_a_killed_process_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / ".a.bin.part").write_bytes(b"half of someth")
-    write(tmp_path / "a.bin", b"whole")
-    assert [f.name for f in tmp_path.iterdir()] == ["a.bin"]
-
-
 def test_a_file_in_the_way_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with (

@@ -29,14 +29,13 @@ from vital.cli.options import (
     Weights,
 )
 from vital.cli.render import carried_out, recipe_of
-from vital.cli.saved import saved
 from vital.records import Prototypes
 from vital.rendering.api import default_batch
 from vital.rendering.circuit import circuit_sheet
-from vital.rendering.run_folder import Render, Run, png
+from vital.rendering.run_folder import Render, Run
 from vital.tracing import digests, resolve_units
 from vital.units import Unit
-from vital.utils.io import as_json, write
+from vital.utils.io import as_json, as_png, write
 
 REFERENCES = 8
 
@@ -77,8 +76,8 @@ def circuit(
     names, at_once = tuple(map(str, chosen)), batch or default_batch(net)
     request = Render(method, recipe.options(), seed, at_once, names, 0, facts, digests(chosen))
     with carried_out(out, net, model, request, recipe, pictures, bank) as run:
-        shown = Prototypes(saved(run, each) for each in chosen)
-        write(out / "circuit.png", png(circuit_sheet(shown, found)))
+        shown = Prototypes(run.prototype(each) for each in chosen)
+        write(out / "circuit.png", as_png(circuit_sheet(shown, found)))
         shares = {str(feeder.unit): feeder.share for feeder in found}
         write(
             out / "circuit.json", as_json({"unit": str(top), "layer": layer, "rule": rule, "shares": shares})

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import torch
 import typer
-from PIL import Image
 from typer import Option
 
 from vital.activations import ReferenceBank
@@ -21,11 +19,10 @@ from vital.models import Model
 from vital.records import Description
 from vital.rendering import exemplars, make_method, save_exemplars
 from vital.rendering.api import bank_for, default_batch
-from vital.rendering.run_folder import Render, Run, write_sheet
+from vital.rendering.run_folder import Render, write_sheet
 from vital.reporting import report
 from vital.reporting.cards import TRUTH
 from vital.tracing import resolve_units
-from vital.types import Images
 from vital.units import Unit
 
 if TYPE_CHECKING:  # the world is imported when the demo runs
@@ -70,7 +67,9 @@ def demo(out: Out = Path("runs/demo")) -> None:
     names = tuple(map(str, chosen))
     request = Render("vital", recipe.options(), 0, default_batch(net), names, images=found)
     with carried_out(out, net, "world", request, recipe, pictures) as run:
-        checks = checked(net, chosen, _saved(run, names), progress=watched())
+        checks = checked(
+            net, chosen, torch.stack([run.prototype(name).image for name in names]), progress=watched()
+        )
         write_sheet(out, {str(check.truth.unit): _title(check) for check in checks})
         bank = bank_for(net, pictures, chosen)
         words = _words(net, chosen, bank)
@@ -88,15 +87,6 @@ def _title(check: Check) -> list[str]:
     unit, truth = check.truth.unit, check.truth.concept.name
     name = f"{unit.layer}:{unit.label}" if unit.is_class and unit.label else str(unit)
     return [name] if unit.label == truth else [name, truth]
-
-
-def _saved(run: Run, units: Sequence[str]) -> Images:
-    """The pictures as they were written: (B, 3, H, W)."""
-    arrays = []
-    for unit in units:
-        with Image.open(run.file(unit)) as picture:
-            arrays.append(np.asarray(picture.convert("RGB")))
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
 
 
 def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Description]:

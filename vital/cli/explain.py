@@ -27,8 +27,7 @@ from vital.data import ImageSet
 from vital.describing.labels_csv import read_labels
 from vital.errors import UsageError
 from vital.lwta.explain import explain as find
-from vital.utils._drawing2 import png
-from vital.utils.io import as_json, write
+from vital.utils.io import as_json, as_png, write
 
 
 def explain(
@@ -66,7 +65,7 @@ def explain(
     if out is not None:
         write(out / "explanation.json", as_json(found.to_dict()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())
-        write(out / "explanation.png", png(found.picture(count)))
+        write(out / "explanation.png", as_png(found.picture(count)))
     if as_text:
         typer.echo(found.text(count))
         return

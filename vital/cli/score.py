@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -24,7 +22,7 @@ from vital.describing.evaluation.table import COLUMNS, Row, shown_rows
 from vital.errors import UsageError
 from vital.models import Model
 from vital.records import Description
-from vital.utils.io import write
+from vital.utils.io import as_csv, write
 
 HEADER = (
     "method", "units", "labelled", "distinct", "top-1", "top-5", "MRR", "exact", "word", "cosine", "by",
@@ -73,7 +71,7 @@ def score(
     net = None if model is None else open_model(model, weights, device)
     if images is not None:
         rows = _judged(said, net, images, encoder, device)
-        _keep(out, "scores.csv", COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+        _keep(out, "scores.csv", COLUMNS, rows)
     if images is None or names is not None:
         known = _names(names, net)
         embed = [None] if encoder is None else [None, load_text_encoder(encoder, device=device)]
@@ -137,16 +135,7 @@ def _shown(row: Naming) -> tuple[str, ...]:
     return what, str(row.units), str(row.labelled), str(row.distinct), *(f"{x:.3f}" for x in shares), by
 
 
-def _keep(out: Path | None, name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def _keep(out: Path | None, name: str, header: Sequence[str], rows: Iterable[Row | tuple[Any, ...]]) -> None:
     """Write a table into a run folder, where there is one."""
-    if out is None:
-        return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(x) for x in row] for row in rows)
-    write(out / name, text.getvalue().encode())
-
-
-def _cell(x: object) -> object:
-    return "" if x is None else f"{x:.6g}" if isinstance(x, float) else x
+    if out is not None:
+        write(out / name, as_csv(header, rows))

@@ -14,11 +14,11 @@ from vital.activations import ReferenceBank
 from vital.attribution import NoRuleError, Relevance, gradient_times_activation, relevance
 from vital.errors import InvalidValueError, ModelError
 from vital.models import Model
-from vital.records import contact_sheet, to_pil
 from vital.tracing import INPUT_OF, Tracer, list_layers, resolve_units
 from vital.types import Images
 from vital.units import OUTPUT, Unit
-from vital.utils._drawing2 import png
+from vital.utils.drawing import contact_sheet, to_pil
+from vital.utils.io import as_png
 
 FALLBACK = "gradient x activation"
 STRENGTH, DIM = 0.9, 0.6
@@ -59,7 +59,7 @@ class Exemplar:
         return to_pil(grey + (colour - grey) * STRENGTH * amount)
 
     def _repr_png_(self) -> bytes:
-        return png(self.to_pil(heat=True))
+        return as_png(self.to_pil(heat=True))
 
 
 class Exemplars(list[Exemplar]):
@@ -71,7 +71,7 @@ class Exemplars(list[Exemplar]):
         return contact_sheet(pictures, max(1, len(self)), size)
 
     def _repr_png_(self) -> bytes:
-        return png(self.to_grid())
+        return as_png(self.to_grid())
 
 
 def exemplars(
