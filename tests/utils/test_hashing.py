@@ -26,7 +26,7 @@ def test_a_key_sees_every_part_and_refuses_what_json_cannot_say() -> None:
 
 def test_tensors_are_told_by_name_shape_type_and_bytes() -> None:
     x = torch.arange(6.0)
-    others = [x, x.view(2, 3), x.double(), x.bfloat16(), x + 1, {"a": x}, {"a": x, "b": x}, torch.empty(0)]
+    others = [x, x.view(2, 3), x.view(torch.int32), x + 1, {"a": x}, {"a": x, "b": x}, torch.empty(0)]
     assert len({hashing.tensor_hash(other) for other in others}) == len(others)
     assert hashing.tensor_hash({"b": x, "a": -x}) == hashing.tensor_hash({"a": -x, "b": x})
     assert hashing.tensor_hash(x.view(2, 3).T) == hashing.tensor_hash(x.view(2, 3).T.contiguous())
