@@ -278,7 +278,7 @@ def test_what_was_lacking_stands_below_the_table(vital: Cli, here: Path, picture
     for name in ("bee", "cat", "dog", "elk"):
         shutil.rmtree(pictures / name)
     (pictures / "ant" / "2.png").unlink()
-    words = ("render", "net.py:make", "class:ant", "0:2", "--weights", "none", "--images", pictures)
+    words = ("render", "net.py:make", "class:ant", "0:0", "--weights", "none", "--images", pictures)
     answer = vital(*words, "--steps", 3, "--set", "references=8", "--size", 24, "--out", "run")
     starts = (
         "2 reference images where 8 were asked for",
@@ -287,7 +287,7 @@ def test_what_was_lacking_stands_below_the_table(vital: Cli, here: Path, picture
     )
     lines = answer.err.splitlines()
     assert [
-        line.startswith(f"vital: class:0, 0:2: {start}") for line, start in zip(lines, starts, strict=True)
+        line.startswith(f"vital: class:0, 0:0: {start}") for line, start in zip(lines, starts, strict=True)
     ] == [True] * 3
     assert (answer.code, len(lines)) == (0, 3)
     assert vital("report", "run").code == 0

@@ -32,6 +32,8 @@ from vital.types import Images
 from vital.units import OUTPUT, Unit
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
+from vital.utils.public import public
+from vital.utils.text import shortened
 
 Choice = Literal["auto", "activation", "top", "class"]
 CHOICES = get_args(Choice)
@@ -39,6 +41,7 @@ TOGETHER = 4
 """References that a template takes in at once: the memory that relevance needs for more costs more than they save."""
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class ReferenceBank:
     """What an image set says about the units of a network.
@@ -51,13 +54,17 @@ class ReferenceBank:
     model: Model
     images: ImageSet
     layers: tuple[str, ...]
-    tables: Tables = field(repr=False)
+    tables: Tables
     key: str
-    disk: bool = field(default=True, repr=False)
-    made_of: dict[str, Any] = field(default_factory=dict, repr=False)
-    _templates: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
-    _usual: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
-    _directions: dict[str, Tables] = field(default_factory=dict, init=False, repr=False)
+    disk: bool = True
+    made_of: dict[str, Any] = field(default_factory=dict)
+    _templates: dict[str, Template] = field(default_factory=dict, init=False)
+    _usual: dict[str, Template] = field(default_factory=dict, init=False)
+    _directions: dict[str, Tables] = field(default_factory=dict, init=False)
+
+    def __repr__(self) -> str:
+        layers = shortened(self.layers)
+        return f"ReferenceBank({self.model.name!r}: {len(self.images)} images, layers {layers})"
 
     @property
     def values(self) -> dict[str, Tensor]:

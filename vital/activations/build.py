@@ -18,8 +18,10 @@ from vital.tracing import list_layers
 from vital.units import OUTPUT
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
+from vital.utils.public import public
 
 
+@public
 def build_bank(
     model: Model,
     layers: Sequence[str],
@@ -76,6 +78,7 @@ def opened_from(path: str | Path) -> dict[str, str]:
     return dict(found[1].get("opened", {})) if found else {}
 
 
+@public
 def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = True) -> ReferenceBank:
     """Read a bank that `build_bank` or `ReferenceBank.save` wrote, for the network and images it was made of.
 

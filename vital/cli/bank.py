@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from vital.activations import build_bank
 from vital.cli.common import listed, megabytes, open_images, open_model, show_skipped, watched
 from vital.cli.options import (
     Device,
@@ -35,6 +34,8 @@ def bank(
     The output layer is always among the layers. A file that was made of the same network, images and layers is
     kept as it is.
     """
+    from vital.activations import build_bank
+
     net = open_model(model, weights, device, input_size)
     pictures = open_images(images, labels)
     made = build_bank(net, listed(layers, "--layers"), pictures, top=top, path=out, progress=watched())

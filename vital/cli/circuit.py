@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
-from vital.attribution import Feeder, feeders
 from vital.cli.common import bank_of, open_model, read_settings, table
 from vital.cli.options import (
     BankFile,
@@ -29,13 +29,12 @@ from vital.cli.options import (
     Weights,
 )
 from vital.cli.render import carried_out, recipe_of
-from vital.records import Prototypes
-from vital.rendering.api import default_batch
-from vital.rendering.circuit import circuit_sheet
-from vital.rendering.run_folder import Render, Run
-from vital.tracing import digests, resolve_units
-from vital.units import Unit
 from vital.utils.io import as_json, as_png, write
+
+if TYPE_CHECKING:
+    from vital.attribution import Feeder
+    from vital.rendering.run_folder import Run
+    from vital.units import Unit
 
 REFERENCES = 8
 
@@ -65,6 +64,14 @@ def circuit(
     The shares are those of the unit's relevance over the eight images that excite it most. Writes circuit.png and
     circuit.json to the folder RUN, beside what vital render writes there.
     """
+    from vital.attribution import feeders
+    from vital.records import Prototypes
+    from vital.rendering.api import default_batch
+    from vital.rendering.circuit import circuit_sheet
+    from vital.rendering.run_folder import Render
+    from vital.tracing import digests, resolve_units
+    from vital.units import Unit
+
     recipe = recipe_of(method, {"steps": steps, "size": size}, read_settings(settings or []))
     net = open_model(model, weights, device, input_size)
     (top,) = resolve_units(net, Unit.parse(unit))

@@ -6,16 +6,17 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vital.activations import ReferenceBank, load_bank, opened_from
-from vital.data import ImageSet, joined, load_images
 from vital.errors import InvalidValueError, UsageError, VitalError
-from vital.models import Model, load_model
-from vital.rendering.api import bank_for
-from vital.units import Unit
+
+if TYPE_CHECKING:
+    from vital.activations import ReferenceBank
+    from vital.data import ImageSet
+    from vital.models import Model
+    from vital.units import Unit
 
 
 class StoppedError(VitalError):
@@ -28,16 +29,22 @@ def open_model(
     name: str, weights: str | None = None, device: str | None = None, input_size: int | None = None
 ) -> Model:
     """Load the network that the arguments name."""
+    from vital.models import load_model
+
     return load_model(name, weights=weights, device=device, size=input_size)
 
 
 def open_images(where: Path, labels: Path | None = None) -> ImageSet:
     """Open the images that the arguments name."""
+    from vital.data import load_images
+
     return load_images(where, labels=labels)
 
 
 def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
     """Open the images that a bank was made of, as they were typed then; `labels` may be others."""
+    from vital.activations import opened_from
+
     opened = opened_from(bank)
     if labels is not None and opened.get("parts"):
         raise UsageError(f"--labels {labels} cannot be given for {bank}, whose parts have their own")
@@ -45,6 +52,8 @@ def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
 
 
 def _opened(bank: Path, opened: Mapping[str, str]) -> ImageSet:
+    from vital.data import joined
+
     if parts := json.loads(opened.get("parts", "[]")):
         return joined([_opened(bank, part) for part in parts])
     if not opened.get("images"):
@@ -56,6 +65,9 @@ def bank_of(
     model: Model, units: Sequence[Unit], images: Path | None, bank: Path | None, labels: Path | None
 ) -> ReferenceBank:
     """The bank that a command's options name: read, or made of the images for the layers of these units."""
+    from vital.activations import load_bank
+    from vital.rendering.api import bank_for
+
     if images is not None:
         pictures = open_images(images, labels)
     elif bank is not None:

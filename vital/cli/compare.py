@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Option
 
-from vital.activations import load_bank
 from vital.cli.common import images_of, listed, open_images, open_model, show_skipped, watched
 from vital.cli.options import (
     BankFile,
@@ -22,12 +21,15 @@ from vital.cli.options import (
     UnitNames,
     Weights,
 )
-from vital.comparing import CONTROLS, ClassJudge, Judge, compare, write_comparison
-from vital.comparing.api import DEFAULT
 from vital.errors import InvalidValueError, UsageError
-from vital.models import Model
 
-DEFAULTS, ALL = ",".join(DEFAULT), ",".join(CONTROLS)
+if TYPE_CHECKING:
+    from vital.comparing import ClassJudge, Judge
+    from vital.models import Model
+
+DEFAULTS = "vital,fourier,maco,deep-inversion"
+CONTROLS = "real images,random weights,shuffled references,other references,shortcut twins"
+"""Methods and controls as `compare` has them, written out, so that the help needs no import of it."""
 
 Methods = Annotated[
     str, Option(metavar="METHOD,METHOD", help="Methods to compare; vital methods lists them.")
@@ -55,7 +57,9 @@ EncoderName = Annotated[
 ]
 Prompt = Annotated[str, Option(help='How the encoder is asked, such as "a photo of a {}".')]
 HeldOut = Annotated[str, Option(metavar="LAYER,LAYER", help="Layers to measure at that no method aligns.")]
-Controls = Annotated[str, Option(metavar="CONTROL,CONTROL", help=f"Of {', '.join(CONTROLS)}; none for none.")]
+Controls = Annotated[
+    str, Option(metavar="CONTROL,CONTROL", help=f"Of {CONTROLS.replace(',', ', ')}; none for none.")
+]
 Budgets = Annotated[str, Option(metavar="N,N", help="Numbers of steps, for curves of quality against cost.")]
 Fields = Annotated[
     list[str] | None, Option("--set", metavar="METHOD.FIELD=VALUE", help="Any option of a method.")
@@ -77,7 +81,7 @@ def compare_command(
     encoder: EncoderName = None,
     prompt: Prompt = "{}",
     held_out: HeldOut = "",
-    controls: Controls = ALL,
+    controls: Controls = CONTROLS,
     equal: Equality = "",
     budgets: Budgets = "",
     batch: Together = 0,
@@ -91,6 +95,8 @@ def compare_command(
     Writes comparison.csv (all scores), table.csv, table.md, table.tex, montage.png and, with --budgets, curves.png
     into the folder RUN, where pictures and scores are kept: a method added later is rendered and measured alone.
     """
+    from vital.comparing import compare, write_comparison
+
     net = open_model(model, weights, device, input_size)
     natural = _natural(net, images, bank, labels)
     witnesses = [_judge(name, net, device, input_size) for name in judge or []]
@@ -135,6 +141,8 @@ def _wanted(
 
 def _natural(net: Model, images: Path | None, bank: Path | None, labels: Path | None) -> dict[str, Any]:
     """The natural images, and the bank over them where there is one."""
+    from vital.activations import load_bank
+
     if bank is not None:
         pictures = images_of(bank, labels) if images is None else open_images(images, labels)
         return {"images": pictures, "bank": load_bank(bank, net, pictures)}
@@ -157,6 +165,8 @@ def _against(judges: Sequence[Judge], encoder: str | None, prompt: str, held_out
 
 
 def _judge(text: str, own: Model, device: str | None, input_size: int | None) -> ClassJudge:
+    from vital.comparing import ClassJudge
+
     name, _, weights = text.partition("@")
     return ClassJudge(open_model(name, weights or None, device, input_size), own)
 

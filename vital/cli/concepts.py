@@ -18,7 +18,6 @@ from vital.cli.options import (
     Tokens,
     Weights,
 )
-from vital.directions import free_name, nmf, save_directions
 
 
 def concepts(
@@ -39,6 +38,8 @@ def concepts(
     The activations must not be negative: choose a layer behind a ReLU. Row 3 of the file is the unit
     FILE.safetensors:3@LAYER, which vital render shows.
     """
+    from vital.directions import free_name, nmf, save_directions
+
     free_name(out)
     net = open_model(model, weights, device, input_size)
     pictures = open_images(images, labels)

@@ -6,26 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 from typer import Option
 
-from vital.activations import ReferenceBank
 from vital.cli.common import open_images, open_model, table, watched
 from vital.cli.render import carried_out
-from vital.describing.api import prepared
-from vital.describing.labels_csv import write_labels
-from vital.models import Model
-from vital.records import Description
-from vital.rendering import exemplars, make_method, save_exemplars
-from vital.rendering.api import bank_for, default_batch
-from vital.rendering.run_folder import Render, write_sheet
-from vital.reporting import report
-from vital.reporting.cards import TRUTH
-from vital.tracing import resolve_units
-from vital.units import Unit
 
-if TYPE_CHECKING:  # the world is imported when the demo runs
+if TYPE_CHECKING:
+    from vital.activations import ReferenceBank
+    from vital.models import Model
+    from vital.records import Description
+    from vital.units import Unit
     from vital.world.networks.check import Check
 
 UNITS = (
@@ -57,6 +48,14 @@ def demo(out: Out = Path("runs/demo")) -> None:
     Trains nothing and downloads nothing. RUN/report.html shows all of it on one page; the pictures are in
     RUN/sheet.png, the words in RUN/labels.csv.
     """
+    import torch
+
+    from vital.describing.labels_csv import write_labels
+    from vital.rendering import exemplars, make_method, save_exemplars
+    from vital.rendering.api import bank_for, default_batch
+    from vital.rendering.run_folder import Render, write_sheet
+    from vital.reporting import report
+    from vital.tracing import resolve_units
     from vital.world.networks.check import checked
 
     pictures = open_images(Path("world"))
@@ -91,6 +90,8 @@ def _title(check: Check) -> list[str]:
 
 def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Description]:
     """What CLIP-Dissect says of the units, from the images, and whether it stands."""
+    from vital.describing.api import prepared
+
     makers: dict[str, str] = {}
     words = prepared(
         net,
@@ -114,6 +115,9 @@ def _row(check: Check, words: Sequence[Description]) -> tuple[str, ...]:
 
 def _said(checks: Sequence[Check], model: str) -> list[Description]:
     """All that is said of the units: the truth, what the judge sees, and the words nearest to the picture."""
+    from vital.records import Description
+    from vital.reporting.cards import TRUTH
+
     found = []
     for check in checks:
         truth = check.truth

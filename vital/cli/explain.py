@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,11 +23,11 @@ from vital.cli.options import (
     TokensOf,
     Weights,
 )
-from vital.data import ImageSet
-from vital.describing.labels_csv import read_labels
 from vital.errors import UsageError
-from vital.lwta.explain import explain as find
 from vital.utils.io import as_json, as_png, write
+
+if TYPE_CHECKING:
+    from vital.data import ImageSet
 
 
 def explain(
@@ -52,6 +52,8 @@ def explain(
     explanation.txt and explanation.png to the folder. MODEL is world:competing, or any network made with
     vital lwta train and named lwta:U/MODEL with --weights.
     """
+    from vital.lwta.explain import explain as find
+
     net = open_model(model, weights, device, input_size)
     picture = _one(image).tensor([0], net)
     words = _labels(labels, net.name) if labels else {}
@@ -86,6 +88,8 @@ def _labels(path: Path, name: str) -> dict[str, str]:
 
     Says where words are of another network; a row without a network is taken as this one's.
     """
+    from vital.describing.labels_csv import read_labels
+
     found: dict[str, tuple[str, str]] = {}
     for row in sorted(read_labels(path), key=lambda row: row["model"] not in {name, ""}):
         if row["label"]:

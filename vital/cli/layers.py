@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from vital.cli.common import open_model, table
 from vital.cli.options import Device, InputSize, ModelName, Weights
-from vital.models import Model
-from vital.tracing import list_layers
-from vital.types import Layer
-from vital.units import OUTPUT
+
+if TYPE_CHECKING:
+    from vital.models import Model
+    from vital.types import Layer
 
 
 def layers(
@@ -19,6 +21,8 @@ def layers(
 
     Shapes do not depend on weights, so named networks are built with random ones and nothing is downloaded.
     """
+    from vital.tracing import list_layers
+
     if weights is None and ".py:" not in model:
         weights = "none"
     net = open_model(model, weights, device, input_size)
@@ -36,6 +40,8 @@ def _row(model: Model, layer: Layer) -> tuple[str, str, str, str, str]:
 
 
 def _example(model: Model, layer: Layer) -> str:
+    from vital.units import OUTPUT
+
     if layer.name == OUTPUT and model.classes:
         return f"class:0 or class:{model.classes[0].partition(',')[0]}"
     if layer.kind == "tokens":

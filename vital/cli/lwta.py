@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
-import torch
 import typer
-from tqdm import tqdm
 
 from vital.cli.common import listed, open_images, open_model, show_skipped, table, watched
 from vital.cli.options import (
@@ -30,15 +29,14 @@ from vital.cli.options import (
     TrainingFolder,
     Weights,
 )
-from vital.data import ImageSet
-from vital.lwta import convert
-from vital.lwta.layers import competing
-from vital.lwta.load import format_spec
-from vital.lwta.predict import SAMPLES, accuracy, activity
-from vital.lwta.schedule import SamplingSchedule
-from vital.lwta.train import Progress, TrainConfig, classes_of, fit
-from vital.models import Model
 from vital.utils.io import as_json, write
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from vital.data import ImageSet
+    from vital.lwta.train import Progress
+    from vital.models import Model
 
 app = typer.Typer(
     name="lwta", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
@@ -64,7 +62,7 @@ def train(
     batch: PassBatch = 64,
     rate: Rate = 1e-3,
     sampling: Sampling = 0.5,
-    samples: Samples = SAMPLES,
+    samples: Samples = 6,
     seed: Seed = 0,
     half: Half = False,
     weights: Weights = None,
@@ -78,6 +76,14 @@ def train(
     which name the network is found by every other command: lwta:U/MODEL, or lwta:U-LAYER,LAYER/MODEL with --skip, and
     --weights RUN/weights.safetensors.
     """
+    import torch
+    from tqdm import tqdm
+
+    from vital.lwta import convert
+    from vital.lwta.load import format_spec
+    from vital.lwta.schedule import SamplingSchedule
+    from vital.lwta.train import TrainConfig, classes_of, fit
+
     how = TrainConfig(epochs, batch, rate, seed=seed, half=half, competition=SamplingSchedule(sampling))
     net = open_model(model, weights, device, input_size)
     example = torch.zeros(2, net.channels, *net.size, device=net.device, dtype=net.dtype)
@@ -110,6 +116,9 @@ def _shown(bar: tqdm) -> Progress:
 
 def _measured(model: Model, test: ImageSet, samples: int, seed: int, out: Path) -> None:
     """Print and write accuracy on the test images, and the activity of each layer on them."""
+    from vital.lwta.layers import competing
+    from vital.lwta.predict import accuracy, activity
+
     found: dict[str, object] = {"accuracy": accuracy(model, test)}
     typer.echo(f"accuracy {found['accuracy']:.2%}")
     if competing(model.module):

@@ -6,7 +6,6 @@ import json
 
 import typer
 
-from vital.activations import free_for_bank, load_bank, merged, opened_from
 from vital.cli.common import images_of, megabytes, open_model, show_skipped
 from vital.cli.options import Banks, Device, InputSize, ModelName, NewBank, Weights
 
@@ -23,6 +22,8 @@ def merge(
 
     The parts can be scanned by different machines. They must be of one network, with the same layers and --top.
     """
+    from vital.activations import free_for_bank, load_bank, merged, opened_from
+
     free_for_bank(out)
     net = open_model(model, weights, device, input_size)
     made = merged([load_bank(path, net, images_of(path)) for path in banks])

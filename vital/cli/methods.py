@@ -9,9 +9,6 @@ from typing import Any
 import typer
 
 from vital.cli.common import table
-from vital.describing import DESCRIBERS
-from vital.rendering import METHODS
-from vital.utils.registry import Registry
 
 
 def methods() -> None:
@@ -19,13 +16,15 @@ def methods() -> None:
 
     Set an option with --set OPTION=VALUE.
     """
-    pictures = [described(name) for name in METHODS]
-    typer.echo("\n\n".join([*pictures, *(described(name, DESCRIBERS) for name in DESCRIBERS)]))
+    from vital.describing import DESCRIBERS
+    from vital.rendering import METHODS
+
+    known = (*METHODS.items(), *DESCRIBERS.items())
+    typer.echo("\n\n".join(described(name, kind) for name, kind in known))
 
 
-def described(name: str, registry: Registry[Any] = METHODS) -> str:
+def described(name: str, kind: Any) -> str:
     """Describe a method: its docstring and its fields."""
-    kind: Any = registry[name]
     text = inspect.cleandoc(kind.__doc__ or "").replace("\n", "\n    ")
     rows = [(f"    {f.name}", _shown(f.default), str(f.type)) for f in fields(kind)]
     return f"{name}\n    {text}\n\n" + table(["    option", "default", "type"], rows)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vital.activations import ReferenceBank, load_bank
 from vital.cli.common import (
     StoppedError,
     images_of,
@@ -38,16 +37,15 @@ from vital.cli.options import (
     UnitNames,
     Weights,
 )
-from vital.data import ImageSet
 from vital.errors import UsageError
-from vital.models import Model
-from vital.models.identity import identity
-from vital.rendering import METHODS, Method, make_method
-from vital.rendering.api import bank_for, default_batch
-from vital.rendering.resume import work
-from vital.rendering.run_folder import Render, Run, entered, some, write_sheet
-from vital.tracing import digests, resolve_units
-from vital.units import Unit
+
+if TYPE_CHECKING:
+    from vital.activations import ReferenceBank
+    from vital.data import ImageSet
+    from vital.models import Model
+    from vital.rendering import Method
+    from vital.rendering.run_folder import Render, Run
+    from vital.units import Unit
 
 
 def render(
@@ -74,6 +72,10 @@ def render(
     The same command again goes on where it stopped. The exit code is 1 when a unit failed, or its picture is flat,
     clipped or never moved; what the images were lacking for a picture is said below the table.
     """
+    from vital.rendering.api import default_batch
+    from vital.rendering.run_folder import Render
+    from vital.tracing import digests, resolve_units
+
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
     recipe = recipe_of(method, {"steps": steps, "size": size}, read_settings(settings or []))
@@ -101,6 +103,10 @@ def carried_out(
     bank: Path | None = None,
 ) -> Iterator[Run]:
     """Do a request in a run folder, which stays held until the caller has reported."""
+    from vital.models.identity import identity
+    from vital.rendering.run_folder import entered, write_sheet
+    from vital.tracing import resolve_units
+
     chosen = resolve_units(net, request.units)
     with entered(out, identity(net, spec), request) as run:
         _work(run, net, chosen, recipe, pictures, bank)
@@ -111,6 +117,8 @@ def carried_out(
 
 def recipe_of(name: str, options: dict[str, Any], given: dict[str, str]) -> Method:
     """The method that a command's options name."""
+    from vital.rendering import make_method
+
     named = {key: value for key, value in options.items() if value is not None}
     if twice := [key for key in named if key in given]:
         raise UsageError(f"{twice[0]} is given by --{twice[0]} and by --set; give it once")
@@ -121,6 +129,8 @@ def pictures_of(
     recipe: Method, name: str, images: Path | None, bank: Path | None, labels: Path | None
 ) -> ImageSet | None:
     """The reference images that a command's options name; None for a method that needs none."""
+    from vital.rendering import METHODS
+
     kept = images_of(bank, labels) if images is None and bank is not None else None
     if labels is not None and images is None and kept is None:
         raise UsageError(f"--labels {labels} needs its images; give --images DIR too")
@@ -129,7 +139,7 @@ def pictures_of(
     if kept is not None:
         return kept
     if images is None:
-        without = ", ".join(n for n in METHODS if not METHODS[n]().needs_images)
+        without = ", ".join(name for name, kind in METHODS.items() if not kind.needs_images)
         raise UsageError(
             f"the method {name} needs reference images; give --images DIR or --bank FILE (without images: {without})"
         )
@@ -145,6 +155,8 @@ def _work(
     bank: Path | None,
 ) -> None:
     """Render what is not complete."""
+    from vital.rendering.resume import work
+
     try:
         work(run, model, units, recipe, lambda: _bank(model, units, pictures, bank), progress=watched())
     except KeyboardInterrupt:
@@ -156,6 +168,9 @@ def _work(
 def _bank(
     model: Model, units: Sequence[Unit], pictures: ImageSet | None, bank: Path | None
 ) -> ReferenceBank | None:
+    from vital.activations import load_bank
+    from vital.rendering.api import bank_for
+
     if pictures is None:
         return None
     if bank is None:
@@ -186,6 +201,8 @@ COLUMNS = {
 
 def _report(run: Run, units: Sequence[Unit]) -> None:
     """Print the table, and below it what went wrong or was lacking; end with exit code 1 when a unit failed."""
+    from vital.rendering.run_folder import some
+
     records = {unit: run.to_dict(unit) for unit in units}
     facts = {unit: record["provenance"] for unit, record in records.items()}
     shown = [name for name in COLUMNS if name == "value" or any(name in known for known in facts.values())]

@@ -5,28 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
-from vital.backends import TextEncoder, load_encoder, load_text_encoder
 from vital.cli.common import open_images, open_model, show_skipped, table, watched
 from vital.cli.options import FORMS, Device, Images, Weights
-from vital.describing.base import Context
-from vital.describing.evaluation.class_names import Naming, named, output_labels, read_names
-from vital.describing.evaluation.external_labels import evaluate_external
-from vital.describing.evaluation.importers import IMPORTERS, import_labels
-from vital.describing.evaluation.significance import LabelEvaluator
-from vital.describing.evaluation.table import COLUMNS, Row, shown_rows
 from vital.errors import UsageError
-from vital.models import Model
-from vital.records import Description
 from vital.utils.io import as_csv, write
+
+if TYPE_CHECKING:
+    from vital.backends import TextEncoder
+    from vital.describing.evaluation.class_names import Naming
+    from vital.describing.evaluation.table import Row
+    from vital.models import Model
+    from vital.records import Description
 
 HEADER = (
     "method", "units", "labelled", "distinct", "top-1", "top-5", "MRR", "exact", "word", "cosine", "by",
 )  # fmt: skip
+
+FORMATS = "vital, netdissect, milan, clip-dissect, milannotations, dnd, invert, cosy, linear-explanations"
+"""The formats that labels are read in, written out, so that the help needs no import of them."""
 
 Files = Annotated[
     list[Path], Argument(metavar="LABELS.csv", help="Files of labels, of this or another tool.")
@@ -41,7 +42,7 @@ ScoredModel = Annotated[
 Encoder = Annotated[
     str | None, Option(metavar="SPEC", help="sentence-transformers:NAME, open_clip:NAME/PRETRAINED or world.")
 ]
-Format = Annotated[str | None, Option(metavar="FORMAT", help=f"One of {', '.join(IMPORTERS)}.")]
+Format = Annotated[str | None, Option(metavar="FORMAT", help=f"One of {FORMATS}.")]
 Layer = Annotated[str | None, Option(metavar="LAYER", help="The layer whose units have the names.")]
 Out = Annotated[
     Path | None,
@@ -67,6 +68,11 @@ def score(
     --names, or the class names of --model alone, labels of outputs are held against the names: first where the true
     name stands among all, then the cosine, which says nothing without the rows below it.
     """
+    from vital.backends import load_text_encoder
+    from vital.describing.evaluation.class_names import Naming
+    from vital.describing.evaluation.importers import import_labels
+    from vital.describing.evaluation.table import COLUMNS
+
     said = [import_labels(file, format, layer) for file in labels]
     net = None if model is None else open_model(model, weights, device)
     if images is not None:
@@ -88,6 +94,12 @@ def _judged(
     device: str | None,
 ) -> list[Row]:
     """Judge the labels on images, and print the table."""
+    from vital.backends import load_encoder
+    from vital.describing.base import Context
+    from vital.describing.evaluation.external_labels import evaluate_external
+    from vital.describing.evaluation.significance import LabelEvaluator
+    from vital.describing.evaluation.table import shown_rows
+
     if net is None or encoder is None:
         raise UsageError(
             f"--images {images} needs --model MODEL and --encoder open_clip:NAME/PRETRAINED or world"
@@ -105,6 +117,8 @@ def _judged(
 
 
 def _names(names: Path | None, net: Model | None) -> Sequence[str]:
+    from vital.describing.evaluation.class_names import read_names
+
     if names is not None:
         return read_names(names)
     if net is None:
@@ -122,6 +136,8 @@ def _rows(
     names: Sequence[str],
     encoders: Sequence[TextEncoder | None],
 ) -> Iterable[Naming]:
+    from vital.describing.evaluation.class_names import named, output_labels
+
     for part in said:
         for group in output_labels(part, layer):
             for encoder in encoders:

@@ -27,6 +27,7 @@ from vital.rendering import METHODS, make_method
 from vital.rendering.api import bank_for
 from vital.tracing import resolve_units
 from vital.units import Unit
+from vital.utils.public import public
 
 DEFAULT = ("vital", "fourier", "maco", "deep-inversion")
 
@@ -47,6 +48,7 @@ class Comparison:
         return "\n\n".join([str(self.table), *self.notes])
 
 
+@public
 def compare(
     model: Model,
     units: str | Unit | Iterable[str | Unit],

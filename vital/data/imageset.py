@@ -15,6 +15,7 @@ from vital.data.labels import LABELLING, match_class
 from vital.data.sources import Picture, Source
 from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
 from vital.utils.hashing import sha256
+from vital.utils.public import public
 
 
 class UnreadableImageError(DataError):
@@ -28,6 +29,7 @@ class Preprocessor(Protocol):
         """Bring one picture to the network's size and channels."""
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
     """Images with names and labels; pictures are decoded when they are asked for, and never kept.

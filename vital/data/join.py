@@ -42,8 +42,8 @@ def joined(sets: Sequence[ImageSet]) -> ImageSet:
     Names that occur twice get the number of their set in front, all of them. Class names are put together; sets
     whose labels are the network's own indices cannot be joined with sets whose labels have names (`DataError`).
 
-    >>> import numpy as np; from vital.images import images
-    >>> both = joined([images(np.zeros((2, 8, 8, 3), np.uint8)), images(np.zeros((1, 8, 8, 3), np.uint8))])
+    >>> import numpy as np; from vital.data import load_images
+    >>> both = joined([load_images(np.zeros((n, 8, 8, 3), np.uint8)) for n in (2, 1)])
     >>> both.names
     ('0/0', '0/1', '1/0')
     """

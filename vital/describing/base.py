@@ -58,7 +58,7 @@ class Describer(ABC):
         return asdict(self)  # type: ignore[call-overload,no-any-return]
 
 
-DESCRIBERS: Registry[type[Describer]] = Registry("describer")
+DESCRIBERS: Registry[type[Describer]] = Registry("describer", group="vital.describers", kind=Describer)
 
 _GIVEN_BY = {
     "images": "probe images: --images DIR or --bank FILE",

@@ -92,9 +92,9 @@ def fit(
     training, or parts of one that does not say whose it is, and `ModelError` for a network that fails.
 
     >>> import tempfile, numpy as np
-    >>> from vital.images import images
+    >>> from vital.data import load_images
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.ReLU(), nn.Linear(8, 2))
-    >>> some = images(np.zeros((4, 4, 4, 3), np.uint8), labels=[0, 1, 0, 1])
+    >>> some = load_images(np.zeros((4, 4, 4, 3), np.uint8), labels=[0, 1, 0, 1])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     fit(Model(net, size=(4, 4)), some, Path(folder), TrainConfig(epochs=1))
     ...     print((Path(folder) / "weights.safetensors").is_file())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,10 @@ from vital.errors import InvalidValueError
 from vital.models import pixels
 from vital.types import Images
 from vital.utils.hashing import is_plain, sha256, tensor_hash
+from vital.utils.public import public
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Model:
     """A network and its preprocessing.
@@ -33,7 +35,7 @@ class Model:
     [0.5]
     """
 
-    module: nn.Module = field(repr=False)
+    module: nn.Module
     name: str = "model"
     size: tuple[int, int] = (224, 224)
     channels: int = 3
@@ -41,7 +43,7 @@ class Model:
     std: tuple[float, ...] = (1.0,)
     resize: int | None = None
     interpolation: str = "bilinear"
-    classes: tuple[str, ...] = field(default=(), repr=False)
+    classes: tuple[str, ...] = ()
     weights: str = "as given"
 
     def __post_init__(self) -> None:
@@ -68,6 +70,10 @@ class Model:
             raise InvalidValueError(
                 f"{self.name}: interpolation is {self.interpolation!r}; allowed are {allowed}"
             )
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, (self.channels, *self.size)))
+        return f"Model({self.name!r}: {size}, {len(self.classes)} class names, weights {self.weights!r})"
 
     @property
     def preprocessing(self) -> tuple[object, ...]:

@@ -18,10 +18,13 @@ from vital.rendering.methods.base import METHODS, Method, Plan, image_size, make
 from vital.rendering.outcome import lacking, measured, status_of
 from vital.tracing import resolve_units
 from vital.units import Unit
+from vital.utils.options import check_whole
+from vital.utils.public import public
 
 LOGGED = 64
 
 
+@public
 def render(
     model: Model,
     units: str | Unit | Iterable[str | Unit],
@@ -47,6 +50,8 @@ def render(
     >>> render(net, ["0:1"], method="fourier", steps=2, progress=False)[0].image.shape
     torch.Size([3, 16, 16])
     """
+    for name, value, least in (("batch", batch, 0), ("frames", frames, 0), ("seed", seed, None)):
+        check_whole(name, value, least)
     recipe = _method(method, options)
     chosen = resolve_units(model, units)
     if bank is None and recipe.needs_images:
@@ -180,7 +185,7 @@ def _lacking(
 def method_name(recipe: Method) -> str:
     """The name under which a method is registered, or its class name."""
     kind = type(recipe)
-    return next((name for name in METHODS if METHODS[name] is kind), kind.__name__)
+    return METHODS.name_of(kind) or kind.__name__
 
 
 def _prototype(

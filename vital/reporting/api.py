@@ -14,10 +14,12 @@ from vital.reporting.cards import Drawn, Found, card, seen
 from vital.reporting.records import Page, Run
 from vital.reporting.shots import Sizes
 from vital.utils.io import write
+from vital.utils.public import public
 
 NAME = "report.html"
 
 
+@public
 def report(
     out: str | Path,
     protos: Iterable[Prototype] = (),

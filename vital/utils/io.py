@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 from filelock import FileLock, Timeout
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from vital.errors import DataError, RunError, nearest
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 STALE_SECONDS = 3600
 """The half of a file that nobody has written to for so long was left by a process that was killed."""
@@ -198,6 +199,8 @@ def json_lines(path: Path) -> Iterator[Any]:
 
 def as_png(picture: Image.Image, notes: Mapping[str, str] | None = None) -> bytes:
     """Encode a picture as PNG, with the notes in its text chunks."""
+    from PIL.PngImagePlugin import PngInfo
+
     chunks = PngInfo()
     for name, text in (notes or {}).items():
         chunks.add_itxt(name, text)
@@ -208,6 +211,8 @@ def as_png(picture: Image.Image, notes: Mapping[str, str] | None = None) -> byte
 
 def read_picture(path: Path) -> Image.Image:
     """Read a picture whole. Raises `RunError` for one that is missing, cannot be read or is damaged."""
+    from PIL import Image
+
     try:
         with explained(path, "read"), Image.open(path) as picture:
             picture.load()

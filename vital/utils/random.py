@@ -6,6 +6,9 @@ looks like does not depend on which units share its batch.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from vital.utils.hashing import number_of
@@ -28,3 +31,23 @@ def generator(*key: object) -> torch.Generator:
     True
     """
     return torch.Generator().manual_seed(seed_of(*key))
+
+
+@contextmanager
+def seeding_torch(draws: torch.Generator, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators from `draws`, those of the CPU and of `device`, and give them back afterwards.
+
+    >>> with seeding_torch(generator(0), torch.device("cpu")):
+    ...     first = torch.rand(1)
+    >>> with seeding_torch(generator(0), torch.device("cpu")):
+    ...     bool(torch.rand(1) == first)
+    True
+    """
+    seed = int(torch.randint(2**62, (), generator=draws))
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng([device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield

@@ -14,6 +14,7 @@ from vital.terms import Term
 from vital.types import Parameterization, Transform
 from vital.units import Unit
 from vital.utils.options import made_with
+from vital.utils.public import public
 from vital.utils.registry import Registry
 
 
@@ -31,6 +32,7 @@ class Plan:
     notes: Sequence[str] = ()
 
 
+@public
 class Method(ABC):
     """A way to render units. A concrete method is a frozen dataclass; every field has a default.
 
@@ -53,9 +55,10 @@ class Method(ABC):
         return asdict(self)  # type: ignore[call-overload,no-any-return]
 
 
-METHODS: Registry[type[Method]] = Registry("method")
+METHODS: Registry[type[Method]] = Registry("method", group="vital.methods", kind=Method)
 
 
+@public
 def make_method(name: str, /, **options: Any) -> Method:
     """Make a method by name, with options; texts are read as the option's own type.
 
