@@ -54,7 +54,9 @@ def test_shipped_figures_stand_for_the_default_question_alone(
 ) -> None:
     monkeypatch.setenv("VITAL_CACHE", str(tmp_path / "cache"))
     model = small()
-    monkeypatch.setattr(sys.modules["vital.world.scenes.ground_truth"], "shipped_truths", lambda of: {"class:0": table()})
+    monkeypatch.setattr(
+        sys.modules["vital.world.scenes.ground_truth"], "shipped_truths", lambda of: {"class:0": table()}
+    )
     (found,) = unit_truths(model, ["class:1"], progress=False)
     assert (found.auprc, found.chance, found.correlation) == (0.5, 0.25, 0.125)
     assert found.concept == kept.concepts()[5]
