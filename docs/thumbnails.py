@@ -18,8 +18,8 @@ from vital import objectives as obj
 from vital import params as par
 from vital import regularizers as reg
 from vital import transforms
-from vital.records import contact_sheet, to_pil
 from vital.terms import Term
+from vital.utils.drawing import contact_sheet, to_pil
 
 HERE = Path(__file__).resolve().parent
 SIZE, STEPS = 64, 192

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -11,14 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from vital.errors import InvalidValueError
 from vital.units import RecordList, Unit
-from vital.utils.drawing import png, titled_figure, titled_sheet
+from vital.utils.drawing import titled_figure, titled_sheet, to_array, to_pil
+from vital.utils.io import as_png
 from vital.utils.public import public
 
 if TYPE_CHECKING:
@@ -88,13 +85,12 @@ class Prototype:
 
     def to_png(self, *, masked: bool = False) -> bytes:
         """The picture as PNG bytes, with the unit and its provenance in the text chunks."""
-        notes = PngInfo()
-        notes.add_itxt("Title", f"{self.unit.title}, {self.method}, seed {self.seed}")
-        notes.add_itxt("Software", "vital")
-        notes.add_itxt("vital", json.dumps(self.to_dict(), sort_keys=True))
-        buffer = io.BytesIO()
-        self.to_pil(masked=masked).save(buffer, "PNG", pnginfo=notes)
-        return buffer.getvalue()
+        notes = {
+            "Title": f"{self.unit.title}, {self.method}, seed {self.seed}",
+            "Software": "vital",
+            "vital": json.dumps(self.to_dict(), sort_keys=True),
+        }
+        return as_png(self.to_pil(masked=masked), notes)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: everything but the pictures."""
@@ -145,7 +141,7 @@ class Prototypes(RecordList[Prototype]):
         return titled_figure([p.to_pil() for p in self], [lines_of(p.unit) for p in self], columns)
 
     def _repr_png_(self) -> bytes:
-        return png(self.to_grid())
+        return as_png(self.to_grid())
 
 
 def lines_of(unit: Unit) -> list[str]:
@@ -204,47 +200,6 @@ class Description:
     def __repr__(self) -> str:
         p = "" if self.p_value is None else f", p {self.p_value:.3g}"
         return f"Description({self.unit.title!r}: {self.label!r}, {self.method}, score {self.score:.3g}{p})"
-
-
-def to_array(image: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-    """An image (C, H, W) as an array (H, W, C), float32 unless another type is asked for; always a copy.
-
-    >>> to_array(torch.ones(3, 4, 5)).shape
-    (4, 5, 3)
-    """
-    if copy is False:
-        raise InvalidValueError("an array of a picture is a copy; allowed are copy=None and copy=True")
-    pixels = image.detach().cpu().float().permute(1, 2, 0).numpy()
-    return np.array(pixels, np.float32 if dtype is None else dtype)
-
-
-def to_pil(image: Tensor) -> Image.Image:
-    """An image (C, H, W) in [0, 1] as PIL, rounded to 8 bits.
-
-    One channel is grey; of more than three the first three are shown.
-
-    >>> to_pil(torch.ones(3, 4, 4)).size
-    (4, 4)
-    """
-    pixels = (image.detach().clamp(0, 1).cpu().float() * 255).round().to(torch.uint8).numpy()
-    if len(pixels) < 3:
-        return Image.fromarray(np.ascontiguousarray(pixels[0]))
-    return Image.fromarray(np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
-
-
-def contact_sheet(pictures: list[Image.Image], columns: int = 8, size: int | None = None) -> Image.Image:
-    """Pictures in a grid with a thin white margin, each scaled to the first one's size or to `size`."""
-    if not pictures:
-        return Image.new("RGB", (1, 1), "white")
-    width, height = pictures[0].size if size is None else (size, size)
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * (width + 4) + 4, rows * (height + 4) + 4), "white")
-    for i, picture in enumerate(pictures):
-        place = (4 + i % columns * (width + 4), 4 + i // columns * (height + 4))
-        shown = picture.convert("RGB")
-        sheet.paste(shown if shown.size == (width, height) else shown.resize((width, height)), place)
-    return sheet
 
 
 def _is_scalar(fact: object) -> bool:

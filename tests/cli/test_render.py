@@ -29,6 +29,7 @@ def test_a_run_holds_pictures_records_and_a_sheet_and_prints_a_table(vital: Cli,
     answer = vital("render", "net.py:make", "class:bee", "0:2-3", *FAST, "--size", 24, "--out", "run")
     assert (answer.code, answer.err) == (0, "")
     assert set(contents(here / "run")) == {
+        ".lock",
         "run.json",
         "sheet.png",
         *(
@@ -224,7 +225,7 @@ def test_a_killed_run_ends_with_the_same_bytes(vital: Cli, here: Path) -> None:
     assert vital(*words, "killed").code == 0
     assert vital(*words, "straight").code == 0
     straight = contents(here / "straight")
-    assert len(straight) == 2 + 4 * 5
+    assert len(straight) == 3 + 4 * 5
     assert contents(here / "killed") == straight
 
 

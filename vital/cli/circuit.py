@@ -29,8 +29,7 @@ from vital.cli.options import (
     Weights,
 )
 from vital.cli.render import carried_out, recipe_of
-from vital.cli.saved import saved
-from vital.utils.io import as_json, write
+from vital.utils.io import as_json, as_png, write
 
 if TYPE_CHECKING:
     from vital.attribution import Feeder
@@ -69,7 +68,7 @@ def circuit(
     from vital.records import Prototypes
     from vital.rendering.api import default_batch
     from vital.rendering.circuit import circuit_sheet
-    from vital.rendering.run_folder import Render, png
+    from vital.rendering.run_folder import Render
     from vital.tracing import digests, resolve_units
     from vital.units import Unit
 
@@ -84,8 +83,8 @@ def circuit(
     names, at_once = tuple(map(str, chosen)), batch or default_batch(net)
     request = Render(method, recipe.options(), seed, at_once, names, 0, facts, digests(chosen))
     with carried_out(out, net, model, request, recipe, pictures, bank) as run:
-        shown = Prototypes(saved(run, each) for each in chosen)
-        write(out / "circuit.png", png(circuit_sheet(shown, found)))
+        shown = Prototypes(run.prototype(each) for each in chosen)
+        write(out / "circuit.png", as_png(circuit_sheet(shown, found)))
         shares = {str(feeder.unit): feeder.share for feeder in found}
         write(
             out / "circuit.json", as_json({"unit": str(top), "layer": layer, "rule": rule, "shares": shares})

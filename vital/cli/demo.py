@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from vital.activations import ReferenceBank
     from vital.models import Model
     from vital.records import Description
-    from vital.rendering.run_folder import Run
-    from vital.types import Images
     from vital.units import Unit
     from vital.world.networks.check import Check
 
@@ -50,6 +48,8 @@ def demo(out: Out = Path("runs/demo")) -> None:
     Trains nothing and downloads nothing. RUN/report.html shows all of it on one page; the pictures are in
     RUN/sheet.png, the words in RUN/labels.csv.
     """
+    import torch
+
     from vital.describing.labels_csv import write_labels
     from vital.rendering import exemplars, make_method, save_exemplars
     from vital.rendering.api import bank_for, default_batch
@@ -66,7 +66,9 @@ def demo(out: Out = Path("runs/demo")) -> None:
     names = tuple(map(str, chosen))
     request = Render("vital", recipe.options(), 0, default_batch(net), names, images=found)
     with carried_out(out, net, "world", request, recipe, pictures) as run:
-        checks = checked(net, chosen, _saved(run, names), progress=watched())
+        checks = checked(
+            net, chosen, torch.stack([run.prototype(name).image for name in names]), progress=watched()
+        )
         write_sheet(out, {str(check.truth.unit): _title(check) for check in checks})
         bank = bank_for(net, pictures, chosen)
         words = _words(net, chosen, bank)
@@ -84,19 +86,6 @@ def _title(check: Check) -> list[str]:
     unit, truth = check.truth.unit, check.truth.concept.name
     name = f"{unit.layer}:{unit.label}" if unit.is_class and unit.label else str(unit)
     return [name] if unit.label == truth else [name, truth]
-
-
-def _saved(run: Run, units: Sequence[str]) -> Images:
-    """The pictures as they were written: (B, 3, H, W)."""
-    import numpy as np
-    import torch
-    from PIL import Image
-
-    arrays = []
-    for unit in units:
-        with Image.open(run.file(unit)) as picture:
-            arrays.append(np.asarray(picture.convert("RGB")))
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
 
 
 def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Description]:

@@ -23,8 +23,7 @@ from vital.cli.options import (
     UnitNames,
     Weights,
 )
-from vital.cli.saved import prototypes_in
-from vital.utils.io import write
+from vital.utils.io import as_png, write
 
 if TYPE_CHECKING:
     from vital.models import Model
@@ -77,17 +76,16 @@ def some_by(found: dict[Unit, Exemplars]) -> str:
 
 
 def _keep(out: Path, unit: Unit, some: Exemplars) -> None:
-    from vital.rendering.exemplar_files import save_exemplars
-    from vital.rendering.run_folder import folder_name, png
+    from vital.rendering.run_folder import folder_name, save_exemplars
 
     save_exemplars(out, some)
-    write(out / "units" / folder_name(unit) / "exemplars.png", png(some.to_grid()))
+    write(out / "units" / folder_name(unit) / "exemplars.png", as_png(some.to_grid()))
 
 
 def _show_beside(out: Path, model: Model, found: dict[Unit, Exemplars]) -> None:
-    from vital.rendering.run_folder import png
+    from vital.rendering.run_folder import prototypes_in
     from vital.rendering.sheets import beside
 
-    prototypes = prototypes_in(out, model, list(found))
+    prototypes = prototypes_in(out, model.weights_hash(), list(found))
     if prototypes:
-        write(out / "exemplars.png", png(beside(prototypes, [found[p.unit] for p in prototypes])))
+        write(out / "exemplars.png", as_png(beside(prototypes, [found[p.unit] for p in prototypes])))

@@ -24,7 +24,7 @@ from vital.cli.options import (
     Weights,
 )
 from vital.errors import UsageError
-from vital.utils.io import as_json, write
+from vital.utils.io import as_json, as_png, write
 
 if TYPE_CHECKING:
     from vital.data import ImageSet
@@ -53,7 +53,6 @@ def explain(
     vital lwta train and named lwta:U/MODEL with --weights.
     """
     from vital.lwta.explain import explain as find
-    from vital.utils._drawing2 import png
 
     net = open_model(model, weights, device, input_size)
     picture = _one(image).tensor([0], net)
@@ -68,7 +67,7 @@ def explain(
     if out is not None:
         write(out / "explanation.json", as_json(found.to_dict()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())
-        write(out / "explanation.png", png(found.picture(count)))
+        write(out / "explanation.png", as_png(found.picture(count)))
     if as_text:
         typer.echo(found.text(count))
         return

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -15,7 +13,7 @@ from typer import Argument, Option
 from vital.cli.common import open_images, open_model, show_skipped, table, watched
 from vital.cli.options import FORMS, Device, Images, Weights
 from vital.errors import UsageError
-from vital.utils.io import write
+from vital.utils.io import as_csv, write
 
 if TYPE_CHECKING:
     from vital.backends import TextEncoder
@@ -79,7 +77,7 @@ def score(
     net = None if model is None else open_model(model, weights, device)
     if images is not None:
         rows = _judged(said, net, images, encoder, device)
-        _keep(out, "scores.csv", COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+        _keep(out, "scores.csv", COLUMNS, rows)
     if images is None or names is not None:
         known = _names(names, net)
         embed = [None] if encoder is None else [None, load_text_encoder(encoder, device=device)]
@@ -153,16 +151,7 @@ def _shown(row: Naming) -> tuple[str, ...]:
     return what, str(row.units), str(row.labelled), str(row.distinct), *(f"{x:.3f}" for x in shares), by
 
 
-def _keep(out: Path | None, name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def _keep(out: Path | None, name: str, header: Sequence[str], rows: Iterable[Row | tuple[Any, ...]]) -> None:
     """Write a table into a run folder, where there is one."""
-    if out is None:
-        return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(x) for x in row] for row in rows)
-    write(out / name, text.getvalue().encode())
-
-
-def _cell(x: object) -> object:
-    return "" if x is None else f"{x:.6g}" if isinstance(x, float) else x
+    if out is not None:
+        write(out / name, as_csv(header, rows))

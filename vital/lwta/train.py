@@ -24,7 +24,7 @@ from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
 from vital.models.outputs import answered, asked, count_outputs
 from vital.types import Images
-from vital.utils.io import as_json, held, read_json, write
+from vital.utils.io import as_json, locked, read_json, write
 from vital.utils.random import generator, seed_of
 
 Progress = Callable[[int, int, float], None]
@@ -102,7 +102,7 @@ def fit(
     """
     how = how or TrainConfig()
     targets = classes_of(images, model)
-    with held(_claimed(folder, model, images, how)):
+    with locked(_claimed(folder, model, images, how)):
         _Training(model, images, targets, how, folder / "checkpoint.pt", progress).run()
         write(
             folder / "weights.safetensors",

@@ -25,11 +25,11 @@ from vital.optim.checks import (
     check_weights,
 )
 from vital.optim.optimizer import Optimizer
-from vital.records import to_pil
 from vital.terms import Sum, Term
 from vital.tracing import Trace, Tracer
 from vital.types import Images, Parameterization, Parameters, Transform
-from vital.utils.drawing import png, titled_sheet
+from vital.utils.drawing import titled_sheet, to_pil
+from vital.utils.io import as_png
 from vital.utils.public import public
 from vital.utils.random import generator
 
@@ -63,7 +63,7 @@ class Rendering:
         return f"Rendering({len(self.images)} images of {size}, {self.steps} steps, {status})"
 
     def _repr_png_(self) -> bytes:
-        return png(self.to_grid())
+        return as_png(self.to_grid())
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from vital.activations import ReferenceBank
 from vital.attribution import NoRuleError, Relevance, gradient_times_activation, relevance
 from vital.errors import InvalidValueError, ModelError
 from vital.models import Model
-from vital.records import contact_sheet, to_array, to_pil
 from vital.tracing import INPUT_OF, Tracer, list_layers, resolve_units
 from vital.types import Images
 from vital.units import OUTPUT, RecordList, Unit
-from vital.utils.drawing import png, titled_figure
+from vital.utils.drawing import contact_sheet, titled_figure, to_array, to_pil
+from vital.utils.io import as_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +76,7 @@ class Exemplar:
         return f"Exemplar({self.unit.title!r}: image {self.name!r}, {how})"
 
     def _repr_png_(self) -> bytes:
-        return png(self.to_pil(heat=True))
+        return as_png(self.to_pil(heat=True))
 
 
 class Exemplars(RecordList[Exemplar]):
@@ -97,7 +97,7 @@ class Exemplars(RecordList[Exemplar]):
         return titled_figure(pictures, titles, max(1, len(self)))
 
     def _repr_png_(self) -> bytes:
-        return png(self.to_grid())
+        return as_png(self.to_grid())
 
 
 def exemplars(

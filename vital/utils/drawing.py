@@ -1,14 +1,16 @@
-"""What sheets are drawn with: pictures of one width, lines of text that fit, titled tiles, and PNG bytes."""
+"""Pictures on sheets: tensors as pictures, one width, lines of text that fit, grids with and without titles."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
-from vital.errors import missing_extra
+from vital.errors import InvalidValueError, missing_extra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,6 +19,32 @@ INK, FAINT, PAPER = (20, 20, 20), (150, 150, 150), "white"
 GAP = 8
 TILE, TEXT = 128, 11
 """The least width of a tile with a title, and the least height of its letters, in pixels."""
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """An image (C, H, W) in [0, 1] as PIL, rounded to 8 bits.
+
+    One channel is grey; of more than three the first three are shown.
+
+    >>> to_pil(torch.ones(3, 4, 4)).size
+    (4, 4)
+    """
+    pixels = (image.detach().clamp(0, 1).cpu().float() * 255).round().to(torch.uint8).numpy()
+    if len(pixels) < 3:
+        return Image.fromarray(np.ascontiguousarray(pixels[0]))
+    return Image.fromarray(np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
+
+
+def to_array(image: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    """An image (C, H, W) as an array (H, W, C), float32 unless another type is asked for; always a copy.
+
+    >>> to_array(torch.ones(3, 4, 5)).shape
+    (4, 5, 3)
+    """
+    if copy is False:
+        raise InvalidValueError("an array of a picture is a copy; allowed are copy=None and copy=True")
+    pixels = image.detach().cpu().float().permute(1, 2, 0).numpy()
+    return np.array(pixels, np.float32 if dtype is None else dtype)
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -108,8 +136,16 @@ def titled_figure(
     return figure
 
 
-def png(picture: Image.Image) -> bytes:
-    """A picture as PNG bytes."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
+def contact_sheet(pictures: Sequence[Image.Image], columns: int = 8, size: int | None = None) -> Image.Image:
+    """Pictures in a grid with a thin white margin, each scaled to the first one's size or to `size`."""
+    if not pictures:
+        return Image.new("RGB", (1, 1), PAPER)
+    width, height = pictures[0].size if size is None else (size, size)
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * (width + 4) + 4, rows * (height + 4) + 4), PAPER)
+    for i, picture in enumerate(pictures):
+        place = (4 + i % columns * (width + 4), 4 + i // columns * (height + 4))
+        shown = picture.convert("RGB")
+        sheet.paste(shown if shown.size == (width, height) else shown.resize((width, height)), place)
+    return sheet
