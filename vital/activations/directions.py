@@ -20,7 +20,7 @@ from vital.utils.io import cache_folder
 
 def key_of(model: Model, bank: str, unit: Unit) -> str:
     """What a direction's tables are kept under: the bank's key, the reading, and the vector's content."""
-    vector = vector_of(model, unit)
+    vector = vector_of(model.unit(unit)).float()
     return store.key_of(bank=bank, reading=reading(unit), vector=vector.tolist(), format=FORMAT)
 
 
@@ -64,7 +64,10 @@ def _scanned(
     by_layer: dict[str, list[str]] = {}
     for key, unit in units.items():
         by_layer.setdefault(unit.layer, []).append(key)
-    vectors = {n: torch.stack([vector_of(model, units[k]) for k in keys]) for n, keys in by_layer.items()}
+    vectors = {
+        n: torch.stack([vector_of(model.unit(units[k])).float() for k in keys])
+        for n, keys in by_layer.items()
+    }
     whole = scan(model, tuple(vectors), images, top, 16, progress, vectors)
     return {
         key: _row(whole, reading(units[key]), place)

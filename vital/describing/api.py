@@ -30,7 +30,6 @@ from vital.errors import DataError, InvalidValueError, UsageError, unknown
 from vital.models import Model
 from vital.records import Description, Prototype
 from vital.rendering.api import render
-from vital.tracing import resolve_units
 from vital.units import RecordList, Unit
 from vital.utils.public import public
 
@@ -125,11 +124,12 @@ def describe(
     'dotted cube'
     """
     makers = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
+    chosen = model.units(units)
     words = prepared(
-        model, units, bank=bank, images=images, methods=methods, concepts=concepts, makers=makers, seed=seed,
+        model, chosen, bank=bank, images=images, methods=methods, concepts=concepts, makers=makers, seed=seed,
         progress=progress, options=options,
     )  # fmt: skip
-    return words.describe(resolve_units(model, units))
+    return words.describe(chosen)
 
 
 def prepared(
@@ -149,7 +149,7 @@ def prepared(
     given = dict(options or {})
     judge = {name: float(given.pop(name)) for name in ("alpha", "draws") if name in given}
     described = _described([methods] if isinstance(methods, str) else list(methods), given)
-    chosen = list(dict.fromkeys(resolve_units(model, units)))
+    chosen = list(dict.fromkeys(model.units(units)))
     if bank is not None and not bank.fits(model):
         raise DataError(f"the bank was made with another network than {model.name}; make one for this")
     images = images if images is not None else bank.images if bank is not None else None

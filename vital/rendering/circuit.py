@@ -14,7 +14,6 @@ from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.records import Prototypes
 from vital.rendering.api import render
-from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.utils._drawing2 import FAINT, GAP, PAPER, png, scaled, write_centred
 
@@ -65,7 +64,7 @@ def circuit(
     >>> len(made.feeders), [str(p.unit) for p in made.prototypes][0]
     (2, '3:0')
     """
-    (unit,) = resolve_units(model, unit)
+    unit = model.unit(unit)
     seen = bank.tensor(bank.strongest(unit, references))
     found = feeders(model, unit, layer, seen, count, rule=rule)
     made = render(model, [unit, *(feeder.unit for feeder in found)], bank=bank, **options)

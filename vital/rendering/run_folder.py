@@ -34,7 +34,7 @@ from PIL import Image
 from vital._version import __version__
 from vital.errors import RunError
 from vital.records import Prototype, contact_sheet, lines_of, to_pil
-from vital.units import Unit
+from vital.units import Unit, slug
 from vital.utils.drawing import TILE, titled_sheet
 from vital.utils.drawing import png as png  # noqa: PLC0414  (for those who write into the folder)
 from vital.utils.io import as_json, explained, held, read_json, write
@@ -231,8 +231,8 @@ def folder_name(unit: str | Unit) -> str:
     >>> folder_name("layer4:162")
     'layer4_162'
     """
-    slug = Unit.parse(unit).slug
-    return slug if len(slug) <= 100 else f"{slug[:80]}-{hashlib.sha256(str(unit).encode()).hexdigest()[:12]}"
+    name = slug(str(unit))
+    return name if len(name) <= 100 else f"{name[:80]}-{hashlib.sha256(str(unit).encode()).hexdigest()[:12]}"
 
 
 def _check_names(render: Render) -> None:
