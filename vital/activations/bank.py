@@ -90,7 +90,7 @@ class ReferenceBank:
         first asked for.
         """
         found = [unit for unit in self.model.units(units) if unit.source]
-        new = [unit for unit in found if key_of(self.model, self.key, unit) not in self._directions]
+        new = [unit for unit in found if key_of(self.key, unit) not in self._directions]
         options: dict[str, Any] = {"bank": self.key, "disk": self.disk, "progress": progress}
         self._directions.update(
             rank_directions(self.model, self.images, new, top=self.made_of["top"] + 1, **options)
@@ -132,12 +132,14 @@ class ReferenceBank:
         tables, index = self._table(unit)
         return 100 * tables.below(reading(unit), index, value)
 
-    def ranks(self, unit: Unit) -> bool:
+    def ranks(self, unit: str | Unit) -> bool:
         """Whether the bank has ranked its images for a unit."""
+        unit = self.model.unit(unit)
         return unit.position is None and (bool(unit.source) or reading(unit) in self.tables.means)
 
-    def has_places(self, unit: Unit) -> bool:
+    def has_places(self, unit: str | Unit) -> bool:
         """Whether the bank has ranked places within its images for a unit, so that patches can be cut."""
+        unit = self.model.unit(unit)
         return reading(unit) in self._table(unit)[0].peaks
 
     def natural_value(self, unit: str | Unit, count: int = 8) -> float:
@@ -224,7 +226,7 @@ class ReferenceBank:
             chosen = self._by_activation(unit, count, places=True, even=choose == "top")
         now = (self.model.weights_hash(), self.model.device.type)  # may change beneath the bank
         parts = {"images": chosen.indices, "of": chosen.weights, "layers": layers, "rule": rule}
-        vector = key_of(self.model, self.key, unit) if unit.source else ""
+        vector = key_of(self.key, unit) if unit.source else ""
         own = {"patches": share, "start": start, "unit": vector or str(unit)} if share or rule else {}
         key = store.key_of(bank=self.key, now=now, **parts, **own)
         if key not in self._templates:
@@ -297,7 +299,7 @@ class ReferenceBank:
             )
         if unit.source:
             self.rank([unit])
-            return self._directions[key_of(self.model, self.key, unit)], 0
+            return self._directions[key_of(self.key, unit)], 0
         if reading(unit) not in self.tables.means:
             raise InvalidValueError(
                 f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "
