@@ -27,7 +27,6 @@ from vital.comparing.records import squinted
 from vital.comparing.world import fresh_scenes
 from vital.errors import DataError
 from vital.metrics import Interval, agreement, natural_statistics
-from vital.tracing import resolve_units
 from vital.types import Images
 from vital.units import Unit
 from vital.utils.io import read_json
@@ -76,7 +75,7 @@ def measure(folders: Sequence[Path]) -> dict[str, Any]:
         answers = read_json(folder / "read.json")["answers"]
         if not answers or "both" not in answers[0]["right"]:
             raise DataError(f"{str(folder)!r} is no set of the world that was read")
-        units = resolve_units(model, [f"class:{one['class']}" for one in answers])
+        units = model.units([f"class:{one['class']}" for one in answers])
         for name, found in numbers(pictures(folder, len(answers)), units, model).items():
             values.setdefault(name, []).append(found)
         right += [one["right"]["both"] for one in answers]

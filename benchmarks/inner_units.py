@@ -26,7 +26,7 @@ from benchmarks.common import machine, report, start
 from benchmarks.kept import Kept, Row
 from vital import objectives as obj
 from vital.rendering.api import groups
-from vital.tracing import Tracer, list_layers, resolve_units
+from vital.tracing import Tracer, list_layers
 
 METHODS = ("vital", "fourier", "maco")
 PERCENTILE, SHARE = 99.0, 20 / 24
@@ -82,7 +82,7 @@ def shown(
         options["crops"] = given.crops
     kept = Kept(given.out / f"{name}.jsonl" if given.out else None)
     own = settings(bank, name, options, held_out)
-    left = [unit for unit in resolve_units(bank.model, units) if not kept.find(own | {"unit": str(unit)})]
+    left = [unit for unit in bank.model.units(units) if not kept.find(own | {"unit": str(unit)})]
     for few in groups(left, EACH_TIME):
         began = time.perf_counter()
         made = vital.render(bank.model, few, method=name, bank=bank, progress=False, **options)

@@ -26,7 +26,6 @@ from vital import objectives as obj
 from vital.data import ImageSet
 from vital.optim import Step
 from vital.rendering import stages
-from vital.tracing import resolve_units
 from vital.units import OUTPUT
 
 ARCHITECTURES = ("resnet50", "vit_b_16", "convnext_tiny", "mobilenet_v3_large")
@@ -52,7 +51,7 @@ def measure(
 ) -> dict[str, object]:
     """Time the steps of a run and bare passes in turn; the first steps of each size are warm-up."""
     recipe = vital.make_method(method, steps=steps)
-    units = resolve_units(model, [unit] * batch)
+    units = model.units([unit] * batch)
     setting_up = time.perf_counter()
     plan = recipe.plan(model, units, bank, 0)
     setup = time.perf_counter() - setting_up

@@ -30,7 +30,6 @@ from vital.describing.candidates.scoring import SCORERS
 from vital.describing.candidates.top_images import values
 from vital.records import Description
 from vital.rendering.api import default_batch, groups
-from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.utils.random import generator
 from vital.world import Concept, concepts, sample
@@ -104,7 +103,7 @@ def measure(method: str, tools: Context, kinds: dict[str, list[str]], **options:
     units = [unit for own in kinds.values() for unit in own]
     truth = {str(t.unit): t.concept for t in unit_truths(tools.model, units, progress=False)}
     began = time.perf_counter()
-    asked = resolve_units(tools.model, units)
+    asked = tools.model.units(units)
     said = {str(d.unit): d for d in told(method, tools, asked, truth, **options)}
     row: dict[str, Any] = {"seconds": time.perf_counter() - began, "missed": {}}
     for kind in ("class", "planted"):

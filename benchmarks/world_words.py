@@ -31,7 +31,6 @@ from vital.describing.evaluation.table import RANDOM_SEED, score_rows, shown_row
 from vital.metrics import METRICS
 from vital.models.random import random_weights
 from vital.records import Description
-from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.world import Concept, Scene, truths, unit_truths
 from vital.world.networks.backends import named
@@ -99,7 +98,7 @@ def measured(
 def measure(methods: Sequence[str], count: int, seed: int, draws: int) -> dict[str, Any]:
     """Measure methods one after the other."""
     model, pictures = vital.load_model("world"), images(count, seed=seed)
-    units = {kind: resolve_units(model, specs) for kind, specs in KINDS.items()}
+    units = {kind: model.units(specs) for kind, specs in KINDS.items()}
     every = [unit for own in units.values() for unit in own]
     known = {t.unit: t.concept for t in unit_truths(model, every)}
     blank = replace(random_weights(model, RANDOM_SEED), name="world")

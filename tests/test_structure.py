@@ -28,6 +28,7 @@ SUBJECTS = {
     "tests/describing/test_describers.py": "every describer",
     "tests/lwta/test_described.py": "describers on competing networks",
     "tests/lwta/test_prototypes.py": "prototypes of competing networks",
+    "tests/models/test_units.py": "the door through which text becomes units of a network, and all that call it",
     "tests/rendering/test_architectures.py": "every method on every kind of network",
     "tests/rendering/test_directions.py": "every method on directions",
     "tests/rendering/methods/test_vital_reference_inner.py": "the published loop of inner units",

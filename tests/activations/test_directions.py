@@ -8,7 +8,7 @@ from torch import Tensor
 import vital
 from tests import toy
 from vital.activations import ReferenceBank, build_bank, effective_field
-from vital.errors import UnitError
+from vital.errors import InvalidValueError
 
 VECTORS = torch.randn(4, 16, generator=torch.Generator().manual_seed(5))
 
@@ -90,7 +90,8 @@ def test_another_vector_in_the_same_file_is_ranked_again(file: str) -> None:
 
 def test_a_vector_that_does_not_fit_is_one_sentence(file: str) -> None:
     with pytest.raises(
-        UnitError, match=r"has 16 entries, and layer 'layer1' has 8 channels; a direction has one for each$"
+        InvalidValueError,
+        match=r"has 16 entries, and layer 'layer1' has 8 channels; a direction has one for each$",
     ):
         bank(toy.model(), noise(5)).strongest(f"{file}:1@layer1")
 

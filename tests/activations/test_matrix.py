@@ -11,7 +11,7 @@ from vital.activations import matrix as module
 from vital.activations.matrix import fingerprint, probe, read, reading, seen
 from vital.directions import save_directions
 from vital.errors import InvalidValueError, ModelError
-from vital.tracing import Tracer, resolve_units
+from vital.tracing import Tracer
 from vital.world.networks.backends import Encoder
 
 
@@ -21,7 +21,7 @@ def random_images(count: int = 9) -> ImageSet:
 
 def test_values_are_the_means_over_places_of_whole_layers() -> None:
     model, shown = toy.model(), random_images()
-    units = resolve_units(model, ["layer2:3", "class:1", "layer1:2@1,1"])
+    units = model.units(["layer2:3", "class:1", "layer1:2@1,1"])
     found = probe(model, shown, units, batch=4)
     with Tracer(model, ["layer1", "layer2", "class"]) as tracer, torch.no_grad():
         trace = tracer(shown.tensor(range(9), model))
@@ -41,14 +41,14 @@ def test_a_direction_s_values_are_projections(tmp_path: Path) -> None:
 
 def test_tokens_are_read_as_the_unit_says() -> None:
     model = toy.token_model()
-    units = resolve_units(model, ["block1:3#cls", "block1:3#patches"])
+    units = model.units(["block1:3#cls", "block1:3#patches"])
     found = probe(model, random_images(), units)
     assert not torch.allclose(found.of(units[:1]), found.of(units[1:]))
 
 
 def test_a_second_look_shows_nothing_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     model, shown = toy.model(), random_images()
-    units = resolve_units(model, ["layer1:0"])
+    units = model.units(["layer1:0"])
     first = probe(model, shown, units)
     monkeypatch.setattr(module, "Tracer", None)
     assert torch.equal(probe(model, shown, units).of(units), first.of(units))
@@ -56,7 +56,7 @@ def test_a_second_look_shows_nothing_to_the_network(monkeypatch: pytest.MonkeyPa
 
 def test_other_weights_are_looked_at_anew() -> None:
     model, shown = toy.model(), random_images()
-    units = resolve_units(model, ["layer1:0"])
+    units = model.units(["layer1:0"])
     first = probe(model, shown, units).of(units)
     with torch.no_grad():
         model.module.get_submodule("layer1").weight.mul_(2)
@@ -71,7 +71,7 @@ def test_images_that_cannot_be_read_keep_their_numbers(tmp_path: Path, encoder: 
         Image.fromarray(toy_image).save(tmp_path / f"{i}.png")
     (tmp_path / "1.png").write_bytes(b"no picture")
     model, shown = toy.model(), load_images(tmp_path)
-    found = probe(model, shown, resolve_units(model, ["layer1:0"]))
+    found = probe(model, shown, model.units(["layer1:0"]))
     assert found.numbers.tolist() == [0, 2, 3]
     assert seen(encoder, model, shown).shape == (3, 128)
 
@@ -83,7 +83,7 @@ def test_values_that_are_not_finite_are_said() -> None:
 
     model = Model(Sick(), size=(8, 8))
     with pytest.raises(ModelError, match="not finite"):
-        probe(model, random_images(), resolve_units(model, ["class:0"]))
+        probe(model, random_images(), model.units(["class:0"]))
 
 
 def test_embeddings_are_the_encoder_s_and_kept_under_what_it_says(encoder: Encoder) -> None:
@@ -103,13 +103,13 @@ def test_embeddings_are_the_encoder_s_and_kept_under_what_it_says(encoder: Encod
 
 def test_a_reading_is_that_of_the_whole_layer() -> None:
     model = toy.model()
-    units = resolve_units(model, ["layer1:0", "layer1:5", "layer1:5@0,0"])
+    units = model.units(["layer1:0", "layer1:5", "layer1:5@0,0"])
     assert len({reading(unit) for unit in units}) == 2
 
 
 def test_the_greatest_place_counts_where_it_is_asked_for() -> None:
     model, shown = toy.model(), random_images()
-    units = resolve_units(model, ["layer2:3", "class:1"])
+    units = model.units(["layer2:3", "class:1"])
     mean, found = probe(model, shown, units), probe(model, shown, units, pool="max")
     with Tracer(model, ["layer2"]) as tracer, torch.no_grad():
         trace = tracer(shown.tensor(range(9), model))

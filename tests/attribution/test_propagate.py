@@ -139,7 +139,7 @@ def test_a_direction_that_relevance_cannot_start_from_is_one_sentence(file: str)
         InvalidValueError, match=r":2@act2 has no entry above 0 for relevance to start with; allowed"
     ):
         start_at(trace, f"{file}:2@act2", "one")
-    with pytest.raises(InvalidValueError, match=r":0@act1 has 16 entries; layer 'act1' has 8 channels"):
+    with pytest.raises(InvalidValueError, match=r":0@act1 has 16 entries, and layer 'act1' has 8 channels"):
         start_at(trace, f"{file}:0@act1")
 
 

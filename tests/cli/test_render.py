@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from vital.units import unit as units
+
 Cli = Callable[..., Any]
 FAST = ("--weights", "none", "--method", "fourier", "--steps", 3)
 
@@ -57,6 +59,20 @@ def test_a_run_holds_pictures_records_and_a_sheet_and_prints_a_table(vital: Cli,
     with Image.open(here / "run" / "units" / "class_1" / "fourier-0.png") as picture:
         assert picture.size == (24, 24)
         assert "fourier, seed 0" in picture.text["Title"]
+
+
+def test_the_text_of_a_unit_is_read_once_for_the_pictures_and_once_for_the_sheet(
+    vital: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, parse = list[str](), units.parse
+
+    def counted(text: Any) -> Any:
+        read.extend([text] if isinstance(text, str) else [])
+        return parse(text)
+
+    monkeypatch.setattr(units, "parse", counted)
+    assert vital("render", "net.py:make", "class:bee", *FAST, "--out", "run").code == 0
+    assert read == ["class:bee", "class:1"]
 
 
 def test_options_and_seed_reach_the_method_and_the_records(vital: Cli, here: Path) -> None:

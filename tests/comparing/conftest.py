@@ -30,9 +30,8 @@ def bank(model: vital.Model, pictures: ImageSet) -> ReferenceBank:
 
 @pytest.fixture
 def units(model: vital.Model) -> tuple[Unit, ...]:
-    from vital.tracing import resolve_units
 
-    return tuple(resolve_units(model, ["class:0-1", "layer3:0-1"]))
+    return tuple(model.units(["class:0-1", "layer3:0-1"]))
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from vital.comparing.hog import hog_features, recogniser_for
 from vital.comparing.world import Stored, fresh_scenes
 from vital.data import ImageSet
 from vital.errors import DataError, InvalidValueError, MissingDependencyError
-from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.world.scenes.dataset import CLASSES, Rendered
 from vital.world.scenes.dataset import images as world_images
@@ -169,7 +168,7 @@ def test_importing_the_comparison_loads_neither_scikit() -> None:
 
 def test_units_of_the_world_are_asked_of_fresh_scenes(model) -> None:
     world = vital.load_model("world")
-    units = tuple(resolve_units(world, "class:0-1"))
+    units = tuple(world.units("class:0-1"))
     found, notes = recogniser_for(world, fresh_scenes(2), units)
     assert found is not None
     assert notes == ()
@@ -179,7 +178,7 @@ def test_units_of_the_world_are_asked_of_fresh_scenes(model) -> None:
 def test_a_bench_of_the_world_asks_about_fresh_scenes() -> None:
     world, pictures = vital.load_model("world"), world_images(8)
     bank = vital.build_bank(world, [], pictures, disk=False)
-    bench = build_context(bank, resolve_units(world, "class:0-1"))
+    bench = build_context(bank, world.units("class:0-1"))
     assert bench.recognizer is not None
     assert bench.recognizer.images.name == "fresh scenes"
     assert bench.notes == ()

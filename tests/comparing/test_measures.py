@@ -24,7 +24,6 @@ from vital.comparing.variants import real_images
 from vital.errors import InvalidValueError, UsageError
 from vital.metrics import kernel_distance, natural_statistics, path_similarity
 from vital.rendering import stages
-from vital.tracing import resolve_units
 
 MEASURED = (
     *(
@@ -259,7 +258,7 @@ def test_classes_that_are_exchanged_are_seen_by_all_who_name_them() -> None:
     pixels = (0.5 * torch.rand(30, 3, 8, 8) + 0.5 * pure[torch.arange(30) % 3]).permute(0, 2, 3, 1)
     pictures = vital.load_images((pixels * 255).byte().numpy(), labels=np.arange(30) % 3)
     bank = vital.build_bank(model, [], pictures, disk=False)
-    units = tuple(resolve_units(model, "class:0-2"))
+    units = tuple(model.units("class:0-2"))
     right = Shown("right", units, (0, 0, 0), pure.expand(3, 3, 8, 8).clone())
     wrong = Shown("wrong", (*units[1:], units[0]), (0, 0, 0), right.images)
     bench = build_context(bank, units, judges=[ClassJudge(model, model)], encoder=Oracle(model))

@@ -14,7 +14,6 @@ from vital.describing.methods.activation_ranges import Bands
 from vital.describing.methods.linear import said
 from vital.directions import save_directions
 from vital.errors import InvalidValueError, UsageError
-from vital.tracing import resolve_units
 from vital.world import caption
 from vital.world.networks.backends import Encoder
 from vital.world.scenes.dataset import image_set, images, scenes_of
@@ -31,7 +30,7 @@ def tools(net: Model, pictures: ImageSet, encoder: Encoder) -> Context:
 
 @pytest.mark.parametrize("name", OWN)
 def test_planted_units_get_their_words_with_evidence(tools: Context, name: str) -> None:
-    units = resolve_units(tools.model, UNITS)
+    units = tools.model.units(UNITS)
     found = describer(name).describe(tools, units)
     assert [d.unit for d in found] == units
     assert [d.method for d in found] == [name] * 3
@@ -43,7 +42,7 @@ def test_planted_units_get_their_words_with_evidence(tools: Context, name: str) 
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_unit_gets_alone_what_it_gets_in_company(tools: Context, name: str) -> None:
-    units = resolve_units(tools.model, UNITS)
+    units = tools.model.units(UNITS)
     together = describer(name).describe(tools, units)
     for unit, expected in zip(units, together, strict=True):
         (alone,) = describer(name).describe(tools, [unit])
@@ -53,21 +52,19 @@ def test_a_unit_gets_alone_what_it_gets_in_company(tools: Context, name: str) ->
 @pytest.mark.parametrize("similarity", ["wpmi", "cos", "cos-cubed"])
 def test_every_similarity_finds_a_colour(tools: Context, similarity: str) -> None:
     (found,) = describer("clip-dissect", similarity=similarity).describe(
-        tools, resolve_units(tools.model, ["planted:2"])
+        tools, tools.model.units(["planted:2"])
     )
     assert "red" in [found.candidate, *(text for text, _ in found.others)] or "red" in found.candidate
 
 
 def test_an_option_that_a_similarity_lacks_is_refused(tools: Context) -> None:
     with pytest.raises(InvalidValueError, match="cos has no lam"):
-        describer("clip-dissect", similarity="cos", lam=0.5).describe(
-            tools, resolve_units(tools.model, ["planted:2"])
-        )
+        describer("clip-dissect", similarity="cos", lam=0.5).describe(tools, tools.model.units(["planted:2"]))
 
 
 def test_words_are_put_together(tools: Context) -> None:
     few = replace(tools, concepts=("red", "cube", "snow", "wooden", "green"))
-    (unit,) = resolve_units(tools.model, ["class:5"])  # wooden cube
+    (unit,) = tools.model.units(["class:5"])  # wooden cube
     (found,) = describer("clip-dissect", compose=3).describe(few, [unit])
     assert set(found.candidate.split()) == {"wooden", "cube"}
 
@@ -75,14 +72,14 @@ def test_words_are_put_together(tools: Context) -> None:
 def test_a_direction_is_described_with_the_prior_of_its_layer(tools: Context, tmp_path: Path) -> None:
     one = torch.zeros(1, 44).index_fill(1, torch.tensor([2]), 1.0)
     (direction,) = save_directions(tmp_path / "d.safetensors", one, "planted")
-    (channel,) = resolve_units(tools.model, ["planted:2"])
+    (channel,) = tools.model.units(["planted:2"])
     given = describer("clip-dissect").describe(tools, [direction, channel])
     assert given[0].candidate == given[1].candidate
     assert given[0].score == pytest.approx(given[1].score, abs=1e-3)
 
 
 def test_a_linear_explanation_has_few_terms_and_is_scored_on_the_other_half(tools: Context) -> None:
-    found = describer("linear", most=4).describe(tools, resolve_units(tools.model, UNITS))
+    found = describer("linear", most=4).describe(tools, tools.model.units(UNITS))
     for d in found:
         terms = d.details["terms"]
         assert 1 <= len(terms) <= 4
@@ -93,7 +90,7 @@ def test_a_linear_explanation_has_few_terms_and_is_scored_on_the_other_half(tool
 
 
 def test_bands_are_told_and_a_silent_unit_has_no_negative_side(tools: Context) -> None:
-    (found,) = Bands(shares=(0.05, 0.2)).describe(tools, resolve_units(tools.model, ["planted:2"]))
+    (found,) = Bands(shares=(0.05, 0.2)).describe(tools, tools.model.units(["planted:2"]))
     bands = {band["band"]: band for band in found.details["bands"]}
     assert list(bands) == ["top 5 %", "top 20 %", "negative"]
     assert [band["images"] for band in bands.values()] == [6, 24, 24]
@@ -106,7 +103,7 @@ def test_bands_are_told_and_a_silent_unit_has_no_negative_side(tools: Context) -
 @pytest.mark.parametrize("shares", [(), (0.0,), (0.7,)])
 def test_shares_that_are_no_bands_are_refused(tools: Context, shares: tuple[float, ...]) -> None:
     with pytest.raises(InvalidValueError, match="shares"):
-        Bands(shares=shares).describe(tools, resolve_units(tools.model, ["planted:2"]))
+        Bands(shares=shares).describe(tools, tools.model.units(["planted:2"]))
 
 
 def test_what_is_missing_is_said(tools: Context) -> None:
@@ -124,7 +121,7 @@ def test_a_class_is_found_from_a_description(tools: Context) -> None:
 
 
 def test_units_are_described_by_their_greatest_places_too(tools: Context) -> None:
-    units = resolve_units(tools.model, ["planted:2", "layer3:4"])
+    units = tools.model.units(["planted:2", "layer3:4"])
     mean, most = (describer("clip-dissect", pool=pool).describe(tools, units) for pool in ("mean", "max"))
     assert mean[0].candidate == most[0].candidate == "red"  # one place: nothing to pool
     assert mean[1].score != most[1].score
@@ -134,7 +131,7 @@ def test_units_are_described_by_their_greatest_places_too(tools: Context) -> Non
 def test_a_class_gets_its_name_where_no_probe_image_shows_it(net: Model, encoder: Encoder) -> None:
     lacking = image_set([s for s in scenes_of(images(400, seed=5)) if "torus" not in caption(s)])
     names = tuple(net.classes)
-    units = resolve_units(net, [f"class:{i}" for i, name in enumerate(names) if "torus" in name])
+    units = net.units([f"class:{i}" for i, name in enumerate(names) if "torus" in name])
     tools = Context(net, lacking, concepts=names, encoder=encoder)
     found = describer("clip-dissect", top_k=10).describe(tools, units)
     right = [d.candidate == names[d.unit.index] for d in found]

@@ -17,7 +17,7 @@ from vital import objectives as obj
 from vital import regularizers as reg
 from vital.errors import UnitError
 from vital.models import Model
-from vital.objectives.single import unit_text
+from vital.objectives.single import one_unit
 from vital.optim import Optimizer, optimize
 from vital.records import Template
 from vital.terms import OBJECTIVES, REGULARIZERS, Term
@@ -229,7 +229,7 @@ def others(term: Term, name: str) -> list[Any]:  # noqa: PLR0911 (one for each t
     if isinstance(value, tuple):
         return [value[1:]]
     if isinstance(value, str) and ":" in value:
-        return [unit_text(value.split(":")[0] + ":0")]
+        return [str(one_unit(value.split(":")[0] + ":0"))]
     return {
         "layer": ["act2"],
         "tokens": ["all"],

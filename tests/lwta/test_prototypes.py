@@ -9,7 +9,7 @@ from tests.toy import network
 from vital.lwta import convert
 from vital.lwta.layers import winners
 from vital.models import Model
-from vital.tracing import Tracer, resolve_units
+from vital.tracing import Tracer
 
 
 def pictures(count: int = 12) -> Tensor:
@@ -27,7 +27,7 @@ def competing() -> Model:
 
 
 def value(model: Model, unit: str, picture: Tensor) -> float:
-    (one,) = resolve_units(model, unit)
+    (one,) = model.units(unit)
     with torch.no_grad(), Tracer(model, [one.layer]) as tracer:
         return float(tracer(picture[None]).read(one))
 

@@ -112,6 +112,7 @@ def test_a_layer_without_a_vector_is_an_error() -> None:
 
 def test_a_vector_of_another_length_is_an_error() -> None:
     with pytest.raises(
-        InvalidValueError, match=r"the direction has 3 entries; layer 'layer2' has 16 channels"
+        InvalidValueError,
+        match=r"the direction has 3 entries, and layer 'layer2' has 16 channels; a direction has",
     ):
         Direction("layer2", [1.0, 2.0, 3.0])(toy.trace(MODEL, ["layer2"], toy.images(1)))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tests import toy
 from vital.errors import ModelError, UnitError, UnknownNameError
 from vital.models import Model
-from vital.tracing import Redirect, Tracer, first_tensor, list_layers, resolve_units
+from vital.tracing import Redirect, Tracer, first_tensor, list_layers
 from vital.types import Layer
 from vital.units import Unit
 
@@ -361,7 +361,7 @@ def test_a_direction_is_read_as_the_projection_on_it(tmp_path: Path) -> None:
 
 
 def test_units_are_held_against_the_network() -> None:
-    found = resolve_units(toy.model(), ["layer2:0-2", "class:tabby"])
+    found = toy.model().units(["layer2:0-2", "class:tabby"])
     assert [str(u) for u in found] == ["layer2:0", "layer2:1", "layer2:2", "class:1"]
     assert found[3].label == "tabby, tabby cat"
 

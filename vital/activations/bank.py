@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -26,8 +27,8 @@ from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 from vital.models.identity import network
 from vital.records import Template
-from vital.tracing import list_layers, resolve_units
-from vital.tracing.readout import values_along
+from vital.tracing import list_layers
+from vital.tracing.readout import along, layout_of
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 from vital.utils import tensor_cache as store
@@ -89,8 +90,8 @@ class ReferenceBank:
         The answers are kept under the vectors' content. Without it each direction makes a pass of its own when it is
         first asked for.
         """
-        found = [unit for unit in resolve_units(self.model, units) if unit.source]
-        new = [unit for unit in found if direction_key(self.model, self.key, unit) not in self._directions]
+        found = [unit for unit in self.model.units(units) if unit.source]
+        new = [unit for unit in found if direction_key(self.key, unit) not in self._directions]
         options: dict[str, Any] = {"bank": self.key, "disk": self.disk, "progress": progress}
         self._directions.update(
             rank_directions(self.model, self.images, new, top=self.made_of["top"] + 1, **options)
@@ -98,7 +99,7 @@ class ReferenceBank:
 
     def strongest(self, unit: str | Unit, count: int = 8) -> list[int]:
         """The images with the highest value of a unit, strongest first; fewer when there are fewer."""
-        (unit,) = resolve_units(self.model, unit)
+        unit = self.model.unit(unit)
         return self._ranked(unit, count).indices[:count].tolist()
 
     def strongest_places(self, unit: str | Unit, count: int = 8) -> list[TopLocation]:
@@ -107,8 +108,8 @@ class ReferenceBank:
         A place is (row, column) in a map and the number of a token in a token layer. Outputs, other units without
         places, and units read at the class token have none; the images are then those of `strongest`.
         """
-        (unit,) = resolve_units(self.model, unit)
-        ranked, info = self._ranked(unit, count, places=True), list_layers(self.model)[unit.layer]
+        unit = self.model.unit(unit)
+        ranked, info = self._ranked(unit, count, places=True), layout_of(unit)
         rows = zip(ranked.indices[:count].tolist(), ranked.values[:count].tolist(), strict=True)
         if ranked.places is None:
             return [TopLocation(image, None, value) for image, value in rows]
@@ -126,23 +127,25 @@ class ReferenceBank:
         in a sample of the others, of about 1000 images. So the tail is exact, the middle is right within about 3
         points, and all of it is exact where there were no more than 1000 images. It never falls as `value` grows.
         """
-        (unit,) = resolve_units(self.model, unit)
+        unit = self.model.unit(unit)
         if math.isnan(value):
             raise InvalidValueError(f"the value of {unit} is {value}; allowed are numbers")
         tables, index = self._table(unit)
         return 100 * tables.below(reading(unit), index, value)
 
-    def ranks(self, unit: Unit) -> bool:
+    def ranks(self, unit: str | Unit) -> bool:
         """Whether the bank has ranked its images for a unit."""
+        unit = self.model.unit(unit)
         return unit.position is None and (bool(unit.source) or reading(unit) in self.tables.means)
 
-    def has_places(self, unit: Unit) -> bool:
+    def has_places(self, unit: str | Unit) -> bool:
         """Whether the bank has ranked places within its images for a unit, so that patches can be cut."""
+        unit = self.model.unit(unit)
         return reading(unit) in self._table(unit)[0].peaks
 
     def natural_value(self, unit: str | Unit, count: int = 8) -> float:
         """The unit's mean over places, averaged over the `count` images in which it is highest."""
-        (unit,) = resolve_units(self.model, unit)
+        unit = self.model.unit(unit)
         return float(self._ranked(unit, count).values[:count].double().mean())
 
     def patches(self, unit: str | Unit, count: int = 8, share: float = SHARE) -> Patches:
@@ -152,12 +155,10 @@ class ReferenceBank:
         `effective_field`), for `share=1` all that the place can see (see `receptive_field`); its short side then
         grows until the patch has the image's shape. Where the unit has no places it is the whole image.
         """
-        (unit,) = resolve_units(self.model, unit)
+        unit = self.model.unit(unit)
         check_share(share)
         spots = self.strongest_places(unit, count)
-        return cut(
-            self.model, self.images, unit.layer, lambda a: values_along(self.model, unit, a), spots, share
-        )
+        return cut(self.model, self.images, unit.layer, partial(along, unit), spots, share)
 
     def references(
         self, unit: str | Unit, count: int = 8, choose: Choice = "auto", seed: int = 0
@@ -171,7 +172,7 @@ class ReferenceBank:
         weight 1/count; `"auto"` is "class" where the images have labels and the unit is a class, else
         "activation". Raises `EmptyClassError`, a `DataError`, for a class without images.
         """
-        (unit,) = resolve_units(self.model, unit)
+        unit = self.model.unit(unit)
         if choose not in CHOICES:
             raise InvalidValueError(f"choose {choose!r} is unknown; allowed are {', '.join(CHOICES)}")
         check_count(count)
@@ -214,7 +215,7 @@ class ReferenceBank:
         With `patches` the references of a unit that has places are the patches of its strongest places (see
         `patches`; a number is their `share`), weighted with what the values there have over the next.
         """
-        (unit,) = resolve_units(self.model, unit)
+        unit = self.model.unit(unit)
         layers = tuple(layers or [n for n in self.layers if n != OUTPUT])
         if not layers:
             raise InvalidValueError(
@@ -226,7 +227,7 @@ class ReferenceBank:
             chosen = self._by_activation(unit, count, places=True, even=choose == "top")
         now = (self.model.weights_hash(), self.model.device.type)  # may change beneath the bank
         parts = {"images": chosen.indices, "of": chosen.weights, "layers": layers, "rule": rule}
-        vector = direction_key(self.model, self.key, unit) if unit.source else ""
+        vector = direction_key(self.key, unit) if unit.source else ""
         own = {"patches": share, "start": start, "unit": vector or str(unit)} if share or rule else {}
         key = key_of(bank=self.key, now=now, **parts, **own)
         if key not in self._templates:
@@ -273,7 +274,7 @@ class ReferenceBank:
     ) -> Template:
         names = [self.images.names[i] for i in chosen.indices]
         batches = self._shown(unit, chosen, share)
-        how = {"unit": str(unit), "images": names, "key": key, "rule": rule[0], "start": rule[1]}
+        how = {"unit": unit, "images": names, "key": key, "rule": rule[0], "start": rule[1]}
         made = make_template(self.model, layers, batches, **how)  # type: ignore[arg-type]
         if self.disk:
             keep(made)
@@ -299,7 +300,7 @@ class ReferenceBank:
             )
         if unit.source:
             self.rank([unit])
-            return self._directions[direction_key(self.model, self.key, unit)], 0
+            return self._directions[direction_key(self.key, unit)], 0
         if reading(unit) not in self.tables.means:
             raise InvalidValueError(
                 f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "

@@ -7,6 +7,7 @@ The map is brought to 0 … 255 before it is cut in two, so that the boxes do no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,8 +17,9 @@ from torch import Tensor
 from vital.attribution.receptive_field import Box, check_share, effective_field
 from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.tracing import Tracer, list_layers, resolve_units
-from vital.types import Images, Layer
+from vital.tracing import Tracer
+from vital.tracing.readout import layout_of, token_slice
+from vital.types import Images
 from vital.units import Unit
 
 LEVELS = 256
@@ -26,23 +28,25 @@ FLAT = 1e-5
 
 
 @torch.no_grad()
-def attention(model: Model, unit: Unit, pictures: Images) -> Tensor | None:
+def attention(model: Model, unit: str | Unit, pictures: Images) -> Tensor | None:
     """Give a unit's map on pictures, (B, rows, columns) float32 on the CPU; None where it has no map.
 
     Outputs, units of layers without places, single positions and class tokens have none. Of a token layer the patch
     tokens are the map, laid out in the shape of the picture.
     """
-    (unit,) = resolve_units(model, unit)
-    grid = _grid(model, unit, list_layers(model)[unit.layer])
+    unit = model.unit(unit)
+    grid = _grid(model, unit)
     if grid is None:
         return None
+    patches = replace(unit, tokens="patches" if unit.tokens else "")
     with Tracer(model, [unit.layer]) as tracer:
-        found: Tensor = tracer(pictures.to(model.device, model.dtype)).map(unit)
-    return found[:, -grid[0] * grid[1] :].reshape(-1, *grid).float().cpu()
+        found = tracer(pictures.to(model.device, model.dtype)).map(patches)
+    return found.reshape(-1, *grid).float().cpu()
 
 
-def _grid(model: Model, unit: Unit, layer: Layer) -> tuple[int, int] | None:
+def _grid(model: Model, unit: Unit) -> tuple[int, int] | None:
     """Rows and columns of a unit's map."""
+    layer = layout_of(unit)
     if unit.position is not None or unit.tokens == "cls" or layer.kind == "vector":
         return None
     if layer.kind == "map":
@@ -144,7 +148,7 @@ def boxes(
 
 
 def attention_boxes(
-    model: Model, unit: Unit, pictures: Images, most: int = 4, *, field: float = 0.0
+    model: Model, unit: str | Unit, pictures: Images, most: int = 4, *, field: float = 0.0
 ) -> list[list[Box]]:
     """Find the parts of each picture (C, H, W) that a unit responds to; none for a unit without a map.
 
@@ -152,6 +156,7 @@ def attention_boxes(
     at the blob's strongest place comes (`vital.activations.effective_field` of that share): in deep layers a blob says
     where a place is, not what it sees.
     """
+    unit = model.unit(unit)
     heat = attention(model, unit, pictures) if most else None
     if heat is None:
         return [[] for _ in pictures]
@@ -167,11 +172,15 @@ def attention_boxes(
 
 def _fields(model: Model, unit: Unit, picture: Tensor, heat: Tensor, share: float) -> list[Box]:
     """The part of the picture behind the strongest place of each blob."""
-    layer, found = list_layers(model)[unit.layer], []
+    layer, found = layout_of(unit), []
     numbers, parts = blobs(heat)
     for number in range(1, len(parts) + 1):
         place = int(torch.where(torch.from_numpy(numbers == number), heat, -torch.inf).argmax())
-        position = divmod(place, heat.shape[1]) if layer.kind == "map" else layer.prefix + place
+        position = (
+            divmod(place, heat.shape[1])
+            if layer.kind == "map"
+            else token_slice(layer, "patches").start + place
+        )
         found.append(effective_field(model, unit, picture, position, share))
     return found
 

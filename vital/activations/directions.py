@@ -18,9 +18,9 @@ from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
 
 
-def direction_key(model: Model, bank: str, unit: Unit) -> str:
+def direction_key(bank: str, unit: Unit) -> str:
     """What a direction's tables are kept under: the bank's key, the reading, and the vector's content."""
-    vector = vector_of(model, unit)
+    vector = vector_of(unit).float()
     return key_of(bank=bank, reading=reading(unit), vector=vector.tolist(), format=FORMAT)
 
 
@@ -41,7 +41,7 @@ def rank_directions(
     missing: dict[str, Unit] = {}
     found: dict[str, Tables] = {}
     for unit in units:
-        key = direction_key(model, bank, unit)
+        key = direction_key(bank, unit)
         held = store.load(_file(key, model)) if disk else None
         if held:
             found[key] = unpack(held[0])
@@ -63,7 +63,7 @@ def _scanned(
     by_layer: dict[str, list[str]] = {}
     for key, unit in units.items():
         by_layer.setdefault(unit.layer, []).append(key)
-    vectors = {n: torch.stack([vector_of(model, units[k]) for k in keys]) for n, keys in by_layer.items()}
+    vectors = {n: torch.stack([vector_of(units[k]).float() for k in keys]) for n, keys in by_layer.items()}
     whole = scan(model, tuple(vectors), images, top, 16, progress, vectors)
     return {
         key: _row(whole, reading(units[key]), place)

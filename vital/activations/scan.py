@@ -13,7 +13,8 @@ from vital.data import ImageSet
 from vital.errors import DataError
 from vital.models import Model
 from vital.tracing import Tracer, list_layers
-from vital.types import Images
+from vital.tracing.readout import token_slice
+from vital.types import Images, Layer
 from vital.utils.hashing import number_of
 
 CHUNK = 256
@@ -47,7 +48,7 @@ def scan(
         for which, pictures in images.batches(model, batch):
             trace = tracer(pictures.to(model.device, model.dtype))
             acts = {layer: _along(trace[layer], layer, directions) for layer in layers}
-            waiting.append(_tables(acts, {n: known[n].prefix for n in layers}, which, pictures))
+            waiting.append(_tables(acts, known, which, pictures))
             if sum(part.count for part in waiting) >= CHUNK:
                 kept, waiting = [merge([*kept, *waiting], top)], []
             bar.update(len(which))
@@ -78,7 +79,7 @@ def _along(act: Tensor, layer: str, directions: Mapping[str, Tensor] | None) -> 
 
 
 def _tables(
-    acts: Mapping[str, Tensor], prefixes: Mapping[str, int], which: list[int], pictures: Images
+    acts: Mapping[str, Tensor], known: Mapping[str, Layer], which: list[int], pictures: Images
 ) -> Tables:
     """What one batch says, as the tables of its images."""
     device = next(iter(acts.values())).device
@@ -86,7 +87,7 @@ def _tables(
     means: dict[str, Ranking] = {}
     peaks: dict[str, Ranking] = {}
     for layer, act in acts.items():
-        for reading, part, first in _readings(layer, act, prefixes[layer]):
+        for reading, part, first in _readings(known[layer], act):
             value = (part.mean(2) if part.ndim > 2 else part).float().T
             row = ids.expand(len(value), -1)
             means[reading] = Ranking(value, row)
@@ -97,17 +98,17 @@ def _tables(
     return Tables(means, peaks, {r: m.values for r, m in means.items()}, ids, keys, len(which))
 
 
-def _readings(layer: str, act: Tensor, prefix: int) -> Iterator[tuple[str, Tensor, int]]:
+def _readings(layer: Layer, act: Tensor) -> Iterator[tuple[str, Tensor, int]]:
     """Each way of reading a layer: its name, the places (B, C, N) or values (B, C), and the first place's number."""
     if act.ndim == 2:
-        yield layer, act, 0
+        yield layer.name, act, 0
     elif act.ndim == 4:
-        yield layer, act.flatten(2), 0
+        yield layer.name, act.flatten(2), 0
     else:
-        yield f"{layer}#all", act, 0
-        yield f"{layer}#patches", act[:, :, prefix:], prefix
-        if prefix:
-            yield f"{layer}#cls", act[:, :, 0], 0
+        for tokens in ("all", "patches", *(["cls"] if layer.prefix else [])):
+            which = token_slice(layer, tokens)
+            part = act[:, :, which]
+            yield f"{layer.name}#{tokens}", part.squeeze(2) if tokens == "cls" else part, which.start
 
 
 def _on_cpu(tables: Tables) -> Tables:

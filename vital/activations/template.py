@@ -12,8 +12,9 @@ from vital.errors import DataError
 from vital.models import Model
 from vital.records import Template
 from vital.terms import RelevanceRequest
-from vital.tracing import Trace, Tracer, resolve_units
+from vital.tracing import Trace, Tracer
 from vital.types import Images
+from vital.units import Unit
 from vital.utils import tensor_cache as store
 from vital.utils.sorting import ascending, rows
 
@@ -26,7 +27,7 @@ def make_template(
     layers: Sequence[str],
     batches: Iterable[Images | tuple[Images, Sequence[float]]],
     *,
-    unit: str = "",
+    unit: str | Unit = "",
     images: Sequence[str] = (),
     key: str = "",
     rule: str = "",
@@ -47,7 +48,7 @@ def make_template(
     sums: dict[str, Tensor] = {}
     important: dict[str, Tensor] = {}
     total = 0.0
-    request = RelevanceRequest(resolve_units(model, unit)[0], tuple(layers), rule, start) if rule else None
+    request = RelevanceRequest(model.unit(unit), tuple(layers), rule, start) if rule else None
     watched = [*layers, request.unit.layer] if request else layers
     with Tracer(model, watched, record=bool(request and request.recorded)) as tracer:
         for batch in batches:
@@ -67,10 +68,16 @@ def make_template(
                 _add(sums, layer, _weighted_quantiles(act, weights))
             total += sum(weights)
     if not total:
-        raise DataError(f"there are no reference images{' for ' + unit if unit else ''}")
+        raise DataError(f"there are no reference images{f' for {unit}' if unit else ''}")
     layered = {layer: part / total for layer, part in sums.items()}
     return Template(
-        layered, unit, tuple(images), key, rule, start, {n: part / total for n, part in important.items()}
+        layered,
+        str(unit),
+        tuple(images),
+        key,
+        rule,
+        start,
+        {n: part / total for n, part in important.items()},
     )
 
 

@@ -12,7 +12,7 @@ from vital.attribution.propagate import propagate
 from vital.attribution.start import start_at
 from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.tracing import Tracer, list_layers, resolve_units
+from vital.tracing import Tracer, list_layers
 from vital.types import Images
 from vital.units import Unit, find_layer
 
@@ -54,7 +54,7 @@ def feeders(
     >>> torch.nn.init.ones_(model.module[2].weight).shape, len(feeders(model, "3:0", "1", torch.rand(2, 3, 8, 8), 2))
     (torch.Size([2, 4, 1, 1]), 2)
     """
-    (unit,), known = resolve_units(model, unit), find_layer(layer, list_layers(model))
+    unit, known = model.unit(unit), find_layer(layer, list_layers(model))
     if count < 1 or batch < 1:
         raise InvalidValueError(f"count is {count} and batch is {batch}; allowed are whole numbers from 1")
     if not len(images):

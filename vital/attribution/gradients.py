@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.tracing import INPUT_OF, Trace, Tracer, list_layers, resolve_units
+from vital.tracing import INPUT_OF, Trace, Tracer, list_layers
 from vital.types import Images
 from vital.units import Unit
 
@@ -30,13 +30,13 @@ def gradient_times_activation(
     >>> gradient_times_activation(model, torch.rand(2, 3, 8, 8), "1:0", ["0"])["0"].shape
     torch.Size([2, 4, 6, 6])
     """
-    layers = tuple(layers)
+    unit, layers = model.unit(unit), tuple(layers)
     return gradient_times_activation_of(_trace(model, images, unit, layers), unit, layers)
 
 
 def gradient_times_activation_of(trace: Trace, unit: str | Unit, layers: Iterable[str]) -> dict[str, Tensor]:
     """The same for a pass that has been made; its other gradients stay to be taken."""
-    layers = tuple(layers)
+    unit, layers = trace.model.unit(unit), tuple(layers)
     return {name: g * trace[name].detach() for name, g in _gradients(trace, unit, layers).items()}
 
 
@@ -48,7 +48,7 @@ def guided_backpropagation(
     Springenberg et al. 2015. Shaped like the layers' activations in a `Trace`. Raises `InvalidValueError` where the
     network has no ReLU or ReLU6 before the unit, for the method says nothing about other activation functions.
     """
-    layers = tuple(layers)
+    unit, layers = model.unit(unit), tuple(layers)
     with _Guided() as guided:
         trace = _trace(model, images, unit, layers)
     if not guided.seen:
@@ -58,15 +58,13 @@ def guided_backpropagation(
     return {name: g.clamp(min=0) for name, g in _gradients(trace, unit, layers).items()}
 
 
-def _trace(model: Model, images: Images, unit: str | Unit, layers: tuple[str, ...]) -> Trace:
-    (unit,) = resolve_units(model, unit)
+def _trace(model: Model, images: Images, unit: Unit, layers: tuple[str, ...]) -> Trace:
     with torch.enable_grad(), Tracer(model, [unit.layer, *layers]) as tracer:
         return tracer(images.detach().to(model.device, model.dtype).requires_grad_())
 
 
-def _gradients(trace: Trace, unit: str | Unit, layers: tuple[str, ...]) -> dict[str, Tensor]:
+def _gradients(trace: Trace, unit: Unit, layers: tuple[str, ...]) -> dict[str, Tensor]:
     """The gradient of the unit's value, by the layers' tensors as the network made them."""
-    (unit,) = resolve_units(trace.model, unit)
     value = trace.read(unit).sum()
     known, found = list_layers(trace.model), {}
     for name in layers:

@@ -12,7 +12,7 @@ from vital.attribution.start import start_at
 from vital.attribution.sweep import sweep
 from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.tracing import INPUT_OF, NoRuleError, Pass, Tape, Trace, Tracer, list_layers, resolve_units
+from vital.tracing import INPUT_OF, NoRuleError, Pass, Tape, Trace, Tracer, list_layers
 from vital.types import Images
 from vital.units import Unit
 
@@ -39,7 +39,7 @@ def relevance(
     >>> relevance(model, torch.rand(2, 3, 8, 8), "1:0", ["<0"])["<0"].shape
     torch.Size([2, 3, 8, 8])
     """
-    (unit,) = resolve_units(model, unit)
+    unit = model.unit(unit)
     layers = tuple(layers)
     with torch.enable_grad(), Tracer(model, [unit.layer, *layers], record=True) as tracer:
         trace = tracer(images.detach().to(model.device, model.dtype).requires_grad_())
@@ -54,7 +54,7 @@ def relevance_of(
     start: str = "activation",
 ) -> dict[str, Tensor]:
     """The same for a pass that a `Tracer` with `record=True` has made; its gradients stay to be taken."""
-    (unit,) = resolve_units(trace.model, unit)
+    unit = trace.model.unit(unit)
     return propagate(trace, {unit.layer: start_at(trace, unit, start)}, layers, rule)
 
 

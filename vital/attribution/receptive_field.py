@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -12,8 +13,8 @@ from torch import Tensor
 from vital.attribution.field_scan import SIDES, Probe, Seen
 from vital.errors import InvalidValueError, UnitError
 from vital.models import Model
-from vital.tracing import Tracer, list_layers, resolve_units
-from vital.tracing.readout import values_along
+from vital.tracing import Tracer, list_layers
+from vital.tracing.readout import along
 from vital.types import Images, Layer
 from vital.units import Unit, find_layer
 
@@ -118,15 +119,12 @@ def effective_field(
     >>> effective_field(net, "0:1", torch.ones(3, 9, 9), (4, 4), 1e-9)
     Box(top=4, left=4, bottom=5, right=5)
     """
-    (unit,) = resolve_units(model, unit)
+    unit = model.unit(unit)
     check_share(share)
     _checked(model, unit.layer, position)
     if share == 1 or position is None:
         return receptive_field(model, unit.layer, position)
-
-    def value(act: Tensor) -> Tensor:
-        return values_along(model, unit, act)
-
+    value = partial(along, unit)
     return effective_fields(model, unit.layer, value, picture[None], [position], share)[0]
 
 

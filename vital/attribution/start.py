@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.tracing import Trace, direction_for, list_layers, resolve_units
+from vital.tracing import Trace
+from vital.tracing.readout import mask, vector_of
 from vital.units import Unit
 
 STARTS = ("activation", "waking", "one", "restricted")
@@ -31,11 +32,11 @@ def start_at(trace: Trace, unit: str | Unit, start: str = "activation") -> Tenso
     """
     if start not in STARTS:
         raise InvalidValueError(f"start is {start!r}; allowed are {', '.join(STARTS)}")
-    (unit,) = resolve_units(trace.model, unit)
+    unit = trace.model.unit(unit)
     act = trace[unit.layer].detach()
-    places = _places(trace, unit, act)
+    places = mask(unit, act)
     if unit.source:
-        return _along(act, direction_for(unit, act), unit, places, start)
+        return _along(act, vector_of(unit).to(act), unit, places, start)
     r = torch.zeros_like(act)
     r[:, unit.index] = _of_channel(act[:, unit.index], act, places, start)
     return r
@@ -72,17 +73,3 @@ def _most_exclusive(value: Tensor, act: Tensor, places: Tensor) -> Tensor:
     cosine = value / act.norm(dim=1).clamp_min(torch.finfo(act.dtype).tiny)
     best = cosine.where(places, -torch.inf).reshape(len(act), -1).argmax(1)
     return torch.zeros_like(cosine).view(len(act), -1).scatter_(1, best[:, None], 1.0).view_as(cosine)
-
-
-def _places(trace: Trace, unit: Unit, act: Tensor) -> Tensor:
-    """True at the unit's places: of the shape of one channel without the batch."""
-    places = torch.ones(act.shape[2:], dtype=torch.bool, device=act.device)
-    if unit.position is not None:
-        places = torch.zeros_like(places)
-        places[unit.position] = True
-    prefix = list_layers(trace.model)[unit.layer].prefix
-    if unit.tokens == "cls":
-        places[1:] = False
-    elif unit.tokens == "patches":
-        places[:prefix] = False
-    return places

@@ -69,12 +69,12 @@ def circuit(
     from vital.rendering.api import default_batch
     from vital.rendering.circuit import circuit_sheet
     from vital.rendering.run_folder import Render
-    from vital.tracing import digests, resolve_units
+    from vital.tracing import digests
     from vital.units import Unit
 
     recipe = recipe_of(method, {"steps": steps, "size": size}, read_settings(settings or []))
     net = open_model(model, weights, device, input_size)
-    (top,) = resolve_units(net, Unit.parse(unit))
+    top = net.unit(unit)
     made = bank_of(net, [top, Unit(layer)], images, bank, labels)
     found = feeders(net, top, layer, made.tensor(made.strongest(top, REFERENCES)), count, rule=rule)
     chosen = [top, *(feeder.unit for feeder in found)]
@@ -82,7 +82,7 @@ def circuit(
     facts = {"hash": pictures.hash(), "count": len(pictures)} if pictures else None
     names, at_once = tuple(map(str, chosen)), batch or default_batch(net)
     request = Render(method, recipe.options(), seed, at_once, names, 0, facts, digests(chosen))
-    with carried_out(out, net, model, request, recipe, pictures, bank) as run:
+    with carried_out(out, net, model, request, chosen, recipe, pictures, bank) as run:
         shown = Prototypes(run.prototype(each) for each in chosen)
         write(out / "circuit.png", as_png(circuit_sheet(shown, found)))
         shares = {str(feeder.unit): feeder.share for feeder in found}

@@ -55,17 +55,16 @@ def demo(out: Out = Path("runs/demo")) -> None:
     from vital.rendering.api import bank_for, default_batch
     from vital.rendering.run_folder import Render, write_sheet
     from vital.reporting import report
-    from vital.tracing import resolve_units
     from vital.world.networks.check import checked
 
     pictures = open_images(Path("world"))
     net = open_model("world")
-    chosen = resolve_units(net, UNITS)
+    chosen = net.units(UNITS)
     recipe = make_method("vital")
     found = {"hash": pictures.hash(), "count": len(pictures)}
     names = tuple(map(str, chosen))
     request = Render("vital", recipe.options(), 0, default_batch(net), names, images=found)
-    with carried_out(out, net, "world", request, recipe, pictures) as run:
+    with carried_out(out, net, "world", request, chosen, recipe, pictures) as run:
         checks = checked(
             net, chosen, torch.stack([run.prototype(name).image for name in names]), progress=watched()
         )

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from vital.describing.api import Words
     from vital.models import Model
     from vital.records import Description
+    from vital.units import Unit
 
 SHOWN = 40
 """How many rows are printed."""
@@ -83,11 +84,12 @@ def describe(
 
     net = open_model(model, weights, device, input_size)
     check_folder(out, identity(net, model))
+    chosen = net.units(units)
     opened = _opened(images, bank, labels)
     given = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
     words = prepared(
         net,
-        units,
+        chosen,
         bank=load_bank(bank, net, opened) if bank else None,
         images=opened,
         methods=listed(methods, "--methods"),
@@ -98,7 +100,7 @@ def describe(
         options=read_settings(settings or []),
     )
     _say(
-        out, net, model, words, units, {"images": str(images or bank), "concepts": concepts, "makers": given}
+        out, net, model, words, chosen, {"images": str(images or bank), "concepts": concepts, "makers": given}
     )
 
 
@@ -151,15 +153,15 @@ def dissect(
     )
 
 
-def whole_layers(model: Model, layers: Sequence[str], tokens: str = "") -> list[str]:
-    """All units of layers, as ranges. Raises `UnknownNameError`, `UnitError` and `UsageError`.
+def whole_layers(model: Model, layers: Sequence[str], tokens: str = "") -> list[Unit]:
+    """All units of layers. Raises `UnknownNameError`, `UnitError` and `UsageError`.
 
     >>> from torch import nn
     >>> from vital.models import Model
-    >>> whole_layers(Model(nn.Conv2d(3, 4, 1), size=(8, 8)), ["class"])
-    ['class:0-3']
+    >>> [str(unit) for unit in whole_layers(Model(nn.Conv2d(3, 2, 1), size=(8, 8)), ["class"])]
+    ['class:0', 'class:1']
     """
-    from vital.tracing import list_layers, resolve_units
+    from vital.tracing import list_layers
     from vital.units import TOKENS, find_layer
 
     if tokens and tokens not in TOKENS:
@@ -170,8 +172,7 @@ def whole_layers(model: Model, layers: Sequence[str], tokens: str = "") -> list[
         layer = find_layer(name, known)
         which = f"#{tokens}" if tokens and layer.kind == "tokens" else ""
         found.append(f"{name}:0-{layer.channels - 1}{which}")
-    resolve_units(model, found)
-    return found
+    return model.units(found)
 
 
 def _opened(images: Path | None, bank: Path | None, labels: Path | None) -> ImageSet:
@@ -183,15 +184,14 @@ def _opened(images: Path | None, bank: Path | None, labels: Path | None) -> Imag
 
 
 def _say(
-    out: Path, net: Model, spec: str, words: Words, units: Sequence[str], request: Mapping[str, Any]
+    out: Path, net: Model, spec: str, words: Words, units: Sequence[Unit], request: Mapping[str, Any]
 ) -> None:
     """Describe, write, and print what was said and how well it holds."""
     from vital.describing.evaluation.table import shown_rows
     from vital.describing.run_folder import save_words
     from vital.models.identity import identity
-    from vital.tracing import resolve_units
 
-    said = words.describe(list(dict.fromkeys(resolve_units(net, units))))
+    said = words.describe(list(dict.fromkeys(units)))
     rows = words.scores(said)
     options = {name: method.options() for name, method in words.described.items()}
     save_words(out, identity(net, spec), {**request, "methods": options}, said, rows)

@@ -53,14 +53,13 @@ def exemplars(
     exemplars.png shows both side by side.
     """
     from vital.rendering.exemplars import exemplars as find
-    from vital.tracing import resolve_units
 
     net = open_model(model, weights, device, input_size)
-    chosen = list(dict.fromkeys(resolve_units(net, units)))
-    readers = resolve_units(net, for_unit) if for_unit else []
-    made = bank_of(net, [*chosen, *readers], images, bank, labels)
+    chosen = list(dict.fromkeys(net.units(units)))
+    reader = net.unit(for_unit) if for_unit else None
+    made = bank_of(net, [*chosen, *([reader] if reader else [])], images, bank, labels)
     made.rank(chosen)
-    how: dict[str, Any] = {"by": by, "for_unit": for_unit, "rule": rule}
+    how: dict[str, Any] = {"by": by, "for_unit": reader, "rule": rule}
     found = {unit: find(made, unit, count, **how) for unit in chosen}
     for unit, some in found.items():
         _keep(out, unit, some)

@@ -74,21 +74,21 @@ def render(
     """
     from vital.rendering.api import default_batch
     from vital.rendering.run_folder import Render
-    from vital.tracing import digests, resolve_units
+    from vital.tracing import digests
 
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
     recipe = recipe_of(method, {"steps": steps, "size": size}, read_settings(settings or []))
     pictures = pictures_of(recipe, method, images, bank, labels)
     net = open_model(model, weights, device, input_size)
-    chosen = list(dict.fromkeys(resolve_units(net, units)))
+    chosen = list(dict.fromkeys(net.units(units)))
     _warn_of_size(recipe, net)
     found = {"hash": pictures.hash(), "count": len(pictures)} if pictures else None
     names = tuple(map(str, chosen))
     request = Render(
         method, recipe.options(), seed, batch or default_batch(net), names, frames, found, digests(chosen)
     )
-    with carried_out(out, net, model, request, recipe, pictures, bank) as run:
+    with carried_out(out, net, model, request, chosen, recipe, pictures, bank) as run:
         _report(run, chosen)
 
 
@@ -98,18 +98,17 @@ def carried_out(
     net: Model,
     spec: str,
     request: Render,
+    units: Sequence[Unit],
     recipe: Method,
     pictures: ImageSet | None,
     bank: Path | None = None,
 ) -> Iterator[Run]:
-    """Do a request in a run folder, which stays held until the caller has reported."""
+    """Do a request for units in a run folder, which stays held until the caller has reported."""
     from vital.models.identity import identity
     from vital.rendering.run_folder import entered, write_sheet
-    from vital.tracing import resolve_units
 
-    chosen = resolve_units(net, request.units)
     with entered(out, identity(net, spec), request) as run:
-        _work(run, net, chosen, recipe, pictures, bank)
+        _work(run, net, units, recipe, pictures, bank)
         write_sheet(out)
         show_skipped(pictures)
         yield run

@@ -25,7 +25,6 @@ from vital.errors import InvalidValueError, ModelError, UsageError, unknown
 from vital.models import Model
 from vital.rendering import METHODS, make_method
 from vital.rendering.api import bank_for
-from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.utils.public import public
 
@@ -87,7 +86,7 @@ def compare(
     Raises `UnknownNameError`, `UnitError`, `InvalidValueError`, and `DataError` for a folder that lacks a unit, before
     anything is rendered.
     """
-    chosen = tuple(dict.fromkeys(resolve_units(model, units)))
+    chosen = tuple(dict.fromkeys(model.units(units)))
     check_prompt(against.get("prompt", "{}"))
     recipes = {name: make_method(name, **dict((options or {}).get(name, {}))) for name in methods}
     asked = Request(recipes, tuple(controls), seeds, fewer or {})

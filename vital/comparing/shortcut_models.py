@@ -17,7 +17,6 @@ from vital.comparing.score_cache import Kept, pictures_key
 from vital.comparing.variants import Request, controls, methods
 from vital.errors import ModelError
 from vital.rendering.api import bank_for
-from vital.tracing import resolve_units
 from vital.units import OUTPUT
 from vital.utils.hashing import key_of
 from vital.world.networks.weights import model
@@ -40,7 +39,7 @@ def twins(studio: Renderer) -> Iterator[Twin]:
     pictures = world.twin_images()
     for factor in TWIN_FACTORS:
         net = model(f"twin-{factor}")
-        units = tuple(resolve_units(net, f"{OUTPUT}:0-{len(TWIN_CLASSES) - 1}"))
+        units = tuple(net.units(f"{OUTPUT}:0-{len(TWIN_CLASSES) - 1}"))
         bank = bank_for(net, pictures, units, progress=studio.progress)
         path = studio.path / "twins" / factor
         own = replace(studio, path=path, model=net, units=units, bank=bank, spec=net.name)

@@ -30,7 +30,6 @@ from vital.errors import DataError, InvalidValueError, UsageError, unknown
 from vital.models import Model
 from vital.records import Description, Prototype
 from vital.rendering.api import render
-from vital.tracing import resolve_units
 from vital.units import RecordList, Unit
 from vital.utils.public import public
 
@@ -125,16 +124,17 @@ def describe(
     'dotted cube'
     """
     makers = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
+    chosen = model.units(units)
     words = prepared(
-        model, units, bank=bank, images=images, methods=methods, concepts=concepts, makers=makers, seed=seed,
+        model, chosen, bank=bank, images=images, methods=methods, concepts=concepts, makers=makers, seed=seed,
         progress=progress, options=options,
     )  # fmt: skip
-    return words.describe(resolve_units(model, units))
+    return words.describe(chosen)
 
 
 def prepared(
     model: Model,
-    units: str | Unit | Iterable[str | Unit],
+    units: Sequence[Unit],
     *,
     bank: ReferenceBank | None,
     images: ImageSet | None,
@@ -149,13 +149,12 @@ def prepared(
     given = dict(options or {})
     judge = {name: float(given.pop(name)) for name in ("alpha", "draws") if name in given}
     described = _described([methods] if isinstance(methods, str) else list(methods), given)
-    chosen = list(dict.fromkeys(resolve_units(model, units)))
     if bank is not None and not bank.fits(model):
         raise DataError(f"the bank was made with another network than {model.name}; make one for this")
     images = images if images is not None else bank.images if bank is not None else None
     needs = {need for method in described.values() for need in method.needs}
     if bank is None and images is not None and {"bank", "prototypes"} & needs:
-        layers = tuple(dict.fromkeys(unit.layer for unit in chosen))
+        layers = tuple(dict.fromkeys(unit.layer for unit in units))
         bank = build_bank(model, layers, images, progress=progress)
     made = _makers(model, makers, needs)
     if concepts is None and getattr(made["encoder"], "name", "") == WORLD:

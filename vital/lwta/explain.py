@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,9 +16,10 @@ from vital.errors import InvalidValueError, unknown
 from vital.lwta.layers import winners
 from vital.lwta.predict import layers_of
 from vital.models import Model
-from vital.tracing import INPUT_OF, Trace, Tracer, list_layers, resolve_units
-from vital.types import Images
-from vital.units import OUTPUT, Unit
+from vital.tracing import INPUT_OF, Trace, Tracer, list_layers
+from vital.tracing.readout import at_places
+from vital.types import Images, Layer
+from vital.units import OUTPUT, TOKENS, Unit
 from vital.utils.drawing import to_pil
 
 BY = ("gradient", "relevance")
@@ -148,16 +149,16 @@ def explain(
     if len(image) != 1:
         raise InvalidValueError(f"{len(image)} images are given; one is explained at a time")
     if decision is not None:
-        asked = resolve_units(model, decision)
+        asked = model.units(decision)
         if len(asked) != 1 or not asked[0].is_class:
             raise InvalidValueError(f"the decision is {decision}; allowed is one class, such as {OUTPUT}:0")
+        decision = asked[0]
     chosen = _chosen(model, layers)
     watched = [*(f"{INPUT_OF}{name}" for name in chosen), *chosen, OUTPUT]
     with torch.enable_grad(), Tracer(model, watched, record=by == "relevance") as tracer:
         trace = tracer(image.detach().to(model.device, model.dtype).requires_grad_())
         scores = trace[OUTPUT].detach()[0]
-        unit = decision if decision is not None else f"{OUTPUT}:{int(scores.argmax())}"
-        (unit,) = resolve_units(model, unit)
+        unit = model.unit(decision or Unit(OUTPUT, int(scores.argmax())))
         shares = (
             relevance_of(trace, unit, chosen, rule)
             if by == "relevance"
@@ -186,15 +187,15 @@ def _winners(
     responses = trace[f"{INPUT_OF}{name}"].detach()
     width = int(competition.competitors)  # type: ignore[arg-type]  # layers_of names competitions alone
     mask = winners(responses, width)
-    kind = _kind(layer.kind, layer.prefix, tokens)
-    won, x, r = (_places(t.detach()[0], kind, layer.prefix).cpu() for t in (mask, responses, contributed))
+    channel = Unit(name, 0, tokens=_kind(layer, tokens), layout=layer)
+    won, x, r = (at_places(channel, t.detach(), 2)[0].cpu() for t in (mask, responses, contributed))
     count = won.sum(1).view(-1, width)
     total = (x * won).sum(1).view(-1, width)
     first = count == count.amax(1, keepdim=True)
     best = total.masked_fill(~first, -torch.inf).argmax(1) + torch.arange(len(count)) * width
     found = []
     for block, index in enumerate(best.tolist()):
-        own, unit = won[index], Unit(name, index, tokens=kind)
+        own, unit = won[index], replace(channel, index=index)
         sides = responses.shape[2:] if responses.ndim == 4 else ()
         where = x[index].masked_fill(~own, torch.nan).view(sides) if sides else None
         numbers = (float(own.float().mean()), float(x[index][own].mean()), float(r[index][own].sum()))
@@ -202,20 +203,14 @@ def _winners(
     return sorted(found, key=lambda w: -abs(w.contribution))
 
 
-def _kind(layout: str, prefix: int, tokens: str) -> str:
+def _kind(layer: Layer, tokens: str) -> str:
     """Which tokens a layer of them is read at; "" for other layers."""
-    if tokens not in {"", "cls", "patches", "all"}:
+    if tokens not in ("", *TOKENS):
         raise InvalidValueError(f"tokens is {tokens!r}; allowed are cls, patches and all")
-    if layout != "tokens":
+    if layer.kind != "tokens":
         return ""
-    if tokens == "cls" and not prefix:
+    if tokens == "cls" and not layer.prefix:
         raise InvalidValueError(
             "tokens is 'cls', but the layer has no class token; allowed are patches and all"
         )
-    return tokens or ("cls" if prefix else "all")
-
-
-def _places(values: Tensor, kind: str, prefix: int) -> Tensor:
-    """See (C, ...) as (C, places), at the tokens that are asked for."""
-    flat = values.reshape(len(values), -1)
-    return flat[:, :1] if kind == "cls" else flat[:, prefix:] if kind == "patches" else flat
+    return tokens or ("cls" if layer.prefix else "all")

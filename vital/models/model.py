@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from vital.errors import InvalidValueError
 from vital.models import pixels
 from vital.types import Images
+from vital.units import Unit, only, resolve
 from vital.utils.hashing import is_plain, sha256, tensor_hash
 from vital.utils.public import public
 
@@ -79,6 +81,28 @@ class Model:
     def preprocessing(self) -> tuple[object, ...]:
         """All that is done to a picture before the network sees it, for telling networks apart."""
         return (self.size, self.channels, self.mean, self.std, self.resize, self.interpolation)
+
+    def unit(self, unit: str | Unit) -> Unit:
+        """Find a unit by its text, such as `"layer4:162"`, `"class:tabby"` or `"FILE.safetensors:3@layer4"`.
+
+        A `Unit` that was found in this network before is given back. Raises `UnitError` for what is not one unit of
+        the network, and `UnknownNameError` with the nearest names for a layer or class that it does not have.
+
+        >>> Model(nn.Conv2d(3, 4, 1), size=(8, 8), classes=("cat", "dog", "owl", "fox")).unit("class:owl").index
+        2
+        """
+        return only(unit, self.units(unit))
+
+    def units(self, units: str | Unit | Iterable[str | Unit]) -> list[Unit]:
+        """Find units by their texts, of which one may be a range such as `"layer4:0-9"`; raises as `unit` does.
+
+        >>> [str(unit) for unit in Model(nn.Conv2d(3, 4, 1), size=(8, 8)).units(["class:0-1", "class:3"])]
+        ['class:0', 'class:1', 'class:3']
+        """
+        tracing = import_module(
+            "vital.tracing"
+        )  # by name, for it stands above: it runs the network to see its layers
+        return resolve(units, tracing.list_layers(self), self.classes)
 
     def normalize(self, image: Images) -> Tensor:
         """Turn an image in [0, 1] into the network's input: (image − mean) / std per channel."""

@@ -43,6 +43,7 @@ class Alignment(Term):
     _targets: dict[tuple[str, int, str], Target] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _unit: Unit | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.scale not in ("none", "variance"):
@@ -52,6 +53,8 @@ class Alignment(Term):
                 raise InvalidValueError(f"the weight of {layer!r} is {weight}; allowed are finite numbers")
             if layer not in self.template.layers:
                 raise unknown("template layer", layer, self.template.layers)
+        if self.template.rule:
+            object.__setattr__(self, "_unit", Unit.parse(self.template.unit))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -61,10 +64,9 @@ class Alignment(Term):
     @property
     def relevant(self) -> RelevanceRequest | None:
         """The relevance of the template's unit, where the template was made with a rule."""
-        if not self.template.rule:
+        if self._unit is None:
             return None
-        made = self.template
-        return RelevanceRequest(Unit.parse(made.unit), self.layers, made.rule, made.start)
+        return RelevanceRequest(self._unit, self.layers, self.template.rule, self.template.start)
 
     def _weights(self) -> dict[str, float]:
         weights = dict.fromkeys(self.template.layers, 1.0) if self.weights is None else self.weights

@@ -13,7 +13,8 @@ from vital.objectives._vectors import check_cosine, digest, dot_cosine
 from vital.terms import OBJECTIVES, Term
 from vital.tracing import Trace, read_direction
 from vital.types import PerImage
-from vital.units import Unit
+from vital.units import TOKENS, Unit
+from vital.units.direction import as_place, check_fit
 
 
 @OBJECTIVES.register("direction", example="obj.Direction('layer2', torch.linspace(-1, 1, 16), power=2)")
@@ -33,41 +34,40 @@ class Direction(Term):
     ('layer4',)
     """
 
-    layer: str
+    layer: str | Unit
     vector: Tensor | Sequence[float] | None = field(default=None, compare=False, repr=False)
     power: float = 0.0
     floor: float = 0.1
     tokens: str = ""
     digest: str = field(default="", init=False)
+    _place: Unit = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_cosine(self.power, self.floor)
-        if self.tokens not in ("", "cls", "patches", "all"):
+        if self.tokens not in ("", *TOKENS):
             raise InvalidValueError(f"tokens is {self.tokens!r}; allowed are 'cls', 'patches' and 'all'")
-        if ".safetensors" in self.layer and not self.tokens:
-            object.__setattr__(self, "tokens", Unit.parse(self.layer).tokens)
-        vector = read_direction(self.layer) if self.vector is None else torch.as_tensor(self.vector)
+        unit = as_place(self.layer)
+        place = Unit(unit.layer, 0, tokens=self.tokens or unit.tokens)
+        vector = read_direction(unit) if self.vector is None else torch.as_tensor(self.vector)
         if vector.ndim != 1 or not torch.isfinite(vector).all():
             raise InvalidValueError(
                 "a direction is a vector of finite numbers, one per channel; "
                 f"the one given has the shape {tuple(vector.shape)}"
             )
+        object.__setattr__(self, "layer", str(unit) if unit.source else unit.layer)
+        object.__setattr__(self, "tokens", place.tokens)
+        object.__setattr__(self, "_place", place)
         object.__setattr__(self, "vector", vector)
         object.__setattr__(self, "digest", digest(vector))
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The layer that the direction lies in."""
-        return (Unit.parse(self.layer).layer if ".safetensors" in self.layer else self.layer,)
+        return (self._place.layer,)
 
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the mean over all places, (B,)."""
-        (layer,) = self.layers
-        acts = trace.vectors(Unit(layer, 0, tokens=self.tokens))
+        acts = trace.vectors(self._place)
         vector = torch.as_tensor(self.vector).to(acts)
-        if len(vector) != acts.shape[1]:
-            channels = acts.shape[1]
-            raise InvalidValueError(
-                f"the direction has {len(vector)} entries; layer {layer!r} has {channels} channels"
-            )
+        check_fit("the direction", vector, self._place.layer, acts.shape[1])
         return -dot_cosine(acts, vector.view(1, -1, 1), self.power, self.floor).mean(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,16 +15,22 @@ from vital.types import PerImage
 from vital.units import Unit
 
 
-def unit_text(text: str | Unit) -> str:
-    """The unit in its usual spelling; raises `UnitError` for what is not one unit, and for a direction.
+def one_unit(given: str | Unit) -> Unit:
+    """Read the unit of an objective; raises `UnitError` for what is not one unit, and for a direction.
 
-    >>> unit_text(Unit("layer4", 162))
+    >>> str(one_unit("layer4:0162"))
     'layer4:162'
     """
-    unit = Unit.parse(text)
+    unit = Unit.parse(given)
     if unit.source:
         raise UnitError(f"{unit} is a direction, not a unit of its own; write Direction({str(unit)!r})")
-    return str(unit)
+    return unit
+
+
+def keep(term: Term, name: str, unit: Unit) -> None:
+    """Let a term hold a unit that was read, as `_name`, and its usual spelling, as `name`."""
+    object.__setattr__(term, name, str(unit))
+    object.__setattr__(term, f"_{name}", unit)
 
 
 @OBJECTIVES.register("neuron", example="obj.Neuron('layer2:1@3,3')")
@@ -44,10 +50,11 @@ class Neuron(Term):
     """
 
     unit: str | Unit
+    _unit: Unit = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "unit", unit_text(self.unit))
-        if Unit.parse(self.unit).tokens == "all":
+        keep(self, "unit", one_unit(self.unit))
+        if self._unit.tokens == "all":
             raise UnitError(
                 f"{self.unit} names all tokens, a neuron is one; write #cls, #patches or use Channel"
             )
@@ -55,12 +62,11 @@ class Neuron(Term):
     @property
     def layers(self) -> tuple[str, ...]:
         """The unit's layer."""
-        return (Unit.parse(self.unit).layer,)
+        return (self._unit.layer,)
 
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the activation at the position, (B,)."""
-        unit = Unit.parse(self.unit)
-        places, act = trace.map(unit), trace[unit.layer]
+        places, act = trace.map(self._unit), trace[self._unit.layer]
         if places.shape[1] == 1:
             return -places[:, 0]
         height, width = act.shape[2:] if act.ndim == 4 else (round(places.shape[1] ** 0.5),) * 2
@@ -83,18 +89,19 @@ class Channel(Term):
     """
 
     unit: str | Unit
+    _unit: Unit = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "unit", unit_text(self.unit))
+        keep(self, "unit", one_unit(self.unit))
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The unit's layer."""
-        return (Unit.parse(self.unit).layer,)
+        return (self._unit.layer,)
 
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the mean activation, (B,)."""
-        return -trace.read(Unit.parse(self.unit))
+        return -trace.read(self._unit)
 
 
 @OBJECTIVES.register("logit", example="obj.Logit('class:3')")
@@ -114,23 +121,23 @@ class Logit(Term):
 
     unit: str | Unit
     softmax: bool = False
+    _unit: Unit = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "unit", unit_text(self.unit))
-        if not Unit.parse(self.unit).is_class:
+        keep(self, "unit", one_unit(self.unit))
+        if not self._unit.is_class:
             raise UnitError(f"{self.unit} is not a class; write class:INDEX or class:NAME, or use Channel")
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The network's output."""
-        return (Unit.parse(self.unit).layer,)
+        return (self._unit.layer,)
 
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the logit or the log-probability, (B,)."""
-        unit = Unit.parse(self.unit)
         if not self.softmax:
-            return -trace.read(unit)
-        return (torch.logsumexp(trace.vectors(unit), 1) - trace.map(unit)).mean(1)
+            return -trace.read(self._unit)
+        return (torch.logsumexp(trace.vectors(self._unit), 1) - trace.map(self._unit)).mean(1)
 
 
 @OBJECTIVES.register("reach", example="obj.Reach('layer2:1', 0.5)")
@@ -151,20 +158,21 @@ class Reach(Term):
 
     unit: str | Unit
     value: float
+    _unit: Unit = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "unit", str(Unit.parse(self.unit)))
+        keep(self, "unit", Unit.parse(self.unit))
         if not 0 < self.value < math.inf:
             raise InvalidValueError(f"the value to reach is {self.value}; allowed are finite numbers above 0")
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The unit's layer."""
-        return (Unit.parse(self.unit).layer,)
+        return (self._unit.layer,)
 
     def __call__(self, trace: Trace) -> PerImage:
         """The squared lack, (B,)."""
-        return (1 - trace.read(Unit.parse(self.unit)) / self.value).clamp(min=0).square()
+        return (1 - trace.read(self._unit) / self.value).clamp(min=0).square()
 
 
 @OBJECTIVES.register("interpolate", example="obj.Interpolate('layer2:1', 'layer3:4')")
@@ -184,22 +192,24 @@ class Interpolate(Term):
 
     start: str | Unit
     end: str | Unit
+    _start: Unit = field(init=False, compare=False, repr=False)
+    _end: Unit = field(init=False, compare=False, repr=False)
 
     couples = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "start", unit_text(self.start))
-        object.__setattr__(self, "end", unit_text(self.end))
+        keep(self, "start", one_unit(self.start))
+        keep(self, "end", one_unit(self.end))
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers of both units, each once."""
-        return tuple(dict.fromkeys((Unit.parse(self.start).layer, Unit.parse(self.end).layer)))
+        return tuple(dict.fromkeys((self._start.layer, self._end.layer)))
 
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the mixed activation, (B,)."""
         way = self._way(trace, images_of(trace, self))
-        return -torch.lerp(trace.read(Unit.parse(self.start)), trace.read(Unit.parse(self.end)), way)
+        return -torch.lerp(trace.read(self._start), trace.read(self._end), way)
 
     @staticmethod
     def _way(trace: Trace, images: int) -> Tensor:

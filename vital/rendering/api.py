@@ -16,7 +16,6 @@ from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, make_method
 from vital.rendering.outcome import lacking, measured, status_of
-from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.utils.options import check_whole
 from vital.utils.public import public
@@ -53,7 +52,7 @@ def render(
     for name, value, least in (("batch", batch, 0), ("frames", frames, 0), ("seed", seed, None)):
         check_whole(name, value, least)
     recipe = _method(method, options)
-    chosen = resolve_units(model, units)
+    chosen = model.units(units)
     if bank is None and recipe.needs_images:
         bank = bank_for(model, images, chosen, progress=progress)
     if bank is not None and not bank.fits(model):

@@ -14,7 +14,6 @@ from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.records import Prototypes
 from vital.rendering.api import render
-from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.utils.drawing import FAINT, GAP, PAPER, scaled, write_centred
 from vital.utils.io import as_png
@@ -66,7 +65,7 @@ def circuit(
     >>> len(made.feeders), [str(p.unit) for p in made.prototypes][0]
     (2, '3:0')
     """
-    (unit,) = resolve_units(model, unit)
+    unit = model.unit(unit)
     seen = bank.tensor(bank.strongest(unit, references))
     found = feeders(model, unit, layer, seen, count, rule=rule)
     made = render(model, [unit, *(feeder.unit for feeder in found)], bank=bank, **options)

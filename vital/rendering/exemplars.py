@@ -15,7 +15,8 @@ from vital.activations import ReferenceBank
 from vital.attribution import NoRuleError, Relevance, gradient_times_activation, relevance
 from vital.errors import InvalidValueError, ModelError
 from vital.models import Model
-from vital.tracing import INPUT_OF, Tracer, list_layers, resolve_units
+from vital.tracing import INPUT_OF, Tracer, list_layers
+from vital.tracing.readout import at_places
 from vital.types import Images
 from vital.units import OUTPUT, RecordList, Unit
 from vital.utils.drawing import contact_sheet, titled_figure, to_array, to_pil
@@ -135,7 +136,7 @@ def exemplars(
     >>> best.by, best.of, tuple(best.heat.shape)
     ('lrp zplus', 'activation', (16, 16))
     """
-    (unit,) = resolve_units(bank.model, unit)
+    unit = bank.model.unit(unit)
     if by not in ("activation", "relevance"):
         raise InvalidValueError(f"by is {by!r}; allowed are activation, relevance")
     if by == "activation":
@@ -159,7 +160,7 @@ def heat_maps(
     model: Model, images: Images, unit: str | Unit, *, rule: str | Relevance = "zplus", batch: int = 8
 ) -> tuple[Tensor, str]:
     """Where in images a unit looked, (B, H, W) in [0, 1], and in words how that was worked out: see `exemplars`."""
-    first = INPUT_OF + _first_layer(model)
+    unit, first = model.unit(unit), INPUT_OF + _first_layer(model)
     raw, how = _reached(model, images, unit, first, rule, batch)
     if raw.ndim != 4:
         raise ModelError(f"the first layer of {model.name} sees no picture; there is nowhere to lay the heat")
@@ -179,7 +180,7 @@ def _first_layer(model: Model) -> str:
 
 
 def _reached(
-    model: Model, images: Images, unit: str | Unit, layer: str, rule: str | Relevance, batch: int
+    model: Model, images: Images, unit: Unit, layer: str, rule: str | Relevance, batch: int
 ) -> tuple[Tensor, str]:
     """What reached a layer from a unit, on the CPU, and how: relevance, or else gradient times activation."""
     parts = torch.split(images, batch)
@@ -208,8 +209,7 @@ def _reader(model: Model, unit: Unit, for_unit: str | Unit | None) -> Unit:
         raise InvalidValueError(
             f"{unit} is a direction, whose relevance is not that of one channel; use by='activation'"
         )
-    (reader,) = resolve_units(model, for_unit)
-    return reader
+    return model.unit(for_unit)
 
 
 def _by_relevance(
@@ -223,17 +223,6 @@ def _by_relevance(
     pool = [*bank.strongest(unit, candidates), *bank.strongest(reader, candidates)]
     pool, pictures = bank.images.load(list(dict.fromkeys(pool)), bank.model)
     r, how = _reached(bank.model, pictures, reader, unit.layer, rule, batch)
-    values = _at_places(bank.model, unit, r).double()
+    values = at_places(unit, r[:, unit.index]).sum(1).double()
     best = values.sort(descending=True, stable=True).indices[:count].tolist()
     return [pool[i] for i in best], pictures[best], [float(values[i]) for i in best], f"{how} for {reader}"
-
-
-def _at_places(model: Model, unit: Unit, r: Tensor) -> Tensor:
-    """The relevance of a unit's channel, summed over the unit's places: (B,)."""
-    own = r[:, unit.index]
-    if unit.position is not None:
-        return own[:, unit.position[0], unit.position[1]]
-    if unit.tokens:
-        prefix = list_layers(model)[unit.layer].prefix
-        own = {"cls": own[:, :1], "patches": own[:, prefix:], "all": own}[unit.tokens]
-    return own.reshape(len(own), -1).sum(1)

@@ -38,7 +38,7 @@ from vital.errors import InvalidValueError, RunError
 from vital.models.pixels import to_tensor
 from vital.records import Prototype, lines_of
 from vital.rendering.exemplars import Exemplar
-from vital.units import Unit
+from vital.units import Unit, slug
 from vital.utils.drawing import TILE, contact_sheet, titled_sheet, to_pil
 from vital.utils.hashing import sha256
 from vital.utils.io import (
@@ -274,8 +274,8 @@ def folder_name(unit: str | Unit) -> str:
     >>> folder_name("layer4:162")
     'layer4_162'
     """
-    slug = Unit.parse(unit).slug
-    return slug if len(slug) <= 100 else f"{slug[:80]}-{sha256(str(unit))[:12]}"
+    name = slug(str(unit))
+    return name if len(name) <= 100 else f"{name[:80]}-{sha256(str(unit))[:12]}"
 
 
 def _check_names(render: Render) -> None:

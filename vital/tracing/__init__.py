@@ -8,7 +8,6 @@ from vital.models.outputs import first_tensor as first_tensor
 from vital.tracing.dependencies import feeding as feeding
 from vital.tracing.layers import calls as calls
 from vital.tracing.layers import list_layers as list_layers
-from vital.tracing.layers import resolve_units as resolve_units
 from vital.tracing.redirect import Redirect as Redirect
 from vital.tracing.tape import NoRuleError as NoRuleError
 from vital.tracing.tape import Step as Step
@@ -18,7 +17,6 @@ from vital.tracing.tracer import Pass as Pass
 from vital.tracing.tracer import Trace as Trace
 from vital.tracing.tracer import Tracer as Tracer
 from vital.units.direction import digests as digests
-from vital.units.direction import direction_for as direction_for
 from vital.units.direction import read_direction as read_direction
 
 __all__ = [
@@ -32,10 +30,8 @@ __all__ = [
     "Tracer",
     "calls",
     "digests",
-    "direction_for",
     "feeding",
     "first_tensor",
     "list_layers",
     "read_direction",
-    "resolve_units",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,7 +15,7 @@ from vital.errors import ModelError
 from vital.models import Model
 from vital.models.outputs import asked, eval_mode, first_tensor
 from vital.types import Layer
-from vital.units import OUTPUT, Unit, resolve
+from vital.units import OUTPUT
 from vital.utils.public import public
 
 _SURVEYS: WeakKeyDictionary[Model, dict[str, Layer]] = WeakKeyDictionary()
@@ -30,11 +30,6 @@ def list_layers(model: Model) -> dict[str, Layer]:
     if model not in _SURVEYS:
         _SURVEYS[model] = _survey(model)
     return _SURVEYS[model]
-
-
-def resolve_units(model: Model, units: str | Unit | Iterable[str | Unit]) -> list[Unit]:
-    """Read units and hold them against the network (see `vital.units`)."""
-    return resolve(units, list_layers(model), model.classes)
 
 
 def _survey(model: Model) -> dict[str, Layer]:

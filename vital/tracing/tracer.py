@@ -14,12 +14,12 @@ from torch.utils.hooks import RemovableHandle
 from vital.errors import ModelError
 from vital.models import Model
 from vital.models.outputs import asked, first_tensor
-from vital.tracing.layers import borrowed, list_layers, resolve_units
+from vital.tracing import readout
+from vital.tracing.layers import borrowed, list_layers
 from vital.tracing.redirect import Redirect
 from vital.tracing.tape import Tape
 from vital.types import Images, PerImage
 from vital.units import OUTPUT, Unit, find_layer
-from vital.units.direction import direction_for
 
 INPUT_OF = "<"
 
@@ -68,35 +68,23 @@ class Trace:
         relevance = {name: found[part] for name, found in self.relevance.items()}
         return Trace(*pictures, acts, self.model, self.copies, self.passes, self.first + start, relevance)
 
-    def map(self, unit: Unit) -> Tensor:
+    def map(self, unit: str | Unit) -> Tensor:
         """The unit's activation at every place it has: (B, places); `UnitError` when there is no such unit.
 
         That of a direction v is the projection Σ_c v_c a_c.
         """
-        (unit,) = resolve_units(self.model, unit)
-        whole = self.acts[unit.layer]
-        act = whole[:, unit.index] if not unit.source else _projected(whole, direction_for(unit, whole))
-        if unit.position is not None:
-            act = act[:, unit.position[0], unit.position[1]]
-        return self._tokens(act, unit).flatten(1) if act.ndim > 1 else act[:, None]
+        unit = self.model.unit(unit)
+        return readout.values(unit, self.acts[unit.layer])
 
-    def vectors(self, unit: Unit) -> Tensor:
+    def vectors(self, unit: str | Unit) -> Tensor:
         """All channels at the unit's places: (B, C, places); `UnitError` when there is no such unit."""
-        (unit,) = resolve_units(self.model, unit)
-        act = self.acts[unit.layer]
-        if unit.position is not None:
-            act = act[:, :, unit.position[0], unit.position[1]]
-        return self._tokens(act, unit).flatten(2) if act.ndim > 2 else act[:, :, None]
+        unit = self.model.unit(unit)
+        return readout.vectors(unit, self.acts[unit.layer])
 
-    def read(self, unit: Unit) -> PerImage:
+    def read(self, unit: str | Unit) -> PerImage:
         """The unit's value: the mean over its places, (B,)."""
-        return self.map(unit).mean(1)
-
-    def _tokens(self, act: Tensor, unit: Unit) -> Tensor:
-        if not unit.tokens or unit.tokens == "all":
-            return act
-        prefix = list_layers(self.model)[unit.layer].prefix
-        return act[..., :prefix][..., :1] if unit.tokens == "cls" else act[..., prefix:]
+        unit = self.model.unit(unit)
+        return readout.read(unit, self.acts[unit.layer])
 
 
 class Tracer:
@@ -223,10 +211,6 @@ class Tracer:
     def _halt_when_done(self) -> None:
         if len(self._raw) == len(self.layers):
             raise _Halt
-
-
-def _projected(act: Tensor, vector: Tensor) -> Tensor:
-    return torch.einsum("bc...,c->b...", act, vector)
 
 
 def _version(tensor: Tensor) -> int:

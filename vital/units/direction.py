@@ -20,7 +20,7 @@ def read_direction(unit: str | Unit) -> Tensor:
     The file holds one matrix (rows, C), or several, of which `FILE.safetensors!KEY:ROW@LAYER` names one.
     Raises `UnitError` when there is no such file or row, and `UnknownNameError` when there is no such matrix.
     """
-    unit = Unit.parse(unit) if ".safetensors" in str(unit) else Unit(str(unit))
+    unit = as_place(unit)
     path, _, key = unit.source.partition("!")
     if not path:
         raise UnitError(f"{unit.layer!r} brings no vector; give one, or write FILE.safetensors:ROW@LAYER")
@@ -28,6 +28,17 @@ def read_direction(unit: str | Unit) -> Tensor:
         raise UnitError(f"{unit} cannot be read: there is no file {path!r}")
     known = Path(path).stat()
     return _row(path, key, unit, known.st_mtime_ns, known.st_size).clone()
+
+
+def as_place(given: str | Unit) -> Unit:
+    """Where a direction lies: read from the text of one in a file, or from the name of a layer.
+
+    >>> as_place("concepts.safetensors:3@layer4").layer, as_place("layer4").layer
+    ('layer4', 'layer4')
+    """
+    if isinstance(given, Unit):
+        return given
+    return Unit.parse(given) if ".safetensors" in given else Unit(given)
 
 
 def digests(units: Iterable[Unit]) -> dict[str, str]:
@@ -68,14 +79,10 @@ def _only_key(path: str, key: str, keys: list[str]) -> str:
     return key
 
 
-def direction_for(unit: Unit, act: Tensor) -> Tensor:
-    """The vector of a direction on the device and in the precision of its layer's activations, (C,).
-
-    Raises `InvalidValueError` where the layer has another number of channels.
-    """
-    vector = read_direction(unit)
-    if len(vector) != act.shape[1]:
+def check_fit(what: str, vector: Tensor, layer: str, channels: int) -> None:
+    """Raise `InvalidValueError` for a direction that has not one entry for each channel of its layer."""
+    if len(vector) != channels:
         raise InvalidValueError(
-            f"{unit} has {len(vector)} entries; layer {unit.layer!r} has {act.shape[1]} channels"
+            f"{what} has {len(vector)} entries, and layer {layer!r} has {channels} channels; "
+            "a direction has one for each"
         )
-    return vector.to(act)

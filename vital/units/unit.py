@@ -1,5 +1,8 @@
 """Units by name: `layer4:162`, `layer4:162@3,3`, `class:tabby`, `blocks.9.mlp:55#cls`, `dirs.safetensors:3@layer4`.
 
+Text has two doors. `Unit.parse` reads it and knows no network; `vital.Model.unit` finds the unit in a network. Public
+functions take text or a `Unit` and call the second once; what is below them takes a `Unit`.
+
 LAYER:INDEX            a channel; its value is the mean over space
 LAYER:INDEX@ROW,COLUMN one position of a channel
 LAYER:INDEX#cls        a channel of a token layer, read at the class token (#patches: mean over patches, #all)
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vital.errors import UnitError, UnknownNameError, nearest
 from vital.types import Layer
@@ -29,7 +32,11 @@ HELP = "write LAYER:INDEX, LAYER:A-B, LAYER:INDEX@ROW,COLUMN, LAYER:INDEX#cls, c
 @public
 @dataclass(frozen=True)
 class Unit:
-    """One unit of a network.
+    """One unit of a network: a channel of a layer, one position of it, some of its tokens, or a direction.
+
+    `source` is the file of a direction and `index` its row there. `label` is the name of a class; of one that is given
+    by its name alone, the index is not known before it is found. `layout` is the layer in the network that the unit
+    was found in by `Model.unit`, and None for a unit that no network knows of yet; it has no part in equality.
 
     >>> u = Unit.parse("layer4:162@3,3")
     >>> u.layer, u.index, u.position, str(u)
@@ -42,14 +49,12 @@ class Unit:
     tokens: str = ""
     source: str = ""
     label: str = ""
+    layout: Layer | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str | Unit) -> Unit:
         """Read one unit; a range, or anything that is not a unit, raises `UnitError`."""
-        found = parse(text)
-        if len(found) != 1:
-            raise UnitError(f"{text!r} names {len(found)} units where one is wanted")
-        return found[0]
+        return only(text, parse(text))
 
     def __str__(self) -> str:
         if self.source:
@@ -74,12 +79,28 @@ class Unit:
         >>> Unit.parse("class:3").slug
         'class_3'
         """
-        return re.sub(r"[^A-Za-z0-9.-]+", "_", str(self)).strip("_.")
+        return slug(str(self))
 
     @property
     def title(self) -> str:
         """The unit with its class name, where it has one."""
         return f"{self} ({self.label})" if self.label and self.index >= 0 else str(self)
+
+
+def slug(text: str) -> str:
+    """Turn the text of a unit into a file name: letters, digits, dot, dash and underscore only.
+
+    >>> slug("layer4:162@3,3")
+    'layer4_162_3_3'
+    """
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_.")
+
+
+def only(given: object, found: Sequence[Unit]) -> Unit:
+    """The one unit that was found for what was given; raises `UnitError` for several or none."""
+    if len(found) != 1:
+        raise UnitError(f"{given!r} names {len(found)} units where one is wanted")
+    return found[0]
 
 
 def parse(text: str | Unit) -> list[Unit]:
@@ -134,20 +155,22 @@ def resolve(
 ) -> list[Unit]:
     """Read units and hold them against a network: every one exists, and what it means is not in doubt."""
     specs = [units] if isinstance(units, str | Unit) else list(units)
-    return [_check(unit, layers, classes) for spec in specs for unit in parse(spec)]
+    return [_found(unit, layers, classes) for spec in specs for unit in parse(spec)]
 
 
-def _check(unit: Unit, layers: Mapping[str, Layer], classes: Sequence[str]) -> Unit:
+def _found(unit: Unit, layers: Mapping[str, Layer], classes: Sequence[str]) -> Unit:
+    """The unit as this network has it; one that was found in it before is the same object."""
     layer = find_layer(unit.layer, layers)
+    found = replace(unit, layout=layer)
     if unit.layer == OUTPUT:
         index = unit.index if unit.index >= 0 else class_index(unit.label, classes)
-        unit = replace(unit, index=index, label=classes[index] if index < len(classes) else "")
-    if not unit.source and not 0 <= unit.index < layer.channels:
+        found = replace(found, index=index, label=classes[index] if index < len(classes) else "")
+    if not unit.source and not 0 <= found.index < layer.channels:
         raise UnitError(
-            f"{unit} does not exist: layer {layer.name!r} has the units 0 to {layer.channels - 1}"
+            f"{found} does not exist: layer {layer.name!r} has the units 0 to {layer.channels - 1}"
         )
-    _check_place(unit, layer)
-    return unit
+    _check_place(found, layer)
+    return unit if unit.layout is layer and unit == found else found
 
 
 def _check_place(unit: Unit, layer: Layer) -> None:
@@ -173,4 +196,15 @@ def _check_place(unit: Unit, layer: Layer) -> None:
             )
 
 
-__all__ = ["OUTPUT", "TOKENS", "Unit", "class_index", "find_layer", "parse", "plain", "resolve"]
+__all__ = [
+    "OUTPUT",
+    "TOKENS",
+    "Unit",
+    "class_index",
+    "find_layer",
+    "only",
+    "parse",
+    "plain",
+    "resolve",
+    "slug",
+]

@@ -14,7 +14,6 @@ from vital.errors import InvalidValueError, UsageError
 from vital.metrics import METRICS
 from vital.models.random import random_weights
 from vital.records import Description
-from vital.tracing import resolve_units
 from vital.world.networks.backends import Encoder
 
 
@@ -24,7 +23,7 @@ def tools(net: Model, pictures: ImageSet, encoder: Encoder) -> Context:
 
 
 def claim(tools: Context, unit: str, text: str, **details: object) -> Description:
-    (found,) = resolve_units(tools.model, [unit])
+    (found,) = tools.model.units([unit])
     return Description(found, "anybody", text, 1.0, text, details=details)
 
 

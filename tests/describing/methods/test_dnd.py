@@ -20,14 +20,13 @@ from vital.describing.candidates.selection import real_score
 from vital.describing.candidates.top_images import coloured, exhibits, strongest, values
 from vital.errors import InvalidValueError, ModelError, UnknownNameError, UsageError
 from vital.models import Model
-from vital.tracing import resolve_units
 from vital.world.networks.backends import named
 
 FEW = {"candidates": 5, "made": 3, "real": 80, "crops": 2}
 
 
 def unit_of(world: Context, text: str):
-    return resolve_units(world.model, [text])[0]
+    return world.model.units([text])[0]
 
 
 @dataclass
@@ -94,7 +93,7 @@ def test_what_is_described_is_what_excites_the_unit_most(world):
 
 
 def test_values_are_means_over_places_and_batches_change_nothing(world, monkeypatch):
-    pictures, units = torch.rand(5, 3, 64, 64), resolve_units(world.model, ["planted:1", "class:2"])
+    pictures, units = torch.rand(5, 3, 64, 64), world.model.units(["planted:1", "class:2"])
     found = values(world.model, units, pictures)
     monkeypatch.setattr(import_module("vital.describing.candidates.top_images"), "BATCH", 2)
     torch.testing.assert_close(values(world.model, units, pictures), found, rtol=1e-4, atol=1e-5)
@@ -310,7 +309,7 @@ def test_grey_networks_are_described_too():
     grey = torch.rand(2, 1, 4, 4)
     assert coloured(grey).shape == (2, 3, 4, 4)
     model = Model(nn.Sequential(nn.Conv2d(1, 2, 3)), size=(8, 8), channels=1)
-    assert values(model, resolve_units(model, ["0:1"]), torch.rand(3, 1, 8, 8)).shape == (1, 3)
+    assert values(model, model.units(["0:1"]), torch.rand(3, 1, 8, 8)).shape == (1, 3)
 
 
 def test_of_equal_texts_the_plainest_is_kept():

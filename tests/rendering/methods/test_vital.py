@@ -16,7 +16,6 @@ from vital.errors import InvalidValueError, UnknownNameError
 from vital.rendering import Vital, VitalScene, stages
 from vital.rendering.methods.alignment import answers, before
 from vital.terms import Sum
-from vital.tracing import resolve_units
 
 MODEL = toy.model()
 
@@ -30,7 +29,7 @@ def planned(
     recipe: Vital | VitalScene, unit: str, bank: vital.ReferenceBank
 ) -> tuple[dict[type, vital.Term], str]:
     """The parts of a unit's loss by their kinds, and the note."""
-    plan = recipe.plan(bank.model, resolve_units(bank.model, unit), bank, 0)
+    plan = recipe.plan(bank.model, bank.model.units(unit), bank, 0)
     (term,), (note,) = plan.terms, plan.notes
     assert isinstance(term, Sum)
     parts: dict[type, vital.Term] = {}
@@ -52,7 +51,7 @@ def test_a_class_is_aligned_at_all_stages_under_masks(bank: vital.ReferenceBank)
 def test_the_first_stages_are_aligned_with_all_images_which_know_nothing_of_the_unit(
     bank: vital.ReferenceBank,
 ) -> None:
-    units = resolve_units(MODEL, ["class:3", "class:4"])
+    units = MODEL.units(["class:3", "class:4"])
     plan = Vital().plan(MODEL, units, bank, 0)
     usual = [
         (weight, part)
@@ -74,8 +73,8 @@ def test_a_scene_is_aligned_with_whole_references_without_masks(bank: vital.Refe
         assert scene[obj.Alignment].relevant is None
         assert "patches" not in note
         assert note == "the image with the highest value of the unit"
-    plain = Vital(relevance="none", natural=0.0).plan(MODEL, resolve_units(MODEL, "class:3"), bank, 0)
-    same = VitalScene().plan(MODEL, resolve_units(MODEL, "class:3"), bank, 0)
+    plain = Vital(relevance="none", natural=0.0).plan(MODEL, MODEL.units("class:3"), bank, 0)
+    same = VitalScene().plan(MODEL, MODEL.units("class:3"), bank, 0)
     assert repr(same.terms[0]) == repr(plain.terms[0])
     assert same.transforms == plain.transforms
 
@@ -118,7 +117,7 @@ def test_whether_a_unit_answers_to_its_patches_is_asked_once(
         return cut(own, *given, **more)
 
     monkeypatch.setattr(vital.ReferenceBank, "patches", counted)
-    unit = resolve_units(bank.model, "act2:6")[0]
+    unit = bank.model.units("act2:6")[0]
     found = [answers(unit, bank, 3, share) for share in (0.9, 0.9, 0.5, 0.9)]
     assert len(asked) == 2
     assert found[0] == found[1] == found[3]
@@ -143,7 +142,7 @@ def test_a_unit_is_not_aligned_at_a_sibling_branch_that_does_not_feed_it() -> No
     model = toy.wrap(toy.seeded(Branches()))
     two = vital.build_bank(model, ["right"], vital.load_images(toy.images(6).float()), disk=False)
     asked = ("stem", "left", "right.1")
-    (unit,) = resolve_units(model, "right:3")
+    (unit,) = model.units("right:3")
     assert before(model, unit, asked) == ("stem", "right.1")
     assert before(model, unit, ("left",)) == ("right",)
     parts, _ = planned(Vital(), "right:3", two)
@@ -207,10 +206,10 @@ def of_two_kinds() -> dict[str, tuple[vital.Model, vital.ReferenceBank]]:
 def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -> None:
     found = {}
     for name, (model, own) in of_two_kinds().items():
-        plan = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0)
+        plan = Vital(references=2).plan(model, model.units("class:1"), own, 0)
         found[name] = [view.sd for view in plan.transforms if isinstance(view, transforms.Noise)]
     assert found == {"level": [0.1], "sharp": []}
-    plan = Vital(noise=0.0).plan(MODEL, resolve_units(MODEL, "class:1"), bank, 0)
+    plan = Vital(noise=0.0).plan(MODEL, MODEL.units("class:1"), bank, 0)
     assert not any(isinstance(view, transforms.Noise) for view in plan.transforms)
 
 
@@ -232,12 +231,12 @@ def test_it_goes_from_coarse_to_fine_where_the_network_recognises_small_images()
     found = []
     for net in (pooled, flat, summed):
         model, own = of_plain_colours(net)
-        canvas = Vital(references=2).plan(model, resolve_units(model, "class:1"), own, 0).parameterization
+        canvas = Vital(references=2).plan(model, model.units("class:1"), own, 0).parameterization
         assert isinstance(canvas, par.Fourier)
         found.append(canvas.coarse)
     assert found == [0.6, 0.0, 0.0]
     model, own = of_plain_colours(pooled)
-    plan = Vital(references=2, coarse=0.0).plan(model, resolve_units(model, "class:1"), own, 0)
+    plan = Vital(references=2, coarse=0.0).plan(model, model.units("class:1"), own, 0)
     assert plan.parameterization.coarse == 0.0
 
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 import vital
 from vital.rendering import VitalReference
-from vital.tracing import resolve_units
 from vital.utils.random import generator
 
 NODES = ("conv1", "layer1", "layer2", "layer3", "layer4")
@@ -88,7 +87,7 @@ def test_pictures_equal_the_published_loop_step_by_step(resnet: nn.Module, tv: f
     bank = vital.build_bank(model, [], vital.load_images(references, labels=[7, 7, 7]), disk=False)
     expected = published(resnet, references, generator(0, "class:7"), tv, l2)
     recipe = VitalReference(steps=TOTAL, warmup=WARMUP, tv=tv, l2=l2, references=3)
-    plan = recipe.plan(model, resolve_units(model, "class:7"), bank, 0)
+    plan = recipe.plan(model, model.units("class:7"), bank, 0)
     made = vital.optimize(
         model, plan.terms, plan.parameterization, plan.transforms, steps=TOTAL, optimizer=plan.optimizer, seed=0,
         keys=["class:7"], redirect=0, frames=range(1, STEPS + 1),
@@ -111,13 +110,11 @@ def test_a_large_vision_transformer_has_its_published_priors(patch: int, last: f
     net = torchvision.models.VisionTransformer(size, patch, 24, 2, 8, 8, num_classes=8)
     model = vital.Model(net.eval(), size=(size, size))
     bank = vital.build_bank(model, [], vital.load_images(torch.rand(3, 3, size, size)), disk=False)
-    (term,) = VitalReference(references=2).plan(model, resolve_units(model, "class:1"), bank, 0).terms
+    (term,) = VitalReference(references=2).plan(model, model.units("class:1"), bank, 0).terms
     (_, aligned), *priors = term.parts  # type: ignore[attr-defined]
     assert list(aligned.weights.values()) == [1, 1, 1, 1, last]
     assert [weight for weight, _ in priors] == [prior] * (2 if prior else 0)
-    (term,) = (
-        VitalReference(references=2, tv=0, l2=5).plan(model, resolve_units(model, "class:1"), bank, 0).terms
-    )
+    (term,) = VitalReference(references=2, tv=0, l2=5).plan(model, model.units("class:1"), bank, 0).terms
     assert [weight for weight, _ in term.parts] == [1, 5]  # type: ignore[attr-defined]
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import vital
 from vital.attribution import followed
 from vital.rendering import VitalReference
-from vital.tracing import Tracer, resolve_units
+from vital.tracing import Tracer
 
 LAYERS = ("conv1", "layer1", "layer2", "layer3")
 WEIGHTS = (0.1, 1.0, 1.0, 1.0)
@@ -135,7 +135,7 @@ def test_relevance_loss_and_gradient_are_the_published_ones(net: nn.Module, mode
     channel = int(values.amin(0).argmax())
     assert values[:, channel].amin() > 0
     recipe = VitalReference(references=3)
-    (term,) = recipe.plan(model, resolve_units(model, f"layer4:{channel}"), bank, 0).terms
+    (term,) = recipe.plan(model, model.units(f"layer4:{channel}"), bank, 0).terms
     assert tuple(term.layers) == LAYERS
 
     with Tracer(model, [*LAYERS, "layer4"], record=True) as tracer:

@@ -10,7 +10,6 @@ from vital.describing.evaluation.table import RANDOM_SEED, Row, score_rows
 from vital.errors import UnitError, UsageError, VitalError
 from vital.models.random import random_weights
 from vital.records import Description
-from vital.tracing import resolve_units
 from vital.units import Unit
 
 
@@ -33,7 +32,7 @@ def evaluate_external(
 
 def _unit(court: LabelEvaluator, one: Description) -> Unit:
     try:
-        return resolve_units(court.tools.model, str(one.unit))[0]
+        return court.tools.model.unit(one.unit)
     except VitalError as error:
         advice = "give the network that the labels are of, and --layer where the file does not say it"
         raise UnitError(

@@ -16,7 +16,6 @@ from vital.describing.candidates.selection import check_scoring, described_as, t
 from vital.describing.candidates.top_images import TopImages, coloured
 from vital.errors import InvalidValueError
 from vital.records import Description
-from vital.tracing import resolve_units
 from vital.units import Unit
 
 LEAST = {
@@ -72,10 +71,10 @@ class LoadedBackends:
     real: Shown
 
 
-def bench(what: Captioning, tools: Context, units: Sequence[str | Unit]) -> LoadedBackends:
+def bench(what: Captioning, tools: Context, units: Sequence[Unit]) -> LoadedBackends:
     """Prepare makers and real images for a list of units; without a summarizer the built-in one is taken."""
     tools = kept_makers(replace(tools, summarizer=tools.summarizer or BuiltIn(tools.encoder)))
-    chosen, captioner = tuple(resolve_units(tools.model, units)), cast("Captioner", tools.captioner)
+    chosen, captioner = tuple(units), cast("Captioner", tools.captioner)
     gallery = Gallery(tools.model, chosen, captioner, tools.encoder, tools.generator, what.made, tools.seed)
     images = tools.images or (tools.bank.images if tools.bank else None)
     empty = Shown(torch.zeros(len(chosen), 0), ())

@@ -26,7 +26,7 @@ WAKE = 16
 def activation(unit: Unit) -> Term:
     """The plain objective of a unit: its logit, its value at a position, or its mean."""
     if unit.source:
-        return obj.Direction(str(unit))
+        return obj.Direction(unit)
     if unit.layer == OUTPUT:
         return obj.Logit(unit)
     return obj.Neuron(unit) if unit.position is not None else obj.Channel(unit)

@@ -152,7 +152,7 @@ class Vital(Method):
         natural = bank.natural_value(unit, NATURAL) if bank else 0.0
         if natural > 0:
             return WAKE * obj.Reach(unit, natural)
-        return self.unit_weight * (obj.Direction(str(unit)) if unit.source else obj.Channel(unit))
+        return self.unit_weight * (obj.Direction(unit) if unit.source else obj.Channel(unit))
 
     def _aligned(self, model: Model, unit: Unit) -> tuple[str, ...]:
         if self.layers:

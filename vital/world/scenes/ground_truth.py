@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from vital.errors import InvalidValueError, ModelError, UnitError
 from vital.models import Model
-from vital.tracing import Tracer, resolve_units
+from vital.tracing import Tracer
 from vital.units import Unit
 from vital.utils import tensor_cache as store
 from vital.utils.random import generator
@@ -106,7 +106,7 @@ def unit_truths(
         )
     if batch < 1:
         raise InvalidValueError(f"the batch is {batch}; allowed are whole numbers from 1")
-    chosen = resolve_units(model, units)
+    chosen = model.units(units)
     if directions := [str(unit) for unit in chosen if unit.source]:
         raise UnitError(f"{directions[0]} is a direction; a truth is known of a network's own units alone")
     known = tables(model, chosen, scenes, seed, batch, progress=progress)

@@ -24,7 +24,6 @@ from tqdm import tqdm
 
 from vital.errors import VitalError, unknown
 from vital.models.model import Model, usable_device
-from vital.tracing import resolve_units
 from vital.utils.io import as_json, locked, write
 from vital.utils.random import generator, seed_of
 from vital.world.networks.architectures import PLANTED, SIZE, normalized
@@ -119,7 +118,7 @@ def _networks(plan: Plan, names: Sequence[str]) -> dict[str, Figures]:
 def _truths(plan: Plan) -> Figures:
     """Write what the classifier's units respond to beside its weights, and hold it against what they were taught."""
     model = wrapped(trained("classifier", plan.weights))
-    units = resolve_units(model, [f"{layer}:0" for layer in READ])
+    units = model.units([f"{layer}:0" for layer in READ])
     found = tables(model, units, SCENES, 0, 64, progress=not plan.quiet)
     ship_truths(model, found, plan.weights / SHIPPED.name)
     taught = [int(found["planted:0"]["concept"][i, 0] == concepts().index(c)) for i, c in enumerate(PLANTED)]
