@@ -25,6 +25,7 @@ import vital
 from benchmarks.common import machine, report, start
 from benchmarks.kept import Kept, Row
 from vital import objectives as obj
+from vital.errors import InvalidValueError
 from vital.rendering.api import groups
 from vital.tracing import Tracer, list_layers
 
@@ -54,6 +55,16 @@ def distances(
         with torch.no_grad(), Tracer(bank.model, before) as tracer:
             found.append(float(term(tracer(p.image[None].to(bank.model.device)))) / len(before))
     return found
+
+
+def check_held_out(model: vital.Model, layers: Sequence[str], held_out: Sequence[str]) -> None:
+    """Raise `InvalidValueError` for a layer with units that no held-out layer lies before."""
+    known = list_layers(model)
+    for layer in layers:
+        if not any(known[name].order < known[layer].order for name in held_out):
+            raise InvalidValueError(
+                f"--held-out is {', '.join(held_out)}, and none of these lies before {layer}; give one that does"
+            )
 
 
 def settings(
@@ -119,6 +130,7 @@ def measure(given: argparse.Namespace) -> dict[str, object]:
     """Render by all methods and measure."""
     model = vital.load_model(given.model, weights=given.weights, size=given.input_size or None)
     layers, held_out = given.layers.split(","), given.held_out.split(",")
+    check_held_out(model, layers, held_out)
     bank = vital.build_bank(model, layers, vital.load_images(given.images), progress=True)
     units = chosen(model, layers, given.each)
     if given.out:
