@@ -6,7 +6,7 @@ what each number is worth, stands in docs/compare.md.
 
     python -m benchmarks.fv_methods world --out runs/fv-world
     python -m benchmarks.fv_methods world --out runs/fv-world --kept          # no rendering: what is there, measured
-    python -m benchmarks.fv_methods world --out runs/fv-world --fewer controls=1,twins=1 --set maco.crops=16
+    python -m benchmarks.fv_methods world --out runs/fv-world --fewer controls=1,twins=1 --set maco.n_transforms=16
     python -m benchmarks.fv_methods cifar10 --data DIR --nets DIR --out runs/fv-cifar
     python -m benchmarks.fv_methods write          # benchmarks/README.md from benchmarks/results/*.json
 
@@ -91,7 +91,7 @@ def pairs(text: str) -> dict[str, str]:
 
 def options(given: argparse.Namespace, methods: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The options of methods that are not their own: those of this benchmark, and those asked for."""
-    found: dict[str, dict[str, Any]] = {"maco": {"crops": CROPS}} if "maco" in methods else {}
+    found: dict[str, dict[str, Any]] = {"maco": {"n_transforms": CROPS}} if "maco" in methods else {}
     for place, value in pairs(given.set).items():
         name, _, field = place.partition(".")
         found.setdefault(name, {})[field] = value

@@ -122,7 +122,7 @@ def measured(
         for row, options in VARIANTS.items():
             for seed in range(seeds):
                 made = vital.render(
-                    model, own, bank=bank, seed=seed, batch=8, progress=False, references=count, **options
+                    model, own, bank=bank, seed=seed, batch=8, progress=False, n_references=count, **options
                 )
                 add(row, torch.stack([p.image.float() for p in made]), own, background)
                 if not seed:

@@ -76,7 +76,7 @@ def measure(
         steps=plan.steps,
         optimizer=plan.optimizer,
         keys=[f"{unit} {i}" for i in range(batch)],
-        copies=plan.copies,
+        n_transforms=plan.n_transforms,
         redirect=plan.redirect,
         callback=in_turn,
     )

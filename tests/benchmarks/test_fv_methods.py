@@ -45,7 +45,7 @@ def pictures(out: Path) -> dict[Path, int]:
 
 def test_options_of_a_method_that_is_not_compared_are_refused(out: Path) -> None:
     with pytest.raises((vital.VitalError, SystemExit), match="maco"):
-        run(out, chosen="maco.crops=2")
+        run(out, chosen="maco.n_transforms=2")
 
 
 def test_a_run_writes_its_results_and_the_page(out: Path) -> None:

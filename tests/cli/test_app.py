@@ -62,7 +62,7 @@ def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: 
             2,
             "--set 'lr' is not a setting; write --set FIELD=VALUE",
         ),
-        (["net.py:make", "class:0", "--set", "lr=x"], 2, "option lr is 'x'; allowed is "),
+        (["net.py:make", "class:0", "--set", "lr=x"], 2, "lr is 'x'; allowed are numbers above 0"),
         (
             ["net.py:make", "class:0", "--set", "lr=1", "--set", "lr=2"],
             2,

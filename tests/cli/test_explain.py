@@ -28,7 +28,7 @@ def test_it_prints_a_table_and_writes_json_text_and_picture(
         vital.load_model("world:competing"),
         ["layer4.relu2:0-7"],
         images=images(64, seed=6),
-        draws=0,
+        n_random_models=0,
         progress=False,
         alpha=1.0,
     )
@@ -81,7 +81,9 @@ def test_a_dense_network_is_refused(picture: Path, capsys: pytest.CaptureFixture
 @pytest.fixture
 def labels(tmp_path: Path) -> Path:
     net = vital.load_model("world")
-    said = vital.describe(net, ["layer4:0-3"], images=images(64, seed=6), draws=0, progress=False, alpha=1.0)
+    said = vital.describe(
+        net, ["layer4:0-3"], images=images(64, seed=6), n_random_models=0, progress=False, alpha=1.0
+    )
     said.to_csv(tmp_path / "labels.csv")
     return tmp_path / "labels.csv"
 

@@ -109,7 +109,7 @@ def test_references_come_from_images_or_from_a_bank_alike(vital: Cli, here: Path
         "--set",
         "layers=0,2",
         "--set",
-        "references=2",
+        "n_references=2",
     )
     assert vital("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", "b").code == 0
     first = vital("render", "net.py:make", "class:1", *fixed, "--out", "one")
@@ -236,7 +236,7 @@ def record_of(folder: Path, unit: str, stem: str = "fourier-0") -> dict[str, Any
 def test_one_picture_has_one_value_in_table_record_png_and_report(
     vital: Cli, here: Path, pictures: Path
 ) -> None:
-    asked = ("--method", "maco", "--steps", 2, "--set", "crops=2", "--images", pictures)
+    asked = ("--method", "maco", "--steps", 2, "--set", "n_transforms=2", "--images", pictures)
     words = ("render", "net.py:make", "class:1", "0:2", "--weights", "none", *asked, "--out", "run")
     answer = vital(*words, "--size", 24)
     assert answer.code == 0, answer.err
@@ -278,7 +278,7 @@ def test_what_was_lacking_stands_below_the_table(vital: Cli, here: Path, picture
         shutil.rmtree(pictures / name)
     (pictures / "ant" / "2.png").unlink()
     words = ("render", "net.py:make", "class:ant", "0:2", "--weights", "none", "--images", pictures)
-    answer = vital(*words, "--steps", 3, "--set", "references=8", "--size", 24, "--out", "run")
+    answer = vital(*words, "--steps", 3, "--set", "n_references=8", "--size", 24, "--out", "run")
     starts = (
         "2 reference images where 8 were asked for",
         "all labelled images are of the class ant, and backgrounds of that class may be in the picture",
@@ -330,7 +330,7 @@ def test_a_class_without_images_fails_alone(vital: Cli, here: Path, pictures: Pa
         "--images",
         pictures,
     )
-    answer = vital(*words, "--set", "choose=class", "--steps", 2, "--frames", 2, "--out", "run")
+    answer = vital(*words, "--set", "selection=class", "--steps", 2, "--frames", 2, "--out", "run")
     assert answer.code == 1
     assert "vital: 1 of 3 units failed: class:4" in answer.err
     records = [

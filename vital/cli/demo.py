@@ -110,7 +110,7 @@ def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Descr
         methods=DESCRIBED,
         concepts=None,
         makers=makers,
-        options={"draws": 1},
+        options={"n_random_models": 1},
     )
     return words.describe(units)
 

@@ -88,7 +88,11 @@ SummariserName: TypeAlias = Annotated[
 GeneratorName: TypeAlias = Annotated[str | None, Option(metavar="GENERATOR", help="world or diffusers:NAME.")]
 WordsSettings: TypeAlias = Annotated[
     list[str] | None,
-    Option("--set", metavar="FIELD=VALUE", help="Any option of the methods; alpha and draws of the judge."),
+    Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Any option of the methods; alpha and n_random_models of the judge.",
+    ),
 ]
 WordsFolder: TypeAlias = Annotated[
     Path, Option("--out", metavar="RUN", help="The run folder, which may hold pictures already.")

@@ -61,7 +61,7 @@ def optimize(
     optimizer: Optimizer | None = None,
     seed: int = 0,
     keys: Sequence[str] | None = None,
-    copies: int = 1,
+    n_transforms: int = 1,
     redirect: int = 16,
     frames: Sequence[int] = (),
     callback: Callable[[Step], None] | None = None,
@@ -71,7 +71,7 @@ def optimize(
 
     One term renders one slot; a sequence of terms renders as many slots side by side, each with its own random
     generator, seeded from `(seed, key)`, and so with the same result as alone. In every step the images are
-    decoded, looked at through the `transforms` (`copies` looks each), shown to the network once, and moved by the
+    decoded, looked at through the `transforms` (`n_transforms` looks each), shown to the network once, and moved by the
     gradient of the summed losses. During the first `redirect` steps a dead rectifier lets gradients through
     (`vital.tracing.Redirect`). A diverging image is stopped and reported in its status; the others go on.
 
@@ -86,9 +86,9 @@ def optimize(
     """
     terms = [as_sum(t) for t in ([term] if isinstance(term, Term) else term)]
     keys = [str(i) for i in range(len(terms))] if keys is None else keys
-    _check(model, terms, keys, steps, copies)
+    _check(model, terms, keys, steps, n_transforms)
     draws = [generator(seed, key) for key in keys]
-    run = _Run(model, terms, parameterization, tuple(transforms), copies, draws, steps)
+    run = _Run(model, terms, parameterization, tuple(transforms), n_transforms, draws, steps)
     parameters = run.start()
     settings = optimizer or Optimizer()
     moving = settings.build(list(parameters.values()))
@@ -110,12 +110,12 @@ def optimize(
     return run.result(images, steps, tuple(kept))
 
 
-def _check(model: Model, terms: Sequence[Sum], keys: Sequence[str], steps: int, copies: int) -> None:
+def _check(model: Model, terms: Sequence[Sum], keys: Sequence[str], steps: int, n_transforms: int) -> None:
     if not terms or not all(term.parts for term in terms):
         raise InvalidValueError("there is no term to optimize; give at least one")
     if len(keys) != len(terms):
         raise InvalidValueError(f"there are {len(keys)} keys for {len(terms)} terms; give one each")
-    for name, value in (("steps", steps), ("copies", copies)):
+    for name, value in (("steps", steps), ("n_transforms", n_transforms)):
         if value < 1:
             raise InvalidValueError(f"{name} is {value}; allowed are whole numbers from 1")
     buffers = dict(model.module.named_buffers())

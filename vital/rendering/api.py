@@ -118,7 +118,7 @@ def render_group(
 
 
 def _blank(model: Model, unit: Unit, recipe: Method, seed: int, why: str, frames: int) -> Prototype:
-    size = image_size(model, recipe.options().get("size", 0))
+    size = image_size(model, recipe.options().get("size"))
     grey = torch.full((model.channels, *size), 0.5)
     way = ((0, grey),) if frames > 1 else ()
     facts = {"model": model.name, "options": recipe.options(), "lacking": []}
@@ -147,7 +147,7 @@ def _rendered(
         optimizer=plan.optimizer,
         seed=seed,
         keys=[str(unit) for unit in units],
-        copies=plan.copies,
+        n_transforms=plan.n_transforms,
         redirect=plan.redirect,
         frames=list(checkpoints(plan.steps, frames)) if frames > 1 else [0],
         callback=callback,
