@@ -75,9 +75,9 @@ def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: 
         ),
         (["net.py:make", "class:0", "--frames", "1"], 2, "--frames is 1; give 0 for none, or at least 2"),
         (
-            ["net.py:make", "class:0", "--labels", "l.csv"],
+            ["net.py:make", "class:0", "--image-labels", "l.csv"],
             2,
-            "--labels l.csv needs its images; give --images DIR too",
+            "--image-labels l.csv needs its images; give --images DIR too",
         ),
         (
             ["net.py:make", "class:0", "--bank", "b"],

@@ -68,7 +68,7 @@ def test_by_relevance_for_another_unit_and_from_a_bank(vital: Cli, here: Path, p
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ((), "vital: images are needed; give --images DIR or --bank BANK\n"),
+        ((), "vital: images are needed; give --images DIR or --bank FILE\n"),
         (
             ("--images", "pictures", "--by", "chance"),
             "vital: by is 'chance'; allowed are activation, relevance\n",

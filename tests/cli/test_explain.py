@@ -42,7 +42,7 @@ def test_it_prints_a_table_and_writes_json_text_and_picture(
         "--out",
         str(tmp_path / "run"),
     ]
-    assert main([*command, "--labels", str(labels), "--count", "40"]) == 0
+    assert main([*command, "--unit-labels", str(labels), "--count", "40"]) == 0
     shown = capsys.readouterr().out
     assert "contribution" in shown
     written = json.loads((tmp_path / "run" / "explanation.json").read_text())
@@ -91,7 +91,7 @@ def labels(tmp_path: Path) -> Path:
 def test_labels_that_cannot_belong_here_are_told(
     picture: Path, labels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["explain", "world:competing", str(picture), "--layers", "layer4.relu2", "--labels"]
+    asked = ["explain", "world:competing", str(picture), "--layers", "layer4.relu2", "--unit-labels"]
     assert main([*asked, str(labels)]) == 0
     said = capsys.readouterr().err
     assert f"'{labels}' has words of world, not of world:competing" in said
@@ -111,7 +111,15 @@ def test_labels_of_this_network_are_no_news(
     ]
     labels = tmp_path / "labels.csv"
     labels.write_bytes(as_csv([*others, *own]))
-    asked = ["explain", "world:competing", str(picture), "--layers", "layer4.relu2", "--labels", str(labels)]
+    asked = [
+        "explain",
+        "world:competing",
+        str(picture),
+        "--layers",
+        "layer4.relu2",
+        "--unit-labels",
+        str(labels),
+    ]
     assert main([*asked, "--text"]) == 0
     shown = capsys.readouterr()
     assert shown.err == ""

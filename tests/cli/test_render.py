@@ -169,7 +169,7 @@ def test_a_request_that_fails_can_be_mended_in_the_same_folder(vital: Cli) -> No
     words = ("render", "net.py:make", "class:0", *FAST, "--out", "run")
     assert (
         vital(*words, "--set", "lr=-1").err
-        == "vital: the learning rate is -1.0; allowed are numbers above 0\n"
+        == "vital: lr is -1.0; allowed are numbers above 0\n"
     )
     assert vital(*words).code == 0
 

@@ -13,15 +13,17 @@ from PIL import Image
 from typer import Option
 
 from vital.activations import ReferenceBank
-from vital.cli.common import open_images, open_model, table, watched
+from vital.cli.common import open_images, table, watched
+from vital.cli.options import NetworkOptions
 from vital.cli.render import carried_out
 from vital.describing.api import prepared
 from vital.describing.labels_csv import write_labels
 from vital.models import Model
 from vital.records import Description
 from vital.rendering import exemplars, make_method, save_exemplars
-from vital.rendering.api import bank_for, default_batch
-from vital.rendering.run_folder import Render, Run, write_sheet
+from vital.rendering.api import bank_for
+from vital.rendering.resume import request_for
+from vital.rendering.run_folder import Run, write_sheet
 from vital.reporting import report
 from vital.reporting.cards import TRUTH
 from vital.tracing import resolve_units
@@ -63,14 +65,12 @@ def demo(out: Out = Path("runs/demo")) -> None:
     from vital.world.networks.check import checked
 
     pictures = open_images(Path("world"))
-    net = open_model("world")
+    net = NetworkOptions().open("world")
     chosen = resolve_units(net, UNITS)
     recipe = make_method("vital")
-    found = {"hash": pictures.hash(), "count": len(pictures)}
-    names = tuple(map(str, chosen))
-    request = Render("vital", recipe.options(), 0, default_batch(net), names, images=found)
+    request = request_for(net, chosen, recipe, images=pictures)
     with carried_out(out, net, "world", request, recipe, pictures) as run:
-        checks = checked(net, chosen, _saved(run, names), progress=watched())
+        checks = checked(net, chosen, _saved(run, request.units), progress=watched())
         write_sheet(out, {str(check.truth.unit): _title(check) for check in checks})
         bank = bank_for(net, pictures, chosen)
         words = _words(net, chosen, bank)

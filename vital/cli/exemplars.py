@@ -7,21 +7,18 @@ from typing import Any
 
 import typer
 
-from vital.cli.common import bank_of, open_model, show_skipped, table
+from vital.cli.common import show_skipped, table
 from vital.cli.options import (
-    BankFile,
-    Device,
     ExemplarsBy,
     ForUnit,
     HowMany,
-    Images,
-    InputSize,
-    Labels,
+    ImageOptions,
     ModelName,
+    NetworkOptions,
     Rule,
     RunFolder,
     UnitNames,
-    Weights,
+    grouped,
 )
 from vital.cli.saved import prototypes_in
 from vital.models import Model
@@ -35,20 +32,18 @@ from vital.units import Unit
 from vital.utils.io import write
 
 
+@grouped
 def exemplars(
     model: ModelName,
     units: UnitNames,
     out: RunFolder,
-    images: Images = None,
-    bank: BankFile = None,
-    labels: Labels = None,
+    source: ImageOptions,
+    *,
     count: HowMany = 8,
     by: ExemplarsBy = "activation",
     for_unit: ForUnit = None,
     rule: Rule = "zplus",
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    network: NetworkOptions,
 ) -> None:
     """Show the images that excite each unit most, and where in them it looked.
 
@@ -56,10 +51,10 @@ def exemplars(
     the folder RUN, where vital report finds them. Where vital render has left prototypes of the units there,
     exemplars.png shows both side by side.
     """
-    net = open_model(model, weights, device, input_size)
+    net, pictures = network.open(model), source.needed("images are needed")
     chosen = list(dict.fromkeys(resolve_units(net, units)))
     readers = resolve_units(net, for_unit) if for_unit else []
-    made = bank_of(net, [*chosen, *readers], images, bank, labels)
+    made = source.make_bank(net, pictures, [*chosen, *readers])
     made.rank(chosen)
     how: dict[str, Any] = {"by": by, "for_unit": for_unit, "rule": rule}
     found = {unit: find(made, unit, count, **how) for unit in chosen}

@@ -10,16 +10,14 @@ import torch
 import typer
 from tqdm import tqdm
 
-from vital.cli.common import listed, open_images, open_model, show_skipped, table, watched
+from vital.cli.common import listed, open_images, show_skipped, table, watched
 from vital.cli.options import (
     Competitors,
-    Device,
     Epochs,
     Half,
-    InputSize,
-    Labels,
     ModelName,
-    NeededImages,
+    NeededImageOptions,
+    NetworkOptions,
     PassBatch,
     Rate,
     Samples,
@@ -28,7 +26,7 @@ from vital.cli.options import (
     Skipped,
     TestImages,
     TrainingFolder,
-    Weights,
+    grouped,
 )
 from vital.data import ImageSet
 from vital.lwta import convert
@@ -52,14 +50,15 @@ def _group() -> None:
 
 
 @app.command()
+@grouped
 def train(
     model: ModelName,
-    images: NeededImages,
+    source: NeededImageOptions,
     out: TrainingFolder,
+    *,
     competitors: Competitors = 4,
     skip: Skipped = None,
     test: TestImages = None,
-    labels: Labels = None,
     epochs: Epochs = 20,
     batch: PassBatch = 64,
     rate: Rate = 1e-3,
@@ -67,9 +66,7 @@ def train(
     samples: Samples = SAMPLES,
     seed: Seed = 0,
     half: Half = False,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    network: NetworkOptions,
 ) -> None:
     """Convert a network and train it on labelled images; with its own weights this is fine-tuning.
 
@@ -79,12 +76,12 @@ def train(
     --weights RUN/weights.safetensors.
     """
     how = TrainConfig(epochs, batch, rate, seed=seed, half=half, competition=SamplingSchedule(sampling))
-    net = open_model(model, weights, device, input_size)
+    net = network.open(model)
     example = torch.zeros(2, net.channels, *net.size, device=net.device, dtype=net.dtype)
     left_out = listed(skip, "--skip") if skip else ()
     made = convert(net.module, competitors, skip=left_out, example=example)
     net = replace(net, module=made, name=format_spec(competitors, left_out, model))
-    pictures = open_images(images, labels)
+    pictures = source.open()
     tested = open_images(test) if test else None
     if tested:
         classes_of(tested, net)  # to refuse a set without labels before the training
@@ -94,7 +91,7 @@ def train(
     if tested:
         _measured(net, tested, samples, seed, out)
     show_skipped(pictures)
-    shown_at = "" if input_size is None else f" --input-size {input_size}"
+    shown_at = "" if network.input_size is None else f" --input-size {network.input_size}"
     told = f"{quote(net.name)} --weights {quote(str(out / 'weights.safetensors'))}"
     typer.echo(f"the network is {told}{shown_at}")
 

@@ -13,8 +13,8 @@ import typer
 from typer import Argument, Option
 
 from vital.backends import TextEncoder, load_encoder, load_text_encoder
-from vital.cli.common import open_images, open_model, show_skipped, table, watched
-from vital.cli.options import FORMS, Device, Images, Weights
+from vital.cli.common import open_images, show_skipped, table, watched
+from vital.cli.options import FORMS, Device, Images, NetworkOptions, Weights
 from vital.describing.base import Context
 from vital.describing.evaluation.class_names import Naming, named, output_labels, read_names
 from vital.describing.evaluation.external_labels import evaluate_external
@@ -70,7 +70,7 @@ def score(
     name stands among all, then the cosine, which says nothing without the rows below it.
     """
     said = [import_labels(file, format, layer) for file in labels]
-    net = None if model is None else open_model(model, weights, device)
+    net = None if model is None else NetworkOptions(weights=weights, device=device).open(model)
     if images is not None:
         rows = _judged(said, net, images, encoder, device)
         _keep(out, "scores.csv", COLUMNS, [[row[column] for column in COLUMNS] for row in rows])

@@ -109,18 +109,48 @@ def describe(
 ) -> Descriptions:
     """Say in words what units respond to, by one or more methods, with the right to say nothing.
 
-    `methods` are names from `vital.describing.DESCRIBERS`; `options` set fields of those methods that have them, and
-    `alpha` and `n_random_models` of the judge. Probe images come from `images` or the `bank`. `concepts` are words to
-    choose from: a file with one a line, a list, or "world". The makers are names (see `vital.backends`) or objects;
-    for the known-answer world its own are taken where none is given. Labels are chosen on images of even numbers and
-    judged on the others: a label that does not stand becomes "", and its candidate stays (see
-    `vital.describing.evaluation.significance`). Raises `UsageError`, `DataError` or `MissingDependencyError`, each
-    with one sentence that says what to change.
+    Labels are chosen on images of even numbers and judged on the others: a label that does not stand becomes "", and
+    its candidate stays (see `vital.describing.evaluation.significance`).
 
+    Parameters
+    ----------
+    model
+        The network whose units are described.
+    units
+        Units, or texts such as "class:3" or "layer4:0-7".
+    bank, images
+        The probe images, as a bank or as a set.
+    methods
+        Names from `vital.describing.DESCRIBERS`.
+    concepts
+        The words to choose from: a file with one a line, a list, or "world".
+    encoder, captioner, summarizer, generator
+        What reads and writes words and pictures: names (see `vital.backends`) or objects. For the known-answer world
+        its own are taken where none is given.
+    seed
+        What is left to chance goes by it.
+    progress
+        Whether to show a bar.
+    **options
+        Options of the methods that have them, and `alpha` and `n_random_models` of the judge.
+
+    Returns
+    -------
+    Descriptions
+        One for each unit and method, unit by unit.
+
+    Raises
+    ------
+    UsageError, UnknownNameError, InvalidValueError, DataError, MissingDependencyError
+        For what is missing, does not exist or is not allowed, each with one sentence that says what to change.
+
+    Examples
+    --------
     >>> import vital
     >>> net, pictures = vital.load_model("world"), vital.load_images("world")
     >>> vital.describe(net, ["class:3"], images=pictures, n_random_models=0, progress=False)[0].candidate
     'dotted cube'
+
     """
     makers = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
     words = prepared(

@@ -34,7 +34,7 @@ def load_model(
 ) -> Model:
     """Load a network together with its preprocessing and class names.
 
-    `spec` is one of
+    Class names that do not match the outputs in number are dropped with a warning. A network is named by one of
 
     - `world`, the classifier of the known-answer world, or `world:NAME`, another of its networks: `judge`,
       `competing`, `captioner`, `encoder` (image tower), `twin-solid`, `twin-material`, `twin-background`;
@@ -47,17 +47,43 @@ def load_model(
       count; without them nothing is guessed: mean 0, std 1, 224 pixels, the channels of the first convolution;
     - a module or a `Model`, taken as it is.
 
-    `weights` is a `.safetensors`, `.pt` or `.pth` file with a state dict; "none" keeps random weights, the same for
-    the same `seed` (a control); by default the published weights are used, and downloaded where they are not
-    cached. `size` is (height, width) in pixels, or both in one number; the resize before the crop scales along.
-    Class names that do not match the outputs in number are dropped with a warning.
+    Parameters
+    ----------
+    spec
+        The network: a name, a module or a `Model`.
+    weights
+        A `.safetensors`, `.pt` or `.pth` file with a state dict, or "none" for random weights (a control); by default
+        the published weights, which are downloaded where they are not cached.
+    device
+        Where to compute.
+    size
+        The size of the images, (height, width) in pixels or both in one number; by default the network's own. The
+        resize before the crop scales along.
+    seed
+        What random weights go by.
 
-    Raises `UsageError` for a request that cannot be read, `WeightsError` for weights that cannot be had or do not
-    fit, `ModelError` for a network that cannot be built, `MissingDependencyError` for a package that is not there.
+    Returns
+    -------
+    Model
+        The network, in eval mode.
 
+    Raises
+    ------
+    UsageError
+        For a request that cannot be read.
+    WeightsError
+        For weights that cannot be had or do not fit.
+    ModelError
+        For a network that cannot be built.
+    MissingDependencyError
+        For a package that is not there.
+
+    Examples
+    --------
     >>> model = load_model(nn.Conv2d(1, 4, 3), size=28)
     >>> model.name, model.size, model.channels
     ('Conv2d', (28, 28), 1)
+
     """
     where = None if device is None else usable_device(device)
     extent = None if size is None else _extent(size)

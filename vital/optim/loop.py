@@ -18,6 +18,7 @@ from vital.optim.optimizer import Optimizer
 from vital.terms import Sum, Term, as_sum
 from vital.tracing import Trace, Tracer
 from vital.types import Images, Parameterization, Parameters, Transform
+from vital.utils.options import checked_keywords
 from vital.utils.random import generator
 
 
@@ -51,6 +52,7 @@ class Step:
     redirect: bool = False
 
 
+@checked_keywords
 def optimize(
     model: Model,
     term: Term | Sequence[Term],
@@ -69,20 +71,54 @@ def optimize(
 ) -> Rendering:
     """Search the parameterization for the image that minimizes a term.
 
-    One term renders one slot; a sequence of terms renders as many slots side by side, each with its own random
-    generator, seeded from `(seed, key)`, and so with the same result as alone. In every step the images are
-    decoded, looked at through the `transforms` (`n_transforms` looks each), shown to the network once, and moved by the
-    gradient of the summed losses. During the first `redirect` steps a dead rectifier lets gradients through
-    (`vital.tracing.Redirect`). A diverging image is stopped and reported in its status; the others go on.
+    In every step the images are decoded, transformed, shown to the network once, and moved by the gradient of the
+    summed losses. A diverging image is stopped and reported in its status; the others go on.
 
-    Raises `WeightsError` for weights that are not finite, `ModelError` for a network that fails, `InvalidValueError`
-    for numbers.
+    Parameters
+    ----------
+    model
+        The network.
+    term
+        What is minimized. A sequence renders as many slots side by side, each with the same result as alone.
+    parameterization
+        What turns numbers into an image.
+    transforms
+        The random transforms through which the network sees the image.
+    steps
+        The number of steps.
+    optimizer
+        How a step is made; by default `Optimizer()`.
+    seed, keys
+        The seed, and a key for each term: a slot's random numbers come from both. The keys are 0, 1, … by default.
+    n_transforms
+        The number of transformed images that the network sees of each image in a step.
+    redirect
+        The number of steps in which dead rectifiers let gradients through (`vital.tracing.Redirect`).
+    frames
+        The steps of which pictures are kept.
+    callback
+        Called with a `Step` after each step.
+    progress
+        Whether to show a bar.
 
+    Returns
+    -------
+    Rendering
+        The images with their histories.
+
+    Raises
+    ------
+    InvalidValueError, WeightsError, ModelError
+        For numbers that are not allowed, weights that are not finite, and a network that fails.
+
+    Examples
+    --------
     >>> from vital import objectives as obj, parameterizations as par
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(8, 8))
     >>> made = optimize(net, obj.Channel("0:1"), par.Pixels(8), steps=3)
     >>> made.images.shape, made.status
     (torch.Size([1, 3, 8, 8]), ('done',))
+
     """
     terms = [as_sum(t) for t in ([term] if isinstance(term, Term) else term)]
     keys = [str(i) for i in range(len(terms))] if keys is None else keys

@@ -69,12 +69,13 @@ class Option:
         if self.optional and text.strip().lower() in ("none", ""):
             return None
         try:
-            return self.check(_read(text.strip(), self.kind), text)
+            value = _read(text.strip(), self.kind)
         except (ValueError, KeyError):
             raise self._error(text) from None
+        return self.check(value)
 
-    def check(self, value: Any, given: Any = None) -> Any:
-        """Return a value that is allowed. Raises `InvalidValueError`, which quotes what was given."""
+    def check(self, value: Any) -> Any:
+        """Return a value that is allowed. Raises `InvalidValueError` for another."""
         if value is None:
             fits = self.optional
         elif get_origin(self.kind) is tuple:
@@ -84,7 +85,7 @@ class Option:
         else:
             fits = _fits(value, self.kind, self.allowed)
         if not fits:
-            raise self._error(value if given is None else given)
+            raise self._error(value)
         return value
 
     def _error(self, value: Any) -> InvalidValueError:
@@ -159,6 +160,11 @@ def overview(registry: Registry[Any], what: str) -> str:
     lines = [f"{name:<{width}}  {summary(registry[name])}" for name in registry]
     where = f"`vital methods NAME` lists the options of each, as does `help({what}[NAME])`."
     return "\n".join(["Methods", "-------", *lines, "", where])
+
+
+def with_overview(function: Callable[..., Any], registry: Registry[Any], what: str) -> None:
+    """Let the docstring of a function end with what its registry holds: what `help` shows."""
+    function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{overview(registry, what)}\n"
 
 
 def check_options(made: Any) -> None:

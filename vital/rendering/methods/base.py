@@ -62,10 +62,32 @@ METHODS: Registry[type[Method]] = Registry("method")
 
 
 def make_method(name: str, /, **options: Any) -> Method:
-    """Make a method by name, with options; texts are read as the option's own type.
+    """Make a method by name, with options.
 
+    Parameters
+    ----------
+    name
+        A name from `vital.METHODS`.
+    **options
+        Options of the method; texts are read as the option's own type.
+
+    Returns
+    -------
+    Method
+        The method, for `vital.render`.
+
+    Raises
+    ------
+    UnknownNameError
+        For a method or an option that there is not.
+    InvalidValueError
+        For a value that is not allowed.
+
+    Examples
+    --------
     >>> make_method("fourier", steps="64").steps
     64
+
     """
     return made_with(METHODS, name, options)
 
