@@ -104,7 +104,7 @@ def data(given: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
 def training(given: argparse.Namespace, seed: int) -> TrainConfig:
     """How every network of one seed is trained."""
     return TrainConfig(
-        given.epochs, given.batch, seed=seed, half=given.half, competition=SamplingSchedule(given.sampling)
+        given.epochs, given.batch, seed=seed, bf16=given.half, competition=SamplingSchedule(given.sampling)
     )
 
 

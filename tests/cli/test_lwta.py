@@ -40,14 +40,14 @@ def data(tmp_path: Path) -> Path:
 
 
 def command(data: Path, out: str, *more: str) -> list[str]:
-    where = ["--images", str(data / "set.npz"), "--out", str(data / out), "--batch", "8"]
+    where = ["--images", str(data / "set.npz"), "--out", str(data / out), "--batch-size", "8"]
     return ["lwta", "train", f"{data / 'nets.py'}:net", *where, *more]
 
 
 def test_a_network_is_converted_trained_measured_and_found_again(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = ("--test", str(data / "set.npz"), "--epochs", "12", "--rate", "0.02")
+    more = ("--test", str(data / "set.npz"), "--epochs", "12", "--lr", "0.02")
     assert main(command(data, "run", *more)) == 0
     shown = capsys.readouterr().out
     assert "accuracy 100.00%" in shown

@@ -167,10 +167,7 @@ def test_a_direction_whose_file_changed_is_another_unit(vital: Cli, here: Path) 
 
 def test_a_request_that_fails_can_be_mended_in_the_same_folder(vital: Cli) -> None:
     words = ("render", "net.py:make", "class:0", *FAST, "--out", "run")
-    assert (
-        vital(*words, "--set", "lr=-1").err
-        == "vital: lr is -1.0; allowed are numbers above 0\n"
-    )
+    assert vital(*words, "--set", "lr=-1").err == "vital: lr is -1.0; allowed are numbers above 0\n"
     assert vital(*words).code == 0
 
 

@@ -12,14 +12,14 @@ from tqdm import tqdm
 
 from vital.cli.common import listed, open_images, show_skipped, table, watched
 from vital.cli.options import (
+    BatchSize,
+    Bf16,
     Competitors,
     Epochs,
-    Half,
+    LearningRate,
     ModelName,
     NeededImageOptions,
     NetworkOptions,
-    PassBatch,
-    Rate,
     Samples,
     Sampling,
     Seed,
@@ -60,12 +60,12 @@ def train(
     skip: Skipped = None,
     test: TestImages = None,
     epochs: Epochs = 20,
-    batch: PassBatch = 64,
-    rate: Rate = 1e-3,
+    batch_size: BatchSize = 64,
+    lr: LearningRate = 1e-3,
     sampling: Sampling = 0.5,
     samples: Samples = SAMPLES,
     seed: Seed = 0,
-    half: Half = False,
+    bf16: Bf16 = False,
     network: NetworkOptions,
 ) -> None:
     """Convert a network and train it on labelled images; with its own weights this is fine-tuning.
@@ -75,7 +75,8 @@ def train(
     which name the network is found by every other command: lwta:U/MODEL, or lwta:U-LAYER,LAYER/MODEL with --skip, and
     --weights RUN/weights.safetensors.
     """
-    how = TrainConfig(epochs, batch, rate, seed=seed, half=half, competition=SamplingSchedule(sampling))
+    schedule = SamplingSchedule(sampling)
+    how = TrainConfig(epochs, batch_size, lr, seed=seed, bf16=bf16, competition=schedule)
     net = network.open(model)
     example = torch.zeros(2, net.channels, *net.size, device=net.device, dtype=net.dtype)
     left_out = listed(skip, "--skip") if skip else ()

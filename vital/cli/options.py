@@ -152,13 +152,13 @@ TestImages: TypeAlias = Annotated[
     Path | None, Option(metavar="DIR", help="Labelled images on which the result is measured.")
 ]
 Epochs: TypeAlias = Annotated[int, Option(min=1, help="How often every image is seen.")]
-PassBatch: TypeAlias = Annotated[int, Option("--batch", min=1, help="Images of one step.")]
-Rate: TypeAlias = Annotated[float, Option(help="The largest step size.")]
+BatchSize: TypeAlias = Annotated[int, Option(min=1, help="Images of one step.")]
+LearningRate: TypeAlias = Annotated[float, Option(help="The largest learning rate.")]
 Sampling: TypeAlias = Annotated[
     float, Option(min=0, max=1, help="Share of training, from its beginning, in which winners are sampled.")
 ]
 Samples: TypeAlias = Annotated[int, Option(min=1, help="Samples whose outputs are averaged when measuring.")]
-Half: TypeAlias = Annotated[bool, Option("--half", help="Compute in bfloat16 where it is safe; for a GPU.")]
+Bf16: TypeAlias = Annotated[bool, Option("--bf16", help="Compute in bfloat16 where it is safe; for a GPU.")]
 TrainingFolder: TypeAlias = Annotated[
     Path, Option("--out", metavar="RUN", help="The folder of the training; a stopped one goes on.")
 ]

@@ -26,19 +26,26 @@ TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0":
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that are allowed: from `least`, or above it where `open`, and up to `most`."""
+    """The numbers that are allowed, from `least` to `most`; without the first where `open`, the last where `below`."""
 
     least: float
     most: float | None = None
     open: bool = False
+    below: bool = False
 
     def __contains__(self, value: float) -> bool:
-        above = value > self.least if self.open else value >= self.least
-        return above and (self.most is None or value <= self.most)
+        if (self.open and value == self.least) or (self.below and value == self.most):
+            return False
+        return value >= self.least and (self.most is None or value <= self.most)
 
     def __str__(self) -> str:
         start = f"{'above' if self.open else 'from'} {self.least}"
-        return start if self.most is None else f"{start} {'and up ' if self.open else ''}to {self.most}"
+        end = (
+            ""
+            if self.most is None
+            else f"{'and up ' if self.open else ''}to {'below ' if self.below else ''}{self.most}"
+        )
+        return f"{start} {end}".strip()
 
 
 Count = Annotated[int, Range(1)]
