@@ -79,7 +79,7 @@ def measure(
             tv=0.0,
             noise=0.0,
             depth=99,
-            relevance="none",
+            relevance=None,
         ),
         "vital-reference": VitalReference(),
     }

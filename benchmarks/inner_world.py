@@ -49,7 +49,7 @@ SURE = 0.9
 FREE = ("layer2", "layer3", "layer4")
 THING = frozenset({"solid", "material", "colour", "accent", "size"})
 LOOK = frozenset({"camera", "light", "place"})
-VARIANTS: Mapping[str, Mapping[str, Any]] = {"masks": {}, "no masks": {"relevance": "none"}}
+VARIANTS: Mapping[str, Mapping[str, Any]] = {"masks": {}, "no masks": {"relevance": None}}
 REFERENCES = "references"
 
 Units = dict[str, Concept]

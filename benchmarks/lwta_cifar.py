@@ -79,7 +79,7 @@ class Witness:
 @cache
 def dense(kind: str) -> Model:
     """Make a network with random weights, always the same."""
-    return vital.load_model(f"{EXAMPLES / f'cifar_{kind}.py'}:{kind}", weights="none")
+    return vital.load_model(f"{EXAMPLES / f'cifar_{kind}.py'}:{kind}", weights="random")
 
 
 def plain(kind: str) -> str:

@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     start()
-    model = vital.load_model(f"torchvision:{given.arch}", weights="none")
+    model = vital.load_model(f"torchvision:{given.arch}", weights="random")
     for parameter in model.module.parameters():
         parameter.requires_grad_(False)
     model.module.eval()

@@ -26,7 +26,7 @@ def images(here: Path) -> None:
 def test_a_comparison_is_printed_and_written(vital: Cli, here: Path) -> None:
     few = ("--seeds", 1, "--set", "fourier.steps=2", "--set", "pixels.steps=2", "--controls", "real images")
     methods = ("--methods", "fourier,pixels", "--images", "images.npz")
-    asked = ("compare", "net.py:make", "class:0-1", "--weights", "none", *methods, *few)
+    asked = ("compare", "net.py:make", "class:0-1", "--weights", "random", *methods, *few)
     answer = vital(*asked, "--out", "run")
     assert (answer.code, answer.err) == (0, "")
     assert "percentile (higher is better)" in answer.out
@@ -37,7 +37,7 @@ def test_a_comparison_is_printed_and_written(vital: Cli, here: Path) -> None:
 
 
 def test_wrong_requests_are_one_sentence(vital: Cli, here: Path) -> None:
-    base = ("compare", "net.py:make", "class:0", "--weights", "none", "--out", "run")
+    base = ("compare", "net.py:make", "class:0", "--weights", "random", "--out", "run")
     assert "give --images DIR or --bank FILE" in vital(*base).err
     answer = vital(*base, "--images", "images.npz", "--set", "steps=2")
     assert answer.code == 2
@@ -54,7 +54,7 @@ def test_pictures_made_elsewhere_are_measured_beside_methods(vital: Cli, here: P
         "net.py:make",
         "class:0-1",
         "--weights",
-        "none",
+        "random",
         "--images",
         "images.npz",
         "--out",
@@ -83,7 +83,7 @@ def test_fewer_seeds_and_equal_steps_are_as_asked(vital: Cli, here: Path) -> Non
         "net.py:make",
         "class:0-1",
         "--weights",
-        "none",
+        "random",
         "--images",
         "images.npz",
         "--out",
@@ -136,7 +136,7 @@ def test_a_killed_comparison_ends_with_the_same_bytes(vital: Cli, here: Path, st
         "net.py:make",
         "class:0-2",
         "--weights",
-        "none",
+        "random",
         "--images",
         "images.npz",
         "--seeds",

@@ -104,6 +104,6 @@ def test_without_images_or_encoder_it_says_what_to_give(vital: Cli, scenes: Path
 def test_a_folder_of_another_network_is_refused(vital: Cli, scenes: Path, here: Path) -> None:
     shown = ("--images", scenes, "--concepts", "words.txt", "--set", "n_random_models=0", "--out", "run")
     assert vital("describe", "world", "class:9", *shown).code == 0
-    answer = vital("describe", "world", "class:9", *shown, "--weights", "none")
+    answer = vital("describe", "world", "class:9", *shown, "--weights", "random")
     assert answer.code == 1
     assert "belongs to another network" in answer.err

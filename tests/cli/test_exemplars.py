@@ -84,7 +84,7 @@ def test_wrong_wishes_are_one_sentence(
 
 
 def test_a_folder_of_another_network_is_refused(vital: Cli, here: Path, pictures: Path) -> None:
-    drawn = ("render", "net.py:make", "class:0", "--method", "fourier", "--steps", 2, "--weights", "none")
+    drawn = ("render", "net.py:make", "class:0", "--method", "fourier", "--steps", 2, "--weights", "random")
     assert vital(*drawn, "--out", "run").code == 0
     text = (here / "run" / "run.json").read_text()
     now = json.loads(text)

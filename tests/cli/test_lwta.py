@@ -93,13 +93,13 @@ def test_the_name_is_said_with_the_size_that_was_asked_for(
 def test_the_same_network_spelled_otherwise_goes_on(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(data)
     for format_spec in ("nets.py:net", "./nets.py:net"):
-        asked = command(data, "run", "--epochs", "1", "--weights", "none")
+        asked = command(data, "run", "--epochs", "1", "--weights", "random")
         assert main([format_spec if word.endswith(":net") else word for word in asked]) == 0
 
 
 def test_the_same_command_ends_with_the_same_bytes(data: Path) -> None:
     for out in ("one", "two"):
-        assert main(command(data, out, "--epochs", "2", "--weights", "none")) == 0
+        assert main(command(data, out, "--epochs", "2", "--weights", "random")) == 0
     one, two = ((data / out / "weights.safetensors").read_bytes() for out in ("one", "two"))
     assert one == two
 

@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 Cli = Callable[..., Any]
-FAST = ("--weights", "none", "--method", "fourier", "--steps", 3)
+FAST = ("--weights", "random", "--method", "fourier", "--steps", 3)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -205,7 +205,17 @@ def test_control_c_says_what_is_kept_and_the_rest_follows(vital: Cli, here: Path
 
 
 def test_a_killed_run_ends_with_the_same_bytes(vital: Cli, here: Path) -> None:
-    words = ["render", "net.py:make", "class:0-3", "--weights", "none", "--method", "fourier", "--size", "32"]
+    words = [
+        "render",
+        "net.py:make",
+        "class:0-3",
+        "--weights",
+        "random",
+        "--method",
+        "fourier",
+        "--size",
+        "32",
+    ]
     words += ["--steps", "50", "--batch", "1", "--frames", "3", "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
     process = subprocess.Popen([sys.executable, "-m", "vital", *words, "killed"], env=environment)
@@ -234,7 +244,7 @@ def test_one_picture_has_one_value_in_table_record_png_and_report(
     vital: Cli, here: Path, pictures: Path
 ) -> None:
     asked = ("--method", "maco", "--steps", 2, "--set", "n_transforms=2", "--images", pictures)
-    words = ("render", "net.py:make", "class:1", "0:2", "--weights", "none", *asked, "--out", "run")
+    words = ("render", "net.py:make", "class:1", "0:2", "--weights", "random", *asked, "--out", "run")
     answer = vital(*words, "--size", 24)
     assert answer.code == 0, answer.err
     header, first, second = (re.split(r"  +", line) for line in answer.out.splitlines())
@@ -274,7 +284,7 @@ def test_what_was_lacking_stands_below_the_table(vital: Cli, here: Path, picture
     for name in ("bee", "cat", "dog", "elk"):
         shutil.rmtree(pictures / name)
     (pictures / "ant" / "2.png").unlink()
-    words = ("render", "net.py:make", "class:ant", "0:2", "--weights", "none", "--images", pictures)
+    words = ("render", "net.py:make", "class:ant", "0:2", "--weights", "random", "--images", pictures)
     answer = vital(*words, "--steps", 3, "--set", "n_references=8", "--size", 24, "--out", "run")
     starts = (
         "2 reference images where 8 were asked for",
@@ -323,7 +333,7 @@ def test_a_class_without_images_fails_alone(vital: Cli, here: Path, pictures: Pa
         "class:elk",
         "class:dog",
         "--weights",
-        "none",
+        "random",
         "--images",
         pictures,
     )

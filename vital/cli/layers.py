@@ -25,7 +25,7 @@ def layers(model: ModelName, network: NetworkOptions) -> None:
     Shapes do not depend on weights, so named networks are built with random ones and nothing is downloaded.
     """
     if network.weights is None and ".py:" not in model:
-        network = replace(network, weights="none")
+        network = replace(network, weights="random")
     net = network.open(model)
     height, width = net.size
     rows = [_row(net, layer) for layer in list_layers(net).values()]

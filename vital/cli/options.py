@@ -32,7 +32,7 @@ ModelName: TypeAlias = Annotated[str, Argument(metavar="MODEL", help=f"The netwo
 UnitNames: TypeAlias = Annotated[list[str], Argument(metavar="UNIT", help=UNITS)]
 
 Weights: TypeAlias = Annotated[
-    str | None, Option(metavar="FILE|none", help="A state dict; none for random weights.")
+    str | None, Option(metavar="FILE|random", help="A state dict; random for random weights.")
 ]
 Device: TypeAlias = Annotated[str | None, Option(help="Where to compute: cpu, cuda, cuda:1, mps.")]
 InputSize: TypeAlias = Annotated[

@@ -254,8 +254,8 @@ def sampled(
 ) -> Iterator[Draws]:
     """Sample the winners of every competing layer inside the block, in training and in evaluation alike.
 
-    What the block gives knows the divergence of the passes made in it. Where `deterministic`, the largest responses win,
-    in training too. Afterwards the layers are as before.
+    What the block gives knows the divergence of the passes made in it. Where `deterministic`, the largest responses
+    win, in training too. Afterwards the layers are as before.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), LWTA(2))
     >>> with sampled(net, torch.Generator().manual_seed(0)) as draws:

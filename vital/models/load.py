@@ -19,7 +19,7 @@ from vital.models.outputs import count_outputs
 from vital.models.published import SOURCES, image_tower
 from vital.models.weights import fit, read_state
 
-NONE = "none"
+RANDOM = "random"
 HELP = "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
 Size = tuple[int, int]
 
@@ -52,7 +52,7 @@ def load_model(
     spec
         The network: a name, a module or a `Model`.
     weights
-        A `.safetensors`, `.pt` or `.pth` file with a state dict, or "none" for random weights (a control); by default
+        A `.safetensors`, `.pt` or `.pth` file with a state dict, or "random" for random weights (a control); by default
         the published weights, which are downloaded where they are not cached.
     device
         Where to compute.
@@ -87,7 +87,7 @@ def load_model(
     """
     where = None if device is None else usable_device(device)
     extent = None if size is None else _extent(size)
-    control, file = str(weights) == NONE, weights not in (None, NONE)
+    control, file = str(weights) == RANDOM, weights not in (None, RANDOM)
     state = read_state(str(weights)) if file else {}
     with seeded(seed):
         if isinstance(spec, str):
@@ -126,7 +126,7 @@ def _hint(kind: str, name: str, spec: str) -> str:
 def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control: bool) -> Model:
     if control:
         raise InvalidValueError(
-            "weights 'none' needs a model named by a string; a module that exists keeps its weights"
+            "weights 'random' needs a model named by a string; a module that exists keeps its weights"
         )
     model = spec if isinstance(spec, Model) else from_module(spec, type(spec).__name__)
     if private:
@@ -137,7 +137,9 @@ def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control
 def _check_random(spec: str, one: Model, other: Model) -> None:
     pairs = zip(one.module.parameters(), other.module.parameters(), strict=True)
     if all(torch.equal(a, b) for a, b in pairs):
-        raise WeightsError(f"{spec} makes the same weights each time, so weights 'none' gives no random ones")
+        raise WeightsError(
+            f"{spec} makes the same weights each time, so weights 'random' gives no random ones"
+        )
 
 
 def _with_fitting_names(model: Model) -> Model:

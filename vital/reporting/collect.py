@@ -133,7 +133,7 @@ def _run(folder: Path, facts: Mapping[str, Any]) -> Run:
     }
     for entry in facts.get("renders", []):
         shown[f"{entry['method']}, seed {entry['seed']}"] = _request(entry)
-    control = "random weights" if model.get("weights") in ("none", "random") else ""
+    control = "random weights" if model.get("weights") == "random" else ""
     return Run(_name(folder), control, {key: value for key, value in shown.items() if value})
 
 

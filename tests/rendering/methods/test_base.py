@@ -9,10 +9,15 @@ from vital.tracing import resolve_units
 
 def test_texts_become_the_options_own_type() -> None:
     made = make_method(
-        "vital-reference", steps="32", lr="0.1", layers="layer1,layer2", weights="1,2.5", selection="class"
+        "vital-reference",
+        steps="32",
+        lr="0.1",
+        layers="layer1,layer2",
+        layer_weights="1,2.5",
+        selection="class",
     )
     assert made == VitalReference(
-        steps=32, lr=0.1, layers=("layer1", "layer2"), weights=(1.0, 2.5), selection="class"
+        steps=32, lr=0.1, layers=("layer1", "layer2"), layer_weights=(1.0, 2.5), selection="class"
     )
 
 

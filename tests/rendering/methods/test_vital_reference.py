@@ -102,7 +102,7 @@ def test_pictures_equal_the_published_loop_step_by_step(resnet: nn.Module, tv: f
 def test_defaults_are_the_published_numbers() -> None:
     given = VitalReference()
     assert (given.steps, given.lr, given.warmup, given.n_references) == (2000, 1.0, 100, 50)
-    assert (given.size, given.layers, given.weights, given.roll, given.tv, given.l2) == (None,) * 6
+    assert (given.size, given.layers, given.layer_weights, given.roll, given.tv, given.l2) == (None,) * 6
 
 
 @pytest.mark.parametrize(("patch", "last", "prior"), [(16, 1.0, 3e-3), (32, 0.1, 3e-4), (14, 1.0, 0.0)])

@@ -67,7 +67,7 @@ class VitalReference(Method):
         n_references: The number of reference images.
         selection: How the references of a class are selected, as in `ReferenceBank.references`.
         layers: The layers to align; none for the published ones.
-        weights: The weight of each layer; none for the published ones.
+        layer_weights: The weight of each layer; none for the published ones.
         lr: The learning rate after the warm-up; it falls as a cosine.
         warmup: The number of steps over which the learning rate grows.
         roll: The most that each step moves the picture, as a share of its side; none for 30 pixels.
@@ -81,7 +81,7 @@ class VitalReference(Method):
     n_references: Count = 50
     selection: Choice = "auto"
     layers: tuple[str, ...] | None = None
-    weights: tuple[float, ...] | None = None
+    layer_weights: tuple[float, ...] | None = None
     lr: Positive = 1.0
     warmup: CountOrZero = 100
     roll: Share | None = None
@@ -129,11 +129,11 @@ class VitalReference(Method):
         return term, note
 
     def _aligned(self, model: Model, unit: Unit) -> tuple[tuple[str, ...], tuple[float, ...]]:
-        layers, weights = layers_and_weights(model, self.layers, self.weights)
+        layers, weights = layers_and_weights(model, self.layers, self.layer_weights)
         if unit.layer == OUTPUT or self.layers:
             return layers, weights
         layers = before(model, unit, layers)
-        return layers, paired(layers, self.weights or tuple(INNER.get(layer, 1.0) for layer in layers))
+        return layers, paired(layers, self.layer_weights or tuple(INNER.get(layer, 1.0) for layer in layers))
 
 
 def layers_and_weights(
