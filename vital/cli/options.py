@@ -103,7 +103,7 @@ EncoderName: TypeAlias = Annotated[
 CaptionerName: TypeAlias = Annotated[
     str | None, Option(metavar="CAPTIONER", help="world or transformers:NAME.")
 ]
-SummariserName: TypeAlias = Annotated[
+SummarizerName: TypeAlias = Annotated[
     str | None, Option(metavar="SUMMARIZER", help="built-in, openai:MODEL or transformers:NAME.")
 ]
 GeneratorName: TypeAlias = Annotated[str | None, Option(metavar="GENERATOR", help="world or diffusers:NAME.")]
@@ -274,7 +274,7 @@ class BackendOptions:
 
     encoder: EncoderName = None
     captioner: CaptionerName = None
-    summarizer: SummariserName = None
+    summarizer: SummarizerName = None
     generator: GeneratorName = None
 
 

@@ -77,7 +77,7 @@ def choose_rule(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
 
 
 def natural_colors(bank: ReferenceBank, count: int = 64) -> reg.Colors:
-    """The term for brightness and colours as `count` images have them that are spread over the whole bank."""
+    """The term for brightness and colors as `count` images have them that are spread over the whole bank."""
     if bank not in _COLORS:
         _COLORS[bank] = reg.Colors.of(bank.tensor(bank.images.spread(count)))
     return _COLORS[bank]

@@ -65,7 +65,7 @@ class PixelAscent(Method):
 @METHODS.register("fourier")
 @dataclass(frozen=True)
 class FourierAscent(Method):
-    """Activation maximization on a Fourier canvas with decorrelated colours, as Lucid does it.
+    """Activation maximization on a Fourier canvas with decorrelated colors, as Lucid does it.
 
     Adam 0.05, 512 steps, Lucid's pad, jitter, scale, rotate and jitter (Olah et al., Feature Visualization, 2017).
 

@@ -85,9 +85,9 @@ class Vital(AlignmentMethod):
 
     Sorted activations are aligned with those of reference images at all stages of the network, under masks of
     relevance, so that what the references share but the unit does not use stays out (VITAL, ICCV 2025). Beside it
-    brightness, colours and the first stages are aligned, without masks, with the average over all images of the bank,
+    brightness, colors and the first stages are aligned, without masks, with the average over all images of the bank,
     which knows nothing of the unit: it gives a natural look to what the unit leaves open. The picture is a Fourier
-    canvas with decorrelated colours that goes from coarse to fine where the network recognizes images of half the size;
+    canvas with decorrelated colors that goes from coarse to fine where the network recognizes images of half the size;
     it is seen moved, zoomed, turned and with as much noise as the network bears.
 
     The references of an inner unit are patches around its strongest places, and a term brings the unit to the value
