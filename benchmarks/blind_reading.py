@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import csv
 import hashlib
 import io
 import json
@@ -45,16 +44,16 @@ from scipy.stats import fisher_exact
 
 import vital
 from benchmarks.common import machine, report, start
-from benchmarks.kept import RESULTS, key_of
+from benchmarks.kept import RESULTS
 from vital.errors import DataError, InvalidValueError, RunError, UnknownNameError, VitalError, unknown
 from vital.metrics import interval
-from vital.records import to_pil
 from vital.rendering.api import method_name
 from vital.rendering.run_folder import versions
 from vital.units import OUTPUT
-from vital.utils._drawing2 import GAP, INK, font, png, scaled, write_centred
 from vital.utils.class_names import class_matches, plain
-from vital.utils.io import as_json, explained, held, read_json, write
+from vital.utils.drawing import GAP, INK, font, scaled, to_pil, write_centred
+from vital.utils.hashing import key_of
+from vital.utils.io import as_json, as_png, csv_lines, explained, locked, read_json, read_text, write
 from vital.utils.random import generator, seed_of
 from vital.world.scenes.dataset import CLASSES
 from vital.world.scenes.dataset import images as scenes
@@ -541,7 +540,7 @@ def make(given: argparse.Namespace) -> Record:
         }
     )
     given.out.mkdir(parents=True, exist_ok=True)
-    with held(given.out):
+    with locked(given.out):
         if not made_already(given.out, asked_for):
             write_set(given, place, methods, wanted, asked_for)
     count = sum(map(len, wanted.values()))
@@ -580,7 +579,7 @@ def write_set(
     for old in sheet_files(given.out):
         old.unlink()
     for number, page in enumerate(sheets([one.picture for one in mixed], place.asked, side), 1):
-        write(given.out / f"sheet-{number}.png", png(page))
+        write(given.out / f"sheet-{number}.png", as_png(page))
     write(given.out / "answers.csv", empty(len(mixed), place.asked))
     key = {
         "place": place.name,
@@ -649,12 +648,7 @@ def read_answers(file: Path, asked: Mapping[str, Sequence[str]], count: int) -> 
 def rows_of(file: Path, asked: Mapping[str, object]) -> Iterator[tuple[str, Words]]:
     """The rows of a file of answers, with their numbers."""
     columns = ["number", *asked]
-    try:
-        with explained(file, "read"):
-            text = file.read_text(encoding="utf-8-sig")
-        head, *rows = [row for row in csv.reader(io.StringIO(text), strict=True) if row] or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"the answers {file} cannot be read: {error}") from error
+    head, *rows = [row for _, row in csv_lines(read_text(file), f"the file of answers {file}")] or [[]]
     if [name.strip() for name in head] != columns:
         have = ",".join(head) or "none"
         raise DataError(f"{file} has the columns {have}; allowed are {','.join(columns)}")
@@ -764,7 +758,7 @@ def score(given: argparse.Namespace) -> Record:
     """Score one reading, and write it down: a set is read once."""
     if not (given.reader or "").strip():
         raise InvalidValueError("--answers needs to know who read; give --reader NAME")
-    with held(given.out):
+    with locked(given.out):
         if (given.out / "read.json").exists():
             who = read_json(given.out / "read.json").get("reader", "somebody")
             raise RunError(

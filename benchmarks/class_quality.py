@@ -95,13 +95,13 @@ def measure(
     on_average = reached(mean["vital, labelled references"], sum(levels) / len(levels))
     share = {name: recognized(judge, prototypes) for name, prototypes in made.items()}
     return {
-        "recognised_by_judge": share,
-        "recognised_by_own": {name: recognized(model, prototypes) for name, prototypes in made.items()},
+        "recognized_by_judge": share,
+        "recognized_by_own": {name: recognized(model, prototypes) for name, prototypes in made.items()},
         "steps": {name: recipe.options()["steps"] for name, recipe in recipes.items()},
         "final_loss": {name: list(curve.values())[-1] for name, curve in mean.items()},
         "steps_to_reference_loss": on_average,
         "steps_to_reference_loss_per_class": steps,
-        "goals": {"recognised_by_judge": GOAL_SHARE, "steps_to_reference_loss": GOAL_STEPS},
+        "goals": {"recognized_by_judge": GOAL_SHARE, "steps_to_reference_loss": GOAL_STEPS},
         "pass": share["vital"] >= GOAL_SHARE and on_average is not None and on_average <= GOAL_STEPS,
         "machine": machine(),
     }
@@ -125,7 +125,7 @@ def main() -> None:
     judge = vital.load_model(given.judge, weights=given.judge_weights, size=given.size)
     bank = vital.build_bank(model, [], vital.load_images(given.images), progress=True)
     result = measure(model, judge, bank, given.out)
-    shares, own, steps = (result[k] for k in ("recognised_by_judge", "recognised_by_own", "steps"))
+    shares, own, steps = (result[k] for k in ("recognized_by_judge", "recognized_by_own", "steps"))
     rows: list[list[object]] = [["method", "steps", "judge", "own"]]
     rows += [[n, steps[n], f"{shares[n]:.0%}", f"{own[n]:.0%}"] for n in shares]  # type: ignore[index,attr-defined]
     rows.append(["steps to the reference's final loss", result["steps_to_reference_loss"], "", ""])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import statistics
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -13,16 +12,12 @@ from typing import Any
 
 from benchmarks.common import machine
 from vital.rendering.run_folder import versions
-from vital.utils.io import write
+from vital.utils.hashing import key_of
+from vital.utils.io import append_json, json_lines, write
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
 Row = dict[str, Any]
-
-
-def key_of(settings: Mapping[str, Any]) -> str:
-    """Hash settings: 12 hexadecimal digits, equal for equal JSON."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class Kept:
@@ -46,11 +41,7 @@ class Kept:
         made: Row = json.loads(json.dumps(line))
         self._own[key_of(made["settings"])] = made["row"]
         if self.file:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("a", encoding="utf-8") as log:
-                log.write(
-                    f"\n{json.dumps(line, ensure_ascii=False)}\n"
-                )  # the line before may have been cut off
+            append_json(self.file, [line])
         return made["row"]
 
     def of(self, settings: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> Row:
@@ -63,11 +54,9 @@ class Kept:
 
     def _known(self) -> dict[str, Row]:
         found = dict(self._own)
-        if self.file and self.file.is_file():
-            for text in self.file.read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError, KeyError, TypeError):
-                    line = json.loads(text)
-                    found[key_of(line["settings"])] = line["row"]
+        for line in json_lines(self.file) if self.file else ():
+            with suppress(KeyError, TypeError):
+                found[key_of(line["settings"])] = line["row"]
         return found
 
 

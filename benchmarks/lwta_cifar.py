@@ -37,7 +37,7 @@ from torch.nn import functional
 
 import vital
 from benchmarks.common import report
-from benchmarks.kept import Kept, Row, about, arguments, gathered, key_of, published
+from benchmarks.kept import Kept, Row, about, arguments, gathered, published
 from vital.data import ImageSet
 from vital.lwta import convert
 from vital.lwta.predict import accuracy, activity
@@ -46,6 +46,7 @@ from vital.lwta.train import TrainConfig, fit
 from vital.models import Model
 from vital.models.outputs import answered
 from vital.models.weights import load_weights
+from vital.utils.hashing import key_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBERS = ("accuracy", "mean of 6", "active, least", "active", "active, most")

@@ -1,7 +1,7 @@
 """Describe-and-Dissect on the world, where it is known what units respond to.
 
 Describes all class units, all planted units and free units, and says how many labels are the truth: the factor values
-that a label names (`vital.world.networks.backends.named`) are those of the unit's concept, no more and no fewer. Of
+that a label names (`named`, vital/world/networks/backends.py) are those of the unit's concept, no more and no fewer. Of
 free units, which have no taught concept, it gives the area under the precision-recall curve of the label's concept on
 fresh scenes, over that of the truth's. Beside the default score the published ones are run on the same candidates and
 the same images. What is said of each unit is told on standard error as soon as it is known.

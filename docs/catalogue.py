@@ -28,7 +28,7 @@ HEADS = {
     "objectives": """# Objectives
 
 What an image is asked to do to a network. Each is a `vital.terms.Term`: it looks at one forward pass and returns
-one loss per image, lower is better. Terms combine with `+` and `number *`. The code is in `vital/objectives`.
+one loss per image, lower is better. Terms add, subtract and scale by numbers. The code is in `vital/objectives`.
 
 Symbols: f are activations, c a channel, i a place (a position of a map, or a token), z the network's output.
 """,

@@ -18,8 +18,8 @@ from vital import objectives as obj
 from vital import params as par
 from vital import regularizers as reg
 from vital import transforms
-from vital.records import contact_sheet, to_pil
 from vital.terms import Term
+from vital.utils.drawing import contact_sheet, to_pil
 
 HERE = Path(__file__).resolve().parent
 SIZE, STEPS = 64, 192
@@ -63,7 +63,10 @@ def main() -> None:
     model = vital.load_model("examples/shapes.py:network", weights=folder / "weights.safetensors")
     bank = vital.build_bank(model, [], vital.load_images(folder / "images.npz"))
     (HERE / "thumbnails").mkdir(exist_ok=True)
+    asked_for = sys.argv[2:]
     for name, term in terms(model, bank).items():
+        if asked_for and name not in asked_for:
+            continue
         several = 3 if term.couples else 1
         canvas = par.Shared(par.Fourier(SIZE), several) if several > 1 else par.Fourier(SIZE)
         made = vital.optimize(model, term, canvas, [transforms.Roll(3)], steps=STEPS)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import vital
-from vital.records import contact_sheet, to_pil
+from vital.utils.drawing import contact_sheet, to_pil
 
 METHODS = ("vital", "vital-reference", "fourier", "maco", "deep-inversion", "pixels")
 

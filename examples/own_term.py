@@ -13,7 +13,7 @@ import vital
 from vital import params as par
 from vital import regularizers as reg
 from vital import transforms
-from vital.records import contact_sheet, to_pil
+from vital.utils.drawing import contact_sheet, to_pil
 
 
 @dataclass(frozen=True, repr=False)

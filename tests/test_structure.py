@@ -18,6 +18,26 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FILE_LINES, EXAMPLE_LINES = 500, 60
 FUNCTION_LINES, MEDIAN_LINES = 60, 10
 
+SUBJECTS = {
+    "tests/attribution/test_conservation.py": "relevance is neither made nor lost, over all rules and networks",
+    "tests/attribution/test_published.py": "the published formulas, by hand",
+    "tests/attribution/test_rules.py": "every rule on every operation",
+    "tests/attribution/test_tape.py": "relevance along recorded operations",
+    "tests/attribution/test_zennit.py": "zennit, which does the same",
+    "tests/describing/test_anchors.py": "labels of planted units",
+    "tests/describing/test_describers.py": "every describer",
+    "tests/lwta/test_described.py": "describers on competing networks",
+    "tests/lwta/test_prototypes.py": "prototypes of competing networks",
+    "tests/rendering/test_architectures.py": "every method on every kind of network",
+    "tests/rendering/test_directions.py": "every method on directions",
+    "tests/rendering/methods/test_vital_reference_inner.py": "the published loop of inner units",
+    "tests/world/test_named.py": "what the words of a label stand for",
+    "tests/world/test_shipped.py": "the networks that are shipped",
+}
+"""Tests of a subject that lies in several modules."""
+OWN = ("benchmarks", "laws", "real")
+"""Folders of tests that mirror another tree, or none."""
+
 Def = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -129,11 +149,27 @@ def test_a_catalogue_holds_its_page_and_its_door_alone(folder: str) -> None:
     assert len([line for line in door if line.strip()]) <= 3
 
 
-def test_tests_mirror_the_tree() -> None:
-    packages = {p.name for p in (ROOT / "vital").iterdir() if p.is_dir() and p.name != "__pycache__"}
-    own = {"benchmarks", "laws", "oracles", "real", "typing"}
-    folders = {p.parent.relative_to(ROOT / "tests").parts[0] for p in TESTS if p.parent != ROOT / "tests"}
-    assert folders - packages - own == set()
+def modules() -> set[str]:
+    """The names that tests of a module may have: tests/room/test_module.py, without a leading underscore."""
+    found = set()
+    for path in SOURCES:
+        room = path.relative_to(ROOT / "vital").parent
+        found.add((Path("tests") / room / f"test_{path.name.lstrip('_')}").as_posix())
+    return found
+
+
+def mirrored(path: Path) -> bool:
+    return path.name.startswith("test_") and path.parent != ROOT / "tests" and path.parts[-2] not in OWN
+
+
+def test_every_test_has_the_name_of_a_module_or_of_a_subject() -> None:
+    found = {relative(path) for path in TESTS if mirrored(path) and "tests/real/" not in relative(path)}
+    assert found - modules() - set(SUBJECTS) == set()
+
+
+def test_every_subject_has_tests_and_is_no_module() -> None:
+    assert [name for name in SUBJECTS if not (ROOT / name).exists()] == []
+    assert set(SUBJECTS) & modules() == set()
 
 
 def test_the_ruler_measures() -> None:

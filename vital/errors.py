@@ -25,6 +25,7 @@ from collections.abc import Iterable
 class VitalError(Exception):
     """Any failure that `vital` explains in one sentence."""
 
+    __module__ = "vital"
     exit_code = 1
 
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from vital.units import Unit
-from vital.utils.drawing import png, titled_sheet
+from vital.units import RecordList, Unit
+from vital.utils.drawing import titled_figure, titled_sheet, to_array, to_pil
+from vital.utils.io import as_png
+from vital.utils.public import public
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Template:
     """What the references' features look like: per layer and channel, the mean sorted activation vector.
@@ -50,6 +54,7 @@ class Template:
         return sum(t.numel() * t.element_size() for t in self.layers.values()) / 1e6
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Prototype:
     """One rendered picture of what a unit responds to, with where it comes from.
@@ -57,7 +62,7 @@ class Prototype:
     `image` is (C, H, W) in [0, 1]; `alpha` (H, W) in [0, 1] says where the loss looked; `status` is "done" or says
     what went wrong; `losses` holds each part of the loss at the logged steps; `provenance` holds everything needed
     to make the picture again, the unit's `value` on it, and in `lacking` what its images were lacking. It shows itself
-    in a notebook.
+    in a notebook. `np.asarray(prototype)` is the picture as matplotlib takes it: (H, W, C), float32 in [0, 1].
     """
 
     unit: Unit
@@ -66,9 +71,9 @@ class Prototype:
     method: str
     seed: int
     status: str = "done"
-    losses: Mapping[str, list[float]] = field(default_factory=dict, repr=False)
-    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    frames: tuple[tuple[int, Tensor], ...] = field(default=(), repr=False)
+    losses: Mapping[str, list[float]] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    frames: tuple[tuple[int, Tensor], ...] = ()
 
     def to_pil(self, *, masked: bool = False) -> Image.Image:
         """The picture as a PIL image; `masked` puts the transparency mask into its alpha channel."""
@@ -80,13 +85,12 @@ class Prototype:
 
     def to_png(self, *, masked: bool = False) -> bytes:
         """The picture as PNG bytes, with the unit and its provenance in the text chunks."""
-        notes = PngInfo()
-        notes.add_itxt("Title", f"{self.unit.title}, {self.method}, seed {self.seed}")
-        notes.add_itxt("Software", "vital")
-        notes.add_itxt("vital", json.dumps(self.to_dict(), sort_keys=True))
-        buffer = io.BytesIO()
-        self.to_pil(masked=masked).save(buffer, "PNG", pnginfo=notes)
-        return buffer.getvalue()
+        notes = {
+            "Title": f"{self.unit.title}, {self.method}, seed {self.seed}",
+            "Software": "vital",
+            "vital": json.dumps(self.to_dict(), sort_keys=True),
+        }
+        return as_png(self.to_pil(masked=masked), notes)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: everything but the pictures."""
@@ -100,12 +104,30 @@ class Prototype:
             "provenance": dict(self.provenance),
         }
 
+    def to_row(self) -> dict[str, Any]:
+        """One row of a table: the unit's value on the picture, and those facts of the provenance that are scalars."""
+        told = {"unit": str(self.unit), "label": self.unit.label, "method": self.method, "seed": self.seed}
+        told |= {"status": self.status, "value": math.nan}
+        return told | {name: fact for name, fact in self.provenance.items() if _is_scalar(fact)}
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return to_array(self.image, dtype, copy)
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.image.shape))
+        return f"Prototype({self.unit.title!r}: {size}, {self.method}, seed {self.seed}, {self.status})"
+
     def _repr_png_(self) -> bytes:
         return self.to_png()
 
 
-class Prototypes(list[Prototype]):
-    """A list of prototypes that shows itself in a notebook as a contact sheet."""
+@public
+class Prototypes(RecordList[Prototype]):
+    """A list of prototypes that shows itself in a notebook as a contact sheet.
+
+    `prototypes[:2]` is such a list too, and `prototypes["class:tabby"]` the prototype of a unit; see
+    `vital.units.RecordList`.
+    """
 
     def to_grid(self, columns: int = 8, size: int | None = None) -> Image.Image:
         """All pictures side by side, row by row, with their units' titles below them.
@@ -114,8 +136,12 @@ class Prototypes(list[Prototype]):
         """
         return titled_sheet([p.to_pil() for p in self], [lines_of(p.unit) for p in self], columns, size)
 
+    def figure(self, columns: int = 8) -> Figure:
+        """The same as a figure of matplotlib; raises `MissingDependencyError` without it."""
+        return titled_figure([p.to_pil() for p in self], [lines_of(p.unit) for p in self], columns)
+
     def _repr_png_(self) -> bytes:
-        return png(self.to_grid())
+        return as_png(self.to_grid())
 
 
 def lines_of(unit: Unit) -> list[str]:
@@ -143,12 +169,12 @@ class Description:
     label: str
     score: float
     candidate: str = ""
-    others: tuple[tuple[str, float], ...] = field(default=(), repr=False)
+    others: tuple[tuple[str, float], ...] = ()
     p_value: float | None = None
-    evidence: tuple[str, ...] = field(default=(), repr=False)
+    evidence: tuple[str, ...] = ()
     seed: int = 0
-    model: str = field(default="", repr=False)
-    details: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    model: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -167,34 +193,17 @@ class Description:
             "details": dict(self.details),
         }
 
+    def to_row(self) -> dict[str, Any]:
+        """One row of a table: all of it that is a scalar."""
+        return {name: fact for name, fact in self.to_dict().items() if _is_scalar(fact)}
 
-def to_pil(image: Tensor) -> Image.Image:
-    """An image (C, H, W) in [0, 1] as PIL, rounded to 8 bits.
-
-    One channel is grey; of more than three the first three are shown.
-
-    >>> to_pil(torch.ones(3, 4, 4)).size
-    (4, 4)
-    """
-    pixels = (image.detach().clamp(0, 1).cpu().float() * 255).round().to(torch.uint8).numpy()
-    if len(pixels) < 3:
-        return Image.fromarray(np.ascontiguousarray(pixels[0]))
-    return Image.fromarray(np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
+    def __repr__(self) -> str:
+        p = "" if self.p_value is None else f", p {self.p_value:.3g}"
+        return f"Description({self.unit.title!r}: {self.label!r}, {self.method}, score {self.score:.3g}{p})"
 
 
-def contact_sheet(pictures: list[Image.Image], columns: int = 8, size: int | None = None) -> Image.Image:
-    """Pictures in a grid with a thin white margin, each scaled to the first one's size or to `size`."""
-    if not pictures:
-        return Image.new("RGB", (1, 1), "white")
-    width, height = pictures[0].size if size is None else (size, size)
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * (width + 4) + 4, rows * (height + 4) + 4), "white")
-    for i, picture in enumerate(pictures):
-        place = (4 + i % columns * (width + 4), 4 + i // columns * (height + 4))
-        shown = picture.convert("RGB")
-        sheet.paste(shown if shown.size == (width, height) else shown.resize((width, height)), place)
-    return sheet
+def _is_scalar(fact: object) -> bool:
+    return fact is None or isinstance(fact, str | int | float)
 
 
 def _rounded(x: float) -> float | None:

@@ -1,16 +1,17 @@
 """The one idea: a Term looks at a Trace and returns one loss per image; lower is better, always.
 
-Objectives and regularizing penalties are both Terms. They combine with `+` and `number *` only, never change, and
-print as the recipe that they are.
+Objectives and regularizing penalties are both Terms. They add, subtract and scale (`a - 2 * b`, `a / 2`, `-a`,
+`sum([a, b])`), never change, and print as the expression that makes them.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields
-from typing import ClassVar
+from numbers import Real
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from vital.errors import InvalidValueError
 from vital.tracing import Trace
 from vital.types import PerImage
 from vital.units import Unit
+from vital.utils.public import public
 from vital.utils.registry import Registry
 
 GRADIENT = "gradient"
@@ -43,6 +45,7 @@ class RelevanceRequest:
         return self.rule != GRADIENT
 
 
+@public
 class Term(ABC):
     """A loss per image.
 
@@ -73,14 +76,31 @@ class Term(ABC):
             return NotImplemented
         return Sum(_parts(self) + _parts(other))
 
+    def __radd__(self, other: Literal[0]) -> Term:
+        """0 + term is the term, so that `sum` adds terms up."""
+        return self if _is_number(other) and other == 0 else NotImplemented
+
+    def __neg__(self) -> Sum:
+        return self * -1
+
+    def __sub__(self, other: Term) -> Sum:
+        return self + -other if isinstance(other, Term) else NotImplemented
+
     def __mul__(self, factor: float) -> Sum:
-        if isinstance(factor, bool) or not isinstance(factor, int | float):
+        if not _is_number(factor):
             return NotImplemented
-        if not math.isfinite(factor):
-            raise InvalidValueError(f"a term cannot be weighted with {factor}; allowed are finite numbers")
-        return Sum(tuple((factor * weight, term) for weight, term in _parts(self)))
+        return _weighted((float(factor) * weight, term) for weight, term in _parts(self))
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> Sum:
+        if not _is_number(divisor):
+            return NotImplemented
+        if divisor == 0 or not math.isfinite(divisor):
+            raise InvalidValueError(
+                f"a term cannot be divided by {divisor}; allowed are finite numbers other than 0"
+            )
+        return _weighted((weight / float(divisor), term) for weight, term in _parts(self))
 
     def __repr__(self) -> str:
         shown = []
@@ -95,11 +115,11 @@ class Term(ABC):
 
 @dataclass(frozen=True, repr=False)
 class Sum(Term):
-    """A weighted sum of terms; adding and scaling terms makes one.
+    """A weighted sum of terms; adding, subtracting and scaling terms makes one.
 
     >>> from vital import regularizers as reg
-    >>> 0.5 * reg.L1() + reg.L2()
-    0.5 * L1() + L2()
+    >>> reg.L2() - reg.L1() / 2
+    L2() - 0.5 * L1()
     """
 
     parts: tuple[tuple[float, Term], ...] = ()
@@ -146,12 +166,29 @@ class Sum(Term):
             yield name if seen[name] == 1 else f"{name} {seen[name]}"
 
     def __repr__(self) -> str:
-        texts = (repr(t) if w == 1 else f"{_number(w)} * {t!r}" for w, t in self.parts)
-        return " + ".join(texts) or "Sum()"
+        if not self.parts:
+            return "Sum()"
+        text = "".join(
+            f" {'-' if weight < 0 else '+'} {_scaled(abs(weight), term)}" for weight, term in self.parts
+        )
+        return ("-" if text.startswith(" -") else "") + text[3:]
 
 
-def _number(x: float) -> str:
-    return f"{x:g}" if float(f"{x:g}") == x else repr(x)
+def _scaled(weight: float, term: Term) -> str:
+    number = f"{weight:g}" if float(f"{weight:g}") == weight else repr(weight)
+    return repr(term) if weight == 1 else f"{number} * {term!r}"
+
+
+def _is_number(x: object) -> bool:
+    return isinstance(x, Real) and not isinstance(x, bool)
+
+
+def _weighted(parts: Iterable[tuple[float, Term]]) -> Sum:
+    """The sum, whose weights have to be finite."""
+    made = Sum(tuple(parts))
+    if wrong := [weight for weight, _ in made.parts if not math.isfinite(weight)]:
+        raise InvalidValueError(f"a term cannot be weighted with {wrong[0]}; allowed are finite numbers")
+    return made
 
 
 def _parts(term: Term) -> tuple[tuple[float, Term], ...]:
@@ -168,5 +205,9 @@ def per_image_mean(x: Tensor) -> PerImage:
     return x.flatten(1).mean(1)
 
 
-OBJECTIVES: Registry[type[Term]] = Registry("objective")
-REGULARIZERS: Registry[type[Term]] = Registry("regularizer")
+OBJECTIVES: Registry[type[Term]] = Registry(
+    "objective", group="vital.objectives", package="vital.objectives", kind=Term
+)
+REGULARIZERS: Registry[type[Term]] = Registry(
+    "regularizer", group="vital.regularizers", package="vital.regularizers", kind=Term
+)

@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from tests import toy
-from vital import ImageSet, Model
-from vital import data as images
+from vital import ImageSet, Model, load_images
 from vital.activations import matrix as module
 from vital.activations.matrix import fingerprint, probe, read, reading, seen
 from vital.directions import save_directions
@@ -17,7 +16,7 @@ from vital.world.networks.backends import Encoder
 
 
 def random_images(count: int = 9) -> ImageSet:
-    return images(np.random.default_rng(0).integers(0, 255, (count, 32, 32, 3), dtype=np.uint8))
+    return load_images(np.random.default_rng(0).integers(0, 255, (count, 32, 32, 3), dtype=np.uint8))
 
 
 def test_values_are_the_means_over_places_of_whole_layers() -> None:
@@ -71,7 +70,7 @@ def test_images_that_cannot_be_read_keep_their_numbers(tmp_path: Path, encoder: 
 
         Image.fromarray(toy_image).save(tmp_path / f"{i}.png")
     (tmp_path / "1.png").write_bytes(b"no picture")
-    model, shown = toy.model(), images(tmp_path)
+    model, shown = toy.model(), load_images(tmp_path)
     found = probe(model, shown, resolve_units(model, ["layer1:0"]))
     assert found.numbers.tolist() == [0, 2, 3]
     assert seen(encoder, model, shown).shape == (3, 128)

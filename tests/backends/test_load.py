@@ -3,7 +3,6 @@ import re
 import pytest
 import torch
 
-import vital
 from vital.backends import (
     CAPTIONERS,
     ENCODERS,
@@ -15,7 +14,6 @@ from vital.backends import (
     load_generator,
     load_summarizer,
 )
-from vital.backends.load import Later
 from vital.errors import InvalidValueError, UnknownNameError, UsageError
 
 LOADERS = {
@@ -85,8 +83,3 @@ def test_a_device_that_is_not_there_is_one_sentence(device):
         InvalidValueError, match=r"the dtype is torch.int8; allowed are float32, float16, bfloat16"
     ):
         load_generator("world", dtype=torch.int8)
-
-
-def test_what_is_named_is_imported_when_it_is_called():
-    assert Later("vital.backends.phrases_summarizer", "built_in")() == BuiltIn()
-    assert vital.backends.ENCODERS["world"] == Later("vital.world.networks.backends", "encoder")

@@ -16,7 +16,6 @@ from vital.errors import (
     InvalidValueError,
     MissingDependencyError,
     ModelError,
-    RunError,
     UnknownNameError,
     UsageError,
 )
@@ -306,12 +305,14 @@ def test_options_that_cannot_be_are_refused(option, value):
         load_summarizer("openai:m", timeuot=1)
 
 
-def test_a_damaged_answer_on_disk_is_one_sentence(load):
-    load().summarize(CAPTIONS, 1)
+def test_a_damaged_answer_on_disk_is_asked_for_again(load):
+    first = load().summarize(CAPTIONS, 1)
     (kept,) = load().folder.iterdir()
     kept.write_text("{")
-    with pytest.raises(RunError, match="is damaged"):
-        load().summarize(CAPTIONS, 1)
+    with pytest.raises(ModelError, match="no answer to this question is kept"):
+        load(replay=True).summarize(CAPTIONS, 1)
+    assert load().summarize(CAPTIONS, 1) == first
+    assert json.loads(kept.read_text())["answer"]
 
 
 def test_a_missing_package_carries_the_command(hidden):

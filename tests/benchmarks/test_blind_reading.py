@@ -165,7 +165,7 @@ def test_nothing_gives_the_key_away(own: Path, capsys: pytest.CaptureFixture[str
     with Image.open(own / "sheet-1.png") as sheet:
         assert sheet.info == {}
     assert (own / "answers.csv").read_text().splitlines()[:2] == ["number,solid,material", "1,,"]
-    assert {name.split("/")[0] for name in plain} == {".pictures", "key.json", "sheet-1.png"}
+    assert {name.split("/")[0] for name in plain} == {".lock", ".pictures", "key.json", "sheet-1.png"}
     methods = [p["method"] for p in key_of(own)]
     assert methods != sorted(methods)
 

@@ -1,3 +1,4 @@
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,13 +107,24 @@ def test_an_error_is_one_line_with_its_exit_code(
     assert not (here / "run").exists()
 
 
-def test_a_defect_keeps_its_traceback(vital: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib
+def test_the_names_in_the_help_are_those_of_the_package() -> None:
+    from vital.cli import compare, lwta, score
+    from vital.comparing import CONTROLS
+    from vital.comparing.api import DEFAULT, OTHERS
+    from vital.describing.evaluation.importers import IMPORTERS
+    from vital.lwta.predict import SAMPLES
 
+    assert compare.DEFAULTS.split(",") == [*DEFAULT]
+    assert (compare.CONTROLS, compare.OTHERS) == (CONTROLS, OTHERS)
+    assert score.FORMATS.split(", ") == [*IMPORTERS]
+    assert inspect.signature(lwta.train).parameters["samples"].default == SAMPLES
+
+
+def test_a_defect_keeps_its_traceback(vital: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(importlib.import_module("vital.cli.layers"), "list_layers", broken)
+    monkeypatch.setattr("vital.tracing.list_layers", broken)
     with pytest.raises(ZeroDivisionError):
         vital("layers", "net.py:make")
 

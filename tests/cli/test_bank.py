@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vital import build_bank, load_bank, load_model
-from vital import data as images
+from vital import build_bank, load_bank, load_images, load_model
 from vital.errors import DataError
 
 Cli = Callable[..., Any]
@@ -27,7 +26,7 @@ def test_a_bank_is_made_kept_and_lists_what_it_skipped(vital: Cli, here: Path, p
 
 def test_a_bank_that_is_read_back_ranks_as_before(vital: Cli, here: Path, pictures: Path) -> None:
     vital("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", "b.safetensors", "--top", 5)
-    model, found = load_model("net.py:make"), images(pictures)
+    model, found = load_model("net.py:make"), load_images(pictures)
     again, fresh = (
         load_bank("b.safetensors", model, found),
         build_bank(model, ["2"], found, top=5, disk=False),
@@ -62,7 +61,7 @@ def test_a_bank_of_something_else_is_refused_by_name(
     with pytest.raises(
         DataError, match=f"the bank 'b.safetensors' was made of other {change}; make it again"
     ):
-        load_bank("b.safetensors", model, images(pictures))
+        load_bank("b.safetensors", model, load_images(pictures))
 
 
 @pytest.mark.parametrize("content", [None, b"no bank"])

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vital import build_bank, load_model
-from vital import data as images
+from vital import build_bank, load_images, load_model
 from vital.attribution import feeders
 
 Cli = Callable[..., Any]
@@ -19,7 +18,7 @@ def test_a_circuit_is_found_rendered_and_taken_up_again(vital: Cli, here: Path, 
     answer = vital(*words)
     assert answer.code == 0
     model = load_model("net.py:make")
-    bank = build_bank(model, ["3", "1"], images(pictures), disk=False)
+    bank = build_bank(model, ["3", "1"], load_images(pictures), disk=False)
     expected = feeders(model, "3:3", "1", bank.tensor(bank.strongest("3:3", 8)), 3)
     kept = json.loads((here / "run" / "circuit.json").read_text())
     assert kept["unit"] == "3:3"

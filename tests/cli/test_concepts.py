@@ -4,8 +4,7 @@ from typing import Any
 
 import torch
 
-from vital import data as images
-from vital import load_model
+from vital import load_images, load_model
 from vital.directions import nmf
 from vital.tracing import read_direction
 
@@ -31,7 +30,7 @@ def test_directions_are_found_kept_and_rendered(vital: Cli, here: Path, pictures
         answer.out == "c.safetensors: 2 directions in 3, from 16 images; the first unit: c.safetensors:0@3\n"
     )
     assert answer.err.startswith("vital: skipped cat/broken.png: ")
-    expected = nmf(load_model("net.py:make"), "3", images(pictures), 2)
+    expected = nmf(load_model("net.py:make"), "3", load_images(pictures), 2)
     assert torch.equal(read_direction("c.safetensors:1@3"), expected[1])
     drawn = vital(
         "render", "net.py:make", "c.safetensors:1@3", "--images", pictures, "--steps", 2, "--out", "run"

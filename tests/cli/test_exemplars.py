@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from vital import build_bank, load_model
-from vital import data as images
+from vital import build_bank, load_images, load_model
 from vital.rendering import exemplars
 
 Cli = Callable[..., Any]
@@ -36,7 +35,7 @@ def test_exemplars_are_written_with_their_heat_and_beside_prototypes(
     answer = vital(*words)
     assert answer.code == 0
     assert answer.err.startswith("vital: skipped cat/broken.png: ")
-    bank = build_bank(load_model("net.py:make"), ["3"], images(pictures), disk=False)
+    bank = build_bank(load_model("net.py:make"), ["3"], load_images(pictures), disk=False)
     for unit, name in (("3:1", "3_1"), ("class:1", "class_1")):
         expected = exemplars(bank, unit, 3)
         kept = json.loads((here / "run" / "units" / name / "exemplars.json").read_text())

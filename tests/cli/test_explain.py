@@ -9,7 +9,8 @@ from PIL import Image
 
 import vital
 from vital.cli import main
-from vital.describing.labels_csv import COLUMNS, as_csv
+from vital.describing.labels_csv import COLUMNS
+from vital.utils.io import as_csv
 from vital.world.scenes.dataset import images
 
 
@@ -97,7 +98,7 @@ def test_labels_that_cannot_belong_here_are_told(
     assert f"'{labels}' has words of world, not of world:competing" in said
     assert f"no winner has a label in '{labels}', which names layer4:0, layer4:1, layer4:2\n" in said
     assert main([*asked, str(picture)]) == 1
-    assert "scene.png' is no labels.csv" in capsys.readouterr().err
+    assert "scene.png', line 1: the byte 0x89 is no text in UTF-8" in capsys.readouterr().err
 
 
 def test_labels_of_this_network_are_no_news(
@@ -110,20 +111,13 @@ def test_labels_of_this_network_are_no_news(
         unit | {"label": "a thing", "model": ("", "world:competing")[i % 2]} for i, unit in enumerate(units)
     ]
     labels = tmp_path / "labels.csv"
-    labels.write_bytes(as_csv([*others, *own]))
-    asked = [
-        "explain",
-        "world:competing",
-        str(picture),
-        "--layers",
-        "layer4.relu2",
-        "--unit-labels",
-        str(labels),
-    ]
+    labels.write_bytes(as_csv(COLUMNS, [*others, *own]))
+    asked = ["explain", "world:competing", str(picture)]
+    asked += ["--layers", "layer4.relu2", "--unit-labels", str(labels)]
     assert main([*asked, "--text"]) == 0
     shown = capsys.readouterr()
     assert shown.err == ""
     assert re.search(r"layer4\.relu2: 36 blocks; largest by gradient: \d+ a thing \([+-]", shown.out)
-    labels.write_bytes(as_csv(units))
+    labels.write_bytes(as_csv(COLUMNS, units))
     assert main(asked) == 0
     assert f"no winner has a label in '{labels}', in which no label stands\n" in capsys.readouterr().err

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from vital import build_bank, load_bank, load_model
-from vital import data as images
+from vital import build_bank, load_bank, load_images, load_model
 from vital.data import joined
 
 Cli = Callable[..., Any]
@@ -31,7 +30,7 @@ def test_a_merged_bank_is_that_of_all_images_and_renders_alone(
     made = vital("merge", "net.py:make", *parts, "--out", "all.safetensors")
     assert made.code == 0
     assert made.out.startswith("all.safetensors: 16 images of 3 banks, layers 3, class, ")
-    whole, model = joined([images(here / name) for name in "abc"]), load_model("net.py:make")
+    whole, model = joined([load_images(here / name) for name in "abc"]), load_model("net.py:make")
     again = load_bank("all.safetensors", model, whole)
     fresh = build_bank(model, ["3"], whole, top=5, disk=False)
     assert again.key == fresh.key

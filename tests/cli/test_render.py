@@ -29,6 +29,7 @@ def test_a_run_holds_pictures_records_and_a_sheet_and_prints_a_table(vital: Cli,
     answer = vital("render", "net.py:make", "class:bee", "0:2-3", *FAST, "--size", 24, "--out", "run")
     assert (answer.code, answer.err) == (0, "")
     assert set(contents(here / "run")) == {
+        ".lock",
         "run.json",
         "sheet.png",
         *(
@@ -231,7 +232,7 @@ def test_a_killed_run_ends_with_the_same_bytes(vital: Cli, here: Path) -> None:
     assert vital(*words, "killed").code == 0
     assert vital(*words, "straight").code == 0
     straight = contents(here / "straight")
-    assert len(straight) == 2 + 4 * 5
+    assert len(straight) == 3 + 4 * 5
     assert contents(here / "killed") == straight
 
 
@@ -284,7 +285,7 @@ def test_what_was_lacking_stands_below_the_table(vital: Cli, here: Path, picture
     for name in ("bee", "cat", "dog", "elk"):
         shutil.rmtree(pictures / name)
     (pictures / "ant" / "2.png").unlink()
-    words = ("render", "net.py:make", "class:ant", "0:2", "--weights", "random", "--images", pictures)
+    words = ("render", "net.py:make", "class:ant", "0:0", "--weights", "random", "--images", pictures)
     answer = vital(*words, "--steps", 3, "--set", "n_references=8", "--size", 24, "--out", "run")
     starts = (
         "2 reference images where 8 were asked for",
@@ -293,7 +294,7 @@ def test_what_was_lacking_stands_below_the_table(vital: Cli, here: Path, picture
     )
     lines = answer.err.splitlines()
     assert [
-        line.startswith(f"vital: class:0, 0:2: {start}") for line, start in zip(lines, starts, strict=True)
+        line.startswith(f"vital: class:0, 0:0: {start}") for line, start in zip(lines, starts, strict=True)
     ] == [True] * 3
     assert (answer.code, len(lines)) == (0, 3)
     assert vital("report", "run").code == 0

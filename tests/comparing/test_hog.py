@@ -160,7 +160,9 @@ def test_the_worlds_fresh_scenes_are_of_all_classes_and_kept(monkeypatch) -> Non
 
 
 def test_importing_the_comparison_loads_neither_scikit() -> None:
-    code = "import sys, vital, vital.compare; print([m for m in ('skimage', 'sklearn') if m in sys.modules])"
+    code = (
+        "import sys, vital, vital.comparing; print([m for m in ('skimage', 'sklearn') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -4,7 +4,7 @@ from PIL import Image
 
 from vital.data import ImageSet, load_images
 from vital.data.sources import Array
-from vital.errors import DataError
+from vital.errors import DataError, RunError
 
 CLASSES = ("tench, Tinca tinca", "tabby, tabby cat", "crane", "crane", "great_white shark")
 
@@ -143,7 +143,7 @@ def test_a_table_by_folder(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "{path} has the columns none; wanted are file or wnid, and one of index, label and name"),
+        ("", "'{path}' is empty; give a table with a header"),
         (
             "path,index\nn01,3\n",
             "{path} has the columns path, index; wanted are file or wnid, and one of index, label and name",
@@ -166,8 +166,9 @@ def test_a_table_that_cannot_be_used_is_one_sentence(folder, text, sentence):
 
 
 def test_a_table_that_is_not_there_or_not_text_is_one_sentence(folder):
-    assert refusal(load_images, folder, labels="no.csv").startswith("the labels no.csv cannot be read: ")
+    with pytest.raises(RunError, match=r"^cannot read 'no\.csv': No such file or directory$"):
+        load_images(folder, labels="no.csv")
     (folder / "labels.csv").write_bytes(b"file,index\n\xff\xfe,3\n")
-    assert refusal(load_images, folder, labels=folder / "labels.csv").startswith(
-        f"the labels {folder}/labels.csv cannot be read: "
+    assert refusal(load_images, folder, labels=folder / "labels.csv") == (
+        f"'{folder}/labels.csv', line 2: the byte 0xff is no text in UTF-8; save it as UTF-8"
     )

@@ -7,7 +7,6 @@ from vital import ImageSet, Model
 from vital.backends import load_captioner, load_encoder, load_generator
 from vital.describing import Context
 from vital.world import concepts
-from vital.world.networks.backends import Encoder
 from vital.world.scenes.dataset import images
 
 
@@ -19,11 +18,6 @@ def pictures() -> ImageSet:
 @pytest.fixture
 def net() -> Model:
     return vital.load_model("world")
-
-
-@pytest.fixture(scope="session")
-def encoder() -> Encoder:
-    return load_encoder("world")  # type: ignore[return-value]
 
 
 @pytest.fixture(scope="session")

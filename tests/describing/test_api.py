@@ -6,7 +6,7 @@ import vital
 from vital import ImageSet, Model
 from vital.describing import read_labels
 from vital.describing.api import Descriptions
-from vital.errors import DataError, InvalidValueError, UnknownNameError, UsageError
+from vital.errors import InvalidValueError, RunError, UnknownNameError, UsageError
 from vital.records import Description
 from vital.units import Unit
 
@@ -54,7 +54,7 @@ def test_wrong_requests_are_told_before_any_work(net: Model, pictures: ImageSet)
         ask(top_k="many")
     with pytest.raises(UsageError, match="needs probe images"):
         ask(images=None)
-    with pytest.raises(DataError, match="no concept file"):
+    with pytest.raises(RunError, match=r"^cannot read 'nowhere\.txt'"):
         ask(concepts="nowhere.txt")
     with pytest.raises(UsageError, match="no method"):
         ask(methods=[])

@@ -29,10 +29,12 @@ def test_rows_of_other_units_and_methods_stay_and_equal_ones_are_replaced(tmp_pa
     ]
 
 
-@pytest.mark.parametrize("text", ["", "unit,label\nfc:1,dog\n"])
-def test_another_file_is_refused_and_kept(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "is empty"), ("unit,label\nfc:1,dog\n", "lacks the column 'layer'")]
+)
+def test_another_file_is_refused_and_kept(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "labels.csv").write_text(text)
-    with pytest.raises(DataError, match="lacks the column"):
+    with pytest.raises(DataError, match=said):
         write_labels(tmp_path / "labels.csv", [DOG])
     assert (tmp_path / "labels.csv").read_text() == text
 

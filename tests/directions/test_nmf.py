@@ -1,6 +1,7 @@
 import sys
 from collections import OrderedDict
 from dataclasses import dataclass
+from importlib import import_module
 
 import pytest
 import torch
@@ -10,7 +11,6 @@ import vital
 from tests import toy
 from vital.data import ImageSet
 from vital.directions import nmf
-from vital.directions import nmf as factorize
 from vital.directions.nmf import activations
 from vital.errors import DataError, InvalidValueError, MissingDependencyError, UnitError
 
@@ -56,6 +56,9 @@ def test_directions_are_unit_vectors_without_negative_entries() -> None:
     assert found.dtype == torch.float32
     assert found.min() >= 0
     torch.testing.assert_close(found.norm(dim=1), torch.ones(4))
+
+
+factorize = import_module("vital.directions.nmf")
 
 
 def test_the_same_seed_gives_the_same_directions_also_a_part_at_a_time(

@@ -98,6 +98,8 @@ def test_what_is_seen_is_finite_and_varies_with_the_image(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_repr_is_the_recipe(name: str) -> None:
     view = example(name)
+    if isinstance(view, transforms.Lambda):
+        pytest.skip("it holds a function, which its text only names")
     assert eval(repr(view), vars(transforms)) == view
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests import toy
 from vital.errors import InvalidValueError, UnknownNameError
 from vital.objectives import Channel, Diversity, FromLucent, Interpolate
 from vital.optim import Optimizer, optimize
+from vital.tracing import Trace
 
 MODEL = toy.model(double=True)
 
@@ -62,6 +64,78 @@ def test_a_coupling_objective_sees_all_images_and_its_loss_is_shared() -> None:
     torch.testing.assert_close(term(trace), trace["layer2"][0].mean().expand(3))
 
 
+def gram(T: Any, image: int) -> torch.Tensor:
+    act = T("layer2")[image].flatten(1)
+    return act @ act.T
+
+
+COMPARING = {
+    "similarity": lambda T: (gram(T, 0) * gram(T, -1)).mean() if len(T("layer2")) > 1 else 0,
+    "neighbours": lambda T: sum((a - b).square().mean() for a, b in pairwise(T("layer2"))),
+    "a little of it": lambda T: -T("layer2")[:, 3].mean() + 1e-2 * T("layer2").var(0, unbiased=False).mean(),
+    "the second": lambda T: -T("layer2")[1, 3].mean(),
+    "an empty mean": lambda T: -T("layer2")[1:, 3].mean(),
+}
+SEPARATE = {
+    "mean": lambda T: -T("layer2")[:, 3].mean(),
+    "sum": lambda T: -T("layer2")[:, 3].sum() + 0.1 * T("input").square().mean(),
+    "first": lambda T: -T("layer2")[0, 3].mean(),
+    "one per image": lambda T: -T("layer2")[:, 3].mean((1, 2)),
+    "squeezed": lambda T: -T("layer2").squeeze(0)[3, 2, 2],
+    "logarithm": lambda T: -T("layer2").abs().log().mean(),
+    "norms": lambda T: -T("layer2").flatten(1).norm(dim=1).mean(),
+    "noise": lambda T: -(T("layer2") * torch.rand_like(T("layer2"))).mean(),
+    "cosine": lambda T: -torch.cosine_similarity(torch.ones(1, 16, 1, 1), T("layer2")).mean(),
+}
+REFUSED = "the Lucent objective compares images or picks one of several, .* pass couples=True"
+
+
+@pytest.mark.parametrize("name", COMPARING)
+def test_an_objective_that_compares_images_is_refused_unless_it_couples(name: str) -> None:
+    objective: Any = COMPARING[name]
+    trace = toy.trace(MODEL, ["layer2"], toy.images(3))
+    with pytest.raises(InvalidValueError, match=REFUSED):
+        FromLucent.of(MODEL, objective)
+    with pytest.raises(InvalidValueError, match=REFUSED):
+        FromLucent(objective, ("layer2",))(trace)
+    assert FromLucent.of(MODEL, objective, couples=True)(trace).isfinite().all()
+
+
+@pytest.mark.parametrize("name", SEPARATE)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_an_objective_that_sees_each_image_alone_is_taken(name: str, dtype: torch.dtype) -> None:
+    objective: Any = SEPARATE[name]
+    image = toy.images(3).to(dtype)
+    act = torch.rand(3, 16, 8, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
+    trace = Trace(image, image, image, {"layer2": act}, MODEL)
+    assert FromLucent(objective, ("layer2",))(trace).shape == (3,)
+    if name != "squeezed" and dtype == torch.float64:
+        assert FromLucent.of(MODEL, objective).layers == ("layer2",)
+
+
+def test_the_trial_is_made_once_and_draws_nothing_from_torch() -> None:
+    calls: list[int] = []
+
+    def objective(T: Any) -> Any:
+        calls.append(len(T("layer2")))
+        return -T("layer2").mean()
+
+    trace, term = toy.trace(MODEL, ["layer2"], toy.images(2)), FromLucent(objective, ("layer2",))
+    before = torch.get_rng_state()
+    term(trace)
+    assert torch.equal(before, torch.get_rng_state())
+    assert sorted(calls) == [1, 1, 1, 1, 2, 2, 2, 2]
+    term(trace)
+    assert calls[8:] == [1, 1]
+
+
+def test_a_comparing_objective_wants_images_to_compare() -> None:
+    term = FromLucent.of(MODEL, COMPARING["neighbours"], couples=True)
+    with pytest.raises(InvalidValueError, match=r"FromLucent compares the images of a unit, but .* makes 1"):
+        optimize(MODEL, term, toy.Canvas(), steps=1)
+    assert optimize(MODEL, term, toy.Canvas(images=2), steps=1).status == ("done", "done")
+
+
 @pytest.fixture
 def lucent() -> Any:
     return pytest.importorskip("lucent.optvis.objectives", reason="torch-lucent is not installed")
@@ -88,6 +162,48 @@ def test_lucents_diversity_and_interpolation_are_ours(lucent: Any) -> None:
     torch.testing.assert_close(diversity(trace).sum() / 2, Diversity("layer2")(trace).mean())
     way = FromLucent.of(MODEL, lucent.channel_interpolate("layer2", 1, "layer3", 4), couples=True)
     torch.testing.assert_close(way(trace).sum(), Interpolate("layer2:1", "layer3:4")(trace).sum())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: o.diversity("layer2"),
+        lambda o: o.alignment("layer2"),
+        lambda o: o.channel("layer2", 3) - 1e-2 * o.diversity("layer2"),
+        lambda o: o.channel("layer2", 3) + 1e-2 * o.alignment("layer3"),
+        lambda o: o.channel_interpolate("layer2", 1, "layer3", 4),
+        lambda o: o.channel("layer2", 3, batch=0) + o.channel("layer2", 4, batch=1),
+        lambda o: o.neuron("layer2", 3, batch=1),
+    ],
+)
+def test_lucents_objectives_that_compare_images_are_refused_unless_they_couple(
+    lucent: Any, make: Any
+) -> None:
+    with pytest.raises(InvalidValueError, match=REFUSED):
+        FromLucent.of(MODEL, make(lucent))
+    trace = toy.trace(MODEL, ["layer2", "layer3"], toy.images(3))
+    with pytest.raises(InvalidValueError, match=REFUSED):
+        FromLucent(make(lucent), ("layer2", "layer3"))(trace)
+    assert FromLucent.of(MODEL, make(lucent), couples=True)(trace).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: o.channel("layer2", 3),
+        lambda o: o.channel("layer2", 3, batch=0),
+        lambda o: o.neuron_weight("layer2", torch.ones(16)),
+        lambda o: o.channel_weight("layer2", torch.ones(16)),
+        lambda o: o.localgroup_weight("layer2", torch.ones(16), 1, 1),
+        lambda o: o.direction("layer2", torch.ones(16)),
+        lambda o: o.direction_neuron("layer2", torch.ones(16)),
+        lambda o: o.blur_input_each_step(),
+    ],
+)
+def test_lucents_other_objectives_are_taken(lucent: Any, make: Any) -> None:
+    model = toy.model()
+    term = FromLucent.of(model, make(lucent))
+    assert term(toy.trace(model, term.layers, toy.images(3).float())).isfinite().all()
 
 
 def test_a_real_lucent_objective_drives_the_loop(lucent: Any) -> None:

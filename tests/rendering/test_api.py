@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -162,6 +163,25 @@ def test_options_beside_a_finished_method_are_refused() -> None:
         match=r"^options steps were given beside a finished method; set them in the method$",
     ):
         vital.render(MODEL, "class:1", method=vital.make_method("fourier"), steps=3)
+
+
+@pytest.mark.parametrize("method", ["fourier", "vital"])
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"steps": 2.5}, "steps is 2.5; allowed are whole numbers from 1"),
+        ({"steps": [2]}, r"steps is \[2\]; allowed are whole numbers from 1"),
+        ({"steps": "many"}, "steps is 'many'; allowed are whole numbers from 1"),
+        ({"seed": "a"}, "seed is 'a'; allowed are whole numbers"),
+        ({"frames": [0, 4]}, r"frames is \[0, 4\]; allowed are whole numbers from 0"),
+        ({"batch": "8"}, "batch is '8'; allowed are whole numbers from 1"),
+    ],
+)
+def test_numbers_of_the_wrong_type_are_one_sentence(
+    settings: dict[str, Any], sentence: str, method: str, bank: vital.ReferenceBank
+) -> None:
+    with pytest.raises(InvalidValueError, match=f"^{sentence}"):
+        vital.render(MODEL, "class:2", **{"method": method, "bank": bank, "progress": False} | settings)
 
 
 def test_a_wrong_unit_is_one_sentence() -> None:

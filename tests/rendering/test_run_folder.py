@@ -13,9 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from vital.errors import RunError
+from vital.errors import InvalidValueError, RunError
 from vital.records import Prototype
 from vital.rendering import run_folder as runs
+from vital.rendering.exemplars import Exemplar
 from vital.rendering.run_folder import Render, Run, entered, folder_name, gif, read_run, versions, write_sheet
 from vital.units import Unit
 from vital.utils.io import as_json, read_json, write
@@ -62,12 +63,6 @@ def test_a_write_puts_a_new_file_in_the_place_of_the_old_one(tmp_path: Path) -> 
     write(tmp_path / "a.bin", b"new")
     assert (tmp_path / "seen by a reader").read_bytes() == b"old"
     assert (tmp_path / "a.bin").read_bytes() == b"new"
-
-
-def test_a_part_left_by_a_killed_process_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / ".a.bin.part").write_bytes(b"half of someth")
-    write(tmp_path / "a.bin", b"whole")
-    assert [f.name for f in tmp_path.iterdir()] == ["a.bin"]
 
 
 def test_a_file_in_the_way_is_one_sentence(tmp_path: Path) -> None:
@@ -356,3 +351,64 @@ def test_the_log_takes_a_line_for_each_event(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["seconds"] for line in lines] == [1.5, 2.5]
     assert all("time" in line for line in lines)
+
+
+def test_a_prototype_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    made = replace(prototype("class:0", shade=0.25), alpha=torch.linspace(0, 1, 64).view(8, 8))
+    with entered(tmp_path, MODEL, ASKED) as run:
+        run.save(made)
+        found = run.prototype("class:0")
+    assert (found.unit, found.method, found.seed, found.status) == (made.unit, "fourier", 0, "done")
+    assert torch.allclose(found.image, made.image, atol=0.5 / 255 + 1e-6)
+    assert torch.allclose(found.alpha, made.alpha, atol=0.5 / 255 + 1e-6)
+    assert found.to_pil(masked=True).tobytes() == run.picture("class:0", masked=True).tobytes()
+    run.file("class:0").write_bytes(run.file("class:0").read_bytes()[:60])
+    with pytest.raises(RunError, match=r"fourier-0\.png'"):
+        run.picture("class:0")
+
+
+def test_the_prototypes_of_some_units_are_found_in_all_renders(tmp_path: Path) -> None:
+    units = [Unit.parse(name) for name in ("class:2", "class:0", "class:7")]
+    assert runs.prototypes_in(tmp_path, "ab12", units) == []
+    filled(tmp_path)
+    with entered(tmp_path, MODEL, replace(ASKED, seed=1)) as run:
+        run.save(replace(prototype("class:2"), seed=1))
+        found = [(str(p.unit), p.seed) for p in runs.prototypes_in(tmp_path, "ab12", units)]
+    assert found == [("class:2", 0), ("class:2", 1), ("class:0", 0)]
+    with pytest.raises(RunError, match="belongs to another network"):
+        runs.prototypes_in(tmp_path, "other", units)
+
+
+def test_events_are_read_and_half_a_line_is_passed_over(tmp_path: Path) -> None:
+    with entered(tmp_path, MODEL, ASKED) as run:
+        assert list(run.events()) == []
+        run.log("group", seconds=1.5)
+        with (tmp_path / runs.LOG).open("a") as log:
+            log.write('{"event": "gro')
+        run.log("group", seconds=2.5)
+    assert [event["seconds"] for event in run.events()] == [1.5, 2.5]
+
+
+def exemplar(unit: str, i: int) -> Exemplar:
+    image = torch.rand(3, 8, 8)
+    return Exemplar(Unit.parse(unit), image, image[0], i, f"{i}.png", 1 / (i + 1), "activation", "lrp zplus")
+
+
+def test_exemplars_come_back_in_their_order(tmp_path: Path) -> None:
+    given = [exemplar("layer4:3", i) for i in range(3)]
+    runs.save_exemplars(tmp_path, given)
+    kept = runs.kept_exemplars(tmp_path, "layer4:3")
+    assert [(k.name, k.value, k.of, k.by) for k in kept] == [
+        ("0.png", 1.0, "activation", "lrp zplus"), ("1.png", 0.5, "activation", "lrp zplus"),
+        ("2.png", 0.333333, "activation", "lrp zplus"),
+    ]  # fmt: skip
+    for one, own in zip(kept, given, strict=True):
+        for heat in (False, True):
+            assert one.to_pil(heat=heat).tobytes() == own.to_pil(heat=heat).tobytes()
+    assert runs.kept_exemplars(tmp_path, "layer4:4") == []
+
+
+def test_exemplars_of_two_units_are_refused(tmp_path: Path) -> None:
+    for some in ([], [exemplar("layer4:3", 0), exemplar("layer4:4", 0)]):
+        with pytest.raises(InvalidValueError, match=f"of {len(some)} units"):
+            runs.save_exemplars(tmp_path, some)

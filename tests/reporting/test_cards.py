@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -50,4 +51,8 @@ def test_a_unit_is_silent_where_methods_were_asked_and_none_answers():
 
 def test_more_units_have_smaller_pictures():
     sides = [(s.prototype, s.example, s.examples) for s in map(Sizes.of, (1, 100, 1000))]
-    assert sides == sorted(sides, reverse=True)
+    pictures, numbers = [(large, small) for large, small, _ in sides], [number for *_, number in sides]
+    for one, next_one in pairwise(pictures):
+        assert all(a > b for a, b in zip(one, next_one, strict=True))
+    assert numbers == sorted(numbers, reverse=True)
+    assert numbers[0] > numbers[-1]

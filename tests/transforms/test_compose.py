@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
 
 from vital import transforms
 from vital.errors import InvalidValueError
-from vital.transforms import Compose, Crop, Flip, Noise, Pad, Roll, Rotate, Scale, lucid, maco
+from vital.transforms import Compose, Crop, Flip, Lambda, Noise, Pad, Roll, Rotate, Scale, lucid, maco
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -35,6 +36,64 @@ def test_compose_takes_views_only() -> None:
     with pytest.raises(InvalidValueError) as caught:
         Compose(Roll(3), 5)  # type: ignore[arg-type]
     assert str(caught.value) == "Compose is given 5; allowed are transforms"
+
+
+def test_lambda_looks_through_a_random_transform_of_torchvision_with_the_generator() -> None:
+    from torchvision.transforms import v2
+
+    image, view = torch.rand(1, 3, 9, 9, generator=generator()), Lambda(v2.GaussianBlur(3))
+    first, again, other = (view(image, generator(seed)) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        undisturbed = torch.rand(2)
+        torch.manual_seed(3)
+        noise = Lambda(torch.rand_like)(image, generator(0))
+        assert torch.equal(torch.rand(2), undisturbed)
+    assert torch.equal(noise, Lambda(torch.rand_like)(image, generator(0)))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_lambda_seeds_a_gpu_and_gives_its_generator_back() -> None:
+    image = torch.rand(1, 3, 9, 9, device="cuda")
+    before = torch.cuda.get_rng_state()
+    first, again = (Lambda(torch.rand_like)(image, generator(0)) for _ in range(2))
+    assert torch.equal(first, again)
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (
+            lambda image: image[0],
+            r"the function <lambda> in Lambda returned \(3, 4, 4\); allowed is \(1, C, H, W\)",
+        ),
+        (lambda image: image.tolist(), "the function <lambda> in Lambda returned list; allowed is"),
+        (lambda image: image.detach(), "in Lambda returned an image without gradient; use tensor operations"),
+    ],
+)
+def test_what_a_function_returns_is_held_against_an_image(function: Any, sentence: str) -> None:
+    image = torch.rand(1, 3, 4, 4, generator=generator()).requires_grad_()
+    with pytest.raises(InvalidValueError, match=sentence):
+        Lambda(function)(image, generator())
+    with torch.no_grad():
+        assert Lambda(lambda image: image.detach())(image, generator()).shape == (1, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (5, "Lambda is given 5; allowed are functions of an image"),
+        (Flip, "Lambda is given <class '.*Flip'>; allowed are functions of an image"),
+        (Flip(), r"Lambda is given Flip\(.*\), which is a transform; give it as it is"),
+    ],
+)
+def test_lambda_takes_functions_only(given: Any, sentence: str) -> None:
+    with pytest.raises(InvalidValueError, match=sentence):
+        Lambda(given)
 
 
 def test_lucid_has_the_published_steps() -> None:
@@ -77,7 +136,7 @@ def test_public_names_are_sorted_and_exist() -> None:
     public = {
         n
         for n in vars(transforms)
-        if not n.startswith("_") and n not in ("base", "compose", "move", "tone", "warp")
+        if not n.startswith("_") and n not in ("base", "compose", "geometric", "photometric", "resample")
     }
     assert public == set(transforms.__all__)
 

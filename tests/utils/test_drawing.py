@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 import vital
-from vital.records import Prototypes, contact_sheet
-from vital.utils.drawing import titled_sheet
+from vital.records import Prototypes
+from vital.utils.drawing import contact_sheet, titled_sheet
 
 
 def grey(width: int, height: int, shade: int = 90) -> Image.Image:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from vital.errors import InvalidValueError, UnknownNameError
@@ -99,6 +100,11 @@ def test_what_is_outside_the_range_gets_one_sentence(name: str, value: object, a
     if not isinstance(value, str):
         with pytest.raises(InvalidValueError, match=f"^{re.escape(sentence)}$"):
             Blur(**{name: value})  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    made = made_with(BLURS, "blur", {"width": np.int64(3), "keep": np.float32(0.5)})
+    assert (made.width, made.keep) == (3, 0.5)
 
 
 def test_an_option_that_there_is_not_gets_the_nearest_name() -> None:

@@ -5,7 +5,6 @@ import torch
 
 from vital.errors import RunError
 from vital.utils import tensor_cache as store
-from vital.utils.io import cache_folder
 
 
 def test_what_was_saved_comes_back_with_its_notes(tmp_path: Path) -> None:
@@ -39,9 +38,19 @@ def test_prune_keeps_the_newest(tmp_path: Path) -> None:
     assert sorted(f.stem for f in tmp_path.iterdir()) == ["2", "3"]
 
 
-def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VITAL_CACHE", "somewhere")
-    assert cache_folder() == Path("somewhere")
+def test_what_is_missing_or_damaged_is_made_and_kept(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make() -> dict[str, torch.Tensor]:
+        made.append(len(made))
+        return {"x": torch.tensor(len(made))}
+
+    path = tmp_path / "a.safetensors"
+    assert store.cached(path, make)["x"] == store.cached(path, make)["x"] == 1
+    path.write_bytes(path.read_bytes()[:-3])
+    assert store.cached(path, make)["x"] == store.cached(path, make)["x"] == 2
+    path.unlink()
+    assert store.cached(path, make)["x"] == 3
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from vital.activations.directions import key_of, rank_directions
+from vital.activations.directions import direction_key, rank_directions
 from vital.activations.patches import SHARE, Patches, TopLocation, cut
 from vital.activations.rankings import FORMAT, Ranking, Tables
 from vital.activations.selection import References, alike, check_count, drawn, margin_weights, reading
@@ -31,6 +31,9 @@ from vital.tracing.readout import values_along
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 from vital.utils import tensor_cache as store
+from vital.utils.hashing import key_of
+from vital.utils.public import public
+from vital.utils.text import shortened
 
 Choice = Literal["auto", "activation", "top", "class"]
 CHOICES = get_args(Choice)
@@ -38,6 +41,7 @@ TOGETHER = 4
 """References that a template takes in at once: the memory that relevance needs for more costs more than they save."""
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class ReferenceBank:
     """What an image set says about the units of a network.
@@ -50,13 +54,17 @@ class ReferenceBank:
     model: Model
     images: ImageSet
     layers: tuple[str, ...]
-    tables: Tables = field(repr=False)
+    tables: Tables
     key: str
-    disk: bool = field(default=True, repr=False)
-    made_of: dict[str, Any] = field(default_factory=dict, repr=False)
-    _templates: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
-    _usual: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
-    _directions: dict[str, Tables] = field(default_factory=dict, init=False, repr=False)
+    disk: bool = True
+    made_of: dict[str, Any] = field(default_factory=dict)
+    _templates: dict[str, Template] = field(default_factory=dict, init=False)
+    _usual: dict[str, Template] = field(default_factory=dict, init=False)
+    _directions: dict[str, Tables] = field(default_factory=dict, init=False)
+
+    def __repr__(self) -> str:
+        layers = shortened(self.layers)
+        return f"ReferenceBank({self.model.name!r}: {len(self.images)} images, layers {layers})"
 
     @property
     def values(self) -> dict[str, Tensor]:
@@ -82,7 +90,7 @@ class ReferenceBank:
         first asked for.
         """
         found = [unit for unit in resolve_units(self.model, units) if unit.source]
-        new = [unit for unit in found if key_of(self.model, self.key, unit) not in self._directions]
+        new = [unit for unit in found if direction_key(self.model, self.key, unit) not in self._directions]
         options: dict[str, Any] = {"bank": self.key, "disk": self.disk, "progress": progress}
         self._directions.update(
             rank_directions(self.model, self.images, new, top=self.made_of["top"] + 1, **options)
@@ -218,9 +226,9 @@ class ReferenceBank:
             chosen = self._by_activation(unit, count, places=True, even=selection == "top")
         now = (self.model.weights_hash(), self.model.device.type)  # may change beneath the bank
         parts = {"images": chosen.indices, "of": chosen.weights, "layers": layers, "rule": rule}
-        vector = key_of(self.model, self.key, unit) if unit.source else ""
+        vector = direction_key(self.model, self.key, unit) if unit.source else ""
         own = {"patches": share, "start": start, "unit": vector or str(unit)} if share or rule else {}
-        key = store.key_of(bank=self.key, now=now, **parts, **own)
+        key = key_of(bank=self.key, now=now, **parts, **own)
         if key not in self._templates:
             known = kept(key) if self.disk else None
             found = known or self._make(unit, layers, chosen, key, (rule, start), share)
@@ -235,7 +243,7 @@ class ReferenceBank:
         """
         spread = self.images.spread(count)
         now = (self.model.weights_hash(), self.model.device.type)
-        key = store.key_of(bank=self.key, now=now, usual=spread, layers=tuple(layers))
+        key = key_of(bank=self.key, now=now, usual=spread, layers=tuple(layers))
         if key not in self._usual:
             known = kept(key) if self.disk else None
             batches = (batch for _, batch in self.images.batches(self.model, TOGETHER, indices=spread))
@@ -291,7 +299,7 @@ class ReferenceBank:
             )
         if unit.source:
             self.rank([unit])
-            return self._directions[key_of(self.model, self.key, unit)], 0
+            return self._directions[direction_key(self.model, self.key, unit)], 0
         if reading(unit) not in self.tables.means:
             raise InvalidValueError(
                 f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "

@@ -17,10 +17,12 @@ from vital.models.identity import network
 from vital.tracing import list_layers
 from vital.units import OUTPUT
 from vital.utils import tensor_cache as store
-from vital.utils.io import cache_folder
+from vital.utils.hashing import key_of
 from vital.utils.options import checked_keywords
+from vital.utils.public import public
 
 
+@public
 @checked_keywords
 def build_bank(
     model: Model,
@@ -85,8 +87,8 @@ def build_bank(
     ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
     asked = tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers))
     made_of = _parts(model, asked, images, top) | {"how": _how(model, batch)}
-    key = store.key_of(**made_of)
-    where = Path(path) if path else cache_folder() / "banks" / f"{key}.safetensors"
+    key = key_of(**made_of)
+    where = Path(path) if path else store.file_of("banks", key)
     if path:
         free_for_bank(path)
     found = store.load(where) if disk or path else None
@@ -116,6 +118,7 @@ def opened_from(path: str | Path) -> dict[str, str]:
     return dict(found[1].get("opened", {})) if found else {}
 
 
+@public
 def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = True) -> ReferenceBank:
     """Read a bank that `build_bank` or `ReferenceBank.save` wrote.
 
@@ -160,9 +163,7 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
             f"{str(path)!r} is not a bank that can be read; make one with vital bank or build_bank"
         )
     parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
-    if changed := [
-        name for name, value in parts.items() if store.key_of(x=value) != store.key_of(x=made_of.get(name))
-    ]:
+    if changed := [name for name, value in parts.items() if key_of(x=value) != key_of(x=made_of.get(name))]:
         raise DataError(
             f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these"
         )
@@ -184,7 +185,7 @@ def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:
         if changed := [
             name
             for name in ("code", "weights", "preprocessing", "layers", "top")
-            if store.key_of(x=bank.made_of[name]) != store.key_of(x=first.made_of[name])
+            if key_of(x=bank.made_of[name]) != key_of(x=first.made_of[name])
         ]:
             raise DataError(
                 f"the banks of {first.images.name} and {bank.images.name} were made of other "
@@ -195,10 +196,10 @@ def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:
         [shifted(bank.tables, start) for bank, start in zip(banks, starts, strict=True)],
         first.made_of["top"] + 1,
     )
-    ways = {store.key_of(x=bank.made_of["how"]): bank.made_of["how"] for bank in banks}
+    ways = {key_of(x=bank.made_of["how"]): bank.made_of["how"] for bank in banks}
     how = first.made_of["how"] if len(ways) == 1 else [ways[name] for name in sorted(ways)]
     made_of = first.made_of | {"images": images.hash(), "how": how}
-    key = store.key_of(**made_of)
+    key = key_of(**made_of)
     return ReferenceBank(first.model, images, first.layers, tables, key, first.disk, made_of)
 
 

@@ -15,13 +15,13 @@ from vital.models import Model
 from vital.tracing.readout import vector_of
 from vital.units import Unit
 from vital.utils import tensor_cache as store
-from vital.utils.io import cache_folder
+from vital.utils.hashing import key_of
 
 
-def key_of(model: Model, bank: str, unit: Unit) -> str:
+def direction_key(model: Model, bank: str, unit: Unit) -> str:
     """What a direction's tables are kept under: the bank's key, the reading, and the vector's content."""
     vector = vector_of(model, unit)
-    return store.key_of(bank=bank, reading=reading(unit), vector=vector.tolist(), format=FORMAT)
+    return key_of(bank=bank, reading=reading(unit), vector=vector.tolist(), format=FORMAT)
 
 
 def rank_directions(
@@ -41,7 +41,7 @@ def rank_directions(
     missing: dict[str, Unit] = {}
     found: dict[str, Tables] = {}
     for unit in units:
-        key = key_of(model, bank, unit)
+        key = direction_key(model, bank, unit)
         held = store.load(_file(key, model)) if disk else None
         if held:
             found[key] = unpack(held[0])
@@ -51,8 +51,7 @@ def rank_directions(
         made = _scanned(model, images, missing, top, progress)
         for key, tables in made.items():
             if disk:
-                store.save(_file(key, model), tables.pack(), {"unit": str(missing[key])})
-                store.prune(_file(key, model).parent)
+                store.keep(_file(key, model), tables.pack(), {"unit": str(missing[key])})
         found |= made
     return found
 
@@ -86,6 +85,4 @@ def _row(tables: Tables, name: str, place: int) -> Tables:
 
 def _file(key: str, model: Model) -> Path:
     """The weights may have changed beneath the bank, so that their hash is part of the name."""
-    return (
-        cache_folder() / "directions" / f"{store.key_of(key=key, weights=model.weights_hash())}.safetensors"
-    )
+    return store.file_of("directions", key_of(key, model.weights_hash()))

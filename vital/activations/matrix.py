@@ -6,7 +6,6 @@ content of the images, and a few embeddings of the encoder.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from vital.tracing.readout import vector_of
 from vital.types import Images
 from vital.units import Unit
 from vital.utils import tensor_cache as store
-from vital.utils.io import cache_folder
+from vital.utils.hashing import key_of, tensor_hash
 
 FORMAT = 1
 BATCH = 32
@@ -111,10 +110,10 @@ def probe(
     if missing:
         made = _shown(model, images, missing, batch, progress, POOLS[pool])
         for name, tensors in made.items():
-            _keep(paths[name], tensors)
+            store.keep(paths[name], tensors)
         known |= made
     numbers = next(iter(known.values()))["numbers"] if known else torch.empty(0, dtype=torch.int64)
-    return Probe(model, numbers, {name: held["values"] for name, held in known.items()}, store.key_of(**own))
+    return Probe(model, numbers, {name: held["values"] for name, held in known.items()}, key_of(**own))
 
 
 def _how(model: Model, batch: int, pool: str) -> tuple[Any, ...]:
@@ -192,27 +191,14 @@ def read(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:
 def fingerprint(encoder: ImageTextEncoder) -> str:
     """Tell encoders apart by their name and by what they make of one picture and two texts."""
     picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    digest = hashlib.sha256(encoder.name.encode())
-    for part in (encoder.encode_image(picture), encoder.encode_text(["a red cube", "seen from above"])):
-        digest.update(part.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    said = encoder.encode_image(picture), encoder.encode_text(["a red cube", "seen from above"])
+    return key_of(encoder.name, [tensor_hash(part.float()) for part in said])
 
 
 def cached(kind: str, make: Callable[[], Tensor], **parts: Any) -> Tensor:
     """Make a tensor, or read it from the cache under a key of everything that it is made of."""
-    path = _path(kind, format=FORMAT, **parts)
-    held = store.load(path)
-    if held and "it" in held[0]:
-        return held[0]["it"]
-    made = make()
-    _keep(path, {"it": made})
-    return made
+    return store.cached(_path(kind, format=FORMAT, **parts), lambda: {"it": make()})["it"]
 
 
 def _path(kind: str, **parts: Any) -> Path:
-    return cache_folder() / "words" / f"{kind}-{store.key_of(**parts)}.safetensors"
-
-
-def _keep(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    store.save(path, tensors, {})
-    store.prune(path.parent)
+    return store.file_of("words", f"{kind}-{key_of(**parts)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -15,6 +14,7 @@ from vital.errors import DataError
 from vital.models import Model
 from vital.tracing import Tracer, list_layers
 from vital.types import Images
+from vital.utils.hashing import number_of
 
 CHUNK = 256
 """Images between two merges: sorting the tables after every batch would cost more than it does now."""
@@ -67,7 +67,7 @@ def sampling_keys(pictures: Images) -> list[int]:
     """
     step = max(1, min(pictures.shape[2:]) // 64)
     pixels = pictures[:, :, ::step, ::step].detach().cpu().contiguous().numpy()
-    return [int.from_bytes(hashlib.sha256(row.tobytes()).digest()[:8], "big") >> 1 for row in pixels]
+    return [number_of(row.tobytes()) for row in pixels]
 
 
 def _along(act: Tensor, layer: str, directions: Mapping[str, Tensor] | None) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,8 +15,9 @@ from vital.terms import RelevanceRequest
 from vital.tracing import Trace, Tracer, resolve_units
 from vital.types import Images
 from vital.utils import tensor_cache as store
-from vital.utils.io import cache_folder
 from vital.utils.sorting import ascending, rows
+
+FOLDER = "templates"
 
 
 @torch.no_grad()
@@ -89,13 +89,12 @@ def keep(template: Template) -> None:
     tensors = {f"q/{k}": t for k, t in template.layers.items()}
     tensors |= {f"importance/{k}": t for k, t in template.importance.items()}
     notes = {"unit": template.unit, "images": template.images, "rule": template.rule, "start": template.start}
-    store.save(_file(template.key), tensors, notes)
-    store.prune(_file(template.key).parent)
+    store.keep(store.file_of(FOLDER, template.key), tensors, notes)
 
 
 def kept(key: str) -> Template | None:
     """Read a template that `keep` wrote; None where there is none."""
-    found = store.load(_file(key))
+    found = store.load(store.file_of(FOLDER, key))
     if found is None:
         return None
     tensors, notes = found
@@ -105,10 +104,6 @@ def kept(key: str) -> Template | None:
     return Template(
         parts[0], notes["unit"], tuple(notes["images"]), key, notes["rule"], notes["start"], parts[1]
     )
-
-
-def _file(key: str) -> Path:
-    return cache_folder() / "templates" / f"{key}.safetensors"
 
 
 def _add(sums: dict[str, Tensor], layer: str, part: Tensor) -> None:

@@ -59,7 +59,7 @@ Shares: TypeAlias = Iterable[tuple[Tensor, Tensor]]
 Rule: TypeAlias = Callable[[Step, tuple[Tensor, ...], Context], Shares]
 
 OPERATIONS: Registry[Rule] = Registry("operation")
-"""From the name of an operation (`vital.tracing.Step.name`) to its rule.
+"""From the name of an operation (the `name` of a `vital.tracing.Step`) to its rule.
 
 A rule is called with the operation, the relevance of each of its outputs, and the context; it yields inputs of the
 operation with the relevance that they get. All tensors are detached and no gradient is recorded.

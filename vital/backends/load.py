@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from vital.backends._loading import Device, Dtype
@@ -46,6 +44,12 @@ SUMMARIZERS.register("transformers", example="transformers:Qwen/Qwen2.5-0.5B-Ins
 GENERATORS.register("diffusers", example="diffusers:stable-diffusion-v1-5/stable-diffusion-v1-5 or a folder")(
     from_diffusers
 )
+
+# The world lies above the backends, so its own are imported when they are asked for.
+ENCODERS.register_lazy("world", "vital.world.networks.backends:encoder", example="world")
+CAPTIONERS.register_lazy("world", "vital.world.networks.backends:captioner", example="world")
+SUMMARIZERS.register_lazy("world", "vital.world.networks.backends:summarizer", example="world")
+GENERATORS.register_lazy("world", "vital.world.networks.backends:generator", example="world")
 
 
 def load_encoder(
@@ -130,23 +134,6 @@ def load_generator(
     return _loaded("an image generator", ImageGenerator, GENERATORS, spec, device, dtype, options)
 
 
-@dataclass(frozen=True)
-class Later:
-    """A function of a module that is imported when the function is called."""
-
-    module: str
-    function: str
-
-    def __call__(self, *given: Any, **options: Any) -> Any:
-        """Import the function and call it."""
-        return self.found()(*given, **options)
-
-    def found(self) -> Callable[..., Any]:
-        """Import the function."""
-        found: Callable[..., Any] = getattr(importlib.import_module(self.module), self.function)
-        return found
-
-
 def _loaded(
     what: str,
     protocol: type[Any],
@@ -165,7 +152,6 @@ def _loaded(
     if colon and not name:
         raise UsageError(f"{spec!r} names nothing after the colon; write {kinds.entries[kind].example}")
     make = kinds[kind]
-    make = make.found() if isinstance(make, Later) else make
     _check_options(kind, make, options)
     return make(name, device=device, dtype=dtype, **options)
 

@@ -6,7 +6,6 @@ says back is searched for it before it is kept or shown.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Mapping
@@ -20,7 +19,8 @@ from vital.backends.phrases_summarizer import check_count
 from vital.backends.prompts import question, read_answer, read_phrase, simplification
 from vital.errors import InvalidValueError, ModelError
 from vital.types import Images
-from vital.utils.io import as_json, cache_folder, read_json, write
+from vital.utils.hashing import key_of
+from vital.utils.io import cache_folder, cached_json
 
 OPENAI = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
@@ -78,17 +78,16 @@ class Endpoint:
     def answer(self, messages: list[dict[str, str]]) -> str:
         """Give the model's answer to a chat: the one that is kept, or a new one."""
         body = {**self.parameters, "model": self.model, "messages": messages}
-        path = self.folder / f"{hashlib.sha256(as_json(body)).hexdigest()}.json"
-        if path.is_file():
-            return str(read_json(path).get("answer", ""))
+        kept = cached_json(self.folder / f"{key_of(body)}.json", lambda: self._new(body))
+        return str(kept.get("answer", ""))
+
+    def _new(self, body: Body) -> Body:
         if self.replay:
             raise ModelError(
                 f"{self.name}: no answer to this question is kept in {str(self.folder)!r}, and replay asks nobody; "
                 "run it once without replay"
             )
-        found = self._tried(body)
-        write(path, as_json({"request": body, "answer": found}))
-        return found
+        return {"request": body, "answer": self._tried(body)}
 
     def _tried(self, body: Body) -> str:
         failed = ""

@@ -6,23 +6,20 @@ the seed.
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from vital.backends import Captioner, ImageGenerator, Summarizer
-from vital.errors import InvalidValueError, ModelError
-from vital.records import to_pil
+from vital.errors import InvalidValueError, ModelError, RunError
 from vital.types import Images
-from vital.utils.hashing import hashed, identity, picture_hash
-from vital.utils.io import cache_folder, explained, write
+from vital.utils.drawing import to_pil
+from vital.utils.hashing import identity, key_of, picture_hash
+from vital.utils.io import append_json, as_png, cache_folder, json_lines, read_picture, write
 
 Kept = dict[str, Any]
 
@@ -88,18 +85,13 @@ class Answers:
     def kept(self, kind: str) -> Kept:
         """Read the answers of a kind; a line that was cut off, as by a full disk, is passed over."""
         if kind not in self._read:
-            self._read[kind] = dict(_lines(self.folder / f"{kind}.jsonl"))
+            self._read[kind] = dict(_pairs(self.folder / f"{kind}.jsonl"))
         return self._read[kind]
 
     def keep(self, kind: str, answers: Iterable[tuple[str, Any]]) -> None:
         """Write answers down at once. Raises `RunError`."""
-        path, new = self.folder / f"{kind}.jsonl", dict(answers)
-        with explained(path, "write"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                file.writelines(
-                    f"\n{json.dumps([key, said], ensure_ascii=False)}" for key, said in new.items()
-                )
+        new = dict(answers)
+        append_json(self.folder / f"{kind}.jsonl", new.items())
         self.kept(kind).update(new)
 
     def afford(self, what: str, wanted: int = 1) -> int:
@@ -117,17 +109,10 @@ class Answers:
         return left
 
 
-def _lines(path: Path) -> Iterable[tuple[str, Any]]:
-    if not path.is_file():
-        return
-    with explained(path, "read"):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    for line in lines:
-        try:
-            key, said = json.loads(line)
-        except ValueError:
-            continue
-        yield str(key), said
+def _pairs(path: Path) -> Iterator[tuple[str, Any]]:
+    for line in json_lines(path):
+        if isinstance(line, list) and len(line) == 2:
+            yield str(line[0]), line[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +126,7 @@ class KeptCaptioner:
 
     def describe(self, images: Images) -> list[str]:
         """Give one caption for each image: those that are kept, and new ones for the others, all at once."""
-        keys = [hashed(self.identity, picture_hash(image)) for image in images]
+        keys = [key_of(self.identity, picture_hash(image)) for image in images]
         kept = self.answers.kept("captioner")
         missing = [row for key, row in {key: row for row, key in enumerate(keys)}.items() if key not in kept]
         while missing:
@@ -164,7 +149,7 @@ class KeptSummarizer:
     def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Give the kept summary, or a new one."""
         seen = [] if images is None else [picture_hash(image) for image in images]
-        key = hashed(self.identity, "summary", captions, count, seen)
+        key = key_of(self.identity, "summary", captions, count, seen)
         if key not in (kept := self.answers.kept("summarizer")):
             self.answers.afford(self.name)
             said = _there(self.maker, self.name).summarize(captions, count, images)
@@ -176,7 +161,7 @@ class KeptSummarizer:
         return [self._short(caption) for caption in captions]
 
     def _short(self, caption: str) -> str:
-        key = hashed(self.identity, "short", caption)
+        key = key_of(self.identity, "short", caption)
         if key not in (kept := self.answers.kept("summarizer")):
             short = getattr(self.maker, "simplify", None)
             if short is None:
@@ -197,21 +182,21 @@ class KeptGenerator:
 
     def generate(self, text: str, count: int, seed: int) -> Images:
         """Give the kept images or new ones, (N, 3, H, W) in [0, 1], either way rounded to 8 bits."""
-        name = hashed(self.identity, text, count, seed)
+        name = key_of(self.identity, text, count, seed)
         path = self.answers.folder / "generator" / name[:2] / f"{name}.png"
-        if not path.is_file():
+        try:
+            picture = read_picture(path)
+        except RunError:
             self.answers.afford(self.name)
             write(path, _strip(_there(self.maker, self.name).generate(text, count, seed)))
-        with explained(path, "read"), Image.open(path) as picture:
-            pixels = torch.from_numpy(np.array(picture.convert("RGB")))
+            picture = read_picture(path)
+        pixels = torch.from_numpy(np.array(picture.convert("RGB")))
         images: Images = pixels.view(count, -1, *pixels.shape[1:]).permute(0, 3, 1, 2).float() / 255
         return images
 
 
 def _strip(images: Images) -> bytes:
-    buffer = io.BytesIO()
-    to_pil(torch.cat(list(images.float().cpu()), 1)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return as_png(to_pil(torch.cat(list(images.float().cpu()), 1)))
 
 
 def _there(maker: Any, name: str) -> Any:

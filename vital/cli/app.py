@@ -30,7 +30,6 @@ from vital.errors import VitalError
 app = typer.Typer(
     name="vital",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

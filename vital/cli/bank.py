@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from vital.activations import build_bank
 from vital.cli.common import listed, megabytes, show_skipped, watched
 from vital.cli.options import (
     Layers,
@@ -32,6 +31,8 @@ def bank(
     The output layer is always among the layers. A file that was made of the same network, images and layers is
     kept as it is.
     """
+    from vital.activations import build_bank
+
     net, pictures = network.open(model), source.open()
     made = build_bank(net, listed(layers, "--layers"), pictures, top=top, path=out, progress=watched())
     made.save(out, {"images": str(source.images), "labels": str(source.image_labels or "")})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
-from vital.attribution import Feeder, feeders
 from vital.cli.common import table
 from vital.cli.options import (
     Feeders,
@@ -21,13 +21,12 @@ from vital.cli.options import (
     grouped,
 )
 from vital.cli.render import carried_out
-from vital.cli.saved import saved
-from vital.records import Prototypes
-from vital.rendering.circuit import circuit_sheet
-from vital.rendering.run_folder import Run, png
-from vital.tracing import resolve_units
-from vital.units import Unit
-from vital.utils.io import as_json, write
+from vital.utils.io import as_json, as_png, write
+
+if TYPE_CHECKING:
+    from vital.attribution import Feeder
+    from vital.rendering.run_folder import Run
+    from vital.units import Unit
 
 REFERENCES = 8
 
@@ -50,6 +49,12 @@ def circuit(
     The shares are those of the unit's relevance over the eight images that excite it most. Writes circuit.png and
     circuit.json to the folder RUN, beside what vital render writes there.
     """
+    from vital.attribution import feeders
+    from vital.records import Prototypes
+    from vital.rendering.circuit import circuit_sheet
+    from vital.tracing import resolve_units
+    from vital.units import Unit
+
     recipe = how.make()
     net, pictures = network.open(model), source.needed("images are needed")
     (top,) = resolve_units(net, Unit.parse(unit))
@@ -59,8 +64,8 @@ def circuit(
     references = pictures if recipe.needs_images else None
     request = how.request(net, chosen, recipe, references)
     with carried_out(out, net, model, request, recipe, references, source) as run:
-        shown = Prototypes(saved(run, each) for each in chosen)
-        write(out / "circuit.png", png(circuit_sheet(shown, found)))
+        shown = Prototypes(run.prototype(each) for each in chosen)
+        write(out / "circuit.png", as_png(circuit_sheet(shown, found)))
         shares = {str(feeder.unit): feeder.share for feeder in found}
         write(
             out / "circuit.json", as_json({"unit": str(top), "layer": layer, "rule": rule, "shares": shares})

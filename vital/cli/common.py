@@ -6,13 +6,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vital.activations import opened_from
-from vital.data import ImageSet, joined, load_images
 from vital.errors import InvalidValueError, UsageError, VitalError
+
+if TYPE_CHECKING:
+    from vital.data import ImageSet
 
 
 class StoppedError(VitalError):
@@ -23,11 +24,15 @@ class StoppedError(VitalError):
 
 def open_images(where: Path, labels: Path | None = None) -> ImageSet:
     """Open the images that the arguments name."""
+    from vital.data import load_images
+
     return load_images(where, labels=labels)
 
 
 def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
     """Open the images that a bank was made of, as they were typed then; `labels` may be others."""
+    from vital.activations import opened_from
+
     opened = opened_from(bank)
     if labels is not None and opened.get("parts"):
         raise UsageError(f"--image-labels {labels} cannot be given for {bank}, whose parts have their own")
@@ -35,6 +40,8 @@ def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
 
 
 def _opened(bank: Path, opened: Mapping[str, str]) -> ImageSet:
+    from vital.data import joined
+
     if parts := json.loads(opened.get("parts", "[]")):
         return joined([_opened(bank, part) for part in parts])
     if not opened.get("images"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from typer import Option
@@ -19,13 +19,18 @@ from vital.cli.options import (
     UnitNames,
     grouped,
 )
-from vital.comparing import CONTROLS, ClassJudge, compare, write_comparison
-from vital.comparing.api import DEFAULT, OTHERS
-from vital.comparing.budget import Budget
 from vital.errors import InvalidValueError, UsageError
-from vital.models import Model
 
-DEFAULTS = ",".join(DEFAULT)
+if TYPE_CHECKING:
+    from vital.comparing import ClassJudge
+    from vital.comparing.budget import Budget
+    from vital.models import Model
+
+DEFAULTS = "vital,fourier,maco,deep-inversion"
+CONTROLS = ("real images", "random weights", "shuffled references", "other references", "shortcut twins")
+"""Methods and controls as `vital.compare` has them, written out, so that the help needs no import of it."""
+OTHERS = "others"
+"""How `vital.compare` names all methods whose seeds are not given."""
 
 Methods = Annotated[
     str, Option(metavar="METHOD,METHOD", help="Methods to compare; vital methods lists them.")
@@ -94,6 +99,8 @@ def compare_command(
     Writes comparison.csv (all scores), table.csv, table.md, table.tex, montage.png and, with --curve-steps, curves.png
     into the folder RUN, where pictures and scores are kept: a method added later is rendered and measured alone.
     """
+    from vital.comparing import compare, write_comparison
+
     if controls is not None and no_controls:
         raise UsageError("--controls and --no-controls are both given; give one of them")
     net = network.open(model)
@@ -144,6 +151,8 @@ def _numbers(text: str | None) -> list[int]:
 
 
 def _judge(text: str, own: Model, network: NetworkOptions) -> ClassJudge:
+    from vital.comparing import ClassJudge
+
     name, _, weights = text.partition("@")
     return ClassJudge(replace(network, weights=weights or None).open(name), own)
 

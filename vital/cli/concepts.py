@@ -16,7 +16,6 @@ from vital.cli.options import (
     Tokens,
     grouped,
 )
-from vital.directions import free_name, nmf, save_directions
 
 
 @grouped
@@ -36,6 +35,8 @@ def concepts(
     The activations must not be negative: choose a layer behind a ReLU. Row 3 of the file is the unit
     FILE.safetensors:3@LAYER, which vital render shows.
     """
+    from vital.directions import free_name, nmf, save_directions
+
     free_name(out)
     net, pictures = network.open(model), source.open()
     vectors = nmf(net, layer, pictures, count, seed=seed, tokens=tokens)

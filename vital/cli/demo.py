@@ -6,31 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import torch
 import typer
-from PIL import Image
 from typer import Option
 
-from vital.activations import ReferenceBank
 from vital.cli.common import open_images, table, watched
 from vital.cli.options import NetworkOptions
 from vital.cli.render import carried_out
-from vital.describing.api import prepared
-from vital.describing.labels_csv import write_labels
-from vital.models import Model
-from vital.records import Description
-from vital.rendering import exemplars, make_method, save_exemplars
-from vital.rendering.api import bank_for
-from vital.rendering.resume import request_for
-from vital.rendering.run_folder import Run, write_sheet
-from vital.reporting import report
-from vital.reporting.cards import TRUTH
-from vital.tracing import resolve_units
-from vital.types import Images
-from vital.units import Unit
 
-if TYPE_CHECKING:  # the world is imported when the demo runs
+if TYPE_CHECKING:
+    from vital.activations import ReferenceBank
+    from vital.models import Model
+    from vital.records import Description
+    from vital.units import Unit
     from vital.world.networks.check import Check
 
 UNITS = (
@@ -62,6 +49,15 @@ def demo(out: Out = Path("runs/demo")) -> None:
     Trains nothing and downloads nothing. RUN/report.html shows all of it on one page; the pictures are in
     RUN/sheet.png, the words in RUN/labels.csv.
     """
+    import torch
+
+    from vital.describing.labels_csv import write_labels
+    from vital.rendering import exemplars, make_method, save_exemplars
+    from vital.rendering.api import bank_for
+    from vital.rendering.resume import request_for
+    from vital.rendering.run_folder import write_sheet
+    from vital.reporting import report
+    from vital.tracing import resolve_units
     from vital.world.networks.check import checked
 
     pictures = open_images(Path("world"))
@@ -70,7 +66,8 @@ def demo(out: Out = Path("runs/demo")) -> None:
     recipe = make_method("vital")
     request = request_for(net, chosen, recipe, images=pictures)
     with carried_out(out, net, "world", request, recipe, pictures) as run:
-        checks = checked(net, chosen, _saved(run, request.units), progress=watched())
+        made = torch.stack([run.prototype(unit).image for unit in chosen])
+        checks = checked(net, chosen, made, progress=watched())
         write_sheet(out, {str(check.truth.unit): _title(check) for check in checks})
         bank = bank_for(net, pictures, chosen)
         words = _words(net, chosen, bank)
@@ -90,17 +87,10 @@ def _title(check: Check) -> list[str]:
     return [name] if unit.label == truth else [name, truth]
 
 
-def _saved(run: Run, units: Sequence[str]) -> Images:
-    """The pictures as they were written: (B, 3, H, W)."""
-    arrays = []
-    for unit in units:
-        with Image.open(run.file(unit)) as picture:
-            arrays.append(np.asarray(picture.convert("RGB")))
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
-
-
 def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Description]:
     """What CLIP-Dissect says of the units, from the images, and whether it stands."""
+    from vital.describing.api import prepared
+
     makers: dict[str, str] = {}
     words = prepared(
         net,
@@ -124,6 +114,9 @@ def _row(check: Check, words: Sequence[Description]) -> tuple[str, ...]:
 
 def _said(checks: Sequence[Check], model: str) -> list[Description]:
     """All that is said of the units: the truth, what the judge sees, and the words nearest to the picture."""
+    from vital.records import Description
+    from vital.reporting.cards import TRUTH
+
     found = []
     for check in checks:
         truth = check.truth

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -28,15 +28,12 @@ from vital.cli.options import (
     grouped,
     read_settings,
 )
-from vital.describing.api import Words, prepared
-from vital.describing.evaluation.table import shown_rows
-from vital.describing.run_folder import check_folder, save_words
 from vital.errors import UsageError
-from vital.models import Model
-from vital.models.identity import identity
-from vital.records import Description
-from vital.tracing import list_layers, resolve_units
-from vital.units import TOKENS, find_layer
+
+if TYPE_CHECKING:
+    from vital.describing.api import Words
+    from vital.models import Model
+    from vital.records import Description
 
 SHOWN = 40
 """How many rows are printed."""
@@ -62,6 +59,10 @@ def describe(
     scored on the others. A label is taken back where other units of the layer, or units of networks with random
     weights, go as well with it.
     """
+    from vital.describing.api import prepared
+    from vital.describing.run_folder import check_folder
+    from vital.models.identity import identity
+
     net = network.open(model)
     check_folder(out, identity(net, model))
     opened = source.needed("words need probe images")
@@ -100,6 +101,10 @@ def dissect(
 
     In layers of tokens, --tokens says which of them count: patches, cls or all. Writes what vital describe writes.
     """
+    from vital.describing.api import prepared
+    from vital.describing.run_folder import check_folder
+    from vital.models.identity import identity
+
     net = network.open(model)
     check_folder(out, identity(net, model))
     units = whole_layers(net, listed(layers, "--layers"), tokens)
@@ -130,9 +135,13 @@ def whole_layers(model: Model, layers: Sequence[str], tokens: str | None = None)
     """All units of layers, as ranges. Raises `UnknownNameError`, `UnitError` and `UsageError`.
 
     >>> from torch import nn
+    >>> from vital.models import Model
     >>> whole_layers(Model(nn.Conv2d(3, 4, 1), size=(8, 8)), ["class"])
     ['class:0-3']
     """
+    from vital.tracing import list_layers, resolve_units
+    from vital.units import TOKENS, find_layer
+
     if tokens is not None and tokens not in TOKENS:
         raise UsageError(f"--tokens is {tokens!r}; allowed are {', '.join(TOKENS)}")
     known = list_layers(model)
@@ -149,6 +158,11 @@ def _say(
     out: Path, net: Model, spec: str, words: Words, units: Sequence[str], request: Mapping[str, Any]
 ) -> None:
     """Describe, write, and print what was said and how well it holds."""
+    from vital.describing.evaluation.table import shown_rows
+    from vital.describing.run_folder import save_words
+    from vital.models.identity import identity
+    from vital.tracing import resolve_units
+
     said = words.describe(list(dict.fromkeys(resolve_units(net, units))))
     rows = words.scores(said)
     options = {name: method.options() for name, method in words.described.items()}

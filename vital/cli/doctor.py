@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-import torch
 import typer
 
 from vital._version import __version__
@@ -20,7 +19,7 @@ NEEDED = ("torch", "torchvision", "jinja2", "kornia", "numpy", "pillow", "safete
 OPTIONAL = {
     "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "diffusers": "generate",
     "sentence-transformers": "sentences", "scikit-learn": "concepts", "ray": "ray", "matplotlib": "report",
-    "torch-lucent": "",
+    "pandas": "pandas", "torch-lucent": "",
 }  # fmt: skip
 
 
@@ -66,6 +65,8 @@ def _optional(package: str, extra: str) -> tuple[str, str, str]:
 
 
 def _devices() -> Iterator[tuple[str, str]]:
+    import torch
+
     yield "cpu", f"{torch.get_num_threads()} threads"
     for index in range(torch.cuda.device_count()):
         known = torch.cuda.get_device_properties(index)
@@ -75,6 +76,8 @@ def _devices() -> Iterator[tuple[str, str]]:
 
 
 def _caches() -> Iterator[tuple[str, str, str]]:
+    import torch
+
     folder = cache_folder()
     yield str(folder), megabytes(_size(folder)), "banks and templates; may be deleted"
     checkpoints = Path(torch.hub.get_dir()) / "checkpoints"

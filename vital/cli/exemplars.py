@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,16 +20,12 @@ from vital.cli.options import (
     UnitNames,
     grouped,
 )
-from vital.cli.saved import prototypes_in
-from vital.models import Model
-from vital.rendering.exemplar_files import save_exemplars
-from vital.rendering.exemplars import Exemplars
-from vital.rendering.exemplars import exemplars as find
-from vital.rendering.run_folder import folder_name, png
-from vital.rendering.sheets import beside
-from vital.tracing import resolve_units
-from vital.units import Unit
-from vital.utils.io import write
+from vital.utils.io import as_png, write
+
+if TYPE_CHECKING:
+    from vital.models import Model
+    from vital.rendering.exemplars import Exemplars
+    from vital.units import Unit
 
 
 @grouped
@@ -51,6 +47,9 @@ def exemplars(
     the folder RUN, where vital report finds them. Where vital render has left prototypes of the units there,
     exemplars.png shows both side by side.
     """
+    from vital.rendering.exemplars import exemplars as find
+    from vital.tracing import resolve_units
+
     net, pictures = network.open(model), source.needed("images are needed")
     chosen = list(dict.fromkeys(resolve_units(net, units)))
     readers = resolve_units(net, for_unit) if for_unit else []
@@ -72,11 +71,16 @@ def some_by(found: dict[Unit, Exemplars]) -> str:
 
 
 def _keep(out: Path, unit: Unit, some: Exemplars) -> None:
+    from vital.rendering.run_folder import folder_name, save_exemplars
+
     save_exemplars(out, some)
-    write(out / "units" / folder_name(unit) / "exemplars.png", png(some.to_grid()))
+    write(out / "units" / folder_name(unit) / "exemplars.png", as_png(some.to_grid()))
 
 
 def _show_beside(out: Path, model: Model, found: dict[Unit, Exemplars]) -> None:
-    prototypes = prototypes_in(out, model, list(found))
+    from vital.rendering.run_folder import prototypes_in
+    from vital.rendering.sheets import beside
+
+    prototypes = prototypes_in(out, model.weights_hash(), list(found))
     if prototypes:
-        write(out / "exemplars.png", png(beside(prototypes, [found[p.unit] for p in prototypes])))
+        write(out / "exemplars.png", as_png(beside(prototypes, [found[p.unit] for p in prototypes])))

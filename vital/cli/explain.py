@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,12 +22,11 @@ from vital.cli.options import (
     UnitLabels,
     grouped,
 )
-from vital.data import ImageSet
-from vital.describing.labels_csv import read_labels
 from vital.errors import UsageError
-from vital.lwta.explain import explain as find
-from vital.utils._drawing2 import png
-from vital.utils.io import as_json, write
+from vital.utils.io import as_json, as_png, write
+
+if TYPE_CHECKING:
+    from vital.data import ImageSet
 
 
 @grouped
@@ -52,6 +51,8 @@ def explain(
     explanation.txt and explanation.png to the folder. MODEL is world:competing, or any network made with
     vital lwta train and named lwta:U/MODEL with --weights.
     """
+    from vital.lwta.explain import explain as find
+
     net = network.open(model)
     picture = _one(image).tensor([0], net)
     words = _labels(unit_labels, net.name) if unit_labels else {}
@@ -65,7 +66,7 @@ def explain(
     if out is not None:
         write(out / "explanation.json", as_json(found.to_dict()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())
-        write(out / "explanation.png", png(found.picture(count)))
+        write(out / "explanation.png", as_png(found.picture(count)))
     if as_text:
         typer.echo(found.text(count))
         return
@@ -86,6 +87,8 @@ def _labels(path: Path, name: str) -> dict[str, str]:
 
     Says where words are of another network; a row without a network is taken as this one's.
     """
+    from vital.describing.labels_csv import read_labels
+
     found: dict[str, tuple[str, str]] = {}
     for row in sorted(read_labels(path), key=lambda row: row["model"] not in {name, ""}):
         if row["label"]:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import typer
 
 from vital.cli.common import table
-from vital.cli.options import (
-    ModelName,
-    NetworkOptions,
-    grouped,
-)
-from vital.models import Model
-from vital.tracing import list_layers
-from vital.types import Layer
-from vital.units import OUTPUT
+from vital.cli.options import ModelName, NetworkOptions, grouped
+
+if TYPE_CHECKING:
+    from vital.models import Model
+    from vital.types import Layer
 
 
 @grouped
@@ -24,6 +21,8 @@ def layers(model: ModelName, network: NetworkOptions) -> None:
 
     Shapes do not depend on weights, so named networks are built with random ones and nothing is downloaded.
     """
+    from vital.tracing import list_layers
+
     if network.weights is None and ".py:" not in model:
         network = replace(network, weights="random")
     net = network.open(model)
@@ -41,6 +40,8 @@ def _row(model: Model, layer: Layer) -> tuple[str, str, str, str, str]:
 
 
 def _example(model: Model, layer: Layer) -> str:
+    from vital.units import OUTPUT
+
     if layer.name == OUTPUT and model.classes:
         return f"class:0 or class:{model.classes[0].partition(',')[0]}"
     if layer.kind == "tokens":

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
-import torch
 import typer
-from tqdm import tqdm
 
 from vital.cli.common import listed, open_images, show_skipped, table, watched
 from vital.cli.options import (
@@ -28,15 +27,14 @@ from vital.cli.options import (
     TrainingFolder,
     grouped,
 )
-from vital.data import ImageSet
-from vital.lwta import convert
-from vital.lwta.layers import competing
-from vital.lwta.load import format_spec
-from vital.lwta.predict import SAMPLES, accuracy, activity
-from vital.lwta.schedule import SamplingSchedule
-from vital.lwta.train import Progress, TrainConfig, classes_of, fit
-from vital.models import Model
 from vital.utils.io import as_json, write
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from vital.data import ImageSet
+    from vital.lwta.train import Progress
+    from vital.models import Model
 
 app = typer.Typer(
     name="lwta", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
@@ -63,7 +61,7 @@ def train(
     batch_size: BatchSize = 64,
     lr: LearningRate = 1e-3,
     sampling: Sampling = 0.5,
-    samples: Samples = SAMPLES,
+    samples: Samples = 6,
     seed: Seed = 0,
     bf16: Bf16 = False,
     network: NetworkOptions,
@@ -75,6 +73,14 @@ def train(
     which name the network is found by every other command: lwta:U/MODEL, or lwta:U-LAYER,LAYER/MODEL with --skip, and
     --weights RUN/weights.safetensors.
     """
+    import torch
+    from tqdm import tqdm
+
+    from vital.lwta import convert
+    from vital.lwta.load import format_spec
+    from vital.lwta.schedule import SamplingSchedule
+    from vital.lwta.train import TrainConfig, classes_of, fit
+
     schedule = SamplingSchedule(sampling)
     how = TrainConfig(epochs, batch_size, lr, seed=seed, bf16=bf16, competition=schedule)
     net = network.open(model)
@@ -108,6 +114,9 @@ def _shown(bar: tqdm) -> Progress:
 
 def _measured(model: Model, test: ImageSet, samples: int, seed: int, out: Path) -> None:
     """Print and write accuracy on the test images, and the activity of each layer on them."""
+    from vital.lwta.layers import competing
+    from vital.lwta.predict import accuracy, activity
+
     found: dict[str, object] = {"accuracy": accuracy(model, test)}
     typer.echo(f"accuracy {found['accuracy']:.2%}")
     if competing(model.module):

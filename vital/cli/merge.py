@@ -6,15 +6,8 @@ import json
 
 import typer
 
-from vital.activations import free_for_bank, load_bank, merged, opened_from
 from vital.cli.common import images_of, megabytes, show_skipped
-from vital.cli.options import (
-    Banks,
-    ModelName,
-    NetworkOptions,
-    NewBank,
-    grouped,
-)
+from vital.cli.options import Banks, ModelName, NetworkOptions, NewBank, grouped
 
 
 @grouped
@@ -28,6 +21,8 @@ def merge(
 
     The parts can be scanned by different machines. They must be of one network, with the same layers and --top.
     """
+    from vital.activations import free_for_bank, load_bank, merged, opened_from
+
     free_for_bank(out)
     net = network.open(model)
     made = merged([load_bank(path, net, images_of(path)) for path in banks])

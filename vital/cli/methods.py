@@ -8,11 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vital.cli.common import table
-from vital.describing import DESCRIBERS
-from vital.describing.evaluation.significance import JudgeOptions
 from vital.errors import unknown
-from vital.rendering import METHODS
-from vital.utils.options import options_of, shown, without_options
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="One method; all of them unless given.")]
 
@@ -31,12 +27,17 @@ def methods(name: Name = None) -> None:
 
 def documented() -> Mapping[str, Any]:
     """All that has options, by name: the methods for pictures, those for words, and the judge of words."""
-    registered = {name: registry[name] for registry in (METHODS, DESCRIBERS) for name in registry}
-    return registered | {"judge": JudgeOptions}
+    from vital.describing import DESCRIBERS
+    from vital.describing.evaluation.significance import JudgeOptions
+    from vital.rendering import METHODS
+
+    return dict([*METHODS.items(), *DESCRIBERS.items(), ("judge", JudgeOptions)])
 
 
 def described(name: str, kind: Any) -> str:
     """Describe a method: its docstring and its options."""
+    from vital.utils.options import options_of, shown, without_options
+
     text = without_options(kind).replace("\n", "\n    ")
     rows = [(f"    {o.name}", shown(o.default), o.meaning) for o in options_of(kind).values()]
     return f"{name}\n    {text}\n\n" + table(["    option", "default", "meaning"], rows)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vital.activations import ReferenceBank
 from vital.cli.common import StoppedError, show_skipped, table, watched
 from vital.cli.options import (
     Frames,
@@ -21,15 +20,15 @@ from vital.cli.options import (
     UnitNames,
     grouped,
 )
-from vital.data import ImageSet
 from vital.errors import UsageError
-from vital.models import Model
-from vital.models.identity import identity
-from vital.rendering import METHODS, Method
-from vital.rendering.resume import work
-from vital.rendering.run_folder import Render, Run, entered, some, write_sheet
-from vital.tracing import resolve_units
-from vital.units import Unit
+
+if TYPE_CHECKING:
+    from vital.activations import ReferenceBank
+    from vital.data import ImageSet
+    from vital.models import Model
+    from vital.rendering import Method
+    from vital.rendering.run_folder import Render, Run
+    from vital.units import Unit
 
 
 @grouped
@@ -48,6 +47,8 @@ def render(
     The same command again goes on where it stopped. The exit code is 1 when a unit failed, or its picture is flat,
     clipped or never moved; what the images were lacking for a picture is said below the table.
     """
+    from vital.tracing import resolve_units
+
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
     recipe = how.make()
@@ -71,6 +72,10 @@ def carried_out(
     source: ImageOptions | None = None,
 ) -> Iterator[Run]:
     """Do a request in a run folder, which stays held until the caller has reported."""
+    from vital.models.identity import identity
+    from vital.rendering.run_folder import entered, write_sheet
+    from vital.tracing import resolve_units
+
     chosen = resolve_units(net, request.units)
     with entered(out, identity(net, spec), request) as run:
         _work(run, net, chosen, recipe, pictures, source or ImageOptions())
@@ -81,11 +86,13 @@ def carried_out(
 
 def references_of(recipe: Method, name: str, source: ImageOptions) -> ImageSet | None:
     """The reference images that a command's options name; None for a method that needs none."""
+    from vital.rendering import METHODS
+
     pictures = source.open()
     if not recipe.needs_images:
         return None
     if pictures is None:
-        without = ", ".join(n for n in METHODS if not METHODS[n]().needs_images)
+        without = ", ".join(name for name, kind in METHODS.items() if not kind.needs_images)
         raise UsageError(
             f"the method {name} needs reference images; give --images DIR or --bank FILE (without images: {without})"
         )
@@ -101,6 +108,7 @@ def _work(
     source: ImageOptions,
 ) -> None:
     """Render what is not complete."""
+    from vital.rendering.resume import work
 
     def bank() -> ReferenceBank | None:
         return None if pictures is None else source.make_bank(model, pictures, units)
@@ -136,6 +144,8 @@ COLUMNS = {
 
 def _report(run: Run, units: Sequence[Unit]) -> None:
     """Print the table, and below it what went wrong or was lacking; end with exit code 1 when a unit failed."""
+    from vital.rendering.run_folder import some
+
     records = {unit: run.to_dict(unit) for unit in units}
     facts = {unit: record["provenance"] for unit, record in records.items()}
     shown = [name for name in COLUMNS if name == "value" or any(name in known for known in facts.values())]

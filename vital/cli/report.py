@@ -9,8 +9,6 @@ import typer
 from typer import Argument, Option
 
 from vital.cli.common import megabytes, watched
-from vital.reporting.api import write_page
-from vital.reporting.collect import page_of
 
 Runs = Annotated[list[Path], Argument(metavar="RUN", help="Run folders; units of one network share a card.")]
 Out = Annotated[
@@ -24,6 +22,9 @@ def report(runs: Runs, out: Out = None, title: Title = None) -> None:
 
     The page is one file that asks for nothing else: it can be mailed, and opened without a network.
     """
+    from vital.reporting.api import write_page
+    from vital.reporting.collect import page_of
+
     page = page_of(runs, title, progress=watched())
     file = write_page(page, out or runs[0])
     typer.echo(f"{file}: {len(page.cards)} units, {megabytes(file.stat().st_size)}")

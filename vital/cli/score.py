@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
-from vital.backends import TextEncoder, load_encoder, load_text_encoder
 from vital.cli.common import open_images, show_skipped, table, watched
 from vital.cli.options import FORMS, Device, Images, NetworkOptions, Weights
-from vital.describing.base import Context
-from vital.describing.evaluation.class_names import Naming, named, output_labels, read_names
-from vital.describing.evaluation.external_labels import evaluate_external
-from vital.describing.evaluation.importers import IMPORTERS, import_labels
-from vital.describing.evaluation.significance import LabelEvaluator
-from vital.describing.evaluation.table import COLUMNS, Row, shown_rows
 from vital.errors import UsageError
-from vital.models import Model
-from vital.records import Description
-from vital.utils.io import write
+from vital.utils.io import as_csv, write
+
+if TYPE_CHECKING:
+    from vital.backends import TextEncoder
+    from vital.describing.evaluation.class_names import Naming
+    from vital.describing.evaluation.table import Row
+    from vital.models import Model
+    from vital.records import Description
 
 HEADER = (
     "method", "units", "labelled", "distinct", "top-1", "top-5", "MRR", "exact", "word", "cosine", "by",
 )  # fmt: skip
+
+FORMATS = "vital, netdissect, milan, clip-dissect, milannotations, dnd, invert, cosy, linear-explanations"
+"""The formats that labels are read in, written out, so that the help needs no import of them."""
 
 Files = Annotated[
     list[Path], Argument(metavar="LABELS.csv", help="Files of labels, of this or another tool.")
@@ -43,7 +42,7 @@ ScoredModel = Annotated[
 Encoder = Annotated[
     str | None, Option(metavar="SPEC", help="sentence-transformers:NAME, open_clip:NAME/PRETRAINED or world.")
 ]
-Format = Annotated[str | None, Option(metavar="FORMAT", help=f"One of {', '.join(IMPORTERS)}.")]
+Format = Annotated[str | None, Option(metavar="FORMAT", help=f"One of {FORMATS}.")]
 Layer = Annotated[str | None, Option(metavar="LAYER", help="The layer whose units have the names.")]
 Out = Annotated[
     Path | None,
@@ -69,11 +68,16 @@ def score(
     --names, or the class names of --model alone, labels of outputs are held against the names: first where the true
     name stands among all, then the cosine, which says nothing without the rows below it.
     """
+    from vital.backends import load_text_encoder
+    from vital.describing.evaluation.class_names import Naming
+    from vital.describing.evaluation.importers import import_labels
+    from vital.describing.evaluation.table import COLUMNS
+
     said = [import_labels(file, format, layer) for file in labels]
     net = None if model is None else NetworkOptions(weights=weights, device=device).open(model)
     if images is not None:
         rows = _judged(said, net, images, encoder, device)
-        _keep(out, "scores.csv", COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+        _keep(out, "scores.csv", COLUMNS, rows)
     if images is None or names is not None:
         known = _names(names, net)
         embed = [None] if encoder is None else [None, load_text_encoder(encoder, device=device)]
@@ -90,6 +94,12 @@ def _judged(
     device: str | None,
 ) -> list[Row]:
     """Judge the labels on images, and print the table."""
+    from vital.backends import load_encoder
+    from vital.describing.base import Context
+    from vital.describing.evaluation.external_labels import evaluate_external
+    from vital.describing.evaluation.significance import LabelEvaluator
+    from vital.describing.evaluation.table import shown_rows
+
     if net is None or encoder is None:
         raise UsageError(
             f"--images {images} needs --model MODEL and --encoder open_clip:NAME/PRETRAINED or world"
@@ -107,6 +117,8 @@ def _judged(
 
 
 def _names(names: Path | None, net: Model | None) -> Sequence[str]:
+    from vital.describing.evaluation.class_names import read_names
+
     if names is not None:
         return read_names(names)
     if net is None:
@@ -124,6 +136,8 @@ def _rows(
     names: Sequence[str],
     encoders: Sequence[TextEncoder | None],
 ) -> Iterable[Naming]:
+    from vital.describing.evaluation.class_names import named, output_labels
+
     for part in said:
         for group in output_labels(part, layer):
             for encoder in encoders:
@@ -137,16 +151,7 @@ def _shown(row: Naming) -> tuple[str, ...]:
     return what, str(row.units), str(row.labelled), str(row.distinct), *(f"{x:.3f}" for x in shares), by
 
 
-def _keep(out: Path | None, name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def _keep(out: Path | None, name: str, header: Sequence[str], rows: Iterable[Row | tuple[Any, ...]]) -> None:
     """Write a table into a run folder, where there is one."""
-    if out is None:
-        return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(x) for x in row] for row in rows)
-    write(out / name, text.getvalue().encode())
-
-
-def _cell(x: object) -> object:
-    return "" if x is None else f"{x:.6g}" if isinstance(x, float) else x
+    if out is not None:
+        write(out / name, as_csv(header, rows))

@@ -29,6 +29,7 @@ from vital.rendering.api import bank_for, units_per_batch
 from vital.tracing import resolve_units
 from vital.units import Unit
 from vital.utils.options import checked_keywords
+from vital.utils.public import public
 
 DEFAULT = ("vital", "fourier", "maco", "deep-inversion")
 SEEDS, OTHERS = 3, "others"
@@ -50,6 +51,7 @@ class Comparison:
         return "\n\n".join([str(self.table), *self.notes])
 
 
+@public
 @checked_keywords
 def compare(
     model: Model,

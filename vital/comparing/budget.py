@@ -14,7 +14,7 @@ from vital.comparing.score_cache import Kept, network_key
 from vital.errors import ModelError, unknown
 from vital.rendering import Method
 from vital.units import Unit
-from vital.utils.hashing import hashed
+from vital.utils.hashing import key_of
 
 GROUPS, TURNS = 3, 3
 Budget = Literal["steps", "time"]
@@ -80,7 +80,7 @@ def _some(studio: Renderer) -> list[Sequence[Unit]]:
 def _key(studio: Renderer, name: str, recipe: Method, some: Sequence[Sequence[Unit]]) -> str:
     """What decides a time."""
     units = [[*map(str, group)] for group in some]
-    return hashed(
+    return key_of(
         "pace of both kinds of steps",
         name,
         recipe.options(),

@@ -6,19 +6,18 @@ from pathlib import Path
 
 from vital.comparing.api import Comparison
 from vital.comparing.figures import curves, montage
-from vital.comparing.table import as_csv
-from vital.utils._drawing2 import png
-from vital.utils.io import write
+from vital.utils.io import as_csv, as_png, write
 
 
 def write_comparison(found: Comparison, path: Path) -> list[Path]:
     """Write all files of a comparison into a folder, each whole or not at all, and name them. Raises `RunError`."""
+    header, *rows = found.table.wide()
     files = {
         "comparison.csv": found.table.long_csv(),
-        "table.csv": as_csv(found.table.wide()),
+        "table.csv": as_csv(header, rows),
         "table.md": found.table.markdown().encode(),
         "table.tex": found.table.latex().encode(),
-        "montage.png": png(montage(found.shown)),
+        "montage.png": as_png(montage(found.shown)),
     }
     for name, content in files.items():
         write(path / name, content)

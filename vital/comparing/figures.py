@@ -13,8 +13,7 @@ from vital.comparing.base import COSTS
 from vital.comparing.records import Shown
 from vital.comparing.table import Table, steps_and_seconds
 from vital.errors import missing_extra
-from vital.records import to_pil
-from vital.utils._drawing2 import GAP, INK, PAPER, fitted, font, scaled, write_centred
+from vital.utils.drawing import GAP, INK, PAPER, fitted, font, scaled, to_pil, write_centred
 from vital.utils.io import write
 
 

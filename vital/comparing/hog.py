@@ -21,7 +21,7 @@ from vital.metrics import luminance
 from vital.models import Model
 from vital.types import Images
 from vital.units import Unit
-from vital.utils.hashing import hashed
+from vital.utils.hashing import key_of
 
 SIDE, GRID = 64, 4
 HUES, LIGHTS = 8, 4
@@ -56,7 +56,7 @@ class HogClassifier:
     def key(self) -> str:
         """What tells it from others, without fitting it."""
         view = repr(self.own.preprocessing), self.own.classes
-        return hashed("hog", self.images.hash(), view, SIDE, GRID, HUES, LIGHTS, MOST)
+        return key_of("hog", self.images.hash(), view, SIDE, GRID, HUES, LIGHTS, MOST)
 
     @cached_property
     def counts(self) -> dict[int, list[int]]:

@@ -26,7 +26,7 @@ from vital.metrics import (
 from vital.tracing import Tracer
 from vital.types import Images
 from vital.units import OUTPUT, Unit
-from vital.utils.hashing import hashed
+from vital.utils.hashing import key_of
 
 SQUINTING: dict[str, Better] = {"judge_*,_squinting": "higher"}
 
@@ -224,7 +224,7 @@ def measured(bench: EvalContext, shown: Shown, kept: Kept) -> list[Score]:
     """All metrics of one method's pictures, with what they cost; what was measured before is read."""
     pictures, found = pictures_key(shown), []
     for name in MEASURES:
-        key = hashed(name, pictures, bench_key(bench, MEASURES[name].reads))
+        key = key_of(name, pictures, bench_key(bench, MEASURES[name].reads))
         found += kept.scores(shown.method, key, partial(MEASURES[name].scores, bench, shown))
     costs = dict(zip(COSTS, (shown.steps or math.nan, shown.seconds, shown.busy, shown.memory), strict=True))
     return found + [Score(shown.method, name, float(v)) for name, v in costs.items() if not math.isnan(v)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from PIL import Image
 
 from vital.activations import ReferenceBank
 from vital.comparing.cost import steps_of
@@ -14,14 +15,15 @@ from vital.comparing.records import Shown, stacked
 from vital.errors import DataError, UnfinishedError
 from vital.models import Model
 from vital.models.identity import identity
+from vital.models.pixels import fit_channels, to_tensor
 from vital.rendering import Method
 from vital.rendering.api import groups, units_per_batch
 from vital.rendering.resume import request_for, work
 from vital.rendering.run_folder import Render, Run, entered, folder_name, runs
 from vital.types import Images
 from vital.units import Unit
-from vital.utils.hashing import hashed
-from vital.utils.io import explained
+from vital.utils.hashing import key_of
+from vital.utils.io import explained, read_picture
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -65,7 +67,9 @@ class Renderer:
         found = [run for seed in seeds if (run := self._run(recipe, seed)).complete(self.units)]
         if not found:
             raise UnfinishedError(f"no seed of {name} has pictures of all {len(self.units)} units")
-        parts = [(u, run.render.seed, _read(run.file(u), self.model)) for run in found for u in self.units]
+        parts = [
+            (u, run.render.seed, _fitted(run.picture(u), self.model)) for run in found for u in self.units
+        ]
         spent = [time_of(run) for run in found]
         seconds, busy = (sum(times) / len(spent) / len(self.units) for times in zip(*spent, strict=True))
         return stacked(name, parts, seconds=seconds, busy=busy, steps=steps_of(recipe))
@@ -81,7 +85,7 @@ class Renderer:
     def _place(self, request: Render) -> Path:
         """The folder of a render: its own where it has one, or where this one holds the method with other options."""
         options = request.plain()["options"]
-        own = self.path / "options" / f"{request.method}-{hashed(options)[:12]}"
+        own = self.path / "options" / f"{request.method}-{key_of(options)[:12]}"
         there = [run.render.options for run in runs(self.path) if run.render.method == request.method]
         return own if own.exists() or any(other != options for other in there) else self.path
 
@@ -92,28 +96,18 @@ def time_of(run: Run) -> tuple[float, float]:
     Not a number where it does not say of all units.
     """
     found: dict[str, tuple[float, float]] = {}
-    file = run.path / "log.jsonl"
-    if not file.exists():
-        return math.nan, math.nan
-    with explained(file, "read"), file.open(encoding="utf-8") as log:
-        for line in log:
-            entry = json.loads(line)
-            if (entry.get("method"), entry.get("seed")) == (run.render.method, run.render.seed):
-                share = len(entry["units"])
-                each = entry["seconds"] / share, entry.get("cpu", math.nan) / share
-                found |= dict.fromkeys(entry["units"], each)
+    for entry in run.events():
+        if (entry.get("method"), entry.get("seed")) == (run.render.method, run.render.seed):
+            share = len(entry["units"])
+            each = entry["seconds"] / share, entry.get("cpu", math.nan) / share
+            found |= dict.fromkeys(entry["units"], each)
     times = [found.get(unit, (math.nan, math.nan)) for unit in run.render.units]
     return sum(clock for clock, _ in times), sum(busy for _, busy in times)
 
 
-def _read(file: Path, model: Model) -> Images:
+def _fitted(picture: Image.Image, model: Model) -> Images:
     """A picture as it is, only its colours brought to the network's."""
-    from PIL import Image
-
-    from vital.models.pixels import fit_channels, to_tensor
-
-    with explained(file, "read"), Image.open(file) as picture:
-        return fit_channels(to_tensor(picture), model.channels, model.name)
+    return fit_channels(to_tensor(picture), model.channels, model.name)
 
 
 def from_folder(name: str, folder: Path, model: Model, units: Sequence[Unit]) -> Shown:
@@ -130,7 +124,7 @@ def from_folder(name: str, folder: Path, model: Model, units: Sequence[Unit]) ->
                 f"{str(folder)!r} has no picture of {unit} for the method {name}; "
                 f"name it {folder_name(unit)}.png, or put it into a folder {folder_name(unit)}"
             )
-        parts += [(unit, seed, _read(file, model)) for seed, file in enumerate(files)]
+        parts += [(unit, seed, _fitted(read_picture(file), model)) for seed, file in enumerate(files)]
     return stacked(name, parts)
 
 

@@ -13,8 +13,8 @@ from vital.comparing.context import EvalContext, Extractor
 from vital.comparing.records import Score, Shown
 from vital.models import Model
 from vital.models.identity import identity as network
-from vital.utils.hashing import hashed, identity, picture_hash
-from vital.utils.io import as_json, read_json, write
+from vital.utils.hashing import identity, key_of, picture_hash
+from vital.utils.io import cached_json
 
 FORMAT = 1
 """Part of every key: goes up when the scores of equal pictures change."""
@@ -32,33 +32,34 @@ class Kept:
 
     def scores(self, method: str, key: str, measure: Callable[[], Iterable[Score]]) -> list[Score]:
         """The scores under a key as those of a method; measured, and written, where there are none. `RunError`."""
-        file = self._file(key)
-        if not file.exists():
-            rows = [(s.metric, s.value, s.unit, s.seed) for s in measure()]
-            write(file, as_json({"scores": rows}))
-        return [Score(method, *row) for row in read_json(file)["scores"]]
+        found = cached_json(self._file(key), lambda: {"scores": [_row(score) for score in measure()]})
+        return [Score(method, *row) for row in found["scores"]]
 
     def holds(self, key: str) -> bool:
         """Whether there are scores under a key."""
         return self._file(key).exists()
 
     def _file(self, key: str) -> Path:
-        return self.folder / f"{hashed(FORMAT, __version__, key)[:32]}.json"
+        return self.folder / f"{key_of(FORMAT, __version__, key)}.json"
+
+
+def _row(score: Score) -> tuple[object, ...]:
+    return score.metric, score.value, score.unit, score.seed
 
 
 def pictures_key(shown: Shown) -> str:
     """Tell pictures with their units and seeds from others."""
-    return hashed([*map(str, shown.units)], list(shown.seeds), [picture_hash(p) for p in shown.images])
+    return key_of([*map(str, shown.units)], list(shown.seeds), [picture_hash(p) for p in shown.images])
 
 
 def bench_key(bench: EvalContext, parts: Iterable[str]) -> str:
     """Tell these parts of a bench from others."""
-    return hashed(*(_PARTS[name](bench) for name in parts))
+    return key_of(*(_PARTS[name](bench) for name in parts))
 
 
 def network_key(model: Model) -> str:
     """Tell a network, with its preprocessing and device, from others."""
-    return hashed(network(model, ""))
+    return key_of(network(model, ""))
 
 
 def _seen(extractor: Extractor) -> list[object]:

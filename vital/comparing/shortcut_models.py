@@ -19,7 +19,7 @@ from vital.errors import ModelError
 from vital.rendering.api import bank_for
 from vital.tracing import resolve_units
 from vital.units import OUTPUT
-from vital.utils.hashing import hashed
+from vital.utils.hashing import key_of
 from vital.world.networks.weights import model
 from vital.world.scenes.dataset import fingerprint
 from vital.world.training.tasks import TWIN_CLASSES, TWIN_FACTORS
@@ -77,6 +77,6 @@ def measured_twins(
         beside, also = controls(twin.studio, asked, main)
         notes += [f"twin-{twin.factor}: {note}" for note in (*left_out, *also)]
         for one in (*shown, *beside):
-            key = hashed("twins", fingerprint(), twin.factor, pictures_key(one))
+            key = key_of("twins", fingerprint(), twin.factor, pictures_key(one))
             scores += kept.scores(one.method, key, partial(faithful, twin, one))
     return scores, notes

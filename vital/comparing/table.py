@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +11,7 @@ from statistics import fmean
 from vital.comparing.base import COSTS, PART, WORDS, better, loss, ranked, sign
 from vital.comparing.records import REAL, Score
 from vital.metrics import Interval, interval
+from vital.utils.io import as_csv, parse_csv
 
 LONG = ("method", "metric", "unit", "seed", "value")
 
@@ -121,11 +120,8 @@ class Table:
 
     def long_csv(self) -> bytes:
         """All scores, one a line: method, metric, unit, seed, value."""
-        rows = [
-            (s.method, s.metric, s.unit, "" if s.seed is None else s.seed, f"{s.value:.6g}")
-            for s in self.scores
-        ]
-        return as_csv([LONG, *rows])
+        rows = [(s.method, s.metric, s.unit, s.seed, s.value) for s in self.scores]
+        return as_csv(LONG, rows)
 
     def markdown(self) -> str:
         """The wide table in Markdown, the best method of each metric in bold."""
@@ -179,23 +175,16 @@ def _shown(cell: Interval | None) -> str:
     return f"{cell.mean:.3g}" + (f" [{cell.low:.3g}, {cell.high:.3g}]" if cell.n > 1 else "")
 
 
-def as_csv(rows: Sequence[Sequence[object]]) -> bytes:
-    """Rows as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
-
-
 def read_long(text: str) -> list[Score]:
     """Read what `Table.long_csv` wrote.
 
     >>> read_long(Table((Score("a", "percentile", 99.0, "layer4:1", 0),), ("a",)).long_csv().decode())[0].value
     99.0
     """
-    rows = csv.DictReader(io.StringIO(text))
+    _, rows = parse_csv(text, "the table of scores", needs=LONG)
     return [
         Score(r["method"], r["metric"], float(r["value"]), r["unit"], int(r["seed"]) if r["seed"] else None)
-        for r in rows
+        for _, r in rows
     ]
 
 

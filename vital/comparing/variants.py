@@ -17,7 +17,7 @@ from vital.errors import InvalidValueError, ModelError, UnfinishedError
 from vital.models.random import random_weights
 from vital.rendering import Method
 from vital.rendering.api import bank_for
-from vital.utils.hashing import hashed
+from vital.utils.hashing import key_of
 
 RANDOM, SHUFFLED, OTHER, TWINS = "random weights", "shuffled references", "other references", "shortcut twins"
 CONTROLS = (REAL, RANDOM, SHUFFLED, OTHER, TWINS)
@@ -124,7 +124,7 @@ def weighed(studio: Renderer, shown: Sequence[Shown], asked: Request, kept: Kept
 def _memory(studio: Renderer, recipe: Method, kept: Kept) -> float:
     """Read or measure it; NaN where it is not kept and nothing is to be rendered."""
     group, kind = studio.together, type(recipe).__qualname__
-    key = hashed("memory, warm", network_key(studio.model), kind, recipe.options(), [*map(str, group)])
+    key = key_of("memory, warm", network_key(studio.model), kind, recipe.options(), [*map(str, group)])
 
     def weighing() -> list[Score]:
         if not studio.render_missing:

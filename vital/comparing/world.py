@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from safetensors.torch import save
 
 from vital.comparing.context import Extractor, Question
 from vital.data import ImageSet
@@ -17,8 +16,8 @@ from vital.data.sources import Source
 from vital.models import Model
 from vital.types import Images
 from vital.units import Unit
-from vital.utils.io import write
 from vital.utils.random import generator
+from vital.utils.tensor_cache import Tensors, cached
 from vital.world.networks.architectures import Judge as WorldNetwork
 from vital.world.networks.architectures import normalized
 from vital.world.networks.judge import agrees, judged
@@ -28,7 +27,7 @@ from vital.world.scenes.concepts import Concept, concepts
 from vital.world.scenes.dataset import Rendered, fingerprint, image_set
 from vital.world.scenes.grammar import sample
 from vital.world.scenes.ground_truth import unit_truths
-from vital.world.scenes.ground_truth_cache import kept, path_of
+from vital.world.scenes.ground_truth_cache import path_of
 from vital.world.scenes.vocabulary import MATERIALS, SOLIDS
 
 
@@ -94,13 +93,12 @@ class Stored(Source):
     @cached_property
     def _pixels(self) -> np.ndarray:
         path = path_of("fresh", fingerprint(), self.rendered.size, *self.rendered.scenes)
-        found = kept(path)
-        if found is None:
-            parts = [self.rendered.read(i) for i in range(len(self))]
-            found = {"pictures": torch.from_numpy(np.stack(parts))}
-            write(path, save(found))
-        pixels: np.ndarray = found["pictures"].numpy()
+        pixels: np.ndarray = cached(path, self._rendered)["pictures"].numpy()
         return pixels
+
+    def _rendered(self) -> Tensors:
+        pictures = np.stack([self.rendered.read(i) for i in range(len(self))])
+        return {"pictures": torch.from_numpy(pictures)}
 
     def read(self, index: int) -> np.ndarray:
         """Give one picture (H, W, 3), uint8."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Protocol
 
 import torch
@@ -14,6 +14,8 @@ from torch import Tensor
 from vital.data.labels import LABELLING, match_class
 from vital.data.sources import Picture, Source
 from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
+from vital.utils.hashing import sha256
+from vital.utils.public import public
 
 
 class UnreadableImageError(DataError):
@@ -27,6 +29,7 @@ class Preprocessor(Protocol):
         """Bring one picture to the network's size and channels."""
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
     """Images with names and labels; pictures are decoded when they are asked for, and never kept.
@@ -85,13 +88,8 @@ class ImageSet:
 
     @cached_property
     def _hash(self) -> str:
-        digest = hashlib.sha256()
-        for part in (self.names, self.labels, self.class_names):
-            digest.update(repr(part).encode())
-        for piece in self.source.content():
-            digest.update(len(piece).to_bytes(8, "big"))
-            digest.update(piece)
-        return digest.hexdigest()[:16]
+        known = map(repr, (self.names, self.labels, self.class_names))
+        return sha256(chain(known, self.source.content()))[:16]
 
     def load(self, indices: Sequence[int], model: Preprocessor) -> tuple[list[int], Tensor]:
         """Show the network's view of some pictures: the indices that could be read, and (B, C, H, W) in [0, 1].

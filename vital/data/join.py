@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from itertools import accumulate
 from vital.data.imageset import ImageSet
 from vital.data.sources import Picture, Source
 from vital.errors import DataError
+from vital.utils.hashing import sha256
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +33,7 @@ class Joined(Source):
 
     def content(self) -> Iterator[bytes]:
         """Yield one digest per part."""
-        for part in self.parts:
-            digest = hashlib.sha256()
-            for piece in part.content():
-                digest.update(len(piece).to_bytes(8, "big") + piece)
-            yield digest.digest()
+        return (sha256(part.content()).encode() for part in self.parts)
 
 
 def joined(sets: Sequence[ImageSet]) -> ImageSet:
@@ -46,8 +42,8 @@ def joined(sets: Sequence[ImageSet]) -> ImageSet:
     Names that occur twice get the number of their set in front, all of them. Class names are put together; sets
     whose labels are the network's own indices cannot be joined with sets whose labels have names (`DataError`).
 
-    >>> import numpy as np; from vital.images import images
-    >>> both = joined([images(np.zeros((2, 8, 8, 3), np.uint8)), images(np.zeros((1, 8, 8, 3), np.uint8))])
+    >>> import numpy as np; from vital.data import load_images
+    >>> both = joined([load_images(np.zeros((n, 8, 8, 3), np.uint8)) for n in (2, 1)])
     >>> both.names
     ('0/0', '0/1', '1/0')
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from vital.data.sources import whole
 from vital.errors import DataError
 from vital.utils.class_names import class_matches
+from vital.utils.io import read_csv
 
 KEYS = ("file", "wnid")
 VALUES = ("index", "label", "name")
@@ -40,8 +40,9 @@ def read_labels(path: Path, names: Sequence[str]) -> Labels:
     """Read the labels of the named files from a CSV file: (labels, class names).
 
     The column `file` or `wnid` holds a path, a file name, a stem or the name of a top folder; the label is `index`
-    (the network's own), `label` (likewise, or a name) or `name`. Files without a row get None. Raises `DataError`
-    for a file that cannot be read, and for rows that fit several files by name or contradict each other.
+    (the network's own), `label` (likewise, or a name) or `name`. Files without a row get None. Raises `RunError` for a
+    file that cannot be read, and `DataError` for one that is no such table, or has rows that fit several files by name
+    or contradict each other.
     """
     rows = _rows(path)
     used: dict[str, str] = {}
@@ -73,17 +74,11 @@ def _row_of(name: str, rows: dict[str, str]) -> tuple[str | None, bool]:
 
 def _rows(path: Path) -> dict[str, str]:
     """The label of each row under what the row is for."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            key, value = _columns(path, reader.fieldnames or ())
-            rows: dict[str, str] = {}
-            for row in reader:
-                _add(
-                    rows, row[key] or "", (row[value] or "").strip(), f"{path}, line {reader.line_num}", value
-                )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"the labels {path} cannot be read: {error}") from error
+    header, lines = read_csv(path)
+    key, value = _columns(path, header)
+    rows: dict[str, str] = {}
+    for line, row in lines:
+        _add(rows, row[key], row[value].strip(), f"{path}, line {line}", value)
     if not rows:
         raise DataError(f"the labels {path} hold no rows")
     return rows

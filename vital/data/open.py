@@ -16,14 +16,19 @@ from vital.data.imageset import ImageSet
 from vital.data.labels import Labels, numbered, read_labels
 from vital.data.sources import SUFFIXES, Array, Files, Indexable, Source, as_batch, item_label, whole
 from vital.errors import DataError, first_line, nearest
+from vital.utils.public import public
 from vital.utils.registry import Registry
 
 SETS: Registry[Callable[[], ImageSet]] = Registry("set of images")
 """Sets that have a name, each with what makes it."""
 
+# The world lies above the images, so its set is imported when it is asked for.
+SETS.register_lazy("world", "vital.world.scenes.dataset:images", example="world")
+
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "dev"})
 
 
+@public
 def load_images(
     source: Any, *, labels: str | Path | Sequence[Any] | None = None, split: str | None = None
 ) -> ImageSet:

@@ -6,7 +6,6 @@ arrays (H, W[, C]).
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from vital.errors import DataError
+from vital.utils.hashing import file_hash
 
 Picture = Image.Image | np.ndarray
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -67,7 +67,7 @@ class Files(Source):
             path = self.root / name
             try:
                 if len(self.names) <= MANY:
-                    yield hashlib.sha256(path.read_bytes()).digest()
+                    yield file_hash(path).encode()
                 else:
                     known = path.stat()
                     yield f"{known.st_size} {known.st_mtime_ns}".encode()

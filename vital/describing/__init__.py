@@ -7,6 +7,8 @@ from vital.describing.base import Context as Context
 from vital.describing.base import Describer as Describer
 from vital.describing.base import describer as describer
 from vital.describing.candidates.concept_lists import read_concepts as read_concepts
+from vital.describing.evaluation.agreement import agreement as agreement
+from vital.describing.evaluation.importers import import_labels as import_labels
 from vital.describing.evaluation.significance import LabelEvaluator as LabelEvaluator
 from vital.describing.labels_csv import read_labels as read_labels
 from vital.describing.labels_csv import write_labels as write_labels
@@ -33,9 +35,11 @@ __all__ = [
     "LabelEvaluator",
     "Linear",
     "OfPrototypes",
+    "agreement",
     "class_of_description",
     "describe",
     "describer",
+    "import_labels",
     "read_concepts",
     "read_labels",
     "write_labels",

@@ -31,12 +31,13 @@ from vital.models import Model
 from vital.records import Description, Prototype
 from vital.rendering.api import render
 from vital.tracing import resolve_units
-from vital.units import Unit
+from vital.units import RecordList, Unit
 from vital.utils.options import options_of, parameters_of
+from vital.utils.public import public
 
 
-class Descriptions(list[Description]):
-    """A list of descriptions that shows itself in a notebook as a table."""
+class Descriptions(RecordList[Description]):
+    """A list of descriptions that shows itself in a notebook as a table; see `vital.units.RecordList`."""
 
     def table(self) -> list[tuple[str, str, str, str, str]]:
         """Unit, method, label ("" where nothing is said), candidate and p-value, row by row."""
@@ -91,6 +92,7 @@ class Words:
         return score_rows(court, descriptions, random)
 
 
+@public
 def describe(
     model: Model,
     units: str | Unit | Iterable[str | Unit],

@@ -45,7 +45,7 @@ class Describer(ABC):
     """A way to put units into words. A concrete one is a frozen dataclass; every field has a default.
 
     A line of meaning for each field stands in the section `Options:` of the docstring, and its type says what is
-    allowed (`vital.utils.options`). `needs` names the fields of the toolbox that must be there.
+    allowed (vital/utils/options.py). `needs` names the fields of the toolbox that must be there.
     """
 
     needs: ClassVar[tuple[str, ...]]
@@ -62,7 +62,7 @@ class Describer(ABC):
         return asdict(self)  # type: ignore[call-overload,no-any-return]
 
 
-DESCRIBERS: Registry[type[Describer]] = Registry("describer")
+DESCRIBERS: Registry[type[Describer]] = Registry("describer", group="vital.describers", kind=Describer)
 
 _GIVEN_BY = {
     "images": "probe images: --images DIR or --bank FILE",

@@ -15,16 +15,14 @@ model      the network
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from vital.errors import DataError
 from vital.records import Description
-from vital.utils.io import explained, write
+from vital.utils.io import as_csv, read_csv, write
 
 COLUMNS = (
     "layer", "unit", "method", "label", "candidate", "score", "p_value", "others", "evidence", "seed", "model",
@@ -45,25 +43,6 @@ def rows_of(descriptions: Iterable[Description]) -> list[Row]:
     return [{column: d.to_dict()[column] for column in COLUMNS} for d in descriptions]
 
 
-def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> bytes:
-    r"""Encode rows as CSV: lists as JSON, nothing for None, lines that end in a newline.
-
-    >>> as_csv([{"unit": "fc:1", "p_value": None, "others": [["a cat", 0.5]]}], ["unit", "p_value", "others"])
-    b'unit,p_value,others\nfc:1,,"[[""a cat"", 0.5]]"\n'
-    """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns)
-    table.writerows([_cell(row[column]) for column in columns] for row in rows)
-    return text.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return json.dumps(value, ensure_ascii=False)
-    return "" if value is None else value
-
-
 def write_labels(path: str | Path, descriptions: Iterable[Description]) -> None:
     """Write descriptions to a CSV file, whole or not at all; rows of other units or methods that it holds stay.
 
@@ -71,7 +50,7 @@ def write_labels(path: str | Path, descriptions: Iterable[Description]) -> None:
     """
     path = Path(path)
     held = {_key(row): row for row in read_labels(path)} if path.exists() else {}
-    write(path, as_csv((held | {_key(row): row for row in rows_of(descriptions)}).values()))
+    write(path, as_csv(COLUMNS, (held | {_key(row): row for row in rows_of(descriptions)}).values()))
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -80,24 +59,16 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def read_labels(path: str | Path) -> list[Row]:
     """Read a labels.csv: numbers as numbers, lists as lists, None for nothing. Raises `RunError` and `DataError`."""
-    try:
-        with explained(path, "read"), Path(path).open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
-            columns, rows = table.fieldnames or (), list(table)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{str(path)!r} is no labels.csv: {error}") from error
-    if lacking := [column for column in COLUMNS if column not in columns]:
-        raise DataError(f"{str(path)!r} is no labels.csv: it lacks the column {', '.join(lacking)}")
-    return [_read(row, path) for row in rows]
+    return [_read(row, f"{str(path)!r}, line {line}") for line, row in read_csv(path, needs=COLUMNS)[1]]
 
 
-def _read(row: Mapping[str, str | None], path: str | Path) -> Row:
-    found: Row = {column: row[column] or "" for column in COLUMNS}
+def _read(row: Mapping[str, str], where: str) -> Row:
+    found: Row = {column: row[column] for column in COLUMNS}
     try:
         for column in _LISTS:
             found[column] = json.loads(found[column] or "[]")
         for column, kind in _NUMBERS.items():
             found[column] = kind(found[column]) if found[column] else None
     except ValueError as error:
-        raise DataError(f"{str(path)!r} is damaged: {error} in the row of {found['unit']}") from error
+        raise DataError(f"{where}: the {column} of {found['unit']} is damaged: {error}") from error
     return found

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from vital.describing.evaluation.table import COLUMNS, Row
-from vital.describing.labels_csv import NAME, as_csv, read_labels, write_labels
+from vital.describing.labels_csv import NAME, read_labels, write_labels
 from vital.errors import RunError
 from vital.records import Description
 from vital.rendering.run_folder import SCHEMA, differences, read_run, versions
-from vital.utils.io import as_json, explained, held, read_json, write
+from vital.utils.io import as_csv, as_json, explained, locked, read_json, write
 
 DETAILS, SCORES = "labels.json", "scores.csv"
 
@@ -47,7 +47,7 @@ def save_words(
     """Write words to a run folder, every file whole or not at all. Raises as `check_folder` does."""
     with explained(path, "write"):
         path.mkdir(parents=True, exist_ok=True)
-    with held(path):
+    with locked(path):
         check_folder(path, model)
         earlier = read_json(path / DETAILS).get("labels", []) if (path / DETAILS).exists() else []
         records = {_key(record): record for record in earlier}
@@ -59,7 +59,7 @@ def save_words(
         write(path / DETAILS, as_json(facts | {"labels": list(records.values())}))
         write_labels(path / NAME, descriptions)
         if scores:
-            write(path / SCORES, as_csv(scores, COLUMNS))
+            write(path / SCORES, as_csv(COLUMNS, scores))
 
 
 def _key(record: Mapping[str, Any]) -> tuple[Any, ...]:

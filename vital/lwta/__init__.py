@@ -4,3 +4,4 @@ from vital.lwta.convert import convert as convert
 from vital.lwta.layers import LWTA as LWTA
 from vital.lwta.layers import LWTAConv2d as LWTAConv2d
 from vital.lwta.layers import LWTALinear as LWTALinear
+from vital.lwta.predict import outputs as outputs

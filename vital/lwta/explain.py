@@ -16,10 +16,10 @@ from vital.errors import InvalidValueError, unknown
 from vital.lwta.layers import winners
 from vital.lwta.predict import layers_of
 from vital.models import Model
-from vital.records import to_pil
 from vital.tracing import INPUT_OF, Trace, Tracer, list_layers, resolve_units
 from vital.types import Images
 from vital.units import OUTPUT, Unit
+from vital.utils.drawing import to_pil
 
 BY = ("gradient", "relevance")
 

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from vital.lwta.explain import Explanation, Winner
-from vital.utils._drawing2 import FAINT, GAP, INK, PAPER, fitted, font, scaled
+from vital.utils.drawing import FAINT, GAP, INK, PAPER, fitted, font, scaled
 
 LINE = 15
 """Pixels from one line of small text to the next."""

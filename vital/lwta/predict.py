@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import torch
@@ -16,6 +15,7 @@ from vital.models import Model
 from vital.models.outputs import answered, eval_mode
 from vital.tracing import Tracer
 from vital.types import Images, PerImage
+from vital.utils.hashing import sha256
 from vital.utils.random import generator
 
 SAMPLES = 6
@@ -46,7 +46,7 @@ def outputs(model: Model, images: Images, samples: int = 0, seed: int = 0) -> Te
 
 def _dice(image: Tensor, seed: int) -> torch.Generator:
     """What one image draws its samples from."""
-    shown = hashlib.sha256(image.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()
+    shown = sha256(image.detach().float().cpu().contiguous().numpy().tobytes())
     return generator("lwta", "samples", seed, shown)
 
 

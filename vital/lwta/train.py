@@ -24,7 +24,7 @@ from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
 from vital.models.outputs import answered, asked, count_outputs
 from vital.types import Images
-from vital.utils.io import as_json, held, read_json, write
+from vital.utils.io import as_json, locked, read_json, write
 from vital.utils.options import Count, NonNegative, Positive, Range, check_options
 from vital.utils.random import generator, seed_of
 
@@ -95,9 +95,9 @@ def fit(
     training, or parts of one that does not say whose it is, and `ModelError` for a network that fails.
 
     >>> import tempfile, numpy as np
-    >>> from vital.images import images
+    >>> from vital.data import load_images
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.ReLU(), nn.Linear(8, 2))
-    >>> some = images(np.zeros((4, 4, 4, 3), np.uint8), labels=[0, 1, 0, 1])
+    >>> some = load_images(np.zeros((4, 4, 4, 3), np.uint8), labels=[0, 1, 0, 1])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     fit(Model(net, size=(4, 4)), some, Path(folder), TrainConfig(epochs=1))
     ...     print((Path(folder) / "weights.safetensors").is_file())
@@ -105,7 +105,7 @@ def fit(
     """
     how = how or TrainConfig()
     targets = classes_of(images, model)
-    with held(_claimed(folder, model, images, how)):
+    with locked(_claimed(folder, model, images, how)):
         _Training(model, images, targets, how, folder / "checkpoint.pt", progress).run()
         write(
             folder / "weights.safetensors",

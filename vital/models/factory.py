@@ -5,7 +5,6 @@ Running that file is the one place where the project runs code that it was point
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from torch import nn
 
 from vital.errors import ModelError, first_line, nearest, unknown
 from vital.models.model import Model
+from vital.utils.hashing import sha256
 
 SIDE = 224
 
@@ -67,7 +67,7 @@ def _beside(folder: Path) -> Iterator[None]:
 
 
 def _run(path: Path) -> ModuleType:
-    name = f"_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    name = f"_{path.stem}_{sha256(str(path.resolve()))[:16]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ModelError(f"{path} cannot be imported")

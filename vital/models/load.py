@@ -18,12 +18,14 @@ from vital.models.model import Model, usable_device
 from vital.models.outputs import count_outputs
 from vital.models.published import SOURCES, image_tower
 from vital.models.weights import fit, read_state
+from vital.utils.public import public
 
 RANDOM = "random"
 HELP = "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
 Size = tuple[int, int]
 
 
+@public
 def load_model(
     spec: str | nn.Module | Model,
     *,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from vital.errors import InvalidValueError
 from vital.models import pixels
 from vital.types import Images
+from vital.utils.hashing import is_plain, sha256, tensor_hash
+from vital.utils.public import public
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Model:
     """A network and its preprocessing.
@@ -32,7 +35,7 @@ class Model:
     [0.5]
     """
 
-    module: nn.Module = field(repr=False)
+    module: nn.Module
     name: str = "model"
     size: tuple[int, int] = (224, 224)
     channels: int = 3
@@ -40,7 +43,7 @@ class Model:
     std: tuple[float, ...] = (1.0,)
     resize: int | None = None
     interpolation: str = "bilinear"
-    classes: tuple[str, ...] = field(default=(), repr=False)
+    classes: tuple[str, ...] = ()
     weights: str = "as given"
 
     def __post_init__(self) -> None:
@@ -67,6 +70,10 @@ class Model:
             raise InvalidValueError(
                 f"{self.name}: interpolation is {self.interpolation!r}; allowed are {allowed}"
             )
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, (self.channels, *self.size)))
+        return f"Model({self.name!r}: {size}, {len(self.classes)} class names, weights {self.weights!r})"
 
     @property
     def preprocessing(self) -> tuple[object, ...]:
@@ -117,12 +124,8 @@ class Model:
 
     def weights_hash(self) -> str:
         """Hash the names and bytes of the state dict: SHA-256, 16 hexadecimal digits."""
-        digest = hashlib.sha256()
-        for key, value in sorted(self.module.state_dict().items()):
-            tensor = value if isinstance(value, Tensor) else torch.tensor(list(repr(value).encode()))
-            digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(_bytes(tensor))
-        return digest.hexdigest()[:16]
+        state = self.module.state_dict().items()
+        return tensor_hash({k: v if isinstance(v, Tensor) else _as_tensor(v) for k, v in state})[:16]
 
     def code_hash(self) -> str:
         """Hash what the network computes apart from its weights: SHA-256, 16 hexadecimal digits.
@@ -133,28 +136,27 @@ class Model:
         >>> Model(nn.Conv2d(3, 4, 1)).code_hash() == Model(nn.Conv2d(3, 4, 1, stride=2)).code_hash()
         False
         """
-        digest = hashlib.sha256(repr(self.module).encode())
-        stored = set(self.module.state_dict())
+        return sha256(self._code())[:16]
+
+    def _code(self) -> Iterator[str | bytes]:
+        yield repr(self.module)
+        stored = self.module.state_dict()
         for name, part in self.module.named_modules():
-            plain = {k: v for k, v in vars(part).items() if k != "training" and _is_plain(v)}
-            digest.update(f"{name} {type(part).__qualname__} {sorted(plain.items())}".encode())
-        for name, buffer in self.module.named_buffers():
-            if name not in stored:
-                digest.update(f"{name} {buffer.shape} {buffer.dtype}".encode() + _bytes(buffer))
-        for source in sorted({_source(type(part)) for part in self.module.modules()}):
-            digest.update(source)
-        return digest.hexdigest()[:16]
+            plain = {k: v for k, v in vars(part).items() if k != "training" and _is_setting(v)}
+            yield f"{name} {type(part).__qualname__} {sorted(plain.items())}"
+        yield tensor_hash({k: buffer for k, buffer in self.module.named_buffers() if k not in stored})
+        yield from sorted({_source(type(part)) for part in self.module.modules()})
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, tuple | list):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
+def _is_setting(value: object) -> bool:
+    return is_plain(value) and not isinstance(
+        value, Mapping
+    )  # what torch keeps of parts and hooks are mappings
 
 
-def _bytes(tensor: Tensor) -> bytes:
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+def _as_tensor(value: object) -> Tensor:
+    """What a state dict holds beside tensors, as a tensor of bytes."""
+    return torch.tensor(list(repr(value).encode()))
 
 
 def _source(kind: type) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,6 +9,7 @@ from torch import Tensor
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.tracing import Tracer
+from vital.utils.hashing import tensor_hash
 
 
 def dot_cosine(x: Tensor, y: Tensor, power: float, floor: float) -> Tensor:
@@ -35,8 +34,7 @@ def digest(x: Tensor) -> str:
     >>> digest(torch.zeros(2)) == digest(torch.zeros(2)) != digest(torch.zeros(3))
     True
     """
-    content = x.detach().cpu().double().contiguous().numpy().tobytes()
-    return hashlib.sha256(f"{tuple(x.shape)}".encode() + content).hexdigest()[:8]
+    return tensor_hash(x.detach().cpu().double())[:8]
 
 
 def activations(model: Model, layer: str, picture: Tensor) -> Tensor:

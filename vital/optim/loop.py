@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from vital.attribution import followed
-from vital.errors import InvalidValueError, WeightsError
 from vital.models import Model
 from vital.models.outputs import asked
+from vital.optim.checks import (
+    as_frames,
+    as_keys,
+    as_terms,
+    as_transforms,
+    check_numbers,
+    check_parts,
+    check_weights,
+)
 from vital.optim.optimizer import Optimizer
-from vital.terms import Sum, Term, as_sum
+from vital.terms import Sum, Term
 from vital.tracing import Trace, Tracer
 from vital.types import Images, Parameterization, Parameters, Transform
+from vital.utils.drawing import titled_sheet, to_pil
+from vital.utils.io import as_png
 from vital.utils.options import checked_keywords
+from vital.utils.public import public
 from vital.utils.random import generator
 
 
@@ -28,7 +41,7 @@ class Rendering:
 
     `images` (B, C, H, W) in [0, 1]; `alpha` (B, H, W), the accumulated |∂loss/∂image|, says where the loss looked;
     `losses` maps each part of the term, and "total", to (B, steps); `status` is "done" or "diverged at step N" per
-    image; `frames` are (step, images) pairs.
+    image; `frames` are (step, images) pairs. It shows itself in a notebook.
     """
 
     images: Images
@@ -37,6 +50,21 @@ class Rendering:
     status: tuple[str, ...]
     steps: int
     frames: tuple[tuple[int, Images], ...] = ()
+
+    def to_grid(self, columns: int = 8, size: int | None = None) -> Image.Image:
+        """All pictures side by side, each with its number and its last loss, or what went wrong, below it."""
+        final = self.losses["total"][:, -1].tolist()
+        told = [f"loss {x:.3g}" if s == "done" else s for x, s in zip(final, self.status, strict=True)]
+        titles = [[f"image {i}", line] for i, line in enumerate(told)]
+        return titled_sheet([to_pil(image) for image in self.images], titles, columns, size)
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.images.shape[1:]))
+        status = ", ".join(f"{count} {told}" for told, count in Counter(self.status).items())
+        return f"Rendering({len(self.images)} images of {size}, {self.steps} steps, {status})"
+
+    def _repr_png_(self) -> bytes:
+        return as_png(self.to_grid())
 
 
 @dataclass(frozen=True)
@@ -52,12 +80,13 @@ class Step:
     redirect: bool = False
 
 
+@public
 @checked_keywords
 def optimize(
     model: Model,
     term: Term | Sequence[Term],
     parameterization: Parameterization,
-    transforms: Sequence[Transform] = (),
+    transforms: Transform | Sequence[Transform] = (),
     *,
     steps: int = 512,
     optimizer: Optimizer | None = None,
@@ -83,7 +112,7 @@ def optimize(
     parameterization
         What turns numbers into an image.
     transforms
-        The random transforms through which the network sees the image.
+        The random transforms, one or several, through which the network sees the image.
     steps
         The number of steps.
     optimizer
@@ -109,27 +138,27 @@ def optimize(
     Raises
     ------
     InvalidValueError, WeightsError, ModelError
-        For numbers that are not allowed, weights that are not finite, and a network that fails.
+        For what is not allowed, such as a unit where a term belongs; weights that are not finite; a network that fails.
 
     Examples
     --------
-    >>> from vital import objectives as obj, parameterizations as par
+    >>> from vital import objectives as obj, params as par
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(8, 8))
     >>> made = optimize(net, obj.Channel("0:1"), par.Pixels(8), steps=3)
     >>> made.images.shape, made.status
     (torch.Size([1, 3, 8, 8]), ('done',))
 
     """
-    terms = [as_sum(t) for t in ([term] if isinstance(term, Term) else term)]
-    keys = [str(i) for i in range(len(terms))] if keys is None else keys
-    _check(model, terms, keys, steps, n_transforms)
-    draws = [generator(seed, key) for key in keys]
-    run = _Run(model, terms, parameterization, tuple(transforms), n_transforms, draws, steps)
+    check_parts(model, parameterization, optimizer)
+    check_numbers(steps, n_transforms, redirect, seed)
+    terms, looks, wanted = as_terms(term), as_transforms(transforms), as_frames(frames, steps)
+    check_weights(model)
+    draws = [generator(seed, key) for key in as_keys(keys, len(terms))]
+    run = _Run(model, terms, parameterization, looks, n_transforms, draws, steps)
     parameters = run.start()
     settings = optimizer or Optimizer()
     moving = settings.build(list(parameters.values()))
     kept: list[tuple[int, Images]] = []
-    wanted = set(frames)
     with Tracer(
         model, run.layers, record=any(request and request.recorded for request in run.relevant)
     ) as tracer:
@@ -144,23 +173,6 @@ def optimize(
     if steps in wanted:
         kept.append((steps, images))
     return run.result(images, steps, tuple(kept))
-
-
-def _check(model: Model, terms: Sequence[Sum], keys: Sequence[str], steps: int, n_transforms: int) -> None:
-    if not terms or not all(term.parts for term in terms):
-        raise InvalidValueError("there is no term to optimize; give at least one")
-    if len(keys) != len(terms):
-        raise InvalidValueError(f"there are {len(keys)} keys for {len(terms)} terms; give one each")
-    for name, value in (("steps", steps), ("n_transforms", n_transforms)):
-        if value < 1:
-            raise InvalidValueError(f"{name} is {value}; allowed are whole numbers from 1")
-    buffers = dict(model.module.named_buffers())
-    for name, weights in [*model.module.named_parameters(), *buffers.items()]:
-        # an attention mask is a buffer and may hold infinities
-        if bad := int((weights.isnan() if name in buffers else ~weights.isfinite()).sum()):
-            raise WeightsError(
-                f"{model.name}: {bad} of the {weights.numel()} weights in {name!r} are not finite"
-            )
 
 
 def _watched(term: Term) -> tuple[str, ...]:

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
+from vital.utils.public import public
 
 
+@public
 @dataclass(frozen=True)
 class Optimizer:
     """How parameters move: an elementwise optimizer with a learning-rate schedule.

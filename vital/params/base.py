@@ -19,7 +19,9 @@ from vital.utils.registry import Registry
 
 Size: TypeAlias = int | tuple[int, int]
 
-PARAMS: Registry[type[Parameterization]] = Registry("parameterization")
+PARAMS: Registry[type[Parameterization]] = Registry(
+    "parameterization", group="vital.params", kind=Parameterization
+)
 
 
 class Invertible(Parameterization):
@@ -71,6 +73,24 @@ class Canvas(Invertible):
     def encode(self, image: Images) -> Parameters:
         """Find the parameters that decode to `image`, by way of its canvas."""
         return self.unpaint(color.to_canvas(image, mixed=self.mixed))
+
+
+class Sheet(Canvas):
+    """A canvas with a size, a number of channels and a choice of colours of its own."""
+
+    size: Size
+    channels: int
+    decorrelate: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The channels, height and width of an image."""
+        return (self.channels, *sides(self.size))
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the canvas has decorrelated colours."""
+        return self.decorrelate
 
 
 def fit(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.params.base import PARAMS, Canvas, Size, check, normal, sides
+from vital.params.base import PARAMS, Sheet, Size, check, normal, sides
 from vital.types import Parameters
 
 _REACH = 3**0.5
@@ -18,7 +18,7 @@ _GAIN = 0.1
 
 @PARAMS.register("cppn", example="par.CPPN(32)")
 @dataclass(frozen=True)
-class CPPN(Canvas):
+class CPPN(Sheet):
     """A compositional pattern-producing network: each pixel's colour is computed from its place alone.
 
         a_0 = (x, y);   u_k = atan(W_k a_(k−1) + b_k);   a_k = (u_k / 0.67, u_k² / 0.6);   canvas = V a_layers + c
@@ -44,16 +44,6 @@ class CPPN(Canvas):
         for name, value in (("hidden", self.hidden), ("layers", self.layers)):
             if value < 1:
                 raise InvalidValueError(f"{name} is {value}; allowed are whole numbers from 1")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """The channels, height and width of an image."""
-        return (self.channels, *sides(self.size))
-
-    @property
-    def mixed(self) -> bool:
-        """Whether the canvas has decorrelated colours."""
-        return self.decorrelate
 
     def init(self, generator: torch.Generator) -> Parameters:
         """Draw the hidden weights, from the first layer to the last; the output starts at 0."""

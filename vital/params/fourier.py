@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.params.base import PARAMS, Canvas, Size, check, falloff, normal, sides
+from vital.params.base import PARAMS, Sheet, Size, check, falloff, normal, sides
 from vital.types import Parameters
 
 _CONTRAST = 4.0
@@ -16,7 +16,7 @@ _CONTRAST = 4.0
 
 @PARAMS.register("fourier", example="par.Fourier(32)")
 @dataclass(frozen=True)
-class Fourier(Canvas):
+class Fourier(Sheet):
     """Fourier coefficients of the canvas, scaled so that all frequencies move with natural strength.
 
         canvas = irfft2(z · max(f, 1/max(H, W))^(−decay)) / 4,   image = sigmoid(canvas @ M)
@@ -51,16 +51,6 @@ class Fourier(Canvas):
         if not 0 <= self.decay <= 8:
             raise InvalidValueError(f"decay is {self.decay}; allowed are numbers from 0 to 8")
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """The channels, height and width of an image."""
-        return (self.channels, *sides(self.size))
-
-    @property
-    def mixed(self) -> bool:
-        """Whether the canvas has decorrelated colours."""
-        return self.decorrelate
-
     def init(self, generator: torch.Generator) -> Parameters:
         """Draw coefficients from N(0, sd²)."""
         channels, height, width = self.shape
@@ -93,7 +83,7 @@ class Fourier(Canvas):
 
 
 @dataclass(frozen=True)
-class HalfFourier(Canvas):
+class HalfFourier(Sheet):
     """A Fourier canvas at half its sides (rounded up): the same coefficients, but for the waves too fine for it.
 
     Where both can hold a wave they show it alike, so that a picture keeps its forms when it grows.

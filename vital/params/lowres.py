@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.params.base import PARAMS, Canvas, Size, check, normal, sides
+from vital.params.base import PARAMS, Sheet, Size, check, normal, sides
 from vital.types import Parameters
 
 
 @PARAMS.register("lowres", example="par.LowRes(32)")
 @dataclass(frozen=True)
-class LowRes(Canvas):
+class LowRes(Sheet):
     """A sum of grids, each `factor` times coarser than the image and upsampled bilinearly.
 
     Grids start from N(0, sd²). One factor gives an image without fine detail (Lucid's `lowres_tensor`, mostly a part
@@ -38,16 +38,6 @@ class LowRes(Canvas):
             raise InvalidValueError(
                 f"the factors are {self.factors}; allowed are different whole numbers from 1, at least one"
             )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """The channels, height and width of an image."""
-        return (self.channels, *sides(self.size))
-
-    @property
-    def mixed(self) -> bool:
-        """Whether the canvas has decorrelated colours."""
-        return self.decorrelate
 
     def init(self, generator: torch.Generator) -> Parameters:
         """Draw every grid from N(0, sd²), in the order of `factors`."""

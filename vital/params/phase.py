@@ -13,13 +13,13 @@ from torch import Tensor
 
 from vital.errors import DataError, InvalidValueError
 from vital.params import color
-from vital.params.base import PARAMS, Canvas, Size, check, falloff, sides
+from vital.params.base import PARAMS, Sheet, Size, check, falloff, sides
 from vital.types import Images, Parameters
 
 
 @PARAMS.register("phase", example="par.Phase(32)")
 @dataclass(frozen=True, eq=False)
-class Phase(Canvas):
+class Phase(Sheet):
     """The phase of each frequency; the magnitudes are given and stay.
 
         canvas = standard(irfft2(magnitude · exp(i · phase))),   image = sigmoid(canvas @ M)
@@ -56,16 +56,6 @@ class Phase(Canvas):
             raise InvalidValueError(
                 "the magnitude has entries that are negative or not finite; allowed are numbers from 0"
             )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """The channels, height and width of an image."""
-        return (self.channels, *sides(self.size))
-
-    @property
-    def mixed(self) -> bool:
-        """Whether the canvas has decorrelated colours."""
-        return self.decorrelate
 
     def init(self, generator: torch.Generator) -> Parameters:
         """Draw phases from U(−π, π)."""

@@ -4,8 +4,6 @@ from vital.rendering.api import render as render
 from vital.rendering.circuit import Circuit as Circuit
 from vital.rendering.circuit import circuit as circuit
 from vital.rendering.circuit import circuit_sheet as circuit_sheet
-from vital.rendering.exemplar_files import kept_exemplars as kept_exemplars
-from vital.rendering.exemplar_files import save_exemplars as save_exemplars
 from vital.rendering.exemplars import Exemplar as Exemplar
 from vital.rendering.exemplars import Exemplars as Exemplars
 from vital.rendering.exemplars import exemplars as exemplars
@@ -22,6 +20,8 @@ from vital.rendering.methods.stages import stages as stages
 from vital.rendering.methods.vital import Vital as Vital
 from vital.rendering.methods.vital import VitalScene as VitalScene
 from vital.rendering.methods.vital_reference import VitalReference as VitalReference
+from vital.rendering.run_folder import kept_exemplars as kept_exemplars
+from vital.rendering.run_folder import save_exemplars as save_exemplars
 from vital.rendering.sheets import beside as beside
 from vital.utils.options import with_overview
 

@@ -18,11 +18,13 @@ from vital.rendering.methods.base import METHODS, Method, Plan, image_size
 from vital.rendering.outcome import lacking, measured, status_of
 from vital.tracing import resolve_units
 from vital.units import Unit
-from vital.utils.options import made_with, options_of, parameters_of
+from vital.utils.options import check_whole, made_with, options_of, parameters_of
+from vital.utils.public import public
 
 LOGGED = 64
 
 
+@public
 def render(
     model: Model,
     units: str | Unit | Iterable[str | Unit],
@@ -79,6 +81,8 @@ def render(
     torch.Size([3, 16, 16])
 
     """
+    check_whole("frames", frames, 0)
+    check_whole("seed", seed)
     recipe = _method(method, options)
     together = units_per_batch(model, batch)
     chosen = resolve_units(model, units)
@@ -120,8 +124,7 @@ def units_per_batch(model: Model, batch: int | None = None) -> int:
     """Units per forward pass: as asked for, else 16 on a CPU, where more only costs memory, and 32 on a GPU."""
     if batch is None:
         return 16 if model.device.type == "cpu" else 32
-    if batch < 1:
-        raise InvalidValueError(f"batch is {batch}; allowed are whole numbers from 1")
+    check_whole("batch", batch, 1)
     return batch
 
 
@@ -216,7 +219,7 @@ def _lacking(
 def method_name(recipe: Method) -> str:
     """The name under which a method is registered, or its class name."""
     kind = type(recipe)
-    return next((name for name in METHODS if METHODS[name] is kind), kind.__name__)
+    return METHODS.name_of(kind) or kind.__name__
 
 
 def _prototype(

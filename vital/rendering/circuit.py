@@ -16,7 +16,8 @@ from vital.records import Prototypes
 from vital.rendering.api import render
 from vital.tracing import resolve_units
 from vital.units import Unit
-from vital.utils._drawing2 import FAINT, GAP, PAPER, png, scaled, write_centred
+from vital.utils.drawing import FAINT, GAP, PAPER, scaled, write_centred
+from vital.utils.io import as_png
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class Circuit:
         return circuit_sheet(self.prototypes, self.feeders, size)
 
     def _repr_png_(self) -> bytes:
-        return png(self.to_grid())
+        return as_png(self.to_grid())
 
 
 def circuit(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -14,11 +15,14 @@ from vital.activations import ReferenceBank
 from vital.attribution import NoRuleError, Relevance, gradient_times_activation, relevance
 from vital.errors import InvalidValueError, ModelError
 from vital.models import Model
-from vital.records import contact_sheet, to_pil
 from vital.tracing import INPUT_OF, Tracer, list_layers, resolve_units
 from vital.types import Images
-from vital.units import OUTPUT, Unit
-from vital.utils._drawing2 import png
+from vital.units import OUTPUT, RecordList, Unit
+from vital.utils.drawing import contact_sheet, titled_figure, to_array, to_pil
+from vital.utils.io import as_png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FALLBACK = "gradient x activation"
 STRENGTH, DIM = 0.9, 0.6
@@ -34,11 +38,12 @@ class Exemplar:
     largest of the image, and 0 everywhere where nothing positive did. `by` says how it was worked out: "lrp zplus"
     (or another rule), or "gradient x activation" for a network with an operation that relevance has no rule for.
     `value` is what the image was ranked by, and `of` says what that is. It shows itself in a notebook.
+    `np.asarray(exemplar)` is the image as matplotlib takes it: (H, W, C), float32 in [0, 1].
     """
 
     unit: Unit
-    image: Tensor = field(repr=False)
-    heat: Tensor = field(repr=False)
+    image: Tensor
+    heat: Tensor
     index: int
     name: str
     value: float
@@ -58,20 +63,41 @@ class Exemplar:
         colour = warm + (hot - warm) * amount
         return to_pil(grey + (colour - grey) * STRENGTH * amount)
 
+    def to_row(self) -> dict[str, Any]:
+        """One row of a table: all but the pictures."""
+        told = {"unit": str(self.unit), "label": self.unit.label, "index": self.index, "name": self.name}
+        return told | {"value": self.value, "of": self.of, "by": self.by}
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return to_array(self.image, dtype, copy)
+
+    def __repr__(self) -> str:
+        how = f"{self.of} {self.value:.3g}, heat by {self.by}"
+        return f"Exemplar({self.unit.title!r}: image {self.name!r}, {how})"
+
     def _repr_png_(self) -> bytes:
-        return png(self.to_pil(heat=True))
+        return as_png(self.to_pil(heat=True))
 
 
-class Exemplars(list[Exemplar]):
-    """A list of exemplars that shows itself in a notebook: the images above, the same with their heat below."""
+class Exemplars(RecordList[Exemplar]):
+    """A list of exemplars that shows itself in a notebook: the images above, the same with their heat below.
+
+    A slice is such a list too; see `vital.units.RecordList`.
+    """
 
     def to_grid(self, size: int | None = None) -> Image.Image:
         """The images in one row, and below each the same with its heat."""
         pictures = [e.to_pil(heat=heat) for heat in (False, True) for e in self]
         return contact_sheet(pictures, max(1, len(self)), size)
 
+    def figure(self) -> Figure:
+        """The same as a figure of matplotlib, with names and values; raises `MissingDependencyError` without it."""
+        pictures = [e.to_pil(heat=heat) for heat in (False, True) for e in self]
+        titles = [[e.name, f"{e.value:.3g}"] for e in self] + [[] for _ in self]
+        return titled_figure(pictures, titles, max(1, len(self)))
+
     def _repr_png_(self) -> bytes:
-        return png(self.to_grid())
+        return as_png(self.to_grid())
 
 
 def exemplars(

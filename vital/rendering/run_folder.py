@@ -5,8 +5,11 @@
     units/UNIT/METHOD-SEED-mask.png   the same with the transparency mask
     units/UNIT/METHOD-SEED.gif        the way there, with -frames.png as a contact sheet (when frames are asked for)
     units/UNIT/METHOD-SEED.json       the record; written last, so a unit that has one is complete
+    units/UNIT/exemplars.json         natural exemplars (`save_exemplars`); written last
+    units/UNIT/exemplars/00.png       an image, best first, and 00-heat.png with its heat map
     sheet.png                         all pictures with titles, in the order of run.json
     log.jsonl                         dates and durations; the one file that differs between equal runs
+    .lock                             empty; keeps other processes out while one writes
 
 What decides the bytes of a unit's files is its `Render`: method, options, seed, images, and the units that share its
 batches. So a render is taken up group by group, a group being the units of one batch: a group with a missing unit is
@@ -15,7 +18,6 @@ rendered again as a whole. Started again on the same machine with the same versi
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import platform
@@ -32,14 +34,27 @@ import torch
 from PIL import Image
 
 from vital._version import __version__
-from vital.errors import RunError
-from vital.records import Prototype, contact_sheet, lines_of, to_pil
+from vital.errors import InvalidValueError, RunError
+from vital.models.pixels import to_tensor
+from vital.records import Prototype, lines_of
+from vital.rendering.exemplars import Exemplar
 from vital.units import Unit
-from vital.utils.drawing import TILE, titled_sheet
-from vital.utils.drawing import png as png  # noqa: PLC0414  (for those who write into the folder)
-from vital.utils.io import as_json, explained, held, read_json, write
+from vital.utils.drawing import TILE, contact_sheet, titled_sheet, to_pil
+from vital.utils.hashing import sha256
+from vital.utils.io import (
+    append_json,
+    as_json,
+    as_png,
+    explained,
+    json_lines,
+    locked,
+    read_json,
+    read_picture,
+    write,
+)
 
 SCHEMA = 1
+LOG = "log.jsonl"
 SHEET_PIXELS = 32_000_000
 FRAME_MS, LAST_MS = 200, 1600
 
@@ -99,19 +114,31 @@ class Run:
         write(self.file(unit, "-mask.png"), prototype.to_png(masked=True))
         if pictures:
             write(self.file(unit, ".gif"), gif(pictures))
-            write(self.file(unit, "-frames.png"), png(contact_sheet(pictures)))
+            write(self.file(unit, "-frames.png"), as_png(contact_sheet(pictures)))
         write(self.file(unit, ".json"), as_json(prototype.to_dict()))
 
     def to_dict(self, unit: str | Unit) -> dict[str, Any]:
         """Read the record of a unit. Raises `RunError` where there is none."""
         return read_json(self.file(unit, ".json"))
 
+    def picture(self, unit: str | Unit, *, masked: bool = False) -> Image.Image:
+        """Read the picture of a unit; `masked`, with its transparency mask. Raises `RunError`."""
+        return read_picture(self.file(unit, "-mask.png" if masked else ".png"))
+
+    def prototype(self, unit: str | Unit) -> Prototype:
+        """Read the prototype of a unit, its pictures in 8 bits as they were written. Raises `RunError`."""
+        record, pixels = self.to_dict(unit), to_tensor(self.picture(unit, masked=True).convert("RGBA"))
+        parts = record["method"], record["seed"], record["status"]
+        return Prototype(Unit.parse(unit), pixels[:3], pixels[3], *parts)
+
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to log.jsonl, with the time. Raises `RunError`."""
         line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts}
-        file = self.path / "log.jsonl"
-        with explained(file, "write"), file.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+        append_json(self.path / LOG, [line])
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Read the lines of log.jsonl; none where there is no such file. Raises `RunError`."""
+        return (line for line in json_lines(self.path / LOG) if isinstance(line, dict))
 
 
 @contextmanager
@@ -127,7 +154,7 @@ def entered(path: str | Path, model: Mapping[str, Any], render: Render) -> Itera
     _check_names(render)
     with explained(path, "write"):
         path.mkdir(parents=True, exist_ok=True)
-    with held(path):
+    with locked(path):
         _enter(path, {"schema": SCHEMA, "versions": versions(), "model": dict(model)}, render.plain())
         yield Run(path, render)
 
@@ -168,6 +195,22 @@ def read_run(path: Path) -> dict[str, Any]:
 def runs(path: Path) -> list[Run]:
     """Open a run folder for reading: one `Run` for each render in it. Raises `RunError`."""
     return [Run(path, Render(**{**r, "units": tuple(r["units"])})) for r in read_run(path).get("renders", [])]
+
+
+def prototypes_in(path: Path, weights_hash: str, units: Sequence[Unit]) -> list[Prototype]:
+    """Read all prototypes of these units, unit by unit; none where the folder holds no run yet.
+
+    Raises `RunError` for a folder of a network with other weights.
+    """
+    kept = runs(path)
+    if kept and read_run(path).get("model", {}).get("weights_hash") != weights_hash:
+        raise RunError(f"the folder {str(path)!r} belongs to another network; choose another folder")
+    return [
+        run.prototype(unit)
+        for unit in units
+        for run in kept
+        if str(unit) in run.render.units and run.complete([unit])
+    ]
 
 
 def versions() -> dict[str, str]:
@@ -232,7 +275,7 @@ def folder_name(unit: str | Unit) -> str:
     'layer4_162'
     """
     slug = Unit.parse(unit).slug
-    return slug if len(slug) <= 100 else f"{slug[:80]}-{hashlib.sha256(str(unit).encode()).hexdigest()[:12]}"
+    return slug if len(slug) <= 100 else f"{slug[:80]}-{sha256(str(unit))[:12]}"
 
 
 def _check_names(render: Render) -> None:
@@ -265,13 +308,13 @@ def write_sheet(path: Path, titles: Mapping[str, Sequence[str]] | None = None) -
     if not every:
         return None
     most = int((SHEET_PIXELS / len(every)) ** 0.5)
-    shown = [_small(run.file(unit), most) for run, unit in every]
+    shown = [_small(run.picture(unit), most) for run, unit in every]
     if most < TILE:
         sheet = contact_sheet(shown)
     else:
         several = len({run.render.stem for run, _ in every}) > 1
         sheet = titled_sheet(shown, [_title(*one, titles or {}, several) for one in every])
-    write(path / "sheet.png", png(sheet))
+    write(path / "sheet.png", as_png(sheet))
     return path / "sheet.png"
 
 
@@ -281,11 +324,70 @@ def _title(run: Run, unit: str, titles: Mapping[str, Sequence[str]], several: bo
     return [*lines, f"{run.render.method}, seed {run.render.seed}"] if several else lines
 
 
-def _small(file: Path, most: int) -> Image.Image:
-    with explained(file, "read"), Image.open(file) as picture:
-        shown = picture.convert("RGB")
+def _small(picture: Image.Image, most: int) -> Image.Image:
+    shown = picture.convert("RGB")
     shown.thumbnail((most, most))
     return shown
+
+
+EXEMPLARS = "exemplars.json"
+
+
+@dataclass(frozen=True)
+class SavedExemplar:
+    """One exemplar of a run folder: what it is, and its pictures, read when they are asked for."""
+
+    name: str
+    value: float
+    of: str
+    by: str
+    _files: tuple[Path, Path] = field(repr=False)
+
+    def to_pil(self, *, heat: bool = False) -> Image.Image:
+        """Read the image; with `heat`, the one with the heat map. Raises `RunError`."""
+        return read_picture(self._files[heat])
+
+
+def save_exemplars(run: str | Path, exemplars: Sequence[Exemplar]) -> None:
+    """Write the exemplars of one unit into a run folder.
+
+    Raises `InvalidValueError` for none or those of several units, and `RunError`.
+    """
+    units = {str(one.unit) for one in exemplars}
+    if len(units) != 1:
+        raise InvalidValueError(f"the exemplars are of {len(units)} units; save those of one unit at a time")
+    folder = Path(run) / "units" / folder_name(exemplars[0].unit)
+    rows = []
+    for i, one in enumerate(exemplars):
+        names = {"picture": f"{i:02d}.png", "heat": f"{i:02d}-heat.png"}
+        for kind, name in names.items():
+            write(folder / "exemplars" / name, as_png(one.to_pil(heat=kind == "heat")))
+        value = float(f"{one.value:.6g}")
+        rows.append({**names, "name": one.name, "value": value, "of": one.of, "by": one.by})
+    write(folder / EXEMPLARS, as_json({"unit": units.pop(), "exemplars": rows}))
+
+
+def kept_exemplars(run: str | Path, unit: str | Unit) -> list[SavedExemplar]:
+    """The exemplars of a unit that a run folder holds, best first; none where nobody saved any. Raises `RunError`."""
+    folder = Path(run) / "units" / folder_name(unit)
+    if not (folder / EXEMPLARS).is_file():
+        return []
+    try:
+        return [
+            SavedExemplar(
+                str(row["name"]),
+                float(row["value"]),
+                str(row["of"]),
+                str(row["by"]),
+                (
+                    folder / "exemplars" / Path(row["picture"]).name,
+                    folder / "exemplars" / Path(row["heat"]).name,
+                ),
+            )
+            for row in read_json(folder / EXEMPLARS)["exemplars"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{str(folder / EXEMPLARS)!r} is damaged: {error}; remove it") from error
 
 
 def gif(pictures: Sequence[Image.Image]) -> bytes:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from vital.errors import InvalidValueError
 from vital.records import Prototype
 from vital.rendering.exemplars import Exemplar
-from vital.utils._drawing2 import GAP, INK, PAPER, fitted, font, scaled
+from vital.utils.drawing import GAP, INK, PAPER, fitted, font, scaled
 
 
 def beside(

@@ -10,14 +10,16 @@ from typing import Any
 from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
 from vital.rendering.exemplars import Exemplar
-from vital.reporting.cards import Drawn, Found, Seen, card
+from vital.reporting.cards import Drawn, Found, card, seen
 from vital.reporting.records import Page, Run
 from vital.reporting.shots import Sizes
 from vital.utils.io import write
+from vital.utils.public import public
 
 NAME = "report.html"
 
 
+@public
 def report(
     out: str | Path,
     protos: Iterable[Prototype] = (),
@@ -103,9 +105,8 @@ def page_from(
     for proto in protos:
         pictures = partial(proto.to_pil), partial(proto.to_pil, masked=True)
         found[str(proto.unit)].drawn.append(Drawn(proto.to_dict(), *pictures))
-    for seen in exemplars:
-        caption = f"{seen.name}, {seen.of} {seen.value:.4g}, heat: {seen.by}"
-        found[str(seen.unit)].seen.append(Seen(caption, seen.to_pil, partial(seen.to_pil, heat=True)))
+    for one in exemplars:
+        found[str(one.unit)].seen.append(seen(one))
     for said in labels:
         found[str(said.unit)].said.append(said)
     sizes = Sizes.of(len(found))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from PIL import Image
 
 from vital.records import Description
+from vital.rendering.exemplars import Exemplar
+from vital.rendering.run_folder import SavedExemplar
 from vital.reporting.records import Card, EmbeddedImage, Example, LabelRow, PrototypeImage
 from vital.reporting.shots import Sizes, shot
 from vital.units import Unit
@@ -51,6 +54,12 @@ class Found:
     drawn: list[Drawn] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     said: list[Description] = field(default_factory=list)
+
+
+def seen(exemplar: Exemplar | SavedExemplar) -> Seen:
+    """An exemplar of this session, or of a run folder, before it is in a page."""
+    caption = f"{exemplar.name}, {exemplar.of} {exemplar.value:.4g}, heat: {exemplar.by}"
+    return Seen(caption, exemplar.to_pil, partial(exemplar.to_pil, heat=True))
 
 
 def card(found: Found, sizes: Sizes) -> Card:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,19 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from tqdm import tqdm
 
 from vital.describing.evaluation.importers import import_labels
-from vital.errors import DataError, RunError
-from vital.rendering.exemplar_files import Kept, kept_exemplars
-from vital.rendering.run_folder import Render, read_run
+from vital.errors import RunError
+from vital.rendering.run_folder import Render, kept_exemplars, read_run
 from vital.rendering.run_folder import Run as Folder
-from vital.reporting.cards import Drawn, Found, Seen, card
+from vital.reporting.cards import Drawn, Found, card, seen
 from vital.reporting.records import Page, Run, Table
 from vital.reporting.shots import Sizes
 from vital.units import Unit
-from vital.utils.io import explained
+from vital.utils.io import csv_lines, read_text
 
 CONTROLS = frozenset(("constant word", "shuffled units", "random weights", "next name", "control"))
 """What rows of tables are called that know nothing of the units."""
@@ -82,7 +79,7 @@ def _gather(folder: Path, facts: Mapping[str, Any], found: dict[tuple[str, str],
             one.drawn.append(_drawn(run, unit))
             one.unit = replace(unit, label=one.unit.label or str(one.drawn[-1].record.get("label") or ""))
             if not one.seen:
-                one.seen += [_seen(kept) for kept in kept_exemplars(folder, unit)]
+                one.seen += [seen(kept) for kept in kept_exemplars(folder, unit)]
     if (folder / "labels.csv").is_file():
         for said in import_labels(folder / "labels.csv", "vital"):
             of(said.unit).said.append(said)
@@ -93,23 +90,11 @@ def _drawn(run: Folder, unit: Unit) -> Drawn:
     if not run.file(unit, ".json").is_file():
         record = {"method": run.render.method, "seed": run.render.seed, "status": "not rendered yet"}
         return Drawn(record)
-    files = [run.file(unit, ending) for ending in (".png", "-mask.png")]
-    picture, masked = (partial(_opened, file) if file.is_file() else None for file in files)
-    return Drawn(run.to_dict(unit), picture, masked)
-
-
-def _seen(kept: Kept) -> Seen:
-    caption = f"{kept.name}, {kept.of} {kept.value:.4g}, heat: {kept.by}"
-    return Seen(caption, partial(_opened, kept.picture), partial(_opened, kept.heat))
-
-
-def _opened(file: Path) -> Image.Image:
-    try:
-        with explained(file, "read"), Image.open(file) as picture:
-            picture.load()
-            return picture.copy()
-    except (Image.DecompressionBombError, SyntaxError, ValueError) as error:
-        raise RunError(f"{str(file)!r} is damaged: {error}; remove it, and render the unit again") from error
+    pictures = (
+        partial(run.picture, unit, masked=masked) if run.file(unit, ending).is_file() else None
+        for masked, ending in ((False, ".png"), (True, "-mask.png"))
+    )
+    return Drawn(run.to_dict(unit), *pictures)
 
 
 def _name(folder: Path) -> str:
@@ -152,12 +137,7 @@ def _tables(folder: Path) -> list[Table]:
 
 def _table(file: Path) -> list[Table]:
     """The table that a file holds; none where it is empty."""
-    try:
-        with explained(file, "read"):
-            rows = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines(), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{str(file)!r} is no table of comma-separated text: {error}") from error
-    rows = [row for row in rows if row]
+    rows = [row for _, row in csv_lines(read_text(file), repr(str(file)))]
     return [table_of(f"{_name(file.parent)}/{file.name}", rows[0], rows[1:])] if rows else []
 
 

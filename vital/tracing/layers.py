@@ -16,10 +16,12 @@ from vital.models import Model
 from vital.models.outputs import asked, eval_mode, first_tensor
 from vital.types import Layer
 from vital.units import OUTPUT, Unit, resolve
+from vital.utils.public import public
 
 _SURVEYS: WeakKeyDictionary[Model, dict[str, Layer]] = WeakKeyDictionary()
 
 
+@public
 def list_layers(model: Model) -> dict[str, Layer]:
     """Every layer of the network by name, in the order in which it finishes, from one pass over two images.
 

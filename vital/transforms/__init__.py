@@ -6,6 +6,7 @@ in a sequence (`Compose`); `lucid` and `maco` are the published ones.
 
 from vital.transforms.base import TRANSFORMS as TRANSFORMS
 from vital.transforms.compose import Compose as Compose
+from vital.transforms.compose import Lambda as Lambda
 from vital.transforms.compose import lucid as lucid
 from vital.transforms.compose import maco as maco
 from vital.transforms.geometric import Flip as Flip
@@ -29,6 +30,7 @@ __all__ = [
     "Crop",
     "Flip",
     "Jitter",
+    "Lambda",
     "Noise",
     "Pad",
     "Resize",

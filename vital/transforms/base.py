@@ -11,7 +11,7 @@ from vital.errors import InvalidValueError
 from vital.types import Images, Transform
 from vital.utils.registry import Registry
 
-TRANSFORMS: Registry[type[Transform]] = Registry("view")
+TRANSFORMS: Registry[type[Transform]] = Registry("transform", group="vital.transforms", kind=Transform)
 
 
 def draw_integer(generator: torch.Generator, low: int, high: int) -> int:

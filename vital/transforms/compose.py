@@ -1,7 +1,8 @@
-"""Views one after another, and the published sequences."""
+"""Transforms one after another, functions as transforms, and the published sequences."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from vital.transforms.geometric import Jitter, Pad, Trim
 from vital.transforms.photometric import Noise
 from vital.transforms.resample import Crop, Rotate, Scale
 from vital.types import Images, Transform
+from vital.utils.random import seeding_torch
 
 
 @TRANSFORMS.register("compose", example="transforms.Compose(transforms.Roll(2), transforms.Flip())")
@@ -43,6 +45,46 @@ class Compose(Transform):
 
     def __repr__(self) -> str:
         return f"Compose({', '.join(map(repr, self.transforms))})"
+
+
+@TRANSFORMS.register("lambda", example="transforms.Lambda(torch.nn.AvgPool2d(3, 1, 1))")
+@dataclass(frozen=True)
+class Lambda(Transform):
+    """Look through a function of an image, such as a transform of torchvision.
+
+    `function` takes and returns (1, C, H, W) and lets the gradient through; the size must not be random. What it
+    draws from torch's global generators is seeded from the picture's own, so that the same seed gives the same
+    picture; numbers from elsewhere (`random`, NumPy) are not. Draws one number.
+
+    >>> Lambda(lambda image: image.flip(-1))(torch.eye(2)[None, None], torch.Generator()).flatten().tolist()
+    [0.0, 1.0, 1.0, 0.0]
+    """
+
+    function: Callable[[Images], Images]
+
+    def __post_init__(self) -> None:
+        if not callable(self.function) or isinstance(self.function, type):
+            raise InvalidValueError(f"Lambda is given {self.function!r}; allowed are functions of an image")
+        if isinstance(self.function, Transform):
+            raise InvalidValueError(
+                f"Lambda is given {self.function!r}, which is a transform; give it as it is"
+            )
+
+    def __call__(self, image: Images, generator: torch.Generator) -> Images:
+        """Return what the function makes of the image; raises `InvalidValueError` unless it is such an image."""
+        with seeding_torch(generator, image.device):
+            seen = self.function(image)
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        if not isinstance(seen, torch.Tensor) or seen.ndim != 4 or len(seen) != 1:
+            shape = tuple(seen.shape) if isinstance(seen, torch.Tensor) else type(seen).__name__
+            raise InvalidValueError(
+                f"the function {name} in Lambda returned {shape}; allowed is (1, C, H, W)"
+            )
+        if torch.is_grad_enabled() and image.requires_grad and not seen.requires_grad:
+            raise InvalidValueError(
+                f"the function {name} in Lambda returned an image without gradient; use tensor operations alone"
+            )
+        return seen
 
 
 def lucid() -> Compose:

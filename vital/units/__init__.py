@@ -1,5 +1,6 @@
 """Units: what can be asked about, as text and as found in a network."""
 
+from vital.units.record_list import RecordList as RecordList
 from vital.units.unit import HELP as HELP
 from vital.units.unit import OUTPUT as OUTPUT
 from vital.units.unit import TOKENS as TOKENS

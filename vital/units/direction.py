@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from vital.errors import InvalidValueError, UnitError, unknown
 from vital.units import Unit
+from vital.utils.hashing import tensor_hash
 
 
 def read_direction(unit: str | Unit) -> Tensor:
@@ -35,11 +35,7 @@ def digests(units: Iterable[Unit]) -> dict[str, str]:
 
     Channels have none. Raises what `read_direction` raises.
     """
-    vectors = {str(unit): read_direction(unit) for unit in units if unit.source}
-    return {
-        name: hashlib.sha256(vector.double().numpy().tobytes()).hexdigest()[:16]
-        for name, vector in vectors.items()
-    }
+    return {str(unit): tensor_hash(read_direction(unit).double())[:16] for unit in units if unit.source}
 
 
 @lru_cache(maxsize=256)

@@ -19,12 +19,14 @@ from dataclasses import dataclass, replace
 from vital.errors import UnitError, UnknownNameError, nearest
 from vital.types import Layer
 from vital.utils.class_names import class_index, plain
+from vital.utils.public import public
 
 OUTPUT = "class"
 TOKENS = ("cls", "patches", "all")
 HELP = "write LAYER:INDEX, LAYER:A-B, LAYER:INDEX@ROW,COLUMN, LAYER:INDEX#cls, class:NAME or FILE.safetensors:ROW@LAYER"
 
 
+@public
 @dataclass(frozen=True)
 class Unit:
     """One unit of a network.

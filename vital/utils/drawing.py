@@ -1,16 +1,50 @@
-"""What sheets are drawn with: pictures of one width, lines of text that fit, titled tiles, and PNG bytes."""
+"""Pictures on sheets: tensors as pictures, one width, lines of text that fit, grids with and without titles."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from vital.errors import InvalidValueError, missing_extra
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK, FAINT, PAPER = (20, 20, 20), (150, 150, 150), "white"
 GAP = 8
 TILE, TEXT = 128, 11
 """The least width of a tile with a title, and the least height of its letters, in pixels."""
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """An image (C, H, W) in [0, 1] as PIL, rounded to 8 bits.
+
+    One channel is grey; of more than three the first three are shown.
+
+    >>> to_pil(torch.ones(3, 4, 4)).size
+    (4, 4)
+    """
+    pixels = (image.detach().clamp(0, 1).cpu().float() * 255).round().to(torch.uint8).numpy()
+    if len(pixels) < 3:
+        return Image.fromarray(np.ascontiguousarray(pixels[0]))
+    return Image.fromarray(np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
+
+
+def to_array(image: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    """An image (C, H, W) as an array (H, W, C), float32 unless another type is asked for; always a copy.
+
+    >>> to_array(torch.ones(3, 4, 5)).shape
+    (4, 5, 3)
+    """
+    if copy is False:
+        raise InvalidValueError("an array of a picture is a copy; allowed are copy=None and copy=True")
+    pixels = image.detach().cpu().float().permute(1, 2, 0).numpy()
+    return np.array(pixels, np.float32 if dtype is None else dtype)
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -79,8 +113,39 @@ def titled_sheet(
     return sheet
 
 
-def png(picture: Image.Image) -> bytes:
-    """A picture as PNG bytes."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
+def titled_figure(
+    pictures: Sequence[Image.Image], titles: Sequence[Sequence[str]], columns: int = 8, inches: float = 1.6
+) -> Figure:
+    """Pictures in a grid as a figure of matplotlib, each with its title above it, `inches` wide.
+
+    Raises `MissingDependencyError` without matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise missing_extra("matplotlib", "report", "figures") from error
+    columns = max(1, min(columns, len(pictures)))
+    rows = -(-len(pictures) // columns)
+    lines = max(map(len, titles), default=0)
+    figure = Figure(figsize=(columns * inches, max(1, rows) * (inches + 0.15 * lines)), layout="constrained")
+    for i, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        axes.imshow(picture.convert("RGB"))
+        axes.set_title("\n".join(title), fontsize="x-small", parse_math=False)
+        axes.set_axis_off()
+    return figure
+
+
+def contact_sheet(pictures: Sequence[Image.Image], columns: int = 8, size: int | None = None) -> Image.Image:
+    """Pictures in a grid with a thin white margin, each scaled to the first one's size or to `size`."""
+    if not pictures:
+        return Image.new("RGB", (1, 1), PAPER)
+    width, height = pictures[0].size if size is None else (size, size)
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * (width + 4) + 4, rows * (height + 4) + 4), PAPER)
+    for i, picture in enumerate(pictures):
+        place = (4 + i % columns * (width + 4), 4 + i // columns * (height + 4))
+        shown = picture.convert("RGB")
+        sheet.paste(shown if shown.size == (width, height) else shown.resize((width, height)), place)
+    return sheet

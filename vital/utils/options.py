@@ -11,6 +11,8 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from importlib.metadata import EntryPoint
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 from weakref import WeakKeyDictionary
@@ -162,9 +164,11 @@ def shown(value: Any) -> str:
 
 
 def overview(registry: Registry[Any], what: str) -> str:
-    """What a registry holds, a line each, and where the options of each are listed: a part of a docstring."""
-    width = max(map(len, registry), default=0)
-    lines = [f"{name:<{width}}  {summary(registry[name])}" for name in registry]
+    """What vital files in a registry, a line each, and where the options are listed: a part of a docstring."""
+    # what other packages add is imported when it is asked for, since they import vital
+    own = {e.name: e.item for e in registry.entries.values() if not isinstance(e.item, EntryPoint)}
+    width = max(map(len, own), default=0)
+    lines = [f"{name:<{width}}  {summary(item)}" for name, item in own.items()]
     where = f"`vital methods NAME` lists the options of each, as does `help({what}[NAME])`."
     return "\n".join(["Methods", "-------", *lines, "", where])
 
@@ -178,6 +182,20 @@ def check_options(made: Any) -> None:
     """Hold the fields of a dataclass against what they allow. Raises `InvalidValueError`."""
     for name, option in options_of(type(made)).items():
         option.check(getattr(made, name))
+
+
+def check_whole(name: str, value: Any, least: int | None = None) -> None:
+    """Raise `InvalidValueError` unless the value is a whole number, and none below `least`.
+
+    >>> check_whole("steps", 2.5, 1)
+    Traceback (most recent call last):
+    ...
+    vital.errors.InvalidValueError: steps is 2.5; allowed are whole numbers from 1
+    """
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or (least is not None and value < least):
+        since = "" if least is None else f" from {least}"
+        raise InvalidValueError(f"{name} is {value!r}; allowed are whole numbers{since}")
 
 
 def made_with(
@@ -250,7 +268,7 @@ def _read(text: str, kind: Any) -> Any:
 def _fits(value: Any, kind: Any, allowed: Range | None) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
-    types: Any = {int: int, float: (int, float), bool: bool, str: str}.get(kind, object)
+    types: Any = {int: Integral, float: Real, bool: bool, str: str}.get(kind, object)
     if not isinstance(value, types) or (isinstance(value, bool) and kind in (int, float)):
         return False
     return allowed is None or value in allowed

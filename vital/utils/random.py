@@ -6,9 +6,12 @@ looks like does not depend on which units share its batch.
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+
+from vital.utils.hashing import number_of
 
 
 def seed_of(*key: object) -> int:
@@ -17,8 +20,7 @@ def seed_of(*key: object) -> int:
     >>> seed_of(0, "class:1") == seed_of(0, "class:1") != seed_of(0, "class:2")
     True
     """
-    text = "\x1f".join(str(part) for part in key)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return number_of("\x1f".join(map(str, key)))
 
 
 def generator(*key: object) -> torch.Generator:
@@ -29,3 +31,23 @@ def generator(*key: object) -> torch.Generator:
     True
     """
     return torch.Generator().manual_seed(seed_of(*key))
+
+
+@contextmanager
+def seeding_torch(draws: torch.Generator, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators from `draws`, those of the CPU and of `device`, and give them back afterwards.
+
+    >>> with seeding_torch(generator(0), torch.device("cpu")):
+    ...     first = torch.rand(1)
+    >>> with seeding_torch(generator(0), torch.device("cpu")):
+    ...     bool(torch.rand(1) == first)
+    True
+    """
+    seed = int(torch.randint(2**62, (), generator=draws))
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng([device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,53 +11,58 @@ from typing import Any
 from torch import Tensor
 
 from vital.errors import RunError, first_line
+from vital.utils.io import cache_folder, explained, replacing
 
 LIMIT_BYTES = 2_000_000_000
 
+Tensors = dict[str, Tensor]
 
-def key_of(**parts: Any) -> str:
-    """A key from named parts: the first 24 hexadecimal digits of SHA-256 over their JSON.
 
-    >>> key_of(a=1, b=[2]) == key_of(b=[2], a=1) != key_of(a=2, b=[2])
-    True
-    """
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+def file_of(folder: str, key: str) -> Path:
+    """Name the file of a key in a folder of the cache, such as "banks"."""
+    return cache_folder() / folder / f"{key}.safetensors"
+
+
+def cached(path: Path, make: Callable[[], Mapping[str, Tensor]]) -> Tensors:
+    """Read tensors from the cache, or make and keep them where they are missing or the file is damaged."""
+    found = load(path)
+    if found:
+        return found[0]
+    made = dict(make())
+    keep(path, made)
+    return made
+
+
+def keep(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | None = None) -> None:
+    """Write tensors into the cache, and let the oldest of its folder go where it has become too large."""
+    save(path, tensors, notes or {})
+    prune(path.parent)
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
-    """Write tensors and notes to a safetensors file, whole or not at all."""
+    """Write tensors and notes to a safetensors file, whole or not at all. Raises `RunError`."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    whole = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
-            whole = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
-            save_file(whole, name, metadata={"vital": json.dumps(notes, sort_keys=True)})
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+        with replacing(path) as part:
+            save_file(whole, part, metadata={"vital": json.dumps(notes, sort_keys=True)})
     except SafetensorError as error:  # a full disk, among others
         raise RunError(f"cannot write {str(path)!r}: {first_line(error)}") from error
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
     """Read what `save` wrote; None when the file is missing or damaged. Raises `RunError` for a folder."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, "pt") as file:
+        with explained(path, "read"), suppress(FileNotFoundError), safe_open(path, "pt") as file:
             notes = json.loads((file.metadata() or {}).get("vital", "{}"))
             return {key: file.get_tensor(key) for key in file.keys()}, notes  # noqa: SIM118
-    except (FileNotFoundError, SafetensorError, json.JSONDecodeError):
-        return None
-    except OSError as error:
-        raise RunError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+    except (SafetensorError, json.JSONDecodeError):
+        pass
+    return None
 
 
 def prune(folder: Path, limit: int = LIMIT_BYTES) -> None:

@@ -146,3 +146,12 @@ def _shares(counts: Counter[str]) -> dict[str, float]:
     """Counts as a vector of length 1."""
     length = float(np.sqrt(sum(n * n for n in counts.values()))) or 1.0
     return {gram: n / length for gram, n in counts.items()}
+
+
+def shortened(names: Sequence[str], most: int = 4) -> str:
+    """The first names with commas, and how many there are where that is not all.
+
+    >>> shortened(["a", "b", "c"], most=2)
+    'a, b, … (3 in all)'
+    """
+    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from vital.describing.candidates.concept_lists import read_concepts, world_concepts
-from vital.errors import DataError, InvalidValueError
+from vital.errors import DataError, InvalidValueError, RunError
 
 
 def test_blank_lines_spaces_repeats_and_a_mark_at_the_start_do_no_harm(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_the_world_has_a_list_of_its_own() -> None:
     [
         (b"", "holds 0 different concepts"),
         (b"dog\n\n Dog \n", "holds 1 different concepts"),
-        (b"\x89PNG\r\n\x1a\n\xff\xfe", "no text in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe", r"line 1: the byte 0x89 is no text in UTF-8"),
         (b"dog\x00cat\nhen\n", "control characters"),
         (b"dog\n" + b"x" * 201, "line 2 of .* has 201 characters"),
     ],
@@ -49,9 +49,9 @@ def test_a_wrong_file_is_told_in_one_sentence(tmp_path: Path, content: bytes, sa
 
 def test_a_missing_file_names_its_neighbour_and_a_folder_is_none(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("a\nb\n")
-    with pytest.raises(DataError, match=r"did you mean 'words\.txt'"):
+    with pytest.raises(RunError, match=r"did you mean 'words\.txt'"):
         read_concepts(tmp_path / "word.txt")
-    with pytest.raises(DataError, match="is a folder"):
+    with pytest.raises(RunError, match=r"^cannot read .*: Is a directory; give plain text"):
         read_concepts(tmp_path)
 
 

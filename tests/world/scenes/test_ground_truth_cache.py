@@ -8,7 +8,7 @@ from torch import nn
 
 from vital.models import Model
 from vital.world.scenes import ground_truth_cache as kept
-from vital.world.scenes.ground_truth import tables, unit_truths
+from vital.world.scenes.ground_truth import unit_truths
 
 SIDE = 24
 
@@ -54,7 +54,9 @@ def test_shipped_figures_stand_for_the_default_question_alone(
 ) -> None:
     monkeypatch.setenv("VITAL_CACHE", str(tmp_path / "cache"))
     model = small()
-    monkeypatch.setattr(sys.modules["vital.world.truth"], "shipped_truths", lambda of: {"class:0": table()})
+    monkeypatch.setattr(
+        sys.modules["vital.world.scenes.ground_truth"], "shipped_truths", lambda of: {"class:0": table()}
+    )
     (found,) = unit_truths(model, ["class:1"], progress=False)
     assert (found.auprc, found.chance, found.correlation) == (0.5, 0.25, 0.125)
     assert found.concept == kept.concepts()[5]
@@ -62,11 +64,3 @@ def test_shipped_figures_stand_for_the_default_question_alone(
     (other,) = unit_truths(model, ["class:1"], scenes=60, progress=False)
     assert other.auprc != 0.5
     assert not list((tmp_path / "cache").rglob("truth-*"))[1:]
-
-
-def test_a_damaged_file_of_the_cache_counts_as_missing(tmp_path: Path) -> None:
-    path = tmp_path / "x.safetensors"
-    assert kept.kept(path) is None
-    path.write_bytes(b"nothing that could be read")
-    assert kept.kept(path) is None
-    assert callable(tables)

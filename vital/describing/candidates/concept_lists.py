@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from vital.errors import DataError, InvalidValueError, nearest
-from vital.utils.io import explained
+from vital.errors import DataError, InvalidValueError
+from vital.utils.io import read_text
 
 WORLD = "world"
 """The name of the built-in list: every value of every factor of the known-answer world, and pairs of them."""
 
 LONGEST = 200
-HELP = "a concept file is plain text with one word or short phrase a line"
+HINT = f"give plain text with one word or short phrase a line, or {WORLD} for the built-in list"
 
 
 def read_concepts(source: str | Path | Iterable[str]) -> tuple[str, ...]:
@@ -60,33 +60,16 @@ def distinct(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _of_file(path: Path) -> tuple[str, ...]:
-    lines = _lines(path)
+    text = read_text(path, HINT)
+    if any(ord(letter) < 32 and letter not in "\t\n\r\f\v" for letter in text):
+        raise DataError(f"{str(path)!r} holds control characters and is no list of words; {HINT}")
+    lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         if len(line) > LONGEST:
-            raise DataError(f"line {number} of {str(path)!r} has {len(line)} characters; {HELP}")
+            raise DataError(f"line {number} of {str(path)!r} has {len(line)} characters; {HINT}")
     found = distinct(lines)
     if len(found) < 2:
         raise DataError(
-            f"{str(path)!r} holds {len(found)} different concepts, and at least 2 are needed; {HELP}"
+            f"{str(path)!r} holds {len(found)} different concepts, and at least 2 are needed; {HINT}"
         )
     return found
-
-
-def _lines(path: Path) -> Sequence[str]:
-    if not path.exists():
-        close = nearest(path.name, (p.name for p in path.parent.iterdir()) if path.parent.is_dir() else [])
-        hint = (
-            f"; did you mean {close[0]!r}?" if close else f"; write a file, or {WORLD} for the built-in list"
-        )
-        raise DataError(f"there is no concept file {str(path)!r}{hint}")
-    if path.is_dir():
-        raise DataError(f"{str(path)!r} is a folder; {HELP}")
-    with explained(path, "read"):
-        data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{str(path)!r} is no text in UTF-8 (byte {error.start}); {HELP}") from error
-    if any(ord(letter) < 32 and letter not in "\t\n\r\f\v" for letter in text):
-        raise DataError(f"{str(path)!r} holds control characters and is no list of words; {HELP}")
-    return text.splitlines()

@@ -21,7 +21,7 @@ from vital.backends import TextEncoder
 from vital.errors import DataError, InvalidValueError, UsageError
 from vital.records import Description
 from vital.units import OUTPUT
-from vital.utils.io import explained
+from vital.utils.io import read_text
 from vital.utils.text import Similar, listed, plain_name, shared_word, synonyms, trigram_cosine
 
 OUTPUTS = (OUTPUT, "fc", "head", "heads.head", "classifier", "head.fc", "logits", "output")
@@ -182,12 +182,7 @@ def read_names(path: str | Path) -> list[str]:
     `/b/bow_window/indoor 60` is the name bow_window/indoor. Empty lines at the end do not count; one between others
     would shift all names below it and raises `DataError`, as does a file without names.
     """
-    with explained(path, "read"):
-        raw = Path(path).read_bytes()
-    try:
-        lines = [line.strip() for line in raw.decode("utf-8-sig").rstrip().splitlines()]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{str(path)!r} holds no text: {error}") from error
+    lines = [line.strip() for line in read_text(path).rstrip().splitlines()]
     if not lines or not all(lines):
         where = f"line {lines.index('') + 1} is empty" if lines else "it is empty"
         raise DataError(f"{str(path)!r} gives no name for each unit: {where}; give one name on each line")

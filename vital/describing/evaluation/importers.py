@@ -16,8 +16,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
@@ -30,7 +28,7 @@ from typing import Any
 from vital.errors import DataError, VitalError, nearest
 from vital.records import Description
 from vital.units import Unit
-from vital.utils.io import explained
+from vital.utils.io import read_csv
 from vital.utils.registry import Registry
 
 Row = Mapping[str, str]
@@ -65,15 +63,17 @@ def import_labels(path: str | Path, format: str | None = None, layer: str | None
     a file that is of no format or has a row that cannot be read, and `RunError` for one that cannot be opened.
     """
     path = Path(path)
-    header, rows = _table(path)
+    header, rows = read_csv(path)
+    header = [column.lower() for column in header]
     name = format or detected(path, header)
     importer = IMPORTERS[name]
     if format and not importer.fits(header):
         raise DataError(f"{str(path)!r} is no {name} file: {_known_by(importer)} (it has {_shown(header)})")
     found = []
     for number, row in rows:
+        cells = {column.lower(): cell.strip() for column, cell in row.items()}
         try:
-            said = importer.read(row, layer or layer_of(path))
+            said = importer.read(cells, layer or layer_of(path))
         except (ValueError, KeyError, VitalError) as error:
             raise DataError(f"{str(path)!r}, line {number}: {_cause(error)}") from error
         found.append(replace(said, method=said.method or name))
@@ -107,26 +107,6 @@ def layer_of(path: Path) -> str:
     found = re.search(r"(?:^|[-_])([A-Za-z][^-_]*(?:[-_]\d+)*)$", path.stem)
     name = found[1] if found else path.stem
     return name.lower() if re.fullmatch(r"Layer\d+", name) else name
-
-
-def _table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The header, and each row that is not empty with its line number; cells are stripped, names of columns lowered."""
-    with explained(path, "read"):
-        raw = path.read_bytes()
-    try:
-        reader = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True)
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{str(path)!r} is no table of comma-separated text: {error}") from error
-    lines = [(number, row) for number, row in lines if any(row)]
-    if not lines:
-        raise DataError(f"{str(path)!r} is empty; give a table of labels with a header")
-    header = [name.lower() for name in lines[0][1]]
-    if long := next((number for number, row in lines[1:] if len(row) > len(header)), 0):
-        raise DataError(
-            f"{str(path)!r}, line {long}: it has more cells than the header has names; quote commas"
-        )
-    return header, [(n, dict(zip(header, row + [""] * len(header), strict=False))) for n, row in lines[1:]]
 
 
 def _numbered(said: list[Description]) -> list[Description]:

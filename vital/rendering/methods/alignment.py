@@ -12,7 +12,7 @@ from vital import regularizers as reg
 from vital import transforms
 from vital.activations import ReferenceBank
 from vital.activations.bank import Choice
-from vital.activations.directions import key_of
+from vital.activations.directions import direction_key
 from vital.attribution import followable
 from vital.errors import DataError, EmptyClassError, InvalidValueError, ModelError
 from vital.models import Model
@@ -171,7 +171,7 @@ def answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
     in it, and a template of such patches would show the unit asleep. It is worked out once for a bank and a unit.
     """
     known = _ANSWERED.setdefault(bank, {})
-    content = bank.model.weights_hash() + (key_of(bank.model, "", unit) if unit.source else "")
+    content = bank.model.weights_hash() + (direction_key(bank.model, "", unit) if unit.source else "")
     if (asked := (unit, count, share, content)) not in known:
         known[asked] = _answers(unit, bank, count, share)
     return known[asked]

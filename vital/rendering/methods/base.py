@@ -15,6 +15,7 @@ from vital.transforms import Roll
 from vital.types import Parameterization, Transform
 from vital.units import Unit
 from vital.utils.options import check_options, made_with
+from vital.utils.public import public
 from vital.utils.registry import Registry
 
 
@@ -32,11 +33,12 @@ class Plan:
     notes: Sequence[str] = ()
 
 
+@public
 class Method(ABC):
     """A way to render units. A concrete method is a frozen dataclass; every field has a default.
 
     A line of meaning for each field stands in the section `Options:` of the docstring, and its type says what is
-    allowed (`vital.utils.options`). `needs_images` says whether it needs reference images.
+    allowed (vital/utils/options.py). `needs_images` says whether it needs reference images.
     """
 
     needs_images: ClassVar[bool]
@@ -58,9 +60,10 @@ class Method(ABC):
         return asdict(self)  # type: ignore[call-overload,no-any-return]
 
 
-METHODS: Registry[type[Method]] = Registry("method")
+METHODS: Registry[type[Method]] = Registry("method", group="vital.methods", kind=Method)
 
 
+@public
 def make_method(name: str, /, **options: Any) -> Method:
     """Make a method by name, with options.
 

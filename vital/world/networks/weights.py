@@ -50,6 +50,12 @@ def model(name: str = "classifier", folder: Path = FOLDER, *, pretrained: bool =
     return wrapped(_built(name).eval(), name, "random")
 
 
+def from_world(name: str, pretrained: bool, size: tuple[int, int] | None = None) -> Model:
+    """Load the network that `world:NAME` names, or the classifier for `world`."""
+    del size
+    return model(name or "classifier", pretrained=pretrained)
+
+
 def wrapped(module: nn.Module, name: str = "classifier", weights: str = "shipped") -> Model:
     """Make a `Model` of one of the world's networks."""
     if isinstance(module, Encoder):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +12,7 @@ from torch import Tensor
 from vital.data import ImageSet
 from vital.data.sources import Source
 from vital.errors import DataError, InvalidValueError
+from vital.utils.hashing import sha256
 from vital.utils.random import generator
 from vital.world.renderer.render import render
 from vital.world.scenes.grammar import Scene, caption, sample
@@ -68,7 +68,7 @@ def fingerprint() -> str:
     16
     """
     scenes = sample(generator("world", "fingerprint"), 48, pairs=0.5)
-    return hashlib.sha256(as_bytes(render(scenes, 16)).tobytes()).hexdigest()[:16]
+    return sha256(as_bytes(render(scenes, 16)).tobytes())[:16]
 
 
 def as_bytes(pictures: Tensor) -> np.ndarray:

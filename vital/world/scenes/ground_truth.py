@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
@@ -18,13 +18,13 @@ from vital.errors import InvalidValueError, ModelError, UnitError
 from vital.models import Model
 from vital.tracing import Tracer, resolve_units
 from vital.units import Unit
-from vital.utils.io import write
+from vital.utils import tensor_cache as store
 from vital.utils.random import generator
 from vital.world.renderer.render import SIDES, render
 from vital.world.scenes.concepts import Concept, concepts, truths
 from vital.world.scenes.dataset import as_bytes, fingerprint
 from vital.world.scenes.grammar import Scene, sample
-from vital.world.scenes.ground_truth_cache import Table, kept, path_of, shipped_truths
+from vital.world.scenes.ground_truth_cache import Table, path_of, shipped_truths
 from vital.world.training.metrics import average_precision
 
 FORMAT = 1
@@ -124,7 +124,7 @@ def tables(
         return known
     own = _identity(model, scenes, seed)
     paths = {name: path_of("truth", name, *own) for name in readings if name not in known}
-    known |= {name: table for name, path in paths.items() if (table := kept(path))}
+    known |= {name: found[0] for name, path in paths.items() if (found := store.load(path))}
     missing = [name for name in readings if name not in known]
     if not missing:
         return known
@@ -135,7 +135,7 @@ def tables(
     shown = truths(drawn, concepts()).T.contiguous()
     for name, scores in zip(missing, values, strict=True):
         known[name] = _ranked(scores, shown, name, progress=progress)
-        write(paths[name], save(known[name]))
+        store.keep(paths[name], known[name])
     return known
 
 
@@ -160,13 +160,14 @@ def _pictures(model: Model, scenes: Sequence[Scene], *, progress: bool) -> Itera
         for start in range(0, len(scenes), PART):
             part = scenes[start : start + PART]
             path = path_of("scenes", fingerprint(), model.device.type, side, *part)
-            held = kept(path)
-            if held is None:
-                held = {"pictures": torch.from_numpy(as_bytes(render(part, side, model.device)))}
-                write(path, save(held))
-            for picture in torch.split(held["pictures"], 1):
+            pictures = store.cached(path, partial(_rendered, part, side, model.device))["pictures"]
+            for picture in torch.split(pictures, 1):
                 yield model.preprocess(picture[0].numpy())
             bar.update(len(part))
+
+
+def _rendered(scenes: Sequence[Scene], side: int, device: torch.device) -> store.Tensors:
+    return {"pictures": torch.from_numpy(as_bytes(render(scenes, side, device)))}
 
 
 @torch.no_grad()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from vital.models import Model
-from vital.utils.io import as_json, cache_folder, explained, write
+from vital.utils.hashing import key_of
+from vital.utils.io import write
+from vital.utils.tensor_cache import file_of
 from vital.world.networks.weights import FOLDER
 from vital.world.scenes.concepts import concepts
 
@@ -23,18 +24,7 @@ SHIPPED = FOLDER / "truths.safetensors"
 
 def path_of(kind: str, *key: object) -> Path:
     """Name a file of the cache by what decides its content."""
-    return cache_folder() / "world" / f"{kind}-{_hash(*key)}.safetensors"
-
-
-def kept(path: Path) -> Table | None:
-    """Read a file of the cache; None where it is missing or damaged."""
-    if not path.is_file():
-        return None
-    try:
-        with explained(path, "read"):
-            return load(path.read_bytes())
-    except SafetensorError:
-        return None
+    return file_of("world", f"{kind}-{key_of(*map(str, key))}")
 
 
 def ship_truths(model: Model, tables: Mapping[str, Table], path: Path = SHIPPED) -> None:
@@ -62,8 +52,5 @@ def shipped_truths(model: Model, path: Path = SHIPPED) -> dict[str, Table]:
 
 
 def _stamp(model: Model) -> str:
-    return _hash(model.weights_hash(), model.preprocessing, [concept.name for concept in concepts()])
-
-
-def _hash(*key: object) -> str:
-    return hashlib.sha256(as_json([str(part) for part in key])).hexdigest()[:24]
+    names = [concept.name for concept in concepts()]
+    return key_of(*map(str, (model.weights_hash(), model.preprocessing, names)))

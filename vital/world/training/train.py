@@ -25,7 +25,7 @@ from tqdm import tqdm
 from vital.errors import VitalError, unknown
 from vital.models.model import Model, usable_device
 from vital.tracing import resolve_units
-from vital.utils.io import as_json, held, write
+from vital.utils.io import as_json, locked, write
 from vital.utils.random import generator, seed_of
 from vital.world.networks.architectures import PLANTED, SIZE, normalized
 from vital.world.networks.weights import FOLDER, ship, take_over, wrapped
@@ -99,7 +99,7 @@ def train(plan: Plan, only: Sequence[str] = ()) -> dict[str, Figures]:
             raise unknown("network of the world", name, WORK)
     wanted = [name for name in WORK if name in (only or WORK)]
     plan.out.mkdir(parents=True, exist_ok=True)
-    with held(plan.out):
+    with locked(plan.out):
         found = _networks(plan, [name for name in wanted if name != TRUTHS])
         return found | ({TRUTHS: _truths(plan)} if TRUTHS in wanted else {})
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import vital
 from tests import toy
 from vital.errors import InvalidValueError, ModelError, WeightsError
 from vital.models import Model
@@ -19,7 +20,9 @@ from vital.params import Fourier
 from vital.regularizers import L2, BatchNormStatistics, TotalVariation
 from vital.terms import Term
 from vital.tracing import Trace
+from vital.transforms import Lambda
 from vital.types import PerImage, Transform
+from vital.units import Unit
 
 UNITS = ("layer2:1", "layer3:7", "class:3", "class:0")
 STEADY = Optimizer(lr=0.02)
@@ -250,12 +253,94 @@ def test_an_infinite_attention_mask_is_no_bad_weight() -> None:
         ({"steps": 0}, "steps is 0; allowed are whole numbers from 1"),
         ({"n_transforms": 0}, "n_transforms is 0; allowed are whole numbers from 1"),
         ({"keys": ["a", "b"]}, "there are 2 keys for 1 terms; give one each"),
+        ({"keys": "a"}, "keys is 'a'; give a list with one key for each term"),
+        ({"steps": 2.5}, "steps is 2.5; allowed are whole numbers from 1"),
+        ({"steps": "8"}, "steps is '8'; allowed are whole numbers from 1"),
+        ({"steps": True}, "steps is True; allowed are whole numbers from 1"),
+        ({"redirect": -1}, "redirect is -1; allowed are whole numbers from 0"),
+        ({"seed": "a"}, "seed is 'a'; allowed are whole numbers"),
+        ({"seed": None}, "seed is None; allowed are whole numbers"),
+        ({"frames": 4}, r"frames is 4; give the steps at which to keep a picture, such as \[0, 512\]"),
+        ({"frames": "0,4"}, "frames is '0,4'; give the steps at which to keep a picture"),
+        ({"frames": [0.5]}, "a step in frames is 0.5; allowed are whole numbers from 0"),
+        ({"frames": [9], "steps": 8}, "a step in frames is 9; allowed are whole numbers from 0 to 8"),
+        (
+            {"term": "layer2:3"},
+            r"the term is 'layer2:3'; give vital.objectives.Channel\('layer2:3'\), or call vital.render",
+        ),
+        (
+            {"term": [L2(), "class:hen"]},
+            r"the term is 'class:hen'; give vital.objectives.Logit\('class:hen'\)",
+        ),
+        ({"term": "d.safetensors:3@layer2"}, r"give vital.objectives.Direction\('d.safetensors:3@layer2'\)"),
+        ({"term": Unit("layer2", 3)}, r"give vital.objectives.Channel\('layer2:3'\)"),
+        ({"term": L2}, "the term is <class 'vital.regularizers.norms.L2'>; it is a class; call it"),
+        (
+            {"term": torch.mean},
+            "the term is .*; a function does not say which layers it reads; make a subclass",
+        ),
+        ({"term": 3}, r"the term is 3; give a vital.Term, such as vital.objectives.Channel\('layer4:3'\)"),
+        ({"term": [torch.zeros(99)]}, "the term is of the type Tensor; give a vital.Term"),
+        (
+            {"transforms": torch.nn.ReLU()},
+            r"ReLU\(\) is not a transform of vital; wrap .* vital.transforms.Lambda",
+        ),
+        (
+            {"transforms": [Roll(), abs]},
+            "<built-in function abs> is not a transform of vital; wrap a function",
+        ),
+        ({"transforms": [Roll]}, "Roll'> is not a transform of vital; it is a class; call it first"),
+        (
+            {"transforms": 4},
+            r"4 is not a transform of vital; give transforms, such as vital.transforms.Jitter\(4\)",
+        ),
+        (
+            {"parameterization": 224},
+            r"the parameterization is 224; give one, such as vital.params.Fourier\(224\)",
+        ),
+        ({"optimizer": "adam"}, r"the optimizer is 'adam'; give one, such as vital.Optimizer\(lr=0.05\)"),
     ],
 )
 def test_impossible_settings_fail_with_a_sentence(settings: dict[str, Any], sentence: str) -> None:
     given = {"term": Channel("layer2:1"), "parameterization": toy.Canvas()} | settings
     with pytest.raises(InvalidValueError, match=sentence):
         optimize(toy.model(), **given)
+
+
+def test_a_bare_network_is_answered_with_how_to_wrap_it() -> None:
+    with pytest.raises(InvalidValueError, match=r"the network is .*; give vital.Model\(network, size=...\)"):
+        optimize(toy.network(), Channel("layer2:1"), toy.Canvas())  # type: ignore[arg-type]
+
+
+def test_the_names_in_the_sentences_are_there() -> None:
+    for text in (
+        "vital.objectives.Channel('layer4:3')",
+        "vital.objectives.Logit('class:hen')",
+        "vital.objectives.Direction",
+        "vital.objectives.FromLucent(abs)",
+        "vital.transforms.Lambda(abs)",
+        "vital.transforms.Jitter(4)",
+        "vital.params.Fourier(224)",
+        "vital.Optimizer(lr=0.05)",
+    ):
+        assert eval(text, {"vital": vital}) is not None
+
+
+def test_one_transform_needs_no_list() -> None:
+    model = toy.model(double=True)
+    alone, listed = (
+        optimize(model, Channel("layer2:1"), toy.Canvas(), views, steps=3) for views in (Roll(), [Roll()])
+    )
+    assert torch.equal(alone.images, listed.images)
+    plain = optimize(model, Channel("layer2:1"), toy.Canvas(), steps=3)
+    assert not torch.equal(alone.images, plain.images)
+
+
+def test_a_function_in_lambda_leaves_a_units_image_independent_of_its_company() -> None:
+    model, view = toy.model(double=True), Lambda(lambda x: x + 0.1 * torch.randn_like(x))
+    together = render(model, transforms=[view])
+    for i, unit in enumerate(UNITS):
+        assert torch.equal(together.images[i], render(model, (unit,), transforms=[view]).images[0])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,170 @@
+"""Files are written whole or not at all, and what is wrong with one is a sentence that names it."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from vital.errors import DataError, RunError
+from vital.utils import io
+
+
+def test_what_a_killed_process_left_is_removed_by_a_later_write_and_what_another_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    killed, busy = tmp_path / ".a.bin.00.part", tmp_path / ".a.bin.01.part"
+    for part in (killed, busy):
+        part.write_bytes(b"half of someth")
+    long_ago = time.time() - io.STALE_SECONDS - 1
+    os.utime(killed, (long_ago, long_ago))
+    io.write(tmp_path / "a.bin", b"whole")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [busy.name, "a.bin"]
+
+
+def test_two_processes_may_write_one_file_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from vital.utils.io import write\n"
+        "for _ in range(30): write(Path(sys.argv[1]), sys.argv[2] * int(sys.argv[3]))"
+    )
+    file, texts = tmp_path / "a.txt", {"a" * 400_000, "b" * 300_000}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(file), text[0], str(len(text))]) for text in texts
+    ]
+    while any(writer.poll() is None for writer in writers):
+        if file.exists():
+            assert file.read_text() in texts
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert [found.name for found in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_an_error_within_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    io.write(tmp_path / "a.txt", "old")
+    with suppress(KeyError), io.replacing(tmp_path / "a.txt") as part:
+        part.write_text("half")
+        raise KeyError
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"a.txt": "old"}
+
+
+def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
+    io.write(tmp_path / "a.txt", "\ufeffé\n")
+    assert io.read_text(tmp_path / "a.txt") == "é\n"
+    (tmp_path / "a.txt").write_bytes("a\né\n".encode("latin-1"))
+    with pytest.raises(DataError) as caught:
+        io.read_text(tmp_path / "a.txt", "give words")
+    assert str(caught.value) == (
+        f"'{tmp_path / 'a.txt'}', line 2: the byte 0xe9 is no text in UTF-8; save it as UTF-8; give words"
+    )
+
+
+def test_a_missing_text_names_the_nearest_file(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("")
+    with pytest.raises(RunError) as caught:
+        io.read_text(tmp_path / "word.txt")
+    assert str(caught.value) == (
+        f"cannot read '{tmp_path / 'word.txt'}': No such file or directory; did you mean 'words.txt'?"
+    )
+    with pytest.raises(RunError, match=r"No such file or directory$"):
+        io.read_text(tmp_path / "nowhere" / "word.txt")
+
+
+def test_a_table_is_read_by_column_with_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    io.write(file, '\ufeffunit, label\r\n"fc:1","a\r\ndog"\r\n , \r\nfc:2\r\n')
+    header, rows = io.read_csv(file, needs=["label"])
+    assert header == ["unit", "label"]
+    assert rows == [(3, {"unit": "fc:1", "label": "a\r\ndog"}), (5, {"unit": "fc:2", "label": ""})]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "{} is empty; give a table with a header"),
+        ("unit,labels\nfc:1,dog\n", "{}, line 1: it lacks the column 'label'; did you mean 'labels'?"),
+        ("a,b\n", "{}, line 1: it lacks the column 'label'; it has 'a', 'b'"),
+        ("label\ndog, cat\n", "{}, line 2: it has more cells than the header has names; quote commas"),
+        ('label\ndog\n"cat', "{}, line 3, is no table of comma-separated text: unexpected end of data"),
+    ],
+)
+def test_a_table_that_is_none_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError) as caught:
+        io.read_csv(tmp_path / "a.csv", needs=["label"])
+    assert str(caught.value) == said.format(repr(str(tmp_path / "a.csv")))
+
+
+def test_a_table_that_is_written_is_read_again(tmp_path: Path) -> None:
+    rows = [["a\nb", 'say "c", d', 0.12345678, None, ["x", 1]]]
+    io.write(tmp_path / "a.csv", io.as_csv("vwxyz", rows))
+    cells = {"v": "a\nb", "w": 'say "c", d', "x": "0.123457", "y": "", "z": '["x", 1]'}
+    assert io.read_csv(tmp_path / "a.csv") == (list("vwxyz"), [(3, cells)])
+
+
+def test_json_is_made_anew_where_it_is_damaged(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make() -> dict[str, int]:
+        made.append(len(made))
+        return {"x": 1}
+
+    for content, times in ((None, 1), (None, 1), ("{", 2), ("[]", 3), (b"\xff", 4)):
+        if content is not None:
+            io.write(tmp_path / "a.json", content)
+        assert io.cached_json(tmp_path / "a.json", make) == {"x": 1}
+        assert len(made) == times
+
+
+def test_lines_that_were_cut_off_are_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "a.jsonl"
+    assert list(io.json_lines(file)) == []
+    io.append_json(file, [{"a": "é\u2028"}, [1]])
+    file.write_bytes(file.read_bytes() + b'\n{"b"')
+    io.append_json(file, ["c"])
+    assert list(io.json_lines(file)) == [{"a": "é\u2028"}, [1], "c"]
+    assert file.read_text().split("\n")[-3:] == ['{"b"', '"c"', ""]
+
+
+def test_a_picture_keeps_its_notes_and_damage_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    io.write(file, io.as_png(Image.new("RGB", (4, 3), "red"), {"Title": "é"}))
+    with Image.open(file) as picture:
+        assert picture.info == {"Title": "é"}
+    assert io.read_picture(file).getpixel((3, 2)) == (255, 0, 0)
+    file.write_bytes(file.read_bytes()[:-30])
+    with pytest.raises(RunError, match=r"a\.png'"):
+        io.read_picture(file)
+    with pytest.raises(RunError, match=r"^cannot read"):
+        io.read_picture(tmp_path / "b.png")
+
+
+def test_caches_lie_where_the_system_keeps_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VITAL_CACHE", "somewhere")
+    assert io.cache_folder() == Path("somewhere")
+    monkeypatch.delenv("VITAL_CACHE")
+    if sys.platform == "linux":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        assert io.cache_folder() == tmp_path / "vital"
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert io.cache_folder() == tmp_path / ".cache" / "vital"
+
+
+def test_a_folder_is_let_go_when_its_process_dies(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from vital.utils.io import locked\n"
+        "with locked(Path(sys.argv[1])): print('in', flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout
+            assert other.stdout.readline() == b"in\n"
+            with pytest.raises(RunError, match="is in use by another process"), io.locked(tmp_path):
+                pass
+        finally:
+            other.kill()
+    with io.locked(tmp_path):
+        pass
