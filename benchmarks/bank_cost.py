@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     start()
-    model = vital.load_model("torchvision:resnet50", weights="none")
+    model = vital.load_model("torchvision:resnet50", weights="random")
     model.module.eval()
     pictures = torch.rand(given.images, 3, 224, 224)
     bank(model, pictures[:BATCH])  # the list_layers, and everything's first time

@@ -47,7 +47,7 @@ def published_loss(
     layers, weights = layers_and_weights(model, (), ())
     curves = []
     for prototype in prototypes:
-        template = bank.template(prototype.unit, layers, count=50, choose="class")
+        template = bank.template(prototype.unit, layers, count=50, selection="class")
         term = obj.Alignment(template, dict(zip(layers, weights, strict=True)))
         frames = torch.stack([frame for _, frame in prototype.frames]).to(model.dtype)
         with torch.no_grad(), Tracer(model, layers) as tracer:
@@ -72,14 +72,14 @@ def measure(
         "vital": Vital(),
         # the published loss sees everything at all layers
         "vital, labelled references": Vital(
-            references=50,
-            choose="class",
+            n_references=50,
+            selection="class",
             steps=BUDGET,
             unit_weight=0.0,
             tv=0.0,
             noise=0.0,
             depth=99,
-            relevance="none",
+            relevance=None,
         ),
         "vital-reference": VitalReference(),
     }

@@ -1,12 +1,12 @@
 """Feature-visualization methods beside each other, on the known-answer world and on CIFAR-10: wins and losses.
 
 Every method renders the same units with the same seeds, at its own number of steps, at that of `vital`
-(`--equal steps`), or with as many as fit into its time (`--equal seconds`). What the pictures are measured by, and
+(`--budget steps`), or with as many as fit into its time (`--budget time`). What the pictures are measured by, and
 what each number is worth, stands in docs/compare.md.
 
     python -m benchmarks.fv_methods world --out runs/fv-world
     python -m benchmarks.fv_methods world --out runs/fv-world --kept          # no rendering: what is there, measured
-    python -m benchmarks.fv_methods world --out runs/fv-world --fewer controls=1,twins=1 --set maco.crops=16
+    python -m benchmarks.fv_methods world --out runs/fv-world --seeds-of controls=1,twins=1 --set maco.n_transforms=16
     python -m benchmarks.fv_methods cifar10 --data DIR --nets DIR --out runs/fv-cifar
     python -m benchmarks.fv_methods write          # benchmarks/README.md from benchmarks/results/*.json
 
@@ -40,7 +40,7 @@ from vital.rendering.run_folder import versions
 METHODS = ("vital", "vital-reference", "fourier", "maco", "deep-inversion", "pixels")
 CROPS = 8
 BATCH = 16
-EQUAL = {"": "own steps", "steps": "equal steps", "seconds": "equal seconds"}
+EQUAL = {None: "own steps", "steps": "equal steps", "time": "equal seconds"}
 
 
 def world(given: argparse.Namespace) -> Comparison:
@@ -69,17 +69,16 @@ def cifar10(given: argparse.Namespace) -> Comparison:
 
 def settings(given: argparse.Namespace) -> dict[str, Any]:
     """What both comparisons share."""
-    methods, fewer = given.methods.split(","), pairs(given.fewer)
+    methods, own = given.methods.split(","), pairs(given.seeds_of)
     return {
         "methods": methods,
-        "seeds": given.seeds,
-        "fewer": {name: int(number) for name, number in fewer.items()},
+        "seeds": {"others": given.seeds, **{name: int(number) for name, number in own.items()}},
         "out": given.out,
-        "equal": given.equal,
+        "budget": given.budget,
         "options": options(given, methods),
         "controls": [name for name in CONTROLS if name not in given.without.split(",")],
         "batch": BATCH,
-        "rendering": not given.kept,
+        "render_missing": not given.kept,
         "progress": False,
     }
 
@@ -91,7 +90,7 @@ def pairs(text: str) -> dict[str, str]:
 
 def options(given: argparse.Namespace, methods: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The options of methods that are not their own: those of this benchmark, and those asked for."""
-    found: dict[str, dict[str, Any]] = {"maco": {"crops": CROPS}} if "maco" in methods else {}
+    found: dict[str, dict[str, Any]] = {"maco": {"n_transforms": CROPS}} if "maco" in methods else {}
     for place, value in pairs(given.set).items():
         name, _, field = place.partition(".")
         found.setdefault(name, {})[field] = value
@@ -115,7 +114,7 @@ def result(found: Comparison, given: argparse.Namespace, stopped: str = "") -> d
     return {
         "place": given.place,
         "seeds": seeds_of(table),
-        "steps": EQUAL[given.equal],
+        "steps": EQUAL[given.budget],
         "methods": list(table.methods),
         "controls": list(table.controls),
         "main": table.main,
@@ -154,9 +153,9 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("place", choices=[*PLACES, "write"])
     parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--fewer", default="", help="METHOD=SEEDS,...: other numbers of seeds")
+    parser.add_argument("--seeds-of", default="", help="METHOD=SEEDS,...: other numbers of seeds")
     parser.add_argument("--without", default="", help="controls to leave out")
-    parser.add_argument("--equal", default="", choices=EQUAL)
+    parser.add_argument("--budget", choices=["steps", "time"])
     for name, default in (("units", 32), ("seeds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     for name in ("data", "nets"):
@@ -185,7 +184,7 @@ def main(words: Sequence[str] | None = None) -> None:
     row = result(found, given, stopped)
     write_comparison(found, given.out)
     given.results.mkdir(parents=True, exist_ok=True)
-    name = f"{given.place}-{EQUAL[given.equal].replace(' ', '-')}.json"
+    name = f"{given.place}-{EQUAL[given.budget].replace(' ', '-')}.json"
     (given.results / name).write_text(json.dumps(row, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     write_page(given.results)
     report(row, found.table.wide(), given.json)

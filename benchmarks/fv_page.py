@@ -15,7 +15,7 @@ from vital.comparing.table import read_long
 FIRST = ("judge", "zero shot@1", "distance (held out)", "path similarity")
 GOAL = 0.9
 LEGEND = """Every method renders the same units with the same seeds, at its own number of steps, at that of `vital`
-(`--equal steps`), or with as many as fit into its time (`--equal seconds`). What the pictures are measured by, and
+(`--budget steps`), or with as many as fit into its time (`--budget time`). What the pictures are measured by, and
 what each number is worth, stands in docs/compare.md.
 
 Means over units with 95 % intervals (bootstrap over units); the best method of each metric in bold. Under

@@ -90,7 +90,7 @@ def shown(
     """Render units by one method, a few at a time; what is measured is written at once where there is a folder."""
     options = {"steps": given.steps} if given.steps else {}
     if name == "maco" and given.crops:
-        options["crops"] = given.crops
+        options["n_transforms"] = given.crops
     kept = Kept(given.out / f"{name}.jsonl" if given.out else None)
     own = settings(bank, name, options, held_out)
     left = [unit for unit in bank.model.units(units) if not kept.find(own | {"unit": str(unit)})]
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--each", type=int, default=8, help="units per layer")
     parser.add_argument("--steps", type=int, default=0, help="0: each method's own")
-    parser.add_argument("--crops", type=int, default=0, help="maco's crops per step; 0: its own 32")
+    parser.add_argument("--crops", type=int, help="maco's crops per step, if not its own 32")
     parser.add_argument("--input-size", type=int, default=0)
     parser.add_argument(
         "--out", type=Path, help="a folder for pictures and rows; what stands there already is not made again"

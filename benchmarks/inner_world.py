@@ -49,7 +49,7 @@ SURE = 0.9
 FREE = ("layer2", "layer3", "layer4")
 THING = frozenset({"solid", "material", "colour", "accent", "size"})
 LOOK = frozenset({"camera", "light", "place"})
-VARIANTS: Mapping[str, Mapping[str, Any]] = {"masks": {}, "no masks": {"relevance": "none"}}
+VARIANTS: Mapping[str, Mapping[str, Any]] = {"masks": {}, "no masks": {"relevance": None}}
 REFERENCES = "references"
 
 Units = dict[str, Concept]
@@ -122,7 +122,7 @@ def measured(
         for row, options in VARIANTS.items():
             for seed in range(seeds):
                 made = vital.render(
-                    model, own, bank=bank, seed=seed, batch=8, progress=False, references=count, **options
+                    model, own, bank=bank, seed=seed, batch=8, progress=False, n_references=count, **options
                 )
                 add(row, torch.stack([p.image.float() for p in made]), own, background)
                 if not seed:

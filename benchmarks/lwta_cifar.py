@@ -80,7 +80,7 @@ class Witness:
 @cache
 def dense(kind: str) -> Model:
     """Make a network with random weights, always the same."""
-    return vital.load_model(f"{EXAMPLES / f'cifar_{kind}.py'}:{kind}", weights="none")
+    return vital.load_model(f"{EXAMPLES / f'cifar_{kind}.py'}:{kind}", weights="random")
 
 
 def plain(kind: str) -> str:
@@ -105,7 +105,7 @@ def data(given: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
 def training(given: argparse.Namespace, seed: int) -> TrainConfig:
     """How every network of one seed is trained."""
     return TrainConfig(
-        given.epochs, given.batch, seed=seed, half=given.half, competition=SamplingSchedule(given.sampling)
+        given.epochs, given.batch, seed=seed, bf16=given.half, competition=SamplingSchedule(given.sampling)
     )
 
 

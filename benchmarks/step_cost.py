@@ -75,7 +75,7 @@ def measure(
         steps=plan.steps,
         optimizer=plan.optimizer,
         keys=[f"{unit} {i}" for i in range(batch)],
-        copies=plan.copies,
+        n_transforms=plan.n_transforms,
         redirect=plan.redirect,
         callback=in_turn,
     )
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     start()
-    model = vital.load_model(f"torchvision:{given.arch}", weights="none")
+    model = vital.load_model(f"torchvision:{given.arch}", weights="random")
     for parameter in model.module.parameters():
         parameter.requires_grad_(False)
     model.module.eval()

@@ -29,7 +29,7 @@ from vital.describing import Context, describer
 from vital.describing.candidates.scoring import SCORERS
 from vital.describing.candidates.top_images import values
 from vital.records import Description
-from vital.rendering.api import default_batch, groups
+from vital.rendering.api import groups, units_per_batch
 from vital.units import Unit
 from vital.utils.random import generator
 from vital.world import Concept, concepts, sample
@@ -130,7 +130,7 @@ def drawn(tools: Context, folder: Path, steps: int) -> Any:
 
     def draw(units: Sequence[Unit], seed: int) -> list[vital.Prototype]:
         missing = [unit for unit in units if not one(unit, seed).is_file()]
-        for some in groups(missing, default_batch(tools.model)):
+        for some in groups(missing, units_per_batch(tools.model)):
             for made in vital.render(
                 tools.model, some, bank=tools.bank, seed=seed, steps=steps, progress=False
             ):

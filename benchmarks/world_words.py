@@ -107,7 +107,7 @@ def measure(methods: Sequence[str], count: int, seed: int, draws: int) -> dict[s
         words, random = (
             prepared(
                 network, every, bank=None, images=pictures, methods=[name], concepts=None, makers={},
-                options={"draws": draws},
+                options={"n_random_models": draws},
             )
             for network in (model, blank)
         )  # fmt: skip

@@ -100,7 +100,7 @@ def test_the_examples_of_public_objects_are_found_where_they_stand(name: str) ->
     if isinstance(thing, type):
         home = next(m for m in map(importlib.import_module, homes(name)) if name in vars(m))
     else:
-        home = inspect.getmodule(thing.__code__)
+        home = inspect.getmodule(inspect.unwrap(thing).__code__)
     tests = [test for test in doctest.DocTestFinder().find(home) if test.examples]
     found = [test for test in tests if test.name.endswith(f".{name}")]
     assert len(found) == (">>> " in (thing.__doc__ or ""))

@@ -108,13 +108,15 @@ def test_a_file_that_is_no_bank_is_not_written_over(
 
 
 @pytest.mark.parametrize("count", [0, -2])
-@pytest.mark.parametrize("choose", ["activation", "class"])
-def test_no_references_are_refused(net: vital.Model, pictures: torch.Tensor, count: int, choose: str) -> None:
+@pytest.mark.parametrize("selection", ["activation", "class"])
+def test_no_references_are_refused(
+    net: vital.Model, pictures: torch.Tensor, count: int, selection: str
+) -> None:
     bank = build_bank(net, [], labelled(pictures), disk=False)
     with pytest.raises(
         InvalidValueError, match=f"^{count} reference images are asked for; allowed are whole numbers from 1$"
     ):
-        bank.references("class:1", count, choose)  # type: ignore[arg-type]
+        bank.references("class:1", count, selection)  # type: ignore[arg-type]
 
 
 def test_the_template_is_the_weighted_mean_of_the_references(
@@ -125,7 +127,7 @@ def test_the_template_is_the_weighted_mean_of_the_references(
     with torch.no_grad():
         each = net.module[:2](pictures[list(chosen.indices)]).flatten(2).sort(dim=2).values
     expected = (each * torch.tensor(chosen.weights).view(-1, 1, 1)).sum(0)
-    made = bank.template("class:3", count=5, choose="activation")
+    made = bank.template("class:3", count=5, selection="activation")
     assert list(made.layers) == ["1"]
     torch.testing.assert_close(made.layers["1"], expected)
 
@@ -141,7 +143,7 @@ def test_an_empty_class_is_one_sentence(net: vital.Model, pictures: torch.Tensor
     with pytest.raises(
         DataError, match=r"holds no image of class 4 \(e\); add some, or choose another class$"
     ):
-        bank.template("class:4", ["1"], choose="class")
+        bank.template("class:4", ["1"], selection="class")
 
 
 def test_a_layer_that_the_bank_does_not_know_is_named(net: vital.Model, pictures: torch.Tensor) -> None:

@@ -169,4 +169,4 @@ def test_requests_that_cannot_be_met_are_one_sentence() -> None:
     with pytest.raises(UnitError):
         made.patches("act2:99")
     with pytest.raises(DataError, match="it is not a class unit"):
-        made.template("act2:3", ["layer1"], count=3, choose="class", patches=True)
+        made.template("act2:3", ["layer1"], count=3, selection="class", patches=True)

@@ -45,11 +45,11 @@ def pictures(out: Path) -> dict[Path, int]:
 
 def test_options_of_a_method_that_is_not_compared_are_refused(out: Path) -> None:
     with pytest.raises((vital.VitalError, SystemExit), match="maco"):
-        run(out, chosen="maco.crops=2")
+        run(out, chosen="maco.n_transforms=2")
 
 
 def test_a_run_writes_its_results_and_the_page(out: Path) -> None:
-    found = run(out, "--seeds", 2, "--fewer", "controls=1,twins=1")
+    found = run(out, "--seeds", 2, "--seeds-of", "controls=1,twins=1")
     assert found["seeds"] == {
         "vital": [0, 1], "fourier": [0, 1], "real images": [0, 1], "vital, random weights": [0],
         "vital, shuffled references": [0], "vital, other references": [0],
@@ -72,7 +72,7 @@ def test_a_run_writes_its_results_and_the_page(out: Path) -> None:
 
 
 def test_other_options_of_one_method_render_that_method_alone(out: Path) -> None:
-    fewer = ("--seeds", 2, "--fewer", "controls=1,twins=1")
+    fewer = ("--seeds", 2, "--seeds-of", "controls=1,twins=1")
     first, before = run(out, *fewer), pictures(out)
     assert run(out, *fewer)["scores"] == first["scores"]
     assert pictures(out) == before

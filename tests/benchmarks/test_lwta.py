@@ -67,7 +67,7 @@ def witness():
 
 def test_cifar_units_are_described_by_what_a_witness_says(data: Path) -> None:
     (data / "nets.py").write_text(NETS)
-    asked = ("--witness", f"{data / 'nets.py'}:witness", "--witness-weights", "none")
+    asked = ("--witness", f"{data / 'nets.py'}:witness", "--witness-weights", "random")
     found = cifar(data, *asked)
     assert found["missing"] == []
     words = [row for row in found["rows"] if "label stands" in row]  # type: ignore[attr-defined]

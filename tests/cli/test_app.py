@@ -63,7 +63,7 @@ def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: 
             2,
             "--set 'lr' is not a setting; write --set FIELD=VALUE",
         ),
-        (["net.py:make", "class:0", "--set", "lr=x"], 2, "option lr is 'x'; allowed is "),
+        (["net.py:make", "class:0", "--set", "lr=x"], 2, "lr is 'x'; allowed are numbers above 0"),
         (
             ["net.py:make", "class:0", "--set", "lr=1", "--set", "lr=2"],
             2,
@@ -76,9 +76,9 @@ def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: 
         ),
         (["net.py:make", "class:0", "--frames", "1"], 2, "--frames is 1; give 0 for none, or at least 2"),
         (
-            ["net.py:make", "class:0", "--labels", "l.csv"],
+            ["net.py:make", "class:0", "--image-labels", "l.csv"],
             2,
-            "--labels l.csv needs its images; give --images DIR too",
+            "--image-labels l.csv needs its images; give --images DIR too",
         ),
         (
             ["net.py:make", "class:0", "--bank", "b"],
@@ -110,11 +110,12 @@ def test_an_error_is_one_line_with_its_exit_code(
 def test_the_names_in_the_help_are_those_of_the_package() -> None:
     from vital.cli import compare, lwta, score
     from vital.comparing import CONTROLS
-    from vital.comparing.api import DEFAULT
+    from vital.comparing.api import DEFAULT, OTHERS
     from vital.describing.evaluation.importers import IMPORTERS
     from vital.lwta.predict import SAMPLES
 
-    assert (compare.DEFAULTS.split(","), compare.CONTROLS.split(",")) == ([*DEFAULT], [*CONTROLS])
+    assert compare.DEFAULTS.split(",") == [*DEFAULT]
+    assert (compare.CONTROLS, compare.OTHERS) == (CONTROLS, OTHERS)
     assert score.FORMATS.split(", ") == [*IMPORTERS]
     assert inspect.signature(lwta.train).parameters["samples"].default == SAMPLES
 

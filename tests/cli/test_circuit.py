@@ -40,7 +40,7 @@ def test_a_circuit_by_a_method_without_images_needs_them_for_the_shares(
     vital: Cli, here: Path, pictures: Path
 ) -> None:
     words = ("circuit", "net.py:make", "3:3", "--layer", "1", "--method", "fourier", "--steps", 20)
-    assert vital(*words, "--out", "run").err == "vital: images are needed; give --images DIR or --bank BANK\n"
+    assert vital(*words, "--out", "run").err == "vital: images are needed; give --images DIR or --bank FILE\n"
     assert vital("bank", "net.py:make", "--layers", "3,1", "--images", pictures, "--out", "b").code == 0
     assert vital(*words, "--bank", "b", "--count", 1, "--out", "run").code == 0
     assert (here / "run" / "circuit.png").is_file()

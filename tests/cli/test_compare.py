@@ -26,7 +26,7 @@ def images(here: Path) -> None:
 def test_a_comparison_is_printed_and_written(vital: Cli, here: Path) -> None:
     few = ("--seeds", 1, "--set", "fourier.steps=2", "--set", "pixels.steps=2", "--controls", "real images")
     methods = ("--methods", "fourier,pixels", "--images", "images.npz")
-    asked = ("compare", "net.py:make", "class:0-1", "--weights", "none", *methods, *few)
+    asked = ("compare", "net.py:make", "class:0-1", "--weights", "random", *methods, *few)
     answer = vital(*asked, "--out", "run")
     assert (answer.code, answer.err) == (0, "")
     assert "percentile (higher is better)" in answer.out
@@ -37,12 +37,14 @@ def test_a_comparison_is_printed_and_written(vital: Cli, here: Path) -> None:
 
 
 def test_wrong_requests_are_one_sentence(vital: Cli, here: Path) -> None:
-    base = ("compare", "net.py:make", "class:0", "--weights", "none", "--out", "run")
+    base = ("compare", "net.py:make", "class:0", "--weights", "random", "--out", "run")
     assert "give --images DIR or --bank FILE" in vital(*base).err
     answer = vital(*base, "--images", "images.npz", "--set", "steps=2")
     assert answer.code == 2
     assert "METHOD.FIELD=VALUE" in answer.err
     assert "did you mean 'fourier'" in vital(*base, "--images", "images.npz", "--methods", "furier").err
+    few = (*base, "--images", "images.npz", "--no-controls", "--controls", "real images")
+    assert "--controls and --no-controls are both given" in vital(*few).err
     assert not (here / "run").exists()
 
 
@@ -52,27 +54,27 @@ def test_pictures_made_elsewhere_are_measured_beside_methods(vital: Cli, here: P
         "net.py:make",
         "class:0-1",
         "--weights",
-        "none",
+        "random",
         "--images",
         "images.npz",
         "--out",
         "run",
     )
-    few = ("--methods", "fourier", "--set", "fourier.steps=2", "--controls", "none", "--seeds", 1)
+    few = ("--methods", "fourier", "--set", "fourier.steps=2", "--no-controls", "--seeds", 1)
     (here / "theirs").mkdir()
-    missing = vital(*words, *few, "--method", "published=theirs")
+    missing = vital(*words, *few, "--pictures", "published=theirs")
     assert missing.code == 1
     assert "has no picture of class:0 for the method published" in missing.err
     assert not (here / "run" / "units").exists()
     for number in range(2):
         pixels = np.random.default_rng(number).integers(0, 255, (24, 20, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(here / "theirs" / f"class_{number}.png")
-    answer = vital(*words, *few, "--method", "published=theirs")
+    answer = vital(*words, *few, "--pictures", "published=theirs")
     assert (answer.code, answer.err) == (0, "")
     rows = scores(here / "run")
     assert {row["method"] for row in rows} == {"fourier", "published"}
     assert sum(row["method"] == "published" and row["metric"] == "percentile" for row in rows) == 2
-    assert "write --method NAME=FOLDER" in vital(*words, *few, "--method", "theirs").err
+    assert "write --pictures NAME=DIR" in vital(*words, *few, "--pictures", "theirs").err
 
 
 def test_fewer_seeds_and_equal_steps_are_as_asked(vital: Cli, here: Path) -> None:
@@ -81,7 +83,7 @@ def test_fewer_seeds_and_equal_steps_are_as_asked(vital: Cli, here: Path) -> Non
         "net.py:make",
         "class:0-1",
         "--weights",
-        "none",
+        "random",
         "--images",
         "images.npz",
         "--out",
@@ -92,12 +94,11 @@ def test_fewer_seeds_and_equal_steps_are_as_asked(vital: Cli, here: Path) -> Non
         "fourier,pixels",
         "--set",
         "fourier.steps=2",
-        "--equal",
+        "--budget",
         "steps",
-        "--controls",
-        "none",
+        "--no-controls",
     )
-    answer = vital(*words, *few, "--seeds", 2, "--fewer", "pixels=1")
+    answer = vital(*words, *few, "--seeds", 2, "--seeds", "pixels=1")
     assert (answer.code, answer.err) == (0, "")
     assert "pixels has 1 of 2 seeds" in answer.out
     steps = {row["method"]: float(row["value"]) for row in scores(here / "run") if row["metric"] == "steps"}
@@ -105,8 +106,8 @@ def test_fewer_seeds_and_equal_steps_are_as_asked(vital: Cli, here: Path) -> Non
     assert (here / "run" / "units" / "class_0" / "fourier-1.png").exists()
     assert (here / "run" / "units" / "class_0" / "pixels-0.png").exists()
     assert not (here / "run" / "units" / "class_0" / "pixels-1.png").exists()
-    assert "allowed are whole numbers from 1" in vital(*words, "--fewer", "vital=0").err
-    assert "did you mean 'steps'" in vital(*words, "--equal", "step").err
+    assert "allowed are whole numbers from 1" in vital(*words, "--seeds", "vital=0").err
+    assert "did you mean 'steps'" in vital(*words, "--budget", "step").err
 
 
 def scores(run: Path) -> list[dict[str, str]]:
@@ -135,7 +136,7 @@ def test_a_killed_comparison_ends_with_the_same_bytes(vital: Cli, here: Path, st
         "net.py:make",
         "class:0-2",
         "--weights",
-        "none",
+        "random",
         "--images",
         "images.npz",
         "--seeds",

@@ -53,7 +53,16 @@ def test_describe_writes_labels_scores_and_details(vital: Cli, scenes: Path, her
 def test_dissect_names_every_unit_of_a_layer_beside_earlier_words_and_pictures(
     vital: Cli, scenes: Path, here: Path
 ) -> None:
-    shown = ("--images", scenes, "--concepts", here / "words.txt", "--set", "draws=0", "--out", here / "run")
+    shown = (
+        "--images",
+        scenes,
+        "--concepts",
+        here / "words.txt",
+        "--set",
+        "n_random_models=0",
+        "--out",
+        here / "run",
+    )
     vital("render", "world", "class:9", "--method", "fourier", "--steps", 1, "--out", here / "run")
     assert vital("describe", "world", "class:9", *shown).code == 0
     answer = vital("dissect", "world", "--layers", "planted", *shown)
@@ -93,8 +102,8 @@ def test_without_images_or_encoder_it_says_what_to_give(vital: Cli, scenes: Path
 
 
 def test_a_folder_of_another_network_is_refused(vital: Cli, scenes: Path, here: Path) -> None:
-    shown = ("--images", scenes, "--concepts", "words.txt", "--set", "draws=0", "--out", "run")
+    shown = ("--images", scenes, "--concepts", "words.txt", "--set", "n_random_models=0", "--out", "run")
     assert vital("describe", "world", "class:9", *shown).code == 0
-    answer = vital("describe", "world", "class:9", *shown, "--weights", "none")
+    answer = vital("describe", "world", "class:9", *shown, "--weights", "random")
     assert answer.code == 1
     assert "belongs to another network" in answer.err

@@ -67,7 +67,7 @@ def test_by_relevance_for_another_unit_and_from_a_bank(vital: Cli, here: Path, p
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ((), "vital: images are needed; give --images DIR or --bank BANK\n"),
+        ((), "vital: images are needed; give --images DIR or --bank FILE\n"),
         (
             ("--images", "pictures", "--by", "chance"),
             "vital: by is 'chance'; allowed are activation, relevance\n",
@@ -83,7 +83,7 @@ def test_wrong_wishes_are_one_sentence(
 
 
 def test_a_folder_of_another_network_is_refused(vital: Cli, here: Path, pictures: Path) -> None:
-    drawn = ("render", "net.py:make", "class:0", "--method", "fourier", "--steps", 2, "--weights", "none")
+    drawn = ("render", "net.py:make", "class:0", "--method", "fourier", "--steps", 2, "--weights", "random")
     assert vital(*drawn, "--out", "run").code == 0
     text = (here / "run" / "run.json").read_text()
     now = json.loads(text)

@@ -29,7 +29,7 @@ def test_it_prints_a_table_and_writes_json_text_and_picture(
         vital.load_model("world:competing"),
         ["layer4.relu2:0-7"],
         images=images(64, seed=6),
-        draws=0,
+        n_random_models=0,
         progress=False,
         alpha=1.0,
     )
@@ -43,7 +43,7 @@ def test_it_prints_a_table_and_writes_json_text_and_picture(
         "--out",
         str(tmp_path / "run"),
     ]
-    assert main([*command, "--labels", str(labels), "--count", "40"]) == 0
+    assert main([*command, "--unit-labels", str(labels), "--count", "40"]) == 0
     shown = capsys.readouterr().out
     assert "contribution" in shown
     written = json.loads((tmp_path / "run" / "explanation.json").read_text())
@@ -82,7 +82,9 @@ def test_a_dense_network_is_refused(picture: Path, capsys: pytest.CaptureFixture
 @pytest.fixture
 def labels(tmp_path: Path) -> Path:
     net = vital.load_model("world")
-    said = vital.describe(net, ["layer4:0-3"], images=images(64, seed=6), draws=0, progress=False, alpha=1.0)
+    said = vital.describe(
+        net, ["layer4:0-3"], images=images(64, seed=6), n_random_models=0, progress=False, alpha=1.0
+    )
     said.to_csv(tmp_path / "labels.csv")
     return tmp_path / "labels.csv"
 
@@ -90,7 +92,7 @@ def labels(tmp_path: Path) -> Path:
 def test_labels_that_cannot_belong_here_are_told(
     picture: Path, labels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["explain", "world:competing", str(picture), "--layers", "layer4.relu2", "--labels"]
+    asked = ["explain", "world:competing", str(picture), "--layers", "layer4.relu2", "--unit-labels"]
     assert main([*asked, str(labels)]) == 0
     said = capsys.readouterr().err
     assert f"'{labels}' has words of world, not of world:competing" in said
@@ -110,7 +112,8 @@ def test_labels_of_this_network_are_no_news(
     ]
     labels = tmp_path / "labels.csv"
     labels.write_bytes(as_csv(COLUMNS, [*others, *own]))
-    asked = ["explain", "world:competing", str(picture), "--layers", "layer4.relu2", "--labels", str(labels)]
+    asked = ["explain", "world:competing", str(picture)]
+    asked += ["--layers", "layer4.relu2", "--unit-labels", str(labels)]
     assert main([*asked, "--text"]) == 0
     shown = capsys.readouterr()
     assert shown.err == ""

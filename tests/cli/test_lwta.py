@@ -40,14 +40,14 @@ def data(tmp_path: Path) -> Path:
 
 
 def command(data: Path, out: str, *more: str) -> list[str]:
-    where = ["--images", str(data / "set.npz"), "--out", str(data / out), "--batch", "8"]
+    where = ["--images", str(data / "set.npz"), "--out", str(data / out), "--batch-size", "8"]
     return ["lwta", "train", f"{data / 'nets.py'}:net", *where, *more]
 
 
 def test_a_network_is_converted_trained_measured_and_found_again(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = ("--test", str(data / "set.npz"), "--epochs", "12", "--rate", "0.02")
+    more = ("--test", str(data / "set.npz"), "--epochs", "12", "--lr", "0.02")
     assert main(command(data, "run", *more)) == 0
     shown = capsys.readouterr().out
     assert "accuracy 100.00%" in shown
@@ -94,13 +94,13 @@ def test_the_name_is_said_with_the_size_that_was_asked_for(
 def test_the_same_network_spelled_otherwise_goes_on(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(data)
     for format_spec in ("nets.py:net", "./nets.py:net"):
-        asked = command(data, "run", "--epochs", "1", "--weights", "none")
+        asked = command(data, "run", "--epochs", "1", "--weights", "random")
         assert main([format_spec if word.endswith(":net") else word for word in asked]) == 0
 
 
 def test_the_same_command_ends_with_the_same_bytes(data: Path) -> None:
     for out in ("one", "two"):
-        assert main(command(data, out, "--epochs", "2", "--weights", "none")) == 0
+        assert main(command(data, out, "--epochs", "2", "--weights", "random")) == 0
     one, two = ((data / out / "weights.safetensors").read_bytes() for out in ("one", "two"))
     assert one == two
 

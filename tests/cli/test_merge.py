@@ -58,10 +58,18 @@ def test_merged_banks_can_be_merged_again(vital: Cli, parts: list[str]) -> None:
     )
     assert drawn.code == 0
     refused = vital(
-        "render", "net.py:make", "class:2", "--bank", "all.safetensors", "--labels", "l.csv", "--out", "two"
+        "render",
+        "net.py:make",
+        "class:2",
+        "--bank",
+        "all.safetensors",
+        "--image-labels",
+        "l.csv",
+        "--out",
+        "two",
     )
     assert refused.err == (
-        "vital: --labels l.csv cannot be given for all.safetensors, whose parts have their own\n"
+        "vital: --image-labels l.csv cannot be given for all.safetensors, whose parts have their own\n"
     )
 
 

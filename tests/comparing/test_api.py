@@ -14,12 +14,13 @@ QUICK = {"vital": {"steps": 2}, "fourier": {"steps": 2}, "pixels": {"steps": 2}}
 def run(model, bank, units, out: Path, methods=("vital", "fourier"), **more):
     options = {name: QUICK[name] for name in methods if name in QUICK}
     return compare(
-        model, units, methods=methods, bank=bank, out=out, seeds=2, options=options, progress=False, **more
-    )
+        model, units, **{"methods": methods, "bank": bank, "out": out, "seeds": 2, "options": options, **more},
+        progress=False,
+    )  # fmt: skip
 
 
 def test_methods_and_controls_are_rendered_measured_and_written(model, bank, units, tmp_path: Path) -> None:
-    found = run(model, bank, units, tmp_path, budgets=(1, 2))
+    found = run(model, bank, units, tmp_path, curve_steps=(1, 2))
     assert found.table.methods == ("vital", "fourier")
     assert found.table.controls == (
         "real images", "vital, random weights", "vital, shuffled references", "vital, other references",
@@ -80,7 +81,7 @@ def test_equal_steps_lie_beside_own_steps(model, bank, units, tmp_path: Path) ->
     compare(model, units, **given, options=options, progress=False)
     before = files(tmp_path)
     for _ in range(2):
-        found = compare(model, units, **given, options=options, equal="steps", progress=False)
+        found = compare(model, units, **given, options=options, budget="steps", progress=False)
         cell = found.table.cell("pixels", "steps")
         assert cell is not None
         assert cell.mean == 2
@@ -89,14 +90,14 @@ def test_equal_steps_lie_beside_own_steps(model, bank, units, tmp_path: Path) ->
 
 
 def test_fewer_seeds_of_controls_and_all_of_them_later(model, bank, units, tmp_path: Path) -> None:
-    few = run(model, bank, units, tmp_path, fewer={"controls": 1, "twins": 1, "fourier": 1})
+    few = run(model, bank, units, tmp_path, seeds={"others": 2, "controls": 1, "twins": 1, "fourier": 1})
     seeds = {shown.method: set(shown.seeds) for shown in few.shown}
     assert {name: len(found) for name, found in seeds.items()} == {
         "vital": 2, "fourier": 1, "real images": 2, "vital, random weights": 1, "vital, shuffled references": 1,
         "vital, other references": 1,
     }  # fmt: skip
     before = files(tmp_path)
-    again = run(model, bank, units, tmp_path, fewer={"controls": 1, "twins": 1, "fourier": 1})
+    again = run(model, bank, units, tmp_path, seeds={"others": 2, "controls": 1, "twins": 1, "fourier": 1})
     assert files(tmp_path) == before
     assert again.table.long_csv() == few.table.long_csv()
     whole = run(model, bank, units, tmp_path)
@@ -109,10 +110,10 @@ def test_fewer_seeds_of_controls_and_all_of_them_later(model, bank, units, tmp_p
 def test_without_rendering_what_is_there_is_measured_and_the_rest_is_said(
     model, bank, units, tmp_path: Path
 ) -> None:
-    full = run(model, bank, units, tmp_path, ("vital", "pixels"), fewer={"controls": 1})
+    full = run(model, bank, units, tmp_path, ("vital", "pixels"), seeds={"others": 2, "controls": 1})
     (tmp_path / "units" / "layer3_1" / "pixels-1.json").unlink()
     before = files(tmp_path)
-    found = run(model, bank, units, tmp_path, ("vital", "pixels", "fourier"), rendering=False)
+    found = run(model, bank, units, tmp_path, ("vital", "pixels", "fourier"), render_missing=False)
     assert files(tmp_path) == before
     assert found.table.methods == ("vital", "pixels")
     assert found.table.controls == full.table.controls
@@ -123,10 +124,10 @@ def test_without_rendering_what_is_there_is_measured_and_the_rest_is_said(
     own = [s for s in full.table.scores if s.method == "vital"]
     assert [s for s in found.table.scores if s.method == "vital"] == own
     with pytest.raises(ModelError, match="no time of vital is kept"):
-        run(model, bank, units, tmp_path, rendering=False, equal="seconds")
+        run(model, bank, units, tmp_path, render_missing=False, budget="time")
     assert files(tmp_path) == before
     with pytest.raises(ModelError, match="vital is left out"):
-        run(model, bank, units, tmp_path / "nothing", rendering=False)
+        run(model, bank, units, tmp_path / "nothing", render_missing=False)
 
 
 def test_pictures_made_elsewhere_take_part(model, bank, units, tmp_path: Path) -> None:
@@ -137,10 +138,10 @@ def test_pictures_made_elsewhere_take_part(model, bank, units, tmp_path: Path) -
     Image.fromarray(pixels[1]).save(folder / "class_1-0.jpg")
     Image.fromarray(pixels[2]).save(folder / "layer3_0" / "any.png")
     with pytest.raises(DataError, match="no picture of layer3:1"):
-        run(model, bank, units, tmp_path / "run", ("fourier",), folders={"mine": folder}, equal="seconds")
+        run(model, bank, units, tmp_path / "run", ("fourier",), pictures={"mine": folder}, budget="time")
     assert not (tmp_path / "run").exists()
     Image.fromarray(pixels[3]).save(folder / "layer3_1.png")
-    found = run(model, bank, units, tmp_path / "run", ("fourier",), folders={"mine": folder}, controls=())
+    found = run(model, bank, units, tmp_path / "run", ("fourier",), pictures={"mine": folder}, controls=())
     assert found.table.methods == ("fourier", "mine")
     cell = found.table.cell("mine", "percentile")
     assert cell is not None
@@ -160,7 +161,7 @@ def test_a_method_that_the_network_does_not_allow_is_left_out_with_a_note(
     assert found.table.methods == ("fourier",)
     assert found.notes[0].startswith("deep-inversion is left out")
     assert "deep-inversion" in str(found)
-    paced = run(plain, own, units, tmp_path, ("deep-inversion", "fourier"), controls=(), equal="seconds")
+    paced = run(plain, own, units, tmp_path, ("deep-inversion", "fourier"), controls=(), budget="time")
     assert paced.table.methods == ("fourier",)
     assert paced.notes[0].startswith("deep-inversion is left out, since it cannot be timed")
 
@@ -171,9 +172,18 @@ def test_a_method_that_the_network_does_not_allow_is_left_out_with_a_note(
         ({"controls": ["shufled references"]}, UnknownNameError, "did you mean 'shuffled references'"),
         ({"options": {"maco": {}}}, UnknownNameError, "maco"),
         ({"seeds": 0}, InvalidValueError, "0 seeds"),
-        ({"folders": {"vital": "x"}}, InvalidValueError, "another name"),
-        ({"folders": {"mine": "no such folder"}}, RunError, "cannot read 'no such folder'"),
-        ({"equal": "second", "bank": None}, UnknownNameError, "did you mean 'seconds'"),
+        ({"pictures": {"vital": "x"}}, InvalidValueError, "another name"),
+        ({"pictures": {"mine": "no such folder"}}, RunError, "cannot read 'no such folder'"),
+        ({"budget": "stepz", "bank": None}, UnknownNameError, "unknown budget 'stepz'; did you mean 'steps'"),
+        ({"seeds": {"vitl": 1}}, UnknownNameError, "did you mean 'vital'"),
+        ({"seeds": {"vital": 0}}, InvalidValueError, "0 vital seeds"),
+        ({"batch": 0}, InvalidValueError, "batch is 0; allowed are whole numbers from 1"),
+        (
+            {"sedes": 1, "bank": None},
+            UnknownNameError,
+            "unknown argument of compare 'sedes'; did you mean 'seeds'",
+        ),
+        ({"promt": "{}", "bank": None}, UnknownNameError, "did you mean 'prompt'"),
     ],
 )
 def test_a_wrong_request_is_refused_before_anything_is_rendered(

@@ -39,7 +39,7 @@ def times(studio: Renderer) -> dict[Path, str]:
 
 
 def test_each_method_keeps_its_own_steps_unless_asked(studio, recipes) -> None:
-    assert paced(studio, recipes, "") == (recipes, [])
+    assert paced(studio, recipes, None) == (recipes, [])
 
 
 def test_equal_steps_are_those_of_the_first(studio, recipes) -> None:
@@ -47,15 +47,15 @@ def test_equal_steps_are_those_of_the_first(studio, recipes) -> None:
 
 
 def test_equal_seconds_give_the_steps_that_fit_and_are_kept(studio, recipes) -> None:
-    paced(studio, recipes, "seconds")
+    paced(studio, recipes, "time")
     seconds = {"vital": 0.04, "fourier": 0.02, "pixels": 9.0}
     for file, name in times(studio).items():
         file.write_bytes(as_json({"scores": [["seconds a step", seconds[name], name, None]]}))
-    assert steps(paced(studio, recipes, "seconds")[0]) == [100, 200, 1]
+    assert steps(paced(studio, recipes, "time")[0]) == [100, 200, 1]
 
 
 def test_a_time_holds_for_its_method_options_network_and_units(studio, recipes, units) -> None:
-    paced(studio, recipes, "seconds")
+    paced(studio, recipes, "time")
     assert sorted(times(studio).values()) == ["fourier", "pixels", "vital"]
     other = toy.wrap(toy.seeded(toy.network(), 1))
     changes = {
@@ -70,7 +70,7 @@ def test_a_time_holds_for_its_method_options_network_and_units(studio, recipes, 
     }
     for what, (place, wanted, again) in changes.items():
         before = times(studio)
-        paced(place, wanted, "seconds")
+        paced(place, wanted, "time")
         new = {file: name for file, name in times(studio).items() if file not in before}
         assert sorted(new.values()) == again, what
 
@@ -84,7 +84,7 @@ def test_a_time_is_the_fastest_turn_over_groups_of_all_kinds_of_units(studio, re
 
     monkeypatch.setattr(pace, "step_seconds", seconds)
     spread = replace(studio, batch=1)
-    paced(spread, {name: recipes[name] for name in ("fourier", "pixels")}, "seconds")
+    paced(spread, {name: recipes[name] for name in ("fourier", "pixels")}, "time")
     groups = len(turns) // 6
     assert 1 < groups <= 3
     assert [name for name, *_ in turns] == 3 * ([*["fourier"] * groups, *["pixels"] * groups])
@@ -96,12 +96,12 @@ def test_a_method_that_cannot_be_timed_is_left_out_and_the_others_go_on(units, b
     plain = toy.model(batch_norm=False)
     own = vital.build_bank(plain, ["layer3"], bank.images, disk=False)
     asked = {"deep-inversion": make_method("deep-inversion"), "fourier": make_method("fourier", steps=9)}
-    found, notes = paced(Renderer(tmp_path, plain, units, own), asked, "seconds")
+    found, notes = paced(Renderer(tmp_path, plain, units, own), asked, "time")
     assert steps(found) == [9]
     assert len(notes) == 1
     assert "deep-inversion is left out, since it cannot be timed" in notes[0]
     with pytest.raises(ModelError, match="deep-inversion is left out"):
-        paced(Renderer(tmp_path, plain, units, own), {"deep-inversion": asked["deep-inversion"]}, "seconds")
+        paced(Renderer(tmp_path, plain, units, own), {"deep-inversion": asked["deep-inversion"]}, "time")
 
 
 def test_a_method_that_can_render_none_of_the_units_is_left_out_with_the_reason(
@@ -114,11 +114,11 @@ def test_a_method_that_can_render_none_of_the_units_is_left_out_with_the_reason(
         "vital-reference": make_method("vital-reference"),
         "pixels": with_steps(make_method("pixels"), 11),
     }
-    found, notes = paced(Renderer(tmp_path, model, units[:2], bank), asked, "seconds")
+    found, notes = paced(Renderer(tmp_path, model, units[:2], bank), asked, "time")
     assert steps(found) == [11]
     assert "vital-reference is left out, since it cannot be timed: class:0" in notes[0]
 
 
-def test_an_unknown_equality_is_said(studio, recipes) -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'seconds'"):
-        paced(studio, recipes, "second")
+def test_an_unknown_budget_is_said(studio, recipes) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'steps'"):
+        paced(studio, recipes, "stepz")

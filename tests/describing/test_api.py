@@ -15,7 +15,7 @@ def test_several_methods_are_asked_and_the_answers_stand_unit_by_unit(
     net: Model, pictures: ImageSet, tmp_path: Path
 ) -> None:
     found = vital.describe(
-        net, ["planted:2", "class:9"], images=pictures, methods=("clip-dissect", "bands"), others=2,
+        net, ["planted:2", "class:9"], images=pictures, methods=("clip-dissect", "bands"), n_others=2,
         concepts=["red", "green", "striped sphere", "snow"], progress=False,
     )  # fmt: skip
     assert [(str(d.unit), d.method) for d in found] == [
@@ -30,7 +30,9 @@ def test_several_methods_are_asked_and_the_answers_stand_unit_by_unit(
 
 def test_a_bank_brings_its_images(net: Model, pictures: ImageSet) -> None:
     bank = vital.build_bank(net, ["planted"], pictures)
-    found = vital.describe(net, "planted:2", bank=bank, similarity="cos-cubed", draws=0, progress=False)
+    found = vital.describe(
+        net, "planted:2", bank=bank, similarity="cos-cubed", n_random_models=0, progress=False
+    )
     assert found[0].candidate == "red"
 
 
@@ -48,7 +50,7 @@ def test_wrong_requests_are_told_before_any_work(net: Model, pictures: ImageSet)
         ask(methods=["clip-disect"])
     with pytest.raises(UnknownNameError, match="simlarity"):
         ask(simlarity="cos")
-    with pytest.raises(InvalidValueError, match="option top_k"):
+    with pytest.raises(InvalidValueError, match="top_k is 'many'; allowed are whole numbers from 1, or none"):
         ask(top_k="many")
     with pytest.raises(UsageError, match="needs probe images"):
         ask(images=None)

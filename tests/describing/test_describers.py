@@ -65,7 +65,7 @@ def test_an_option_that_a_similarity_lacks_is_refused(tools: Context) -> None:
 def test_words_are_put_together(tools: Context) -> None:
     few = replace(tools, concepts=("red", "cube", "snow", "wooden", "green"))
     (unit,) = tools.model.units(["class:5"])  # wooden cube
-    (found,) = describer("clip-dissect", compose=3).describe(few, [unit])
+    (found,) = describer("clip-dissect", n_composed=3).describe(few, [unit])
     assert set(found.candidate.split()) == {"wooden", "cube"}
 
 
@@ -79,7 +79,7 @@ def test_a_direction_is_described_with_the_prior_of_its_layer(tools: Context, tm
 
 
 def test_a_linear_explanation_has_few_terms_and_is_scored_on_the_other_half(tools: Context) -> None:
-    found = describer("linear", most=4).describe(tools, tools.model.units(UNITS))
+    found = describer("linear", n_concepts=4).describe(tools, tools.model.units(UNITS))
     for d in found:
         terms = d.details["terms"]
         assert 1 <= len(terms) <= 4

@@ -248,13 +248,13 @@ def test_a_block_that_cannot_be_rewritten_is_named() -> None:
 
 
 def test_a_competing_network_is_loaded_by_name() -> None:
-    model = vital.load_model("lwta:4-relu/world", weights="none")
+    model = vital.load_model("lwta:4-relu/world", weights="random")
     assert model.name == "lwta:4-relu/world"
     assert len(competing(model.module)) == 13
     assert isinstance(model.module.get_submodule("layer4.relu2"), LWTA)
     with pytest.raises(UsageError, match="lwta:U/MODEL"):
         vital.load_model("lwta:world")
-    named = vital.load_model("lwta:4-relu, stem.2,layer[123].*relu2/world", weights="none")
+    named = vital.load_model("lwta:4-relu, stem.2,layer[123].*relu2/world", weights="random")
     assert set(competing(named.module)) == set(competing(vital.load_model("world:competing").module))
 
 

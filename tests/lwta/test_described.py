@@ -9,7 +9,10 @@ from vital.describing import DESCRIBERS
 from vital.world.scenes.concepts import concepts
 from vital.world.scenes.dataset import images
 
-OPTIONS = {"dnd": {"crops": 1, "shown": 2}, "prototype": {"seeds": 1, "crops": 1, "shown": 2, "retrieved": 2}}
+OPTIONS = {
+    "dnd": {"n_crops": 1, "n_shown": 2},
+    "prototype": {"n_seeds": 1, "n_crops": 1, "n_shown": 2, "n_retrieved": 2},
+}
 SLOW = {"prototype"}
 UNITS = ("layer4.relu2:1", "layer4.relu2:5")
 
@@ -30,7 +33,7 @@ def test_every_describer_says_something_of_units_that_compete(
     bank = vital.build_bank(model, ["layer4.relu2"], pictures, disk=False)
     options = OPTIONS.get(name, {})
     said = vital.describe(
-        model, UNITS, bank=bank, images=pictures, methods=[name], draws=1, progress=False, **options
+        model, UNITS, bank=bank, images=pictures, methods=[name], n_random_models=1, progress=False, **options
     )
     assert [str(d.unit) for d in said] == list(UNITS)
     known = {concept.name for concept in concepts()}

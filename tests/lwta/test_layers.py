@@ -109,12 +109,15 @@ def test_the_divergence_of_a_pass_is_that_of_its_layers_and_gradients_follow_it(
 
 
 def test_the_temperature_falls_while_winners_are_sampled_and_reaches_every_layer() -> None:
-    net, half = nn.Sequential(nn.Linear(3, 4), LWTA(2)), SamplingSchedule(sampling=0.5, warm=2.0, cold=0.5)
+    net, half = (
+        nn.Sequential(nn.Linear(3, 4), LWTA(2)),
+        SamplingSchedule(sampling=0.5, temperature_start=2.0, temperature_end=0.5),
+    )
     seen = []
     for done in (0.0, 0.25, 0.49, 0.5, 0.9):
         with half.at(net, torch.Generator(), done) as draws:
             assert net[1].draws is draws
-            seen.append((draws.temperature, draws.settled))
+            seen.append((draws.temperature, draws.deterministic))
     assert [round(t, 3) for t, _ in seen[:2]] == [2.0, 1.0]
     assert [settled for _, settled in seen] == [False, False, False, True, True]
     assert net[1].draws is None

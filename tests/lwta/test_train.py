@@ -19,7 +19,7 @@ from vital.lwta.train import TrainConfig, classes_of, fit, varied
 from vital.models import Model
 from vital.utils.class_names import class_matches
 
-HOW = TrainConfig(epochs=3, batch=8, rate=0.02, shift=0.0, competition=SamplingSchedule(sampling=0.5))
+HOW = TrainConfig(epochs=3, batch_size=8, lr=0.02, shift=0.0, competition=SamplingSchedule(sampling=0.5))
 
 
 def red_or_blue(count: int = 32) -> ImageSet:
@@ -108,7 +108,7 @@ def test_the_weights_that_are_written_are_those_of_the_network(tmp_path: Path) -
 @pytest.mark.parametrize("batch", [8, 16])
 def test_a_single_image_that_is_left_over_joins_the_batch_before_it(tmp_path: Path, batch: int) -> None:
     steps: list[int] = []
-    how = replace(HOW, epochs=1, batch=batch)
+    how = replace(HOW, epochs=1, batch_size=batch)
     fit(deep(), red_or_blue(17), tmp_path, how, lambda done, of, loss: steps.append(of))
     assert steps == [17 // batch] * (17 // batch)
 
@@ -118,7 +118,7 @@ def test_winners_are_sampled_ever_colder_and_settle_at_the_share_that_was_asked_
 
     def look(module: nn.Module, given: object, found: object) -> None:
         if module.training:
-            seen.append((module.draws.temperature, module.draws.settled))  # type: ignore[union-attr]
+            seen.append((module.draws.temperature, module.draws.deterministic))  # type: ignore[union-attr]
 
     with model.module[2].register_forward_hook(look):  # type: ignore[index,union-attr]
         fit(model, red_or_blue(), tmp_path, replace(HOW, epochs=2))
@@ -132,12 +132,12 @@ def test_winners_are_sampled_ever_colder_and_settle_at_the_share_that_was_asked_
 
 def test_a_batch_that_the_network_cannot_learn_from_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="deep cannot learn from a batch of 1: Expected more than 1 value"):
-        fit(deep(), red_or_blue(), tmp_path, replace(HOW, batch=1))
+        fit(deep(), red_or_blue(), tmp_path, replace(HOW, batch_size=1))
 
 
 def test_bfloat16_trains_too(tmp_path: Path) -> None:
     model = small()
-    fit(model, red_or_blue(), tmp_path, replace(HOW, half=True, epochs=8))
+    fit(model, red_or_blue(), tmp_path, replace(HOW, bf16=True, epochs=8))
     assert accuracy(model, red_or_blue()) > 0.9
 
 
@@ -200,7 +200,7 @@ def test_a_folder_that_does_not_say_whose_it_is_is_left_alone(tmp_path: Path) ->
     assert written(tmp_path) == before
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"rate": 0.0}, {"shift": 1.0}, {"batch": -1}])
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"lr": 0.0}, {"shift": 1.0}, {"batch_size": -1}])
 def test_settings_are_checked(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidValueError, match=f"{next(iter(wrong))} is"):
         TrainConfig(**wrong)  # type: ignore[arg-type]

@@ -87,20 +87,20 @@ def test_class_names_that_do_not_fit_are_dropped_with_a_warning(write):
 def test_the_same_seed_gives_the_same_weights_and_torchs_own_state_stays(write):
     spec = write(SMALL) + ":net"
     state = torch.get_rng_state()
-    hashes = [load_model(spec, weights="none", seed=seed).weights_hash() for seed in (0, 0, 1)]
+    hashes = [load_model(spec, weights="random", seed=seed).weights_hash() for seed in (0, 0, 1)]
     assert hashes[0] == hashes[1] != hashes[2]
     assert torch.equal(torch.get_rng_state(), state)
     assert load_model(spec).weights_hash() == hashes[0]
-    assert load_model(spec, weights="none").weights == "random"
+    assert load_model(spec, weights="random").weights == "random"
 
 
 def test_weights_that_are_the_same_each_time_are_not_called_random(write):
     spec = write(SMALL.replace("def net():", "def net():\n    torch.manual_seed(3)")) + ":net"
     with pytest.raises(WeightsError) as caught:
-        load_model(spec, weights="none")
+        load_model(spec, weights="random")
     assert (
         str(caught.value)
-        == f"{spec} makes the same weights each time, so weights 'none' gives no random ones"
+        == f"{spec} makes the same weights each time, so weights 'random' gives no random ones"
     )
 
 

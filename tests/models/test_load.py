@@ -47,8 +47,8 @@ def test_weights_for_a_given_module_go_into_a_copy(tmp_path):
 
 
 def test_a_given_module_has_no_random_weights():
-    sentence = "weights 'none' needs a model named by a string; a module that exists keeps its weights"
-    assert refusal(InvalidValueError, nn.Conv2d(3, 4, 1), weights="none") == sentence
+    sentence = "weights 'random' needs a model named by a string; a module that exists keeps its weights"
+    assert refusal(InvalidValueError, nn.Conv2d(3, 4, 1), weights="random") == sentence
 
 
 def test_weights_that_do_not_exist_are_refused_before_anything_is_built():

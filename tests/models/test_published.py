@@ -26,7 +26,7 @@ def hub_offline(monkeypatch, tmp_path):
 
 def test_torchvision_preprocessing_and_names_are_those_of_the_weights():
     newest, first = (
-        load_model(f"torchvision:mobilenet_v2{tag}", weights="none") for tag in ("", "/IMAGENET1K_V1")
+        load_model(f"torchvision:mobilenet_v2{tag}", weights="random") for tag in ("", "/IMAGENET1K_V1")
     )
     assert (newest.size, newest.resize, first.resize) == ((224, 224), 232, 256)
     assert newest.mean == (0.485, 0.456, 0.406)
@@ -43,7 +43,7 @@ def test_torchvision_agrees_with_its_own_preprocessing():
     torch.manual_seed(5)
     rough = torch.nn.functional.interpolate(torch.rand(1, 3, 9, 12), (300, 400), mode="bilinear")[0]
     picture = Image.fromarray((rough * 255).byte().movedim(0, -1).numpy())
-    model = load_model("torchvision:mobilenet_v2", weights="none")
+    model = load_model("torchvision:mobilenet_v2", weights="random")
     theirs = MobileNet_V2_Weights.DEFAULT.transforms()(picture)
     ours = model.normalize(model.preprocess(picture)[None])[0]
     assert (ours - theirs).abs().max() < 0.02
@@ -52,14 +52,14 @@ def test_torchvision_agrees_with_its_own_preprocessing():
 def test_random_weights_are_the_same_for_the_same_seed_and_disturb_nothing():
     state = torch.get_rng_state()
     hashes = [
-        load_model("torchvision:squeezenet1_1", weights="none", seed=s).weights_hash() for s in (0, 0, 1)
+        load_model("torchvision:squeezenet1_1", weights="random", seed=s).weights_hash() for s in (0, 0, 1)
     ]
     assert hashes[0] == hashes[1] != hashes[2]
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_state_dict_from_a_file_fits_a_torchvision_network(tmp_path):
-    source = load_model("torchvision:squeezenet1_1", weights="none", seed=7)
+    source = load_model("torchvision:squeezenet1_1", weights="random", seed=7)
     save_file({k: v.half() for k, v in source.module.state_dict().items()}, tmp_path / "w.safetensors")
     model = load_model("torchvision:squeezenet1_1", weights=tmp_path / "w.safetensors")
     weight = next(source.module.parameters())
@@ -68,22 +68,22 @@ def test_a_state_dict_from_a_file_fits_a_torchvision_network(tmp_path):
 
 
 def test_googlenet_transforms_its_input_with_any_weights():
-    assert load_model("torchvision:googlenet", weights="none").module.transform_input
+    assert load_model("torchvision:googlenet", weights="random").module.transform_input
 
 
 def test_transformers_are_built_for_the_size_of_the_named_weights():
-    model = load_model("torchvision:vit_b_32", weights="none")
+    model = load_model("torchvision:vit_b_32", weights="random")
     assert (model.size, model.module.image_size) == ((224, 224), 224)
 
 
 def test_segmentation_networks_are_offered_and_download_no_backbone():
-    model = load_model("torchvision:lraspp_mobilenet_v3_large", weights="none", size=64)
+    model = load_model("torchvision:lraspp_mobilenet_v3_large", weights="random", size=64)
     assert (model.size, len(model.classes), count_outputs(model)) == ((64, 64), 21, 21)
 
 
 @pytest.mark.parametrize("name", ["raft_small", "r3d_18", "ssd300_vgg16", "quantized_resnet18"])
 def test_networks_that_are_not_on_single_images_are_refused(name):
-    assert refusal(ModelError, f"torchvision:{name}", weights="none") == (
+    assert refusal(ModelError, f"torchvision:{name}", weights="random") == (
         f"torchvision:{name} cannot be used; allowed are torchvision's classification and segmentation networks "
         "on single images, not quantized"
     )
@@ -112,13 +112,13 @@ def test_torchvision_without_a_network_says_which_weights_are_wanted(tmp_path, m
     assert sentence.startswith(
         "the weights torchvision:squeezenet1_1/IMAGENET1K_V1 are not cached here and the download failed ("
     )
-    assert sentence.endswith("); give --weights FILE, or --weights none for random ones")
+    assert sentence.endswith("); give --weights FILE, or --weights random for random ones")
     assert "Traceback" not in capfd.readouterr().err
 
 
 def test_timm_preprocessing_and_names_are_those_of_its_configuration():
     pytest.importorskip("timm")
-    model = load_model("timm:mobilenetv3_small_050", weights="none")
+    model = load_model("timm:mobilenetv3_small_050", weights="random")
     assert (model.size, model.resize, model.interpolation) == ((224, 224), 256, "bicubic")
     assert model.classes[:2] == ("tench, Tinca tinca", "goldfish, Carassius auratus")
     assert count_outputs(model) == 1000
@@ -127,9 +127,9 @@ def test_timm_preprocessing_and_names_are_those_of_its_configuration():
 
 def test_timm_networks_built_for_a_size_get_the_size_asked_for():
     pytest.importorskip("timm")
-    model = load_model("timm:test_vit", weights="none", size=96)
+    model = load_model("timm:test_vit", weights="random", size=96)
     assert (model.size, count_outputs(model)) == ((96, 96), 1000)
-    model = load_model("timm:test_resnet", weights="none", size=64)
+    model = load_model("timm:test_resnet", weights="random", size=64)
     assert (model.size, count_outputs(model)) == ((64, 64), 1000)
 
 
@@ -148,7 +148,7 @@ def test_timm_networks_without_weights_say_so():
     bare = next(n for n in timm.list_models("resnet*") if not timm.list_pretrained(f"{n}.*"))
     assert (
         refusal(WeightsError, f"timm:{bare}")
-        == f"timm has no weights for '{bare}'; give --weights FILE or --weights none"
+        == f"timm has no weights for '{bare}'; give --weights FILE or --weights random"
     )
 
 
@@ -156,7 +156,7 @@ def test_timm_without_a_network_says_which_weights_are_wanted(hub_offline):
     pytest.importorskip("timm")
     sentence = refusal(WeightsError, "timm:test_resnet")
     assert sentence.startswith("the weights timm:test_resnet are not cached here and the download failed (")
-    assert sentence.endswith("); give --weights FILE, or --weights none for random ones")
+    assert sentence.endswith("); give --weights FILE, or --weights random for random ones")
 
 
 @pytest.fixture(scope="module")
@@ -172,15 +172,15 @@ def tiny_clip(tmp_path_factory):
 
 
 def test_open_clip_gives_the_image_tower_without_classes(tiny_clip):
-    model = load_model(tiny_clip, weights="none")
+    model = load_model(tiny_clip, weights="random")
     assert (model.size, model.resize, model.interpolation, model.classes) == ((32, 32), 32, "bicubic", ())
     assert model.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073))
     assert count_outputs(model) == 8
-    assert load_model(tiny_clip, weights="none", size=64).size == (64, 64)
+    assert load_model(tiny_clip, weights="random", size=64).size == (64, 64)
 
 
 def test_open_clip_weights_may_be_of_the_tower_or_of_the_whole(tiny_clip, tmp_path):
-    tower = load_model(tiny_clip, weights="none", seed=3)
+    tower = load_model(tiny_clip, weights="random", seed=3)
     state = {k: v.contiguous() for k, v in tower.module.state_dict().items()}
     save_file(state, tmp_path / "tower.safetensors")
     save_file(
@@ -220,7 +220,7 @@ def test_open_clip_without_a_network_says_which_weights_are_wanted(hub_offline):
 
 
 def test_open_clip_networks_without_weights_say_so(tiny_clip):
-    sentence = "open_clip has no weights for 'tiny-test'; give --weights FILE or --weights none"
+    sentence = "open_clip has no weights for 'tiny-test'; give --weights FILE or --weights random"
     assert refusal(WeightsError, tiny_clip) == sentence
 
 
@@ -253,7 +253,7 @@ def test_a_missing_package_carries_the_command(monkeypatch, package, spec, sente
     for name in [n for n in sys.modules if n.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Hidden(), *sys.meta_path])
-    assert refusal(MissingDependencyError, spec, weights="none") == sentence
+    assert refusal(MissingDependencyError, spec, weights="random") == sentence
 
 
 def test_a_torchvision_that_does_not_fit_its_torch_is_one_sentence(monkeypatch, tmp_path):
@@ -264,7 +264,7 @@ def test_a_torchvision_that_does_not_fit_its_torch_is_one_sentence(monkeypatch, 
     for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
-    sentence = refusal(MissingDependencyError, "torchvision:resnet18", weights="none")
+    sentence = refusal(MissingDependencyError, "torchvision:resnet18", weights="random")
     assert sentence.startswith(
         "models named torchvision:NAME need the package torchvision, which is installed ("
     )

@@ -167,5 +167,5 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
     assert refusal(there) == f"there is no weights file {there}; did you mean 'resnet.pt'?"
     other = tmp_path / "w.ckpt"
     assert refusal(other) == (
-        f"{other} is not a weights file; allowed are .safetensors, .pt, .pth, and 'none' for random ones"
+        f"{other} is not a weights file; allowed are .safetensors, .pt, .pth, and 'random' for random ones"
     )

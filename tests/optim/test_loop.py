@@ -51,13 +51,13 @@ def render(model: Model, units: tuple[str, ...] = UNITS, **settings: Any) -> Ren
     return optimize(model, [wanted[u] for u in units], toy.Canvas(), **given)
 
 
-@pytest.mark.parametrize("copies", [1, 2])
-def test_a_units_image_does_not_depend_on_its_company(copies: int) -> None:
+@pytest.mark.parametrize("n_transforms", [1, 2])
+def test_a_units_image_does_not_depend_on_its_company(n_transforms: int) -> None:
     model = toy.model(double=True)
-    together = render(model, copies=copies)
-    shuffled = render(model, UNITS[2:] + UNITS[:2], copies=copies)
+    together = render(model, n_transforms=n_transforms)
+    shuffled = render(model, UNITS[2:] + UNITS[:2], n_transforms=n_transforms)
     for i, unit in enumerate(UNITS):
-        alone = render(model, (unit,), copies=copies)
+        alone = render(model, (unit,), n_transforms=n_transforms)
         assert torch.equal(together.images[i], alone.images[0])
         assert torch.equal(shuffled.images[(i + 2) % 4], alone.images[0])
         assert torch.equal(together.alpha[i], alone.alpha[0])
@@ -251,7 +251,7 @@ def test_an_infinite_attention_mask_is_no_bad_weight() -> None:
     [
         ({"term": []}, "there is no term to optimize; give at least one"),
         ({"steps": 0}, "steps is 0; allowed are whole numbers from 1"),
-        ({"copies": 0}, "copies is 0; allowed are whole numbers from 1"),
+        ({"n_transforms": 0}, "n_transforms is 0; allowed are whole numbers from 1"),
         ({"keys": ["a", "b"]}, "there are 2 keys for 1 terms; give one each"),
         ({"keys": "a"}, "keys is 'a'; give a list with one key for each term"),
         ({"steps": 2.5}, "steps is 2.5; allowed are whole numbers from 1"),
@@ -417,7 +417,7 @@ def test_a_penalty_on_the_image_alone_needs_no_layer() -> None:
 def test_several_looks_average_the_loss() -> None:
     model = toy.model(double=True)
     one = optimize(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3)
-    four = optimize(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3, copies=4)
+    four = optimize(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3, n_transforms=4)
     torch.testing.assert_close(one.losses["total"], four.losses["total"])
     assert four.images.shape == (1, 3, 32, 32)
 

@@ -130,9 +130,9 @@ def test_a_silent_start_is_left_behind_and_a_unit_that_stays_silent_is_a_status(
 
 def test_a_diverging_unit_is_a_status_and_the_others_go_on(bank: vital.ReferenceBank) -> None:
     sick = replace(bank)
-    made_of = {"count": 8, "choose": "activation", "rule": "zplus"}
+    made_of = {"count": 8, "selection": "activation", "rule": "zplus"}
     sick.template("class:1", MODEL_LAYERS, **made_of).layers["layer1"][0, 0] = float("nan")
-    settings = {"layers": MODEL_LAYERS, "references": 8, "steps": 3, "batch": 2, "progress": False}
+    settings = {"layers": MODEL_LAYERS, "n_references": 8, "steps": 3, "batch": 2, "progress": False}
     made = vital.render(MODEL, ["class:1", "class:2"], bank=sick, **settings)
     assert [p.status for p in made] == ["diverged at step 1", "done"]
     assert all(torch.isfinite(p.image).all() for p in made)
@@ -143,7 +143,7 @@ def test_a_diverging_unit_is_a_status_and_the_others_go_on(bank: vital.Reference
 
 def test_a_class_without_images_is_a_status_and_the_others_go_on() -> None:
     pictures = vital.load_images(toy.images(6).float(), labels=[0, 0, 0, 1, 1, 1])
-    settings = {"images": pictures, "steps": 2, "progress": False, "choose": "class", "size": 24}
+    settings = {"images": pictures, "steps": 2, "progress": False, "selection": "class", "size": 24}
     made = vital.render(MODEL, ["class:0", "class:2", "class:1"], **settings)
     sentence = "array holds no image of class 2 (hen); add some, or choose another class"
     assert [p.status for p in made] == ["done", sentence, "done"]
@@ -169,12 +169,12 @@ def test_options_beside_a_finished_method_are_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"steps": 2.5}, "option steps is 2.5; allowed are whole numbers"),
-        ({"steps": [2]}, r"option steps is \[2\]; allowed are whole numbers"),
-        ({"steps": "many"}, "option steps is 'many'; allowed is a whole number"),
+        ({"steps": 2.5}, "steps is 2.5; allowed are whole numbers from 1"),
+        ({"steps": [2]}, r"steps is \[2\]; allowed are whole numbers from 1"),
+        ({"steps": "many"}, "steps is 'many'; allowed are whole numbers from 1"),
         ({"seed": "a"}, "seed is 'a'; allowed are whole numbers"),
         ({"frames": [0, 4]}, r"frames is \[0, 4\]; allowed are whole numbers from 0"),
-        ({"batch": "8"}, "batch is '8'; allowed are whole numbers from 0"),
+        ({"batch": "8"}, "batch is '8'; allowed are whole numbers from 1"),
     ],
 )
 def test_numbers_of_the_wrong_type_are_one_sentence(

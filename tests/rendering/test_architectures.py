@@ -17,7 +17,7 @@ def test_a_unit_of_every_architecture_is_rendered(name: str) -> None:
     draw = torch.Generator().manual_seed(2)
     pictures = vital.load_images(torch.rand(6, 3, case.size, case.size, generator=draw))
     bank = vital.build_bank(model, [case.unit.rpartition(":")[0]], pictures, disk=False)
-    (made,) = vital.render(model, [case.unit], bank=bank, steps=3, references=3, progress=False)
+    (made,) = vital.render(model, [case.unit], bank=bank, steps=3, n_references=3, progress=False)
     assert made.status == "done" or made.status.startswith("silent")
     assert "gradient" not in made.provenance["references"]
     assert torch.isfinite(made.image).all()

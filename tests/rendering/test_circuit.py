@@ -37,7 +37,7 @@ def test_a_circuit_holds_the_feeders_over_the_strongest_images_and_a_prototype_o
     bank: vital.ReferenceBank,
 ) -> None:
     made = circuit(
-        MODEL, "act3:8", "act2", bank=bank, count=3, references=4, method="fourier", steps=1, progress=False
+        MODEL, "act3:8", "act2", bank=bank, count=3, n_exemplars=4, method="fourier", steps=1, progress=False
     )
     pictures = bank.tensor(bank.strongest("act3:8", 4))
     assert made.feeders == tuple(feeders(MODEL, "act3:8", "act2", pictures, 3))

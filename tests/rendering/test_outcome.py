@@ -53,7 +53,7 @@ class Bent(vital.Method):
 
     def plan(self, model: vital.Model, units: Any, bank: Any, seed: int) -> Plan:
         """The method's own plan with the change."""
-        options = {"crops": 2} if self.name == "maco" else {}
+        options = {"n_transforms": 2} if self.name == "maco" else {}
         plan = vital.make_method(self.name, steps=4, **options).plan(model, units, bank, seed)
         if self.how == "deaf":
             return replace(plan, terms=[0.0 * term for term in plan.terms])
@@ -154,7 +154,12 @@ def test_a_picture_of_another_size_is_measured_at_the_networks_size_too(bank: vi
 def test_a_network_of_one_size_is_measured_at_that() -> None:
     net = nn.Sequential(nn.Conv2d(3, 2, 8, stride=8), nn.ReLU(), nn.Flatten(), nn.Linear(32, 10))
     model = toy.wrap(toy.seeded(net))
-    options = {"method": "maco", "images": vital.load_images(toy.images(4).float()), "steps": 2, "crops": 2}
+    options = {
+        "method": "maco",
+        "images": vital.load_images(toy.images(4).float()),
+        "steps": 2,
+        "n_transforms": 2,
+    }
     (p,) = vital.render(model, "class:3", size=48, progress=False, **options)
     fitted = F.interpolate(p.image[None], (32, 32), mode="bicubic", antialias=True).clamp(0, 1)
     own = float(toy.trace(model, ["class"], fitted)["class"][0, 3])
@@ -203,9 +208,11 @@ SMALL = toy.images(24, 5, size=20).float()
 def test_poor_images_make_a_picture_and_the_record_says_what_was_lacking(
     pictures: vital.ImageSet, said: tuple[str, ...], method: str, unit: str
 ) -> None:
-    options = {"references": 8} if "references" in vital.make_method(method).options() else {"crops": 2}
+    options = (
+        {"n_references": 8} if "n_references" in vital.make_method(method).options() else {"n_transforms": 2}
+    )
     p = rendered(pictures, unit, method=method, **options)
-    expected = [line for line in said if "asked for" not in line or "references" in options]
+    expected = [line for line in said if "asked for" not in line or "n_references" in options]
     assert p.status == "done" or p.status.startswith("silent")
     assert p.image.shape == (3, 32, 32)
     found = json.loads(json.dumps(p.to_dict()))["provenance"]["lacking"]
@@ -217,9 +224,9 @@ def test_poor_images_make_a_picture_and_the_record_says_what_was_lacking(
 def test_references_of_a_class_are_counted_by_label() -> None:
     pictures = vital.load_images(NOISE, labels=[3] * 2 + [4] * 22)
     bank = vital.build_bank(MODEL, ["layer2"], pictures, disk=False)
-    for choose, said in (("class", ["2 reference images where 8 were asked for"]), ("top", [])):
-        assert lacking(UNITS[0], {"references": 8, "choose": choose}, bank, 0, (32, 32)) == said
-    assert lacking(UNITS[1], {"references": 8, "choose": "class"}, bank, 0, (32, 32)) == []
+    for selection, said in (("class", ["2 reference images where 8 were asked for"]), ("top", [])):
+        assert lacking(UNITS[0], {"n_references": 8, "selection": selection}, bank, 0, (32, 32)) == said
+    assert lacking(UNITS[1], {"n_references": 8, "selection": "class"}, bank, 0, (32, 32)) == []
 
 
 def test_a_method_that_takes_no_images_lacks_none(bank: vital.ReferenceBank) -> None:

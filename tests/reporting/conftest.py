@@ -15,7 +15,7 @@ from vital.units import Unit
 NETWORK = {
     "spec": "net.py:make",
     "name": "net",
-    "weights": "none",
+    "weights": "random",
     "weights_hash": "5e" * 32,
     "size": [16, 16],
 }

@@ -23,7 +23,7 @@ UNTRAINED = "the world's networks are not trained yet: python -m vital.world.tra
 
 @pytest.mark.parametrize("name", ["world", *(f"world:{name}" for name in TASKS)])
 def test_every_network_of_the_world_is_loaded_by_its_name(name: str) -> None:
-    net = vital.load_model(name, weights="none")
+    net = vital.load_model(name, weights="random")
     assert net.name == name.replace(":classifier", "")
     assert (net.size, net.weights, net.module.training) == ((64, 64), "random", False)
     layers = vital.list_layers(net)
@@ -32,9 +32,9 @@ def test_every_network_of_the_world_is_loaded_by_its_name(name: str) -> None:
 
 
 def test_class_names_are_those_of_the_outputs() -> None:
-    assert vital.load_model("world", weights="none").classes == CLASSES
-    assert vital.load_model("world:twin-solid", weights="none").classes == TWIN_CLASSES
-    judge = vital.load_model("world:judge", weights="none")
+    assert vital.load_model("world", weights="random").classes == CLASSES
+    assert vital.load_model("world:twin-solid", weights="random").classes == TWIN_CLASSES
+    judge = vital.load_model("world:judge", weights="random")
     assert judge.classes == SOLIDS
     x = torch.rand(1, 3, 64, 64)
     assert torch.equal(next(iter(judge.module(x).values())), judge.module(x)["solid"])
@@ -42,7 +42,7 @@ def test_class_names_are_those_of_the_outputs() -> None:
 
 def test_random_weights_follow_the_seed() -> None:
     first, again, other = (
-        vital.load_model("world", weights="none", seed=s).weights_hash() for s in (0, 0, 1)
+        vital.load_model("world", weights="random", seed=s).weights_hash() for s in (0, 0, 1)
     )
     assert first == again != other
 
@@ -72,7 +72,7 @@ def test_the_name_says_so_too() -> None:
 
 def test_a_wrong_name_has_its_nearest() -> None:
     with pytest.raises(UnknownNameError, match="unknown network of the world 'jugde'; did you mean 'judge'"):
-        vital.load_model("world:jugde", weights="none")
+        vital.load_model("world:jugde", weights="random")
 
 
 @pytest.mark.parametrize("name", ["world", Path("world")])
@@ -118,7 +118,7 @@ def test_the_command_line_takes_the_images_of_the_world(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(SETS.entries, "world", Entry("world", lambda: rendered(96, size=32)))
-    words = "world class:0 planted:1 --images world --weights none --steps 2 --input-size 32 --out run"
+    words = "world class:0 planted:1 --images world --weights random --steps 2 --input-size 32 --out run"
     code = main(["render", *words.split()])
     assert (code, capsys.readouterr().err) == (0, "")
     assert len(list((tmp_path / "run" / "units").rglob("*.png"))) >= 2

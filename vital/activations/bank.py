@@ -161,11 +161,11 @@ class ReferenceBank:
         return cut(self.model, self.images, unit.layer, partial(along, unit), spots, share)
 
     def references(
-        self, unit: str | Unit, count: int = 8, choose: Choice = "auto", seed: int = 0
+        self, unit: str | Unit, count: int = 8, selection: Choice = "auto", seed: int = 0
     ) -> References:
         """Choose up to `count` reference images of a unit, with weights, and say in words how.
 
-        `choose="activation"` takes the images with the unit's highest values, each weighted with what it has over
+        `selection="activation"` takes the images with the unit's highest values, each weighted with what it has over
         the next image in the ranking: where one image excites the unit far more than all others, it counts most.
         `"top"` takes the same images, all of weight 1/count.
         `"class"`, for class units, draws images with that label from a generator seeded with `(seed, unit)`, all of
@@ -173,17 +173,17 @@ class ReferenceBank:
         "activation". Raises `EmptyClassError`, a `DataError`, for a class without images.
         """
         unit = self.model.unit(unit)
-        if choose not in CHOICES:
-            raise InvalidValueError(f"choose {choose!r} is unknown; allowed are {', '.join(CHOICES)}")
+        if selection not in CHOICES:
+            raise InvalidValueError(f"selection {selection!r} is unknown; allowed are {', '.join(CHOICES)}")
         check_count(count)
         labelled = unit.is_class and any(label is not None for label in self.images.labels)
-        if choose == "class" and not labelled:
+        if selection == "class" and not labelled:
             why = "the images have no labels" if unit.is_class else "it is not a class unit"
             raise DataError(
-                f"no images of the class can be chosen for {unit}: {why}; use choose='activation'"
+                f"no images of the class can be chosen for {unit}: {why}; use selection='activation'"
             )
-        if choose in {"activation", "top"} or not labelled:
-            return self._by_activation(unit, count, even=choose == "top")
+        if selection in {"activation", "top"} or not labelled:
+            return self._by_activation(unit, count, even=selection == "top")
         outputs = list_layers(self.model)[OUTPUT].channels
         members = self.images.of_class(unit.index, self.model.classes, outputs)
         return drawn(members, count, seed, unit)
@@ -203,7 +203,7 @@ class ReferenceBank:
         layers: Sequence[str] | None = None,
         *,
         count: int = 8,
-        choose: Choice = "auto",
+        selection: Choice = "auto",
         seed: int = 0,
         rule: str = "",
         start: str = "waking",
@@ -221,10 +221,10 @@ class ReferenceBank:
             raise InvalidValueError(
                 f"the bank was made for no layer but the output; name the layers to align {unit} at"
             )
-        chosen = self.references(unit, count, choose, seed)
+        chosen = self.references(unit, count, selection, seed)
         share = self._patch_share(unit, patches)
         if share:
-            chosen = self._by_activation(unit, count, places=True, even=choose == "top")
+            chosen = self._by_activation(unit, count, places=True, even=selection == "top")
         now = (self.model.weights_hash(), self.model.device.type)  # may change beneath the bank
         parts = {"images": chosen.indices, "of": chosen.weights, "layers": layers, "rule": rule}
         vector = direction_key(self.key, unit) if unit.source else ""

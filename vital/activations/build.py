@@ -18,10 +18,12 @@ from vital.tracing import list_layers
 from vital.units import OUTPUT
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
+from vital.utils.options import checked_keywords
 from vital.utils.public import public
 
 
 @public
+@checked_keywords
 def build_bank(
     model: Model,
     layers: Sequence[str],
@@ -33,13 +35,51 @@ def build_bank(
     disk: bool = True,
     progress: bool = False,
 ) -> ReferenceBank:
-    """Show every image to the network once and keep the `top` strongest images and places of every unit.
+    """Show every image to the network once, and keep what excites each unit most.
 
-    Beside these, and the next one, a sample of about 1000 images says what is usual for each unit. The output
-    `class` is always among the layers. The result is kept in the cache folder, or at `path`, under a key
-    of the network's code and weights, the preprocessing, the images' content, the layers, the device and the version
-    of `vital`; when nothing of that changed it is read back instead. A file at `path` that is no bank is left alone
-    (`DataError`). `disk=False` keeps everything in memory. Memory does not grow with the number of images.
+    For each unit these are the strongest images and places; a sample of about 1000 images says what is usual. The
+    result is kept under a key of all that decides it (network, preprocessing, images, layers, device, version), and
+    read back when nothing of that changed. Memory does not grow with the number of images.
+
+    Parameters
+    ----------
+    model
+        The network.
+    layers
+        The layers whose units are ranked; the output `class` is always among them.
+    images
+        The images.
+    top
+        The number of images and places that are kept for each unit.
+    batch
+        The number of images that are shown at once.
+    path
+        The file to keep the bank in; by default one in the cache folder.
+    disk
+        Whether anything is kept on disk.
+    progress
+        Whether to show a bar.
+
+    Returns
+    -------
+    ReferenceBank
+        What the images say about the units.
+
+    Raises
+    ------
+    UnknownNameError, InvalidValueError
+        For a layer or a number that there is not.
+    DataError
+        For a file at `path` that is no bank.
+
+    Examples
+    --------
+    >>> import torch, vital
+    >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(16, 16))
+    >>> bank = build_bank(net, ["0"], vital.load_images(torch.rand(5, 3, 16, 16)), disk=False)
+    >>> len(bank.strongest("0:1", 3))
+    3
+
     """
     if top < 1 or batch < 1:
         raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
@@ -80,10 +120,41 @@ def opened_from(path: str | Path) -> dict[str, str]:
 
 @public
 def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = True) -> ReferenceBank:
-    """Read a bank that `build_bank` or `ReferenceBank.save` wrote, for the network and images it was made of.
+    """Read a bank that `build_bank` or `ReferenceBank.save` wrote.
 
-    The images are needed again, since templates are made from them. Raises `DataError` for a file that is no bank,
-    that an older version wrote, or that was made of other weights, preprocessing or images.
+    Parameters
+    ----------
+    path
+        The file.
+    model
+        The network that it was made of.
+    images
+        The images that it was made of; templates are made from them.
+    disk
+        Whether templates are kept on disk.
+
+    Returns
+    -------
+    ReferenceBank
+        The bank as it was saved.
+
+    Raises
+    ------
+    DataError
+        For a file that is no bank, that an older version wrote, or that was made of other weights, preprocessing or
+        images.
+
+    Examples
+    --------
+    >>> import tempfile, torch, vital
+    >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(16, 16))
+    >>> pictures = vital.load_images(torch.rand(5, 3, 16, 16))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "bank.safetensors"
+    ...     bank = build_bank(net, ["0"], pictures, path=path, disk=False)
+    ...     load_bank(path, net, pictures).strongest("0:1") == bank.strongest("0:1")
+    True
+
     """
     found = store.load(Path(path))
     made_of = found[1].get("made_of") if found else None

@@ -148,7 +148,7 @@ def boxes(
 
 
 def attention_boxes(
-    model: Model, unit: str | Unit, pictures: Images, most: int = 4, *, field: float = 0.0
+    model: Model, unit: str | Unit, pictures: Images, most: int = 4, *, field: float | None = None
 ) -> list[list[Box]]:
     """Find the parts of each picture (C, H, W) that a unit responds to; none for a unit without a map.
 
@@ -161,7 +161,7 @@ def attention_boxes(
     if heat is None:
         return [[] for _ in pictures]
     size = (pictures.shape[2], pictures.shape[3])
-    if not field:
+    if field is None:
         return [boxes(one, size, most) for one in heat]
     check_share(field)
     return [

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import typer
 
-from vital.cli.common import listed, megabytes, open_images, open_model, show_skipped, watched
+from vital.cli.common import listed, megabytes, show_skipped, watched
 from vital.cli.options import (
-    Device,
-    InputSize,
-    Labels,
     Layers,
     ModelName,
-    NeededImages,
+    NeededImageOptions,
+    NetworkOptions,
     NewBank,
     Top,
-    Weights,
+    grouped,
 )
 
 
+@grouped
 def bank(
     model: ModelName,
     layers: Layers,
-    images: NeededImages,
+    source: NeededImageOptions,
     out: NewBank,
-    labels: Labels = None,
+    *,
     top: Top = 50,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    network: NetworkOptions,
 ) -> None:
     """Find the images that excite each unit most, in one pass, and keep the answer in a file.
 
@@ -36,10 +33,9 @@ def bank(
     """
     from vital.activations import build_bank
 
-    net = open_model(model, weights, device, input_size)
-    pictures = open_images(images, labels)
+    net, pictures = network.open(model), source.open()
     made = build_bank(net, listed(layers, "--layers"), pictures, top=top, path=out, progress=watched())
-    made.save(out, {"images": str(images), "labels": str(labels or "")})
+    made.save(out, {"images": str(source.images), "labels": str(source.image_labels or "")})
     size = megabytes(out.stat().st_size)
     typer.echo(f"{out}: {len(pictures)} images, layers {', '.join(made.layers)}, {size}")
     show_skipped(pictures)

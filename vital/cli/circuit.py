@@ -7,28 +7,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from vital.cli.common import bank_of, open_model, read_settings, table
+from vital.cli.common import table
 from vital.cli.options import (
-    BankFile,
-    Batch,
-    Device,
     Feeders,
-    Images,
-    InputSize,
-    Labels,
-    MethodName,
+    ImageOptions,
+    MethodOptions,
     ModelName,
+    NetworkOptions,
     OneLayer,
     OneUnit,
     Rule,
     RunFolder,
-    Seed,
-    Settings,
-    Size,
-    Steps,
-    Weights,
+    grouped,
 )
-from vital.cli.render import carried_out, recipe_of
+from vital.cli.render import carried_out
 from vital.utils.io import as_json, as_png, write
 
 if TYPE_CHECKING:
@@ -39,25 +31,18 @@ if TYPE_CHECKING:
 REFERENCES = 8
 
 
+@grouped
 def circuit(
     model: ModelName,
     unit: OneUnit,
     layer: OneLayer,
     out: RunFolder,
-    images: Images = None,
-    bank: BankFile = None,
-    labels: Labels = None,
+    source: ImageOptions,
+    *,
     count: Feeders = 4,
     rule: Rule = "zplus",
-    method: MethodName = "vital",
-    steps: Steps = None,
-    size: Size = None,
-    seed: Seed = 0,
-    batch: Batch = 0,
-    settings: Settings = None,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    how: MethodOptions,
+    network: NetworkOptions,
 ) -> None:
     """Show which units of an earlier layer feed a unit most, with a picture of each.
 
@@ -66,23 +51,18 @@ def circuit(
     """
     from vital.attribution import feeders
     from vital.records import Prototypes
-    from vital.rendering.api import default_batch
     from vital.rendering.circuit import circuit_sheet
-    from vital.rendering.run_folder import Render
-    from vital.tracing import digests
     from vital.units import Unit
 
-    recipe = recipe_of(method, {"steps": steps, "size": size}, read_settings(settings or []))
-    net = open_model(model, weights, device, input_size)
+    recipe = how.make()
+    net, pictures = network.open(model), source.needed("images are needed")
     top = net.unit(unit)
-    made = bank_of(net, [top, Unit(layer)], images, bank, labels)
+    made = source.make_bank(net, pictures, [top, Unit(layer)])
     found = feeders(net, top, layer, made.tensor(made.strongest(top, REFERENCES)), count, rule=rule)
     chosen = [top, *(feeder.unit for feeder in found)]
-    pictures = made.images if recipe.needs_images else None
-    facts = {"hash": pictures.hash(), "count": len(pictures)} if pictures else None
-    names, at_once = tuple(map(str, chosen)), batch or default_batch(net)
-    request = Render(method, recipe.options(), seed, at_once, names, 0, facts, digests(chosen))
-    with carried_out(out, net, model, request, chosen, recipe, pictures, bank) as run:
+    references = pictures if recipe.needs_images else None
+    request = how.request(net, chosen, recipe, references)
+    with carried_out(out, net, model, request, chosen, recipe, references, source) as run:
         shown = Prototypes(run.prototype(each) for each in chosen)
         write(out / "circuit.png", as_png(circuit_sheet(shown, found)))
         shares = {str(feeder.unit): feeder.share for feeder in found}

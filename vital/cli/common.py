@@ -13,25 +13,13 @@ import typer
 from vital.errors import InvalidValueError, UsageError, VitalError
 
 if TYPE_CHECKING:
-    from vital.activations import ReferenceBank
     from vital.data import ImageSet
-    from vital.models import Model
-    from vital.units import Unit
 
 
 class StoppedError(VitalError):
     """Somebody pressed Control-C."""
 
     exit_code = 130
-
-
-def open_model(
-    name: str, weights: str | None = None, device: str | None = None, input_size: int | None = None
-) -> Model:
-    """Load the network that the arguments name."""
-    from vital.models import load_model
-
-    return load_model(name, weights=weights, device=device, size=input_size)
 
 
 def open_images(where: Path, labels: Path | None = None) -> ImageSet:
@@ -47,7 +35,7 @@ def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
 
     opened = opened_from(bank)
     if labels is not None and opened.get("parts"):
-        raise UsageError(f"--labels {labels} cannot be given for {bank}, whose parts have their own")
+        raise UsageError(f"--image-labels {labels} cannot be given for {bank}, whose parts have their own")
     return _opened(bank, opened | ({"labels": str(labels)} if labels else {}))
 
 
@@ -59,24 +47,6 @@ def _opened(bank: Path, opened: Mapping[str, str]) -> ImageSet:
     if not opened.get("images"):
         raise UsageError(f"--bank {bank} does not say where its images are; give --images DIR too")
     return open_images(Path(opened["images"]), Path(opened["labels"]) if opened["labels"] else None)
-
-
-def bank_of(
-    model: Model, units: Sequence[Unit], images: Path | None, bank: Path | None, labels: Path | None
-) -> ReferenceBank:
-    """The bank that a command's options name: read, or made of the images for the layers of these units."""
-    from vital.activations import load_bank
-    from vital.rendering.api import bank_for
-
-    if images is not None:
-        pictures = open_images(images, labels)
-    elif bank is not None:
-        pictures = images_of(bank, labels)
-    else:
-        raise UsageError("images are needed; give --images DIR or --bank BANK")
-    if bank is not None:
-        return load_bank(bank, model, pictures)
-    return bank_for(model, pictures, units, progress=watched())
 
 
 def show_skipped(pictures: ImageSet | None) -> None:
@@ -94,26 +64,6 @@ def listed(text: str, option: str) -> list[str]:
     found = [part.strip() for part in text.split(",") if part.strip()]
     if not found:
         raise InvalidValueError(f"{option} is {text!r}; give names with commas between them")
-    return found
-
-
-def read_settings(pairs: Sequence[str]) -> dict[str, str]:
-    """Read FIELD=VALUE pairs.
-
-    >>> read_settings(["steps=64", "tv=0.5"])
-    {'steps': '64', 'tv': '0.5'}
-    """
-    found: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise InvalidValueError(
-                f"--set {pair!r} is not a setting; write --set FIELD=VALUE (vital methods lists the fields)"
-            )
-        if found.setdefault(name.strip(), value) != value:
-            raise InvalidValueError(
-                f"--set gives {name.strip()} twice: {found[name.strip()]!r} and {value!r}"
-            )
     return found
 
 

@@ -3,50 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from typer import Option
 
-from vital.cli.common import images_of, listed, open_images, open_model, show_skipped, watched
+from vital.cli.common import listed, show_skipped, watched
 from vital.cli.options import (
-    BankFile,
-    Device,
-    Images,
-    InputSize,
-    Labels,
+    Batch,
+    ImageOptions,
     ModelName,
+    NetworkOptions,
     RunFolder,
     UnitNames,
-    Weights,
+    grouped,
 )
 from vital.errors import InvalidValueError, UsageError
 
 if TYPE_CHECKING:
-    from vital.comparing import ClassJudge, Judge
+    from vital.comparing import ClassJudge
+    from vital.comparing.budget import Budget
     from vital.models import Model
 
 DEFAULTS = "vital,fourier,maco,deep-inversion"
-CONTROLS = "real images,random weights,shuffled references,other references,shortcut twins"
-"""Methods and controls as `compare` has them, written out, so that the help needs no import of it."""
+CONTROLS = ("real images", "random weights", "shuffled references", "other references", "shortcut twins")
+"""Methods and controls as `vital.compare` has them, written out, so that the help needs no import of it."""
+OTHERS = "others"
+"""How `vital.compare` names all methods whose seeds are not given."""
 
 Methods = Annotated[
     str, Option(metavar="METHOD,METHOD", help="Methods to compare; vital methods lists them.")
 ]
-Folders = Annotated[
-    list[str] | None, Option("--method", metavar="NAME=DIR", help="Pictures made elsewhere: DIR/UNIT.png.")
+Pictures = Annotated[
+    list[str] | None, Option(metavar="NAME=DIR", help="Pictures made elsewhere: DIR/UNIT.png.")
 ]
-Seeds = Annotated[int, Option(min=1, help="Pictures of each unit by each method.")]
-Fewer = Annotated[
+Seeds = Annotated[
     list[str] | None,
-    Option(metavar="METHOD=N", help="Another number of seeds for one method, controls or twins."),
+    Option(
+        metavar="N|METHOD=N", help="Pictures of each unit by each method, 3 by default, or by one of them."
+    ),
 ]
-Equality = Annotated[
-    str,
-    Option(metavar="steps|seconds", help="Give all methods as many steps, or as much time, as the first."),
+BudgetName = Annotated[
+    str | None,
+    Option(metavar="steps|time", help="Give all methods as many steps, or as much time, as the first."),
 ]
-Together = Annotated[int, Option("--batch", min=0, help="Units per forward pass; 0: chosen by the device.")]
 Judges = Annotated[
     list[str] | None,
     Option("--judge", metavar="MODEL[@WEIGHTS]", help="Another network with the same classes, as a witness."),
@@ -56,125 +57,110 @@ EncoderName = Annotated[
     Option("--encoder", metavar="ENCODER", help="world or open_clip:NAME/PRETRAINED, to ask in words."),
 ]
 Prompt = Annotated[str, Option(help='How the encoder is asked, such as "a photo of a {}".')]
-HeldOut = Annotated[str, Option(metavar="LAYER,LAYER", help="Layers to measure at that no method aligns.")]
-Controls = Annotated[
-    str, Option(metavar="CONTROL,CONTROL", help=f"Of {CONTROLS.replace(',', ', ')}; none for none.")
+HeldOut = Annotated[
+    str | None, Option(metavar="LAYER,LAYER", help="Layers to measure at that no method aligns.")
 ]
-Budgets = Annotated[str, Option(metavar="N,N", help="Numbers of steps, for curves of quality against cost.")]
+Controls = Annotated[
+    str | None, Option(metavar="CONTROL,CONTROL", help=f"Of {', '.join(CONTROLS)}; by default all.")
+]
+NoControls = Annotated[bool, Option("--no-controls", help="Show no controls.")]
+CurveSteps = Annotated[
+    str | None, Option(metavar="N,N", help="Numbers of steps, for curves of quality against cost.")
+]
 Fields = Annotated[
     list[str] | None, Option("--set", metavar="METHOD.FIELD=VALUE", help="Any option of a method.")
 ]
 
 
+@grouped
 def compare_command(
     model: ModelName,
     units: UnitNames,
     out: RunFolder,
-    images: Images = None,
-    bank: BankFile = None,
-    labels: Labels = None,
+    source: ImageOptions,
+    *,
     methods: Methods = DEFAULTS,
-    method: Folders = None,
-    seeds: Seeds = 3,
-    fewer: Fewer = None,
+    pictures: Pictures = None,
+    seeds: Seeds = None,
     judge: Judges = None,
     encoder: EncoderName = None,
     prompt: Prompt = "{}",
-    held_out: HeldOut = "",
-    controls: Controls = CONTROLS,
-    equal: Equality = "",
-    budgets: Budgets = "",
-    batch: Together = 0,
+    held_out: HeldOut = None,
+    controls: Controls = None,
+    no_controls: NoControls = False,
+    budget: BudgetName = None,
+    curve_steps: CurveSteps = None,
+    batch: Batch = None,
     settings: Fields = None,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    network: NetworkOptions,
 ) -> None:
     """Compare methods by the pictures that they make of units, beside controls.
 
-    Writes comparison.csv (all scores), table.csv, table.md, table.tex, montage.png and, with --budgets, curves.png
+    Writes comparison.csv (all scores), table.csv, table.md, table.tex, montage.png and, with --curve-steps, curves.png
     into the folder RUN, where pictures and scores are kept: a method added later is rendered and measured alone.
     """
     from vital.comparing import compare, write_comparison
 
-    net = open_model(model, weights, device, input_size)
-    natural = _natural(net, images, bank, labels)
-    witnesses = [_judge(name, net, device, input_size) for name in judge or []]
+    if controls is not None and no_controls:
+        raise UsageError("--controls and --no-controls are both given; give one of them")
+    net = network.open(model)
+    natural = source.needed("a comparison needs natural images to measure against")
     found = compare(
         net,
         units,
+        methods=listed(methods, "--methods") if methods else [],
+        bank=source.read_bank(net, natural),
+        images=natural,
         out=out,
-        seeds=seeds,
+        seeds=_seeds(seeds or []),
+        pictures=parsed(pictures or [], "--pictures", "NAME=DIR"),
+        controls=_controls(controls, no_controls),
+        options=_options(settings or []),
+        budget=cast("Budget | None", budget),
+        curve_steps=_numbers(curve_steps),
+        batch=batch,
+        judges=[_judge(name, net, network) for name in judge] if judge else None,
+        encoder=encoder,
+        held_out=None if held_out is None else listed(held_out, "--held-out"),
+        prompt=prompt,
         spec=model,
         progress=watched(),
-        **natural,
-        **_wanted(methods, controls, settings, method, fewer, budgets, equal, batch),
-        **_against(witnesses, encoder, prompt, held_out),
     )
     typer.echo(f"{found}\n\n{', '.join(map(str, write_comparison(found, out)))}")
-    show_skipped(natural["images"])
+    show_skipped(natural)
 
 
-def _wanted(
-    methods: str,
-    controls: str,
-    settings: list[str] | None,
-    folders: list[str] | None,
-    fewer: list[str] | None,
-    budgets: str,
-    equal: str,
-    batch: int,
-) -> dict[str, Any]:
-    """What is to be shown, as `compare` takes it."""
-    counts = parsed(fewer or [], "--fewer", "METHOD=N")
-    return {
-        "methods": _names(methods, "--methods"),
-        "controls": _names(controls, "--controls"),
-        "options": _options(settings or []),
-        "folders": parsed(folders or [], "--method", "NAME=FOLDER"),
-        "fewer": {name: _number(count, "--fewer") for name, count in counts.items()},
-        "equal": equal,
-        "batch": batch,
-        "budgets": [_number(text, "--budgets") for text in _names(budgets, "--budgets")],
-    }
+def _seeds(texts: Sequence[str]) -> dict[str, int]:
+    """Read N and METHOD=N.
+
+    >>> _seeds(["2", "maco=1"])
+    {'others': 2, 'maco': 1}
+    """
+    pairs = [text if "=" in text else f"{OTHERS}={text}" for text in texts]
+    return {name: _number(n, "--seeds") for name, n in parsed(pairs, "--seeds", "N or METHOD=N").items()}
 
 
-def _natural(net: Model, images: Path | None, bank: Path | None, labels: Path | None) -> dict[str, Any]:
-    """The natural images, and the bank over them where there is one."""
-    from vital.activations import load_bank
-
-    if bank is not None:
-        pictures = images_of(bank, labels) if images is None else open_images(images, labels)
-        return {"images": pictures, "bank": load_bank(bank, net, pictures)}
-    if images is None:
-        raise UsageError(
-            "a comparison needs natural images to measure against; give --images DIR or --bank FILE"
-        )
-    return {"images": open_images(images, labels)}
+def _controls(names: str | None, none: bool) -> Sequence[str]:
+    if none:
+        return ()
+    return CONTROLS if names is None else listed(names, "--controls")
 
 
-def _names(text: str, option: str) -> list[str]:
-    """Names with commas between them; none for an empty text or "none"."""
-    return listed(text, option) if text and text != "none" else []
+def _numbers(text: str | None) -> list[int]:
+    return [] if text is None else [_number(n, "--curve-steps") for n in listed(text, "--curve-steps")]
 
 
-def _against(judges: Sequence[Judge], encoder: str | None, prompt: str, held_out: str) -> dict[str, Any]:
-    """What the pictures are measured against."""
-    layers = _names(held_out, "--held-out")
-    return {"judges": judges, "encoder": encoder, "prompt": prompt, "held_out": layers}
-
-
-def _judge(text: str, own: Model, device: str | None, input_size: int | None) -> ClassJudge:
+def _judge(text: str, own: Model, network: NetworkOptions) -> ClassJudge:
     from vital.comparing import ClassJudge
 
     name, _, weights = text.partition("@")
-    return ClassJudge(open_model(name, weights or None, device, input_size), own)
+    return ClassJudge(replace(network, weights=weights or None).open(name), own)
 
 
 def parsed(texts: list[str], option: str, form: str) -> dict[str, str]:
     """Read NAME=VALUE texts.
 
-    >>> parsed(["published=pictures/vital"], "--method", "NAME=FOLDER")
+    >>> parsed(["published=pictures/vital"], "--pictures", "NAME=DIR")
     {'published': 'pictures/vital'}
     """
     found = {}

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import typer
 
-from vital.cli.common import open_images, open_model, show_skipped
+from vital.cli.common import show_skipped
 from vital.cli.options import (
     Count,
-    Device,
     Directions,
-    InputSize,
-    Labels,
     ModelName,
-    NeededImages,
+    NeededImageOptions,
+    NetworkOptions,
     OneLayer,
     Seed,
     Tokens,
-    Weights,
+    grouped,
 )
 
 
+@grouped
 def concepts(
     model: ModelName,
     layer: OneLayer,
-    images: NeededImages,
+    source: NeededImageOptions,
     count: Count,
     out: Directions,
+    *,
     seed: Seed = 0,
-    tokens: Tokens = "",
-    labels: Labels = None,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    tokens: Tokens = None,
+    network: NetworkOptions,
 ) -> None:
     """Find the directions that a layer's activations are sums of, and keep them in a file.
 
@@ -41,10 +38,9 @@ def concepts(
     from vital.directions import free_name, nmf, save_directions
 
     free_name(out)
-    net = open_model(model, weights, device, input_size)
-    pictures = open_images(images, labels)
+    net, pictures = network.open(model), source.open()
     vectors = nmf(net, layer, pictures, count, seed=seed, tokens=tokens)
-    notes = {"by": "nmf", "model": net.name, "weights_hash": net.weights_hash(), "images": str(images)}
+    notes = {"by": "nmf", "model": net.name, "weights_hash": net.weights_hash(), "images": str(source.images)}
     units = save_directions(out, vectors, layer, tokens=tokens, notes=notes | {"seed": seed})
     typer.echo(
         f"{out}: {count} directions in {layer}, from {len(pictures)} images; the first unit: {units[0]}"

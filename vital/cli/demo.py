@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
-from vital.cli.common import open_images, open_model, table, watched
+from vital.cli.common import open_images, table, watched
+from vital.cli.options import NetworkOptions
 from vital.cli.render import carried_out
 
 if TYPE_CHECKING:
@@ -52,22 +53,20 @@ def demo(out: Out = Path("runs/demo")) -> None:
 
     from vital.describing.labels_csv import write_labels
     from vital.rendering import exemplars, make_method, save_exemplars
-    from vital.rendering.api import bank_for, default_batch
-    from vital.rendering.run_folder import Render, write_sheet
+    from vital.rendering.api import bank_for
+    from vital.rendering.resume import request_for
+    from vital.rendering.run_folder import write_sheet
     from vital.reporting import report
     from vital.world.networks.check import checked
 
     pictures = open_images(Path("world"))
-    net = open_model("world")
+    net = NetworkOptions().open("world")
     chosen = net.units(UNITS)
     recipe = make_method("vital")
-    found = {"hash": pictures.hash(), "count": len(pictures)}
-    names = tuple(map(str, chosen))
-    request = Render("vital", recipe.options(), 0, default_batch(net), names, images=found)
+    request = request_for(net, chosen, recipe, images=pictures)
     with carried_out(out, net, "world", request, chosen, recipe, pictures) as run:
-        checks = checked(
-            net, chosen, torch.stack([run.prototype(name).image for name in names]), progress=watched()
-        )
+        made = torch.stack([run.prototype(unit).image for unit in chosen])
+        checks = checked(net, chosen, made, progress=watched())
         write_sheet(out, {str(check.truth.unit): _title(check) for check in checks})
         bank = bank_for(net, pictures, chosen)
         words = _words(net, chosen, bank)
@@ -100,7 +99,7 @@ def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Descr
         methods=DESCRIBED,
         concepts=None,
         makers=makers,
-        options={"draws": 1},
+        options={"n_random_models": 1},
     )
     return words.describe(units)
 

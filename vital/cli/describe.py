@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vital.cli.common import (
-    images_of,
-    listed,
-    open_images,
-    open_model,
-    read_settings,
-    show_skipped,
-    table,
-    watched,
-)
+from vital.cli.common import listed, show_skipped, table, watched
 from vital.cli.options import (
-    BankFile,
-    CaptionerName,
+    BackendOptions,
     Concepts,
-    Device,
     EncoderName,
-    GeneratorName,
-    Images,
-    InputSize,
-    Labels,
+    ImageOptions,
     Layers,
     Methods,
     ModelName,
-    NeededImages,
+    NeededImageOptions,
+    NetworkOptions,
     Seed,
-    SummariserName,
+    Tokens,
     UnitNames,
-    Weights,
     WordsFolder,
     WordsSettings,
+    grouped,
+    read_settings,
 )
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
-    from vital.data import ImageSet
     from vital.describing.api import Words
     from vital.models import Model
     from vital.records import Description
@@ -52,24 +40,19 @@ SHOWN = 40
 """How many rows are printed."""
 
 
+@grouped
 def describe(
     model: ModelName,
     units: UnitNames,
     out: WordsFolder,
-    images: Images = None,
-    bank: BankFile = None,
-    labels: Labels = None,
+    source: ImageOptions,
+    *,
     methods: Methods = "clip-dissect",
     concepts: Concepts = None,
-    encoder: EncoderName = None,
-    captioner: CaptionerName = None,
-    summarizer: SummariserName = None,
-    generator: GeneratorName = None,
+    backends: BackendOptions,
     seed: Seed = 0,
     settings: WordsSettings = None,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    network: NetworkOptions,
 ) -> None:
     """Say in words what each unit responds to, with the right to say nothing.
 
@@ -77,20 +60,19 @@ def describe(
     scored on the others. A label is taken back where other units of the layer, or units of networks with random
     weights, go as well with it.
     """
-    from vital.activations import load_bank
     from vital.describing.api import prepared
     from vital.describing.run_folder import check_folder
     from vital.models.identity import identity
 
-    net = open_model(model, weights, device, input_size)
+    net = network.open(model)
     check_folder(out, identity(net, model))
     chosen = net.units(units)
-    opened = _opened(images, bank, labels)
-    given = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
+    opened = source.needed("words need probe images")
+    given = asdict(backends)
     words = prepared(
         net,
         chosen,
-        bank=load_bank(bank, net, opened) if bank else None,
+        bank=source.read_bank(net, opened),
         images=opened,
         methods=listed(methods, "--methods"),
         concepts=concepts,
@@ -99,25 +81,23 @@ def describe(
         progress=watched(),
         options=read_settings(settings or []),
     )
-    _say(
-        out, net, model, words, chosen, {"images": str(images or bank), "concepts": concepts, "makers": given}
-    )
+    asked = {"images": str(source.images or source.bank), "concepts": concepts, "makers": given}
+    _say(out, net, model, words, chosen, asked)
 
 
+@grouped
 def dissect(
     model: ModelName,
     layers: Layers,
-    images: NeededImages,
+    source: NeededImageOptions,
     out: WordsFolder,
+    *,
     concepts: Concepts = None,
     encoder: EncoderName = None,
-    tokens: str = "",
-    labels: Labels = None,
+    tokens: Tokens = None,
     seed: Seed = 0,
     settings: WordsSettings = None,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    network: NetworkOptions,
 ) -> None:
     """Say in words what every unit of whole layers responds to, by CLIP-Dissect.
 
@@ -127,10 +107,10 @@ def dissect(
     from vital.describing.run_folder import check_folder
     from vital.models.identity import identity
 
-    net = open_model(model, weights, device, input_size)
+    net = network.open(model)
     check_folder(out, identity(net, model))
     units = whole_layers(net, listed(layers, "--layers"), tokens)
-    opened = open_images(images, labels)
+    opened = source.open()
     words = prepared(
         net,
         units,
@@ -149,11 +129,11 @@ def dissect(
         model,
         words,
         units,
-        {"images": str(images), "concepts": concepts, "makers": {"encoder": encoder}},
+        {"images": str(source.images), "concepts": concepts, "makers": {"encoder": encoder}},
     )
 
 
-def whole_layers(model: Model, layers: Sequence[str], tokens: str = "") -> list[Unit]:
+def whole_layers(model: Model, layers: Sequence[str], tokens: str | None = None) -> list[Unit]:
     """All units of layers. Raises `UnknownNameError`, `UnitError` and `UsageError`.
 
     >>> from torch import nn
@@ -164,7 +144,7 @@ def whole_layers(model: Model, layers: Sequence[str], tokens: str = "") -> list[
     from vital.tracing import list_layers
     from vital.units import TOKENS, find_layer
 
-    if tokens and tokens not in TOKENS:
+    if tokens is not None and tokens not in TOKENS:
         raise UsageError(f"--tokens is {tokens!r}; allowed are {', '.join(TOKENS)}")
     known = list_layers(model)
     found = []
@@ -173,14 +153,6 @@ def whole_layers(model: Model, layers: Sequence[str], tokens: str = "") -> list[
         which = f"#{tokens}" if tokens and layer.kind == "tokens" else ""
         found.append(f"{name}:0-{layer.channels - 1}{which}")
     return model.units(found)
-
-
-def _opened(images: Path | None, bank: Path | None, labels: Path | None) -> ImageSet:
-    if images is not None:
-        return open_images(images, labels)
-    if bank is None:
-        raise UsageError("words need probe images; give --images DIR or --bank FILE")
-    return images_of(bank, labels)
 
 
 def _say(

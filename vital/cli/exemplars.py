@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vital.cli.common import bank_of, open_model, show_skipped, table
+from vital.cli.common import show_skipped, table
 from vital.cli.options import (
-    BankFile,
-    Device,
     ExemplarsBy,
     ForUnit,
     HowMany,
-    Images,
-    InputSize,
-    Labels,
+    ImageOptions,
     ModelName,
+    NetworkOptions,
     Rule,
     RunFolder,
     UnitNames,
-    Weights,
+    grouped,
 )
 from vital.utils.io import as_png, write
 
@@ -31,20 +28,18 @@ if TYPE_CHECKING:
     from vital.units import Unit
 
 
+@grouped
 def exemplars(
     model: ModelName,
     units: UnitNames,
     out: RunFolder,
-    images: Images = None,
-    bank: BankFile = None,
-    labels: Labels = None,
+    source: ImageOptions,
+    *,
     count: HowMany = 8,
     by: ExemplarsBy = "activation",
     for_unit: ForUnit = None,
     rule: Rule = "zplus",
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    network: NetworkOptions,
 ) -> None:
     """Show the images that excite each unit most, and where in them it looked.
 
@@ -54,10 +49,10 @@ def exemplars(
     """
     from vital.rendering.exemplars import exemplars as find
 
-    net = open_model(model, weights, device, input_size)
+    net, pictures = network.open(model), source.needed("images are needed")
     chosen = list(dict.fromkeys(net.units(units)))
     reader = net.unit(for_unit) if for_unit else None
-    made = bank_of(net, [*chosen, *([reader] if reader else [])], images, bank, labels)
+    made = source.make_bank(net, pictures, [*chosen, *([reader] if reader else [])])
     made.rank(chosen)
     how: dict[str, Any] = {"by": by, "for_unit": reader, "rule": rule}
     found = {unit: find(made, unit, count, **how) for unit in chosen}

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vital.cli.common import listed, open_images, open_model, table
+from vital.cli.common import listed, open_images, table
 from vital.cli.options import (
     By,
     Contributors,
     Decision,
-    Device,
     ExplanationFolder,
-    InputSize,
-    LabelsFile,
     ModelName,
+    NetworkOptions,
     OneImage,
     Rule,
     SomeLayers,
-    TokensOf,
-    Weights,
+    Tokens,
+    UnitLabels,
+    grouped,
 )
 from vital.errors import UsageError
 from vital.utils.io import as_json, as_png, write
@@ -30,21 +29,21 @@ if TYPE_CHECKING:
     from vital.data import ImageSet
 
 
+@grouped
 def explain(
     model: ModelName,
     image: OneImage,
+    *,
     out: ExplanationFolder = None,
     layers: SomeLayers = None,
-    labels: LabelsFile = None,
+    unit_labels: UnitLabels = None,
     decision: Decision = None,
     by: By = "gradient",
     rule: Rule = "zplus",
-    tokens: TokensOf = "",
+    tokens: Tokens = None,
     count: Contributors = 5,
     as_text: Annotated[bool, typer.Option("--text", help="Print sentences and no table.")] = False,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    network: NetworkOptions,
 ) -> None:
     """Say which units of a competing network won their blocks in an image, and what they contribute to the decision.
 
@@ -54,16 +53,16 @@ def explain(
     """
     from vital.lwta.explain import explain as find
 
-    net = open_model(model, weights, device, input_size)
+    net = network.open(model)
     picture = _one(image).tensor([0], net)
-    words = _labels(labels, net.name) if labels else {}
-    chosen = listed(layers, "--layers") if layers else ()
+    words = _labels(unit_labels, net.name) if unit_labels else {}
+    chosen = listed(layers, "--layers") if layers else None
     found = find(
         net, picture, layers=chosen, labels=words, decision=decision, by=by, rule=rule, tokens=tokens
     )
-    if labels and not any(winner.label for winner in found.winners):
+    if unit_labels and not any(winner.label for winner in found.winners):
         named = f"which names {', '.join([*words][:3])}" if words else "in which no label stands"
-        typer.echo(f"vital: no winner has a label in {str(labels)!r}, {named}", err=True)
+        typer.echo(f"vital: no winner has a label in {str(unit_labels)!r}, {named}", err=True)
     if out is not None:
         write(out / "explanation.json", as_json(found.to_dict()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())

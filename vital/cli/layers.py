@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
 
-from vital.cli.common import open_model, table
-from vital.cli.options import Device, InputSize, ModelName, Weights
+from vital.cli.common import table
+from vital.cli.options import ModelName, NetworkOptions, grouped
 
 if TYPE_CHECKING:
     from vital.models import Model
     from vital.types import Layer
 
 
-def layers(
-    model: ModelName, weights: Weights = None, device: Device = None, input_size: InputSize = None
-) -> None:
+@grouped
+def layers(model: ModelName, network: NetworkOptions) -> None:
     """List the layers of a network: kind, shape, units, and how a unit is written.
 
     Shapes do not depend on weights, so named networks are built with random ones and nothing is downloaded.
     """
     from vital.tracing import list_layers
 
-    if weights is None and ".py:" not in model:
-        weights = "none"
-    net = open_model(model, weights, device, input_size)
+    if network.weights is None and ".py:" not in model:
+        network = replace(network, weights="random")
+    net = network.open(model)
     height, width = net.size
     rows = [_row(net, layer) for layer in list_layers(net).values()]
     typer.echo(f"{net.name}, images of {net.channels} x {height} x {width}, {len(rows)} layers")

@@ -9,25 +9,23 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from vital.cli.common import listed, open_images, open_model, show_skipped, table, watched
+from vital.cli.common import listed, open_images, show_skipped, table, watched
 from vital.cli.options import (
+    BatchSize,
+    Bf16,
     Competitors,
-    Device,
     Epochs,
-    Half,
-    InputSize,
-    Labels,
+    LearningRate,
     ModelName,
-    NeededImages,
-    PassBatch,
-    Rate,
+    NeededImageOptions,
+    NetworkOptions,
     Samples,
     Sampling,
     Seed,
     Skipped,
     TestImages,
     TrainingFolder,
-    Weights,
+    grouped,
 )
 from vital.utils.io import as_json, write
 
@@ -50,24 +48,23 @@ def _group() -> None:
 
 
 @app.command()
+@grouped
 def train(
     model: ModelName,
-    images: NeededImages,
+    source: NeededImageOptions,
     out: TrainingFolder,
+    *,
     competitors: Competitors = 4,
     skip: Skipped = None,
     test: TestImages = None,
-    labels: Labels = None,
     epochs: Epochs = 20,
-    batch: PassBatch = 64,
-    rate: Rate = 1e-3,
+    batch_size: BatchSize = 64,
+    lr: LearningRate = 1e-3,
     sampling: Sampling = 0.5,
     samples: Samples = 6,
     seed: Seed = 0,
-    half: Half = False,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    bf16: Bf16 = False,
+    network: NetworkOptions,
 ) -> None:
     """Convert a network and train it on labelled images; with its own weights this is fine-tuning.
 
@@ -84,13 +81,14 @@ def train(
     from vital.lwta.schedule import SamplingSchedule
     from vital.lwta.train import TrainConfig, classes_of, fit
 
-    how = TrainConfig(epochs, batch, rate, seed=seed, half=half, competition=SamplingSchedule(sampling))
-    net = open_model(model, weights, device, input_size)
+    schedule = SamplingSchedule(sampling)
+    how = TrainConfig(epochs, batch_size, lr, seed=seed, bf16=bf16, competition=schedule)
+    net = network.open(model)
     example = torch.zeros(2, net.channels, *net.size, device=net.device, dtype=net.dtype)
     left_out = listed(skip, "--skip") if skip else ()
     made = convert(net.module, competitors, skip=left_out, example=example)
     net = replace(net, module=made, name=format_spec(competitors, left_out, model))
-    pictures = open_images(images, labels)
+    pictures = source.open()
     tested = open_images(test) if test else None
     if tested:
         classes_of(tested, net)  # to refuse a set without labels before the training
@@ -100,7 +98,7 @@ def train(
     if tested:
         _measured(net, tested, samples, seed, out)
     show_skipped(pictures)
-    shown_at = "" if input_size is None else f" --input-size {input_size}"
+    shown_at = "" if network.input_size is None else f" --input-size {network.input_size}"
     told = f"{quote(net.name)} --weights {quote(str(out / 'weights.safetensors'))}"
     typer.echo(f"the network is {told}{shown_at}")
 

@@ -6,17 +6,16 @@ import json
 
 import typer
 
-from vital.cli.common import images_of, megabytes, open_model, show_skipped
-from vital.cli.options import Banks, Device, InputSize, ModelName, NewBank, Weights
+from vital.cli.common import images_of, megabytes, show_skipped
+from vital.cli.options import Banks, ModelName, NetworkOptions, NewBank, grouped
 
 
+@grouped
 def merge(
     model: ModelName,
     banks: Banks,
     out: NewBank,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    network: NetworkOptions,
 ) -> None:
     """Make one bank of those of the parts of an image set, as if one pass had shown all images.
 
@@ -25,7 +24,7 @@ def merge(
     from vital.activations import free_for_bank, load_bank, merged, opened_from
 
     free_for_bank(out)
-    net = open_model(model, weights, device, input_size)
+    net = network.open(model)
     made = merged([load_bank(path, net, images_of(path)) for path in banks])
     made.save(out, {"parts": json.dumps([opened_from(path) for path in banks])})
     size, layers = megabytes(out.stat().st_size), ", ".join(made.layers)

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import fields
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from vital.cli.common import table
+from vital.errors import unknown
+
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="One method; all of them unless given.")]
 
 
-def methods() -> None:
-    """List the methods with their options and defaults, first for pictures and then for words.
+def methods(name: Name = None) -> None:
+    """List the methods with their options: the name, the default and the meaning of each.
 
-    Set an option with --set OPTION=VALUE.
+    First come those for pictures, then those for words, and last the judge of words. Set an option with
+    --set OPTION=VALUE; none leaves the choice to the method where the meaning says so.
     """
+    kinds = documented()
+    if name is not None and name not in kinds:
+        raise unknown("method", name, kinds)
+    typer.echo("\n\n".join(described(each, kinds[each]) for each in ([name] if name else kinds)))
+
+
+def documented() -> Mapping[str, Any]:
+    """All that has options, by name: the methods for pictures, those for words, and the judge of words."""
     from vital.describing import DESCRIBERS
+    from vital.describing.evaluation.significance import JudgeOptions
     from vital.rendering import METHODS
 
-    known = (*METHODS.items(), *DESCRIBERS.items())
-    typer.echo("\n\n".join(described(name, kind) for name, kind in known))
+    return dict([*METHODS.items(), *DESCRIBERS.items(), ("judge", JudgeOptions)])
 
 
 def described(name: str, kind: Any) -> str:
-    """Describe a method: its docstring and its fields."""
-    text = inspect.cleandoc(kind.__doc__ or "").replace("\n", "\n    ")
-    rows = [(f"    {f.name}", _shown(f.default), str(f.type)) for f in fields(kind)]
-    return f"{name}\n    {text}\n\n" + table(["    option", "default", "type"], rows)
+    """Describe a method: its docstring and its options."""
+    from vital.utils.options import options_of, shown, without_options
 
-
-def _shown(value: Any) -> str:
-    return (",".join(map(str, value)) or "(by the network)") if isinstance(value, tuple) else str(value)
+    text = without_options(kind).replace("\n", "\n    ")
+    rows = [(f"    {o.name}", shown(o.default), o.meaning) for o in options_of(kind).values()]
+    return f"{name}\n    {text}\n\n" + table(["    option", "default", "meaning"], rows)

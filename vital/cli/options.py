@@ -1,11 +1,28 @@
-"""The arguments and options that commands take, each said once."""
+"""The arguments and options that commands take, each said once, and groups of options that commands share.
+
+A parameter of a command whose type is a group stands for all options of the group (`grouped`).
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 from typer import Argument, Option
+
+from vital.errors import InvalidValueError, UsageError
+
+if TYPE_CHECKING:
+    from vital.activations import ReferenceBank
+    from vital.data import ImageSet
+    from vital.models import Model
+    from vital.rendering import Method
+    from vital.rendering.run_folder import Render
+    from vital.units import Unit
 
 FORMS = "world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
 IMAGES = "Images: a folder tree, a .npz or .npy file, or world, the built-in set."
@@ -15,7 +32,7 @@ ModelName: TypeAlias = Annotated[str, Argument(metavar="MODEL", help=f"The netwo
 UnitNames: TypeAlias = Annotated[list[str], Argument(metavar="UNIT", help=UNITS)]
 
 Weights: TypeAlias = Annotated[
-    str | None, Option(metavar="FILE|none", help="A state dict; none for random weights.")
+    str | None, Option(metavar="FILE|random", help="A state dict; random for random weights.")
 ]
 Device: TypeAlias = Annotated[str | None, Option(help="Where to compute: cpu, cuda, cuda:1, mps.")]
 InputSize: TypeAlias = Annotated[
@@ -24,7 +41,7 @@ InputSize: TypeAlias = Annotated[
 
 NeededImages: TypeAlias = Annotated[Path, Option(metavar="DIR", help=IMAGES)]
 Images: TypeAlias = Annotated[Path | None, Option(metavar="DIR", help=IMAGES)]
-Labels: TypeAlias = Annotated[
+ImageLabels: TypeAlias = Annotated[
     Path | None, Option(metavar="CSV", help="Labels of the images: columns file, and index or name.")
 ]
 BankFile: TypeAlias = Annotated[
@@ -39,7 +56,9 @@ NewBank: TypeAlias = Annotated[
 
 OneLayer: TypeAlias = Annotated[str, Option("--layer", metavar="LAYER", help="The layer to look into.")]
 Count: TypeAlias = Annotated[int, Option(min=1, metavar="K", help="How many directions to find.")]
-Tokens: TypeAlias = Annotated[str, Option(metavar="WHICH", help="In a layer of tokens: patches, cls or all.")]
+Tokens: TypeAlias = Annotated[
+    str | None, Option(metavar="WHICH", help="In a layer of tokens: patches, cls or all.")
+]
 Directions: TypeAlias = Annotated[
     Path, Option("--out", metavar="FILE", help="The file to write: NAME.safetensors.")
 ]
@@ -62,7 +81,9 @@ MethodName: TypeAlias = Annotated[str, Option(help="One of those that vital meth
 Steps: TypeAlias = Annotated[int | None, Option(min=1, help="The method's option steps.")]
 Size: TypeAlias = Annotated[int | None, Option(min=1, metavar="PX", help="The method's option size.")]
 Seed: TypeAlias = Annotated[int, Option(help="What is left to chance goes by it.")]
-Batch: TypeAlias = Annotated[int, Option(min=0, help="Units that share a pass; 0: as the device allows.")]
+Batch: TypeAlias = Annotated[
+    int | None, Option(min=1, help="Units that share a pass; by default as many as the device allows.")
+]
 Settings: TypeAlias = Annotated[
     list[str] | None, Option("--set", metavar="FIELD=VALUE", help="Any option of the method.")
 ]
@@ -82,13 +103,17 @@ EncoderName: TypeAlias = Annotated[
 CaptionerName: TypeAlias = Annotated[
     str | None, Option(metavar="CAPTIONER", help="world or transformers:NAME.")
 ]
-SummariserName: TypeAlias = Annotated[
+SummarizerName: TypeAlias = Annotated[
     str | None, Option(metavar="SUMMARIZER", help="built-in, openai:MODEL or transformers:NAME.")
 ]
 GeneratorName: TypeAlias = Annotated[str | None, Option(metavar="GENERATOR", help="world or diffusers:NAME.")]
 WordsSettings: TypeAlias = Annotated[
     list[str] | None,
-    Option("--set", metavar="FIELD=VALUE", help="Any option of the methods; alpha and draws of the judge."),
+    Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Any option of the methods; alpha and n_random_models of the judge.",
+    ),
 ]
 WordsFolder: TypeAlias = Annotated[
     Path, Option("--out", metavar="RUN", help="The run folder, which may hold pictures already.")
@@ -98,7 +123,7 @@ OneImage: TypeAlias = Annotated[Path, Argument(metavar="IMAGE", help="The image 
 SomeLayers: TypeAlias = Annotated[
     str | None, Option(metavar="LAYER,LAYER", help="Competing layers to explain by; all by default.")
 ]
-LabelsFile: TypeAlias = Annotated[
+UnitLabels: TypeAlias = Annotated[
     Path | None, Option(metavar="CSV", help="Words for the units: a labels.csv of vital describe.")
 ]
 Decision: TypeAlias = Annotated[
@@ -106,7 +131,6 @@ Decision: TypeAlias = Annotated[
     Option(metavar="CLASS", help="The class to explain, such as class:tabby; by default the network's."),
 ]
 By: TypeAlias = Annotated[str, Option(help="What a contribution is: gradient (times response) or relevance.")]
-TokensOf: TypeAlias = Annotated[str, Option("--tokens", help="In layers of tokens: cls, patches or all.")]
 Contributors: TypeAlias = Annotated[
     int, Option("--count", min=1, metavar="K", help="Winners shown per layer.")
 ]
@@ -128,13 +152,188 @@ TestImages: TypeAlias = Annotated[
     Path | None, Option(metavar="DIR", help="Labelled images on which the result is measured.")
 ]
 Epochs: TypeAlias = Annotated[int, Option(min=1, help="How often every image is seen.")]
-PassBatch: TypeAlias = Annotated[int, Option("--batch", min=1, help="Images of one step.")]
-Rate: TypeAlias = Annotated[float, Option(help="The largest step size.")]
+BatchSize: TypeAlias = Annotated[int, Option(min=1, help="Images of one step.")]
+LearningRate: TypeAlias = Annotated[float, Option(help="The largest learning rate.")]
 Sampling: TypeAlias = Annotated[
     float, Option(min=0, max=1, help="Share of training, from its beginning, in which winners are sampled.")
 ]
 Samples: TypeAlias = Annotated[int, Option(min=1, help="Samples whose outputs are averaged when measuring.")]
-Half: TypeAlias = Annotated[bool, Option("--half", help="Compute in bfloat16 where it is safe; for a GPU.")]
+Bf16: TypeAlias = Annotated[bool, Option("--bf16", help="Compute in bfloat16 where it is safe; for a GPU.")]
 TrainingFolder: TypeAlias = Annotated[
     Path, Option("--out", metavar="RUN", help="The folder of the training; a stopped one goes on.")
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """How the network is loaded."""
+
+    weights: Weights = None
+    device: Device = None
+    input_size: InputSize = None
+
+    def open(self, model: str) -> Model:
+        """Load the network that is named."""
+        from vital.models import load_model
+
+        return load_model(model, weights=self.weights, device=self.device, size=self.input_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeededImageOptions:
+    """Which images are shown, for a command that makes something of them."""
+
+    images: NeededImages
+    image_labels: ImageLabels = None
+
+    def open(self) -> ImageSet:
+        """Open the images."""
+        from vital.cli.common import open_images
+
+        return open_images(self.images, self.image_labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """Which natural images there are: given, or those of a bank."""
+
+    images: Images = None
+    bank: BankFile = None
+    image_labels: ImageLabels = None
+
+    def open(self) -> ImageSet | None:
+        """Open the images; None where none are named."""
+        from vital.cli.common import images_of, open_images
+
+        if self.images is not None:
+            return open_images(self.images, self.image_labels)
+        if self.bank is not None:
+            return images_of(self.bank, self.image_labels)
+        if self.image_labels is not None:
+            raise UsageError(f"--image-labels {self.image_labels} needs its images; give --images DIR too")
+        return None
+
+    def needed(self, why: str) -> ImageSet:
+        """Open the images. Raises `UsageError` where none are named, which says why they are needed."""
+        found = self.open()
+        if found is None:
+            raise UsageError(f"{why}; give --images DIR or --bank FILE")
+        return found
+
+    def read_bank(self, model: Model, pictures: ImageSet) -> ReferenceBank | None:
+        """Read the bank over the images; None where none is named."""
+        from vital.activations import load_bank
+
+        return None if self.bank is None else load_bank(self.bank, model, pictures)
+
+    def make_bank(self, model: Model, pictures: ImageSet, units: Sequence[Unit]) -> ReferenceBank:
+        """Read the bank over the images, or make one for the layers of these units."""
+        from vital.cli.common import watched
+        from vital.rendering.api import bank_for
+
+        found = self.read_bank(model, pictures)
+        return bank_for(model, pictures, units, progress=watched()) if found is None else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """How pictures are made."""
+
+    method: MethodName = "vital"
+    steps: Steps = None
+    size: Size = None
+    seed: Seed = 0
+    batch: Batch = None
+    settings: Settings = None
+
+    def make(self) -> Method:
+        """Make the method. Raises `UsageError` for an option that is given twice."""
+        from vital.rendering import make_method
+
+        own = {"steps": self.steps, "size": self.size}
+        named = {key: value for key, value in own.items() if value is not None}
+        given = read_settings(self.settings or [])
+        if twice := [key for key in named if key in given]:
+            raise UsageError(f"{twice[0]} is given by --{twice[0]} and by --set; give it once")
+        return make_method(self.method, **named, **given)
+
+    def request(
+        self, model: Model, units: Sequence[Unit], recipe: Method, pictures: ImageSet | None, frames: int = 0
+    ) -> Render:
+        """The request for pictures of these units."""
+        from vital.rendering.resume import request_for
+
+        return request_for(
+            model, units, recipe, seed=self.seed, batch=self.batch, frames=frames, images=pictures
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendOptions:
+    """What reads and writes words and pictures."""
+
+    encoder: EncoderName = None
+    captioner: CaptionerName = None
+    summarizer: SummarizerName = None
+    generator: GeneratorName = None
+
+
+def read_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """Read FIELD=VALUE pairs.
+
+    >>> read_settings(["steps=64", "tv=0.5"])
+    {'steps': '64', 'tv': '0.5'}
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise InvalidValueError(
+                f"--set {pair!r} is not a setting; write --set FIELD=VALUE (vital methods lists the fields)"
+            )
+        if found.setdefault(name.strip(), value) != value:
+            raise InvalidValueError(
+                f"--set gives {name.strip()} twice: {found[name.strip()]!r} and {value!r}"
+            )
+    return found
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of the groups among its parameters, as if each were a parameter of its own.
+
+    >>> @grouped
+    ... def load(model: str, *, network: NetworkOptions) -> None:
+    ...     print(model, network.device)
+    >>> list(inspect.signature(load).parameters)
+    ['model', 'weights', 'device', 'input_size']
+    >>> load(model="world", device="cpu")
+    world cpu
+    """
+    hints, groups = get_type_hints(command, include_extras=True), dict[str, Any]()
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = hints[name]
+        if not is_dataclass(kind):
+            parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=kind))
+            continue
+        groups[name] = kind
+        own = get_type_hints(kind, include_extras=True)
+        for field in fields(kind):
+            default = parameter.empty if field.default is MISSING else field.default
+            parameters.append(
+                inspect.Parameter(
+                    field.name, parameter.KEYWORD_ONLY, default=default, annotation=own[field.name]
+                )
+            )
+
+    @functools.wraps(command)
+    def call(**given: Any) -> None:
+        made = {
+            name: kind(**{f.name: given.pop(f.name) for f in fields(kind) if f.name in given})
+            for name, kind in groups.items()
+        }
+        command(**made, **given)
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return call

@@ -9,33 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vital.cli.common import (
-    StoppedError,
-    images_of,
-    open_images,
-    open_model,
-    read_settings,
-    show_skipped,
-    table,
-    watched,
-)
+from vital.cli.common import StoppedError, show_skipped, table, watched
 from vital.cli.options import (
-    BankFile,
-    Batch,
-    Device,
     Frames,
-    Images,
-    InputSize,
-    Labels,
-    MethodName,
+    ImageOptions,
+    MethodOptions,
     ModelName,
+    NetworkOptions,
     RunFolder,
-    Seed,
-    Settings,
-    Size,
-    Steps,
     UnitNames,
-    Weights,
+    grouped,
 )
 from vital.errors import UsageError
 
@@ -48,22 +31,14 @@ if TYPE_CHECKING:
     from vital.units import Unit
 
 
+@grouped
 def render(
     model: ModelName,
     units: UnitNames,
     out: RunFolder,
-    images: Images = None,
-    bank: BankFile = None,
-    labels: Labels = None,
-    method: MethodName = "vital",
-    steps: Steps = None,
-    size: Size = None,
-    seed: Seed = 0,
-    batch: Batch = 0,
-    settings: Settings = None,
-    weights: Weights = None,
-    device: Device = None,
-    input_size: InputSize = None,
+    source: ImageOptions,
+    how: MethodOptions,
+    network: NetworkOptions,
     frames: Frames = 0,
 ) -> None:
     """Render a picture of what each unit responds to.
@@ -72,23 +47,15 @@ def render(
     The same command again goes on where it stopped. The exit code is 1 when a unit failed, or its picture is flat,
     clipped or never moved; what the images were lacking for a picture is said below the table.
     """
-    from vital.rendering.api import default_batch
-    from vital.rendering.run_folder import Render
-    from vital.tracing import digests
-
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
-    recipe = recipe_of(method, {"steps": steps, "size": size}, read_settings(settings or []))
-    pictures = pictures_of(recipe, method, images, bank, labels)
-    net = open_model(model, weights, device, input_size)
+    recipe = how.make()
+    pictures = references_of(recipe, how.method, source)
+    net = network.open(model)
     chosen = list(dict.fromkeys(net.units(units)))
     _warn_of_size(recipe, net)
-    found = {"hash": pictures.hash(), "count": len(pictures)} if pictures else None
-    names = tuple(map(str, chosen))
-    request = Render(
-        method, recipe.options(), seed, batch or default_batch(net), names, frames, found, digests(chosen)
-    )
-    with carried_out(out, net, model, request, chosen, recipe, pictures, bank) as run:
+    request = how.request(net, chosen, recipe, pictures, frames)
+    with carried_out(out, net, model, request, chosen, recipe, pictures, source) as run:
         _report(run, chosen)
 
 
@@ -101,48 +68,32 @@ def carried_out(
     units: Sequence[Unit],
     recipe: Method,
     pictures: ImageSet | None,
-    bank: Path | None = None,
+    source: ImageOptions | None = None,
 ) -> Iterator[Run]:
     """Do a request for units in a run folder, which stays held until the caller has reported."""
     from vital.models.identity import identity
     from vital.rendering.run_folder import entered, write_sheet
 
     with entered(out, identity(net, spec), request) as run:
-        _work(run, net, units, recipe, pictures, bank)
+        _work(run, net, units, recipe, pictures, source or ImageOptions())
         write_sheet(out)
         show_skipped(pictures)
         yield run
 
 
-def recipe_of(name: str, options: dict[str, Any], given: dict[str, str]) -> Method:
-    """The method that a command's options name."""
-    from vital.rendering import make_method
-
-    named = {key: value for key, value in options.items() if value is not None}
-    if twice := [key for key in named if key in given]:
-        raise UsageError(f"{twice[0]} is given by --{twice[0]} and by --set; give it once")
-    return make_method(name, **named, **given)
-
-
-def pictures_of(
-    recipe: Method, name: str, images: Path | None, bank: Path | None, labels: Path | None
-) -> ImageSet | None:
+def references_of(recipe: Method, name: str, source: ImageOptions) -> ImageSet | None:
     """The reference images that a command's options name; None for a method that needs none."""
     from vital.rendering import METHODS
 
-    kept = images_of(bank, labels) if images is None and bank is not None else None
-    if labels is not None and images is None and kept is None:
-        raise UsageError(f"--labels {labels} needs its images; give --images DIR too")
+    pictures = source.open()
     if not recipe.needs_images:
         return None
-    if kept is not None:
-        return kept
-    if images is None:
+    if pictures is None:
         without = ", ".join(name for name, kind in METHODS.items() if not kind.needs_images)
         raise UsageError(
             f"the method {name} needs reference images; give --images DIR or --bank FILE (without images: {without})"
         )
-    return open_images(images, labels)
+    return pictures
 
 
 def _work(
@@ -151,36 +102,26 @@ def _work(
     units: Sequence[Unit],
     recipe: Method,
     pictures: ImageSet | None,
-    bank: Path | None,
+    source: ImageOptions,
 ) -> None:
     """Render what is not complete."""
     from vital.rendering.resume import work
 
+    def bank() -> ReferenceBank | None:
+        return None if pictures is None else source.make_bank(model, pictures, units)
+
     try:
-        work(run, model, units, recipe, lambda: _bank(model, units, pictures, bank), progress=watched())
+        work(run, model, units, recipe, bank, progress=watched())
     except KeyboardInterrupt:
         done = sum(run.complete([unit]) for unit in units)
         kept = f"{done} of {len(units)} units are kept in {str(run.path)!r}"
         raise StoppedError(f"stopped; {kept}, and the same command goes on with the others") from None
 
 
-def _bank(
-    model: Model, units: Sequence[Unit], pictures: ImageSet | None, bank: Path | None
-) -> ReferenceBank | None:
-    from vital.activations import load_bank
-    from vital.rendering.api import bank_for
-
-    if pictures is None:
-        return None
-    if bank is None:
-        return bank_for(model, pictures, units, progress=watched())
-    return load_bank(bank, model, pictures)
-
-
 def _warn_of_size(recipe: Method, model: Model) -> None:
     """Say what it means that a picture is smaller than what the network takes."""
-    side = recipe.options().get("size", 0)
-    if 0 < side < max(model.size):
+    side = recipe.options().get("size")
+    if side is not None and side < max(model.size):
         own = " × ".join(map(str, model.size))
         typer.echo(
             f"vital: the size {side} is below the network's own {own}, so the picture lacks fine detail and "

@@ -14,10 +14,10 @@ Runs = Annotated[list[Path], Argument(metavar="RUN", help="Run folders; units of
 Out = Annotated[
     Path | None, Option("--out", metavar="FILE", help="The page; report.html in the first RUN unless given.")
 ]
-Title = Annotated[str, Option(help="The heading; the names of the runs unless given.")]
+Title = Annotated[str | None, Option(help="The heading; the names of the runs unless given.")]
 
 
-def report(runs: Runs, out: Out = None, title: Title = "") -> None:
+def report(runs: Runs, out: Out = None, title: Title = None) -> None:
     """Write one HTML page with all units of the runs: pictures, words, scores and the truth where it is known.
 
     The page is one file that asks for nothing else: it can be mailed, and opened without a network.

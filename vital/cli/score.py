@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from vital.cli.common import open_images, open_model, show_skipped, table, watched
-from vital.cli.options import FORMS, Device, Images, Weights
+from vital.cli.common import open_images, show_skipped, table, watched
+from vital.cli.options import FORMS, Device, Images, NetworkOptions, Weights
 from vital.errors import UsageError
 from vital.utils.io import as_csv, write
 
@@ -74,7 +74,7 @@ def score(
     from vital.describing.evaluation.table import COLUMNS
 
     said = [import_labels(file, format, layer) for file in labels]
-    net = None if model is None else open_model(model, weights, device)
+    net = None if model is None else NetworkOptions(weights=weights, device=device).open(model)
     if images is not None:
         rows = _judged(said, net, images, encoder, device)
         _keep(out, "scores.csv", COLUMNS, rows)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from vital.activations import ReferenceBank
-from vital.comparing.budget import Equal, check_equal, paced
+from vital.backends import ImageTextEncoder
+from vital.comparing.budget import Budget, check_budget, paced
 from vital.comparing.build import build_context, check_prompt, of_the_world
-from vital.comparing.context import EvalContext
+from vital.comparing.context import EvalContext, Extractor, Judge
 from vital.comparing.cost import with_steps
 from vital.comparing.measures import measured
 from vital.comparing.records import Score, Shown
@@ -24,11 +25,13 @@ from vital.data import ImageSet
 from vital.errors import InvalidValueError, ModelError, UsageError, unknown
 from vital.models import Model
 from vital.rendering import METHODS, make_method
-from vital.rendering.api import bank_for
+from vital.rendering.api import bank_for, units_per_batch
 from vital.units import Unit
+from vital.utils.options import checked_keywords
 from vital.utils.public import public
 
 DEFAULT = ("vital", "fourier", "maco", "deep-inversion")
+SEEDS, OTHERS = 3, "others"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,7 @@ class Comparison:
 
 
 @public
+@checked_keywords
 def compare(
     model: Model,
     units: str | Unit | Iterable[str | Unit],
@@ -56,50 +60,115 @@ def compare(
     bank: ReferenceBank | None = None,
     images: ImageSet | None = None,
     out: str | Path | None = None,
-    seeds: int = 3,
-    fewer: Mapping[str, int] | None = None,
-    folders: Mapping[str, str | Path] | None = None,
+    seeds: int | Mapping[str, int] = SEEDS,
+    pictures: Mapping[str, str | Path] | None = None,
     controls: Sequence[str] = CONTROLS,
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    equal: Equal = "",
-    budgets: Sequence[int] = (),
-    batch: int = 0,
-    rendering: bool = True,
-    spec: str = "",
+    budget: Budget | None = None,
+    curve_steps: Sequence[int] = (),
+    batch: int | None = None,
+    render_missing: bool = True,
+    judges: Sequence[Judge] | None = None,
+    encoder: ImageTextEncoder | str | None = None,
+    extractor: Extractor | None = None,
+    held_out: Sequence[str] | None = None,
+    prompt: str = "{}",
+    spec: str | None = None,
     progress: bool = True,
-    **against: Any,
 ) -> Comparison:
     """Render units by several methods and seeds, and measure the pictures beside controls.
 
-    Pictures and scores are kept in the run folder `out`: what is there is neither rendered nor measured again, so that
-    a method can be added later, and a comparison that was stopped goes on. `fewer` gives single methods, "controls" or
-    "twins" other numbers of seeds. `folders` maps names to folders of pictures made elsewhere, which are measured
-    alike. `options` sets fields of methods, by name. `equal` gives all methods the first one's "steps" or "seconds"
-    (`paced`). Controls are made with the first method that needs references; shortcut twins are asked on the world.
-    `budgets` are numbers of steps, for curves of quality against steps and seconds. `batch` units are rendered together
-    (0: chosen by the device). Without `rendering`, what the folder holds is measured and nothing is added: seeds that
-    lack a unit, and methods without a whole seed, are left out, with notes.
+    Pictures and scores are kept in the run folder: what is there is neither rendered nor measured again, so that a
+    method can be added later, and a comparison that was stopped goes on. A method that this network does not allow is
+    left out, with a note.
 
-    `against` says what the pictures are measured against: `judges`, `encoder`, `extractor`,
-    `held_out`, `prompt` (see `build_context`). A method that this network does not allow is left out, with a note.
+    Parameters
+    ----------
+    model
+        The network whose units are shown.
+    units
+        Units, or texts such as "class:3" or "layer4:0-7".
+    methods
+        Names from `vital.METHODS`. Controls are made with the first of them that needs references.
+    bank, images
+        The natural images that pictures are measured against, as a bank or as a set of which one is made.
+    out
+        The run folder; by default a temporary one.
+    seeds
+        Seeds of each method, or numbers by name: of methods, "controls", "twins", and "others" for the rest, else 3.
+    pictures
+        Folders of pictures made elsewhere, by the name of their method; they are measured alike.
+    controls
+        What is shown beside the methods, of `vital.comparing.CONTROLS`.
+    options
+        Options of methods, by the name of the method.
+    budget
+        Give all methods as many "steps" as the first, or as much "time"; by default each has its own steps.
+    curve_steps
+        Numbers of steps, for curves of quality against steps and seconds.
+    batch
+        Units that are rendered together; by default as the device allows.
+    render_missing
+        Whether to render what the folder lacks. Else what it holds is measured, and notes say what is left out.
+    judges
+        Witnesses, such as `vital.comparing.ClassJudge`; by default none, and on the world its own.
+    encoder, prompt
+        An image-text encoder or its name, and how it is asked, such as "a photo of a {}".
+    extractor
+        The features of the distances between sets; by default the network's own last stage.
+    held_out
+        Layers that no method aligns; by default chosen between those that `vital` does.
+    spec
+        How the network was named, for the record; by default its name.
+    progress
+        Whether to show a bar.
 
-    Raises `UnknownNameError`, `UnitError`, `InvalidValueError`, and `DataError` for a folder that lacks a unit, before
-    anything is rendered.
+    Returns
+    -------
+    Comparison
+        The table, the pictures behind it, and notes.
+
+    Raises
+    ------
+    UnknownNameError, UnitError, InvalidValueError, DataError
+        Before anything is rendered: for what does not exist, is not allowed, or a folder that lacks a unit.
+
+    Examples
+    --------
+    >>> import vital
+    >>> net, images = vital.load_model("world"), vital.load_images("world")
+    >>> vital.compare(net, ["class:0"], images=images, encodr="world")
+    Traceback (most recent call last):
+    ...
+    vital.errors.UnknownNameError: unknown argument of compare 'encodr'; did you mean 'encoder'?
+
     """
+    check_budget(budget)
+    check_prompt(prompt)
+    units_per_batch(model, batch)
     chosen = tuple(dict.fromkeys(model.units(units)))
-    check_prompt(against.get("prompt", "{}"))
     recipes = {name: make_method(name, **dict((options or {}).get(name, {}))) for name in methods}
-    asked = Request(recipes, tuple(controls), seeds, fewer or {})
-    _check(asked, options or {}, folders or {}, equal)
-    made = [from_folder(name, Path(folder), model, chosen) for name, folder in (folders or {}).items()]
+    asked = Request(recipes, tuple(controls), *_by_name(seeds))
+    _check(asked, options or {}, pictures or {})
+    made = [from_folder(name, Path(folder), model, chosen) for name, folder in (pictures or {}).items()]
     found = bank or bank_for(model, images, chosen, progress=progress)
-    bench = build_context(found, chosen, progress=progress, **against)
+    bench = build_context(
+        found, chosen, judges=judges, encoder=encoder, extractor=extractor, held_out=held_out, prompt=prompt,
+        progress=progress,
+    )  # fmt: skip
     with _folder(out) as path:
-        studio = Renderer(path, model, chosen, found, spec, progress, batch, rendering)
-        timed, untimed = paced(studio, recipes, equal)
+        studio = Renderer(path, model, chosen, found, spec, progress, batch, render_missing)
+        timed, untimed = paced(studio, recipes, budget)
         floor = _Floor(studio, bench, replace(asked, recipes=timed), Kept(path / "scores"))
-        compared = floor.comparison(made, budgets)
+        compared = floor.comparison(made, curve_steps)
         return replace(compared, notes=(*untimed, *compared.notes))
+
+
+def _by_name(seeds: int | Mapping[str, int]) -> tuple[int, dict[str, int]]:
+    """The number of seeds of most methods, and the other numbers by name."""
+    if isinstance(seeds, int):
+        return seeds, {}
+    return seeds.get(OTHERS, SEEDS), {name: count for name, count in seeds.items() if name != OTHERS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +180,8 @@ class _Floor:
     asked: Request
     kept: Kept
 
-    def comparison(self, made: Sequence[Shown], budgets: Sequence[int]) -> Comparison:
-        """Show and measure the methods, pictures made elsewhere, controls, twins, and all methods at other budgets."""
+    def comparison(self, made: Sequence[Shown], curve_steps: Sequence[int]) -> Comparison:
+        """Show and measure the methods, pictures made elsewhere, controls, twins, and all methods at other steps."""
         own, notes = methods(self.studio, self.asked, bool(made))
         shown = [*weighed(self.studio, own, self.asked, self.kept), *made]
         main = self.asked.main(shown)
@@ -120,7 +189,7 @@ class _Floor:
         scores = [score for one in (*shown, *beside) for score in measured(self.bench, one, self.kept)]
         twins, also = self._twins(main)
         names, lesser = (tuple(one.method for one in row) for row in (shown, beside))
-        curves = tuple(curve for steps in budgets if (curve := self._curve(steps)))
+        curves = tuple(curve for steps in curve_steps if (curve := self._curve(steps)))
         said = tuple(dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown), *self.bench.notes]))
         return Comparison(Table((*scores, *twins), names, lesser, main), (*shown, *beside), curves, said)
 
@@ -160,18 +229,17 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _check(asked: Request, options: Mapping[str, object], folders: Mapping[str, object], equal: str) -> None:
-    check_equal(equal)
-    counts = {f"{name} ": count for name, count in asked.fewer.items()} | {"": asked.seeds}
+def _check(asked: Request, options: Mapping[str, object], pictures: Mapping[str, object]) -> None:
+    counts = {f"{name} ": count for name, count in asked.seeds_by_name.items()} | {"": asked.seeds}
     for what, count in counts.items():
         if count < 1:
             raise InvalidValueError(f"{count} {what}seeds are asked for; allowed are whole numbers from 1")
-    if not asked.recipes and not folders:
+    if not asked.recipes and not pictures:
         raise UsageError(f"there is no method to compare; known are: {', '.join(METHODS)}")
     _known("control", asked.controls, CONTROLS)
     _known("method with options", options, asked.recipes)
-    _known("method with fewer seeds", asked.fewer, (*asked.recipes, "controls", "twins"))
-    if both := [name for name in folders if name in METHODS]:
+    _known("method with seeds", asked.seeds_by_name, (*asked.recipes, "controls", "twins", OTHERS))
+    if both := [name for name in pictures if name in METHODS]:
         raise InvalidValueError(f"{both[0]} is a method of vital; give the folder of pictures another name")
 
 

@@ -17,37 +17,37 @@ from vital.units import Unit
 from vital.utils.hashing import key_of
 
 GROUPS, TURNS = 3, 3
-Equal = Literal["", "steps", "seconds"]
+Budget = Literal["steps", "time"]
 
 
-def check_equal(equal: str) -> None:
-    """Raise `UnknownNameError` for an equality that there is not."""
-    if equal not in get_args(Equal):
-        raise unknown("equality", equal, [name for name in get_args(Equal) if name])
+def check_budget(budget: str | None) -> None:
+    """Raise `UnknownNameError` for a budget that there is not."""
+    if budget is not None and budget not in get_args(Budget):
+        raise unknown("budget", budget, get_args(Budget))
 
 
 def paced(
-    studio: Renderer, recipes: Mapping[str, Method], equal: Equal
+    studio: Renderer, recipes: Mapping[str, Method], budget: Budget | None
 ) -> tuple[dict[str, Method], list[str]]:
     """The methods with the numbers of steps that make a comparison equal, and why others are left out.
 
-    "" leaves each its own number; "steps" gives all of them the number of the first. "seconds" gives each as many as
+    None leaves each its own number; "steps" gives all of them the number of the first. "time" gives each as many as
     fit into the time of the first one's steps (`step_seconds`; what comes before the steps is not counted), at least
     one; a method that cannot be timed is left out, and where it is the first, the next one takes its place. Times are
     those of up to three groups of units, the fastest of three turns. They are measured once for a method with its
     options, the network, the bank and the units, and kept in `pace/`, so that a run taken up goes on with the same
     numbers. Raises `ModelError` where no method can be timed.
     """
-    check_equal(equal)
-    if not equal or not recipes:
+    check_budget(budget)
+    if budget is None or not recipes:
         return dict(recipes), []
-    if equal == "steps":
+    if budget == "steps":
         steps = steps_of(next(iter(recipes.values())))
         return {name: with_steps(recipe, steps) for name, recipe in recipes.items()}, []
     times, notes = _times(studio, recipes)
     first = next(iter(times))
-    budget = steps_of(recipes[first]) * times[first]
-    return {name: with_steps(recipes[name], max(1, round(budget / t))) for name, t in times.items()}, notes
+    seconds = steps_of(recipes[first]) * times[first]
+    return {name: with_steps(recipes[name], max(1, round(seconds / t))) for name, t in times.items()}, notes
 
 
 def _times(studio: Renderer, recipes: Mapping[str, Method]) -> tuple[dict[str, float], list[str]]:
@@ -97,7 +97,7 @@ def _measured(
 
     The methods take turns, so that a busy minute meets all of them, and the fastest turn counts.
     """
-    if not studio.rendering:
+    if not studio.render_missing:
         return {}, {name: f"no time of {name} is kept, and nothing is rendered" for name in recipes}
     best, failed = dict.fromkeys(recipes, math.inf), dict[str, str]()
     for _ in range(TURNS):

@@ -76,10 +76,10 @@ def build_context(
     bank: ReferenceBank,
     units: Sequence[Unit],
     *,
-    judges: Sequence[Judge] = (),
+    judges: Sequence[Judge] | None = None,
     encoder: ImageTextEncoder | str | None = None,
     extractor: Extractor | None = None,
-    held_out: Sequence[str] = (),
+    held_out: Sequence[str] | None = None,
     prompt: str = "{}",
     progress: bool = False,
 ) -> EvalContext:
@@ -102,7 +102,7 @@ def build_context(
         from vital.world.scenes.dataset import CLASSES
 
         truths = witnesses.world_truths(model, units, progress=progress)
-        judges = judges or (witnesses.WorldJudge(truths),)
+        judges = (witnesses.WorldJudge(truths),) if judges is None else judges
         extractor = extractor or witnesses.world_features()
         questions, encoder = witnesses.world_questions(truths), encoder or "world"
         known = witnesses.fresh_scenes() if model.classes == CLASSES else known
@@ -111,9 +111,9 @@ def build_context(
     return EvalContext(
         bank,
         optimized,
-        tuple(held_out) or held_out_layers(model, taken),
+        held_out_layers(model, taken) if held_out is None else tuple(held_out),
         extractor or own_features(model),
-        tuple(judges),
+        tuple(judges or ()),
         load_encoder(encoder) if isinstance(encoder, str) else encoder,
         questions,
         prompt,

@@ -17,10 +17,9 @@ from vital.models import Model
 from vital.models.identity import identity
 from vital.models.pixels import fit_channels, to_tensor
 from vital.rendering import Method
-from vital.rendering.api import default_batch, groups
-from vital.rendering.resume import work
+from vital.rendering.api import groups, units_per_batch
+from vital.rendering.resume import request_for, work
 from vital.rendering.run_folder import Render, Run, entered, folder_name, runs
-from vital.tracing import digests
 from vital.types import Images
 from vital.units import Unit
 from vital.utils.hashing import key_of
@@ -34,17 +33,17 @@ class Renderer:
     """A run folder in which methods are carried out on some units and seeds; what is there already is read.
 
     A method lies in the folder itself with the options that it came with first, and below `options/` with others.
-    `batch` units are rendered together (0: chosen by the device). Without `rendering`, what is missing stays missing.
+    `batch` units are rendered together (None: as many as usual). Without `render_missing`, what is missing stays so.
     """
 
     path: Path
     model: Model
     units: tuple[Unit, ...]
     bank: ReferenceBank = field(repr=False)
-    spec: str = ""
+    spec: str | None = None
     progress: bool = False
-    batch: int = 0
-    rendering: bool = True
+    batch: int | None = None
+    render_missing: bool = True
 
     @property
     def together(self) -> tuple[Unit, ...]:
@@ -58,14 +57,14 @@ class Renderer:
 
     @property
     def _batch(self) -> int:
-        return self.batch or default_batch(self.model)
+        return units_per_batch(self.model, self.batch)
 
     def shown(self, name: str, recipe: Method, seeds: Sequence[int]) -> Shown:
         """Render all units by a method with all seeds, where that is not done yet, and read the pictures.
 
-        Without `rendering`, seeds that lack a unit are left out. Raises `UnfinishedError` where these are all.
+        Without `render_missing`, seeds that lack a unit are left out. Raises `UnfinishedError` where these are all.
         """
-        found = [run for seed in seeds if (run := self._run(name, recipe, seed)).complete(self.units)]
+        found = [run for seed in seeds if (run := self._run(recipe, seed)).complete(self.units)]
         if not found:
             raise UnfinishedError(f"no seed of {name} has pictures of all {len(self.units)} units")
         parts = [
@@ -75,15 +74,10 @@ class Renderer:
         seconds, busy = (sum(times) / len(spent) / len(self.units) for times in zip(*spent, strict=True))
         return stacked(name, parts, seconds=seconds, busy=busy, steps=steps_of(recipe))
 
-    def _run(self, name: str, recipe: Method, seed: int) -> Run:
-        images = None
-        if recipe.needs_images:
-            pictures = self.bank.images
-            images = {"hash": pictures.hash(), "count": len(pictures), "bank": self.bank.key}
-        names, vectors = tuple(map(str, self.units)), digests(self.units)
-        request = Render(name, recipe.options(), seed, self._batch, names, 0, images, vectors)
+    def _run(self, recipe: Method, seed: int) -> Run:
+        request = request_for(self.model, self.units, recipe, seed=seed, batch=self.batch, bank=self.bank)
         run = Run(self._place(request), request)
-        if self.rendering or run.complete(self.units):
+        if self.render_missing or run.complete(self.units):
             with entered(run.path, identity(self.model, self.spec), request):
                 work(run, self.model, self.units, recipe, lambda: self.bank, progress=self.progress)
         return run

@@ -25,7 +25,7 @@ CONTROLS = (REAL, RANDOM, SHUFFLED, OTHER, TWINS)
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be shown: methods by name, each with `seeds` seeds or the number in `fewer`, and controls.
+    """What is to be shown: methods by name, each with `seeds` seeds or the number in `seeds_by_name`, and controls.
 
     The controls have the number of seeds under "controls", or that of the main method.
     """
@@ -33,21 +33,21 @@ class Request:
     recipes: Mapping[str, Method]
     controls: tuple[str, ...] = CONTROLS
     seeds: int = 3
-    fewer: Mapping[str, int] = field(default_factory=dict)
+    seeds_by_name: Mapping[str, int] = field(default_factory=dict)
 
     def on_twins(self) -> Request:
         """The same with no more seeds than those under "twins"."""
-        most = self.fewer.get("twins", self.seeds)
-        few = {name: min(most, n) for name, n in self.fewer.items() if name != "twins"}
-        return replace(self, seeds=min(most, self.seeds), fewer=few)
+        most = self.seeds_by_name.get("twins", self.seeds)
+        few = {name: min(most, n) for name, n in self.seeds_by_name.items() if name != "twins"}
+        return replace(self, seeds=min(most, self.seeds), seeds_by_name=few)
 
     def seeds_of(self, method: str) -> range:
         """The seeds of a method."""
-        return range(self.fewer.get(method, self.seeds))
+        return range(self.seeds_by_name.get(method, self.seeds))
 
     def seeds_of_controls(self, main: str) -> range:
         """The seeds of the controls of a method."""
-        return range(self.fewer.get("controls", len(self.seeds_of(main))))
+        return range(self.seeds_by_name.get("controls", len(self.seeds_of(main))))
 
     def main(self, shown: Sequence[Shown]) -> str:
         """The method that controls are made of: the first that needs references, else the first."""
@@ -127,7 +127,7 @@ def _memory(studio: Renderer, recipe: Method, kept: Kept) -> float:
     key = key_of("memory, warm", network_key(studio.model), kind, recipe.options(), [*map(str, group)])
 
     def weighing() -> list[Score]:
-        if not studio.rendering:
+        if not studio.render_missing:
             raise UnfinishedError
         return [Score("", "peak MB", memory(studio.model, group, recipe, studio.bank))]
 

@@ -34,6 +34,8 @@ def load_images(
 ) -> ImageSet:
     """Make an `ImageSet` of a folder, an `.npz`, `.npy` or image file, an array, a data set or a list of paths.
 
+    The source is one of
+
     - A folder: the images below it in the order of their paths; its direct subfolders, where there are any, are
       the classes. `split` names a subfolder to take instead of the folder.
     - An `.npz` file: the array `images` and, where there is one, `labels`; with `split`, `SPLIT_images` and
@@ -44,12 +46,32 @@ def load_images(
     - `world`: 1,000 pictures of the known-answer world, rendered when they are looked at and labelled with its
       classes (`vital.world.scenes.dataset.images` makes others).
 
-    `labels` is a CSV file (columns file or wnid, and index, label or name), or one label per image: the network's
-    class index or a name. Raises `DataError` for what is not there, is empty or cannot be told apart.
+    Parameters
+    ----------
+    source
+        Where the images are.
+    labels
+        A CSV file (columns file or wnid, and index, label or name), or one label per image: the network's class index
+        or a name; by default those of the source.
+    split
+        The part of the source to take.
 
+    Returns
+    -------
+    ImageSet
+        The images, which are read when they are looked at.
+
+    Raises
+    ------
+    DataError
+        For what is not there, is empty or cannot be told apart.
+
+    Examples
+    --------
     >>> pictures = load_images(np.zeros((2, 8, 8, 3), np.uint8), labels=[3, 5])
     >>> len(pictures), pictures.labels
     (2, (3, 5))
+
     """
     found = _found(source, split)
     if labels is None:

@@ -19,6 +19,9 @@ from vital.describing.methods.clip_dissect import class_of_description as class_
 from vital.describing.methods.dnd import Dnd as Dnd
 from vital.describing.methods.linear import Linear as Linear
 from vital.describing.methods.prototype import OfPrototypes as OfPrototypes
+from vital.utils.options import with_overview
+
+with_overview(describe, DESCRIBERS, "vital.describing.DESCRIBERS")
 
 __all__ = [
     "DESCRIBERS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from vital.backends import (
 from vital.data import ImageSet
 from vital.describing.base import DESCRIBERS, Context, Describer, check_needs, describer, probe_images
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
-from vital.describing.evaluation.significance import LabelEvaluator
+from vital.describing.evaluation.significance import JudgeOptions, LabelEvaluator
 from vital.describing.evaluation.table import Row, random_descriptions, score_rows
 from vital.describing.labels_csv import write_labels
 from vital.errors import DataError, InvalidValueError, UsageError, unknown
@@ -31,6 +31,7 @@ from vital.models import Model
 from vital.records import Description, Prototype
 from vital.rendering.api import render
 from vital.units import RecordList, Unit
+from vital.utils.options import options_of, parameters_of
 from vital.utils.public import public
 
 
@@ -61,8 +62,7 @@ class Words:
 
     tools: Context
     described: Mapping[str, Describer]
-    alpha: float = 0.05
-    draws: int = 3
+    judge: JudgeOptions = field(default_factory=JudgeOptions)
 
     def describe(self, units: Sequence[Unit]) -> Descriptions:
         """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit."""
@@ -75,7 +75,7 @@ class Words:
 
     def court(self) -> LabelEvaluator:
         """The judge of what they say."""
-        return LabelEvaluator(self.tools, self.alpha, self.draws)
+        return LabelEvaluator(self.tools, **asdict(self.judge))
 
     def megabytes(self, descriptions: Sequence[Description]) -> float:
         """Memory that the values of the layers of these units take, in 10⁶ bytes; they are read from the cache."""
@@ -110,18 +110,48 @@ def describe(
 ) -> Descriptions:
     """Say in words what units respond to, by one or more methods, with the right to say nothing.
 
-    `methods` are names from `vital.describing.DESCRIBERS`; `options` set fields of those methods that have them, and
-    `alpha` and `draws` of the judge. Probe images come from `images` or the `bank`. `concepts` are words to choose
-    from: a file with one a line, a list, or "world". The makers are names (see `vital.backends`) or objects; for the
-    known-answer world its own are taken where none is given. Labels are chosen on images of even numbers and judged on
-    the others: a label that does not stand becomes "", and its candidate stays (see
-    `vital.describing.evaluation.significance`). Raises `UsageError`, `DataError` or `MissingDependencyError`, each with
-    one sentence that says what to change.
+    Labels are chosen on images of even numbers and judged on the others: a label that does not stand becomes "", and
+    its candidate stays (see `vital.describing.evaluation.significance`).
 
+    Parameters
+    ----------
+    model
+        The network whose units are described.
+    units
+        Units, or texts such as "class:3" or "layer4:0-7".
+    bank, images
+        The probe images, as a bank or as a set.
+    methods
+        Names from `vital.describing.DESCRIBERS`.
+    concepts
+        The words to choose from: a file with one a line, a list, or "world".
+    encoder, captioner, summarizer, generator
+        What reads and writes words and pictures: names (see `vital.backends`) or objects. For the known-answer world
+        its own are taken where none is given.
+    seed
+        What is left to chance goes by it.
+    progress
+        Whether to show a bar.
+    **options
+        Options of the methods that have them, and `alpha` and `n_random_models` of the judge.
+
+    Returns
+    -------
+    Descriptions
+        One for each unit and method, unit by unit.
+
+    Raises
+    ------
+    UsageError, UnknownNameError, InvalidValueError, DataError, MissingDependencyError
+        For what is missing, does not exist or is not allowed, each with one sentence that says what to change.
+
+    Examples
+    --------
     >>> import vital
     >>> net, pictures = vital.load_model("world"), vital.load_images("world")
-    >>> vital.describe(net, ["class:3"], images=pictures, draws=0, progress=False)[0].candidate
+    >>> vital.describe(net, ["class:3"], images=pictures, n_random_models=0, progress=False)[0].candidate
     'dotted cube'
+
     """
     makers = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
     chosen = model.units(units)
@@ -146,9 +176,7 @@ def prepared(
     options: Mapping[str, Any] | None = None,
 ) -> Words:
     """Read everything that a request names, before any work: `describe`, without the describing."""
-    given = dict(options or {})
-    judge = {name: float(given.pop(name)) for name in ("alpha", "draws") if name in given}
-    described = _described([methods] if isinstance(methods, str) else list(methods), given)
+    described, judge = _described([methods] if isinstance(methods, str) else list(methods), options or {})
     if bank is not None and not bank.fits(model):
         raise DataError(f"the bank was made with another network than {model.name}; make one for this")
     images = images if images is not None else bank.images if bank is not None else None
@@ -164,21 +192,24 @@ def prepared(
     tools = Context(model, images, bank, words, **made, prototypes=prototypes, seed=seed, progress=progress)
     for name, method in described.items():
         check_needs(name, method, tools)
-    return Words(tools, described, judge.get("alpha", 0.05), int(judge.get("draws", 3)))
+    return Words(tools, described, judge)
 
 
-def _described(methods: Sequence[str], given: Mapping[str, Any]) -> dict[str, Describer]:
-    """Make the describers, each with those options that it has."""
+def _described(methods: Sequence[str], given: Mapping[str, Any]) -> tuple[dict[str, Describer], JudgeOptions]:
+    """Make the describers and the judge, each with those options that it has."""
     if not methods:
         raise UsageError(f"no method is given; there are: {', '.join(DESCRIBERS)}")
-    kinds = {name: {f.name for f in fields(DESCRIBERS[name])} for name in methods}  # type: ignore[arg-type]
+    known = {name: options_of(DESCRIBERS[name]) for name in methods}
+    judging = options_of(JudgeOptions)
     for option in given:
-        if not any(option in own for own in kinds.values()):
-            known = sorted({"alpha", "draws"}.union(*kinds.values()))
-            raise unknown(f"option of {', '.join(methods)}", option, known)
-    return {
-        name: describer(name, **{k: v for k, v in given.items() if k in own}) for name, own in kinds.items()
+        if not any(option in own for own in (judging, *known.values())):
+            names = sorted({*judging, *parameters_of(describe)}.union(*known.values()))
+            raise unknown(f"option of {', '.join(methods)}", option, names)
+    made = {
+        name: describer(name, **{k: v for k, v in given.items() if k in own}) for name, own in known.items()
     }
+    judge = {k: judging[k].read(v) if isinstance(v, str) else v for k, v in given.items() if k in judging}
+    return made, JudgeOptions(**judge)
 
 
 def _makers(model: Model, given: Mapping[str, Any], needs: set[str]) -> dict[str, Any]:

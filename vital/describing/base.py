@@ -15,7 +15,7 @@ from vital.errors import UsageError
 from vital.models import Model
 from vital.records import Description, Prototype
 from vital.units import Unit
-from vital.utils.options import made_with
+from vital.utils.options import check_options, made_with
 from vital.utils.registry import Registry
 
 
@@ -44,10 +44,14 @@ class Context:
 class Describer(ABC):
     """A way to put units into words. A concrete one is a frozen dataclass; every field has a default.
 
-    `needs` names the fields of the toolbox that must be there.
+    A line of meaning for each field stands in the section `Options:` of the docstring, and its type says what is
+    allowed (vital/utils/options.py). `needs` names the fields of the toolbox that must be there.
     """
 
     needs: ClassVar[tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     @abstractmethod
     def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:

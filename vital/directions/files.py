@@ -20,7 +20,12 @@ KEY = "directions"
 
 
 def save_directions(
-    path: str | Path, vectors: Tensor, layer: str, *, tokens: str = "", notes: Mapping[str, Any] | None = None
+    path: str | Path,
+    vectors: Tensor,
+    layer: str,
+    *,
+    tokens: str | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> list[Unit]:
     """Write directions (count, C) of a layer to a safetensors file, whole or not at all; the answer is their units.
 
@@ -40,7 +45,7 @@ def save_directions(
         )
     about = json.dumps({"layer": layer, **(notes or {})}, sort_keys=True, default=str)
     write(path, save({KEY: vectors.detach().cpu().contiguous()}, metadata={"vital": about}))
-    return [Unit(layer, i, tokens=tokens, source=str(path)) for i in range(len(vectors))]
+    return [Unit(layer, i, tokens=tokens or "", source=str(path)) for i in range(len(vectors))]
 
 
 def free_name(path: str | Path) -> Path:

@@ -28,7 +28,7 @@ def nmf(
     count: int,
     *,
     seed: int = 0,
-    tokens: str = "",
+    tokens: str | None = None,
     rows: int = 50_000,
     steps: int = 400,
 ) -> Tensor:
@@ -69,7 +69,13 @@ def nmf(
 
 @torch.no_grad()
 def activations(
-    model: Model, layer: str, images: ImageSet, *, tokens: str = "", rows: int = 50_000, seed: int = 0
+    model: Model,
+    layer: str,
+    images: ImageSet,
+    *,
+    tokens: str | None = None,
+    rows: int = 50_000,
+    seed: int = 0,
 ) -> Tensor:
     """The activations of an image set, a row for each place: (places, C) in float32 on the CPU.
 
@@ -83,7 +89,7 @@ def activations(
     with Tracer(model, [layer]) as tracer:
         for _, batch in images.batches(model, 16, indices=chosen):
             trace = tracer(batch.to(model.device, model.dtype))
-            for act in trace.vectors(Unit(layer, 0, tokens=tokens)).float().cpu():
+            for act in trace.vectors(Unit(layer, 0, tokens=tokens or "")).float().cpu():
                 some = torch.randperm(act.shape[1], generator=draw)[:each] if each < act.shape[1] else ...
                 kept.append(act[:, some].T)
     return torch.cat(kept)

@@ -116,12 +116,12 @@ def explain(
     model: Model,
     image: Images,
     *,
-    layers: Sequence[str] = (),
+    layers: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
     decision: str | Unit | None = None,
     by: str = "gradient",
     rule: str = "zplus",
-    tokens: str = "",
+    tokens: str | None = None,
 ) -> Explanation:
     """Find the winning units of each block for one image (1, C, H, W) in [0, 1], and what they contribute.
 
@@ -169,18 +169,18 @@ def explain(
     return Explanation(picture, unit, float(scores[unit.index]), float(odds[unit.index]), by, tuple(found))
 
 
-def _chosen(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
+def _chosen(model: Model, layers: Sequence[str] | None) -> tuple[str, ...]:
     """The layers to explain by, each once, in the order in which the network calls them."""
     order = list_layers(model)
     known = [name for name in layers_of(model) if name in order]  # a layer may never be called
-    for name in layers:
+    for name in layers or ():
         if name not in known:
             raise unknown("competing layer", name, known)
-    return tuple(sorted(set(layers) or known, key=lambda name: order[name].order))
+    return tuple(sorted(set(layers or known), key=lambda name: order[name].order))
 
 
 def _winners(
-    trace: Trace, name: str, contributed: Tensor, labels: Mapping[str, str], tokens: str
+    trace: Trace, name: str, contributed: Tensor, labels: Mapping[str, str], tokens: str | None
 ) -> list[Winner]:
     """Find the winner of every block of one layer, the largest contribution first."""
     layer, competition = list_layers(trace.model)[name], trace.model.module.get_submodule(name)
@@ -203,9 +203,9 @@ def _winners(
     return sorted(found, key=lambda w: -abs(w.contribution))
 
 
-def _kind(layer: Layer, tokens: str) -> str:
+def _kind(layer: Layer, tokens: str | None) -> str:
     """Which tokens a layer of them is read at; "" for other layers."""
-    if tokens not in ("", *TOKENS):
+    if tokens not in (None, *TOKENS):
         raise InvalidValueError(f"tokens is {tokens!r}; allowed are cls, patches and all")
     if layer.kind != "tokens":
         return ""

@@ -186,7 +186,7 @@ class LWTA(nn.Module):
         draws = self.draws or (Draws() if self.training else None)
         if draws is None:
             return compete(x, self.competitors, self.axis)
-        if self.draws is not None and not draws.settled:
+        if self.draws is not None and not draws.deterministic:
             draws.found.append(divergence(x, self.competitors, self.axis))
         return compete(x, self.competitors, self.axis, draws.temperature, draws.noise(x))
 
@@ -250,12 +250,12 @@ def sampled(
     dice: Dice = None,
     temperature: float = WARM,
     *,
-    settled: bool = False,
+    deterministic: bool = False,
 ) -> Iterator[Draws]:
     """Sample the winners of every competing layer inside the block, in training and in evaluation alike.
 
-    What the block gives knows the divergence of the passes made in it. Where `settled`, the largest responses win, in
-    training too. Afterwards the layers are as before.
+    What the block gives knows the divergence of the passes made in it. Where `deterministic`, the largest responses
+    win, in training too. Afterwards the layers are as before.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), LWTA(2))
     >>> with sampled(net, torch.Generator().manual_seed(0)) as draws:
@@ -263,7 +263,7 @@ def sampled(
     >>> bool(draws.divergence() > 0)
     True
     """
-    draws, layers = Draws(dice, temperature, settled), competing(network).values()
+    draws, layers = Draws(dice, temperature, deterministic), competing(network).values()
     before = [layer.draws for layer in layers]
     try:
         for layer in layers:

@@ -11,7 +11,7 @@ from vital.errors import UsageError
 from vital.lwta.convert import convert
 from vital.models import Model, load_model
 from vital.models.factory import parse_factory
-from vital.models.load import NONE
+from vital.models.load import RANDOM
 
 
 def format_spec(competitors: int, skip: Sequence[str], spec: str) -> str:
@@ -37,7 +37,7 @@ def model(name: str, pretrained: bool, size: tuple[int, int] | None = None) -> M
             f"'lwta:{name}' names no competing network; write lwta:U/MODEL, such as lwta:4/timm:resnet18"
         )
     own = pretrained or parse_factory(spec) is not None  # a factory has no weights but those that it makes
-    net = load_model(spec, weights=None if own else NONE, size=size)
+    net = load_model(spec, weights=None if own else RANDOM, size=size)
     example = torch.zeros(2, net.channels, *net.size)
     skip = [layer.strip() for layer in skipped.split(",") if layer.strip()]
     module = convert(net.module, int(count), skip=skip, example=example)

@@ -21,17 +21,17 @@ class Draws:
 
     Without dice, torch's own random state is drawn from; with several, each example of a batch draws from its own,
     where the batch is the first axis; rows that cannot be shared out among the dice draw from the first.
-    Where `settled`, nothing is drawn: the largest response wins.
+    Where `deterministic`, nothing is drawn: the largest response wins.
     """
 
     dice: Dice = None
     temperature: float = WARM
-    settled: bool = False
+    deterministic: bool = False
     found: list[Tensor] = field(default_factory=list)
 
     def noise(self, like: Tensor) -> Tensor | None:
-        """Draw Gumbel noise, shaped like the responses; None where settled."""
-        if self.settled:
+        """Draw Gumbel noise, shaped like the responses; None where deterministic."""
+        if self.deterministic:
             return None
         each = self.dice if isinstance(self.dice, Sequence) else [self.dice]
         if len(like) % len(each):

@@ -9,49 +9,47 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from vital.errors import InvalidValueError
 from vital.lwta.layers import sampled
 from vital.lwta.sampling import Draws
+from vital.utils.options import NonNegative, Positive, Share, check_options
 
 
 @dataclass(frozen=True)
 class SamplingSchedule:
     """How winners are chosen over the course of training.
 
-    For the first `sampling` of it they are sampled, at temperatures that fall from `warm` to `cold`, and the loss gets
-    `weight` times the divergence; from then on the largest responses win, as in evaluation, so that the statistics of
-    batch norm become those of evaluation. Raises `InvalidValueError`.
+    At first they are sampled, at temperatures that fall, and the loss gets the divergence; from then on the largest
+    responses win, as in evaluation, so that the statistics of batch norm become those of evaluation. Raises
+    `InvalidValueError`.
+
+    Options:
+        sampling: The share of training, from its beginning, in which winners are sampled.
+        temperature_start: The temperature at the beginning.
+        temperature_end: The temperature at the end of the sampling.
+        weight: The weight of the divergence in the loss.
 
     >>> half = SamplingSchedule()
     >>> half.temperature(0.0), half.temperature(0.5), half.temperature(0.75)
     (1.67, 0.5, 0.5)
     """
 
-    sampling: float = 0.5
-    warm: float = 1.67
-    cold: float = 0.5
-    weight: float = 1e-6
+    sampling: Share = 0.5
+    temperature_start: Positive = 1.67
+    temperature_end: Positive = 0.5
+    weight: NonNegative = 1e-6
 
     def __post_init__(self) -> None:
-        if not 0 <= self.sampling <= 1:
-            raise InvalidValueError(
-                f"sampling is {self.sampling}; allowed is a share of training, from 0 to 1"
-            )
-        if min(self.warm, self.cold) <= 0:
-            raise InvalidValueError(
-                f"the temperatures are {self.warm} and {self.cold}; allowed are numbers above 0"
-            )
+        check_options(self)
 
     def temperature(self, done: float) -> float:
-        """Give the temperature after a share `done` of training: warm · (cold / warm)^(done / sampling), then cold."""
-        return (
-            float(self.warm * (self.cold / self.warm) ** min(done / self.sampling, 1.0))
-            if self.sampling
-            else self.cold
-        )
+        """Give the temperature after a share `done` of training: start · (end / start)^(done / sampling), then end."""
+        if not self.sampling:
+            return self.temperature_end
+        ratio = self.temperature_end / self.temperature_start
+        return float(self.temperature_start * ratio ** min(done / self.sampling, 1.0))
 
     @contextmanager
     def at(self, network: nn.Module, dice: torch.Generator, done: float) -> Iterator[Draws]:
         """Run the competitions of a network as they are after a share `done` of training, inside the block."""
-        with sampled(network, dice, self.temperature(done), settled=done >= self.sampling) as draws:
+        with sampled(network, dice, self.temperature(done), deterministic=done >= self.sampling) as draws:
             yield draws

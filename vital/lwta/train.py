@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from safetensors.torch import save
@@ -19,14 +19,16 @@ from torch.nn import functional
 
 from vital.data import ImageSet
 from vital.data.labels import LABELLING, match_classes
-from vital.errors import DataError, InvalidValueError, RunError
+from vital.errors import DataError, RunError
 from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
 from vital.models.outputs import answered, asked, count_outputs
 from vital.types import Images
 from vital.utils.io import as_json, locked, read_json, write
+from vital.utils.options import Count, NonNegative, Positive, Range, check_options
 from vital.utils.random import generator, seed_of
 
+PartialShare = Annotated[float, Range(0, 1, below=True)]
 Progress = Callable[[int, int, float], None]
 """Called after each step with the steps done, the steps of all epochs, and the loss."""
 
@@ -35,45 +37,46 @@ Progress = Callable[[int, int, float], None]
 class TrainConfig:
     """How to train: AdamW on the cross-entropy, one cosine, pictures flipped and shifted.
 
-    `rate` is the largest step size, `decay` the weight decay of matrices and kernels, `warm` the share of training over
-    which the step size grows. `flip` shows half of the pictures mirrored; `shift` moves each by up to that share of its
-    side. `half` computes in bfloat16 where that is safe; it is faster on a GPU and slower on most processors. Raises
-    `InvalidValueError`.
+    Raises `InvalidValueError`.
+
+    Options:
+        epochs: How often every image is seen.
+        batch_size: The number of images of one step.
+        lr: The largest learning rate.
+        weight_decay: The weight decay of matrices and kernels.
+        warmup_share: The share of training over which the learning rate grows.
+        label_smoothing: The share of each label that is spread over all classes.
+        flip: Whether half of the pictures are shown mirrored.
+        shift: The most that a picture is moved, as a share of its side.
+        seed: What is left to chance goes by it.
+        bf16: Whether to compute in bfloat16 where that is safe: faster on a GPU, slower on most processors.
+        competition: How winners are chosen over the course of training.
     """
 
-    epochs: int = 20
-    batch: int = 64
-    rate: float = 1e-3
-    decay: float = 0.05
-    warm: float = 0.05
-    smoothing: float = 0.05
+    epochs: Count = 20
+    batch_size: Count = 64
+    lr: Positive = 1e-3
+    weight_decay: NonNegative = 0.05
+    warmup_share: PartialShare = 0.05
+    label_smoothing: PartialShare = 0.05
     flip: bool = True
-    shift: float = 0.125
+    shift: PartialShare = 0.125
     seed: int = 0
-    half: bool = False
+    bf16: bool = False
     competition: SamplingSchedule = field(default_factory=SamplingSchedule)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"{name} is {getattr(self, name)}; allowed are whole numbers from 1")
-        if not (self.rate > 0 and math.isfinite(self.rate)):
-            raise InvalidValueError(f"rate is {self.rate}; allowed are numbers above 0")
-        for name in ("warm", "smoothing", "shift"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InvalidValueError(
-                    f"{name} is {getattr(self, name)}; allowed are numbers from 0 to below 1"
-                )
+        check_options(self)
 
-    def rate_at(self, done: float) -> float:
-        """Give the step size after a share of training: up in a line, then down to 0 along a cosine.
+    def lr_at(self, done: float) -> float:
+        """Give the learning rate after a share of training: up in a line, then down to 0 along a cosine.
 
-        >>> TrainConfig().rate_at(1.0)
+        >>> TrainConfig().lr_at(1.0)
         0.0
         """
-        if done < self.warm:
-            return self.rate * max(done / self.warm, 0.02)
-        return self.rate * 0.5 * (1 + math.cos(math.pi * (done - self.warm) / (1 - self.warm)))
+        if done < self.warmup_share:
+            return self.lr * max(done / self.warmup_share, 0.02)
+        return self.lr * 0.5 * (1 + math.cos(math.pi * (done - self.warmup_share) / (1 - self.warmup_share)))
 
 
 def fit(
@@ -172,7 +175,7 @@ class _Training:
     def run(self) -> None:
         """Go through the epochs that are left."""
         network, optimizer = self.model.module, self._optimizer()
-        per_epoch = len(cuts(len(self.targets), self.how.batch)) - 1
+        per_epoch = len(cuts(len(self.targets), self.how.batch_size)) - 1
         modes = [(part, part.training) for part in network.modules()]
         try:
             for epoch in range(self._restored(optimizer), self.how.epochs):
@@ -191,8 +194,11 @@ class _Training:
     def _optimizer(self) -> torch.optim.Optimizer:
         learning = [p for p in self.model.module.parameters() if p.requires_grad]
         large, small = ([p for p in learning if (p.ndim > 1) == matrix] for matrix in (True, False))
-        groups = [{"params": large, "weight_decay": self.how.decay}, {"params": small, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=self.how.rate)
+        groups = [
+            {"params": large, "weight_decay": self.how.weight_decay},
+            {"params": small, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.how.lr)
 
     @contextmanager
     def _seeded(self, epoch: int) -> Iterator[None]:
@@ -205,7 +211,7 @@ class _Training:
     def _batches(self, dice: torch.Generator) -> Iterator[list[int]]:
         known = list(self.targets)
         order = torch.randperm(len(known), generator=dice).tolist()
-        for start, end in itertools.pairwise(cuts(len(order), self.how.batch)):
+        for start, end in itertools.pairwise(cuts(len(order), self.how.batch_size)):
             yield [known[i] for i in order[start:end]]
 
     def _step(
@@ -218,15 +224,15 @@ class _Training:
             varied(pictures, dice, flip=how.flip, shift=how.shift).to(model.device, model.dtype)
         )
         for group in optimizer.param_groups:
-            group["lr"] = how.rate_at(done)
+            group["lr"] = how.lr_at(done)
         model.module.train()
         with how.competition.at(model.module, dice, done) as draws:
             with (
-                torch.autocast(model.device.type, torch.bfloat16, enabled=how.half),
+                torch.autocast(model.device.type, torch.bfloat16, enabled=how.bf16),
                 asked(model, f"learn from a batch of {len(shown)}"),
             ):
                 scores = answered(model, shown)
-            loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.smoothing)
+            loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.label_smoothing)
             loss = loss + how.competition.weight * draws.divergence().to(loss)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

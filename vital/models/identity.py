@@ -13,10 +13,10 @@ def network(model: Model) -> dict[str, Any]:
     return facts | {"preprocessing": model.preprocessing}
 
 
-def identity(model: Model, spec: str) -> dict[str, Any]:
-    """All of a network that decides what its pictures look like."""
+def identity(model: Model, spec: str | None = None) -> dict[str, Any]:
+    """All of a network that decides what its pictures look like; `spec` is how it was named, by default its name."""
     return {
-        "spec": spec,
+        "spec": model.name if spec is None else spec,
         "name": model.name,
         "weights": model.weights,
         "weights_hash": model.weights_hash(),

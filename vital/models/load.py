@@ -20,7 +20,7 @@ from vital.models.published import SOURCES, image_tower
 from vital.models.weights import fit, read_state
 from vital.utils.public import public
 
-NONE = "none"
+RANDOM = "random"
 HELP = "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
 Size = tuple[int, int]
 
@@ -36,7 +36,7 @@ def load_model(
 ) -> Model:
     """Load a network together with its preprocessing and class names.
 
-    `spec` is one of
+    Class names that do not match the outputs in number are dropped with a warning. A network is named by one of
 
     - `world`, the classifier of the known-answer world, or `world:NAME`, another of its networks: `judge`,
       `competing`, `captioner`, `encoder` (image tower), `twin-solid`, `twin-material`, `twin-background`;
@@ -49,21 +49,47 @@ def load_model(
       count; without them nothing is guessed: mean 0, std 1, 224 pixels, the channels of the first convolution;
     - a module or a `Model`, taken as it is.
 
-    `weights` is a `.safetensors`, `.pt` or `.pth` file with a state dict; "none" keeps random weights, the same for
-    the same `seed` (a control); by default the published weights are used, and downloaded where they are not
-    cached. `size` is (height, width) in pixels, or both in one number; the resize before the crop scales along.
-    Class names that do not match the outputs in number are dropped with a warning.
+    Parameters
+    ----------
+    spec
+        The network: a name, a module or a `Model`.
+    weights
+        A `.safetensors`, `.pt` or `.pth` file with a state dict, or "random" for random weights (a control); by default
+        the published weights, which are downloaded where they are not cached.
+    device
+        Where to compute.
+    size
+        The size of the images, (height, width) in pixels or both in one number; by default the network's own. The
+        resize before the crop scales along.
+    seed
+        What random weights go by.
 
-    Raises `UsageError` for a request that cannot be read, `WeightsError` for weights that cannot be had or do not
-    fit, `ModelError` for a network that cannot be built, `MissingDependencyError` for a package that is not there.
+    Returns
+    -------
+    Model
+        The network, in eval mode.
 
+    Raises
+    ------
+    UsageError
+        For a request that cannot be read.
+    WeightsError
+        For weights that cannot be had or do not fit.
+    ModelError
+        For a network that cannot be built.
+    MissingDependencyError
+        For a package that is not there.
+
+    Examples
+    --------
     >>> model = load_model(nn.Conv2d(1, 4, 3), size=28)
     >>> model.name, model.size, model.channels
     ('Conv2d', (28, 28), 1)
+
     """
     where = None if device is None else usable_device(device)
     extent = None if size is None else _extent(size)
-    control, file = str(weights) == NONE, weights not in (None, NONE)
+    control, file = str(weights) == RANDOM, weights not in (None, RANDOM)
     state = read_state(str(weights)) if file else {}
     with seeded(seed):
         if isinstance(spec, str):
@@ -102,7 +128,7 @@ def _hint(kind: str, name: str, spec: str) -> str:
 def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control: bool) -> Model:
     if control:
         raise InvalidValueError(
-            "weights 'none' needs a model named by a string; a module that exists keeps its weights"
+            "weights 'random' needs a model named by a string; a module that exists keeps its weights"
         )
     model = spec if isinstance(spec, Model) else from_module(spec, type(spec).__name__)
     if private:
@@ -113,7 +139,9 @@ def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control
 def _check_random(spec: str, one: Model, other: Model) -> None:
     pairs = zip(one.module.parameters(), other.module.parameters(), strict=True)
     if all(torch.equal(a, b) for a, b in pairs):
-        raise WeightsError(f"{spec} makes the same weights each time, so weights 'none' gives no random ones")
+        raise WeightsError(
+            f"{spec} makes the same weights each time, so weights 'random' gives no random ones"
+        )
 
 
 def _with_fitting_names(model: Model) -> Model:

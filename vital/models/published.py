@@ -100,7 +100,7 @@ def from_timm(name: str, pretrained: bool, size: Size | None = None) -> Model:
     if tag and tag not in tags:
         raise unknown(f"weights of timm:{bare}", tag, tags)
     if pretrained and not tags:
-        raise WeightsError(f"timm has no weights for {name!r}; give --weights FILE or --weights none")
+        raise WeightsError(f"timm has no weights for {name!r}; give --weights FILE or --weights random")
     with building(f"timm:{name}", pretrained):
         module = _create(timm, name, pretrained, size)
     config = timm.data.resolve_model_data_config(module)
@@ -182,7 +182,7 @@ def _only(name: str, tags: list[str]) -> str:
     if len(tags) == 1:
         return tags[0]
     if not tags:
-        raise WeightsError(f"open_clip has no weights for {name!r}; give --weights FILE or --weights none")
+        raise WeightsError(f"open_clip has no weights for {name!r}; give --weights FILE or --weights random")
     shown = ", ".join(tags[:6]) + (f", … ({len(tags)} in all)" if len(tags) > 6 else "")
     raise UsageError(
         f"open_clip:{name} has several sets of weights; write open_clip:{name}/ and one of: {shown}"
@@ -261,7 +261,7 @@ def building(label: str, pretrained: bool) -> Iterator[None]:
             raise ModelError(f"{label} cannot be built: {why}") from error
         raise WeightsError(
             f"the weights {label} are not cached here and the download failed ({why}); "
-            "give --weights FILE, or --weights none for random ones"
+            "give --weights FILE, or --weights random for random ones"
         ) from error
 
 

@@ -37,7 +37,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise WeightsError(
-            f"{path} is not a weights file; allowed are {', '.join(SUFFIXES)}, and 'none' for random ones"
+            f"{path} is not a weights file; allowed are {', '.join(SUFFIXES)}, and 'random' for random ones"
         )
     if not path.is_file():
         close = nearest(path.name, [p.name for p in _siblings(path)])

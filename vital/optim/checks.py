@@ -102,10 +102,10 @@ def check_parts(model: Any, parameterization: Any, optimizer: Any) -> None:
             raise InvalidValueError(f"the {what} is {_shown(given)}; {hint}")
 
 
-def check_numbers(steps: Any, copies: Any, redirect: Any, seed: Any) -> None:
+def check_numbers(steps: Any, n_transforms: Any, redirect: Any, seed: Any) -> None:
     """Raise `InvalidValueError` unless they are whole numbers and large enough."""
     check_whole("steps", steps, 1)
-    check_whole("copies", copies, 1)
+    check_whole("n_transforms", n_transforms, 1)
     check_whole("redirect", redirect, 0)
     check_whole("seed", seed)
 

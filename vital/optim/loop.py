@@ -30,6 +30,7 @@ from vital.tracing import Trace, Tracer
 from vital.types import Images, Parameterization, Parameters, Transform
 from vital.utils.drawing import titled_sheet, to_pil
 from vital.utils.io import as_png
+from vital.utils.options import checked_keywords
 from vital.utils.public import public
 from vital.utils.random import generator
 
@@ -80,6 +81,7 @@ class Step:
 
 
 @public
+@checked_keywords
 def optimize(
     model: Model,
     term: Term | Sequence[Term],
@@ -90,7 +92,7 @@ def optimize(
     optimizer: Optimizer | None = None,
     seed: int = 0,
     keys: Sequence[str] | None = None,
-    copies: int = 1,
+    n_transforms: int = 1,
     redirect: int = 16,
     frames: Sequence[int] = (),
     callback: Callable[[Step], None] | None = None,
@@ -98,27 +100,61 @@ def optimize(
 ) -> Rendering:
     """Search the parameterization for the image that minimizes a term.
 
-    One term renders one slot; a sequence of terms renders as many slots side by side, each with its own random
-    generator, seeded from `(seed, key)`, and so with the same result as alone. In every step the images are
-    decoded, looked at through the `transforms` (`copies` looks each), shown to the network once, and moved by the
-    gradient of the summed losses. During the first `redirect` steps a dead rectifier lets gradients through
-    (`vital.tracing.Redirect`). A diverging image is stopped and reported in its status; the others go on.
+    In every step the images are decoded, transformed, shown to the network once, and moved by the gradient of the
+    summed losses. A diverging image is stopped and reported in its status; the others go on.
 
-    Raises `WeightsError` for weights that are not finite, `ModelError` for a network that fails, `InvalidValueError`
-    for numbers, and for a unit or a function where a term or a transform belongs.
+    Parameters
+    ----------
+    model
+        The network.
+    term
+        What is minimized. A sequence renders as many slots side by side, each with the same result as alone.
+    parameterization
+        What turns numbers into an image.
+    transforms
+        The random transforms, one or several, through which the network sees the image.
+    steps
+        The number of steps.
+    optimizer
+        How a step is made; by default `Optimizer()`.
+    seed, keys
+        The seed, and a key for each term: a slot's random numbers come from both. The keys are 0, 1, … by default.
+    n_transforms
+        The number of transformed images that the network sees of each image in a step.
+    redirect
+        The number of steps in which dead rectifiers let gradients through (`vital.tracing.Redirect`).
+    frames
+        The steps of which pictures are kept.
+    callback
+        Called with a `Step` after each step.
+    progress
+        Whether to show a bar.
 
+    Returns
+    -------
+    Rendering
+        The images with their histories.
+
+    Raises
+    ------
+    InvalidValueError, WeightsError, ModelError
+        For what is not allowed, such as a unit where a term belongs; weights that are not finite; a network that fails.
+
+    Examples
+    --------
     >>> from vital import objectives as obj, params as par
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(8, 8))
     >>> made = optimize(net, obj.Channel("0:1"), par.Pixels(8), steps=3)
     >>> made.images.shape, made.status
     (torch.Size([1, 3, 8, 8]), ('done',))
+
     """
     check_parts(model, parameterization, optimizer)
-    check_numbers(steps, copies, redirect, seed)
+    check_numbers(steps, n_transforms, redirect, seed)
     terms, looks, wanted = as_terms(term), as_transforms(transforms), as_frames(frames, steps)
     check_weights(model)
     draws = [generator(seed, key) for key in as_keys(keys, len(terms))]
-    run = _Run(model, terms, parameterization, looks, copies, draws, steps)
+    run = _Run(model, terms, parameterization, looks, n_transforms, draws, steps)
     parameters = run.start()
     settings = optimizer or Optimizer()
     moving = settings.build(list(parameters.values()))

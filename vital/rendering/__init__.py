@@ -1,4 +1,4 @@
-"""Recipes: methods that render units, composed of public parts."""
+"""Methods that render units, composed of public parts."""
 
 from vital.rendering.api import render as render
 from vital.rendering.circuit import Circuit as Circuit
@@ -23,6 +23,9 @@ from vital.rendering.methods.vital_reference import VitalReference as VitalRefer
 from vital.rendering.run_folder import kept_exemplars as kept_exemplars
 from vital.rendering.run_folder import save_exemplars as save_exemplars
 from vital.rendering.sheets import beside as beside
+from vital.utils.options import with_overview
+
+with_overview(render, METHODS, "vital.METHODS")
 
 __all__ = [
     "METHODS", "Circuit", "DeepInversion", "Exemplar", "Exemplars", "FourierAscent", "Maco", "Method", "PixelAscent",

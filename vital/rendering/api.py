@@ -10,14 +10,14 @@ import torch
 
 from vital.activations import ReferenceBank, build_bank
 from vital.data import ImageSet
-from vital.errors import DataError, InvalidValueError
+from vital.errors import DataError, InvalidValueError, unknown
 from vital.models import Model
 from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
-from vital.rendering.methods.base import METHODS, Method, Plan, image_size, make_method
+from vital.rendering.methods.base import METHODS, Method, Plan, image_size
 from vital.rendering.outcome import lacking, measured, status_of
 from vital.units import Unit
-from vital.utils.options import check_whole
+from vital.utils.options import check_whole, made_with, options_of, parameters_of
 from vital.utils.public import public
 
 LOGGED = 64
@@ -32,26 +32,58 @@ def render(
     bank: ReferenceBank | None = None,
     images: ImageSet | None = None,
     seed: int = 0,
-    batch: int = 0,
+    batch: int | None = None,
     frames: int = 0,
     progress: bool = True,
     **options: Any,
 ) -> Prototypes:
     """Render a prototype of each unit.
 
-    `method` is a name from `vital.METHODS` or a `Method`; `options` set its fields. Methods that need images take a
-    `bank`, or `images` from which one is made. `batch` units share a forward pass (0: chosen by the device); a unit's
-    picture does not depend on it beyond rounding. `frames` keeps that many pictures of the way. A unit that diverges,
-    or a class without images, is a grey or unfinished picture with a status; the others go on. Raises `UnitError`,
-    `UnknownNameError`, `InvalidValueError` or `DataError`, each with one sentence that says what to change.
+    A unit that diverges, or a class without images, is a grey or unfinished picture with a status; the others go on.
 
+    Parameters
+    ----------
+    model
+        The network whose units are shown.
+    units
+        Units, or texts such as "class:3" or "layer4:0-7".
+    method
+        A name from `vital.METHODS`, or a `Method`.
+    bank, images
+        The natural images of a method that needs some, as a bank or as a set of which one is made.
+    seed
+        What is left to chance goes by it.
+    batch
+        Units that share a forward pass; by default as the device allows. A picture does not depend on it beyond
+        rounding.
+    frames
+        The number of pictures that are kept of the way.
+    progress
+        Whether to show a bar.
+    **options
+        Options of the method.
+
+    Returns
+    -------
+    Prototypes
+        One for each unit, in their order.
+
+    Raises
+    ------
+    UnknownNameError, InvalidValueError, UnitError, DataError
+        For what does not exist or is not allowed, each with one sentence that says what to change.
+
+    Examples
+    --------
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), size=(16, 16))
     >>> render(net, ["0:1"], method="fourier", steps=2, progress=False)[0].image.shape
     torch.Size([3, 16, 16])
+
     """
-    for name, value, least in (("batch", batch, 0), ("frames", frames, 0), ("seed", seed, None)):
-        check_whole(name, value, least)
+    check_whole("frames", frames, 0)
+    check_whole("seed", seed)
     recipe = _method(method, options)
+    together = units_per_batch(model, batch)
     chosen = model.units(units)
     if bank is None and recipe.needs_images:
         bank = bank_for(model, images, chosen, progress=progress)
@@ -59,16 +91,17 @@ def render(
         raise DataError(f"the bank was made with another network than {model.name}; make one for this")
     if bank is not None and recipe.needs_images:
         bank.rank(chosen, progress=progress)
-    size = batch or default_batch(model)
     made = Prototypes()
-    for group in groups(chosen, size):
+    for group in groups(chosen, together):
         made += render_group(model, group, recipe, bank, seed, frames=frames, progress=progress)
     return made
 
 
 def _method(name: str | Method, options: dict[str, Any]) -> Method:
     if isinstance(name, str):
-        return make_method(name, **options)
+        return made_with(METHODS, name, options, parameters_of(render))
+    if strange := [option for option in options if option not in options_of(type(name))]:
+        raise unknown("argument of render", strange[0], parameters_of(render))
     if options:
         raise InvalidValueError(
             f"options {', '.join(options)} were given beside a finished method; set them in the method"
@@ -86,15 +119,16 @@ def bank_for(
     return build_bank(model, layers, images, progress=progress)
 
 
-def default_batch(model: Model) -> int:
-    """Units per forward pass: 16 on a CPU, where more only costs memory, and 32 on a GPU."""
-    return 16 if model.device.type == "cpu" else 32
+def units_per_batch(model: Model, batch: int | None = None) -> int:
+    """Units per forward pass: as asked for, else 16 on a CPU, where more only costs memory, and 32 on a GPU."""
+    if batch is None:
+        return 16 if model.device.type == "cpu" else 32
+    check_whole("batch", batch, 1)
+    return batch
 
 
 def groups(units: Sequence[Unit], size: int) -> Iterator[Sequence[Unit]]:
     """The units in order, `size` at a time."""
-    if size < 1:
-        raise InvalidValueError(f"batch is {size}; allowed are whole numbers from 1")
     for start in range(0, len(units), size):
         yield units[start : start + size]
 
@@ -122,7 +156,7 @@ def render_group(
 
 
 def _blank(model: Model, unit: Unit, recipe: Method, seed: int, why: str, frames: int) -> Prototype:
-    size = image_size(model, recipe.options().get("size", 0))
+    size = image_size(model, recipe.options().get("size"))
     grey = torch.full((model.channels, *size), 0.5)
     way = ((0, grey),) if frames > 1 else ()
     facts = {"model": model.name, "options": recipe.options(), "lacking": []}
@@ -151,7 +185,7 @@ def _rendered(
         optimizer=plan.optimizer,
         seed=seed,
         keys=[str(unit) for unit in units],
-        copies=plan.copies,
+        n_transforms=plan.n_transforms,
         redirect=plan.redirect,
         frames=list(checkpoints(plan.steps, frames)) if frames > 1 else [0],
         callback=callback,

@@ -45,13 +45,13 @@ def circuit(
     *,
     bank: ReferenceBank,
     count: int = 4,
-    references: int = 8,
+    n_exemplars: int = 8,
     rule: str | Relevance = "zplus",
     **options: Any,
 ) -> Circuit:
     """Find the `count` units of `layer` that feed a unit most, and render it and them.
 
-    The shares are those of `vital.attribution.feeders` over the unit's `references` strongest images in the bank;
+    The shares are those of `vital.attribution.feeders` over the unit's `n_exemplars` strongest images in the bank;
     `options` are those of `vital.render`, such as `method` and `steps`. The bank must have been made for the unit's
     layer and, where the method needs references, for `layer`.
 
@@ -66,7 +66,7 @@ def circuit(
     (2, '3:0')
     """
     unit = model.unit(unit)
-    seen = bank.tensor(bank.strongest(unit, references))
+    seen = bank.tensor(bank.strongest(unit, n_exemplars))
     found = feeders(model, unit, layer, seen, count, rule=rule)
     made = render(model, [unit, *(feeder.unit for feeder in found)], bank=bank, **options)
     return Circuit(unit, tuple(found), made)

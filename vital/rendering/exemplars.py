@@ -114,27 +114,52 @@ def exemplars(
 ) -> Exemplars:
     """The images that show a unit best, best first, each with a heat map.
 
+    The heat is that of the unit itself: relevance at the input of the network's first layer, summed over colors,
+    the positive part, over the largest of the image. A network with an operation that has no rule gets gradient
+    times activation instead, for heat and ranking, and every record says so. Images that can no longer be read are
+    left out, so that there may be fewer.
+
     Source: ActMax and RelMax, Achtibat et al., From attribution maps to human-understandable explanations, 2023
 
-    `by="activation"` takes the bank's images with the highest value of the unit. `by="relevance"` asks which role
-    the unit plays in another one, `for_unit`, such as a class: of the `candidates` strongest images of both (twice
-    as many at most), those with the highest relevance of the unit's channel, summed over its places, when relevance
-    starts at `for_unit` with its activation. Images outside the candidates are not looked at.
+    Parameters
+    ----------
+    bank
+        The bank whose images are looked at.
+    unit
+        The unit, or its text.
+    count
+        The number of images.
+    by
+        How images are ranked: by the value of the unit ("activation"), or by which role the unit plays in another one
+        ("relevance"): by the relevance of its channel, summed over its places, when relevance starts at `for_unit`.
+    for_unit
+        With `by="relevance"`: the other unit, such as a class.
+    candidates
+        With `by="relevance"`: the number of strongest images of both units that are looked at.
+    rule
+        The rule by which relevance is followed.
+    batch
+        The number of images that are shown at once.
 
-    The heat is that of the unit itself: relevance at the input of the network's first layer, summed over colours,
-    the positive part, over the largest of the image. A network with an operation that has no rule gets gradient
-    times activation instead, for heat and ranking, and every record says so.
+    Returns
+    -------
+    Exemplars
+        The images with their heat.
 
-    Images that can no longer be read are left out, so that there may be fewer.
+    Raises
+    ------
+    InvalidValueError
+        For `by="relevance"` without `for_unit` or with a direction, and what the bank raises.
 
-    Raises `InvalidValueError` for `by="relevance"` without `for_unit` or with a direction, and what the bank raises.
-
+    Examples
+    --------
     >>> import vital
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), size=(16, 16))
     >>> bank = vital.build_bank(net, ["1"], vital.load_images(torch.rand(4, 3, 16, 16)), disk=False)
     >>> (best,) = exemplars(bank, "1:2", 1)
     >>> best.by, best.of, tuple(best.heat.shape)
     ('lrp zplus', 'activation', (16, 16))
+
     """
     unit = bank.model.unit(unit)
     if by not in ("activation", "relevance"):

@@ -127,12 +127,12 @@ def lacking(
 
 def _few(unit: Unit, options: Mapping[str, Any], bank: ReferenceBank, seed: int) -> list[str]:
     """Fewer reference images than a method's options ask for."""
-    asked = options.get("references")
+    asked = options.get("n_references")
     if not isinstance(asked, int):
         return []
-    choose: Choice = options.get("choose", "activation") if unit.is_class else "activation"
+    selection: Choice = options.get("selection", "activation") if unit.is_class else "activation"
     try:
-        count = len(bank.references(unit, asked, choose, seed).indices)
+        count = len(bank.references(unit, asked, selection, seed).indices)
     except VitalError:  # a method that chooses in a way of its own
         return []
     what = "reference image" if count == 1 else "reference images"

@@ -9,12 +9,37 @@ from typing import Any
 from tqdm import tqdm
 
 from vital.activations import ReferenceBank
+from vital.data import ImageSet
 from vital.models import Model
 from vital.optim import Step
-from vital.rendering.api import groups, render_group
+from vital.rendering.api import groups, method_name, render_group, units_per_batch
 from vital.rendering.methods.base import Method
-from vital.rendering.run_folder import Run
+from vital.rendering.run_folder import Render, Run
+from vital.tracing import digests
 from vital.units import Unit
+
+
+def request_for(
+    model: Model,
+    units: Sequence[Unit],
+    recipe: Method,
+    *,
+    seed: int = 0,
+    batch: int | None = None,
+    frames: int = 0,
+    images: ImageSet | None = None,
+    bank: ReferenceBank | None = None,
+) -> Render:
+    """The request for pictures of units by a method: all that decides what their files hold.
+
+    A method that takes reference images is told from others by the `images`, or by the `bank` over them.
+    """
+    facts: dict[str, Any] | None = None
+    shown = bank.images if bank is not None else images
+    if recipe.needs_images and shown is not None:
+        facts = {"hash": shown.hash(), "count": len(shown)} | ({"bank": bank.key} if bank is not None else {})
+    names, together = tuple(map(str, units)), units_per_batch(model, batch)
+    return Render(method_name(recipe), recipe.options(), seed, together, names, frames, facts, digests(units))
 
 
 def work(

@@ -27,15 +27,40 @@ def report(
     table: Iterable[Mapping[str, Any]] = (),
     *,
     exemplars: Iterable[Exemplar] = (),
-    title: str = "",
+    title: str | None = None,
 ) -> Path:
     """Write one self-contained HTML page, and say where it is.
 
-    `out` is a file that ends in .html, or a folder, which gets report.html. With nothing else the folder is a run
-    folder, and the page shows what it holds. Otherwise the page shows the `protos`, the `labels` and the `exemplars`,
-    those of one unit on one card, and `table`, rows by name of column, below them. Raises `RunError` and
-    `InvalidValueError`.
+    With nothing else `out` is a run folder, and the page shows what it holds. Otherwise the page shows what is given,
+    with pictures, words and exemplars of one unit on one card.
 
+    Parameters
+    ----------
+    out
+        A file that ends in .html, or a folder, which gets report.html.
+    protos
+        Prototypes.
+    labels
+        Descriptions.
+    table
+        Rows by name of column, which are shown below the cards.
+    exemplars
+        Exemplars.
+    title
+        The heading; by default the name of the folder or file.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    RunError, InvalidValueError
+        For a folder that holds no run or cannot be written, and for what cannot be shown.
+
+    Examples
+    --------
     >>> import tempfile, torch, vital
     >>> from vital.records import Description, Prototype
     >>> unit = vital.Unit.parse("class:3")
@@ -44,6 +69,7 @@ def report(
     ...     file = vital.report(folder, protos, [Description(unit, "dnd", "a red cube", 0.5)])
     ...     file.name, "a red cube" in file.read_text(encoding="utf-8")
     ('report.html', True)
+
     """
     out = Path(out)
     protos, labels, table, exemplars = list(protos), list(labels), list(table), list(exemplars)
@@ -52,7 +78,7 @@ def report(
 
         page = page_of([out.parent if out.suffix == ".html" else out], title)
     else:
-        page = page_from(protos, labels, table, exemplars, title or out.stem)
+        page = page_from(protos, labels, table, exemplars, out.stem if title is None else title)
     return write_page(page, out)
 
 

@@ -31,7 +31,7 @@ TABLE_ROWS = 200
 """How many rows of a table of scores a page shows."""
 
 
-def page_of(paths: Sequence[str | Path], title: str = "", *, progress: bool = False) -> Page:
+def page_of(paths: Sequence[str | Path], title: str | None = None, *, progress: bool = False) -> Page:
     """Read run folders into one page; units of the same network in several folders share a card.
 
     A folder needs a run.json or a labels.csv. Raises `RunError` for one that has neither or is damaged, and
@@ -118,7 +118,7 @@ def _run(folder: Path, facts: Mapping[str, Any]) -> Run:
     }
     for entry in facts.get("renders", []):
         shown[f"{entry['method']}, seed {entry['seed']}"] = _request(entry)
-    control = "random weights" if model.get("weights") in ("none", "random") else ""
+    control = "random weights" if model.get("weights") == "random" else ""
     return Run(_name(folder), control, {key: value for key, value in shown.items() if value})
 
 

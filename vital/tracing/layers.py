@@ -26,6 +26,28 @@ def list_layers(model: Model) -> dict[str, Layer]:
     """Every layer of the network by name, in the order in which it finishes, from one pass over two images.
 
     The network's output is the layer `"class"`. The answer is kept as long as the model lives.
+
+    Parameters
+    ----------
+    model
+        The network.
+
+    Returns
+    -------
+    dict of Layer
+        The layers by name, each with its kind, its shape and, where it cannot be used, its problem.
+
+    Raises
+    ------
+    ModelError
+        For a network that does not run.
+
+    Examples
+    --------
+    >>> net = Model(nn.Sequential(nn.Conv2d(3, 4, 3)), size=(8, 8))
+    >>> list(list_layers(net)), list_layers(net)["0"].shape
+    (['0', 'class'], (4, 6, 6))
+
     """
     if model not in _SURVEYS:
         _SURVEYS[model] = _survey(model)

@@ -107,7 +107,7 @@ def maco(size: int | tuple[int, int] | None = None) -> Compose:
     """The transforms of MACO (Fel et al., NeurIPS 2023): a box that shrinks from 50 to 5 % of a side, and noise.
 
     The box's share is N(its place on that line, 0.05²); it is resized to `size`, the network's own. It is published
-    with 32 such looks at the image in every step (`copies=32` in `vital.optimize`).
+    with 32 such looks at the image in every step (`n_transforms=32` in `vital.optimize`).
 
     >>> maco(8)(torch.rand(1, 3, 32, 32), torch.Generator().manual_seed(0)).shape
     torch.Size([1, 3, 8, 8])

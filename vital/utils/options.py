@@ -1,51 +1,187 @@
-"""Options: the fields of a dataclass read from text as their own types, and whole numbers checked."""
+"""Options: the fields of a dataclass with their ranges and meanings, set by values or read from text.
+
+A dataclass documents each of its fields in one line of a section `Options:` of its docstring. The type of a field says
+what is allowed: `size: Count | None` is a whole number from 1, or None where the choice is left to the method.
+"""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from numbers import Integral
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from importlib.metadata import EntryPoint
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
 
 from vital.errors import InvalidValueError, unknown
 from vital.utils.registry import Registry
 
 T = TypeVar("T")
+P = ParamSpec("P")
+_KNOWN: WeakKeyDictionary[type, dict[str, Option]] = WeakKeyDictionary()
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def made_with(registry: Registry[type[T]], name: str, options: dict[str, Any]) -> T:
-    """Make the recipe that a registry holds under a name; texts are read as the option's own type.
+@dataclass(frozen=True)
+class Range:
+    """The numbers that are allowed, from `least` to `most`; without the first where `open`, the last where `below`."""
 
-    Raises `UnknownNameError` for options that it does not have, `InvalidValueError` for values of another type.
-    """
-    kind = registry[name]
-    kinds = {k: h for k, h in get_type_hints(kind).items() if k in {f.name for f in fields(kind)}}  # type: ignore[arg-type]
-    for option, value in options.items():
-        if option not in kinds:
-            raise unknown(f"option of {name}", option, kinds)
-        if kinds[option] is int and not isinstance(value, str):
-            check_whole(f"option {option}", value)
-    return kind(**{k: read_option(k, v, kinds[k]) if isinstance(v, str) else v for k, v in options.items()})
+    least: float
+    most: float | None = None
+    open: bool = False
+    below: bool = False
 
+    def __contains__(self, value: float) -> bool:
+        if (self.open and value == self.least) or (self.below and value == self.most):
+            return False
+        return value >= self.least and (self.most is None or value <= self.most)
 
-def read_option(name: str, text: str, kind: Any) -> Any:
-    """Turn a text into a number, a truth value, a text, or a comma-separated tuple of these.
-
-    >>> read_option("weights", "1,2.5", tuple[float, ...])
-    (1.0, 2.5)
-    """
-    try:
-        if get_origin(kind) is tuple:
-            return tuple(get_args(kind)[0](part) for part in text.split(",") if part)
-        if get_origin(kind) is Literal:
-            return {choice: choice for choice in get_args(kind)}[text]
-        return TRUTH[text.lower()] if kind is bool else kind(text)
-    except (ValueError, KeyError):
-        kinds = {int: "a whole number", float: "a number", bool: "true or false"}
-        choices = (
-            ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else "numbers with commas"
+    def __str__(self) -> str:
+        start = f"{'above' if self.open else 'from'} {self.least}"
+        end = (
+            ""
+            if self.most is None
+            else f"{'and up ' if self.open else ''}to {'below ' if self.below else ''}{self.most}"
         )
-        allowed = kinds.get(kind, choices)
-        raise InvalidValueError(f"option {name} is {text!r}; allowed is {allowed}") from None
+        return f"{start} {end}".strip()
+
+
+Count = Annotated[int, Range(1)]
+"""A whole number from 1."""
+CountOrZero = Annotated[int, Range(0)]
+"""A whole number from 0."""
+Share = Annotated[float, Range(0, 1)]
+"""A share of the whole, from 0 to 1."""
+NonNegative = Annotated[float, Range(0)]
+"""A number from 0, such as a weight."""
+Positive = Annotated[float, Range(0, open=True)]
+"""A number above 0."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One field of a dataclass: its type, its range, whether None is allowed, its default and its meaning."""
+
+    name: str
+    kind: Any
+    allowed: Range | None
+    optional: bool
+    default: Any
+    meaning: str
+
+    def read(self, text: str) -> Any:
+        """Turn a text into the option's value; "none" and an empty text are None where None is allowed."""
+        if self.optional and text.strip().lower() in ("none", ""):
+            return None
+        try:
+            value = _read(text.strip(), self.kind)
+        except (ValueError, KeyError):
+            raise self._error(text) from None
+        return self.check(value)
+
+    def check(self, value: Any) -> Any:
+        """Return a value that is allowed. Raises `InvalidValueError` for another."""
+        if value is None:
+            fits = self.optional
+        elif get_origin(self.kind) is tuple:
+            inner = _parts(get_args(self.kind)[0])[:2]
+            fits = isinstance(value, list | tuple) and len(value) > 0
+            fits = fits and all(_fits(part, *inner) for part in value)
+        else:
+            fits = _fits(value, self.kind, self.allowed)
+        if not fits:
+            raise self._error(value)
+        return value
+
+    def _error(self, value: Any) -> InvalidValueError:
+        allowed = f"{_allowed(self.kind, self.allowed)}{', or none' if self.optional else ''}"
+        return InvalidValueError(f"{self.name} is {value!r}; allowed are {allowed}")
+
+
+def options_of(kind: type[Any]) -> Mapping[str, Option]:
+    """The options of a dataclass by name, in the order of its fields."""
+    if kind not in _KNOWN:
+        _KNOWN[kind] = _options(kind)
+    return _KNOWN[kind]
+
+
+def _options(kind: type[Any]) -> dict[str, Option]:
+    hints, said = get_type_hints(kind, include_extras=True), meanings(kind)
+    return {
+        field.name: Option(
+            field.name, *_parts(hints[field.name]), _default(field), " ".join(said.get(field.name, ()))
+        )
+        for field in fields(kind)
+    }
+
+
+def meanings(kind: type) -> dict[str, list[str]]:
+    """What the docstrings of a class and its bases say of each option: the lines of their sections `Options:`.
+
+    >>> class Blur:
+    ...     '''Smooth a picture.
+    ...
+    ...     Options:
+    ...         width: The width in pixels.
+    ...     '''
+    >>> meanings(Blur)
+    {'width': ['The width in pixels.']}
+    """
+    found: dict[str, list[str]] = {}
+    for base in reversed(kind.__mro__):
+        text = inspect.cleandoc(vars(base).get("__doc__") or "")
+        section = re.search(r"^Options:\n((?: +.+\n?)+)", text, re.MULTILINE)
+        for line in section[1].splitlines() if section else ():
+            name, _, meaning = line.strip().partition(": ")
+            found.setdefault(name, []).append(meaning)
+    return found
+
+
+def summary(kind: Any) -> str:
+    """The first sentence of a docstring, which says what a thing does."""
+    return inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def without_options(kind: Any) -> str:
+    """A docstring but for its section `Options:`."""
+    text = inspect.cleandoc(kind.__doc__ or "")
+    return re.sub(r"^Options:\n(?: +.+\n?)+\n*", "", text, flags=re.MULTILINE).strip()
+
+
+def shown(value: Any) -> str:
+    """A value as it is written on the command line.
+
+    >>> shown((0.1, 0.5)), shown(None), shown(True)
+    ('0.1,0.5', 'none', 'true')
+    """
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def overview(registry: Registry[Any], what: str) -> str:
+    """What vital files in a registry, a line each, and where the options are listed: a part of a docstring."""
+    # what other packages add is imported when it is asked for, since they import vital
+    own = {e.name: e.item for e in registry.entries.values() if not isinstance(e.item, EntryPoint)}
+    width = max(map(len, own), default=0)
+    lines = [f"{name:<{width}}  {summary(item)}" for name, item in own.items()]
+    where = f"`vital methods NAME` lists the options of each, as does `help({what}[NAME])`."
+    return "\n".join(["Methods", "-------", *lines, "", where])
+
+
+def with_overview(function: Callable[..., Any], registry: Registry[Any], what: str) -> None:
+    """Let the docstring of a function end with what its registry holds: what `help` shows."""
+    function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{overview(registry, what)}\n"
+
+
+def check_options(made: Any) -> None:
+    """Hold the fields of a dataclass against what they allow. Raises `InvalidValueError`."""
+    for name, option in options_of(type(made)).items():
+        option.check(getattr(made, name))
 
 
 def check_whole(name: str, value: Any, least: int | None = None) -> None:
@@ -62,4 +198,92 @@ def check_whole(name: str, value: Any, least: int | None = None) -> None:
         raise InvalidValueError(f"{name} is {value!r}; allowed are whole numbers{since}")
 
 
-TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+def made_with(
+    registry: Registry[type[T]], name: str, options: Mapping[str, Any], others: Iterable[str] = ()
+) -> T:
+    """Make what a registry holds under a name; texts are read as the option's own type.
+
+    Raises `UnknownNameError` for an option that there is not, with the nearest of them and of the names in `others`.
+    """
+    kind = registry[name]
+    known = options_of(kind)
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of {name}", option, [*known, *others])
+    return kind(**{k: known[k].read(v) if isinstance(v, str) else v for k, v in options.items()})
+
+
+def parameters_of(function: Callable[..., Any]) -> list[str]:
+    """The names under which a function takes arguments."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+
+
+def checked_keywords(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function refuse an argument that it does not have with the nearest name, before it does anything.
+
+    >>> @checked_keywords
+    ... def blur(picture, *, width=1): ...
+    >>> blur(0, widht=2)
+    Traceback (most recent call last):
+    ...
+    vital.errors.UnknownNameError: unknown argument of blur 'widht'; did you mean 'width'?
+    """
+    known = parameters_of(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        for name in kwargs:
+            if name not in known:
+                raise unknown(f"argument of {function.__name__}", name, known)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _default(field: Any) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _parts(hint: Any) -> tuple[Any, Range | None, bool]:
+    """The type that a hint stands for, its range, and whether None is allowed."""
+    allowed, optional = None, False
+    if get_origin(hint) in (Union, UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+        optional, hint = len(kinds) < len(get_args(hint)), kinds[0]
+    if get_origin(hint) is Annotated:
+        hint, allowed = get_args(hint)[:2]
+    return hint, allowed, optional
+
+
+def _read(text: str, kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        part = _parts(get_args(kind)[0])[0]
+        return tuple(_read(piece.strip(), part) for piece in text.split(",") if piece.strip())
+    if get_origin(kind) is Literal:
+        return {str(choice): choice for choice in get_args(kind)}[text]
+    return TRUTH[text.lower()] if kind is bool else kind(text)
+
+
+def _fits(value: Any, kind: Any, allowed: Range | None) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    types: Any = {int: Integral, float: Real, bool: bool, str: str}.get(kind, object)
+    if not isinstance(value, types) or (isinstance(value, bool) and kind in (int, float)):
+        return False
+    return allowed is None or value in allowed
+
+
+def _allowed(kind: Any, allowed: Range | None) -> str:
+    """What is allowed, in words.
+
+    >>> _allowed(int, Range(1)), _allowed(tuple[str, ...], None)
+    ('whole numbers from 1', 'texts with commas between them')
+    """
+    if get_origin(kind) is tuple:
+        inner, limits, _ = _parts(get_args(kind)[0])
+        return f"{_allowed(inner, limits)} with commas between them"
+    if get_origin(kind) is Literal:
+        return ", ".join(map(str, get_args(kind)))
+    words = {int: "whole numbers", float: "numbers", bool: "true and false", str: "texts"}
+    return f"{words.get(kind, kind)}{'' if allowed is None else f' {allowed}'}"

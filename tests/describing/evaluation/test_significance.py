@@ -39,7 +39,7 @@ def test_a_true_label_stands_and_a_false_one_is_taken_back_but_kept_to_read(tool
 
 def test_the_scores_are_the_metrics_on_images_of_odd_numbers(tools: Context) -> None:
     given = claim(tools, "planted:2", "red")
-    court = LabelEvaluator(tools, draws=0)
+    court = LabelEvaluator(tools, n_random_models=0)
     (found,) = court.judged([given])
     from vital.activations.matrix import probe
 
@@ -56,14 +56,14 @@ def test_a_label_that_random_weights_get_as_well_is_taken_back(tools: Context) -
     claims = [claim(blank, f"class:{i}", "on snow") for i in range(16)]
     strict, lenient = (
         LabelEvaluator(blank).judged(claims),
-        LabelEvaluator(blank, alpha=1.0, draws=0).judged(claims),
+        LabelEvaluator(blank, alpha=1.0, n_random_models=0).judged(claims),
     )
     assert sum(bool(d.label) for d in strict) <= 1
     assert any(d.label for d in lenient)
 
 
 def test_a_description_of_several_terms_is_judged_by_their_sum(tools: Context) -> None:
-    court = LabelEvaluator(tools, draws=0)
+    court = LabelEvaluator(tools, n_random_models=0)
     one = claim(tools, "class:9", "sphere")
     both = claim(tools, "class:9", "striped, sphere", terms=[["striped sphere", 1.0], ["sphere", 0.2]])
     judged = court.judged([one, both])
@@ -131,6 +131,6 @@ def test_presence_goes_up_with_the_cosine_and_does_not_mind_its_scale() -> None:
 def test_a_court_needs_an_encoder_and_numbers_that_make_sense(tools: Context) -> None:
     with pytest.raises(UsageError, match="encoder"):
         LabelEvaluator(replace(tools, encoder=None))
-    for wrong in ({"alpha": 0.0}, {"draws": -1}):
+    for wrong in ({"alpha": 0.0}, {"n_random_models": -1}):
         with pytest.raises(InvalidValueError, match="allowed are"):
             LabelEvaluator(tools, **wrong)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from vital.errors import InvalidValueError, ModelError, UnknownNameError, UsageE
 from vital.models import Model
 from vital.world.networks.backends import named
 
-FEW = {"candidates": 5, "made": 3, "real": 80, "crops": 2}
+FEW = {"n_candidates": 5, "n_generated": 3, "n_real": 80, "n_crops": 2}
 
 
 def unit_of(world: Context, text: str):
@@ -233,7 +233,7 @@ def test_labels_of_planted_and_class_units_are_the_truth(world):
     assert set(record["evidence"]) <= set(world.images.names)
     scores = [c["score"] for c in record["details"]["candidates"]]
     assert scores == sorted(scores, reverse=True)
-    assert record["details"]["options"]["made"] == 3
+    assert record["details"]["options"]["n_generated"] == 3
     assert record["details"]["makers"] == {
         "captioner": "world", "summarizer": "built-in (world)", "encoder": "world", "generator": "world"
     }  # fmt: skip
@@ -276,12 +276,12 @@ def test_it_plays_back_without_makers(world, tmp_path):
 
 def test_what_a_generator_cannot_draw_is_said_and_left_out(world):
     tools = replace(world, summarizer=Talker(("zebra", "red cube")))
-    said = Dnd(**FEW | {"proposals": 2, "candidates": 0}).describe(tools, ["planted:2"])[0]
+    said = Dnd(**FEW | {"n_proposals": 2, "n_candidates": None}).describe(tools, ["planted:2"])[0]
     assert list(said.details["refused"]) == ["zebra"]
     assert "names nothing that the world knows" in said.details["refused"]["zebra"]
     assert named(said.label) == {"colour": "red"}
     only = replace(world, summarizer=Talker(("zebra",)))
-    assert Dnd(**FEW | {"proposals": 1}).describe(only, ["planted:2"])[0].label == "zebra"
+    assert Dnd(**FEW | {"n_proposals": 1}).describe(only, ["planted:2"])[0].label == "zebra"
     mute = replace(world, summarizer=Talker(()))
     nothing = Dnd(**FEW).describe(mute, ["planted:2"])[0]
     assert (nothing.label, nothing.score, nothing.others) == ("", 0.0, ())
@@ -298,11 +298,11 @@ def test_wrong_options_are_one_sentence(world):
         Dnd(scoring="topk-compar").describe(world, ["planted:2"])
     with pytest.raises(UsageError, match="needs an image-text encoder"):
         Dnd(scoring="topk-compare").describe(replace(world, encoder=None), ["planted:2"])
-    with pytest.raises(InvalidValueError, match="made is 0; allowed are whole numbers from 1"):
-        Dnd(made=0).describe(world, ["planted:2"])
+    with pytest.raises(InvalidValueError, match="n_generated is 0; allowed are whole numbers from 1"):
+        Dnd(n_generated=0).describe(world, ["planted:2"])
     with pytest.raises(UsageError, match="dnd needs a captioner"):
         Dnd().describe(replace(world, captioner=None), ["planted:2"])
-    assert describer("dnd", made="3", simplify="false") == Dnd(made=3, simplify=False)
+    assert describer("dnd", n_generated="3", simplify="false") == Dnd(n_generated=3, simplify=False)
 
 
 def test_grey_networks_are_described_too():
@@ -329,11 +329,11 @@ def test_pairs_are_told_in_the_order_of_captions():
 
 def test_pairs_of_the_best_are_tried_too(world):
     tools = replace(world, summarizer=Talker(("wooden", "snow", "torus")))
-    few = FEW | {"proposals": 3, "candidates": 0}
+    few = FEW | {"n_proposals": 3, "n_candidates": None}
     texts = [
         {
             c["text"]
-            for c in Dnd(**few | {"join": join}).describe(tools, ["planted:19"])[0].details["candidates"]
+            for c in Dnd(**few | {"n_joined": join}).describe(tools, ["planted:19"])[0].details["candidates"]
         }
         for join in (0, 2)
     ]

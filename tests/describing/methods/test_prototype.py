@@ -18,7 +18,7 @@ from vital.world import sample
 from vital.world.networks.backends import named
 from vital.world.renderer.render import render
 
-FEW = {"candidates": 5, "made": 3, "real": 80, "seeds": 2, "crops": 1}
+FEW = {"n_candidates": 5, "n_generated": 3, "n_real": 80, "n_seeds": 2, "n_crops": 1}
 SHOWN = {"planted:2": {"colour": "red"}, "planted:37": {"background": "night"}}
 
 
@@ -82,7 +82,7 @@ def test_images_bank_encoder_generator_and_concepts_may_lack(tools):
     with pytest.raises(UsageError, match="prototype needs prototypes"):
         OfPrototypes().describe(replace(tools, prototypes=None), ["planted:2"])
     with pytest.raises(InvalidValueError, match="seeds is 0"):
-        OfPrototypes(seeds=0).describe(tools, ["planted:2"])
+        OfPrototypes(n_seeds=0).describe(tools, ["planted:2"])
     assert isinstance(describer("prototype"), Describer)
 
 
@@ -90,7 +90,7 @@ def test_real_prototypes_can_be_described(tools):
     def draw(units, seed):
         return vital.render(tools.model, units, method="fourier", steps=8, seed=seed, size=48, progress=False)
 
-    said = OfPrototypes(**FEW | {"seeds": 1}).describe(replace(tools, prototypes=draw), ["planted:2"])[0]
+    said = OfPrototypes(**FEW | {"n_seeds": 1}).describe(replace(tools, prototypes=draw), ["planted:2"])[0]
     assert said.evidence == ("planted:2 fourier seed 0",)
     assert said.label
 

@@ -1,15 +1,22 @@
 import pytest
+from torch import nn
 
 from vital.errors import InvalidValueError, UnknownNameError
+from vital.models import Model
 from vital.rendering import Vital, VitalReference, make_method
 
 
 def test_texts_become_the_options_own_type() -> None:
     made = make_method(
-        "vital-reference", steps="32", lr="0.1", layers="layer1,layer2", weights="1,2.5", choose="class"
+        "vital-reference",
+        steps="32",
+        lr="0.1",
+        layers="layer1,layer2",
+        layer_weights="1,2.5",
+        selection="class",
     )
     assert made == VitalReference(
-        steps=32, lr=0.1, layers=("layer1", "layer2"), weights=(1.0, 2.5), choose="class"
+        steps=32, lr=0.1, layers=("layer1", "layer2"), layer_weights=(1.0, 2.5), selection="class"
     )
 
 
@@ -23,7 +30,7 @@ def test_unknown_names_answer_with_the_nearest() -> None:
 
 
 def test_a_text_of_the_wrong_kind_names_what_is_allowed() -> None:
-    with pytest.raises(InvalidValueError, match=r"^option steps is 'many'; allowed is a whole number$"):
+    with pytest.raises(InvalidValueError, match=r"^steps is 'many'; allowed are whole numbers from 1$"):
         make_method("vital", steps="many")
 
 
@@ -33,6 +40,18 @@ def test_options_are_the_fields() -> None:
 
 def test_a_choice_that_does_not_exist_names_the_others() -> None:
     with pytest.raises(
-        InvalidValueError, match=r"^option choose is 'label'; allowed is auto, activation, top, class$"
+        InvalidValueError, match=r"^selection is 'label'; allowed are auto, activation, top, class$"
     ):
-        make_method("vital", choose="label")
+        make_method("vital", selection="label")
+
+
+@pytest.mark.parametrize(("name", "published"), [("pixels", 8), ("deep-inversion", 30)])
+def test_a_roll_is_a_share_of_the_side_and_by_default_the_published_pixels(name: str, published: int) -> None:
+    model = Model(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), size=(48, 64))
+    unit = model.units("1:0")
+
+    def pixels(**options: object) -> int:
+        return make_method(name, **options).plan(model, unit, None, 0).transforms[0].pixels  # type: ignore[attr-defined]
+
+    assert pixels() == pixels(roll="none") == published
+    assert (pixels(roll=0.25), pixels(roll="0.25", size="80"), pixels(roll=0)) == (12, 20, 0)

@@ -73,7 +73,7 @@ def test_a_scene_is_aligned_with_whole_references_without_masks(bank: vital.Refe
         assert scene[obj.Alignment].relevant is None
         assert "patches" not in note
         assert note == "the image with the highest value of the unit"
-    plain = Vital(relevance="none", natural=0.0).plan(MODEL, MODEL.units("class:3"), bank, 0)
+    plain = Vital(relevance=None, natural=0.0).plan(MODEL, MODEL.units("class:3"), bank, 0)
     same = VitalScene().plan(MODEL, MODEL.units("class:3"), bank, 0)
     assert repr(same.terms[0]) == repr(plain.terms[0])
     assert same.transforms == plain.transforms
@@ -91,7 +91,7 @@ def test_an_inner_unit_is_aligned_up_to_its_layer_and_woken_to_its_natural_value
     assert parts[obj.Alignment].layers == ("layer1", "act2")
     assert parts[obj.Reach].value == pytest.approx(bank.natural_value("act2:5", 3))
     assert note == "a patch around the strongest place of the unit"
-    _, several = planned(Vital(references=3), "act2:5", bank)
+    _, several = planned(Vital(n_references=3), "act2:5", bank)
     assert several == "patches around the 3 strongest places of the unit, of as many images"
 
 
@@ -103,7 +103,7 @@ def test_references_are_whole_images_where_a_unit_does_not_answer_to_patches() -
     fine = vital.build_bank(net, ["1"], vital.load_images(noise.permute(0, 2, 3, 1).numpy()), disk=False)
     parts, note = planned(Vital(layers=("0",)), "1:0", fine)
     assert note.endswith("whole, since patches of them do not excite it")
-    whole = fine.template("1:0", ["0"], count=1, choose="activation", rule="zplus")
+    whole = fine.template("1:0", ["0"], count=1, selection="activation", rule="zplus")
     assert torch.equal(parts[obj.Alignment].template.layers["0"], whole.layers["0"])
 
 
@@ -151,7 +151,7 @@ def test_a_unit_is_not_aligned_at_a_sibling_branch_that_does_not_feed_it() -> No
 
 
 def test_masks_can_be_left_out(bank: vital.ReferenceBank) -> None:
-    parts, _ = planned(Vital(relevance="none"), "class:3", bank)
+    parts, _ = planned(Vital(relevance=None), "class:3", bank)
     assert parts[obj.Alignment].relevant is None
 
 
@@ -206,7 +206,7 @@ def of_two_kinds() -> dict[str, tuple[vital.Model, vital.ReferenceBank]]:
 def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -> None:
     found = {}
     for name, (model, own) in of_two_kinds().items():
-        plan = Vital(references=2).plan(model, model.units("class:1"), own, 0)
+        plan = Vital(n_references=2).plan(model, model.units("class:1"), own, 0)
         found[name] = [view.sd for view in plan.transforms if isinstance(view, transforms.Noise)]
     assert found == {"level": [0.1], "sharp": []}
     plan = Vital(noise=0.0).plan(MODEL, MODEL.units("class:1"), bank, 0)
@@ -231,12 +231,12 @@ def test_it_goes_from_coarse_to_fine_where_the_network_recognises_small_images()
     found = []
     for net in (pooled, flat, summed):
         model, own = of_plain_colours(net)
-        canvas = Vital(references=2).plan(model, model.units("class:1"), own, 0).parameterization
+        canvas = Vital(n_references=2).plan(model, model.units("class:1"), own, 0).parameterization
         assert isinstance(canvas, par.Fourier)
         found.append(canvas.coarse)
     assert found == [0.6, 0.0, 0.0]
     model, own = of_plain_colours(pooled)
-    plan = Vital(references=2, coarse=0.0).plan(model, model.units("class:1"), own, 0)
+    plan = Vital(n_references=2, coarse=0.0).plan(model, model.units("class:1"), own, 0)
     assert plan.parameterization.coarse == 0.0
 
 

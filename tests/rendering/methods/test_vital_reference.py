@@ -86,7 +86,7 @@ def test_pictures_equal_the_published_loop_step_by_step(resnet: nn.Module, tv: f
     references = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(5))
     bank = vital.build_bank(model, [], vital.load_images(references, labels=[7, 7, 7]), disk=False)
     expected = published(resnet, references, generator(0, "class:7"), tv, l2)
-    recipe = VitalReference(steps=TOTAL, warmup=WARMUP, tv=tv, l2=l2, references=3)
+    recipe = VitalReference(steps=TOTAL, warmup=WARMUP, tv=tv, l2=l2, n_references=3)
     plan = recipe.plan(model, model.units("class:7"), bank, 0)
     made = vital.optimize(
         model, plan.terms, plan.parameterization, plan.transforms, steps=TOTAL, optimizer=plan.optimizer, seed=0,
@@ -100,7 +100,8 @@ def test_pictures_equal_the_published_loop_step_by_step(resnet: nn.Module, tv: f
 
 def test_defaults_are_the_published_numbers() -> None:
     given = VitalReference()
-    assert (given.steps, given.lr, given.warmup, given.roll, given.references) == (2000, 1.0, 100, 30, 50)
+    assert (given.steps, given.lr, given.warmup, given.n_references) == (2000, 1.0, 100, 50)
+    assert (given.size, given.layers, given.layer_weights, given.roll, given.tv, given.l2) == (None,) * 6
 
 
 @pytest.mark.parametrize(("patch", "last", "prior"), [(16, 1.0, 3e-3), (32, 0.1, 3e-4), (14, 1.0, 0.0)])
@@ -110,11 +111,11 @@ def test_a_large_vision_transformer_has_its_published_priors(patch: int, last: f
     net = torchvision.models.VisionTransformer(size, patch, 24, 2, 8, 8, num_classes=8)
     model = vital.Model(net.eval(), size=(size, size))
     bank = vital.build_bank(model, [], vital.load_images(torch.rand(3, 3, size, size)), disk=False)
-    (term,) = VitalReference(references=2).plan(model, model.units("class:1"), bank, 0).terms
+    (term,) = VitalReference(n_references=2).plan(model, model.units("class:1"), bank, 0).terms
     (_, aligned), *priors = term.parts  # type: ignore[attr-defined]
     assert list(aligned.weights.values()) == [1, 1, 1, 1, last]
     assert [weight for weight, _ in priors] == [prior] * (2 if prior else 0)
-    (term,) = VitalReference(references=2, tv=0, l2=5).plan(model, model.units("class:1"), bank, 0).terms
+    (term,) = VitalReference(n_references=2, tv=0, l2=5).plan(model, model.units("class:1"), bank, 0).terms
     assert [weight for weight, _ in term.parts] == [1, 5]  # type: ignore[attr-defined]
 
 
@@ -122,4 +123,4 @@ def test_published_layers_and_weights_are_taken_where_the_network_has_them(resne
     from vital.rendering.methods.vital_reference import layers_and_weights
 
     model = vital.Model(resnet, size=(64, 64))
-    assert layers_and_weights(model, (), ()) == (NODES, (1.0,) * 5)
+    assert layers_and_weights(model, None, None) == (NODES, (1.0,) * 5)

@@ -134,7 +134,7 @@ def test_relevance_loss_and_gradient_are_the_published_ones(net: nn.Module, mode
         values = traced(net, everywhere, 0)[0]["layer4"].mean((2, 3))
     channel = int(values.amin(0).argmax())
     assert values[:, channel].amin() > 0
-    recipe = VitalReference(references=3)
+    recipe = VitalReference(n_references=3)
     (term,) = recipe.plan(model, model.units(f"layer4:{channel}"), bank, 0).terms
     assert tuple(term.layers) == LAYERS
 

@@ -82,20 +82,20 @@ def tried(
     tools: Context,
     *,
     scoring: str = "auprc",
-    most: int = 10,
+    most: int | None = 10,
     join: int = 0,
     captions: Sequence[str] = (),
 ) -> list[Tried]:
     """Score candidates, best first.
 
     To them come the pairs of the `join` that fit real images best (see `joined`). The `most` that fit real images
-    best (all, for 0) are drawn by the generator, and the unit is asked how it responds to what was drawn. Without a
+    best (all, for None) are drawn by the generator, and the unit is asked how it responds to what was drawn. Without a
     generator, and for those that it cannot draw, the score on real images is all there is.
     """
     if not proposed:
         return []
     proposed, fits = _with_pairs(proposed, captions, join, lambda some: real_score(real, row, some, tools))
-    order = fits.argsort(descending=True, stable=True).tolist()[: most or None]
+    order = fits.argsort(descending=True, stable=True).tolist()[:most]
     drawn = [i for i in order if gallery.of(proposed[i].text) is not None]
     if not drawn:
         return [Tried(proposed[i], float(fits[i]), float(fits[i])) for i in order]

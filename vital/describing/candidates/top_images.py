@@ -67,7 +67,7 @@ def exhibits(
     crops: int = 4,
     shown: int = 10,
     *,
-    field: float = 0.0,
+    field: float | None = None,
 ) -> TopImages:
     """Choose what is described of a unit: of its strongest `images` and their crops, the `shown` strongest.
 

@@ -27,7 +27,9 @@ def evaluate_external(
         raise UsageError("none of the rows has a label or a candidate; there is nothing to score")
     judged = court.judged(known)
     blank = replace(court.tools, model=random_weights(court.tools.model, RANDOM_SEED), bank=None)
-    return judged, score_rows(court, judged, LabelEvaluator(blank, court.alpha, draws=0).judged(known))
+    return judged, score_rows(
+        court, judged, LabelEvaluator(blank, court.alpha, n_random_models=0).judged(known)
+    )
 
 
 def _unit(court: LabelEvaluator, one: Description) -> Unit:

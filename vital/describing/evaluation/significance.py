@@ -19,6 +19,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -26,12 +27,13 @@ from torch import Tensor
 from vital.activations.matrix import Probe, probe, read, reading, seen
 from vital.describing.base import Context, probe_images
 from vital.describing.matching.presence import presence, weighted
-from vital.errors import InvalidValueError, UsageError
+from vital.errors import UsageError
 from vital.metrics import METRICS, Metric
 from vital.models import Model
 from vital.models.random import random_weights
 from vital.records import Description
 from vital.units import Unit
+from vital.utils.options import CountOrZero, Range, check_options
 
 JUDGED_BY = "correlation"
 
@@ -39,22 +41,36 @@ TOGETHER = 256
 """Descriptions that are judged at once."""
 
 
+@dataclass(frozen=True)
+class JudgeOptions:
+    """How labels are judged. Raises `InvalidValueError`.
+
+    Options:
+        alpha: The highest p-value at which a label stands.
+        n_random_models: The number of networks with random weights that a label is held against; 0 for none.
+    """
+
+    alpha: Annotated[float, Range(0, 1, open=True)] = 0.05
+    n_random_models: CountOrZero = 3
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
 @dataclass(frozen=True, eq=False)
 class LabelEvaluator:
     """What descriptions are judged with: images, an encoder, the network, and networks that know nothing.
 
-    `alpha` bounds the p-value, `draws` is the number of networks with random weights (0: that question is not asked).
+    `alpha` and `n_random_models` are those of `JudgeOptions`.
     """
 
     tools: Context
     alpha: float = 0.05
-    draws: int = 3
+    n_random_models: int = 3
     _texts: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha <= 1 or self.draws < 0:
-            allowed = "allowed are numbers in (0, 1], and whole numbers from 0"
-            raise InvalidValueError(f"alpha is {self.alpha} and draws {self.draws}; {allowed}")
+        JudgeOptions(self.alpha, self.n_random_models)
         if self.tools.encoder is None:
             raise UsageError("words are judged by an image-text encoder: give encoder=, or --encoder ENCODER")
 
@@ -92,7 +108,7 @@ class LabelEvaluator:
             p, others = p_value(claim, rivals[:, i], own_index)
             beyond = float(claim) > max(0.0, with_luck(float(floors[i]), len(shown)))
             stands = beyond and p <= max(self.alpha, 1 / (1 + others))
-            numbers |= {"random": _short(floors[i])} if self.draws else {}
+            numbers |= {"random": _short(floors[i])} if self.n_random_models else {}
             text = d.candidate or d.label
             details = {**d.details, "held-out": numbers}
             label = (d.label or text) if stands else ""
@@ -115,7 +131,7 @@ class LabelEvaluator:
 
     @cached_property
     def _copies(self) -> list[Model]:
-        return [random_weights(self.tools.model, draw) for draw in range(self.draws)]
+        return [random_weights(self.tools.model, draw) for draw in range(self.n_random_models)]
 
     @cached_property
     def _seen(self) -> Tensor:

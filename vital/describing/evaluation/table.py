@@ -57,7 +57,7 @@ def random_descriptions(
     tools: Context = replace(
         court.tools, model=random_weights(court.tools.model, RANDOM_SEED), bank=None, prototypes=None
     )
-    return LabelEvaluator(tools, court.alpha, court.draws).judged(able[0].describe(tools, units))
+    return LabelEvaluator(tools, court.alpha, court.n_random_models).judged(able[0].describe(tools, units))
 
 
 def _constant(judged: Sequence[Description]) -> list[Description]:

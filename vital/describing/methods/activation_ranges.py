@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from torch import Tensor
 
 from vital.describing.base import DESCRIBERS, Context, Describer
 from vital.describing.matching.clip_features import Look
 from vital.describing.matching.presence import presence
-from vital.errors import InvalidValueError
 from vital.records import Description
 from vital.units import Unit
+from vital.utils.options import CountOrZero, Range
 
+BandShare = Annotated[float, Range(0, 0.5, open=True)]
 FEWEST = 5
 """A band looks at no fewer images than this."""
 
@@ -26,23 +27,23 @@ class Bands(Describer):
 
     Formula: mean presence in the band − mean presence over all images, in standard deviations of a band drawn at random
 
-    `shares` are the bands: the strongest 0.1 %, 1 % and 5 % of the images, each with those above it and with at least
-    five images. The negative side is the weakest of the largest share; a unit behind a ReLU has none where it is silent
-    on more images than that. The label is that of the largest band; all of them are in `details["bands"]`: name,
-    images, concept, score. A unit that answers to one thing has the same word in each.
+    A band is a share of the strongest images, with those above it and with at least five images. The negative side is
+    the weakest of the largest share; a unit behind a ReLU has none where it is silent on more images than that. The
+    label is that of the largest band; all of them are in `details["bands"]`: name, images, concept, score. A unit that
+    answers to one thing has the same word in each.
+
+    Options:
+        shares: The bands, as shares of the images, strongest first.
+        n_evidence: The number of strongest images that are named as evidence.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("images", "concepts", "encoder")
 
-    shares: tuple[float, ...] = (0.001, 0.01, 0.05)
-    evidence: int = 10
+    shares: tuple[BandShare, ...] = (0.001, 0.01, 0.05)
+    n_evidence: CountOrZero = 10
 
     def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """Look at the bands of each unit, on the images of even numbers."""
-        if not self.shares or not all(0 < share <= 0.5 for share in self.shares):
-            raise InvalidValueError(
-                f"the shares are {self.shares}; allowed are numbers above 0 and up to 0.5"
-            )
         look = Look.of(tools, units)
         shown = presence(look.seen @ look.read.T)[look.probe.choosing]
         return [self._description(look, shown, unit) for unit in units]
@@ -58,7 +59,7 @@ class Bands(Describer):
         others = tuple((band["concept"], band["score"]) for band in bands if band["concept"] != label)
         return Description(
             unit, "bands", label, largest["score"], label, others, None,
-            look.strongest(unit, self.evidence), look.tools.seed, look.tools.model.name, facts,
+            look.strongest(unit, self.n_evidence), look.tools.seed, look.tools.model.name, facts,
         )  # fmt: skip
 
     def rows(self, values: Tensor) -> dict[str, Tensor]:

@@ -12,53 +12,40 @@ from vital.backends import BuiltIn, Captioner, Summarizer
 from vital.describing.base import Context, Describer, kept_makers
 from vital.describing.candidates.candidates import candidates, proposals, with_backgrounds
 from vital.describing.candidates.evaluation import Gallery, Shown
-from vital.describing.candidates.selection import check_scoring, described_as, tried
+from vital.describing.candidates.selection import described_as, tried
 from vital.describing.candidates.top_images import TopImages, coloured
-from vital.errors import InvalidValueError
 from vital.records import Description
 from vital.units import Unit
-
-LEAST = {
-    "rounds": 1,
-    "proposals": 1,
-    "made": 1,
-    "labels": 1,
-    "parts": 0,
-    "join": 0,
-    "candidates": 0,
-    "real": 0,
-}
+from vital.utils.options import Count, CountOrZero
 
 
 @dataclass(frozen=True)
 class Captioning(Describer):
     """What describers with captions have in common: how labels are found once there are pictures (see `Dnd`).
 
-    Captions are brought to phrases (`simplify`); the summarizer is asked `rounds` times for `proposals` descriptions,
-    whose parts have up to `parts` words; the `join` best are joined two by two; `candidates` are drawn (0 for all),
-    `made` images of each, and held against `real` images; `scoring` ranks them and the best `labels` are told.
+    Options:
+        simplify: Whether captions are brought to phrases before they are summarized.
+        n_rounds: How often the summarizer is asked, each time with the captions in another order.
+        n_proposals: The number of descriptions that it is asked for each time.
+        max_words: The most words of those parts of a description that are tried beside it; 0 for no parts.
+        n_joined: The number of best candidates that are joined two by two; 0 for no pairs.
+        n_candidates: The number of candidates that are tried; none for all.
+        n_real: The number of real images that candidates are held against; 0 for none.
+        n_generated: The number of images that are generated of each candidate.
+        scoring: How the candidates are ranked: one of `vital.describing.candidates.scoring.SCORERS`.
+        n_labels: The number of candidates that are told.
     """
 
     simplify: bool = True
-    rounds: int = 5
-    proposals: int = 4
-    parts: int = 2
-    join: int = 4
-    candidates: int = 10
-    real: int = 500
-    made: int = 10
+    n_rounds: Count = 5
+    n_proposals: Count = 4
+    max_words: CountOrZero = 2
+    n_joined: CountOrZero = 4
+    n_candidates: Count | None = 10
+    n_real: CountOrZero = 500
+    n_generated: Count = 10
     scoring: str = "auprc"
-    labels: int = 3
-
-
-def check_options(what: Captioning, tools: Context, **more: int) -> None:
-    """Raise `InvalidValueError` for a count below the least, and as `check_scoring` does."""
-    for name, least in {**LEAST, **more}.items():
-        if getattr(what, name) < least:
-            raise InvalidValueError(
-                f"{name} is {getattr(what, name)}; allowed are whole numbers from {least}"
-            )
-    check_scoring(what.scoring, tools)
+    n_labels: Count = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +62,13 @@ def bench(what: Captioning, tools: Context, units: Sequence[Unit]) -> LoadedBack
     """Prepare makers and real images for a list of units; without a summarizer the built-in one is taken."""
     tools = kept_makers(replace(tools, summarizer=tools.summarizer or BuiltIn(tools.encoder)))
     chosen, captioner = tuple(units), cast("Captioner", tools.captioner)
-    gallery = Gallery(tools.model, chosen, captioner, tools.encoder, tools.generator, what.made, tools.seed)
+    gallery = Gallery(
+        tools.model, chosen, captioner, tools.encoder, tools.generator, what.n_generated, tools.seed
+    )
     images = tools.images or (tools.bank.images if tools.bank else None)
     empty = Shown(torch.zeros(len(chosen), 0), ())
     return LoadedBackends(
-        tools, chosen, gallery, gallery.real(images, what.real) if images and what.real else empty
+        tools, chosen, gallery, gallery.real(images, what.n_real) if images and what.n_real else empty
     )
 
 
@@ -92,9 +81,9 @@ def labelled(
     captions = cast("Captioner", tools.captioner).describe(pictures)
     short = getattr(summarizer, "simplify", None) if what.simplify else None
     said = short(captions) if short else captions
-    orders = {"rounds": what.rounds, "count": what.proposals}
+    orders = {"rounds": what.n_rounds, "count": what.n_proposals}
     texts = proposals(summarizer, said, pictures, **orders, seed=(tools.seed, str(unit)))
-    proposed = candidates([*with_backgrounds(texts), *more], said, what.parts)
+    proposed = candidates([*with_backgrounds(texts), *more], said, what.max_words)
     found = tried(
         at.gallery,
         at.real,
@@ -103,8 +92,8 @@ def labelled(
         shown,
         tools,
         scoring=what.scoring,
-        most=what.candidates,
-        join=what.join,
+        most=what.n_candidates,
+        join=what.n_joined,
         captions=said,
     )
     refused = at.gallery.refused
@@ -115,4 +104,4 @@ def labelled(
         "made": sum(len(t.ranks) for t in found),
         "options": what.options(),
     }
-    return described_as(unit, method, found, shown, tools, what.labels, **details)
+    return described_as(unit, method, found, shown, tools, what.n_labels, **details)

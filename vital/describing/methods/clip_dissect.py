@@ -19,6 +19,7 @@ from vital.errors import InvalidValueError
 from vital.metrics import METRICS
 from vital.records import Description
 from vital.units import Unit
+from vital.utils.options import Count, CountOrZero, NonNegative
 
 KEPT = 50
 """How many concepts of every unit are kept."""
@@ -32,27 +33,34 @@ TIE = 1e-4
 class ClipDissect(Describer):
     """The concept whose cosines with the images are most like the unit's values, by one of five similarities.
 
-    `similarity` is soft-wpmi (as published), wpmi, rank-reorder, cos-cubed or cos; `top_k`, `a` and `lam` set those of
-    the first two (below 0: as published). The prior of both is taken over the whole layer, so a unit gets the same
-    label in whatever company it is asked for. Where a unit has several concepts to itself in its layer, that prior
-    makes their scores equal (within 10⁻⁴); the one whose presence correlates best with the unit is taken then.
-    `pool` says what a unit with several places is worth on an image, their mean or the greatest ("max"); the judge
-    always takes the mean. `compose` makes pairs of the unit's best so many words and chooses among them too. `others`
-    are told beside the label.
+    The prior of soft-wpmi (as published) and wpmi is taken over the whole layer, so a unit gets the same label in
+    whatever company it is asked for. Where a unit has several concepts to itself in its layer, that prior makes their
+    scores equal (within 10⁻⁴); the one whose presence correlates best with the unit is taken then. The judge always
+    takes the mean over a unit's places.
 
     Source: Oikarinen & Weng, CLIP-Dissect, ICLR 2023
+
+    Options:
+        similarity: How likeness is measured: soft-wpmi, wpmi, rank-reorder, cos-cubed or cos.
+        top_k: The number of strongest images that soft-wpmi and wpmi look at; none for the published one.
+        a: The scale of the presence in soft-wpmi; none for the published one.
+        lam: The weight of the prior in soft-wpmi and wpmi; none for the published one.
+        pool: What a unit with several places is worth on an image: their mean, or the greatest (max).
+        n_composed: The number of best words of which pairs are made to choose among; 0 for no pairs.
+        n_others: The number of concepts that are told beside the label.
+        n_evidence: The number of strongest images that are named as evidence.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("images", "concepts", "encoder")
 
     similarity: Literal["soft-wpmi", "wpmi", "rank-reorder", "cos-cubed", "cos"] = "soft-wpmi"
-    top_k: int = -1
-    a: float = -1.0
-    lam: float = -1.0
+    top_k: Count | None = None
+    a: NonNegative | None = None
+    lam: NonNegative | None = None
     pool: Literal["mean", "max"] = "mean"
-    compose: int = 0
-    others: int = 5
-    evidence: int = 10
+    n_composed: CountOrZero = 0
+    n_others: CountOrZero = 5
+    n_evidence: CountOrZero = 10
 
     def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, from the probe images of even numbers."""
@@ -62,7 +70,8 @@ class ClipDissect(Describer):
     def chosen(self) -> Similarity:
         """The similarity with its settings. Raises `InvalidValueError`."""
         base = SIMILARITIES[self.similarity]
-        given = {name: getattr(self, name) for name in ("top_k", "a", "lam") if getattr(self, name) >= 0}
+        values = {name: getattr(self, name) for name in ("top_k", "a", "lam")}
+        given = {name: value for name, value in values.items() if value is not None}
         if unknown := [name for name in given if name not in asdict(base)]:  # type: ignore[call-overload]
             raise InvalidValueError(f"{self.similarity} has no {unknown[0]}; soft-wpmi and wpmi have")
         return replace(base, **given)  # type: ignore[type-var]
@@ -73,8 +82,8 @@ class ClipDissect(Describer):
         known = {name: layer_answers(look, group, self.chosen()) for name, group in by_reading(units).items()}
         for unit in units:
             texts, scores = _row(look, unit, known[reading(unit)], self.chosen())
-            if self.compose:
-                texts, scores = composed(look, unit, texts[: self.compose], self.chosen())
+            if self.n_composed:
+                texts, scores = composed(look, unit, texts[: self.n_composed], self.chosen())
             yield unit, (texts, scores)
 
     def _description(self, look: Look, unit: Unit, texts: list[str], scores: list[float]) -> Description:
@@ -84,9 +93,9 @@ class ClipDissect(Describer):
             texts[0],
             scores[0],
             texts[0],
-            tuple(zip(texts[1 : self.others + 1], scores[1 : self.others + 1], strict=True)),
+            tuple(zip(texts[1 : self.n_others + 1], scores[1 : self.n_others + 1], strict=True)),
             None,
-            look.strongest(unit, self.evidence),
+            look.strongest(unit, self.n_evidence),
             look.tools.seed,
             look.tools.model.name,
             {"options": self.options(), "encoder": look.encoder.name, "concepts": len(look.tools.concepts)},

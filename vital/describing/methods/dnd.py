@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import Annotated, ClassVar, cast
 
 from tqdm import tqdm
 
 from vital.activations import ReferenceBank
 from vital.describing.base import DESCRIBERS, Context, check_needs
+from vital.describing.candidates.selection import check_scoring
 from vital.describing.candidates.top_images import TopImages, exhibits
-from vital.describing.methods.captioning import Captioning, bench, check_options, labelled
+from vital.describing.methods.captioning import Captioning, bench, labelled
 from vital.records import Description
 from vital.units import Unit
+from vital.utils.options import Count, CountOrZero, Range
+
+Coverage = Annotated[float, Range(0, 1, open=True)]
 
 
 @DESCRIBERS.register("dnd", example="dnd")
@@ -21,33 +25,39 @@ from vital.units import Unit
 class Dnd(Captioning):
     """Describe-and-Dissect (TMLR 2025): describe what excites a unit, and let a generator settle what it is.
 
-    1. Of the `images` strongest probe images and up to `crops` attention crops of each (see `attention_boxes`; `field`
-       makes them the part that the place sees), the `shown` that excite the unit most are described.
+    1. Of the `n_images` strongest probe images and up to `n_crops` attention crops of each (see `attention_boxes`), the
+       `n_shown` that excite the unit most are described.
     2. The captioner writes a caption for each, and the summarizer brings it to a phrase where it can (`simplify`).
-    3. The summarizer is asked `rounds` times for `proposals` short descriptions, each time with the captions in another
-       order, drawn from the seed. Beside each stand its parts of up to `parts` words, and the pairs of the `join` that
-       fit real images best.
-    4. The `candidates` that fit `real` probe images best are kept: by the correlation of the unit's value with captions
-       that say them, and by the encoder where there is one.
-    5. The generator makes `made` images of each from the toolbox's seed, and the unit is asked how it responds to them.
-    6. `scoring` (one of `SCORERS`) ranks the candidates; the best `labels` are told.
+    3. The summarizer is asked `n_rounds` times for `n_proposals` short descriptions, each time with the captions in
+       another order, drawn from the seed. Beside each stand its parts of up to `max_words` words, and the pairs of the
+       `n_joined` that fit real images best.
+    4. The `n_candidates` that fit `n_real` probe images best are kept: by the correlation of the unit's value with
+       captions that say them, and by the encoder where there is one.
+    5. The generator makes `n_generated` images of each from the toolbox's seed, and the unit is asked how it responds.
+    6. `scoring` (one of `SCORERS`) ranks the candidates; the best `n_labels` are told.
 
     Without a generator the fit of step 4 is the score; without a summarizer the built-in one is asked. Answers of
-    makers are kept (see `Answers`). As published it is `proposals=1, parts=0, join=0, candidates=0,
-    scoring="topk-compare"`, with a language model and a diffusion model; what is new are step 3's parts and pairs,
-    4, and the score `auprc`, which lets "red" win over "large red cube" where the unit responds to whatever is red.
+    makers are kept (see `Answers`). As published it is `n_proposals=1, max_words=0, n_joined=0, n_candidates=None,
+    scoring="topk-compare"`, with a language model and a diffusion model; what is new are step 3's parts and pairs, 4,
+    and the score `auprc`, which lets "red" win over "large red cube" where the unit responds to whatever is red.
+
+    Options:
+        n_images: The number of strongest images that are looked at.
+        n_crops: The most crops of each of them.
+        patch_coverage: The share of what a place responds to that a crop holds; none for crops of what stands out.
+        n_shown: The number of images and crops that are described.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("bank", "captioner")
-    images: int = 10
-    crops: int = 4
-    field: float = 0.0
-    shown: int = 10
+    n_images: Count = 10
+    n_crops: CountOrZero = 4
+    patch_coverage: Coverage | None = None
+    n_shown: Count = 10
 
     def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
         check_needs("dnd", self, tools)
-        check_options(self, tools, images=1, shown=1, crops=0)
+        check_scoring(self.scoring, tools)
         at = bench(self, tools, units)
         bar = tqdm(at.units, desc="dnd", unit="unit", disable=None if tools.progress else True, leave=False)
         return [
@@ -56,4 +66,4 @@ class Dnd(Captioning):
         ]
 
     def _shown(self, bank: ReferenceBank, unit: Unit) -> TopImages:
-        return exhibits(bank, unit, self.images, self.crops, self.shown, field=self.field)
+        return exhibits(bank, unit, self.n_images, self.n_crops, self.n_shown, field=self.patch_coverage)

@@ -17,29 +17,36 @@ from vital.errors import missing_extra
 from vital.metrics import METRICS
 from vital.records import Description
 from vital.units import Unit
+from vital.utils.options import Count, CountOrZero, NonNegative
 
 
 @DESCRIBERS.register("linear")
 @dataclass(frozen=True)
 class Linear(Describer):
-    """A weighted sum of at most `most` concepts whose presence simulates the unit; the label names the weightiest.
+    """A weighted sum of a few concepts whose presence simulates the unit; the label names the weightiest.
 
-    Of the concepts whose presence correlates best (`pool` of them) orthogonal matching pursuit takes one after the
-    other, as long as the simulation on images set aside among the choosing ones gains more than `gain` in correlation.
+    Of the concepts whose presence correlates best orthogonal matching pursuit takes one after the other, as long as the
+    simulation on images set aside among the choosing ones gains in correlation.
     The score is Pearson's correlation of the simulated and the true values on the images of odd numbers. Presence is
     simulated by the encoder (`vital.describing.matching.presence.presence`). Concepts with at least half of the
     greatest weight make the label. The weights, in standard deviations of the unit per full presence, are in
     `details["terms"]`.
 
     Source: Oikarinen & Weng, Linear Explanations for Individual Neurons, ICML 2024
+
+    Options:
+        n_concepts: The most concepts that are summed.
+        n_preselected: The number of concepts, those whose presence correlates best, that are looked at.
+        gain: The least gain in correlation for which one more concept is taken.
+        n_evidence: The number of strongest images that are named as evidence.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("images", "concepts", "encoder")
 
-    most: int = 10
-    pool: int = 200
-    gain: float = 0.01
-    evidence: int = 10
+    n_concepts: Count = 10
+    n_preselected: Count = 200
+    gain: NonNegative = 0.01
+    n_evidence: CountOrZero = 10
 
     def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """TrainConfig each unit."""
@@ -60,7 +67,7 @@ class Linear(Describer):
         facts: dict[str, Any] = {"options": self.options(), "encoder": look.encoder.name, "terms": terms}
         return Description(
             unit, "linear", label, score, label, others, None,
-            look.strongest(unit, self.evidence), look.tools.seed, look.tools.model.name, facts,
+            look.strongest(unit, self.n_evidence), look.tools.seed, look.tools.model.name, facts,
         )  # fmt: skip
 
     def _fitted(self, values: Tensor, shown: Tensor) -> tuple[list[int], list[float]]:
@@ -68,9 +75,9 @@ class Linear(Describer):
         judging = torch.arange(len(values)) % 4 == 3
         fit = ~judging if judging.any() and (~judging).sum() > 2 else torch.ones_like(judging)
         likeness = METRICS["correlation"](values[fit], shown[fit])
-        pool = likeness.topk(min(self.pool, shown.shape[1])).indices
+        pool = likeness.topk(min(self.n_preselected, shown.shape[1])).indices
         best: tuple[float, list[int], list[float]] = (-2.0, pool[:1].tolist(), [1.0])
-        for count in range(1, min(self.most, len(pool)) + 1):
+        for count in range(1, min(self.n_concepts, len(pool)) + 1):
             chosen, weights = _pursued(values[fit], shown[fit][:, pool], count)
             simulated = _scaled(shown[:, pool[chosen]] @ torch.tensor(weights, dtype=shown.dtype))
             found = (

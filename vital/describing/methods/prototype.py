@@ -12,10 +12,12 @@ from tqdm import tqdm
 from vital.activations.crops import boxes
 from vital.backends import ImageTextEncoder
 from vital.describing.base import DESCRIBERS, Context, check_needs
+from vital.describing.candidates.selection import check_scoring
 from vital.describing.candidates.top_images import TopImages, coloured, cropped
-from vital.describing.methods.captioning import Captioning, LoadedBackends, bench, check_options, labelled
+from vital.describing.methods.captioning import Captioning, LoadedBackends, bench, labelled
 from vital.records import Description, Prototype
 from vital.units import Unit
+from vital.utils.options import Count, CountOrZero
 
 
 @DESCRIBERS.register("prototype", example="prototype")
@@ -23,30 +25,36 @@ from vital.units import Unit
 class OfPrototypes(Captioning):
     """Describe the prototypes of a unit, and let a generator settle what they show.
 
-    1. The toolbox draws `seeds` prototypes of each unit. Of these and of up to `crops` crops of each, around what is
-       opaque (Otsu's cut of the transparency mask), the `shown` that excite the unit most are described.
-    2. Captions and their summary propose what it is, as in `Dnd`, and an encoder adds the `retrieved` concepts of the
-       toolbox that fit the prototypes best: by their mean cosine, in standard deviations of the cosines with `real`
+    1. The toolbox draws `n_seeds` prototypes of each unit. Of these and of up to `n_crops` crops of each, around what
+       is opaque (Otsu's cut of the transparency mask), the `n_shown` that excite the unit most are described.
+    2. Captions and their summary propose what it is, as in `Dnd`, and an encoder adds the `n_retrieved` concepts of the
+       toolbox that fit the prototypes best: by their mean cosine, in standard deviations of the cosines with `n_real`
        probe images above their mean, so that what is true of every image does not come first.
     3. Candidates are tried as in `Dnd`: by how the unit responds to images that are made of them, or to real ones.
 
     No image that excites the unit is looked at: what it agrees on with a label from images, two ways have found. See
     `agreement`. No published method names prototypes; the steps are those of Describe-and-Dissect (TMLR 2025).
+
+    Options:
+        n_seeds: The number of prototypes of each unit.
+        n_crops: The most crops of each of them.
+        n_shown: The number of prototypes and crops that are described.
+        n_retrieved: The number of concepts that the encoder adds; 0 for none.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("prototypes", "captioner")
-    seeds: int = 2
-    crops: int = 2
-    shown: int = 10
-    retrieved: int = 10
+    n_seeds: Count = 2
+    n_crops: CountOrZero = 2
+    n_shown: Count = 10
+    n_retrieved: CountOrZero = 10
 
     def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
         check_needs("prototype", self, tools)
-        check_options(self, tools, seeds=1, shown=1, crops=0, retrieved=0)
+        check_scoring(self.scoring, tools)
         at = bench(self, tools, units)
         draw = cast("Callable[[Sequence[Unit], int], list[Prototype]]", tools.prototypes)
-        drawn = [draw(at.units, tools.seed + seed) for seed in range(self.seeds)]
+        drawn = [draw(at.units, tools.seed + seed) for seed in range(self.n_seeds)]
         bar = tqdm(
             at.units, desc="prototype", unit="unit", disable=None if tools.progress else True, leave=False
         )
@@ -61,15 +69,15 @@ class OfPrototypes(Captioning):
         model = at.tools.model
         whole = torch.stack([model.preprocess(p.image.cpu()) for p in own])
         size = (whole.shape[2], whole.shape[3])
-        parts = [boxes(p.alpha.cpu(), size, self.crops) for p in own]
+        parts = [boxes(p.alpha.cpu(), size, self.n_crops) for p in own]
         names = [f"{p.unit} {p.method} seed {p.seed}" for p in own]
-        return cropped(model, at.units[row], whole, names, parts, self.shown)
+        return cropped(model, at.units[row], whole, names, parts, self.n_shown)
 
     def _retrieved(self, at: LoadedBackends, shown: TopImages) -> list[str]:
         """The concepts that stand out in the pictures."""
-        if not (self.retrieved and at.tools.encoder and at.tools.concepts):
+        if not (self.n_retrieved and at.tools.encoder and at.tools.concepts):
             return []
-        return retrieved(at.tools.encoder, at.tools.concepts, shown, at.real.seen, self.retrieved)
+        return retrieved(at.tools.encoder, at.tools.concepts, shown, at.real.seen, self.n_retrieved)
 
 
 def retrieved(

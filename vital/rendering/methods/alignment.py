@@ -44,11 +44,11 @@ def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ..
     return weights
 
 
-def lacking(unit: Unit, bank: ReferenceBank | None, count: int, choose: Choice, seed: int) -> str:
+def lacking(unit: Unit, bank: ReferenceBank | None, count: int, selection: Choice, seed: int) -> str:
     """Say that there are no images of a class; empty where there are."""
     try:
         if bank is not None:
-            bank.references(unit, count, choose, seed)
+            bank.references(unit, count, selection, seed)
     except EmptyClassError as error:
         return str(error)
     return ""
@@ -77,7 +77,7 @@ def choose_rule(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
 
 
 def natural_colors(bank: ReferenceBank, count: int = 64) -> reg.Colors:
-    """The term for brightness and colours as `count` images have them that are spread over the whole bank."""
+    """The term for brightness and colors as `count` images have them that are spread over the whole bank."""
     if bank not in _COLORS:
         _COLORS[bank] = reg.Colors.of(bank.tensor(bank.images.spread(count)))
     return _COLORS[bank]
@@ -138,7 +138,7 @@ def references_of(
     bank: ReferenceBank | None,
     layers: Sequence[str],
     count: int,
-    choose: Choice,
+    selection: Choice,
     seed: int,
     rule: str = "",
     start: str = "waking",
@@ -154,13 +154,13 @@ def references_of(
     deaf = placed and not answers(unit, bank, count, patches)
     share = patches if placed and not deaf else False
     template = bank.template(
-        unit, layers, count=count, choose=choose, seed=seed, rule=rule, start=start, patches=share
+        unit, layers, count=count, selection=selection, seed=seed, rule=rule, start=start, patches=share
     )
     if share:
         if count == 1:
             return template, "a patch around the strongest place of the unit"
         return template, f"patches around the {count} strongest places of the unit, of as many images"
-    note = bank.references(unit, count, choose, seed).note
+    note = bank.references(unit, count, selection, seed).note
     return template, f"{note}, whole, since patches of them do not excite it" if deaf else note
 
 

@@ -11,9 +11,10 @@ from vital.activations import ReferenceBank
 from vital.models import Model
 from vital.optim import Optimizer
 from vital.terms import Term
+from vital.transforms import Roll
 from vital.types import Parameterization, Transform
 from vital.units import Unit
-from vital.utils.options import made_with
+from vital.utils.options import check_options, made_with
 from vital.utils.public import public
 from vital.utils.registry import Registry
 
@@ -27,7 +28,7 @@ class Plan:
     transforms: Sequence[Transform] = ()
     optimizer: Optimizer = field(default_factory=Optimizer)
     steps: int = 512
-    copies: int = 1
+    n_transforms: int = 1
     redirect: int = 0
     notes: Sequence[str] = ()
 
@@ -36,10 +37,14 @@ class Plan:
 class Method(ABC):
     """A way to render units. A concrete method is a frozen dataclass; every field has a default.
 
-    `needs_images` says whether it needs reference images.
+    A line of meaning for each field stands in the section `Options:` of the docstring, and its type says what is
+    allowed (vital/utils/options.py). `needs_images` says whether it needs reference images.
     """
 
     needs_images: ClassVar[bool]
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     @abstractmethod
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
@@ -60,14 +65,41 @@ METHODS: Registry[type[Method]] = Registry("method", group="vital.methods", kind
 
 @public
 def make_method(name: str, /, **options: Any) -> Method:
-    """Make a method by name, with options; texts are read as the option's own type.
+    """Make a method by name, with options.
 
+    Parameters
+    ----------
+    name
+        A name from `vital.METHODS`.
+    **options
+        Options of the method; texts are read as the option's own type.
+
+    Returns
+    -------
+    Method
+        The method, for `vital.render`.
+
+    Raises
+    ------
+    UnknownNameError
+        For a method or an option that there is not.
+    InvalidValueError
+        For a value that is not allowed.
+
+    Examples
+    --------
     >>> make_method("fourier", steps="64").steps
     64
+
     """
     return made_with(METHODS, name, options)
 
 
-def image_size(model: Model, size: int) -> tuple[int, int]:
-    """The size to render at: the option, or the network's own where the option is 0."""
-    return (size, size) if size else model.size
+def image_size(model: Model, size: int | None) -> tuple[int, int]:
+    """The size to render at: the option, or the network's own where the option is None."""
+    return model.size if size is None else (size, size)
+
+
+def roll_by(share: float | None, published: int, size: tuple[int, int]) -> Roll:
+    """A roll by up to a share of the shorter side, or by the published number of pixels where the share is None."""
+    return Roll(published if share is None else round(share * min(size)))

@@ -13,12 +13,13 @@ from vital import params as par
 from vital import regularizers as reg
 from vital import transforms
 from vital.activations import ReferenceBank
-from vital.errors import DataError, InvalidValueError
+from vital.errors import DataError
 from vital.models import Model
 from vital.optim import Optimizer
-from vital.rendering.methods.base import METHODS, Method, Plan, image_size
+from vital.rendering.methods.base import METHODS, Method, Plan, image_size, roll_by
 from vital.terms import Term
 from vital.units import OUTPUT, Unit
+from vital.utils.options import Count, NonNegative, Positive, Share
 
 WAKE = 16
 
@@ -35,35 +36,49 @@ def activation(unit: Unit) -> Term:
 @METHODS.register("pixels")
 @dataclass(frozen=True)
 class PixelAscent(Method):
-    """Activation maximization on plain pixels (Erhan et al. 2009), with total variation and a roll."""
+    """Activation maximization on plain pixels (Erhan et al. 2009), with total variation and a roll.
+
+    Options:
+        steps: The number of steps.
+        size: The side of the picture in pixels; none for the network's own.
+        lr: The learning rate.
+        tv: The weight of total variation.
+        roll: The most that each step moves the picture, as a share of its side; none for 8 pixels.
+    """
 
     needs_images: ClassVar[bool] = False
-    steps: int = 512
-    size: int = 0
-    lr: float = 0.05
-    tv: float = 1.0
-    roll: int = 8
+    steps: Count = 512
+    size: Count | None = None
+    lr: Positive = 0.05
+    tv: NonNegative = 1.0
+    roll: Share | None = None
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
         del bank, seed
         terms = [activation(unit) + self.tv * reg.TotalVariation(2) for unit in units]
-        start = par.Pixels(image_size(model, self.size), model.channels, sd=0.1)
-        return Plan(terms, start, [transforms.Roll(self.roll)], Optimizer(self.lr), self.steps, redirect=WAKE)
+        size = image_size(model, self.size)
+        start, looks = par.Pixels(size, model.channels, sd=0.1), [roll_by(self.roll, 8, size)]
+        return Plan(terms, start, looks, Optimizer(self.lr), self.steps, redirect=WAKE)
 
 
 @METHODS.register("fourier")
 @dataclass(frozen=True)
 class FourierAscent(Method):
-    """Activation maximization on a Fourier canvas with decorrelated colours, as Lucid does it.
+    """Activation maximization on a Fourier canvas with decorrelated colors, as Lucid does it.
 
     Adam 0.05, 512 steps, Lucid's pad, jitter, scale, rotate and jitter (Olah et al., Feature Visualization, 2017).
+
+    Options:
+        steps: The number of steps.
+        size: The side of the picture in pixels; none for the network's own.
+        lr: The learning rate.
     """
 
     needs_images: ClassVar[bool] = False
-    steps: int = 512
-    size: int = 0
-    lr: float = 0.05
+    steps: Count = 512
+    size: Count | None = None
+    lr: Positive = 0.05
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose Lucid's parts."""
@@ -78,33 +93,38 @@ class FourierAscent(Method):
 class Maco(Method):
     """Activation maximization over the phase alone, with the magnitudes of natural images.
 
-    NAdam 1.0, 256 steps of `crops` random crops with noise, and a phase of mean 0 and spread 1 (MACO, Fel et al.,
-    NeurIPS 2023). The magnitude spectrum is the mean over `spectrum_images` of the user's own images.
+    NAdam 1.0, 256 steps of random crops with noise, and a phase of mean 0 and spread 1 (MACO, Fel et al., NeurIPS
+    2023). The magnitude spectrum is the mean over the user's own images.
+
+    Options:
+        steps: The number of steps.
+        size: The side of the picture in pixels; none for the network's own.
+        lr: The learning rate.
+        n_transforms: The number of random crops of each step.
+        n_images: The number of images over which the magnitude spectrum is the mean.
     """
 
     needs_images: ClassVar[bool] = True
-    steps: int = 256
-    size: int = 0
-    lr: float = 1.0
-    crops: int = 32
-    spectrum_images: int = 500
+    steps: Count = 256
+    size: Count | None = None
+    lr: Positive = 1.0
+    n_transforms: Count = 32
+    n_images: Count = 500
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose MACO's parts."""
         del seed
         if bank is None:
             raise DataError("maco needs images for its magnitude spectrum; give images or a bank")
-        if self.spectrum_images < 1:
-            raise InvalidValueError(
-                f"spectrum_images is {self.spectrum_images}; allowed are whole numbers from 1"
-            )
-        spread = bank.images.spread(self.spectrum_images)
+        spread = bank.images.spread(self.n_images)
         magnitude = par.spectrum(_batches(bank, spread), decorrelate=model.channels == 3)
         size = image_size(model, self.size)
         canvas = par.Phase(size, model.channels, magnitude=magnitude, standard_phase=True)
         terms = [activation(unit) for unit in units]
         looks = [transforms.maco(model.size)]
-        return Plan(terms, canvas, looks, Optimizer(self.lr, kind="nadam"), self.steps, self.crops, WAKE)
+        return Plan(
+            terms, canvas, looks, Optimizer(self.lr, kind="nadam"), self.steps, self.n_transforms, WAKE
+        )
 
 
 def _batches(bank: ReferenceBank, indices: Sequence[int]) -> Iterator[Tensor]:
@@ -117,21 +137,29 @@ def _batches(bank: ReferenceBank, indices: Sequence[int]) -> Iterator[Tensor]:
 class DeepInversion(Method):
     """Inversion by batch-norm statistics (Yin et al., Dreaming to Distill, CVPR 2020).
 
-    Cross entropy of the class (the plain objective for inner units), `bn` times the distance to the running
-    statistics, total variation and norm priors, roll and flip, Adam 0.25 on pixels clamped to [0, 1]. The
-    statistics are those of one image, not of a batch, so that a unit does not depend on its company. All steps are
-    at full size; the published schedule spends two thirds of its steps at half of it. A network without batch norm
-    is refused.
+    Cross entropy of the class (the plain objective for inner units), the distance to the running statistics, total
+    variation and norm priors, roll and flip, Adam 0.25 on pixels clamped to [0, 1]. The statistics are those of one
+    image, not of a batch, so that a unit does not depend on its company. All steps are at full size; the published
+    schedule spends two thirds of its steps at half of it. A network without batch norm is refused.
+
+    Options:
+        steps: The number of steps.
+        size: The side of the picture in pixels; none for the network's own.
+        lr: The learning rate after the warm-up; it falls as a cosine.
+        bn: The weight of the distance to the running statistics of batch norm.
+        tv: The weight of total variation.
+        l2: The weight of the norm of the normalized picture.
+        roll: The most that each step moves the picture, as a share of its side; none for 30 pixels.
     """
 
     needs_images: ClassVar[bool] = False
-    steps: int = 1000
-    size: int = 0
-    lr: float = 0.25
-    bn: float = 0.01
-    tv: float = 1e-4
-    l2: float = 1e-5
-    roll: int = 30
+    steps: Count = 1000
+    size: Count | None = None
+    lr: Positive = 0.25
+    bn: NonNegative = 0.01
+    tv: NonNegative = 1e-4
+    l2: NonNegative = 1e-5
+    roll: Share | None = None
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the published parts."""
@@ -143,8 +171,9 @@ class DeepInversion(Method):
             + self.l2 * reg.L2(0.0, "input", squared=False)
         )
         terms = [self._target(unit) + priors for unit in units]
-        canvas = par.Pixels(image_size(model, self.size), model.channels, mean=model.mean, std=model.std)
-        looks = [transforms.Roll(self.roll), transforms.Flip()]
+        size = image_size(model, self.size)
+        canvas = par.Pixels(size, model.channels, mean=model.mean, std=model.std)
+        looks = [roll_by(self.roll, 30, size), transforms.Flip()]
         return Plan(
             terms,
             canvas,

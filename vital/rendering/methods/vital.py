@@ -12,7 +12,6 @@ from vital import regularizers as reg
 from vital import transforms
 from vital.activations import ReferenceBank
 from vital.activations.bank import Choice
-from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.optim import Optimizer
 from vital.rendering.methods.alignment import (
@@ -29,8 +28,8 @@ from vital.rendering.methods.stages import stages
 from vital.terms import Term
 from vital.types import Transform
 from vital.units import OUTPUT, Unit
+from vital.utils.options import Count, NonNegative, Positive, Share
 
-NO_MASKS = "none"
 PATCH_SHARE = 0.9
 """The share of what a place responds to that a reference patch of an inner unit holds."""
 WAKE = 4.0
@@ -45,31 +44,17 @@ SURROUNDINGS = 2
 The unit's own layer is none of them: what is usual there is a unit at rest, which would keep it asleep."""
 
 
-@METHODS.register("vital")
 @dataclass(frozen=True)
-class Vital(Method):
-    """Show the unit alone: what takes part in its response, on a background as natural images have it.
-
-    Sorted activations are aligned with those of reference images at all stages of the network, under masks of
-    relevance, so that what the references share but the unit does not use stays out (VITAL, ICCV 2025). Beside it
-    brightness, colours and the first stages are aligned, without masks, with the average over all images of the bank,
-    which knows nothing of the unit: it gives a natural look to what the unit leaves open. The picture is a Fourier
-    canvas with decorrelated colours that goes from coarse to fine where the network recognizes images of half the size;
-    it is seen moved, zoomed, turned and with as much noise as the network bears.
-
-    The references of an inner unit are patches around its strongest places, and a term brings the unit to the value
-    that it has there. Where relevance cannot be followed, gradient × activation takes its place and the record says so.
+class AlignmentMethod(Method):
+    """What `vital` and `vital-scene` have in common.
 
     Options:
         steps: The number of steps.
-        size: The side of the picture in pixels; 0 for the network's own.
-        references: The number of reference images.
-        choose: How references are chosen: "activation", "top", "class" or "auto" (`ReferenceBank.references`).
-        layers: The layers to align; by default the stages (`vital.rendering.methods.stages`) that the unit is made
-            from.
-        relevance: The rule of the masks: one of `vital.attribution.RULES`, "gradient", or "none" for no masks.
+        size: The side of the picture in pixels; none for the network's own.
+        n_references: The number of reference images.
+        selection: How references are selected, as in `ReferenceBank.references`.
+        layers: The layers to align; none for the stages (`vital.rendering.stages`) that the unit is made from.
         unit_weight: The weight of the term that makes the network give the picture to the class.
-        natural: The weight of the alignment with the average of all images; 0 leaves it out.
         tv: The weight of total variation.
         noise: The most noise that is laid over the picture in each step, as a standard deviation.
         lr: The learning rate at the start; it falls as a cosine.
@@ -77,27 +62,47 @@ class Vital(Method):
     """
 
     needs_images: ClassVar[bool] = True
-    steps: int = 256
-    size: int = 0
-    references: int = 1
-    choose: Choice = "activation"
-    layers: tuple[str, ...] = ()
-    relevance: str = "zplus"
-    unit_weight: float = 0.05
-    natural: float = 0.3
-    tv: float = 3.0
-    noise: float = 0.1
-    lr: float = 0.1
-    coarse: float = 0.6
+    steps: Count = 256
+    size: Count | None = None
+    n_references: Count = 1
+    selection: Choice = "activation"
+    layers: tuple[str, ...] | None = None
+    unit_weight: NonNegative = 0.05
+    tv: NonNegative = 3.0
+    noise: NonNegative = 0.1
+    lr: Positive = 0.1
+    coarse: Share = 0.6
 
     def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
         """A class without images."""
-        return lacking(unit, bank, self.references, self.choose, seed)
+        return lacking(unit, bank, self.n_references, self.selection, seed)
+
+
+@METHODS.register("vital")
+@dataclass(frozen=True)
+class Vital(AlignmentMethod):
+    """Show the unit alone: what takes part in its response, on a background as natural images have it.
+
+    Sorted activations are aligned with those of reference images at all stages of the network, under masks of
+    relevance, so that what the references share but the unit does not use stays out (VITAL, ICCV 2025). Beside it
+    brightness, colors and the first stages are aligned, without masks, with the average over all images of the bank,
+    which knows nothing of the unit: it gives a natural look to what the unit leaves open. The picture is a Fourier
+    canvas with decorrelated colors that goes from coarse to fine where the network recognizes images of half the size;
+    it is seen moved, zoomed, turned and with as much noise as the network bears.
+
+    The references of an inner unit are patches around its strongest places, and a term brings the unit to the value
+    that it has there. Where relevance cannot be followed, gradient × activation takes its place and the record says so.
+
+    Options:
+        relevance: The rule of the masks: one of `vital.attribution.RULES`, or "gradient"; none for no masks.
+        natural: The weight of the alignment with the average of all images; 0 leaves it out.
+    """
+
+    relevance: str | None = "zplus"
+    natural: NonNegative = 0.3
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
-        if self.natural < 0:
-            raise InvalidValueError(f"natural is {self.natural}; allowed are numbers from 0")
         made = [self._term(model, unit, bank, seed) for unit in units]
         size = image_size(model, self.size)
         grows = bank is not None and self.coarse > 0 and bears_half_size(model, bank)
@@ -125,11 +130,11 @@ class Vital(Method):
         """What one unit's picture is to make small, and in words where its references come from."""
         layers = self._aligned(model, unit)
         rule, why = "", ""
-        if self.relevance != NO_MASKS:
+        if self.relevance is not None:
             rule, why = choose_rule(model, unit, layers, self.relevance)
         patches = PATCH_SHARE if rule and unit.layer != OUTPUT else 0.0
         template, note = references_of(
-            unit, bank, layers, self.references, self.choose, seed, rule, patches=patches
+            unit, bank, layers, self.n_references, self.selection, seed, rule, patches=patches
         )
         term: Term = obj.Alignment(template, scale="variance") + self._unit(unit, bank)
         early = [name for name in before(model, unit, stages(model)) if name != unit.layer][:SURROUNDINGS]
@@ -155,7 +160,7 @@ class Vital(Method):
         return self.unit_weight * (obj.Direction(unit) if unit.source else obj.Channel(unit))
 
     def _aligned(self, model: Model, unit: Unit) -> tuple[str, ...]:
-        if self.layers:
+        if self.layers is not None:
             return self.layers
         found = stages(model)
         return (
@@ -165,42 +170,13 @@ class Vital(Method):
 
 @METHODS.register("vital-scene")
 @dataclass(frozen=True)
-class VitalScene(Method):
+class VitalScene(AlignmentMethod):
     """Show the unit in its usual surroundings: like `vital`, without masks and on the references' own background.
 
     The picture shows what the unit's reference images look like to the network, whether the unit uses it or not:
     easier to recognize, and no evidence of what the unit uses. References are whole images.
-
-    Options:
-        steps: The number of steps.
-        size: The side of the picture in pixels; 0 for the network's own.
-        references: The number of reference images.
-        choose: How references are chosen: "activation", "top", "class" or "auto" (`ReferenceBank.references`).
-        layers: The layers to align; by default the stages (`vital.rendering.methods.stages`) that the unit is made
-            from.
-        unit_weight: The weight of the term that makes the network give the picture to the class.
-        tv: The weight of total variation.
-        noise: The most noise that is laid over the picture in each step, as a standard deviation.
-        lr: The learning rate at the start; it falls as a cosine.
-        coarse: The share of the steps that are made at half the size.
     """
-
-    needs_images: ClassVar[bool] = True
-    steps: int = 256
-    size: int = 0
-    references: int = 1
-    choose: Choice = "activation"
-    layers: tuple[str, ...] = ()
-    unit_weight: float = 0.05
-    tv: float = 3.0
-    noise: float = 0.1
-    lr: float = 0.1
-    coarse: float = 0.6
-
-    def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
-        """A class without images."""
-        return lacking(unit, bank, self.references, self.choose, seed)
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
-        return Vital(relevance=NO_MASKS, natural=0.0, **self.options()).plan(model, units, bank, seed)
+        return Vital(relevance=None, natural=0.0, **self.options()).plan(model, units, bank, seed)
