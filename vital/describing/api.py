@@ -154,6 +154,7 @@ def describe(
 
     """
     makers = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
+    _described(methods, options)  # options that no method has are told before any work
     chosen = model.units(units)
     words = prepared(
         model, chosen, bank=bank, images=images, methods=methods, concepts=concepts, makers=makers, seed=seed,
@@ -176,7 +177,7 @@ def prepared(
     options: Mapping[str, Any] | None = None,
 ) -> Words:
     """Read everything that a request names, before any work: `describe`, without the describing."""
-    described, judge = _described([methods] if isinstance(methods, str) else list(methods), options or {})
+    described, judge = _described(methods, options or {})
     if bank is not None and not bank.fits(model):
         raise DataError(f"the bank was made with another network than {model.name}; make one for this")
     images = images if images is not None else bank.images if bank is not None else None
@@ -195,8 +196,11 @@ def prepared(
     return Words(tools, described, judge)
 
 
-def _described(methods: Sequence[str], given: Mapping[str, Any]) -> tuple[dict[str, Describer], JudgeOptions]:
+def _described(
+    methods: str | Sequence[str], given: Mapping[str, Any]
+) -> tuple[dict[str, Describer], JudgeOptions]:
     """Make the describers and the judge, each with those options that it has."""
+    methods = [methods] if isinstance(methods, str) else list(methods)
     if not methods:
         raise UsageError(f"no method is given; there are: {', '.join(DESCRIBERS)}")
     known = {name: options_of(DESCRIBERS[name]) for name in methods}

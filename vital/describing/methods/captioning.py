@@ -61,7 +61,7 @@ class LoadedBackends:
 def bench(what: Captioning, tools: Context, units: Sequence[Unit]) -> LoadedBackends:
     """Prepare makers and real images for a list of units; without a summarizer the built-in one is taken."""
     tools = kept_makers(replace(tools, summarizer=tools.summarizer or BuiltIn(tools.encoder)))
-    chosen, captioner = tuple(units), cast("Captioner", tools.captioner)
+    chosen, captioner = tuple(tools.model.units(units)), cast("Captioner", tools.captioner)
     gallery = Gallery(
         tools.model, chosen, captioner, tools.encoder, tools.generator, what.n_generated, tools.seed
     )
