@@ -26,6 +26,7 @@ from vital import objectives as obj
 from vital.data import ImageSet
 from vital.optim import Step
 from vital.rendering import stages
+from vital.rendering.api import carry_out
 from vital.units import OUTPUT
 
 ARCHITECTURES = ("resnet50", "vit_b_16", "convnext_tiny", "mobilenet_v3_large")
@@ -67,18 +68,7 @@ def measure(
             ratios.append(took / bares[-2])
         began = time.perf_counter()
 
-    vital.optimize(
-        model,
-        plan.terms,
-        plan.parameterization,
-        plan.transforms,
-        steps=plan.steps,
-        optimizer=plan.optimizer,
-        keys=[f"{unit} {i}" for i in range(batch)],
-        n_transforms=plan.n_transforms,
-        redirect=plan.redirect,
-        callback=in_turn,
-    )
+    carry_out(model, plan, keys=[f"{unit} {i}" for i in range(batch)], callback=in_turn)
     turn = round(getattr(plan.parameterization, "coarse", 0.0) * (steps - 1))
     small, whole = ratios[2 : max(0, turn - 1)], ratios[turn + 2 :]
     medians = {"half": spread(small) if len(small) > 1 else None, "whole": spread(whole)}

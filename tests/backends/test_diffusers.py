@@ -6,7 +6,7 @@ import torch
 
 from vital.backends import ImageGenerator, load_generator
 from vital.backends.diffusers import Diffusion
-from vital.errors import InvalidValueError, MissingDependencyError, ModelError, UnknownNameError, WeightsError
+from vital.errors import InvalidValueError, ModelError, UnknownNameError, WeightsError
 
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
@@ -101,12 +101,3 @@ def test_what_cannot_be_is_one_sentence(load, made, hub, tmp_path):
     next((folder / "unet").glob("*.safetensors")).write_bytes(b"broken")
     with pytest.raises(WeightsError, match="cannot be loaded: "):
         load_generator(f"diffusers:{folder}")
-
-
-def test_a_missing_package_carries_the_command(hidden):
-    hidden("diffusers")
-    with pytest.raises(MissingDependencyError) as caught:
-        load_generator("diffusers:someone/pictures")
-    assert str(caught.value) == (
-        "image generators named diffusers:NAME need the package diffusers: pip install 'vital-fv[generate]'"
-    )

@@ -1,4 +1,5 @@
 import re
+import sys
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from vital.backends import (
     load_generator,
     load_summarizer,
 )
-from vital.errors import InvalidValueError, UnknownNameError, UsageError
+from vital.errors import InvalidValueError, MissingDependencyError, UnknownNameError, UsageError
 
 LOADERS = {
     "encoder": (load_encoder, ENCODERS, {"encode_image", "encode_text", "name"}),
@@ -83,3 +84,38 @@ def test_a_device_that_is_not_there_is_one_sentence(device):
         InvalidValueError, match=r"the dtype is torch.int8; allowed are float32, float16, bfloat16"
     ):
         load_generator("world", dtype=torch.int8)
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "package", "extra", "whose"),
+    [
+        (
+            load_generator,
+            "diffusers:someone/pictures",
+            "diffusers",
+            "generate",
+            "image generators named diffusers:NAME",
+        ),
+        (load_summarizer, "openai:m", "httpx", "llm", "summarizers named openai:MODEL"),
+        (
+            load_captioner,
+            "transformers:someone/words",
+            "transformers",
+            "caption",
+            "captioners named transformers:NAME",
+        ),
+        (
+            load_summarizer,
+            "transformers:someone/small",
+            "transformers",
+            "llm",
+            "summarizers named transformers:NAME",
+        ),
+    ],
+)
+def test_a_missing_package_carries_the_command(hidden, load, name, package, extra, whose):
+    hidden(package)
+    with pytest.raises(MissingDependencyError) as caught:
+        load(name)
+    assert str(caught.value) == f"{whose} need the package {package}: pip install 'vital-fv[{extra}]'"
+    assert package not in sys.modules

@@ -14,7 +14,6 @@ import pytest
 from vital.backends import Summarizer, load_summarizer
 from vital.errors import (
     InvalidValueError,
-    MissingDependencyError,
     ModelError,
     UnknownNameError,
     UsageError,
@@ -313,15 +312,6 @@ def test_a_damaged_answer_on_disk_is_asked_for_again(load):
         load(replay=True).summarize(CAPTIONS, 1)
     assert load().summarize(CAPTIONS, 1) == first
     assert json.loads(kept.read_text())["answer"]
-
-
-def test_a_missing_package_carries_the_command(hidden):
-    hidden("httpx")
-    with pytest.raises(MissingDependencyError) as caught:
-        load_summarizer("openai:m")
-    assert str(caught.value) == (
-        "summarizers named openai:MODEL need the package httpx: pip install 'vital-fv[llm]'"
-    )
 
 
 def test_captions_are_brought_to_phrases_with_one_question_each(server, load):

@@ -1,6 +1,5 @@
 import logging
 import shutil
-import sys
 
 import pytest
 import torch
@@ -8,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from vital.backends import Captioner, load_captioner
 from vital.backends.transformers_captioner import PROMPT
-from vital.errors import InvalidValueError, MissingDependencyError, UnknownNameError, WeightsError
+from vital.errors import InvalidValueError, UnknownNameError, WeightsError
 
 pytest.importorskip("transformers")
 
@@ -163,13 +162,3 @@ def test_options_and_arguments_that_cannot_be_are_refused(made, load):
         load("blip").describe(torch.rand(1, 3, 32, 32), samples=0)
     with pytest.raises(InvalidValueError, match=r"the images are \(1, 1, 32, 32\)"):
         load("blip").describe(torch.rand(1, 1, 32, 32))
-
-
-def test_a_missing_package_carries_the_command(hidden):
-    hidden("transformers")
-    with pytest.raises(MissingDependencyError) as caught:
-        load_captioner("transformers:someone/captions")
-    assert str(caught.value) == (
-        "captioners named transformers:NAME need the package transformers: pip install 'vital-fv[caption]'"
-    )
-    assert "transformers" not in sys.modules

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vital.backends import Simplifier, Summarizer, load_summarizer
-from vital.errors import InvalidValueError, MissingDependencyError, WeightsError
+from vital.errors import InvalidValueError, WeightsError
 
 pytest.importorskip("transformers")
 
@@ -67,15 +67,6 @@ def test_what_cannot_be_is_one_sentence(load, hub, tmp_path):
         WeightsError, match="; where there is a network: hf download someone/small; or write a folder"
     ):
         load_summarizer("transformers:someone/small")
-
-
-def test_a_missing_package_carries_the_command(hidden):
-    hidden("transformers")
-    with pytest.raises(MissingDependencyError) as caught:
-        load_summarizer("transformers:someone/small")
-    assert str(caught.value) == (
-        "summarizers named transformers:NAME need the package transformers: pip install 'vital-fv[llm]'"
-    )
 
 
 def test_captions_are_brought_to_phrases(load):

@@ -23,6 +23,19 @@ def images(here: Path) -> None:
     np.savez(here / "images.npz", images=pixels, labels=np.arange(24) % 5)
 
 
+WORDS = [
+    "compare",
+    "net.py:make",
+    "class:0-1",
+    "--weights",
+    "random",
+    "--images",
+    "images.npz",
+    "--out",
+    "run",
+]
+
+
 def test_a_comparison_is_printed_and_written(vital: Cli, here: Path) -> None:
     few = ("--seeds", 1, "--set", "fourier.steps=2", "--set", "pixels.steps=2", "--controls", "real images")
     methods = ("--methods", "fourier,pixels", "--images", "images.npz")
@@ -49,17 +62,7 @@ def test_wrong_requests_are_one_sentence(vital: Cli, here: Path) -> None:
 
 
 def test_pictures_made_elsewhere_are_measured_beside_methods(vital: Cli, here: Path) -> None:
-    words = (
-        "compare",
-        "net.py:make",
-        "class:0-1",
-        "--weights",
-        "random",
-        "--images",
-        "images.npz",
-        "--out",
-        "run",
-    )
+    words = WORDS
     few = ("--methods", "fourier", "--set", "fourier.steps=2", "--no-controls", "--seeds", 1)
     (here / "theirs").mkdir()
     missing = vital(*words, *few, "--pictures", "published=theirs")
@@ -78,17 +81,7 @@ def test_pictures_made_elsewhere_are_measured_beside_methods(vital: Cli, here: P
 
 
 def test_fewer_seeds_and_equal_steps_are_as_asked(vital: Cli, here: Path) -> None:
-    words = (
-        "compare",
-        "net.py:make",
-        "class:0-1",
-        "--weights",
-        "random",
-        "--images",
-        "images.npz",
-        "--out",
-        "run",
-    )
+    words = WORDS
     few = (
         "--methods",
         "fourier,pixels",

@@ -15,10 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vital.backends._loading import Device, Dtype, package, quietly
-from vital.backends.phrases_summarizer import check_count
-from vital.backends.prompts import question, read_answer, read_phrase, simplification
+from vital.backends.prompts import Chat
 from vital.errors import InvalidValueError, ModelError
-from vital.types import Images
 from vital.utils.hashing import key_of
 from vital.utils.io import cache_folder, cached_json
 
@@ -38,7 +36,7 @@ class _RetryError(Exception):
 
 
 @dataclass
-class Endpoint:
+class Endpoint(Chat):
     """A summarizer behind a chat-completions endpoint, whose every answer is kept on disk and asked for once.
 
     `parameters` go into the request as they are; an answer is kept by model, messages and parameters in `folder`.
@@ -64,16 +62,6 @@ class Endpoint:
     def name(self) -> str:
         """The model and where it is."""
         return f"openai:{self.model}@{self.url}"
-
-    def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
-        """Propose up to `count` descriptions of what the captions share; the images are not sent."""
-        del images
-        check_count(count)
-        return read_answer(self.answer(question(captions, count)), count) if captions else []
-
-    def simplify(self, captions: list[str]) -> list[str]:
-        """Bring each caption to one short phrase, with one question each."""
-        return [read_phrase(self.answer(simplification(caption)), caption) for caption in captions]
 
     def answer(self, messages: list[dict[str, str]]) -> str:
         """Give the model's answer to a chat: the one that is kept, or a new one."""

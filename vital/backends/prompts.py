@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+
+from vital.backends.phrases_summarizer import check_count
+from vital.types import Images
 
 QUESTION = """\
 One unit of a vision network responds strongly to a few images. These captions tell of them, one image a line:
@@ -66,3 +70,21 @@ def read_answer(answer: str, count: int) -> list[str]:
     plain = (" ".join(_MARK.sub("", line.strip()).strip(_QUOTES).rstrip(".,;:").split()) for line in lines)
     kept = dict.fromkeys(text.strip(_QUOTES).lower() for text in plain if len(text.split()) <= LONGEST)
     return [text for text in kept if text][:count]
+
+
+class Chat(ABC):
+    """A summarizer that is a language model: what is asked, and how its answers are read, is the same for all."""
+
+    @abstractmethod
+    def answer(self, messages: list[dict[str, str]]) -> str:
+        """Give the model's answer to a chat."""
+
+    def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
+        """Propose up to `count` descriptions of what the captions share; the images are not looked at."""
+        del images
+        check_count(count)
+        return read_answer(self.answer(question(captions, count)), count) if captions else []
+
+    def simplify(self, captions: list[str]) -> list[str]:
+        """Bring each caption to one short phrase, with one question each."""
+        return [read_phrase(self.answer(simplification(caption)), caption) for caption in captions]

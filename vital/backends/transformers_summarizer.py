@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from vital.backends._loading import Device, Dtype, complete, local_first, package, placed
-from vital.backends.phrases_summarizer import check_count
-from vital.backends.prompts import question, read_answer, read_phrase, simplification
-from vital.types import Images
+from vital.backends.prompts import Chat
 
 
 @dataclass(frozen=True, eq=False)
-class LanguageModel:
+class LanguageModel(Chat):
     """A causal language model, asked in its own chat template where it has one.
 
     `length` is the most tokens of an answer, which is the likeliest, word by word.
@@ -25,16 +23,6 @@ class LanguageModel:
     tokenizer: Any = field(repr=False)
     name: str
     length: int = 120
-
-    def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
-        """Propose up to `count` descriptions of what the captions share; the images are not looked at."""
-        del images
-        check_count(count)
-        return read_answer(self.answer(question(captions, count)), count) if captions else []
-
-    def simplify(self, captions: list[str]) -> list[str]:
-        """Bring each caption to one short phrase, with one question each."""
-        return [read_phrase(self.answer(simplification(caption)), caption) for caption in captions]
 
     @torch.no_grad()
     def answer(self, messages: list[dict[str, str]]) -> str:

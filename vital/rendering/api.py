@@ -165,6 +165,21 @@ def _blank(model: Model, unit: Unit, recipe: Method, seed: int, why: str, frames
     )
 
 
+def carry_out(model: Model, plan: Plan, **how: Any) -> Rendering:
+    """Run the loop as a plan says; `how` are those arguments of `optimize` that no plan decides."""
+    return optimize(
+        model,
+        plan.terms,
+        plan.parameterization,
+        plan.transforms,
+        steps=plan.steps,
+        optimizer=plan.optimizer,
+        n_transforms=plan.n_transforms,
+        redirect=plan.redirect,
+        **how,
+    )
+
+
 def _rendered(
     model: Model,
     units: Sequence[Unit],
@@ -176,17 +191,11 @@ def _rendered(
     progress: bool,
 ) -> list[Prototype]:
     plan = recipe.plan(model, units, bank, seed)
-    rendering = optimize(
+    rendering = carry_out(
         model,
-        plan.terms,
-        plan.parameterization,
-        plan.transforms,
-        steps=plan.steps,
-        optimizer=plan.optimizer,
+        plan,
         seed=seed,
         keys=[str(unit) for unit in units],
-        n_transforms=plan.n_transforms,
-        redirect=plan.redirect,
         frames=list(checkpoints(plan.steps, frames)) if frames > 1 else [0],
         callback=callback,
         progress=progress,
