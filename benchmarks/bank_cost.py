@@ -57,7 +57,7 @@ def main() -> None:
     model = vital.load_model("torchvision:resnet50", weights="random")
     model.module.eval()
     pictures = torch.rand(given.images, 3, 224, 224)
-    bank(model, pictures[:BATCH])  # the list_layers, and everything's first time
+    bank(model, pictures[:BATCH])  # the list of layers, and everything's first time
     rounds = [(timed(bare, model, pictures), timed(bank, model, pictures)) for _ in range(given.rounds)]
     ratio = spread([made[0] / alone[0] for alone, made in rounds])
     work = spread([made[1] / alone[1] for alone, made in rounds])

@@ -263,8 +263,24 @@ def network(given: argparse.Namespace) -> Place:
 
     words = tuple(sorted(classes.values()))
     return Place(
-        given.place, model, pictures, classes, {"class": words}, lambda n: {"class": classes[n]}, real
+        file_name(given.place),
+        model,
+        pictures,
+        classes,
+        {"class": words},
+        lambda n: {"class": classes[n]},
+        real,
     )
+
+
+def file_name(spec: str) -> str:
+    """A model text without the folder of its file.
+
+    >>> file_name("nets/own.py:make"), file_name("torchvision:resnet50")
+    ('own.py:make', 'torchvision:resnet50')
+    """
+    path, colon, function = spec.rpartition(":")
+    return f"{Path(path).name}{colon}{function}" if path.endswith(".py") else spec
 
 
 def names_of(model: vital.Model, outputs: int) -> dict[int, str]:
@@ -661,15 +677,15 @@ def rows_of(file: Path, asked: Mapping[str, object]) -> Iterator[tuple[str, Word
 
 
 def word(number: str, column: str, text: str, allowed: Sequence[str]) -> str:
-    """Read one answer: an allowed word as it is format_spec here, or ?."""
+    """Read one answer: an allowed word as it is spelled here, or ?."""
     if not text.strip():
         raise DataError(
             f"number {number} has no answer for {column}; write {UNSEEN} where nothing is recognized"
         )
-    format_spec = {plain(one): one for one in (*allowed, UNSEEN)}
-    if plain(text) not in format_spec:
+    spelled = {plain(one): one for one in (*allowed, UNSEEN)}
+    if plain(text) not in spelled:
         raise UnknownNameError(f"number {number}: {unknown(column, text.strip(), allowed)}")
-    return format_spec[plain(text)]
+    return spelled[plain(text)]
 
 
 def right(truth: Words, answer: Words) -> dict[str, bool]:

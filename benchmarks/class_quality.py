@@ -78,7 +78,6 @@ def measure(
             unit_weight=0.0,
             tv=0.0,
             noise=0.0,
-            depth=99,
             relevance=None,
         ),
         "vital-reference": VitalReference(),

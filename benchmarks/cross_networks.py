@@ -90,6 +90,8 @@ def measure(
 ) -> dict[str, Any]:
     """Render, and let every network judge the pictures of the others: ranks per network, method and judge."""
     found: dict[str, dict[str, dict[str, list[int]]]] = {}
+    names = next((model.classes for model in nets.values() if model.classes), ())
+    members = {n: images.of_class(n, names, IMAGENET)[0] for n in classes}
     for name, model in nets.items():
         for one in methods:
             rendered(model, one, images, classes, out / name / one.label)
@@ -98,7 +100,6 @@ def measure(
             found.setdefault(one.label, {})[name] = {
                 other: ranks(judge, pictures, classes) for other, judge in judges.items()
             }
-    members = {n: images.of_class(n, (), IMAGENET)[0] for n in classes}
     real = {}
     for other, judge in nets.items():
         real[other] = ranks(judge, [images[members[n]] for n in classes], classes)

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
+
+from vital.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -23,6 +26,8 @@ NAME = re.compile(r"(?<![\w./:-])vital(?:\.[A-Za-z_]\w*)+(?![\w.]*=)")
 MODULE = re.compile(r"-m (vital[\w.]*)")
 IMPORT = re.compile(r"from (vital[\w.]*) import ([\w, ]+)")
 GROUP = re.compile(r"entry-points\.\"[\w.]+\"")
+
+COMMAND = re.compile(r"(?<![\\w./-])vital [a-z][^`\\n]*")
 
 RESOLVE = """
 import itertools, json, sys
@@ -141,3 +146,24 @@ def test_what_a_mention_is(text: str, names: set[str], modules: set[str], import
 def test_a_name_that_is_not_there_is_found_out() -> None:
     wrong = ["vital.images", "vital.rendering.rendr", "vital.world.truth.x"]
     assert unresolved([*wrong, "vital.Model", "vital.world.truth"]) == wrong
+
+
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
+OTHERS_FLAGS = {"--extra-index-url", "--version", "--help"}
+
+
+def flags() -> set[str]:
+    """Every flag of every command."""
+    found, left = set(OTHERS_FLAGS), [typer.main.get_command(app)]
+    while left:
+        command = left.pop()
+        left += list(getattr(command, "commands", {}).values())
+        for parameter in command.params:
+            found |= {*parameter.opts, *parameter.secondary_opts}
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES[:1] + PAGES[2:], ids=lambda page: page.name)
+def test_every_flag_on_a_page_is_one_of_a_command(page: Path) -> None:
+    commands = COMMAND.findall(page.read_text(encoding="utf-8").replace("\\\n", " "))
+    assert {flag for command in commands for flag in FLAG.findall(command)} - flags() == set()

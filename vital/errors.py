@@ -2,16 +2,16 @@
 
     VitalError                 exit code 1: the work failed
     ├── UsageError             exit code 2: the request itself is wrong; change what was typed
-    │   ├── UnknownNameError        a name that nothing answers to; the message carries the nearest ones
-    │   ├── UnitError            a unit that cannot be read or does not exist in this network
-    │   └── InvalidValueError           an option or argument outside what is allowed
-    ├── MissingDependencyError           an optional package is not installed; the message carries the command
+    │   ├── UnknownNameError   a name that nothing answers to; the message carries the nearest ones
+    │   ├── UnitError          a unit that cannot be read or does not exist in this network
+    │   └── InvalidValueError  an option or argument outside what is allowed
+    ├── MissingDependencyError an optional package is not installed; the message carries the command
     ├── ModelError             the network cannot be loaded, traced or used
-    │   └── WeightsError         weights that do not fit, cannot be read, or are not finite
+    │   └── WeightsError       weights that do not fit, cannot be read, or are not finite
     ├── DataError              the images cannot be used
-    │   └── EmptyClassError         a class has no images, while others have
-    └── RunError               the run folder cannot be written or belongs to another run
-        └── UnfinishedError         the run folder lacks pictures, and none are to be rendered
+    │   └── EmptyClassError    a class has no images, while others have
+    └── RunError               a file or folder cannot be read or written, or belongs to another run
+        └── UnfinishedError    the run folder lacks pictures, and none are to be rendered
 
 A message says what was wrong, the value given, what is allowed, and the nearest name where there is one.
 """
@@ -68,7 +68,7 @@ class EmptyClassError(DataError):
 
 
 class RunError(VitalError):
-    """The run folder cannot be written, or belongs to another run."""
+    """A file or a folder cannot be read or written, or belongs to another run."""
 
 
 class UnfinishedError(RunError):

@@ -136,13 +136,13 @@ class Sum(Term):
 
     @property
     def relevant(self) -> RelevanceRequest | None:
-        """The request of the parts. Raises `InvalidValueError` where two parts request for different relevance."""
-        wishes = list(dict.fromkeys(term.relevant for _, term in self.parts if term.relevant))
-        if len(wishes) > 1:
+        """The request of the parts. Raises `InvalidValueError` where two parts ask for different relevance."""
+        requests = list(dict.fromkeys(term.relevant for _, term in self.parts if term.relevant))
+        if len(requests) > 1:
             raise InvalidValueError(
-                f"two terms ask for different relevance: {wishes[0]} and {wishes[1]}; one is allowed"
+                f"two terms ask for different relevance: {requests[0]} and {requests[1]}; one is allowed"
             )
-        return wishes[0] if wishes else None
+        return requests[0] if requests else None
 
     def __call__(self, trace: Trace) -> PerImage:
         """The weighted sum of the parts, (B,)."""

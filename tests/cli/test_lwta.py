@@ -93,9 +93,9 @@ def test_the_name_is_said_with_the_size_that_was_asked_for(
 
 def test_the_same_network_spelled_otherwise_goes_on(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(data)
-    for format_spec in ("nets.py:net", "./nets.py:net"):
+    for spec in ("nets.py:net", "./nets.py:net"):
         asked = command(data, "run", "--epochs", "1", "--weights", "random")
-        assert main([format_spec if word.endswith(":net") else word for word in asked]) == 0
+        assert main([spec if word.endswith(":net") else word for word in asked]) == 0
 
 
 def test_the_same_command_ends_with_the_same_bytes(data: Path) -> None:

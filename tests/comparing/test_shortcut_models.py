@@ -101,7 +101,7 @@ def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_pat
 
     more = replace(asked, recipes=recipes | {"fourier": make_method("fourier", steps=1)})
     pictures = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
-    again, notes = measured_twins(list(twins(replace(studio, rendering=False))), more, "vital", kept)
+    again, notes = measured_twins(list(twins(replace(studio, render_missing=False))), more, "vital", kept)
     assert again == found
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")} == pictures
     assert [note.split(" is left out")[0] for note in notes] == [f"twin-{f}: fourier" for f in TWIN_FACTORS]

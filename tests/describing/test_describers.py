@@ -137,3 +137,10 @@ def test_a_class_gets_its_name_where_no_probe_image_shows_it(net: Model, encoder
     right = [d.candidate == names[d.unit.index] for d in found]
     assert len(right) == 8
     assert sum(right) >= 6, [d.candidate for d in found]
+
+
+@pytest.mark.parametrize("name", ["clip-dissect", "linear", "bands"])
+def test_a_describer_takes_text_as_well_as_units(name, tools):
+    (unit,) = tools.model.units(["class:5"])
+    (said,), (same,) = (describer(name).describe(tools, [one]) for one in ("class:5", unit))
+    assert (said.unit, said.candidate, said.score) == (same.unit, same.candidate, same.score)

@@ -54,6 +54,13 @@ def test_natural_values_are_the_mean_over_images() -> None:
     assert torch.allclose(both, each)
 
 
+def test_terms_of_other_images_differ_and_say_so() -> None:
+    one, other = (reg.Colors.of(toy.images(1, seed=seed)) for seed in (1, 2))
+    assert one != other
+    assert repr(one) != repr(other)
+    assert one == reg.Colors.of(toy.images(1, seed=1))
+
+
 def test_another_size_is_interpolated() -> None:
     picture = toy.images(1, seed=5)
     grown = picture.repeat_interleave(2, 2).repeat_interleave(2, 3)

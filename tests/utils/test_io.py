@@ -168,3 +168,10 @@ def test_a_folder_is_let_go_when_its_process_dies(tmp_path: Path) -> None:
             other.kill()
     with io.locked(tmp_path):
         pass
+
+
+def test_empty_cells_beyond_the_header_are_left_out() -> None:
+    _, rows = io.parse_csv("file,index\na.png,3,\nb.png,4,,\n", "a file")
+    assert [row for _, row in rows] == [{"file": "a.png", "index": "3"}, {"file": "b.png", "index": "4"}]
+    with pytest.raises(DataError, match="line 2: it has more cells than the header has names"):
+        io.parse_csv("file,index\na.png,3,,x\n", "a file")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 
 from vital.errors import InvalidValueError, UnknownNameError
+from vital.rendering import make_method
 from vital.utils.options import (
     Count,
     NonNegative,
     Share,
     check_options,
+    check_whole,
     checked_keywords,
     made_with,
     meanings,
@@ -141,3 +144,17 @@ def test_a_function_refuses_what_it_has_no_argument_for_before_it_works() -> Non
     assert not done
     work(1, batch=2)
     assert done == [(1, 2)]
+
+
+def test_lists_become_tuples_and_numbers_of_numpy_python_s_own() -> None:
+    made = make_method("vital-reference", layers=["layer2", "layer3"], steps=np.int64(5), lr=np.float32(0.5))
+    assert made.layers == ("layer2", "layer3")
+    assert json.dumps(made.options())
+    assert hash(made)
+    assert type(check_whole("steps", np.int64(3))) is int
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_numbers_that_are_not_finite_are_refused_and_the_sentence_is_true(value: float) -> None:
+    with pytest.raises(InvalidValueError, match=r"^lr is (inf|nan); allowed are finite numbers above 0"):
+        make_method("pixels", lr=value)

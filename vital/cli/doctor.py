@@ -18,7 +18,7 @@ from vital.utils.io import cache_folder
 NEEDED = ("torch", "torchvision", "jinja2", "kornia", "numpy", "pillow", "safetensors", "tqdm", "typer")
 OPTIONAL = {
     "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "diffusers": "generate",
-    "sentence-transformers": "sentences", "scikit-learn": "concepts", "ray": "ray", "matplotlib": "report",
+    "sentence-transformers": "sentences", "scikit-learn": "concepts", "matplotlib": "report",
     "pandas": "pandas", "torch-lucent": "",
 }  # fmt: skip
 

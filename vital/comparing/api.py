@@ -27,7 +27,7 @@ from vital.models import Model
 from vital.rendering import METHODS, make_method
 from vital.rendering.api import bank_for, units_per_batch
 from vital.units import Unit
-from vital.utils.options import checked_keywords
+from vital.utils.options import check_whole, checked_keywords
 from vital.utils.public import public
 
 DEFAULT = ("vital", "fourier", "maco", "deep-inversion")
@@ -166,8 +166,8 @@ def compare(
 
 def _by_name(seeds: int | Mapping[str, int]) -> tuple[int, dict[str, int]]:
     """The number of seeds of most methods, and the other numbers by name."""
-    if isinstance(seeds, int):
-        return seeds, {}
+    if not isinstance(seeds, Mapping):
+        return check_whole("seeds", seeds, 1), {}
     return seeds.get(OTHERS, SEEDS), {name: count for name, count in seeds.items() if name != OTHERS}
 
 

@@ -109,7 +109,7 @@ class _Fit:
 
 
 def _fitted(features: np.ndarray, labels: np.ndarray) -> _Fit:
-    """TrainConfig on three of four images of each label, and try on the fourth."""
+    """Fit on three of four images of each label, and try on the fourth."""
     place = np.array([int((labels[:i] == label).sum()) for i, label in enumerate(labels)])
     held = place % 4 == 1
     if len(set(labels[~held].tolist())) < 2:

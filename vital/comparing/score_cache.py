@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import torch
 from vital._version import __version__
 from vital.comparing.context import EvalContext, Extractor
 from vital.comparing.records import Score, Shown
+from vital.errors import RunError
 from vital.models import Model
 from vital.models.identity import identity as network
 from vital.utils.hashing import identity, key_of, picture_hash
-from vital.utils.io import cached_json
+from vital.utils.io import cached_json, read_json
 
 FORMAT = 1
 """Part of every key: goes up when the scores of equal pictures change."""
@@ -36,8 +38,10 @@ class Kept:
         return [Score(method, *row) for row in found["scores"]]
 
     def holds(self, key: str) -> bool:
-        """Whether there are scores under a key."""
-        return self._file(key).exists()
+        """Whether there are scores under a key that can be read."""
+        with suppress(RunError):
+            return "scores" in read_json(self._file(key))
+        return False
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{key_of(FORMAT, __version__, key)}.json"

@@ -45,7 +45,7 @@ class Describer(ABC):
     """A way to put units into words. A concrete one is a frozen dataclass; every field has a default.
 
     A line of meaning for each field stands in the section `Options:` of the docstring, and its type says what is
-    allowed (vital/utils/options.py). `needs` names the fields of the toolbox that must be there.
+    allowed (vital/utils/options.py). `needs` names the fields of the context that must be there.
     """
 
     needs: ClassVar[tuple[str, ...]]
@@ -82,21 +82,21 @@ def describer(name: str, /, **options: Any) -> Describer:
 
 
 def check_needs(name: str, what: Describer, tools: Context) -> None:
-    """Raise `UsageError` where the toolbox lacks something that a describer needs."""
+    """Raise `UsageError` where the context lacks something that a describer needs."""
     for need in what.needs:
         if not getattr(tools, need):
             raise UsageError(f"{name} needs {_GIVEN_BY[need]}")
 
 
 def probe_images(tools: Context) -> ImageSet:
-    """The probe images of a toolbox: its own, or those of its bank. Raises `UsageError` where it has none."""
+    """The probe images of a context: its own, or those of its bank. Raises `UsageError` where it has none."""
     if tools.images is None and tools.bank is None:
         raise UsageError("words need probe images: give images or a bank")
     return tools.images if tools.images is not None else tools.bank.images  # type: ignore[union-attr]
 
 
 def kept_makers(tools: Context, answers: Answers | None = None) -> Context:
-    """Wrap the captioner, summarizer and generator of a toolbox, but for those that are wrapped already.
+    """Wrap the captioner, summarizer and generator of a context, but for those that are wrapped already.
 
     The built-in summarizer is left as it is: it is as fast as a look-up.
     """

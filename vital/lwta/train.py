@@ -133,7 +133,7 @@ def _claimed(folder: Path, model: Model, images: ImageSet, how: TrainConfig) -> 
 
 
 def _but_for_its_name(training: dict[str, Any]) -> dict[str, Any]:
-    """Leave out how the network was format_spec: its code and the weights that it starts from say which one it is."""
+    """Leave out how the network was spelled: its code and the weights that it starts from say which one it is."""
     return {what: value for what, value in training.items() if what != "model"}
 
 

@@ -12,6 +12,7 @@ from vital.errors import InvalidValueError
 from vital.terms import REGULARIZERS, Term
 from vital.tracing import Trace
 from vital.types import Images, PerImage
+from vital.utils.hashing import tensor_hash
 from vital.utils.sorting import ascending, resize_quantiles, sort_matching
 
 EPS = 1e-6
@@ -37,6 +38,7 @@ class Colors(Term):
     """
 
     quantiles: Tensor = field(repr=False, compare=False)
+    digest: str = field(default="", init=False)
     _targets: dict[tuple[int, str], Tensor] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -47,6 +49,7 @@ class Colors(Term):
                 f"the sorted vectors have the shape {tuple(self.quantiles.shape)}; allowed is (2, N); "
                 "Colors.of(images) makes them"
             )
+        object.__setattr__(self, "digest", tensor_hash(self.quantiles)[:8])
 
     @classmethod
     def of(cls, images: Images) -> Colors:

@@ -80,8 +80,7 @@ def render(
     torch.Size([3, 16, 16])
 
     """
-    check_whole("frames", frames, 0)
-    check_whole("seed", seed)
+    frames, seed = check_whole("frames", frames, 0), check_whole("seed", seed)
     recipe = _method(method, options)
     together = units_per_batch(model, batch)
     chosen = model.units(units)

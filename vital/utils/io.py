@@ -110,10 +110,16 @@ def parse_csv(text: str, name: str, needs: Iterable[str] = ()) -> tuple[list[str
             close = nearest(column, header, 1)
             meant = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(map(repr, header))}"
             raise DataError(f"{name}, line {lines[0][0]}: it lacks the column {column!r}; {meant}")
-    if long := next((line for line, row in lines[1:] if len(row) > len(header)), 0):
+    rows = [(line, _without_ends(row, len(header))) for line, row in lines[1:]]
+    if long := next((line for line, row in rows if len(row) > len(header)), 0):
         raise DataError(f"{name}, line {long}: it has more cells than the header has names; quote commas")
-    filled = ((line, row + [""] * (len(header) - len(row))) for line, row in lines[1:])
+    filled = ((line, row + [""] * (len(header) - len(row))) for line, row in rows)
     return header, [(line, dict(zip(header, row, strict=True))) for line, row in filled]
+
+
+def _without_ends(row: list[str], width: int) -> list[str]:
+    """A row without the empty cells beyond a width, which spreadsheets leave behind."""
+    return row if any(map(str.strip, row[width:])) else row[:width]
 
 
 def csv_lines(text: str, name: str) -> list[tuple[int, list[str]]]:

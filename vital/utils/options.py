@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -95,10 +96,13 @@ class Option:
             fits = _fits(value, self.kind, self.allowed)
         if not fits:
             raise self._error(value)
-        return value
+        return tuple(map(_plain, value)) if isinstance(value, list | tuple) else _plain(value)
 
     def _error(self, value: Any) -> InvalidValueError:
         allowed = f"{_allowed(self.kind, self.allowed)}{', or none' if self.optional else ''}"
+        bounded = self.allowed is not None and self.allowed.most is not None
+        if isinstance(value, Real) and not math.isfinite(value) and not bounded:
+            allowed = f"finite {allowed}"
         return InvalidValueError(f"{self.name} is {value!r}; allowed are {allowed}")
 
 
@@ -179,13 +183,13 @@ def with_overview(function: Callable[..., Any], registry: Registry[Any], what: s
 
 
 def check_options(made: Any) -> None:
-    """Hold the fields of a dataclass against what they allow. Raises `InvalidValueError`."""
+    """Hold the fields of a dataclass against what they allow, and make lists tuples. Raises `InvalidValueError`."""
     for name, option in options_of(type(made)).items():
-        option.check(getattr(made, name))
+        object.__setattr__(made, name, option.check(getattr(made, name)))
 
 
-def check_whole(name: str, value: Any, least: int | None = None) -> None:
-    """Raise `InvalidValueError` unless the value is a whole number, and none below `least`.
+def check_whole(name: str, value: Any, least: int | None = None) -> int:
+    """Return a whole number as an int. Raises `InvalidValueError` for another value, and for one below `least`.
 
     >>> check_whole("steps", 2.5, 1)
     Traceback (most recent call last):
@@ -196,6 +200,7 @@ def check_whole(name: str, value: Any, least: int | None = None) -> None:
     if not whole or (least is not None and value < least):
         since = "" if least is None else f" from {least}"
         raise InvalidValueError(f"{name} is {value!r}; allowed are whole numbers{since}")
+    return int(value)
 
 
 def made_with(
@@ -271,7 +276,16 @@ def _fits(value: Any, kind: Any, allowed: Range | None) -> bool:
     types: Any = {int: Integral, float: Real, bool: bool, str: str}.get(kind, object)
     if not isinstance(value, types) or (isinstance(value, bool) and kind in (int, float)):
         return False
+    if kind is float and not math.isfinite(value):
+        return False
     return allowed is None or value in allowed
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy as Python's own, so that records can hold it; others as they are."""
+    if isinstance(value, bool | int | float) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def _allowed(kind: Any, allowed: Range | None) -> str:

@@ -4,7 +4,7 @@ import torch
 from vital.errors import UnknownNameError
 from vital.world import Concept, Scene, Thing
 from vital.world.networks.architectures import Judge
-from vital.world.networks.judge import agrees, fitted, format_spec, judged
+from vital.world.networks.judge import agrees, fitted, in_words, judged
 from vital.world.scenes.vocabulary import FACTORS
 
 
@@ -35,8 +35,8 @@ def test_a_concept_is_seen_when_all_of_its_words_are() -> None:
 
 def test_what_is_seen_is_said_in_the_words_of_the_concept() -> None:
     words = {"solid": "cone", "material": "striped", "accent": ""}
-    assert format_spec(Concept((("material", "dotted"), ("solid", "cube"))), words) == "striped cone"
-    assert format_spec(Concept((("accent", "white"),)), words) == "no accent"
+    assert in_words(Concept((("material", "dotted"), ("solid", "cube"))), words) == "striped cone"
+    assert in_words(Concept((("accent", "white"),)), words) == "no accent"
 
 
 @pytest.mark.parametrize("side", [32, 64, 100])

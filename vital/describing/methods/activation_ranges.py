@@ -44,6 +44,7 @@ class Bands(Describer):
 
     def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """Look at the bands of each unit, on the images of even numbers."""
+        units = tools.model.units(units)
         look = Look.of(tools, units)
         shown = presence(look.seen @ look.read.T)[look.probe.choosing]
         return [self._description(look, shown, unit) for unit in units]

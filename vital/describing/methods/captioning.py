@@ -50,7 +50,7 @@ class Captioning(Describer):
 
 @dataclass(frozen=True, eq=False)
 class LoadedBackends:
-    """Where labels are found: the toolbox with kept makers, the gallery, and what was seen of real images."""
+    """Where labels are found: the context with kept makers, the gallery, and what was seen of real images."""
 
     tools: Context
     units: tuple[Unit, ...]

@@ -64,6 +64,7 @@ class ClipDissect(Describer):
 
     def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, from the probe images of even numbers."""
+        units = tools.model.units(units)
         look = Look.of(tools, units, self.pool)
         return [self._description(look, unit, *found) for unit, found in self._found(look, units)]
 

@@ -33,7 +33,7 @@ class Dnd(Captioning):
        `n_joined` that fit real images best.
     4. The `n_candidates` that fit `n_real` probe images best are kept: by the correlation of the unit's value with
        captions that say them, and by the encoder where there is one.
-    5. The generator makes `n_generated` images of each from the toolbox's seed, and the unit is asked how it responds.
+    5. The generator makes `n_generated` images of each from the context's seed, and the unit is asked how it responds.
     6. `scoring` (one of `SCORERS`) ranks the candidates; the best `n_labels` are told.
 
     Without a generator the fit of step 4 is the score; without a summarizer the built-in one is asked. Answers of

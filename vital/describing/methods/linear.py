@@ -49,7 +49,8 @@ class Linear(Describer):
     n_evidence: CountOrZero = 10
 
     def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
-        """TrainConfig each unit."""
+        """Fit each unit."""
+        units = tools.model.units(units)
         look = Look.of(tools, units)
         shown = presence(look.seen @ look.read.T)
         return [self._description(look, shown, unit) for unit in units]

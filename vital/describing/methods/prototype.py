@@ -25,10 +25,10 @@ from vital.utils.options import Count, CountOrZero
 class OfPrototypes(Captioning):
     """Describe the prototypes of a unit, and let a generator settle what they show.
 
-    1. The toolbox draws `n_seeds` prototypes of each unit. Of these and of up to `n_crops` crops of each, around what
+    1. The context draws `n_seeds` prototypes of each unit. Of these and of up to `n_crops` crops of each, around what
        is opaque (Otsu's cut of the transparency mask), the `n_shown` that excite the unit most are described.
     2. Captions and their summary propose what it is, as in `Dnd`, and an encoder adds the `n_retrieved` concepts of the
-       toolbox that fit the prototypes best: by their mean cosine, in standard deviations of the cosines with `n_real`
+       context that fit the prototypes best: by their mean cosine, in standard deviations of the cosines with `n_real`
        probe images above their mean, so that what is true of every image does not come first.
     3. Candidates are tried as in `Dnd`: by how the unit responds to images that are made of them, or to real ones.
 

@@ -10,7 +10,7 @@ import torch
 from vital.models import Model
 from vital.types import Images
 from vital.units import Unit
-from vital.world.networks.judge import agrees, fitted, format_spec, judged
+from vital.world.networks.judge import agrees, fitted, in_words, judged
 from vital.world.networks.weights import network
 from vital.world.scenes.concepts import concepts
 from vital.world.scenes.ground_truth import Truth, unit_truths
@@ -37,7 +37,7 @@ def checked(
     """Hold pictures (B, 3, H, W) in [0, 1] of units against their truths. Raises what `unit_truths` raises."""
     truths = unit_truths(model, units, progress=progress)
     return [
-        Check(truth, format_spec(truth.concept, seen), agrees(truth.concept, seen), words, score)
+        Check(truth, in_words(truth.concept, seen), agrees(truth.concept, seen), words, score)
         for truth, seen, (words, score) in zip(truths, judged(pictures), nearest(pictures), strict=True)
     ]
 

@@ -52,10 +52,10 @@ def agrees(concept: Concept, words: Words) -> bool:
     return all(words.get(factor) == value for factor, value in concept.wants)
 
 
-def format_spec(concept: Concept, words: Words) -> str:
+def in_words(concept: Concept, words: Words) -> str:
     """Say what the judge sees of a concept's factors, in the concept's order.
 
-    >>> format_spec(Concept((("colour", "red"), ("solid", "cube"))), {"solid": "cone", "colour": "red"})
+    >>> in_words(Concept((("colour", "red"), ("solid", "cube"))), {"solid": "cone", "colour": "red"})
     'red cone'
     """
     seen = tuple((factor, words[factor]) for factor, _ in concept.wants)
