@@ -27,7 +27,7 @@ MODULE = re.compile(r"-m (vital[\w.]*)")
 IMPORT = re.compile(r"from (vital[\w.]*) import ([\w, ]+)")
 GROUP = re.compile(r"entry-points\.\"[\w.]+\"")
 
-COMMAND = re.compile(r"(?<![\\w./-])vital [a-z][^`\\n]*")
+COMMAND = re.compile(r"(?<![\w./-])vital [a-z][^`\n]*")
 
 RESOLVE = """
 import itertools, json, sys

@@ -332,3 +332,12 @@ class ReferenceBank:
     def provenance(self) -> dict[str, Any]:
         """What identifies the bank: its key, the images and their number."""
         return {"bank": self.key, "images": len(self.images), "images_hash": self.images.hash()}
+
+
+def check_bank(given: object) -> None:
+    """Raise `InvalidValueError` with what to write where something else than a bank or None is given."""
+    if given is None or isinstance(given, ReferenceBank):
+        return
+    hint = "read the file first: vital.load_bank(FILE, model)" if isinstance(given, str | Path) else ""
+    hint = hint or "make one: vital.build_bank(model, layers, images)"
+    raise InvalidValueError(f"bank is of the type {type(given).__name__}, not a ReferenceBank; {hint}")

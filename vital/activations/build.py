@@ -11,9 +11,11 @@ from vital.activations.bank import ReferenceBank
 from vital.activations.rankings import FORMAT, merge, shifted, unpack
 from vital.activations.scan import scan
 from vital.data import ImageSet, joined
+from vital.data.imageset import check_images
 from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 from vital.models.identity import network
+from vital.models.model import check_model
 from vital.tracing import list_layers
 from vital.units import OUTPUT
 from vital.utils import tensor_cache as store
@@ -26,7 +28,7 @@ from vital.utils.public import public
 @checked_keywords
 def build_bank(
     model: Model,
-    layers: Sequence[str],
+    layers: str | Sequence[str],
     images: ImageSet,
     *,
     top: int = 50,
@@ -81,6 +83,9 @@ def build_bank(
     3
 
     """
+    check_model(model)
+    check_images(images)
+    layers = [layers] if isinstance(layers, str) else layers
     if top < 1 or batch < 1:
         raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
     known = list_layers(model)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,9 @@ def recogniser_for(
     classes = [unit for unit in dict.fromkeys(units) if unit.is_class]
     if not classes:
         return None, ()
+    if missing := [name for name in ("skimage", "sklearn") if find_spec(name) is None]:
+        named = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[missing[0]]
+        return None, (f"HOG is not asked: {named} is not installed (pip install 'vital-fv[compare]')",)
     found = HogClassifier(images, own)
     silent = [unit for unit in classes if not found.labels_of(unit)]
     why = ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -180,3 +181,12 @@ class ImageSet:
                 f"{self.name} holds no image of class {index}{named}; add some, or choose another class"
             )
         return found
+
+
+def check_images(given: object) -> None:
+    """Raise `InvalidValueError` with what to write where something else than an `ImageSet` or None is given."""
+    if given is None or isinstance(given, ImageSet):
+        return
+    what = repr(given) if isinstance(given, str | Path) else f"of the type {type(given).__name__}"
+    hint = f"vital.load_images({str(given)!r})" if isinstance(given, str | Path) else "vital.load_images(...)"
+    raise InvalidValueError(f"images is {what}, not an ImageSet; load them first: {hint}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vital.activations import ReferenceBank, build_bank
+from vital.activations.bank import check_bank
 from vital.activations.matrix import probe
 from vital.backends import (
     Captioner,
@@ -21,6 +22,7 @@ from vital.backends import (
     load_summarizer,
 )
 from vital.data import ImageSet
+from vital.data.imageset import check_images
 from vital.describing.base import DESCRIBERS, Context, Describer, check_needs, describer, probe_images
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
 from vital.describing.evaluation.significance import JudgeOptions, LabelEvaluator
@@ -28,6 +30,7 @@ from vital.describing.evaluation.table import Row, random_descriptions, score_ro
 from vital.describing.labels_csv import write_labels
 from vital.errors import DataError, InvalidValueError, UsageError, unknown
 from vital.models import Model
+from vital.models.model import check_model
 from vital.records import Description, Prototype
 from vital.rendering.api import render
 from vital.units import RecordList, Unit
@@ -154,6 +157,9 @@ def describe(
 
     """
     makers = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
+    check_model(model)
+    check_images(images)
+    check_bank(bank)
     _described(methods, options)  # options that no method has are told before any work
     chosen = model.units(units)
     words = prepared(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,8 @@ class Model:
     weights: str = "as given"
 
     def __post_init__(self) -> None:
+        for name, count in (("size", 2), ("mean", 1), ("std", 1)):
+            object.__setattr__(self, name, _row(getattr(self, name), count))
         if len(self.size) != 2 or min(self.size) < 1:
             raise InvalidValueError(
                 f"{self.name}: the size is {self.size}; allowed are (height, width) from 1"
@@ -208,3 +211,23 @@ def usable_device(device: torch.device | str) -> torch.device:
             f"the device {str(device)!r} cannot be used here; there are: {', '.join(known)}"
         ) from error
     return found
+
+
+def _row(value: Any, count: int) -> tuple[Any, ...]:
+    """A tuple; one number stands for both sides, or for all channels."""
+    return (value,) * count if isinstance(value, int | float) else tuple(value)
+
+
+def check_model(given: object) -> None:
+    """Raise `InvalidValueError` with what to write where a network's text or a bare module stands for a `Model`."""
+    if isinstance(given, Model):
+        return
+    if isinstance(given, str):
+        hint = f"load it first: vital.load_model({given!r})"
+    elif isinstance(given, nn.Module):
+        hint = (
+            "wrap it first: vital.load_model(network), or vital.Model(network, size=224, mean=..., std=...)"
+        )
+    else:
+        hint = "give what vital.load_model returns"
+    raise InvalidValueError(f"the network is of the type {type(given).__name__}, not a vital.Model; {hint}")

@@ -123,4 +123,4 @@ def check_weights(model: Model) -> None:
 def _shown(given: Any) -> str:
     """What was given, or its type where its text is long."""
     text = repr(given)
-    return text if len(text) <= 60 and "\n" not in text else f"of the type {type(given).__name__}"
+    return text if len(text) <= 60 and "\n" not in text else f"something of the type {type(given).__name__}"

@@ -9,9 +9,12 @@ from typing import Any
 import torch
 
 from vital.activations import ReferenceBank, build_bank
+from vital.activations.bank import check_bank
 from vital.data import ImageSet
+from vital.data.imageset import check_images
 from vital.errors import DataError, InvalidValueError, unknown
 from vital.models import Model
+from vital.models.model import check_model
 from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size
@@ -80,6 +83,9 @@ def render(
     torch.Size([3, 16, 16])
 
     """
+    check_model(model)
+    check_images(images)
+    check_bank(bank)
     frames, seed = check_whole("frames", frames, 0), check_whole("seed", seed)
     recipe = _method(method, options)
     together = units_per_batch(model, batch)
@@ -96,7 +102,14 @@ def render(
     return made
 
 
-def _method(name: str | Method, options: dict[str, Any]) -> Method:
+def _method(name: object, options: dict[str, Any]) -> Method:
+    if not isinstance(name, str | Method):
+        hint = (
+            "it is a class; call it first" if isinstance(name, type) else f"there are: {', '.join(METHODS)}"
+        )
+        raise InvalidValueError(
+            f"method is {name!r}; allowed are the name of one and a finished method; {hint}"
+        )
     if isinstance(name, str):
         return made_with(METHODS, name, options, parameters_of(render))
     if strange := [option for option in options if option not in options_of(type(name))]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, Self, SupportsIndex, TypeVar, overload
 
-from vital.errors import InvalidValueError, missing_extra, unknown
+from vital.errors import InvalidValueError, UnknownNameError, missing_extra, unknown
 from vital.units.unit import OUTPUT, Unit
 from vital.utils.class_names import class_matches
 from vital.utils.text import shortened
@@ -55,6 +55,15 @@ class RecordList(list[R]):
                 f"{len(found)} records are of {str(index)!r}; of({str(index)!r}) gives all of them"
             )
         return found[0]
+
+    def __contains__(self, one: object) -> bool:
+        """Whether a record, or a record of a unit, is in the list."""
+        if not isinstance(one, str | Unit):
+            return list.__contains__(self, one)
+        try:
+            return bool(self.of(one))
+        except UnknownNameError:
+            return False
 
     def of(self, unit: str | Unit) -> Self:
         """All records of a unit; raises `UnknownNameError` with the nearest units where there is none."""

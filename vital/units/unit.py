@@ -154,7 +154,10 @@ def resolve(
     units: str | Unit | Iterable[str | Unit], layers: Mapping[str, Layer], classes: Sequence[str] = ()
 ) -> list[Unit]:
     """Read units and hold them against a network: every one exists, and what it means is not in doubt."""
-    specs = [units] if isinstance(units, str | Unit) else list(units)
+    specs = [units] if isinstance(units, str | Unit) or not isinstance(units, Iterable) else list(units)
+    for spec in specs:
+        if not isinstance(spec, str | Unit):
+            raise UnitError(f"a unit is {spec!r}; allowed are texts such as 'layer4:3' and 'class:tabby'")
     return [_found(unit, layers, classes) for spec in specs for unit in parse(spec)]
 
 

@@ -36,7 +36,9 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def to_array(image: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-    """An image (C, H, W) as an array (H, W, C), float32 unless another type is asked for; always a copy.
+    """An image (C, H, W) as an array (H, W, C), float32 in [0, 1] unless another type is asked for; always a copy.
+
+    Whole numbers of 8 bits run from 0 to 255.
 
     >>> to_array(torch.ones(3, 4, 5)).shape
     (4, 5, 3)
@@ -44,6 +46,8 @@ def to_array(image: Tensor, dtype: Any = None, copy: bool | None = None) -> np.n
     if copy is False:
         raise InvalidValueError("an array of a picture is a copy; allowed are copy=None and copy=True")
     pixels = image.detach().cpu().float().permute(1, 2, 0).numpy()
+    if dtype is not None and np.dtype(dtype) == np.uint8:
+        return (pixels.clip(0, 1) * 255).round().astype(np.uint8)
     return np.array(pixels, np.float32 if dtype is None else dtype)
 
 
