@@ -171,7 +171,7 @@ def test_a_method_that_the_network_does_not_allow_is_left_out_with_a_note(
     [
         ({"controls": ["shufled references"]}, UnknownNameError, "did you mean 'shuffled references'"),
         ({"options": {"maco": {}}}, UnknownNameError, "maco"),
-        ({"seeds": 0}, InvalidValueError, "0 seeds"),
+        ({"seeds": 0}, InvalidValueError, "seeds is 0"),
         ({"pictures": {"vital": "x"}}, InvalidValueError, "another name"),
         ({"pictures": {"mine": "no such folder"}}, RunError, "cannot read 'no such folder'"),
         ({"budget": "stepz", "bank": None}, UnknownNameError, "unknown budget 'stepz'; did you mean 'steps'"),

@@ -280,7 +280,7 @@ def test_an_infinite_attention_mask_is_no_bad_weight() -> None:
             "the term is .*; a function does not say which layers it reads; make a subclass",
         ),
         ({"term": 3}, r"the term is 3; give a vital.Term, such as vital.objectives.Channel\('layer4:3'\)"),
-        ({"term": [torch.zeros(99)]}, "the term is of the type Tensor; give a vital.Term"),
+        ({"term": [torch.zeros(99)]}, "the term is something of the type Tensor; give a vital.Term"),
         (
             {"transforms": torch.nn.ReLU()},
             r"ReLU\(\) is not a transform of vital; wrap .* vital.transforms.Lambda",

@@ -157,10 +157,10 @@ def describe(
 
     """
     makers = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
+    _described(methods, options)  # options that no method has are told before any work
     check_model(model)
     check_images(images)
     check_bank(bank)
-    _described(methods, options)  # options that no method has are told before any work
     chosen = model.units(units)
     words = prepared(
         model, chosen, bank=bank, images=images, methods=methods, concepts=concepts, makers=makers, seed=seed,

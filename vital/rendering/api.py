@@ -83,11 +83,11 @@ def render(
     torch.Size([3, 16, 16])
 
     """
+    frames, seed = check_whole("frames", frames, 0), check_whole("seed", seed)
+    recipe = _method(method, options)
     check_model(model)
     check_images(images)
     check_bank(bank)
-    frames, seed = check_whole("frames", frames, 0), check_whole("seed", seed)
-    recipe = _method(method, options)
     together = units_per_batch(model, batch)
     chosen = model.units(units)
     if bank is None and recipe.needs_images:
