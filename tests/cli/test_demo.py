@@ -16,12 +16,14 @@ from vital.world.scenes.concepts import Concept
 from vital.world.scenes.ground_truth import Truth
 
 OFFLINE = """
-import resource, socket, sys
+import socket, sys
+from pathlib import Path
 def refuse(*given): raise AssertionError("the demo asks for the network")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 from vital.cli import main
 code = main(["demo", "--out", sys.argv[1]])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(status["VmHWM"].split()[0], file=sys.stderr)  # its own: getrusage counts the parent's memory before exec too
 sys.exit(code)
 """
 
@@ -76,6 +78,7 @@ def test_pictures_are_held_against_the_truth(tmp_path: Path) -> None:
     assert torch.tensor([first.score, second.score]).abs().amax() <= 1
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 @pytest.mark.slow
 def test_the_demo_needs_no_network_and_little_memory(tmp_path: Path) -> None:
     out = tmp_path / "run"
@@ -93,4 +96,4 @@ def test_the_demo_needs_no_network_and_little_memory(tmp_path: Path) -> None:
     assert page.count("images that excite it most") == len(demo.UNITS)
     assert lines[-1].endswith(str(out / "report.html"))
     assert len((out / "labels.csv").read_text().splitlines()) == 1 + 4 * len(demo.UNITS)
-    assert int(ended.stderr.splitlines()[-1]) / 1e6 <= 2  # kB on Linux
+    assert 0.2 <= int(ended.stderr.splitlines()[-1]) / 1e6 <= 2  # kB
