@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import torch
 from PIL import Image
 
 import vital
-from benchmarks.blind_reading import BRANCHES, IMAGENET, REAL, Spec, specs
+from benchmarks.blind_reading import BRANCHES, IMAGENET, REAL, Bank, Spec, specs
 from benchmarks.common import machine, report, start
 from vital.errors import InvalidValueError
 from vital.metrics import interval
@@ -57,15 +58,15 @@ def networks(text: str, size: int) -> dict[str, Model]:
     return found
 
 
-def rendered(model: Model, one: Spec, images: vital.ImageSet, classes: Sequence[int], folder: Path) -> None:
+def rendered(model: Model, one: Spec, bank: Bank, classes: Sequence[int], folder: Path) -> None:
     """Render the classes that a folder lacks."""
     lacking = [number for number in classes if not (folder / f"{number}.png").exists()]
     if not lacking:
         return
-    bank = vital.build_bank(model, [], images, progress=False) if one.recipe.needs_images else None
+    references = bank() if one.recipe.needs_images else None
     folder.mkdir(parents=True, exist_ok=True)
     for number in lacking:
-        made = vital.render(model, f"{OUTPUT}:{number}", method=one.recipe, bank=bank, progress=False)
+        made = vital.render(model, f"{OUTPUT}:{number}", method=one.recipe, bank=references, progress=False)
         made[0].to_pil().save(folder / f"{number}.png")
     print(f"{folder}: {len(lacking)} pictures", file=sys.stderr, flush=True)
 
@@ -93,8 +94,11 @@ def measure(
     names = next((model.classes for model in nets.values() if model.classes), ())
     members = {n: images.of_class(n, names, IMAGENET)[0] for n in classes}
     for name, model in nets.items():
+        bank = cache(
+            partial(vital.build_bank, model, [], images, progress=False)
+        )  # one for all methods, if any asks
         for one in methods:
-            rendered(model, one, images, classes, out / name / one.label)
+            rendered(model, one, bank, classes, out / name / one.label)
             pictures = [Image.open(out / name / one.label / f"{n}.png").convert("RGB") for n in classes]
             judges = {other: judge for other, judge in nets.items() if other != name}
             found.setdefault(one.label, {})[name] = {

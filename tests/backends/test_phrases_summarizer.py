@@ -26,7 +26,7 @@ class Words:
         return torch.tensor([[float(axis == self.near) for axis in self.axes]] * len(images))
 
 
-def test_it_is_a_summariser_and_its_stand_in_an_encoder() -> None:
+def test_it_is_a_summarizer_and_its_stand_in_an_encoder() -> None:
     assert isinstance(BuiltIn(), Summarizer)
     assert isinstance(Words(near=""), ImageTextEncoder)
     assert BuiltIn().name == "built-in"

@@ -10,7 +10,7 @@ import torch
 import vital
 from tests import toy
 from vital.comparing import HogClassifier, build_context
-from vital.comparing.hog import hog_features, recogniser_for
+from vital.comparing.hog import hog_features, recognizer_for
 from vital.comparing.world import Stored, fresh_scenes
 from vital.data import ImageSet
 from vital.errors import DataError, InvalidValueError, MissingDependencyError
@@ -124,14 +124,14 @@ def test_what_is_no_picture_is_refused(shape) -> None:
 
 def test_there_is_one_for_labelled_classes_and_a_note_where_there_is_none(model) -> None:
     pictures, two = shapes(), [Unit("class", 0), Unit("class", 7)]
-    found, notes = recogniser_for(model, pictures, two)
+    found, notes = recognizer_for(model, pictures, two)
     assert found is not None
     assert notes == ("HOG is silent about class:7: fewer than 2 labelled images",)
-    assert recogniser_for(model, pictures, [Unit("layer3", 0)]) == (None, ())
+    assert recognizer_for(model, pictures, [Unit("layer3", 0)]) == (None, ())
     bare = replace(pictures, labels=(None,) * len(pictures))
     single = replace(pictures, labels=(0, 1, 2, 3, *(None,) * (len(pictures) - 4)))
     for images, why in ((bare, "has no labels"), (single, "fewer than 2 labelled images of a class")):
-        none, notes = recogniser_for(model, images, two)
+        none, notes = recognizer_for(model, images, two)
         assert none is None
         assert why in notes[0]
 
@@ -169,7 +169,7 @@ def test_importing_the_comparison_loads_neither_scikit() -> None:
 def test_units_of_the_world_are_asked_of_fresh_scenes(model) -> None:
     world = vital.load_model("world")
     units = tuple(world.units("class:0-1"))
-    found, notes = recogniser_for(world, fresh_scenes(2), units)
+    found, notes = recognizer_for(world, fresh_scenes(2), units)
     assert found is not None
     assert notes == ()
     assert [found.labels_of(unit) for unit in units] == [{0}, {1}]

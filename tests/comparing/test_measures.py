@@ -421,7 +421,7 @@ def test_squinting_is_at_the_networks_size_however_large_the_picture(bench, real
     assert [shape[2:] for shape in seen] == [large.shape[2:], bench.model.size]
 
 
-def test_the_recogniser_says_what_it_says_and_its_accuracy_stands_in_the_name(bench, real) -> None:
+def test_the_recognizer_says_what_it_says_and_its_accuracy_stands_in_the_name(bench, real) -> None:
     found = [s for s in measured(bench, real) if s.metric.startswith("HOG")]
     assert {s.metric for s in found} == {bench.recognizer.name}
     said = bench.recognizer.agrees(real.images, real.units)

@@ -109,7 +109,7 @@ def dead() -> vital.Model:
     return vital.Model(net, size=(8, 8))
 
 
-def test_what_cannot_be_factorised_is_one_sentence() -> None:
+def test_what_cannot_be_factorized_is_one_sentence() -> None:
     pictures = vital.load_images(toy.images(2).float())
     with pytest.raises(InvalidValueError, match=r"at 'layer2' go down to -.*; choose a layer behind a ReLU$"):
         nmf(MODEL, "layer2", pictures, 2)

@@ -17,7 +17,7 @@ class Odd(nn.Module):
         self.register_buffer("slanted", torch.arange(6).view(2, 3).T)
 
 
-def test_normalise_is_undone_by_hand():
+def test_normalize_is_undone_by_hand():
     image = torch.rand(2, 3, 4, 4)
     seen = Model(nn.Identity(), mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 4.0)).normalize(image)
     back = seen * torch.tensor([1.0, 2.0, 4.0]).view(1, 3, 1, 1) + torch.tensor([0.1, 0.2, 0.3]).view(

@@ -352,7 +352,7 @@ def test_a_function_in_lambda_leaves_a_units_image_independent_of_its_company() 
         ({"kind": "lbfgs"}, "optimizer 'lbfgs' is unknown; allowed are adam, nadam"),
     ],
 )
-def test_an_impossible_optimiser_fails_with_a_sentence(settings: dict[str, Any], sentence: str) -> None:
+def test_an_impossible_optimizer_fails_with_a_sentence(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidValueError, match=sentence):
         Optimizer(**settings)
 

@@ -35,7 +35,7 @@ def test_the_magnitudes_stay_whatever_the_phase() -> None:
     torch.testing.assert_close(inner, magnitude[:, :, 1:].double())
 
 
-def test_the_canvas_is_standardised_per_image() -> None:
+def test_the_canvas_is_standardized_per_image() -> None:
     made = Phase((16, 15), magnitude=1000 * spectrum(photos(3, 16, 15)))
     canvas = made.paint({"phase": torch.cat([made.init(generator(s))["phase"].double() for s in range(3)])})
     torch.testing.assert_close(canvas.mean((1, 2, 3)), torch.zeros(3).double(), rtol=0, atol=1e-9)

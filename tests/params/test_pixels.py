@@ -13,7 +13,7 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def test_the_published_start_is_standard_normal_in_normalised_space_and_not_clamped() -> None:
+def test_the_published_start_is_standard_normal_in_normalized_space_and_not_clamped() -> None:
     made = Pixels(64, mean=MEAN, std=STD)
     start = made.init(generator())
     ours = torch.randn(1, 3, 64, 64, generator=generator())

@@ -58,7 +58,7 @@ def test_noise_adds_a_share_of_the_bases_own_start() -> None:
     torch.testing.assert_close(moved, 0.3 * base.init(generator(2))["spectrum"])
 
 
-def test_what_the_optimiser_does_to_one_start_does_not_reach_the_next() -> None:
+def test_what_the_optimizer_does_to_one_start_does_not_reach_the_next() -> None:
     made = From(Pixels(SIZE), photo())
     made.init(generator())["pixels"].zero_()
     assert float(made.decode(made.init(generator())).std()) > 0.1

@@ -13,7 +13,7 @@ def cifar(shared: Path, name: str) -> vital.Model:
     return vital.load_model(f"{shared / 'nets' / 'cifar_resnet.py'}:{name}", weights=str(weights), size=32)
 
 
-def test_another_network_recognises_nine_of_ten_classes(shared: Path) -> None:
+def test_another_network_recognizes_nine_of_ten_classes(shared: Path) -> None:
     model, judge = cifar(shared, "resnet56"), cifar(shared, "resnet20")
     images = vital.load_images(shared / "data" / "cifar10" / "train5k.npz")
     made = vital.render(model, "class:0-9", images=images, batch=10, progress=False)

@@ -23,7 +23,7 @@ def test_l2_is_the_mean_squared_distance_from_the_centre() -> None:
     torch.testing.assert_close(L2(0.3)(trace()), ((IMAGE - 0.3) ** 2).mean((1, 2, 3)))
 
 
-def test_the_published_l2_is_the_norm_of_each_normalised_image() -> None:
+def test_the_published_l2_is_the_norm_of_each_normalized_image() -> None:
     seen = toy.model().normalize(IMAGE.flip(3) * 0.5)
     expected = torch.stack([(x**2).sum().sqrt() for x in seen])
     torch.testing.assert_close(L2(0, "input", squared=False)(trace()), expected)

@@ -208,7 +208,7 @@ def test_a_survey_reads_token_layers_with_their_class_token() -> None:
     assert layers["block1.attention"].shape == (12, 17)
 
 
-def test_a_layer_with_its_channels_last_is_recognised_and_turned() -> None:
+def test_a_layer_with_its_channels_last_is_recognized_and_turned() -> None:
     model = chain(nn.Conv2d(3, 6, 8, stride=8), Apply(lambda x: x.permute(0, 2, 3, 1)), nn.Linear(6, 5))
     assert list_layers(model)["c"] == Layer("c", "map", (5, 4, 4), channel_axis=3, order=2)
     trace = toy.trace(model, ["a", "b", "c"], IMAGES)
@@ -268,7 +268,7 @@ def test_a_layer_that_cannot_be_told_apart_is_explained() -> None:
     assert str(caught.value) == problem
 
 
-def test_a_layer_with_the_batch_second_is_recognised_and_turned() -> None:
+def test_a_layer_with_the_batch_second_is_recognized_and_turned() -> None:
     def to_tokens(x: Tensor) -> Tensor:
         return x.flatten(2).permute(2, 0, 1)
 

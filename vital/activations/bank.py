@@ -23,9 +23,11 @@ from vital.activations.selection import References, alike, check_count, drawn, m
 from vital.activations.template import keep, kept, make_template
 from vital.attribution.receptive_field import check_share, position_of
 from vital.data import ImageSet
+from vital.data.imageset import check_images
 from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 from vital.models.identity import network
+from vital.models.model import check_model
 from vital.records import Template
 from vital.tracing import list_layers
 from vital.tracing.readout import along, layout_of
@@ -334,8 +336,14 @@ class ReferenceBank:
         return {"bank": self.key, "images": len(self.images), "images_hash": self.images.hash()}
 
 
-def check_bank(given: object) -> None:
-    """Raise `InvalidValueError` with what to write where something else than a bank or None is given."""
+def check_inputs(model: object, images: object, bank: object) -> None:
+    """Raise `InvalidValueError` with what to write where one of these is something else; two may be None."""
+    check_model(model)
+    check_images(images)
+    _check_bank(bank)
+
+
+def _check_bank(given: object) -> None:
     if given is None or isinstance(given, ReferenceBank):
         return
     hint = "read the file first: vital.load_bank(FILE, model)" if isinstance(given, str | Path) else ""

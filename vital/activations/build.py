@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from vital._version import __version__
-from vital.activations.bank import ReferenceBank
+from vital.activations.bank import ReferenceBank, check_inputs
 from vital.activations.rankings import FORMAT, merge, shifted, unpack
 from vital.activations.scan import scan
 from vital.data import ImageSet, joined
-from vital.data.imageset import check_images
 from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 from vital.models.identity import network
-from vital.models.model import check_model
 from vital.tracing import list_layers
 from vital.units import OUTPUT
 from vital.utils import tensor_cache as store
@@ -83,8 +81,7 @@ def build_bank(
     3
 
     """
-    check_model(model)
-    check_images(images)
+    check_inputs(model, images, None)
     layers = [layers] if isinstance(layers, str) else layers
     if top < 1 or batch < 1:
         raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")

@@ -14,7 +14,7 @@ from vital.backends.phrases_summarizer import built_in
 from vital.backends.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summarizer, TextEncoder
 from vital.backends.sentence_transformers import Sentences, from_sentence_transformers
 from vital.backends.transformers_captioner import from_transformers as caption_with_transformers
-from vital.backends.transformers_summarizer import from_transformers as summarise_with_transformers
+from vital.backends.transformers_summarizer import from_transformers as summarize_with_transformers
 from vital.errors import InvalidValueError, UsageError, unknown
 from vital.utils.registry import Registry
 
@@ -39,7 +39,7 @@ CAPTIONERS.register("transformers", example="transformers:Salesforce/blip-image-
 SUMMARIZERS.register("built-in", example="built-in")(built_in)
 SUMMARIZERS.register("openai", example="openai:MODEL@http://localhost:11434/v1")(from_endpoint)
 SUMMARIZERS.register("transformers", example="transformers:Qwen/Qwen2.5-0.5B-Instruct or a folder")(
-    summarise_with_transformers
+    summarize_with_transformers
 )
 GENERATORS.register("diffusers", example="diffusers:stable-diffusion-v1-5/stable-diffusion-v1-5 or a folder")(
     from_diffusers

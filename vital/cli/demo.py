@@ -88,19 +88,11 @@ def _title(check: Check) -> list[str]:
 
 def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Description]:
     """What CLIP-Dissect says of the units, from the images, and whether it stands."""
-    from vital.describing.api import prepared
+    from vital.describing.api import describers_of, prepared
 
     makers: dict[str, str] = {}
-    words = prepared(
-        net,
-        units,
-        bank=bank,
-        images=None,
-        methods=DESCRIBED,
-        concepts=None,
-        makers=makers,
-        options={"n_random_models": 1},
-    )
+    asked = describers_of(DESCRIBED, {"n_random_models": 1})
+    words = prepared(net, units, asked, bank=bank, images=None, concepts=None, makers=makers)
     return words.describe(units)
 
 

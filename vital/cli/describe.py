@@ -60,7 +60,7 @@ def describe(
     scored on the others. A label is taken back where other units of the layer, or units of networks with random
     weights, go as well with it.
     """
-    from vital.describing.api import prepared
+    from vital.describing.api import describers_of, prepared
     from vital.describing.run_folder import check_folder
     from vital.models.identity import identity
 
@@ -72,14 +72,13 @@ def describe(
     words = prepared(
         net,
         chosen,
+        describers_of(listed(methods, "--methods"), read_settings(settings or [])),
         bank=source.read_bank(net, opened),
         images=opened,
-        methods=listed(methods, "--methods"),
         concepts=concepts,
         makers=given,
         seed=seed,
         progress=watched(),
-        options=read_settings(settings or []),
     )
     asked = {"images": str(source.images or source.bank), "concepts": concepts, "makers": given}
     _say(out, net, model, words, chosen, asked)
@@ -103,7 +102,7 @@ def dissect(
 
     In layers of tokens, --tokens says which of them count: patches, cls or all. Writes what vital describe writes.
     """
-    from vital.describing.api import prepared
+    from vital.describing.api import describers_of, prepared
     from vital.describing.run_folder import check_folder
     from vital.models.identity import identity
 
@@ -114,14 +113,13 @@ def dissect(
     words = prepared(
         net,
         units,
+        describers_of(["clip-dissect"], read_settings(settings or [])),
         bank=None,
         images=opened,
-        methods=["clip-dissect"],
         concepts=concepts,
         makers={"encoder": encoder},
         seed=seed,
         progress=watched(),
-        options=read_settings(settings or []),
     )
     _say(
         out,

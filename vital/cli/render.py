@@ -141,7 +141,7 @@ COLUMNS = {
 
 def _report(run: Run, units: Sequence[Unit]) -> None:
     """Print the table, and below it what went wrong or was lacking; end with exit code 1 when a unit failed."""
-    from vital.rendering.run_folder import some
+    from vital.utils.text import shortened
 
     records = {unit: run.to_dict(unit) for unit in units}
     facts = {unit: record["provenance"] for unit, record in records.items()}
@@ -158,7 +158,7 @@ def _report(run: Run, units: Sequence[Unit]) -> None:
         for line in (*wrong, *facts[unit].get("lacking", ())):
             said.setdefault(line, []).append(str(unit))
     for line, names in said.items():
-        typer.echo(f"vital: {some(names)}: {line}", err=True)
+        typer.echo(f"vital: {shortened(names)}: {line}", err=True)
     failed = [str(unit) for unit, record in records.items() if record["status"] != "done"]
     if failed:
         typer.echo(f"vital: {len(failed)} of {len(units)} units failed: {', '.join(failed)}", err=True)

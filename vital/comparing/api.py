@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vital.activations import ReferenceBank
-from vital.activations.bank import check_bank
+from vital.activations.bank import check_inputs
 from vital.backends import ImageTextEncoder
 from vital.comparing.budget import Budget, check_budget, paced
 from vital.comparing.build import build_context, check_prompt, of_the_world
@@ -23,10 +23,8 @@ from vital.comparing.score_cache import Kept
 from vital.comparing.table import Table
 from vital.comparing.variants import CONTROLS, TWINS, Request, controls, methods, weighed
 from vital.data import ImageSet
-from vital.data.imageset import check_images
 from vital.errors import InvalidValueError, ModelError, UsageError, unknown
 from vital.models import Model
-from vital.models.model import check_model
 from vital.rendering import METHODS, make_method
 from vital.rendering.api import bank_for, units_per_batch
 from vital.units import Unit
@@ -146,9 +144,7 @@ def compare(
     vital.errors.UnknownNameError: unknown argument of compare 'encodr'; did you mean 'encoder'?
 
     """
-    check_model(model)
-    check_images(images)
-    check_bank(bank)
+    check_inputs(model, images, bank)
     check_budget(budget)
     check_prompt(prompt)
     units_per_batch(model, batch)

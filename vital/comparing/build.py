@@ -11,7 +11,7 @@ from torch import Tensor
 from vital.activations import ReferenceBank
 from vital.backends import ImageTextEncoder, load_encoder
 from vital.comparing.context import EvalContext, Extractor, Judge, fitted
-from vital.comparing.hog import recogniser_for
+from vital.comparing.hog import recognizer_for
 from vital.errors import InvalidValueError, UsageError
 from vital.models import Model
 from vital.rendering.methods.stages import stages
@@ -106,7 +106,7 @@ def build_context(
         extractor = extractor or witnesses.world_features()
         questions, encoder = witnesses.world_questions(truths), encoder or "world"
         known = witnesses.fresh_scenes() if model.classes == CLASSES else known
-    recognizer, notes = recogniser_for(model, known, units)
+    recognizer, notes = recognizer_for(model, known, units)
     taken = (*optimized, *(unit.layer for unit in units))
     return EvalContext(
         bank,

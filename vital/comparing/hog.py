@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vital.comparing.records import at_size
 from vital.data import ImageSet
+from vital.data.imageset import evenly
 from vital.errors import DataError, InvalidValueError, missing_extra
 from vital.metrics import luminance
 from vital.models import Model
@@ -27,6 +28,8 @@ from vital.utils.hashing import key_of
 SIDE, GRID = 64, 4
 HUES, LIGHTS = 8, 4
 MOST, FEWEST = 4000, 2
+PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+"""What is needed, as it is imported and as it is installed."""
 BATCH = 64
 
 
@@ -92,7 +95,7 @@ class HogClassifier:
     @cached_property
     def _fit(self) -> _Fit:
         each = max(FEWEST, MOST // max(1, len(self.counts)))
-        chosen = [i for own in self.counts.values() for i in _spread(own, each)]
+        chosen = [i for own in self.counts.values() for i in map(own.__getitem__, evenly(len(own), each))]
         rows, kept = [], list[int]()
         for indices, batch in self.images.batches(self.own, BATCH, indices=chosen):
             rows.append(hog_features(batch))
@@ -162,21 +165,14 @@ def _colours(images: Tensor) -> Tensor:
     return torch.nn.functional.adaptive_avg_pool2d(torch.stack(maps, 1), GRID).flatten(1)
 
 
-def _spread(indices: Sequence[int], count: int) -> list[int]:
-    """Up to `count` of them, evenly spread."""
-    count = min(count, len(indices))
-    return [indices[i * len(indices) // count] for i in range(count)]
-
-
 def _part(package: str, name: str) -> Any:
     try:
         return importlib.import_module(f"{package}.{name}")
     except ImportError as error:
-        full = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[package]
-        raise missing_extra(full, "compare", "recognizers that are no networks") from error
+        raise missing_extra(PACKAGES[package], "compare", "recognizers that are no networks") from error
 
 
-def recogniser_for(
+def recognizer_for(
     own: Model, images: ImageSet, units: Sequence[Unit]
 ) -> tuple[HogClassifier | None, tuple[str, ...]]:
     """A recognizer of the classes among the units, and notes: why there is none, or of which it is silent.
@@ -186,9 +182,8 @@ def recogniser_for(
     classes = [unit for unit in dict.fromkeys(units) if unit.is_class]
     if not classes:
         return None, ()
-    if missing := [name for name in ("skimage", "sklearn") if find_spec(name) is None]:
-        named = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[missing[0]]
-        return None, (f"HOG is not asked: {named} is not installed (pip install 'vital-fv[compare]')",)
+    if missing := [name for package, name in PACKAGES.items() if find_spec(package) is None]:
+        return None, (f"HOG is not asked: {missing[0]} is not installed (pip install 'vital-fv[compare]')",)
     found = HogClassifier(images, own)
     silent = [unit for unit in classes if not found.labels_of(unit)]
     why = ""

@@ -157,8 +157,7 @@ class ImageSet:
         """The indices of `count` pictures spread evenly over the set; all of them where there are fewer."""
         if count < 1:
             raise InvalidValueError(f"the number of images is {count}; allowed are whole numbers from 1")
-        count = min(count, len(self))
-        return [i * len(self) // count for i in range(count)]
+        return evenly(len(self), count)
 
     def of_class(self, index: int, classes: Sequence[str] = (), outputs: int | None = None) -> list[int]:
         """Find the pictures of one class of the network.
@@ -181,6 +180,16 @@ class ImageSet:
                 f"{self.name} holds no image of class {index}{named}; add some, or choose another class"
             )
         return found
+
+
+def evenly(total: int, count: int) -> list[int]:
+    """Up to `count` of the numbers below `total`, evenly spread from 0.
+
+    >>> evenly(10, 4), evenly(2, 4)
+    ([0, 2, 5, 7], [0, 1])
+    """
+    count = min(count, total)
+    return [i * total // count for i in range(count)]
 
 
 def check_images(given: object) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vital.activations import ReferenceBank, build_bank
-from vital.activations.bank import check_bank
+from vital.activations.bank import check_inputs
 from vital.activations.matrix import probe
 from vital.backends import (
     Captioner,
@@ -22,7 +22,6 @@ from vital.backends import (
     load_summarizer,
 )
 from vital.data import ImageSet
-from vital.data.imageset import check_images
 from vital.describing.base import DESCRIBERS, Context, Describer, check_needs, describer, probe_images
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
 from vital.describing.evaluation.significance import JudgeOptions, LabelEvaluator
@@ -30,7 +29,6 @@ from vital.describing.evaluation.table import Row, random_descriptions, score_ro
 from vital.describing.labels_csv import write_labels
 from vital.errors import DataError, InvalidValueError, UsageError, unknown
 from vital.models import Model
-from vital.models.model import check_model
 from vital.records import Description, Prototype
 from vital.rendering.api import render
 from vital.units import RecordList, Unit
@@ -157,14 +155,11 @@ def describe(
 
     """
     makers = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
-    _described(methods, options)  # options that no method has are told before any work
-    check_model(model)
-    check_images(images)
-    check_bank(bank)
+    asked = describers_of(methods, options)
+    check_inputs(model, images, bank)
     chosen = model.units(units)
     words = prepared(
-        model, chosen, bank=bank, images=images, methods=methods, concepts=concepts, makers=makers, seed=seed,
-        progress=progress, options=options,
+        model, chosen, asked, bank=bank, images=images, concepts=concepts, makers=makers, seed=seed, progress=progress
     )  # fmt: skip
     return words.describe(chosen)
 
@@ -172,18 +167,17 @@ def describe(
 def prepared(
     model: Model,
     units: Sequence[Unit],
+    asked: tuple[dict[str, Describer], JudgeOptions],
     *,
     bank: ReferenceBank | None,
     images: ImageSet | None,
-    methods: str | Sequence[str],
     concepts: str | Path | Iterable[str] | None,
     makers: Mapping[str, Any],
     seed: int = 0,
     progress: bool = False,
-    options: Mapping[str, Any] | None = None,
 ) -> Words:
     """Read everything that a request names, before any work: `describe`, without the describing."""
-    described, judge = _described(methods, options or {})
+    described, judge = asked
     if bank is not None and not bank.fits(model):
         raise DataError(f"the bank was made with another network than {model.name}; make one for this")
     images = images if images is not None else bank.images if bank is not None else None
@@ -202,7 +196,7 @@ def prepared(
     return Words(tools, described, judge)
 
 
-def _described(
+def describers_of(
     methods: str | Sequence[str], given: Mapping[str, Any]
 ) -> tuple[dict[str, Describer], JudgeOptions]:
     """Make the describers and the judge, each with those options that it has."""

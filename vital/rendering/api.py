@@ -9,12 +9,10 @@ from typing import Any
 import torch
 
 from vital.activations import ReferenceBank, build_bank
-from vital.activations.bank import check_bank
+from vital.activations.bank import check_inputs
 from vital.data import ImageSet
-from vital.data.imageset import check_images
 from vital.errors import DataError, InvalidValueError, unknown
 from vital.models import Model
-from vital.models.model import check_model
 from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size
@@ -85,9 +83,7 @@ def render(
     """
     frames, seed = check_whole("frames", frames, 0), check_whole("seed", seed)
     recipe = _method(method, options)
-    check_model(model)
-    check_images(images)
-    check_bank(bank)
+    check_inputs(model, images, bank)
     together = units_per_batch(model, batch)
     chosen = model.units(units)
     if bank is None and recipe.needs_images:

@@ -52,6 +52,7 @@ from vital.utils.io import (
     read_picture,
     write,
 )
+from vital.utils.text import shortened
 
 SCHEMA = 1
 LOG = "log.jsonl"
@@ -253,7 +254,9 @@ def _check_beside(path: Path, other: Mapping[str, Any], render: Mapping[str, Any
         raise RunError(f"{name}, with other settings: {'; '.join(changed)}; {advice}")
     if twice := [unit for unit in render["units"] if unit in other["units"]]:
         advice = "ask for just those units in that order to go on, for others to add them, or choose another folder"
-        raise RunError(f"{name}, with {some(twice)} among the units {some(other['units'])}; {advice}")
+        raise RunError(
+            f"{name}, with {shortened(twice)} among the units {shortened(other['units'])}; {advice}"
+        )
 
 
 def differences(old: Any, new: Any, at: str = "") -> list[str]:
@@ -286,15 +289,6 @@ def _check_names(render: Render) -> None:
             raise RunError(
                 f"the units {other} and {unit} would share a folder; render them into different run folders"
             )
-
-
-def some(names: Sequence[str], count: int = 4) -> str:
-    """Names with commas between them, the first few of many.
-
-    >>> some(["a", "b", "c"], 2)
-    'a, b, … (3 in all)'
-    """
-    return ", ".join(names[:count]) + (f", … ({len(names)} in all)" if len(names) > count else "")
 
 
 def write_sheet(path: Path, titles: Mapping[str, Sequence[str]] | None = None) -> Path | None:

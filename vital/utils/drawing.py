@@ -29,10 +29,8 @@ def to_pil(image: Tensor) -> Image.Image:
     >>> to_pil(torch.ones(3, 4, 4)).size
     (4, 4)
     """
-    pixels = (image.detach().clamp(0, 1).cpu().float() * 255).round().to(torch.uint8).numpy()
-    if len(pixels) < 3:
-        return Image.fromarray(np.ascontiguousarray(pixels[0]))
-    return Image.fromarray(np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
+    pixels = to_array(image, np.uint8)
+    return Image.fromarray(np.ascontiguousarray(pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., 0]))
 
 
 def to_array(image: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -45,10 +43,10 @@ def to_array(image: Tensor, dtype: Any = None, copy: bool | None = None) -> np.n
     """
     if copy is False:
         raise InvalidValueError("an array of a picture is a copy; allowed are copy=None and copy=True")
-    pixels = image.detach().cpu().float().permute(1, 2, 0).numpy()
+    pixels = image.detach().cpu().float().permute(1, 2, 0)
     if dtype is not None and np.dtype(dtype) == np.uint8:
-        return (pixels.clip(0, 1) * 255).round().astype(np.uint8)
-    return np.array(pixels, np.float32 if dtype is None else dtype)
+        return (pixels.clamp(0, 1) * 255).round().to(torch.uint8).numpy().copy()
+    return np.array(pixels.numpy(), np.float32 if dtype is None else dtype)
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

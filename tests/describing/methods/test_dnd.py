@@ -106,7 +106,7 @@ def test_values_are_means_over_places_and_batches_change_nothing(world, monkeypa
     )
 
 
-def test_a_summariser_hears_the_captions_in_other_orders_that_the_seed_decides():
+def test_a_summarizer_hears_the_captions_in_other_orders_that_the_seed_decides():
     talker, captions, images = (
         Talker(),
         ["a", "b", "c", "d"],
@@ -139,7 +139,7 @@ def test_what_more_rounds_propose_comes_first():
     assert proposals(Fickle(), ["x", "y"], rounds=4, count=2) == ["two", "one", "three"]
 
 
-def test_the_built_in_summariser_is_asked_once():
+def test_the_built_in_summarizer_is_asked_once():
     captions = ["a red cube", "red cubes", "a red cone"]
     assert proposals(BuiltIn(), captions, rounds=2, count=3) == BuiltIn().summarize(captions, 6)
 

@@ -219,7 +219,7 @@ def of_plain_colours(net: nn.Module) -> tuple[vital.Model, vital.ReferenceBank]:
     return model, vital.build_bank(model, [], vital.load_images(colours.contiguous()), disk=False)
 
 
-def test_it_goes_from_coarse_to_fine_where_the_network_recognises_small_images() -> None:
+def test_it_goes_from_coarse_to_fine_where_the_network_recognizes_small_images() -> None:
     conv = [nn.Conv2d(3, 10, 3), nn.ReLU()]
     pooled = nn.Sequential(
         *conv, nn.AdaptiveAvgPool2d(1), nn.Flatten()

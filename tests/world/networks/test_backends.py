@@ -228,7 +228,7 @@ def test_the_trained_encoder_ranks_the_caption_that_is_true():
 
 
 @trained
-def test_the_world_sees_describes_and_summarises_what_it_was_told_to_render():
+def test_the_world_sees_describes_and_summarizes_what_it_was_told_to_render():
     images = load_generator("world").generate("striped cube", 10, 0)
     captions = load_captioner("world").describe(images)
     assert load_summarizer("world").summarize(captions, 3, images)[0] == "striped cube"
