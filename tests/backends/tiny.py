@@ -9,6 +9,8 @@ import torch
 
 WORDS = "cube sphere cone red blue striped on grass small large image . , : a the what does describe user assistant"
 SIDE = 32
+SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+VISION = {**SMALL, "image_size": SIDE, "patch_size": 8, "initializer_range": 1.0}
 
 
 def tokenizer(**extra):
@@ -20,12 +22,7 @@ def tokenizer(**extra):
     vocabulary = {word: i for i, word in enumerate([*WORDS.split(), *special])}
     inner = Tokenizer(models.WordLevel(vocabulary, unk_token=special[0]))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    names = {
-        "unk_token": special[0],
-        "bos_token": special[1],
-        "eos_token": special[2],
-        "pad_token": special[3],
-    }
+    names = dict(zip(("unk_token", "bos_token", "eos_token", "pad_token"), special, strict=False))
     return PreTrainedTokenizerFast(
         tokenizer_object=inner, **names, extra_special_tokens={"image_token": "<image>"}, **extra
     )
@@ -33,6 +30,12 @@ def tokenizer(**extra):
 
 def special_ids(tokens) -> dict[str, int]:
     return {f"{name}_token_id": getattr(tokens, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+
+
+def text(tokens, **own) -> dict:
+    """The options of a small network that reads or writes these tokens."""
+    plain = {"max_position_embeddings": 128, "initializer_range": 1.0, "vocab_size": len(tokens)}
+    return {**SMALL, **plain, **special_ids(tokens), **own}
 
 
 def saved(folder: Path, network, processor, head=None) -> Path:
@@ -56,17 +59,8 @@ def blip(folder: Path, mute: bool = False) -> Path:
     from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessor, BlipProcessor
 
     tokens = tokenizer()
-    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    text = {
-        **small,
-        **special_ids(tokens),
-        "vocab_size": len(tokens),
-        "encoder_hidden_size": 16,
-        "sep_token_id": 16,
-    }
-    text |= {"max_position_embeddings": 64, "initializer_range": 1.0}
-    vision = {**small, "image_size": SIDE, "patch_size": 8, "initializer_range": 1.0}
-    network = BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=vision))
+    writing = text(tokens, encoder_hidden_size=16, sep_token_id=16, max_position_embeddings=64)
+    network = BlipForConditionalGeneration(BlipConfig(text_config=writing, vision_config=VISION))
     shown = BlipImageProcessor(size={"height": SIDE, "width": SIDE})
     head = network.text_decoder.cls.predictions.decoder if mute else None
     return saved(folder, network, BlipProcessor(shown, tokens), head)
@@ -82,24 +76,12 @@ def blip2(folder: Path, mute: bool = False) -> Path:
     )
 
     tokens = tokenizer()
-    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    vision = {**small, "image_size": SIDE, "patch_size": 8, "initializer_range": 1.0}
-    asking = {**small, "encoder_hidden_size": 16, "vocab_size": 8, "cross_attention_frequency": 1}
-    text = OPTConfig(
-        vocab_size=len(tokens),
-        hidden_size=16,
-        word_embed_proj_dim=16,
-        ffn_dim=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-        init_std=1.0,
-        **special_ids(tokens),
-    )
+    asking = {**SMALL, "encoder_hidden_size": 16, "vocab_size": 8, "cross_attention_frequency": 1}
+    own = {"word_embed_proj_dim": 16, "ffn_dim": 16, "max_position_embeddings": 64, "init_std": 1.0}
     config = Blip2Config(
-        vision_config=vision,
+        vision_config=VISION,
         qformer_config=asking,
-        text_config=text.to_dict(),
+        text_config=OPTConfig(**text(tokens, **own)).to_dict(),
         num_query_tokens=4,
         image_token_index=tokens.convert_tokens_to_ids("<image>"),
     )
@@ -119,20 +101,9 @@ def llava(folder: Path, mute: bool = False) -> Path:
     )
 
     tokens = tokenizer()
-    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
-    vision = CLIPVisionConfig(
-        **small, image_size=SIDE, patch_size=8, projection_dim=16, initializer_range=1.0
-    )
-    text = LlamaConfig(
-        **small,
-        vocab_size=len(tokens),
-        max_position_embeddings=128,
-        initializer_range=1.0,
-        **special_ids(tokens),
-    )
     config = LlavaConfig(
-        vision_config=vision,
-        text_config=text,
+        vision_config=CLIPVisionConfig(**{**VISION, "num_hidden_layers": 2}, projection_dim=16),
+        text_config=LlamaConfig(**text(tokens, num_hidden_layers=2)),
         image_token_index=tokens.convert_tokens_to_ids("<image>"),
         image_seq_length=16,
     )
@@ -177,25 +148,19 @@ def florence2(folder: Path, mute: bool = False) -> Path:
         max_temporal_embeddings=4,
         max_position_embeddings=10,
     )
-    text = BartConfig(
-        vocab_size=len(tokens),
-        d_model=16,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=16,
-        decoder_ffn_dim=16,
-        max_position_embeddings=128,
-        init_std=1.0,
-        decoder_start_token_id=tokens.bos_token_id,
-        forced_bos_token_id=None,
-        forced_eos_token_id=None,
-        **special_ids(tokens),
-    )
+    halves = {
+        f"{half}_{part}": n
+        for half in ("encoder", "decoder")
+        for part, n in {"layers": 1, "attention_heads": 2, "ffn_dim": 16}.items()
+    }
+    start = {
+        "decoder_start_token_id": tokens.bos_token_id,
+        "forced_bos_token_id": None,
+        "forced_eos_token_id": None,
+    }
     config = Florence2Config(
         vision_config=vision,
-        text_config=text,
+        text_config=BartConfig(**text(tokens, d_model=16, init_std=1.0, **halves, **start)),
         image_token_id=tokens.convert_tokens_to_ids("<image>"),
         **special_ids(tokens),
         is_encoder_decoder=True,
@@ -218,18 +183,9 @@ def pair(folder: Path, mute: bool = False) -> Path:
     )
 
     tokens = tokenizer()
-    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    seeing = ViTConfig(**small, image_size=SIDE, patch_size=8, initializer_range=1.0)
+    seeing = ViTConfig(**VISION)
     writing = GPT2Config(
-        vocab_size=len(tokens),
-        n_embd=16,
-        n_layer=1,
-        n_head=2,
-        n_positions=64,
-        add_cross_attention=True,
-        is_decoder=True,
-        initializer_range=1.0,
-        **special_ids(tokens),
+        **text(tokens, max_position_embeddings=64, add_cross_attention=True, is_decoder=True)
     )
     start = {"decoder_start_token_id": tokens.bos_token_id, "pad_token_id": tokens.pad_token_id}
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(seeing, writing, **start)
@@ -244,17 +200,7 @@ def llama(folder: Path, template: str | None = None, mute: bool = False) -> Path
     from transformers import LlamaConfig, LlamaForCausalLM
 
     tokens = tokenizer(chat_template=template) if template else tokenizer()
-    config = LlamaConfig(
-        vocab_size=len(tokens),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=2048,
-        initializer_range=1.0,
-        **special_ids(tokens),
-    )
-    network = LlamaForCausalLM(config)
+    network = LlamaForCausalLM(LlamaConfig(**text(tokens, max_position_embeddings=2048)))
     return saved(folder, network, tokens, network.lm_head if mute else None)
 
 
@@ -302,21 +248,9 @@ def diffusion(folder: Path) -> Path:
     tokens = CLIPTokenizer(
         str(folder / "words" / "vocab.json"), str(folder / "words" / "merges.txt"), model_max_length=77
     )
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(vocabulary),
-            hidden_size=16,
-            intermediate_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=77,
-            projection_dim=16,
-            initializer_range=1.0,
-            bos_token_id=0,
-            eos_token_id=1,
-            pad_token_id=1,
-        )
-    )
+    own = {"max_position_embeddings": 77, "projection_dim": 16, "initializer_range": 1.0}
+    ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    reading = CLIPTextModel(CLIPTextConfig(vocab_size=len(vocabulary), **SMALL, **own, **ends))
     unet = UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(8, 16),
@@ -342,7 +276,7 @@ def diffusion(folder: Path) -> Path:
     )
     pipeline = StableDiffusionPipeline(
         vae=pixels,
-        text_encoder=text,
+        text_encoder=reading,
         tokenizer=tokens,
         unet=unet,
         scheduler=steps,

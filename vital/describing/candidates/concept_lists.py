@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vital.errors import DataError, InvalidValueError
@@ -25,16 +25,15 @@ def read_concepts(source: str | Path | Iterable[str]) -> tuple[str, ...]:
     >>> read_concepts(["dog", " red  cube", "", "Dog"])
     ('dog', 'red cube')
     """
-    if isinstance(source, Path | str):
-        return world_concepts() if str(source) == WORLD else _of_file(Path(source))
-    texts = list(source)
-    if wrong := [text for text in texts if not isinstance(text, str)]:
-        raise InvalidValueError(f"a concept is {wrong[0]!r}; allowed are texts")
-    found = distinct(texts)
+    if isinstance(source, Path | str) and str(source) == WORLD:
+        return world_concepts()
+    file = Path(source) if isinstance(source, Path | str) else None
+    found = distinct(_texts(source) if file is None else _lines(file))
+    few = f"{len(found)} different concepts"
+    if len(found) < 2 and file is not None:
+        raise DataError(f"{str(file)!r} holds {few}, and at least 2 are needed; {HINT}")
     if len(found) < 2:
-        raise InvalidValueError(
-            f"{len(found)} different concepts are given; at least 2 are needed to choose from"
-        )
+        raise InvalidValueError(f"{few} are given; at least 2 are needed to choose from")
     return found
 
 
@@ -59,7 +58,7 @@ def distinct(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def _of_file(path: Path) -> tuple[str, ...]:
+def _lines(path: Path) -> list[str]:
     text = read_text(path, HINT)
     if any(ord(letter) < 32 and letter not in "\t\n\r\f\v" for letter in text):
         raise DataError(f"{str(path)!r} holds control characters and is no list of words; {HINT}")
@@ -67,9 +66,11 @@ def _of_file(path: Path) -> tuple[str, ...]:
     for number, line in enumerate(lines, 1):
         if len(line) > LONGEST:
             raise DataError(f"line {number} of {str(path)!r} has {len(line)} characters; {HINT}")
-    found = distinct(lines)
-    if len(found) < 2:
-        raise DataError(
-            f"{str(path)!r} holds {len(found)} different concepts, and at least 2 are needed; {HINT}"
-        )
-    return found
+    return lines
+
+
+def _texts(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        if not isinstance(text, str):
+            raise InvalidValueError(f"a concept is {text!r}; allowed are texts")
+        yield text

@@ -104,28 +104,15 @@ def _products(trial: Trial) -> Tensor:
     return trial.made.double() @ trial.real.double().T
 
 
-@SCORERS.register("mean")
-def by_mean(trial: Trial) -> Tensor:
-    """Minus the mean rank."""
-    return -mean_rank(trial.ranks)
+def _by_rank(of: Callable[[Tensor], Tensor]) -> Scorer:
+    """Score by minus a figure of the ranks, of which lower is better."""
+    return lambda trial: -of(trial.ranks)
 
 
-@SCORERS.register("median")
-def by_median(trial: Trial) -> Tensor:
-    """Minus the median rank."""
-    return -median_rank(trial.ranks)
-
-
-@SCORERS.register("sq-mean")
-def by_squared_mean(trial: Trial) -> Tensor:
-    """Minus the mean squared rank."""
-    return -squared_mean(trial.ranks)
-
-
-@SCORERS.register("topk-sq-mean")
-def by_topk(trial: Trial) -> Tensor:
-    """Minus the mean of the five best squared ranks: what the release computes whatever is asked for."""
-    return -topk_squared_mean(trial.ranks)
+SCORERS.register("mean")(_by_rank(mean_rank))
+SCORERS.register("median")(_by_rank(median_rank))
+SCORERS.register("sq-mean")(_by_rank(squared_mean))
+SCORERS.register("topk-sq-mean")(_by_rank(topk_squared_mean))  # the release's, whatever it is asked for
 
 
 @SCORERS.register("topk-compare")

@@ -41,7 +41,7 @@ class Method(ABC):
     allowed (vital/utils/options.py). `needs_images` says whether it needs reference images.
     """
 
-    needs_images: ClassVar[bool]
+    needs_images: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_options(self)

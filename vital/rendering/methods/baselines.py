@@ -46,7 +46,6 @@ class PixelAscent(Method):
         roll: The most that each step moves the picture, as a share of its side; none for 8 pixels.
     """
 
-    needs_images: ClassVar[bool] = False
     steps: Count = 512
     size: Count | None = None
     lr: Positive = 0.05
@@ -75,7 +74,6 @@ class FourierAscent(Method):
         lr: The learning rate.
     """
 
-    needs_images: ClassVar[bool] = False
     steps: Count = 512
     size: Count | None = None
     lr: Positive = 0.05
@@ -152,7 +150,6 @@ class DeepInversion(Method):
         roll: The most that each step moves the picture, as a share of its side; none for 30 pixels.
     """
 
-    needs_images: ClassVar[bool] = False
     steps: Count = 1000
     size: Count | None = None
     lr: Positive = 0.25
