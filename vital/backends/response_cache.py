@@ -116,13 +116,26 @@ def _pairs(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptCaptioner:
-    """A captioner whose captions are kept."""
+class _Kept:
+    """A maker whose answers are kept; without the maker itself, those that are kept are all there is."""
 
     answers: Answers
     name: str
     identity: str = field(repr=False)
-    maker: Captioner | None = field(default=None, repr=False)
+    maker: Any = field(default=None, repr=False)
+
+    def asked(self) -> Any:
+        """The maker. Raises `ModelError` where it is known by its name alone."""
+        if self.maker is None:
+            raise ModelError(
+                f"{self.name} is known by its name alone, and an answer is not kept; run it once with the maker"
+            )
+        return self.maker
+
+
+@dataclass(frozen=True, eq=False)
+class KeptCaptioner(_Kept):
+    """A captioner whose captions are kept."""
 
     def describe(self, images: Images) -> list[str]:
         """Give one caption for each image: those that are kept, and new ones for the others, all at once."""
@@ -131,20 +144,15 @@ class KeptCaptioner:
         missing = [row for key, row in {key: row for row, key in enumerate(keys)}.items() if key not in kept]
         while missing:
             now = missing[: self.answers.afford(self.name, len(missing))]
-            said = _there(self.maker, self.name).describe(images[now])
+            said = self.asked().describe(images[now])
             self.answers.keep("captioner", ((keys[row], line) for row, line in zip(now, said, strict=True)))
             missing = missing[len(now) :]
         return [str(kept[key]) for key in keys]
 
 
 @dataclass(frozen=True, eq=False)
-class KeptSummarizer:
+class KeptSummarizer(_Kept):
     """A summarizer whose summaries are kept, under the captions in their order and the images."""
-
-    answers: Answers
-    name: str
-    identity: str = field(repr=False)
-    maker: Summarizer | None = field(default=None, repr=False)
 
     def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Give the kept summary, or a new one."""
@@ -152,7 +160,7 @@ class KeptSummarizer:
         key = key_of(self.identity, "summary", captions, count, seen)
         if key not in (kept := self.answers.kept("summarizer")):
             self.answers.afford(self.name)
-            said = _there(self.maker, self.name).summarize(captions, count, images)
+            said = self.asked().summarize(captions, count, images)
             self.answers.keep("summarizer", [(key, said)])
         return [str(line) for line in kept[key]]
 
@@ -172,13 +180,8 @@ class KeptSummarizer:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptGenerator:
+class KeptGenerator(_Kept):
     """An image generator whose images are kept, as one PNG for each text: one image below the other."""
-
-    answers: Answers
-    name: str
-    identity: str = field(repr=False)
-    maker: ImageGenerator | None = field(default=None, repr=False)
 
     def generate(self, text: str, count: int, seed: int) -> Images:
         """Give the kept images or new ones, (N, 3, H, W) in [0, 1], either way rounded to 8 bits."""
@@ -188,7 +191,7 @@ class KeptGenerator:
             picture = read_picture(path)
         except RunError:
             self.answers.afford(self.name)
-            write(path, _strip(_there(self.maker, self.name).generate(text, count, seed)))
+            write(path, _strip(self.asked().generate(text, count, seed)))
             picture = read_picture(path)
         pixels = torch.from_numpy(np.array(picture.convert("RGB")))
         images: Images = pixels.view(count, -1, *pixels.shape[1:]).permute(0, 3, 1, 2).float() / 255
@@ -197,11 +200,3 @@ class KeptGenerator:
 
 def _strip(images: Images) -> bytes:
     return as_png(to_pil(torch.cat(list(images.float().cpu()), 1)))
-
-
-def _there(maker: Any, name: str) -> Any:
-    if maker is None:
-        raise ModelError(
-            f"{name} is known by its name alone, and an answer is not kept; run it once with the maker"
-        )
-    return maker

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vital.backends._loading import Device, Dtype, complete, dice, local_first, package, pictures, placed
+from vital.backends._loading import Device, Dtype, dice, pictures, with_transformers
 from vital.errors import InvalidValueError
 from vital.types import Images
 
@@ -100,22 +100,13 @@ def from_transformers(
 
     Code of a repository is never run. Raises `WeightsError`, `MissingDependencyError` and `InvalidValueError`.
     """
-    library = package("transformers", "transformers", "caption", "captioners named transformers:NAME")
-    where, kind = placed(device, dtype)
-    label = f"transformers:{name}"
 
-    def load(local: bool) -> Transformers:
-        files = {"local_files_only": local, "trust_remote_code": False}
-        network = complete(
-            label,
-            library.AutoModelForImageTextToText.from_pretrained(
-                name, dtype=kind, output_loading_info=True, **files
-            ),
-        )
-        processor = decoder = library.AutoProcessor.from_pretrained(name, **files)
+    def make(network: Any, part: Callable[[str], Any], label: str) -> Transformers:
+        processor = decoder = part("AutoProcessor")
         if not hasattr(processor, "image_processor"):  # older networks come with two halves of a processor
-            processor = library.AutoImageProcessor.from_pretrained(name, **files)
-            decoder = library.AutoTokenizer.from_pretrained(name, **files)
-        return Transformers(network.to(where), processor, decoder, label, prompt, length, batch)
+            processor, decoder = part("AutoImageProcessor"), part("AutoTokenizer")
+        return Transformers(network, processor, decoder, label, prompt, length, batch)
 
-    return local_first(label, name, load, library)
+    return with_transformers(
+        name, "AutoModelForImageTextToText", make, "captioners", "caption", device, dtype
+    )

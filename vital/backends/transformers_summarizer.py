@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vital.backends._loading import Device, Dtype, complete, local_first, package, placed
+from vital.backends._loading import Device, Dtype, with_transformers
 from vital.backends.prompts import Chat
 
 
@@ -60,17 +61,8 @@ def from_transformers(
 
     Code of a repository is never run. Raises `WeightsError`, `MissingDependencyError` and `InvalidValueError`.
     """
-    library = package("transformers", "transformers", "llm", "summarizers named transformers:NAME")
-    where, kind = placed(device, dtype)
-    label = f"transformers:{name}"
 
-    def load(local: bool) -> LanguageModel:
-        files = {"local_files_only": local, "trust_remote_code": False}
-        network = complete(
-            label,
-            library.AutoModelForCausalLM.from_pretrained(name, dtype=kind, output_loading_info=True, **files),
-        )
-        tokenizer = library.AutoTokenizer.from_pretrained(name, **files)
-        return LanguageModel(network.to(where), tokenizer, label, length)
+    def make(network: Any, part: Callable[[str], Any], label: str) -> LanguageModel:
+        return LanguageModel(network, part("AutoTokenizer"), label, length)
 
-    return local_first(label, name, load, library)
+    return with_transformers(name, "AutoModelForCausalLM", make, "summarizers", "llm", device, dtype)
