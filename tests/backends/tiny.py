@@ -56,64 +56,52 @@ def image_processor():
 
 
 def blip(folder: Path, mute: bool = False) -> Path:
-    from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessor, BlipProcessor
+    import transformers as tf
 
     tokens = tokenizer()
     writing = text(tokens, encoder_hidden_size=16, sep_token_id=16, max_position_embeddings=64)
-    network = BlipForConditionalGeneration(BlipConfig(text_config=writing, vision_config=VISION))
-    shown = BlipImageProcessor(size={"height": SIDE, "width": SIDE})
+    network = tf.BlipForConditionalGeneration(tf.BlipConfig(text_config=writing, vision_config=VISION))
+    shown = tf.BlipImageProcessor(size={"height": SIDE, "width": SIDE})
     head = network.text_decoder.cls.predictions.decoder if mute else None
-    return saved(folder, network, BlipProcessor(shown, tokens), head)
+    return saved(folder, network, tf.BlipProcessor(shown, tokens), head)
 
 
 def blip2(folder: Path, mute: bool = False) -> Path:
-    from transformers import (
-        Blip2Config,
-        Blip2ForConditionalGeneration,
-        Blip2Processor,
-        BlipImageProcessor,
-        OPTConfig,
-    )
+    import transformers as tf
 
     tokens = tokenizer()
     asking = {**SMALL, "encoder_hidden_size": 16, "vocab_size": 8, "cross_attention_frequency": 1}
     own = {"word_embed_proj_dim": 16, "ffn_dim": 16, "max_position_embeddings": 64, "init_std": 1.0}
-    config = Blip2Config(
+    config = tf.Blip2Config(
         vision_config=VISION,
         qformer_config=asking,
-        text_config=OPTConfig(**text(tokens, **own)).to_dict(),
+        text_config=tf.OPTConfig(**text(tokens, **own)).to_dict(),
         num_query_tokens=4,
         image_token_index=tokens.convert_tokens_to_ids("<image>"),
     )
-    network = Blip2ForConditionalGeneration(config)
-    shown = BlipImageProcessor(size={"height": SIDE, "width": SIDE})
+    network = tf.Blip2ForConditionalGeneration(config)
+    shown = tf.BlipImageProcessor(size={"height": SIDE, "width": SIDE})
     head = network.language_model.lm_head if mute else None
-    return saved(folder, network, Blip2Processor(shown, tokens, num_query_tokens=4), head)
+    return saved(folder, network, tf.Blip2Processor(shown, tokens, num_query_tokens=4), head)
 
 
 def llava(folder: Path, mute: bool = False) -> Path:
-    from transformers import (
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-    )
+    import transformers as tf
 
     tokens = tokenizer()
-    config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**{**VISION, "num_hidden_layers": 2}, projection_dim=16),
-        text_config=LlamaConfig(**text(tokens, num_hidden_layers=2)),
+    config = tf.LlavaConfig(
+        vision_config=tf.CLIPVisionConfig(**{**VISION, "num_hidden_layers": 2}, projection_dim=16),
+        text_config=tf.LlamaConfig(**text(tokens, num_hidden_layers=2)),
         image_token_index=tokens.convert_tokens_to_ids("<image>"),
         image_seq_length=16,
     )
-    network = LlavaForConditionalGeneration(config)
+    network = tf.LlavaForConditionalGeneration(config)
     template = (
         "{% for message in messages %}{{ message['role'] }} : {% for part in message['content'] %}"
         "{% if part['type'] == 'image' %}<image> {% else %}{{ part['text'] }} {% endif %}{% endfor %}{% endfor %}"
         "{% if add_generation_prompt %}assistant : {% endif %}"
     )
-    processor = LlavaProcessor(
+    processor = tf.LlavaProcessor(
         image_processor(),
         tokens,
         patch_size=8,
@@ -125,16 +113,10 @@ def llava(folder: Path, mute: bool = False) -> Path:
 
 
 def florence2(folder: Path, mute: bool = False) -> Path:
-    from transformers import (
-        BartConfig,
-        Florence2Config,
-        Florence2ForConditionalGeneration,
-        Florence2Processor,
-        Florence2VisionConfig,
-    )
+    import transformers as tf
 
     tokens = tokenizer()
-    vision = Florence2VisionConfig(
+    vision = tf.Florence2VisionConfig(
         depths=[1, 1],
         patch_size=[7, 3],
         patch_stride=[4, 2],
@@ -158,41 +140,35 @@ def florence2(folder: Path, mute: bool = False) -> Path:
         "forced_bos_token_id": None,
         "forced_eos_token_id": None,
     }
-    config = Florence2Config(
+    config = tf.Florence2Config(
         vision_config=vision,
-        text_config=BartConfig(**text(tokens, d_model=16, init_std=1.0, **halves, **start)),
+        text_config=tf.BartConfig(**text(tokens, d_model=16, init_std=1.0, **halves, **start)),
         image_token_id=tokens.convert_tokens_to_ids("<image>"),
         **special_ids(tokens),
         is_encoder_decoder=True,
     )
-    network = Florence2ForConditionalGeneration(config)
+    network = tf.Florence2ForConditionalGeneration(config)
     shown = image_processor()
     shown.image_seq_length = 17
-    processor = Florence2Processor(shown, tokens)
+    processor = tf.Florence2Processor(shown, tokens)
     return saved(folder, network, processor, network.lm_head if mute else None)
 
 
 def pair(folder: Path, mute: bool = False) -> Path:
     """An encoder of images and a decoder of words, as older captioners are."""
-    from transformers import (
-        GPT2Config,
-        VisionEncoderDecoderConfig,
-        VisionEncoderDecoderModel,
-        ViTConfig,
-        ViTImageProcessor,
-    )
+    import transformers as tf
 
     tokens = tokenizer()
-    seeing = ViTConfig(**VISION)
-    writing = GPT2Config(
+    seeing = tf.ViTConfig(**VISION)
+    writing = tf.GPT2Config(
         **text(tokens, max_position_embeddings=64, add_cross_attention=True, is_decoder=True)
     )
     start = {"decoder_start_token_id": tokens.bos_token_id, "pad_token_id": tokens.pad_token_id}
-    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(seeing, writing, **start)
-    network = VisionEncoderDecoderModel(config)
+    config = tf.VisionEncoderDecoderConfig.from_encoder_decoder_configs(seeing, writing, **start)
+    network = tf.VisionEncoderDecoderModel(config)
     network.generation_config.update(**start)
     tokens.save_pretrained(folder)
-    shown = ViTImageProcessor(size={"height": SIDE, "width": SIDE})
+    shown = tf.ViTImageProcessor(size={"height": SIDE, "width": SIDE})
     return saved(folder, network, shown, network.decoder.lm_head if mute else None)
 
 
@@ -274,15 +250,8 @@ def diffusion(folder: Path) -> Path:
     steps = DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1
     )
-    pipeline = StableDiffusionPipeline(
-        vae=pixels,
-        text_encoder=reading,
-        tokenizer=tokens,
-        unet=unet,
-        scheduler=steps,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    made = {"vae": pixels, "text_encoder": reading, "tokenizer": tokens, "unet": unet, "scheduler": steps}
+    without = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    pipeline = StableDiffusionPipeline(**made, **without)
     pipeline.save_pretrained(folder / "pipeline")
     return folder / "pipeline"

@@ -35,39 +35,16 @@ def test_a_merged_bank_is_that_of_all_images_and_renders_alone(
     fresh = build_bank(model, ["3"], whole, top=5, disk=False)
     assert again.key == fresh.key
     assert again.strongest("3:3", 5) == fresh.strongest("3:3", 5)
-    drawn = vital(
-        "render",
-        "net.py:make",
-        "class:0",
-        "class:3",
-        "--bank",
-        "all.safetensors",
-        "--steps",
-        2,
-        "--out",
-        "run",
-    )
+    drawn = vital("render net.py:make class:0 class:3 --bank all.safetensors --steps 2 --out run")
     assert drawn.code == 0
 
 
 def test_merged_banks_can_be_merged_again(vital: Cli, parts: list[str]) -> None:
     assert vital("merge", "net.py:make", *parts[:2], "--out", "ab.safetensors").code == 0
     assert vital("merge", "net.py:make", "ab.safetensors", parts[2], "--out", "all.safetensors").code == 0
-    drawn = vital(
-        "render", "net.py:make", "class:2", "--bank", "all.safetensors", "--steps", 2, "--out", "run"
-    )
+    drawn = vital("render net.py:make class:2 --bank all.safetensors --steps 2 --out run")
     assert drawn.code == 0
-    refused = vital(
-        "render",
-        "net.py:make",
-        "class:2",
-        "--bank",
-        "all.safetensors",
-        "--image-labels",
-        "l.csv",
-        "--out",
-        "two",
-    )
+    refused = vital("render net.py:make class:2 --bank all.safetensors --image-labels l.csv --out two")
     assert refused.err == (
         "vital: --image-labels l.csv cannot be given for all.safetensors, whose parts have their own\n"
     )

@@ -241,16 +241,9 @@ def slow_distance(bench, unit, picture: torch.Tensor, layer: str) -> float:
 
 def test_classes_that_are_exchanged_are_seen_by_all_who_name_them() -> None:
     """Pictures that network, judge and encoder name right are named wrong once their labels have moved on."""
-    layers = [
-        nn.Conv2d(3, 3, 1),
-        nn.ReLU(),
-        nn.Conv2d(3, 3, 1),
-        nn.ReLU(),
-        nn.AvgPool2d(8),
-        nn.Flatten(),
-        nn.Linear(3, 3),
-    ]
-    for layer in layers[:1] + layers[2:3] + layers[-1:]:
+    first, second, last = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.Linear(3, 3)
+    layers = [first, nn.ReLU(), second, nn.ReLU(), nn.AvgPool2d(8), nn.Flatten(), last]
+    for layer in (first, second, last):
         nn.init.zeros_(layer.bias)
         layer.weight.data.copy_(torch.eye(3).view_as(layer.weight))
     model = vital.Model(nn.Sequential(*layers), name="rgb", size=(8, 8), classes=("red", "green", "blue"))

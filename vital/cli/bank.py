@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import listed, megabytes, show_skipped, watched
-from vital.cli.options import (
-    Layers,
-    ModelName,
-    NeededImageOptions,
-    NetworkOptions,
-    NewBank,
-    Top,
-    grouped,
-)
 
 
-@grouped
+@opt.grouped
 def bank(
-    model: ModelName,
-    layers: Layers,
-    source: NeededImageOptions,
-    out: NewBank,
+    model: opt.ModelName,
+    layers: opt.Layers,
+    source: opt.NeededImageOptions,
+    out: opt.NewBank,
     *,
-    top: Top = 50,
-    network: NetworkOptions,
+    top: opt.Top = 50,
+    network: opt.NetworkOptions,
 ) -> None:
     """Find the images that excite each unit most, in one pass, and keep the answer in a file.
 

@@ -7,19 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import table
-from vital.cli.options import (
-    Feeders,
-    ImageOptions,
-    MethodOptions,
-    ModelName,
-    NetworkOptions,
-    OneLayer,
-    OneUnit,
-    Rule,
-    RunFolder,
-    grouped,
-)
 from vital.cli.render import carried_out
 from vital.utils.io import as_json, as_png, write
 
@@ -31,18 +20,18 @@ if TYPE_CHECKING:
 REFERENCES = 8
 
 
-@grouped
+@opt.grouped
 def circuit(
-    model: ModelName,
-    unit: OneUnit,
-    layer: OneLayer,
-    out: RunFolder,
-    source: ImageOptions,
+    model: opt.ModelName,
+    unit: opt.OneUnit,
+    layer: opt.OneLayer,
+    out: opt.RunFolder,
+    source: opt.ImageOptions,
     *,
-    count: Feeders = 4,
-    rule: Rule = "zplus",
-    how: MethodOptions,
-    network: NetworkOptions,
+    count: opt.Feeders = 4,
+    rule: opt.Rule = "zplus",
+    how: opt.MethodOptions,
+    network: opt.NetworkOptions,
 ) -> None:
     """Show which units of an earlier layer feed a unit most, with a picture of each.
 

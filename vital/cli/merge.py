@@ -6,16 +6,16 @@ import json
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import images_of, megabytes, show_skipped
-from vital.cli.options import Banks, ModelName, NetworkOptions, NewBank, grouped
 
 
-@grouped
+@opt.grouped
 def merge(
-    model: ModelName,
-    banks: Banks,
-    out: NewBank,
-    network: NetworkOptions,
+    model: opt.ModelName,
+    banks: opt.Banks,
+    out: opt.NewBank,
+    network: opt.NetworkOptions,
 ) -> None:
     """Make one bank of those of the parts of an image set, as if one pass had shown all images.
 

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import StoppedError, show_skipped, table, watched
-from vital.cli.options import (
-    Frames,
-    ImageOptions,
-    MethodOptions,
-    ModelName,
-    NetworkOptions,
-    RunFolder,
-    UnitNames,
-    grouped,
-)
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,15 +22,15 @@ if TYPE_CHECKING:
     from vital.units import Unit
 
 
-@grouped
+@opt.grouped
 def render(
-    model: ModelName,
-    units: UnitNames,
-    out: RunFolder,
-    source: ImageOptions,
-    how: MethodOptions,
-    network: NetworkOptions,
-    frames: Frames = 0,
+    model: opt.ModelName,
+    units: opt.UnitNames,
+    out: opt.RunFolder,
+    source: opt.ImageOptions,
+    how: opt.MethodOptions,
+    network: opt.NetworkOptions,
+    frames: opt.Frames = 0,
 ) -> None:
     """Render a picture of what each unit responds to.
 
@@ -68,20 +59,20 @@ def carried_out(
     units: Sequence[Unit],
     recipe: Method,
     pictures: ImageSet | None,
-    source: ImageOptions | None = None,
+    source: opt.ImageOptions | None = None,
 ) -> Iterator[Run]:
     """Do a request for units in a run folder, which stays held until the caller has reported."""
     from vital.models.identity import identity
     from vital.rendering.run_folder import entered, write_sheet
 
     with entered(out, identity(net, spec), request) as run:
-        _work(run, net, units, recipe, pictures, source or ImageOptions())
+        _work(run, net, units, recipe, pictures, source or opt.ImageOptions())
         write_sheet(out)
         show_skipped(pictures)
         yield run
 
 
-def references_of(recipe: Method, name: str, source: ImageOptions) -> ImageSet | None:
+def references_of(recipe: Method, name: str, source: opt.ImageOptions) -> ImageSet | None:
     """The reference images that a command's options name; None for a method that needs none."""
     from vital.rendering import METHODS
 
@@ -102,7 +93,7 @@ def _work(
     units: Sequence[Unit],
     recipe: Method,
     pictures: ImageSet | None,
-    source: ImageOptions,
+    source: opt.ImageOptions,
 ) -> None:
     """Render what is not complete."""
     from vital.rendering.resume import work

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
+from vital.cli import options as opt
 from vital.cli.common import open_images, show_skipped, table, watched
-from vital.cli.options import FORMS, Device, Images, NetworkOptions, Weights
 from vital.errors import UsageError
 from vital.utils.io import as_csv, write
 
@@ -37,7 +37,7 @@ Names = Annotated[
 ]
 ScoredModel = Annotated[
     str | None,
-    Option(metavar="MODEL", help=f"The network of the units, whose class names are the names: {FORMS}."),
+    Option(metavar="MODEL", help=f"The network of the units, whose class names are the names: {opt.FORMS}."),
 ]
 Encoder = Annotated[
     str | None, Option(metavar="SPEC", help="sentence-transformers:NAME, open_clip:NAME/PRETRAINED or world.")
@@ -54,12 +54,12 @@ def score(
     labels: Files,
     names: Names = None,
     model: ScoredModel = None,
-    images: Images = None,
+    images: opt.Images = None,
     encoder: Encoder = None,
     format: Format = None,  # noqa: A002
     layer: Layer = None,
-    weights: Weights = None,
-    device: Device = None,
+    weights: opt.Weights = None,
+    device: opt.Device = None,
     out: Out = None,
 ) -> None:
     """Say how good labels are, of this or any other tool.
@@ -74,7 +74,7 @@ def score(
     from vital.describing.evaluation.table import COLUMNS
 
     said = [import_labels(file, format, layer) for file in labels]
-    net = None if model is None else NetworkOptions(weights=weights, device=device).open(model)
+    net = None if model is None else opt.NetworkOptions(weights=weights, device=device).open(model)
     if images is not None:
         rows = _judged(said, net, images, encoder, device)
         _keep(out, "scores.csv", COLUMNS, rows)

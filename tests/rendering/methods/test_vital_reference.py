@@ -72,14 +72,6 @@ def published(
     return pictures
 
 
-@pytest.fixture(scope="module")
-def resnet() -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = torchvision.models.resnet50().eval().double()
-    return net.requires_grad_(False)
-
-
 @pytest.mark.parametrize(("tv", "l2"), [(0.0, 0.0), (3e-3, 3e-3)])
 def test_pictures_equal_the_published_loop_step_by_step(resnet: nn.Module, tv: float, l2: float) -> None:
     model = vital.Model(resnet, size=(64, 64), mean=MEAN, std=STD)

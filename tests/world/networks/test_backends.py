@@ -8,17 +8,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vital.backends import (
-    BuiltIn,
-    Captioner,
-    ImageGenerator,
-    ImageTextEncoder,
-    Summarizer,
-    load_captioner,
-    load_encoder,
-    load_generator,
-    load_summarizer,
-)
+from vital import backends
+from vital.backends import BuiltIn, load_captioner, load_encoder, load_generator, load_summarizer
 from vital.errors import InvalidValueError, UnknownNameError, WeightsError
 from vital.world import Scene, Thing, caption, concepts, parse, sample, truths
 from vital.world.networks import architectures as networks
@@ -44,11 +35,11 @@ def folder(tmp_path_factory):
 
 
 def test_the_four_makers_are_loaded_by_name(folder):
-    assert isinstance(load_encoder("world", folder=folder), ImageTextEncoder)
-    assert isinstance(load_captioner("world", folder=folder), Captioner)
-    assert isinstance(load_generator("world"), ImageGenerator)
+    assert isinstance(load_encoder("world", folder=folder), backends.ImageTextEncoder)
+    assert isinstance(load_captioner("world", folder=folder), backends.Captioner)
+    assert isinstance(load_generator("world"), backends.ImageGenerator)
     summarizer = load_summarizer("world", folder=folder)
-    assert isinstance(summarizer, Summarizer | BuiltIn)
+    assert isinstance(summarizer, backends.Summarizer | BuiltIn)
     assert summarizer.name == "built-in (world)"
     assert {load_encoder("world", folder=folder).name, load_generator("world").name} == {"world"}
 

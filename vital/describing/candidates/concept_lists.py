@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-from vital.errors import DataError, InvalidValueError
+from vital.errors import DataError, InvalidValueError, VitalError
 from vital.utils.io import read_text
 
 WORLD = "world"
@@ -25,16 +25,13 @@ def read_concepts(source: str | Path | Iterable[str]) -> tuple[str, ...]:
     >>> read_concepts(["dog", " red  cube", "", "Dog"])
     ('dog', 'red cube')
     """
-    if isinstance(source, Path | str) and str(source) == WORLD:
-        return world_concepts()
-    file = Path(source) if isinstance(source, Path | str) else None
-    found = distinct(_texts(source) if file is None else _lines(file))
-    few = f"{len(found)} different concepts"
-    if len(found) < 2 and file is not None:
-        raise DataError(f"{str(file)!r} holds {few}, and at least 2 are needed; {HINT}")
-    if len(found) < 2:
-        raise InvalidValueError(f"{few} are given; at least 2 are needed to choose from")
-    return found
+    if isinstance(source, Path | str):
+        return world_concepts() if str(source) == WORLD else _of_file(Path(source))
+    texts = list(source)
+    if wrong := [text for text in texts if not isinstance(text, str)]:
+        raise InvalidValueError(f"a concept is {wrong[0]!r}; allowed are texts")
+    few = "{} different concepts are given; at least 2 are needed to choose from"
+    return _enough(texts, InvalidValueError, few)
 
 
 def world_concepts() -> tuple[str, ...]:
@@ -48,6 +45,12 @@ def world_concepts() -> tuple[str, ...]:
     return tuple(concept.name for concept in concepts())
 
 
+def _enough(texts: Iterable[str], kind: type[VitalError], few: str) -> tuple[str, ...]:
+    if len(found := distinct(texts)) < 2:
+        raise kind(few.format(len(found)))
+    return found
+
+
 def distinct(texts: Iterable[str]) -> tuple[str, ...]:
     """Tidy spaces and drop what is empty or was there before."""
     found: dict[str, str] = {}
@@ -58,7 +61,7 @@ def distinct(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def _lines(path: Path) -> list[str]:
+def _of_file(path: Path) -> tuple[str, ...]:
     text = read_text(path, HINT)
     if any(ord(letter) < 32 and letter not in "\t\n\r\f\v" for letter in text):
         raise DataError(f"{str(path)!r} holds control characters and is no list of words; {HINT}")
@@ -66,11 +69,5 @@ def _lines(path: Path) -> list[str]:
     for number, line in enumerate(lines, 1):
         if len(line) > LONGEST:
             raise DataError(f"line {number} of {str(path)!r} has {len(line)} characters; {HINT}")
-    return lines
-
-
-def _texts(texts: Iterable[str]) -> Iterator[str]:
-    for text in texts:
-        if not isinstance(text, str):
-            raise InvalidValueError(f"a concept is {text!r}; allowed are texts")
-        yield text
+    few = f"{str(path)!r} holds {{}} different concepts, and at least 2 are needed; {HINT}"
+    return _enough(lines, DataError, few)
