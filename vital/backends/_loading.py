@@ -126,35 +126,6 @@ def local_first(label: str, name: str, load: Callable[[bool], T], *libraries: An
         ) from error
 
 
-def with_transformers(
-    name: str,
-    kind: str,
-    make: Callable[[Any, Callable[[str], Any], str], T],
-    purpose: str,
-    extra: str,
-    device: Device,
-    dtype: Dtype,
-) -> T:
-    """Load a network of one of transformers' automatic classes, `kind`, and `make` something of it.
-
-    `make` takes the network, what loads another class by its name (a processor, a tokenizer), and the label. Code of a
-    repository is never run. Raises `WeightsError`, `MissingDependencyError` and `InvalidValueError`.
-    """
-    library = package("transformers", "transformers", extra, f"{purpose} named transformers:NAME")
-    where, precision = placed(device, dtype)
-    label = f"transformers:{name}"
-
-    def load(local: bool) -> T:
-        def part(of: str, **options: Any) -> Any:
-            files = {"local_files_only": local, "trust_remote_code": False}
-            return getattr(library, of).from_pretrained(name, **options, **files)
-
-        network = complete(label, part(kind, dtype=precision, output_loading_info=True))
-        return make(network.to(where), part, label)
-
-    return local_first(label, name, load, library)
-
-
 def why(error: BaseException) -> str:
     r"""Say in short what a library's error says at length.
 

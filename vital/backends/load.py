@@ -13,8 +13,7 @@ from vital.backends.openai import from_endpoint
 from vital.backends.phrases_summarizer import built_in
 from vital.backends.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summarizer, TextEncoder
 from vital.backends.sentence_transformers import Sentences, from_sentence_transformers
-from vital.backends.transformers_captioner import from_transformers as caption_with_transformers
-from vital.backends.transformers_summarizer import from_transformers as summarize_with_transformers
+from vital.backends.transformers import caption_with_transformers, summarize_with_transformers
 from vital.errors import InvalidValueError, UsageError, unknown
 from vital.utils.registry import Registry
 

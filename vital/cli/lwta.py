@@ -61,7 +61,7 @@ def train(
     from tqdm import tqdm
 
     from vital.lwta import convert
-    from vital.lwta.load import format_spec
+    from vital.lwta.convert import format_spec
     from vital.lwta.schedule import SamplingSchedule
     from vital.lwta.train import TrainConfig, classes_of, fit
 

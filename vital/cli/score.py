@@ -96,9 +96,8 @@ def _judged(
     """Judge the labels on images, and print the table."""
     from vital.backends import load_encoder
     from vital.describing.base import Context
-    from vital.describing.evaluation.external_labels import evaluate_external
     from vital.describing.evaluation.significance import LabelEvaluator
-    from vital.describing.evaluation.table import shown_rows
+    from vital.describing.evaluation.table import evaluate_external, shown_rows
 
     if net is None or encoder is None:
         raise UsageError(

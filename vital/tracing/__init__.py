@@ -5,11 +5,10 @@ out the hooks are gone and the caller's gradient flags and train/eval modes are 
 """
 
 from vital.models.outputs import first_tensor
-from vital.tracing.dependencies import feeding
 from vital.tracing.layers import calls, list_layers
 from vital.tracing.redirect import Redirect
 from vital.tracing.tape import NoRuleError, Step, Tape
-from vital.tracing.tracer import INPUT_OF, Pass, Trace, Tracer
+from vital.tracing.tracer import INPUT_OF, Pass, Trace, Tracer, feeding
 from vital.units.direction import digests, read_direction
 
 __all__ = [

@@ -33,8 +33,7 @@ from vital.world.scenes.concepts import concepts
 from vital.world.scenes.ground_truth import SCENES, tables
 from vital.world.scenes.ground_truth_cache import SHIPPED, ship_truths
 from vital.world.scenes.vocabulary import FACTORS
-from vital.world.training.augment import moved, roughened
-from vital.world.training.batches import Batch, Task
+from vital.world.training.batches import Batch, Task, moved, roughened
 from vital.world.training.corpus import Corpus, draw, rendered
 from vital.world.training.metrics import Figures
 from vital.world.training.tasks import TASKS, TWIN_FACTORS
