@@ -140,7 +140,7 @@ def test_a_replay_needs_no_maker(tmp_path):
 def test_a_spent_budget_is_one_sentence_and_nothing_is_lost(tmp_path):
     maker = Counted()
     answers = Answers(tmp_path, calls=2)
-    with pytest.raises(ModelError, match="the budget of 2 answers is spent; those so far are kept"):
+    with pytest.raises(ModelError, match="the budget of 2 calls is spent; answers so far are kept"):
         answers.captioner(maker).describe(pictures(0.1, 0.2, 0.3))
     assert maker.asked == [("describe", 2)]
     more = Answers(tmp_path, calls=1)

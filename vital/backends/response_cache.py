@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from vital.backends import Captioner, ImageGenerator, Summarizer
+from vital.backends.protocols import Captioner, ImageGenerator, Summarizer
 from vital.errors import InvalidValueError, ModelError, RunError
 from vital.types import Images
 from vital.utils.drawing import to_pil
 from vital.utils.hashing import identity, key_of, picture_hash
 from vital.utils.io import append_json, as_png, cache_folder, json_lines, read_picture, write
 
-Kept = dict[str, Any]
+Table = dict[str, Any]
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Answers:
     calls: int | None = None
     replay: bool = False
     spent: int = field(default=0, init=False)
-    _read: dict[str, Kept] = field(default_factory=dict, init=False, repr=False)
+    _read: dict[str, Table] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.calls is not None and self.calls < 0:
@@ -82,7 +82,7 @@ class Answers:
             self.keep("makers", [(f"{kind} {name}", own)])
         return name, own, maker
 
-    def kept(self, kind: str) -> Kept:
+    def kept(self, kind: str) -> Table:
         """Read the answers of a kind; a line that was cut off, as by a full disk, is passed over."""
         if kind not in self._read:
             self._read[kind] = dict(_pairs(self.folder / f"{kind}.jsonl"))
@@ -94,8 +94,11 @@ class Answers:
         append_json(self.folder / f"{kind}.jsonl", new.items())
         self.kept(kind).update(new)
 
-    def afford(self, what: str, wanted: int = 1) -> int:
-        """Spend one to `wanted` answers: as many as are left. Raises `ModelError` where none is, or in a replay."""
+    def afford(self, what: str, wanted: int = 1, failed: str = "") -> int:
+        """Spend one to `wanted` calls: as many as are left. Raises `ModelError` where none is, or in a replay.
+
+        `failed` says what became of the call before, where it brought nothing.
+        """
         if self.replay:
             raise ModelError(
                 f"{what}: an answer is not kept in {str(self.folder)!r}, and replay asks nobody; "
@@ -103,8 +106,9 @@ class Answers:
             )
         left = wanted if self.calls is None else min(wanted, self.calls - self.spent)
         if left < 1:
-            allow = "those so far are kept, and more calls allow more"
-            raise ModelError(f"{what}: the budget of {self.calls} answers is spent; {allow}")
+            last = f" (the last one failed: {failed})" if failed else ""
+            allow = "answers so far are kept, and calls=NUMBER allows more"
+            raise ModelError(f"{what}: the budget of {self.calls} calls is spent{last}; {allow}")
         self.spent += left
         return left
 
@@ -116,7 +120,7 @@ def _pairs(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Kept:
+class Kept:
     """A maker whose answers are kept; without the maker itself, those that are kept are all there is."""
 
     answers: Answers
@@ -134,7 +138,7 @@ class _Kept:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptCaptioner(_Kept):
+class KeptCaptioner(Kept):
     """A captioner whose captions are kept."""
 
     def describe(self, images: Images) -> list[str]:
@@ -151,7 +155,7 @@ class KeptCaptioner(_Kept):
 
 
 @dataclass(frozen=True, eq=False)
-class KeptSummarizer(_Kept):
+class KeptSummarizer(Kept):
     """A summarizer whose summaries are kept, under the captions in their order and the images."""
 
     def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
@@ -180,7 +184,7 @@ class KeptSummarizer(_Kept):
 
 
 @dataclass(frozen=True, eq=False)
-class KeptGenerator(_Kept):
+class KeptGenerator(Kept):
     """An image generator whose images are kept, as one PNG for each text: one image below the other."""
 
     def generate(self, text: str, count: int, seed: int) -> Images:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from vital.activations import ReferenceBank
 from vital.backends import BuiltIn, Captioner, ImageGenerator, ImageTextEncoder, Summarizer
-from vital.backends.response_cache import Answers, KeptCaptioner, KeptGenerator, KeptSummarizer
+from vital.backends.response_cache import Answers, Kept
 from vital.data import ImageSet
 from vital.errors import UsageError
 from vital.models import Model
@@ -101,11 +101,10 @@ def kept_makers(tools: Context, answers: Answers | None = None) -> Context:
     The built-in summarizer is left as it is: it is as fast as a look-up.
     """
     own = answers or Answers()
-    found: dict[str, Any] = {}
-    if tools.captioner and not isinstance(tools.captioner, KeptCaptioner):
-        found["captioner"] = own.captioner(tools.captioner)
-    if tools.summarizer and not isinstance(tools.summarizer, KeptSummarizer | BuiltIn):
-        found["summarizer"] = own.summarizer(tools.summarizer)
-    if tools.generator and not isinstance(tools.generator, KeptGenerator):
-        found["generator"] = own.generator(tools.generator)
+    makers = {kind: getattr(tools, kind) for kind in ("captioner", "summarizer", "generator")}
+    found: dict[str, Any] = {
+        kind: getattr(own, kind)(maker)
+        for kind, maker in makers.items()
+        if maker and not isinstance(maker, Kept | BuiltIn)
+    }
     return replace(tools, **found)

@@ -20,7 +20,7 @@ LOOKED_AT = 64
 """How many values of each tensor tell a network from another."""
 
 _SECRET = ("key", "token", "secret", "password")
-_HOW = frozenset(("folder", "device", "batch", "timeout", "retries", "pause", "calls", "replay", "name"))
+_HOW = frozenset(("answers", "folder", "device", "batch", "timeout", "retries", "pause", "name"))
 """Options that do not change an answer; the name is told apart. Fields that are not set by callers are no options."""
 
 
