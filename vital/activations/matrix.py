@@ -56,10 +56,11 @@ class Probe:
     def of(self, units: Sequence[Unit]) -> Tensor:
         """The values of units of one reading: (N, U); those of a direction are the projections on it."""
         values = self.layer(units[0])
-        return torch.stack([self._column(values, unit) for unit in units], 1)
-
-    def _column(self, values: Tensor, unit: Unit) -> Tensor:
-        return values @ vector_of(self.model.unit(unit)).to(values) if unit.source else values[:, unit.index]
+        columns = [
+            values @ vector_of(self.model.unit(unit)).to(values) if unit.source else values[:, unit.index]
+            for unit in units
+        ]
+        return torch.stack(columns, 1)
 
     @property
     def choosing(self) -> Tensor:

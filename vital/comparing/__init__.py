@@ -2,11 +2,10 @@
 
 from vital.comparing.api import Comparison, compare
 from vital.comparing.base import MEASURES
-from vital.comparing.build import build_context
+from vital.comparing.build import ClassJudge, build_context
 from vital.comparing.context import EvalContext, Extractor, Judge
 from vital.comparing.figures import write_comparison
 from vital.comparing.hog import HogClassifier
-from vital.comparing.judges import ClassJudge
 from vital.comparing.records import Score, Shown
 from vital.comparing.table import Table
 from vital.comparing.variants import CONTROLS

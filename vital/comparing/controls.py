@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from vital.activations import ReferenceBank
 from vital.activations.rankings import Ranking, Tables
@@ -80,20 +79,14 @@ def _rerouted(rankings: Mapping[str, Ranking], instead: Mapping[Unit, Unit]) -> 
         name = reading(unit)
         if name in rankings and not unit.source and not other.source:
             before, now = rankings[name], found[name]
-            now = (
-                now
-                if now is not before
-                else Ranking(before.values, before.indices.clone(), _copied(before.places))
-            )
+            if now is before:
+                places = None if before.places is None else before.places.clone()
+                now = Ranking(before.values, before.indices.clone(), places)
             now.indices[unit.index] = before.indices[other.index]
             if now.places is not None and before.places is not None:
                 now.places[unit.index] = before.places[other.index]
             found[name] = now
     return found
-
-
-def _copied(table: Tensor | None) -> Tensor | None:
-    return None if table is None else table.clone()
 
 
 def _relabelled(bank: ReferenceBank, instead: Mapping[Unit, Unit]) -> ImageSet:

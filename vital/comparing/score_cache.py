@@ -34,7 +34,9 @@ class Kept:
 
     def scores(self, method: str, key: str, measure: Callable[[], Iterable[Score]]) -> list[Score]:
         """The scores under a key as those of a method; measured, and written, where there are none. `RunError`."""
-        found = cached_json(self._file(key), lambda: {"scores": [_row(score) for score in measure()]})
+        found = cached_json(
+            self._file(key), lambda: {"scores": [(s.metric, s.value, s.unit, s.seed) for s in measure()]}
+        )
         return [Score(method, *row) for row in found["scores"]]
 
     def holds(self, key: str) -> bool:
@@ -45,10 +47,6 @@ class Kept:
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{key_of(FORMAT, __version__, key)}.json"
-
-
-def _row(score: Score) -> tuple[object, ...]:
-    return score.metric, score.value, score.unit, score.seed
 
 
 def pictures_key(shown: Shown) -> str:

@@ -92,7 +92,7 @@ class LabelEvaluator:
     def _verdicts(self, given: Sequence[Description]) -> list[Description]:
         """Judge descriptions of units of one layer."""
         units = [d.unit for d in given]
-        known = self._probe(units)
+        known = probe(self.tools.model, probe_images(self.tools), units, progress=self.tools.progress)
         held = ~known.choosing
         if held.sum() < 2:
             return list(given)
@@ -121,9 +121,6 @@ class LabelEvaluator:
         for known in self._ignorant(units):
             best = torch.maximum(best, judging()(known.layer(units[0])[~known.choosing], shown).amax(0))
         return best
-
-    def _probe(self, units: Sequence[Unit]) -> Probe:
-        return probe(self.tools.model, probe_images(self.tools), units, progress=self.tools.progress)
 
     def _ignorant(self, units: Sequence[Unit]) -> Iterator[Probe]:
         for copy in self._copies:

@@ -71,11 +71,8 @@ def answers(
         weight = priors[-1] if known is None else known[start : start + cosines.shape[1]] - floor
         best.add(raw - (similarity.lam * weight).to(raw.dtype), start)
     scores = best.scores + (1 - similarity.lam) * floor
-    return Answers(scores, best.concepts, torch.cat(priors) + floor if priors else _given(known, read))
-
-
-def _given(known: Tensor | None, read: Tensor) -> Tensor:
-    return read.new_zeros(len(read), dtype=torch.float64) if known is None else known
+    given = read.new_zeros(len(read), dtype=torch.float64) if known is None else known
+    return Answers(scores, best.concepts, torch.cat(priors) + floor if priors else given)
 
 
 def _needed(similarity: Similarity, values: Tensor, layer: Tensor | None) -> tuple[Tensor, list[Any]]:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from vital.activations import ReferenceBank
 from vital.describing.base import DESCRIBERS, Context, check_needs
 from vital.describing.candidates.selection import check_scoring
-from vital.describing.candidates.top_images import TopImages, exhibits
+from vital.describing.candidates.top_images import exhibits
 from vital.describing.methods.captioning import Captioning, bench, labelled
 from vital.records import Description
 from vital.units import Unit
@@ -60,10 +60,8 @@ class Dnd(Captioning):
         check_scoring(self.scoring, tools)
         at = bench(self, tools, units)
         bar = tqdm(at.units, desc="dnd", unit="unit", disable=None if tools.progress else True, leave=False)
+        bank, counts = cast("ReferenceBank", tools.bank), (self.n_images, self.n_crops, self.n_shown)
         return [
-            labelled(self, at, row, "dnd", self._shown(cast("ReferenceBank", tools.bank), unit))
+            labelled(self, at, row, "dnd", exhibits(bank, unit, *counts, field=self.patch_coverage))
             for row, unit in enumerate(bar)
         ]
-
-    def _shown(self, bank: ReferenceBank, unit: Unit) -> TopImages:
-        return exhibits(bank, unit, self.n_images, self.n_crops, self.n_shown, field=self.patch_coverage)
