@@ -51,10 +51,10 @@ def measure(
     model: vital.Model, bank: vital.ReferenceBank, method: str, unit: str, steps: int, batch: int
 ) -> dict[str, object]:
     """Time the steps of a run and bare passes in turn; the first steps of each size are warm-up."""
-    recipe = vital.make_method(method, steps=steps)
+    method = vital.make_method(method, steps=steps)
     units = model.units([unit] * batch)
     setting_up = time.perf_counter()
-    plan = recipe.plan(model, units, bank, 0)
+    plan = method.plan(model, units, bank, 0)
     setup = time.perf_counter() - setting_up
     bare, began = bare_pass(model, batch), 0.0
     ratios: list[float] = []

@@ -8,7 +8,7 @@ has the AUPRC of the candidate's true presence on the held-out images, divided b
 Goals, for clip-dissect: at least 95 % of class and planted units agree and at most 5 % of them abstain; at least 95 %
 of the units of the random network abstain.
 
-    python -m benchmarks.world_words --methods clip-dissect,linear,bands
+    python -m benchmarks.world_words --methods clip-dissect,linear,activation-ranges
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor
 
 import vital
 from benchmarks.common import machine, report
-from vital.activations.matrix import probe
+from vital.activations.matrix import build_matrix
 from vital.describing import DESCRIBERS
 from vital.describing.api import Words, prepared
 from vital.describing.evaluation.table import RANDOM_SEED, score_rows, shown_rows
@@ -61,9 +61,9 @@ def presence(text: str, scenes: Sequence[Scene]) -> Tensor:
 
 def relative(words: Words, given: Sequence[Description], known: dict[Unit, Concept]) -> float:
     """Mean of the candidates' AUPRC over that of the truths, on held-out images."""
-    pictures = words.tools.images
+    pictures = words.context.images
     assert pictures is not None
-    found = probe(words.tools.model, pictures, [d.unit for d in given])
+    found = build_matrix(words.context.model, pictures, [d.unit for d in given])
     held = ~found.choosing
     scenes = [scenes_of(pictures)[int(i)] for i in found.numbers[held]]
     shares = []
@@ -91,7 +91,7 @@ def measured(
     found["seconds"] = time.perf_counter() - begin
     unknowing = [d for own in units.values() for d in random.describe(own)]
     found["random abstain"] = share([not d.label for d in unknowing])
-    rows = score_rows(words.court(), [d for given in said_of.values() for d in given], unknowing)
+    rows = score_rows(words.evaluator(), [d for given in said_of.values() for d in given], unknowing)
     return found | {"scores": rows}
 
 
@@ -106,7 +106,7 @@ def measure(methods: Sequence[str], count: int, seed: int, draws: int) -> dict[s
     for name in methods:
         words, random = (
             prepared(
-                network, every, bank=None, images=pictures, methods=[name], concepts=None, makers={},
+                network, every, bank=None, images=pictures, methods=[name], concepts=None, backends={},
                 options={"n_random_models": draws},
             )
             for network in (model, blank)

@@ -1,4 +1,4 @@
-"""Networks of the libraries that makers come from, tiny and random, written to folders as published ones are."""
+"""Networks of the libraries that backends come from, tiny and random, written to folders as published ones are."""
 
 from __future__ import annotations
 

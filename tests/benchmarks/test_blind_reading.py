@@ -193,8 +193,8 @@ def test_pictures_that_are_there_are_not_rendered_again(
 
 def test_classes_are_dealt_evenly_and_none_twice_to_a_hand() -> None:
     for hands, each, cards in ((5, 24, 64), (4, 7, 10), (3, 10, 10), (2, 25, 10)):
-        dice = torch.Generator().manual_seed(0)
-        dealt = blind.dealt(hands, each, range(100, 100 + cards), dice)
+        rng = torch.Generator().manual_seed(0)
+        dealt = blind.dealt(hands, each, range(100, 100 + cards), rng)
         counts = Counter(card for hand in dealt for card in hand)
         assert len(counts) == min(cards, hands * each)
         assert max(counts.values()) <= -(-hands * each // cards) + (each < cards)

@@ -52,12 +52,12 @@ def test_more_units_and_more_looks_take_more_memory(model, units, bank) -> None:
 
 
 def test_memory_is_the_same_with_a_new_bank_and_leaves_the_method_alone(model, units, pictures) -> None:
-    recipe = make_method("vital", steps=7)
+    method = make_method("vital", steps=7)
     bank, other = (vital.build_bank(model, ["layer3"], pictures, disk=False) for _ in range(2))
-    assert memory(model, units, recipe, bank) == memory(model, units, recipe, bank)
-    assert memory(model, units, recipe, other) == memory(model, units, recipe, bank)
-    assert steps_of(recipe) == 7
-    assert steps_of(with_steps(recipe, 3)) == 3
+    assert memory(model, units, method, bank) == memory(model, units, method, bank)
+    assert memory(model, units, method, other) == memory(model, units, method, bank)
+    assert steps_of(method) == 7
+    assert steps_of(with_steps(method, 3)) == 3
 
 
 def test_a_step_takes_time(model, units, bank) -> None:

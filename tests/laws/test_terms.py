@@ -44,10 +44,10 @@ def build(entry: Any, model: Model) -> Term:
     return term
 
 
-def look(model: Model, term: Term, image: Tensor, copies: int = 1) -> Trace:
+def look(model: Model, term: Term, image: Tensor, n_transforms: int = 1) -> Trace:
     """A trace whose image, seen and input all differ."""
-    seen = (image * 0.9 + 0.02).roll(3, 3).repeat_interleave(copies, 0)
-    return toy.trace(model, term.layers, image, seen, copies)
+    seen = (image * 0.9 + 0.02).roll(3, 3).repeat_interleave(n_transforms, 0)
+    return toy.trace(model, term.layers, image, seen, n_transforms)
 
 
 @every_term
@@ -63,8 +63,8 @@ def test_a_term_returns_one_finite_loss_per_image(entry: Any) -> None:
 def test_the_gradient_is_that_of_the_value(entry: Any) -> None:
     model = toy.model(smooth=True, double=True)
     term = build(entry, model)
-    if term.held:
-        pytest.skip(f"the gradient treats {term.held} as a constant")
+    if term.detached:
+        pytest.skip(f"the gradient treats {term.detached} as a constant")
     with Tracer(model, term.layers) as tracer:
         image = toy.images(2, size=32, low=-0.2, high=1.2).requires_grad_()
         # the fast mode compares the Jacobian along random directions; 6,144 pixels one by one would take a minute
@@ -111,7 +111,7 @@ def test_equal_looks_at_an_image_have_the_loss_of_one_look(entry: Any) -> None:
     model = toy.model(double=True)
     term = build(entry, model)
     once = term(look(model, term, toy.images(2)))
-    thrice = term(look(model, term, toy.images(2), copies=3))
+    thrice = term(look(model, term, toy.images(2), n_transforms=3))
     torch.testing.assert_close(thrice.view(2, 3).mean(1), once)
 
 

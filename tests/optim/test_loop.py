@@ -329,7 +329,7 @@ def test_the_names_in_the_sentences_are_there() -> None:
 def test_one_transform_needs_no_list() -> None:
     model = toy.model(double=True)
     alone, listed = (
-        optimize(model, Channel("layer2:1"), toy.Canvas(), views, steps=3) for views in (Roll(), [Roll()])
+        optimize(model, Channel("layer2:1"), toy.Canvas(), given, steps=3) for given in (Roll(), [Roll()])
     )
     assert torch.equal(alone.images, listed.images)
     plain = optimize(model, Channel("layer2:1"), toy.Canvas(), steps=3)
@@ -337,10 +337,10 @@ def test_one_transform_needs_no_list() -> None:
 
 
 def test_a_function_in_lambda_leaves_a_units_image_independent_of_its_company() -> None:
-    model, view = toy.model(double=True), Lambda(lambda x: x + 0.1 * torch.randn_like(x))
-    together = render(model, transforms=[view])
+    model, transform = toy.model(double=True), Lambda(lambda x: x + 0.1 * torch.randn_like(x))
+    together = render(model, transforms=[transform])
     for i, unit in enumerate(UNITS):
-        assert torch.equal(together.images[i], render(model, (unit,), transforms=[view]).images[0])
+        assert torch.equal(together.images[i], render(model, (unit,), transforms=[transform]).images[0])
 
 
 @pytest.mark.parametrize(

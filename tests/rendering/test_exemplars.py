@@ -208,7 +208,7 @@ def test_the_overlay_of_a_grey_picture_is_coloured_too() -> None:
         ({"by": "relevance", "for_unit": "layer1:1"}, "the layer 'act2' is not before layer1"),
     ],
 )
-def test_wrong_wishes_are_one_sentence(
+def test_wrong_requests_are_one_sentence(
     settings: dict[str, object], sentence: str, bank: vital.ReferenceBank
 ) -> None:
     bank = vital.build_bank(MODEL, ["act2", "layer1"], bank.images, disk=False)

@@ -41,8 +41,8 @@ def test_compose_takes_views_only() -> None:
 def test_lambda_looks_through_a_random_transform_of_torchvision_with_the_generator() -> None:
     from torchvision.transforms import v2
 
-    image, view = torch.rand(1, 3, 9, 9, generator=generator()), Lambda(v2.GaussianBlur(3))
-    first, again, other = (view(image, generator(seed)) for seed in (0, 0, 1))
+    image, transform = torch.rand(1, 3, 9, 9, generator=generator()), Lambda(v2.GaussianBlur(3))
+    first, again, other = (transform(image, generator(seed)) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     with torch.random.fork_rng():

@@ -64,8 +64,8 @@ def test_blur_is_a_gaussian_filter(sigma: float) -> None:
 
 def test_no_blur_no_noise_and_no_shift_give_the_image() -> None:
     image = torch.rand(1, 3, 4, 5, generator=generator())
-    for view in (Blur(0, 0), Noise(0), ColorShift(0, 0)):
-        assert torch.equal(view(image, generator()), image)
+    for transform in (Blur(0, 0), Noise(0), ColorShift(0, 0)):
+        assert torch.equal(transform(image, generator()), image)
 
 
 def test_blur_works_on_images_smaller_than_its_kernel() -> None:

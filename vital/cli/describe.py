@@ -76,11 +76,11 @@ def describe(
         bank=source.read_bank(net, opened),
         images=opened,
         concepts=concepts,
-        makers=given,
+        backends=given,
         seed=seed,
         progress=watched(),
     )
-    asked = {"images": str(source.images or source.bank), "concepts": concepts, "makers": given}
+    asked = {"images": str(source.images or source.bank), "concepts": concepts, "backends": given}
     _say(out, net, model, words, chosen, asked)
 
 
@@ -117,7 +117,7 @@ def dissect(
         bank=None,
         images=opened,
         concepts=concepts,
-        makers={"encoder": encoder},
+        backends={"encoder": encoder},
         seed=seed,
         progress=watched(),
     )
@@ -127,7 +127,7 @@ def dissect(
         model,
         words,
         units,
-        {"images": str(source.images), "concepts": concepts, "makers": {"encoder": encoder}},
+        {"images": str(source.images), "concepts": concepts, "backends": {"encoder": encoder}},
     )
 
 
@@ -174,7 +174,7 @@ def _say(
             "\nheld-out images, candidates whether or not they stand; in brackets what is not to be trusted\n"
         )
         typer.echo(table(*shown_rows(rows)))
-    show_skipped(words.tools.images)
+    show_skipped(words.context.images)
 
 
 def _shown(d: Description) -> tuple[str, ...]:

@@ -105,14 +105,14 @@ def _judged(
             f"--images {images} needs --model MODEL and --encoder open_clip:NAME/PRETRAINED or world"
         )
     eyes = load_encoder(encoder, device=device)
-    tools = Context(net, open_images(images), encoder=eyes, progress=watched())
-    _, rows = evaluate_external(LabelEvaluator(tools), [one for part in said for one in part])
+    context = Context(net, open_images(images), encoder=eyes, progress=watched())
+    _, rows = evaluate_external(LabelEvaluator(context), [one for part in said for one in part])
     head, cells = shown_rows(rows)
     typer.echo(table(head, cells))
     typer.echo(
         "Means over units, on images of odd numbers; metrics in brackets are blind to missing or to extra labels."
     )
-    show_skipped(tools.images)
+    show_skipped(context.images)
     return rows
 
 

@@ -35,7 +35,7 @@ BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class HogClassifier:
-    """Histograms of oriented gradients and of colours with a linear classifier: a witness without a network's habits.
+    """Histograms of oriented gradients and of colors with a linear classifier: a judge that is no network.
 
     It is fitted, when it is first asked, on the labelled `images` as `own` sees them: of each label with two images or
     more as many as come to 4000 in all, evenly spread. Every fourth of a label is held out, and `accuracy` is that of
@@ -96,11 +96,11 @@ class HogClassifier:
     def _fit(self) -> _Fit:
         each = max(FEWEST, MOST // max(1, len(self.counts)))
         chosen = [i for own in self.counts.values() for i in map(own.__getitem__, evenly(len(own), each))]
-        rows, kept = [], list[int]()
+        rows, read = [], list[int]()
         for indices, batch in self.images.batches(self.own, BATCH, indices=chosen):
             rows.append(hog_features(batch))
-            kept += indices
-        return _fitted(torch.cat(rows).numpy(), np.array([self.images.labels[i] for i in kept]))
+            read += indices
+        return _fitted(torch.cat(rows).numpy(), np.array([self.images.labels[i] for i in read]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Witnesses of pictures, and what units stand for."""
+"""Independent classifiers as judges of pictures, and what units stand for."""
 
 from __future__ import annotations
 

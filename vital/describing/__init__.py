@@ -13,7 +13,7 @@ from vital.describing.evaluation.significance import LabelEvaluator as LabelEval
 from vital.describing.labels_csv import read_labels as read_labels
 from vital.describing.labels_csv import write_labels as write_labels
 from vital.describing.matching.similarity import SIMILARITIES as SIMILARITIES
-from vital.describing.methods.activation_ranges import Bands as Bands
+from vital.describing.methods.activation_ranges import ActivationRanges as ActivationRanges
 from vital.describing.methods.clip_dissect import ClipDissect as ClipDissect
 from vital.describing.methods.clip_dissect import class_of_description as class_of_description
 from vital.describing.methods.dnd import Dnd as Dnd

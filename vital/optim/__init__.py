@@ -1,4 +1,4 @@
-"""The engine: one loop for every method."""
+"""The optimization loop: one for every method."""
 
 from vital.optim.loop import Rendering as Rendering
 from vital.optim.loop import Step as Step

@@ -28,20 +28,20 @@ class Compose(Transform):
     transforms: tuple[Transform, ...]
 
     def __init__(self, *transforms: Transform) -> None:
-        for view in transforms:
-            if not isinstance(view, Transform):
-                raise InvalidValueError(f"Compose is given {view!r}; allowed are transforms")
+        for transform in transforms:
+            if not isinstance(transform, Transform):
+                raise InvalidValueError(f"Compose is given {transform!r}; allowed are transforms")
         object.__setattr__(self, "transforms", transforms)
 
     def __call__(self, image: Images, generator: torch.Generator) -> Images:
         """Return the image as seen through all of them."""
-        for view in self.transforms:
-            image = view(image, generator)
+        for transform in self.transforms:
+            image = transform(image, generator)
         return image
 
     def at(self, progress: float) -> Compose:
         """Return all of them as they are after a share of the run."""
-        return Compose(*(view.at(progress) for view in self.transforms))
+        return Compose(*(transform.at(progress) for transform in self.transforms))
 
     def __repr__(self) -> str:
         return f"Compose({', '.join(map(repr, self.transforms))})"

@@ -14,7 +14,7 @@ from vital import params as par
 from vital import transforms
 from vital.errors import InvalidValueError, UnknownNameError
 from vital.rendering import Vital, VitalScene, stages
-from vital.rendering.methods.alignment import answers, before
+from vital.rendering.methods.alignment import responds_to_patches, upstream_layers
 from vital.terms import Sum
 
 MODEL = toy.model()
@@ -26,10 +26,10 @@ def bank() -> vital.ReferenceBank:
 
 
 def planned(
-    recipe: Vital | VitalScene, unit: str, bank: vital.ReferenceBank
+    method: Vital | VitalScene, unit: str, bank: vital.ReferenceBank
 ) -> tuple[dict[type, vital.Term], str]:
     """The parts of a unit's loss by their kinds, and the note."""
-    plan = recipe.plan(bank.model, bank.model.units(unit), bank, 0)
+    plan = method.plan(bank.model, bank.model.units(unit), bank, 0)
     (term,), (note,) = plan.terms, plan.notes
     assert isinstance(term, Sum)
     parts: dict[type, vital.Term] = {}
@@ -42,8 +42,8 @@ def test_a_class_is_aligned_at_all_stages_under_masks(bank: vital.ReferenceBank)
     parts, note = planned(Vital(), "class:3", bank)
     aligned = parts[obj.Alignment]
     assert aligned.layers == stages(MODEL)
-    assert aligned.relevant.rule == "zplus"
-    assert aligned.relevant.start == "waking"
+    assert aligned.relevance_request.rule == "zplus"
+    assert aligned.relevance_request.start == "waking"
     assert obj.Logit in parts
     assert note == "the image with the highest value of the unit"
 
@@ -57,7 +57,7 @@ def test_the_first_stages_are_aligned_with_all_images_which_know_nothing_of_the_
         (weight, part)
         for term in plan.terms
         for weight, part in term.parts
-        if isinstance(part, obj.Alignment) and part.relevant is None
+        if isinstance(part, obj.Alignment) and part.relevance_request is None
     ]
     assert [weight for weight, _ in usual] == [0.3, 0.3]
     assert usual[0][1].layers == stages(MODEL)[:2]
@@ -70,7 +70,7 @@ def test_the_first_stages_are_aligned_with_all_images_which_know_nothing_of_the_
 def test_a_scene_is_aligned_with_whole_references_without_masks(bank: vital.ReferenceBank) -> None:
     for unit in ("class:3", "act2:5"):
         scene, note = planned(VitalScene(), unit, bank)
-        assert scene[obj.Alignment].relevant is None
+        assert scene[obj.Alignment].relevance_request is None
         assert "patches" not in note
         assert note == "the image with the highest value of the unit"
     plain = Vital(relevance=None, natural=0.0).plan(MODEL, MODEL.units("class:3"), bank, 0)
@@ -118,7 +118,7 @@ def test_whether_a_unit_answers_to_its_patches_is_asked_once(
 
     monkeypatch.setattr(vital.ReferenceBank, "patches", counted)
     unit = bank.model.units("act2:6")[0]
-    found = [answers(unit, bank, 3, share) for share in (0.9, 0.9, 0.5, 0.9)]
+    found = [responds_to_patches(unit, bank, 3, share) for share in (0.9, 0.9, 0.5, 0.9)]
     assert len(asked) == 2
     assert found[0] == found[1] == found[3]
 
@@ -143,16 +143,16 @@ def test_a_unit_is_not_aligned_at_a_sibling_branch_that_does_not_feed_it() -> No
     two = vital.build_bank(model, ["right"], vital.load_images(toy.images(6).float()), disk=False)
     asked = ("stem", "left", "right.1")
     (unit,) = model.units("right:3")
-    assert before(model, unit, asked) == ("stem", "right.1")
-    assert before(model, unit, ("left",)) == ("right",)
+    assert upstream_layers(model, unit, asked) == ("stem", "right.1")
+    assert upstream_layers(model, unit, ("left",)) == ("right",)
     parts, _ = planned(Vital(), "right:3", two)
     assert "left" not in parts[obj.Alignment].layers
-    assert parts[obj.Alignment].relevant.rule == "zplus"
+    assert parts[obj.Alignment].relevance_request.rule == "zplus"
 
 
 def test_masks_can_be_left_out(bank: vital.ReferenceBank) -> None:
     parts, _ = planned(Vital(relevance=None), "class:3", bank)
-    assert parts[obj.Alignment].relevant is None
+    assert parts[obj.Alignment].relevance_request is None
 
 
 class Odd(nn.Module):
@@ -176,10 +176,10 @@ def test_where_relevance_cannot_be_followed_the_record_says_what_was_taken() -> 
     made = vital.render(model, [unit], bank=hidden, steps=4, progress=False)[0]
     assert "masked by gradient × activation, which is not relevance" in made.provenance["references"]
     parts, _ = planned(Vital(), unit, hidden)
-    assert parts[obj.Alignment].relevant.rule == "gradient"
+    assert parts[obj.Alignment].relevance_request.rule == "gradient"
     assert made.losses["Alignment"][-1] < made.losses["Alignment"][0]
     asked, note = planned(Vital(relevance="gradient"), unit, hidden)
-    assert asked[obj.Alignment].relevant.rule == "gradient"
+    assert asked[obj.Alignment].relevance_request.rule == "gradient"
     assert "not relevance" in note
 
 
@@ -207,10 +207,12 @@ def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -
     found = {}
     for name, (model, own) in of_two_kinds().items():
         plan = Vital(n_references=2).plan(model, model.units("class:1"), own, 0)
-        found[name] = [view.sd for view in plan.transforms if isinstance(view, transforms.Noise)]
+        found[name] = [
+            transform.sd for transform in plan.transforms if isinstance(transform, transforms.Noise)
+        ]
     assert found == {"level": [0.1], "sharp": []}
     plan = Vital(noise=0.0).plan(MODEL, MODEL.units("class:1"), bank, 0)
-    assert not any(isinstance(view, transforms.Noise) for view in plan.transforms)
+    assert not any(isinstance(transform, transforms.Noise) for transform in plan.transforms)
 
 
 def of_plain_colours(net: nn.Module) -> tuple[vital.Model, vital.ReferenceBank]:

@@ -22,7 +22,7 @@ from vital.backends import (
 from vital.errors import InvalidValueError, UnknownNameError, WeightsError
 from vital.world import Scene, Thing, caption, concepts, parse, sample, truths
 from vital.world.networks import architectures as networks
-from vital.world.networks import backends as makers
+from vital.world.networks import backends
 from vital.world.networks.backends import imagined, named
 from vital.world.networks.weights import FOLDER, ship
 from vital.world.scenes.concepts import labels
@@ -69,7 +69,7 @@ def test_batches_change_nothing(folder, monkeypatch):
     encoder, captioner = load_encoder("world", folder=folder), load_captioner("world", folder=folder)
     images, texts = torch.rand(5, 3, 64, 64), ["a red cube", "snow", "on grass"]
     whole = encoder.encode_image(images), encoder.encode_text(texts), captioner.describe(images)
-    monkeypatch.setattr(makers, "BATCH", 2)
+    monkeypatch.setattr(backends, "BATCH", 2)
     torch.testing.assert_close(encoder.encode_image(images), whole[0])
     torch.testing.assert_close(encoder.encode_text(texts), whole[1], atol=1e-5, rtol=1e-5)
     assert captioner.describe(images) == whole[2]
@@ -112,7 +112,7 @@ def test_networks_that_are_not_there_are_one_sentence(tmp_path):
     with pytest.raises(WeightsError, match=r"^the world's networks are not trained yet: python -m"):
         load_encoder("world", folder=tmp_path)
     with pytest.raises(
-        InvalidValueError, match=r"^the world's makers take no name, and one got 'judge'; write world$"
+        InvalidValueError, match=r"^the world's backends take no name, and one got 'judge'; write world$"
     ):
         load_captioner("world:judge")
     with pytest.raises(UnknownNameError, match="unknown option of world 'sise'; did you mean 'size'"):

@@ -14,29 +14,29 @@ from vital.units import Unit
 
 
 def evaluate_external(
-    court: LabelEvaluator, said: Sequence[Description]
+    evaluator: LabelEvaluator, said: Sequence[Description]
 ) -> tuple[list[Description], list[Row]]:
-    """Judge labels on the held-out images of a court: the descriptions with p-values, and the table of scores.
+    """Judge labels on the held-out images of an evaluator: the descriptions with p-values, and the table of scores.
 
     The row "random weights" is what the same labels get for the units of the network with random weights. Whoever made
     the labels may have seen any images, so the odd ones had no part in it only where theirs were others. Raises
     `UnitError` for a unit that the network does not have, and `UsageError` where there is no label.
     """
-    known = [replace(one, unit=_unit(court, one)) for one in said if one.label or one.candidate]
+    known = [replace(one, unit=_unit(evaluator, one)) for one in said if one.label or one.candidate]
     if not known:
         raise UsageError("none of the rows has a label or a candidate; there is nothing to score")
-    judged = court.judged(known)
-    blank = replace(court.tools, model=random_weights(court.tools.model, RANDOM_SEED), bank=None)
+    judged = evaluator.judged(known)
+    blank = replace(evaluator.context, model=random_weights(evaluator.context.model, RANDOM_SEED), bank=None)
     return judged, score_rows(
-        court, judged, LabelEvaluator(blank, court.alpha, n_random_models=0).judged(known)
+        evaluator, judged, LabelEvaluator(blank, evaluator.alpha, n_random_models=0).judged(known)
     )
 
 
-def _unit(court: LabelEvaluator, one: Description) -> Unit:
+def _unit(evaluator: LabelEvaluator, one: Description) -> Unit:
     try:
-        return court.tools.model.unit(one.unit)
+        return evaluator.context.model.unit(one.unit)
     except VitalError as error:
         advice = "give the network that the labels are of, and --layer where the file does not say it"
         raise UnitError(
-            f"the labels of {one.method} are not of {court.tools.model.name}: {error}; {advice}"
+            f"the labels of {one.method} are not of {evaluator.context.model.name}: {error}; {advice}"
         ) from error

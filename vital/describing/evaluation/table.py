@@ -18,13 +18,13 @@ from vital.utils.random import generator
 
 Row = dict[str, Any]
 RANDOM_SEED = 1000
-"""The seed of the network that is described as a control; the court draws its own from 0 on."""
+"""The seed of the network that is described as a control; `LabelEvaluator` draws its own from 0 on."""
 
 COLUMNS = ("row", "units", "labelled", *METRICS, "p_value")
 
 
 def score_rows(
-    court: LabelEvaluator, descriptions: Sequence[Description], random: Sequence[Description] = ()
+    evaluator: LabelEvaluator, descriptions: Sequence[Description], random: Sequence[Description] = ()
 ) -> list[Row]:
     """Mean scores on held-out images per method, and of the three controls.
 
@@ -38,13 +38,16 @@ def score_rows(
         for name in dict.fromkeys(d.method for d in judged)
     ]
     if judged:
-        rows.append(_row("constant word", court.judged(_constant(judged))))
-        rows.append(_row("shuffled units", court.judged(_shuffled(judged, court.tools.seed))))
+        rows.append(_row("constant word", evaluator.judged(_constant(judged))))
+        rows.append(_row("shuffled units", evaluator.judged(_shuffled(judged, evaluator.context.seed))))
     return rows + ([_row("random weights", random)] if random else [])
 
 
 def random_descriptions(
-    court: LabelEvaluator, described: Sequence[Describer], descriptions: Sequence[Description], most: int = 64
+    evaluator: LabelEvaluator,
+    described: Sequence[Describer],
+    descriptions: Sequence[Description],
+    most: int = 64,
 ) -> list[Description]:
     """Describe the same units of a network with random weights, and judge that: (at most `most` units).
 
@@ -54,10 +57,15 @@ def random_descriptions(
     units = list(dict.fromkeys(d.unit for d in descriptions if not d.unit.source))[:most]
     if not able or not units:
         return []
-    tools: Context = replace(
-        court.tools, model=random_weights(court.tools.model, RANDOM_SEED), bank=None, prototypes=None
+    context: Context = replace(
+        evaluator.context,
+        model=random_weights(evaluator.context.model, RANDOM_SEED),
+        bank=None,
+        prototypes=None,
     )
-    return LabelEvaluator(tools, court.alpha, court.n_random_models).judged(able[0].describe(tools, units))
+    return LabelEvaluator(context, evaluator.alpha, evaluator.n_random_models).judged(
+        able[0].describe(context, units)
+    )
 
 
 def _constant(judged: Sequence[Description]) -> list[Description]:

@@ -1,4 +1,4 @@
-"""The world as makers of words and pictures: its encoder, its captioner, its renderer, and a summarizer."""
+"""The world as backends of words and pictures: its encoder, its captioner, its renderer, and a summarizer."""
 
 from __future__ import annotations
 
@@ -193,4 +193,4 @@ def _network(which: str, name: str, device: Device, dtype: Dtype, folder: str | 
 
 def _check_name(name: str) -> None:
     if name:
-        raise InvalidValueError(f"the world's makers take no name, and one got {name!r}; write world")
+        raise InvalidValueError(f"the world's backends take no name, and one got {name!r}; write world")

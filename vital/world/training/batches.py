@@ -1,4 +1,4 @@
-"""What a network of the world learns from: one batch, a lesson, and what a task has to say about it."""
+"""What a network of the world learns from: one batch, and what a task has to say about it."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ AT_ONCE = SamplingSchedule(sampling=0)
 class Batch:
     """A batch to learn from: `images` (B, 3, H, W), normalized, of the `rows` of a corpus.
 
-    `dice` decide what is left to chance. A `teacher` is a network that has learned, whose answers to the same images
-    can be asked for.
+    `generator` draws what is left to chance. A `teacher` is a network that has learned, whose answers to the same
+    images can be asked for.
     """
 
     images: Tensor
     corpus: Corpus
     rows: Tensor
-    dice: torch.Generator
+    generator: torch.Generator
     teacher: nn.Module | None = None
 
     def of(self, table: Tensor) -> Tensor:
-        """The lesson's rows of one of the corpus's tables, beside the images."""
+        """The batch's rows of one of the corpus's tables, beside the images."""
         return table[self.rows].to(self.images.device)
 
 
 class Task(ABC):
     """One network to train, for `length` times as long as the plan says.
 
-    `rate` is its step size, as a multiple of the plan's. `eyes` names the network whose image tower it takes over,
-    which was trained before and learns no more; `parent` the network whose weights it begins with; `teacher` the one
-    that sits in its lessons, for tasks that listen to one. `competition` is how channels that compete find their
+    `lr_factor` is its learning rate, as a multiple of the plan's. `eyes` names the network whose image tower it takes
+    over, which was trained before and learns no more; `parent` the network whose weights it begins with; `teacher` the
+    one that sees its batches, for tasks that listen to one. `competition` is how channels that compete find their
     winners.
     """
 
     length: float = 1.0
-    rate: float = 1.0
+    lr_factor: float = 1.0
     eyes: str = ""
     parent: str = ""
     teacher: str = ""
@@ -58,8 +58,8 @@ class Task(ABC):
         """Make the network, with random weights."""
 
     @abstractmethod
-    def loss(self, network: nn.Module, lesson: Batch) -> Tensor:
-        """Measure how wrong the network is in a lesson."""
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Measure how wrong the network is on a batch."""
 
     @abstractmethod
     def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
