@@ -93,7 +93,7 @@ def megabytes(term: vital.Term) -> float:
 
 
 def images(count: int = 64) -> ImageSet:
-    """Coloured clouds: pictures of the right kind of spectrum, from a seed."""
+    """Colored clouds: pictures of the right kind of spectrum, from a seed."""
     few = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     return vital.load_images(torch.nn.functional.interpolate(few, (224, 224), mode="bicubic").clamp(0, 1))
 

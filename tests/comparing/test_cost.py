@@ -9,7 +9,7 @@ import vital
 from vital.comparing import cost
 from vital.comparing.cost import Held, memory, peak_bytes, step_seconds, steps_of, with_steps
 from vital.rendering import make_method
-from vital.rendering.methods.baselines import WAKE
+from vital.rendering.methods.baselines import REDIRECT
 
 
 def test_a_peak_is_what_lives_at_once() -> None:
@@ -68,6 +68,6 @@ def test_a_step_takes_time(model, units, bank) -> None:
 def test_steps_that_wake_rectifiers_count_as_often_as_they_are_taken(
     model, units, bank, monkeypatch: pytest.MonkeyPatch, steps: int, expected: float
 ) -> None:
-    times = accumulate(3.0 if step < WAKE else 1.0 for step in count())
+    times = accumulate(3.0 if step < REDIRECT else 1.0 for step in count())
     monkeypatch.setattr(cost, "time", SimpleNamespace(process_time=lambda: next(times)))
     assert step_seconds(model, units[:1], make_method("pixels", steps=steps), bank) == pytest.approx(expected)

@@ -22,7 +22,7 @@ SHAPES, SIDE = ("disc", "square", "cross", "ring"), 32
 
 
 def drawn(shape: str, rng: np.random.Generator) -> np.ndarray:
-    """A shape of any colour and place on a ground of any colour, with noise: colours tell nothing."""
+    """A shape of any color and place on a ground of any color, with noise: colors tell nothing."""
     y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2 + rng.uniform(-2, 2, (2, 1, 1))
     size = rng.uniform(8, 10)
     far = np.hypot(x, y)
@@ -32,8 +32,8 @@ def drawn(shape: str, rng: np.random.Generator) -> np.ndarray:
         "cross": (np.minimum(abs(x), abs(y)) < size / 4) & (np.maximum(abs(x), abs(y)) < size),
         "ring": (far < size) & (far > size * 0.6),
     }[shape]
-    colours = rng.uniform(0, 1, (2, 3))
-    picture = np.where(inside[..., None], colours[0], colours[1]) + rng.normal(0, 0.02, (SIDE, SIDE, 3))
+    colors = rng.uniform(0, 1, (2, 3))
+    picture = np.where(inside[..., None], colors[0], colors[1]) + rng.normal(0, 0.02, (SIDE, SIDE, 3))
     return (picture.clip(0, 1) * 255).astype(np.uint8)
 
 
@@ -96,7 +96,7 @@ def test_other_images_have_another_key(hog, model) -> None:
     assert HogClassifier(shapes(seed=3), model).key != hog.key
 
 
-def test_colours_alone_are_told_apart_too(model) -> None:
+def test_colors_alone_are_told_apart_too(model) -> None:
     hues = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0], [1.0, 1.0, 0]])
     labels = torch.arange(40) % 4
     noise = torch.rand(40, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(0))

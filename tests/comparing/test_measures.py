@@ -49,9 +49,9 @@ MEASURED = (
 
 
 class Encoder:
-    """Texts and pictures in one space: the mean colours, and class i at fixed points of it."""
+    """Texts and pictures in one space: the mean colors, and class i at fixed points of it."""
 
-    name = "colours"
+    name = "colors"
 
     def encode_image(self, images: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.normalize(images.float().mean((2, 3)) - 0.5, dim=1)
@@ -211,7 +211,7 @@ def test_other_braces_of_a_prompt_stay(bank, units) -> None:
 
 def test_the_prompt_stands_in_the_name_and_is_what_the_encoder_is_asked(bank, units, real) -> None:
     found = measured(build_context(bank, units, encoder=Encoder(), prompt="a photo of a {}"), real)
-    assert any(score.metric == "zero shot@1 colours, “a photo of a {}”" for score in found)
+    assert any(score.metric == "zero shot@1 colors, “a photo of a {}”" for score in found)
 
 
 def test_distance_equals_slow_sorting(context, real) -> None:
@@ -388,7 +388,7 @@ def test_natural_images_are_natural_and_flatter_ones_are_not(context, real, bank
     )
 
 
-def test_colours_of_grey_images_have_no_column(bank, units, model) -> None:
+def test_colors_of_grey_images_have_no_column(bank, units, model) -> None:
     grey = (toy.images(20).mean(1, keepdim=True).expand(-1, 3, -1, -1) * 255).byte().permute(0, 2, 3, 1)
     own = vital.build_bank(
         model, ["layer3"], vital.load_images(grey.numpy(), labels=np.arange(20) % 10), disk=False

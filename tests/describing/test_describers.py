@@ -50,7 +50,7 @@ def test_a_unit_gets_alone_what_it_gets_in_company(context: Context, name: str) 
 
 
 @pytest.mark.parametrize("similarity", ["wpmi", "cos", "cos-cubed"])
-def test_every_similarity_finds_a_colour(context: Context, similarity: str) -> None:
+def test_every_similarity_finds_a_color(context: Context, similarity: str) -> None:
     (found,) = describer("clip-dissect", similarity=similarity).describe(
         context, context.model.units(["planted:2"])
     )

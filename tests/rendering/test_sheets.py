@@ -10,23 +10,23 @@ from vital.rendering.sheets import plot_with_exemplars
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
-def picture(colour: tuple[int, int, int], width: int = 32) -> torch.Tensor:
-    return (torch.tensor(colour) / 255.0)[:, None, None].expand(3, 32, width)
+def picture(color: tuple[int, int, int], width: int = 32) -> torch.Tensor:
+    return (torch.tensor(color) / 255.0)[:, None, None].expand(3, 32, width)
 
 
 def prototype(unit: str, width: int = 32) -> vital.Prototype:
     return vital.Prototype(vital.Unit.parse(unit), picture(RED, width), torch.ones(32, width), "vital", 0)
 
 
-def exemplar(unit: str, colour: tuple[int, int, int], width: int = 32) -> Exemplar:
+def exemplar(unit: str, color: tuple[int, int, int], width: int = 32) -> Exemplar:
     heat = torch.ones(32, width)
     return Exemplar(
-        vital.Unit.parse(unit), picture(colour, width), heat, 0, "0", 1.0, "activation", "lrp zplus"
+        vital.Unit.parse(unit), picture(color, width), heat, 0, "0", 1.0, "activation", "lrp zplus"
     )
 
 
-def boxes(sheet: np.ndarray, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
-    there = (sheet == colour).all(2)
+def boxes(sheet: np.ndarray, color: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    there = (sheet == color).all(2)
     rows, across = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
     box = int(across[0]), int(rows[0]), int(across[-1]) + 1, int(rows[-1]) + 1
     assert there[box[1] : box[3], box[0] : box[2]].all()
@@ -37,7 +37,7 @@ def test_a_row_is_the_prototype_then_exemplars_and_below_these_their_heat() -> N
     sheet = np.asarray(
         plot_with_exemplars([prototype("a:0")], [[exemplar("a:0", GREEN), exemplar("a:0", BLUE)]], 48)
     )
-    shown, first, second = (boxes(sheet, colour) for colour in (RED, GREEN, BLUE))
+    shown, first, second = (boxes(sheet, color) for color in (RED, GREEN, BLUE))
     assert shown[2] < first[0] < first[2] < second[0]
     assert (first[3] - first[1], shown[3] - shown[1]) == (48, 2 * 48 + 4)
     assert shown[1] == first[1] == second[1]

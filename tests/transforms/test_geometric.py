@@ -109,7 +109,7 @@ def test_wrong_values_are_refused_in_one_sentence(make: object, sentence: str) -
 
 
 @pytest.mark.parametrize(
-    ("view", "sentence"),
+    ("transform", "sentence"),
     [
         (Jitter(4), "Jitter(4) needs sides above 4 pixels; the image is 4 x 9"),
         (Pad(4, "reflect"), "Pad(4) needs sides above 4 pixels; the image is 4 x 9"),

@@ -39,7 +39,7 @@ POOLS: Mapping[str, Callable[[Tensor], Tensor]] = {"mean": lambda x: x.mean(2), 
 class ActivationMatrix:
     """What images do to whole layers.
 
-    `numbers` (N,) are the images of the set that could be read; `layers` maps a reading (a layer, and which of its
+    `numbers` (N,) are the images of the set that could be read; `layers` maps a readout (a layer, and which of its
     places count) to the values of all its channels, (N, C) float32, each the mean over its
     places, or the greatest of them.
     """
@@ -54,7 +54,7 @@ class ActivationMatrix:
         return self.layers[readout_key(unit)]
 
     def of(self, units: Sequence[Unit]) -> Tensor:
-        """The values of units of one reading: (N, U); those of a direction are the projections on it."""
+        """The values of units of one readout: (N, U); those of a direction are the projections on it."""
         values = self.layer(units[0])
         return torch.stack([self._column(values, unit) for unit in units], 1)
 
@@ -131,7 +131,7 @@ def _shown(
     progress: bool,
     pooled: Callable[[Tensor], Tensor],
 ) -> dict[str, dict[str, Tensor]]:
-    """The one pass: per reading the `numbers` of the images and the `values` of all channels."""
+    """The one pass: per readout the `numbers` of the images and the `values` of all channels."""
     numbers: list[int] = []
     found: dict[str, list[Tensor]] = {name: [] for name in readers}
     with Tracer(model, dict.fromkeys(unit.layer for unit in readers.values())) as tracer:

@@ -1,4 +1,4 @@
-"""A recognizer that is no network: gradients and colours over a grid, and a linear classifier, fitted on labels."""
+"""A recognizer that is no network: gradients and colors over a grid, and a linear classifier, fitted on labels."""
 
 from __future__ import annotations
 
@@ -134,10 +134,10 @@ def _fitted(features: np.ndarray, labels: np.ndarray) -> _Fit:
 
 
 def hog_features(images: Images) -> Tensor:
-    """Gradients and colours of pictures (B, C, H, W) in [0, 1], C 1 or 3, at 64 pixels: (B, 1956) float32.
+    """Gradients and colors of pictures (B, C, H, W) in [0, 1], C 1 or 3, at 64 pixels: (B, 1956) float32.
 
     Source: Dalal and Triggs, CVPR 2005: 9 orientations, cells of 8 pixels, blocks of 2 × 2 cells, on the luminance; and
-    over a grid of 4 × 4 a histogram of 8 hues, each pixel by how colourful it is (max − min), and of 4 lightnesses.
+    over a grid of 4 × 4 a histogram of 8 hues, each pixel by how colorful it is (max − min), and of 4 lightnesses.
     Raises `InvalidValueError` and `MissingDependencyError`.
 
     >>> hog_features(torch.rand(2, 3, 32, 32)).shape
@@ -150,17 +150,17 @@ def hog_features(images: Images) -> Tensor:
     small = at_size(images.detach().cpu().float(), (SIDE, SIDE))
     hog = _part("skimage", "feature").hog
     edges = [hog(grey.numpy(), 9, (8, 8), (2, 2)) for grey in luminance(small)]
-    return torch.cat([torch.from_numpy(np.stack(edges)).float(), _colours(small)], 1)
+    return torch.cat([torch.from_numpy(np.stack(edges)).float(), _colors(small)], 1)
 
 
-def _colours(images: Tensor) -> Tensor:
+def _colors(images: Tensor) -> Tensor:
     """Histograms of hue and lightness over a grid: (B, GRID² · (HUES + LIGHTS))."""
     red, green, blue = images.expand(-1, 3, -1, -1).unbind(1)
-    colourful = images.amax(1) - images.amin(1)
+    colorful = images.amax(1) - images.amin(1)
     angle = torch.atan2(math.sqrt(3) * (green - blue), 2 * red - green - blue) / (2 * math.pi)
     hue = (angle * HUES).round().long() % HUES
     light = (luminance(images) * LIGHTS).long().clamp(max=LIGHTS - 1)
-    maps = [(hue == number) * colourful for number in range(HUES)]
+    maps = [(hue == number) * colorful for number in range(HUES)]
     maps += [(light == number).float() for number in range(LIGHTS)]
     return torch.nn.functional.adaptive_avg_pool2d(torch.stack(maps, 1), GRID).flatten(1)
 

@@ -74,7 +74,7 @@ def judge(context: EvalContext, shown: Shown) -> Iterator[Score]:
 
 @measure("squint", "judges questions model", ranked=False, **SQUINTING)
 def squint(context: EvalContext, shown: Shown) -> Iterator[Score]:
-    """Whether the judges still see it in the picture at a quarter of its sides: form and colour, no fine texture."""
+    """Whether the judges still see it in the picture at a quarter of its sides: form and color, no fine texture."""
     soft = squinted(at_size(shown.images, context.model.size))
     for classifier in context.judges:
         values = classifier.agrees(soft, shown.units)
@@ -208,7 +208,7 @@ def varied(context: EvalContext, shown: Shown) -> Iterator[Score]:
     clipped="zero",
 )
 def natural(context: EvalContext, shown: Shown) -> Iterator[Score]:
-    """How contrast, colours, spectrum and ends of the range differ from those of natural images, at the network's size.
+    """How contrast, colors, spectrum and ends of the range differ from those of natural images, at the network's size.
 
     Ratios to the mean over natural images ("of natural"), and differences from it ("off natural").
     """

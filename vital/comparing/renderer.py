@@ -106,7 +106,7 @@ def time_of(run: Run) -> tuple[float, float]:
 
 
 def _fitted(picture: Image.Image, model: Model) -> Images:
-    """A picture as it is, only its colours brought to the network's."""
+    """A picture as it is, only its colors brought to the network's."""
     return fit_channels(to_tensor(picture), model.channels, model.name)
 
 

@@ -36,7 +36,7 @@ STILL = (
     "steps"
 )
 FLAT = (
-    "flat: the picture is one colour all over; most likely its regularizers outweigh the unit or its images are flat, "
+    "flat: the picture is one color all over; most likely its regularizers outweigh the unit or its images are flat, "
     "so lower tv or look at the images"
 )
 CLIPPED = (
@@ -158,12 +158,12 @@ def _class_name(images: ImageSet, model: Model, label: int) -> str:
 
 
 def _poor(bank: ReferenceBank, size: tuple[int, int]) -> list[str]:
-    """Images without colours, and images that are smaller than the picture."""
+    """Images without colors, and images that are smaller than the picture."""
     look = _LOOKS.get(bank) or _LOOKS.setdefault(bank, _look(bank))
     found = []
     if look.grey:
         all_ = "all images" if len(bank.images) <= LOOKED_AT else f"all of {len(look.sizes)} images looked at"
-        found.append(f"{all_} are grey, and the picture's colours come from the network alone")
+        found.append(f"{all_} are grey, and the picture's colors come from the network alone")
     small = sorted(s for s in look.sizes if s[0] < size[0] or s[1] < size[1])
     if 2 * len(small) > len(look.sizes):
         theirs, own = (" × ".join(map(str, s)) for s in (small[len(small) // 2], size))

@@ -184,7 +184,7 @@ def test_where_relevance_cannot_be_followed_the_record_says_what_was_taken() -> 
 
 
 def of_two_kinds() -> dict[str, tuple[vital.Model, vital.ReferenceBank]]:
-    """A network that averages noise away, and one that sees differences alone; each with a bank of plain colours."""
+    """A network that averages noise away, and one that sees differences alone; each with a bank of plain colors."""
     weight = torch.randn(10, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     mean = weight.mean((2, 3), keepdim=True)
     smooth = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
@@ -215,29 +215,29 @@ def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -
     assert not any(isinstance(transform, transforms.Noise) for transform in plan.transforms)
 
 
-def of_plain_colours(net: nn.Module) -> tuple[vital.Model, vital.ReferenceBank]:
-    colours = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
+def of_plain_colors(net: nn.Module) -> tuple[vital.Model, vital.ReferenceBank]:
+    colors = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
     model = vital.Model(toy.seeded(net), size=(32, 32))
-    return model, vital.build_bank(model, [], vital.load_images(colours.contiguous()), disk=False)
+    return model, vital.build_bank(model, [], vital.load_images(colors.contiguous()), disk=False)
 
 
 def test_it_goes_from_coarse_to_fine_where_the_network_recognizes_small_images() -> None:
     conv = [nn.Conv2d(3, 10, 3), nn.ReLU()]
     pooled = nn.Sequential(
         *conv, nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    )  # plain colours look alike at any size
+    )  # plain colors look alike at any size
     flat = nn.Sequential(*conv, nn.Flatten(), nn.Linear(10 * 30 * 30, 10))  # takes its own size alone
     summed = nn.Sequential(
         *conv, nn.LPPool2d(1, 15), nn.Flatten(), Alternating()
     )  # another answer at half the size
     found = []
     for net in (pooled, flat, summed):
-        model, own = of_plain_colours(net)
+        model, own = of_plain_colors(net)
         canvas = Vital(n_references=2).plan(model, model.units("class:1"), own, 0).parameterization
         assert isinstance(canvas, par.Fourier)
         found.append(canvas.coarse)
     assert found == [0.6, 0.0, 0.0]
-    model, own = of_plain_colours(pooled)
+    model, own = of_plain_colors(pooled)
     plan = Vital(n_references=2, coarse=0.0).plan(model, model.units("class:1"), own, 0)
     assert plan.parameterization.coarse == 0.0
 
@@ -255,7 +255,7 @@ def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:
         planned(Vital(natural=-1), "class:1", bank)
     with pytest.raises(InvalidValueError, match="coarse is 2"):
         vital.render(
-            of_plain_colours(nn.Sequential(nn.Conv2d(3, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))[0],
+            of_plain_colors(nn.Sequential(nn.Conv2d(3, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))[0],
             "class:1",
             images=vital.load_images(toy.images(4).float()),
             coarse=2.0,

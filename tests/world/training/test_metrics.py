@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
-from vital.world.training import metrics as figures
+from vital.world.training import metrics
 from vital.world.training.metrics import average_precision, share
 
 
@@ -23,7 +23,7 @@ def test_the_area_does_not_depend_on_how_it_is_cut(monkeypatch: pytest.MonkeyPat
     rng = torch.Generator().manual_seed(2)
     scores, shown = torch.randn(3, 50, generator=rng), torch.rand(7, 50, generator=rng) < 0.3
     whole = average_precision(scores, shown)
-    monkeypatch.setattr(figures, "CELLS", 100)
+    monkeypatch.setattr(metrics, "CELLS", 100)
     assert torch.equal(average_precision(scores, shown), whole)
 
 

@@ -12,8 +12,8 @@ from vital.world.training.corpus import Corpus, corpus, draw
 from vital.world.training.tasks import PLACE, TASKS, Classify, Match, _some_factors, phrase
 
 
-def scenes(*colours: str) -> Corpus:
-    drawn = [Scene(Thing("cube", colour=colour)) for colour in colours]
+def scenes(*colors: str) -> Corpus:
+    drawn = [Scene(Thing("cube", colour=color)) for color in colors]
     return corpus(drawn, torch.zeros(len(drawn), 3, 8, 8, dtype=torch.uint8))
 
 
@@ -77,8 +77,8 @@ def test_a_twin_of_a_factor_is_right_when_it_names_that_factor() -> None:
             return nn.functional.one_hot(known.factors[:, PLACE["material"]], 8)[:, :6].float()
 
     batch = [torch.zeros(30, 3, 8, 8)]
-    assert TASKS["twin-material"].figures(Knowing(), batch, known) == {"material": 1.0}
-    assert TASKS["twin-solid"].figures(Knowing(), batch, known)["solid"] < 0.6
+    assert TASKS["twin-material"].metrics(Knowing(), batch, known) == {"material": 1.0}
+    assert TASKS["twin-solid"].metrics(Knowing(), batch, known)["solid"] < 0.6
 
 
 def test_following_is_the_divergence_of_softened_answers() -> None:

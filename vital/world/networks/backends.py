@@ -21,10 +21,10 @@ from vital.world.networks.architectures import SIZE
 from vital.world.networks.weights import FOLDER, network
 from vital.world.renderer.render import render
 from vital.world.scenes.grammar import Scene, Thing, parse, sample
-from vital.world.scenes.vocabulary import COLOURS, FACTORS, PATTERNED
+from vital.world.scenes.vocabulary import COLORS, FACTORS, PATTERNED
 
 BATCH = 256
-_LOOK = "|".join(COLOURS)
+_LOOK = "|".join(COLORS)
 _SPECIAL = {
     "light": re.compile(r"\b(?:lit|light|lighted) from (?:the )?(\w+)"),
     "camera": re.compile(r"\b(?:seen|viewed) from (?:the )?(\w+)"),
@@ -84,7 +84,7 @@ def named(text: str) -> dict[str, str]:
     """Read which factors a text names, and their values; words that the world does not know are passed over.
 
     The first of several values counts. Light, camera, place and accent are read in the phrases that captions and
-    concepts use; all other factors by their word, singular or plural. A second colour is the accent, which a
+    concepts use; all other factors by their word, singular or plural. A second color is the accent, which a
     material without a pattern does not have.
 
     >>> named("Red and white cubes, lit from the left")
@@ -103,7 +103,7 @@ def named(text: str) -> dict[str, str]:
 
 
 def _plainly_named(line: str, accent: str) -> dict[str, str]:
-    """Read the factors whose words stand for nothing else; the colour is the first that is not "with" it."""
+    """Read the factors whose words stand for nothing else; the color is the first that is not "with" it."""
     line = line.replace(f"with {accent}", " ") if accent else line
     words = [form for word in line.split() for form in dict.fromkeys((word, stem(word)))]
     found: dict[str, str] = {}

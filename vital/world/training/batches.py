@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from vital.lwta.schedule import SamplingSchedule
 from vital.world.training.corpus import Corpus
-from vital.world.training.metrics import Figures
+from vital.world.training.metrics import Metrics
 
 AT_ONCE = SamplingSchedule(sampling=0)
 """The strongest wins from the first step on: how channels compete that have learned already, and never met noise."""
@@ -62,7 +62,7 @@ class Task(ABC):
         """Measure how wrong the network is on a batch."""
 
     @abstractmethod
-    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+    def metrics(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Metrics:
         """Measure what the network knows of a corpus, whose images come normalized and in batches."""
 
     def rows(self, corpus: Corpus) -> Tensor:

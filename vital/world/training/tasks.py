@@ -18,7 +18,7 @@ from vital.world.scenes.tokens import tokens
 from vital.world.scenes.vocabulary import FACTORS, MATERIALS
 from vital.world.training.batches import AT_ONCE, Batch, Task, following
 from vital.world.training.corpus import Corpus
-from vital.world.training.metrics import Figures, average_precision, share
+from vital.world.training.metrics import Metrics, average_precision, share
 
 ORDER = ("size", "colour", "accent", "material", "solid", "place", "background", "light", "camera")
 TWIN_CLASSES = tuple(f"kind {letter}" for letter in "ABCDEF")
@@ -66,7 +66,7 @@ class Classify(Task):
             named = named + self.follow * following(scores.float(), heard.float(), self.temperature)
         return named + self.weight * known
 
-    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+    def metrics(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Metrics:
         """Accuracy of the class and of its two words, and AUPRC of the planted units, on average and at worst."""
         found = [network.both(batch) for batch in images]  # type: ignore[operator]
         best = torch.cat([scores for scores, _ in found]).argmax(1).cpu()
@@ -105,7 +105,7 @@ class Twin(Task):
         wanted = batch.of(batch.corpus.factors)[:, PLACE[self.factor]]
         return functional.cross_entropy(network(batch.images).float(), wanted, label_smoothing=0.05)
 
-    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+    def metrics(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Metrics:
         """Accuracy on the scenes that have a class."""
         best, rows = torch.cat([network(batch) for batch in images]).argmax(1).cpu(), self.rows(corpus)
         return {self.factor: share(best[rows] == corpus.factors[rows, PLACE[self.factor]])}
@@ -132,8 +132,8 @@ class Name(Task):
         ]
         return torch.stack(losses).mean()
 
-    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
-        """Accuracy per factor, and of solid, material and colour together."""
+    def metrics(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Metrics:
+        """Accuracy per factor, and of solid, material and color together."""
         found = [network(batch) for batch in images]
         right = {}
         for factor, column in PLACE.items():
@@ -141,7 +141,7 @@ class Name(Task):
             right[factor] = best == _wanted(corpus.factors[:, column], factor)
         together = right["solid"] & right["material"] & right["colour"]
         return {factor: share(hits) for factor, hits in right.items()} | {
-            "solid, material and colour": share(together)
+            "solid, material and color": share(together)
         }
 
 
@@ -190,7 +190,7 @@ class Match(Task):
         paired = by_text + functional.cross_entropy(scores, share / share.sum(1, keepdim=True))
         return paired + self.words * _unnamed(named, factors.to(images.device)) if self.words else paired
 
-    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+    def metrics(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Metrics:
         """How often an image's own caption comes first among 200, and the accuracy of factors by their bare words."""
         one, device = images[0][:1], images[0].device
         seen = torch.cat([network(batch, corpus.captions[:1].to(device))[0] for batch in images]).cpu()

@@ -36,7 +36,7 @@ from vital.world.scenes.vocabulary import FACTORS
 from vital.world.training.augment import moved, roughened
 from vital.world.training.batches import Batch, Task
 from vital.world.training.corpus import Corpus, draw, rendered
-from vital.world.training.metrics import Figures
+from vital.world.training.metrics import Metrics
 from vital.world.training.tasks import TASKS, TWIN_FACTORS
 
 TRUTHS = "truths"
@@ -55,7 +55,7 @@ GOALS: Mapping[str, float] = {
     **{f"judge/{factor}": 0.96 for factor in FACTORS},
     "encoder/caption among 200": 0.90,
     "encoder/material by its word": 0.90,
-    "captioner/solid, material and colour": 0.85,
+    "captioner/solid, material and color": 0.85,
     **{f"twin-{factor}/{factor}": 0.97 for factor in TWIN_FACTORS},
 }
 """What the networks have to reach on fresh scenes."""
@@ -94,7 +94,7 @@ class Plan:
         return seed_of(*own, *how) % 2**32
 
 
-def train(plan: Plan, only: Sequence[str] = ()) -> dict[str, Figures]:
+def train(plan: Plan, only: Sequence[str] = ()) -> dict[str, Metrics]:
     """Do the work of `JOBS`, all or some by name: train, write the weights, and measure them on fresh scenes.
 
     Raises `UnknownNameError`, and `RunError` for a folder that is in use or belongs to other settings.
@@ -109,7 +109,7 @@ def train(plan: Plan, only: Sequence[str] = ()) -> dict[str, Figures]:
         return found | ({TRUTHS: _truths(plan)} if TRUTHS in wanted else {})
 
 
-def _networks(plan: Plan, names: Sequence[str]) -> dict[str, Figures]:
+def _networks(plan: Plan, names: Sequence[str]) -> dict[str, Metrics]:
     """Train networks on one corpus, rendered for all of them."""
     if not names:
         return {}
@@ -121,7 +121,7 @@ def _networks(plan: Plan, names: Sequence[str]) -> dict[str, Figures]:
     return {name: _one(plan, name, known, fresh) for name in names}
 
 
-def _truths(plan: Plan) -> Figures:
+def _truths(plan: Plan) -> Metrics:
     """Write what the classifier's units respond to beside its weights, and hold it against what they were taught."""
     model = wrapped(trained("classifier", plan.weights))
     units = model.units([f"{layer}:0" for layer in READ])
@@ -131,7 +131,7 @@ def _truths(plan: Plan) -> Figures:
     return {"planted units at their concept": sum(taught) / len(taught)}
 
 
-def _one(plan: Plan, name: str, known: Corpus, fresh: Corpus) -> Figures:
+def _one(plan: Plan, name: str, known: Corpus, fresh: Corpus) -> Metrics:
     """Train one network, write its weights, and measure what was written."""
     network = fitted(plan, name, TASKS[name], known)
     ship(network, plan.weights / f"{name}.safetensors")
@@ -228,12 +228,12 @@ def schedule(done: float, warm: float = 0.05) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
 
 
-def measured(task: Task, network: nn.Module, fresh: Corpus, batch: int = 200) -> Figures:
+def measured(task: Task, network: nn.Module, fresh: Corpus, batch: int = 200) -> Metrics:
     """Measure a network on fresh scenes, in single precision."""
     device = next(network.parameters()).device
     network.eval()
     with torch.no_grad():
-        return task.figures(
+        return task.metrics(
             network, [_images(part, device) for part in torch.split(fresh.pictures, batch)], fresh
         )
 
@@ -253,11 +253,11 @@ def _restore(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -
     return int(state["epoch"])
 
 
-def table(found: dict[str, Figures]) -> str:
+def table(found: dict[str, Metrics]) -> str:
     """Lay out figures, one a line, each with its goal where it has one."""
     lines = []
-    for name, figures in found.items():
-        for what, value in figures.items():
+    for name, metrics in found.items():
+        for what, value in metrics.items():
             goal = GOALS.get(f"{name}/{what}")
             reached = goal is None or value >= goal - 1e-6
             verdict = "" if goal is None else f"  goal {goal:.1%}  {'reached' if reached else 'MISSED'}"
