@@ -1,10 +1,10 @@
 """What a step of a method costs, as a multiple of the network's bare forward and backward pass.
 
-The methods as users run them: the preset's own plan, with masks, looks, noise and the redirect of dead rectifiers, of a
-class unit and of an inner unit, on a torchvision network with seeded random weights at its own size. Bare: the same
-network, frozen weights, gradient to the input. Bare passes and steps take turns within one run, so that the machine's
-moods hit both. Steps at half the size and at the full one are told apart; "run" is the mean over all steps of a run.
-Set-up is what comes before the first step: choosing references and making templates; the bank is made before.
+The methods as users run them: the preset's own plan, with masks, transforms, noise and the redirect of dead rectifiers,
+of a class unit and of an inner unit, on a torchvision network with seeded random weights at its own size. Bare: the
+same network, frozen weights, gradient to the input. Bare passes and steps take turns within one run, so that the
+machine's moods hit both. Steps at half the size and at the full one are told apart; "run" is the mean over all steps of
+a run. Set-up is what comes before the first step: choosing references and making templates; the bank is made before.
 
 Goals: over a run, a class step costs at most 1.5 x bare; an inner step, whose masks cost a sweep back besides, at most
 2.4 x; the references hold at most 30 MB.

@@ -95,7 +95,7 @@ def measured(
     return found | {"scores": rows}
 
 
-def measure(methods: Sequence[str], count: int, seed: int, draws: int) -> dict[str, Any]:
+def measure(methods: Sequence[str], count: int, seed: int, n_random_models: int) -> dict[str, Any]:
     """Measure methods one after the other."""
     model, pictures = vital.load_model("world"), images(count, seed=seed)
     units = {kind: model.units(specs) for kind, specs in KINDS.items()}
@@ -107,7 +107,7 @@ def measure(methods: Sequence[str], count: int, seed: int, draws: int) -> dict[s
         words, random = (
             prepared(
                 network, every, bank=None, images=pictures, methods=[name], concepts=None, backends={},
-                options={"n_random_models": draws},
+                options={"n_random_models": n_random_models},
             )
             for network in (model, blank)
         )  # fmt: skip
@@ -131,11 +131,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--methods", default=",".join(DESCRIBERS))
-    for name, default in (("images", 4000), ("seed", 21), ("draws", 3)):
+    for name, default in (("images", 4000), ("seed", 21), ("n-random-models", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    result = measure(given.methods.split(","), given.images, given.seed, given.draws)
+    result = measure(given.methods.split(","), given.images, given.seed, given.n_random_models)
     columns = [name for name in next(iter(result["rows"].values())) if name != "scores"]
     rows: list[list[object]] = [["method", *columns]]
     rows += [[name, *(f"{row[c]:.3f}" for c in columns)] for name, row in result["rows"].items()]

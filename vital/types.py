@@ -57,7 +57,7 @@ class Transform(ABC):
         """Transform one image (1, C, H, W), drawing only from `generator`; output sizes must not be random."""
 
     def at(self, progress: float) -> Transform:
-        """Return the view as it is after a share of the run, from 0 to 1; by default it is the same all along."""
+        """Return the transform as it is after a share of the run, from 0 to 1; by default it is the same all along."""
         del progress
         return self
 

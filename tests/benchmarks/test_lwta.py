@@ -65,7 +65,7 @@ def classifier():
 """
 
 
-def test_cifar_units_are_described_by_what_a_witness_says(data: Path) -> None:
+def test_cifar_units_are_described_by_what_a_classifier_says(data: Path) -> None:
     (data / "nets.py").write_text(NETS)
     asked = ("--classifier", f"{data / 'nets.py'}:classifier", "--classifier-weights", "random")
     found = cifar(data, *asked)

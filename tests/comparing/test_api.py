@@ -161,9 +161,9 @@ def test_a_method_that_the_network_does_not_allow_is_left_out_with_a_note(
     assert found.table.methods == ("fourier",)
     assert found.notes[0].startswith("deep-inversion is left out")
     assert "deep-inversion" in str(found)
-    apply_budget = run(plain, own, units, tmp_path, ("deep-inversion", "fourier"), controls=(), budget="time")
-    assert apply_budget.table.methods == ("fourier",)
-    assert apply_budget.notes[0].startswith("deep-inversion is left out, since it cannot be timed")
+    timed = run(plain, own, units, tmp_path, ("deep-inversion", "fourier"), controls=(), budget="time")
+    assert timed.table.methods == ("fourier",)
+    assert timed.notes[0].startswith("deep-inversion is left out, since it cannot be timed")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_what_a_backward_pass_keeps_and_makes_is_counted_and_given_back() -> Non
     assert held.now == pytest.approx(gradients, rel=0.01)
 
 
-def test_more_units_and_more_looks_take_more_memory(model, units, bank) -> None:
+def test_more_units_and_more_transforms_take_more_memory(model, units, bank) -> None:
     one, all_of_them = (memory(model, some, make_method("fourier"), bank) for some in (units[:1], units))
     assert 0 < one < all_of_them
     few, many = (memory(model, units[:1], make_method("maco", n_transforms=n), bank) for n in (2, 32))

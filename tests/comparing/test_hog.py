@@ -175,7 +175,7 @@ def test_units_of_the_world_are_asked_of_fresh_scenes(model) -> None:
     assert [found.labels_of(unit) for unit in units] == [{0}, {1}]
 
 
-def test_a_bench_of_the_world_asks_about_fresh_scenes() -> None:
+def test_a_context_of_the_world_asks_about_fresh_scenes() -> None:
     world, pictures = vital.load_model("world"), world_images(8)
     bank = vital.build_bank(world, [], pictures, disk=False)
     context = build_context(bank, world.units("class:0-1"))

@@ -1,4 +1,4 @@
-"""What every registered view keeps."""
+"""What every registered transform keeps."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_is_seen_is_finite_and_varies_with_the_image(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_repr_is_the_recipe(name: str) -> None:
+def test_the_repr_makes_the_transform(name: str) -> None:
     transform = example(name)
     if isinstance(transform, transforms.Lambda):
         pytest.skip("it holds a function, which its text only names")

@@ -119,7 +119,7 @@ def test_the_temperature_falls_while_winners_are_sampled_and_reaches_every_layer
             assert net[1].sampler is sampler
             seen.append((sampler.temperature, sampler.deterministic))
     assert [round(t, 3) for t, _ in seen[:2]] == [2.0, 1.0]
-    assert [settled for _, settled in seen] == [False, False, False, True, True]
+    assert [deterministic for _, deterministic in seen] == [False, False, False, True, True]
     assert net[1].sampler is None
 
 

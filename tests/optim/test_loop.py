@@ -414,7 +414,7 @@ def test_a_penalty_on_the_image_alone_needs_no_layer() -> None:
     torch.testing.assert_close(made.images, torch.full((1, 3, 32, 32), 0.2), atol=0.02, rtol=0)
 
 
-def test_several_looks_average_the_loss() -> None:
+def test_several_transforms_average_the_loss() -> None:
     model = toy.model(double=True)
     one = optimize(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3)
     four = optimize(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3, n_transforms=4)

@@ -98,10 +98,10 @@ class EvalContext:
 
     def real_statistics(self) -> dict[str, Tensor]:
         """How the same images look as pictures (`vital.metrics.picture_statistics`), worked out once: name -> (N,)."""
-        if "looks" not in self._kept:
+        if "statistics" not in self._kept:
             rows = [torch.stack([*picture_statistics(batch).values()]) for batch in self._real()]
-            self._kept["looks"] = torch.cat(rows, 1)
-        return dict(zip(STATISTICS, self._kept["looks"], strict=True))
+            self._kept["statistics"] = torch.cat(rows, 1)
+        return dict(zip(STATISTICS, self._kept["statistics"], strict=True))
 
     def _real(self) -> Iterator[Images]:
         """Up to 1000 of the bank's images, evenly spread, in batches."""

@@ -218,7 +218,7 @@ class Interpolate(Term):
 
 
 def images_of(trace: Trace, term: Term) -> int:
-    """The number of pictures in a slot, copies not counted; fewer than two raise `InvalidValueError`."""
+    """The number of pictures in a slot, each counted once; fewer than two raise `InvalidValueError`."""
     images = len(trace) // trace.n_transforms
     if images < 2:
         raise InvalidValueError(

@@ -19,7 +19,7 @@ from vital.utils.random import seeding_torch
 @TRANSFORMS.register("compose", example="transforms.Compose(transforms.Roll(2), transforms.Flip())")
 @dataclass(frozen=True, init=False, repr=False)
 class Compose(Transform):
-    """Look through several transforms, the first one first.
+    """Apply several transforms, the first one first.
 
     >>> Compose(Pad(2), Jitter(1))
     Compose(Pad(pixels=2, mode='constant', value=0.5), Jitter(pixels=1))
@@ -50,7 +50,7 @@ class Compose(Transform):
 @TRANSFORMS.register("lambda", example="transforms.Lambda(torch.nn.AvgPool2d(3, 1, 1))")
 @dataclass(frozen=True)
 class Lambda(Transform):
-    """Look through a function of an image, such as a transform of torchvision.
+    """Apply a function of an image, such as a transform of torchvision.
 
     `function` takes and returns (1, C, H, W) and lets the gradient through; the size must not be random. What it
     draws from torch's global generators is seeded from the picture's own, so that the same seed gives the same

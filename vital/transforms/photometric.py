@@ -1,4 +1,4 @@
-"""Views that change values and leave everything in place: noise, colors, blur."""
+"""Transforms that change values and leave everything in place: noise, colors, blur."""
 
 from __future__ import annotations
 

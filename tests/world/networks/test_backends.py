@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_the_four_makers_are_loaded_by_name(folder):
+def test_the_four_backends_are_loaded_by_name(folder):
     assert isinstance(load_encoder("world", folder=folder), ImageTextEncoder)
     assert isinstance(load_captioner("world", folder=folder), Captioner)
     assert isinstance(load_generator("world"), ImageGenerator)
@@ -205,7 +205,7 @@ def test_any_object_that_fits_is_taken_as_it_is():
         load_encoder(networks.Encoder())
 
 
-def test_importing_vital_registers_the_world_without_importing_its_makers():
+def test_importing_vital_registers_the_world_without_importing_its_backends():
     code = "import sys, vital.backends as m; print('world' in m.ENCODERS, "
     code += "'vital.world.networks.backends' in sys.modules)"
     done = subprocess.run(

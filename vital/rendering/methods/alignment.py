@@ -36,7 +36,7 @@ _ANSWERED: WeakKeyDictionary[ReferenceBank, dict[tuple[Unit, int, float, str], b
 
 
 def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ...]:
-    """The weights, after a look that there is one for each layer."""
+    """The weights, checked to be one for each layer."""
     if len(weights) != len(layers):
         raise InvalidValueError(
             f"there are {len(weights)} weights for the {len(layers)} layers {', '.join(layers)}"
@@ -106,9 +106,9 @@ def bears_half_size(model: Model, bank: ReferenceBank) -> bool:
 
 
 def output_correlation(model: Model, bank: ReferenceBank, transform: Transform, count: int = 16) -> float:
-    """How far all outputs over `count` images of the bank correlate with those for a look at the same images.
+    """How far all outputs over `count` images of the bank correlate with those for the same images transformed.
 
-    0 for a network whose output cannot be read. It is worked out once for a bank, a network and a look.
+    0 for a network whose output cannot be read. It is worked out once for a bank, a network and a transform.
     """
     known = _SWAYED.setdefault(bank, WeakKeyDictionary()).setdefault(model, {})
     if transform not in known:

@@ -37,7 +37,7 @@ REACH_WEIGHT = 4.0
 NATURAL = 3
 """The number of images, those that excite an inner unit most, of which its natural value is the mean."""
 ROLL, ZOOM, TURN = 0.05, 0.1, 8.0
-"""How far each look at the picture is moved (share of the side), zoomed (share) and turned (degrees), at most."""
+"""How far each transform moves the picture (share of the side), zooms it (share) and turns it (degrees), at most."""
 SURROUNDINGS = 2
 """The number of stages, from the first, at which the surroundings are held to those of all images.
 

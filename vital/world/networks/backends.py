@@ -15,7 +15,7 @@ from vital.backends._loading import Device, Dtype, check_images, check_texts, pl
 from vital.backends.noun_phrases import stem
 from vital.errors import InvalidValueError, UsageError
 from vital.types import Images
-from vital.utils.random import generator as dice
+from vital.utils.random import generator as seeded_generator
 from vital.world.networks import architectures as networks
 from vital.world.networks.architectures import SIZE
 from vital.world.networks.weights import FOLDER, network
@@ -131,7 +131,7 @@ def imagined(text: str, count: int, seed: int) -> list[Scene]:
             f"{text!r} names nothing that the world knows; allowed are words such as {words}"
         )
     behind = _behind(text)
-    drawn = sample(dice("world", "imagined", seed), count, pairs=0.0, **known)
+    drawn = sample(seeded_generator("world", "imagined", seed), count, pairs=0.0, **known)
     return [replace(scene, behind=behind) for scene in drawn] if behind else drawn
 
 
