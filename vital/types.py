@@ -50,7 +50,7 @@ class Parameterization(ABC):
 
 
 class Transform(ABC):
-    """A random look at an image: what is shown to the network in one step."""
+    """A random transform of an image: what is shown to the network in one step."""
 
     @abstractmethod
     def __call__(self, image: Images, generator: torch.Generator) -> Images:

@@ -117,7 +117,7 @@ class Vital(AlignmentMethod):
         )
 
     def _looks(self, model: Model, bank: ReferenceBank | None, side: int) -> list[Transform]:
-        """The random looks at a picture, of which the side is in pixels."""
+        """The random transforms of a picture, of which the side is in pixels."""
         augmentations: list[Transform] = [
             transforms.Scale(1 - ZOOM, 1 + ZOOM),
             transforms.Rotate(TURN),
