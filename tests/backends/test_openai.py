@@ -118,7 +118,7 @@ def test_an_answer_is_asked_for_once_and_replayed_without_a_network(server, load
     hidden("httpx")
     replayed = load(replay=True)
     assert replayed.summarize(CAPTIONS, 1) == ["red things"]
-    assert replayed.answers.spent == 0
+    assert replayed.cache.spent == 0
     with pytest.raises(ModelError, match=r"an answer is not kept in .*; run it once without replay$"):
         replayed.summarize(["something else"], 1)
 
@@ -128,10 +128,10 @@ def test_another_model_question_or_parameter_is_another_answer(server, load):
     load().summarize(CAPTIONS, 2)
     load().summarize(CAPTIONS[:1], 1)
     load(parameters={"temperature": 1.0}).summarize(CAPTIONS, 1)
-    load_summarizer(f"openai:large@{server.url}", folder=load().answers.folder).summarize(CAPTIONS, 1)
+    load_summarizer(f"openai:large@{server.url}", folder=load().cache.folder).summarize(CAPTIONS, 1)
     assert len(server.asked) == 5
     assert server.asked[3][2].get("seed", "none") == "none"
-    assert len((load().answers.folder / "chat.jsonl").read_text().splitlines()) == 5
+    assert len((load().cache.folder / "chat.jsonl").read_text().splitlines()) == 5
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_what_another_try_may_mend_is_tried_again(server, load, first):
     server.say(first, (200, "red things"))
     summarizer = load()
     assert summarizer.summarize(CAPTIONS, 1) == ["red things"]
-    assert summarizer.answers.spent == len(server.asked) == 2
+    assert summarizer.cache.spent == len(server.asked) == 2
 
 
 def test_a_slow_answer_is_given_up_and_asked_for_again(server, load):
@@ -191,7 +191,7 @@ def test_a_refusal_is_not_tried_again(server, load):
     with pytest.raises(ModelError, match=r"refused the request: status 302"):
         load().summarize(CAPTIONS, 1)
     assert len(server.asked) == 3
-    assert not load().answers.folder.exists()
+    assert not load().cache.folder.exists()
 
 
 def test_the_budget_counts_every_try(server, load):
@@ -305,7 +305,7 @@ def test_options_that_cannot_be_are_refused(option, value):
 
 def test_a_damaged_answer_on_disk_is_asked_for_again(load):
     first = load().summarize(CAPTIONS, 1)
-    (kept,) = load().answers.folder.iterdir()
+    (kept,) = load().cache.folder.iterdir()
     kept.write_text("{")
     with pytest.raises(ModelError, match="an answer is not kept"):
         load(replay=True).summarize(CAPTIONS, 1)

@@ -1,4 +1,4 @@
-"""Networks of the libraries that makers come from, tiny and random, written to folders as published ones are."""
+"""Networks of the libraries that backends come from, tiny and random, written to folders as published ones are."""
 
 from __future__ import annotations
 
@@ -198,13 +198,13 @@ def clip(folder: Path) -> Path:
     torch.save(network.state_dict(), folder / "clip.pt")
     hub = folder / "hub"
     hub.mkdir()
-    look = {
+    cfg = {
         "mean": [0.5, 0.5, 0.5],
         "std": [0.5, 0.5, 0.5],
         "resize_mode": "squash",
         "interpolation": "bilinear",
     }
-    (hub / "open_clip_config.json").write_text(json.dumps({"model_cfg": CLIP, "preprocess_cfg": look}))
+    (hub / "open_clip_config.json").write_text(json.dumps({"model_cfg": CLIP, "preprocess_cfg": cfg}))
     torch.save(network.state_dict(), hub / "open_clip_pytorch_model.bin")
     return folder
 

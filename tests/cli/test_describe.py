@@ -23,18 +23,20 @@ def scenes(here: Path) -> Path:
 
 def test_describe_writes_labels_scores_and_details(vital: Cli, scenes: Path, here: Path) -> None:
     words = f"describe world planted:2 class:9 --images {scenes} --concepts {here}/words.txt"
-    words += f" --methods clip-dissect,bands --out {here}/run"
+    words += f" --methods clip-dissect,activation-ranges --out {here}/run"
     answer = vital(words)
     assert answer.code == 0, answer.err
     assert "constant word" in answer.out
     rows = read_labels(here / "run" / "labels.csv")
     assert [(row["unit"], row["method"]) for row in rows] == [
-        (unit, method) for unit in ("planted:2", "class:9") for method in ("clip-dissect", "bands")
+        (unit, method)
+        for unit in ("planted:2", "class:9")
+        for method in ("clip-dissect", "activation-ranges")
     ]
     assert rows[0]["candidate"] == "red"
     with (here / "run" / "scores.csv").open() as file:
         names = [row["row"] for row in csv.DictReader(file)]
-    assert names == ["clip-dissect", "bands", "constant word", "shuffled units", "random weights"]
+    assert names == ["clip-dissect", "activation-ranges", "constant word", "shuffled units", "random weights"]
     details = json.loads((here / "run" / "labels.json").read_text())
     assert details["labels"][0]["details"]["held-out"]["correlation"] > 0
     first = {file.name: file.read_bytes() for file in (here / "run").iterdir()}

@@ -60,7 +60,7 @@ def test_by_relevance_for_another_unit_and_from_a_bank(vital: Cli, here: Path, p
         ),
     ],
 )
-def test_wrong_wishes_are_one_sentence(
+def test_wrong_requests_are_one_sentence(
     vital: Cli, pictures: Path, given: tuple[str, ...], words: str
 ) -> None:
     del pictures

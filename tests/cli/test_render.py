@@ -150,7 +150,7 @@ def test_a_group_with_a_missing_file_is_rendered_again_and_no_other(vital: Cli, 
     assert groups == [["class:0", "class:1"], ["class:2", "class:3"], ["class:2", "class:3"]]
 
 
-def test_another_recipe_in_the_folder_is_refused(vital: Cli) -> None:
+def test_another_method_in_the_folder_is_refused(vital: Cli) -> None:
     assert vital("render", "net.py:make", "class:0", *FAST, "--out", "run").code == 0
     answer = vital("render", "net.py:make", "class:0", *FAST, "--set", "lr=0.5", "--out", "run")
     assert answer.code == 1

@@ -1,4 +1,4 @@
-"""Makers by name, or as they are."""
+"""Backends by name, or as they are."""
 
 from __future__ import annotations
 
@@ -155,12 +155,12 @@ def _loaded(
     return make(name, device=device, dtype=dtype, **options)
 
 
-def _fitting(what: str, protocol: type[Any], maker: T) -> T:
-    if isinstance(maker, protocol):
-        return maker
+def _fitting(what: str, protocol: type[Any], backend: T) -> T:
+    if isinstance(backend, protocol):
+        return backend
     wanted = sorted(name for name in vars(protocol) if not name.startswith("_"))
-    lacking = [name for name in wanted if not hasattr(maker, name)]
-    kind = type(maker).__name__
+    lacking = [name for name in wanted if not hasattr(backend, name)]
+    kind = type(backend).__name__
     raise InvalidValueError(
         f"the {kind} is not {what}: it lacks {', '.join(lacking)}; needed are {', '.join(wanted)}"
     )

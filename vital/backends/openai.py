@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from vital.backends._loading import Device, Dtype, package, quietly
 from vital.backends.prompts import Chat
-from vital.backends.response_cache import Answers
+from vital.backends.response_cache import ResponseCache
 from vital.errors import InvalidValueError, ModelError
 from vital.utils.hashing import key_of
 
@@ -40,10 +40,10 @@ class _RetryError(Exception):
 class Endpoint(Chat):
     """A summarizer behind a chat-completions endpoint, whose every answer is kept on disk and asked for once.
 
-    `parameters` go into the request as they are; an answer is kept by model, messages and parameters in `answers`.
+    `parameters` go into the request as they are; an answer is kept by model, messages and parameters in `cache`.
     `timeout` is in seconds; after a time-out, a lost connection, a broken answer or a status such as 429 or 500 it is
     asked again, `retries` times, after `pause`, 2 · `pause`, 4 · `pause` … seconds, or as many as the server says.
-    The `calls` of `answers` are requests, tries included. Raises `ModelError` where there is no answer.
+    The `calls` of `cache` are requests, tries included. Raises `ModelError` where there is no answer.
     """
 
     model: str
@@ -53,7 +53,7 @@ class Endpoint(Chat):
     retries: int = 4
     pause: float = 1.0
     key_from: str = KEY
-    answers: Answers = field(default_factory=lambda: Answers(calls=CALLS))
+    cache: ResponseCache = field(default_factory=lambda: ResponseCache(calls=CALLS))
 
     @property
     def name(self) -> str:
@@ -64,14 +64,14 @@ class Endpoint(Chat):
         """Give the model's answer to a chat: the one that is kept, or a new one."""
         body = {**self.parameters, "model": self.model, "messages": messages}
         key = key_of(body)
-        if key not in (kept := self.answers.kept("chat")):
-            self.answers.keep("chat", [(key, {"request": body, "answer": self._tried(body)})])
+        if key not in (kept := self.cache.kept("chat")):
+            self.cache.keep("chat", [(key, {"request": body, "answer": self._tried(body)})])
         return str(kept[key]["answer"])
 
     def _tried(self, body: Body) -> str:
         failed = ""
         for again in range(self.retries + 1):
-            self.answers.afford(self.name, failed=failed)
+            self.cache.afford(self.name, failed=failed)
             try:
                 return self._asked(body)
             except _RetryError as error:
@@ -188,9 +188,9 @@ def from_endpoint(
         _httpx()
     given: Any = {} if parameters is None else {"parameters": parameters}
     kept: Any = {"folder": Path(folder)} if folder else {}
-    answers = Answers(calls=calls, replay=replay, **kept)
+    cache = ResponseCache(calls=calls, replay=replay, **kept)
     own: Any = {"timeout": timeout, "retries": retries, "pause": pause, "key_from": key_from}
-    return Endpoint(model, url, **own, **given, answers=answers)
+    return Endpoint(model, url, **own, **given, cache=cache)
 
 
 def _check_least(least: float, **options: float) -> None:

@@ -1,6 +1,6 @@
-"""What makers answered, kept: every caption, summary and set of images is asked for once, and can be played back.
+"""What backends answered, kept: every caption, summary and set of images is asked for once, and can be played back.
 
-An answer is kept under the maker (its name, its plain options and a look at its weights), what it was asked, and
+An answer is kept under the backend (its name, its plain options and a sample of its weights), what it was asked, and
 the seed.
 """
 
@@ -25,11 +25,11 @@ Table = dict[str, Any]
 
 
 @dataclass
-class Answers:
+class ResponseCache:
     """A folder of answers, by default `answers` in the cache folder.
 
     `calls` is the most new answers that are asked for: a caption, a summary and a set of images are one each; None is
-    no limit. `replay` asks for none, and takes kept answers alone; makers need not be there then, and their names are
+    no limit. `replay` asks for none, and takes kept answers alone; backends need not be there then, and their names are
     enough. `spent` counts the new answers so far. An answer is written as soon as it is there, so that nothing is lost
     when the calls are spent. Captions and summaries are lines of JSON, images are PNG. Raises `InvalidValueError` for a
     negative number of calls.
@@ -38,8 +38,8 @@ class Answers:
     >>> from vital.backends import BuiltIn
     >>> captions = ["a red cube", "red cubes"]
     >>> with tempfile.TemporaryDirectory() as name:
-    ...     said = Answers(Path(name)).summarizer(BuiltIn()).summarize(captions, 1)
-    ...     again = Answers(Path(name), replay=True).summarizer("built-in").summarize(captions, 1)
+    ...     said = ResponseCache(Path(name)).summarizer(BuiltIn()).summarize(captions, 1)
+    ...     again = ResponseCache(Path(name), replay=True).summarizer("built-in").summarize(captions, 1)
     >>> said == again == ["red cube"]
     True
     """
@@ -56,31 +56,31 @@ class Answers:
                 f"calls is {self.calls}; allowed are whole numbers from 0, and None for no limit"
             )
 
-    def captioner(self, maker: Captioner | str) -> KeptCaptioner:
+    def captioner(self, backend: Captioner | str) -> CachedCaptioner:
         """Wrap a captioner, or play back the one of this name."""
-        return KeptCaptioner(self, *self._known("captioner", maker))
+        return CachedCaptioner(self, *self._known("captioner", backend))
 
-    def summarizer(self, maker: Summarizer | str) -> KeptSummarizer:
+    def summarizer(self, backend: Summarizer | str) -> CachedSummarizer:
         """Wrap a summarizer, or play back the one of this name."""
-        return KeptSummarizer(self, *self._known("summarizer", maker))
+        return CachedSummarizer(self, *self._known("summarizer", backend))
 
-    def generator(self, maker: ImageGenerator | str) -> KeptGenerator:
+    def generator(self, backend: ImageGenerator | str) -> CachedGenerator:
         """Wrap an image generator, or play back the one of this name."""
-        return KeptGenerator(self, *self._known("generator", maker))
+        return CachedGenerator(self, *self._known("generator", backend))
 
-    def _known(self, kind: str, maker: Any) -> tuple[str, str, Any]:
-        """Name a maker and what tells it from others, and note it, so that its name is enough to play it back."""
-        if isinstance(maker, str):
-            found = self.kept("makers").get(f"{kind} {maker}")
+    def _known(self, kind: str, backend: Any) -> tuple[str, str, Any]:
+        """Name a backend and what tells it from others, and note it, so that its name is enough to play it back."""
+        if isinstance(backend, str):
+            found = self.kept("backends").get(f"{kind} {backend}")
             if found is None:
                 raise ModelError(
-                    f"no answer of the {kind} {maker} is kept in {str(self.folder)!r}; run it once with the {kind}"
+                    f"no answer of the {kind} {backend} is kept in {str(self.folder)!r}; run it once with the {kind}"
                 )
-            return maker, str(found), None
-        name, own = str(maker.name), identity(maker)
-        if self.kept("makers").get(f"{kind} {name}") != own:
-            self.keep("makers", [(f"{kind} {name}", own)])
-        return name, own, maker
+            return backend, str(found), None
+        name, own = str(backend.name), identity(backend)
+        if self.kept("backends").get(f"{kind} {name}") != own:
+            self.keep("backends", [(f"{kind} {name}", own)])
+        return name, own, backend
 
     def kept(self, kind: str) -> Table:
         """Read the answers of a kind; a line that was cut off, as by a full disk, is passed over."""
@@ -88,9 +88,9 @@ class Answers:
             self._read[kind] = dict(_pairs(self.folder / f"{kind}.jsonl"))
         return self._read[kind]
 
-    def keep(self, kind: str, answers: Iterable[tuple[str, Any]]) -> None:
+    def keep(self, kind: str, entries: Iterable[tuple[str, Any]]) -> None:
         """Write answers down at once. Raises `RunError`."""
-        new = dict(answers)
+        new = dict(entries)
         append_json(self.folder / f"{kind}.jsonl", new.items())
         self.kept(kind).update(new)
 
@@ -120,52 +120,52 @@ def _pairs(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
-    """A maker whose answers are kept; without the maker itself, those that are kept are all there is."""
+class CachedBackend:
+    """A backend whose answers are kept; without the backend itself, those that are kept are all there is."""
 
-    answers: Answers
+    cache: ResponseCache
     name: str
     identity: str = field(repr=False)
-    maker: Any = field(default=None, repr=False)
+    backend: Any = field(default=None, repr=False)
 
     def asked(self) -> Any:
-        """The maker. Raises `ModelError` where it is known by its name alone."""
-        if self.maker is None:
+        """The backend. Raises `ModelError` where it is known by its name alone."""
+        if self.backend is None:
             raise ModelError(
-                f"{self.name} is known by its name alone, and an answer is not kept; run it once with the maker"
+                f"{self.name} is known by its name alone, and an answer is not kept; run it once with the backend"
             )
-        return self.maker
+        return self.backend
 
 
 @dataclass(frozen=True, eq=False)
-class KeptCaptioner(Kept):
+class CachedCaptioner(CachedBackend):
     """A captioner whose captions are kept."""
 
     def describe(self, images: Images) -> list[str]:
         """Give one caption for each image: those that are kept, and new ones for the others, all at once."""
         keys = [key_of(self.identity, picture_hash(image)) for image in images]
-        kept = self.answers.kept("captioner")
+        kept = self.cache.kept("captioner")
         missing = [row for key, row in {key: row for row, key in enumerate(keys)}.items() if key not in kept]
         while missing:
-            now = missing[: self.answers.afford(self.name, len(missing))]
+            now = missing[: self.cache.afford(self.name, len(missing))]
             said = self.asked().describe(images[now])
-            self.answers.keep("captioner", ((keys[row], line) for row, line in zip(now, said, strict=True)))
+            self.cache.keep("captioner", ((keys[row], line) for row, line in zip(now, said, strict=True)))
             missing = missing[len(now) :]
         return [str(kept[key]) for key in keys]
 
 
 @dataclass(frozen=True, eq=False)
-class KeptSummarizer(Kept):
+class CachedSummarizer(CachedBackend):
     """A summarizer whose summaries are kept, under the captions in their order and the images."""
 
     def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Give the kept summary, or a new one."""
         seen = [] if images is None else [picture_hash(image) for image in images]
         key = key_of(self.identity, "summary", captions, count, seen)
-        if key not in (kept := self.answers.kept("summarizer")):
-            self.answers.afford(self.name)
+        if key not in (kept := self.cache.kept("summarizer")):
+            self.cache.afford(self.name)
             said = self.asked().summarize(captions, count, images)
-            self.answers.keep("summarizer", [(key, said)])
+            self.cache.keep("summarizer", [(key, said)])
         return [str(line) for line in kept[key]]
 
     def simplify(self, captions: list[str]) -> list[str]:
@@ -174,27 +174,27 @@ class KeptSummarizer(Kept):
 
     def _short(self, caption: str) -> str:
         key = key_of(self.identity, "short", caption)
-        if key not in (kept := self.answers.kept("summarizer")):
-            short = getattr(self.maker, "simplify", None)
+        if key not in (kept := self.cache.kept("summarizer")):
+            short = getattr(self.backend, "simplify", None)
             if short is None:
                 return caption
-            self.answers.afford(self.name)
-            self.answers.keep("summarizer", [(key, short([caption])[0])])
+            self.cache.afford(self.name)
+            self.cache.keep("summarizer", [(key, short([caption])[0])])
         return str(kept[key])
 
 
 @dataclass(frozen=True, eq=False)
-class KeptGenerator(Kept):
+class CachedGenerator(CachedBackend):
     """An image generator whose images are kept, as one PNG for each text: one image below the other."""
 
     def generate(self, text: str, count: int, seed: int) -> Images:
         """Give the kept images or new ones, (N, 3, H, W) in [0, 1], either way rounded to 8 bits."""
         name = key_of(self.identity, text, count, seed)
-        path = self.answers.folder / "generator" / name[:2] / f"{name}.png"
+        path = self.cache.folder / "generator" / name[:2] / f"{name}.png"
         try:
             picture = read_picture(path)
         except RunError:
-            self.answers.afford(self.name)
+            self.cache.afford(self.name)
             write(path, _strip(self.asked().generate(text, count, seed)))
             picture = read_picture(path)
         pixels = torch.from_numpy(np.array(picture.convert("RGB")))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vital.backends._loading import Device, Dtype, T, complete, dice, local_first, package, pictures, placed
+from vital.backends._loading import Device, Dtype, T, complete, local_first, package, pictures, placed, seeded
 from vital.backends.prompts import Chat
 from vital.errors import InvalidValueError
 from vital.types import Images
@@ -47,7 +47,7 @@ class Transformers:
 
     def _drawn(self, images: Images, samples: int, seed: int) -> Iterator[str]:
         for image in torch.split(images, 1):
-            with dice(seed, self.network.device):
+            with seeded(seed, self.network.device):
                 yield from self._written(
                     image, do_sample=True, num_return_sequences=samples, top_p=0.9, top_k=0, temperature=1.0
                 )

@@ -43,15 +43,15 @@ def circuit(
     from vital.rendering.circuit import circuit_sheet
     from vital.units import Unit
 
-    recipe = how.make()
+    method = how.make()
     net, pictures = network.open(model), source.needed("images are needed")
     top = net.unit(unit)
     made = source.make_bank(net, pictures, [top, Unit(layer)])
     found = feeders(net, top, layer, made.tensor(made.strongest(top, REFERENCES)), count, rule=rule)
     chosen = [top, *(feeder.unit for feeder in found)]
-    references = pictures if recipe.needs_images else None
-    request = how.request(net, chosen, recipe, references)
-    with carried_out(out, net, model, request, chosen, recipe, references, source) as run:
+    references = pictures if method.needs_images else None
+    request = how.request(net, chosen, method, references)
+    with carried_out(out, net, model, request, chosen, method, references, source) as run:
         shown = Prototypes(run.prototype(each) for each in chosen)
         write(out / "circuit.png", as_png(circuit_sheet(shown, found)))
         shares = {str(feeder.unit): feeder.share for feeder in found}

@@ -42,7 +42,11 @@ BudgetName = Annotated[
 ]
 Judges = Annotated[
     list[str] | None,
-    Option("--judge", metavar="MODEL[@WEIGHTS]", help="Another network with the same classes, as a witness."),
+    Option(
+        "--judge",
+        metavar="MODEL[@WEIGHTS]",
+        help="Another network with the same classes, as an independent classifier.",
+    ),
 ]
 EncoderName = Annotated[
     str | None,

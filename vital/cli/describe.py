@@ -59,11 +59,11 @@ def describe(
         bank=source.read_bank(net, opened),
         images=opened,
         concepts=concepts,
-        makers=given,
+        backends=given,
         seed=seed,
         progress=watched(),
     )
-    asked = {"images": str(source.images or source.bank), "concepts": concepts, "makers": given}
+    asked = {"images": str(source.images or source.bank), "concepts": concepts, "backends": given}
     _say(out, net, model, words, chosen, asked)
 
 
@@ -100,11 +100,11 @@ def dissect(
         bank=None,
         images=opened,
         concepts=concepts,
-        makers=given,
+        backends=given,
         seed=seed,
         progress=watched(),
     )
-    asked = {"images": str(source.images), "concepts": concepts, "makers": given}
+    asked = {"images": str(source.images), "concepts": concepts, "backends": given}
     _say(out, net, model, words, units, asked)
 
 
@@ -151,7 +151,7 @@ def _say(
             "\nheld-out images, candidates whether or not they stand; in brackets what is not to be trusted\n"
         )
         typer.echo(table(*shown_rows(rows)))
-    show_skipped(words.tools.images)
+    show_skipped(words.context.images)
 
 
 def _shown(d: Description) -> tuple[str, ...]:

@@ -67,8 +67,11 @@ def _keep(out: Path, unit: Unit, some: Exemplars) -> None:
 
 def _show_beside(out: Path, model: Model, found: dict[Unit, Exemplars]) -> None:
     from vital.rendering.run_folder import prototypes_in
-    from vital.rendering.sheets import beside
+    from vital.rendering.sheets import plot_with_exemplars
 
     prototypes = prototypes_in(out, model.weights_hash(), list(found))
     if prototypes:
-        write(out / "exemplars.png", as_png(beside(prototypes, [found[p.unit] for p in prototypes])))
+        write(
+            out / "exemplars.png",
+            as_png(plot_with_exemplars(prototypes, [found[p.unit] for p in prototypes])),
+        )

@@ -242,13 +242,13 @@ class MethodOptions:
         return make_method(self.method, **named, **given)
 
     def request(
-        self, model: Model, units: Sequence[Unit], recipe: Method, pictures: ImageSet | None, frames: int = 0
+        self, model: Model, units: Sequence[Unit], method: Method, pictures: ImageSet | None, frames: int = 0
     ) -> Render:
         """The request for pictures of these units."""
         from vital.rendering.resume import request_for
 
         return request_for(
-            model, units, recipe, seed=self.seed, batch=self.batch, frames=frames, images=pictures
+            model, units, method, seed=self.seed, batch=self.batch, frames=frames, images=pictures
         )
 
 

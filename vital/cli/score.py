@@ -17,7 +17,7 @@ from vital.utils.io import as_csv, write
 
 if TYPE_CHECKING:
     from vital.backends import TextEncoder
-    from vital.describing.evaluation.class_names import Naming
+    from vital.describing.evaluation.class_names import ClassNameMetrics
     from vital.describing.evaluation.table import Row
     from vital.models import Model
     from vital.records import Description
@@ -69,7 +69,7 @@ def score(
     name stands among all, then the cosine, which says nothing without the rows below it.
     """
     from vital.backends import load_text_encoder
-    from vital.describing.evaluation.class_names import Naming
+    from vital.describing.evaluation.class_names import ClassNameMetrics
     from vital.describing.evaluation.importers import import_labels
     from vital.describing.evaluation.table import COLUMNS
 
@@ -83,7 +83,12 @@ def score(
         embed = [None] if encoder is None else [None, load_text_encoder(encoder, device=device)]
         found = list(_rows(said, layer, known, embed))
         typer.echo(table(HEADER, [_shown(row) for row in found]))
-        _keep(out, "names.csv", [field.name for field in fields(Naming)], [astuple(row) for row in found])
+        _keep(
+            out,
+            "names.csv",
+            [field.name for field in fields(ClassNameMetrics)],
+            [astuple(row) for row in found],
+        )
 
 
 def _judged(
@@ -104,14 +109,14 @@ def _judged(
             f"--images {images} needs --model MODEL and --encoder open_clip:NAME/PRETRAINED or world"
         )
     eyes = load_encoder(encoder, device=device)
-    tools = Context(net, open_images(images), encoder=eyes, progress=watched())
-    _, rows = evaluate_external(LabelEvaluator(tools), [one for part in said for one in part])
+    context = Context(net, open_images(images), encoder=eyes, progress=watched())
+    _, rows = evaluate_external(LabelEvaluator(context), [one for part in said for one in part])
     head, cells = shown_rows(rows)
     typer.echo(table(head, cells))
     typer.echo(
         "Means over units, on images of odd numbers; metrics in brackets are blind to missing or to extra labels."
     )
-    show_skipped(tools.images)
+    show_skipped(context.images)
     return rows
 
 
@@ -134,7 +139,7 @@ def _rows(
     layer: str | None,
     names: Sequence[str],
     encoders: Sequence[TextEncoder | None],
-) -> Iterable[Naming]:
+) -> Iterable[ClassNameMetrics]:
     from vital.describing.evaluation.class_names import named, output_labels
 
     for part in said:
@@ -143,7 +148,7 @@ def _rows(
                 yield from named(group, names, encoder)
 
 
-def _shown(row: Naming) -> tuple[str, ...]:
+def _shown(row: ClassNameMetrics) -> tuple[str, ...]:
     shares = (row.top1, row.top5, row.mrr, row.exact, row.shared, row.cosine)
     what = f"  {row.row}" if row.row else row.method
     by = row.similar if len(row.similar) < 40 else f"{row.similar.partition(':')[0]}:…{row.similar[-20:]}"

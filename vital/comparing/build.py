@@ -87,8 +87,8 @@ def build_context(
 ) -> EvalContext:
     """Put together what pictures of these units are measured against.
 
-    `judges` are witnesses (`ClassJudge` makes one of a network with the same classes). `encoder` is an image-text
-    encoder or its name, asked with `prompt`, such as "a photo of a {}". `extractor` gives the features of
+    `judges` are independent classifiers (`ClassJudge` makes one of a network with the same classes). `encoder` is an
+    image-text encoder or its name, asked with `prompt`, such as "a photo of a {}". `extractor` gives the features of
     the Fréchet and kernel distance, by default the network's own last stage. `held_out` are layers that no method
     aligns, by default chosen between those that `vital` does. For a network of the known-answer world, its judge,
     encoder and truths stand in for what is not given. Raises `InvalidValueError` for a prompt without its place.
@@ -98,14 +98,14 @@ def build_context(
     optimized = stages(model)
     questions, known = class_questions(model, units), bank.images
     if of_the_world(model):
-        from vital.comparing import world as witnesses
+        from vital.comparing import world as own
         from vital.world.scenes.dataset import CLASSES
 
-        truths = witnesses.world_truths(model, units, progress=progress)
-        judges = (witnesses.WorldJudge(truths),) if judges is None else judges
-        extractor = extractor or witnesses.world_features()
-        questions, encoder = witnesses.world_questions(truths), encoder or "world"
-        known = witnesses.fresh_scenes() if model.classes == CLASSES else known
+        truths = own.world_truths(model, units, progress=progress)
+        judges = (own.WorldJudge(truths),) if judges is None else judges
+        extractor = extractor or own.world_features()
+        questions, encoder = own.world_questions(truths), encoder or "world"
+        known = own.fresh_scenes() if model.classes == CLASSES else known
     recognizer, notes = recognizer_for(model, known, units)
     taken = (*optimized, *(unit.layer for unit in units))
     return EvalContext(

@@ -9,7 +9,7 @@ import torch
 
 from vital.activations import ReferenceBank
 from vital.activations.rankings import Ranking, Tables
-from vital.activations.selection import reading
+from vital.activations.selection import readout_name
 from vital.data import ImageSet
 from vital.data.sources import Picture, Source
 from vital.errors import InvalidValueError
@@ -76,7 +76,7 @@ def _rerouted(rankings: Mapping[str, Ranking], instead: Mapping[Unit, Unit]) -> 
     """The rankings with the images, and the places in them, of other units."""
     found = dict(rankings)
     for unit, other in instead.items():
-        name = reading(unit)
+        name = readout_name(unit)
         if name in rankings and not unit.source and not other.source:
             before, now = rankings[name], found[name]
             if now is before:

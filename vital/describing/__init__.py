@@ -8,7 +8,7 @@ from vital.describing.evaluation.importers import import_labels
 from vital.describing.evaluation.significance import LabelEvaluator
 from vital.describing.labels_csv import read_labels, write_labels
 from vital.describing.matching.similarity import SIMILARITIES
-from vital.describing.methods.activation_ranges import Bands
+from vital.describing.methods.activation_ranges import ActivationRanges
 from vital.describing.methods.clip_dissect import ClipDissect, class_of_description
 from vital.describing.methods.dnd import Dnd
 from vital.describing.methods.linear import Linear
@@ -20,7 +20,7 @@ with_overview(describe, DESCRIBERS, "vital.describing.DESCRIBERS")
 __all__ = [
     "DESCRIBERS",
     "SIMILARITIES",
-    "Bands",
+    "ActivationRanges",
     "ClipDissect",
     "Context",
     "Describer",

@@ -1,4 +1,4 @@
-"""Describers: frozen recipes that put units into words; their fields are the options that users set."""
+"""Describers: frozen dataclasses that put units into words; their fields are the options that users set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from vital.activations import ReferenceBank
 from vital.backends import BuiltIn, Captioner, ImageGenerator, ImageTextEncoder, Summarizer
-from vital.backends.response_cache import Answers, Kept
+from vital.backends.response_cache import CachedBackend, ResponseCache
 from vital.data import ImageSet
 from vital.errors import UsageError
 from vital.models import Model
@@ -21,7 +21,7 @@ from vital.utils.registry import Registry
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What describers work with: a network, probe images with their bank, and makers of words and pictures.
+    """What describers work with: a network, probe images with their bank, and backends of words and pictures.
 
     A describer takes what it needs and says what is missing (`Describer.needs`). `concepts` are the words to choose
     from. `prototypes` draws pictures of units for a seed when it is asked to. Labels are chosen on the probe images of
@@ -54,7 +54,7 @@ class Describer(ABC):
         check_options(self)
 
     @abstractmethod
-    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
+    def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
 
     def options(self) -> dict[str, Any]:
@@ -81,30 +81,30 @@ def describer(name: str, /, **options: Any) -> Describer:
     return made_with(DESCRIBERS, name, options)
 
 
-def check_needs(name: str, what: Describer, tools: Context) -> None:
+def check_needs(name: str, what: Describer, context: Context) -> None:
     """Raise `UsageError` where the context lacks something that a describer needs."""
     for need in what.needs:
-        if not getattr(tools, need):
+        if not getattr(context, need):
             raise UsageError(f"{name} needs {_GIVEN_BY[need]}")
 
 
-def probe_images(tools: Context) -> ImageSet:
+def probe_images(context: Context) -> ImageSet:
     """The probe images of a context: its own, or those of its bank. Raises `UsageError` where it has none."""
-    if tools.images is None and tools.bank is None:
+    if context.images is None and context.bank is None:
         raise UsageError("words need probe images: give images or a bank")
-    return tools.images if tools.images is not None else tools.bank.images  # type: ignore[union-attr]
+    return context.images if context.images is not None else context.bank.images  # type: ignore[union-attr]
 
 
-def kept_makers(tools: Context, answers: Answers | None = None) -> Context:
+def cached_backends(context: Context, cache: ResponseCache | None = None) -> Context:
     """Wrap the captioner, summarizer and generator of a context, but for those that are wrapped already.
 
     The built-in summarizer is left as it is: it is as fast as a look-up.
     """
-    own = answers or Answers()
-    makers = {kind: getattr(tools, kind) for kind in ("captioner", "summarizer", "generator")}
+    own = cache or ResponseCache()
+    backends = {kind: getattr(context, kind) for kind in ("captioner", "summarizer", "generator")}
     found: dict[str, Any] = {
-        kind: getattr(own, kind)(maker)
-        for kind, maker in makers.items()
-        if maker and not isinstance(maker, Kept | BuiltIn)
+        kind: getattr(own, kind)(backend)
+        for kind, backend in backends.items()
+        if backend and not isinstance(backend, CachedBackend | BuiltIn)
     }
-    return replace(tools, **found)
+    return replace(context, **found)

@@ -40,8 +40,8 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
             f"{path} is not a weights file; allowed are {', '.join(SUFFIXES)}, and 'random' for random ones"
         )
     if not path.is_file():
-        beside = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
-        close = nearest(path.name, [p.name for p in beside])
+        siblings = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+        close = nearest(path.name, [p.name for p in siblings])
         raise WeightsError(
             f"there is no weights file {path}" + (f"; did you mean {close[0]!r}?" if close else "")
         )

@@ -65,10 +65,10 @@ class Diversity(OneLayer):
     def __call__(self, trace: Trace) -> PerImage:
         """Each image's mean similarity to the others, (B,)."""
         images = images_of(trace, self)
-        grams = gram(trace[self.layer]).view(images, trace.copies, -1).mean(1)
+        grams = gram(trace[self.layer]).view(images, trace.n_transforms, -1).mean(1)
         units = F.normalize(grams, eps=1e-10)
         similar = units @ units.T
-        return ((similar.sum(1) - similar.diagonal()) / (images - 1)).repeat_interleave(trace.copies)
+        return ((similar.sum(1) - similar.diagonal()) / (images - 1)).repeat_interleave(trace.n_transforms)
 
 
 def gram(act: Tensor) -> Tensor:

@@ -197,12 +197,12 @@ class Interpolate(Term):
     @staticmethod
     def _way(trace: Trace, images: int) -> Tensor:
         way = torch.linspace(0, 1, images, dtype=trace.seen.dtype, device=trace.seen.device)
-        return way.repeat_interleave(trace.copies)
+        return way.repeat_interleave(trace.n_transforms)
 
 
 def images_of(trace: Trace, term: Term) -> int:
-    """The number of pictures in a slot, copies not counted; fewer than two raise `InvalidValueError`."""
-    images = len(trace) // trace.copies
+    """The number of pictures in a slot, each counted once; fewer than two raise `InvalidValueError`."""
+    images = len(trace) // trace.n_transforms
     if images < 2:
         raise InvalidValueError(
             f"{type(term).__name__} compares the images of a unit, but the parameterization makes {images}; "

@@ -1,4 +1,4 @@
-"""The engine: one loop for every method."""
+"""The optimization loop: one for every method."""
 
 from vital.optim.loop import Rendering, Step, optimize
 from vital.optim.optimizer import Optimizer, checkpoints

@@ -38,10 +38,10 @@ class Trace:
 
     `image` (B, C, H, W) is the picture as it will be saved, in [0, 1]; `seen` is the same after the random transforms;
     `input` after normalization. `acts` maps a layer to (B, C), (B, C, H, W) or (B, C, T), channels always second;
-    `"class"` is the network's output. Each picture stands `copies` times in a row when several transforms of it are
-    seen in one pass. `passes` are the runs of the network behind it, with their tapes if the tracer records; their
+    `"class"` is the network's output. Each picture stands `n_transforms` times in a row when several transforms of it
+    are seen in one pass. `passes` are the runs of the network behind it, with their tapes if the tracer records; their
     rows are those of the whole batch, of which this trace begins at row `first`. `relevance` maps layers to tensors
-    shaped like their activations, where a term asked for it (`Term.relevant`).
+    shaped like their activations, where a term asked for it (`Term.relevance_request`).
     """
 
     image: Images
@@ -49,7 +49,7 @@ class Trace:
     input: Tensor
     acts: Mapping[str, Tensor]
     model: Model
-    copies: int = 1
+    n_transforms: int = 1
     passes: tuple[Pass, ...] = ()
     first: int = 0
     relevance: Mapping[str, Tensor] = field(default_factory=dict)
@@ -66,7 +66,9 @@ class Trace:
         acts = {name: act[part] for name, act in self.acts.items()}
         pictures = (self.image[part], self.seen[part], self.input[part])
         relevance = {name: found[part] for name, found in self.relevance.items()}
-        return Trace(*pictures, acts, self.model, self.copies, self.passes, self.first + start, relevance)
+        return Trace(
+            *pictures, acts, self.model, self.n_transforms, self.passes, self.first + start, relevance
+        )
 
     def map(self, unit: str | Unit) -> Tensor:
         """The unit's activation at every place it has: (B, places); `UnitError` when there is no such unit.
@@ -123,14 +125,14 @@ class Tracer:
         self._stack.close()
 
     def __call__(
-        self, image: Images, seen: Images | None = None, *, copies: int = 1, redirect: bool = False
+        self, image: Images, seen: Images | None = None, *, n_transforms: int = 1, redirect: bool = False
     ) -> Trace:
-        """One pass over `seen` (`image` itself by default), which holds each image `copies` times in a row.
+        """One pass over `seen` (`image` itself by default), which holds each image `n_transforms` times in a row.
 
         `redirect` lets gradients through rectifiers that would give an image none at all (see `Redirect`).
         """
         seen = image if seen is None else seen
-        shown = image.repeat_interleave(copies, 0) if copies > 1 else image
+        shown = image.repeat_interleave(n_transforms, 0) if n_transforms > 1 else image
         given = self.model.normalize(seen)
         # The last bits of a matrix product depend on its number of rows. In float64 on a CPU, where a picture
         # does not depend on its company at all, every image goes through the network alone.
@@ -141,7 +143,7 @@ class Tracer:
         acts = (
             {name: torch.cat([part[name] for part in parts]) for name in self.layers} if exact else parts[0]
         )
-        return Trace(shown, seen, given, acts, self.model, copies, tuple(passes))
+        return Trace(shown, seen, given, acts, self.model, n_transforms, tuple(passes))
 
     def _run(self, given: Tensor) -> Pass:
         self._pass(given)

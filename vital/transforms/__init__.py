@@ -1,7 +1,7 @@
-"""Random looks at an image, so that what is found survives small changes.
+"""Random transforms of an image, so that what is found survives small changes.
 
-A view takes one image (1, C, H, W) and a random generator. Which sizes it returns never depends on chance. Views run
-in a sequence (`Compose`); `lucid` and `maco` are the published ones.
+A transform takes one image (1, C, H, W) and a random generator. Which sizes it returns never depends on chance.
+Transforms run in a sequence (`Compose`); `lucid` and `maco` are the published ones.
 """
 
 from vital.transforms.base import TRANSFORMS

@@ -32,14 +32,14 @@ class Registry(Generic[T]):
     of the group `group` are found too: an installed package adds a name with `my-name = "my_package:MyThing"` below
     `[project.entry-points."vital.methods"]`. A thing is imported when its name is asked for; it must be a `kind`.
 
-    >>> colours = Registry("colour")
-    >>> _ = colours.register("red")(255)
-    >>> colours["red"]
+    >>> colors = Registry("color")
+    >>> _ = colors.register("red")(255)
+    >>> colors["red"]
     255
-    >>> colours["rad"]
+    >>> colors["rad"]
     Traceback (most recent call last):
     ...
-    vital.errors.UnknownNameError: unknown colour 'rad'; did you mean 'red'?
+    vital.errors.UnknownNameError: unknown color 'rad'; did you mean 'red'?
     """
 
     what: str

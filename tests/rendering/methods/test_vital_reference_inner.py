@@ -125,15 +125,15 @@ def test_relevance_loss_and_gradient_are_the_published_ones(resnet: nn.Module, m
         values = traced(resnet, everywhere, 0)[0]["layer4"].mean((2, 3))
     channel = int(values.amin(0).argmax())
     assert values[:, channel].amin() > 0
-    recipe = VitalReference(n_references=3)
-    (term,) = recipe.plan(model, model.units(f"layer4:{channel}"), bank, 0).terms
+    method = VitalReference(n_references=3)
+    (term,) = method.plan(model, model.units(f"layer4:{channel}"), bank, 0).terms
     assert tuple(term.layers) == LAYERS
 
     with Tracer(model, [*LAYERS, "layer4"], record=True) as tracer:
         shown = image.clone().requires_grad_()
         trace = tracer(shown)
-        assert term.relevant
-        found = followed(trace, [(slice(0, 1), term.relevant)])
+        assert term.relevance_request
+        found = followed(trace, [(slice(0, 1), term.relevance_request)])
         got = term(replace(trace, relevance=found))
         got.sum().backward()
     expected_r = traced(resnet, model.normalize(image), channel)[1]

@@ -1,4 +1,4 @@
-"""Methods: frozen recipes that compose public parts for units; their fields are the options that users set."""
+"""Methods: frozen dataclasses that compose public parts for units; their fields are the options that users set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vital.utils.registry import Registry
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the engine needs for some units: one term per unit, and what they share."""
+    """All that the loop needs for some units: one term per unit, and what they share."""
 
     terms: Sequence[Term]
     parameterization: Parameterization

@@ -1,6 +1,6 @@
 """Where things stand: a ground that goes to the horizon, or to a wall, and the sky over it.
 
-Colours are linear light. A ground is painted from its place (x to the right, z towards the viewer), a sky from the
+Colors are linear light. A ground is painted from its place (x to the right, z towards the viewer), a sky from the
 direction of the look; `drift` moves the clouds, waves and blades of grass from scene to scene.
 """
 
@@ -21,7 +21,7 @@ Paint = Callable[[Vec, Tensor], Vec]
 
 @dataclass(frozen=True)
 class Background:
-    """A place in the world: how its ground and sky are painted, and the colours of its light.
+    """A place in the world: how its ground and sky are painted, and the colors of its light.
 
     These are of the sun, of the light from above and from below, and of the haze at the horizon. `wall` is where a
     wall stands (0: there is none), and `waves` how much the ground mirrors.
