@@ -59,14 +59,15 @@ class Neuron(OneUnit):
 
     The position is the one in the unit's name (`layer4:162@3,3`), or the centre of the map: of an even side,
     the place after the middle. `#patches` takes the centre of a square grid of patches. Units: the layer's
-    own. Raises `UnitError` for `#all`, which has no centre.
+    own. A direction of a file is read there too, as its projection. Raises `UnitError` for `#all`, which has no
+    center.
 
     >>> Neuron("layer4:162@3,3")
     Neuron('layer4:162@3,3')
     """
 
     def __post_init__(self) -> None:
-        OneUnit.__post_init__(self)
+        keep(self, "unit", Unit.parse(self.unit))
         if self._unit.tokens == "all":
             raise UnitError(
                 f"{self.unit} names all tokens, a neuron is one; write #cls, #patches or use Channel"

@@ -14,11 +14,13 @@ from vital.activations import ReferenceBank
 from vital.activations.bank import Choice
 from vital.activations.directions import direction_key
 from vital.attribution import followable
+from vital.attribution.receptive_field import receptive_field
 from vital.errors import DataError, EmptyClassError, InvalidValueError, ModelError
 from vital.models import Model
 from vital.records import Template
 from vital.terms import GRADIENT, RelevanceRequest
 from vital.tracing import Tracer, feeding, list_layers
+from vital.tracing.readout import layout_of
 from vital.types import Transform
 from vital.units import OUTPUT, Unit
 from vital.utils.random import generator
@@ -76,6 +78,20 @@ def choose_rule(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
     if not why:  # a rule that is missing may be filed yet
         known.add(asked)
     return found, why
+
+
+def fills_a_third(model: Model, unit: Unit) -> bool:
+    """Whether a place of a unit that has several sees a third of the picture's side or more.
+
+    A patch of an attending network sees all. False for a unit of one place, of the class token, and of all tokens.
+    """
+    layout = layout_of(unit)
+    if unit.position is not None or unit.tokens in ("cls", "all") or len(layout.shape) == 1:
+        return False
+    if unit.tokens:
+        return True
+    center = layout.shape[1] // 2, layout.shape[2] // 2
+    return 3 * receptive_field(model, unit.layer, center).height >= model.size[0]
 
 
 def natural_colors(bank: ReferenceBank, count: int = 64) -> reg.Colors:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import ClassVar
 
 from vital import objectives as obj
@@ -17,6 +18,7 @@ from vital.optim import Optimizer
 from vital.rendering.methods.alignment import (
     bears_half_size,
     choose_rule,
+    fills_a_third,
     max_noise,
     missing_class_reason,
     natural_colors,
@@ -32,8 +34,10 @@ from vital.utils.options import Count, NonNegative, Positive, Share
 
 PATCH_SHARE = 0.9
 """The share of what a place responds to that a reference patch of an inner unit holds."""
-REACH_WEIGHT = 4.0
-"""The weight of the term that brings an inner unit to its natural value."""
+CLASS_WEIGHT = 0.05
+"""The weight of a class's logit."""
+ALONE, SCENE = (0.3, 16.0), (1.0, 4.0)
+"""For an inner unit alone, and in its surroundings: the weights of the alignment and of its value over the natural."""
 NATURAL = 3
 """The number of images, those that excite an inner unit most, of which its natural value is the mean."""
 ROLL, ZOOM, TURN = 0.05, 0.1, 8.0
@@ -54,11 +58,13 @@ class AlignmentMethod(Method):
         n_references: The number of reference images.
         selection: How references are selected, as in `ReferenceBank.references`.
         layers: The layers to align; none for the stages (`vital.rendering.stages`) that the unit is made from.
-        unit_weight: The weight of the term that makes the network give the picture to the class.
+        unit_weight: The weight of the unit's own activation, of an inner unit over its natural value; none for the
+            method's own.
         tv: The weight of total variation.
         noise: The most noise that is laid over the picture in each step, as a standard deviation.
         lr: The learning rate at the start; it falls as a cosine.
         coarse: The share of the steps that are made at half the size.
+        natural: The weight of the alignment with the average of all images; 0 leaves it out.
     """
 
     needs_images: ClassVar[bool] = True
@@ -67,11 +73,12 @@ class AlignmentMethod(Method):
     n_references: Count = 1
     selection: Choice = "activation"
     layers: tuple[str, ...] | None = None
-    unit_weight: NonNegative = 0.05
+    unit_weight: NonNegative | None = None
     tv: NonNegative = 3.0
     noise: NonNegative = 0.1
     lr: Positive = 0.1
     coarse: Share = 0.6
+    natural: NonNegative = 0.3
 
     def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
         """A class without images."""
@@ -90,16 +97,16 @@ class Vital(AlignmentMethod):
     canvas with decorrelated colors that goes from coarse to fine where the network recognizes images of half the size;
     it is seen moved, zoomed, turned and with as much noise as the network bears.
 
-    The references of an inner unit are patches around its strongest places, and a term brings the unit to the value
-    that it has there. Where relevance cannot be followed, gradient × activation takes its place and the record says so.
+    The unit itself is driven: the logit of a class, an inner unit at the center of the picture, so that one thing
+    stands there; where it sees less than a third of the picture, everywhere, so that a texture shows it. The
+    references of an inner unit are patches around its strongest places. Where relevance cannot be followed,
+    gradient × activation takes its place and the record says so.
 
     Options:
         relevance: The rule of the masks: one of `vital.attribution.RULES`, or "gradient"; none for no masks.
-        natural: The weight of the alignment with the average of all images; 0 leaves it out.
     """
 
     relevance: str | None = "zplus"
-    natural: NonNegative = 0.3
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
@@ -136,10 +143,14 @@ class Vital(AlignmentMethod):
         template, note = references_of(
             unit, bank, layers, self.n_references, self.selection, seed, rule, patches=patches
         )
-        term: Term = obj.Alignment(template, scale="variance") + self._unit(unit, bank)
-        early = [name for name in upstream_layers(model, unit, stages(model)) if name != unit.layer][
-            :SURROUNDINGS
-        ]
+        weight, drive = (1.0, CLASS_WEIGHT) if unit.is_class else SCENE if self.relevance is None else ALONE
+        if self.unit_weight is not None:
+            drive = self.unit_weight
+        term: Term = weight * obj.Alignment(template, scale="variance")
+        if drive and bank:
+            term = term + self._drive(model, unit, bank, drive)
+        upstream = upstream_layers(model, unit, stages(model))
+        early = [name for name in upstream if name != unit.layer][:SURROUNDINGS]
         if self.natural and bank:
             usual: Term = natural_colors(bank)
             if early:
@@ -149,17 +160,15 @@ class Vital(AlignmentMethod):
             term = term + self.tv * reg.TotalVariation(2)
         return term, "; ".join(part for part in (note, why) if part)
 
-    def _unit(self, unit: Unit, bank: ReferenceBank | None) -> Term:
-        """The term for the unit itself: a class as likely as can be, an inner unit up to its natural value.
-
-        An inner unit whose natural value is not above 0 is driven ever higher.
-        """
+    def _drive(self, model: Model, unit: Unit, bank: ReferenceBank, weight: float) -> Term:
+        """The term that makes the unit active: a class by its logit, an inner unit by its value over the natural."""
         if unit.is_class:
-            return self.unit_weight * obj.Logit(unit, softmax=True)
-        natural = bank.natural_value(unit, NATURAL) if bank else 0.0
-        if natural > 0:
-            return REACH_WEIGHT * obj.Reach(unit, natural)
-        return self.unit_weight * (obj.Direction(unit) if unit.source else obj.Channel(unit))
+            return weight * obj.Logit(unit)
+        if self.relevance is not None and fills_a_third(model, unit):
+            natural = fmean(place.value for place in bank.strongest_places(unit, NATURAL))
+            return weight / (abs(natural) or 1.0) * obj.Neuron(unit)
+        natural = bank.natural_value(unit, NATURAL)
+        return weight / (abs(natural) or 1.0) * (obj.Direction(unit) if unit.source else obj.Channel(unit))
 
     def _aligned(self, model: Model, unit: Unit) -> tuple[str, ...]:
         if self.layers is not None:
@@ -177,10 +186,11 @@ class Vital(AlignmentMethod):
 class VitalScene(AlignmentMethod):
     """Show the unit in its usual surroundings: like `vital`, without masks and on the references' own background.
 
-    The picture shows what the unit's reference images look like to the network, whether the unit uses it or not:
-    easier to recognize, and no evidence of what the unit uses. References are whole images.
+    An inner unit is driven everywhere. The picture shows what the unit's reference images look like to the network,
+    whether the unit uses it or not: easier to recognize, and no evidence of what the unit uses. References are whole
+    images.
     """
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
-        return Vital(relevance=None, natural=0.0, **self.options()).plan(model, units, bank, seed)
+        return Vital(relevance=None, **self.options()).plan(model, units, bank, seed)
