@@ -63,6 +63,14 @@ def test_no_function_bears_the_name_of_a_subpackage() -> None:
         assert isinstance(getattr(vital, name), types.ModuleType)
 
 
+def test_no_function_hides_the_module_that_it_stands_in() -> None:
+    found = (module.name for module in pkgutil.walk_packages(vital.__path__, "vital."))
+    for name in (name for name in found if not name.endswith("__main__")):
+        parent, _, own = name.rpartition(".")
+        module = importlib.import_module(name)
+        assert getattr(importlib.import_module(parent), own) is module, name
+
+
 def test_type_checkers_see_the_same_names_from_the_same_places() -> None:
     tree = ast.parse(Path(vital.__file__).read_text(encoding="utf-8"))
     told = {

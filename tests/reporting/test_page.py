@@ -7,7 +7,7 @@ import torch
 
 import vital
 from tests.reporting.conftest import proto, said
-from vital.rendering.exemplars import Exemplar
+from vital.rendering.natural_exemplars import Exemplar
 from vital.reporting.api import page_from, write_page
 from vital.reporting.collect import page_of
 from vital.reporting.page import as_html

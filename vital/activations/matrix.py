@@ -59,7 +59,9 @@ class Probe:
         return torch.stack([self._column(values, unit) for unit in units], 1)
 
     def _column(self, values: Tensor, unit: Unit) -> Tensor:
-        return values @ vector_of(self.model.unit(unit)).to(values) if unit.source else values[:, unit.index]
+        return (
+            values @ vector_of(self.model.unit(unit)).to(values) if unit.source else values[:, unit.channel]
+        )
 
     @property
     def choosing(self) -> Tensor:

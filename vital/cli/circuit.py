@@ -51,7 +51,7 @@ def circuit(
     """
     from vital.attribution import feeders
     from vital.records import Prototypes
-    from vital.rendering.circuit import circuit_sheet
+    from vital.rendering.circuits import circuit_sheet
     from vital.units import Unit
 
     recipe = how.make()

@@ -24,7 +24,7 @@ from vital.utils.io import as_png, write
 
 if TYPE_CHECKING:
     from vital.models import Model
-    from vital.rendering.exemplars import Exemplars
+    from vital.rendering.natural_exemplars import Exemplars
     from vital.units import Unit
 
 
@@ -47,7 +47,7 @@ def exemplars(
     the folder RUN, where vital report finds them. Where vital render has left prototypes of the units there,
     exemplars.png shows both side by side.
     """
-    from vital.rendering.exemplars import exemplars as find
+    from vital.rendering.natural_exemplars import exemplars as find
 
     net, pictures = network.open(model), source.needed("images are needed")
     chosen = list(dict.fromkeys(net.units(units)))

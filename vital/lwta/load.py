@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from vital.errors import UsageError
-from vital.lwta.convert import convert
+from vital.lwta.conversion import convert
 from vital.models import Model, load_model
 from vital.models.factory import parse_factory
 from vital.models.load import RANDOM

@@ -1,7 +1,6 @@
 """Numbers: pure functions of what units do and what images show, and of the features of pictures."""
 
 from vital.metrics import labels as words
-from vital.metrics.agreement import agreement as agreement
 from vital.metrics.base import METRICS as METRICS
 from vital.metrics.base import Metric as Metric
 from vital.metrics.base import metric as metric
@@ -9,6 +8,7 @@ from vital.metrics.base import trusted as trusted
 from vital.metrics.base import untrusted as untrusted
 from vital.metrics.bootstrap import Interval as Interval
 from vital.metrics.bootstrap import interval as interval
+from vital.metrics.correlation import agreement as agreement
 from vital.metrics.image_sets import diversity as diversity
 from vital.metrics.image_sets import frechet_distance as frechet_distance
 from vital.metrics.image_sets import kernel_distance as kernel_distance

@@ -1,13 +1,9 @@
 """Methods that render units, composed of public parts."""
 
 from vital.rendering.api import render as render
-from vital.rendering.circuit import Circuit as Circuit
-from vital.rendering.circuit import circuit as circuit
-from vital.rendering.circuit import circuit_sheet as circuit_sheet
-from vital.rendering.exemplars import Exemplar as Exemplar
-from vital.rendering.exemplars import Exemplars as Exemplars
-from vital.rendering.exemplars import exemplars as exemplars
-from vital.rendering.exemplars import heat_maps as heat_maps
+from vital.rendering.circuits import Circuit as Circuit
+from vital.rendering.circuits import circuit as circuit
+from vital.rendering.circuits import circuit_sheet as circuit_sheet
 from vital.rendering.methods.base import METHODS as METHODS
 from vital.rendering.methods.base import Method as Method
 from vital.rendering.methods.base import Plan as Plan
@@ -20,6 +16,10 @@ from vital.rendering.methods.stages import stages as stages
 from vital.rendering.methods.vital import Vital as Vital
 from vital.rendering.methods.vital import VitalScene as VitalScene
 from vital.rendering.methods.vital_reference import VitalReference as VitalReference
+from vital.rendering.natural_exemplars import Exemplar as Exemplar
+from vital.rendering.natural_exemplars import Exemplars as Exemplars
+from vital.rendering.natural_exemplars import exemplars as exemplars
+from vital.rendering.natural_exemplars import heat_maps as heat_maps
 from vital.rendering.run_folder import kept_exemplars as kept_exemplars
 from vital.rendering.run_folder import save_exemplars as save_exemplars
 from vital.rendering.sheets import beside as beside

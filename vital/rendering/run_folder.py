@@ -37,7 +37,7 @@ from vital._version import __version__
 from vital.errors import InvalidValueError, RunError
 from vital.models.pixels import to_tensor
 from vital.records import Prototype, lines_of
-from vital.rendering.exemplars import Exemplar
+from vital.rendering.natural_exemplars import Exemplar
 from vital.units import Unit, slug
 from vital.utils.drawing import TILE, contact_sheet, titled_sheet, to_pil
 from vital.utils.hashing import sha256

@@ -9,7 +9,7 @@ from typing import Any
 
 from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
-from vital.rendering.exemplars import Exemplar
+from vital.rendering.natural_exemplars import Exemplar
 from vital.reporting.cards import Drawn, Found, card, seen
 from vital.reporting.records import Page, Run
 from vital.reporting.shots import Sizes

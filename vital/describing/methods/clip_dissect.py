@@ -143,7 +143,7 @@ def _row(look: Look, unit: Unit, known: Answers, similarity: Similarity) -> tupl
             prior=known.prior,
             top=KEPT,
         )
-    row = 0 if unit.source else unit.index
+    row = 0 if unit.source else unit.channel
     numbers = settled(look, unit, known.concepts[row], known.scores[row])
     return [look.tools.concepts[i] for i in numbers.tolist()], known.scores[row].tolist()
 
