@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from vital.errors import ModelError
+from vital.errors import ModelError, UnknownNameError
 from vital.models import Model
 from vital.models.outputs import asked, first_tensor
 from vital.tracing import readout
@@ -55,6 +55,12 @@ class Trace:
     relevance: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __getitem__(self, layer: str) -> Tensor:
+        if layer not in self.acts:
+            watched = ", ".join(map(repr, self.acts)) or "none"
+            raise UnknownNameError(
+                f"the layer {layer!r} is read, but was not asked for (asked for: {watched}); "
+                "name in `layers` all that is read"
+            )
         return self.acts[layer]
 
     def __len__(self) -> int:
@@ -74,17 +80,17 @@ class Trace:
         That of a direction v is the projection Σ_c v_c a_c.
         """
         unit = self.model.unit(unit)
-        return readout.values(unit, self.acts[unit.layer])
+        return readout.values(unit, self[unit.layer])
 
     def vectors(self, unit: str | Unit) -> Tensor:
         """All channels at the unit's places: (B, C, places); `UnitError` when there is no such unit."""
         unit = self.model.unit(unit)
-        return readout.vectors(unit, self.acts[unit.layer])
+        return readout.vectors(unit, self[unit.layer])
 
     def read(self, unit: str | Unit) -> PerImage:
         """The unit's value: the mean over its places, (B,)."""
         unit = self.model.unit(unit)
-        return readout.read(unit, self.acts[unit.layer])
+        return readout.read(unit, self[unit.layer])
 
 
 class Tracer:
