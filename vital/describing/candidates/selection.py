@@ -38,8 +38,7 @@ class Tried:
 
 
 def check_scoring(scoring: str, tools: Context) -> None:
-    """Raise `UnknownNameError`, or `UsageError` for a score that compares images where no encoder is there."""
-    SCORERS[scoring]
+    """Raise `UsageError` for a score that compares images where no encoder is there."""
     if scoring in COMPARING and tools.generator and not tools.encoder:
         raise UsageError(
             f"the score {scoring} compares images and needs an image-text encoder: --encoder world or "

@@ -15,6 +15,7 @@ from vital.activations.bank import Choice
 from vital.models import Model
 from vital.optim import Optimizer
 from vital.rendering.methods.alignment import (
+    RuleName,
     bears_half_size,
     before,
     choose_rule,
@@ -98,7 +99,7 @@ class Vital(AlignmentMethod):
         natural: The weight of the alignment with the average of all images; 0 leaves it out.
     """
 
-    relevance: str | None = "zplus"
+    relevance: RuleName | None = "zplus"
     natural: NonNegative = 0.3
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
