@@ -26,10 +26,10 @@ def bank(
     top: Top = 50,
     network: NetworkOptions,
 ) -> None:
-    """Find the images that excite each unit most, in one pass, and keep the answer in a file.
+    """Find the images that excite each unit most.
 
-    The output layer is always among the layers. A file that was made of the same network, images and layers is
-    kept as it is.
+    One pass over the images finds them, and a file keeps the answer. The output layer is always among the layers. A
+    file that was made of the same network, images and layers is kept as it is.
     """
     from vital.activations import build_bank
 

@@ -41,11 +41,11 @@ def exemplars(
     rule: Rule = "zplus",
     network: NetworkOptions,
 ) -> None:
-    """Show the images that excite each unit most, and where in them it looked.
+    """Show the images that excite each unit most.
 
-    Writes units/UNIT/exemplars.png (the images, below each the same with heat), exemplars.json and single pictures to
-    the folder RUN, where vital report finds them. Where vital render has left prototypes of the units there,
-    exemplars.png shows both side by side.
+    Heat shows where in them it looked. Writes units/UNIT/exemplars.png (the images, below each the same with heat),
+    exemplars.json and single pictures to the folder RUN, where vital report finds them. Where vital render has left
+    prototypes of the units there, exemplars.png shows both side by side.
     """
     from vital.rendering.natural_exemplars import exemplars as find
 

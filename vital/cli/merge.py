@@ -17,9 +17,10 @@ def merge(
     out: NewBank,
     network: NetworkOptions,
 ) -> None:
-    """Make one bank of those of the parts of an image set, as if one pass had shown all images.
+    """Make one bank of the banks of an image set's parts.
 
-    The parts can be scanned by different machines. They must be of one network, with the same layers and --top.
+    It is as if one pass had shown all images. The parts can be scanned by different machines. They must be of one
+    network, with the same layers and --top.
     """
     from vital.activations import free_for_bank, load_bank, merged, opened_from
 

@@ -18,9 +18,10 @@ Title = Annotated[str | None, Option(help="The heading; the names of the runs un
 
 
 def report(runs: Runs, out: Out = None, title: Title = None) -> None:
-    """Write one HTML page with all units of the runs: pictures, words, scores and the truth where it is known.
+    """Write one HTML page with all units of the runs.
 
-    The page is one file that asks for nothing else: it can be mailed, and opened without a network.
+    It shows pictures, words, scores and the truth where it is known. The page is one file that asks for nothing else:
+    it can be mailed, and opened without a network.
     """
     from vital.reporting.api import write_page
     from vital.reporting.collect import page_of
