@@ -13,15 +13,18 @@ from vital.tracing.tape import NoRuleError as NoRuleError
 from vital.tracing.tape import Step as Step
 from vital.tracing.tape import Tape as Tape
 from vital.tracing.tracer import INPUT_OF as INPUT_OF
+from vital.tracing.tracer import Of as Of
 from vital.tracing.tracer import Pass as Pass
 from vital.tracing.tracer import Trace as Trace
 from vital.tracing.tracer import Tracer as Tracer
+from vital.tracing.tracer import check_of as check_of
 from vital.units.direction import digests as digests
 from vital.units.direction import read_direction as read_direction
 
 __all__ = [
     "INPUT_OF",
     "NoRuleError",
+    "Of",
     "Pass",
     "Redirect",
     "Step",
@@ -29,6 +32,7 @@ __all__ = [
     "Trace",
     "Tracer",
     "calls",
+    "check_of",
     "digests",
     "feeding",
     "first_tensor",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from vital.errors import ModelError, UnknownNameError
+from vital.errors import InvalidValueError, ModelError, UnknownNameError
 from vital.models import Model
 from vital.models.outputs import asked, first_tensor
 from vital.tracing import readout
@@ -22,6 +22,16 @@ from vital.types import Images, PerImage
 from vital.units import OUTPUT, Unit, find_layer
 
 INPUT_OF = "<"
+
+
+Of = Literal["image", "seen", "input"]
+"""The pictures that a trace has."""
+
+
+def check_of(of: str) -> None:
+    """Raise `InvalidValueError` for a picture that a trace does not have."""
+    if of not in ("image", "seen", "input"):
+        raise InvalidValueError(f"of is {of!r}; allowed are 'image', 'seen' and 'input'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +83,10 @@ class Trace:
         pictures = (self.image[part], self.seen[part], self.input[part])
         relevance = {name: found[part] for name, found in self.relevance.items()}
         return Trace(*pictures, acts, self.model, self.copies, self.passes, self.first + start, relevance)
+
+    def picture(self, of: Of) -> Images:
+        """The picture as it will be saved, after the random transforms, or after normalization: (B, C, H, W)."""
+        return {"image": self.image, "seen": self.seen, "input": self.input}[of]
 
     def map(self, unit: str | Unit) -> Tensor:
         """The unit's activation at every place it has: (B, places); `UnitError` when there is no such unit.

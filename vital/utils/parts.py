@@ -17,7 +17,7 @@ from torch import Tensor
 from vital.errors import InvalidValueError
 from vital.types import Images, Parameterization, Parameters, PerImage, Transform
 
-T = TypeVar("T")
+T = TypeVar("T", Transform, Parameterization)
 LONG = 80
 FAR = 1.0
 """How far the mean of a first picture may lie outside [0, 1]: random starts go beyond it a little."""
@@ -112,11 +112,11 @@ def check_one_size(transforms: Sequence[object], seen: Sequence[Images]) -> None
         )
 
 
-def checked_at(part: Transform | Parameterization, kind: type[T], progress: float) -> T:
+def checked_at(part: T, kind: type[Any], progress: float) -> T:
     """The part after a share of the run. Raises `InvalidValueError` unless that is such a part too."""
-    later = part.at(progress)
+    later: object = part.at(progress)
     if isinstance(later, kind):
-        return later
+        return later  # type: ignore[no-any-return]
     raise InvalidValueError(
         f"at of {named(part)} returned {told(later)}; allowed is a {kind.__name__}, such as itself"
     )
@@ -159,7 +159,7 @@ def check_first_images(parameterization: object, images: Images) -> None:
         )
 
 
-def checked_list(what: str, part: object, given: Any, kind: type[T], count: int) -> Sequence[T]:
+def checked_list(what: str, part: object, given: Any, kind: type[Any], count: int) -> Sequence[Any]:
     """A list with one thing of a kind for each unit. Raises `InvalidValueError` for another."""
     if not isinstance(given, list | tuple):
         fault = told(given)
