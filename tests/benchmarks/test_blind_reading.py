@@ -475,5 +475,5 @@ def test_a_refusal_is_one_sentence(own: Path, capsys: pytest.CaptureFixture[str]
     assert stop.value.code == 2
     assert (
         capsys.readouterr().err
-        == "blind_reading: unknown method 'vitl'; did you mean 'vital' or 'vital-scene'?\n"
+        == "blind_reading: unknown method 'vitl'; did you mean 'vital'?\n"
     )
