@@ -89,11 +89,11 @@ class Spec:
     """A method with its options, and the name that it has in the table."""
 
     label: str
-    recipe: vital.Method
+    method: vital.Method
 
     def to_dict(self) -> Record:
         """The method and all of its options."""
-        return {"label": self.label, "method": method_name(self.recipe), "options": self.recipe.options()}
+        return {"label": self.label, "method": method_name(self.method), "options": self.method.options()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,7 @@ def specs(text: str) -> list[Spec]:
 def spec(text: str) -> Spec:
     """Read one method.
 
-    >>> spec("long=fourier:steps=9").label, spec("long=fourier:steps=9").recipe.steps
+    >>> spec("long=fourier:steps=9").label, spec("long=fourier:steps=9").method.steps
     ('long', 9)
     """
     head, *settings = text.split(":")
@@ -221,7 +221,7 @@ def fresh_scene(number: int, seed: int, size: int) -> Image.Image:
     return Image.fromarray(np.asarray(drawn[0]))
 
 
-def dealt(hands: int, each: int, cards: Sequence[int], dice: torch.Generator) -> list[list[int]]:
+def dealt(hands: int, each: int, cards: Sequence[int], rng: torch.Generator) -> list[list[int]]:
     """Deal `each` classes to each hand: none twice in a hand, and over all hands each class about equally often.
 
     Of more classes than there are, a hand gets each as often as the next. Whole shuffled decks are dealt out; a class
@@ -234,7 +234,7 @@ def dealt(hands: int, each: int, cards: Sequence[int], dice: torch.Generator) ->
         while len(hand) < each:
             own = set(hand[len(hand) // len(cards) * len(cards) :])
             if own.issuperset(deck):
-                deck += [cards[i] for i in torch.randperm(len(cards), generator=dice).tolist()]
+                deck += [cards[i] for i in torch.randperm(len(cards), generator=rng).tolist()]
             hand.append(deck.pop(next(i for i, card in enumerate(deck) if card not in own)))
         found.append(hand)
     return found
@@ -392,9 +392,9 @@ def rendered(
 def settings(place: Place, one: Spec, numbers: Sequence[int], seed: int) -> Record:
     """All that decides some pictures of one method."""
     return {
-        "method": repr(one.recipe),
+        "method": repr(one.method),
         "network": place.network(),
-        "images": place.images.hash() if one.recipe.needs_images else None,
+        "images": place.images.hash() if one.method.needs_images else None,
         "classes": list(numbers),
         "seed": seed,
         "versions": versions(),
@@ -410,7 +410,7 @@ def render(place: Place, one: Spec, numbers: Sequence[int], seed: int, file: Pat
     began = time.perf_counter()
     units = [f"{OUTPUT}:{number}" for number in numbers]
     made = vital.render(
-        place.model, units, method=one.recipe, bank=shared, seed=seed, batch=BATCH, progress=False
+        place.model, units, method=one.method, bank=shared, seed=seed, batch=BATCH, progress=False
     )
     seconds = time.perf_counter() - began
     pictures = np.stack([np.asarray(p.to_pil().convert("RGB")) for p in made])
@@ -616,7 +616,7 @@ def bank_of(place: Place, methods: Sequence[Spec]) -> Bank:
 
     @cache
     def bank() -> vital.ReferenceBank | None:
-        if not any(one.recipe.needs_images for one in methods):
+        if not any(one.method.needs_images for one in methods):
             return None
         print(f"looking at {len(place.images)} reference images", file=sys.stderr, flush=True)
         return vital.build_bank(place.model, [], place.images, progress=True)

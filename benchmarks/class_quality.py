@@ -68,7 +68,7 @@ def measure(
     units = [f"{OUTPUT}:0-{list_layers(model)[OUTPUT].channels - 1}"]
     batch = list_layers(model)[OUTPUT].channels
     render = {"bank": bank, "batch": batch, "frames": FRAMES}
-    recipes: dict[str, vital.Method] = {
+    methods: dict[str, vital.Method] = {
         "vital": Vital(),
         # the published loss sees everything at all layers
         "vital, labelled references": Vital(
@@ -82,7 +82,7 @@ def measure(
         ),
         "vital-reference": VitalReference(),
     }
-    made = {name: vital.render(model, units, method=recipe, **render) for name, recipe in recipes.items()}  # type: ignore[arg-type]
+    made = {name: vital.render(model, units, method=method, **render) for name, method in methods.items()}  # type: ignore[arg-type]
     if out:
         out.mkdir(parents=True, exist_ok=True)
         for name, prototypes in made.items():
@@ -96,7 +96,7 @@ def measure(
     return {
         "recognized_by_judge": share,
         "recognized_by_own": {name: recognized(model, prototypes) for name, prototypes in made.items()},
-        "steps": {name: recipe.options()["steps"] for name, recipe in recipes.items()},
+        "steps": {name: method.options()["steps"] for name, method in methods.items()},
         "final_loss": {name: list(curve.values())[-1] for name, curve in mean.items()},
         "steps_to_reference_loss": on_average,
         "steps_to_reference_loss_per_class": steps,

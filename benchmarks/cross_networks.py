@@ -63,10 +63,10 @@ def rendered(model: Model, one: Spec, bank: Bank, classes: Sequence[int], folder
     lacking = [number for number in classes if not (folder / f"{number}.png").exists()]
     if not lacking:
         return
-    references = bank() if one.recipe.needs_images else None
+    references = bank() if one.method.needs_images else None
     folder.mkdir(parents=True, exist_ok=True)
     for number in lacking:
-        made = vital.render(model, f"{OUTPUT}:{number}", method=one.recipe, bank=references, progress=False)
+        made = vital.render(model, f"{OUTPUT}:{number}", method=one.method, bank=references, progress=False)
         made[0].to_pil().save(folder / f"{number}.png")
     print(f"{folder}: {len(lacking)} pictures", file=sys.stderr, flush=True)
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import machine, report, start
-from vital.describing.matching.search import CONCEPTS, answers
+from vital.describing.matching.search import CONCEPTS, find_best_concepts
 from vital.describing.matching.similarity import SIMILARITIES
 
 FASTER, GIGABYTES = 8.0, 4.0
@@ -38,9 +38,9 @@ Clocks = tuple[float, float]
 
 def drawn(images: int, concepts: int, units: int) -> tuple[Tensor, Tensor, Tensor]:
     """Values of units, and embeddings of images and concepts."""
-    dice = torch.Generator().manual_seed(0)
-    values = torch.randn(images, units, generator=dice)
-    seen, read = (torch.randn(n, WIDTH, generator=dice) + 0.3 for n in (images, concepts))
+    rng = torch.Generator().manual_seed(0)
+    values = torch.randn(images, units, generator=rng)
+    seen, read = (torch.randn(n, WIDTH, generator=rng) + 0.3 for n in (images, concepts))
     return values, *(torch.nn.functional.normalize(part, dim=1) for part in (seen, read))
 
 
@@ -78,7 +78,7 @@ def measure(images: int, concepts: int, units: int, sample: int) -> dict[str, An
         part: [] for part in ("vital", "blocks", "cosines", "softmax", "units", "ending")
     }
     with timed(taken["vital"]):
-        found = answers(SIMILARITIES["soft-wpmi"], values, seen, read, top=10)
+        found = find_best_concepts(SIMILARITIES["soft-wpmi"], values, seen, read, top=10)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     with timed(taken["cosines"]):
         product = seen @ read.T
@@ -94,7 +94,7 @@ def measure(images: int, concepts: int, units: int, sample: int) -> dict[str, An
             with timed(taken["units"]):
                 sums.append(published(values, shares, unit))
         with timed(taken["vital"]):
-            answers(SIMILARITIES["soft-wpmi"], values, seen, read, top=10)
+            find_best_concepts(SIMILARITIES["soft-wpmi"], values, seen, read, top=10)
         with timed(taken["blocks"]):
             kept = [seen @ block.T for block in torch.split(read, CONCEPTS)]
         del kept

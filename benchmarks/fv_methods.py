@@ -54,7 +54,7 @@ def world(given: argparse.Namespace) -> Comparison:
 
 
 def cifar10(given: argparse.Namespace) -> Comparison:
-    """The ten classes of ResNet-56, with ResNet-20 as the witness."""
+    """The ten classes of ResNet-56, with ResNet-20 as the independent classifier."""
     nets, data = Path(given.nets) / "cifar_resnet.py", Path(given.data)
 
     def load(name: str) -> vital.Model:

@@ -19,7 +19,7 @@ LEGEND = """Every method renders the same units with the same seeds, at its own 
 what each number is worth, stands in docs/compare.md.
 
 Means over units with 95 % intervals (bootstrap over units); the best method of each metric in bold. Under
-`worth` stands whether the metric tells `vital` from its controls: where it does not, its number says nothing here.
+`informative` stands whether the metric tells `vital` from its controls: where it does not, its number says nothing.
 Distances of sets are given for the pictures of one seed (mean over seeds) and for all pictures: equal n compare.
 
 The comparisons of methods below were rendered with the preset of before (results/earlier-presets.md);

@@ -2,7 +2,7 @@
 
 Takes inner units of the world's classifier that have nothing to do with the background: planted ones, which stand for
 a known concept, and free ones, of which the truth was found by ranking fresh scenes: those that rank scenes by what
-the thing is (its solid, material, colours or size), and those that rank them by how the scene is looked at (camera,
+the thing is (its solid, material, colors or size), and those that rank them by how the scene is looked at (camera,
 light, place), of which the ground and the horizon may be a part. Every unit gets references that
 all have one background, another one from unit to unit, so that a method that copies its references shows it. The
 judge, a network of another architecture, says whether a picture shows the concept, and how often it names the

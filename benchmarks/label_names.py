@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.common import machine, report, start
 from vital.backends import load_text_encoder
-from vital.describing.evaluation.class_names import Naming, named, output_labels, read_names
+from vital.describing.evaluation.class_names import ClassNameMetrics, named, output_labels, read_names
 from vital.describing.evaluation.importers import import_labels
 
 FILES = {
@@ -40,7 +40,7 @@ def main() -> None:
     start()
     names = read_names(asked.data / "imagenet_labels.txt")
     embed = [None, load_text_encoder(asked.encoder)] if asked.encoder else [None]
-    found: list[Naming] = []
+    found: list[ClassNameMetrics] = []
     for file in FILES.values():
         (said,) = output_labels(import_labels(asked.data / "peer_results" / file))
         for encoder in embed:
@@ -51,7 +51,7 @@ def main() -> None:
         print("goal holds" if result["pass"] else "goal does not hold")
 
 
-def goals(rows: list[Naming]) -> bool:
+def goals(rows: list[ClassNameMetrics]) -> bool:
     """Whether the order is the published one, and the labels beat what knows nothing."""
     by = rows[-1].similar
     cosine = {(row.method, row.row): row.cosine for row in rows if row.similar == by}
@@ -63,7 +63,7 @@ def goals(rows: list[Naming]) -> bool:
     return cosine["dnd", ""] > cosine["milan", ""] and all(floors)
 
 
-def shown(row: Naming) -> tuple[Any, ...]:
+def shown(row: ClassNameMetrics) -> tuple[Any, ...]:
     own = f"{PUBLISHED[row.method]:.4f} (mpnet)" if not row.row and row.similar != "trigrams" else ""
     figures = (f"{x:.4f}" for x in (row.top1, row.top5, row.mrr, row.cosine))
     return row.method, row.row or "labels", *figures, own, Path(row.similar).name[-30:]

@@ -8,9 +8,9 @@ compare, not what they could reach.
 
     python -m benchmarks.lwta_cifar --data FOLDER --out runs/lwta-cifar
 
-With --witness FILE.py:FUNCTION --witness-weights FILE, a classifier of the same ten classes that others trained, the
-units of the last layer that competes are described by clip-dissect: the share whose label stands on the test images.
-The witness is the encoder: an image lies at its probabilities, a text at the classes that it means (the ten, "animal"
+With --classifier FILE.py:FUNCTION --classifier-weights FILE, an independent one of the same ten classes, the units of
+the last layer that competes are described by clip-dissect: the share whose label stands on the test images. The
+classifier is the encoder: an image lies at its probabilities, a text at the classes that it means (the ten, "animal"
 and "vehicle"), so that a label says no more than which classes a unit responds to.
 
 FOLDER holds `train5k.npz` (or the file that --train names) and `test.npz`, each with `images` and `labels`.
@@ -59,7 +59,7 @@ VEHICLES = ("airplane", "automobile", "ship", "truck")
 Settings = dict[str, Any]
 
 
-class Witness:
+class IndependentClassifier:
     """A classifier as an encoder of images and of the texts that mean some of its classes."""
 
     def __init__(self, model: Model) -> None:
@@ -105,7 +105,7 @@ def data(given: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
 def training(given: argparse.Namespace, seed: int) -> TrainConfig:
     """How every network of one seed is trained."""
     return TrainConfig(
-        given.epochs, given.batch, seed=seed, bf16=given.half, competition=SamplingSchedule(given.sampling)
+        given.epochs, given.batch, seed=seed, bf16=given.bf16, competition=SamplingSchedule(given.sampling)
     )
 
 
@@ -145,11 +145,13 @@ def one(
     return row
 
 
-def words(kind: str, competitors: int, model: Model, test: ImageSet, witness: Witness) -> Row:
+def words(
+    kind: str, competitors: int, model: Model, test: ImageSet, classifier: IndependentClassifier
+) -> Row:
     """Describe the units of the last layer that competes: how many labels stand."""
     units = LAST[plain(kind)]
     said = vital.describe(
-        model, units, images=test, concepts=list(witness.means), encoder=witness, progress=False
+        model, units, images=test, concepts=list(classifier.means), encoder=classifier, progress=False
     )
     return {
         "network": kind,
@@ -165,9 +167,11 @@ def described(
     given: argparse.Namespace, sets: tuple[ImageSet, ImageSet]
 ) -> Iterator[tuple[str, Settings | None, Callable[[], Row]]]:
     """What is described, by seed 0: a name, its settings (None where it is not trained), and how to make the row."""
-    if not given.witness:
+    if not given.classifier:
         return
-    witness = Witness(vital.load_model(given.witness, weights=given.witness_weights, size=32))
+    classifier = IndependentClassifier(
+        vital.load_model(given.classifier, weights=given.classifier_weights, size=32)
+    )
     for kind, competitors, _ in (asked for asked in wanted(given) if asked[2] == 0):
         path = (
             given.out / key_of(settings(kind, competitors, training(given, 0), sets)) / "weights.safetensors"
@@ -176,11 +180,11 @@ def described(
         if path.is_file():
             load_weights(model.module, path)
             model.module.eval()
-        own = {"words": LAST[plain(kind)], "witness": witness.name, "test": sets[1].hash()}
+        own = {"words": LAST[plain(kind)], "classifier": classifier.name, "test": sets[1].hash()}
         yield (
             f"{kind}, U = {competitors}",
             own | {"weights": model.weights_hash(), "code": model.code_hash()} if path.is_file() else None,
-            partial(words, kind, competitors, model, sets[1], witness),
+            partial(words, kind, competitors, model, sets[1], classifier),
         )
 
 
@@ -241,7 +245,7 @@ def told(given: argparse.Namespace, kept: Kept, sets: tuple[ImageSet, ImageSet])
     }
     said = {name: kept.find(own) if own else None for name, own, _ in described(given, sets)}
     rows, spoken, missing = gathered(found, said)
-    missing += [] if given.witness else ["words (no --witness)"]
+    missing += [] if given.classifier else ["words (no --classifier)"]
     whole = result(given, rows, spoken, missing, len(sets[0]))
     return published("lwta-cifar10", whole, [*rows, *spoken], given.results)
 
@@ -263,10 +267,10 @@ def measure(given: argparse.Namespace) -> Row:
 def asked_for(words: Sequence[str] | None) -> argparse.Namespace:
     """What is asked for on the command line."""
     numbers = {"epochs": 6, "batch": 64, "seeds": 1, "threads": 1, "tested": 2_000}
-    parser = arguments(__doc__, "runs/lwta-cifar", numbers, ("half", "json"))
+    parser = arguments(__doc__, "runs/lwta-cifar", numbers, ("bf16", "json"))
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--witness", help="FILE.py:FUNCTION, a classifier with the same class names")
-    parser.add_argument("--witness-weights")
+    parser.add_argument("--classifier", help="FILE.py:FUNCTION, a classifier with the same class names")
+    parser.add_argument("--classifier-weights")
     parser.add_argument("--train", default="train5k.npz")
     parser.add_argument("--networks", default="resnet,resnet-inside,vit")
     parser.add_argument("--competitors", default="1,2,4,8,16")

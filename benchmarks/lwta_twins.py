@@ -60,7 +60,7 @@ def planned(given: argparse.Namespace, seed: int) -> Plan:
         batch=given.batch,
         seed=seed,
         device=given.device,
-        half=given.half,
+        bf16=given.bf16,
         quiet=True,
     )
 

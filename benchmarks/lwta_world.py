@@ -224,7 +224,7 @@ BUDGET = {
 
 def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, and say whether the goals hold."""
-    parser = arguments(__doc__, "runs/lwta-world", BUDGET, ("half", "words", "json"))
+    parser = arguments(__doc__, "runs/lwta-world", BUDGET, ("bf16", "words", "json"))
     parser.add_argument("--rendered", type=Path, default=Path("runs/world"), help="where the scenes are kept")
     parser.add_argument("--where", nargs="+", choices=WHERE, default=[*WHERE])
     parser.add_argument("--competitors", type=int, nargs="+", choices=(4, 16), default=[4, 16])

@@ -1,10 +1,10 @@
 """What a step of a method costs, as a multiple of the network's bare forward and backward pass.
 
-The methods as users run them: the preset's own plan, with masks, looks, noise and the redirect of dead rectifiers, of a
-class unit and of an inner unit, on a torchvision network with seeded random weights at its own size. Bare: the same
-network, frozen weights, gradient to the input. Bare passes and steps take turns within one run, so that the machine's
-moods hit both. Steps at half the size and at the full one are told apart; "run" is the mean over all steps of a run.
-Set-up is what comes before the first step: choosing references and making templates; the bank is made before.
+The methods as users run them: the preset's own plan, with masks, transforms, noise and the redirect of dead rectifiers,
+of a class unit and of an inner unit, on a torchvision network with seeded random weights at its own size. Bare: the
+same network, frozen weights, gradient to the input. Bare passes and steps take turns within one run, so that the
+machine's moods hit both. Steps at half the size and at the full one are told apart; "run" is the mean over all steps of
+a run. Set-up is what comes before the first step: choosing references and making templates; the bank is made before.
 
 Goals: over a run, a class step costs at most 1.5 x bare; an inner step, whose masks cost a sweep back besides, at most
 2.4 x; the references hold at most 30 MB.
@@ -51,10 +51,10 @@ def measure(
     model: vital.Model, bank: vital.ReferenceBank, method: str, unit: str, steps: int, batch: int
 ) -> dict[str, object]:
     """Time the steps of a run and bare passes in turn; the first steps of each size are warm-up."""
-    recipe = vital.make_method(method, steps=steps)
+    method = vital.make_method(method, steps=steps)
     units = model.units([unit] * batch)
     setting_up = time.perf_counter()
-    plan = recipe.plan(model, units, bank, 0)
+    plan = method.plan(model, units, bank, 0)
     setup = time.perf_counter() - setting_up
     bare, began = bare_pass(model, batch), 0.0
     ratios: list[float] = []
@@ -93,7 +93,7 @@ def megabytes(term: vital.Term) -> float:
 
 
 def images(count: int = 64) -> ImageSet:
-    """Coloured clouds: pictures of the right kind of spectrum, from a seed."""
+    """Colored clouds: pictures of the right kind of spectrum, from a seed."""
     few = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     return vital.load_images(torch.nn.functional.interpolate(few, (224, 224), mode="bicubic").clamp(0, 1))
 

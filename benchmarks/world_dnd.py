@@ -47,17 +47,17 @@ TOGETHER = 16
 """Units that are described at a time."""
 
 
-def toolbox(images: vital.ImageSet, **more: Any) -> Context:
-    """The world's network, makers and a bank over its images."""
+def build_context(images: vital.ImageSet, **more: Any) -> Context:
+    """The world's network, backends and a bank over its images."""
     model = vital.load_model("world")
     bank = vital.build_bank(model, ["planted", "layer4"], images)
-    makers: dict[str, Any] = {
+    backends: dict[str, Any] = {
         "captioner": load_captioner("world"),
         "encoder": load_encoder("world"),
         "generator": load_generator("world"),
         "concepts": tuple(concept.name for concept in concepts()),
     }
-    return Context(model, images, bank, **{**makers, **more})
+    return Context(model, images, bank, **{**backends, **more})
 
 
 def chosen(every: int, free: int) -> dict[str, list[str]]:
@@ -89,22 +89,22 @@ def relative(model: vital.Model, said: Sequence[Description], concept: Sequence[
 
 
 def told(
-    method: str, tools: Context, units: Sequence[Unit], truth: Mapping[str, Concept], **options: Any
+    method: str, context: Context, units: Sequence[Unit], truth: Mapping[str, Concept], **options: Any
 ) -> Iterator[Description]:
     """Describe units, some at a time, and tell each label beside the truth as it comes."""
     for some in groups(units, TOGETHER):
-        for said in describer(method, **options).describe(tools, some):
+        for said in describer(method, **options).describe(context, some):
             print(f"{said.unit}: {truth[str(said.unit)].name} → {said.label}", file=sys.stderr, flush=True)
             yield said
 
 
-def measure(method: str, tools: Context, kinds: dict[str, list[str]], **options: Any) -> dict[str, Any]:
+def measure(method: str, context: Context, kinds: dict[str, list[str]], **options: Any) -> dict[str, Any]:
     """Describe all units and compare with the truth."""
     units = [unit for own in kinds.values() for unit in own]
-    truth = {str(t.unit): t.concept for t in unit_truths(tools.model, units, progress=False)}
+    truth = {str(t.unit): t.concept for t in unit_truths(context.model, units, progress=False)}
     began = time.perf_counter()
-    asked = tools.model.units(units)
-    said = {str(d.unit): d for d in told(method, tools, asked, truth, **options)}
+    asked = context.model.units(units)
+    said = {str(d.unit): d for d in told(method, context, asked, truth, **options)}
     row: dict[str, Any] = {"seconds": time.perf_counter() - began, "missed": {}}
     for kind in ("class", "planted"):
         right = hits([said[u] for u in kinds[kind]], [truth[u] for u in kinds[kind]])
@@ -112,14 +112,14 @@ def measure(method: str, tools: Context, kinds: dict[str, list[str]], **options:
         missed = [u for u, hit in zip(kinds[kind], right, strict=True) if not hit]
         row["missed"] |= {u: [truth[u].name, said[u].label] for u in missed}
     if free := kinds["free"]:
-        ratios = relative(tools.model, [said[u] for u in free], [truth[u] for u in free])
+        ratios = relative(context.model, [said[u] for u in free], [truth[u] for u in free])
         row["free"] = [statistics.median(ratios), statistics.mean(ratios), sum(r >= 0.9 for r in ratios)]
     known = row["class"][1] + row["planted"][1]
     row["agreement"] = (row["class"][0] + row["planted"][0]) / known
     return row
 
 
-def drawn(tools: Context, folder: Path, steps: int) -> Any:
+def drawn(context: Context, folder: Path, steps: int) -> Any:
     """Render prototypes, and keep them in a folder."""
     from safetensors.torch import load_file, save_file
 
@@ -130,9 +130,9 @@ def drawn(tools: Context, folder: Path, steps: int) -> Any:
 
     def draw(units: Sequence[Unit], seed: int) -> list[vital.Prototype]:
         missing = [unit for unit in units if not one(unit, seed).is_file()]
-        for some in groups(missing, units_per_batch(tools.model)):
+        for some in groups(missing, units_per_batch(context.model)):
             for made in vital.render(
-                tools.model, some, bank=tools.bank, seed=seed, steps=steps, progress=False
+                context.model, some, bank=context.bank, seed=seed, steps=steps, progress=False
             ):
                 kept = {"image": made.image.contiguous(), "alpha": made.alpha.contiguous()}
                 save_file(kept, one(made.unit, seed))
@@ -166,13 +166,13 @@ def main() -> None:
 
         pictures = images(given.images, given.seed)
     more: dict[str, Any] = {"generator": None} if given.no_generator else {}
-    tools = toolbox(pictures, seed=given.seed, **more)
+    context = build_context(pictures, seed=given.seed, **more)
     if given.method == "prototype":
-        tools = toolbox(
-            pictures, seed=given.seed, prototypes=drawn(tools, given.prototypes, given.steps), **more
+        context = build_context(
+            pictures, seed=given.seed, prototypes=drawn(context, given.prototypes, given.steps), **more
         )
     kinds = chosen(given.every, given.free)
-    rows = {score: measure(given.method, tools, kinds, scoring=score) for score in given.scores.split(",")}
+    rows = {score: measure(given.method, context, kinds, scoring=score) for score in given.scores.split(",")}
     goal = rows.get("auprc", {}).get("agreement", 0.0) >= GOALS[given.method]
     table: list[list[object]] = [
         ["score", "class", "planted", "agreement", "free: median, mean, ≥ 0.9", "seconds"]

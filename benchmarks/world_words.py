@@ -8,7 +8,7 @@ has the AUPRC of the candidate's true presence on the held-out images, divided b
 Goals, for clip-dissect: at least 95 % of class and planted units agree and at most 5 % of them abstain; at least 95 %
 of the units of the random network abstain.
 
-    python -m benchmarks.world_words --methods clip-dissect,linear,bands
+    python -m benchmarks.world_words --methods clip-dissect,linear,activation-ranges
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor
 
 import vital
 from benchmarks.common import machine, report
-from vital.activations.matrix import probe
+from vital.activations.matrix import build_matrix
 from vital.describing import DESCRIBERS
 from vital.describing.api import Words, prepared
 from vital.describing.evaluation.table import RANDOM_SEED, score_rows, shown_rows
@@ -61,9 +61,9 @@ def presence(text: str, scenes: Sequence[Scene]) -> Tensor:
 
 def relative(words: Words, given: Sequence[Description], known: dict[Unit, Concept]) -> float:
     """Mean of the candidates' AUPRC over that of the truths, on held-out images."""
-    pictures = words.tools.images
+    pictures = words.context.images
     assert pictures is not None
-    found = probe(words.tools.model, pictures, [d.unit for d in given])
+    found = build_matrix(words.context.model, pictures, [d.unit for d in given])
     held = ~found.choosing
     scenes = [scenes_of(pictures)[int(i)] for i in found.numbers[held]]
     shares = []
@@ -91,11 +91,11 @@ def measured(
     found["seconds"] = time.perf_counter() - begin
     unknowing = [d for own in units.values() for d in random.describe(own)]
     found["random abstain"] = share([not d.label for d in unknowing])
-    rows = score_rows(words.court(), [d for given in said_of.values() for d in given], unknowing)
+    rows = score_rows(words.evaluator(), [d for given in said_of.values() for d in given], unknowing)
     return found | {"scores": rows}
 
 
-def measure(methods: Sequence[str], count: int, seed: int, draws: int) -> dict[str, Any]:
+def measure(methods: Sequence[str], count: int, seed: int, n_random_models: int) -> dict[str, Any]:
     """Measure methods one after the other."""
     model, pictures = vital.load_model("world"), images(count, seed=seed)
     units = {kind: model.units(specs) for kind, specs in KINDS.items()}
@@ -106,8 +106,8 @@ def measure(methods: Sequence[str], count: int, seed: int, draws: int) -> dict[s
     for name in methods:
         words, random = (
             prepared(
-                network, every, bank=None, images=pictures, methods=[name], concepts=None, makers={},
-                options={"n_random_models": draws},
+                network, every, bank=None, images=pictures, methods=[name], concepts=None, backends={},
+                options={"n_random_models": n_random_models},
             )
             for network in (model, blank)
         )  # fmt: skip
@@ -131,11 +131,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--methods", default=",".join(DESCRIBERS))
-    for name, default in (("images", 4000), ("seed", 21), ("draws", 3)):
+    for name, default in (("images", 4000), ("seed", 21), ("n-random-models", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    result = measure(given.methods.split(","), given.images, given.seed, given.draws)
+    result = measure(given.methods.split(","), given.images, given.seed, given.n_random_models)
     columns = [name for name in next(iter(result["rows"].values())) if name != "scores"]
     rows: list[list[object]] = [["method", *columns]]
     rows += [[name, *(f"{row[c]:.3f}" for c in columns)] for name, row in result["rows"].items()]

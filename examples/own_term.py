@@ -1,4 +1,4 @@
-"""Your own objective, run by the engine: a channel that answers in the middle of the picture and nowhere else.
+"""Your own objective, run by the loop: a channel that answers in the middle of the picture and nowhere else.
 
 python examples/shapes.py && python examples/own_term.py [FOLDER [STEPS]]
 """
@@ -21,7 +21,7 @@ class Centred(vital.Term):
     """A channel's mean outside the middle minus its mean inside, per image; `share` is the middle's side.
 
     Lower is better, so the picture gets what excites the channel into its middle. The dataclass gives equality and
-    the text of the recipe; `layers` tells the engine what to record.
+    the expression that makes the term; `layers` tells the loop what to record.
     """
 
     unit: str

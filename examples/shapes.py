@@ -1,4 +1,4 @@
-"""A small world to try things on: draws coloured shapes and trains a network to name them, in half a minute.
+"""A small world to try things on: draws colored shapes and trains a network to name them, in half a minute.
 
 python examples/shapes.py [FOLDER [STEPS]] writes weights.safetensors and images.npz into the folder (runs/shapes).
 """
@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 CLASSES = ("red disc", "red cross", "red triangle", "blue disc", "blue cross", "blue triangle")
-COLOURS = torch.tensor([[0.9, 0.15, 0.1], [0.1, 0.3, 0.95]])
+COLORS = torch.tensor([[0.9, 0.15, 0.1], [0.1, 0.3, 0.95]])
 SIZE, MEAN, STD = 64, 0.5, 0.25
 
 
@@ -25,7 +25,7 @@ def draw(labels: Tensor, generator: torch.Generator) -> Tensor:
     triangle = torch.maximum(y, (x.abs() * 3**0.5 - y) / 2) * 1.6
     distance = torch.stack([torch.hypot(x, y), cross, triangle])[labels % 3, torch.arange(len(labels))]
     cover = ((0.45 + 0.25 * size - distance) * 30).sigmoid()[:, None]
-    image = cover * COLOURS[labels // 3][:, :, None, None] + (1 - cover) * (0.3 + 0.5 * grey[:, None])
+    image = cover * COLORS[labels // 3][:, :, None, None] + (1 - cover) * (0.3 + 0.5 * grey[:, None])
     return (image + 0.05 * torch.randn(image.shape, generator=generator)).clamp(0, 1)
 
 
@@ -43,14 +43,14 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     net, generator = network(), torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(net.parameters())
-    pace = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, steps)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, steps)
     for _ in range(steps):
         labels = torch.randint(len(CLASSES), (64,), generator=generator)
         loss = nn.functional.cross_entropy(net((draw(labels, generator) - MEAN) / STD), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        pace.step()
+        scheduler.step()
     labels = torch.arange(300) % len(CLASSES)
     images = draw(labels, generator)
     right = (net.eval()((images - MEAN) / STD).argmax(1) == labels).sum()

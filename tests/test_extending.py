@@ -104,7 +104,7 @@ def test_methods_are_listed_with_those_of_packages_and_a_broken_one_is_one_sente
     done = shell.run("-m", "vital", "methods")
     assert done.returncode == 0
     assert "\ncontrast\n    Render what a unit responds to more than the others" in done.stdout
-    assert "0.5      The probability of a mirrored look." in done.stdout
+    assert "0.5      The probability of a mirrored image." in done.stdout
     assert done.stderr == f"vital: warning: {UNSOUND}\n"
 
 

@@ -133,7 +133,7 @@ def test_every_import_that_is_shown_works() -> None:
     [
         ("see `vital.terms.Term`.", {"vital.terms.Term"}, set(), set()),
         ("from vital.world import truth, sample", set(), set(), {"vital.world:truth", "vital.world:sample"}),
-        ("from vital import params as par, views", set(), set(), {"vital:params", "vital:views"}),
+        ("from vital import params as par, data", set(), set(), {"vital:params", "vital:data"}),
         ("python -m vital.world.training", set(), {"vital.world.training"}, set()),
         ('[project.entry-points."vital.methods"]', set(), set(), set()),
         ("--set vital.steps=64, runs/vital.png, org/vital.git", set(), set(), set()),

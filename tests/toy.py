@@ -112,12 +112,12 @@ def images(count: int = 1, seed: int = 0, *, size: int = 32, low: float = 0.0, h
 
 
 def trace(
-    model: Model, layers: Sequence[str], image: Tensor, seen: Tensor | None = None, copies: int = 1
+    model: Model, layers: Sequence[str], image: Tensor, seen: Tensor | None = None, n_transforms: int = 1
 ) -> Trace:
     """One pass of the model over images."""
     with Tracer(model, layers) as tracer:
         seen = seen if seen is None else seen.to(model.dtype)
-        return tracer(image.to(model.dtype), seen, copies=copies)
+        return tracer(image.to(model.dtype), seen, n_transforms=n_transforms)
 
 
 @dataclass(frozen=True)

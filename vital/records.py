@@ -161,7 +161,7 @@ class Description:
     the next best. `score` is the method's own and tells candidates of one unit apart, nothing more. `p_value` is the
     chance that a unit of the same layer that knows nothing of the candidate gets as high a score on images that had
     no part in choosing it; None where it was not asked. `evidence` names the images that were looked at, `details`
-    holds what else the method has to tell (captions, weights, bands, options).
+    holds what else the method has to tell (captions, weights, ranges, options).
     """
 
     unit: Unit

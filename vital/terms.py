@@ -51,12 +51,12 @@ class Term(ABC):
     """A loss per image.
 
     A concrete term is a frozen dataclass with `repr=False`, so that it prints as the call that makes it. `layers`
-    names what it wants to see; `couples` says that an image's loss depends on the other images of its unit; `held`
+    names what it wants to see; `couples` says that an image's loss depends on the other images of its unit; `detached`
     says what the gradient treats as a constant although it changes with the image, where a term does so.
     """
 
     couples: ClassVar[bool] = False
-    held: ClassVar[str] = ""
+    detached: ClassVar[str] = ""
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ class Term(ABC):
         return ()
 
     @property
-    def relevant(self) -> RelevanceRequest | None:
+    def relevance_request(self) -> RelevanceRequest | None:
         """Whose relevance the term reads, and where; None for a term that reads activations alone."""
         return None
 
@@ -136,9 +136,11 @@ class Sum(Term):
         return tuple(dict.fromkeys(layer for _, term in self.parts for layer in term.layers))
 
     @property
-    def relevant(self) -> RelevanceRequest | None:
+    def relevance_request(self) -> RelevanceRequest | None:
         """The request of the parts. Raises `InvalidValueError` where two parts ask for different relevance."""
-        requests = list(dict.fromkeys(term.relevant for _, term in self.parts if term.relevant))
+        requests = list(
+            dict.fromkeys(term.relevance_request for _, term in self.parts if term.relevance_request)
+        )
         if len(requests) > 1:
             raise InvalidValueError(
                 f"two terms ask for different relevance: {requests[0]} and {requests[1]}; one is allowed"

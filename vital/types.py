@@ -50,14 +50,14 @@ class Parameterization(ABC):
 
 
 class Transform(ABC):
-    """A random look at an image: what is shown to the network in one step."""
+    """A random transform of an image: what is shown to the network in one step."""
 
     @abstractmethod
     def __call__(self, image: Images, generator: torch.Generator) -> Images:
         """Transform one image (1, C, H, W), drawing only from `generator`; output sizes must not be random."""
 
     def at(self, progress: float) -> Transform:
-        """Return the view as it is after a share of the run, from 0 to 1; by default it is the same all along."""
+        """Return the transform as it is after a share of the run, from 0 to 1; by default it is the same all along."""
         del progress
         return self
 

@@ -97,8 +97,8 @@ def test_a_hole_belongs_to_its_blob_and_corners_join():
 
 
 def test_iou_is_that_of_sets_of_pixels():
-    drawn = torch.randint(0, 8, (200, 8), generator=torch.Generator().manual_seed(0)).tolist()
-    for a, b, c, d, e, f, g, h in drawn:
+    sample_class = torch.randint(0, 8, (200, 8), generator=torch.Generator().manual_seed(0)).tolist()
+    for a, b, c, d, e, f, g, h in sample_class:
         one = Box(min(a, b), min(c, d), max(a, b) + 1, max(c, d) + 1)
         two = Box(min(e, f), min(g, h), max(e, f) + 1, max(g, h) + 1)
         first, second = (

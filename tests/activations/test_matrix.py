@@ -8,7 +8,7 @@ from torch import nn
 from tests import toy
 from vital import ImageSet, Model, load_images
 from vital.activations import matrix as module
-from vital.activations.matrix import fingerprint, probe, read, reading, seen
+from vital.activations.matrix import build_matrix, embed_images, embed_texts, fingerprint, readout_key
 from vital.directions import save_directions
 from vital.errors import InvalidValueError, ModelError
 from vital.tracing import Tracer
@@ -22,7 +22,7 @@ def random_images(count: int = 9) -> ImageSet:
 def test_values_are_the_means_over_places_of_whole_layers() -> None:
     model, shown = toy.model(), random_images()
     units = model.units(["layer2:3", "class:1", "layer1:2@1,1"])
-    found = probe(model, shown, units, batch=4)
+    found = build_matrix(model, shown, units, batch=4)
     with Tracer(model, ["layer1", "layer2", "class"]) as tracer, torch.no_grad():
         trace = tracer(shown.tensor(range(9), model))
     for unit in units:
@@ -35,32 +35,32 @@ def test_a_direction_s_values_are_projections(tmp_path: Path) -> None:
     model, shown = toy.model(), random_images()
     vectors = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
     units = save_directions(tmp_path / "d.safetensors", vectors, "layer2")
-    found = probe(model, shown, units)
+    found = build_matrix(model, shown, units)
     assert torch.allclose(found.of(units), found.layer(units[0]) @ vectors.T, atol=1e-5)
 
 
 def test_tokens_are_read_as_the_unit_says() -> None:
     model = toy.token_model()
     units = model.units(["block1:3#cls", "block1:3#patches"])
-    found = probe(model, random_images(), units)
+    found = build_matrix(model, random_images(), units)
     assert not torch.allclose(found.of(units[:1]), found.of(units[1:]))
 
 
 def test_a_second_look_shows_nothing_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     model, shown = toy.model(), random_images()
     units = model.units(["layer1:0"])
-    first = probe(model, shown, units)
+    first = build_matrix(model, shown, units)
     monkeypatch.setattr(module, "Tracer", None)
-    assert torch.equal(probe(model, shown, units).of(units), first.of(units))
+    assert torch.equal(build_matrix(model, shown, units).of(units), first.of(units))
 
 
 def test_other_weights_are_looked_at_anew() -> None:
     model, shown = toy.model(), random_images()
     units = model.units(["layer1:0"])
-    first = probe(model, shown, units).of(units)
+    first = build_matrix(model, shown, units).of(units)
     with torch.no_grad():
         model.module.get_submodule("layer1").weight.mul_(2)
-    assert not torch.allclose(probe(model, shown, units).of(units), first)
+    assert not torch.allclose(build_matrix(model, shown, units).of(units), first)
 
 
 def test_images_that_cannot_be_read_keep_their_numbers(tmp_path: Path, encoder: Encoder) -> None:
@@ -71,9 +71,9 @@ def test_images_that_cannot_be_read_keep_their_numbers(tmp_path: Path, encoder: 
         Image.fromarray(toy_image).save(tmp_path / f"{i}.png")
     (tmp_path / "1.png").write_bytes(b"no picture")
     model, shown = toy.model(), load_images(tmp_path)
-    found = probe(model, shown, model.units(["layer1:0"]))
+    found = build_matrix(model, shown, model.units(["layer1:0"]))
     assert found.numbers.tolist() == [0, 2, 3]
-    assert seen(encoder, model, shown).shape == (3, 128)
+    assert embed_images(encoder, model, shown).shape == (3, 128)
 
 
 def test_values_that_are_not_finite_are_said() -> None:
@@ -83,12 +83,12 @@ def test_values_that_are_not_finite_are_said() -> None:
 
     model = Model(Sick(), size=(8, 8))
     with pytest.raises(ModelError, match="not finite"):
-        probe(model, random_images(), model.units(["class:0"]))
+        build_matrix(model, random_images(), model.units(["class:0"]))
 
 
 def test_embeddings_are_the_encoder_s_and_kept_under_what_it_says(encoder: Encoder) -> None:
     texts = ["a red cube", "snow"]
-    assert torch.allclose(read(encoder, texts), encoder.encode_text(texts), atol=1e-6)
+    assert torch.allclose(embed_texts(encoder, texts), encoder.encode_text(texts), atol=1e-6)
 
     class Other:
         name = encoder.name
@@ -98,23 +98,23 @@ def test_embeddings_are_the_encoder_s_and_kept_under_what_it_says(encoder: Encod
             return encoder.encode_text(texts).flip(1)
 
     assert fingerprint(Other()) != fingerprint(encoder)
-    assert not torch.allclose(read(Other(), texts), read(encoder, texts))
+    assert not torch.allclose(embed_texts(Other(), texts), embed_texts(encoder, texts))
 
 
 def test_a_reading_is_that_of_the_whole_layer() -> None:
     model = toy.model()
     units = model.units(["layer1:0", "layer1:5", "layer1:5@0,0"])
-    assert len({reading(unit) for unit in units}) == 2
+    assert len({readout_key(unit) for unit in units}) == 2
 
 
 def test_the_greatest_place_counts_where_it_is_asked_for() -> None:
     model, shown = toy.model(), random_images()
     units = model.units(["layer2:3", "class:1"])
-    mean, found = probe(model, shown, units), probe(model, shown, units, pool="max")
+    mean, found = build_matrix(model, shown, units), build_matrix(model, shown, units, pool="max")
     with Tracer(model, ["layer2"]) as tracer, torch.no_grad():
         trace = tracer(shown.tensor(range(9), model))
     assert torch.allclose(found.of(units[:1])[:, 0], trace["layer2"][:, 3].amax((1, 2)), atol=1e-5)
     assert torch.equal(found.of(units[1:]), mean.of(units[1:]))
     assert found.key != mean.key
     with pytest.raises(InvalidValueError, match="pool is 'median'; allowed are mean, max"):
-        probe(model, shown, units, pool="median")
+        build_matrix(model, shown, units, pool="median")

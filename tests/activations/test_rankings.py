@@ -11,7 +11,7 @@ def tables(values: torch.Tensor, ids: torch.Tensor, keys: torch.Tensor) -> Table
     return Tables({"a": means}, {"a": peaks}, {"a": values}, ids, keys, len(ids))
 
 
-def drawn(count: int, seed: int = 0) -> Tables:
+def sample_class(count: int, seed: int = 0) -> Tables:
     draw = torch.Generator().manual_seed(seed)
     values = torch.randint(0, 40, (3, count), generator=draw).float()  # with many ties
     return tables(values, torch.arange(count), torch.randperm(count, generator=draw))
@@ -23,7 +23,7 @@ def part(whole: Tables, start: int, stop: int) -> Tables:
 
 
 def test_parts_merge_to_what_one_pass_finds() -> None:
-    whole = drawn(90)
+    whole = sample_class(90)
     once = merge([whole], 7, sample=11)
     first, second, third = (merge([part(whole, *ends)], 7, 11) for ends in ((0, 20), (20, 21), (21, 90)))
     joined = merge([first, shifted(second, 20), shifted(third, 21)], 7, 11)
@@ -32,7 +32,7 @@ def test_parts_merge_to_what_one_pass_finds() -> None:
 
 
 def test_ties_go_to_the_earlier_image() -> None:
-    found = merge([drawn(90)], 30, 5)
+    found = merge([sample_class(90)], 30, 5)
     ranked = found.means["a"]
     for values, ids in zip(ranked.values.tolist(), ranked.indices.tolist(), strict=True):
         pairs = list(zip([-v for v in values], ids, strict=True))
@@ -40,7 +40,7 @@ def test_ties_go_to_the_earlier_image() -> None:
 
 
 def test_what_is_packed_is_unpacked() -> None:
-    made = merge([drawn(30)], 4, 6)
+    made = merge([sample_class(30)], 4, 6)
     again = unpack(made.pack())
     assert again.count == made.count
     assert made.pack().keys() == again.pack().keys()
@@ -54,7 +54,7 @@ def exact(values: torch.Tensor, value: float) -> float:
 
 
 def test_the_share_below_is_exact_where_all_images_are_sampled() -> None:
-    whole = drawn(60)
+    whole = sample_class(60)
     found = merge([whole], 5)
     for value in [-1.0, *torch.arange(0, 41, 0.5).tolist()]:
         for unit in range(3):
@@ -79,7 +79,7 @@ def test_the_tail_is_exact_and_the_rest_close_where_few_are_sampled() -> None:
 
 
 def test_the_share_falls_when_the_value_does() -> None:
-    found = merge([drawn(60)], 5, sample=20)
+    found = merge([sample_class(60)], 5, sample=20)
     assert found.below("a", 0, 39.5) > found.below("a", 0, 20.5) > found.below("a", 0, 0.5)
     assert found.below("a", 0, -1.0) == 0.0
     assert found.below("a", 0, 100.0) == 1.0

@@ -57,7 +57,7 @@ def test_the_importance_of_a_channel_is_its_strongest_place_among_all_channels()
     assert torch.equal(importance(torch.zeros(1, 3, 2)), torch.zeros(1, 3))
 
 
-def test_wishes_of_many_rows_are_answered_as_each_alone() -> None:
+def test_requests_of_many_rows_are_answered_as_each_alone() -> None:
     model, images = net(), pictures()
     with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
         trace = tracer(images.clone().requires_grad_())
@@ -95,10 +95,10 @@ def test_alignment_with_a_rule_is_the_weighted_distance_of_what_is_relevant() ->
     model = net()
     term = obj.Alignment(template(model, "class:1"))
     images = pictures(2)
-    assert term.relevant == RelevanceRequest(Unit.parse("class:1"), LAYERS)
+    assert term.relevance_request == RelevanceRequest(Unit.parse("class:1"), LAYERS)
     with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
         trace = tracer(images)
-        found = followed(trace, [(slice(0, 2), term.relevant)])
+        found = followed(trace, [(slice(0, 2), term.relevance_request)])
         got = term(replace(trace, relevance=found))
     for b in range(2):
         total = 0.0
@@ -131,8 +131,8 @@ def test_the_gradient_takes_relevance_as_a_constant() -> None:
     images = pictures(1).requires_grad_()
     with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
         trace = tracer(images)
-        assert term.relevant
-        found = followed(trace, [(slice(0, 1), term.relevant)])
+        assert term.relevance_request
+        found = followed(trace, [(slice(0, 1), term.relevance_request)])
     assert not any(part.requires_grad for part in found.values())
 
 
@@ -140,4 +140,4 @@ def test_two_terms_may_not_ask_for_different_relevance() -> None:
     model = net()
     both = obj.Alignment(template(model, "class:1")) + obj.Alignment(template(model, "class:2"))
     with pytest.raises(InvalidValueError, match="different relevance"):
-        _ = both.relevant
+        _ = both.relevance_request

@@ -39,10 +39,12 @@ def test_a_checkpoint_of_ones_own_is_loaded(encoder, folder):
 
 def test_embeddings_are_those_of_the_library_on_its_own_preprocessing(encoder, folder):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 40, 50, 3), dtype=np.uint8)
-    network, _, look = open_clip.create_model_and_transforms("tiny-clip", pretrained=str(folder / "clip.pt"))
+    network, _, preprocess = open_clip.create_model_and_transforms(
+        "tiny-clip", pretrained=str(folder / "clip.pt")
+    )
     network.eval()
     with torch.no_grad():
-        seen = network.encode_image(torch.stack([look(Image.fromarray(row)) for row in pixels]))
+        seen = network.encode_image(torch.stack([preprocess(Image.fromarray(row)) for row in pixels]))
         read = network.encode_text(open_clip.get_tokenizer("tiny-clip")(["a red cube", "snow"]))
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
     ours = encoder.encode_image(images)

@@ -8,9 +8,9 @@ import torch
 
 from tests.backends.tiny import blip
 from vital.backends import BuiltIn, Captioner, ImageGenerator, Summarizer, load_captioner, load_generator
-from vital.backends.response_cache import Answers, KeptCaptioner, KeptGenerator, KeptSummarizer
+from vital.backends.response_cache import CachedCaptioner, CachedGenerator, CachedSummarizer, ResponseCache
 from vital.describing import Context
-from vital.describing.base import kept_makers
+from vital.describing.base import cached_backends
 from vital.errors import InvalidValueError, ModelError, RunError
 from vital.models import Model
 from vital.utils.hashing import identity, picture_hash
@@ -18,7 +18,7 @@ from vital.utils.hashing import identity, picture_hash
 
 @dataclass
 class Counted:
-    """A maker of all kinds that counts what it is asked."""
+    """A backend of all kinds that counts what it is asked."""
 
     name: str = "counted"
     prompt: str = "say"
@@ -50,31 +50,31 @@ def folder_text(folder) -> str:
     return "".join(path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file())
 
 
-def test_what_is_kept_is_a_maker_itself(tmp_path):
-    answers, maker = Answers(tmp_path), Counted()
+def test_what_is_kept_is_a_backend_itself(tmp_path):
+    answers, backend = ResponseCache(tmp_path), Counted()
     for kept, protocol in (
-        (answers.captioner(maker), Captioner),
-        (answers.summarizer(maker), Summarizer),
-        (answers.generator(maker), ImageGenerator),
+        (answers.captioner(backend), Captioner),
+        (answers.summarizer(backend), Summarizer),
+        (answers.generator(backend), ImageGenerator),
     ):
         assert isinstance(kept, protocol)
         assert kept.name == "counted"
 
 
 def test_a_caption_is_asked_for_once_whatever_its_company(tmp_path):
-    maker = Counted()
-    captioner = Answers(tmp_path).captioner(maker)
+    backend = Counted()
+    captioner = ResponseCache(tmp_path).captioner(backend)
     first = captioner.describe(pictures(0.2, 0.4, 0.2))
     assert first == ["say 0.200", "say 0.400", "say 0.200"]
-    assert maker.asked == [("describe", 2)]
-    again = Answers(tmp_path).captioner(maker).describe(pictures(0.4, 0.6))
+    assert backend.asked == [("describe", 2)]
+    again = ResponseCache(tmp_path).captioner(backend).describe(pictures(0.4, 0.6))
     assert again == ["say 0.400", "say 0.600"]
-    assert maker.asked == [("describe", 2), ("describe", 1)]
+    assert backend.asked == [("describe", 2), ("describe", 1)]
 
 
 def test_a_summary_is_kept_under_the_order_the_count_and_the_images(tmp_path):
-    maker = Counted()
-    summarizer = Answers(tmp_path).summarizer(maker)
+    backend = Counted()
+    summarizer = ResponseCache(tmp_path).summarizer(backend)
     for captions, count, images in (
         (["a", "b"], 1, None),
         (["b", "a"], 1, None),
@@ -84,39 +84,39 @@ def test_a_summary_is_kept_under_the_order_the_count_and_the_images(tmp_path):
     ):
         first = summarizer.summarize(captions, count, images)
         assert first == captions[:count] == summarizer.summarize(captions, count, images)
-    assert len(maker.asked) == 5
+    assert len(backend.asked) == 5
     assert (
         summarizer.simplify(["a red cube", "snow"])
         == ["cube", "snow"]
         == summarizer.simplify(["a red cube", "snow"])
     )
-    assert maker.asked[5:] == [("simplify", ("a red cube",)), ("simplify", ("snow",))]
+    assert backend.asked[5:] == [("simplify", ("a red cube",)), ("simplify", ("snow",))]
 
 
 def test_images_come_back_as_they_were_the_first_time(tmp_path):
-    maker = Counted()
-    generator = Answers(tmp_path).generator(maker)
+    backend = Counted()
+    generator = ResponseCache(tmp_path).generator(backend)
     first = generator.generate("a cube", 3, 5)
     assert first.shape == (3, 3, 5, 7)
-    assert float((first - maker.generate("", 3, 5)).abs().max()) <= 0.5 / 255 + 1e-6
+    assert float((first - backend.generate("", 3, 5)).abs().max()) <= 0.5 / 255 + 1e-6
     torch.testing.assert_close(
-        Answers(tmp_path).generator(maker).generate("a cube", 3, 5), first, rtol=0, atol=0
+        ResponseCache(tmp_path).generator(backend).generate("a cube", 3, 5), first, rtol=0, atol=0
     )
     generator.generate("a cube", 3, 6)
     generator.generate("a cube", 2, 5)
     generator.generate("A cube", 3, 5)
-    assert [asked[1:] for asked in maker.asked if asked[1]] == [
+    assert [asked[1:] for asked in backend.asked if asked[1]] == [
         ("a cube", 3, 5), ("a cube", 3, 6), ("a cube", 2, 5), ("A cube", 3, 5)
     ]  # fmt: skip
 
 
-def test_a_replay_needs_no_maker(tmp_path):
-    answers, maker = Answers(tmp_path), Counted()
-    said = answers.captioner(maker).describe(pictures(0.2))
-    summed = answers.summarizer(maker).summarize(["x"], 1)
-    short = answers.summarizer(maker).simplify(["a red cube"])
-    made = answers.generator(maker).generate("cube", 2, 0)
-    replay = Answers(tmp_path, replay=True)
+def test_a_replay_needs_no_backend(tmp_path):
+    answers, backend = ResponseCache(tmp_path), Counted()
+    said = answers.captioner(backend).describe(pictures(0.2))
+    summed = answers.summarizer(backend).summarize(["x"], 1)
+    short = answers.summarizer(backend).simplify(["a red cube"])
+    made = answers.generator(backend).generate("cube", 2, 0)
+    replay = ResponseCache(tmp_path, replay=True)
     assert replay.captioner("counted").describe(pictures(0.2)) == said
     assert replay.summarizer("counted").summarize(["x"], 1) == summed
     assert replay.summarizer("counted").simplify(["a red cube"]) == short
@@ -124,7 +124,7 @@ def test_a_replay_needs_no_maker(tmp_path):
     assert replay.spent == 0
     for miss in (
         lambda: replay.captioner("counted").describe(pictures(0.3)),
-        lambda: replay.summarizer(maker).summarize(["y"], 1),
+        lambda: replay.summarizer(backend).summarize(["y"], 1),
         lambda: replay.generator("counted").generate("cone", 2, 0),
     ):
         with pytest.raises(
@@ -134,44 +134,48 @@ def test_a_replay_needs_no_maker(tmp_path):
     with pytest.raises(ModelError, match="no answer of the captioner other is kept"):
         replay.captioner("other")
     with pytest.raises(ModelError, match="known by its name alone"):
-        Answers(tmp_path).captioner("counted").describe(pictures(0.9))
+        ResponseCache(tmp_path).captioner("counted").describe(pictures(0.9))
 
 
 def test_a_spent_budget_is_one_sentence_and_nothing_is_lost(tmp_path):
-    maker = Counted()
-    answers = Answers(tmp_path, calls=2)
-    with pytest.raises(ModelError, match="the budget of 2 answers is spent; those so far are kept"):
-        answers.captioner(maker).describe(pictures(0.1, 0.2, 0.3))
-    assert maker.asked == [("describe", 2)]
-    more = Answers(tmp_path, calls=1)
-    assert more.captioner(maker).describe(pictures(0.1, 0.2, 0.3)) == ["say 0.100", "say 0.200", "say 0.300"]
-    assert maker.asked == [("describe", 2), ("describe", 1)]
+    backend = Counted()
+    answers = ResponseCache(tmp_path, calls=2)
+    with pytest.raises(ModelError, match="the budget of 2 calls is spent; answers so far are kept"):
+        answers.captioner(backend).describe(pictures(0.1, 0.2, 0.3))
+    assert backend.asked == [("describe", 2)]
+    more = ResponseCache(tmp_path, calls=1)
+    assert more.captioner(backend).describe(pictures(0.1, 0.2, 0.3)) == [
+        "say 0.100",
+        "say 0.200",
+        "say 0.300",
+    ]
+    assert backend.asked == [("describe", 2), ("describe", 1)]
     for ask in (
-        lambda: more.summarizer(maker).summarize(["x"], 1),
-        lambda: more.generator(maker).generate("x", 1, 0),
+        lambda: more.summarizer(backend).summarize(["x"], 1),
+        lambda: more.generator(backend).generate("x", 1, 0),
     ):
         with pytest.raises(ModelError, match="budget of 1"):
             ask()
     with pytest.raises(InvalidValueError, match="calls is -1"):
-        Answers(tmp_path, calls=-1)
+        ResponseCache(tmp_path, calls=-1)
 
 
 def test_no_key_is_kept_and_another_key_finds_the_same_answers(tmp_path):
-    maker = Counted()
-    Answers(tmp_path).summarizer(maker).summarize(["x"], 1)
-    Answers(tmp_path).captioner(maker).describe(pictures(0.5))
+    backend = Counted()
+    ResponseCache(tmp_path).summarizer(backend).summarize(["x"], 1)
+    ResponseCache(tmp_path).captioner(backend).describe(pictures(0.5))
     assert "secret" not in folder_text(tmp_path)
-    other = replace(maker, api_key="sk-other")
-    assert identity(other) == identity(maker)
-    assert Answers(tmp_path).summarizer(other).summarize(["x"], 1) == ["x"]
+    other = replace(backend, api_key="sk-other")
+    assert identity(other) == identity(backend)
+    assert ResponseCache(tmp_path).summarizer(other).summarize(["x"], 1) == ["x"]
     assert other.asked == []
 
 
-def test_other_options_and_other_weights_are_another_maker(tmp_path):
-    maker = Counted()
-    Answers(tmp_path).captioner(maker).describe(pictures(0.5))
-    told = replace(maker, prompt="tell")
-    assert Answers(tmp_path).captioner(told).describe(pictures(0.5)) == ["tell 0.500"]
+def test_other_options_and_other_weights_are_another_backend(tmp_path):
+    backend = Counted()
+    ResponseCache(tmp_path).captioner(backend).describe(pictures(0.5))
+    told = replace(backend, prompt="tell")
+    assert ResponseCache(tmp_path).captioner(told).describe(pictures(0.5)) == ["tell 0.500"]
     pytest.importorskip("transformers")
     torch.manual_seed(0)
     captioner = load_captioner(f"transformers:{blip(tmp_path / 'blip')}")
@@ -191,12 +195,15 @@ def test_pictures_are_told_by_8_bits_and_shape():
 
 
 def test_a_line_that_was_cut_off_is_passed_over(tmp_path):
-    maker = Counted()
-    Answers(tmp_path).captioner(maker).describe(pictures(0.1, 0.2))
+    backend = Counted()
+    ResponseCache(tmp_path).captioner(backend).describe(pictures(0.1, 0.2))
     path = tmp_path / "captioner.jsonl"
     path.write_text(path.read_text(encoding="utf-8")[:-9], encoding="utf-8")
-    assert Answers(tmp_path).captioner(maker).describe(pictures(0.1, 0.2)) == ["say 0.100", "say 0.200"]
-    assert maker.asked == [("describe", 2), ("describe", 1)]
+    assert ResponseCache(tmp_path).captioner(backend).describe(pictures(0.1, 0.2)) == [
+        "say 0.100",
+        "say 0.200",
+    ]
+    assert backend.asked == [("describe", 2), ("describe", 1)]
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
     assert json.loads(lines[-1])[1] == "say 0.200"
 
@@ -204,19 +211,21 @@ def test_a_line_that_was_cut_off_is_passed_over(tmp_path):
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write"):
-        Answers(tmp_path / "file").captioner(Counted())
+        ResponseCache(tmp_path / "file").captioner(Counted())
 
 
-def test_the_makers_of_a_toolbox_are_wrapped_once(tmp_path):
+def test_the_backends_of_a_context_are_wrapped_once(tmp_path):
     model = Model(torch.nn.Flatten(), size=(4, 4))
-    tools = Context(model, captioner=Counted(), summarizer=BuiltIn(), generator=load_generator("world"))
-    answers = Answers(tmp_path)
-    once = kept_makers(tools, answers)
-    assert isinstance(once.captioner, KeptCaptioner)
-    assert isinstance(once.generator, KeptGenerator)
+    context = Context(model, captioner=Counted(), summarizer=BuiltIn(), generator=load_generator("world"))
+    answers = ResponseCache(tmp_path)
+    once = cached_backends(context, answers)
+    assert isinstance(once.captioner, CachedCaptioner)
+    assert isinstance(once.generator, CachedGenerator)
     assert isinstance(once.summarizer, BuiltIn)
-    twice = kept_makers(once)
+    twice = cached_backends(once)
     assert (twice.captioner, twice.generator) == (once.captioner, once.generator)
-    assert isinstance(kept_makers(replace(tools, summarizer=Counted()), answers).summarizer, KeptSummarizer)
+    assert isinstance(
+        cached_backends(replace(context, summarizer=Counted()), answers).summarizer, CachedSummarizer
+    )
     made = once.generator.generate("red cube", 2, 0)
     torch.testing.assert_close(made, load_generator("world").generate("red cube", 2, 0), rtol=0, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Networks of the libraries that makers come from, tiny and random, written to folders as published ones are."""
+"""Networks of the libraries that backends come from, tiny and random, written to folders as published ones are."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 
 WORDS = "cube sphere cone red blue striped on grass small large image . , : a the what does describe user assistant"
 SIDE = 32
+SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+VISION = {**SMALL, "image_size": SIDE, "patch_size": 8, "initializer_range": 1.0}
 
 
 def tokenizer(**extra):
@@ -20,12 +22,7 @@ def tokenizer(**extra):
     vocabulary = {word: i for i, word in enumerate([*WORDS.split(), *special])}
     inner = Tokenizer(models.WordLevel(vocabulary, unk_token=special[0]))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    names = {
-        "unk_token": special[0],
-        "bos_token": special[1],
-        "eos_token": special[2],
-        "pad_token": special[3],
-    }
+    names = dict(zip(("unk_token", "bos_token", "eos_token", "pad_token"), special, strict=False))
     return PreTrainedTokenizerFast(
         tokenizer_object=inner, **names, extra_special_tokens={"image_token": "<image>"}, **extra
     )
@@ -33,6 +30,12 @@ def tokenizer(**extra):
 
 def special_ids(tokens) -> dict[str, int]:
     return {f"{name}_token_id": getattr(tokens, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+
+
+def text(tokens, **own) -> dict:
+    """The options of a small network that reads or writes these tokens."""
+    plain = {"max_position_embeddings": 128, "initializer_range": 1.0, "vocab_size": len(tokens)}
+    return {**SMALL, **plain, **special_ids(tokens), **own}
 
 
 def saved(folder: Path, network, processor, head=None) -> Path:
@@ -53,96 +56,52 @@ def image_processor():
 
 
 def blip(folder: Path, mute: bool = False) -> Path:
-    from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessor, BlipProcessor
+    import transformers as tf
 
     tokens = tokenizer()
-    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    text = {
-        **small,
-        **special_ids(tokens),
-        "vocab_size": len(tokens),
-        "encoder_hidden_size": 16,
-        "sep_token_id": 16,
-    }
-    text |= {"max_position_embeddings": 64, "initializer_range": 1.0}
-    vision = {**small, "image_size": SIDE, "patch_size": 8, "initializer_range": 1.0}
-    network = BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=vision))
-    shown = BlipImageProcessor(size={"height": SIDE, "width": SIDE})
+    writing = text(tokens, encoder_hidden_size=16, sep_token_id=16, max_position_embeddings=64)
+    network = tf.BlipForConditionalGeneration(tf.BlipConfig(text_config=writing, vision_config=VISION))
+    shown = tf.BlipImageProcessor(size={"height": SIDE, "width": SIDE})
     head = network.text_decoder.cls.predictions.decoder if mute else None
-    return saved(folder, network, BlipProcessor(shown, tokens), head)
+    return saved(folder, network, tf.BlipProcessor(shown, tokens), head)
 
 
 def blip2(folder: Path, mute: bool = False) -> Path:
-    from transformers import (
-        Blip2Config,
-        Blip2ForConditionalGeneration,
-        Blip2Processor,
-        BlipImageProcessor,
-        OPTConfig,
-    )
+    import transformers as tf
 
     tokens = tokenizer()
-    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    vision = {**small, "image_size": SIDE, "patch_size": 8, "initializer_range": 1.0}
-    asking = {**small, "encoder_hidden_size": 16, "vocab_size": 8, "cross_attention_frequency": 1}
-    text = OPTConfig(
-        vocab_size=len(tokens),
-        hidden_size=16,
-        word_embed_proj_dim=16,
-        ffn_dim=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-        init_std=1.0,
-        **special_ids(tokens),
-    )
-    config = Blip2Config(
-        vision_config=vision,
+    asking = {**SMALL, "encoder_hidden_size": 16, "vocab_size": 8, "cross_attention_frequency": 1}
+    own = {"word_embed_proj_dim": 16, "ffn_dim": 16, "max_position_embeddings": 64, "init_std": 1.0}
+    config = tf.Blip2Config(
+        vision_config=VISION,
         qformer_config=asking,
-        text_config=text.to_dict(),
+        text_config=tf.OPTConfig(**text(tokens, **own)).to_dict(),
         num_query_tokens=4,
         image_token_index=tokens.convert_tokens_to_ids("<image>"),
     )
-    network = Blip2ForConditionalGeneration(config)
-    shown = BlipImageProcessor(size={"height": SIDE, "width": SIDE})
+    network = tf.Blip2ForConditionalGeneration(config)
+    shown = tf.BlipImageProcessor(size={"height": SIDE, "width": SIDE})
     head = network.language_model.lm_head if mute else None
-    return saved(folder, network, Blip2Processor(shown, tokens, num_query_tokens=4), head)
+    return saved(folder, network, tf.Blip2Processor(shown, tokens, num_query_tokens=4), head)
 
 
 def llava(folder: Path, mute: bool = False) -> Path:
-    from transformers import (
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-    )
+    import transformers as tf
 
     tokens = tokenizer()
-    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
-    vision = CLIPVisionConfig(
-        **small, image_size=SIDE, patch_size=8, projection_dim=16, initializer_range=1.0
-    )
-    text = LlamaConfig(
-        **small,
-        vocab_size=len(tokens),
-        max_position_embeddings=128,
-        initializer_range=1.0,
-        **special_ids(tokens),
-    )
-    config = LlavaConfig(
-        vision_config=vision,
-        text_config=text,
+    config = tf.LlavaConfig(
+        vision_config=tf.CLIPVisionConfig(**{**VISION, "num_hidden_layers": 2}, projection_dim=16),
+        text_config=tf.LlamaConfig(**text(tokens, num_hidden_layers=2)),
         image_token_index=tokens.convert_tokens_to_ids("<image>"),
         image_seq_length=16,
     )
-    network = LlavaForConditionalGeneration(config)
+    network = tf.LlavaForConditionalGeneration(config)
     template = (
         "{% for message in messages %}{{ message['role'] }} : {% for part in message['content'] %}"
         "{% if part['type'] == 'image' %}<image> {% else %}{{ part['text'] }} {% endif %}{% endfor %}{% endfor %}"
         "{% if add_generation_prompt %}assistant : {% endif %}"
     )
-    processor = LlavaProcessor(
+    processor = tf.LlavaProcessor(
         image_processor(),
         tokens,
         patch_size=8,
@@ -154,16 +113,10 @@ def llava(folder: Path, mute: bool = False) -> Path:
 
 
 def florence2(folder: Path, mute: bool = False) -> Path:
-    from transformers import (
-        BartConfig,
-        Florence2Config,
-        Florence2ForConditionalGeneration,
-        Florence2Processor,
-        Florence2VisionConfig,
-    )
+    import transformers as tf
 
     tokens = tokenizer()
-    vision = Florence2VisionConfig(
+    vision = tf.Florence2VisionConfig(
         depths=[1, 1],
         patch_size=[7, 3],
         patch_stride=[4, 2],
@@ -177,66 +130,45 @@ def florence2(folder: Path, mute: bool = False) -> Path:
         max_temporal_embeddings=4,
         max_position_embeddings=10,
     )
-    text = BartConfig(
-        vocab_size=len(tokens),
-        d_model=16,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=16,
-        decoder_ffn_dim=16,
-        max_position_embeddings=128,
-        init_std=1.0,
-        decoder_start_token_id=tokens.bos_token_id,
-        forced_bos_token_id=None,
-        forced_eos_token_id=None,
-        **special_ids(tokens),
-    )
-    config = Florence2Config(
+    halves = {
+        f"{half}_{part}": n
+        for half in ("encoder", "decoder")
+        for part, n in {"layers": 1, "attention_heads": 2, "ffn_dim": 16}.items()
+    }
+    start = {
+        "decoder_start_token_id": tokens.bos_token_id,
+        "forced_bos_token_id": None,
+        "forced_eos_token_id": None,
+    }
+    config = tf.Florence2Config(
         vision_config=vision,
-        text_config=text,
+        text_config=tf.BartConfig(**text(tokens, d_model=16, init_std=1.0, **halves, **start)),
         image_token_id=tokens.convert_tokens_to_ids("<image>"),
         **special_ids(tokens),
         is_encoder_decoder=True,
     )
-    network = Florence2ForConditionalGeneration(config)
+    network = tf.Florence2ForConditionalGeneration(config)
     shown = image_processor()
     shown.image_seq_length = 17
-    processor = Florence2Processor(shown, tokens)
+    processor = tf.Florence2Processor(shown, tokens)
     return saved(folder, network, processor, network.lm_head if mute else None)
 
 
 def pair(folder: Path, mute: bool = False) -> Path:
     """An encoder of images and a decoder of words, as older captioners are."""
-    from transformers import (
-        GPT2Config,
-        VisionEncoderDecoderConfig,
-        VisionEncoderDecoderModel,
-        ViTConfig,
-        ViTImageProcessor,
-    )
+    import transformers as tf
 
     tokens = tokenizer()
-    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    seeing = ViTConfig(**small, image_size=SIDE, patch_size=8, initializer_range=1.0)
-    writing = GPT2Config(
-        vocab_size=len(tokens),
-        n_embd=16,
-        n_layer=1,
-        n_head=2,
-        n_positions=64,
-        add_cross_attention=True,
-        is_decoder=True,
-        initializer_range=1.0,
-        **special_ids(tokens),
+    seeing = tf.ViTConfig(**VISION)
+    writing = tf.GPT2Config(
+        **text(tokens, max_position_embeddings=64, add_cross_attention=True, is_decoder=True)
     )
     start = {"decoder_start_token_id": tokens.bos_token_id, "pad_token_id": tokens.pad_token_id}
-    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(seeing, writing, **start)
-    network = VisionEncoderDecoderModel(config)
+    config = tf.VisionEncoderDecoderConfig.from_encoder_decoder_configs(seeing, writing, **start)
+    network = tf.VisionEncoderDecoderModel(config)
     network.generation_config.update(**start)
     tokens.save_pretrained(folder)
-    shown = ViTImageProcessor(size={"height": SIDE, "width": SIDE})
+    shown = tf.ViTImageProcessor(size={"height": SIDE, "width": SIDE})
     return saved(folder, network, shown, network.decoder.lm_head if mute else None)
 
 
@@ -244,17 +176,7 @@ def llama(folder: Path, template: str | None = None, mute: bool = False) -> Path
     from transformers import LlamaConfig, LlamaForCausalLM
 
     tokens = tokenizer(chat_template=template) if template else tokenizer()
-    config = LlamaConfig(
-        vocab_size=len(tokens),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=2048,
-        initializer_range=1.0,
-        **special_ids(tokens),
-    )
-    network = LlamaForCausalLM(config)
+    network = LlamaForCausalLM(LlamaConfig(**text(tokens, max_position_embeddings=2048)))
     return saved(folder, network, tokens, network.lm_head if mute else None)
 
 
@@ -276,13 +198,13 @@ def clip(folder: Path) -> Path:
     torch.save(network.state_dict(), folder / "clip.pt")
     hub = folder / "hub"
     hub.mkdir()
-    look = {
+    cfg = {
         "mean": [0.5, 0.5, 0.5],
         "std": [0.5, 0.5, 0.5],
         "resize_mode": "squash",
         "interpolation": "bilinear",
     }
-    (hub / "open_clip_config.json").write_text(json.dumps({"model_cfg": CLIP, "preprocess_cfg": look}))
+    (hub / "open_clip_config.json").write_text(json.dumps({"model_cfg": CLIP, "preprocess_cfg": cfg}))
     torch.save(network.state_dict(), hub / "open_clip_pytorch_model.bin")
     return folder
 
@@ -302,21 +224,9 @@ def diffusion(folder: Path) -> Path:
     tokens = CLIPTokenizer(
         str(folder / "words" / "vocab.json"), str(folder / "words" / "merges.txt"), model_max_length=77
     )
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(vocabulary),
-            hidden_size=16,
-            intermediate_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=77,
-            projection_dim=16,
-            initializer_range=1.0,
-            bos_token_id=0,
-            eos_token_id=1,
-            pad_token_id=1,
-        )
-    )
+    own = {"max_position_embeddings": 77, "projection_dim": 16, "initializer_range": 1.0}
+    ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    reading = CLIPTextModel(CLIPTextConfig(vocab_size=len(vocabulary), **SMALL, **own, **ends))
     unet = UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(8, 16),
@@ -340,15 +250,8 @@ def diffusion(folder: Path) -> Path:
     steps = DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1
     )
-    pipeline = StableDiffusionPipeline(
-        vae=pixels,
-        text_encoder=text,
-        tokenizer=tokens,
-        unet=unet,
-        scheduler=steps,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    made = {"vae": pixels, "text_encoder": reading, "tokenizer": tokens, "unet": unet, "scheduler": steps}
+    without = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    pipeline = StableDiffusionPipeline(**made, **without)
     pipeline.save_pretrained(folder / "pipeline")
     return folder / "pipeline"

@@ -31,7 +31,7 @@ def small():
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 12))
 """
 NAMES = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen", "ibis", "jay", "kite", "lynx"]
-COLOURS = {name: (20 * i, 255 - 20 * i, 100 if i % 2 else 200) for i, name in enumerate(NAMES)}
+COLORS = {name: (20 * i, 255 - 20 * i, 100 if i % 2 else 200) for i, name in enumerate(NAMES)}
 WORLD = (
     "--place",
     "world",
@@ -46,11 +46,11 @@ WORLD = (
 
 @pytest.fixture
 def nets(tmp_path: Path) -> Path:
-    """A network file with twelve named classes, beside a folder with an image of one colour for each."""
+    """A network file with twelve named classes, beside a folder with an image of one color for each."""
     (tmp_path / "nets.py").write_text(NETS)
-    for name, colour in COLOURS.items():
+    for name, color in COLORS.items():
         (tmp_path / "images" / name).mkdir(parents=True)
-        Image.new("RGB", (40, 40), colour).save(tmp_path / "images" / name / "0.png")
+        Image.new("RGB", (40, 40), color).save(tmp_path / "images" / name / "0.png")
     return tmp_path
 
 
@@ -193,8 +193,8 @@ def test_pictures_that_are_there_are_not_rendered_again(
 
 def test_classes_are_dealt_evenly_and_none_twice_to_a_hand() -> None:
     for hands, each, cards in ((5, 24, 64), (4, 7, 10), (3, 10, 10), (2, 25, 10)):
-        dice = torch.Generator().manual_seed(0)
-        dealt = blind.dealt(hands, each, range(100, 100 + cards), dice)
+        rng = torch.Generator().manual_seed(0)
+        dealt = blind.dealt(hands, each, range(100, 100 + cards), rng)
         counts = Counter(card for hand in dealt for card in hand)
         assert len(counts) == min(cards, hands * each)
         assert max(counts.values()) <= -(-hands * each // cards) + (each < cards)
@@ -212,7 +212,7 @@ def test_every_method_shows_each_of_ten_classes_of_a_network_once(nets: Path, tm
         assert sorted(p["class"] for p in pictures if p["method"] == label) == ten
     for p in pictures:
         if p["method"] == "real":
-            assert np.abs(shown(out, p["number"]) - COLOURS[p["class"]]).max() <= 1
+            assert np.abs(shown(out, p["number"]) - COLORS[p["class"]]).max() <= 1
     assert (out / "sheet-2.png").exists()
     assert not (out / "sheet-3.png").exists()
     key = blind.unseal(out)[0]

@@ -18,9 +18,9 @@ from vital.world.training.train import Plan
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for name in ("train5k", "test"):
-        pictures = dice.integers(0, 255, (20, 32, 32, 3), np.uint8)
+        pictures = rng.integers(0, 255, (20, 32, 32, 3), np.uint8)
         np.savez(tmp_path / f"{name}.npz", images=pictures, labels=np.arange(20) % 10)
     return tmp_path
 
@@ -40,7 +40,7 @@ def test_cifar_rows_are_kept_taken_up_and_made_again_for_other_settings(data: Pa
     found = cifar(data)
     first = lines(data / "run")
     assert len(first) == 2
-    assert found["missing"] == ["words (no --witness)"]
+    assert found["missing"] == ["words (no --classifier)"]
     assert [row["competitors"] for row in found["rows"]] == [1, 4]  # type: ignore[attr-defined]
     cut = data / "run" / "rows.jsonl"
     cut.write_text(first[0] + "\n" + first[1][: len(first[1]) // 2])
@@ -60,14 +60,14 @@ from torch import nn
 SIZE, CLASSES = 32, "airplane automobile bird cat deer dog frog horse ship truck".split()
 
 
-def witness():
+def classifier():
     return nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 10))
 """
 
 
-def test_cifar_units_are_described_by_what_a_witness_says(data: Path) -> None:
+def test_cifar_units_are_described_by_what_a_classifier_says(data: Path) -> None:
     (data / "nets.py").write_text(NETS)
-    asked = ("--witness", f"{data / 'nets.py'}:witness", "--witness-weights", "random")
+    asked = ("--classifier", f"{data / 'nets.py'}:classifier", "--classifier-weights", "random")
     found = cifar(data, *asked)
     assert found["missing"] == []
     words = [row for row in found["rows"] if "label stands" in row]  # type: ignore[attr-defined]
@@ -93,7 +93,7 @@ def test_cifar_says_what_is_missing(data: Path) -> None:
     kept.add(lwta_cifar.settings("resnet", 4, lwta_cifar.training(given, 1), sets), row)
     lwta_cifar.told(given, kept, sets)
     found = json.loads((data / "lwta-cifar10.json").read_text())
-    assert found["missing"] == ["resnet, U = 4, seed 0", "words (no --witness)"]
+    assert found["missing"] == ["resnet, U = 4, seed 0", "words (no --classifier)"]
     assert not found["pass"]
     assert found["tables"][0][1][-1] == ""  # a row that went on from a checkpoint has no seconds
 

@@ -64,11 +64,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def vital(here: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
-    """The command line, run in this process."""
+    """The command line, run in this process: a text of words, and words that are taken as they are."""
 
-    def run(*words: object) -> Answer:
+    def run(line: str, *words: object) -> Answer:
         capsys.readouterr()
-        code = main([str(word) for word in words])
+        code = main([*line.split(), *map(str, words)])
         said = capsys.readouterr()
         return Answer(code, said.out, said.err)
 

@@ -22,50 +22,35 @@ def scenes(here: Path) -> Path:
 
 
 def test_describe_writes_labels_scores_and_details(vital: Cli, scenes: Path, here: Path) -> None:
-    words = (
-        "describe",
-        "world",
-        "planted:2",
-        "class:9",
-        "--images",
-        scenes,
-        "--concepts",
-        here / "words.txt",
-    )
-    answer = vital(*words, "--methods", "clip-dissect,bands", "--out", here / "run")
+    words = f"describe world planted:2 class:9 --images {scenes} --concepts {here}/words.txt"
+    words += f" --methods clip-dissect,activation-ranges --out {here}/run"
+    answer = vital(words)
     assert answer.code == 0, answer.err
     assert "constant word" in answer.out
     rows = read_labels(here / "run" / "labels.csv")
     assert [(row["unit"], row["method"]) for row in rows] == [
-        (unit, method) for unit in ("planted:2", "class:9") for method in ("clip-dissect", "bands")
+        (unit, method)
+        for unit in ("planted:2", "class:9")
+        for method in ("clip-dissect", "activation-ranges")
     ]
     assert rows[0]["candidate"] == "red"
     with (here / "run" / "scores.csv").open() as file:
         names = [row["row"] for row in csv.DictReader(file)]
-    assert names == ["clip-dissect", "bands", "constant word", "shuffled units", "random weights"]
+    assert names == ["clip-dissect", "activation-ranges", "constant word", "shuffled units", "random weights"]
     details = json.loads((here / "run" / "labels.json").read_text())
     assert details["labels"][0]["details"]["held-out"]["correlation"] > 0
     first = {file.name: file.read_bytes() for file in (here / "run").iterdir()}
-    assert vital(*words, "--methods", "clip-dissect,bands", "--out", here / "run").code == 0
+    assert vital(words).code == 0
     assert {file.name: file.read_bytes() for file in (here / "run").iterdir()} == first
 
 
 def test_dissect_names_every_unit_of_a_layer_beside_earlier_words_and_pictures(
     vital: Cli, scenes: Path, here: Path
 ) -> None:
-    shown = (
-        "--images",
-        scenes,
-        "--concepts",
-        here / "words.txt",
-        "--set",
-        "n_random_models=0",
-        "--out",
-        here / "run",
-    )
-    vital("render", "world", "class:9", "--method", "fourier", "--steps", 1, "--out", here / "run")
-    assert vital("describe", "world", "class:9", *shown).code == 0
-    answer = vital("dissect", "world", "--layers", "planted", *shown)
+    shown = f"--images {scenes} --concepts {here}/words.txt --set n_random_models=0 --out {here}/run"
+    vital(f"render world class:9 --method fourier --steps 1 --out {here}/run")
+    assert vital(f"describe world class:9 {shown}").code == 0
+    answer = vital(f"dissect world --layers planted {shown}")
     assert answer.code == 0, answer.err
     units = [row["unit"] for row in read_labels(here / "run" / "labels.csv")]
     assert units == ["class:9", *(f"planted:{i}" for i in range(44))]
@@ -95,9 +80,7 @@ def test_a_wrong_request_writes_nothing(
 
 def test_without_images_or_encoder_it_says_what_to_give(vital: Cli, scenes: Path, here: Path) -> None:
     assert "--images DIR or --bank FILE" in vital("describe", "world", "class:9", "--out", "run").err
-    answer = vital(
-        "describe", "net.py:make", "class:1", "--images", scenes, "--concepts", "words.txt", "--out", "run"
-    )
+    answer = vital(f"describe net.py:make class:1 --images {scenes} --concepts words.txt --out run")
     assert (answer.code, "needs an image-text encoder" in answer.err) == (2, True)
 
 

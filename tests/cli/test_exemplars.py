@@ -20,19 +20,8 @@ def opened(path: Path) -> Image.Image:
 def test_exemplars_are_written_with_their_heat_and_beside_prototypes(
     vital: Cli, here: Path, pictures: Path
 ) -> None:
-    words = (
-        "exemplars",
-        "net.py:make",
-        "3:1",
-        "class:bee",
-        "--images",
-        pictures,
-        "--count",
-        3,
-        "--out",
-        "run",
-    )
-    answer = vital(*words)
+    words = f"exemplars net.py:make 3:1 class:bee --images {pictures} --count 3 --out run"
+    answer = vital(words)
     assert answer.code == 0
     assert answer.err.startswith("vital: skipped cat/broken.png: ")
     bank = build_bank(load_model("net.py:make"), ["3"], load_images(pictures), disk=False)
@@ -46,19 +35,16 @@ def test_exemplars_are_written_with_their_heat_and_beside_prototypes(
     assert not (here / "run" / "exemplars.png").exists()
     drawn = ("render", "net.py:make", "class:bee", "--images", pictures, "--steps", 2, "--out", "run")
     assert vital(*drawn).code == 0
-    assert vital(*words).code == 0
+    assert vital(words).code == 0
     one = opened(here / "run" / "exemplars.png").height
     assert vital(*drawn, "--seed", 1).code == 0
-    assert vital(*words).code == 0
+    assert vital(words).code == 0
     assert opened(here / "run" / "exemplars.png").height == 2 * one
 
 
 def test_by_relevance_for_another_unit_and_from_a_bank(vital: Cli, here: Path, pictures: Path) -> None:
     assert vital("bank", "net.py:make", "--layers", "3", "--images", pictures, "--out", "b").code == 0
-    answer = vital(
-        "exemplars", "net.py:make", "3:1", "--bank", "b", "--by", "relevance", "--for", "class:cat",
-        "--count", 2, "--out", "run",
-    )  # fmt: skip
+    answer = vital("exemplars net.py:make 3:1 --bank b --by relevance --for class:cat --count 2 --out run")  # fmt: skip
     assert answer.code == 0
     assert "lrp zplus for class:2" in answer.out.splitlines()[0]
     assert len(json.loads((here / "run" / "units" / "3_1" / "exemplars.json").read_text())["exemplars"]) == 2
@@ -74,7 +60,7 @@ def test_by_relevance_for_another_unit_and_from_a_bank(vital: Cli, here: Path, p
         ),
     ],
 )
-def test_wrong_wishes_are_one_sentence(
+def test_wrong_requests_are_one_sentence(
     vital: Cli, pictures: Path, given: tuple[str, ...], words: str
 ) -> None:
     del pictures

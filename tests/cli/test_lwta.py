@@ -29,8 +29,8 @@ def deep():
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    dice = np.random.default_rng(0)
-    pictures = dice.integers(0, 120, (32, 8, 8, 3), np.uint8)
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 120, (32, 8, 8, 3), np.uint8)
     labels = np.arange(32) % 2
     for picture, label in zip(pictures, labels, strict=True):
         picture[..., 2 * label] += 100

@@ -75,9 +75,7 @@ def test_the_text_of_a_unit_is_read_once(vital: Cli, here: Path, monkeypatch: py
 
 def test_options_and_seed_reach_the_method_and_the_records(vital: Cli, here: Path) -> None:
     vital(
-        "render",
-        "net.py:make",
-        "class:1",
+        "render net.py:make class:1",
         *FAST,
         "--set",
         "lr=0.2",
@@ -114,21 +112,10 @@ def test_frames_are_a_gif_and_a_sheet(vital: Cli, here: Path) -> None:
 
 
 def test_references_come_from_images_or_from_a_bank_alike(vital: Cli, here: Path, pictures: Path) -> None:
-    fixed = (
-        "--method",
-        "vital",
-        "--steps",
-        2,
-        "--images",
-        pictures,
-        "--set",
-        "layers=0,2",
-        "--set",
-        "n_references=2",
-    )
-    assert vital("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", "b").code == 0
-    first = vital("render", "net.py:make", "class:1", *fixed, "--out", "one")
-    second = vital("render", "net.py:make", "class:1", *fixed, "--bank", "b", "--out", "two")
+    fixed = f"--method vital --steps 2 --images {pictures} --set layers=0,2 --set n_references=2"
+    assert vital(f"bank net.py:make --layers 2 --images {pictures} --out b").code == 0
+    first = vital(f"render net.py:make class:1 {fixed} --out one")
+    second = vital(f"render net.py:make class:1 {fixed} --bank b --out two")
     assert (first.code, second.code) == (0, 0), first.err + second.err
     assert "vital: skipped cat/broken.png" in first.err
     one, two = (Image.open(here / run / "units" / "class_1" / "vital-0.png") for run in ("one", "two"))
@@ -161,7 +148,7 @@ def test_a_group_with_a_missing_file_is_rendered_again_and_no_other(vital: Cli, 
     assert groups == [["class:0", "class:1"], ["class:2", "class:3"], ["class:2", "class:3"]]
 
 
-def test_another_recipe_in_the_folder_is_refused(vital: Cli) -> None:
+def test_another_method_in_the_folder_is_refused(vital: Cli) -> None:
     assert vital("render", "net.py:make", "class:0", *FAST, "--out", "run").code == 0
     answer = vital("render", "net.py:make", "class:0", *FAST, "--set", "lr=0.5", "--out", "run")
     assert answer.code == 1
@@ -341,18 +328,8 @@ def test_a_network_whose_code_changed_does_not_go_on(vital: Cli, here: Path) -> 
 
 def test_a_class_without_images_fails_alone(vital: Cli, here: Path, pictures: Path) -> None:
     shutil.rmtree(pictures / "elk")
-    words = (
-        "render",
-        "net.py:make",
-        "class:ant",
-        "class:elk",
-        "class:dog",
-        "--weights",
-        "random",
-        "--images",
-        pictures,
-    )
-    answer = vital(*words, "--set", "selection=class", "--steps", 2, "--frames", 2, "--out", "run")
+    words = f"render net.py:make class:ant class:elk class:dog --weights random --images {pictures}"
+    answer = vital(f"{words} --set selection=class --steps 2 --frames 2 --out run")
     assert answer.code == 1
     assert "vital: 1 of 3 units failed: class:4" in answer.err
     records = [

@@ -16,7 +16,7 @@ def model() -> vital.Model:
 
 @pytest.fixture
 def pictures() -> ImageSet:
-    """Noise in the colour of the class, so that natural images of a class are more alike than others."""
+    """Noise in the color of the class, so that natural images of a class are more alike than others."""
     labels = np.arange(40) % 10
     tints = torch.rand(10, 3, 1, 1, generator=torch.Generator().manual_seed(0))
     pixels = ((toy.images(40) + 2 * tints[labels]).permute(0, 2, 3, 1) * 85).byte().numpy()

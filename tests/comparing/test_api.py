@@ -33,7 +33,7 @@ def test_methods_and_controls_are_rendered_measured_and_written(model, bank, uni
     assert all(file.stat().st_size > 100 for file in files)
     assert "curves.png" in {file.name for file in files}
     header, *rows = found.table.wide()
-    assert [row[0] for row in rows] == [*found.table.methods, *found.table.controls, "worth"]
+    assert [row[0] for row in rows] == [*found.table.methods, *found.table.controls, "informative"]
     assert len({len(row) for row in (header, *rows)}) == 1
 
 
@@ -161,9 +161,9 @@ def test_a_method_that_the_network_does_not_allow_is_left_out_with_a_note(
     assert found.table.methods == ("fourier",)
     assert found.notes[0].startswith("deep-inversion is left out")
     assert "deep-inversion" in str(found)
-    paced = run(plain, own, units, tmp_path, ("deep-inversion", "fourier"), controls=(), budget="time")
-    assert paced.table.methods == ("fourier",)
-    assert paced.notes[0].startswith("deep-inversion is left out, since it cannot be timed")
+    timed = run(plain, own, units, tmp_path, ("deep-inversion", "fourier"), controls=(), budget="time")
+    assert timed.table.methods == ("fourier",)
+    assert timed.notes[0].startswith("deep-inversion is left out, since it cannot be timed")
 
 
 @pytest.mark.parametrize(

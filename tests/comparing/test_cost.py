@@ -9,7 +9,7 @@ import vital
 from vital.comparing import cost
 from vital.comparing.cost import Held, memory, peak_bytes, step_seconds, steps_of, with_steps
 from vital.rendering import make_method
-from vital.rendering.methods.baselines import WAKE
+from vital.rendering.methods.baselines import REDIRECT
 
 
 def test_a_peak_is_what_lives_at_once() -> None:
@@ -44,7 +44,7 @@ def test_what_a_backward_pass_keeps_and_makes_is_counted_and_given_back() -> Non
     assert held.now == pytest.approx(gradients, rel=0.01)
 
 
-def test_more_units_and_more_looks_take_more_memory(model, units, bank) -> None:
+def test_more_units_and_more_transforms_take_more_memory(model, units, bank) -> None:
     one, all_of_them = (memory(model, some, make_method("fourier"), bank) for some in (units[:1], units))
     assert 0 < one < all_of_them
     few, many = (memory(model, units[:1], make_method("maco", n_transforms=n), bank) for n in (2, 32))
@@ -52,12 +52,12 @@ def test_more_units_and_more_looks_take_more_memory(model, units, bank) -> None:
 
 
 def test_memory_is_the_same_with_a_new_bank_and_leaves_the_method_alone(model, units, pictures) -> None:
-    recipe = make_method("vital", steps=7)
+    method = make_method("vital", steps=7)
     bank, other = (vital.build_bank(model, ["layer3"], pictures, disk=False) for _ in range(2))
-    assert memory(model, units, recipe, bank) == memory(model, units, recipe, bank)
-    assert memory(model, units, recipe, other) == memory(model, units, recipe, bank)
-    assert steps_of(recipe) == 7
-    assert steps_of(with_steps(recipe, 3)) == 3
+    assert memory(model, units, method, bank) == memory(model, units, method, bank)
+    assert memory(model, units, method, other) == memory(model, units, method, bank)
+    assert steps_of(method) == 7
+    assert steps_of(with_steps(method, 3)) == 3
 
 
 def test_a_step_takes_time(model, units, bank) -> None:
@@ -68,6 +68,6 @@ def test_a_step_takes_time(model, units, bank) -> None:
 def test_steps_that_wake_rectifiers_count_as_often_as_they_are_taken(
     model, units, bank, monkeypatch: pytest.MonkeyPatch, steps: int, expected: float
 ) -> None:
-    times = accumulate(3.0 if step < WAKE else 1.0 for step in count())
+    times = accumulate(3.0 if step < REDIRECT else 1.0 for step in count())
     monkeypatch.setattr(cost, "time", SimpleNamespace(process_time=lambda: next(times)))
     assert step_seconds(model, units[:1], make_method("pixels", steps=steps), bank) == pytest.approx(expected)

@@ -10,12 +10,12 @@ from vital.comparing.figures import curves, montage
 from vital.units import Unit
 
 UNITS = (Unit("fc", 0), Unit("fc", 1), Unit("fc", 2))
-COLOURS = {"vital": (1.0, 0.0, 0.0), "pixels": (0.0, 0.0, 1.0)}
+COLORS = {"vital": (1.0, 0.0, 0.0), "pixels": (0.0, 0.0, 1.0)}
 
 
 def shown(method: str, units=UNITS, seeds: int = 2) -> Shown:
-    """Pictures of one colour, the darker the later the unit; seeds after the first are white."""
-    tint = torch.tensor(COLOURS[method]).view(3, 1, 1)
+    """Pictures of one color, the darker the later the unit; seeds after the first are white."""
+    tint = torch.tensor(COLORS[method]).view(3, 1, 1)
     parts = [
         torch.ones(3, 8, 8) if seed else tint.expand(3, 8, 8) / (1 + unit.index)
         for unit in units
@@ -29,10 +29,10 @@ def shown(method: str, units=UNITS, seeds: int = 2) -> Shown:
     )
 
 
-def count(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
-    """How many pixels have a colour, and where the first of them is."""
+def count(sheet: Image.Image, color: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
+    """How many pixels have a color, and where the first of them is."""
     pixels = torch.from_numpy(np.array(sheet))
-    there = (pixels == torch.tensor(colour)).all(2).nonzero()
+    there = (pixels == torch.tensor(color)).all(2).nonzero()
     return len(there), tuple(there[0].tolist()) if len(there) else (-1, -1)
 
 
@@ -41,14 +41,14 @@ def test_a_montage_has_a_row_for_each_method_and_a_column_for_each_unit_of_the_f
     places = {}
     for method, at in (("vital", 0), ("pixels", 2)):
         for unit in UNITS:
-            colour = [0, 0, 0]
-            colour[at] = (255, 128, 85)[unit.index]
-            number, places[method, unit.index] = count(sheet, tuple(colour))
+            color = [0, 0, 0]
+            color[at] = (255, 128, 85)[unit.index]
+            number, places[method, unit.index] = count(sheet, tuple(color))
             assert number == 400, (method, unit)
-    rows = {method: {places[method, i][0] for i in range(3)} for method in COLOURS}
+    rows = {method: {places[method, i][0] for i in range(3)} for method in COLORS}
     assert all(len(found) == 1 for found in rows.values())
     assert min(rows["vital"]) < min(rows["pixels"])
-    for method in COLOURS:
+    for method in COLORS:
         columns = [places[method, i][1] for i in range(3)]
         assert columns == sorted(columns) == [places["vital", i][1] for i in range(3)]
 

@@ -21,10 +21,10 @@ from vital.world.scenes.dataset import images as world_images
 SHAPES, SIDE = ("disc", "square", "cross", "ring"), 32
 
 
-def drawn(shape: str, dice: np.random.Generator) -> np.ndarray:
-    """A shape of any colour and place on a ground of any colour, with noise: colours tell nothing."""
-    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2 + dice.uniform(-2, 2, (2, 1, 1))
-    size = dice.uniform(8, 10)
+def drawn(shape: str, rng: np.random.Generator) -> np.ndarray:
+    """A shape of any color and place on a ground of any color, with noise: colors tell nothing."""
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2 + rng.uniform(-2, 2, (2, 1, 1))
+    size = rng.uniform(8, 10)
     far = np.hypot(x, y)
     inside = {
         "disc": far < size,
@@ -32,15 +32,15 @@ def drawn(shape: str, dice: np.random.Generator) -> np.ndarray:
         "cross": (np.minimum(abs(x), abs(y)) < size / 4) & (np.maximum(abs(x), abs(y)) < size),
         "ring": (far < size) & (far > size * 0.6),
     }[shape]
-    colours = dice.uniform(0, 1, (2, 3))
-    picture = np.where(inside[..., None], colours[0], colours[1]) + dice.normal(0, 0.02, (SIDE, SIDE, 3))
+    colors = rng.uniform(0, 1, (2, 3))
+    picture = np.where(inside[..., None], colors[0], colors[1]) + rng.normal(0, 0.02, (SIDE, SIDE, 3))
     return (picture.clip(0, 1) * 255).astype(np.uint8)
 
 
 def shapes(count: int = 120, seed: int = 0) -> ImageSet:
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     labels = np.arange(count) % len(SHAPES)
-    return vital.load_images(np.stack([drawn(SHAPES[label], dice) for label in labels]), labels=labels)
+    return vital.load_images(np.stack([drawn(SHAPES[label], rng) for label in labels]), labels=labels)
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ def test_its_own_accuracy_is_that_on_images_held_out_of_the_fit(hog, model) -> N
 def test_labels_that_mean_nothing_are_not_recognized(model) -> None:
     pictures = shapes(160)
     mixed = np.random.default_rng(5).integers(0, 4, 160)
-    blind = HogClassifier(replace(pictures, labels=tuple(mixed.tolist())), model)
-    assert blind.accuracy < 0.5
+    uninformative = HogClassifier(replace(pictures, labels=tuple(mixed.tolist())), model)
+    assert uninformative.accuracy < 0.5
 
 
 def test_it_says_the_same_each_time_and_in_any_company(hog, model) -> None:
@@ -96,7 +96,7 @@ def test_other_images_have_another_key(hog, model) -> None:
     assert HogClassifier(shapes(seed=3), model).key != hog.key
 
 
-def test_colours_alone_are_told_apart_too(model) -> None:
+def test_colors_alone_are_told_apart_too(model) -> None:
     hues = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0], [1.0, 1.0, 0]])
     labels = torch.arange(40) % 4
     noise = torch.rand(40, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(0))
@@ -175,10 +175,10 @@ def test_units_of_the_world_are_asked_of_fresh_scenes(model) -> None:
     assert [found.labels_of(unit) for unit in units] == [{0}, {1}]
 
 
-def test_a_bench_of_the_world_asks_about_fresh_scenes() -> None:
+def test_a_context_of_the_world_asks_about_fresh_scenes() -> None:
     world, pictures = vital.load_model("world"), world_images(8)
     bank = vital.build_bank(world, [], pictures, disk=False)
-    bench = build_context(bank, world.units("class:0-1"))
-    assert bench.recognizer is not None
-    assert bench.recognizer.images.name == "fresh scenes"
-    assert bench.notes == ()
+    context = build_context(bank, world.units("class:0-1"))
+    assert context.recognizer is not None
+    assert context.recognizer.images.name == "fresh scenes"
+    assert context.notes == ()

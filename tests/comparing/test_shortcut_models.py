@@ -6,7 +6,7 @@ import torch
 
 from vital.comparing.records import REAL, Shown
 from vital.comparing.renderer import Renderer
-from vital.comparing.score_cache import Kept
+from vital.comparing.score_cache import ScoreCache
 from vital.comparing.shortcut_models import FAITHFUL, OTHERS, USED, Twin, faithful, measured_twins, twins
 from vital.comparing.variants import Request
 from vital.rendering import make_method
@@ -85,10 +85,10 @@ def test_reference_images_have_the_value_of_their_class_in_all_factors() -> None
 
 @pytest.mark.slow
 def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_path: Path) -> None:
-    recipes = {"vital": make_method("vital", steps=1), "pixels": make_method("pixels", steps=1)}
-    asked = Request(recipes, (REAL, "random weights"), 2, {"twins": 1})
-    studio, kept = Renderer(tmp_path, model, units, bank), Kept(tmp_path / "scores")
-    found, notes = measured_twins(list(twins(studio)), asked, "vital", kept)
+    methods = {"vital": make_method("vital", steps=1), "pixels": make_method("pixels", steps=1)}
+    asked = Request(methods, (REAL, "random weights"), 2, {"twins": 1})
+    renderer, cache = Renderer(tmp_path, model, units, bank), ScoreCache(tmp_path / "scores")
+    found, notes = measured_twins(list(twins(renderer)), asked, "vital", cache)
     assert notes == []
     rows = {"vital", "pixels", "real images", "vital, random weights"}
     assert {score.method for score in found} == rows
@@ -99,9 +99,9 @@ def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_pat
     real = [s.value for s in found if (s.method, s.metric) == ("real images", OTHERS)]
     assert sum(real) / len(real) > 0.8
 
-    more = replace(asked, recipes=recipes | {"fourier": make_method("fourier", steps=1)})
+    more = replace(asked, methods=methods | {"fourier": make_method("fourier", steps=1)})
     pictures = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
-    again, notes = measured_twins(list(twins(replace(studio, render_missing=False))), more, "vital", kept)
+    again, notes = measured_twins(list(twins(replace(renderer, render_missing=False))), more, "vital", cache)
     assert again == found
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")} == pictures
     assert [note.split(" is left out")[0] for note in notes] == [f"twin-{f}: fourier" for f in TWIN_FACTORS]

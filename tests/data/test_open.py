@@ -8,9 +8,9 @@ from vital.data import ImageSet, load_images
 from vital.errors import DataError
 
 
-def draw(path, colour=(255, 0, 0), size=(6, 4)):
+def draw(path, color=(255, 0, 0), size=(6, 4)):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
+    Image.new("RGB", size, color).save(path)
     return path
 
 
@@ -21,7 +21,7 @@ def refusal(*given, **options) -> str:
     return str(caught.value)
 
 
-def colour(pictures: ImageSet, index: int) -> tuple[int, ...]:
+def color(pictures: ImageSet, index: int) -> tuple[int, ...]:
     return tuple(int(v) for v in np.asarray(pictures[index])[0, 0])
 
 
@@ -89,7 +89,7 @@ def test_single_files_and_lists_of_paths(tmp_path):
     one, other = draw(tmp_path / "b.png"), draw(tmp_path / "a.png", (0, 255, 0))
     assert load_images(one).names == (one.as_posix(),)
     pictures = load_images([one, str(other)], labels=["x", "y"])
-    assert (colour(pictures, 0), colour(pictures, 1), colour(pictures, -1)) == (
+    assert (color(pictures, 0), color(pictures, 1), color(pictures, -1)) == (
         (255, 0, 0),
         (0, 255, 0),
         (0, 255, 0),
@@ -131,7 +131,7 @@ def test_channels_first_arrays_keep_their_pixels():
 
 
 AXES = "does not say which axis holds the channels; move them last, with 1, 3 or 4"
-ONE = "may be one colour image or several grey ones; give it four axes: (N, H, W, C) or (N, C, H, W)"
+ONE = "may be one color image or several grey ones; give it four axes: (N, H, W, C) or (N, C, H, W)"
 ALLOWED = "allowed are (N, H, W), (N, H, W, C) and (N, C, H, W)"
 
 
@@ -196,7 +196,7 @@ def test_pairs_and_bare_pictures_in_anything_that_can_be_indexed():
         [(picture, 3), (np.zeros((4, 6), np.uint8), torch.tensor(5)), (torch.zeros(3, 4, 6), np.int64(3))]
     )
     assert pictures.labels == (3, 5, 3)
-    assert colour(pictures, 0) == (9, 8, 7)
+    assert color(pictures, 0) == (9, 8, 7)
     assert (pictures[1].shape, pictures[2].shape) == ((4, 6), (4, 6, 3))
 
 

@@ -1,4 +1,4 @@
-"""Small pieces of the known-answer world: pictures, the classifier, the makers, and a toolbox of them all."""
+"""Small pieces of the known-answer world: pictures, the classifier, the backends, and a context of them all."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def net() -> Model:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory) -> Context:
-    """The world's network and makers, with a bank over few images; nothing of it is kept on disk."""
+    """The world's network and backends, with a bank over few images; nothing of it is kept on disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VITAL_CACHE", str(tmp_path_factory.mktemp("world-cache")))
         model, pictures = vital.load_model("world"), images(320, seed=3)

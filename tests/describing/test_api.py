@@ -15,11 +15,13 @@ def test_several_methods_are_asked_and_the_answers_stand_unit_by_unit(
     net: Model, pictures: ImageSet, tmp_path: Path
 ) -> None:
     found = vital.describe(
-        net, ["planted:2", "class:9"], images=pictures, methods=("clip-dissect", "bands"), n_others=2,
+        net, ["planted:2", "class:9"], images=pictures, methods=("clip-dissect", "activation-ranges"), n_others=2,
         concepts=["red", "green", "striped sphere", "snow"], progress=False,
     )  # fmt: skip
     assert [(str(d.unit), d.method) for d in found] == [
-        (unit, method) for unit in ("planted:2", "class:9") for method in ("clip-dissect", "bands")
+        (unit, method)
+        for unit in ("planted:2", "class:9")
+        for method in ("clip-dissect", "activation-ranges")
     ]
     assert [d.candidate for d in found] == ["red", "red", "striped sphere", "striped sphere"]
     assert all(d.p_value is not None and "held-out" in d.details for d in found)

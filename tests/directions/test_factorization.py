@@ -19,7 +19,7 @@ MODEL = toy.model(batch_norm=False)
 
 @dataclass(frozen=True)
 class Planted:
-    """A network of one 1 x 1 convolution that turns the three colours into sums of three known directions."""
+    """A network of one 1 x 1 convolution that turns the three colors into sums of three known directions."""
 
     directions: torch.Tensor
 
@@ -36,8 +36,8 @@ def planted() -> Planted:
     return Planted(rows / rows.norm(dim=1, keepdim=True) * torch.tensor([[1.0], [4.0], [2.0]]))
 
 
-def colours(count: int = 12) -> ImageSet:
-    """Each pixel mostly of one colour, so that the directions can be told apart."""
+def colors(count: int = 12) -> ImageSet:
+    """Each pixel mostly of one color, so that the directions can be told apart."""
     draw = torch.Generator().manual_seed(0)
     pixels = torch.rand(count, 3, 8, 8, generator=draw)
     return vital.load_images(pixels * (torch.rand(pixels.shape, generator=draw) > 0.6))
@@ -45,7 +45,7 @@ def colours(count: int = 12) -> ImageSet:
 
 def test_the_directions_that_activations_are_made_of_are_found_strongest_first() -> None:
     made = planted()
-    found = nmf(made.model(), "mix", colours(), 3)
+    found = nmf(made.model(), "mix", colors(), 3)
     wanted = made.directions / made.directions.norm(dim=1, keepdim=True)
     torch.testing.assert_close(found, wanted[[1, 2, 0]], atol=0.02, rtol=0)
 
@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_directions_also_a_part_at_a_time(
     for limit in (factorize.MANY, 10):
         monkeypatch.setattr(factorize, "MANY", limit)
         assert torch.equal(*(nmf(MODEL, "act2", pictures, 3, seed=2, rows=100) for _ in range(2)))
-        nearest = (nmf(made.model(), "mix", colours(), 3) @ made.directions.T).amax(0) / made.directions.norm(
+        nearest = (nmf(made.model(), "mix", colors(), 3) @ made.directions.T).amax(0) / made.directions.norm(
             dim=1
         )
         assert (nearest > 0.95).all()

@@ -53,7 +53,7 @@ def leaves(parameters: Parameters) -> Parameters:
 
 
 def smooth() -> Tensor:
-    """A smooth colourful image, (1, 3, 32, 32), float64."""
+    """A smooth colorful image, (1, 3, 32, 32), float64."""
     y, x = torch.meshgrid(*[torch.linspace(0, 2 * torch.pi, 32, dtype=torch.float64)] * 2, indexing="ij")
     return 0.5 + 0.35 * torch.stack([torch.sin(x), torch.cos(y), torch.sin(x + y)])[None]
 

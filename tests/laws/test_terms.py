@@ -44,17 +44,17 @@ def build(entry: Any, model: Model) -> Term:
     return term
 
 
-def look(model: Model, term: Term, image: Tensor, copies: int = 1) -> Trace:
+def traced(model: Model, term: Term, image: Tensor, n_transforms: int = 1) -> Trace:
     """A trace whose image, seen and input all differ."""
-    seen = (image * 0.9 + 0.02).roll(3, 3).repeat_interleave(copies, 0)
-    return toy.trace(model, term.layers, image, seen, copies)
+    seen = (image * 0.9 + 0.02).roll(3, 3).repeat_interleave(n_transforms, 0)
+    return toy.trace(model, term.layers, image, seen, n_transforms)
 
 
 @every_term
 def test_a_term_returns_one_finite_loss_per_image(entry: Any) -> None:
     model = toy.model(double=True)
     term = build(entry, model)
-    losses = term(look(model, term, toy.images(3, low=-0.2, high=1.2)))
+    losses = term(traced(model, term, toy.images(3, low=-0.2, high=1.2)))
     assert losses.shape == (3,)
     assert torch.isfinite(losses).all()
 
@@ -63,8 +63,8 @@ def test_a_term_returns_one_finite_loss_per_image(entry: Any) -> None:
 def test_the_gradient_is_that_of_the_value(entry: Any) -> None:
     model = toy.model(smooth=True, double=True)
     term = build(entry, model)
-    if term.held:
-        pytest.skip(f"the gradient treats {term.held} as a constant")
+    if term.detached:
+        pytest.skip(f"the gradient treats {term.detached} as a constant")
     with Tracer(model, term.layers) as tracer:
         image = toy.images(2, size=32, low=-0.2, high=1.2).requires_grad_()
         # the fast mode compares the Jacobian along random directions; 6,144 pixels one by one would take a minute
@@ -86,7 +86,7 @@ def test_the_gradient_is_finite_on_a_flat_image(entry: Any) -> None:
 def test_an_images_loss_does_not_depend_on_its_company(entry: Any) -> None:
     model = toy.model(double=True)
     term = build(entry, model)
-    trace = look(model, term, toy.images(4, low=-0.2, high=1.2))
+    trace = traced(model, term, toy.images(4, low=-0.2, high=1.2))
     slot = 2 if term.couples else 1
     parts = [term(trace.rows(i, i + slot)) for i in range(0, 4, slot)]
     together = (
@@ -107,11 +107,11 @@ def test_only_a_term_that_says_so_couples_images(entry: Any) -> None:
 
 
 @every_term
-def test_equal_looks_at_an_image_have_the_loss_of_one_look(entry: Any) -> None:
+def test_equal_transforms_of_an_image_have_the_loss_of_one(entry: Any) -> None:
     model = toy.model(double=True)
     term = build(entry, model)
-    once = term(look(model, term, toy.images(2)))
-    thrice = term(look(model, term, toy.images(2), copies=3))
+    once = term(traced(model, term, toy.images(2)))
+    thrice = term(traced(model, term, toy.images(2), n_transforms=3))
     torch.testing.assert_close(thrice.view(2, 3).mean(1), once)
 
 
@@ -128,7 +128,7 @@ def test_adding_and_scaling_obey_arithmetic(entry: Any) -> None:
     model = toy.model(double=True)
     a, b, c = build(entry, model), reg.L1(0.4), obj.Channel("layer2:5")
     before = repr(a)
-    trace = look(model, a + b + c, toy.images(2, low=-0.2, high=1.2))
+    trace = traced(model, a + b + c, toy.images(2, low=-0.2, high=1.2))
     close = torch.testing.assert_close
     close((a + b)(trace), a(trace) + b(trace))
     close((2 * a)(trace), 2 * a(trace))
@@ -242,7 +242,7 @@ def tells_apart(model: Model, term: Term, other: Term) -> bool:
     """Whether two terms differ in what they read, demand or answer."""
     if term.layers != other.layers or term.couples != other.couples:
         return True
-    trace = look(model, term, toy.images(2, low=-0.2, high=1.2))
+    trace = traced(model, term, toy.images(2, low=-0.2, high=1.2))
     try:
         return bool((term(trace) != other(trace)).any())
     except UnitError:

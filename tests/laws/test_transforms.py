@@ -1,4 +1,4 @@
-"""What every registered view keeps."""
+"""What every registered transform keeps."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def picture(shape: tuple[int, ...] = SHAPES[1], dtype: torch.dtype = torch.float
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_size_never_depends_on_chance(name: str, shape: tuple[int, ...]) -> None:
-    view, image = example(name), picture(shape)
-    sizes = {view(image, generator(seed)).shape for seed in range(12)}
+    transform, image = example(name), picture(shape)
+    sizes = {transform(image, generator(seed)).shape for seed in range(12)}
     assert len(sizes) == 1
     assert next(iter(sizes))[:2] == shape[:2]
 
@@ -55,12 +55,12 @@ def test_the_precision_stays(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_generator_same_bytes_and_nothing_else_is_drawn_from(name: str) -> None:
-    view, image = example(name), picture()
+    transform, image = example(name), picture()
     before = torch.get_rng_state()
-    first = view(image, generator(5))
+    first = transform(image, generator(5))
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(1)
-    assert torch.equal(first, view(image, generator(5)))
+    assert torch.equal(first, transform(image, generator(5)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -96,11 +96,11 @@ def test_what_is_seen_is_finite_and_varies_with_the_image(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_repr_is_the_recipe(name: str) -> None:
-    view = example(name)
-    if isinstance(view, transforms.Lambda):
+def test_the_repr_makes_the_transform(name: str) -> None:
+    transform = example(name)
+    if isinstance(transform, transforms.Lambda):
         pytest.skip("it holds a function, which its text only names")
-    assert eval(repr(view), vars(transforms)) == view
+    assert eval(repr(transform), vars(transforms)) == transform
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)

@@ -42,5 +42,5 @@ def test_every_describer_says_something_of_units_that_compete(
         assert one.candidate
         assert one.p_value is not None
         assert 0 < one.p_value <= 1
-        if name in {"clip-dissect", "bands"}:
+        if name in {"clip-dissect", "activation-ranges"}:
             assert one.candidate in known

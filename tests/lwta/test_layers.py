@@ -13,7 +13,7 @@ from vital.attribution import relevance
 from vital.errors import InvalidValueError
 from vital.lwta import LWTA, LWTAConv2d, LWTALinear
 from vital.lwta.layers import chances, compete, competing, divergence, sampled, winners
-from vital.lwta.sampling import Draws
+from vital.lwta.sampling import WinnerSampler
 from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
 
@@ -80,9 +80,9 @@ def test_a_unit_that_loses_everywhere_in_an_image_gets_its_gradient_times_the_so
 
 
 def test_the_mean_over_samples_is_the_response_times_its_chance() -> None:
-    x, dice = torch.tensor([[0.5, -0.3, 1.1, 0.0]]), torch.Generator().manual_seed(0)
+    x, rng = torch.tensor([[0.5, -0.3, 1.1, 0.0]]), torch.Generator().manual_seed(0)
     many = x.expand(40_000, -1)
-    found = compete(many, 4, 1, 1.0, Draws(dice).noise(many))
+    found = compete(many, 4, 1, 1.0, WinnerSampler(rng).noise(many))
     expected, spread = x * chances(x, 4), found.std(0) / math.sqrt(len(many))
     assert ((found.mean(0) - expected).abs() < 4.5 * spread + 1e-4).all()
 
@@ -98,14 +98,14 @@ def test_the_divergence_is_its_closed_form() -> None:
 
 def test_the_divergence_of_a_pass_is_that_of_its_layers_and_gradients_follow_it() -> None:
     net = nn.Sequential(nn.Linear(3, 8), LWTA(4), nn.Linear(8, 4), LWTA(2))
-    with sampled(net, torch.Generator().manual_seed(1)) as draws:
+    with sampled(net, torch.Generator().manual_seed(1)) as sampler:
         net(torch.randn(5, 3))
-        total = draws.divergence()
+        total = sampler.divergence()
     assert total.item() > 0
     total.backward()
     assert net[0].weight.grad is not None
     assert float(net[0].weight.grad.abs().sum()) > 0
-    assert draws.divergence().item() == 0
+    assert sampler.divergence().item() == 0
 
 
 def test_the_temperature_falls_while_winners_are_sampled_and_reaches_every_layer() -> None:
@@ -115,12 +115,12 @@ def test_the_temperature_falls_while_winners_are_sampled_and_reaches_every_layer
     )
     seen = []
     for done in (0.0, 0.25, 0.49, 0.5, 0.9):
-        with half.at(net, torch.Generator(), done) as draws:
-            assert net[1].draws is draws
-            seen.append((draws.temperature, draws.deterministic))
+        with half.at(net, torch.Generator(), done) as sampler:
+            assert net[1].sampler is sampler
+            seen.append((sampler.temperature, sampler.deterministic))
     assert [round(t, 3) for t, _ in seen[:2]] == [2.0, 1.0]
-    assert [settled for _, settled in seen] == [False, False, False, True, True]
-    assert net[1].draws is None
+    assert [deterministic for _, deterministic in seen] == [False, False, False, True, True]
+    assert net[1].sampler is None
 
 
 def test_deterministic_answers_draw_nothing_and_samples_follow_their_seed() -> None:
@@ -144,7 +144,7 @@ def test_layers_are_as_before_after_an_error() -> None:
     net = nn.Sequential(LWTA(2))
     with pytest.raises(InvalidValueError), sampled(net):
         net(torch.zeros(1, 3))
-    assert net[0].draws is None
+    assert net[0].sampler is None
 
 
 @pytest.mark.parametrize("layer", [LWTALinear(6, 8, 4), LWTAConv2d(6, 8, 3, 4, padding=1)])

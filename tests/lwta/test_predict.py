@@ -85,4 +85,4 @@ def test_the_train_mode_of_the_caller_comes_back() -> None:
     model.module.train()
     outputs(model, torch.rand(1, 3, 8, 8), 2)
     assert model.module.training
-    assert model.module[2].draws is None
+    assert model.module[2].sampler is None

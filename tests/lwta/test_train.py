@@ -24,8 +24,8 @@ HOW = TrainConfig(epochs=3, batch_size=8, lr=0.02, shift=0.0, competition=Sampli
 
 def red_or_blue(count: int = 32) -> ImageSet:
     """Noisy pictures that are red or blue."""
-    dice = np.random.default_rng(0)
-    pictures, labels = dice.integers(0, 120, (count, 8, 8, 3), np.uint8), [i % 2 for i in range(count)]
+    rng = np.random.default_rng(0)
+    pictures, labels = rng.integers(0, 120, (count, 8, 8, 3), np.uint8), [i % 2 for i in range(count)]
     for picture, label in zip(pictures, labels, strict=True):
         picture[..., 2 * label] += 100
     return vital.load_images(pictures, labels=labels)
@@ -116,14 +116,14 @@ def test_a_single_image_that_is_left_over_joins_the_batch_before_it(tmp_path: Pa
 def test_winners_are_sampled_ever_colder_and_settle_at_the_share_that_was_asked_for(tmp_path: Path) -> None:
     model, seen = small(), []
 
-    def look(module: nn.Module, given: object, found: object) -> None:
+    def hook(module: nn.Module, given: object, found: object) -> None:
         if module.training:
-            seen.append((module.draws.temperature, module.draws.deterministic))  # type: ignore[union-attr]
+            seen.append((module.sampler.temperature, module.sampler.deterministic))  # type: ignore[union-attr]
 
-    with model.module[2].register_forward_hook(look):  # type: ignore[index,union-attr]
+    with model.module[2].register_forward_hook(hook):  # type: ignore[index,union-attr]
         fit(model, red_or_blue(), tmp_path, replace(HOW, epochs=2))
-    temperatures, settled = zip(*seen, strict=True)
-    assert settled == (False,) * 4 + (True,) * 4
+    temperatures, deterministic = zip(*seen, strict=True)
+    assert deterministic == (False,) * 4 + (True,) * 4
     assert temperatures[0] == 1.67
     assert sorted(temperatures, reverse=True) == list(temperatures)
     assert len(set(temperatures[:4])) == 4

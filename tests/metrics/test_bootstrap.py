@@ -17,8 +17,8 @@ def test_the_interval_is_that_of_scipys_bootstrap() -> None:
 
 
 def test_it_covers_the_true_mean_about_as_often_as_it_says() -> None:
-    dice = np.random.default_rng(0)
-    found = [interval(dice.exponential(1, 40).tolist()) for _ in range(300)]
+    rng = np.random.default_rng(0)
+    found = [interval(rng.exponential(1, 40).tolist()) for _ in range(300)]
     assert 0.88 <= np.mean([f.low <= 1 <= f.high for f in found]) <= 0.98
 
 

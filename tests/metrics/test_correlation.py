@@ -9,9 +9,9 @@ from vital.metrics import agreement
 
 
 def pairs(count: int = 60, gain: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    dice = np.random.default_rng(0)
-    right = dice.integers(0, 2, count)
-    return gain * right + dice.normal(0, 1, count), right
+    rng = np.random.default_rng(0)
+    right = rng.integers(0, 2, count)
+    return gain * right + rng.normal(0, 1, count), right
 
 
 def test_it_is_scipys_point_biserial_correlation_with_its_bootstrap() -> None:

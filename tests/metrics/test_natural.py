@@ -119,7 +119,7 @@ def test_a_ratio_and_a_difference_by_hand() -> None:
     assert all(torch.equal(found[name], again[name]) for name in found)
 
 
-def test_colour_against_grey_images_has_no_ratio() -> None:
+def test_color_against_grey_images_has_no_ratio() -> None:
     grey = pictures(3, channels=1).expand(-1, 3, -1, -1)
     found = natural_statistics(pictures(2), grey)
     assert torch.isnan(found["saturation"]).all()

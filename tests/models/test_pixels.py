@@ -94,7 +94,7 @@ def test_every_mode_becomes_rgb_between_0_and_1(picture, expected):
     torch.testing.assert_close(seen.amax((1, 2)), torch.tensor(expected))
 
 
-def test_a_palette_becomes_its_colours_and_its_transparency_white():
+def test_a_palette_becomes_its_colors_and_its_transparency_white():
     picture = Image.new("P", (8, 8), 1)
     picture.putpalette([0, 0, 0, 0, 255, 0])
     assert to_tensor(picture)[:, 0, 0].tolist() == [0, 1, 0]

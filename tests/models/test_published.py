@@ -133,14 +133,21 @@ def test_timm_networks_built_for_a_size_get_the_size_asked_for():
     assert (model.size, count_outputs(model)) == ((64, 64), 1000)
 
 
-def test_unknown_timm_names_answer_with_the_nearest():
-    pytest.importorskip("timm")
-    assert refusal(UnknownNameError, "timm:renet18") == (
-        "unknown timm model 'renet18'; did you mean 'resnet18' or 'resnet18d' or 'skresnet18'?"
-    )
-    assert refusal(UnknownNameError, "timm:resnet18.a1_in1") == (
-        "unknown weights of timm:resnet18 'a1_in1'; did you mean 'a1_in1k' or 'a3_in1k' or 'a2_in1k'?"
-    )
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ("timm:renet18", "timm model 'renet18'; did you mean 'resnet18' or 'resnet18d' or 'skresnet18'?"),
+        (
+            "timm:resnet18.a1_in1",
+            "weights of timm:resnet18 'a1_in1'; did you mean 'a1_in1k' or 'a3_in1k' or 'a2_in1k'?",
+        ),
+        ("open_clip:RN51", "open_clip model 'RN51'; did you mean 'RN50' or 'RN50x16' or 'RN101'?"),
+        ("open_clip:RN50/openaii", "weights of open_clip:RN50 'openaii'; did you mean 'openai'?"),
+    ],
+)
+def test_unknown_names_answer_with_the_nearest(spec, sentence):
+    pytest.importorskip(spec.partition(":")[0])
+    assert refusal(UnknownNameError, spec) == f"unknown {sentence}"
 
 
 def test_timm_networks_without_weights_say_so():
@@ -198,16 +205,6 @@ def test_open_clip_asks_which_weights_where_there_are_several():
     pytest.importorskip("open_clip")
     assert refusal(UsageError, "open_clip:RN50") == (
         "open_clip:RN50 has several sets of weights; write open_clip:RN50/ and one of: openai, yfcc15m, cc12m"
-    )
-
-
-def test_unknown_open_clip_names_answer_with_the_nearest():
-    pytest.importorskip("open_clip")
-    assert refusal(UnknownNameError, "open_clip:RN51") == (
-        "unknown open_clip model 'RN51'; did you mean 'RN50' or 'RN50x16' or 'RN101'?"
-    )
-    assert refusal(UnknownNameError, "open_clip:RN50/openaii") == (
-        "unknown weights of open_clip:RN50 'openaii'; did you mean 'openai'?"
     )
 
 

@@ -30,18 +30,18 @@ def test_equal_images_are_not_diverse_at_all() -> None:
     torch.testing.assert_close(Diversity("act2")(trace), torch.ones(4, dtype=torch.float64))
 
 
-def test_two_looks_at_one_image_are_not_compared_with_each_other() -> None:
+def test_two_transforms_of_one_image_are_not_compared_with_each_other() -> None:
     image = toy.images(2)
-    looks = torch.stack([image[0], image[0].flip(2), image[1], image[1].flip(2)])
-    trace = toy.trace(MODEL, ["act2"], image, looks, copies=2)
+    transformed = torch.stack([image[0], image[0].flip(2), image[1], image[1].flip(2)])
+    trace = toy.trace(MODEL, ["act2"], image, transformed, n_transforms=2)
     first, second = gram(trace["act2"]).view(2, 2, -1).mean(1)
     expected = F.cosine_similarity(first, second, 0).expand(4)
     torch.testing.assert_close(Diversity("act2")(trace), expected)
 
 
-def test_diversity_of_one_image_is_an_error_even_with_several_looks() -> None:
+def test_diversity_of_one_image_is_an_error_even_with_several_transforms() -> None:
     image = toy.images(1)
-    trace = toy.trace(MODEL, ["act2"], image, image.repeat_interleave(3, 0), copies=3)
+    trace = toy.trace(MODEL, ["act2"], image, image.repeat_interleave(3, 0), n_transforms=3)
     with pytest.raises(
         InvalidValueError, match="Diversity compares the images of a unit, but the parameterization makes 1"
     ):

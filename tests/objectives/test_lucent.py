@@ -37,7 +37,7 @@ def test_an_unknown_layer_is_answered_with_the_nearest() -> None:
         FromLucent.of(MODEL, lambda T: T("layr2").mean())
 
 
-def test_the_image_is_the_picture_before_the_views_and_the_normalization() -> None:
+def test_the_image_is_the_picture_before_the_transforms_and_the_normalization() -> None:
     image = toy.images(2)
     trace = toy.trace(MODEL, ["layer1"], image, image.roll(3, 3) * 0.5)
     torch.testing.assert_close(FromLucent(lambda T: T("input").mean())(trace), image.mean((1, 2, 3)))

@@ -76,8 +76,8 @@ def test_interpolation_goes_evenly_from_one_unit_to_the_other() -> None:
     torch.testing.assert_close(Interpolate("layer2:1", "layer3:4")(trace), expected)
 
 
-def test_interpolation_gives_several_looks_at_an_image_the_same_place_on_the_way() -> None:
-    trace = toy.trace(MODEL, ["layer2", "layer3"], IMAGES, IMAGES.repeat_interleave(2, 0), copies=2)
+def test_interpolation_gives_several_transforms_of_an_image_the_same_place_on_the_way() -> None:
+    trace = toy.trace(MODEL, ["layer2", "layer3"], IMAGES, IMAGES.repeat_interleave(2, 0), n_transforms=2)
     a, b = Channel("layer2:1")(trace), Channel("layer3:4")(trace)
     expected = torch.cat([a[:2], (a[2:4] + b[2:4]) / 2, b[4:]])
     torch.testing.assert_close(Interpolate("layer2:1", "layer3:4")(trace), expected)

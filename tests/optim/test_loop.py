@@ -329,7 +329,7 @@ def test_the_names_in_the_sentences_are_there() -> None:
 def test_one_transform_needs_no_list() -> None:
     model = toy.model(double=True)
     alone, listed = (
-        optimize(model, Channel("layer2:1"), toy.Canvas(), views, steps=3) for views in (Roll(), [Roll()])
+        optimize(model, Channel("layer2:1"), toy.Canvas(), given, steps=3) for given in (Roll(), [Roll()])
     )
     assert torch.equal(alone.images, listed.images)
     plain = optimize(model, Channel("layer2:1"), toy.Canvas(), steps=3)
@@ -337,10 +337,10 @@ def test_one_transform_needs_no_list() -> None:
 
 
 def test_a_function_in_lambda_leaves_a_units_image_independent_of_its_company() -> None:
-    model, view = toy.model(double=True), Lambda(lambda x: x + 0.1 * torch.randn_like(x))
-    together = render(model, transforms=[view])
+    model, transform = toy.model(double=True), Lambda(lambda x: x + 0.1 * torch.randn_like(x))
+    together = render(model, transforms=[transform])
     for i, unit in enumerate(UNITS):
-        assert torch.equal(together.images[i], render(model, (unit,), transforms=[view]).images[0])
+        assert torch.equal(together.images[i], render(model, (unit,), transforms=[transform]).images[0])
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_a_penalty_on_the_image_alone_needs_no_layer() -> None:
     torch.testing.assert_close(made.images, torch.full((1, 3, 32, 32), 0.2), atol=0.02, rtol=0)
 
 
-def test_several_looks_average_the_loss() -> None:
+def test_several_transforms_average_the_loss() -> None:
     model = toy.model(double=True)
     one = optimize(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3)
     four = optimize(model, Direction("layer2", torch.ones(16)), toy.Canvas(), steps=3, n_transforms=4)

@@ -25,12 +25,12 @@ def test_without_mixing_or_without_three_channels_the_image_is_the_plain_sigmoid
     assert torch.equal(color.decorrelate(canvas[:, :2]), canvas[:, :2])
 
 
-def test_equal_steps_along_the_axes_correlate_the_colours_as_in_photographs() -> None:
+def test_equal_steps_along_the_axes_correlate_the_colors_as_in_photographs() -> None:
     noise = torch.randn(1, 3, 200, 200, generator=torch.Generator().manual_seed(0))
-    colours = color.correlate(noise)[0].flatten(1)
-    assert float(torch.corrcoef(colours)[0, 2]) > 0.7
+    colors = color.correlate(noise)[0].flatten(1)
+    assert float(torch.corrcoef(colors)[0, 2]) > 0.7
     assert (
-        float(torch.corrcoef(color.decorrelate(colours[None].unflatten(2, (200, 200)))[0].flatten(1))[0, 2])
+        float(torch.corrcoef(color.decorrelate(colors[None].unflatten(2, (200, 200)))[0].flatten(1))[0, 2])
         < 0.02
     )
 

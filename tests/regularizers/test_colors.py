@@ -1,4 +1,4 @@
-"""The brightness and colourfulness of images."""
+"""The brightness and colorfulness of images."""
 
 from __future__ import annotations
 

@@ -19,14 +19,14 @@ def bank() -> vital.ReferenceBank:
     return vital.build_bank(MODEL, ["act2", "act3"], vital.load_images(toy.images(24).float()), disk=False)
 
 
-def prototype(unit: str, colour: tuple[int, int, int], width: int = 32) -> vital.Prototype:
-    image = (torch.tensor(colour) / 255.0)[:, None, None].expand(3, 32, width)
+def prototype(unit: str, color: tuple[int, int, int], width: int = 32) -> vital.Prototype:
+    image = (torch.tensor(color) / 255.0)[:, None, None].expand(3, 32, width)
     return vital.Prototype(vital.Unit.parse(unit), image, torch.ones(32, width), "vital", 0)
 
 
-def columns(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
-    """The box that a colour fills: left, top, right, bottom; it must fill all of it."""
-    there = (np.asarray(sheet) == colour).all(2)
+def columns(sheet: Image.Image, color: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    """The box that a color fills: left, top, right, bottom; it must fill all of it."""
+    there = (np.asarray(sheet) == color).all(2)
     rows, across = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
     box = int(across[0]), int(rows[0]), int(across[-1]) + 1, int(rows[-1]) + 1
     assert there[box[1] : box[3], box[0] : box[2]].all()
@@ -51,7 +51,7 @@ def test_the_unit_stands_above_its_feeders_in_their_order_each_in_full() -> None
     found = [Feeder(vital.Unit("low", 2), 0.75), Feeder(vital.Unit("low", 0), 0.05)]
     made = Prototypes([prototype("top:1", RED), prototype("low:2", GREEN), prototype("low:0", BLUE)])
     sheet = circuit_sheet(made, found, 64)
-    above, first, second = (columns(sheet, colour) for colour in (RED, GREEN, BLUE))
+    above, first, second = (columns(sheet, color) for color in (RED, GREEN, BLUE))
     assert [(b[2] - b[0], b[3] - b[1]) for b in (above, first, second)] == [(64, 64)] * 3
     assert above[3] < first[1] == second[1]
     assert first[2] < second[0]

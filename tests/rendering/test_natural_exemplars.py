@@ -27,7 +27,7 @@ def bank() -> vital.ReferenceBank:
 
 
 def heat_of(reached: Tensor) -> list[list[float]]:
-    """Pixel by pixel: the positive part of the sum over colours, over the largest."""
+    """Pixel by pixel: the positive part of the sum over colors, over the largest."""
     sums = [[max(0.0, sum(reached[:, y, x].tolist())) for x in range(32)] for y in range(32)]
     top = max(max(row) for row in sums)
     return [[value / top for value in row] for row in sums]
@@ -180,7 +180,7 @@ def hot() -> Exemplar:
     return Exemplar(vital.Unit("a", 0), image, heat, 0, "0", 1.0, "activation", "lrp zplus")
 
 
-def test_the_overlay_is_grey_where_cold_and_coloured_where_hot() -> None:
+def test_the_overlay_is_grey_where_cold_and_colored_where_hot() -> None:
     plain, warm = (np.asarray(hot().to_pil(heat=heat)).astype(int) for heat in (False, True))
     assert (plain == 128).all()
     assert np.ptp(warm[0, 0]) == 0
@@ -190,7 +190,7 @@ def test_the_overlay_is_grey_where_cold_and_coloured_where_hot() -> None:
     assert Exemplars([])._repr_png_().startswith(b"\x89PNG")
 
 
-def test_the_overlay_of_a_grey_picture_is_coloured_too() -> None:
+def test_the_overlay_of_a_grey_picture_is_colored_too() -> None:
     grey = Exemplar(vital.Unit("a", 0), hot().image[:1], hot().heat, 0, "0", 1.0, "activation", "lrp zplus")
     assert grey.to_pil(heat=True).mode == "RGB"
 
@@ -208,7 +208,7 @@ def test_the_overlay_of_a_grey_picture_is_coloured_too() -> None:
         ({"by": "relevance", "for_unit": "layer1:1"}, "the layer 'act2' is not before layer1"),
     ],
 )
-def test_wrong_wishes_are_one_sentence(
+def test_wrong_requests_are_one_sentence(
     settings: dict[str, object], sentence: str, bank: vital.ReferenceBank
 ) -> None:
     bank = vital.build_bank(MODEL, ["act2", "layer1"], bank.images, disk=False)

@@ -28,7 +28,7 @@ def bank() -> vital.ReferenceBank:
 
 @dataclass(frozen=True)
 class Painted(Parameterization):
-    """Noise around grey, `loud` times as far from it as it is; with `plain`, one colour all over."""
+    """Noise around grey, `loud` times as far from it as it is; with `plain`, one color all over."""
 
     loud: float = 1.0
     plain: bool = False
@@ -68,7 +68,7 @@ class Bent(vital.Method):
     [
         ("deaf", "unmoved: no gradient reached the picture"),
         ("still", "unmoved: the picture is still its random start"),
-        ("flat", "flat: the picture is one colour all over"),
+        ("flat", "flat: the picture is one color all over"),
         ("clipped", "clipped: more than half of the picture's values"),
         ("done", "done"),
     ],
@@ -117,8 +117,8 @@ def test_the_bounds_are_a_level_and_a_half() -> None:
     seen, start = torch.ones(32, 32), torch.full((3, 32, 32), 0.2)
     assert status_of(UNITS[0], {}, 0.5 + 0.9 * LEVEL * wave, start, seen).startswith("flat")
     assert status_of(UNITS[0], {}, 0.5 + 1.1 * LEVEL * wave, start, seen) == "done"
-    coloured = torch.tensor([0.9, 0.1, 0.5])[:, None, None].expand(3, 32, 32)
-    assert status_of(UNITS[0], {}, coloured, start, seen).startswith("flat")
+    colored = torch.tensor([0.9, 0.1, 0.5])[:, None, None].expand(3, 32, 32)
+    assert status_of(UNITS[0], {}, colored, start, seen).startswith("flat")
     for rows, status in ((16, "done"), (17, "clipped")):
         image = 0.5 + 0.2 * wave
         image[:, :rows] = wave[:, :rows].clamp(0, 1)
@@ -252,7 +252,7 @@ def test_few_images_are_called_all_and_a_picture_that_cannot_be_read_counts_for_
     assert lacking(vital.Unit("1", 0), {}, plain, 0, (16, 16)) == []
 
 
-def test_a_picture_far_from_grey_alone_is_no_colour() -> None:
+def test_a_picture_far_from_grey_alone_is_no_color() -> None:
     tinted = GREY.clone()
     tinted[12, 0] = (tinted[12, 0] + 0.1).clamp(0, 1)
     for pictures, said in ((GREY, 1), (tinted, 0)):

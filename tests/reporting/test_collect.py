@@ -23,7 +23,7 @@ def test_a_page_holds_what_the_run_folder_holds(run):
     assert missing.failed == ("vital, seed 0: not rendered yet",)
     assert failed.failed == ("vital, seed 0: diverged at step 3: the loss is not finite",)
     assert failed.silent
-    assert failed.drawings[0].picture is not None
+    assert failed.prototypes[0].picture is not None
     (about,) = page.runs
     assert (about.name, about.control) == ("mine", "random weights")
     assert about.facts["weights"] == "random 5e5e5e5e5e5e"
@@ -34,7 +34,7 @@ def test_a_page_holds_what_the_run_folder_holds(run):
 
 
 def test_pictures_are_those_of_the_folder_and_masks_are_transparent(run):
-    drawing = page_of([run]).cards[0].drawings[0]
+    drawing = page_of([run]).cards[0].prototypes[0]
     plain, masked = (
         Image.open(io.BytesIO(base64.b64decode(s.src.partition(",")[2])))
         for s in (drawing.picture, drawing.masked)
@@ -50,7 +50,7 @@ def test_units_of_one_network_share_a_card_and_of_two_do_not(run, tmp_path):
             opened.save(proto("conv:2", method="fourier", seed=1))
     page = page_of([run, more, other])
     assert [card.unit for card in page.cards] == ["conv:2", "conv:2", "conv:3", "conv:10"]
-    assert [[d.method for d in card.drawings] for card in page.cards[:2]] == [
+    assert [[d.method for d in card.prototypes] for card in page.cards[:2]] == [
         ["vital", "fourier"],
         ["fourier"],
     ]

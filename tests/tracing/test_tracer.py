@@ -70,10 +70,10 @@ def test_row_by_row_and_batched_passes_agree() -> None:
         torch.testing.assert_close(single[layer].double(), double[layer], rtol=1e-4, atol=1e-5)
 
 
-def test_image_seen_and_input_are_the_picture_before_and_after_views_and_normalization() -> None:
+def test_image_seen_and_input_are_the_picture_before_and_after_transforms_and_normalization() -> None:
     model = toy.model(double=True)
     seen = IMAGES.repeat_interleave(2, 0).roll(5, 3)
-    trace = toy.trace(model, ["layer1"], IMAGES, seen, copies=2)
+    trace = toy.trace(model, ["layer1"], IMAGES, seen, n_transforms=2)
     assert len(trace) == 6
     assert torch.equal(trace.image, IMAGES.repeat_interleave(2, 0))
     assert torch.equal(trace.seen, seen)

@@ -16,7 +16,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_compose_looks_through_the_views_in_order_with_one_generator() -> None:
+def test_compose_applies_the_transforms_in_order_with_one_generator() -> None:
     image, ours = torch.rand(1, 3, 8, 8, generator=generator()), generator(4)
     by_hand = Noise(0.1)(Roll(3)(image, ours), ours)
     assert torch.equal(Compose(Roll(3), Noise(0.1))(image, generator(4)), by_hand)
@@ -32,17 +32,17 @@ def test_compose_is_a_value() -> None:
     assert hash(Compose(Roll(3))) == hash(Compose(Roll(3)))
 
 
-def test_compose_takes_views_only() -> None:
+def test_compose_takes_transforms_only() -> None:
     with pytest.raises(InvalidValueError) as caught:
         Compose(Roll(3), 5)  # type: ignore[arg-type]
     assert str(caught.value) == "Compose is given 5; allowed are transforms"
 
 
-def test_lambda_looks_through_a_random_transform_of_torchvision_with_the_generator() -> None:
+def test_lambda_applies_a_random_transform_of_torchvision_with_the_generator() -> None:
     from torchvision.transforms import v2
 
-    image, view = torch.rand(1, 3, 9, 9, generator=generator()), Lambda(v2.GaussianBlur(3))
-    first, again, other = (view(image, generator(seed)) for seed in (0, 0, 1))
+    image, transform = torch.rand(1, 3, 9, 9, generator=generator()), Lambda(v2.GaussianBlur(3))
+    first, again, other = (transform(image, generator(seed)) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     with torch.random.fork_rng():
@@ -141,7 +141,7 @@ def test_public_names_are_sorted_and_exist() -> None:
     assert public == set(transforms.__all__)
 
 
-def test_importing_the_views_loads_neither_kornia_nor_torchvision() -> None:
+def test_importing_the_transforms_loads_neither_kornia_nor_torchvision() -> None:
     code = "import sys, vital.transforms, vital.params; print({'kornia', 'torchvision'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -109,7 +109,7 @@ def test_wrong_values_are_refused_in_one_sentence(make: object, sentence: str) -
 
 
 @pytest.mark.parametrize(
-    ("view", "sentence"),
+    ("transform", "sentence"),
     [
         (Jitter(4), "Jitter(4) needs sides above 4 pixels; the image is 4 x 9"),
         (Pad(4, "reflect"), "Pad(4) needs sides above 4 pixels; the image is 4 x 9"),
@@ -117,7 +117,7 @@ def test_wrong_values_are_refused_in_one_sentence(make: object, sentence: str) -
         (Trim(2), "Trim(2) needs sides above 4 pixels; the image is 4 x 9"),
     ],
 )
-def test_an_image_that_is_too_small_is_refused_in_one_sentence(view: Jitter, sentence: str) -> None:
+def test_an_image_that_is_too_small_is_refused_in_one_sentence(transform: Jitter, sentence: str) -> None:
     with pytest.raises(InvalidValueError) as caught:
-        view(torch.zeros(1, 3, 4, 9), generator())
+        transform(torch.zeros(1, 3, 4, 9), generator())
     assert str(caught.value) == sentence

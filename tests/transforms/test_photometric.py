@@ -32,7 +32,7 @@ def test_noise_is_the_same_in_both_precisions() -> None:
     assert torch.equal(single.double(), double)
 
 
-def test_colour_shift_is_one_line_per_channel() -> None:
+def test_color_shift_is_one_line_per_channel() -> None:
     image = torch.rand(1, 3, 8, 8, generator=generator(1), dtype=torch.float64)
     seen = ColorShift(0.5, 0.7)(image, generator(2))
     for before, after in zip(image[0], seen[0], strict=True):
@@ -40,7 +40,7 @@ def test_colour_shift_is_one_line_per_channel() -> None:
         torch.testing.assert_close(after, after.mean() + slope * (before - before.mean()))
 
 
-def test_colour_shift_stays_within_its_ranges_and_fills_them() -> None:
+def test_color_shift_stays_within_its_ranges_and_fills_them() -> None:
     zero, one = torch.zeros(1, 3, 1, 1), torch.ones(1, 3, 1, 1)
     low = torch.cat([ColorShift(0.5, 0.7)(zero, generator(s)).flatten() for s in range(200)])
     high = torch.cat([ColorShift(0.5, 0.7)(one, generator(s)).flatten() for s in range(200)])
@@ -64,8 +64,8 @@ def test_blur_is_a_gaussian_filter(sigma: float) -> None:
 
 def test_no_blur_no_noise_and_no_shift_give_the_image() -> None:
     image = torch.rand(1, 3, 4, 5, generator=generator())
-    for view in (Blur(0, 0), Noise(0), ColorShift(0, 0)):
-        assert torch.equal(view(image, generator()), image)
+    for transform in (Blur(0, 0), Noise(0), ColorShift(0, 0)):
+        assert torch.equal(transform(image, generator()), image)
 
 
 def test_blur_works_on_images_smaller_than_its_kernel() -> None:

@@ -34,8 +34,8 @@ def test_angles_lie_on_both_sides_and_within_the_range() -> None:
 
 def test_no_turn_and_no_zoom_give_the_image() -> None:
     image = picture(7, 10)
-    for view in (Rotate(0), Scale(1, 1), Scale(choices=(1.0,)), Crop(fraction=(1, 1))):
-        torch.testing.assert_close(view(image, generator()), image, rtol=0, atol=1e-12)
+    for transform in (Rotate(0), Scale(1, 1), Scale(choices=(1.0,)), Crop(fraction=(1, 1))):
+        torch.testing.assert_close(transform(image, generator()), image, rtol=0, atol=1e-12)
 
 
 def test_zooming_in_by_two_stretches_a_ramp_about_the_centre() -> None:
@@ -56,8 +56,8 @@ def test_zooming_out_fills_the_outside_as_told() -> None:
 
 def test_choices_are_all_drawn_and_nothing_else() -> None:
     ramp = torch.linspace(-1, 1, 21, dtype=torch.float64).expand(1, 1, 21, 21).contiguous()
-    view = Scale(choices=(1.0, 2.0, 4.0))
-    ends = {round(float(1 / view(ramp, generator(s))[0, 0, 0, -1]), 6) for s in range(60)}
+    transform = Scale(choices=(1.0, 2.0, 4.0))
+    ends = {round(float(1 / transform(ramp, generator(s))[0, 0, 0, -1]), 6) for s in range(60)}
     assert ends == {1.0, 2.0, 4.0}
 
 
@@ -95,8 +95,8 @@ def test_a_crop_has_the_size_asked_for(size: object, wanted: tuple[int, int]) ->
 
 def test_one_pixel_survives_every_warp() -> None:
     image = picture(1, 1)
-    for view in (Rotate(10), Scale(), Crop()):
-        torch.testing.assert_close(view(image, generator()), image)
+    for transform in (Rotate(10), Scale(), Crop()):
+        torch.testing.assert_close(transform(image, generator()), image)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Own(Term):
 
 
 @dataclass(frozen=True)
-class View(Transform):
+class OwnTransform(Transform):
     """A transform that returns what a function makes of the image."""
 
     give: Give
@@ -53,7 +53,7 @@ class View(Transform):
         return self.give(image, generator)
 
     def __repr__(self) -> str:
-        return "View()"
+        return "OwnTransform()"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Teller(Describer):
     needs: ClassVar[tuple[str, ...]] = ()
     said: Any | None = None
 
-    def describe(self, tools: Context, units: Any) -> Any:
+    def describe(self, context: Context, units: Any) -> Any:
         """Whatever it is."""
         return self.said
 
@@ -110,9 +110,9 @@ class Teller(Describer):
         return "Teller()"
 
 
-def made(term: Any = None, space: Any = None, views: Any = (), steps: int = 2, copies: int = 1) -> Any:
+def made(term: Any = None, space: Any = None, chain: Any = (), steps: int = 2, n_transforms: int = 1) -> Any:
     return vital.optimize(
-        MODEL, term or Channel("layer2:1"), space or Pixels(16), views, steps=steps, n_transforms=copies
+        MODEL, term or Channel("layer2:1"), space or Pixels(16), chain, steps=steps, n_transforms=n_transforms
     )
 
 
@@ -179,7 +179,7 @@ def test_a_term_without_a_finite_number_is_named_in_the_status_and_the_others_go
     assert found.status == ("done", "diverged at step 1: Own() gave numbers that are not finite")
 
 
-VIEWS: list[tuple[Give, str]] = [
+IMAGES: list[tuple[Give, str]] = [
     (lambda image, generator: None, r"None; allowed is \(1, 3\) with any height and width"),
     (lambda image, generator: image[0], r"a tensor of shape \(3, 16, 16\); allowed is \(1, 3\)"),
     (lambda image, generator: image[:, :1], r"a tensor of shape \(1, 1, 16, 16\); allowed is \(1, 3\)"),
@@ -194,11 +194,11 @@ VIEWS: list[tuple[Give, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("give", "says"), VIEWS)
+@pytest.mark.parametrize(("give", "says"), IMAGES)
 def test_a_transform_that_gives_no_such_image(give: Give, says: str) -> None:
-    for views in (View(give), transforms.Compose(View(give), transforms.Roll(1))):
-        with pytest.raises(InvalidValueError, match=rf"^the transform View\(\) returned {says}"):
-            made(views=views)
+    for chain in (OwnTransform(give), transforms.Compose(OwnTransform(give), transforms.Roll(1))):
+        with pytest.raises(InvalidValueError, match=rf"^the transform OwnTransform\(\) returned {says}"):
+            made(chain=chain)
 
 
 def test_transforms_that_give_images_of_chance_sizes() -> None:
@@ -206,10 +206,10 @@ def test_transforms_that_give_images_of_chance_sizes() -> None:
         return image[..., : int(torch.randint(8, 16, (), generator=generator))]
 
     with pytest.raises(
-        InvalidValueError, match=r"^the transforms View\(\) made images of \(16, \d+\) and of"
+        InvalidValueError, match=r"^the transforms OwnTransform\(\) made images of \(16, \d+\) and of"
     ):
-        made(views=View(cut), copies=8)
-    check_one_size([View(cut)], [torch.zeros(1, 3, 4, 4)] * 2)
+        made(chain=OwnTransform(cut), n_transforms=8)
+    check_one_size([OwnTransform(cut)], [torch.zeros(1, 3, 4, 4)] * 2)
 
 
 SPACES: list[tuple[Space, str]] = [
@@ -312,7 +312,8 @@ def test_a_describer_that_says_nothing_of_a_unit(said: Any, says: str) -> None:
 
 
 FAMILIES: list[tuple[Registry[Any], type]] = [
-    (OBJECTIVES, Own), (REGULARIZERS, Own), (TRANSFORMS, View), (PARAMS, Space), (METHODS, Way), (DESCRIBERS, Teller),
+    (OBJECTIVES, Own), (REGULARIZERS, Own), (TRANSFORMS, OwnTransform), (PARAMS, Space), (METHODS, Way),
+    (DESCRIBERS, Teller),
 ]  # fmt: skip
 
 

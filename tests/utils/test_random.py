@@ -6,12 +6,12 @@ from vital.utils.random import generator, seed_of
 
 
 def test_the_same_key_gives_the_same_numbers_and_any_other_key_others() -> None:
-    draws = {
+    found = {
         key: torch.rand(4, generator=generator(*key)).tolist()
         for key in [(0, "class:1"), (1, "class:1"), (0, "class:2"), (0, "class", ":1"), ("0class:1",), ()]
     }
-    assert torch.rand(4, generator=generator(0, "class:1")).tolist() == draws[0, "class:1"]
-    assert len({tuple(d) for d in draws.values()}) == len(draws)
+    assert torch.rand(4, generator=generator(0, "class:1")).tolist() == found[0, "class:1"]
+    assert len({tuple(d) for d in found.values()}) == len(found)
 
 
 def test_seeds_are_pinned_so_pictures_stay_the_same_between_versions() -> None:

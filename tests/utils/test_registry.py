@@ -19,15 +19,15 @@ from vital.transforms import TRANSFORMS
 from vital.utils.registry import Registry
 
 
-def colours() -> Registry[int]:
-    registry: Registry[int] = Registry("colour")
+def colors() -> Registry[int]:
+    registry: Registry[int] = Registry("color")
     registry.register("red", example="red()")(1)
     registry.register("green")(2)
     return registry
 
 
 def test_a_registered_thing_is_found_by_its_name() -> None:
-    registry = colours()
+    registry = colors()
     assert (registry["red"], registry["green"]) == (1, 2)
     assert list(registry) == ["red", "green"]
     assert "red" in registry
@@ -44,22 +44,22 @@ def test_registering_returns_the_thing_itself() -> None:
 
 
 def test_a_name_is_taken_once() -> None:
-    registry = colours()
-    with pytest.raises(ValueError, match="the colour name 'red' is taken already"):
+    registry = colors()
+    with pytest.raises(ValueError, match="the color name 'red' is taken already"):
         registry.register("red")(3)
     assert registry["red"] == 1
 
 
 def test_a_near_miss_is_answered_with_the_nearest_name() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        colours()["greeen"]
-    assert str(caught.value) == "unknown colour 'greeen'; did you mean 'green'?"
+        colors()["greeen"]
+    assert str(caught.value) == "unknown color 'greeen'; did you mean 'green'?"
 
 
 def test_a_far_miss_is_answered_with_all_names() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        colours()["xyzzy"]
-    assert str(caught.value) == "unknown colour 'xyzzy'; known are: red, green"
+        colors()["xyzzy"]
+    assert str(caught.value) == "unknown color 'xyzzy'; known are: red, green"
 
 
 def test_a_place_is_imported_when_its_name_is_asked_for() -> None:
@@ -73,7 +73,7 @@ def test_a_place_is_imported_when_its_name_is_asked_for() -> None:
 
 
 def test_what_is_not_filed_has_no_name() -> None:
-    assert colours().name_of(7) == ""
+    assert colors().name_of(7) == ""
 
 
 def test_a_package_fills_the_table_when_a_name_is_lacking(

@@ -32,21 +32,21 @@ def test_together_they_are_small() -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_each_fits_its_architecture_and_knows_most_of_a_few_scenes(name: str) -> None:
-    figures = measured(TASKS[name], network(name), fresh(100))
+    metrics = measured(TASKS[name], network(name), fresh(100))
     for goal in GOALS:
         of, _, what = goal.partition("/")
         if of == name and "AUPRC" not in what:
-            assert figures[what] >= 0.9
+            assert metrics[what] >= 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_each_reaches_its_goals_on_fresh_scenes(name: str) -> None:
-    figures = measured(TASKS[name], network(name), fresh(2000))
+    metrics = measured(TASKS[name], network(name), fresh(2000))
     for goal, value in GOALS.items():
         of, _, what = goal.partition("/")
         if of == name:
-            assert figures[what] >= value
+            assert metrics[what] >= value
 
 
 def test_the_truths_of_the_classifier_are_shipped_and_those_of_taught_units_are_what_they_were_taught() -> (

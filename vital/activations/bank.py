@@ -19,7 +19,14 @@ from torch import Tensor
 from vital.activations.directions import direction_key, rank_directions
 from vital.activations.patches import SHARE, Patches, TopLocation, cut
 from vital.activations.rankings import FORMAT, Ranking, Tables
-from vital.activations.selection import References, alike, check_count, drawn, margin_weights, reading
+from vital.activations.selection import (
+    References,
+    check_count,
+    margin_weights,
+    readout_name,
+    sample_class,
+    uniform_weights,
+)
 from vital.activations.template import keep, kept, make_template
 from vital.attribution.receptive_field import check_share, position_of
 from vital.data import ImageSet
@@ -71,15 +78,15 @@ class ReferenceBank:
 
     @property
     def values(self) -> dict[str, Tensor]:
-        """The k highest means over places of each channel, (C, k) per reading, strongest first.
+        """The k highest means over places of each channel, (C, k) per readout, strongest first.
 
-        A reading is a layer, or `layer#patches` and so on where it has tokens.
+        A readout is a layer, or `layer#patches` and so on where it has tokens.
         """
         return {name: ranking.values for name, ranking in self.tables.means.items()}
 
     @property
     def indices(self) -> dict[str, Tensor]:
-        """The images that reached `values`, (C, k) per reading."""
+        """The images that reached `values`, (C, k) per readout."""
         return {name: ranking.indices for name, ranking in self.tables.means.items()}
 
     def fits(self, model: Model) -> bool:
@@ -133,17 +140,17 @@ class ReferenceBank:
         if math.isnan(value):
             raise InvalidValueError(f"the value of {unit} is {value}; allowed are numbers")
         tables, index = self._table(unit)
-        return 100 * tables.below(reading(unit), index, value)
+        return 100 * tables.below(readout_name(unit), index, value)
 
     def ranks(self, unit: str | Unit) -> bool:
         """Whether the bank has ranked its images for a unit."""
         unit = self.model.unit(unit)
-        return unit.position is None and (bool(unit.source) or reading(unit) in self.tables.means)
+        return unit.position is None and (bool(unit.source) or readout_name(unit) in self.tables.means)
 
     def has_places(self, unit: str | Unit) -> bool:
         """Whether the bank has ranked places within its images for a unit, so that patches can be cut."""
         unit = self.model.unit(unit)
-        return reading(unit) in self._table(unit)[0].peaks
+        return readout_name(unit) in self._table(unit)[0].peaks
 
     def natural_value(self, unit: str | Unit, count: int = 8) -> float:
         """The unit's mean over places, averaged over the `count` images in which it is highest."""
@@ -188,7 +195,7 @@ class ReferenceBank:
             return self._by_activation(unit, count, even=selection == "top")
         outputs = list_layers(self.model)[OUTPUT].channels
         members = self.images.of_class(unit.channel, self.model.classes, outputs)
-        return drawn(members, count, seed, unit)
+        return sample_class(members, count, seed, unit)
 
     def _by_activation(
         self, unit: Unit, count: int, *, places: bool = False, even: bool = False
@@ -196,7 +203,7 @@ class ReferenceBank:
         ranked, what = self._ranked(unit, count, places=places), "patches" if places else "images"
         found = ranked.indices[:count].tolist()
         if even:
-            return alike(found, what)
+            return uniform_weights(found, what)
         return margin_weights(found, ranked.values[:count], ranked.values[count : count + 1], what)
 
     def template(
@@ -303,7 +310,7 @@ class ReferenceBank:
         if unit.source:
             self.rank([unit])
             return self._directions[direction_key(self.key, unit)], 0
-        if reading(unit) not in self.tables.means:
+        if readout_name(unit) not in self.tables.means:
             raise InvalidValueError(
                 f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "
                 f"make one with {unit.layer!r} among its layers"
@@ -315,7 +322,7 @@ class ReferenceBank:
         tables, index = self._table(unit)
         check_count(count)
         top = self.made_of["top"]
-        ranking = (places and tables.peaks.get(reading(unit))) or tables.means[reading(unit)]
+        ranking = (places and tables.peaks.get(readout_name(unit))) or tables.means[readout_name(unit)]
         if count > top < ranking.values.shape[1]:
             raise InvalidValueError(
                 f"the bank keeps the {top} strongest images of a unit, and {count} are asked for"

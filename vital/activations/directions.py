@@ -9,7 +9,7 @@ import torch
 
 from vital.activations.rankings import FORMAT, Ranking, Tables, unpack
 from vital.activations.scan import scan
-from vital.activations.selection import reading
+from vital.activations.selection import readout_name
 from vital.data import ImageSet
 from vital.models import Model
 from vital.tracing.readout import vector_of
@@ -19,9 +19,9 @@ from vital.utils.hashing import key_of
 
 
 def direction_key(bank: str, unit: Unit) -> str:
-    """What a direction's tables are kept under: the bank's key, the reading, and the vector's content."""
+    """What a direction's tables are kept under: the bank's key, the readout, and the vector's content."""
     vector = vector_of(unit).float()
-    return key_of(bank=bank, reading=reading(unit), vector=vector.tolist(), format=FORMAT)
+    return key_of(bank=bank, readout=readout_name(unit), vector=vector.tolist(), format=FORMAT)
 
 
 def rank_directions(
@@ -66,14 +66,14 @@ def _scanned(
     vectors = {n: torch.stack([vector_of(units[k]).float() for k in keys]) for n, keys in by_layer.items()}
     whole = scan(model, tuple(vectors), images, top, 16, progress, vectors)
     return {
-        key: _row(whole, reading(units[key]), place)
+        key: _row(whole, readout_name(units[key]), place)
         for keys in by_layer.values()
         for place, key in enumerate(keys)
     }
 
 
 def _row(tables: Tables, name: str, place: int) -> Tables:
-    """The tables of one reading and one of its rows."""
+    """The tables of one readout and one of its rows."""
 
     def row(ranking: Ranking) -> Ranking:
         return ranking.map(lambda table: table[place : place + 1].clone())

@@ -1,4 +1,4 @@
-"""The probe: what images do to whole layers, and where an image-text encoder puts them; one pass, kept on disk.
+"""Activation matrices: what images do to whole layers, and their image-text embeddings; one pass, kept on disk.
 
 Everything is kept under a key of all that it was worked out from: the network's weights, code and preprocessing, the
 content of the images, and a few embeddings of the encoder.
@@ -36,10 +36,10 @@ POOLS: Mapping[str, Callable[[Tensor], Tensor]] = {"mean": lambda x: x.mean(2), 
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class ActivationMatrix:
     """What images do to whole layers.
 
-    `numbers` (N,) are the images of the set that could be read; `layers` maps a reading (a layer, and which of its
+    `numbers` (N,) are the images of the set that could be read; `layers` maps a readout (a layer, and which of its
     places count) to the values of all its channels, (N, C) float32, each the mean over its
     places, or the greatest of them.
     """
@@ -51,17 +51,16 @@ class Probe:
 
     def layer(self, unit: Unit) -> Tensor:
         """The values of all channels of a unit's layer, read as the unit is read: (N, C)."""
-        return self.layers[reading(unit)]
+        return self.layers[readout_key(unit)]
 
     def of(self, units: Sequence[Unit]) -> Tensor:
-        """The values of units of one reading: (N, U); those of a direction are the projections on it."""
+        """The values of units of one readout: (N, U); those of a direction are the projections on it."""
         values = self.layer(units[0])
-        return torch.stack([self._column(values, unit) for unit in units], 1)
-
-    def _column(self, values: Tensor, unit: Unit) -> Tensor:
-        return (
+        columns = [
             values @ vector_of(self.model.unit(unit)).to(values) if unit.source else values[:, unit.channel]
-        )
+            for unit in units
+        ]
+        return torch.stack(columns, 1)
 
     @property
     def choosing(self) -> Tensor:
@@ -74,10 +73,10 @@ class Probe:
         return sum(v.numel() * v.element_size() for v in self.layers.values()) / 1e6
 
 
-def reading(unit: Unit) -> str:
+def readout_key(unit: Unit) -> str:
     """Name the way in which every channel of a unit's layer gives one number.
 
-    >>> reading(Unit.parse("layer4:162@3,3")), reading(Unit.parse("FILE.safetensors:3@layer4"))
+    >>> readout_key(Unit.parse("layer4:162@3,3")), readout_key(Unit.parse("FILE.safetensors:3@layer4"))
     ('layer4:0@3,3', 'layer4:0')
     """
     return str(_reader(unit))
@@ -87,7 +86,7 @@ def _reader(unit: Unit) -> Unit:
     return replace(unit, index=0, label="", source="")
 
 
-def probe(
+def build_matrix(
     model: Model,
     images: ImageSet,
     units: Iterable[Unit],
@@ -95,7 +94,7 @@ def probe(
     pool: str = "mean",
     batch: int = BATCH,
     progress: bool = False,
-) -> Probe:
+) -> ActivationMatrix:
     """Show images to a network once, for the whole layers of all these units.
 
     `pool` says what a channel with several places gives: their mean, or the greatest of them ("max"). Images that
@@ -104,9 +103,9 @@ def probe(
     """
     if pool not in POOLS:
         raise InvalidValueError(f"pool is {pool!r}; allowed are {', '.join(POOLS)}")
-    readers = {reading(unit): _reader(unit) for unit in units}
+    readers = {readout_key(unit): _reader(unit) for unit in units}
     own = {"model": network(model), "images": images.hash(), "how": _how(model, batch, pool)}
-    paths = {name: _path("probes", reading=name, **own) for name in readers}
+    paths = {name: _path("probes", readout_key=name, **own) for name in readers}
     known = {name: held[0] for name, path in paths.items() if (held := store.load(path))}
     missing = {name: reader for name, reader in readers.items() if name not in known}
     if missing:
@@ -115,7 +114,9 @@ def probe(
             store.keep(paths[name], tensors)
         known |= made
     numbers = next(iter(known.values()))["numbers"] if known else torch.empty(0, dtype=torch.int64)
-    return Probe(model, numbers, {name: held["values"] for name, held in known.items()}, key_of(**own))
+    return ActivationMatrix(
+        model, numbers, {name: held["values"] for name, held in known.items()}, key_of(**own)
+    )
 
 
 def _how(model: Model, batch: int, pool: str) -> tuple[Any, ...]:
@@ -131,7 +132,7 @@ def _shown(
     progress: bool,
     pooled: Callable[[Tensor], Tensor],
 ) -> dict[str, dict[str, Tensor]]:
-    """The one pass: per reading the `numbers` of the images and the `values` of all channels."""
+    """The one pass: per readout the `numbers` of the images and the `values` of all channels."""
     numbers: list[int] = []
     found: dict[str, list[Tensor]] = {name: [] for name in readers}
     with Tracer(model, dict.fromkeys(unit.layer for unit in readers.values())) as tracer:
@@ -155,7 +156,7 @@ def _finite(values: Tensor, model: Model, reader: Unit) -> Tensor:
 def _watched(
     images: ImageSet, model: Model, batch: int, what: str, progress: bool
 ) -> Iterator[tuple[list[int], Images]]:
-    """Batches under a progress bar that is quiet where nobody looks."""
+    """Batches under a progress bar that is quiet where there is no terminal."""
     bar = tqdm(total=len(images), desc=what, unit="image", disable=None if progress else True, leave=False)
     with bar:
         for which, pictures in images.batches(model, batch):
@@ -163,24 +164,24 @@ def _watched(
             bar.update(len(which))
 
 
-def seen(
+def embed_images(
     encoder: ImageTextEncoder, model: Model, images: ImageSet, *, batch: int = 64, progress: bool = False
 ) -> Tensor:
     """Embed images as the network sees them, those that can be read: (N, D) float32 on the CPU, rows of length 1."""
 
     def make() -> Tensor:
         parts = _watched(images, model, batch, f"images to {encoder.name}", progress)
-        return torch.cat([encoder.encode_image(_coloured(p)).detach().float().cpu() for _, p in parts])
+        return torch.cat([encoder.encode_image(_as_rgb(p)).detach().float().cpu() for _, p in parts])
 
     own = {"model": network(model)["preprocessing"], "images": images.hash(), "batch": batch}
     return cached("images", make, encoder=fingerprint(encoder), **own)
 
 
-def _coloured(pictures: Images) -> Images:
+def _as_rgb(pictures: Images) -> Images:
     return pictures if pictures.shape[1] == 3 else pictures[:, :1].expand(-1, 3, -1, -1)
 
 
-def read(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:
+def embed_texts(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:
     """Embed texts: (K, D) float32 on the CPU, rows of length 1."""
 
     def make() -> Tensor:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vital.attribution.receptive_field import Box, Position, effective_fields, receptive_field
+from vital.attribution.receptive_field import Box, Position, effective_fields
 from vital.data import ImageSet
 from vital.models import Model
 from vital.types import Images
@@ -67,7 +67,7 @@ def cut(
         part = spots[start : start + BATCH]
         which, pictures = images.load([spot.image for spot in part], model)
         part = [spot for spot in part if spot.image in which]
-        fields = _fields(model, layer, value, pictures, [spot.position for spot in part], share)
+        fields = effective_fields(model, layer, value, pictures, [spot.position for spot in part], share)
         found += [crop(picture, box) for picture, box in zip(pictures, fields, strict=True)]
         boxes += [shaped(box, model.size) for box in fields]
         kept += part
@@ -109,19 +109,3 @@ def shaped(box: Box, size: tuple[int, int]) -> Box:
 
 def _start(first: int, end: int, length: int, limit: int) -> int:
     return min(max(0, first - (length - (end - first)) // 2), limit - length)
-
-
-def _fields(
-    model: Model,
-    layer: str,
-    value: Callable[[Tensor], Tensor],
-    pictures: Images,
-    positions: Sequence[Position],
-    share: float,
-) -> list[Box]:
-    """The field of each picture's place: the whole image where there is no place."""
-    if any(position is None for position in positions):
-        return [Box(0, 0, *model.size)] * len(positions)
-    if share == 1:
-        return [receptive_field(model, layer, position) for position in positions]
-    return effective_fields(model, layer, value, pictures, positions, share)

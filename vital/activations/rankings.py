@@ -49,8 +49,8 @@ class Ranking:
 class Tables:
     """What a number of images say about the units of some readings.
 
-    A reading is a layer, or `layer#patches` and so on where it has tokens. `means` ranks images by the mean over
-    places, `peaks` by the strongest single place, where there are places. `sample` holds, per reading, the values
+    A readout is a layer, or `layer#patches` and so on where it has tokens. `means` ranks images by the mean over
+    places, `peaks` by the strongest single place, where there are places. `sample` holds, per readout, the values
     (C, m) of the m images `sampled`: those with the lowest `keys`, which are drawn from an image's pixels, so that
     the sample is random, always the same, and the same in parts as in one go. `count` images were seen in all.
     """
@@ -62,9 +62,9 @@ class Tables:
     keys: Tensor
     count: int
 
-    def below(self, reading: str, index: int, value: float) -> float:
+    def below(self, readout: str, index: int, value: float) -> float:
         """The share of the images in which the unit's mean lies below `value`, from 0 to 1 (see `share_below`)."""
-        ranking, sample = self.means[reading], self.sample[reading][index].double()
+        ranking, sample = self.means[readout], self.sample[readout][index].double()
         if self.count > len(sample):
             sample = sample[~torch.isin(self.sampled, ranking.indices[index])]
         return share_below(value, ranking.values[index].double(), sample, self.count)
@@ -73,12 +73,12 @@ class Tables:
         """Lay everything out as named tensors, for a file."""
         tensors = {"sampled": self.sampled, "keys": self.keys, "count": torch.tensor(self.count)}
         for name, rankings in (("means", self.means), ("peaks", self.peaks)):
-            for reading, ranking in rankings.items():
-                tensors[f"{name}.values/{reading}"] = ranking.values
-                tensors[f"{name}.indices/{reading}"] = ranking.indices
+            for readout, ranking in rankings.items():
+                tensors[f"{name}.values/{readout}"] = ranking.values
+                tensors[f"{name}.indices/{readout}"] = ranking.indices
                 if ranking.places is not None:
-                    tensors[f"{name}.places/{reading}"] = ranking.places
-        return tensors | {f"sample/{reading}": values for reading, values in self.sample.items()}
+                    tensors[f"{name}.places/{readout}"] = ranking.places
+        return tensors | {f"sample/{readout}": values for readout, values in self.sample.items()}
 
 
 def unpack(tensors: Mapping[str, Tensor]) -> Tables:

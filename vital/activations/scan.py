@@ -31,9 +31,9 @@ def scan(
     progress: bool,
     directions: Mapping[str, Tensor] | None = None,
 ) -> Tables:
-    """Show every image to the network once and keep, per reading, the `top` strongest images of each channel.
+    """Show every image to the network once and keep, per readout, the `top` strongest images of each channel.
 
-    A reading is a layer, or `layer#all`, `layer#patches` and `layer#cls` where it has tokens. Images are ranked by
+    A readout is a layer, or `layer#all`, `layer#patches` and `layer#cls` where it has tokens. Images are ranked by
     the mean over the layer's places, and by the strongest place, of which each image has one. `directions` maps a
     layer to vectors (D, C), whose D products with the channels then stand for them. Memory does not grow with the
     number of images. Raises `DataError` when no image can be read.
@@ -87,18 +87,18 @@ def _tables(
     means: dict[str, Ranking] = {}
     peaks: dict[str, Ranking] = {}
     for layer, act in acts.items():
-        for reading, part, first in _readings(known[layer], act):
+        for readout, part, first in _readouts(known[layer], act):
             value = (part.mean(2) if part.ndim > 2 else part).float().T
             row = ids.expand(len(value), -1)
-            means[reading] = Ranking(value, row)
+            means[readout] = Ranking(value, row)
             if part.ndim > 2:
                 best = part.max(2)
-                peaks[reading] = Ranking(best.values.float().T, row, best.indices.T + first)
+                peaks[readout] = Ranking(best.values.float().T, row, best.indices.T + first)
     keys = torch.tensor(sampling_keys(pictures), device=device)
     return Tables(means, peaks, {r: m.values for r, m in means.items()}, ids, keys, len(which))
 
 
-def _readings(layer: Layer, act: Tensor) -> Iterator[tuple[str, Tensor, int]]:
+def _readouts(layer: Layer, act: Tensor) -> Iterator[tuple[str, Tensor, int]]:
     """Each way of reading a layer: its name, the places (B, C, N) or values (B, C), and the first place's number."""
     if act.ndim == 2:
         yield layer.name, act, 0

@@ -22,10 +22,10 @@ class References:
     note: str
 
 
-def reading(unit: Unit) -> str:
+def readout_name(unit: Unit) -> str:
     """The name under which a bank ranks images for a unit: its layer, and which tokens are read.
 
-    >>> reading(Unit.parse("blocks.3:7#cls"))
+    >>> readout_name(Unit.parse("blocks.3:7#cls"))
     'blocks.3#cls'
     """
     return unit.layer + (f"#{unit.tokens}" if unit.tokens else "")
@@ -45,10 +45,10 @@ def margin_weights(indices: Sequence[int], values: Tensor, rest: Tensor, what: s
     return References(tuple(indices), tuple(weights.tolist()), note)
 
 
-def alike(indices: Sequence[int], what: str = "images") -> References:
+def uniform_weights(indices: Sequence[int], what: str = "images") -> References:
     """Give images with the highest values the same weight.
 
-    >>> alike([4, 7]).weights
+    >>> uniform_weights([4, 7]).weights
     (0.5, 0.5)
     """
     weights = (1 / max(1, len(indices)),) * len(indices)
@@ -65,7 +65,7 @@ def _strongest(count: int, what: str) -> str:
     return f"the {one if count == 1 else f'{count} {what}'} with the highest value of the unit"
 
 
-def drawn(members: Sequence[int], count: int, seed: int, unit: Unit) -> References:
+def sample_class(members: Sequence[int], count: int, seed: int, unit: Unit) -> References:
     """Draw up to `count` of the images of a class, all of the same weight."""
     order = torch.randperm(len(members), generator=generator(seed, "references", unit))
     found = tuple(sorted(members[int(i)] for i in order[:count]))

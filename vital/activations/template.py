@@ -84,7 +84,7 @@ def make_template(
 def _seen(
     tracer: Tracer, pictures: Images, request: RelevanceRequest | None
 ) -> tuple[Trace, Mapping[str, Tensor]]:
-    """One pass, and the relevance that is wished for; a gradient is recorded where it takes one."""
+    """One pass, and the relevance that is requested; a gradient is recorded where it takes one."""
     slope = bool(request and not request.recorded)
     with torch.set_grad_enabled(slope):
         trace = tracer(pictures.detach().requires_grad_(slope))

@@ -19,20 +19,20 @@ from vital.types import Images
 FLOOR = 1e-6
 
 
-def followed(trace: Trace, wishes: Sequence[tuple[slice, RelevanceRequest]]) -> dict[str, Tensor]:
-    """Answer wishes for rows of a recorded trace: layer -> relevance shaped like its activations, else 0.
+def followed(trace: Trace, requests: Sequence[tuple[slice, RelevanceRequest]]) -> dict[str, Tensor]:
+    """Answer requests for rows of a recorded trace: layer -> relevance shaped like its activations, else 0.
 
     Rows that ask for the same rule share one sweep: relevance is linear in its start, and no image sees another.
     With the rule `GRADIENT` it is the positive part of gradient × activation, which is not relevance.
     """
     found: dict[str, Tensor] = {}
-    for rows, request in wishes:
+    for rows, request in requests:
         if not request.recorded:
             _add(found, _sloped(trace, rows, request))
-    for rule in dict.fromkeys(request.rule for _, request in wishes if request.recorded):
+    for rule in dict.fromkeys(request.rule for _, request in requests if request.recorded):
         starts: dict[str, Tensor] = {}
         layers: dict[str, None] = {}
-        for rows, request in wishes:
+        for rows, request in requests:
             if request.rule == rule:
                 layers |= dict.fromkeys(request.layers)
                 start = starts.setdefault(request.unit.layer, torch.zeros_like(trace[request.unit.layer]))

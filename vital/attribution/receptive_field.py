@@ -86,8 +86,13 @@ def effective_fields(
 ) -> list[Box]:
     """Find where in each picture the value at a place comes from (see `effective_field`), for many pictures at once.
 
-    `value` turns a layer's activations (B, C, ...) into those of the unit, (B, ...).
+    `value` turns a layer's activations (B, C, ...) into those of the unit, (B, ...). What has no place in its layer
+    comes from the whole image.
     """
+    if any(position is None for position in positions):
+        return [Box(0, 0, *model.size)] * len(positions)
+    if share == 1:
+        return [receptive_field(model, layer, position) for position in positions]
     info = list_layers(model)[layer]
     with torch.enable_grad(), Tracer(model, [layer]) as tracer:
         shown = pictures.detach().to(model.device, model.dtype, copy=True).requires_grad_()
@@ -122,10 +127,7 @@ def effective_field(
     unit = model.unit(unit)
     check_share(share)
     _checked(model, unit.layer, position)
-    if share == 1 or position is None:
-        return receptive_field(model, unit.layer, position)
-    value = partial(along, unit)
-    return effective_fields(model, unit.layer, value, picture[None], [position], share)[0]
+    return effective_fields(model, unit.layer, partial(along, unit), picture[None], [position], share)[0]
 
 
 def check_share(share: float) -> None:

@@ -1,6 +1,6 @@
-"""Makers of words and pictures: image-text and text encoders, captioners, summarizers and image generators.
+"""Backends of words and pictures: image-text and text encoders, captioners, summarizers and image generators.
 
-Each is a small protocol. A maker is loaded by name, or is any object of the user's that fits.
+Each is a small protocol. A backend is loaded by name, or is any object of the user's that fits.
 """
 
 from vital.backends.load import (

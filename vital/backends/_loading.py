@@ -1,4 +1,4 @@
-"""What the makers from libraries share: optional packages, devices, local files before downloads."""
+"""What the backends from libraries share: optional packages, devices, local files before downloads."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def quietly(*libraries: Any) -> Iterator[None]:
 
 
 @contextmanager
-def dice(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Draw from a seed within the block, and leave torch's own random state as it was."""
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):

@@ -1,4 +1,4 @@
-"""Makers by name, or as they are."""
+"""Backends by name, or as they are."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from vital.backends.openai import from_endpoint
 from vital.backends.phrases_summarizer import built_in
 from vital.backends.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summarizer, TextEncoder
 from vital.backends.sentence_transformers import Sentences, from_sentence_transformers
-from vital.backends.transformers_captioner import from_transformers as caption_with_transformers
-from vital.backends.transformers_summarizer import from_transformers as summarize_with_transformers
+from vital.backends.transformers import caption_with_transformers, summarize_with_transformers
 from vital.errors import InvalidValueError, UsageError, unknown
 from vital.utils.registry import Registry
 
@@ -156,12 +155,12 @@ def _loaded(
     return make(name, device=device, dtype=dtype, **options)
 
 
-def _fitting(what: str, protocol: type[Any], maker: T) -> T:
-    if isinstance(maker, protocol):
-        return maker
+def _fitting(what: str, protocol: type[Any], backend: T) -> T:
+    if isinstance(backend, protocol):
+        return backend
     wanted = sorted(name for name in vars(protocol) if not name.startswith("_"))
-    lacking = [name for name in wanted if not hasattr(maker, name)]
-    kind = type(maker).__name__
+    lacking = [name for name in wanted if not hasattr(backend, name)]
+    kind = type(backend).__name__
     raise InvalidValueError(
         f"the {kind} is not {what}: it lacks {', '.join(lacking)}; needed are {', '.join(wanted)}"
     )

@@ -79,8 +79,8 @@ def from_open_clip(name: str, *, device: Device = None, dtype: Dtype = None, bat
             tokenizer = open_clip.get_tokenizer(bare)
     except Exception as error:  # open_clip passes on errors of torch, of files and of several HTTP clients
         raise WeightsError(_failed(label, options, error)) from error
-    look = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
-    preprocess = open_clip.transform.image_transform_v2(look, is_train=False)
+    cfg = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
+    preprocess = open_clip.transform.image_transform_v2(cfg, is_train=False)
     return OpenClip(network.eval(), preprocess, tokenizer, label, batch)
 
 
@@ -116,13 +116,13 @@ def _published(open_clip: Any, model: str, tag: str) -> dict[str, Any]:
     if tag not in tags:
         raise unknown(f"weights of open_clip:{model}", tag, tags)
     known = open_clip.get_pretrained_cfg(model, tag)
-    look = {
+    cfg = {
         key: value for key, value in known.items() if key in ("mean", "std", "interpolation", "resize_mode")
     }
     return {
         "pretrained": _cached(known) or tag,
         "force_quick_gelu": bool(known.get("quick_gelu")),
-        "force_preprocess_cfg": look,
+        "force_preprocess_cfg": cfg,
     }
 
 

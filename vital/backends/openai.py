@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 
 from vital.backends._loading import Device, Dtype, package, quietly
 from vital.backends.prompts import Chat
+from vital.backends.response_cache import ResponseCache
 from vital.errors import InvalidValueError, ModelError
 from vital.utils.hashing import key_of
-from vital.utils.io import cache_folder, cached_json
 
 OPENAI = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
 LONGEST_PAUSE = 60.0
+CALLS = 1000
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 Body = dict[str, Any]
 
@@ -39,11 +40,10 @@ class _RetryError(Exception):
 class Endpoint(Chat):
     """A summarizer behind a chat-completions endpoint, whose every answer is kept on disk and asked for once.
 
-    `parameters` go into the request as they are; an answer is kept by model, messages and parameters in `folder`.
+    `parameters` go into the request as they are; an answer is kept by model, messages and parameters in `cache`.
     `timeout` is in seconds; after a time-out, a lost connection, a broken answer or a status such as 429 or 500 it is
     asked again, `retries` times, after `pause`, 2 · `pause`, 4 · `pause` … seconds, or as many as the server says.
-    `calls` is the most requests that this object sends, tries included. `replay` sends none, and takes kept answers
-    alone. Raises `ModelError` where there is no answer.
+    The `calls` of `cache` are requests, tries included. Raises `ModelError` where there is no answer.
     """
 
     model: str
@@ -52,11 +52,8 @@ class Endpoint(Chat):
     timeout: float = 60.0
     retries: int = 4
     pause: float = 1.0
-    calls: int = 1000
-    replay: bool = False
     key_from: str = KEY
-    folder: Path = field(default_factory=lambda: cache_folder() / "answers")
-    spent: int = field(default=0, init=False)
+    cache: ResponseCache = field(default_factory=lambda: ResponseCache(calls=CALLS))
 
     @property
     def name(self) -> str:
@@ -66,21 +63,15 @@ class Endpoint(Chat):
     def answer(self, messages: list[dict[str, str]]) -> str:
         """Give the model's answer to a chat: the one that is kept, or a new one."""
         body = {**self.parameters, "model": self.model, "messages": messages}
-        kept = cached_json(self.folder / f"{key_of(body)}.json", lambda: self._new(body))
-        return str(kept.get("answer", ""))
-
-    def _new(self, body: Body) -> Body:
-        if self.replay:
-            raise ModelError(
-                f"{self.name}: no answer to this question is kept in {str(self.folder)!r}, and replay asks nobody; "
-                "run it once without replay"
-            )
-        return {"request": body, "answer": self._tried(body)}
+        key = key_of(body)
+        if key not in (kept := self.cache.kept("chat")):
+            self.cache.keep("chat", [(key, {"request": body, "answer": self._tried(body)})])
+        return str(kept[key]["answer"])
 
     def _tried(self, body: Body) -> str:
         failed = ""
         for again in range(self.retries + 1):
-            self._spend(failed)
+            self.cache.afford(self.name, failed=failed)
             try:
                 return self._asked(body)
             except _RetryError as error:
@@ -89,15 +80,6 @@ class Endpoint(Chat):
                     time.sleep(min(error.wait or self.pause * 2**again, LONGEST_PAUSE))
         tries = "once" if self.retries == 0 else f"{self.retries + 1} times"
         raise ModelError(f"{self.name} was asked {tries} and gave no answer: {failed}")
-
-    def _spend(self, failed: str) -> None:
-        if self.spent >= self.calls:
-            last = f" (the last one failed: {failed})" if failed else ""
-            raise ModelError(
-                f"{self.name}: the budget of {self.calls} calls is spent{last}; answers so far are kept, "
-                "and calls=NUMBER allows more"
-            )
-        self.spent += 1
 
     def _asked(self, body: Body) -> str:
         """Send one request.
@@ -186,7 +168,7 @@ def from_endpoint(
     timeout: float = 60.0,
     retries: int = 4,
     pause: float = 1.0,
-    calls: int = 1000,
+    calls: int = CALLS,
     replay: bool = False,
     key_from: str = KEY,
     folder: str | Path | None = None,
@@ -204,19 +186,11 @@ def from_endpoint(
     _check_least(0.001, timeout=timeout)
     if not replay:
         _httpx()
-    options = {"parameters": parameters, "folder": Path(folder) if folder else None}
-    given: Any = {option: value for option, value in options.items() if value is not None}
-    return Endpoint(
-        model,
-        url,
-        timeout=timeout,
-        retries=retries,
-        pause=pause,
-        calls=calls,
-        replay=replay,
-        key_from=key_from,
-        **given,
-    )
+    given: Any = {} if parameters is None else {"parameters": parameters}
+    kept: Any = {"folder": Path(folder)} if folder else {}
+    cache = ResponseCache(calls=calls, replay=replay, **kept)
+    own: Any = {"timeout": timeout, "retries": retries, "pause": pause, "key_from": key_from}
+    return Endpoint(model, url, **own, **given, cache=cache)
 
 
 def _check_least(least: float, **options: float) -> None:

@@ -15,7 +15,7 @@ One unit of a vision network responds strongly to a few images. These captions t
 {captions}
 
 A caption may be wrong, and may tell of things that have nothing to do with the unit. Find what most of the captions \
-have in common: a thing, a part, a pattern, a colour, a place or a scene. Write up to {count} different short \
+have in common: a thing, a part, a pattern, a color, a place or a scene. Write up to {count} different short \
 descriptions of it, the likeliest first: one a line, one to five words each, the plainest words, and nothing else."""
 
 SHORTER = """\

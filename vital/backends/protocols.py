@@ -1,6 +1,6 @@
-"""What a maker has to offer. Any object with these methods and a `name` for provenance is one.
+"""What a backend has to offer. Any object with these methods and a `name` for provenance is one.
 
-Images are (B, 3, H, W) in [0, 1], of any size: a maker brings them to the size that it wants.
+Images are (B, 3, H, W) in [0, 1], of any size: a backend brings them to the size that it wants.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What makers answered, kept: every caption, summary and set of images is asked for once, and can be played back.
+"""What backends answered, kept: every caption, summary and set of images is asked for once, and can be played back.
 
-An answer is kept under the maker (its name, its plain options and a look at its weights), what it was asked, and
+An answer is kept under the backend (its name, its plain options and a sample of its weights), what it was asked, and
 the seed.
 """
 
@@ -14,22 +14,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from vital.backends import Captioner, ImageGenerator, Summarizer
+from vital.backends.protocols import Captioner, ImageGenerator, Summarizer
 from vital.errors import InvalidValueError, ModelError, RunError
 from vital.types import Images
 from vital.utils.drawing import to_pil
 from vital.utils.hashing import identity, key_of, picture_hash
 from vital.utils.io import append_json, as_png, cache_folder, json_lines, read_picture, write
 
-Kept = dict[str, Any]
+Table = dict[str, Any]
 
 
 @dataclass
-class Answers:
+class ResponseCache:
     """A folder of answers, by default `answers` in the cache folder.
 
     `calls` is the most new answers that are asked for: a caption, a summary and a set of images are one each; None is
-    no limit. `replay` asks for none, and takes kept answers alone; makers need not be there then, and their names are
+    no limit. `replay` asks for none, and takes kept answers alone; backends need not be there then, and their names are
     enough. `spent` counts the new answers so far. An answer is written as soon as it is there, so that nothing is lost
     when the calls are spent. Captions and summaries are lines of JSON, images are PNG. Raises `InvalidValueError` for a
     negative number of calls.
@@ -38,8 +38,8 @@ class Answers:
     >>> from vital.backends import BuiltIn
     >>> captions = ["a red cube", "red cubes"]
     >>> with tempfile.TemporaryDirectory() as name:
-    ...     said = Answers(Path(name)).summarizer(BuiltIn()).summarize(captions, 1)
-    ...     again = Answers(Path(name), replay=True).summarizer("built-in").summarize(captions, 1)
+    ...     said = ResponseCache(Path(name)).summarizer(BuiltIn()).summarize(captions, 1)
+    ...     again = ResponseCache(Path(name), replay=True).summarizer("built-in").summarize(captions, 1)
     >>> said == again == ["red cube"]
     True
     """
@@ -48,7 +48,7 @@ class Answers:
     calls: int | None = None
     replay: bool = False
     spent: int = field(default=0, init=False)
-    _read: dict[str, Kept] = field(default_factory=dict, init=False, repr=False)
+    _read: dict[str, Table] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.calls is not None and self.calls < 0:
@@ -56,46 +56,49 @@ class Answers:
                 f"calls is {self.calls}; allowed are whole numbers from 0, and None for no limit"
             )
 
-    def captioner(self, maker: Captioner | str) -> KeptCaptioner:
+    def captioner(self, backend: Captioner | str) -> CachedCaptioner:
         """Wrap a captioner, or play back the one of this name."""
-        return KeptCaptioner(self, *self._known("captioner", maker))
+        return CachedCaptioner(self, *self._known("captioner", backend))
 
-    def summarizer(self, maker: Summarizer | str) -> KeptSummarizer:
+    def summarizer(self, backend: Summarizer | str) -> CachedSummarizer:
         """Wrap a summarizer, or play back the one of this name."""
-        return KeptSummarizer(self, *self._known("summarizer", maker))
+        return CachedSummarizer(self, *self._known("summarizer", backend))
 
-    def generator(self, maker: ImageGenerator | str) -> KeptGenerator:
+    def generator(self, backend: ImageGenerator | str) -> CachedGenerator:
         """Wrap an image generator, or play back the one of this name."""
-        return KeptGenerator(self, *self._known("generator", maker))
+        return CachedGenerator(self, *self._known("generator", backend))
 
-    def _known(self, kind: str, maker: Any) -> tuple[str, str, Any]:
-        """Name a maker and what tells it from others, and note it, so that its name is enough to play it back."""
-        if isinstance(maker, str):
-            found = self.kept("makers").get(f"{kind} {maker}")
+    def _known(self, kind: str, backend: Any) -> tuple[str, str, Any]:
+        """Name a backend and what tells it from others, and note it, so that its name is enough to play it back."""
+        if isinstance(backend, str):
+            found = self.kept("backends").get(f"{kind} {backend}")
             if found is None:
                 raise ModelError(
-                    f"no answer of the {kind} {maker} is kept in {str(self.folder)!r}; run it once with the {kind}"
+                    f"no answer of the {kind} {backend} is kept in {str(self.folder)!r}; run it once with the {kind}"
                 )
-            return maker, str(found), None
-        name, own = str(maker.name), identity(maker)
-        if self.kept("makers").get(f"{kind} {name}") != own:
-            self.keep("makers", [(f"{kind} {name}", own)])
-        return name, own, maker
+            return backend, str(found), None
+        name, own = str(backend.name), identity(backend)
+        if self.kept("backends").get(f"{kind} {name}") != own:
+            self.keep("backends", [(f"{kind} {name}", own)])
+        return name, own, backend
 
-    def kept(self, kind: str) -> Kept:
+    def kept(self, kind: str) -> Table:
         """Read the answers of a kind; a line that was cut off, as by a full disk, is passed over."""
         if kind not in self._read:
             self._read[kind] = dict(_pairs(self.folder / f"{kind}.jsonl"))
         return self._read[kind]
 
-    def keep(self, kind: str, answers: Iterable[tuple[str, Any]]) -> None:
+    def keep(self, kind: str, entries: Iterable[tuple[str, Any]]) -> None:
         """Write answers down at once. Raises `RunError`."""
-        new = dict(answers)
+        new = dict(entries)
         append_json(self.folder / f"{kind}.jsonl", new.items())
         self.kept(kind).update(new)
 
-    def afford(self, what: str, wanted: int = 1) -> int:
-        """Spend one to `wanted` answers: as many as are left. Raises `ModelError` where none is, or in a replay."""
+    def afford(self, what: str, wanted: int = 1, failed: str = "") -> int:
+        """Spend one to `wanted` calls: as many as are left. Raises `ModelError` where none is, or in a replay.
+
+        `failed` says what became of the call before, where it brought nothing.
+        """
         if self.replay:
             raise ModelError(
                 f"{what}: an answer is not kept in {str(self.folder)!r}, and replay asks nobody; "
@@ -103,8 +106,9 @@ class Answers:
             )
         left = wanted if self.calls is None else min(wanted, self.calls - self.spent)
         if left < 1:
-            allow = "those so far are kept, and more calls allow more"
-            raise ModelError(f"{what}: the budget of {self.calls} answers is spent; {allow}")
+            last = f" (the last one failed: {failed})" if failed else ""
+            allow = "answers so far are kept, and calls=NUMBER allows more"
+            raise ModelError(f"{what}: the budget of {self.calls} calls is spent{last}; {allow}")
         self.spent += left
         return left
 
@@ -116,44 +120,52 @@ def _pairs(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptCaptioner:
-    """A captioner whose captions are kept."""
+class CachedBackend:
+    """A backend whose answers are kept; without the backend itself, those that are kept are all there is."""
 
-    answers: Answers
+    cache: ResponseCache
     name: str
     identity: str = field(repr=False)
-    maker: Captioner | None = field(default=None, repr=False)
+    backend: Any = field(default=None, repr=False)
+
+    def asked(self) -> Any:
+        """The backend. Raises `ModelError` where it is known by its name alone."""
+        if self.backend is None:
+            raise ModelError(
+                f"{self.name} is known by its name alone, and an answer is not kept; run it once with the backend"
+            )
+        return self.backend
+
+
+@dataclass(frozen=True, eq=False)
+class CachedCaptioner(CachedBackend):
+    """A captioner whose captions are kept."""
 
     def describe(self, images: Images) -> list[str]:
         """Give one caption for each image: those that are kept, and new ones for the others, all at once."""
         keys = [key_of(self.identity, picture_hash(image)) for image in images]
-        kept = self.answers.kept("captioner")
+        kept = self.cache.kept("captioner")
         missing = [row for key, row in {key: row for row, key in enumerate(keys)}.items() if key not in kept]
         while missing:
-            now = missing[: self.answers.afford(self.name, len(missing))]
-            said = _there(self.maker, self.name).describe(images[now])
-            self.answers.keep("captioner", ((keys[row], line) for row, line in zip(now, said, strict=True)))
+            now = missing[: self.cache.afford(self.name, len(missing))]
+            said = self.asked().describe(images[now])
+            self.cache.keep("captioner", ((keys[row], line) for row, line in zip(now, said, strict=True)))
             missing = missing[len(now) :]
         return [str(kept[key]) for key in keys]
 
 
 @dataclass(frozen=True, eq=False)
-class KeptSummarizer:
+class CachedSummarizer(CachedBackend):
     """A summarizer whose summaries are kept, under the captions in their order and the images."""
-
-    answers: Answers
-    name: str
-    identity: str = field(repr=False)
-    maker: Summarizer | None = field(default=None, repr=False)
 
     def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Give the kept summary, or a new one."""
         seen = [] if images is None else [picture_hash(image) for image in images]
         key = key_of(self.identity, "summary", captions, count, seen)
-        if key not in (kept := self.answers.kept("summarizer")):
-            self.answers.afford(self.name)
-            said = _there(self.maker, self.name).summarize(captions, count, images)
-            self.answers.keep("summarizer", [(key, said)])
+        if key not in (kept := self.cache.kept("summarizer")):
+            self.cache.afford(self.name)
+            said = self.asked().summarize(captions, count, images)
+            self.cache.keep("summarizer", [(key, said)])
         return [str(line) for line in kept[key]]
 
     def simplify(self, captions: list[str]) -> list[str]:
@@ -162,33 +174,28 @@ class KeptSummarizer:
 
     def _short(self, caption: str) -> str:
         key = key_of(self.identity, "short", caption)
-        if key not in (kept := self.answers.kept("summarizer")):
-            short = getattr(self.maker, "simplify", None)
+        if key not in (kept := self.cache.kept("summarizer")):
+            short = getattr(self.backend, "simplify", None)
             if short is None:
                 return caption
-            self.answers.afford(self.name)
-            self.answers.keep("summarizer", [(key, short([caption])[0])])
+            self.cache.afford(self.name)
+            self.cache.keep("summarizer", [(key, short([caption])[0])])
         return str(kept[key])
 
 
 @dataclass(frozen=True, eq=False)
-class KeptGenerator:
+class CachedGenerator(CachedBackend):
     """An image generator whose images are kept, as one PNG for each text: one image below the other."""
-
-    answers: Answers
-    name: str
-    identity: str = field(repr=False)
-    maker: ImageGenerator | None = field(default=None, repr=False)
 
     def generate(self, text: str, count: int, seed: int) -> Images:
         """Give the kept images or new ones, (N, 3, H, W) in [0, 1], either way rounded to 8 bits."""
         name = key_of(self.identity, text, count, seed)
-        path = self.answers.folder / "generator" / name[:2] / f"{name}.png"
+        path = self.cache.folder / "generator" / name[:2] / f"{name}.png"
         try:
             picture = read_picture(path)
         except RunError:
-            self.answers.afford(self.name)
-            write(path, _strip(_there(self.maker, self.name).generate(text, count, seed)))
+            self.cache.afford(self.name)
+            write(path, _strip(self.asked().generate(text, count, seed)))
             picture = read_picture(path)
         pixels = torch.from_numpy(np.array(picture.convert("RGB")))
         images: Images = pixels.view(count, -1, *pixels.shape[1:]).permute(0, 3, 1, 2).float() / 255
@@ -197,11 +204,3 @@ class KeptGenerator:
 
 def _strip(images: Images) -> bytes:
     return as_png(to_pil(torch.cat(list(images.float().cpu()), 1)))
-
-
-def _there(maker: Any, name: str) -> Any:
-    if maker is None:
-        raise ModelError(
-            f"{name} is known by its name alone, and an answer is not kept; run it once with the maker"
-        )
-    return maker

@@ -1,5 +1,5 @@
 """The command line: `vital COMMAND`."""
 
-from vital.cli.app import main as main
+from vital.cli.app import main
 
 __all__ = ["main"]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vital._version import __version__
-from vital.cli.bank import bank
+from vital.cli.bank import bank, merge
 from vital.cli.circuit import circuit
 from vital.cli.compare import compare_command
 from vital.cli.concepts import concepts
@@ -20,7 +20,6 @@ from vital.cli.exemplars import exemplars
 from vital.cli.explain import explain
 from vital.cli.layers import layers
 from vital.cli.lwta import app as lwta
-from vital.cli.merge import merge
 from vital.cli.methods import methods
 from vital.cli.render import render
 from vital.cli.report import report

@@ -1,30 +1,24 @@
-"""`vital bank`: one pass over the images, kept in a file."""
+"""`vital bank`: one pass over the images, kept in a file; `vital merge`: the banks of the parts of a set as one."""
 
 from __future__ import annotations
 
+import json
+
 import typer
 
-from vital.cli.common import listed, megabytes, show_skipped, watched
-from vital.cli.options import (
-    Layers,
-    ModelName,
-    NeededImageOptions,
-    NetworkOptions,
-    NewBank,
-    Top,
-    grouped,
-)
+from vital.cli import options as opt
+from vital.cli.common import images_of, listed, megabytes, show_skipped, watched
 
 
-@grouped
+@opt.grouped
 def bank(
-    model: ModelName,
-    layers: Layers,
-    source: NeededImageOptions,
-    out: NewBank,
+    model: opt.ModelName,
+    layers: opt.Layers,
+    source: opt.NeededImageOptions,
+    out: opt.NewBank,
     *,
-    top: Top = 50,
-    network: NetworkOptions,
+    top: opt.Top = 50,
+    network: opt.NetworkOptions,
 ) -> None:
     """Find the images that excite each unit most.
 
@@ -39,3 +33,26 @@ def bank(
     size = megabytes(out.stat().st_size)
     typer.echo(f"{out}: {len(pictures)} images, layers {', '.join(made.layers)}, {size}")
     show_skipped(pictures)
+
+
+@opt.grouped
+def merge(
+    model: opt.ModelName,
+    banks: opt.Banks,
+    out: opt.NewBank,
+    network: opt.NetworkOptions,
+) -> None:
+    """Make one bank of the banks of an image set's parts.
+
+    It is as if one pass had shown all images. The parts can be scanned by different machines. They must be of one
+    network, with the same layers and --top.
+    """
+    from vital.activations import free_for_bank, load_bank, merged, opened_from
+
+    free_for_bank(out)
+    net = network.open(model)
+    made = merged([load_bank(path, net, images_of(path)) for path in banks])
+    made.save(out, {"parts": json.dumps([opened_from(path) for path in banks])})
+    size, layers = megabytes(out.stat().st_size), ", ".join(made.layers)
+    typer.echo(f"{out}: {len(made.images)} images of {len(banks)} banks, layers {layers}, {size}")
+    show_skipped(made.images)

@@ -7,19 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import table
-from vital.cli.options import (
-    Feeders,
-    ImageOptions,
-    MethodOptions,
-    ModelName,
-    NetworkOptions,
-    OneLayer,
-    OneUnit,
-    Rule,
-    RunFolder,
-    grouped,
-)
 from vital.cli.render import carried_out
 from vital.utils.io import as_json, as_png, write
 
@@ -31,18 +20,18 @@ if TYPE_CHECKING:
 REFERENCES = 8
 
 
-@grouped
+@opt.grouped
 def circuit(
-    model: ModelName,
-    unit: OneUnit,
-    layer: OneLayer,
-    out: RunFolder,
-    source: ImageOptions,
+    model: opt.ModelName,
+    unit: opt.OneUnit,
+    layer: opt.OneLayer,
+    out: opt.RunFolder,
+    source: opt.ImageOptions,
     *,
-    count: Feeders = 4,
-    rule: Rule = "zplus",
-    how: MethodOptions,
-    network: NetworkOptions,
+    count: opt.Feeders = 4,
+    rule: opt.Rule = "zplus",
+    how: opt.MethodOptions,
+    network: opt.NetworkOptions,
 ) -> None:
     """Show which units of an earlier layer feed a unit most.
 
@@ -54,15 +43,15 @@ def circuit(
     from vital.rendering.circuits import circuit_sheet
     from vital.units import Unit
 
-    recipe = how.make()
+    method = how.make()
     net, pictures = network.open(model), source.needed("images are needed")
     top = net.unit(unit)
     made = source.make_bank(net, pictures, [top, Unit(layer)])
     found = feeders(net, top, layer, made.tensor(made.strongest(top, REFERENCES)), count, rule=rule)
     chosen = [top, *(feeder.unit for feeder in found)]
-    references = pictures if recipe.needs_images else None
-    request = how.request(net, chosen, recipe, references)
-    with carried_out(out, net, model, request, chosen, recipe, references, source) as run:
+    references = pictures if method.needs_images else None
+    request = how.request(net, chosen, method, references)
+    with carried_out(out, net, model, request, chosen, method, references, source) as run:
         shown = Prototypes(run.prototype(each) for each in chosen)
         write(out / "circuit.png", as_png(circuit_sheet(shown, found)))
         shares = {str(feeder.unit): feeder.share for feeder in found}

@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer import Option
 
+from vital.cli import options as opt
 from vital.cli.common import listed, show_skipped, watched
-from vital.cli.options import (
-    Batch,
-    ImageOptions,
-    ModelName,
-    NetworkOptions,
-    RunFolder,
-    UnitNames,
-    grouped,
-)
 from vital.errors import InvalidValueError, UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +42,11 @@ BudgetName = Annotated[
 ]
 Judges = Annotated[
     list[str] | None,
-    Option("--judge", metavar="MODEL[@WEIGHTS]", help="Another network with the same classes, as a witness."),
+    Option(
+        "--judge",
+        metavar="MODEL[@WEIGHTS]",
+        help="Another network with the same classes, as an independent classifier.",
+    ),
 ]
 EncoderName = Annotated[
     str | None,
@@ -72,12 +68,12 @@ Fields = Annotated[
 ]
 
 
-@grouped
+@opt.grouped
 def compare_command(
-    model: ModelName,
-    units: UnitNames,
-    out: RunFolder,
-    source: ImageOptions,
+    model: opt.ModelName,
+    units: opt.UnitNames,
+    out: opt.RunFolder,
+    source: opt.ImageOptions,
     *,
     methods: Methods = DEFAULTS,
     pictures: Pictures = None,
@@ -90,9 +86,9 @@ def compare_command(
     no_controls: NoControls = False,
     budget: BudgetName = None,
     curve_steps: CurveSteps = None,
-    batch: Batch = None,
+    batch: opt.Batch = None,
     settings: Fields = None,
-    network: NetworkOptions,
+    network: opt.NetworkOptions,
 ) -> None:
     """Compare methods by the pictures that they make of units.
 
@@ -151,7 +147,7 @@ def _numbers(text: str | None) -> list[int]:
     return [] if text is None else [_number(n, "--curve-steps") for n in listed(text, "--curve-steps")]
 
 
-def _judge(text: str, own: Model, network: NetworkOptions) -> ClassJudge:
+def _judge(text: str, own: Model, network: opt.NetworkOptions) -> ClassJudge:
     from vital.comparing import ClassJudge
 
     name, _, weights = text.partition("@")

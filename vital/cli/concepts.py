@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import show_skipped
-from vital.cli.options import (
-    Count,
-    Directions,
-    ModelName,
-    NeededImageOptions,
-    NetworkOptions,
-    OneLayer,
-    Seed,
-    Tokens,
-    grouped,
-)
 
 
-@grouped
+@opt.grouped
 def concepts(
-    model: ModelName,
-    layer: OneLayer,
-    source: NeededImageOptions,
-    count: Count,
-    out: Directions,
+    model: opt.ModelName,
+    layer: opt.OneLayer,
+    source: opt.NeededImageOptions,
+    count: opt.Count,
+    out: opt.Directions,
     *,
-    seed: Seed = 0,
-    tokens: Tokens = None,
-    network: NetworkOptions,
+    seed: opt.Seed = 0,
+    tokens: opt.Tokens = None,
+    network: opt.NetworkOptions,
 ) -> None:
     """Find the directions that a layer's activations are sums of.
 

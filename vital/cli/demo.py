@@ -62,9 +62,9 @@ def demo(out: Out = Path("runs/demo")) -> None:
     pictures = open_images(Path("world"))
     net = NetworkOptions().open("world")
     chosen = net.units(UNITS)
-    recipe = make_method("vital")
-    request = request_for(net, chosen, recipe, images=pictures)
-    with carried_out(out, net, "world", request, chosen, recipe, pictures) as run:
+    method = make_method("vital")
+    request = request_for(net, chosen, method, images=pictures)
+    with carried_out(out, net, "world", request, chosen, method, pictures) as run:
         made = torch.stack([run.prototype(unit).image for unit in chosen])
         checks = checked(net, chosen, made, progress=watched())
         write_sheet(out, {str(check.truth.unit): _title(check) for check in checks})
@@ -90,9 +90,9 @@ def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Descr
     """What CLIP-Dissect says of the units, from the images, and whether it stands."""
     from vital.describing.api import describers_of, prepared
 
-    makers: dict[str, str] = {}
+    backends: dict[str, str] = {}
     asked = describers_of(DESCRIBED, {"n_random_models": 1})
-    words = prepared(net, units, asked, bank=bank, images=None, concepts=None, makers=makers)
+    words = prepared(net, units, asked, bank=bank, images=None, concepts=None, backends=backends)
     return words.describe(units)
 
 

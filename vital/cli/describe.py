@@ -9,25 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import listed, show_skipped, table, watched
-from vital.cli.options import (
-    BackendOptions,
-    Concepts,
-    EncoderName,
-    ImageOptions,
-    Layers,
-    Methods,
-    ModelName,
-    NeededImageOptions,
-    NetworkOptions,
-    Seed,
-    Tokens,
-    UnitNames,
-    WordsFolder,
-    WordsSettings,
-    grouped,
-    read_settings,
-)
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,19 +23,19 @@ SHOWN = 40
 """How many rows are printed."""
 
 
-@grouped
+@opt.grouped
 def describe(
-    model: ModelName,
-    units: UnitNames,
-    out: WordsFolder,
-    source: ImageOptions,
+    model: opt.ModelName,
+    units: opt.UnitNames,
+    out: opt.WordsFolder,
+    source: opt.ImageOptions,
     *,
-    methods: Methods = "clip-dissect",
-    concepts: Concepts = None,
-    backends: BackendOptions,
-    seed: Seed = 0,
-    settings: WordsSettings = None,
-    network: NetworkOptions,
+    methods: opt.Methods = "clip-dissect",
+    concepts: opt.Concepts = None,
+    backends: opt.BackendOptions,
+    seed: opt.Seed = 0,
+    settings: opt.WordsSettings = None,
+    network: opt.NetworkOptions,
 ) -> None:
     """Say in words what each unit responds to.
 
@@ -72,31 +55,31 @@ def describe(
     words = prepared(
         net,
         chosen,
-        describers_of(listed(methods, "--methods"), read_settings(settings or [])),
+        describers_of(listed(methods, "--methods"), opt.read_settings(settings or [])),
         bank=source.read_bank(net, opened),
         images=opened,
         concepts=concepts,
-        makers=given,
+        backends=given,
         seed=seed,
         progress=watched(),
     )
-    asked = {"images": str(source.images or source.bank), "concepts": concepts, "makers": given}
+    asked = {"images": str(source.images or source.bank), "concepts": concepts, "backends": given}
     _say(out, net, model, words, chosen, asked)
 
 
-@grouped
+@opt.grouped
 def dissect(
-    model: ModelName,
-    layers: Layers,
-    source: NeededImageOptions,
-    out: WordsFolder,
+    model: opt.ModelName,
+    layers: opt.Layers,
+    source: opt.NeededImageOptions,
+    out: opt.WordsFolder,
     *,
-    concepts: Concepts = None,
-    encoder: EncoderName = None,
-    tokens: Tokens = None,
-    seed: Seed = 0,
-    settings: WordsSettings = None,
-    network: NetworkOptions,
+    concepts: opt.Concepts = None,
+    encoder: opt.EncoderName = None,
+    tokens: opt.Tokens = None,
+    seed: opt.Seed = 0,
+    settings: opt.WordsSettings = None,
+    network: opt.NetworkOptions,
 ) -> None:
     """Say in words what all units of whole layers respond to.
 
@@ -110,26 +93,20 @@ def dissect(
     net = network.open(model)
     check_folder(out, identity(net, model))
     units = whole_layers(net, listed(layers, "--layers"), tokens)
-    opened = source.open()
+    opened, given = source.open(), {"encoder": encoder}
     words = prepared(
         net,
         units,
-        describers_of(["clip-dissect"], read_settings(settings or [])),
+        describers_of(["clip-dissect"], opt.read_settings(settings or [])),
         bank=None,
         images=opened,
         concepts=concepts,
-        makers={"encoder": encoder},
+        backends=given,
         seed=seed,
         progress=watched(),
     )
-    _say(
-        out,
-        net,
-        model,
-        words,
-        units,
-        {"images": str(source.images), "concepts": concepts, "makers": {"encoder": encoder}},
-    )
+    asked = {"images": str(source.images), "concepts": concepts, "backends": given}
+    _say(out, net, model, words, units, asked)
 
 
 def whole_layers(model: Model, layers: Sequence[str], tokens: str | None = None) -> list[Unit]:
@@ -175,7 +152,7 @@ def _say(
             "\nheld-out images, candidates whether or not they stand; in brackets what is not to be trusted\n"
         )
         typer.echo(table(*shown_rows(rows)))
-    show_skipped(words.tools.images)
+    show_skipped(words.context.images)
 
 
 def _shown(d: Description) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def _caches() -> Iterator[tuple[str, str, str]]:
     folder = cache_folder()
     yield str(folder), megabytes(_size(folder)), "banks and templates; may be deleted"
     checkpoints = Path(torch.hub.get_dir()) / "checkpoints"
-    for file in _files(checkpoints):
+    for file in sorted(filter(Path.is_file, checkpoints.iterdir())) if checkpoints.is_dir() else []:
         yield file.name, megabytes(file.stat().st_size), "weights, torchvision"
     hub = _hub()
     for repository in sorted(hub.glob("models--*")) if hub.is_dir() else []:
@@ -98,10 +98,6 @@ def _hub() -> Path:
     except ImportError:
         return Path.home() / ".cache" / "huggingface" / "hub"
     return Path(HF_HUB_CACHE)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.iterdir() if f.is_file()) if folder.is_dir() else []
 
 
 def _size(folder: Path) -> int:

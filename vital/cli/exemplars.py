@@ -7,19 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import show_skipped, table
-from vital.cli.options import (
-    ExemplarsBy,
-    ForUnit,
-    HowMany,
-    ImageOptions,
-    ModelName,
-    NetworkOptions,
-    Rule,
-    RunFolder,
-    UnitNames,
-    grouped,
-)
 from vital.utils.io import as_png, write
 
 if TYPE_CHECKING:
@@ -28,18 +17,18 @@ if TYPE_CHECKING:
     from vital.units import Unit
 
 
-@grouped
+@opt.grouped
 def exemplars(
-    model: ModelName,
-    units: UnitNames,
-    out: RunFolder,
-    source: ImageOptions,
+    model: opt.ModelName,
+    units: opt.UnitNames,
+    out: opt.RunFolder,
+    source: opt.ImageOptions,
     *,
-    count: HowMany = 8,
-    by: ExemplarsBy = "activation",
-    for_unit: ForUnit = None,
-    rule: Rule = "zplus",
-    network: NetworkOptions,
+    count: opt.HowMany = 8,
+    by: opt.ExemplarsBy = "activation",
+    for_unit: opt.ForUnit = None,
+    rule: opt.Rule = "zplus",
+    network: opt.NetworkOptions,
 ) -> None:
     """Show the images that excite each unit most.
 
@@ -78,8 +67,11 @@ def _keep(out: Path, unit: Unit, some: Exemplars) -> None:
 
 def _show_beside(out: Path, model: Model, found: dict[Unit, Exemplars]) -> None:
     from vital.rendering.run_folder import prototypes_in
-    from vital.rendering.sheets import beside
+    from vital.rendering.sheets import plot_with_exemplars
 
     prototypes = prototypes_in(out, model.weights_hash(), list(found))
     if prototypes:
-        write(out / "exemplars.png", as_png(beside(prototypes, [found[p.unit] for p in prototypes])))
+        write(
+            out / "exemplars.png",
+            as_png(plot_with_exemplars(prototypes, [found[p.unit] for p in prototypes])),
+        )

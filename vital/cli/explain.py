@@ -7,21 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import listed, open_images, table
-from vital.cli.options import (
-    By,
-    Contributors,
-    Decision,
-    ExplanationFolder,
-    ModelName,
-    NetworkOptions,
-    OneImage,
-    Rule,
-    SomeLayers,
-    Tokens,
-    UnitLabels,
-    grouped,
-)
 from vital.errors import UsageError
 from vital.utils.io import as_json, as_png, write
 
@@ -29,21 +16,21 @@ if TYPE_CHECKING:
     from vital.data import ImageSet
 
 
-@grouped
+@opt.grouped
 def explain(
-    model: ModelName,
-    image: OneImage,
+    model: opt.ModelName,
+    image: opt.OneImage,
     *,
-    out: ExplanationFolder = None,
-    layers: SomeLayers = None,
-    unit_labels: UnitLabels = None,
-    decision: Decision = None,
-    by: By = "gradient",
-    rule: Rule = "zplus",
-    tokens: Tokens = None,
-    count: Contributors = 5,
+    out: opt.ExplanationFolder = None,
+    layers: opt.SomeLayers = None,
+    unit_labels: opt.UnitLabels = None,
+    decision: opt.Decision = None,
+    by: opt.By = "gradient",
+    rule: opt.Rule = "zplus",
+    tokens: opt.Tokens = None,
+    count: opt.Contributors = 5,
     as_text: Annotated[bool, typer.Option("--text", help="Print sentences and no table.")] = False,
-    network: NetworkOptions,
+    network: opt.NetworkOptions,
 ) -> None:
     """Say which units of a competing network decided on an image.
 

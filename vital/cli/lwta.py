@@ -9,24 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import listed, open_images, show_skipped, table, watched
-from vital.cli.options import (
-    BatchSize,
-    Bf16,
-    Competitors,
-    Epochs,
-    LearningRate,
-    ModelName,
-    NeededImageOptions,
-    NetworkOptions,
-    Samples,
-    Sampling,
-    Seed,
-    Skipped,
-    TestImages,
-    TrainingFolder,
-    grouped,
-)
 from vital.utils.io import as_json, write
 
 if TYPE_CHECKING:
@@ -48,23 +32,23 @@ def _group() -> None:
 
 
 @app.command()
-@grouped
+@opt.grouped
 def train(
-    model: ModelName,
-    source: NeededImageOptions,
-    out: TrainingFolder,
+    model: opt.ModelName,
+    source: opt.NeededImageOptions,
+    out: opt.TrainingFolder,
     *,
-    competitors: Competitors = 4,
-    skip: Skipped = None,
-    test: TestImages = None,
-    epochs: Epochs = 20,
-    batch_size: BatchSize = 64,
-    lr: LearningRate = 1e-3,
-    sampling: Sampling = 0.5,
-    samples: Samples = 6,
-    seed: Seed = 0,
-    bf16: Bf16 = False,
-    network: NetworkOptions,
+    competitors: opt.Competitors = 4,
+    skip: opt.Skipped = None,
+    test: opt.TestImages = None,
+    epochs: opt.Epochs = 20,
+    batch_size: opt.BatchSize = 64,
+    lr: opt.LearningRate = 1e-3,
+    sampling: opt.Sampling = 0.5,
+    samples: opt.Samples = 6,
+    seed: opt.Seed = 0,
+    bf16: opt.Bf16 = False,
+    network: opt.NetworkOptions,
 ) -> None:
     """Convert a network and train it on labelled images.
 
@@ -77,7 +61,7 @@ def train(
     from tqdm import tqdm
 
     from vital.lwta import convert
-    from vital.lwta.load import format_spec
+    from vital.lwta.conversion import format_spec
     from vital.lwta.schedule import SamplingSchedule
     from vital.lwta.train import TrainConfig, classes_of, fit
 

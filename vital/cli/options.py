@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from typer import Argument, Option
 
@@ -28,86 +28,74 @@ FORMS = "world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED
 IMAGES = "Images: a folder tree, a .npz or .npy file, or world, the built-in set."
 UNITS = "Such as layer4:162, layer4:0-63, layer4:162@3,3, class:281, class:tabby, blocks.9:5#patches."
 
-ModelName: TypeAlias = Annotated[str, Argument(metavar="MODEL", help=f"The network: {FORMS}.")]
-UnitNames: TypeAlias = Annotated[list[str], Argument(metavar="UNIT", help=UNITS)]
+ModelName = Annotated[str, Argument(metavar="MODEL", help=f"The network: {FORMS}.")]
+UnitNames = Annotated[list[str], Argument(metavar="UNIT", help=UNITS)]
 
-Weights: TypeAlias = Annotated[
+Weights = Annotated[
     str | None, Option(metavar="FILE|random", help="A state dict; random for random weights.")
 ]
-Device: TypeAlias = Annotated[str | None, Option(help="Where to compute: cpu, cuda, cuda:1, mps.")]
-InputSize: TypeAlias = Annotated[
+Device = Annotated[str | None, Option(help="Where to compute: cpu, cuda, cuda:1, mps.")]
+InputSize = Annotated[
     int | None, Option(min=1, metavar="PX", help="Side of the network's input, if not its own.")
 ]
 
-NeededImages: TypeAlias = Annotated[Path, Option(metavar="DIR", help=IMAGES)]
-Images: TypeAlias = Annotated[Path | None, Option(metavar="DIR", help=IMAGES)]
-ImageLabels: TypeAlias = Annotated[
+NeededImages = Annotated[Path, Option(metavar="DIR", help=IMAGES)]
+Images = Annotated[Path | None, Option(metavar="DIR", help=IMAGES)]
+ImageLabels = Annotated[
     Path | None, Option(metavar="CSV", help="Labels of the images: columns file, and index or name.")
 ]
-BankFile: TypeAlias = Annotated[
+BankFile = Annotated[
     Path | None, Option(metavar="BANK", help="What vital bank or vital merge made of the images.")
 ]
 
-Layers: TypeAlias = Annotated[str, Option(metavar="LAYER,LAYER", help="The layers whose units are ranked.")]
-Top: TypeAlias = Annotated[int, Option(min=1, help="Images kept for each unit.")]
-NewBank: TypeAlias = Annotated[
-    Path, Option("--out", metavar="BANK", help="The file to write: NAME.safetensors.")
-]
+Layers = Annotated[str, Option(metavar="LAYER,LAYER", help="The layers whose units are ranked.")]
+Top = Annotated[int, Option(min=1, help="Images kept for each unit.")]
+NewBank = Annotated[Path, Option("--out", metavar="BANK", help="The file to write: NAME.safetensors.")]
 
-OneLayer: TypeAlias = Annotated[str, Option("--layer", metavar="LAYER", help="The layer to look into.")]
-Count: TypeAlias = Annotated[int, Option(min=1, metavar="K", help="How many directions to find.")]
-Tokens: TypeAlias = Annotated[
-    str | None, Option(metavar="WHICH", help="In a layer of tokens: patches, cls or all.")
-]
-Directions: TypeAlias = Annotated[
-    Path, Option("--out", metavar="FILE", help="The file to write: NAME.safetensors.")
-]
+OneLayer = Annotated[str, Option("--layer", metavar="LAYER", help="The layer to look into.")]
+Count = Annotated[int, Option(min=1, metavar="K", help="How many directions to find.")]
+Tokens = Annotated[str | None, Option(metavar="WHICH", help="In a layer of tokens: patches, cls or all.")]
+Directions = Annotated[Path, Option("--out", metavar="FILE", help="The file to write: NAME.safetensors.")]
 
-Banks: TypeAlias = Annotated[list[Path], Argument(metavar="BANK", help="Banks that vital bank wrote.")]
+Banks = Annotated[list[Path], Argument(metavar="BANK", help="Banks that vital bank wrote.")]
 
-OneUnit: TypeAlias = Annotated[str, Argument(metavar="UNIT", help=UNITS)]
-Feeders: TypeAlias = Annotated[int, Option("--count", min=1, metavar="K", help="How many units to show.")]
-HowMany: TypeAlias = Annotated[int, Option("--count", min=1, metavar="K", help="Images shown for each unit.")]
-ExemplarsBy: TypeAlias = Annotated[str, Option(help="Rank by activation, or by relevance for another unit.")]
-ForUnit: TypeAlias = Annotated[
+OneUnit = Annotated[str, Argument(metavar="UNIT", help=UNITS)]
+Feeders = Annotated[int, Option("--count", min=1, metavar="K", help="How many units to show.")]
+HowMany = Annotated[int, Option("--count", min=1, metavar="K", help="Images shown for each unit.")]
+ExemplarsBy = Annotated[str, Option(help="Rank by activation, or by relevance for another unit.")]
+ForUnit = Annotated[
     str | None, Option("--for", metavar="UNIT", help="With --by relevance: the unit that reads these.")
 ]
-Rule: TypeAlias = Annotated[str, Option(help="How relevance is followed, such as zplus or epsilon.")]
+Rule = Annotated[str, Option(help="How relevance is followed, such as zplus or epsilon.")]
 
-RunFolder: TypeAlias = Annotated[
-    Path, Option("--out", metavar="RUN", help="The run folder; a stopped run goes on.")
-]
-MethodName: TypeAlias = Annotated[str, Option(help="One of those that vital methods lists.")]
-Steps: TypeAlias = Annotated[int | None, Option(min=1, help="The method's option steps.")]
-Size: TypeAlias = Annotated[int | None, Option(min=1, metavar="PX", help="The method's option size.")]
-Seed: TypeAlias = Annotated[int, Option(help="What is left to chance goes by it.")]
-Batch: TypeAlias = Annotated[
+RunFolder = Annotated[Path, Option("--out", metavar="RUN", help="The run folder; a stopped run goes on.")]
+MethodName = Annotated[str, Option(help="One of those that vital methods lists.")]
+Steps = Annotated[int | None, Option(min=1, help="The method's option steps.")]
+Size = Annotated[int | None, Option(min=1, metavar="PX", help="The method's option size.")]
+Seed = Annotated[int, Option(help="What is left to chance goes by it.")]
+Batch = Annotated[
     int | None, Option(min=1, help="Units that share a pass; by default as many as the device allows.")
 ]
-Settings: TypeAlias = Annotated[
+Settings = Annotated[
     list[str] | None, Option("--set", metavar="FIELD=VALUE", help="Any option of the method.")
 ]
-Frames: TypeAlias = Annotated[
+Frames = Annotated[
     int, Option(min=0, metavar="N", help="Keep N pictures of the way, as a GIF and side by side.")
 ]
 
-Methods: TypeAlias = Annotated[
+Methods = Annotated[
     str, Option(metavar="METHOD,METHOD", help="Ways to put units into words; vital methods lists them.")
 ]
-Concepts: TypeAlias = Annotated[
+Concepts = Annotated[
     str | None, Option(metavar="FILE", help="Words to choose from, one a line; world for the built-in list.")
 ]
-EncoderName: TypeAlias = Annotated[
-    str | None, Option(metavar="ENCODER", help="world or open_clip:NAME/PRETRAINED.")
-]
-CaptionerName: TypeAlias = Annotated[
-    str | None, Option(metavar="CAPTIONER", help="world or transformers:NAME.")
-]
-SummarizerName: TypeAlias = Annotated[
+EncoderName = Annotated[str | None, Option(metavar="ENCODER", help="world or open_clip:NAME/PRETRAINED.")]
+CaptionerName = Annotated[str | None, Option(metavar="CAPTIONER", help="world or transformers:NAME.")]
+SummarizerName = Annotated[
     str | None, Option(metavar="SUMMARIZER", help="built-in, openai:MODEL or transformers:NAME.")
 ]
-GeneratorName: TypeAlias = Annotated[str | None, Option(metavar="GENERATOR", help="world or diffusers:NAME.")]
-WordsSettings: TypeAlias = Annotated[
+GeneratorName = Annotated[str | None, Option(metavar="GENERATOR", help="world or diffusers:NAME.")]
+WordsSettings = Annotated[
     list[str] | None,
     Option(
         "--set",
@@ -115,51 +103,47 @@ WordsSettings: TypeAlias = Annotated[
         help="Any option of the methods; alpha and n_random_models of the judge.",
     ),
 ]
-WordsFolder: TypeAlias = Annotated[
+WordsFolder = Annotated[
     Path, Option("--out", metavar="RUN", help="The run folder, which may hold pictures already.")
 ]
 
-OneImage: TypeAlias = Annotated[Path, Argument(metavar="IMAGE", help="The image file to explain.")]
-SomeLayers: TypeAlias = Annotated[
+OneImage = Annotated[Path, Argument(metavar="IMAGE", help="The image file to explain.")]
+SomeLayers = Annotated[
     str | None, Option(metavar="LAYER,LAYER", help="Competing layers to explain by; all by default.")
 ]
-UnitLabels: TypeAlias = Annotated[
+UnitLabels = Annotated[
     Path | None, Option(metavar="CSV", help="Words for the units: a labels.csv of vital describe.")
 ]
-Decision: TypeAlias = Annotated[
+Decision = Annotated[
     str | None,
     Option(metavar="CLASS", help="The class to explain, such as class:tabby; by default the network's."),
 ]
-By: TypeAlias = Annotated[str, Option(help="What a contribution is: gradient (times response) or relevance.")]
-Contributors: TypeAlias = Annotated[
-    int, Option("--count", min=1, metavar="K", help="Winners shown per layer.")
-]
-ExplanationFolder: TypeAlias = Annotated[
+By = Annotated[str, Option(help="What a contribution is: gradient (times response) or relevance.")]
+Contributors = Annotated[int, Option("--count", min=1, metavar="K", help="Winners shown per layer.")]
+ExplanationFolder = Annotated[
     Path | None, Option("--out", metavar="RUN", help="Write it as JSON, text and picture to this folder.")
 ]
 
-Competitors: TypeAlias = Annotated[
-    int, Option(min=1, metavar="U", help="Units of a block, of which one wins.")
-]
-Skipped: TypeAlias = Annotated[
+Competitors = Annotated[int, Option(min=1, metavar="U", help="Units of a block, of which one wins.")]
+Skipped = Annotated[
     str | None,
     Option(
         metavar="LAYER,LAYER",
         help="Activation modules that stay as they are: names, or patterns such as '*.relu_1' (no commas in them).",
     ),
 ]
-TestImages: TypeAlias = Annotated[
+TestImages = Annotated[
     Path | None, Option(metavar="DIR", help="Labelled images on which the result is measured.")
 ]
-Epochs: TypeAlias = Annotated[int, Option(min=1, help="How often every image is seen.")]
-BatchSize: TypeAlias = Annotated[int, Option(min=1, help="Images of one step.")]
-LearningRate: TypeAlias = Annotated[float, Option(help="The largest learning rate.")]
-Sampling: TypeAlias = Annotated[
+Epochs = Annotated[int, Option(min=1, help="How often every image is seen.")]
+BatchSize = Annotated[int, Option(min=1, help="Images of one step.")]
+LearningRate = Annotated[float, Option(help="The largest learning rate.")]
+Sampling = Annotated[
     float, Option(min=0, max=1, help="Share of training, from its beginning, in which winners are sampled.")
 ]
-Samples: TypeAlias = Annotated[int, Option(min=1, help="Samples whose outputs are averaged when measuring.")]
-Bf16: TypeAlias = Annotated[bool, Option("--bf16", help="Compute in bfloat16 where it is safe; for a GPU.")]
-TrainingFolder: TypeAlias = Annotated[
+Samples = Annotated[int, Option(min=1, help="Samples whose outputs are averaged when measuring.")]
+Bf16 = Annotated[bool, Option("--bf16", help="Compute in bfloat16 where it is safe; for a GPU.")]
+TrainingFolder = Annotated[
     Path, Option("--out", metavar="RUN", help="The folder of the training; a stopped one goes on.")
 ]
 
@@ -258,13 +242,13 @@ class MethodOptions:
         return make_method(self.method, **named, **given)
 
     def request(
-        self, model: Model, units: Sequence[Unit], recipe: Method, pictures: ImageSet | None, frames: int = 0
+        self, model: Model, units: Sequence[Unit], method: Method, pictures: ImageSet | None, frames: int = 0
     ) -> Render:
         """The request for pictures of these units."""
         from vital.rendering.resume import request_for
 
         return request_for(
-            model, units, recipe, seed=self.seed, batch=self.batch, frames=frames, images=pictures
+            model, units, method, seed=self.seed, batch=self.batch, frames=frames, images=pictures
         )
 
 

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vital.cli import options as opt
 from vital.cli.common import StoppedError, show_skipped, table, watched
-from vital.cli.options import (
-    Frames,
-    ImageOptions,
-    MethodOptions,
-    ModelName,
-    NetworkOptions,
-    RunFolder,
-    UnitNames,
-    grouped,
-)
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,15 +22,15 @@ if TYPE_CHECKING:
     from vital.units import Unit
 
 
-@grouped
+@opt.grouped
 def render(
-    model: ModelName,
-    units: UnitNames,
-    out: RunFolder,
-    source: ImageOptions,
-    how: MethodOptions,
-    network: NetworkOptions,
-    frames: Frames = 0,
+    model: opt.ModelName,
+    units: opt.UnitNames,
+    out: opt.RunFolder,
+    source: opt.ImageOptions,
+    how: opt.MethodOptions,
+    network: opt.NetworkOptions,
+    frames: opt.Frames = 0,
 ) -> None:
     """Render a picture of what each unit responds to.
 
@@ -49,13 +40,13 @@ def render(
     """
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
-    recipe = how.make()
-    pictures = references_of(recipe, how.method, source)
+    method = how.make()
+    pictures = references_of(method, how.method, source)
     net = network.open(model)
     chosen = list(dict.fromkeys(net.units(units)))
-    _warn_of_size(recipe, net)
-    request = how.request(net, chosen, recipe, pictures, frames)
-    with carried_out(out, net, model, request, chosen, recipe, pictures, source) as run:
+    _warn_of_size(method, net)
+    request = how.request(net, chosen, method, pictures, frames)
+    with carried_out(out, net, model, request, chosen, method, pictures, source) as run:
         _report(run, chosen)
 
 
@@ -66,27 +57,27 @@ def carried_out(
     spec: str,
     request: Render,
     units: Sequence[Unit],
-    recipe: Method,
+    method: Method,
     pictures: ImageSet | None,
-    source: ImageOptions | None = None,
+    source: opt.ImageOptions | None = None,
 ) -> Iterator[Run]:
     """Do a request for units in a run folder, which stays held until the caller has reported."""
     from vital.models.identity import identity
     from vital.rendering.run_folder import entered, write_sheet
 
     with entered(out, identity(net, spec), request) as run:
-        _work(run, net, units, recipe, pictures, source or ImageOptions())
+        _resume(run, net, units, method, pictures, source or opt.ImageOptions())
         write_sheet(out)
         show_skipped(pictures)
         yield run
 
 
-def references_of(recipe: Method, name: str, source: ImageOptions) -> ImageSet | None:
+def references_of(method: Method, name: str, source: opt.ImageOptions) -> ImageSet | None:
     """The reference images that a command's options name; None for a method that needs none."""
     from vital.rendering import METHODS
 
     pictures = source.open()
-    if not recipe.needs_images:
+    if not method.needs_images:
         return None
     if pictures is None:
         without = ", ".join(name for name, kind in METHODS.items() if not kind.needs_images)
@@ -96,31 +87,31 @@ def references_of(recipe: Method, name: str, source: ImageOptions) -> ImageSet |
     return pictures
 
 
-def _work(
+def _resume(
     run: Run,
     model: Model,
     units: Sequence[Unit],
-    recipe: Method,
+    method: Method,
     pictures: ImageSet | None,
-    source: ImageOptions,
+    source: opt.ImageOptions,
 ) -> None:
     """Render what is not complete."""
-    from vital.rendering.resume import work
+    from vital.rendering.resume import resume_run
 
     def bank() -> ReferenceBank | None:
         return None if pictures is None else source.make_bank(model, pictures, units)
 
     try:
-        work(run, model, units, recipe, bank, progress=watched())
+        resume_run(run, model, units, method, bank, progress=watched())
     except KeyboardInterrupt:
         done = sum(run.complete([unit]) for unit in units)
         kept = f"{done} of {len(units)} units are kept in {str(run.path)!r}"
         raise StoppedError(f"stopped; {kept}, and the same command goes on with the others") from None
 
 
-def _warn_of_size(recipe: Method, model: Model) -> None:
+def _warn_of_size(method: Method, model: Model) -> None:
     """Say what it means that a picture is smaller than what the network takes."""
-    side = recipe.options().get("size")
+    side = method.options().get("size")
     if side is not None and side < max(model.size):
         own = " × ".join(map(str, model.size))
         typer.echo(

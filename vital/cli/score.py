@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
+from vital.cli import options as opt
 from vital.cli.common import open_images, show_skipped, table, watched
-from vital.cli.options import FORMS, Device, Images, NetworkOptions, Weights
 from vital.errors import UsageError
 from vital.utils.io import as_csv, write
 
 if TYPE_CHECKING:
     from vital.backends import TextEncoder
-    from vital.describing.evaluation.class_names import Naming
+    from vital.describing.evaluation.class_names import ClassNameMetrics
     from vital.describing.evaluation.table import Row
     from vital.models import Model
     from vital.records import Description
@@ -37,7 +37,7 @@ Names = Annotated[
 ]
 ScoredModel = Annotated[
     str | None,
-    Option(metavar="MODEL", help=f"The network of the units, whose class names are the names: {FORMS}."),
+    Option(metavar="MODEL", help=f"The network of the units, whose class names are the names: {opt.FORMS}."),
 ]
 Encoder = Annotated[
     str | None, Option(metavar="SPEC", help="sentence-transformers:NAME, open_clip:NAME/PRETRAINED or world.")
@@ -54,12 +54,12 @@ def score(
     labels: Files,
     names: Names = None,
     model: ScoredModel = None,
-    images: Images = None,
+    images: opt.Images = None,
     encoder: Encoder = None,
     format: Format = None,  # noqa: A002
     layer: Layer = None,
-    weights: Weights = None,
-    device: Device = None,
+    weights: opt.Weights = None,
+    device: opt.Device = None,
     out: Out = None,
 ) -> None:
     """Say how good labels are, of this or any other tool.
@@ -69,12 +69,12 @@ def score(
     name stands among all, then the cosine, which says nothing without the rows below it.
     """
     from vital.backends import load_text_encoder
-    from vital.describing.evaluation.class_names import Naming
+    from vital.describing.evaluation.class_names import ClassNameMetrics
     from vital.describing.evaluation.importers import import_labels
     from vital.describing.evaluation.table import COLUMNS
 
     said = [import_labels(file, format, layer) for file in labels]
-    net = None if model is None else NetworkOptions(weights=weights, device=device).open(model)
+    net = None if model is None else opt.NetworkOptions(weights=weights, device=device).open(model)
     if images is not None:
         rows = _judged(said, net, images, encoder, device)
         _keep(out, "scores.csv", COLUMNS, rows)
@@ -83,7 +83,12 @@ def score(
         embed = [None] if encoder is None else [None, load_text_encoder(encoder, device=device)]
         found = list(_rows(said, layer, known, embed))
         typer.echo(table(HEADER, [_shown(row) for row in found]))
-        _keep(out, "names.csv", [field.name for field in fields(Naming)], [astuple(row) for row in found])
+        _keep(
+            out,
+            "names.csv",
+            [field.name for field in fields(ClassNameMetrics)],
+            [astuple(row) for row in found],
+        )
 
 
 def _judged(
@@ -96,23 +101,22 @@ def _judged(
     """Judge the labels on images, and print the table."""
     from vital.backends import load_encoder
     from vital.describing.base import Context
-    from vital.describing.evaluation.external_labels import evaluate_external
     from vital.describing.evaluation.significance import LabelEvaluator
-    from vital.describing.evaluation.table import shown_rows
+    from vital.describing.evaluation.table import evaluate_external, shown_rows
 
     if net is None or encoder is None:
         raise UsageError(
             f"--images {images} needs --model MODEL and --encoder open_clip:NAME/PRETRAINED or world"
         )
     eyes = load_encoder(encoder, device=device)
-    tools = Context(net, open_images(images), encoder=eyes, progress=watched())
-    _, rows = evaluate_external(LabelEvaluator(tools), [one for part in said for one in part])
+    context = Context(net, open_images(images), encoder=eyes, progress=watched())
+    _, rows = evaluate_external(LabelEvaluator(context), [one for part in said for one in part])
     head, cells = shown_rows(rows)
     typer.echo(table(head, cells))
     typer.echo(
         "Means over units, on images of odd numbers; metrics in brackets are blind to missing or to extra labels."
     )
-    show_skipped(tools.images)
+    show_skipped(context.images)
     return rows
 
 
@@ -135,7 +139,7 @@ def _rows(
     layer: str | None,
     names: Sequence[str],
     encoders: Sequence[TextEncoder | None],
-) -> Iterable[Naming]:
+) -> Iterable[ClassNameMetrics]:
     from vital.describing.evaluation.class_names import named, output_labels
 
     for part in said:
@@ -144,7 +148,7 @@ def _rows(
                 yield from named(group, names, encoder)
 
 
-def _shown(row: Naming) -> tuple[str, ...]:
+def _shown(row: ClassNameMetrics) -> tuple[str, ...]:
     shares = (row.top1, row.top5, row.mrr, row.exact, row.shared, row.cosine)
     what = f"  {row.row}" if row.row else row.method
     by = row.similar if len(row.similar) < 40 else f"{row.similar.partition(':')[0]}:…{row.similar[-20:]}"

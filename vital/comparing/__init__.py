@@ -1,19 +1,14 @@
 """Comparing methods with numbers: units by methods by seeds, with controls that say what each number is worth."""
 
-from vital.comparing.api import Comparison as Comparison
-from vital.comparing.api import compare as compare
-from vital.comparing.base import MEASURES as MEASURES
-from vital.comparing.build import build_context as build_context
-from vital.comparing.context import EvalContext as EvalContext
-from vital.comparing.context import Extractor as Extractor
-from vital.comparing.context import Judge as Judge
-from vital.comparing.export import write_comparison as write_comparison
-from vital.comparing.hog import HogClassifier as HogClassifier
-from vital.comparing.judges import ClassJudge as ClassJudge
-from vital.comparing.records import Score as Score
-from vital.comparing.records import Shown as Shown
-from vital.comparing.table import Table as Table
-from vital.comparing.variants import CONTROLS as CONTROLS
+from vital.comparing.api import Comparison, compare
+from vital.comparing.base import MEASURES
+from vital.comparing.build import ClassJudge, build_context
+from vital.comparing.context import EvalContext, Extractor, Judge
+from vital.comparing.figures import write_comparison
+from vital.comparing.hog import HogClassifier
+from vital.comparing.records import Score, Shown
+from vital.comparing.table import Table
+from vital.comparing.variants import CONTROLS
 
 __all__ = [
     "CONTROLS",

@@ -12,16 +12,16 @@ from typing import Any
 from vital.activations import ReferenceBank
 from vital.activations.bank import check_inputs
 from vital.backends import ImageTextEncoder
-from vital.comparing.budget import Budget, check_budget, paced
+from vital.comparing.budget import Budget, apply_budget, check_budget
 from vital.comparing.build import build_context, check_prompt, of_the_world
 from vital.comparing.context import EvalContext, Extractor, Judge
 from vital.comparing.cost import with_steps
 from vital.comparing.measures import measured
 from vital.comparing.records import Score, Shown
 from vital.comparing.renderer import Renderer, from_folder
-from vital.comparing.score_cache import Kept
+from vital.comparing.score_cache import ScoreCache
 from vital.comparing.table import Table
-from vital.comparing.variants import CONTROLS, TWINS, Request, controls, methods, weighed
+from vital.comparing.variants import CONTROLS, TWINS, Request, render_controls, render_methods, weighed
 from vital.data import ImageSet
 from vital.errors import InvalidValueError, ModelError, UsageError, unknown
 from vital.models import Model
@@ -112,7 +112,7 @@ def compare(
     render_missing
         Whether to render what the folder lacks. Else what it holds is measured, and notes say what is left out.
     judges
-        Witnesses, such as `vital.comparing.ClassJudge`; by default none, and on the world its own.
+        Independent classifiers, such as `vital.comparing.ClassJudge`; by default none, and on the world its own.
     encoder, prompt
         An image-text encoder or its name, and how it is asked, such as "a photo of a {}".
     extractor
@@ -149,20 +149,20 @@ def compare(
     check_prompt(prompt)
     units_per_batch(model, batch)
     chosen = tuple(dict.fromkeys(model.units(units)))
-    recipes = {name: make_method(name, **dict((options or {}).get(name, {}))) for name in methods}
-    asked = Request(recipes, tuple(controls), *_by_name(seeds))
-    _check(asked, options or {}, pictures or {})
+    chosen_methods = {name: make_method(name, **dict((options or {}).get(name, {}))) for name in methods}
+    request = Request(chosen_methods, tuple(controls), *_by_name(seeds))
+    _check(request, options or {}, pictures or {})
     made = [from_folder(name, Path(folder), model, chosen) for name, folder in (pictures or {}).items()]
     found = bank or bank_for(model, images, chosen, progress=progress)
-    bench = build_context(
+    context = build_context(
         found, chosen, judges=judges, encoder=encoder, extractor=extractor, held_out=held_out, prompt=prompt,
         progress=progress,
     )  # fmt: skip
     with _folder(out) as path:
-        studio = Renderer(path, model, chosen, found, spec, progress, batch, render_missing)
-        timed, untimed = paced(studio, recipes, budget)
-        floor = _Floor(studio, bench, replace(asked, recipes=timed), Kept(path / "scores"))
-        compared = floor.comparison(made, curve_steps)
+        renderer = Renderer(path, model, chosen, found, spec, progress, batch, render_missing)
+        timed, untimed = apply_budget(renderer, chosen_methods, budget)
+        comparer = _Comparer(renderer, context, replace(request, methods=timed), ScoreCache(path / "scores"))
+        compared = comparer.comparison(made, curve_steps)
         return replace(compared, notes=(*untimed, *compared.notes))
 
 
@@ -174,34 +174,38 @@ def _by_name(seeds: int | Mapping[str, int]) -> tuple[int, dict[str, int]]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Floor:
-    """Where a comparison takes place: pictures are made in the studio, measured on the bench, and scores kept."""
+class _Comparer:
+    """Where a comparison takes place: pictures are rendered and measured, and scores are cached."""
 
-    studio: Renderer
-    bench: EvalContext
-    asked: Request
-    kept: Kept
+    renderer: Renderer
+    context: EvalContext
+    request: Request
+    cache: ScoreCache
 
     def comparison(self, made: Sequence[Shown], curve_steps: Sequence[int]) -> Comparison:
         """Show and measure the methods, pictures made elsewhere, controls, twins, and all methods at other steps."""
-        own, notes = methods(self.studio, self.asked, bool(made))
-        shown = [*weighed(self.studio, own, self.asked, self.kept), *made]
-        main = self.asked.main(shown)
-        beside, left_out = controls(self.studio, self.asked, main)
-        scores = [score for one in (*shown, *beside) for score in measured(self.bench, one, self.kept)]
+        own, notes = render_methods(self.renderer, self.request, bool(made))
+        shown = [*weighed(self.renderer, own, self.request, self.cache), *made]
+        main = self.request.main(shown)
+        controls, left_out = render_controls(self.renderer, self.request, main)
+        scores = [score for one in (*shown, *controls) for score in measured(self.context, one, self.cache)]
         twins, also = self._twins(main)
-        names, lesser = (tuple(one.method for one in row) for row in (shown, beside))
+        names, lesser = (tuple(one.method for one in row) for row in (shown, controls))
         curves = tuple(curve for steps in curve_steps if (curve := self._curve(steps)))
-        said = tuple(dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown), *self.bench.notes]))
-        return Comparison(Table((*scores, *twins), names, lesser, main), (*shown, *beside), curves, said)
+        said = tuple(dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown), *self.context.notes]))
+        return Comparison(Table((*scores, *twins), names, lesser, main), (*shown, *controls), curves, said)
 
     def _twins(self, main: str) -> tuple[list[Score], list[str]]:
         """What the shortcut twins of the world say, where it is the world."""
-        if TWINS not in self.asked.controls or not of_the_world(self.studio.model) or not self.asked.recipes:
+        if (
+            TWINS not in self.request.controls
+            or not of_the_world(self.renderer.model)
+            or not self.request.methods
+        ):
             return [], []
         from vital.comparing.shortcut_models import measured_twins, twins
 
-        return measured_twins(list(twins(self.studio)), self.asked, main, self.kept)
+        return measured_twins(list(twins(self.renderer)), self.request, main, self.cache)
 
     def _fewer(self, shown: Sequence[Shown]) -> list[str]:
         """Which methods have fewer seeds than others."""
@@ -211,14 +215,14 @@ class _Floor:
 
     def _curve(self, steps: int) -> Table | None:
         """All methods at one number of steps, first seed; None where there is none."""
-        recipes = {name: with_steps(recipe, steps) for name, recipe in self.asked.recipes.items()}
+        methods = {name: with_steps(method, steps) for name, method in self.request.methods.items()}
         try:
-            shown, _ = methods(self.studio, Request(recipes, (), 1))
+            shown, _ = render_methods(self.renderer, Request(methods, (), 1))
         except ModelError:
             return None
         if not shown:
             return None
-        scores = [score for one in shown for score in measured(self.bench, one, self.kept)]
+        scores = [score for one in shown for score in measured(self.context, one, self.cache)]
         return Table(tuple(scores), tuple(one.method for one in shown), (), shown[0].method)
 
 
@@ -231,16 +235,16 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _check(asked: Request, options: Mapping[str, object], pictures: Mapping[str, object]) -> None:
-    counts = {f"{name} ": count for name, count in asked.seeds_by_name.items()} | {"": asked.seeds}
+def _check(request: Request, options: Mapping[str, object], pictures: Mapping[str, object]) -> None:
+    counts = {f"{name} ": count for name, count in request.seeds_by_name.items()} | {"": request.seeds}
     for what, count in counts.items():
         if count < 1:
             raise InvalidValueError(f"{count} {what}seeds are asked for; allowed are whole numbers from 1")
-    if not asked.recipes and not pictures:
+    if not request.methods and not pictures:
         raise UsageError(f"there is no method to compare; known are: {', '.join(METHODS)}")
-    _known("control", asked.controls, CONTROLS)
-    _known("method with options", options, asked.recipes)
-    _known("method with seeds", asked.seeds_by_name, (*asked.recipes, "controls", "twins", OTHERS))
+    _known("control", request.controls, CONTROLS)
+    _known("method with options", options, request.methods)
+    _known("method with seeds", request.seeds_by_name, (*request.methods, "controls", "twins", OTHERS))
     if both := [name for name in pictures if name in METHODS]:
         raise InvalidValueError(f"{both[0]} is a method of vital; give the folder of pictures another name")
 

@@ -31,7 +31,7 @@ PART = " · "
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure of pictures: its scores, and the parts of the bench that it reads (`vital.comparing.score_cache`).
+    """A measure of pictures: its scores, and the parts of the context that it reads (`vital.comparing.score_cache`).
 
     By one that is not `ranked`, a table calls no method the best: its number is shown, and ranks nothing until it is
     on record that it agrees with blind reading (`vital.metrics.agreement`).
@@ -69,7 +69,7 @@ MEASURES: Registry[Measure] = Registry("measure of pictures")
 def measure(name: str, reads: str, *, ranked: bool = True, **better: Better) -> Callable[[Scores], Scores]:
     """Return a decorator that files a measure, with the beginnings of its metrics' names and which way is good.
 
-    `reads` names the parts of the bench that it looks at; without `ranked` no method is called the best by it. In the
+    `reads` names the parts of the context that it looks at; without `ranked` no method is called the best by it. In the
     beginning of a name, `_` stands for a space and `*` for anything.
     """
 

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from vital.comparing.cost import step_seconds, steps_of, with_steps
 from vital.comparing.records import Score
 from vital.comparing.renderer import Renderer
-from vital.comparing.score_cache import Kept, network_key
+from vital.comparing.score_cache import ScoreCache, network_key
 from vital.errors import ModelError, unknown
 from vital.rendering import Method
 from vital.units import Unit
@@ -26,8 +26,8 @@ def check_budget(budget: str | None) -> None:
         raise unknown("budget", budget, get_args(Budget))
 
 
-def paced(
-    studio: Renderer, recipes: Mapping[str, Method], budget: Budget | None
+def apply_budget(
+    renderer: Renderer, methods: Mapping[str, Method], budget: Budget | None
 ) -> tuple[dict[str, Method], list[str]]:
     """The methods with the numbers of steps that make a comparison equal, and why others are left out.
 
@@ -35,30 +35,30 @@ def paced(
     fit into the time of the first one's steps (`step_seconds`; what comes before the steps is not counted), at least
     one; a method that cannot be timed is left out, and where it is the first, the next one takes its place. Times are
     those of up to three groups of units, the fastest of three turns. They are measured once for a method with its
-    options, the network, the bank and the units, and kept in `pace/`, so that a run taken up goes on with the same
+    options, the network, the bank and the units, and kept in `times/`, so that a run taken up goes on with the same
     numbers. Raises `ModelError` where no method can be timed.
     """
     check_budget(budget)
-    if budget is None or not recipes:
-        return dict(recipes), []
+    if budget is None or not methods:
+        return dict(methods), []
     if budget == "steps":
-        steps = steps_of(next(iter(recipes.values())))
-        return {name: with_steps(recipe, steps) for name, recipe in recipes.items()}, []
-    times, notes = _times(studio, recipes)
+        steps = steps_of(next(iter(methods.values())))
+        return {name: with_steps(method, steps) for name, method in methods.items()}, []
+    times, notes = _times(renderer, methods)
     first = next(iter(times))
-    seconds = steps_of(recipes[first]) * times[first]
-    return {name: with_steps(recipes[name], max(1, round(seconds / t))) for name, t in times.items()}, notes
+    seconds = steps_of(methods[first]) * times[first]
+    return {name: with_steps(methods[name], max(1, round(seconds / t))) for name, t in times.items()}, notes
 
 
-def _times(studio: Renderer, recipes: Mapping[str, Method]) -> tuple[dict[str, float], list[str]]:
+def _times(renderer: Renderer, methods: Mapping[str, Method]) -> tuple[dict[str, float], list[str]]:
     """Seconds that a step takes of the methods that can be timed, kept or measured now, and why others cannot."""
-    kept, some = Kept(studio.path / "pace"), _some(studio)
-    keys = {name: _key(studio, name, recipe, some) for name, recipe in recipes.items()}
-    new = {name: recipe for name, recipe in recipes.items() if not kept.holds(keys[name])}
-    made, failed = _measured(studio, new, some)
+    cache, some = ScoreCache(renderer.path / "times"), _some(renderer)
+    keys = {name: _key(renderer, name, method, some) for name, method in methods.items()}
+    new = {name: method for name, method in methods.items() if not cache.holds(keys[name])}
+    made, failed = _measured(renderer, new, some)
     times = {
-        name: kept.scores(name, keys[name], partial(_as_scores, name, made))[0].value
-        for name in recipes
+        name: cache.scores(name, keys[name], partial(_as_scores, name, made))[0].value
+        for name in methods
         if name not in failed
     }
     notes = [f"{name} is left out, since it cannot be timed: {why}" for name, why in failed.items()]
@@ -71,51 +71,51 @@ def _as_scores(name: str, made: Mapping[str, float]) -> list[Score]:
     return [Score("", "seconds a step", made[name], name)]
 
 
-def _some(studio: Renderer) -> list[Sequence[Unit]]:
+def _some(renderer: Renderer) -> list[Sequence[Unit]]:
     """Groups of units that are rendered together, spread over all: layers may differ in what they take."""
-    every = studio.groups
+    every = renderer.groups
     return every[:: math.ceil(len(every) / GROUPS)]
 
 
-def _key(studio: Renderer, name: str, recipe: Method, some: Sequence[Sequence[Unit]]) -> str:
+def _key(renderer: Renderer, name: str, method: Method, some: Sequence[Sequence[Unit]]) -> str:
     """What decides a time."""
     units = [[*map(str, group)] for group in some]
     return key_of(
-        "pace of both kinds of steps",
+        "time of both kinds of steps",
         name,
-        recipe.options(),
-        network_key(studio.model),
-        studio.bank.key,
+        method.options(),
+        network_key(renderer.model),
+        renderer.bank.key,
         units,
     )
 
 
 def _measured(
-    studio: Renderer, recipes: Mapping[str, Method], some: Sequence[Sequence[Unit]]
+    renderer: Renderer, methods: Mapping[str, Method], some: Sequence[Sequence[Unit]]
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The seconds that a step of each method takes, for one unit, and why some cannot be timed.
 
     The methods take turns, so that a busy minute meets all of them, and the fastest turn counts.
     """
-    if not studio.render_missing:
-        return {}, {name: f"no time of {name} is kept, and nothing is rendered" for name in recipes}
-    best, failed = dict.fromkeys(recipes, math.inf), dict[str, str]()
+    if not renderer.render_missing:
+        return {}, {name: f"no time of {name} is kept, and nothing is rendered" for name in methods}
+    best, failed = dict.fromkeys(methods, math.inf), dict[str, str]()
     for _ in range(TURNS):
-        for name, recipe in recipes.items():
+        for name, method in methods.items():
             if name not in failed:
                 try:
-                    best[name] = min(best[name], _seconds(studio, recipe, some))
+                    best[name] = min(best[name], _seconds(renderer, method, some))
                 except ModelError as error:
                     failed[name] = str(error)
     return {name: seconds for name, seconds in best.items() if name not in failed}, failed
 
 
-def _seconds(studio: Renderer, recipe: Method, some: Sequence[Sequence[Unit]]) -> float:
+def _seconds(renderer: Renderer, method: Method, some: Sequence[Sequence[Unit]]) -> float:
     """Seconds that a step takes for one unit. Raises `ModelError` where no group can be rendered."""
     seconds, count, why = 0.0, 0, ""
     for group in some:
         try:
-            seconds += step_seconds(studio.model, group, recipe, studio.bank)
+            seconds += step_seconds(renderer.model, group, method, renderer.bank)
             count += len(group)
         except ModelError as error:
             why = str(error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from vital.activations import ReferenceBank
 from vital.backends import ImageTextEncoder, load_encoder
-from vital.comparing.context import EvalContext, Extractor, Judge, fitted
+from vital.comparing.context import BATCH, EvalContext, Extractor, Judge, Question, fitted
 from vital.comparing.hog import recognizer_for
 from vital.errors import InvalidValueError, UsageError
 from vital.models import Model
@@ -85,27 +87,25 @@ def build_context(
 ) -> EvalContext:
     """Put together what pictures of these units are measured against.
 
-    `judges` are witnesses (`ClassJudge` makes one of a network with the same classes). `encoder` is an image-text
-    encoder or its name, asked with `prompt`, such as "a photo of a {}". `extractor` gives the features of
+    `judges` are independent classifiers (`ClassJudge` makes one of a network with the same classes). `encoder` is an
+    image-text encoder or its name, asked with `prompt`, such as "a photo of a {}". `extractor` gives the features of
     the Fréchet and kernel distance, by default the network's own last stage. `held_out` are layers that no method
     aligns, by default chosen between those that `vital` does. For a network of the known-answer world, its judge,
     encoder and truths stand in for what is not given. Raises `InvalidValueError` for a prompt without its place.
     """
-    from vital.comparing.judges import class_questions
-
     check_prompt(prompt)
     model = bank.model
     optimized = stages(model)
     questions, known = class_questions(model, units), bank.images
     if of_the_world(model):
-        from vital.comparing import world as witnesses
+        from vital.comparing import world as own
         from vital.world.scenes.dataset import CLASSES
 
-        truths = witnesses.world_truths(model, units, progress=progress)
-        judges = (witnesses.WorldJudge(truths),) if judges is None else judges
-        extractor = extractor or witnesses.world_features()
-        questions, encoder = witnesses.world_questions(truths), encoder or "world"
-        known = witnesses.fresh_scenes() if model.classes == CLASSES else known
+        truths = own.world_truths(model, units, progress=progress)
+        judges = (own.WorldJudge(truths),) if judges is None else judges
+        extractor = extractor or own.world_features()
+        questions, encoder = own.world_questions(truths), encoder or "world"
+        known = own.fresh_scenes() if model.classes == CLASSES else known
     recognizer, notes = recognizer_for(model, known, units)
     taken = (*optimized, *(unit.layer for unit in units))
     return EvalContext(
@@ -120,3 +120,51 @@ def build_context(
         recognizer=recognizer,
         notes=notes,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class ClassJudge:
+    """Another network with the same classes: it agrees where it gives a class's picture that class."""
+
+    model: Model
+    own: Model = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.model.classes and self.own.classes and not set(self.model.classes) & set(self.own.classes):
+            raise UsageError(
+                f"{self.model.name} has no class in common with {self.own.name}, so that it cannot judge its pictures; "
+                f"name a network with classes such as {', '.join(self.own.classes[:3])}"
+            )
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return self.model.name
+
+    @torch.no_grad()
+    def agrees(self, images: Images, units: Sequence[Unit]) -> list[float]:
+        """1 where its likeliest class is the unit's, else 0; not a number for other units than classes."""
+        found: list[float] = []
+        with Tracer(self.model, [OUTPUT]) as tracer:
+            for start in range(0, len(images), BATCH):
+                best = tracer(fitted(images[start : start + BATCH], self.model))[OUTPUT].argmax(1).tolist()
+                part = units[start : start + BATCH]
+                found += [self._right(unit, number) for unit, number in zip(part, best, strict=True)]
+        return found
+
+    def _right(self, unit: Unit, number: int) -> float:
+        if not unit.is_class:
+            return math.nan
+        if self.model.classes and self.own.classes:
+            return float(self.model.classes[number] == self.own.classes[unit.channel])
+        return float(number == unit.channel)
+
+
+def class_questions(model: Model, units: Sequence[Unit]) -> dict[Unit, Question]:
+    """Ask for a class by its first name, among all classes; classes with the same first name keep all their names."""
+    first = [name.split(",")[0].strip() for name in model.classes]
+    names = tuple(
+        short if first.count(short) == 1 else name for short, name in zip(first, model.classes, strict=True)
+    )
+    classes = [unit for unit in units if unit.is_class] if names else []
+    return {unit: Question(names[unit.channel], names) for unit in classes}

@@ -1,4 +1,4 @@
-"""What pictures are measured against: the network, natural images, witnesses, and what each unit stands for."""
+"""What pictures are measured against: the network, natural images, other classifiers, and what units stand for."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Question:
 
 
 class Judge(Protocol):
-    """A witness that had no part in making the pictures."""
+    """An independent classifier, which had no part in making the pictures."""
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class EvalContext:
     `optimized` are the layers that some method aligned, `held_out` layers that none did. `questions` says of units
     what they stand for, where that is known; an image-text `encoder` is asked them in the words of `prompt`. Natural
     images of a unit are `natural` of them: those of its label, or those that excite it most. The `recognizer` is
-    a witness that is no network; `notes` say why something is not asked.
+    an independent classifier that is no network; `notes` say why something is not asked.
     """
 
     bank: ReferenceBank
@@ -82,7 +82,7 @@ class EvalContext:
         """Natural images of a unit: (N, C, H, W) in [0, 1]."""
         return self.bank.tensor(self.bank.references(unit, self.natural).indices)
 
-    def before(self, unit: Unit, layers: Sequence[str]) -> tuple[str, ...]:
+    def upstream_layers(self, unit: Unit, layers: Sequence[str]) -> tuple[str, ...]:
         """Those of the layers that an inner unit can see; all for an output."""
         known = list_layers(self.model)
         return tuple(
@@ -98,10 +98,10 @@ class EvalContext:
 
     def real_statistics(self) -> dict[str, Tensor]:
         """How the same images look as pictures (`vital.metrics.picture_statistics`), worked out once: name -> (N,)."""
-        if "looks" not in self._kept:
+        if "statistics" not in self._kept:
             rows = [torch.stack([*picture_statistics(batch).values()]) for batch in self._real()]
-            self._kept["looks"] = torch.cat(rows, 1)
-        return dict(zip(STATISTICS, self._kept["looks"], strict=True))
+            self._kept["statistics"] = torch.cat(rows, 1)
+        return dict(zip(STATISTICS, self._kept["statistics"], strict=True))
 
     def _real(self) -> Iterator[Images]:
         """Up to 1000 of the bank's images, evenly spread, in batches."""

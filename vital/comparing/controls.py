@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from vital.activations import ReferenceBank
 from vital.activations.rankings import Ranking, Tables
-from vital.activations.selection import reading
+from vital.activations.selection import readout_name
 from vital.data import ImageSet
 from vital.data.sources import Picture, Source
 from vital.errors import InvalidValueError
@@ -77,23 +76,17 @@ def _rerouted(rankings: Mapping[str, Ranking], instead: Mapping[Unit, Unit]) -> 
     """The rankings with the images, and the places in them, of other units."""
     found = dict(rankings)
     for unit, other in instead.items():
-        name = reading(unit)
+        name = readout_name(unit)
         if name in rankings and not unit.source and not other.source:
             before, now = rankings[name], found[name]
-            now = (
-                now
-                if now is not before
-                else Ranking(before.values, before.indices.clone(), _copied(before.places))
-            )
+            if now is before:
+                places = None if before.places is None else before.places.clone()
+                now = Ranking(before.values, before.indices.clone(), places)
             now.indices[unit.channel] = before.indices[other.channel]
             if now.places is not None and before.places is not None:
                 now.places[unit.channel] = before.places[other.channel]
             found[name] = now
     return found
-
-
-def _copied(table: Tensor | None) -> Tensor | None:
-    return None if table is None else table.clone()
 
 
 def _relabelled(bank: ReferenceBank, instead: Mapping[Unit, Unit]) -> ImageSet:

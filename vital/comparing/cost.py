@@ -82,18 +82,18 @@ def peak_bytes(run: Callable[[], object]) -> int:
     return peak
 
 
-def memory(model: Model, units: Sequence[Unit], recipe: Method, bank: ReferenceBank | None) -> float:
+def memory(model: Model, units: Sequence[Unit], method: Method, bank: ReferenceBank | None) -> float:
     """What rendering these units together takes at most, in MB: the plan and two steps, beside network and bank.
 
     They are rendered once before it counts, so that what is worked out once and kept with the network or the bank, such
     as templates, is in no method's figure, whichever comes first: the figure is that of every later batch.
     """
-    few = with_steps(recipe, 2)
+    few = with_steps(method, 2)
     render_group(model, units, few, bank, 0)
     return peak_bytes(lambda: render_group(model, units, few, bank, 0)) / MB
 
 
-def step_seconds(model: Model, units: Sequence[Unit], recipe: Method, bank: ReferenceBank | None) -> float:
+def step_seconds(model: Model, units: Sequence[Unit], method: Method, bank: ReferenceBank | None) -> float:
     """What a step of these units together takes, of processor time where that is the device.
 
     It is the median of a few steps in which dead rectifiers let gradients through (`Plan.redirect`), and that of a few
@@ -108,29 +108,29 @@ def step_seconds(model: Model, units: Sequence[Unit], recipe: Method, bank: Refe
         float(step.losses.sum())  # waits for the device
         ticks.append((clock(), step.redirect))
 
-    made = render_group(model, units, with_steps(recipe, WARM + TIMED + 1), bank, 0, callback=tick)
+    made = render_group(model, units, with_steps(method, WARM + TIMED + 1), bank, 0, callback=tick)
     if len(ticks) < WARM + 2:
         raise ModelError(f"{made[0].unit}: {made[0].status}" if not ticks else f"it takes {len(ticks)} steps")
     took: dict[bool, list[float]] = {True: [], False: []}
     for (before, _), (after, redirect) in itertools.pairwise(ticks[WARM:]):
         took[redirect].append(after - before)
-    woken = _redirected(model, units, recipe, bank)
+    woken = _redirected(model, units, method, bank)
     parts = [(woken, took[True]), (1 - woken, took[False])]
     timed = [(share, statistics.median(seconds)) for share, seconds in parts if seconds]
     return sum(share * seconds for share, seconds in timed) / sum(share for share, _ in timed)
 
 
-def _redirected(model: Model, units: Sequence[Unit], recipe: Method, bank: ReferenceBank | None) -> float:
+def _redirected(model: Model, units: Sequence[Unit], method: Method, bank: ReferenceBank | None) -> float:
     """The share of a method's own steps in which dead rectifiers let gradients through."""
-    plan = plan_for(recipe, model, [unit for unit in units if not recipe.problem(unit, bank, 0)], bank, 0)
+    plan = plan_for(method, model, [unit for unit in units if not method.problem(unit, bank, 0)], bank, 0)
     return min(plan.redirect / plan.steps, 1.0)
 
 
-def steps_of(recipe: Method) -> int:
+def steps_of(method: Method) -> int:
     """How many steps a method takes; 0 for one that takes none."""
-    return int(recipe.options().get("steps", 0))
+    return int(method.options().get("steps", 0))
 
 
-def with_steps(recipe: Method, steps: int) -> Method:
+def with_steps(method: Method, steps: int) -> Method:
     """The method with another number of steps; one that takes none stays as it is."""
-    return replace(recipe, steps=steps) if steps_of(recipe) else recipe  # type: ignore[type-var]
+    return replace(method, steps=steps) if steps_of(method) else method  # type: ignore[type-var]

@@ -9,12 +9,13 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from vital.comparing.api import Comparison
 from vital.comparing.base import COSTS
 from vital.comparing.records import Shown
 from vital.comparing.table import Table, steps_and_seconds
 from vital.errors import missing_extra
 from vital.utils.drawing import GAP, INK, PAPER, fitted, font, scaled, to_pil, write_centred
-from vital.utils.io import write
+from vital.utils.io import as_csv, as_png, write
 
 
 def montage(shown: Sequence[Shown], size: int = 96, most: int = 16) -> Image.Image:
@@ -83,3 +84,22 @@ def _curve(row: Any, tables: Sequence[Table], metric: str) -> None:
         axis.set_xlabel(name, fontsize="small")
         axis.set_ylabel(metric, fontsize="small")
         axis.tick_params(labelsize="small")
+
+
+def write_comparison(found: Comparison, path: Path) -> list[Path]:
+    """Write all files of a comparison into a folder, each whole or not at all, and name them. Raises `RunError`."""
+    header, *rows = found.table.wide()
+    files = {
+        "comparison.csv": found.table.long_csv(),
+        "table.csv": as_csv(header, rows),
+        "table.md": found.table.markdown().encode(),
+        "table.tex": found.table.latex().encode(),
+        "montage.png": as_png(montage(found.shown)),
+    }
+    for name, content in files.items():
+        write(path / name, content)
+    names = list(files)
+    if found.curves:
+        curves(found.curves, path / "curves.png")
+        names.append("curves.png")
+    return [path / name for name in names]

@@ -1,4 +1,4 @@
-"""A recognizer that is no network: gradients and colours over a grid, and a linear classifier, fitted on labels."""
+"""A recognizer that is no network: gradients and colors over a grid, and a linear classifier, fitted on labels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class HogClassifier:
-    """Histograms of oriented gradients and of colours with a linear classifier: a witness without a network's habits.
+    """Histograms of oriented gradients and of colors with a linear classifier: a judge that is no network.
 
     It is fitted, when it is first asked, on the labelled `images` as `own` sees them: of each label with two images or
     more as many as come to 4000 in all, evenly spread. Every fourth of a label is held out, and `accuracy` is that of
@@ -96,11 +96,11 @@ class HogClassifier:
     def _fit(self) -> _Fit:
         each = max(FEWEST, MOST // max(1, len(self.counts)))
         chosen = [i for own in self.counts.values() for i in map(own.__getitem__, evenly(len(own), each))]
-        rows, kept = [], list[int]()
+        rows, read = [], list[int]()
         for indices, batch in self.images.batches(self.own, BATCH, indices=chosen):
             rows.append(hog_features(batch))
-            kept += indices
-        return _fitted(torch.cat(rows).numpy(), np.array([self.images.labels[i] for i in kept]))
+            read += indices
+        return _fitted(torch.cat(rows).numpy(), np.array([self.images.labels[i] for i in read]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +134,10 @@ def _fitted(features: np.ndarray, labels: np.ndarray) -> _Fit:
 
 
 def hog_features(images: Images) -> Tensor:
-    """Gradients and colours of pictures (B, C, H, W) in [0, 1], C 1 or 3, at 64 pixels: (B, 1956) float32.
+    """Gradients and colors of pictures (B, C, H, W) in [0, 1], C 1 or 3, at 64 pixels: (B, 1956) float32.
 
     Source: Dalal and Triggs, CVPR 2005: 9 orientations, cells of 8 pixels, blocks of 2 × 2 cells, on the luminance; and
-    over a grid of 4 × 4 a histogram of 8 hues, each pixel by how colourful it is (max − min), and of 4 lightnesses.
+    over a grid of 4 × 4 a histogram of 8 hues, each pixel by how colorful it is (max − min), and of 4 lightnesses.
     Raises `InvalidValueError` and `MissingDependencyError`.
 
     >>> hog_features(torch.rand(2, 3, 32, 32)).shape
@@ -150,17 +150,17 @@ def hog_features(images: Images) -> Tensor:
     small = at_size(images.detach().cpu().float(), (SIDE, SIDE))
     hog = _part("skimage", "feature").hog
     edges = [hog(grey.numpy(), 9, (8, 8), (2, 2)) for grey in luminance(small)]
-    return torch.cat([torch.from_numpy(np.stack(edges)).float(), _colours(small)], 1)
+    return torch.cat([torch.from_numpy(np.stack(edges)).float(), _colors(small)], 1)
 
 
-def _colours(images: Tensor) -> Tensor:
+def _colors(images: Tensor) -> Tensor:
     """Histograms of hue and lightness over a grid: (B, GRID² · (HUES + LIGHTS))."""
     red, green, blue = images.expand(-1, 3, -1, -1).unbind(1)
-    colourful = images.amax(1) - images.amin(1)
+    colorful = images.amax(1) - images.amin(1)
     angle = torch.atan2(math.sqrt(3) * (green - blue), 2 * red - green - blue) / (2 * math.pi)
     hue = (angle * HUES).round().long() % HUES
     light = (luminance(images) * LIGHTS).long().clamp(max=LIGHTS - 1)
-    maps = [(hue == number) * colourful for number in range(HUES)]
+    maps = [(hue == number) * colorful for number in range(HUES)]
     maps += [(light == number).float() for number in range(LIGHTS)]
     return torch.nn.functional.adaptive_avg_pool2d(torch.stack(maps, 1), GRID).flatten(1)
 

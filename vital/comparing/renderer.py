@@ -18,7 +18,7 @@ from vital.models.identity import identity
 from vital.models.pixels import fit_channels, to_tensor
 from vital.rendering import Method
 from vital.rendering.api import groups, units_per_batch
-from vital.rendering.resume import request_for, work
+from vital.rendering.resume import request_for, resume_run
 from vital.rendering.run_folder import Render, Run, entered, folder_name, runs
 from vital.types import Images
 from vital.units import Unit
@@ -59,12 +59,12 @@ class Renderer:
     def _batch(self) -> int:
         return units_per_batch(self.model, self.batch)
 
-    def shown(self, name: str, recipe: Method, seeds: Sequence[int]) -> Shown:
+    def shown(self, name: str, method: Method, seeds: Sequence[int]) -> Shown:
         """Render all units by a method with all seeds, where that is not done yet, and read the pictures.
 
         Without `render_missing`, seeds that lack a unit are left out. Raises `UnfinishedError` where these are all.
         """
-        found = [run for seed in seeds if (run := self._run(recipe, seed)).complete(self.units)]
+        found = [run for seed in seeds if (run := self._run(method, seed)).complete(self.units)]
         if not found:
             raise UnfinishedError(f"no seed of {name} has pictures of all {len(self.units)} units")
         parts = [
@@ -72,14 +72,14 @@ class Renderer:
         ]
         spent = [time_of(run) for run in found]
         seconds, busy = (sum(times) / len(spent) / len(self.units) for times in zip(*spent, strict=True))
-        return stacked(name, parts, seconds=seconds, busy=busy, steps=steps_of(recipe))
+        return stacked(name, parts, seconds=seconds, busy=busy, steps=steps_of(method))
 
-    def _run(self, recipe: Method, seed: int) -> Run:
-        request = request_for(self.model, self.units, recipe, seed=seed, batch=self.batch, bank=self.bank)
+    def _run(self, method: Method, seed: int) -> Run:
+        request = request_for(self.model, self.units, method, seed=seed, batch=self.batch, bank=self.bank)
         run = Run(self._place(request), request)
         if self.render_missing or run.complete(self.units):
             with entered(run.path, identity(self.model, self.spec), request):
-                work(run, self.model, self.units, recipe, lambda: self.bank, progress=self.progress)
+                resume_run(run, self.model, self.units, method, lambda: self.bank, progress=self.progress)
         return run
 
     def _place(self, request: Render) -> Path:
@@ -106,7 +106,7 @@ def time_of(run: Run) -> tuple[float, float]:
 
 
 def _fitted(picture: Image.Image, model: Model) -> Images:
-    """A picture as it is, only its colours brought to the network's."""
+    """A picture as it is, only its colors brought to the network's."""
     return fit_channels(to_tensor(picture), model.channels, model.name)
 
 

@@ -23,7 +23,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Kept:
+class ScoreCache:
     """A folder of scores, a file for each measure of each set of pictures.
 
     Files are named by what decides the numbers: the measure, the pictures and what they were measured against. So
@@ -34,7 +34,9 @@ class Kept:
 
     def scores(self, method: str, key: str, measure: Callable[[], Iterable[Score]]) -> list[Score]:
         """The scores under a key as those of a method; measured, and written, where there are none. `RunError`."""
-        found = cached_json(self._file(key), lambda: {"scores": [_row(score) for score in measure()]})
+        found = cached_json(
+            self._file(key), lambda: {"scores": [(s.metric, s.value, s.unit, s.seed) for s in measure()]}
+        )
         return [Score(method, *row) for row in found["scores"]]
 
     def holds(self, key: str) -> bool:
@@ -47,18 +49,14 @@ class Kept:
         return self.folder / f"{key_of(FORMAT, __version__, key)}.json"
 
 
-def _row(score: Score) -> tuple[object, ...]:
-    return score.metric, score.value, score.unit, score.seed
-
-
 def pictures_key(shown: Shown) -> str:
     """Tell pictures with their units and seeds from others."""
     return key_of([*map(str, shown.units)], list(shown.seeds), [picture_hash(p) for p in shown.images])
 
 
-def bench_key(bench: EvalContext, parts: Iterable[str]) -> str:
-    """Tell these parts of a bench from others."""
-    return key_of(*(_PARTS[name](bench) for name in parts))
+def context_key(context: EvalContext, parts: Iterable[str]) -> str:
+    """Tell these parts of a context from others."""
+    return key_of(*(_PARTS[name](context) for name in parts))
 
 
 def network_key(model: Model) -> str:
@@ -74,13 +72,13 @@ def _seen(extractor: Extractor) -> list[object]:
 
 
 _PARTS: dict[str, Callable[[EvalContext], object]] = {
-    "model": lambda bench: network_key(bench.model),
-    "bank": lambda bench: bench.bank.key,
-    "images": lambda bench: bench.bank.images.hash(),
-    "layers": lambda bench: [bench.optimized, bench.held_out, bench.natural],
-    "extractor": lambda bench: _seen(bench.extractor),
-    "judges": lambda bench: [identity(witness) for witness in bench.judges],
-    "encoder": lambda bench: [identity(bench.encoder) if bench.encoder else "", bench.prompt],
-    "recognizer": lambda bench: bench.recognizer.key if bench.recognizer else "",
-    "questions": lambda bench: [[str(u), q.answer, q.choices] for u, q in bench.questions.items()],
+    "model": lambda context: network_key(context.model),
+    "bank": lambda context: context.bank.key,
+    "images": lambda context: context.bank.images.hash(),
+    "layers": lambda context: [context.optimized, context.held_out, context.natural],
+    "extractor": lambda context: _seen(context.extractor),
+    "judges": lambda context: [identity(classifier) for classifier in context.judges],
+    "encoder": lambda context: [identity(context.encoder) if context.encoder else "", context.prompt],
+    "recognizer": lambda context: context.recognizer.key if context.recognizer else "",
+    "questions": lambda context: [[str(u), q.answer, q.choices] for u, q in context.questions.items()],
 }

@@ -13,8 +13,8 @@ from functools import partial
 import vital.world.networks.shortcut_models as world
 from vital.comparing.records import Score, Shown
 from vital.comparing.renderer import Renderer
-from vital.comparing.score_cache import Kept, pictures_key
-from vital.comparing.variants import Request, controls, methods
+from vital.comparing.score_cache import ScoreCache, pictures_key
+from vital.comparing.variants import Request, render_controls, render_methods
 from vital.errors import ModelError
 from vital.rendering.api import bank_for
 from vital.units import OUTPUT
@@ -31,18 +31,18 @@ class Twin:
     """A network that uses one factor alone, with all that its classes are rendered from."""
 
     factor: str
-    studio: Renderer
+    renderer: Renderer
 
 
-def twins(studio: Renderer) -> Iterator[Twin]:
-    """The three twins, each with a run folder of its own below that of `studio`, and a bank over the same images."""
+def twins(renderer: Renderer) -> Iterator[Twin]:
+    """The three twins, each with a run folder of its own below that of `renderer`, and a bank over the same images."""
     pictures = world.twin_images()
     for factor in TWIN_FACTORS:
         net = model(f"twin-{factor}")
         units = tuple(net.units(f"{OUTPUT}:0-{len(TWIN_CLASSES) - 1}"))
-        bank = bank_for(net, pictures, units, progress=studio.progress)
-        path = studio.path / "twins" / factor
-        own = replace(studio, path=path, model=net, units=units, bank=bank, spec=net.name)
+        bank = bank_for(net, pictures, units, progress=renderer.progress)
+        path = renderer.path / "twins" / factor
+        own = replace(renderer, path=path, model=net, units=units, bank=bank, spec=net.name)
         yield Twin(factor, own)
 
 
@@ -62,20 +62,20 @@ def faithful(twin: Twin, shown: Shown) -> Iterator[Score]:
 
 
 def measured_twins(
-    found: Sequence[Twin], asked: Request, main: str, kept: Kept
+    found: Sequence[Twin], request: Request, main: str, cache: ScoreCache
 ) -> tuple[list[Score], list[str]]:
     """The scores of all methods and controls on all twins, and what is left out; what was measured is read."""
-    asked, scores = asked.on_twins(), list[Score]()
+    request, scores = request.on_twins(), list[Score]()
     notes: list[str] = []
     for twin in found:
         try:
-            shown, left_out = methods(twin.studio, asked)
+            shown, left_out = render_methods(twin.renderer, request)
         except ModelError as error:
             notes.append(f"twin-{twin.factor}: {error}")
             continue
-        beside, also = controls(twin.studio, asked, main)
+        controls, also = render_controls(twin.renderer, request, main)
         notes += [f"twin-{twin.factor}: {note}" for note in (*left_out, *also)]
-        for one in (*shown, *beside):
+        for one in (*shown, *controls):
             key = key_of("twins", fingerprint(), twin.factor, pictures_key(one))
-            scores += kept.scores(one.method, key, partial(faithful, twin, one))
+            scores += cache.scores(one.method, key, partial(faithful, twin, one))
     return scores, notes

@@ -72,17 +72,20 @@ class Table:
             return None
         return interval([loss(metric, other[unit]) - loss(metric, own[unit]) for unit in shared]).low > 0
 
-    def blind(self, metric: str) -> str:
+    def uninformative(self, metric: str) -> str:
         """Say that a metric is uninformative, and which controls score as well as the main method; "" where none does.
 
         Random weights: the metric pleases a network that learned nothing, and says nothing of any. References that are
         shuffled or another unit's: the metric cannot see where references come from, or the method hardly needs them.
         Costs say nothing of this, nor do real images.
         """
-        if metric in COSTS:
-            return ""
-        blind = [name for name in self._lesser if self.differs(metric, name) is False]
-        return f"uninformative: as good with {', '.join(map(self._short, blind))}" if blind else ""
+        equals = self._equals(metric)
+        return f"uninformative: as good with {equals}" if equals else ""
+
+    def _equals(self, metric: str) -> str:
+        """The controls that score as well as the main method."""
+        names = self._lesser if metric not in COSTS else ()
+        return ", ".join(self._short(name) for name in names if self.differs(metric, name) is False)
 
     def _short(self, control: str) -> str:
         return control.removeprefix(f"{self.main}, ")
@@ -99,19 +102,20 @@ class Table:
         return min(found, key=lambda m: fmean(loss(metric, value) for value in found[m].values()))
 
     def wide(self) -> list[list[str]]:
-        """A header and a row for each method and control; the last row says what each metric is worth."""
+        """A header and a row for each method and control; the last row says whether each metric is informative."""
         rows = [["method", *(f"{m} {sign(m)}" for m in self.metrics)]]
         rows += [
             [method, *(_shown(self.cell(method, metric)) for metric in self.metrics)]
             for method in (*self.methods, *self.controls)
         ]
         if self.controls:
-            rows.append(["worth", *map(self._worth, self.metrics)])
+            rows.append(["informative", *map(self._informative, self.metrics)])
         return rows
 
-    def _worth(self, metric: str) -> str:
-        asked = metric not in COSTS and any(self.differs(metric, name) is not None for name in self._lesser)
-        return self.blind(metric) or ("informative" if asked else "")
+    def _informative(self, metric: str) -> str:
+        known = metric not in COSTS and any(self.differs(metric, name) is not None for name in self._lesser)
+        equals = self._equals(metric)
+        return f"no: as good with {equals}" if equals else "yes" if known else ""
 
     @property
     def _lesser(self) -> tuple[str, ...]:
@@ -155,8 +159,8 @@ class Table:
         way = WORDS[better(metric)] + ("" if ranked(metric) else ", ranks nothing")
         names = [name for name in (*self.methods, *self.controls) if self.cell(name, metric)]
         width = max(map(len, names), default=0)
-        best, worth = self.best(metric), self.blind(metric)
-        lines = [f"{metric} ({way})" + (f"; {worth}" if worth else "")]
+        best, verdict = self.best(metric), self.uninformative(metric)
+        lines = [f"{metric} ({way})" + (f"; {verdict}" if verdict else "")]
         lines += [
             f"  {name.ljust(width)}  {_shown(self.cell(name, metric))}{'  best' if name == best else ''}"
             for name in names

@@ -12,7 +12,7 @@ from vital.comparing.controls import rerouted, shuffled
 from vital.comparing.cost import memory
 from vital.comparing.records import REAL, Score, Shown, stacked
 from vital.comparing.renderer import Renderer
-from vital.comparing.score_cache import Kept, network_key
+from vital.comparing.score_cache import ScoreCache, network_key
 from vital.errors import InvalidValueError, ModelError, UnfinishedError
 from vital.models.random import random_weights
 from vital.rendering import Method
@@ -30,7 +30,7 @@ class Request:
     The controls have the number of seeds under "controls", or that of the main method.
     """
 
-    recipes: Mapping[str, Method]
+    methods: Mapping[str, Method]
     controls: tuple[str, ...] = CONTROLS
     seeds: int = 3
     seeds_by_name: Mapping[str, int] = field(default_factory=dict)
@@ -52,20 +52,22 @@ class Request:
     def main(self, shown: Sequence[Shown]) -> str:
         """The method that controls are made of: the first that needs references, else the first."""
         names = [one.method for one in shown]
-        return next((n for n in names if n in self.recipes and self.recipes[n].needs_images), names[0])
+        return next((n for n in names if n in self.methods and self.methods[n].needs_images), names[0])
 
 
-def methods(studio: Renderer, asked: Request, others: bool = False) -> tuple[list[Shown], list[str]]:
+def render_methods(
+    renderer: Renderer, request: Request, others: bool = False
+) -> tuple[list[Shown], list[str]]:
     """The pictures of all methods that this network allows, and why others are left out.
 
     Raises `ModelError` where no method is left and there are no `others`.
     """
     shown, notes = [], []
-    for name, recipe in asked.recipes.items():
-        seeds = asked.seeds_of(name)
+    for name, method in request.methods.items():
+        seeds = request.seeds_of(name)
         try:
-            shown.append(studio.shown(name, recipe, seeds))
-            notes += lacking(shown[-1], seeds)
+            shown.append(renderer.shown(name, method, seeds))
+            notes += missing_seeds(shown[-1], seeds)
         except (ModelError, UnfinishedError) as error:
             notes.append(f"{name} is left out: {error}")
     if not shown and notes and not others:
@@ -73,66 +75,66 @@ def methods(studio: Renderer, asked: Request, others: bool = False) -> tuple[lis
     return shown, notes
 
 
-def controls(studio: Renderer, asked: Request, main: str) -> tuple[list[Shown], list[str]]:
+def render_controls(renderer: Renderer, request: Request, main: str) -> tuple[list[Shown], list[str]]:
     """The pictures of the controls of the main method, and why others are left out."""
-    shown, notes, seeds, recipe = [], [], asked.seeds_of_controls(main), asked.recipes.get(main)
-    if REAL in asked.controls:
-        shown.append(real_images(studio, len(asked.seeds_of(main))))
+    shown, notes, seeds, method = [], [], request.seeds_of_controls(main), request.methods.get(main)
+    if REAL in request.controls:
+        shown.append(real_images(renderer, len(request.seeds_of(main))))
     for name, bank in _BANKS.items():
-        if recipe and name in asked.controls and (name == RANDOM or recipe.needs_images):
+        if method and name in request.controls and (name == RANDOM or method.needs_images):
             try:
-                other = bank(studio)
-                path = studio.path / "controls" / name.replace(" ", "-")
-                made = replace(studio, path=path, model=other.model, bank=other).shown(main, recipe, seeds)
+                other = bank(renderer)
+                path = renderer.path / "controls" / name.replace(" ", "-")
+                made = replace(renderer, path=path, model=other.model, bank=other).shown(main, method, seeds)
                 shown.append(made.named(f"{main}, {name}"))
-                notes += lacking(shown[-1], seeds)
+                notes += missing_seeds(shown[-1], seeds)
             except (InvalidValueError, ModelError, UnfinishedError) as error:
                 notes.append(f"the control {name} is left out: {error}")
     return shown, notes
 
 
-def lacking(shown: Shown, seeds: Sequence[int]) -> list[str]:
+def missing_seeds(shown: Shown, seeds: Sequence[int]) -> list[str]:
     """Say which of the seeds that were asked for are not among the pictures."""
     missing = [str(seed) for seed in seeds if seed not in shown.seeds]
     return [f"{shown.method} is measured without seed {', '.join(missing)}: not rendered"] if missing else []
 
 
 _BANKS: Mapping[str, Callable[[Renderer], ReferenceBank]] = {
-    RANDOM: lambda studio: bank_for(
-        random_weights(studio.model), studio.bank.images, studio.units, progress=studio.progress
+    RANDOM: lambda renderer: bank_for(
+        random_weights(renderer.model), renderer.bank.images, renderer.units, progress=renderer.progress
     ),
-    SHUFFLED: lambda studio: shuffled(studio.bank),
-    OTHER: lambda studio: rerouted(studio.bank, studio.units),
+    SHUFFLED: lambda renderer: shuffled(renderer.bank),
+    OTHER: lambda renderer: rerouted(renderer.bank, renderer.units),
 }
 """What a control changes: the bank, and in one case its network."""
 
 
-def real_images(studio: Renderer, each: int) -> Shown:
+def real_images(renderer: Renderer, each: int) -> Shown:
     """Natural images of each unit, other ones than pictures are held against: what no method can be asked to beat."""
     parts = []
-    for unit in studio.units:
-        found = studio.bank.references(unit, NATURAL + each).indices[-each:]
-        parts += [(unit, rank, image) for rank, image in enumerate(studio.bank.tensor(found))]
+    for unit in renderer.units:
+        found = renderer.bank.references(unit, NATURAL + each).indices[-each:]
+        parts += [(unit, rank, image) for rank, image in enumerate(renderer.bank.tensor(found))]
     return stacked(REAL, parts).named(REAL)
 
 
-def weighed(studio: Renderer, shown: Sequence[Shown], asked: Request, kept: Kept) -> list[Shown]:
+def weighed(renderer: Renderer, shown: Sequence[Shown], request: Request, cache: ScoreCache) -> list[Shown]:
     """Carried out methods with what the tensors of one batch take (`vital.comparing.cost.memory`), measured once."""
-    return [replace(one, memory=_memory(studio, asked.recipes[one.method], kept)) for one in shown]
+    return [replace(one, memory=_memory(renderer, request.methods[one.method], cache)) for one in shown]
 
 
-def _memory(studio: Renderer, recipe: Method, kept: Kept) -> float:
+def _memory(renderer: Renderer, method: Method, cache: ScoreCache) -> float:
     """Read or measure it; NaN where it is not kept and nothing is to be rendered."""
-    group, kind = studio.together, type(recipe).__qualname__
-    key = key_of("memory, warm", network_key(studio.model), kind, recipe.options(), [*map(str, group)])
+    group, kind = renderer.together, type(method).__qualname__
+    key = key_of("memory, warm", network_key(renderer.model), kind, method.options(), [*map(str, group)])
 
     def weighing() -> list[Score]:
-        if not studio.render_missing:
+        if not renderer.render_missing:
             raise UnfinishedError
-        return [Score("", "peak MB", memory(studio.model, group, recipe, studio.bank))]
+        return [Score("", "peak MB", memory(renderer.model, group, method, renderer.bank))]
 
     try:
-        (score,) = kept.scores("", key, weighing)
+        (score,) = cache.scores("", key, weighing)
     except UnfinishedError:
         return math.nan
     return score.value

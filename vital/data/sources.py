@@ -175,7 +175,7 @@ def as_batch(values: np.ndarray | Tensor, name: str) -> np.ndarray:
         return array
     if len(shape) == 3:
         raise DataError(
-            f"{name} of shape {shape} may be one colour image or several grey ones; "
+            f"{name} of shape {shape} may be one color image or several grey ones; "
             "give it four axes: (N, H, W, C) or (N, C, H, W)"
         )
     if len(shape) != 4:

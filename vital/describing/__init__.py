@@ -1,24 +1,18 @@
 """Words: what a unit responds to, said by several methods, with evidence and with the right to say nothing."""
 
-from vital.describing.api import Descriptions as Descriptions
-from vital.describing.api import describe as describe
-from vital.describing.base import DESCRIBERS as DESCRIBERS
-from vital.describing.base import Context as Context
-from vital.describing.base import Describer as Describer
-from vital.describing.base import describer as describer
-from vital.describing.candidates.concept_lists import read_concepts as read_concepts
-from vital.describing.evaluation.agreement import agreement as agreement
-from vital.describing.evaluation.importers import import_labels as import_labels
-from vital.describing.evaluation.significance import LabelEvaluator as LabelEvaluator
-from vital.describing.labels_csv import read_labels as read_labels
-from vital.describing.labels_csv import write_labels as write_labels
-from vital.describing.matching.similarity import SIMILARITIES as SIMILARITIES
-from vital.describing.methods.activation_ranges import Bands as Bands
-from vital.describing.methods.clip_dissect import ClipDissect as ClipDissect
-from vital.describing.methods.clip_dissect import class_of_description as class_of_description
-from vital.describing.methods.dnd import Dnd as Dnd
-from vital.describing.methods.linear import Linear as Linear
-from vital.describing.methods.prototype import OfPrototypes as OfPrototypes
+from vital.describing.api import Descriptions, describe
+from vital.describing.base import DESCRIBERS, Context, Describer, describer
+from vital.describing.candidates.concept_lists import read_concepts
+from vital.describing.evaluation.agreement import agreement
+from vital.describing.evaluation.importers import import_labels
+from vital.describing.evaluation.significance import LabelEvaluator
+from vital.describing.labels_csv import read_labels, write_labels
+from vital.describing.matching.similarity import SIMILARITIES
+from vital.describing.methods.activation_ranges import ActivationRanges
+from vital.describing.methods.clip_dissect import ClipDissect, class_of_description
+from vital.describing.methods.dnd import Dnd
+from vital.describing.methods.linear import Linear
+from vital.describing.methods.prototype import OfPrototypes
 from vital.utils.options import with_overview
 
 with_overview(describe, DESCRIBERS, "vital.describing.DESCRIBERS")
@@ -26,7 +20,7 @@ with_overview(describe, DESCRIBERS, "vital.describing.DESCRIBERS")
 __all__ = [
     "DESCRIBERS",
     "SIMILARITIES",
-    "Bands",
+    "ActivationRanges",
     "ClipDissect",
     "Context",
     "Describer",

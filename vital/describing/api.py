@@ -10,7 +10,7 @@ from typing import Any
 
 from vital.activations import ReferenceBank, build_bank
 from vital.activations.bank import check_inputs
-from vital.activations.matrix import probe
+from vital.activations.matrix import build_matrix
 from vital.backends import (
     Captioner,
     ImageGenerator,
@@ -67,37 +67,37 @@ def _p(value: float | None) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """Everything that puts units of one network into words: makers at hand, and methods with their options."""
+    """Everything that puts units of one network into words: backends at hand, and methods with their options."""
 
-    tools: Context
+    context: Context
     described: Mapping[str, Describer]
     judge: JudgeOptions = field(default_factory=JudgeOptions)
 
     def describe(self, units: Sequence[Unit]) -> Descriptions:
         """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit."""
         for name, method in self.described.items():
-            check_needs(name, method, self.tools)
-        said = [d for method in self.described.values() for d in answers_of(method, self.tools, units)]
-        said = self.court().judged(said) if self.tools.encoder else said
+            check_needs(name, method, self.context)
+        said = [d for method in self.described.values() for d in answers_of(method, self.context, units)]
+        said = self.evaluator().judged(said) if self.context.encoder else said
         order = {unit: place for place, unit in enumerate(units)}
         return Descriptions(sorted(said, key=lambda d: order.get(d.unit, len(order))))
 
-    def court(self) -> LabelEvaluator:
-        """The judge of what they say."""
-        return LabelEvaluator(self.tools, **asdict(self.judge))
+    def evaluator(self) -> LabelEvaluator:
+        """What judges their labels."""
+        return LabelEvaluator(self.context, **asdict(self.judge))
 
     def megabytes(self, descriptions: Sequence[Description]) -> float:
         """Memory that the values of the layers of these units take, in 10⁶ bytes; they are read from the cache."""
         units = [d.unit for d in descriptions]
-        return probe(self.tools.model, probe_images(self.tools), units).megabytes
+        return build_matrix(self.context.model, probe_images(self.context), units).megabytes
 
     def scores(self, descriptions: Sequence[Description]) -> list[Row]:
         """The table of scores with its controls (`vital.describing.evaluation.table`); empty without an encoder."""
-        if self.tools.encoder is None:
+        if self.context.encoder is None:
             return []
-        court = self.court()
-        random = random_descriptions(court, list(self.described.values()), descriptions)
-        return score_rows(court, descriptions, random)
+        evaluator = self.evaluator()
+        random = random_descriptions(evaluator, list(self.described.values()), descriptions)
+        return score_rows(evaluator, descriptions, random)
 
 
 @public
@@ -162,12 +162,13 @@ def describe(
     'dotted cube'
 
     """
-    makers = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
+    backends = {"encoder": encoder, "captioner": captioner, "summarizer": summarizer, "generator": generator}
     asked = describers_of(methods, options)
     check_inputs(model, images, bank)
     chosen = model.units(units)
     words = prepared(
-        model, chosen, asked, bank=bank, images=images, concepts=concepts, makers=makers, seed=seed, progress=progress
+        model, chosen, asked, bank=bank, images=images, concepts=concepts, backends=backends, seed=seed,
+        progress=progress,
     )  # fmt: skip
     return words.describe(chosen)
 
@@ -180,7 +181,7 @@ def prepared(
     bank: ReferenceBank | None,
     images: ImageSet | None,
     concepts: str | Path | Iterable[str] | None,
-    makers: Mapping[str, Any],
+    backends: Mapping[str, Any],
     seed: int = 0,
     progress: bool = False,
 ) -> Words:
@@ -193,15 +194,15 @@ def prepared(
     if bank is None and images is not None and {"bank", "prototypes"} & needs:
         layers = tuple(dict.fromkeys(unit.layer for unit in units))
         bank = build_bank(model, layers, images, progress=progress)
-    made = _makers(model, makers, needs)
+    made = _load_backends(model, backends, needs)
     if concepts is None and getattr(made["encoder"], "name", "") == WORLD:
         concepts = WORLD
     words = read_concepts(concepts) if concepts is not None else ()
     prototypes = _prototypes(model, bank, progress) if bank is not None else None
-    tools = Context(model, images, bank, words, **made, prototypes=prototypes, seed=seed, progress=progress)
+    context = Context(model, images, bank, words, **made, prototypes=prototypes, seed=seed, progress=progress)
     for name, method in described.items():
-        check_needs(name, method, tools)
-    return Words(tools, described, judge)
+        check_needs(name, method, context)
+    return Words(context, described, judge)
 
 
 def describers_of(
@@ -224,8 +225,8 @@ def describers_of(
     return made, JudgeOptions(**judge)
 
 
-def _makers(model: Model, given: Mapping[str, Any], needs: set[str]) -> dict[str, Any]:
-    """Load the makers that are named; on the world its own, where they are needed and none is named."""
+def _load_backends(model: Model, given: Mapping[str, Any], needs: set[str]) -> dict[str, Any]:
+    """Load the backends that are named; on the world its own, where they are needed and none is named."""
     load: dict[str, Callable[[Any], Any]] = {
         "encoder": load_encoder,
         "captioner": load_captioner,
@@ -233,7 +234,7 @@ def _makers(model: Model, given: Mapping[str, Any], needs: set[str]) -> dict[str
         "generator": load_generator,
     }
     if wrong := [name for name in given if name not in load]:
-        raise InvalidValueError(f"a maker is called {wrong[0]}; allowed are {', '.join(load)}")
+        raise InvalidValueError(f"a backend is called {wrong[0]}; allowed are {', '.join(load)}")
     own = model.name.split(":")[0] == WORLD
     spare = {name: WORLD for name in load if own and name in {"encoder", *needs}}
     specs = {name: given.get(name) or spare.get(name) for name in load}

@@ -1,4 +1,4 @@
-"""Describers: frozen recipes that put units into words; their fields are the options that users set."""
+"""Describers: frozen dataclasses that put units into words; their fields are the options that users set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from vital.activations import ReferenceBank
 from vital.backends import BuiltIn, Captioner, ImageGenerator, ImageTextEncoder, Summarizer
-from vital.backends.response_cache import Answers, KeptCaptioner, KeptGenerator, KeptSummarizer
+from vital.backends.response_cache import CachedBackend, ResponseCache
 from vital.data import ImageSet
 from vital.errors import UsageError
 from vital.models import Model
@@ -22,7 +22,7 @@ from vital.utils.registry import Registry
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What describers work with: a network, probe images with their bank, and makers of words and pictures.
+    """What describers work with: a network, probe images with their bank, and backends of words and pictures.
 
     A describer takes what it needs and says what is missing (`Describer.needs`). `concepts` are the words to choose
     from. `prototypes` draws pictures of units for a seed when it is asked to. Labels are chosen on the probe images of
@@ -55,7 +55,7 @@ class Describer(ABC):
         check_options(self)
 
     @abstractmethod
-    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
+    def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
 
     def options(self) -> dict[str, Any]:
@@ -84,38 +84,37 @@ def describer(name: str, /, **options: Any) -> Describer:
     return made_with(DESCRIBERS, name, options)
 
 
-def check_needs(name: str, what: Describer, tools: Context) -> None:
+def check_needs(name: str, what: Describer, context: Context) -> None:
     """Raise `UsageError` where the context lacks something that a describer needs."""
     for need in what.needs:
-        if not getattr(tools, need):
+        if not getattr(context, need):
             raise UsageError(f"{name} needs {_GIVEN_BY[need]}")
 
 
-def answers_of(what: Describer, tools: Context, units: Sequence[Unit]) -> Sequence[Description]:
+def answers_of(what: Describer, context: Context, units: Sequence[Unit]) -> Sequence[Description]:
     """What a describer says. Raises `InvalidValueError` unless that is a description of each unit."""
     return checked_list(
-        "describe of the describer", what, what.describe(tools, units), Description, len(units)
+        "describe of the describer", what, what.describe(context, units), Description, len(units)
     )
 
 
-def probe_images(tools: Context) -> ImageSet:
+def probe_images(context: Context) -> ImageSet:
     """The probe images of a context: its own, or those of its bank. Raises `UsageError` where it has none."""
-    if tools.images is None and tools.bank is None:
+    if context.images is None and context.bank is None:
         raise UsageError("words need probe images: give images or a bank")
-    return tools.images if tools.images is not None else tools.bank.images  # type: ignore[union-attr]
+    return context.images if context.images is not None else context.bank.images  # type: ignore[union-attr]
 
 
-def kept_makers(tools: Context, answers: Answers | None = None) -> Context:
+def cached_backends(context: Context, cache: ResponseCache | None = None) -> Context:
     """Wrap the captioner, summarizer and generator of a context, but for those that are wrapped already.
 
     The built-in summarizer is left as it is: it is as fast as a look-up.
     """
-    own = answers or Answers()
-    found: dict[str, Any] = {}
-    if tools.captioner and not isinstance(tools.captioner, KeptCaptioner):
-        found["captioner"] = own.captioner(tools.captioner)
-    if tools.summarizer and not isinstance(tools.summarizer, KeptSummarizer | BuiltIn):
-        found["summarizer"] = own.summarizer(tools.summarizer)
-    if tools.generator and not isinstance(tools.generator, KeptGenerator):
-        found["generator"] = own.generator(tools.generator)
-    return replace(tools, **found)
+    own = cache or ResponseCache()
+    backends = {kind: getattr(context, kind) for kind in ("captioner", "summarizer", "generator")}
+    found: dict[str, Any] = {
+        kind: getattr(own, kind)(backend)
+        for kind, backend in backends.items()
+        if backend and not isinstance(backend, CachedBackend | BuiltIn)
+    }
+    return replace(context, **found)

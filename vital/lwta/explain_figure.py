@@ -13,7 +13,7 @@ LINE = 15
 """Pixels from one line of small text to the next."""
 
 FOR, AGAINST = (30, 110, 180), (190, 80, 40)
-"""Colours of contributions above and below 0."""
+"""Colors of contributions above and below 0."""
 
 
 def drawn(found: Explanation, count: int, size: int) -> Image.Image:
@@ -51,8 +51,8 @@ def _cell(
     said = f"{winner.unit.index}: {winner.strength:.2g} at {winner.share:.0%}"
     draw.text((x, y + LINE), fitted(said, width, 11), fill=FAINT, font=font(11))
     length = round(width * abs(winner.contribution) / most) if most else 0
-    colour = FOR if winner.contribution >= 0 else AGAINST
-    draw.rectangle((x, y + 2 * LINE, x + max(1, length), y + 2 * LINE + 5), fill=colour)
+    color = FOR if winner.contribution >= 0 else AGAINST
+    draw.rectangle((x, y + 2 * LINE, x + max(1, length), y + 2 * LINE + 5), fill=color)
 
 
 def lit(image: Image.Image, where: Tensor) -> Image.Image:

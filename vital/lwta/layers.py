@@ -13,7 +13,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from vital.attribution.operations import Context, Shares, operation
 from vital.errors import InvalidValueError
-from vital.lwta.sampling import WARM, Dice, Draws
+from vital.lwta.sampling import WARM, Generators, WinnerSampler
 from vital.tracing import Step
 
 
@@ -172,7 +172,7 @@ class LWTA(nn.Module):
             )
         self.competitors, self.axis = competitors, axis
         self.plain = (plain or nn.ReLU()) if competitors == 1 else None
-        self.draws: Draws | None = None
+        self.sampler: WinnerSampler | None = None
 
     def extra_repr(self) -> str:
         """Say the settings."""
@@ -183,12 +183,12 @@ class LWTA(nn.Module):
         if self.plain is not None:
             found: Tensor = self.plain(x)
             return found
-        draws = self.draws or (Draws() if self.training else None)
-        if draws is None:
+        sampler = self.sampler or (WinnerSampler() if self.training else None)
+        if sampler is None:
             return compete(x, self.competitors, self.axis)
-        if self.draws is not None and not draws.deterministic:
-            draws.found.append(divergence(x, self.competitors, self.axis))
-        return compete(x, self.competitors, self.axis, draws.temperature, draws.noise(x))
+        if self.sampler is not None and not sampler.deterministic:
+            sampler.found.append(divergence(x, self.competitors, self.axis))
+        return compete(x, self.competitors, self.axis, sampler.temperature, sampler.noise(x))
 
     def winners(self, x: Tensor) -> Tensor:
         """Mark the winners among responses that this layer was given, as it passes them in evaluation."""
@@ -247,28 +247,28 @@ def competing(network: nn.Module) -> dict[str, LWTA]:
 @contextmanager
 def sampled(
     network: nn.Module,
-    dice: Dice = None,
+    generators: Generators = None,
     temperature: float = WARM,
     *,
     deterministic: bool = False,
-) -> Iterator[Draws]:
+) -> Iterator[WinnerSampler]:
     """Sample the winners of every competing layer inside the block, in training and in evaluation alike.
 
     What the block gives knows the divergence of the passes made in it. Where `deterministic`, the largest responses
     win, in training too. Afterwards the layers are as before.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), LWTA(2))
-    >>> with sampled(net, torch.Generator().manual_seed(0)) as draws:
+    >>> with sampled(net, torch.Generator().manual_seed(0)) as sampler:
     ...     y = net(torch.randn(5, 3))
-    >>> bool(draws.divergence() > 0)
+    >>> bool(sampler.divergence() > 0)
     True
     """
-    draws, layers = Draws(dice, temperature, deterministic), competing(network).values()
-    before = [layer.draws for layer in layers]
+    sampler, layers = WinnerSampler(generators, temperature, deterministic), competing(network).values()
+    before = [layer.sampler for layer in layers]
     try:
         for layer in layers:
-            layer.draws = draws
-        yield draws
+            layer.sampler = sampler
+        yield sampler
     finally:
         for layer, old in zip(layers, before, strict=True):
-            layer.draws = old
+            layer.sampler = old

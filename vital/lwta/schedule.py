@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vital.lwta.layers import sampled
-from vital.lwta.sampling import Draws
+from vital.lwta.sampling import WinnerSampler
 from vital.utils.options import NonNegative, Positive, Share, check_options
 
 
@@ -49,7 +49,9 @@ class SamplingSchedule:
         return float(self.temperature_start * ratio ** min(done / self.sampling, 1.0))
 
     @contextmanager
-    def at(self, network: nn.Module, dice: torch.Generator, done: float) -> Iterator[Draws]:
+    def at(self, network: nn.Module, generator: torch.Generator, done: float) -> Iterator[WinnerSampler]:
         """Run the competitions of a network as they are after a share `done` of training, inside the block."""
-        with sampled(network, dice, self.temperature(done), deterministic=done >= self.sampling) as draws:
-            yield draws
+        with sampled(
+            network, generator, self.temperature(done), deterministic=done >= self.sampling
+        ) as sampler:
+            yield sampler

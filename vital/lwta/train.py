@@ -179,10 +179,10 @@ class _Training:
         modes = [(part, part.training) for part in network.modules()]
         try:
             for epoch in range(self._restored(optimizer), self.how.epochs):
-                dice = generator("lwta", self.how.seed, epoch)
+                rng = generator("lwta", self.how.seed, epoch)
                 with self._seeded(epoch):
-                    for step, rows in enumerate(self._batches(dice), epoch * per_epoch):
-                        loss = self._step(rows, optimizer, dice, step / (per_epoch * self.how.epochs))
+                    for step, rows in enumerate(self._batches(rng), epoch * per_epoch):
+                        loss = self._step(rows, optimizer, rng, step / (per_epoch * self.how.epochs))
                         if self.progress:
                             self.progress(step + 1, per_epoch * self.how.epochs, loss)
                 self._save(optimizer, epoch + 1)
@@ -208,32 +208,32 @@ class _Training:
             torch.manual_seed(seed_of("lwta", self.how.seed, epoch))
             yield
 
-    def _batches(self, dice: torch.Generator) -> Iterator[list[int]]:
+    def _batches(self, rng: torch.Generator) -> Iterator[list[int]]:
         known = list(self.targets)
-        order = torch.randperm(len(known), generator=dice).tolist()
+        order = torch.randperm(len(known), generator=rng).tolist()
         for start, end in itertools.pairwise(cuts(len(order), self.how.batch_size)):
             yield [known[i] for i in order[start:end]]
 
     def _step(
-        self, rows: list[int], optimizer: torch.optim.Optimizer, dice: torch.Generator, done: float
+        self, rows: list[int], optimizer: torch.optim.Optimizer, rng: torch.Generator, done: float
     ) -> float:
         model, how = self.model, self.how
         kept, pictures = self.images.load(rows, model)
         wanted = torch.tensor([self.targets[i] for i in kept]).to(model.device)
         shown = model.normalize(
-            varied(pictures, dice, flip=how.flip, shift=how.shift).to(model.device, model.dtype)
+            varied(pictures, rng, flip=how.flip, shift=how.shift).to(model.device, model.dtype)
         )
         for group in optimizer.param_groups:
             group["lr"] = how.lr_at(done)
         model.module.train()
-        with how.competition.at(model.module, dice, done) as draws:
+        with how.competition.at(model.module, rng, done) as sampler:
             with (
                 torch.autocast(model.device.type, torch.bfloat16, enabled=how.bf16),
                 asked(model, f"learn from a batch of {len(shown)}"),
             ):
                 scores = answered(model, shown)
             loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.label_smoothing)
-            loss = loss + how.competition.weight * draws.divergence().to(loss)
+            loss = loss + how.competition.weight * sampler.divergence().to(loss)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.module.parameters(), 1.0)
@@ -271,14 +271,14 @@ def cuts(count: int, batch: int) -> list[int]:
     return [*starts, count]
 
 
-def varied(pictures: Images, dice: torch.Generator, *, flip: bool = True, shift: float = 0.125) -> Images:
+def varied(pictures: Images, rng: torch.Generator, *, flip: bool = True, shift: float = 0.125) -> Images:
     """Mirror half of the pictures, and move each by up to a share of its side, its edges repeated.
 
     >>> varied(torch.zeros(2, 3, 8, 8), torch.Generator()).shape
     torch.Size([2, 3, 8, 8])
     """
     count, _, height, width = pictures.shape
-    luck = torch.rand(count, 3, generator=dice)
+    luck = torch.rand(count, 3, generator=rng)
     if flip:
         pictures = torch.where((luck[:, 0] < 0.5).view(-1, 1, 1, 1), pictures.flip(3), pictures)
     up, left = round(shift * height), round(shift * width)

@@ -43,7 +43,7 @@ def interval(values: Sequence[float], level: float = 0.95, seed: int = 0) -> Int
         raise InvalidValueError(
             f"an interval of {list(values)[:8]} is asked for; allowed are finite numbers, at least one"
         )
-    dice = np.random.default_rng(seed_of("interval", seed, len(found)))
-    means = found[dice.integers(0, len(found), (DRAWS, len(found)))].mean(1)
+    rng = np.random.default_rng(seed_of("interval", seed, len(found)))
+    means = found[rng.integers(0, len(found), (DRAWS, len(found)))].mean(1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(found.mean()), float(low), float(high), len(found))

@@ -41,7 +41,7 @@ def contrast(pictures: Images) -> Tensor:
 
 
 def saturation(pictures: Images) -> Tensor:
-    """How colourful the pixels of a picture are: (B,), from 0 to 1; 0 for pictures of one channel.
+    """How colorful the pixels of a picture are: (B,), from 0 to 1; 0 for pictures of one channel.
 
     Formula: mean over pixels of (max − min) / max over channels, 0 for a black pixel
     Source: the S of HSV, Smith, SIGGRAPH 1978

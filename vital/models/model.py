@@ -28,7 +28,7 @@ from vital.utils.public import public
 class Model:
     """A network and its preprocessing.
 
-    `size` is (height, width) of the input, `channels` its colour channels, `mean` and `std` the normalization of
+    `size` is (height, width) of the input, `channels` its color channels, `mean` and `std` the normalization of
     an image in [0, 1], `resize` the short side before the centre crop (None: resize to `size` itself, which may
     change the aspect ratio). `classes` names the outputs, where they have names. `weights` says where the weights
     come from: "random", a file, or the name of a published set. Raises `InvalidValueError` for numbers that cannot be.

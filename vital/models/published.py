@@ -31,7 +31,7 @@ RANDOM = "random"
 
 # These two lie above the models, so they are imported when they are asked for.
 SOURCES.register_lazy("world", "vital.world.networks.weights:from_world", example="world or world:judge")
-SOURCES.register_lazy("lwta", "vital.lwta.load:model", example="lwta:4/torchvision:resnet50")
+SOURCES.register_lazy("lwta", "vital.lwta.conversion:model", example="lwta:4/torchvision:resnet50")
 
 
 @SOURCES.register("torchvision", example="torchvision:resnet50/IMAGENET1K_V1")
@@ -51,11 +51,11 @@ def from_torchvision(name: str, pretrained: bool, size: Size | None = None) -> M
     if tag not in ("", "DEFAULT", *known):
         raise unknown(f"weights of torchvision:{name}", tag, known)
     chosen = known.get(tag) or table.DEFAULT
-    look = chosen.transforms()
-    side = _side(name, look)
+    preset = chosen.transforms()
+    side = _side(name, preset)
     label = f"torchvision:{name}/{chosen.name}"
     options: dict[str, Any] = {"image_size": side} if name.startswith("vit_") else {}
-    if not hasattr(look, "crop_size"):
+    if not hasattr(preset, "crop_size"):
         options["weights_backbone"] = None  # segmentation networks would download their backbone
     with building(label, pretrained):
         module = models.get_model(name, weights=chosen if pretrained else None, **options)
@@ -65,19 +65,19 @@ def from_torchvision(name: str, pretrained: bool, size: Size | None = None) -> M
         module,
         f"torchvision:{name}",
         (side, side),
-        mean=tuple(look.mean),
-        std=tuple(look.std),
-        resize=look.resize_size[0],
-        interpolation=look.interpolation.value,
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+        resize=preset.resize_size[0],
+        interpolation=preset.interpolation.value,
         classes=tuple(chosen.meta.get("categories") or ()),
         weights=label if pretrained else RANDOM,
     )
 
 
-def _side(name: str, look: Any) -> int:
+def _side(name: str, preset: Any) -> int:
     """The side of the input in torchvision's preprocessing; raises for what is not a network on single images."""
-    resize: Any = getattr(look, "resize_size", ())
-    crop: Any = getattr(look, "crop_size", resize)
+    resize: Any = getattr(preset, "resize_size", ())
+    crop: Any = getattr(preset, "crop_size", resize)
     if name.startswith("quantized_") or len(crop) != 1 or len(resize) != 1:
         raise ModelError(
             f"torchvision:{name} cannot be used; allowed are torchvision's classification and segmentation networks "
@@ -163,17 +163,17 @@ def from_open_clip(name: str, pretrained: bool, size: Size | None = None) -> Mod
             force_image_size=side,
             force_quick_gelu=bool(published.get("quick_gelu")),
         ).visual
-    look = {**module.preprocess_cfg, **{k: v for k, v in published.items() if k in module.preprocess_cfg}}
-    extent = (look["size"],) * 2 if isinstance(look["size"], int) else tuple(look["size"])
+    preset = {**module.preprocess_cfg, **{k: v for k, v in published.items() if k in module.preprocess_cfg}}
+    extent = (preset["size"],) * 2 if isinstance(preset["size"], int) else tuple(preset["size"])
     extent = extent if size is None else size
     return Model(
         module,
         f"open_clip:{name}",
         extent,
-        mean=tuple(look["mean"]),
-        std=tuple(look["std"]),
-        resize=_resize(f"open_clip:{name}", look["resize_mode"], min(extent)),
-        interpolation=_interpolation(look["interpolation"]),
+        mean=tuple(preset["mean"]),
+        std=tuple(preset["std"]),
+        resize=_resize(f"open_clip:{name}", preset["resize_mode"], min(extent)),
+        interpolation=_interpolation(preset["interpolation"]),
         weights=label if pretrained else RANDOM,
     )
 

@@ -40,7 +40,8 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
             f"{path} is not a weights file; allowed are {', '.join(SUFFIXES)}, and 'random' for random ones"
         )
     if not path.is_file():
-        close = nearest(path.name, [p.name for p in _siblings(path)])
+        siblings = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+        close = nearest(path.name, [p.name for p in siblings])
         raise WeightsError(
             f"there is no weights file {path}" + (f"; did you mean {close[0]!r}?" if close else "")
         )
@@ -48,10 +49,6 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f"{path} holds no state dict, that is, no table from names to tensors")
     return {str(key): value for key, value in state.items()}
-
-
-def _siblings(path: Path) -> list[Path]:
-    return sorted(path.parent.iterdir()) if path.parent.is_dir() else []
 
 
 def _safetensors(path: Path) -> Any:

@@ -62,7 +62,7 @@ class Alignment(Term):
         return tuple(self._weights())
 
     @property
-    def relevant(self) -> RelevanceRequest | None:
+    def relevance_request(self) -> RelevanceRequest | None:
         """The relevance of the template's unit, where the template was made with a rule."""
         if self._unit is None:
             return None

@@ -13,9 +13,21 @@ from vital.tracing import Trace
 from vital.types import PerImage
 
 
+@dataclass(frozen=True, repr=False)
+class OneLayer(Term):
+    """A term that reads one layer."""
+
+    layer: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layer."""
+        return (self.layer,)
+
+
 @OBJECTIVES.register("deepdream", example="obj.DeepDream('layer2')")
 @dataclass(frozen=True, repr=False)
-class DeepDream(Term):
+class DeepDream(OneLayer):
     """Make everything stronger that a layer already sees.
 
     Formula: −mean_{c,i} f_{c,i}²
@@ -27,13 +39,6 @@ class DeepDream(Term):
     ('layer3',)
     """
 
-    layer: str
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The layer."""
-        return (self.layer,)
-
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the mean square, (B,)."""
         return -per_image_mean(trace[self.layer].square())
@@ -41,7 +46,7 @@ class DeepDream(Term):
 
 @OBJECTIVES.register("diversity", example="obj.Diversity('layer2')")
 @dataclass(frozen=True, repr=False)
-class Diversity(Term):
+class Diversity(OneLayer):
     """Make the images of a unit differ from one another.
 
     Formula: mean_{j≠i} cos(G_i, G_j), with the Gram matrix G = F Fᵀ of image i's activations F (C, places)
@@ -55,22 +60,15 @@ class Diversity(Term):
     True
     """
 
-    layer: str
-
     couples = True
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The layer at which images are compared."""
-        return (self.layer,)
 
     def __call__(self, trace: Trace) -> PerImage:
         """Each image's mean similarity to the others, (B,)."""
         images = images_of(trace, self)
-        grams = gram(trace[self.layer]).view(images, trace.copies, -1).mean(1)
+        grams = gram(trace[self.layer]).view(images, trace.n_transforms, -1).mean(1)
         units = F.normalize(grams, eps=1e-10)
         similar = units @ units.T
-        return ((similar.sum(1) - similar.diagonal()) / (images - 1)).repeat_interleave(trace.copies)
+        return ((similar.sum(1) - similar.diagonal()) / (images - 1)).repeat_interleave(trace.n_transforms)
 
 
 def gram(act: Tensor) -> Tensor:

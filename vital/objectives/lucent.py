@@ -87,7 +87,7 @@ class FromLucent(Term):
         return torch.stack([self._loss(trace.rows(row, row + 1)) for row in range(len(trace))])
 
     def _together(self, trace: Trace) -> PerImage:
-        images, loss = len(trace) // trace.copies, self._loss(trace)
+        images, loss = len(trace) // trace.n_transforms, self._loss(trace)
         if images == 1 and trace.seen.requires_grad and not loss.requires_grad:
             images_of(trace, self)
         return loss.expand(len(trace)) / images

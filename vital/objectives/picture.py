@@ -9,15 +9,35 @@ from torch import Tensor
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.objectives._vectors import activations, check_cosine, digest, dot_cosine, fitted
-from vital.objectives.layer import gram
-from vital.terms import OBJECTIVES, Term, per_image_mean
+from vital.objectives.layer import OneLayer, gram
+from vital.terms import OBJECTIVES, per_image_mean
 from vital.tracing import Trace
 from vital.types import PerImage
 
 
+@dataclass(frozen=True, repr=False)
+class _Similarity(OneLayer):
+    """Be like fixed activations, and more so: −(f · t) / N · max(floor, cos(f, t))^power."""
+
+    target: Tensor = field(compare=False, repr=False)
+    power: float = 1.0
+    floor: float = 0.1
+    digest: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        check_cosine(self.power, self.floor)
+        object.__setattr__(self, "digest", digest(self.target))
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """Minus the similarity, (B,)."""
+        act = trace[self.layer]
+        target = fitted(self.target, act, self.layer)
+        return -dot_cosine(act.flatten(1), target.flatten(1), self.power, self.floor) / act[0, 0].numel()
+
+
 @OBJECTIVES.register("caricature", example="obj.Caricature.of(model, 'layer2', picture)")
 @dataclass(frozen=True, repr=False)
-class Caricature(Term):
+class Caricature(_Similarity):
     """Exaggerate what a layer sees in a picture.
 
     Formula: −(f · t) / N · max(floor, cos(f, t))^power
@@ -28,16 +48,6 @@ class Caricature(Term):
     `InvalidValueError` when image and picture differ in size.
     """
 
-    layer: str
-    target: Tensor = field(compare=False, repr=False)
-    power: float = 1.0
-    floor: float = 0.1
-    digest: str = field(default="", init=False)
-
-    def __post_init__(self) -> None:
-        check_cosine(self.power, self.floor)
-        object.__setattr__(self, "digest", digest(self.target))
-
     @classmethod
     def of(
         cls, model: Model, layer: str, picture: Tensor, *, power: float = 1.0, floor: float = 0.1
@@ -45,22 +55,13 @@ class Caricature(Term):
         """Make the term for one picture, (C, H, W) or (1, C, H, W) in [0, 1]."""
         return cls(layer, activations(model, layer, picture), power, floor)
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The layer."""
-        return (self.layer,)
-
-    def __call__(self, trace: Trace) -> PerImage:
-        """Minus the similarity, (B,)."""
-        return -_similarity(trace[self.layer], self.target, self.layer, self.power, self.floor)
-
 
 @OBJECTIVES.register(
     "activation-difference",
     example="obj.ActivationDifference.of(model, 'layer2', picture, picture.flip(3), power=2)",
 )
 @dataclass(frozen=True, repr=False)
-class ActivationDifference(Term):
+class ActivationDifference(_Similarity):
     """Exaggerate what a layer sees in one picture and not in another.
 
     Formula: −(f · d) / N · max(floor, cos(f, d))^power, with d = t_after − t_before
@@ -70,15 +71,7 @@ class ActivationDifference(Term):
     change means to the network.
     """
 
-    layer: str
-    difference: Tensor = field(compare=False, repr=False)
     power: float = 0.0
-    floor: float = 0.1
-    digest: str = field(default="", init=False)
-
-    def __post_init__(self) -> None:
-        check_cosine(self.power, self.floor)
-        object.__setattr__(self, "digest", digest(self.difference))
 
     @classmethod
     def of(
@@ -95,19 +88,10 @@ class ActivationDifference(Term):
         first, second = activations(model, layer, before), activations(model, layer, after)
         return cls(layer, second - fitted(first, second, layer), power, floor)
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The layer."""
-        return (self.layer,)
-
-    def __call__(self, trace: Trace) -> PerImage:
-        """Minus the similarity to the difference, (B,)."""
-        return -_similarity(trace[self.layer], self.difference, self.layer, self.power, self.floor)
-
 
 @OBJECTIVES.register("feature-match", example="obj.FeatureMatch.of(model, 'layer2', picture)")
 @dataclass(frozen=True, repr=False)
-class FeatureMatch(Term):
+class FeatureMatch(OneLayer):
     """Make an image that a layer cannot tell from a picture.
 
     Formula: mean |f − t|^power, or with gram=True mean |G(f) − G(t)|^power
@@ -119,7 +103,6 @@ class FeatureMatch(Term):
     2.
     """
 
-    layer: str
     target: Tensor = field(compare=False, repr=False)
     power: int = 2
     gram: bool = False
@@ -137,18 +120,8 @@ class FeatureMatch(Term):
         """Make the term for one picture, (C, H, W) or (1, C, H, W) in [0, 1]."""
         return cls(layer, activations(model, layer, picture), power, gram)
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The layer."""
-        return (self.layer,)
-
     def __call__(self, trace: Trace) -> PerImage:
         """The distance, (B,)."""
         act = trace[self.layer]
         made, wanted = (gram(act), gram(self.target)) if self.gram else (act, self.target)
         return per_image_mean((made - fitted(wanted, made, self.layer)).abs() ** self.power)
-
-
-def _similarity(act: Tensor, target: Tensor, layer: str, power: float, floor: float) -> PerImage:
-    places = act[0, 0].numel()
-    return dot_cosine(act.flatten(1), fitted(target, act, layer).flatten(1), power, floor) / places

@@ -33,9 +33,25 @@ def keep(term: Term, name: str, unit: Unit) -> None:
     object.__setattr__(term, f"_{name}", unit)
 
 
+@dataclass(frozen=True, repr=False)
+class OneUnit(Term):
+    """A term that reads one unit."""
+
+    unit: str | Unit
+    _unit: Unit = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        keep(self, "unit", one_unit(self.unit))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The unit's layer."""
+        return (self._unit.layer,)
+
+
 @OBJECTIVES.register("neuron", example="obj.Neuron('layer2:1@3,3')")
 @dataclass(frozen=True, repr=False)
-class Neuron(Term):
+class Neuron(OneUnit):
     """Make one unit at one position as active as possible.
 
     Formula: −f_c(row, column)
@@ -49,20 +65,12 @@ class Neuron(Term):
     Neuron('layer4:162@3,3')
     """
 
-    unit: str | Unit
-    _unit: Unit = field(init=False, compare=False, repr=False)
-
     def __post_init__(self) -> None:
-        keep(self, "unit", one_unit(self.unit))
+        OneUnit.__post_init__(self)
         if self._unit.tokens == "all":
             raise UnitError(
                 f"{self.unit} names all tokens, a neuron is one; write #cls, #patches or use Channel"
             )
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The unit's layer."""
-        return (self._unit.layer,)
 
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the activation at the position, (B,)."""
@@ -75,7 +83,7 @@ class Neuron(Term):
 
 @OBJECTIVES.register("channel", example="obj.Channel('layer2:1')")
 @dataclass(frozen=True, repr=False)
-class Channel(Term):
+class Channel(OneUnit):
     """Make one unit as active as possible all over the image.
 
     Formula: −mean_i f_{c,i}
@@ -88,17 +96,6 @@ class Channel(Term):
     2 * Channel('layer4:162') + Channel('blocks.9.mlp:55#cls')
     """
 
-    unit: str | Unit
-    _unit: Unit = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        keep(self, "unit", one_unit(self.unit))
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The unit's layer."""
-        return (self._unit.layer,)
-
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the mean activation, (B,)."""
         return -trace.read(self._unit)
@@ -106,7 +103,7 @@ class Channel(Term):
 
 @OBJECTIVES.register("logit", example="obj.Logit('class:3')")
 @dataclass(frozen=True, repr=False)
-class Logit(Term):
+class Logit(OneUnit):
     """Make the network give the image to one class.
 
     Formula: −z_c, or with softmax=True −log softmax(z)_c
@@ -119,19 +116,12 @@ class Logit(Term):
     Logit('class:tabby', softmax=True)
     """
 
-    unit: str | Unit
     softmax: bool = False
-    _unit: Unit = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        keep(self, "unit", one_unit(self.unit))
+        OneUnit.__post_init__(self)
         if not self._unit.is_class:
             raise UnitError(f"{self.unit} is not a class; write class:INDEX or class:NAME, or use Channel")
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The network's output."""
-        return (self._unit.layer,)
 
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the logit or the log-probability, (B,)."""
@@ -142,7 +132,7 @@ class Logit(Term):
 
 @OBJECTIVES.register("reach", example="obj.Reach('layer2:1', 0.5)")
 @dataclass(frozen=True, repr=False)
-class Reach(Term):
+class Reach(OneUnit):
     """Bring one unit to a value that it has on natural images, and no further.
 
     Formula: max(0, 1 − mean_i f_{c,i} / v)²
@@ -156,19 +146,12 @@ class Reach(Term):
     Reach('layer4:162', 0.8)
     """
 
-    unit: str | Unit
     value: float
-    _unit: Unit = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         keep(self, "unit", Unit.parse(self.unit))
         if not 0 < self.value < math.inf:
             raise InvalidValueError(f"the value to reach is {self.value}; allowed are finite numbers above 0")
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The unit's layer."""
-        return (self._unit.layer,)
 
     def __call__(self, trace: Trace) -> PerImage:
         """The squared lack, (B,)."""
@@ -214,12 +197,12 @@ class Interpolate(Term):
     @staticmethod
     def _way(trace: Trace, images: int) -> Tensor:
         way = torch.linspace(0, 1, images, dtype=trace.seen.dtype, device=trace.seen.device)
-        return way.repeat_interleave(trace.copies)
+        return way.repeat_interleave(trace.n_transforms)
 
 
 def images_of(trace: Trace, term: Term) -> int:
-    """The number of pictures in a slot, copies not counted; fewer than two raise `InvalidValueError`."""
-    images = len(trace) // trace.copies
+    """The number of pictures in a slot, each counted once; fewer than two raise `InvalidValueError`."""
+    images = len(trace) // trace.n_transforms
     if images < 2:
         raise InvalidValueError(
             f"{type(term).__name__} compares the images of a unit, but the parameterization makes {images}; "

@@ -1,9 +1,6 @@
-"""The engine: one loop for every method."""
+"""The optimization loop: one for every method."""
 
-from vital.optim.loop import Rendering as Rendering
-from vital.optim.loop import Step as Step
-from vital.optim.loop import optimize as optimize
-from vital.optim.optimizer import Optimizer as Optimizer
-from vital.optim.optimizer import checkpoints as checkpoints
+from vital.optim.loop import Rendering, Step, optimize
+from vital.optim.optimizer import Optimizer, checkpoints
 
 __all__ = ["Optimizer", "Rendering", "Step", "checkpoints", "optimize"]

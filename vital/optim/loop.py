@@ -1,4 +1,4 @@
-"""The loop: one for every method. It knows no concrete term, parameterization or view."""
+"""The loop: one for every method. It knows no concrete term, parameterization or transform."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from vital.utils.parts import (
     checked_at,
     checked_images,
     checked_start,
-    checked_view,
+    checked_transform,
     named,
 )
 from vital.utils.public import public
@@ -161,21 +161,21 @@ def optimize(
     """
     check_parts(model, parameterization, optimizer)
     check_numbers(steps, n_transforms, redirect, seed)
-    terms, looks, wanted = as_terms(term), as_transforms(transforms), as_frames(frames, steps)
+    terms, chain, wanted = as_terms(term), as_transforms(transforms), as_frames(frames, steps)
     check_weights(model)
-    draws = [generator(seed, key) for key in as_keys(keys, len(terms))]
-    run = _Run(model, terms, parameterization, looks, n_transforms, draws, steps)
+    generators = [generator(seed, key) for key in as_keys(keys, len(terms))]
+    run = _Run(model, terms, parameterization, chain, n_transforms, generators, steps)
     parameters = run.start()
     settings = optimizer or Optimizer()
     moving = settings.build(list(parameters.values()))
     kept: list[tuple[int, Images]] = []
     with Tracer(
-        model, run.layers, record=any(request and request.recorded for request in run.relevant)
+        model, run.layers, record=any(request and request.recorded for request in run.requests)
     ) as tracer:
         for step in tqdm(range(steps), disable=None if progress else True, unit="step", leave=False):
             if step in wanted:
                 kept.append((step, run.picture(parameters)))
-            _pace(moving, settings, step, steps)
+            _set_lr(moving, settings, step, steps)
             losses = run.step(tracer, parameters, moving, redirect=step < redirect)
             if callback:
                 callback(Step(step + 1, steps, losses, step < redirect))
@@ -187,10 +187,12 @@ def optimize(
 
 def _watched(term: Term) -> tuple[str, ...]:
     """The layers that a term reads, and the one from which its relevance starts."""
-    return term.layers if term.relevant is None else (*term.layers, term.relevant.unit.layer)
+    return (
+        term.layers if term.relevance_request is None else (*term.layers, term.relevance_request.unit.layer)
+    )
 
 
-def _pace(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> None:
+def _set_lr(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> None:
     for group in optimizer.param_groups:
         group["lr"] = settings.lr * settings.factor(step, steps)
 
@@ -204,14 +206,15 @@ class _Run:
         terms: Sequence[Sum],
         parameterization: Parameterization,
         transforms: tuple[Transform, ...],
-        copies: int,
-        draws: Sequence[torch.Generator],
+        n_transforms: int,
+        generators: Sequence[torch.Generator],
         steps: int,
     ) -> None:
         self.model, self.terms, self.parameterization = model, terms, parameterization
-        self.transforms, self.copies, self.draws, self.steps = transforms, copies, draws, steps
+        self.transforms, self.n_transforms = transforms, n_transforms
+        self.generators, self.steps = generators, steps
         self.layers = tuple(dict.fromkeys(layer for term in terms for layer in _watched(term)))
-        self.relevant = [term.relevant for term in terms]
+        self.requests = [term.relevance_request for term in terms]
         self.per_slot = parameterization.images
         self.history: list[list[dict[str, Tensor]]] = [[] for _ in terms]
         self.stopped: dict[int, str] = {}
@@ -220,7 +223,7 @@ class _Run:
 
     def start(self) -> Parameters:
         made = self.parameterization
-        slots = [checked_start(made, made.init(draw)) for draw in self.draws]
+        slots = [checked_start(made, made.init(own)) for own in self.generators]
         device, dtype = self.model.device, self.model.dtype
         return {k: torch.cat([s[k] for s in slots]).to(device, dtype).requires_grad_() for k in slots[0]}
 
@@ -238,7 +241,7 @@ class _Run:
     ) -> Tensor:
         image = self._image(parameters)
         image.retain_grad()
-        trace = tracer(image, self._look(image), copies=self.copies, redirect=redirect)
+        trace = tracer(image, self._transformed(image), n_transforms=self.n_transforms, redirect=redirect)
         losses = self._losses(self._followed(trace))
         check_gradient(self.terms, losses, trace.acts.values())
         optimizer.zero_grad(set_to_none=True)
@@ -271,36 +274,40 @@ class _Run:
         """The share of the run that is over, from 0 to 1."""
         return self.count / max(1, self.steps - 1)
 
-    def _look(self, image: Images) -> Images:
-        if not self.transforms and self.copies == 1:
+    def _transformed(self, image: Images) -> Images:
+        if not self.transforms and self.n_transforms == 1:
             return image
-        transforms = [checked_at(view, Transform, self._progress()) for view in self.transforms]
-        looks = []
+        transforms = [checked_at(transform, Transform, self._progress()) for transform in self.transforms]
+        made = []
         for row in range(len(image)):
-            for _ in range(self.copies):
-                look = image[row : row + 1]
-                for view in transforms:
-                    look = checked_view(view, view(look, self.draws[row // self.per_slot]), look)
-                looks.append(look)
-        check_one_size(self.transforms, looks)
-        return torch.cat(looks)
+            for _ in range(self.n_transforms):
+                one = image[row : row + 1]
+                for transform in transforms:
+                    given = one
+                    one = transform(given, self.generators[row // self.per_slot])
+                    one = checked_transform(transform, one, given)
+                made.append(one)
+        check_one_size(self.transforms, made)
+        return torch.cat(made)
 
     def _followed(self, trace: Trace) -> Trace:
         """The trace with the relevance that the terms ask for: one sweep for all slots with the same rule."""
-        rows = self.per_slot * self.copies
-        wishes = [
+        rows = self.per_slot * self.n_transforms
+        requests = [
             (slice(slot * rows, (slot + 1) * rows), request)
-            for slot, request in enumerate(self.relevant)
+            for slot, request in enumerate(self.requests)
             if request
         ]
-        return replace(trace, relevance=followed(trace, wishes)) if wishes else trace
+        return replace(trace, relevance=followed(trace, requests)) if requests else trace
 
     def _losses(self, trace: Trace) -> Tensor:
         """The loss of each image, (slots · images,): each term sees the rows of its own slot alone."""
         totals = []
         for slot, term in enumerate(self.terms):
             parts = term.losses(self._own(slot, trace))
-            parts = {name: loss.view(self.per_slot, self.copies).mean(1) for name, loss in parts.items()}
+            parts = {
+                name: loss.view(self.per_slot, self.n_transforms).mean(1) for name, loss in parts.items()
+            }
             totals.append(sum(parts.values(), start=torch.zeros_like(next(iter(parts.values())))))
             self.history[slot].append(
                 {n: p.detach() for n, p in parts.items()} | {"total": totals[-1].detach()}
@@ -338,7 +345,7 @@ class _Run:
 
     def _own(self, slot: int, trace: Trace) -> Trace:
         """The rows of a slot."""
-        rows = self.per_slot * self.copies
+        rows = self.per_slot * self.n_transforms
         return trace.rows(slot * rows, (slot + 1) * rows)
 
     def result(self, images: Images, steps: int, frames: tuple[tuple[int, Images], ...]) -> Rendering:

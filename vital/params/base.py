@@ -52,7 +52,7 @@ class Canvas(Invertible):
     @property
     @abstractmethod
     def mixed(self) -> bool:
-        """Whether the canvas has decorrelated colours."""
+        """Whether the canvas has decorrelated colors."""
 
     @abstractmethod
     def paint(self, parameters: Parameters) -> Tensor:
@@ -77,7 +77,7 @@ class Canvas(Invertible):
 
 
 class Sheet(Canvas):
-    """A canvas with a size, a number of channels and a choice of colours of its own."""
+    """A canvas with a size, a number of channels and a choice of colors of its own."""
 
     size: Size
     channels: int
@@ -90,7 +90,7 @@ class Sheet(Canvas):
 
     @property
     def mixed(self) -> bool:
-        """Whether the canvas has decorrelated colours."""
+        """Whether the canvas has decorrelated colors."""
         return self.decorrelate
 
 

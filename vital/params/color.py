@@ -1,13 +1,13 @@
 """From a decorrelated canvas to an image and back.
 
 A *canvas* is (B, C, H, W) of unbounded numbers. With three channels its axes are the principal axes of natural
-colours, so that equal steps along them are equally likely in photographs:
+colors, so that equal steps along them are equally likely in photographs:
 
     image = sigmoid(canvas @ M),   M = [[ .5628,  .5845,  .5845],
                                         [ .1948,  0,     -.1948],
                                         [ .0433, -.1082,  .0649]]
 
-M is the transposed square root of the colour correlation of ImageNet, divided by the largest norm of its columns
+M is the transposed square root of the color correlation of ImageNet, divided by the largest norm of its columns
 (Olah et al., Feature Visualization, 2017; Lucid). Images with another number of channels have no such axes: for
 them the canvas is the logit of the image.
 """
@@ -35,19 +35,19 @@ def matrix(like: Tensor) -> Tensor:
 
 
 def correlate(canvas: Tensor) -> Tensor:
-    """Mix the axes of a canvas into colours: canvas @ M; nothing changes unless there are three channels."""
+    """Mix the axes of a canvas into colors: canvas @ M; nothing changes unless there are three channels."""
     return _mix(canvas, matrix(canvas)) if canvas.shape[1] == 3 else canvas
 
 
-def decorrelate(colours: Tensor) -> Tensor:
-    """Split colours into the axes of a canvas: colours @ M⁻¹, the inverse of `correlate`.
+def decorrelate(colors: Tensor) -> Tensor:
+    """Split colors into the axes of a canvas: colors @ M⁻¹, the inverse of `correlate`.
 
-    >>> colours = torch.rand(1, 3, 2, 2, dtype=torch.float64)
-    >>> torch.allclose(correlate(decorrelate(colours)), colours)
+    >>> colors = torch.rand(1, 3, 2, 2, dtype=torch.float64)
+    >>> torch.allclose(correlate(decorrelate(colors)), colors)
     True
     """
     inverse = matrix(torch.zeros((), dtype=torch.float64)).inverse()
-    return _mix(colours, inverse) if colours.shape[1] == 3 else colours
+    return _mix(colors, inverse) if colors.shape[1] == 3 else colors
 
 
 def to_image(canvas: Tensor, *, mixed: bool = True) -> Images:
@@ -64,8 +64,8 @@ def to_canvas(image: Images, *, mixed: bool = True) -> Tensor:
     >>> torch.allclose(to_image(to_canvas(image)), image)
     True
     """
-    colours = torch.logit(image, eps=_HALF_LEVEL)
-    return decorrelate(colours) if mixed else colours
+    colors = torch.logit(image, eps=_HALF_LEVEL)
+    return decorrelate(colors) if mixed else colors
 
 
 def _mix(x: Tensor, rows: Tensor) -> Tensor:

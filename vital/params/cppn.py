@@ -1,4 +1,4 @@
-"""Images as a small network from coordinates to colours."""
+"""Images as a small network from coordinates to colors."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _GAIN = 0.1
 @PARAMS.register("cppn", example="par.CPPN(32)")
 @dataclass(frozen=True)
 class CPPN(Sheet):
-    """A compositional pattern-producing network: each pixel's colour is computed from its place alone.
+    """A compositional pattern-producing network: each pixel's color is computed from its place alone.
 
         a_0 = (x, y);   u_k = atan(W_k a_(k−1) + b_k);   a_k = (u_k / 0.67, u_k² / 0.6);   canvas = V a_layers + c
 
     (Mordvintsev et al., Differentiable Image Parameterizations, 2018.) The coordinates run over [−√3, √3] along the
     longer side. Hidden weights start from N(0, 1 / inputs); V, b and c start at 0, so that every slot starts grey.
-    Colours are not decorrelated by default, as published. Parameters: `weight K` (S, out, in) and `bias K`
+    Colors are not decorrelated by default, as published. Parameters: `weight K` (S, out, in) and `bias K`
     (S, out, 1), kept at ten times their value, so that a learning rate of 0.05 moves the network by 0.005.
 
     >>> par = CPPN((5, 7))

@@ -1,4 +1,4 @@
-"""Images by their Fourier coefficients, with decorrelated colours."""
+"""Images by their Fourier coefficients, with decorrelated colors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Fourier(Sheet):
 
         canvas = irfft2(z · max(f, 1/max(H, W))^(−decay)) / 4,   image = sigmoid(canvas @ M)
 
-    with the orthonormal inverse transform, f in cycles per pixel, z ~ N(0, sd²) at the start, and the colour matrix M
+    with the orthonormal inverse transform, f in cycles per pixel, z ~ N(0, sd²) at the start, and the color matrix M
     of `vital.params.color` (`decorrelate`; only with three channels). The defaults are Lucid's (Olah et
     al., Feature Visualization, 2017), whose own coefficients have the same scale; a larger `decay` gives smoother
     images. Parameters: `spectrum` (S, C, H, W // 2 + 1, 2), real and imaginary parts.
@@ -99,7 +99,7 @@ class HalfFourier(Sheet):
 
     @property
     def mixed(self) -> bool:
-        """Whether the canvas has decorrelated colours."""
+        """Whether the canvas has decorrelated colors."""
         return self.whole.mixed
 
     def init(self, generator: torch.Generator) -> Parameters:

@@ -24,7 +24,7 @@ class Shared(Canvas):
 
     Images that share parts stay comparable while they differ in detail (Mordvintsev et al., Differentiable Image
     Parameterizations, 2018: aligned feature visualizations). `base` paints what an image has to itself; `common`,
-    by default low-resolution grids of factor 4 and 8, what they share. Colours are the base's. Parameters:
+    by default low-resolution grids of factor 4 and 8, what they share. Colors are the base's. Parameters:
     `own K` (S, images, …) and `common K` (S, …) for the parameters K of the two.
 
     >>> from vital.params import Fourier
@@ -58,7 +58,7 @@ class Shared(Canvas):
 
     @property
     def mixed(self) -> bool:
-        """Whether the canvas has decorrelated colours."""
+        """Whether the canvas has decorrelated colors."""
         return self.base.mixed
 
     @property

@@ -1,4 +1,4 @@
-"""A penalty on how bright and how colourful an image is."""
+"""A penalty on how bright and how colorful an image is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEAST = 1e-3
 @REGULARIZERS.register("colors", example="reg.Colors.of(picture)")
 @dataclass(frozen=True, repr=False)
 class Colors(Term):
-    """Give an image the brightness and the colourfulness of natural images, of whatever hue.
+    """Give an image the brightness and the colorfulness of natural images, of whatever hue.
 
     Formula: mean_{k,i} (g_{k,i} − q_{k,rank(i)})² / v, with g_1 = x̄ the mean over channels and g_2 = ‖x − x̄‖₂
     Source: sort matching, as in VITAL (ICCV 2025), of each pixel's brightness and of its distance from grey

@@ -71,7 +71,7 @@ class Blur(Term):
     sigma: float = 1.0
     of: Of = "image"
 
-    held = "the blurred copy"
+    detached = "the blurred copy"
 
     def __post_init__(self) -> None:
         check_of(self.of)

@@ -24,7 +24,7 @@ class Spectrum(Term):
     Source: natural spectra fall as 1/f (Field, JOSA A 1987); a given magnitude as in MACO (Fel et al.,
         NeurIPS 2023)
 
-    X is the orthonormal Fourier transform of each colour channel of the picture that `of` names ("image",
+    X is the orthonormal Fourier transform of each color channel of the picture that `of` names ("image",
     "seen", "input"). Without a target only the slope is held, not the contrast. `target` holds the wanted
     magnitudes |X|, (C, H, W // 2 + 1), as `torch.fft.rfft2(..., norm="ortho")` lays them out. Magnitudes far
     below 10⁻⁴ count as 10⁻⁴. Raises `InvalidValueError` for a target of another size.

@@ -83,19 +83,19 @@ def render(
 
     """
     frames, seed = check_whole("frames", frames, 0), check_whole("seed", seed)
-    recipe = _method(method, options)
+    method = _method(method, options)
     check_inputs(model, images, bank)
     together = units_per_batch(model, batch)
     chosen = model.units(units)
-    if bank is None and recipe.needs_images:
+    if bank is None and method.needs_images:
         bank = bank_for(model, images, chosen, progress=progress)
     if bank is not None and not bank.fits(model):
         raise DataError(f"the bank was made with another network than {model.name}; make one for this")
-    if bank is not None and recipe.needs_images:
+    if bank is not None and method.needs_images:
         bank.rank(chosen, progress=progress)
     made = Prototypes()
     for group in groups(chosen, together):
-        made += render_group(model, group, recipe, bank, seed, frames=frames, progress=progress)
+        made += render_group(model, group, method, bank, seed, frames=frames, progress=progress)
     return made
 
 
@@ -146,7 +146,7 @@ def groups(units: Sequence[Unit], size: int) -> Iterator[Sequence[Unit]]:
 def render_group(
     model: Model,
     units: Sequence[Unit],
-    recipe: Method,
+    method: Method,
     bank: ReferenceBank | None,
     seed: int,
     *,
@@ -155,23 +155,23 @@ def render_group(
     callback: Callable[[Step], None] | None = None,
 ) -> list[Prototype]:
     """Render units that share their forward passes; one that cannot be rendered gets a grey picture and a status."""
-    problems = {unit: why for unit in units if (why := recipe.problem(unit, bank, seed))}
-    blank = {unit: _blank(model, unit, recipe, seed, why, frames) for unit, why in problems.items()}
+    problems = {unit: why for unit in units if (why := method.problem(unit, bank, seed))}
+    blank = {unit: _blank(model, unit, method, seed, why, frames) for unit, why in problems.items()}
     ready = [unit for unit in units if unit not in problems]
     if not ready:
         return [blank[unit] for unit in units]
-    made = _rendered(model, ready, recipe, bank, seed, frames, callback, progress)
+    made = _rendered(model, ready, method, bank, seed, frames, callback, progress)
     rendered = dict(zip(ready, made, strict=True))
     return [rendered.get(unit) or blank[unit] for unit in units]
 
 
-def _blank(model: Model, unit: Unit, recipe: Method, seed: int, why: str, frames: int) -> Prototype:
-    size = image_size(model, recipe.options().get("size"))
+def _blank(model: Model, unit: Unit, method: Method, seed: int, why: str, frames: int) -> Prototype:
+    size = image_size(model, method.options().get("size"))
     grey = torch.full((model.channels, *size), 0.5)
     way = ((0, grey),) if frames > 1 else ()
-    facts = {"model": model.name, "options": recipe.options(), "lacking": []}
+    facts = {"model": model.name, "options": method.options(), "lacking": []}
     return Prototype(
-        unit, grey, torch.zeros(size), method_name(recipe), seed, why, provenance=facts, frames=way
+        unit, grey, torch.zeros(size), method_name(method), seed, why, provenance=facts, frames=way
     )
 
 
@@ -193,14 +193,14 @@ def carry_out(model: Model, plan: Plan, **how: Any) -> Rendering:
 def _rendered(
     model: Model,
     units: Sequence[Unit],
-    recipe: Method,
+    method: Method,
     bank: ReferenceBank | None,
     seed: int,
     frames: int,
     callback: Callable[[Step], None] | None,
     progress: bool,
 ) -> list[Prototype]:
-    plan = plan_for(recipe, model, units, bank, seed)
+    plan = plan_for(method, model, units, bank, seed)
     rendering = carry_out(
         model,
         plan,
@@ -214,10 +214,10 @@ def _rendered(
         "model": model.name,
         "weights": model.weights,
         "weights_hash": model.weights_hash(),
-        "options": recipe.options(),
+        "options": method.options(),
     } | (bank.provenance() if bank else {})
-    name, canvas = method_name(recipe), (rendering.images.shape[2], rendering.images.shape[3])
-    lacks = [_lacking(unit, recipe, bank, seed, canvas) for unit in units]
+    name, canvas = method_name(method), (rendering.images.shape[2], rendering.images.shape[3])
+    lacks = [_lacking(unit, method, bank, seed, canvas) for unit in units]
     one_each = rendering.images[:: len(rendering.images) // len(units)]
     own = measured(model, units, one_each, bank)
     return [
@@ -227,16 +227,16 @@ def _rendered(
 
 
 def _lacking(
-    unit: Unit, recipe: Method, bank: ReferenceBank | None, seed: int, size: tuple[int, int]
+    unit: Unit, method: Method, bank: ReferenceBank | None, seed: int, size: tuple[int, int]
 ) -> dict[str, list[str]]:
     """What the images were lacking, where the method takes any."""
-    taken = bank if recipe.needs_images else None
-    return {"lacking": lacking(unit, recipe.options(), taken, seed, size) if taken else []}
+    taken = bank if method.needs_images else None
+    return {"lacking": lacking(unit, method.options(), taken, seed, size) if taken else []}
 
 
-def method_name(recipe: Method) -> str:
+def method_name(method: Method) -> str:
     """The name under which a method is registered, or its class name."""
-    kind = type(recipe)
+    kind = type(method)
     return METHODS.name_of(kind) or kind.__name__
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FALLBACK = "gradient x activation"
 STRENGTH, DIM = 0.9, 0.6
 WARM, HOT = (1.0, 0.1, 0.0), (1.0, 0.9, 0.1)
-"""The colours of the overlay, from little heat to most."""
+"""The colors of the overlay, from little heat to most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +60,9 @@ class Exemplar:
             return to_pil(self.image)
         grey = self.image[:3].mean(0, keepdim=True) * DIM
         amount = self.heat.to(grey).clamp(0, 1) ** 0.7
-        warm, hot = (torch.tensor(colour).to(grey).view(3, 1, 1) for colour in (WARM, HOT))
-        colour = warm + (hot - warm) * amount
-        return to_pil(grey + (colour - grey) * STRENGTH * amount)
+        warm, hot = (torch.tensor(color).to(grey).view(3, 1, 1) for color in (WARM, HOT))
+        color = warm + (hot - warm) * amount
+        return to_pil(grey + (color - grey) * STRENGTH * amount)
 
     def to_row(self) -> dict[str, Any]:
         """One row of a table: all but the pictures."""

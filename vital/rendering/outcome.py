@@ -36,7 +36,7 @@ STILL = (
     "steps"
 )
 FLAT = (
-    "flat: the picture is one colour all over; most likely its regularizers outweigh the unit or its images are flat, "
+    "flat: the picture is one color all over; most likely its regularizers outweigh the unit or its images are flat, "
     "so lower tv or look at the images"
 )
 CLIPPED = (
@@ -47,14 +47,14 @@ SILENT = "silent: the picture excites the unit no more than the least of the ban
 
 
 @dataclass(frozen=True)
-class _Look:
+class _ImageFacts:
     """What some images of a bank look like: whether all are grey, and their (height, width)."""
 
     grey: bool
     sizes: tuple[tuple[int, int], ...]
 
 
-_LOOKS: WeakKeyDictionary[ReferenceBank, _Look] = WeakKeyDictionary()
+_IMAGE_FACTS: WeakKeyDictionary[ReferenceBank, _ImageFacts] = WeakKeyDictionary()
 
 
 @torch.no_grad()
@@ -158,21 +158,23 @@ def _class_name(images: ImageSet, model: Model, label: int) -> str:
 
 
 def _poor(bank: ReferenceBank, size: tuple[int, int]) -> list[str]:
-    """Images without colours, and images that are smaller than the picture."""
-    look = _LOOKS.get(bank) or _LOOKS.setdefault(bank, _look(bank))
+    """Images without colors, and images that are smaller than the picture."""
+    known = _IMAGE_FACTS.get(bank) or _IMAGE_FACTS.setdefault(bank, _image_facts(bank))
     found = []
-    if look.grey:
-        all_ = "all images" if len(bank.images) <= LOOKED_AT else f"all of {len(look.sizes)} images looked at"
-        found.append(f"{all_} are grey, and the picture's colours come from the network alone")
-    small = sorted(s for s in look.sizes if s[0] < size[0] or s[1] < size[1])
-    if 2 * len(small) > len(look.sizes):
+    if known.grey:
+        all_ = (
+            "all images" if len(bank.images) <= LOOKED_AT else f"all of {len(known.sizes)} images looked at"
+        )
+        found.append(f"{all_} are grey, and the picture's colors come from the network alone")
+    small = sorted(s for s in known.sizes if s[0] < size[0] or s[1] < size[1])
+    if 2 * len(small) > len(known.sizes):
         theirs, own = (" × ".join(map(str, s)) for s in (small[len(small) // 2], size))
         what = f"most images are smaller than the picture (such as {theirs} pixels, the picture {own})"
         found.append(f"{what}, and its finest detail comes from the network alone")
     return found
 
 
-def _look(bank: ReferenceBank) -> _Look:
+def _image_facts(bank: ReferenceBank) -> _ImageFacts:
     sizes, grey = [], bank.model.channels == 3
     for i in bank.images.spread(LOOKED_AT):
         try:
@@ -182,4 +184,4 @@ def _look(bank: ReferenceBank) -> _Look:
             continue
         sizes.append(picture.size[::-1] if isinstance(picture, Image.Image) else picture.shape[:2])
         grey = grey and float((pixels - pixels.mean(0)).abs().amax()) < 2 * LEVEL
-    return _Look(grey and bool(sizes), tuple((int(s[0]), int(s[1])) for s in sizes))
+    return _ImageFacts(grey and bool(sizes), tuple((int(s[0]), int(s[1])) for s in sizes))

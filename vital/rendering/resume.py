@@ -22,7 +22,7 @@ from vital.units import Unit
 def request_for(
     model: Model,
     units: Sequence[Unit],
-    recipe: Method,
+    method: Method,
     *,
     seed: int = 0,
     batch: int | None = None,
@@ -36,17 +36,17 @@ def request_for(
     """
     facts: dict[str, Any] | None = None
     shown = bank.images if bank is not None else images
-    if recipe.needs_images and shown is not None:
+    if method.needs_images and shown is not None:
         facts = {"hash": shown.hash(), "count": len(shown)} | ({"bank": bank.key} if bank is not None else {})
     names, together = tuple(map(str, units)), units_per_batch(model, batch)
-    return Render(method_name(recipe), recipe.options(), seed, together, names, frames, facts, digests(units))
+    return Render(method_name(method), method.options(), seed, together, names, frames, facts, digests(units))
 
 
-def work(
+def resume_run(
     run: Run,
     model: Model,
     units: Sequence[Unit],
-    recipe: Method,
+    method: Method,
     bank: Callable[[], ReferenceBank | None],
     *,
     progress: bool = False,
@@ -66,7 +66,7 @@ def work(
         for group in todo:
             start, busy = time.perf_counter(), time.process_time()
             options: dict[str, Any] = {"frames": asked.frames, "callback": callback}
-            for prototype in render_group(model, group, recipe, references, asked.seed, **options):
+            for prototype in render_group(model, group, method, references, asked.seed, **options):
                 run.save(prototype)
             done += len(group)
             bar.set_description(f"{asked.method} {done}/{of} units")

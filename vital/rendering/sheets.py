@@ -12,7 +12,7 @@ from vital.rendering.natural_exemplars import Exemplar
 from vital.utils.drawing import GAP, INK, PAPER, fitted, font, scaled
 
 
-def beside(
+def plot_with_exemplars(
     prototypes: Sequence[Prototype], exemplars: Sequence[Sequence[Exemplar]], size: int = 96
 ) -> Image.Image:
     """One picture with a row for each unit: its prototype, then its exemplars, and below these the same with heat.

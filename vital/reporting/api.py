@@ -10,9 +10,9 @@ from typing import Any
 from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
 from vital.rendering.natural_exemplars import Exemplar
-from vital.reporting.cards import Drawn, Found, card, seen
+from vital.reporting.cards import Drawn, UnitData, card, seen
+from vital.reporting.images import Sizes
 from vital.reporting.records import Page, Run
-from vital.reporting.shots import Sizes
 from vital.utils.io import write
 from vital.utils.public import public
 
@@ -119,9 +119,9 @@ def page_from(
     title: str = "vital",
 ) -> Page:
     """Gather what Python holds into the records of a page, units in the order in which they come."""
-    found: dict[str, Found] = {}
+    found: dict[str, UnitData] = {}
     for unit in [*(p.unit for p in protos), *(e.unit for e in exemplars), *(d.unit for d in labels)]:
-        found.setdefault(str(unit), Found(unit))
+        found.setdefault(str(unit), UnitData(unit))
     for proto in protos:
         pictures = partial(proto.to_pil), partial(proto.to_pil, masked=True)
         found[str(proto.unit)].drawn.append(Drawn(proto.to_dict(), *pictures))

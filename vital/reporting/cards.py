@@ -13,8 +13,8 @@ from PIL import Image
 from vital.records import Description
 from vital.rendering.natural_exemplars import Exemplar
 from vital.rendering.run_folder import SavedExemplar
+from vital.reporting.images import Sizes, embed_image
 from vital.reporting.records import Card, EmbeddedImage, Example, LabelRow, PrototypeImage
-from vital.reporting.shots import Sizes, shot
 from vital.units import Unit
 from vital.utils.text import jaccard
 
@@ -46,7 +46,7 @@ class Seen:
 
 
 @dataclass
-class Found:
+class UnitData:
     """All that was found of one unit. It grows while a run is read."""
 
     unit: Unit
@@ -62,24 +62,24 @@ def seen(exemplar: Exemplar | SavedExemplar) -> Seen:
     return Seen(caption, exemplar.to_pil, partial(exemplar.to_pil, heat=True))
 
 
-def card(found: Found, sizes: Sizes) -> Card:
+def card(found: UnitData, sizes: Sizes) -> Card:
     """Make the card of a unit, with pictures of the given sizes."""
     unit = str(found.unit)
     truth = next((said.label for said in found.said if said.method == TRUTH), "")
-    sayings = tuple(saying(said, truth) for said in found.said)
+    label_rows = tuple(label_row(said, truth) for said in found.said)
     return Card(
         unit=unit,
         name=found.unit.label or next((str(d.record.get("label") or "") for d in found.drawn), ""),
         run=found.run,
-        drawings=tuple(_drawing(drawn, unit, sizes) for drawn in found.drawn),
+        prototypes=tuple(_prototype_image(drawn, unit, sizes) for drawn in found.drawn),
         examples=tuple(_example(seen, unit, sizes) for seen in found.seen[: sizes.examples]),
-        sayings=tuple(sorted(sayings, key=lambda s: (TRUTH, "images", "prototype").index(s.source))),
+        label_rows=tuple(sorted(label_rows, key=lambda s: (TRUTH, "images", "prototype").index(s.source))),
         truth=truth,
-        agreement=agreement(sayings),
+        agreement=agreement(label_rows),
     )
 
 
-def saying(said: Description, truth: str = "") -> LabelRow:
+def label_row(said: Description, truth: str = "") -> LabelRow:
     """Make the line of a description: what it says, and how many words it shares with the truth where that is known."""
     own = said.method == TRUTH
     from_prototype = any(said.method.startswith(name) for name in FROM_PROTOTYPES)
@@ -96,19 +96,19 @@ def saying(said: Description, truth: str = "") -> LabelRow:
     )
 
 
-def agreement(sayings: Sequence[LabelRow]) -> float | None:
+def agreement(label_rows: Sequence[LabelRow]) -> float | None:
     """The share of words that a label from images and one from prototypes have in common, the best of all pairs.
 
     In [0, 1]; None where one side has no label. Words are compared without plural and filler: "red cubes" and "a red
     cube" agree in full, "dog" and "puppy" in nothing.
     """
     sides = [
-        [s.label for s in sayings if s.label and s.source == source] for source in ("images", "prototype")
+        [s.label for s in label_rows if s.label and s.source == source] for source in ("images", "prototype")
     ]
     return max((jaccard(a, b) for a in sides[0] for b in sides[1]), default=None)
 
 
-def _drawing(drawn: Drawn, unit: str, sizes: Sizes) -> PrototypeImage:
+def _prototype_image(drawn: Drawn, unit: str, sizes: Sizes) -> PrototypeImage:
     record = drawn.record
     method, seed = str(record.get("method", "")), int(record.get("seed") or 0)
     what = f"prototype of {unit} by {method}"
@@ -117,8 +117,8 @@ def _drawing(drawn: Drawn, unit: str, sizes: Sizes) -> PrototypeImage:
         method=method,
         seed=seed,
         status=str(record.get("status", "done")),
-        picture=_shot(drawn.picture, sizes.prototype, what, sizes.quality),
-        masked=_shot(drawn.masked, sizes.prototype, f"{what}, where the loss looked", sizes.quality),
+        picture=_embed_image(drawn.picture, sizes.prototype, what, sizes.quality),
+        masked=_embed_image(drawn.masked, sizes.prototype, f"{what}, where the loss looked", sizes.quality),
         facts=tuple(_facts(provenance)),
         lacking=tuple(map(str, provenance.get("lacking") or ())),
     )
@@ -145,10 +145,12 @@ def _number(value: Any) -> float | None:
 
 
 def _example(seen: Seen, unit: str, sizes: Sizes) -> Example:
-    picture = shot(seen.picture(), sizes.example, f"image that excites {unit}: {seen.caption}", sizes.quality)
-    heat = _shot(seen.heat, sizes.example, f"where {unit} looked in it", sizes.quality)
+    picture = embed_image(
+        seen.picture(), sizes.example, f"image that excites {unit}: {seen.caption}", sizes.quality
+    )
+    heat = _embed_image(seen.heat, sizes.example, f"where {unit} looked in it", sizes.quality)
     return Example(picture, heat, seen.caption)
 
 
-def _shot(opened: Opener | None, side: int, alt: str, quality: int) -> EmbeddedImage | None:
-    return None if opened is None else shot(opened(), side, alt, quality)
+def _embed_image(opened: Opener | None, side: int, alt: str, quality: int) -> EmbeddedImage | None:
+    return None if opened is None else embed_image(opened(), side, alt, quality)

@@ -15,9 +15,9 @@ from vital.describing.evaluation.importers import import_labels
 from vital.errors import RunError
 from vital.rendering.run_folder import Render, kept_exemplars, read_run
 from vital.rendering.run_folder import Run as Folder
-from vital.reporting.cards import Drawn, Found, card, seen
+from vital.reporting.cards import Drawn, UnitData, card, seen
+from vital.reporting.images import Sizes
 from vital.reporting.records import Page, Run, Table
-from vital.reporting.shots import Sizes
 from vital.units import Unit
 from vital.utils.io import csv_lines, read_text
 
@@ -41,7 +41,7 @@ def page_of(paths: Sequence[str | Path], title: str | None = None, *, progress: 
     if not folders:
         raise RunError("there is no run to report; give one run folder or more")
     notes = [_read(folder) for folder in folders]
-    found: dict[tuple[str, str], Found] = {}
+    found: dict[tuple[str, str], UnitData] = {}
     for folder, facts in zip(folders, notes, strict=True):
         _gather(folder, facts, found)
     every = sorted(found.values(), key=lambda one: _natural(str(one.unit)))
@@ -69,12 +69,12 @@ def _read(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _gather(folder: Path, facts: Mapping[str, Any], found: dict[tuple[str, str], Found]) -> None:
+def _gather(folder: Path, facts: Mapping[str, Any], found: dict[tuple[str, str], UnitData]) -> None:
     """Add what one folder holds to what was found; the network, where it is known, tells equal units apart."""
     network = str(facts.get("model", {}).get("weights_hash") or folder)
 
-    def of(unit: Unit) -> Found:
-        return found.setdefault((network, str(unit)), Found(unit, _name(folder)))
+    def of(unit: Unit) -> UnitData:
+        return found.setdefault((network, str(unit)), UnitData(unit, _name(folder)))
 
     for entry in facts.get("renders", []):
         run = Folder(folder, Render(**{**entry, "units": tuple(entry["units"])}))

@@ -65,32 +65,32 @@ class Card:
     unit: str
     name: str
     run: str
-    drawings: tuple[PrototypeImage, ...] = ()
+    prototypes: tuple[PrototypeImage, ...] = ()
     examples: tuple[Example, ...] = ()
-    sayings: tuple[LabelRow, ...] = ()
+    label_rows: tuple[LabelRow, ...] = ()
     truth: str = ""
     agreement: float | None = None
 
     @property
     def failed(self) -> tuple[str, ...]:
         """What went wrong, a line for each picture that did not come out."""
-        return tuple(f"{d.method}, seed {d.seed}: {d.status}" for d in self.drawings if d.status != "done")
+        return tuple(f"{d.method}, seed {d.seed}: {d.status}" for d in self.prototypes if d.status != "done")
 
     @property
     def lacking(self) -> tuple[str, ...]:
         """What the images were lacking, a line for each thing and picture."""
-        return tuple(f"{d.method}, seed {d.seed}: {line}" for d in self.drawings for line in d.lacking)
+        return tuple(f"{d.method}, seed {d.seed}: {line}" for d in self.prototypes for line in d.lacking)
 
     @property
     def headline(self) -> str:
         """What the unit is called on its card: the first label, of images before prototypes; empty without one."""
-        order = sorted(self.sayings, key=lambda s: ("images", "prototype", "truth").index(s.source))
+        order = sorted(self.label_rows, key=lambda s: ("images", "prototype", "truth").index(s.source))
         return next((s.label for s in order if s.label and s.source != "truth"), "")
 
     @property
     def silent(self) -> bool:
         """Whether a method was asked and none has a label."""
-        asked = [s for s in self.sayings if s.source != "truth"]
+        asked = [s for s in self.label_rows if s.source != "truth"]
         return bool(asked) and not any(s.label for s in asked)
 
 
@@ -125,7 +125,7 @@ class Page:
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods whose scores cards can be sorted by."""
-        scored = (s.method for card in self.cards for s in card.sayings if s.score is not None)
+        scored = (s.method for card in self.cards for s in card.label_rows if s.score is not None)
         return tuple(dict.fromkeys(scored))
 
     @property

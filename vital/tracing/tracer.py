@@ -17,7 +17,7 @@ from vital.models.outputs import asked, first_tensor
 from vital.tracing import readout
 from vital.tracing.layers import borrowed, list_layers
 from vital.tracing.redirect import Redirect
-from vital.tracing.tape import Tape
+from vital.tracing.tape import NoRuleError, Tape
 from vital.types import Images, PerImage
 from vital.units import OUTPUT, Unit, find_layer
 
@@ -48,10 +48,10 @@ class Trace:
 
     `image` (B, C, H, W) is the picture as it will be saved, in [0, 1]; `seen` is the same after the random transforms;
     `input` after normalization. `acts` maps a layer to (B, C), (B, C, H, W) or (B, C, T), channels always second;
-    `"class"` is the network's output. Each picture stands `copies` times in a row when several transforms of it are
-    seen in one pass. `passes` are the runs of the network behind it, with their tapes if the tracer records; their
+    `"class"` is the network's output. Each picture stands `n_transforms` times in a row when several transforms of it
+    are seen in one pass. `passes` are the runs of the network behind it, with their tapes if the tracer records; their
     rows are those of the whole batch, of which this trace begins at row `first`. `relevance` maps layers to tensors
-    shaped like their activations, where a term asked for it (`Term.relevant`).
+    shaped like their activations, where a term asked for it (`Term.relevance_request`).
     """
 
     image: Images
@@ -59,7 +59,7 @@ class Trace:
     input: Tensor
     acts: Mapping[str, Tensor]
     model: Model
-    copies: int = 1
+    n_transforms: int = 1
     passes: tuple[Pass, ...] = ()
     first: int = 0
     relevance: Mapping[str, Tensor] = field(default_factory=dict)
@@ -82,7 +82,9 @@ class Trace:
         acts = {name: act[part] for name, act in self.acts.items()}
         pictures = (self.image[part], self.seen[part], self.input[part])
         relevance = {name: found[part] for name, found in self.relevance.items()}
-        return Trace(*pictures, acts, self.model, self.copies, self.passes, self.first + start, relevance)
+        return Trace(
+            *pictures, acts, self.model, self.n_transforms, self.passes, self.first + start, relevance
+        )
 
     def picture(self, of: Of) -> Images:
         """The picture as it will be saved, after the random transforms, or after normalization: (B, C, H, W)."""
@@ -143,14 +145,14 @@ class Tracer:
         self._stack.close()
 
     def __call__(
-        self, image: Images, seen: Images | None = None, *, copies: int = 1, redirect: bool = False
+        self, image: Images, seen: Images | None = None, *, n_transforms: int = 1, redirect: bool = False
     ) -> Trace:
-        """One pass over `seen` (`image` itself by default), which holds each image `copies` times in a row.
+        """One pass over `seen` (`image` itself by default), which holds each image `n_transforms` times in a row.
 
         `redirect` lets gradients through rectifiers that would give an image none at all (see `Redirect`).
         """
         seen = image if seen is None else seen
-        shown = image.repeat_interleave(copies, 0) if copies > 1 else image
+        shown = image.repeat_interleave(n_transforms, 0) if n_transforms > 1 else image
         given = self.model.normalize(seen)
         # The last bits of a matrix product depend on its number of rows. In float64 on a CPU, where a picture
         # does not depend on its company at all, every image goes through the network alone.
@@ -161,7 +163,7 @@ class Tracer:
         acts = (
             {name: torch.cat([part[name] for part in parts]) for name in self.layers} if exact else parts[0]
         )
-        return Trace(shown, seen, given, acts, self.model, copies, tuple(passes))
+        return Trace(shown, seen, given, acts, self.model, n_transforms, tuple(passes))
 
     def _run(self, given: Tensor) -> Pass:
         self._pass(given)
@@ -240,3 +242,30 @@ def _version(tensor: Tensor) -> int:
 
 class _Halt(BaseException):
     """Ends a pass after the deepest layer; not an Exception, so that no network code swallows it."""
+
+
+def feeding(model: Model, layer: str, others: Iterable[str]) -> tuple[str, ...]:
+    """Those of the other layers, in their order, from whose output the output of `layer` is made.
+
+    A sibling branch that ends earlier is not among them. Where the operations cannot be followed (scripted code, or
+    something computed outside torch) the layers that finish earlier are taken.
+
+    >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), size=(8, 8))
+    >>> feeding(net, "1", ["0", "1"])
+    ('0',)
+    """
+    known = list_layers(model)
+    earlier = tuple(name for name in others if known[name].order < known[layer].order)
+    if not earlier:
+        return ()
+    grey = torch.full((1, model.channels, *model.size), 0.5, dtype=model.dtype, device=model.device)
+    try:
+        with Tracer(model, [*earlier, layer], record=True) as tracer:
+            (done,) = tracer(grey.requires_grad_()).passes
+    except NoRuleError:
+        return earlier
+    tape = done.tape
+    if tape is None or id(done.raw[layer]) not in tape.makers:
+        return earlier
+    sources = tape.sources(done.raw[layer])
+    return tuple(name for name in earlier if id(done.raw[name]) in sources)

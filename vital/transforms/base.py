@@ -42,41 +42,43 @@ def draw_factor(generator: torch.Generator, low: float, high: float, choices: Se
     return draw_number(generator, low, high)
 
 
-def check_pixels(view: str, pixels: int) -> None:
+def check_pixels(transform: str, pixels: int) -> None:
     """Raise `InvalidValueError` unless `pixels` is a whole number from 0."""
     if not isinstance(pixels, int) or pixels < 0:
-        raise InvalidValueError(f"{view} is given {pixels!r} pixels; allowed are whole numbers from 0")
+        raise InvalidValueError(f"{transform} is given {pixels!r} pixels; allowed are whole numbers from 0")
 
 
 def check_numbers(
-    view: str, what: str, values: Sequence[float], least: float, most: float = math.inf
+    transform: str, what: str, values: Sequence[float], least: float, most: float = math.inf
 ) -> None:
     """Raise `InvalidValueError` unless all values are finite and lie between `least` and `most`."""
     if all(math.isfinite(value) and least <= value <= most for value in values):
         return
     given = ", ".join(f"{value:g}" for value in values)
     upto = f" to {most:g}" if math.isfinite(most) else ""
-    raise InvalidValueError(f"{view} is given the {what} {given}; allowed are numbers from {least:g}{upto}")
+    raise InvalidValueError(
+        f"{transform} is given the {what} {given}; allowed are numbers from {least:g}{upto}"
+    )
 
 
-def check_rising(view: str, what: str, low: float, high: float) -> None:
+def check_rising(transform: str, what: str, low: float, high: float) -> None:
     """Raise `InvalidValueError` unless low <= high."""
     if low > high:
         raise InvalidValueError(
-            f"{view} is given the {what} {low:g} to {high:g}; allowed is the lower one first"
+            f"{transform} is given the {what} {low:g} to {high:g}; allowed is the lower one first"
         )
 
 
-def check_mode(view: str, mode: str, allowed: Sequence[str]) -> None:
+def check_mode(transform: str, mode: str, allowed: Sequence[str]) -> None:
     """Raise `InvalidValueError` unless `mode` is one of those allowed."""
     if mode not in allowed:
-        raise InvalidValueError(f"{view} is given the mode {mode!r}; allowed are {', '.join(allowed)}")
+        raise InvalidValueError(f"{transform} is given the mode {mode!r}; allowed are {', '.join(allowed)}")
 
 
-def check_room(view: str, image: Images, pixels: int, per_side: int) -> None:
+def check_room(transform: str, image: Images, pixels: int, per_side: int) -> None:
     """Raise `InvalidValueError` unless every side of the image is longer than `per_side` pixels."""
     height, width = image.shape[-2:]
     if min(height, width) <= per_side:
         raise InvalidValueError(
-            f"{view}({pixels}) needs sides above {per_side} pixels; the image is {height} x {width}"
+            f"{transform}({pixels}) needs sides above {per_side} pixels; the image is {height} x {width}"
         )

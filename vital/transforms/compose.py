@@ -13,14 +13,14 @@ from vital.transforms.geometric import Jitter, Pad, Trim
 from vital.transforms.photometric import Noise
 from vital.transforms.resample import Crop, Rotate, Scale
 from vital.types import Images, Transform
-from vital.utils.parts import checked_view
+from vital.utils.parts import checked_transform
 from vital.utils.random import seeding_torch
 
 
 @TRANSFORMS.register("compose", example="transforms.Compose(transforms.Roll(2), transforms.Flip())")
 @dataclass(frozen=True, init=False, repr=False)
 class Compose(Transform):
-    """Look through several transforms, the first one first.
+    """Apply several transforms, the first one first.
 
     >>> Compose(Pad(2), Jitter(1))
     Compose(Pad(pixels=2, mode='constant', value=0.5), Jitter(pixels=1))
@@ -29,20 +29,20 @@ class Compose(Transform):
     transforms: tuple[Transform, ...]
 
     def __init__(self, *transforms: Transform) -> None:
-        for view in transforms:
-            if not isinstance(view, Transform):
-                raise InvalidValueError(f"Compose is given {view!r}; allowed are transforms")
+        for transform in transforms:
+            if not isinstance(transform, Transform):
+                raise InvalidValueError(f"Compose is given {transform!r}; allowed are transforms")
         object.__setattr__(self, "transforms", transforms)
 
     def __call__(self, image: Images, generator: torch.Generator) -> Images:
         """Return the image as seen through all of them."""
-        for view in self.transforms:
-            image = checked_view(view, view(image, generator), image)
+        for transform in self.transforms:
+            image = checked_transform(transform, transform(image, generator), image)
         return image
 
     def at(self, progress: float) -> Compose:
         """Return all of them as they are after a share of the run."""
-        return Compose(*(view.at(progress) for view in self.transforms))
+        return Compose(*(transform.at(progress) for transform in self.transforms))
 
     def __repr__(self) -> str:
         return f"Compose({', '.join(map(repr, self.transforms))})"
@@ -51,7 +51,7 @@ class Compose(Transform):
 @TRANSFORMS.register("lambda", example="transforms.Lambda(torch.nn.AvgPool2d(3, 1, 1))")
 @dataclass(frozen=True)
 class Lambda(Transform):
-    """Look through a function of an image, such as a transform of torchvision.
+    """Apply a function of an image, such as a transform of torchvision.
 
     `function` takes and returns (1, C, H, W) and lets the gradient through; the size must not be random. What it
     draws from torch's global generators is seeded from the picture's own, so that the same seed gives the same

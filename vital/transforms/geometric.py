@@ -1,4 +1,4 @@
-"""Views that move whole pixels: nothing is interpolated."""
+"""Transforms that move whole pixels: nothing is interpolated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MODES = ("constant", "reflect", "replicate", "circular")
 class Roll(Transform):
     """Move the image by independent uniform whole numbers in [−pixels, pixels] down and right, wrapping around.
 
-    Nothing is lost: what leaves on one side comes back on the other. The only view of VITAL (30 pixels) and, with
+    Nothing is lost: what leaves on one side comes back on the other. The only transform of VITAL (30 pixels) and, with
     flips, of DeepInversion. Draws two integers, first down, then right.
 
     >>> Roll(1)(torch.eye(3)[None, None], torch.Generator().manual_seed(0)).sum().item()

@@ -1,4 +1,4 @@
-"""Views that change values and leave everything in place: noise, colours, blur."""
+"""Transforms that change values and leave everything in place: noise, colors, blur."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ColorShift(Transform):
         check_numbers("ColorShift", "std", (self.std,), 0)
 
     def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return the image in shifted colours, of the same size."""
+        """Return the image in shifted colors, of the same size."""
         drawn = torch.rand((2, 1, image.shape[1], 1, 1), generator=generator, dtype=torch.float32)
         mean, std = (2 * drawn - 1).to(image)
         shifted: Images = (image - self.mean * mean) / (self.std * std).exp()

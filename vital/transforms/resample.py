@@ -1,4 +1,4 @@
-"""Views that interpolate: zoom, turn, crop."""
+"""Transforms that interpolate: zoom, turn, crop."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Rotate(Transform):
 @TRANSFORMS.register("crop", example="transforms.Crop()")
 @dataclass(frozen=True)
 class Crop(Transform):
-    """Look at a box somewhere in the image, resized to a fixed size.
+    """Cut a box somewhere out of the image, resized to a fixed size.
 
     The box takes a share of each side, from U(fraction), or with `shrink` from the upper end of `fraction` to the
     lower one in a straight line over the run. To it is added N(0, sd²), at most half of it away. Its centre, as a share

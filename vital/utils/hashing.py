@@ -1,6 +1,6 @@
-"""What tells one thing from another: SHA-256 of texts, JSON, tensors, files, pictures and the makers of answers.
+"""What tells one thing from another: SHA-256 of texts, JSON, tensors, files, pictures and the backends of answers.
 
-Of a maker only a hash is kept, and options that name a key, a token or a password are no part of it.
+Of a backend only a hash is kept, and options that name a key, a token or a password are no part of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOOKED_AT = 64
 """How many values of each tensor tell a network from another."""
 
 _SECRET = ("key", "token", "secret", "password")
-_HOW = frozenset(("folder", "device", "batch", "timeout", "retries", "pause", "calls", "replay", "name"))
+_HOW = frozenset(("cache", "folder", "device", "batch", "timeout", "retries", "pause", "name"))
 """Options that do not change an answer; the name is told apart. Fields that are not set by callers are no options."""
 
 
@@ -82,18 +82,18 @@ def picture_hash(image: Tensor) -> str:
     return tensor_hash((image.detach().float().clamp(0, 1) * 255 + 0.5).byte())
 
 
-def identity(maker: Any) -> str:
-    """Hash what tells a maker from others: its kind, name, plain options, and a look at the weights of its networks."""
-    kind = f"{type(maker).__module__}.{type(maker).__qualname__}"
-    return key_of(kind, maker.name, [[name, _said(value)] for name, value in sorted(_options(maker))])
+def identity(backend: Any) -> str:
+    """Hash what tells a backend from others: its kind, name, plain options, and a sample of its weights."""
+    kind = f"{type(backend).__module__}.{type(backend).__qualname__}"
+    return key_of(kind, backend.name, [[name, _said(value)] for name, value in sorted(_options(backend))])
 
 
-def _options(maker: Any) -> Iterator[tuple[str, Any]]:
-    if not is_dataclass(maker):
+def _options(backend: Any) -> Iterator[tuple[str, Any]]:
+    if not is_dataclass(backend):
         return
-    for option in fields(maker):
+    for option in fields(backend):
         aside = not option.init or option.name in _HOW or any(word in option.name.lower() for word in _SECRET)
-        value = getattr(maker, option.name)
+        value = getattr(backend, option.name)
         if not aside:
             yield option.name, value
             parts = getattr(value, "components", None)

@@ -195,8 +195,11 @@ def append_json(path: Path, values: Iterable[Any]) -> None:
     with explained(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b", buffering=0) as file:
-            cut_off = file.tell() and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n"
-            file.write(b"\n" * bool(cut_off) + lines.encode())
+            cut_off = False
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                cut_off = file.read(1) != b"\n"
+            file.write(b"\n" * cut_off + lines.encode())
 
 
 def json_lines(path: Path) -> Iterator[Any]:

@@ -91,7 +91,7 @@ def check_gradient(terms: Sequence[object], losses: Tensor, acts: Collection[Ten
         )
 
 
-def checked_view(transform: object, seen: object, image: Images) -> Images:
+def checked_transform(transform: object, seen: object, image: Images) -> Images:
     """What a transform made of an image. Raises `InvalidValueError` unless it is as many images of as many channels."""
     if isinstance(seen, Tensor) and seen.ndim == 4 and seen.shape[:2] == image.shape[:2]:
         if seen.is_floating_point() and (seen.requires_grad or not image.requires_grad):
@@ -102,9 +102,9 @@ def checked_view(transform: object, seen: object, image: Images) -> Images:
     raise InvalidValueError(f"the transform {named(transform)} returned {fault}")
 
 
-def check_one_size(transforms: Sequence[object], seen: Sequence[Images]) -> None:
+def check_one_size(transforms: Sequence[object], made: Sequence[Images]) -> None:
     """Raise `InvalidValueError` where transforms made images of several sizes in one step."""
-    sizes = list(dict.fromkeys(tuple(look.shape[2:]) for look in seen))
+    sizes = list(dict.fromkeys(tuple(image.shape[2:]) for image in made))
     if len(sizes) > 1:
         raise InvalidValueError(
             f"the transforms {', '.join(map(named, transforms))} made images of {sizes[0]} and of {sizes[1]} pixels "

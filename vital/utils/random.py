@@ -34,8 +34,8 @@ def generator(*key: object) -> torch.Generator:
 
 
 @contextmanager
-def seeding_torch(draws: torch.Generator, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators from `draws`, those of the CPU and of `device`, and give them back afterwards.
+def seeding_torch(source: torch.Generator, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators from `source`, those of the CPU and of `device`, and give them back afterwards.
 
     >>> with seeding_torch(generator(0), torch.device("cpu")):
     ...     first = torch.rand(1)
@@ -43,7 +43,7 @@ def seeding_torch(draws: torch.Generator, device: torch.device) -> Iterator[None
     ...     bool(torch.rand(1) == first)
     True
     """
-    seed = int(torch.randint(2**62, (), generator=draws))
+    seed = int(torch.randint(2**62, (), generator=source))
     on_gpu = device.type == "cuda"
     with torch.random.fork_rng([device] if on_gpu else []):
         torch.default_generator.manual_seed(seed)

@@ -33,14 +33,14 @@ class Registry(Generic[T]):
     `[project.entry-points."vital.methods"]`. A thing is imported when its name is asked for; it must be a `kind`,
     and pass `check`, which raises `InvalidValueError` for what does not.
 
-    >>> colours = Registry("colour")
-    >>> _ = colours.register("red")(255)
-    >>> colours["red"]
+    >>> colors = Registry("color")
+    >>> _ = colors.register("red")(255)
+    >>> colors["red"]
     255
-    >>> colours["rad"]
+    >>> colors["rad"]
     Traceback (most recent call last):
     ...
-    vital.errors.UnknownNameError: unknown colour 'rad'; did you mean 'red'?
+    vital.errors.UnknownNameError: unknown color 'rad'; did you mean 'red'?
     """
 
     what: str

@@ -18,18 +18,18 @@ from vital.world.networks.backends import Encoder
 
 
 @pytest.fixture
-def tools(net: Model, pictures: ImageSet, encoder: Encoder) -> Context:
+def context(net: Model, pictures: ImageSet, encoder: Encoder) -> Context:
     return Context(net, pictures, encoder=encoder)
 
 
-def claim(tools: Context, unit: str, text: str, **details: object) -> Description:
-    (found,) = tools.model.units([unit])
+def claim(context: Context, unit: str, text: str, **details: object) -> Description:
+    (found,) = context.model.units([unit])
     return Description(found, "anybody", text, 1.0, text, details=details)
 
 
-def test_a_true_label_stands_and_a_false_one_is_taken_back_but_kept_to_read(tools: Context) -> None:
-    right, wrong = LabelEvaluator(tools).judged(
-        [claim(tools, "planted:2", "red"), claim(tools, "planted:2", "striped")]
+def test_a_true_label_stands_and_a_false_one_is_taken_back_but_kept_to_read(context: Context) -> None:
+    right, wrong = LabelEvaluator(context).judged(
+        [claim(context, "planted:2", "red"), claim(context, "planted:2", "striped")]
     )
     assert (right.label, right.candidate) == ("red", "red")
     assert right.p_value == pytest.approx(1 / 44)
@@ -37,22 +37,22 @@ def test_a_true_label_stands_and_a_false_one_is_taken_back_but_kept_to_read(tool
     assert right.details["held-out"]["correlation"] > wrong.details["held-out"]["correlation"]
 
 
-def test_the_scores_are_the_metrics_on_images_of_odd_numbers(tools: Context) -> None:
-    given = claim(tools, "planted:2", "red")
-    court = LabelEvaluator(tools, n_random_models=0)
-    (found,) = court.judged([given])
-    from vital.activations.matrix import probe
+def test_the_scores_are_the_metrics_on_images_of_odd_numbers(context: Context) -> None:
+    given = claim(context, "planted:2", "red")
+    evaluator = LabelEvaluator(context, n_random_models=0)
+    (found,) = evaluator.judged([given])
+    from vital.activations.matrix import build_matrix
 
-    known = probe(tools.model, tools.images, [given.unit])  # type: ignore[arg-type]
+    known = build_matrix(context.model, context.images, [given.unit])  # type: ignore[arg-type]
     odd = known.numbers % 2 == 1
-    values, shown = known.of([given.unit])[odd, 0], court.shown(given)[odd]
+    values, shown = known.of([given.unit])[odd, 0], evaluator.shown(given)[odd]
     for name, metric in ((name, METRICS[name]) for name in METRICS):
         assert found.details["held-out"][name] == pytest.approx(float(metric(values, shown)), rel=1e-4)
     assert "random" not in found.details["held-out"]
 
 
-def test_a_label_that_random_weights_get_as_well_is_taken_back(tools: Context) -> None:
-    blank = replace(tools, model=random_weights(tools.model, 7))
+def test_a_label_that_random_weights_get_as_well_is_taken_back(context: Context) -> None:
+    blank = replace(context, model=random_weights(context.model, 7))
     claims = [claim(blank, f"class:{i}", "on snow") for i in range(16)]
     strict, lenient = (
         LabelEvaluator(blank).judged(claims),
@@ -62,23 +62,23 @@ def test_a_label_that_random_weights_get_as_well_is_taken_back(tools: Context) -
     assert any(d.label for d in lenient)
 
 
-def test_a_description_of_several_terms_is_judged_by_their_sum(tools: Context) -> None:
-    court = LabelEvaluator(tools, n_random_models=0)
-    one = claim(tools, "class:9", "sphere")
-    both = claim(tools, "class:9", "striped, sphere", terms=[["striped sphere", 1.0], ["sphere", 0.2]])
-    judged = court.judged([one, both])
+def test_a_description_of_several_terms_is_judged_by_their_sum(context: Context) -> None:
+    evaluator = LabelEvaluator(context, n_random_models=0)
+    one = claim(context, "class:9", "sphere")
+    both = claim(context, "class:9", "striped, sphere", terms=[["striped sphere", 1.0], ["sphere", 0.2]])
+    judged = evaluator.judged([one, both])
     low, high = (d.details["held-out"]["correlation"] for d in judged)
     assert high > low
 
 
-def test_a_sum_earns_its_label_by_its_weightiest_term_alone(tools: Context) -> None:
-    court = LabelEvaluator(tools)
+def test_a_sum_earns_its_label_by_its_weightiest_term_alone(context: Context) -> None:
+    evaluator = LabelEvaluator(context)
     sums = [
-        claim(tools, "planted:2", "red", terms=[["red", 2.0], ["striped", 0.1]]),
-        claim(tools, "planted:2", "striped", terms=[["red", 0.9], ["striped", 1.0]]),
+        claim(context, "planted:2", "red", terms=[["red", 2.0], ["striped", 0.1]]),
+        claim(context, "planted:2", "striped", terms=[["red", 0.9], ["striped", 1.0]]),
     ]
-    right, wrong = court.judged(sums)
-    alone = court.judged([claim(tools, "planted:2", "red"), claim(tools, "planted:2", "striped")])
+    right, wrong = evaluator.judged(sums)
+    alone = evaluator.judged([claim(context, "planted:2", "red"), claim(context, "planted:2", "striped")])
     assert (right.label, wrong.label) == ("red", "")
     assert [d.p_value for d in (right, wrong)] == [d.p_value for d in alone]
     assert wrong.details["held-out"]["correlation"] > 0.3 > alone[1].details["held-out"]["correlation"]
@@ -91,16 +91,16 @@ def test_p_values_count_other_units_that_are_as_good() -> None:
     assert p_value(torch.tensor(0.3), torch.tensor([0.3]), 0) == (1.0, 0)
 
 
-def test_what_says_nothing_stays_as_it_is(tools: Context) -> None:
-    silent = claim(tools, "planted:2", "")
-    assert LabelEvaluator(tools).judged([silent]) == [silent]
+def test_what_says_nothing_stays_as_it_is(context: Context) -> None:
+    silent = claim(context, "planted:2", "")
+    assert LabelEvaluator(context).judged([silent]) == [silent]
 
 
-def test_every_table_has_its_three_controls(tools: Context) -> None:
-    court = LabelEvaluator(tools)
+def test_every_table_has_its_three_controls(context: Context) -> None:
+    evaluator = LabelEvaluator(context)
     words = {"planted:2": "red", "planted:5": "green", "planted:19": "wooden"}
-    judged = court.judged([claim(tools, unit, word) for unit, word in words.items()])
-    rows = score_rows(court, judged, judged)
+    judged = evaluator.judged([claim(context, unit, word) for unit, word in words.items()])
+    rows = score_rows(evaluator, judged, judged)
     assert [row["row"] for row in rows] == ["anybody", "constant word", "shuffled units", "random weights"]
     assert rows[0]["correlation"] > max(rows[1]["correlation"], rows[2]["correlation"])
     assert rows[0]["labelled"] == 1
@@ -128,9 +128,9 @@ def test_presence_goes_up_with_the_cosine_and_does_not_mind_its_scale() -> None:
     assert weighted(cosines, torch.tensor([1.0, 0.0, -1.0])).amax() == 1
 
 
-def test_a_court_needs_an_encoder_and_numbers_that_make_sense(tools: Context) -> None:
+def test_an_evaluator_needs_an_encoder_and_numbers_that_make_sense(context: Context) -> None:
     with pytest.raises(UsageError, match="encoder"):
-        LabelEvaluator(replace(tools, encoder=None))
+        LabelEvaluator(replace(context, encoder=None))
     for wrong in ({"alpha": 0.0}, {"n_random_models": -1}):
         with pytest.raises(InvalidValueError, match="allowed are"):
-            LabelEvaluator(tools, **wrong)  # type: ignore[arg-type]
+            LabelEvaluator(context, **wrong)  # type: ignore[arg-type]

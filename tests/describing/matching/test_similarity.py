@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vital.describing.matching import search as module
-from vital.describing.matching.search import answers
+from vital.describing.matching.search import find_best_concepts
 from vital.describing.matching.similarity import SIMILARITIES, RankReorder, Similarity, Wpmi
 from vital.describing.matching.wpmi_sums import Ranks, series
 from vital.errors import InvalidValueError
@@ -28,7 +28,7 @@ def drawn(
 
 def table(by: Similarity, values: Tensor, seen: Tensor, read: Tensor, **more: Tensor) -> Tensor:
     """All scores (U, K), from the answers in order."""
-    found = answers(by, values, seen, read, top=len(read), **more)
+    found = find_best_concepts(by, values, seen, read, top=len(read), **more)
     return found.scores.new_zeros(found.scores.shape).scatter_(1, found.concepts, found.scores)
 
 
@@ -110,11 +110,11 @@ def test_cosines_made_twice_give_what_cosines_kept_give(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("name", ["wpmi", "soft-wpmi"])
 def test_a_unit_alone_gets_what_it_gets_in_its_layer(name: str) -> None:
     values, seen, read = drawn()
-    whole = answers(SIMILARITIES[name], values, seen, read)
+    whole = find_best_concepts(SIMILARITIES[name], values, seen, read)
     for unit in range(5):
         one = values[:, [unit]]
-        beside = answers(SIMILARITIES[name], one, seen, read, layer=values)
-        later = answers(SIMILARITIES[name], one, seen, read, prior=whole.prior, layer=values)
+        beside = find_best_concepts(SIMILARITIES[name], one, seen, read, layer=values)
+        later = find_best_concepts(SIMILARITIES[name], one, seen, read, prior=whole.prior, layer=values)
         for found in (beside, later):
             assert found.concepts[0, 0] == whole.concepts[unit, 0]
             assert torch.allclose(found.scores[0], whole.scores[unit], atol=1e-3)
@@ -124,7 +124,7 @@ def test_a_unit_alone_gets_what_it_gets_in_its_layer(name: str) -> None:
 def test_a_layer_of_one_unit_is_told_by_its_images_not_by_a_prior_that_cancels_them() -> None:
     seen = read = torch.eye(8)
     values = torch.zeros(8, 1).index_fill(0, torch.tensor([5]), 1.0)
-    found = answers(Wpmi(top_k=1), values, seen, read, top=8)
+    found = find_best_concepts(Wpmi(top_k=1), values, seen, read, top=8)
     assert found.concepts[0, 0] == 5
     assert found.scores[0, 0] > found.scores[0, 1]
 
@@ -156,7 +156,7 @@ def test_a_sharp_softmax_is_summed_in_double() -> None:
 def test_shapes_that_do_not_fit_are_said() -> None:
     values, seen, read = drawn()
     with pytest.raises(InvalidValueError, match="allowed are"):
-        answers(SIMILARITIES["cos"], values[:5], seen, read)
+        find_best_concepts(SIMILARITIES["cos"], values[:5], seen, read)
 
 
 @pytest.mark.parametrize("a", [0.0, -1.0, 2000.0])

@@ -10,14 +10,14 @@ from torch import nn
 
 from vital.activations.crops import attention_boxes, crop
 from vital.backends import BuiltIn, parts, vocabulary
-from vital.backends.response_cache import Answers
+from vital.backends.response_cache import ResponseCache
 from vital.describing import Context, Dnd, describer
-from vital.describing.base import kept_makers
+from vital.describing.base import cached_backends
 from vital.describing.candidates.candidates import candidates, clean, joined, proposals, with_backgrounds
-from vital.describing.candidates.evaluation import Gallery, by_encoder, on_real, trial
+from vital.describing.candidates.evaluation import CandidateEvaluator, by_encoder, measure_candidates, on_real
 from vital.describing.candidates.scoring import SCORERS
 from vital.describing.candidates.selection import real_score
-from vital.describing.candidates.top_images import coloured, exhibits, strongest, values
+from vital.describing.candidates.top_images import as_rgb, collect_top_images, strongest, values
 from vital.errors import InvalidValueError, ModelError, UnknownNameError, UsageError
 from vital.models import Model
 from vital.world.networks.backends import named
@@ -52,7 +52,7 @@ def test_only_even_images_have_a_part_in_a_label(world):
     assert all(index % 2 == 0 for index in found)
     everything = world.bank.strongest(unit, 50)
     assert found == [index for index in everything if index % 2 == 0][:10]
-    gallery = Gallery(world.model, [unit], world.captioner, world.encoder)
+    evaluator = CandidateEvaluator(world.model, [unit], world.captioner, world.encoder)
     asked: list[int] = []
 
     class Watched:
@@ -65,7 +65,7 @@ def test_only_even_images_have_a_part_in_a_label(world):
             asked.extend(indices)
             return world.images.batches(model, size, indices=indices)
 
-    seen = gallery.real(Watched(), 50)
+    seen = evaluator.real(Watched(), 50)
     assert len(seen) == len(set(asked)) == 50
     assert all(index % 2 == 0 for index in asked)
     assert max(asked) > 300
@@ -73,7 +73,7 @@ def test_only_even_images_have_a_part_in_a_label(world):
 
 def test_what_is_described_is_what_excites_the_unit_most(world):
     unit = unit_of(world, "planted:37")
-    shown = exhibits(world.bank, unit, images=6, crops=3, shown=7)
+    shown = collect_top_images(world.bank, unit, images=6, crops=3, shown=7)
     which = strongest(world.bank, unit, 6)
     whole = world.images.tensor(which, world.model)
     pool, names, boxes = list(whole), [world.images.names[i] for i in which], [None] * 6
@@ -89,7 +89,7 @@ def test_what_is_described_is_what_excites_the_unit_most(world):
     assert shown.names == tuple(names[i] for i in order)
     assert list(shown.values) == pytest.approx([all_values[i] for i in order], rel=1e-4)
     torch.testing.assert_close(shown.pictures, torch.stack([pool[i] for i in order]))
-    assert exhibits(world.bank, unit_of(world, "class:3"), images=4).boxes == (None,) * 4
+    assert collect_top_images(world.bank, unit_of(world, "class:3"), images=4).boxes == (None,) * 4
 
 
 def test_values_are_means_over_places_and_batches_change_nothing(world, monkeypatch):
@@ -128,13 +128,13 @@ def test_a_summarizer_hears_the_captions_in_other_orders_that_the_seed_decides()
 
 
 def test_what_more_rounds_propose_comes_first():
-    answers = iter([["one", "two"], ["two"], ["three", "two"], ["one"]])
+    find_best_concepts = iter([["one", "two"], ["two"], ["three", "two"], ["one"]])
 
     class Fickle:
         name = "fickle"
 
         def summarize(self, captions, count, images=None):
-            return next(answers)
+            return next(find_best_concepts)
 
     assert proposals(Fickle(), ["x", "y"], rounds=4, count=2) == ["two", "one", "three"]
 
@@ -161,10 +161,10 @@ def test_candidates_are_texts_and_their_parts_each_once():
 
 def test_an_image_shows_what_it_was_made_of_or_what_its_caption_says(world):
     unit = unit_of(world, "planted:2")
-    gallery = Gallery(world.model, [unit], world.captioner, None, world.generator, count=3)
+    evaluator = CandidateEvaluator(world.model, [unit], world.captioner, None, world.generator, count=3)
     chosen = candidates(["red cube", "red", "on snow"], [])
-    real = gallery.real(world.images, 20)
-    made = trial(gallery, real, 0, chosen)
+    real = evaluator.real(world.images, 20)
+    made = measure_candidates(evaluator, real, 0, chosen)
     assert made.values.shape == (3, 3)
     assert made.shown.shape == (3, 9 + 20)
     assert made.shown[0, :3].all()
@@ -188,15 +188,19 @@ def test_an_image_shows_what_it_was_made_of_where_its_caption_says_nothing(world
         def describe(self, images):
             return [""] * len(images)
 
-    gallery = Gallery(world.model, [unit_of(world, "planted:2")], Mute(), None, world.generator, count=2)
-    made = trial(gallery, gallery.real(world.images, 4), 0, candidates(["red cube", "red"], []))
+    evaluator = CandidateEvaluator(
+        world.model, [unit_of(world, "planted:2")], Mute(), None, world.generator, count=2
+    )
+    made = measure_candidates(
+        evaluator, evaluator.real(world.images, 4), 0, candidates(["red cube", "red"], [])
+    )
     assert made.shown.tolist() == [[True] * 2 + [False] * 6, [True] * 4 + [False] * 4]
 
 
 def test_the_score_on_real_images_is_that_of_captions_and_encoder(world):
     unit = unit_of(world, "planted:33")
-    gallery = Gallery(world.model, [unit], world.captioner, world.encoder)
-    real = gallery.real(world.images, 100)
+    evaluator = CandidateEvaluator(world.model, [unit], world.captioner, world.encoder)
+    real = evaluator.real(world.images, 100)
     chosen = candidates(["grass", "on brick", "large"], [])
     said = on_real(real, 0, chosen)
     for score, c in zip(said.tolist(), chosen, strict=True):
@@ -234,7 +238,7 @@ def test_labels_of_planted_and_class_units_are_the_truth(world):
     scores = [c["score"] for c in record["details"]["candidates"]]
     assert scores == sorted(scores, reverse=True)
     assert record["details"]["options"]["n_generated"] == 3
-    assert record["details"]["makers"] == {
+    assert record["details"]["backends"] == {
         "captioner": "world", "summarizer": "built-in (world)", "encoder": "world", "generator": "world"
     }  # fmt: skip
 
@@ -255,13 +259,13 @@ def test_without_a_generator_or_an_encoder_it_still_answers(world):
         assert said.details["made"] == (15 if "encoder" in lacking and "generator" not in lacking else 0)
 
 
-def test_it_plays_back_without_makers(world, tmp_path):
+def test_it_plays_back_without_backends(world, tmp_path):
     what, talker = Dnd(**FEW), Talker(("red cube", "cone"))
-    tools = replace(world, summarizer=talker)
-    first = what.describe(kept_makers(tools, Answers(tmp_path)), ["planted:2"])[0]
+    context = replace(world, summarizer=talker)
+    first = what.describe(cached_backends(context, ResponseCache(tmp_path)), ["planted:2"])[0]
     assert first.details["captions"][0] not in ("", first.details["proposed"][0])
     assert [len(caption.split()) <= 5 for order, _ in talker.heard for caption in order]
-    replay = Answers(tmp_path, replay=True)
+    replay = ResponseCache(tmp_path, replay=True)
     silent = replace(
         world,
         captioner=replay.captioner("world"),
@@ -275,8 +279,8 @@ def test_it_plays_back_without_makers(world, tmp_path):
 
 
 def test_what_a_generator_cannot_draw_is_said_and_left_out(world):
-    tools = replace(world, summarizer=Talker(("zebra", "red cube")))
-    said = Dnd(**FEW | {"n_proposals": 2, "n_candidates": None}).describe(tools, ["planted:2"])[0]
+    context = replace(world, summarizer=Talker(("zebra", "red cube")))
+    said = Dnd(**FEW | {"n_proposals": 2, "n_candidates": None}).describe(context, ["planted:2"])[0]
     assert list(said.details["refused"]) == ["zebra"]
     assert "names nothing that the world knows" in said.details["refused"]["zebra"]
     assert named(said.label) == {"colour": "red"}
@@ -307,7 +311,7 @@ def test_wrong_options_are_one_sentence(world):
 
 def test_grey_networks_are_described_too():
     grey = torch.rand(2, 1, 4, 4)
-    assert coloured(grey).shape == (2, 3, 4, 4)
+    assert as_rgb(grey).shape == (2, 3, 4, 4)
     model = Model(nn.Sequential(nn.Conv2d(1, 2, 3)), size=(8, 8), channels=1)
     assert values(model, model.units(["0:1"]), torch.rand(3, 1, 8, 8)).shape == (1, 3)
 
@@ -328,12 +332,14 @@ def test_pairs_are_told_in_the_order_of_captions():
 
 
 def test_pairs_of_the_best_are_tried_too(world):
-    tools = replace(world, summarizer=Talker(("wooden", "snow", "torus")))
+    context = replace(world, summarizer=Talker(("wooden", "snow", "torus")))
     few = FEW | {"n_proposals": 3, "n_candidates": None}
     texts = [
         {
             c["text"]
-            for c in Dnd(**few | {"n_joined": join}).describe(tools, ["planted:19"])[0].details["candidates"]
+            for c in Dnd(**few | {"n_joined": join})
+            .describe(context, ["planted:19"])[0]
+            .details["candidates"]
         }
         for join in (0, 2)
     ]

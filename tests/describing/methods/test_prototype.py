@@ -34,13 +34,13 @@ def pictured(units, seed: int) -> list[Prototype]:
 
 
 @pytest.fixture
-def tools(world) -> Context:
+def context(world) -> Context:
     return replace(world, prototypes=pictured)
 
 
-def test_labels_of_prototypes_are_the_truth(tools):
+def test_labels_of_prototypes_are_the_truth(context):
     units = list(SHOWN)
-    said = describer("prototype", **FEW).describe(tools, units)
+    said = describer("prototype", **FEW).describe(context, units)
     assert [named(d.label) for d in said] == [SHOWN[unit] for unit in units]
     record = json.loads(json.dumps(said[0].to_dict()))
     assert record["method"] == "prototype"
@@ -54,43 +54,45 @@ def test_labels_of_prototypes_are_the_truth(tools):
     assert any("red" in concept for concept in retrieved_ones)
 
 
-def test_it_looks_at_no_image_that_excites_the_unit(tools, monkeypatch):
+def test_it_looks_at_no_image_that_excites_the_unit(context, monkeypatch):
     monkeypatch.setattr(
         vital.ReferenceBank, "strongest", lambda *_, **__: pytest.fail("the bank was asked for strong images")
     )
-    assert OfPrototypes(**FEW).describe(tools, ["planted:37"])[0].label
+    assert OfPrototypes(**FEW).describe(context, ["planted:37"])[0].label
 
 
-def test_it_asks_for_each_seed_from_the_toolbox_s_on(tools):
+def test_it_asks_for_each_seed_from_the_context_s_on(context):
     asked = []
 
     def draw(units, seed):
         asked.append((tuple(map(str, units)), seed))
         return pictured(units, seed)
 
-    OfPrototypes(**FEW).describe(replace(tools, prototypes=draw, seed=5), list(SHOWN))
+    OfPrototypes(**FEW).describe(replace(context, prototypes=draw, seed=5), list(SHOWN))
     assert asked == [(tuple(SHOWN), 5), (tuple(SHOWN), 6)]
 
 
-def test_images_bank_encoder_generator_and_concepts_may_lack(tools):
-    bare = replace(tools, images=None, bank=None, encoder=None, generator=None, concepts=())
+def test_images_bank_encoder_generator_and_concepts_may_lack(context):
+    bare = replace(context, images=None, bank=None, encoder=None, generator=None, concepts=())
     said = OfPrototypes(**FEW).describe(bare, ["planted:2"])[0]
     assert said.label in said.details["proposed"]
     assert said.details["made"] == 0
-    drawn = OfPrototypes(**FEW).describe(replace(bare, generator=tools.generator), ["planted:2"])[0]
+    drawn = OfPrototypes(**FEW).describe(replace(bare, generator=context.generator), ["planted:2"])[0]
     assert drawn.details["made"] == 15
     with pytest.raises(UsageError, match="prototype needs prototypes"):
-        OfPrototypes().describe(replace(tools, prototypes=None), ["planted:2"])
+        OfPrototypes().describe(replace(context, prototypes=None), ["planted:2"])
     with pytest.raises(InvalidValueError, match="seeds is 0"):
-        OfPrototypes(n_seeds=0).describe(tools, ["planted:2"])
+        OfPrototypes(n_seeds=0).describe(context, ["planted:2"])
     assert isinstance(describer("prototype"), Describer)
 
 
-def test_real_prototypes_can_be_described(tools):
+def test_real_prototypes_can_be_described(context):
     def draw(units, seed):
-        return vital.render(tools.model, units, method="fourier", steps=8, seed=seed, size=48, progress=False)
+        return vital.render(
+            context.model, units, method="fourier", steps=8, seed=seed, size=48, progress=False
+        )
 
-    said = OfPrototypes(**FEW | {"n_seeds": 1}).describe(replace(tools, prototypes=draw), ["planted:2"])[0]
+    said = OfPrototypes(**FEW | {"n_seeds": 1}).describe(replace(context, prototypes=draw), ["planted:2"])[0]
     assert said.evidence == ("planted:2 fourier seed 0",)
     assert said.label
 

@@ -14,7 +14,7 @@ from vital import params as par
 from vital import transforms
 from vital.errors import InvalidValueError, UnknownNameError
 from vital.rendering import Vital, VitalScene, stages
-from vital.rendering.methods.alignment import answers, before
+from vital.rendering.methods.alignment import responds_to_patches, upstream_layers
 from vital.terms import Sum
 
 MODEL = toy.model()
@@ -26,10 +26,10 @@ def bank() -> vital.ReferenceBank:
 
 
 def planned(
-    recipe: Vital | VitalScene, unit: str, bank: vital.ReferenceBank
+    method: Vital | VitalScene, unit: str, bank: vital.ReferenceBank
 ) -> tuple[dict[type, vital.Term], str]:
     """The parts of a unit's loss by their kinds, and the note."""
-    plan = recipe.plan(bank.model, bank.model.units(unit), bank, 0)
+    plan = method.plan(bank.model, bank.model.units(unit), bank, 0)
     (term,), (note,) = plan.terms, plan.notes
     assert isinstance(term, Sum)
     parts: dict[type, vital.Term] = {}
@@ -42,8 +42,8 @@ def test_a_class_is_aligned_at_all_stages_under_masks(bank: vital.ReferenceBank)
     parts, note = planned(Vital(), "class:3", bank)
     aligned = parts[obj.Alignment]
     assert aligned.layers == stages(MODEL)
-    assert aligned.relevant.rule == "zplus"
-    assert aligned.relevant.start == "waking"
+    assert aligned.relevance_request.rule == "zplus"
+    assert aligned.relevance_request.start == "waking"
     assert obj.Logit in parts
     assert note == "the image with the highest value of the unit"
 
@@ -57,7 +57,7 @@ def test_the_first_stages_are_aligned_with_all_images_which_know_nothing_of_the_
         (weight, part)
         for term in plan.terms
         for weight, part in term.parts
-        if isinstance(part, obj.Alignment) and part.relevant is None
+        if isinstance(part, obj.Alignment) and part.relevance_request is None
     ]
     assert [weight for weight, _ in usual] == [0.3, 0.3]
     assert usual[0][1].layers == stages(MODEL)[:2]
@@ -70,7 +70,7 @@ def test_the_first_stages_are_aligned_with_all_images_which_know_nothing_of_the_
 def test_a_scene_is_aligned_with_whole_references_without_masks(bank: vital.ReferenceBank) -> None:
     for unit in ("class:3", "act2:5"):
         scene, note = planned(VitalScene(), unit, bank)
-        assert scene[obj.Alignment].relevant is None
+        assert scene[obj.Alignment].relevance_request is None
         assert "patches" not in note
         assert note == "the image with the highest value of the unit"
     plain = Vital(relevance=None, natural=0.0).plan(MODEL, MODEL.units("class:3"), bank, 0)
@@ -118,7 +118,7 @@ def test_whether_a_unit_answers_to_its_patches_is_asked_once(
 
     monkeypatch.setattr(vital.ReferenceBank, "patches", counted)
     unit = bank.model.units("act2:6")[0]
-    found = [answers(unit, bank, 3, share) for share in (0.9, 0.9, 0.5, 0.9)]
+    found = [responds_to_patches(unit, bank, 3, share) for share in (0.9, 0.9, 0.5, 0.9)]
     assert len(asked) == 2
     assert found[0] == found[1] == found[3]
 
@@ -143,16 +143,16 @@ def test_a_unit_is_not_aligned_at_a_sibling_branch_that_does_not_feed_it() -> No
     two = vital.build_bank(model, ["right"], vital.load_images(toy.images(6).float()), disk=False)
     asked = ("stem", "left", "right.1")
     (unit,) = model.units("right:3")
-    assert before(model, unit, asked) == ("stem", "right.1")
-    assert before(model, unit, ("left",)) == ("right",)
+    assert upstream_layers(model, unit, asked) == ("stem", "right.1")
+    assert upstream_layers(model, unit, ("left",)) == ("right",)
     parts, _ = planned(Vital(), "right:3", two)
     assert "left" not in parts[obj.Alignment].layers
-    assert parts[obj.Alignment].relevant.rule == "zplus"
+    assert parts[obj.Alignment].relevance_request.rule == "zplus"
 
 
 def test_masks_can_be_left_out(bank: vital.ReferenceBank) -> None:
     parts, _ = planned(Vital(relevance=None), "class:3", bank)
-    assert parts[obj.Alignment].relevant is None
+    assert parts[obj.Alignment].relevance_request is None
 
 
 class Odd(nn.Module):
@@ -176,15 +176,15 @@ def test_where_relevance_cannot_be_followed_the_record_says_what_was_taken() -> 
     made = vital.render(model, [unit], bank=hidden, steps=4, progress=False)[0]
     assert "masked by gradient × activation, which is not relevance" in made.provenance["references"]
     parts, _ = planned(Vital(), unit, hidden)
-    assert parts[obj.Alignment].relevant.rule == "gradient"
+    assert parts[obj.Alignment].relevance_request.rule == "gradient"
     assert made.losses["Alignment"][-1] < made.losses["Alignment"][0]
     asked, note = planned(Vital(relevance="gradient"), unit, hidden)
-    assert asked[obj.Alignment].relevant.rule == "gradient"
+    assert asked[obj.Alignment].relevance_request.rule == "gradient"
     assert "not relevance" in note
 
 
 def of_two_kinds() -> dict[str, tuple[vital.Model, vital.ReferenceBank]]:
-    """A network that averages noise away, and one that sees differences alone; each with a bank of plain colours."""
+    """A network that averages noise away, and one that sees differences alone; each with a bank of plain colors."""
     weight = torch.randn(10, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     mean = weight.mean((2, 3), keepdim=True)
     smooth = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
@@ -207,35 +207,37 @@ def test_the_network_sees_as_much_noise_as_it_bears(bank: vital.ReferenceBank) -
     found = {}
     for name, (model, own) in of_two_kinds().items():
         plan = Vital(n_references=2).plan(model, model.units("class:1"), own, 0)
-        found[name] = [view.sd for view in plan.transforms if isinstance(view, transforms.Noise)]
+        found[name] = [
+            transform.sd for transform in plan.transforms if isinstance(transform, transforms.Noise)
+        ]
     assert found == {"level": [0.1], "sharp": []}
     plan = Vital(noise=0.0).plan(MODEL, MODEL.units("class:1"), bank, 0)
-    assert not any(isinstance(view, transforms.Noise) for view in plan.transforms)
+    assert not any(isinstance(transform, transforms.Noise) for transform in plan.transforms)
 
 
-def of_plain_colours(net: nn.Module) -> tuple[vital.Model, vital.ReferenceBank]:
-    colours = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
+def of_plain_colors(net: nn.Module) -> tuple[vital.Model, vital.ReferenceBank]:
+    colors = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(6, 3, 32, 32)
     model = vital.Model(toy.seeded(net), size=(32, 32))
-    return model, vital.build_bank(model, [], vital.load_images(colours.contiguous()), disk=False)
+    return model, vital.build_bank(model, [], vital.load_images(colors.contiguous()), disk=False)
 
 
 def test_it_goes_from_coarse_to_fine_where_the_network_recognizes_small_images() -> None:
     conv = [nn.Conv2d(3, 10, 3), nn.ReLU()]
     pooled = nn.Sequential(
         *conv, nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    )  # plain colours look alike at any size
+    )  # plain colors look alike at any size
     flat = nn.Sequential(*conv, nn.Flatten(), nn.Linear(10 * 30 * 30, 10))  # takes its own size alone
     summed = nn.Sequential(
         *conv, nn.LPPool2d(1, 15), nn.Flatten(), Alternating()
     )  # another answer at half the size
     found = []
     for net in (pooled, flat, summed):
-        model, own = of_plain_colours(net)
+        model, own = of_plain_colors(net)
         canvas = Vital(n_references=2).plan(model, model.units("class:1"), own, 0).parameterization
         assert isinstance(canvas, par.Fourier)
         found.append(canvas.coarse)
     assert found == [0.6, 0.0, 0.0]
-    model, own = of_plain_colours(pooled)
+    model, own = of_plain_colors(pooled)
     plan = Vital(n_references=2, coarse=0.0).plan(model, model.units("class:1"), own, 0)
     assert plan.parameterization.coarse == 0.0
 
@@ -253,7 +255,7 @@ def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:
         planned(Vital(natural=-1), "class:1", bank)
     with pytest.raises(InvalidValueError, match="coarse is 2"):
         vital.render(
-            of_plain_colours(nn.Sequential(nn.Conv2d(3, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))[0],
+            of_plain_colors(nn.Sequential(nn.Conv2d(3, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))[0],
             "class:1",
             images=vital.load_images(toy.images(4).float()),
             coarse=2.0,

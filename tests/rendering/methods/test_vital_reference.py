@@ -72,22 +72,14 @@ def published(
     return pictures
 
 
-@pytest.fixture(scope="module")
-def resnet() -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = torchvision.models.resnet50().eval().double()
-    return net.requires_grad_(False)
-
-
 @pytest.mark.parametrize(("tv", "l2"), [(0.0, 0.0), (3e-3, 3e-3)])
 def test_pictures_equal_the_published_loop_step_by_step(resnet: nn.Module, tv: float, l2: float) -> None:
     model = vital.Model(resnet, size=(64, 64), mean=MEAN, std=STD)
     references = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(5))
     bank = vital.build_bank(model, [], vital.load_images(references, labels=[7, 7, 7]), disk=False)
     expected = published(resnet, references, generator(0, "class:7"), tv, l2)
-    recipe = VitalReference(steps=TOTAL, warmup=WARMUP, tv=tv, l2=l2, n_references=3)
-    plan = recipe.plan(model, model.units("class:7"), bank, 0)
+    method = VitalReference(steps=TOTAL, warmup=WARMUP, tv=tv, l2=l2, n_references=3)
+    plan = method.plan(model, model.units("class:7"), bank, 0)
     made = vital.optimize(
         model, plan.terms, plan.parameterization, plan.transforms, steps=TOTAL, optimizer=plan.optimizer, seed=0,
         keys=["class:7"], redirect=0, frames=range(1, STEPS + 1),

@@ -11,7 +11,6 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 
 import vital
@@ -24,16 +23,8 @@ WEIGHTS = (0.1, 1.0, 1.0, 1.0)
 
 
 @pytest.fixture(scope="module")
-def net() -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        made = torchvision.models.resnet50().eval().double()
-    return made.requires_grad_(False)
-
-
-@pytest.fixture(scope="module")
-def model(net: nn.Module) -> vital.Model:
-    return vital.Model(net, size=(64, 64), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+def model(resnet: nn.Module) -> vital.Model:
+    return vital.Model(resnet, size=(64, 64), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 def pictures(count: int, seed: int) -> Tensor:
@@ -126,31 +117,31 @@ def loss(net: nn.Module, x: Tensor, references: Tensor, channel: int) -> Tensor:
     return total + 3e-7 * (right.norm() + down.norm() + one.norm() + other.norm() + x.norm())
 
 
-def test_relevance_loss_and_gradient_are_the_published_ones(net: nn.Module, model: vital.Model) -> None:
+def test_relevance_loss_and_gradient_are_the_published_ones(resnet: nn.Module, model: vital.Model) -> None:
     references, image = pictures(3, 1), pictures(1, 2)
     bank = vital.build_bank(model, ["layer4"], vital.load_images(references.float()), disk=False)
     with torch.no_grad():
         everywhere = model.normalize(torch.cat([references, image]))
-        values = traced(net, everywhere, 0)[0]["layer4"].mean((2, 3))
+        values = traced(resnet, everywhere, 0)[0]["layer4"].mean((2, 3))
     channel = int(values.amin(0).argmax())
     assert values[:, channel].amin() > 0
-    recipe = VitalReference(n_references=3)
-    (term,) = recipe.plan(model, model.units(f"layer4:{channel}"), bank, 0).terms
+    method = VitalReference(n_references=3)
+    (term,) = method.plan(model, model.units(f"layer4:{channel}"), bank, 0).terms
     assert tuple(term.layers) == LAYERS
 
     with Tracer(model, [*LAYERS, "layer4"], record=True) as tracer:
         shown = image.clone().requires_grad_()
         trace = tracer(shown)
-        assert term.relevant
-        found = followed(trace, [(slice(0, 1), term.relevant)])
+        assert term.relevance_request
+        found = followed(trace, [(slice(0, 1), term.relevance_request)])
         got = term(replace(trace, relevance=found))
         got.sum().backward()
-    expected_r = traced(net, model.normalize(image), channel)[1]
+    expected_r = traced(resnet, model.normalize(image), channel)[1]
     for layer in LAYERS:
         torch.testing.assert_close(found[layer], expected_r[layer], rtol=1e-8, atol=1e-12)
 
     slow = image.clone().requires_grad_()
-    expected = loss(net, model.normalize(slow), model.normalize(references.float().double()), channel)
+    expected = loss(resnet, model.normalize(slow), model.normalize(references.float().double()), channel)
     expected.backward()
     assert float(got.detach()) == pytest.approx(float(expected.detach()), rel=1e-9)
     assert slow.grad is not None

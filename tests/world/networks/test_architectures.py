@@ -106,7 +106,7 @@ def test_captions_of_an_untrained_captioner_are_captions() -> None:
         parse(text)
 
 
-def test_the_likeliest_scene_never_has_its_colour_as_accent() -> None:
+def test_the_likeliest_scene_never_has_its_color_as_accent() -> None:
     scores = {f: torch.zeros(len(v) + (f == "accent")) for f, v in FACTORS.items()}
     scores["material"][FACTORS["material"].index("striped")] = 1
     scores["colour"][0] = scores["accent"][0] = 1

@@ -8,21 +8,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vital.backends import (
-    BuiltIn,
-    Captioner,
-    ImageGenerator,
-    ImageTextEncoder,
-    Summarizer,
-    load_captioner,
-    load_encoder,
-    load_generator,
-    load_summarizer,
-)
+from vital.backends import BuiltIn, load_captioner, load_encoder, load_generator, load_summarizer, protocols
 from vital.errors import InvalidValueError, UnknownNameError, WeightsError
 from vital.world import Scene, Thing, caption, concepts, parse, sample, truths
 from vital.world.networks import architectures as networks
-from vital.world.networks import backends as makers
+from vital.world.networks import backends
 from vital.world.networks.backends import imagined, named
 from vital.world.networks.weights import FOLDER, ship
 from vital.world.scenes.concepts import labels
@@ -44,11 +34,11 @@ def folder(tmp_path_factory):
 
 
 def test_the_four_makers_are_loaded_by_name(folder):
-    assert isinstance(load_encoder("world", folder=folder), ImageTextEncoder)
-    assert isinstance(load_captioner("world", folder=folder), Captioner)
-    assert isinstance(load_generator("world"), ImageGenerator)
+    assert isinstance(load_encoder("world", folder=folder), protocols.ImageTextEncoder)
+    assert isinstance(load_captioner("world", folder=folder), protocols.Captioner)
+    assert isinstance(load_generator("world"), protocols.ImageGenerator)
     summarizer = load_summarizer("world", folder=folder)
-    assert isinstance(summarizer, Summarizer | BuiltIn)
+    assert isinstance(summarizer, protocols.Summarizer | BuiltIn)
     assert summarizer.name == "built-in (world)"
     assert {load_encoder("world", folder=folder).name, load_generator("world").name} == {"world"}
 
@@ -69,7 +59,7 @@ def test_batches_change_nothing(folder, monkeypatch):
     encoder, captioner = load_encoder("world", folder=folder), load_captioner("world", folder=folder)
     images, texts = torch.rand(5, 3, 64, 64), ["a red cube", "snow", "on grass"]
     whole = encoder.encode_image(images), encoder.encode_text(texts), captioner.describe(images)
-    monkeypatch.setattr(makers, "BATCH", 2)
+    monkeypatch.setattr(backends, "BATCH", 2)
     torch.testing.assert_close(encoder.encode_image(images), whole[0])
     torch.testing.assert_close(encoder.encode_text(texts), whole[1], atol=1e-5, rtol=1e-5)
     assert captioner.describe(images) == whole[2]
@@ -112,7 +102,7 @@ def test_networks_that_are_not_there_are_one_sentence(tmp_path):
     with pytest.raises(WeightsError, match=r"^the world's networks are not trained yet: python -m"):
         load_encoder("world", folder=tmp_path)
     with pytest.raises(
-        InvalidValueError, match=r"^the world's makers take no name, and one got 'judge'; write world$"
+        InvalidValueError, match=r"^the world's backends take no name, and one got 'judge'; write world$"
     ):
         load_captioner("world:judge")
     with pytest.raises(UnknownNameError, match="unknown option of world 'sise'; did you mean 'size'"):
@@ -205,7 +195,7 @@ def test_any_object_that_fits_is_taken_as_it_is():
         load_encoder(networks.Encoder())
 
 
-def test_importing_vital_registers_the_world_without_importing_its_makers():
+def test_importing_vital_registers_the_world_without_importing_its_backends():
     code = "import sys, vital.backends as m; print('world' in m.ENCODERS, "
     code += "'vital.world.networks.backends' in sys.modules)"
     done = subprocess.run(

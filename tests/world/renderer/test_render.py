@@ -85,7 +85,7 @@ def test_a_variation_changes_details_and_none_is_the_caption_s_own() -> None:
     assert not torch.equal(pictures[1], pictures[2])
 
 
-def test_colours_are_those_of_their_names() -> None:
+def test_colors_are_those_of_their_names() -> None:
     names = ("red", "green", "blue")
     middle = render([Scene(Thing("cube", colour=name)) for name in names], SIDE)[:, :, 14:18, 14:18].mean(
         (2, 3)

@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from vital.errors import InvalidValueError, UnknownNameError, UsageError
 from vital.world.scenes.grammar import Scene, Thing, caption, parse, sample
-from vital.world.scenes.vocabulary import ACCENTS, COLOURS, FACTORS, PATTERNED, SCENE_FACTORS, THING_FACTORS
+from vital.world.scenes.vocabulary import ACCENTS, COLORS, FACTORS, PATTERNED, SCENE_FACTORS, THING_FACTORS
 
 
 @st.composite
 def things(draw: st.DrawFn, places: tuple[str, ...] = THING_FACTORS["place"]) -> Thing:
     chosen = {f: draw(st.sampled_from(THING_FACTORS[f])) for f in ("solid", "material", "colour", "size")}
-    others = [name for name in COLOURS if name != chosen["colour"]]
+    others = [name for name in COLORS if name != chosen["colour"]]
     accent = draw(st.sampled_from(others)) if chosen["material"] in PATTERNED else ""
     return Thing(accent=accent, place=draw(st.sampled_from(places)), **chosen)
 
@@ -65,7 +65,7 @@ def test_a_word_that_is_not_known_is_answered_with_the_nearest(word: str, hint: 
     "text", ["", "a cube", "a large red plain cube", "a large red plain cube in the middle on"]
 )
 def test_a_sentence_that_is_no_caption_says_how_to_write_one(text: str) -> None:
-    with pytest.raises(UsageError, match="SIZE COLOUR"):
+    with pytest.raises(UsageError, match="SIZE COLOR"):
         parse(text)
 
 
@@ -90,7 +90,7 @@ def test_patterned_materials_have_an_accent_and_others_have_none() -> None:
         Thing(material="striped")
     with pytest.raises(InvalidValueError, match="has no accent"):
         Thing(material="plain", accent="white")
-    with pytest.raises(InvalidValueError, match="colour itself"):
+    with pytest.raises(InvalidValueError, match="color itself"):
         Thing(material="striped", colour="red", accent="red")
 
 
@@ -121,7 +121,7 @@ def test_fixed_factors_hold_and_the_others_vary() -> None:
         assert {s.value(factor) for s in drawn} == set(FACTORS[factor])
 
 
-def test_a_fixed_accent_draws_patterned_materials_of_other_colours() -> None:
+def test_a_fixed_accent_draws_patterned_materials_of_other_colors() -> None:
     drawn = sample(torch.Generator().manual_seed(0), 200, accent="red")
     assert {s.thing.material for s in drawn} == set(PATTERNED)
     assert "red" not in {s.thing.colour for s in drawn}

@@ -20,7 +20,7 @@ MODULE = sys.modules["vital.world.scenes.ground_truth"]
 
 
 class Redness(nn.Module):
-    """Channel 0: how red a pixel is beyond its other colours; 1: nothing; 2: how bright it is."""
+    """Channel 0: how red a pixel is beyond its other colors; 1: nothing; 2: how bright it is."""
 
     passes = 0
 

@@ -12,8 +12,8 @@ from vital.world.training.corpus import Corpus, corpus, draw
 from vital.world.training.tasks import PLACE, TASKS, Classify, Match, _some_factors, phrase
 
 
-def scenes(*colours: str) -> Corpus:
-    drawn = [Scene(Thing("cube", colour=colour)) for colour in colours]
+def scenes(*colors: str) -> Corpus:
+    drawn = [Scene(Thing("cube", colour=color)) for color in colors]
     return corpus(drawn, torch.zeros(len(drawn), 3, 8, 8, dtype=torch.uint8))
 
 
@@ -29,9 +29,9 @@ class Fixed(nn.Module):
 
 
 def match_loss(known: Corpus, seen: torch.Tensor, read: torch.Tensor) -> float:
-    dice = torch.Generator().manual_seed(0)
-    lesson = Batch(known.pictures.float(), known, torch.arange(len(known)), dice)
-    return Match(words=0.0, eyes="").loss(Fixed(seen, read), lesson).item()
+    rng = torch.Generator().manual_seed(0)
+    batch = Batch(known.pictures.float(), known, torch.arange(len(known)), rng)
+    return Match(words=0.0, eyes="").loss(Fixed(seen, read), batch).item()
 
 
 def test_half_of_the_texts_say_all_and_the_others_one_to_three_factors_that_are_there() -> None:
@@ -77,13 +77,13 @@ def test_a_twin_of_a_factor_is_right_when_it_names_that_factor() -> None:
             return nn.functional.one_hot(known.factors[:, PLACE["material"]], 8)[:, :6].float()
 
     batch = [torch.zeros(30, 3, 8, 8)]
-    assert TASKS["twin-material"].figures(Knowing(), batch, known) == {"material": 1.0}
-    assert TASKS["twin-solid"].figures(Knowing(), batch, known)["solid"] < 0.6
+    assert TASKS["twin-material"].metrics(Knowing(), batch, known) == {"material": 1.0}
+    assert TASKS["twin-solid"].metrics(Knowing(), batch, known)["solid"] < 0.6
 
 
 def test_following_is_the_divergence_of_softened_answers() -> None:
-    dice = torch.Generator().manual_seed(0)
-    own, wanted = (3 * torch.randn(5, 7, generator=dice, dtype=torch.float64) for _ in range(2))
+    rng = torch.Generator().manual_seed(0)
+    own, wanted = (3 * torch.randn(5, 7, generator=rng, dtype=torch.float64) for _ in range(2))
     total = 0.0
     for row, target in zip(own.tolist(), wanted.tolist(), strict=True):
         p, q = ([math.exp(v / 3) / sum(math.exp(w / 3) for w in vs) for v in vs] for vs in (target, row))
@@ -107,9 +107,9 @@ class Sure(nn.Module):
 
 
 def test_a_teacher_counts_beside_the_classes() -> None:
-    known, dice = scenes("red", "blue"), torch.Generator().manual_seed(0)
-    own, other = (Sure(3 * torch.randn(1, 64, generator=dice), known.planted.shape[1]) for _ in range(2))
+    known, rng = scenes("red", "blue"), torch.Generator().manual_seed(0)
+    own, other = (Sure(3 * torch.randn(1, 64, generator=rng), known.planted.shape[1]) for _ in range(2))
     task = Classify(follow=0.5, temperature=3.0)
-    alone = Batch(known.pictures.float(), known, torch.arange(2), dice)
+    alone = Batch(known.pictures.float(), known, torch.arange(2), rng)
     added = task.loss(own, replace(alone, teacher=other)) - task.loss(own, alone)
     assert added.item() == pytest.approx(0.5 * following(own.scores, other.scores, 3.0).item(), rel=1e-4)

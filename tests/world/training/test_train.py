@@ -240,7 +240,7 @@ def test_the_encoder_is_right_when_true_pairs_are_the_most_similar(known: traini
         def forward(self, images: torch.Tensor, numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.eye(24), torch.eye(24)[: len(numbers)]
 
-    found = Match().figures(Knowing(), [torch.zeros(24, 3, 8, 8)], known)
+    found = Match().metrics(Knowing(), [torch.zeros(24, 3, 8, 8)], known)
     assert found["caption among 200"] == 1.0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from vital.errors import DataError, InvalidValueError
+from vital.errors import DataError, InvalidValueError, VitalError
 from vital.utils.io import read_text
 
 WORLD = "world"
@@ -30,12 +30,8 @@ def read_concepts(source: str | Path | Iterable[str]) -> tuple[str, ...]:
     texts = list(source)
     if wrong := [text for text in texts if not isinstance(text, str)]:
         raise InvalidValueError(f"a concept is {wrong[0]!r}; allowed are texts")
-    found = distinct(texts)
-    if len(found) < 2:
-        raise InvalidValueError(
-            f"{len(found)} different concepts are given; at least 2 are needed to choose from"
-        )
-    return found
+    few = "{} different concepts are given; at least 2 are needed to choose from"
+    return _enough(texts, InvalidValueError, few)
 
 
 def world_concepts() -> tuple[str, ...]:
@@ -47,6 +43,12 @@ def world_concepts() -> tuple[str, ...]:
     from vital.world.scenes.concepts import concepts
 
     return tuple(concept.name for concept in concepts())
+
+
+def _enough(texts: Iterable[str], kind: type[VitalError], few: str) -> tuple[str, ...]:
+    if len(found := distinct(texts)) < 2:
+        raise kind(few.format(len(found)))
+    return found
 
 
 def distinct(texts: Iterable[str]) -> tuple[str, ...]:
@@ -67,9 +69,5 @@ def _of_file(path: Path) -> tuple[str, ...]:
     for number, line in enumerate(lines, 1):
         if len(line) > LONGEST:
             raise DataError(f"line {number} of {str(path)!r} has {len(line)} characters; {HINT}")
-    found = distinct(lines)
-    if len(found) < 2:
-        raise DataError(
-            f"{str(path)!r} holds {len(found)} different concepts, and at least 2 are needed; {HINT}"
-        )
-    return found
+    few = f"{str(path)!r} holds {{}} different concepts, and at least 2 are needed; {HINT}"
+    return _enough(lines, DataError, few)

@@ -11,8 +11,8 @@ from torch import Tensor
 from vital.backends import Captioner, ImageGenerator, ImageTextEncoder, vocabulary
 from vital.data import ImageSet
 from vital.describing.candidates.candidates import Candidate
-from vital.describing.candidates.scoring import Trial
-from vital.describing.candidates.top_images import coloured, values
+from vital.describing.candidates.scoring import CandidateActivations
+from vital.describing.candidates.top_images import as_rgb, values
 from vital.describing.matching.similarity import CosineCubed
 from vital.errors import InvalidValueError
 from vital.metrics.labels import correlation
@@ -39,7 +39,7 @@ class Shown:
 
 
 @dataclass(frozen=True, eq=False)
-class Gallery:
+class CandidateEvaluator:
     """Pictures with what units, captioner and encoder say of them, each worked out once for all units.
 
     `generator` makes `count` images of each text from `seed`; what it refuses to draw is in `refused`.
@@ -56,16 +56,16 @@ class Gallery:
     _made: dict[str, Shown] = field(default_factory=dict, init=False, repr=False)
 
     def real(self, images: ImageSet, count: int) -> Shown:
-        """Look at up to `count` images of even numbers, evenly spread over the set."""
+        """Evaluate up to `count` images of even numbers, evenly spread over the set."""
         even = range(0, len(images), 2)
         chosen = [even[i * len(even) // min(count, len(even))] for i in range(min(count, len(even)))]
         if not chosen:
             return Shown(torch.zeros(len(self.units), 0), ())
-        looked = [self.look(batch) for _, batch in images.batches(self.model, 64, indices=chosen)]
-        return joined(looked)
+        parts = [self.evaluate(batch) for _, batch in images.batches(self.model, 64, indices=chosen)]
+        return joined(parts)
 
     def of(self, text: str) -> Shown | None:
-        """Look at the images that are made of a text; None without a generator, and for what it cannot draw."""
+        """Evaluate the images that are made of a text; None without a generator, and for what it cannot draw."""
         if self.generator is None or text in self.refused:
             return None
         if text not in self._made:
@@ -74,13 +74,13 @@ class Gallery:
             except InvalidValueError as error:
                 self.refused[text] = str(error)
                 return None
-            self._made[text] = self.look(made)
+            self._made[text] = self.evaluate(made)
         return self._made[text]
 
-    def look(self, pictures: Images) -> Shown:
+    def evaluate(self, pictures: Images) -> Shown:
         """Ask units, captioner and encoder about pictures in [0, 1] of any size."""
         sized = torch.stack([self.model.preprocess(picture) for picture in pictures.cpu()])
-        shown = coloured(pictures)
+        shown = as_rgb(pictures)
         words = tuple(vocabulary(caption) for caption in self.captioner.describe(shown))
         seen = self.encoder.encode_image(shown).cpu() if self.encoder else None
         return Shown(values(self.model, self.units, sized), words, seen)
@@ -113,15 +113,19 @@ def by_encoder(real: Shown, row: int, chosen: Sequence[Candidate], encoder: Imag
     return CUBED.block(own, (real.seen @ texts.T).double(), None)[0]
 
 
-def trial(
-    gallery: Gallery, real: Shown, row: int, chosen: Sequence[Candidate], described: Tensor | None = None
-) -> Trial:
-    """Show a unit the images of candidates, all of which can be drawn, beside real ones (see `Trial`).
+def measure_candidates(
+    evaluator: CandidateEvaluator,
+    real: Shown,
+    row: int,
+    chosen: Sequence[Candidate],
+    described: Tensor | None = None,
+) -> CandidateActivations:
+    """Show a unit the images of candidates, all of which can be drawn, beside real ones (see `CandidateActivations`).
 
     An image shows a candidate where it was made of it, or of a text that says all its words, or where its caption does.
     `described` are the embeddings of the real pictures that were described.
     """
-    made = [found for c in chosen if (found := gallery.of(c.text)) is not None]
+    made = [found for c in chosen if (found := evaluator.of(c.text)) is not None]
     texts = [c.words for c, found in zip(chosen, made, strict=True) for _ in range(len(found))]
     captions = [words for found in made for words in found.words]
     shown = [
@@ -130,7 +134,7 @@ def trial(
         for c in chosen
     ]
     seen = [found.seen for found in made if found.seen is not None]
-    return Trial(
+    return CandidateActivations(
         torch.stack([found.values[row] for found in made]),
         real.values[row],
         torch.tensor(shown, dtype=torch.bool),

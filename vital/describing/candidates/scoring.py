@@ -24,13 +24,13 @@ BEST, TOP = 5, 10
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class CandidateActivations:
     """What a unit says to images of C candidates, n of each, and to P images that no candidate made.
 
     `values` (C, n) are the unit's values on the candidates' images; `others` (P,) those on other images. `shown`
     (C, C · n + P) says which of all images, candidate by candidate and then the others, show each candidate.
     `made` (C, n, D) and `real` (R, D) are the embeddings, length 1, of the candidates' images and of the real
-    images that were described; None where no encoder looked.
+    images that were described; None without an encoder.
     """
 
     values: Tensor
@@ -48,9 +48,9 @@ class Trial:
         return found.view(self.values.shape)
 
 
-Scorer = Callable[[Trial], Tensor]
+Scorer = Callable[[CandidateActivations], Tensor]
 SCORERS: Registry[Scorer] = Registry("scoring function")
-"""Functions of a trial that give each candidate a score, (C,) float64; higher is better."""
+"""Functions of `CandidateActivations` that give each candidate a score, (C,) float64; higher is better."""
 ScorerName = Annotated[str, Names(SCORERS)]
 """The name of a scoring function."""
 
@@ -90,92 +90,79 @@ def places(lower: Tensor) -> Tensor:
     return found
 
 
-def compare_images(trial: Trial, top: int = TOP) -> Tensor:
+def compare_images(activations: CandidateActivations, top: int = TOP) -> Tensor:
     """Mean cosine between the real images and those of a candidate that are among the `top` of all: (C,).
 
-    −1 for a candidate with none among them, as in the release. Raises `UsageError` where no encoder looked.
+    −1 for a candidate with none among them, as in the release. Raises `UsageError` without an encoder.
     """
-    products = _products(trial)
-    among = trial.ranks < top
+    products = _products(activations)
+    among = activations.ranks < top
     total = (products.mean(2) * among).sum(1)
     return torch.where(among.any(1), total / among.sum(1).clamp(min=1), -1.0)
 
 
-def _products(trial: Trial) -> Tensor:
+def _products(activations: CandidateActivations) -> Tensor:
     """Cosines of the candidates' images with the real ones, (C, n, R) float64."""
-    if trial.made is None or trial.real is None:
+    if activations.made is None or activations.real is None:
         raise UsageError("scores that compare images need an image-text encoder; name one, or score by auprc")
-    return trial.made.double() @ trial.real.double().T
+    return activations.made.double() @ activations.real.double().T
 
 
-@SCORERS.register("mean")
-def by_mean(trial: Trial) -> Tensor:
-    """Minus the mean rank."""
-    return -mean_rank(trial.ranks)
+def _by_rank(of: Callable[[Tensor], Tensor]) -> Scorer:
+    """Score by minus a figure of the ranks, of which lower is better."""
+    return lambda activations: -of(activations.ranks)
 
 
-@SCORERS.register("median")
-def by_median(trial: Trial) -> Tensor:
-    """Minus the median rank."""
-    return -median_rank(trial.ranks)
-
-
-@SCORERS.register("sq-mean")
-def by_squared_mean(trial: Trial) -> Tensor:
-    """Minus the mean squared rank."""
-    return -squared_mean(trial.ranks)
-
-
-@SCORERS.register("topk-sq-mean")
-def by_topk(trial: Trial) -> Tensor:
-    """Minus the mean of the five best squared ranks: what the release computes whatever is asked for."""
-    return -topk_squared_mean(trial.ranks)
+SCORERS.register("mean")(_by_rank(mean_rank))
+SCORERS.register("median")(_by_rank(median_rank))
+SCORERS.register("sq-mean")(_by_rank(squared_mean))
+SCORERS.register("topk-sq-mean")(_by_rank(topk_squared_mean))  # the release's, whatever it is asked for
 
 
 @SCORERS.register("topk-compare")
-def by_topk_compare(trial: Trial) -> Tensor:
+def by_topk_compare(activations: CandidateActivations) -> Tensor:
     """Place by the five best squared ranks × mean cosine of the images among the top ten with the real ones.
 
     The release's last step. A candidate with no image among the top ten gets a negative score, lower the better its
     place is; that is the release's too.
     """
-    return places(topk_squared_mean(trial.ranks)) * compare_images(trial)
+    return places(topk_squared_mean(activations.ranks)) * compare_images(activations)
 
 
 @SCORERS.register("mean-compare")
-def by_mean_compare(trial: Trial) -> Tensor:
+def by_mean_compare(activations: CandidateActivations) -> Tensor:
     """Place by the mean rank × mean cosine, as `topk-compare`: the release's "compare_images+mean"."""
-    return places(mean_rank(trial.ranks)) * compare_images(trial)
+    return places(mean_rank(activations.ranks)) * compare_images(activations)
 
 
 @SCORERS.register("image-products")
-def by_image_products(trial: Trial) -> Tensor:
+def by_image_products(activations: CandidateActivations) -> Tensor:
     """Mean product of the embeddings of all images of a candidate with those of the real images.
 
     Raters preferred a score of this name, which the release does not hold; this is the comparison of images that it
     does hold, without ranks.
     """
-    return _products(trial).mean((1, 2))
+    return _products(activations).mean((1, 2))
 
 
 @SCORERS.register("auprc")
-def by_auprc(trial: Trial) -> Tensor:
+def by_auprc(activations: CandidateActivations) -> Tensor:
     """Area under the precision-recall curve of the unit's value as a score for what shows the candidate.
 
     Formula: Σₙ (Rₙ − Rₙ₋₁) Pₙ over all images, those of all candidates and the others; 1 is the best
     """
-    pool = torch.cat([trial.values.flatten(), trial.others.to(trial.values)]).double()
-    return auprc(pool[:, None], _shown(trial).T.double())[0]
+    pool = torch.cat([activations.values.flatten(), activations.others.to(activations.values)]).double()
+    return auprc(pool[:, None], _shown(activations).T.double())[0]
 
 
 @SCORERS.register("correlation")
-def by_correlation(trial: Trial) -> Tensor:
+def by_correlation(activations: CandidateActivations) -> Tensor:
     """Pearson's correlation of the unit's value with whether an image shows the candidate."""
-    pool = torch.cat([trial.values.flatten(), trial.others.to(trial.values)]).double()
-    return correlation(pool[:, None], _shown(trial).T.double())[0]
+    pool = torch.cat([activations.values.flatten(), activations.others.to(activations.values)]).double()
+    return correlation(pool[:, None], _shown(activations).T.double())[0]
 
 
-def _shown(trial: Trial) -> Tensor:
-    if trial.shown is None:
+def _shown(activations: CandidateActivations) -> Tensor:
+    if activations.shown is None:
         raise UsageError("this score needs to know which images show what, and nobody said")
-    return trial.shown
+    return activations.shown

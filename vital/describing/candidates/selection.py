@@ -1,4 +1,4 @@
-"""From pictures and captions to labels: propose candidates, try them, and say which fits."""
+"""From pictures and captions to labels: propose candidates, score them, and say which fits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from torch import Tensor
 
 from vital.describing.base import Context
 from vital.describing.candidates.candidates import Candidate, candidates, joined
-from vital.describing.candidates.evaluation import Gallery, Shown, by_encoder, on_real, trial
+from vital.describing.candidates.evaluation import (
+    CandidateEvaluator,
+    Shown,
+    by_encoder,
+    measure_candidates,
+    on_real,
+)
 from vital.describing.candidates.scoring import SCORERS
-from vital.describing.candidates.top_images import TopImages, coloured
+from vital.describing.candidates.top_images import TopImages, as_rgb
 from vital.errors import UsageError
 from vital.records import Description
 from vital.units import Unit
@@ -23,7 +29,7 @@ COMPARING = frozenset(("topk-compare", "mean-compare", "image-products"))
 
 
 @dataclass(frozen=True, eq=False)
-class Tried:
+class ScoredCandidate:
     """A candidate with its score (higher is better), its fit to real images, and the ranks of its own images."""
 
     candidate: Candidate
@@ -37,25 +43,25 @@ class Tried:
         return found | {"support": round(self.candidate.support, 6), "ranks": list(self.ranks)}
 
 
-def check_scoring(scoring: str, tools: Context) -> None:
+def check_scoring(scoring: str, context: Context) -> None:
     """Raise `UsageError` for a score that compares images where no encoder is there."""
-    if scoring in COMPARING and tools.generator and not tools.encoder:
+    if scoring in COMPARING and context.generator and not context.encoder:
         raise UsageError(
             f"the score {scoring} compares images and needs an image-text encoder: --encoder world or "
             "open_clip:NAME/PRETRAINED; without one score by auprc"
         )
 
 
-def real_score(real: Shown, row: int, chosen: Sequence[Candidate], tools: Context) -> Tensor:
+def real_score(real: Shown, row: int, chosen: Sequence[Candidate], context: Context) -> Tensor:
     """Score candidates on real images alone: (C,) float64, higher is better.
 
     That is the correlation of the unit's values with whether captions say the candidate, and with an encoder the
     mean of that and the cubed cosine of the unit's values with the candidate's.
     """
     said = on_real(real, row, chosen)
-    if tools.encoder is None:
+    if context.encoder is None:
         return said
-    return (said + by_encoder(real, row, chosen, tools.encoder)) / 2
+    return (said + by_encoder(real, row, chosen, context.encoder)) / 2
 
 
 def _with_pairs(
@@ -72,19 +78,19 @@ def _with_pairs(
     return [*proposed, *new], torch.cat([fits, score(new)])
 
 
-def tried(
-    gallery: Gallery,
+def score_candidates(
+    evaluator: CandidateEvaluator,
     real: Shown,
     row: int,
     proposed: Sequence[Candidate],
     described: TopImages,
-    tools: Context,
+    context: Context,
     *,
     scoring: str = "auprc",
     most: int | None = 10,
     join: int = 0,
     captions: Sequence[str] = (),
-) -> list[Tried]:
+) -> list[ScoredCandidate]:
     """Score candidates, best first.
 
     To them come the pairs of the `join` that fit real images best (see `joined`). The `most` that fit real images
@@ -93,16 +99,16 @@ def tried(
     """
     if not proposed:
         return []
-    proposed, fits = _with_pairs(proposed, captions, join, lambda some: real_score(real, row, some, tools))
+    proposed, fits = _with_pairs(proposed, captions, join, lambda some: real_score(real, row, some, context))
     order = fits.argsort(descending=True, stable=True).tolist()[:most]
-    drawn = [i for i in order if gallery.of(proposed[i].text) is not None]
+    drawn = [i for i in order if evaluator.of(proposed[i].text) is not None]
     if not drawn:
-        return [Tried(proposed[i], float(fits[i]), float(fits[i])) for i in order]
-    seen = tools.encoder.encode_image(coloured(described.pictures)).cpu() if tools.encoder else None
-    tested = trial(gallery, real, row, [proposed[i] for i in drawn], seen)
+        return [ScoredCandidate(proposed[i], float(fits[i]), float(fits[i])) for i in order]
+    seen = context.encoder.encode_image(as_rgb(described.pictures)).cpu() if context.encoder else None
+    tested = measure_candidates(evaluator, real, row, [proposed[i] for i in drawn], seen)
     scores, ranks = SCORERS[scoring](tested), tested.ranks.long()
     found = [
-        Tried(proposed[i], float(scores[at]), float(fits[i]), tuple(ranks[at].tolist()))
+        ScoredCandidate(proposed[i], float(scores[at]), float(fits[i]), tuple(ranks[at].tolist()))
         for at, i in enumerate(drawn)
     ]
     return sorted(found, key=lambda t: -t.score)
@@ -111,16 +117,16 @@ def tried(
 def described_as(
     unit: Unit,
     method: str,
-    found: Sequence[Tried],
+    found: Sequence[ScoredCandidate],
     shown: TopImages,
-    tools: Context,
+    context: Context,
     labels: int,
     **details: Any,
 ) -> Description:
     """Write a description: the best candidate as its label, the next up to `labels` beside it."""
     best = found[0] if found else None
-    makers = {
-        part: getattr(getattr(tools, part), "name", "")
+    backends = {
+        part: getattr(getattr(context, part), "name", "")
         for part in ("captioner", "summarizer", "encoder", "generator")
     }
     return Description(
@@ -131,12 +137,12 @@ def described_as(
         candidate=best.candidate.text if best else "",
         others=tuple((t.candidate.text, t.score) for t in found[1:labels]),
         evidence=tuple(dict.fromkeys(shown.names)),
-        seed=tools.seed,
-        model=tools.model.name,
+        seed=context.seed,
+        model=context.model.name,
         details={
             "shown": shown.to_dict(),
             "candidates": [t.to_dict() for t in found],
-            "makers": makers,
+            "backends": backends,
             **details,
         },
     )

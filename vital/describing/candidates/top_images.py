@@ -60,7 +60,7 @@ def strongest(bank: ReferenceBank, unit: Unit, count: int) -> list[int]:
     return [index for index in ranked if index % 2 == 0][:count]
 
 
-def exhibits(
+def collect_top_images(
     bank: ReferenceBank,
     unit: Unit,
     images: int = 10,
@@ -106,6 +106,6 @@ def cropped(
     )
 
 
-def coloured(pictures: Images) -> Images:
-    """Bring pictures to the three channels that makers want: grey becomes RGB, of more than three three stay."""
+def as_rgb(pictures: Images) -> Images:
+    """Bring pictures to the three channels that backends want: grey becomes RGB, of more than three three stay."""
     return pictures.expand(-1, 3, -1, -1) if pictures.shape[1] == 1 else pictures[:, :3]

@@ -38,7 +38,7 @@ Ranks = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Naming:
+class ClassNameMetrics:
     """How well the labels of one method name the classes: one row of the table, all shares in [0, 1].
 
     `labelled` says how many units have a label; those without count as wrong, and have no cosine. `distinct` is the
@@ -104,7 +104,7 @@ def named(
     *,
     ties: str = "middle",
     seed: int = 0,
-) -> list[Naming]:
+) -> list[ClassNameMetrics]:
     """Hold the labels of one method's output units against names: its row, then the controls.
 
     `names[i]` is the line of class i, with synonyms behind commas; unit i should say it. Likeness is the cosine of
@@ -125,7 +125,7 @@ def named(
         labels.index(Counter(label for label in labels if label).most_common(1)[0][0]) if any(labels) else 0
     )
 
-    def row(kind: str, order: NDArray[np.int64], texts: Sequence[str]) -> Naming:
+    def row(kind: str, order: NDArray[np.int64], texts: Sequence[str]) -> ClassNameMetrics:
         chosen = [texts[i] for i in order]
         offset = 0 if texts is labels else len(labels)
         return _scored(said[0].method, kind, by, chosen, names, true, table[order + offset], ties)
@@ -146,13 +146,13 @@ def _scored(
     true: Sequence[int],
     similar: Similar,
     ties: str,
-) -> Naming:
+) -> ClassNameMetrics:
     at = ranks(similar, true, ties=ties)
     own = similar[np.arange(len(labels)), list(true)]
     has = np.array([bool(label) for label in labels])
     lines = [names[i] for i in true]
     pairs = list(zip(labels, lines, strict=True))
-    return Naming(
+    return ClassNameMetrics(
         method=method,
         row=row,
         units=len(labels),
@@ -168,12 +168,12 @@ def _scored(
     )
 
 
-def _mean(rows: Sequence[Naming]) -> Naming:
+def _mean(rows: Sequence[ClassNameMetrics]) -> ClassNameMetrics:
     """The mean of rows of one kind."""
     values: dict[str, Any] = vars(rows[0]).copy()
     for name in ("exact", "shared", "top1", "top5", "mrr", "cosine"):
         values[name] = float(np.mean([getattr(row, name) for row in rows]))
-    return Naming(**values)
+    return ClassNameMetrics(**values)
 
 
 def read_names(path: str | Path) -> list[str]:

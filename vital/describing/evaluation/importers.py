@@ -75,7 +75,8 @@ def import_labels(path: str | Path, format: str | None = None, layer: str | None
         try:
             said = importer.read(cells, layer or layer_of(path))
         except (ValueError, KeyError, VitalError) as error:
-            raise DataError(f"{str(path)!r}, line {number}: {_cause(error)}") from error
+            why = f"the column {error} is missing" if isinstance(error, KeyError) else str(error)
+            raise DataError(f"{str(path)!r}, line {number}: {why}") from error
         found.append(replace(said, method=said.method or name))
     if not found:
         raise DataError(f"{str(path)!r} holds a header and no labels")
@@ -117,10 +118,6 @@ def _numbered(said: list[Description]) -> list[Description]:
         count[one.unit] = count.get(one.unit, 0) + 1
         found.append(replace(one, method=f"human-{count[one.unit]}"))
     return found
-
-
-def _cause(error: Exception) -> str:
-    return f"the column {error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _known_by(importer: Importer) -> str:

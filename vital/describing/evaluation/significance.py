@@ -24,7 +24,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from vital.activations.matrix import Probe, probe, read, reading, seen
+from vital.activations.matrix import ActivationMatrix, build_matrix, embed_images, embed_texts, readout_key
 from vital.describing.base import Context, probe_images
 from vital.describing.matching.presence import presence, weighted
 from vital.errors import UsageError
@@ -64,24 +64,24 @@ class LabelEvaluator:
     `alpha` and `n_random_models` are those of `JudgeOptions`.
     """
 
-    tools: Context
+    context: Context
     alpha: float = 0.05
     n_random_models: int = 3
     _texts: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         JudgeOptions(self.alpha, self.n_random_models)
-        if self.tools.encoder is None:
+        if self.context.encoder is None:
             raise UsageError("words are judged by an image-text encoder: give encoder=, or --encoder ENCODER")
 
     def judged(self, descriptions: Sequence[Description]) -> list[Description]:
         """Score descriptions, and take back the labels that do not stand; what has no candidate stays as it is."""
         found = list(descriptions)
         wanted = [i for i, d in enumerate(found) if d.candidate or d.label]
-        self._read([text for i in wanted for text, _ in terms_of(found[i])])
+        self._embed([text for i in wanted for text, _ in terms_of(found[i])])
         groups: dict[str, list[int]] = {}
         for i in wanted:
-            groups.setdefault(reading(found[i].unit), []).append(i)
+            groups.setdefault(readout_key(found[i].unit), []).append(i)
         for rows in groups.values():
             for start in range(0, len(rows), TOGETHER):
                 part = rows[start : start + TOGETHER]
@@ -92,7 +92,9 @@ class LabelEvaluator:
     def _verdicts(self, given: Sequence[Description]) -> list[Description]:
         """Judge descriptions of units of one layer."""
         units = [d.unit for d in given]
-        known = self._probe(units)
+        known = build_matrix(
+            self.context.model, probe_images(self.context), units, progress=self.context.progress
+        )
         held = ~known.choosing
         if held.sum() < 2:
             return list(given)
@@ -122,33 +124,32 @@ class LabelEvaluator:
             best = torch.maximum(best, judging()(known.layer(units[0])[~known.choosing], shown).amax(0))
         return best
 
-    def _probe(self, units: Sequence[Unit]) -> Probe:
-        return probe(self.tools.model, probe_images(self.tools), units, progress=self.tools.progress)
-
-    def _ignorant(self, units: Sequence[Unit]) -> Iterator[Probe]:
+    def _ignorant(self, units: Sequence[Unit]) -> Iterator[ActivationMatrix]:
         for copy in self._copies:
-            yield probe(copy, probe_images(self.tools), units, progress=self.tools.progress)
+            yield build_matrix(copy, probe_images(self.context), units, progress=self.context.progress)
 
     @cached_property
     def _copies(self) -> list[Model]:
-        return [random_weights(self.tools.model, draw) for draw in range(self.n_random_models)]
+        return [random_weights(self.context.model, draw) for draw in range(self.n_random_models)]
 
     @cached_property
-    def _seen(self) -> Tensor:
-        encoder = self.tools.encoder
-        assert encoder is not None  # noqa: S101  checked when the court was made
-        return seen(encoder, self.tools.model, probe_images(self.tools), progress=self.tools.progress)
+    def _image_embeddings(self) -> Tensor:
+        encoder = self.context.encoder
+        assert encoder is not None  # noqa: S101  checked when the evaluator was made
+        return embed_images(
+            encoder, self.context.model, probe_images(self.context), progress=self.context.progress
+        )
 
-    def _read(self, texts: Sequence[str]) -> None:
+    def _embed(self, texts: Sequence[str]) -> None:
         """Embed the texts that are new, all at once."""
         if new := [text for text in dict.fromkeys(texts) if text not in self._texts]:
-            self._texts.update(zip(new, read(self.tools.encoder, new), strict=True))  # type: ignore[arg-type]
+            self._texts.update(zip(new, embed_texts(self.context.encoder, new), strict=True))  # type: ignore[arg-type]
 
     def shown(self, given: Description) -> Tensor:
         """How far each probe image shows what a description says, (N,) in [0, 1]."""
         terms = terms_of(given)
-        self._read([text for text, _ in terms])
-        cosines = self._seen @ torch.stack([self._texts[text] for text, _ in terms]).T
+        self._embed([text for text, _ in terms])
+        cosines = self._image_embeddings @ torch.stack([self._texts[text] for text, _ in terms]).T
         if len(terms) == 1:
             return presence(cosines)[:, 0]
         return weighted(cosines, torch.tensor([weight for _, weight in terms]))

@@ -11,20 +11,22 @@ import torch
 
 from vital.describing.base import Context, Describer
 from vital.describing.evaluation.significance import LabelEvaluator
+from vital.errors import UnitError, UsageError, VitalError
 from vital.metrics import METRICS, untrusted
 from vital.models.random import random_weights
 from vital.records import Description
+from vital.units import Unit
 from vital.utils.random import generator
 
 Row = dict[str, Any]
 RANDOM_SEED = 1000
-"""The seed of the network that is described as a control; the court draws its own from 0 on."""
+"""The seed of the network that is described as a control; `LabelEvaluator` draws its own from 0 on."""
 
 COLUMNS = ("row", "units", "labelled", *METRICS, "p_value")
 
 
 def score_rows(
-    court: LabelEvaluator, descriptions: Sequence[Description], random: Sequence[Description] = ()
+    evaluator: LabelEvaluator, descriptions: Sequence[Description], random: Sequence[Description] = ()
 ) -> list[Row]:
     """Mean scores on held-out images per method, and of the three controls.
 
@@ -38,13 +40,16 @@ def score_rows(
         for name in dict.fromkeys(d.method for d in judged)
     ]
     if judged:
-        rows.append(_row("constant word", court.judged(_constant(judged))))
-        rows.append(_row("shuffled units", court.judged(_shuffled(judged, court.tools.seed))))
+        rows.append(_row("constant word", evaluator.judged(_constant(judged))))
+        rows.append(_row("shuffled units", evaluator.judged(_shuffled(judged, evaluator.context.seed))))
     return rows + ([_row("random weights", random)] if random else [])
 
 
 def random_descriptions(
-    court: LabelEvaluator, described: Sequence[Describer], descriptions: Sequence[Description], most: int = 64
+    evaluator: LabelEvaluator,
+    described: Sequence[Describer],
+    descriptions: Sequence[Description],
+    most: int = 64,
 ) -> list[Description]:
     """Describe the same units of a network with random weights, and judge that: (at most `most` units).
 
@@ -54,10 +59,15 @@ def random_descriptions(
     units = list(dict.fromkeys(d.unit for d in descriptions if not d.unit.source))[:most]
     if not able or not units:
         return []
-    tools: Context = replace(
-        court.tools, model=random_weights(court.tools.model, RANDOM_SEED), bank=None, prototypes=None
+    context: Context = replace(
+        evaluator.context,
+        model=random_weights(evaluator.context.model, RANDOM_SEED),
+        bank=None,
+        prototypes=None,
     )
-    return LabelEvaluator(tools, court.alpha, court.n_random_models).judged(able[0].describe(tools, units))
+    return LabelEvaluator(context, evaluator.alpha, evaluator.n_random_models).judged(
+        able[0].describe(context, units)
+    )
 
 
 def _constant(judged: Sequence[Description]) -> list[Description]:
@@ -102,3 +112,32 @@ def shown_rows(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 def _cell(value: Any) -> str:
     return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def evaluate_external(
+    evaluator: LabelEvaluator, said: Sequence[Description]
+) -> tuple[list[Description], list[Row]]:
+    """Judge labels on the held-out images of an evaluator: the descriptions with p-values, and the table of scores.
+
+    The row "random weights" is what the same labels get for the units of the network with random weights. Whoever made
+    the labels may have seen any images, so the odd ones had no part in it only where theirs were others. Raises
+    `UnitError` for a unit that the network does not have, and `UsageError` where there is no label.
+    """
+    known = [replace(one, unit=_unit(evaluator, one)) for one in said if one.label or one.candidate]
+    if not known:
+        raise UsageError("none of the rows has a label or a candidate; there is nothing to score")
+    judged = evaluator.judged(known)
+    blank = replace(evaluator.context, model=random_weights(evaluator.context.model, RANDOM_SEED), bank=None)
+    return judged, score_rows(
+        evaluator, judged, LabelEvaluator(blank, evaluator.alpha, n_random_models=0).judged(known)
+    )
+
+
+def _unit(evaluator: LabelEvaluator, one: Description) -> Unit:
+    try:
+        return evaluator.context.model.unit(one.unit)
+    except VitalError as error:
+        advice = "give the network that the labels are of, and --layer where the file does not say it"
+        raise UnitError(
+            f"the labels of {one.method} are not of {evaluator.context.model.name}: {error}; {advice}"
+        ) from error

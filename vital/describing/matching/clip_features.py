@@ -1,4 +1,4 @@
-"""What CLIP says of the probing images."""
+"""Values of units and CLIP embeddings of the probe images."""
 
 from __future__ import annotations
 
@@ -8,50 +8,52 @@ from typing import Any
 
 from torch import Tensor
 
-from vital.activations.matrix import Probe, probe, read, reading, seen
+from vital.activations.matrix import ActivationMatrix, build_matrix, embed_images, embed_texts, readout_key
 from vital.describing.base import Context, probe_images
 from vital.errors import InvalidValueError
 from vital.units import Unit
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class ClipFeatures:
     """All that is known of units, images and concepts: values, and embeddings of images and concepts."""
 
-    tools: Context
-    probe: Probe
-    seen: Tensor
-    read: Tensor
+    context: Context
+    matrix: ActivationMatrix
+    image_embeddings: Tensor
+    text_embeddings: Tensor
 
     @classmethod
-    def of(cls, tools: Context, units: Sequence[Unit], pool: str = "mean") -> Look:
-        """Look at the probe images, once; `pool` is that of `probe`."""
-        images, encoder = probe_images(tools), tools.encoder
+    def of(cls, context: Context, units: Sequence[Unit], pool: str = "mean") -> ClipFeatures:
+        """Show the probe images to the network and the encoder, once; `pool` is that of `build_matrix`."""
+        images, encoder = probe_images(context), context.encoder
         if encoder is None:
             raise InvalidValueError("words need an image-text encoder, and there is none")
-        known = probe(tools.model, images, units, pool=pool, progress=tools.progress)
-        shown = seen(encoder, tools.model, images, progress=tools.progress)
-        return cls(tools, known, shown, read(encoder, tools.concepts) if tools.concepts else shown[:0])
+        known = build_matrix(context.model, images, units, pool=pool, progress=context.progress)
+        shown = embed_images(encoder, context.model, images, progress=context.progress)
+        return cls(
+            context, known, shown, embed_texts(encoder, context.concepts) if context.concepts else shown[:0]
+        )
 
     @property
     def encoder(self) -> Any:
         """The encoder."""
-        return self.tools.encoder
+        return self.context.encoder
 
     def own(self, unit: Unit) -> Tensor:
         """The unit's values on the choosing half: (N / 2,)."""
-        return self.probe.of([unit])[self.probe.choosing, 0]
+        return self.matrix.of([unit])[self.matrix.choosing, 0]
 
     def strongest(self, unit: Unit, count: int) -> tuple[str, ...]:
         """Names of the images that excite a unit most, of those that labels are chosen on."""
-        values, numbers = self.own(unit), self.probe.numbers[self.probe.choosing]
-        names = probe_images(self.tools).names
+        values, numbers = self.own(unit), self.matrix.numbers[self.matrix.choosing]
+        names = probe_images(self.context).names
         return tuple(names[int(numbers[i])] for i in values.topk(min(count, len(values))).indices.tolist())
 
 
-def by_reading(units: Sequence[Unit]) -> dict[str, list[Unit]]:
+def by_readout(units: Sequence[Unit]) -> dict[str, list[Unit]]:
     """Group units by the way in which their layers are read."""
     found: dict[str, list[Unit]] = {}
     for unit in units:
-        found.setdefault(reading(unit), []).append(unit)
+        found.setdefault(readout_key(unit), []).append(unit)
     return found

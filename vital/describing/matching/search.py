@@ -25,7 +25,7 @@ HELD = 2**28
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class BestConcepts:
     """The best concepts of units: `scores` and `concepts` (U, top), best first, and the layer's `prior` (K,)."""
 
     scores: Tensor
@@ -33,7 +33,7 @@ class Answers:
     prior: Tensor
 
 
-def answers(
+def find_best_concepts(
     similarity: Similarity,
     values: Tensor,
     seen: Tensor,
@@ -42,7 +42,7 @@ def answers(
     layer: Tensor | None = None,
     prior: Tensor | None = None,
     top: int = 10,
-) -> Answers:
+) -> BestConcepts:
     """Find the best concepts of units, with their layer's prior.
 
     `values` (N, U) are those of the units, `layer` (N, C) those of their whole layer (by default, the units are the
@@ -51,7 +51,7 @@ def answers(
 
     >>> from vital.describing.matching.similarity import SIMILARITIES
     >>> eye = torch.eye(4)
-    >>> answers(SIMILARITIES["cos"], eye, eye, eye, top=1).concepts.view(-1)
+    >>> find_best_concepts(SIMILARITIES["cos"], eye, eye, eye, top=1).concepts.view(-1)
     tensor([0, 1, 2, 3])
     """
     _check(values, seen, read)
@@ -71,11 +71,8 @@ def answers(
         weight = priors[-1] if known is None else known[start : start + cosines.shape[1]] - floor
         best.add(raw - (similarity.lam * weight).to(raw.dtype), start)
     scores = best.scores + (1 - similarity.lam) * floor
-    return Answers(scores, best.concepts, torch.cat(priors) + floor if priors else _given(known, read))
-
-
-def _given(known: Tensor | None, read: Tensor) -> Tensor:
-    return read.new_zeros(len(read), dtype=torch.float64) if known is None else known
+    given = read.new_zeros(len(read), dtype=torch.float64) if known is None else known
+    return BestConcepts(scores, best.concepts, torch.cat(priors) + floor if priors else given)
 
 
 def _needed(similarity: Similarity, values: Tensor, layer: Tensor | None) -> tuple[Tensor, list[Any]]:

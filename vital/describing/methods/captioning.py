@@ -9,12 +9,12 @@ from typing import cast
 import torch
 
 from vital.backends import BuiltIn, Captioner, Summarizer
-from vital.describing.base import Context, Describer, kept_makers
+from vital.describing.base import Context, Describer, cached_backends
 from vital.describing.candidates.candidates import candidates, proposals, with_backgrounds
-from vital.describing.candidates.evaluation import Gallery, Shown
+from vital.describing.candidates.evaluation import CandidateEvaluator, Shown
 from vital.describing.candidates.scoring import ScorerName
-from vital.describing.candidates.selection import described_as, tried
-from vital.describing.candidates.top_images import TopImages, coloured
+from vital.describing.candidates.selection import described_as, score_candidates
+from vital.describing.candidates.top_images import TopImages, as_rgb
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.options import Count, CountOrZero
@@ -28,9 +28,9 @@ class Captioning(Describer):
         simplify: Whether captions are brought to phrases before they are summarized.
         n_rounds: How often the summarizer is asked, each time with the captions in another order.
         n_proposals: The number of descriptions that it is asked for each time.
-        max_words: The most words of those parts of a description that are tried beside it; 0 for no parts.
+        max_words: The most words of those parts of a description that are scored beside it; 0 for no parts.
         n_joined: The number of best candidates that are joined two by two; 0 for no pairs.
-        n_candidates: The number of candidates that are tried; none for all.
+        n_candidates: The number of candidates that are scored; none for all.
         n_real: The number of real images that candidates are held against; 0 for none.
         n_generated: The number of images that are generated of each candidate.
         scoring: How the candidates are ranked: one of `vital.describing.candidates.scoring.SCORERS`.
@@ -51,53 +51,53 @@ class Captioning(Describer):
 
 @dataclass(frozen=True, eq=False)
 class LoadedBackends:
-    """Where labels are found: the context with kept makers, the gallery, and what was seen of real images."""
+    """Where labels are found: the context with cached backends, the evaluator, and the values of real images."""
 
-    tools: Context
+    context: Context
     units: tuple[Unit, ...]
-    gallery: Gallery
+    evaluator: CandidateEvaluator
     real: Shown
 
 
-def bench(what: Captioning, tools: Context, units: Sequence[Unit]) -> LoadedBackends:
-    """Prepare makers and real images for a list of units; without a summarizer the built-in one is taken."""
-    tools = kept_makers(replace(tools, summarizer=tools.summarizer or BuiltIn(tools.encoder)))
-    chosen, captioner = tuple(tools.model.units(units)), cast("Captioner", tools.captioner)
-    gallery = Gallery(
-        tools.model, chosen, captioner, tools.encoder, tools.generator, what.n_generated, tools.seed
+def load_backends(what: Captioning, context: Context, units: Sequence[Unit]) -> LoadedBackends:
+    """Prepare backends and real images for a list of units; without a summarizer the built-in one is taken."""
+    context = cached_backends(replace(context, summarizer=context.summarizer or BuiltIn(context.encoder)))
+    chosen, captioner = tuple(context.model.units(units)), cast("Captioner", context.captioner)
+    evaluator = CandidateEvaluator(
+        context.model, chosen, captioner, context.encoder, context.generator, what.n_generated, context.seed
     )
-    images = tools.images or (tools.bank.images if tools.bank else None)
+    images = context.images or (context.bank.images if context.bank else None)
     empty = Shown(torch.zeros(len(chosen), 0), ())
     return LoadedBackends(
-        tools, chosen, gallery, gallery.real(images, what.n_real) if images and what.n_real else empty
+        context, chosen, evaluator, evaluator.real(images, what.n_real) if images and what.n_real else empty
     )
 
 
 def labelled(
     what: Captioning, at: LoadedBackends, row: int, method: str, shown: TopImages, more: Sequence[str] = ()
 ) -> Description:
-    """Put one unit into words: caption what is shown of it, propose, and try what is proposed and `more`."""
-    tools, unit = at.tools, at.units[row]
-    pictures, summarizer = coloured(shown.pictures), cast("Summarizer", tools.summarizer)
-    captions = cast("Captioner", tools.captioner).describe(pictures)
+    """Put one unit into words: caption what is shown of it, propose, and score what is proposed and `more`."""
+    context, unit = at.context, at.units[row]
+    pictures, summarizer = as_rgb(shown.pictures), cast("Summarizer", context.summarizer)
+    captions = cast("Captioner", context.captioner).describe(pictures)
     short = getattr(summarizer, "simplify", None) if what.simplify else None
     said = short(captions) if short else captions
     orders = {"rounds": what.n_rounds, "count": what.n_proposals}
-    texts = proposals(summarizer, said, pictures, **orders, seed=(tools.seed, str(unit)))
+    texts = proposals(summarizer, said, pictures, **orders, seed=(context.seed, str(unit)))
     proposed = candidates([*with_backgrounds(texts), *more], said, what.max_words)
-    found = tried(
-        at.gallery,
+    found = score_candidates(
+        at.evaluator,
         at.real,
         row,
         proposed,
         shown,
-        tools,
+        context,
         scoring=what.scoring,
         most=what.n_candidates,
         join=what.n_joined,
         captions=said,
     )
-    refused = at.gallery.refused
+    refused = at.evaluator.refused
     details = {
         "captions": captions,
         "proposed": [*texts, *more],
@@ -105,4 +105,4 @@ def labelled(
         "made": sum(len(t.ranks) for t in found),
         "options": what.options(),
     }
-    return described_as(unit, method, found, shown, tools, what.n_labels, **details)
+    return described_as(unit, method, found, shown, context, what.n_labels, **details)

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from vital.activations.matrix import cached, fingerprint, read, reading
+from vital.activations.matrix import cached, embed_texts, fingerprint, readout_key
 from vital.describing.base import DESCRIBERS, Context, Describer
-from vital.describing.matching.clip_features import Look, by_reading
+from vital.describing.matching.clip_features import ClipFeatures, by_readout
 from vital.describing.matching.presence import presence
-from vital.describing.matching.search import Answers, answers
+from vital.describing.matching.search import BestConcepts, find_best_concepts
 from vital.describing.matching.similarity import SIMILARITIES, Similarity
 from vital.errors import InvalidValueError
 from vital.metrics import METRICS
@@ -62,11 +62,11 @@ class ClipDissect(Describer):
     n_others: CountOrZero = 5
     n_evidence: CountOrZero = 10
 
-    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
+    def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, from the probe images of even numbers."""
-        units = tools.model.units(units)
-        look = Look.of(tools, units, self.pool)
-        return [self._description(look, unit, *found) for unit, found in self._found(look, units)]
+        units = context.model.units(units)
+        features = ClipFeatures.of(context, units, self.pool)
+        return [self._description(features, unit, *found) for unit, found in self._found(features, units)]
 
     def chosen(self) -> Similarity:
         """The similarity with its settings. Raises `InvalidValueError`."""
@@ -78,16 +78,20 @@ class ClipDissect(Describer):
         return replace(base, **given)  # type: ignore[type-var]
 
     def _found(
-        self, look: Look, units: Sequence[Unit]
+        self, features: ClipFeatures, units: Sequence[Unit]
     ) -> Iterator[tuple[Unit, tuple[list[str], list[float]]]]:
-        known = {name: layer_answers(look, group, self.chosen()) for name, group in by_reading(units).items()}
+        known = {
+            name: best_of_layer(features, group, self.chosen()) for name, group in by_readout(units).items()
+        }
         for unit in units:
-            texts, scores = _row(look, unit, known[reading(unit)], self.chosen())
+            texts, scores = _row(features, unit, known[readout_key(unit)], self.chosen())
             if self.n_composed:
-                texts, scores = composed(look, unit, texts[: self.n_composed], self.chosen())
+                texts, scores = composed(features, unit, texts[: self.n_composed], self.chosen())
             yield unit, (texts, scores)
 
-    def _description(self, look: Look, unit: Unit, texts: list[str], scores: list[float]) -> Description:
+    def _description(
+        self, features: ClipFeatures, unit: Unit, texts: list[str], scores: list[float]
+    ) -> Description:
         return Description(
             unit,
             "clip-dissect",
@@ -96,71 +100,79 @@ class ClipDissect(Describer):
             texts[0],
             tuple(zip(texts[1 : self.n_others + 1], scores[1 : self.n_others + 1], strict=True)),
             None,
-            look.strongest(unit, self.n_evidence),
-            look.tools.seed,
-            look.tools.model.name,
-            {"options": self.options(), "encoder": look.encoder.name, "concepts": len(look.tools.concepts)},
+            features.strongest(unit, self.n_evidence),
+            features.context.seed,
+            features.context.model.name,
+            {
+                "options": self.options(),
+                "encoder": features.encoder.name,
+                "concepts": len(features.context.concepts),
+            },
         )
 
 
-def layer_answers(look: Look, units: Sequence[Unit], similarity: Similarity) -> Answers:
+def best_of_layer(features: ClipFeatures, units: Sequence[Unit], similarity: Similarity) -> BestConcepts:
     """The best concepts of all units of a layer, from the cache where they were worked out before."""
-    half = look.probe.choosing
+    half = features.matrix.choosing
 
     def make() -> Tensor:
-        values = look.probe.layer(units[0])[half]
-        found = answers(similarity, values, look.seen[half], look.read, top=KEPT)
+        values = features.matrix.layer(units[0])[half]
+        found = find_best_concepts(
+            similarity, values, features.image_embeddings[half], features.text_embeddings, top=KEPT
+        )
         return torch.cat(
             [found.scores.double().view(-1), found.concepts.double().view(-1), found.prior.double()]
         )
 
     own = {
-        "reading": reading(units[0]),
+        "reading": readout_key(units[0]),
         "similarity": repr(similarity),
-        "concepts": look.tools.concepts,
+        "concepts": features.context.concepts,
         "kept": KEPT,
     }
-    packed = cached("answers", make, probe=look.probe.key, encoder=fingerprint(look.encoder), **own)
-    return _unpacked(packed, look.probe.layer(units[0]).shape[1], len(look.read))
+    packed = cached("answers", make, matrix=features.matrix.key, encoder=fingerprint(features.encoder), **own)
+    return _unpacked(packed, features.matrix.layer(units[0]).shape[1], len(features.text_embeddings))
 
 
-def _unpacked(packed: Tensor, units: int, concepts: int) -> Answers:
+def _unpacked(packed: Tensor, units: int, concepts: int) -> BestConcepts:
     top = min(KEPT, concepts)
     scores, numbers, prior = torch.split(packed, [units * top, units * top, concepts])
-    return Answers(scores.view(units, top), numbers.long().view(units, top), prior)
+    return BestConcepts(scores.view(units, top), numbers.long().view(units, top), prior)
 
 
-def _row(look: Look, unit: Unit, known: Answers, similarity: Similarity) -> tuple[list[str], list[float]]:
+def _row(
+    features: ClipFeatures, unit: Unit, known: BestConcepts, similarity: Similarity
+) -> tuple[list[str], list[float]]:
     if unit.source:  # a direction is no unit of the layer, but the layer's prior is its own
-        half = look.probe.choosing
-        layer = look.probe.layer(unit)[half]
-        known = answers(
+        half = features.matrix.choosing
+        layer = features.matrix.layer(unit)[half]
+        known = find_best_concepts(
             similarity,
-            look.own(unit)[:, None],
-            look.seen[half],
-            look.read,
+            features.own(unit)[:, None],
+            features.image_embeddings[half],
+            features.text_embeddings,
             layer=layer,
             prior=known.prior,
             top=KEPT,
         )
     row = 0 if unit.source else unit.channel
-    numbers = settled(look, unit, known.concepts[row], known.scores[row])
-    return [look.tools.concepts[i] for i in numbers.tolist()], known.scores[row].tolist()
+    numbers = order_ties(features, unit, known.concepts[row], known.scores[row])
+    return [features.context.concepts[i] for i in numbers.tolist()], known.scores[row].tolist()
 
 
-def settled(look: Look, unit: Unit, concepts: Tensor, scores: Tensor) -> Tensor:
+def order_ties(features: ClipFeatures, unit: Unit, concepts: Tensor, scores: Tensor) -> Tensor:
     """Put those concepts that share the best score into the order of their correlation with the unit."""
     equal = int((scores >= scores[0] - TIE).sum())
     if equal < 2:
         return concepts
-    half = look.probe.choosing
-    shown = presence(look.seen[half] @ look.read[concepts[:equal]].T)
-    order = METRICS["correlation"](look.own(unit), shown).argsort(descending=True, stable=True)
+    half = features.matrix.choosing
+    shown = presence(features.image_embeddings[half] @ features.text_embeddings[concepts[:equal]].T)
+    order = METRICS["correlation"](features.own(unit), shown).argsort(descending=True, stable=True)
     return torch.cat([concepts[:equal][order], concepts[equal:]])
 
 
 def composed(
-    look: Look, unit: Unit, words: Sequence[str], similarity: Similarity
+    features: ClipFeatures, unit: Unit, words: Sequence[str], similarity: Similarity
 ) -> tuple[list[str], list[float]]:
     """Choose among words and all ordered pairs of them, "w1 w2": (texts, scores), best first.
 
@@ -168,10 +180,14 @@ def composed(
     """
     pairs = [f"{one} {two}" for one in words for two in words if one != two]
     texts = [*words, *pairs]
-    half = look.probe.choosing
-    layer = look.probe.layer(unit)[half]
-    given = (look.own(unit)[:, None], look.seen[half], read(look.encoder, texts))
-    found = answers(similarity, *given, layer=layer, top=KEPT)
+    half = features.matrix.choosing
+    layer = features.matrix.layer(unit)[half]
+    given = (
+        features.own(unit)[:, None],
+        features.image_embeddings[half],
+        embed_texts(features.encoder, texts),
+    )
+    found = find_best_concepts(similarity, *given, layer=layer, top=KEPT)
     return [texts[i] for i in found.concepts[0].tolist()], found.scores[0].tolist()
 
 

@@ -1,4 +1,4 @@
-"""Describe-and-Dissect: captions of what excites a unit, what they share, and a trial of that with made images."""
+"""Describe-and-Dissect: captions of what excites a unit, what they share, and a test of that with generated images."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tqdm import tqdm
 from vital.activations import ReferenceBank
 from vital.describing.base import DESCRIBERS, Context, check_needs
 from vital.describing.candidates.selection import check_scoring
-from vital.describing.candidates.top_images import TopImages, exhibits
-from vital.describing.methods.captioning import Captioning, bench, labelled
+from vital.describing.candidates.top_images import collect_top_images
+from vital.describing.methods.captioning import Captioning, labelled, load_backends
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.options import Count, CountOrZero, Range
@@ -37,9 +37,10 @@ class Dnd(Captioning):
     6. `scoring` (one of `SCORERS`) ranks the candidates; the best `n_labels` are told.
 
     Without a generator the fit of step 4 is the score; without a summarizer the built-in one is asked. Answers of
-    makers are kept (see `Answers`). As published it is `n_proposals=1, max_words=0, n_joined=0, n_candidates=None,
-    scoring="topk-compare"`, with a language model and a diffusion model; what is new are step 3's parts and pairs, 4,
-    and the score `auprc`, which lets "red" win over "large red cube" where the unit responds to whatever is red.
+    backends are kept (see `ResponseCache`). As published it is `n_proposals=1, max_words=0, n_joined=0,
+    n_candidates=None, scoring="topk-compare"`, with a language model and a diffusion model; what is new are step 3's
+    parts and pairs, 4, and the score `auprc`, which lets "red" win over "large red cube" where the unit responds to
+    whatever is red.
 
     Options:
         n_images: The number of strongest images that are looked at.
@@ -54,16 +55,14 @@ class Dnd(Captioning):
     patch_coverage: Coverage | None = None
     n_shown: Count = 10
 
-    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
+    def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
-        check_needs("dnd", self, tools)
-        check_scoring(self.scoring, tools)
-        at = bench(self, tools, units)
-        bar = tqdm(at.units, desc="dnd", unit="unit", disable=None if tools.progress else True, leave=False)
+        check_needs("dnd", self, context)
+        check_scoring(self.scoring, context)
+        at = load_backends(self, context, units)
+        bar = tqdm(at.units, desc="dnd", unit="unit", disable=None if context.progress else True, leave=False)
+        bank, counts = cast("ReferenceBank", context.bank), (self.n_images, self.n_crops, self.n_shown)
         return [
-            labelled(self, at, row, "dnd", self._shown(cast("ReferenceBank", tools.bank), unit))
+            labelled(self, at, row, "dnd", collect_top_images(bank, unit, *counts, field=self.patch_coverage))
             for row, unit in enumerate(bar)
         ]
-
-    def _shown(self, bank: ReferenceBank, unit: Unit) -> TopImages:
-        return exhibits(bank, unit, self.n_images, self.n_crops, self.n_shown, field=self.patch_coverage)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vital.describing.base import DESCRIBERS, Context, Describer
-from vital.describing.matching.clip_features import Look
+from vital.describing.matching.clip_features import ClipFeatures
 from vital.describing.matching.presence import presence, weighted
 from vital.errors import missing_extra
 from vital.metrics import METRICS
@@ -48,27 +48,27 @@ class Linear(Describer):
     gain: NonNegative = 0.01
     n_evidence: CountOrZero = 10
 
-    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
+    def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
         """Fit each unit."""
-        units = tools.model.units(units)
-        look = Look.of(tools, units)
-        shown = presence(look.seen @ look.read.T)
-        return [self._description(look, shown, unit) for unit in units]
+        units = context.model.units(units)
+        features = ClipFeatures.of(context, units)
+        shown = presence(features.image_embeddings @ features.text_embeddings.T)
+        return [self._description(features, shown, unit) for unit in units]
 
-    def _description(self, look: Look, shown: Tensor, unit: Unit) -> Description:
-        half, concepts = look.probe.choosing, look.tools.concepts
-        values = look.probe.of([unit])[:, 0]
+    def _description(self, features: ClipFeatures, shown: Tensor, unit: Unit) -> Description:
+        half, concepts = features.matrix.choosing, features.context.concepts
+        values = features.matrix.of([unit])[:, 0]
         chosen, weights = self._fitted(values[half], shown[half])
         terms = [[concepts[i], round(w, 6)] for i, w in zip(chosen, weights, strict=True)]
-        cosines = look.seen @ look.read[chosen].T
+        cosines = features.image_embeddings @ features.text_embeddings[chosen].T
         simulated = weighted(cosines, torch.tensor(weights))
         score = float(METRICS["correlation"](values[~half], simulated[~half])) if (~half).any() else 0.0
         label = said(terms)
         others = tuple((str(text), w) for (text, _), w in zip(terms[1:], weights[1:], strict=True))
-        facts: dict[str, Any] = {"options": self.options(), "encoder": look.encoder.name, "terms": terms}
+        facts: dict[str, Any] = {"options": self.options(), "encoder": features.encoder.name, "terms": terms}
         return Description(
             unit, "linear", label, score, label, others, None,
-            look.strongest(unit, self.n_evidence), look.tools.seed, look.tools.model.name, facts,
+            features.strongest(unit, self.n_evidence), features.context.seed, features.context.model.name, facts,
         )  # fmt: skip
 
     def _fitted(self, values: Tensor, shown: Tensor) -> tuple[list[int], list[float]]:

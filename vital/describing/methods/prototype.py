@@ -13,8 +13,8 @@ from vital.activations.crops import boxes
 from vital.backends import ImageTextEncoder
 from vital.describing.base import DESCRIBERS, Context, check_needs
 from vital.describing.candidates.selection import check_scoring
-from vital.describing.candidates.top_images import TopImages, coloured, cropped
-from vital.describing.methods.captioning import Captioning, LoadedBackends, bench, labelled
+from vital.describing.candidates.top_images import TopImages, as_rgb, cropped
+from vital.describing.methods.captioning import Captioning, LoadedBackends, labelled, load_backends
 from vital.records import Description, Prototype
 from vital.units import Unit
 from vital.utils.options import Count, CountOrZero
@@ -30,7 +30,7 @@ class OfPrototypes(Captioning):
     2. Captions and their summary propose what it is, as in `Dnd`, and an encoder adds the `n_retrieved` concepts of the
        context that fit the prototypes best: by their mean cosine, in standard deviations of the cosines with `n_real`
        probe images above their mean, so that what is true of every image does not come first.
-    3. Candidates are tried as in `Dnd`: by how the unit responds to images that are made of them, or to real ones.
+    3. Candidates are scored as in `Dnd`: by how the unit responds to images that are made of them, or to real ones.
 
     No image that excites the unit is looked at: what it agrees on with a label from images, two ways have found. See
     `agreement`. No published method names prototypes; the steps are those of Describe-and-Dissect (TMLR 2025).
@@ -48,15 +48,15 @@ class OfPrototypes(Captioning):
     n_shown: Count = 10
     n_retrieved: CountOrZero = 10
 
-    def describe(self, tools: Context, units: Sequence[Unit]) -> list[Description]:
+    def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
-        check_needs("prototype", self, tools)
-        check_scoring(self.scoring, tools)
-        at = bench(self, tools, units)
-        draw = cast("Callable[[Sequence[Unit], int], list[Prototype]]", tools.prototypes)
-        drawn = [draw(at.units, tools.seed + seed) for seed in range(self.n_seeds)]
+        check_needs("prototype", self, context)
+        check_scoring(self.scoring, context)
+        at = load_backends(self, context, units)
+        draw = cast("Callable[[Sequence[Unit], int], list[Prototype]]", context.prototypes)
+        drawn = [draw(at.units, context.seed + seed) for seed in range(self.n_seeds)]
         bar = tqdm(
-            at.units, desc="prototype", unit="unit", disable=None if tools.progress else True, leave=False
+            at.units, desc="prototype", unit="unit", disable=None if context.progress else True, leave=False
         )
         found = []
         for row, _ in enumerate(bar):
@@ -66,7 +66,7 @@ class OfPrototypes(Captioning):
 
     def _shown(self, at: LoadedBackends, row: int, own: Sequence[Prototype]) -> TopImages:
         """The pictures of one unit: prototypes and their crops."""
-        model = at.tools.model
+        model = at.context.model
         whole = torch.stack([model.preprocess(p.image.cpu()) for p in own])
         size = (whole.shape[2], whole.shape[3])
         parts = [boxes(p.alpha.cpu(), size, self.n_crops) for p in own]
@@ -75,9 +75,9 @@ class OfPrototypes(Captioning):
 
     def _retrieved(self, at: LoadedBackends, shown: TopImages) -> list[str]:
         """The concepts that stand out in the pictures."""
-        if not (self.n_retrieved and at.tools.encoder and at.tools.concepts):
+        if not (self.n_retrieved and at.context.encoder and at.context.concepts):
             return []
-        return retrieved(at.tools.encoder, at.tools.concepts, shown, at.real.seen, self.n_retrieved)
+        return retrieved(at.context.encoder, at.context.concepts, shown, at.real.seen, self.n_retrieved)
 
 
 def retrieved(
@@ -94,7 +94,7 @@ def retrieved(
     Without two real images or more it is the mean cosine alone.
     """
     texts = encoder.encode_text(list(concepts)).double().cpu()
-    score = texts @ encoder.encode_image(coloured(shown.pictures)).double().cpu().mean(0)
+    score = texts @ encoder.encode_image(as_rgb(shown.pictures)).double().cpu().mean(0)
     if real is not None and len(real) > 1:
         usual = texts @ real.double().T
         score = (score - usual.mean(1)) / usual.std(1).clamp(min=1e-6)

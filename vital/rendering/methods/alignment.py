@@ -40,7 +40,7 @@ _ANSWERED: WeakKeyDictionary[ReferenceBank, dict[tuple[Unit, int, float, str], b
 
 
 def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ...]:
-    """The weights, after a look that there is one for each layer."""
+    """The weights, checked to be one for each layer."""
     if len(weights) != len(layers):
         raise InvalidValueError(
             f"there are {len(weights)} weights for the {len(layers)} layers {', '.join(layers)}"
@@ -48,7 +48,9 @@ def paired(layers: Sequence[str], weights: tuple[float, ...]) -> tuple[float, ..
     return weights
 
 
-def lacking(unit: Unit, bank: ReferenceBank | None, count: int, selection: Choice, seed: int) -> str:
+def missing_class_reason(
+    unit: Unit, bank: ReferenceBank | None, count: int, selection: Choice, seed: int
+) -> str:
     """Say that there are no images of a class; empty where there are."""
     try:
         if bank is not None:
@@ -58,7 +60,7 @@ def lacking(unit: Unit, bank: ReferenceBank | None, count: int, selection: Choic
     return ""
 
 
-def before(model: Model, unit: Unit, layers: Sequence[str]) -> tuple[str, ...]:
+def upstream_layers(model: Model, unit: Unit, layers: Sequence[str]) -> tuple[str, ...]:
     """Those of the layers from which an inner unit's own is made, or its own where there is none; all for a class."""
     if unit.layer == OUTPUT:
         return tuple(layers)
@@ -107,24 +109,24 @@ def bears_half_size(model: Model, bank: ReferenceBank) -> bool:
         return False
 
 
-def output_correlation(model: Model, bank: ReferenceBank, look: Transform, count: int = 16) -> float:
-    """How far all outputs over `count` images of the bank correlate with those for a look at the same images.
+def output_correlation(model: Model, bank: ReferenceBank, transform: Transform, count: int = 16) -> float:
+    """How far all outputs over `count` images of the bank correlate with those for the same images transformed.
 
-    0 for a network whose output cannot be read. It is worked out once for a bank, a network and a look.
+    0 for a network whose output cannot be read. It is worked out once for a bank, a network and a transform.
     """
     known = _SWAYED.setdefault(bank, WeakKeyDictionary()).setdefault(model, {})
-    if look not in known:
-        known[look] = _output_correlation(model, bank, look, count)
-    return known[look]
+    if transform not in known:
+        known[transform] = _output_correlation(model, bank, transform, count)
+    return known[transform]
 
 
 @torch.no_grad()
-def _output_correlation(model: Model, bank: ReferenceBank, look: Transform, count: int) -> float:
+def _output_correlation(model: Model, bank: ReferenceBank, transform: Transform, count: int) -> float:
     if list_layers(model)[OUTPUT].problem:
         return 0.0
     images = bank.tensor(bank.images.spread(count)).to(model.device, model.dtype)
     draw = generator("noise", count)
-    seen = torch.cat([look(image[None], draw) for image in images])
+    seen = torch.cat([transform(image[None], draw) for image in images])
     with Tracer(model, [OUTPUT]) as tracer:
         clean, other = (tracer(shown)[OUTPUT] for shown in (images, seen))
     if clean.shape != other.shape:  # maps of another size: their means over places are compared
@@ -150,12 +152,12 @@ def references_of(
 ) -> tuple[Template, str]:
     """A unit's template, and in words where its references come from; `patches` is their share, 0 for whole images.
 
-    Whole images also stand in for patches to which the unit does not answer (`answers`).
+    Whole images also stand in for patches to which the unit does not answer (`responds_to_patches`).
     """
     if bank is None:
         raise DataError(f"{unit} cannot be rendered without reference images; give images or a bank")
     placed = patches > 0 and bank.has_places(unit)
-    deaf = placed and not answers(unit, bank, count, patches)
+    deaf = placed and not responds_to_patches(unit, bank, count, patches)
     share = patches if placed and not deaf else False
     template = bank.template(
         unit, layers, count=count, selection=selection, seed=seed, rule=rule, start=start, patches=share
@@ -168,7 +170,7 @@ def references_of(
     return template, f"{note}, whole, since patches of them do not excite it" if deaf else note
 
 
-def answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
+def responds_to_patches(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
     """Whether a unit's mean value on its patches is a tenth or more of that on the images that excite it most.
 
     A patch is a part of an image, enlarged: what responds to fine detail, or to the edge of the image, may see nothing
@@ -177,12 +179,12 @@ def answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
     known = _ANSWERED.setdefault(bank, {})
     content = bank.model.weights_hash() + (direction_key("", unit) if unit.source else "")
     if (asked := (unit, count, share, content)) not in known:
-        known[asked] = _answers(unit, bank, count, share)
+        known[asked] = _responds_to_patches(unit, bank, count, share)
     return known[asked]
 
 
 @torch.no_grad()
-def _answers(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
+def _responds_to_patches(unit: Unit, bank: ReferenceBank, count: int, share: float) -> bool:
     natural = bank.natural_value(unit, count)
     if natural <= 0:  # a direction's may be, and a tenth of it is no bound
         return True

@@ -1,4 +1,4 @@
-"""Methods: frozen recipes that compose public parts for units; their fields are the options that users set."""
+"""Methods: frozen dataclasses that compose public parts for units; their fields are the options that users set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vital.utils.registry import Registry
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the engine needs for some units: one term per unit, and what they share."""
+    """All that the loop needs for some units: one term per unit, and what they share."""
 
     terms: Sequence[Term]
     parameterization: Parameterization
@@ -43,7 +43,7 @@ class Method(ABC):
     allowed (vital/utils/options.py). `needs_images` says whether it needs reference images.
     """
 
-    needs_images: ClassVar[bool]
+    needs_images: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -63,17 +63,17 @@ class Method(ABC):
 
 
 def plan_for(
-    recipe: Method, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int
+    method: Method, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int
 ) -> Plan:
     """What a method plans for units. Raises `InvalidValueError` unless that is a `Plan` with a term for each."""
-    plan = recipe.plan(model, units, bank, seed)
+    plan = method.plan(model, units, bank, seed)
     if not isinstance(plan, Plan):
         raise InvalidValueError(
-            f"plan of the method {named(recipe)} returned {told(plan)}; allowed is a vital.rendering.Plan"
+            f"plan of the method {named(method)} returned {told(plan)}; allowed is a vital.rendering.Plan"
         )
-    checked_list("the terms in the plan of the method", recipe, plan.terms, Term, len(units))
+    checked_list("the terms in the plan of the method", method, plan.terms, Term, len(units))
     if plan.notes:
-        checked_list("the notes in the plan of the method", recipe, plan.notes, str, len(units))
+        checked_list("the notes in the plan of the method", method, plan.notes, str, len(units))
     return plan
 
 

@@ -21,7 +21,7 @@ from vital.terms import Term
 from vital.units import OUTPUT, Unit
 from vital.utils.options import Count, NonNegative, Positive, Share
 
-WAKE = 16
+REDIRECT = 16
 
 
 def activation(unit: Unit) -> Term:
@@ -46,7 +46,6 @@ class PixelAscent(Method):
         roll: The most that each step moves the picture, as a share of its side; none for 8 pixels.
     """
 
-    needs_images: ClassVar[bool] = False
     steps: Count = 512
     size: Count | None = None
     lr: Positive = 0.05
@@ -58,8 +57,8 @@ class PixelAscent(Method):
         del bank, seed
         terms = [activation(unit) + self.tv * reg.TotalVariation(2) for unit in units]
         size = image_size(model, self.size)
-        start, looks = par.Pixels(size, model.channels, sd=0.1), [roll_by(self.roll, 8, size)]
-        return Plan(terms, start, looks, Optimizer(self.lr), self.steps, redirect=WAKE)
+        start, augmentations = par.Pixels(size, model.channels, sd=0.1), [roll_by(self.roll, 8, size)]
+        return Plan(terms, start, augmentations, Optimizer(self.lr), self.steps, redirect=REDIRECT)
 
 
 @METHODS.register("fourier")
@@ -75,7 +74,6 @@ class FourierAscent(Method):
         lr: The learning rate.
     """
 
-    needs_images: ClassVar[bool] = False
     steps: Count = 512
     size: Count | None = None
     lr: Positive = 0.05
@@ -85,7 +83,7 @@ class FourierAscent(Method):
         del bank, seed
         canvas = par.Fourier(image_size(model, self.size), model.channels)
         terms = [activation(unit) for unit in units]
-        return Plan(terms, canvas, [transforms.lucid()], Optimizer(self.lr), self.steps, redirect=WAKE)
+        return Plan(terms, canvas, [transforms.lucid()], Optimizer(self.lr), self.steps, redirect=REDIRECT)
 
 
 @METHODS.register("maco")
@@ -121,9 +119,15 @@ class Maco(Method):
         size = image_size(model, self.size)
         canvas = par.Phase(size, model.channels, magnitude=magnitude, standard_phase=True)
         terms = [activation(unit) for unit in units]
-        looks = [transforms.maco(model.size)]
+        augmentations = [transforms.maco(model.size)]
         return Plan(
-            terms, canvas, looks, Optimizer(self.lr, kind="nadam"), self.steps, self.n_transforms, WAKE
+            terms,
+            canvas,
+            augmentations,
+            Optimizer(self.lr, kind="nadam"),
+            self.steps,
+            self.n_transforms,
+            REDIRECT,
         )
 
 
@@ -152,7 +156,6 @@ class DeepInversion(Method):
         roll: The most that each step moves the picture, as a share of its side; none for 30 pixels.
     """
 
-    needs_images: ClassVar[bool] = False
     steps: Count = 1000
     size: Count | None = None
     lr: Positive = 0.25
@@ -173,14 +176,14 @@ class DeepInversion(Method):
         terms = [self._target(unit) + priors for unit in units]
         size = image_size(model, self.size)
         canvas = par.Pixels(size, model.channels, mean=model.mean, std=model.std)
-        looks = [roll_by(self.roll, 30, size), transforms.Flip()]
+        augmentations = [roll_by(self.roll, 30, size), transforms.Flip()]
         return Plan(
             terms,
             canvas,
-            looks,
+            augmentations,
             Optimizer(self.lr, (0.5, 0.9), "warmup-cosine", 100),
             self.steps,
-            redirect=WAKE,
+            redirect=REDIRECT,
         )
 
     @staticmethod

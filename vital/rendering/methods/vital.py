@@ -17,12 +17,12 @@ from vital.optim import Optimizer
 from vital.rendering.methods.alignment import (
     RuleName,
     bears_half_size,
-    before,
     choose_rule,
-    lacking,
     max_noise,
+    missing_class_reason,
     natural_colors,
     references_of,
+    upstream_layers,
 )
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size
 from vital.rendering.methods.stages import stages
@@ -33,12 +33,12 @@ from vital.utils.options import Count, NonNegative, Positive, Share
 
 PATCH_SHARE = 0.9
 """The share of what a place responds to that a reference patch of an inner unit holds."""
-WAKE = 4.0
+REACH_WEIGHT = 4.0
 """The weight of the term that brings an inner unit to its natural value."""
 NATURAL = 3
 """The number of images, those that excite an inner unit most, of which its natural value is the mean."""
 ROLL, ZOOM, TURN = 0.05, 0.1, 8.0
-"""How far each look at the picture is moved (share of the side), zoomed (share) and turned (degrees), at most."""
+"""How far each transform moves the picture (share of the side), zooms it (share) and turns it (degrees), at most."""
 SURROUNDINGS = 2
 """The number of stages, from the first, at which the surroundings are held to those of all images.
 
@@ -76,7 +76,7 @@ class AlignmentMethod(Method):
 
     def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
         """A class without images."""
-        return lacking(unit, bank, self.n_references, self.selection, seed)
+        return missing_class_reason(unit, bank, self.n_references, self.selection, seed)
 
 
 @METHODS.register("vital")
@@ -118,14 +118,14 @@ class Vital(AlignmentMethod):
         )
 
     def _looks(self, model: Model, bank: ReferenceBank | None, side: int) -> list[Transform]:
-        """The random looks at a picture, of which the side is in pixels."""
-        looks: list[Transform] = [
+        """The random transforms of a picture, of which the side is in pixels."""
+        augmentations: list[Transform] = [
             transforms.Scale(1 - ZOOM, 1 + ZOOM),
             transforms.Rotate(TURN),
             transforms.Roll(max(1, round(ROLL * side))),
         ]
         strength = max_noise(model, bank, self.noise) if bank and self.noise else 0.0
-        return [*looks, transforms.Noise(strength)] if strength else looks
+        return [*augmentations, transforms.Noise(strength)] if strength else augmentations
 
     def _term(self, model: Model, unit: Unit, bank: ReferenceBank | None, seed: int) -> tuple[Term, str]:
         """What one unit's picture is to make small, and in words where its references come from."""
@@ -138,7 +138,9 @@ class Vital(AlignmentMethod):
             unit, bank, layers, self.n_references, self.selection, seed, rule, patches=patches
         )
         term: Term = obj.Alignment(template, scale="variance") + self._unit(unit, bank)
-        early = [name for name in before(model, unit, stages(model)) if name != unit.layer][:SURROUNDINGS]
+        early = [name for name in upstream_layers(model, unit, stages(model)) if name != unit.layer][
+            :SURROUNDINGS
+        ]
         if self.natural and bank:
             usual: Term = natural_colors(bank)
             if early:
@@ -157,7 +159,7 @@ class Vital(AlignmentMethod):
             return self.unit_weight * obj.Logit(unit, softmax=True)
         natural = bank.natural_value(unit, NATURAL) if bank else 0.0
         if natural > 0:
-            return WAKE * obj.Reach(unit, natural)
+            return REACH_WEIGHT * obj.Reach(unit, natural)
         return self.unit_weight * (obj.Direction(unit) if unit.source else obj.Channel(unit))
 
     def _aligned(self, model: Model, unit: Unit) -> tuple[str, ...]:
@@ -165,7 +167,9 @@ class Vital(AlignmentMethod):
             return self.layers
         found = stages(model)
         return (
-            found if unit.layer == OUTPUT else tuple(dict.fromkeys((*before(model, unit, found), unit.layer)))
+            found
+            if unit.layer == OUTPUT
+            else tuple(dict.fromkeys((*upstream_layers(model, unit, found), unit.layer)))
         )
 
 

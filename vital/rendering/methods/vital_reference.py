@@ -13,7 +13,7 @@ from vital.activations import ReferenceBank
 from vital.activations.bank import Choice
 from vital.models import Model
 from vital.optim import Optimizer
-from vital.rendering.methods.alignment import before, lacking, paired, references_of
+from vital.rendering.methods.alignment import missing_class_reason, paired, references_of, upstream_layers
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, roll_by
 from vital.rendering.methods.stages import stages
 from vital.terms import Term
@@ -90,7 +90,7 @@ class VitalReference(Method):
 
     def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
         """A class without images."""
-        return lacking(unit, bank, self.n_references, self._choice(unit), seed)
+        return missing_class_reason(unit, bank, self.n_references, self._choice(unit), seed)
 
     def _choice(self, unit: Unit) -> Choice:
         """How references are chosen: as asked for a class, the strongest alike for an inner unit."""
@@ -132,7 +132,7 @@ class VitalReference(Method):
         layers, weights = layers_and_weights(model, self.layers, self.layer_weights)
         if unit.layer == OUTPUT or self.layers:
             return layers, weights
-        layers = before(model, unit, layers)
+        layers = upstream_layers(model, unit, layers)
         return layers, paired(layers, self.layer_weights or tuple(INNER.get(layer, 1.0) for layer in layers))
 
 

@@ -150,7 +150,7 @@ class Heads(nn.Module):
 
 
 class Judge(nn.Module):
-    """An independent witness of another architecture: depthwise convolutions and layer norm, no batch norm, no ReLU.
+    """An independent classifier of another architecture: depthwise convolutions and layer norm, no batch norm, no ReLU.
 
     It names every factor of the thing in front and of the scene.
 

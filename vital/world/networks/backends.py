@@ -1,4 +1,4 @@
-"""The world as makers of words and pictures: its encoder, its captioner, its renderer, and a summarizer."""
+"""The world as backends of words and pictures: its encoder, its captioner, its renderer, and a summarizer."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from vital.backends._loading import Device, Dtype, check_images, check_texts, pl
 from vital.backends.noun_phrases import stem
 from vital.errors import InvalidValueError, UsageError
 from vital.types import Images
-from vital.utils.random import generator as dice
+from vital.utils.random import generator as seeded_generator
 from vital.world.networks import architectures as networks
 from vital.world.networks.architectures import SIZE
 from vital.world.networks.weights import FOLDER, network
 from vital.world.renderer.render import render
 from vital.world.scenes.grammar import Scene, Thing, parse, sample
-from vital.world.scenes.vocabulary import COLOURS, FACTORS, PATTERNED
+from vital.world.scenes.vocabulary import COLORS, FACTORS, PATTERNED
 
 BATCH = 256
-_LOOK = "|".join(COLOURS)
+_LOOK = "|".join(COLORS)
 _SPECIAL = {
     "light": re.compile(r"\b(?:lit|light|lighted) from (?:the )?(\w+)"),
     "camera": re.compile(r"\b(?:seen|viewed) from (?:the )?(\w+)"),
@@ -84,7 +84,7 @@ def named(text: str) -> dict[str, str]:
     """Read which factors a text names, and their values; words that the world does not know are passed over.
 
     The first of several values counts. Light, camera, place and accent are read in the phrases that captions and
-    concepts use; all other factors by their word, singular or plural. A second colour is the accent, which a
+    concepts use; all other factors by their word, singular or plural. A second color is the accent, which a
     material without a pattern does not have.
 
     >>> named("Red and white cubes, lit from the left")
@@ -103,7 +103,7 @@ def named(text: str) -> dict[str, str]:
 
 
 def _plainly_named(line: str, accent: str) -> dict[str, str]:
-    """Read the factors whose words stand for nothing else; the colour is the first that is not "with" it."""
+    """Read the factors whose words stand for nothing else; the color is the first that is not "with" it."""
     line = line.replace(f"with {accent}", " ") if accent else line
     words = [form for word in line.split() for form in dict.fromkeys((word, stem(word)))]
     found: dict[str, str] = {}
@@ -131,7 +131,7 @@ def imagined(text: str, count: int, seed: int) -> list[Scene]:
             f"{text!r} names nothing that the world knows; allowed are words such as {words}"
         )
     behind = _behind(text)
-    drawn = sample(dice("world", "imagined", seed), count, pairs=0.0, **known)
+    drawn = sample(seeded_generator("world", "imagined", seed), count, pairs=0.0, **known)
     return [replace(scene, behind=behind) for scene in drawn] if behind else drawn
 
 
@@ -193,4 +193,4 @@ def _network(which: str, name: str, device: Device, dtype: Dtype, folder: str | 
 
 def _check_name(name: str) -> None:
     if name:
-        raise InvalidValueError(f"the world's makers take no name, and one got {name!r}; write world")
+        raise InvalidValueError(f"the world's backends take no name, and one got {name!r}; write world")

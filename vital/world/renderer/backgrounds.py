@@ -1,6 +1,6 @@
 """Where things stand: a ground that goes to the horizon, or to a wall, and the sky over it.
 
-Colours are linear light. A ground is painted from its place (x to the right, z towards the viewer), a sky from the
+Colors are linear light. A ground is painted from its place (x to the right, z towards the viewer), a sky from the
 direction of the look; `drift` moves the clouds, waves and blades of grass from scene to scene.
 """
 
@@ -21,7 +21,7 @@ Paint = Callable[[Vec, Tensor], Vec]
 
 @dataclass(frozen=True)
 class Background:
-    """A place in the world: how its ground and sky are painted, and the colours of its light.
+    """A place in the world: how its ground and sky are painted, and the colors of its light.
 
     These are of the sun, of the light from above and from below, and of the haze at the horizon. `wall` is where a
     wall stands (0: there is none), and `waves` how much the ground mirrors.
@@ -156,10 +156,10 @@ def _dusk(way: Vec, drift: Tensor) -> Vec:
 
 PLACES: dict[str, Background] = {
     "grass": Background(
-        _meadow, _summer, (1.22, 1.16, 1.02), (0.42, 0.50, 0.62), (0.10, 0.16, 0.06), (0.40, 0.58, 0.52)
+        _meadow, _summer, (1.22, 1.16, 1.02), (0.42, 0.5, 0.62), (0.1, 0.16, 0.06), (0.4, 0.58, 0.52)
     ),
     "sand": Background(
-        _dunes, _desert, (1.26, 1.12, 0.94), (0.44, 0.44, 0.50), (0.28, 0.20, 0.12), (0.86, 0.60, 0.38)
+        _dunes, _desert, (1.26, 1.12, 0.94), (0.44, 0.44, 0.5), (0.28, 0.2, 0.12), (0.86, 0.6, 0.38)
     ),
     "water": Background(
         _sea,
@@ -167,23 +167,17 @@ PLACES: dict[str, Background] = {
         (1.22, 1.08, 0.98),
         (0.42, 0.44, 0.56),
         (0.06, 0.14, 0.22),
-        (0.80, 0.50, 0.42),
+        (0.8, 0.5, 0.42),
         waves=0.75,
     ),
     "snow": Background(
-        _snowfield, _mountains, (1.05, 1.05, 1.05), (0.44, 0.50, 0.60), (0.36, 0.40, 0.46), (0.74, 0.81, 0.90)
+        _snowfield, _mountains, (1.05, 1.05, 1.05), (0.44, 0.5, 0.6), (0.36, 0.4, 0.46), (0.74, 0.81, 0.9)
     ),
     "night": Background(
-        _slate, _stars, (1.08, 1.10, 1.22), (0.20, 0.22, 0.34), (0.06, 0.06, 0.10), (0.035, 0.045, 0.14)
+        _slate, _stars, (1.08, 1.1, 1.22), (0.2, 0.22, 0.34), (0.06, 0.06, 0.1), (0.035, 0.045, 0.14)
     ),
     "brick": Background(
-        _pavement,
-        _dusk,
-        (1.20, 1.12, 1.02),
-        (0.40, 0.40, 0.44),
-        (0.16, 0.15, 0.14),
-        (0.3, 0.3, 0.3),
-        wall=-2.9,
+        _pavement, _dusk, (1.2, 1.12, 1.02), (0.4, 0.4, 0.44), (0.16, 0.15, 0.14), (0.3, 0.3, 0.3), wall=-2.9
     ),
 }
 """Every background by name."""

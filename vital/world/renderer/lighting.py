@@ -10,7 +10,7 @@ from torch import Tensor
 from vital.world.renderer import backgrounds, materials, solids
 from vital.world.renderer.march import FAR, beyond, hollow, lit, meet
 from vital.world.renderer.noise import flat_noise
-from vital.world.renderer.stage import Bodies, Rays, Stage, skin
+from vital.world.renderer.scene_tensors import Bodies, Rays, SceneTensors, skin
 from vital.world.renderer.surface import Spot, clear_look, highlight, solid_look
 from vital.world.renderer.vectors import Vec, black, constant, ramp
 from vital.world.scenes.vocabulary import MATERIALS
@@ -18,9 +18,9 @@ from vital.world.scenes.vocabulary import MATERIALS
 CLEAR = tuple(i for i, name in enumerate(MATERIALS) if materials.LOOKS[name].clear)
 
 
-def radiance(stage: Stage, rays: Rays, mirrored: bool = False) -> Vec:
-    """Find the colour of the light that comes back along each ray; `mirrored` rays are not mirrored again."""
-    distances = [meet(bodies, rays) for bodies in stage.bodies]
+def radiance(tensors: SceneTensors, rays: Rays, mirrored: bool = False) -> Vec:
+    """Find the color of the light that comes back along each ray; `mirrored` rays are not mirrored again."""
+    distances = [meet(bodies, rays) for bodies in tensors.bodies]
     nearest = torch.full_like(rays.way.x, FAR)
     for distance in distances:
         nearest = torch.minimum(nearest, distance)
@@ -29,24 +29,24 @@ def radiance(stage: Stage, rays: Rays, mirrored: bool = False) -> Vec:
     for slot, distance in enumerate(distances):
         index = (hit & (distance == nearest)).nonzero().view(-1)
         if len(index):
-            seen.put(index, _thing(stage, slot, rays.at(index), distance.index_select(0, index)))
+            seen.put(index, _thing(tensors, slot, rays.at(index), distance.index_select(0, index)))
     index = (~hit).nonzero().view(-1)
-    seen.put(index, _around(stage, rays.at(index), mirrors=not mirrored))
+    seen.put(index, _around(tensors, rays.at(index), mirrors=not mirrored))
     return seen
 
 
-def _around(stage: Stage, rays: Rays, *, mirrors: bool) -> Vec:
+def _around(tensors: SceneTensors, rays: Rays, *, mirrors: bool) -> Vec:
     """See the ground or the sky."""
     seen = black(rays.way.x)
-    number = stage.background.index_select(0, rays.scene)
-    for kind in stage.kinds:
+    number = tensors.background.index_select(0, rays.scene)
+    for kind in tensors.kinds:
         index = (number == kind).nonzero().view(-1)
         if len(index):
-            seen.put(index, _place(stage, backgrounds.BY_NUMBER[kind], rays.at(index), mirrors))
+            seen.put(index, _place(tensors, backgrounds.BY_NUMBER[kind], rays.at(index), mirrors))
     return seen
 
 
-def _place(stage: Stage, place: backgrounds.Background, rays: Rays, mirrors: bool) -> Vec:
+def _place(tensors: SceneTensors, place: backgrounds.Background, rays: Rays, mirrors: bool) -> Vec:
     distance = torch.where(rays.way.y < -1e-4, rays.origin.y / -rays.way.y.clamp(max=-1e-4), FAR)
     upright = torch.zeros_like(distance)
     if place.wall:
@@ -55,19 +55,19 @@ def _place(stage: Stage, place: backgrounds.Background, rays: Rays, mirrors: boo
         )
         upright = (back < distance).to(distance.dtype)
         distance = torch.minimum(distance, back)
-    drift = stage.drift.index_select(0, rays.scene)
+    drift = tensors.drift.index_select(0, rays.scene)
     seen = place.sky(rays.way, drift)
     index = (distance < 60).nonzero().view(-1)
     if len(index):
         part, far = rays.at(index), distance.index_select(0, index)
-        ground = _ground(stage, place, part, far, upright.index_select(0, index), mirrors)
+        ground = _ground(tensors, place, part, far, upright.index_select(0, index), mirrors)
         haze = constant(place.haze, far)
         seen.put(index, ground.mix(haze, ramp(9, 55, far)))
     return seen
 
 
 def _ground(
-    stage: Stage,
+    tensors: SceneTensors,
     place: backgrounds.Background,
     rays: Rays,
     far: Tensor,
@@ -75,22 +75,22 @@ def _ground(
     mirrors: bool,
 ) -> Vec:
     point = rays.point(far)
-    light = stage.light.at(rays.scene)
+    light = tensors.light.at(rays.scene)
     openness, sun = torch.ones_like(far), light.y + (light.z - light.y) * upright
     shaded = Rays(point, light, rays.scene)
-    for bodies in stage.bodies:
+    for bodies in tensors.bodies:
         sun = sun * lit(bodies, shaded, _clear(bodies))
         openness = openness * hollow(bodies, shaded)
     brightness = constant(place.above, far) * (openness * 0.9) + constant(place.sun, far) * sun
-    colour = place.ground(point, stage.drift.index_select(0, rays.scene)) * brightness
-    return _water(stage, place, rays, point, colour, mirrors) if place.waves else colour
+    color = place.ground(point, tensors.drift.index_select(0, rays.scene)) * brightness
+    return _water(tensors, place, rays, point, color, mirrors) if place.waves else color
 
 
 def _water(
-    stage: Stage, place: backgrounds.Background, rays: Rays, point: Vec, colour: Vec, mirrors: bool
+    tensors: SceneTensors, place: backgrounds.Background, rays: Rays, point: Vec, color: Vec, mirrors: bool
 ) -> Vec:
     """Lay over the ground what waves mirror of the sky, of the things, and of the sun."""
-    drift = stage.drift.index_select(0, rays.scene)
+    drift = tensors.drift.index_select(0, rays.scene)
     x, z = point.x + drift, point.z
     tilt_x = flat_noise(x * 2.6, z * 4.6, 18) + flat_noise(x * 6.1, z * 9.7, 19) * 0.5 - 0.75
     tilt_z = flat_noise(x * 2.6 + 9, z * 4.6, 20) + flat_noise(x * 6.1, z * 9.7 + 5, 21) * 0.5 - 0.75
@@ -98,11 +98,11 @@ def _water(
     back = rays.way.reflect(normal)
     back = replace(back, y=back.y.abs())
     mirrored = Rays(point, back, rays.scene)
-    seen = radiance(stage, mirrored, mirrored=True) if mirrors else place.sky(back, drift)
+    seen = radiance(tensors, mirrored, mirrored=True) if mirrors else place.sky(back, drift)
     grazing = 1 - (-rays.way.dot(normal)).clamp(0, 1)
     share = 0.10 + 0.90 * grazing * grazing * grazing * grazing
-    glint = highlight(stage.light.at(rays.scene), rays.way, normal, 6) * 0.9
-    return colour.mix(seen, share * place.waves) + constant(place.sun, glint) * glint
+    glint = highlight(tensors.light.at(rays.scene), rays.way, normal, 6) * 0.9
+    return color.mix(seen, share * place.waves) + constant(place.sun, glint) * glint
 
 
 def _clear(bodies: Bodies) -> Tensor:
@@ -112,10 +112,10 @@ def _clear(bodies: Bodies) -> Tensor:
     return clear
 
 
-def _thing(stage: Stage, slot: int, rays: Rays, distance: Tensor) -> Vec:
-    """See a thing: its colour, in its light."""
-    bodies = stage.bodies[slot]
-    spot = _spot(stage, slot, rays, distance)
+def _thing(tensors: SceneTensors, slot: int, rays: Rays, distance: Tensor) -> Vec:
+    """See a thing: its color, in its light."""
+    bodies = tensors.bodies[slot]
+    spot = _spot(tensors, slot, rays, distance)
     seen = black(distance)
     material = bodies.material.index_select(0, rays.scene)
     for number, look in enumerate(materials.BY_NUMBER):
@@ -125,21 +125,21 @@ def _thing(stage: Stage, slot: int, rays: Rays, distance: Tensor) -> Vec:
             paint = look.paint(skin(bodies, part.place, part.rays.scene))
             if look.clear:
                 leaving, thick = beyond(bodies, part.rays, part.place, part.normal, part.point)
-                others = replace(stage, bodies=stage.bodies[:slot] + stage.bodies[slot + 1 :])
+                others = replace(tensors, bodies=tensors.bodies[:slot] + tensors.bodies[slot + 1 :])
                 behind = radiance(others, leaving, mirrored=True)
-                seen.put(index, clear_look(stage, look, part, paint, behind, thick))
+                seen.put(index, clear_look(tensors, look, part, paint, behind, thick))
             else:
-                seen.put(index, solid_look(stage, look, part, paint))
+                seen.put(index, solid_look(tensors, look, part, paint))
     return seen
 
 
-def _spot(stage: Stage, slot: int, rays: Rays, distance: Tensor) -> Spot:
-    bodies = stage.bodies[slot]
+def _spot(tensors: SceneTensors, slot: int, rays: Rays, distance: Tensor) -> Spot:
+    bodies = tensors.bodies[slot]
     origin, way, scale = bodies.inward(rays)
     place, point = origin + way * (distance * scale), rays.point(distance)
     normal = _normal(bodies, place, rays.scene)
-    towards_light = Rays(point + normal * 0.012, stage.light.at(rays.scene), rays.scene)
-    return Spot(rays, place, point, normal, _sun(stage, slot, towards_light, normal))
+    towards_light = Rays(point + normal * 0.012, tensors.light.at(rays.scene), rays.scene)
+    return Spot(rays, place, point, normal, _sun(tensors, slot, towards_light, normal))
 
 
 def _normal(bodies: Bodies, place: Vec, scene: Tensor) -> Vec:
@@ -154,15 +154,15 @@ def _normal(bodies: Bodies, place: Vec, scene: Tensor) -> Vec:
     return Vec(found.x * cos + found.z * sin, found.y, found.z * cos - found.x * sin)
 
 
-def _sun(stage: Stage, slot: int, rays: Rays, normal: Vec) -> Tensor:
+def _sun(tensors: SceneTensors, slot: int, rays: Rays, normal: Vec) -> Tensor:
     """Measure the sun's light on a thing: by its angle, and less what stands in the way."""
     facing = normal.dot(rays.way).clamp(min=0)
     bright = facing > 0
     hollow_ones = torch.tensor([not s.convex for s in solids.BY_NUMBER], device=facing.device)
-    for other, blocking in enumerate(stage.bodies):
+    for other, blocking in enumerate(tensors.bodies):
         shaded = bright
         if other == slot:
-            shaded = bright & hollow_ones[stage.bodies[slot].solid].index_select(0, rays.scene)
+            shaded = bright & hollow_ones[tensors.bodies[slot].solid].index_select(0, rays.scene)
         index = shaded.nonzero().view(-1)
         if len(index):
             share = lit(blocking, rays.at(index), _clear(blocking))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vital.world.renderer import solids
-from vital.world.renderer.stage import Bodies, Rays, turned
+from vital.world.renderer.scene_tensors import Bodies, Rays, turned
 from vital.world.renderer.vectors import Vec, ramp
 
 ROUNDS, STEPS, NEAR = 9, 4, 1.5e-3

@@ -1,6 +1,6 @@
-"""What surfaces look like: colour from the place in the object, and how they take the light.
+"""What surfaces look like: color from the place in the object, and how they take the light.
 
-All colours here are linear light, not screen values.
+All colors here are linear light, not screen values.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from vital.world.scenes.vocabulary import MATERIALS
 
 @dataclass(frozen=True)
 class Skin:
-    """Points on things: the place in the thing's own coordinates, and the thing's two colours.
+    """Points on things: the place in the thing's own coordinates, and the thing's two colors.
 
     `offset` moves the grain from thing to thing.
     """
 
     place: Vec
-    colour: Vec
+    color: Vec
     accent: Vec
     offset: Tensor
 
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks: its colour at a place, and the strength of its highlight.
+    """How a surface looks: its color at a place, and the strength of its highlight.
 
     A `mirror` shows what is around it, and what is `clear` shows what is behind it.
     """
@@ -43,7 +43,7 @@ class Material:
 
 
 def _plain(skin: Skin) -> Vec:
-    return skin.colour
+    return skin.color
 
 
 def _fraction(x: Tensor) -> Tensor:
@@ -53,17 +53,17 @@ def _fraction(x: Tensor) -> Tensor:
 def _striped(skin: Skin) -> Vec:
     p = skin.place
     band = _fraction((p.y * 0.94 + p.x * 0.30 + p.z * 0.16) * 2.3 + skin.offset * 0.25)
-    return skin.colour.mix(skin.accent, ramp(0.18, 0.14, (band - 0.5).abs()))
+    return skin.color.mix(skin.accent, ramp(0.18, 0.14, (band - 0.5).abs()))
 
 
 def _checkered(skin: Skin) -> Vec:
-    """Cubes of the accent in every other place, a little apart, so that the first colour has the larger share."""
+    """Cubes of the accent in every other place, a little apart, so that the first color has the larger share."""
     p = skin.place.map(lambda part: part * 2.0 + 0.27)
     odd = p.map(torch.floor)
     parity = _fraction((odd.x + odd.y + odd.z) * 0.5) * 2
     edge = p.map(lambda part: (_fraction(part) - 0.5).abs())
     inside = ramp(0.487, 0.462, torch.maximum(edge.x, torch.maximum(edge.y, edge.z)))
-    return skin.colour.mix(skin.accent, parity * inside)
+    return skin.color.mix(skin.accent, parity * inside)
 
 
 def _dotted(skin: Skin) -> Vec:
@@ -75,25 +75,25 @@ def _dotted(skin: Skin) -> Vec:
     for shift in ((0.0, 0.0, 0.0), (0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5)):
         cell = (q + constant(shift, p.x)).map(lambda part: _fraction(part) - 0.5)
         nearest = torch.minimum(nearest, cell.dot(cell))
-    return skin.colour.mix(skin.accent, ramp(0.064, 0.050, nearest))
+    return skin.color.mix(skin.accent, ramp(0.064, 0.050, nearest))
 
 
 def _marble(skin: Skin) -> Vec:
-    """Veins where a wave, bent by noise, crosses zero: light ones on dark colours and dark ones on light colours."""
+    """Veins where a wave, bent by noise, crosses zero: light ones on dark colors and dark ones on light colors."""
     p = skin.place + Vec(skin.offset * 7, skin.offset * 3, skin.offset * 5)
     bent = layered(p * 2.0)
     wave = ((p.x * 1.1 + p.y * 1.6 - p.z * 0.8) * 2.2 + bent * 13).sin().abs()
     fine = ((p.z * 1.5 - p.y * 0.7 + p.x) * 3.1 + bent * 17).sin().abs()
     vein = torch.maximum(ramp(0.30, 0.0, wave), ramp(0.16, 0.0, fine) * 0.55)
-    light = skin.colour.x * 0.30 + skin.colour.y * 0.59 + skin.colour.z * 0.11
+    light = skin.color.x * 0.30 + skin.color.y * 0.59 + skin.color.z * 0.11
     dark = ramp(0.30, 0.40, light)
-    ink = skin.colour.mix(constant((0.93, 0.92, 0.90), light), 0.86).mix(skin.colour * 0.16, dark)
-    cloudy = skin.colour.mix(constant((0.8, 0.8, 0.8), light), 0.28 * bent * (1 - dark * 0.6))
+    ink = skin.color.mix(constant((0.93, 0.92, 0.90), light), 0.86).mix(skin.color * 0.16, dark)
+    cloudy = skin.color.mix(constant((0.8, 0.8, 0.8), light), 0.28 * bent * (1 - dark * 0.6))
     return cloudy.mix(ink, vein)
 
 
 def _wooden(skin: Skin) -> Vec:
-    """Rings around an axis that leaves the middle of the object, and fibres along it; stained with the colour."""
+    """Rings around an axis that leaves the middle of the object, and fibres along it; stained with the color."""
     p = skin.place
     x, z = p.x + 0.42 + p.y * 0.12, p.z + 0.22 - p.y * 0.08
     warp = noise(Vec(p.x * 1.6 + skin.offset * 9, p.y * 0.8, p.z * 1.6))
@@ -101,9 +101,9 @@ def _wooden(skin: Skin) -> Vec:
     fibre = noise(Vec(p.x * 17 + skin.offset * 5, p.y * 2.2, p.z * 17))
     shade = ramp(0.15, 1.0, ring) * 0.75 + fibre * 0.25
     brown = constant((0.20, 0.085, 0.03), p.x)
-    light = (skin.colour.x + skin.colour.y + skin.colour.z).clamp(max=1) * 0.85 + 0.15
-    early = skin.colour.mix(constant((0.55, 0.33, 0.16), p.x) * light, 0.20)
-    return early.mix((skin.colour * 2.0 + constant((0.5, 0.5, 0.5), p.x)) * brown * light, shade * 0.97)
+    light = (skin.color.x + skin.color.y + skin.color.z).clamp(max=1) * 0.85 + 0.15
+    early = skin.color.mix(constant((0.55, 0.33, 0.16), p.x) * light, 0.20)
+    return early.mix((skin.color * 2.0 + constant((0.5, 0.5, 0.5), p.x)) * brown * light, shade * 0.97)
 
 
 def _metal(skin: Skin) -> Vec:
@@ -111,12 +111,12 @@ def _metal(skin: Skin) -> Vec:
     p = skin.place
     brushed = noise(Vec(p.x * 1.3 + skin.offset * 9, p.y * 34, p.z * 1.3))
     steel = constant((0.58, 0.59, 0.61), p.x)
-    return skin.colour.mix(steel, 0.08) * (0.68 + brushed * 0.52)
+    return skin.color.mix(steel, 0.08) * (0.68 + brushed * 0.52)
 
 
 def _glass(skin: Skin) -> Vec:
     """What is left of white light on its way through."""
-    return skin.colour.mix(constant((1.0, 1.0, 1.0), skin.offset), 0.05)
+    return skin.color.mix(constant((1.0, 1.0, 1.0), skin.offset), 0.05)
 
 
 LOOKS: dict[str, Material] = {

@@ -15,7 +15,7 @@ from vital.errors import InvalidValueError
 from vital.models.model import usable_device
 from vital.types import Images
 from vital.world.renderer.lighting import radiance
-from vital.world.renderer.stage import SPREAD, Rays, Stage, stage
+from vital.world.renderer.scene_tensors import SPREAD, Rays, SceneTensors, build_scene_tensors
 from vital.world.renderer.vectors import Vec
 from vital.world.scenes.grammar import Scene
 from vital.world.scenes.vocabulary import SOLIDS
@@ -44,11 +44,13 @@ def render(scenes: Sequence[Scene], size: int = 64, device: torch.device | str =
     with torch.no_grad():
         for start in range(0, len(order), chunk):
             part = order[start : start + chunk]
-            pictures[part] = _pictures(stage([scenes[i] for i in part], at), len(part), size).cpu()
+            pictures[part] = _pictures(
+                build_scene_tensors([scenes[i] for i in part], at), len(part), size
+            ).cpu()
     return pictures
 
 
-def _pictures(scene: Stage, count: int, size: int) -> Tensor:
+def _pictures(scene: SceneTensors, count: int, size: int) -> Tensor:
     light = radiance(scene, _rays(scene, count, 2 * size))
     # A screen shows the square root of the light; clipped first, so that bright edges stay smooth.
     parts = [part.clamp(0, 1).sqrt().view(count, 2 * size, 2 * size) for part in light.parts]
@@ -58,7 +60,7 @@ def _pictures(scene: Stage, count: int, size: int) -> Tensor:
     return (pixels * (255 / 4) + 0.5).floor() / 255
 
 
-def _rays(scene: Stage, count: int, side: int) -> Rays:
+def _rays(scene: SceneTensors, count: int, side: int) -> Rays:
     """One ray for each of side × side places in the picture, row by row from the top left."""
     device = scene.drift.device
     ticks = ((torch.arange(side, device=device, dtype=torch.float32) + 0.5) * (2 / side) - 1) * SPREAD

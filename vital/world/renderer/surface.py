@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vital.world.renderer import backgrounds
 from vital.world.renderer.materials import Material
-from vital.world.renderer.stage import Rays, Stage
+from vital.world.renderer.scene_tensors import Rays, SceneTensors
 from vital.world.renderer.vectors import Vec, constant, ramp
 
 
@@ -37,10 +37,10 @@ class Spot:
         return 1 - (-self.rays.way.dot(self.normal)).clamp(0, 1)
 
 
-def solid_look(stage: Stage, look: Material, spot: Spot, paint: Vec) -> Vec:
+def solid_look(tensors: SceneTensors, look: Material, spot: Spot, paint: Vec) -> Vec:
     """Light what is not clear: all around, by the sun, with a highlight; metal mirrors a studio in its tint."""
-    light, normal = stage.light.at(spot.rays.scene), spot.normal
-    sun, above, below = mood(stage, spot.rays.scene)
+    light, normal = tensors.light.at(spot.rays.scene), spot.normal
+    sun, above, below = mood(tensors, spot.rays.scene)
     contact = 0.45 + 0.55 * ramp(-0.1, 0.6, spot.point.y + normal.y.clamp(min=0) * 0.5)
     ambient = below.mix(above, normal.y * 0.5 + 0.5) * contact
     glint = sun * (highlight(light, spot.rays.way, normal, 5) * ramp(0.0, 0.1, spot.sun) * look.shine)
@@ -54,13 +54,15 @@ def solid_look(stage: Stage, look: Material, spot: Spot, paint: Vec) -> Vec:
     return tinted + glint * paint.map(lambda part: part * 0.6 + 0.4) + shine * (rim * 0.2)
 
 
-def clear_look(stage: Stage, look: Material, spot: Spot, tint: Vec, behind: Vec, thick: Tensor) -> Vec:
+def clear_look(
+    tensors: SceneTensors, look: Material, spot: Spot, tint: Vec, behind: Vec, thick: Tensor
+) -> Vec:
     """Tint what is seen through glass by how thick it is there, and add a glow, a highlight and a bright rim."""
-    sun, above, _ = mood(stage, spot.rays.scene)
+    sun, above, _ = mood(tensors, spot.rays.scene)
     clear = constant((1.0, 1.0, 1.0), thick).mix(tint, thick / (thick + 0.11))
     glow = tint * (above * 0.28 + sun * (0.10 + 0.10 * spot.sun))
     rim = spot.grazing()
-    glint = highlight(stage.light.at(spot.rays.scene), spot.rays.way, spot.normal, 7) * look.shine
+    glint = highlight(tensors.light.at(spot.rays.scene), spot.rays.way, spot.normal, 7) * look.shine
     return behind * clear * 0.92 + glow + above * (rim * rim * rim * 1.1) + sun * glint
 
 
@@ -74,10 +76,10 @@ def _studio(way: Vec, light: Vec) -> Vec:
     return floor.mix(sky, ramp(-0.03, 0.05, up)) + constant((1.1, 1.05, 1.0), lamp) * lamp
 
 
-def mood(stage: Stage, scene: Tensor) -> tuple[Vec, Vec, Vec]:
-    """The colours of the sun, and of the light from above and from below, where each ray's scene is."""
+def mood(tensors: SceneTensors, scene: Tensor) -> tuple[Vec, Vec, Vec]:
+    """The colors of the sun, and of the light from above and from below, where each ray's scene is."""
     table = torch.tensor([(*b.sun, *b.above, *b.below) for b in backgrounds.BY_NUMBER], device=scene.device)
-    rows = table.index_select(0, stage.background).index_select(0, scene)
+    rows = table.index_select(0, tensors.background).index_select(0, scene)
     columns = [rows[:, i].contiguous() for i in range(9)]
     return Vec(*columns[:3]), Vec(*columns[3:6]), Vec(*columns[6:])
 

@@ -1,4 +1,4 @@
-"""Vectors in space, and colours: three tensors of one shape that go together.
+"""Vectors in space, and colors: three tensors of one shape that go together.
 
 Kept apart rather than stacked, so that every sum is written out: no reduction, whose order could depend on a tensor's
 shape, ever decides what a pixel looks like.
@@ -18,7 +18,7 @@ Number: TypeAlias = Tensor | float
 
 @dataclass(frozen=True, eq=False)
 class Vec:
-    """A batch of vectors, or of colours (red, green, blue).
+    """A batch of vectors, or of colors (red, green, blue).
 
     >>> v = Vec(*torch.tensor([[3.0], [0.0], [4.0]]))
     >>> v.length().item(), (v * 2).z.item(), v.dot(v).item()

@@ -77,7 +77,7 @@ def concepts(pairs: bool = True) -> tuple[Concept, ...]:
 
 
 def _possible(wants: Sequence[tuple[str, str]]) -> bool:
-    """Whether any scene can have both: an accent is not the colour, and only patterned materials have one."""
+    """Whether any scene can have both: an accent is not the color, and only patterned materials have one."""
     chosen = dict(wants)
     if "accent" not in chosen:
         return True

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from vital.errors import InvalidValueError, UsageError, unknown
-from vital.world.scenes.vocabulary import ACCENTS, COLOURS, FACTORS, PATTERNED, SCENE_FACTORS, THING_FACTORS
+from vital.world.scenes.vocabulary import ACCENTS, COLORS, FACTORS, PATTERNED, SCENE_FACTORS, THING_FACTORS
 
-HELP = "write: a SIZE COLOUR [and COLOUR] MATERIAL SOLID in the middle|on the left|on the right on BACKGROUND"
+HELP = "write: a SIZE COLOR [and COLOR] MATERIAL SOLID in the middle|on the left|on the right on BACKGROUND"
 VARIATIONS = 2**31
 _THING = re.compile(r"an? (\w+) (\w+)(?: and (\w+))? (\w+) (\w+) (?:in|on) the (\w+)")
 _SCENE = re.compile(r"(.+) on (\w+)(?:, lit from the (\w+))?(?:, seen from (?:the )?(\w+))?")
@@ -33,7 +33,7 @@ def _check(what: str, value: str, known: Sequence[str] | dict[str, tuple[str, ..
 
 @dataclass(frozen=True)
 class Thing:
-    """One solid in a scene. `accent` is the second colour: patterned materials have one, others have none ("").
+    """One solid in a scene. `accent` is the second color: patterned materials have one, others have none ("").
 
     >>> Thing("cube", "striped", "red", "white").phrase()
     'a large red and white striped cube in the middle'
@@ -57,14 +57,14 @@ class Thing:
             )
         if self.accent == self.colour:
             raise InvalidValueError(
-                f"the accent {self.accent!r} is the colour itself; allowed is any other colour"
+                f"the accent {self.accent!r} is the color itself; allowed is any other color"
             )
 
     def phrase(self) -> str:
         """Describe the thing and its place."""
-        colours = f"{self.colour} and {self.accent}" if self.accent else self.colour
+        colors = f"{self.colour} and {self.accent}" if self.accent else self.colour
         where = f"{'in' if self.place == 'middle' else 'on'} the {self.place}"
-        return f"a {self.size} {colours} {self.material} {self.solid} {where}"
+        return f"a {self.size} {colors} {self.material} {self.solid} {where}"
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,8 @@ def _thing(text: str) -> Thing:
     match = _THING.fullmatch(text)
     if not match:
         raise UsageError(f"{text!r} does not describe a thing; {HELP}")
-    size, colour, accent, material, solid, place = match.groups("")
-    return Thing(solid, material, colour, accent, size, place)
+    size, color, accent, material, solid, place = match.groups("")
+    return Thing(solid, material, color, accent, size, place)
 
 
 def sample(generator: torch.Generator, count: int, *, pairs: float = 0.0, **fixed: str) -> list[Scene]:
@@ -163,7 +163,7 @@ def sample(generator: torch.Generator, count: int, *, pairs: float = 0.0, **fixe
 
     `fixed` holds factors of the thing in front, or of the scene, to a value: `sample(g, 5, solid="cube")`. `pairs`
     is the share of scenes with a second thing behind the first. The accent is drawn from `ACCENTS` without the
-    colour itself, and only patterned materials keep it. Raises `UnknownNameError` and `InvalidValueError`.
+    color itself, and only patterned materials keep it. Raises `UnknownNameError` and `InvalidValueError`.
 
     >>> scenes = sample(torch.Generator().manual_seed(0), 2, solid="cube")
     >>> [s.thing.solid for s in scenes]
@@ -197,7 +197,7 @@ def _draw(generator: torch.Generator, pairs: float, fixed: dict[str, str]) -> Sc
 
 def _draw_thing(numbers: Iterator[float], fixed: dict[str, str]) -> Thing:
     patterned = PATTERNED if "accent" in fixed else THING_FACTORS["material"]
-    others = [name for name in COLOURS if name != fixed.get("accent")]
+    others = [name for name in COLORS if name != fixed.get("accent")]
     choices = {**THING_FACTORS, "material": patterned, "colour": others}
     drawn = {
         name: fixed.get(name) or _pick(choices[name], numbers)

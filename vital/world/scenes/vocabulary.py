@@ -1,7 +1,7 @@
 """The words of the world, and what they stand for in numbers.
 
 A factor is what can be said of a scene in one word; its values are those words. Factors of a thing are the solid,
-the material, the colour, the accent (the second colour of a patterned material), the size and the place; factors of
+the material, the color, the accent (the second color of a patterned material), the size and the place; factors of
 the whole scene are the background, the light and the camera.
 """
 
@@ -14,7 +14,7 @@ MATERIALS = ("plain", "striped", "checkered", "dotted", "marble", "wooden", "met
 PATTERNED = ("striped", "checkered", "dotted")
 """The materials that have an accent."""
 
-COLOURS: dict[str, RGB] = {
+COLORS: dict[str, RGB] = {
     "red": (0.86, 0.09, 0.10),
     "orange": (0.98, 0.48, 0.04),
     "yellow": (0.98, 0.85, 0.10),
@@ -26,10 +26,10 @@ COLOURS: dict[str, RGB] = {
     "white": (0.96, 0.96, 0.94),
     "black": (0.11, 0.11, 0.13),
 }
-"""Colours as a screen shows them (sRGB)."""
+"""Colors as a screen shows them (sRGB)."""
 
 ACCENTS = ("white", "black")
-"""The second colours that are drawn: at least one of them stands out from any colour. Others may be asked for."""
+"""The second colors that are drawn: at least one of them stands out from any color. Others may be asked for."""
 
 SIZES = {"small": 0.68, "large": 1.0}
 """The radius of a thing, in units of the world."""
@@ -52,8 +52,8 @@ CAMERAS = {"front": 9.0, "above": 33.0}
 THING_FACTORS: dict[str, tuple[str, ...]] = {
     "solid": SOLIDS,
     "material": MATERIALS,
-    "colour": tuple(COLOURS),
-    "accent": tuple(COLOURS),
+    "colour": tuple(COLORS),  # spelled so in the shipped weights, whose heads are named by factors
+    "accent": tuple(COLORS),
     "size": tuple(SIZES),
     "place": tuple(PLACES),
 }

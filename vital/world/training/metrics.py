@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 CELLS = 2**18
 """How many numbers are ranked at once: what a processor keeps close by is fastest."""

@@ -18,7 +18,7 @@ from vital.world.scenes.tokens import tokens
 from vital.world.scenes.vocabulary import FACTORS, MATERIALS
 from vital.world.training.batches import AT_ONCE, Batch, Task, following
 from vital.world.training.corpus import Corpus
-from vital.world.training.metrics import Figures, average_precision, share
+from vital.world.training.metrics import Metrics, average_precision, share
 
 ORDER = ("size", "colour", "accent", "material", "solid", "place", "background", "light", "camera")
 TWIN_CLASSES = tuple(f"kind {letter}" for letter in "ABCDEF")
@@ -39,7 +39,7 @@ class Classify(Task):
     competitors: int = 1
     skip: tuple[str, ...] = ()
     length: float = 1.0
-    rate: float = 1.0
+    lr_factor: float = 1.0
     parent: str = ""
     teacher: str = ""
     follow: float = 1.0
@@ -53,20 +53,20 @@ class Classify(Task):
         example = torch.zeros(2, 3, SIZE, SIZE)
         return convert(Classifier(), self.competitors, skip=("relu", *self.skip), example=example)
 
-    def loss(self, network: nn.Module, lesson: Batch) -> Tensor:
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy of the classes, and binary cross-entropy of the planted concepts."""
-        scores, taught = network.both(lesson.images)  # type: ignore[operator]
-        wanted = lesson.of(lesson.corpus.planted).float()
+        scores, taught = network.both(batch.images)  # type: ignore[operator]
+        wanted = batch.of(batch.corpus.planted).float()
         known = functional.binary_cross_entropy_with_logits(taught.float(), wanted)
-        classes = lesson.of(lesson.corpus.classes)
+        classes = batch.of(batch.corpus.classes)
         named = functional.cross_entropy(scores.float(), classes, label_smoothing=0.05)
-        if lesson.teacher is not None:
+        if batch.teacher is not None:
             with torch.no_grad():
-                heard = lesson.teacher(lesson.images)
+                heard = batch.teacher(batch.images)
             named = named + self.follow * following(scores.float(), heard.float(), self.temperature)
         return named + self.weight * known
 
-    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+    def metrics(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Metrics:
         """Accuracy of the class and of its two words, and AUPRC of the planted units, on average and at worst."""
         found = [network.both(batch) for batch in images]  # type: ignore[operator]
         best = torch.cat([scores for scores, _ in found]).argmax(1).cpu()
@@ -100,12 +100,12 @@ class Twin(Task):
         """Keep the scenes whose factor has one of the first six values."""
         return (corpus.factors[:, PLACE[self.factor]] < len(TWIN_CLASSES)).nonzero().view(-1)
 
-    def loss(self, network: nn.Module, lesson: Batch) -> Tensor:
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy of the factor's value."""
-        wanted = lesson.of(lesson.corpus.factors)[:, PLACE[self.factor]]
-        return functional.cross_entropy(network(lesson.images).float(), wanted, label_smoothing=0.05)
+        wanted = batch.of(batch.corpus.factors)[:, PLACE[self.factor]]
+        return functional.cross_entropy(network(batch.images).float(), wanted, label_smoothing=0.05)
 
-    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+    def metrics(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Metrics:
         """Accuracy on the scenes that have a class."""
         best, rows = torch.cat([network(batch) for batch in images]).argmax(1).cpu(), self.rows(corpus)
         return {self.factor: share(best[rows] == corpus.factors[rows, PLACE[self.factor]])}
@@ -122,18 +122,18 @@ class Name(Task):
         """Make the judge or the captioner."""
         return self.network()
 
-    def loss(self, network: nn.Module, lesson: Batch) -> Tensor:
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Mean of the cross-entropies of the factors; no accent is the accents' last value."""
-        wanted = lesson.of(lesson.corpus.factors)
-        scores = network(lesson.images)
+        wanted = batch.of(batch.corpus.factors)
+        scores = network(batch.images)
         losses = [
             functional.cross_entropy(scores[f].float(), _wanted(wanted[:, i], f), label_smoothing=0.05)
             for f, i in PLACE.items()
         ]
         return torch.stack(losses).mean()
 
-    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
-        """Accuracy per factor, and of solid, material and colour together."""
+    def metrics(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Metrics:
+        """Accuracy per factor, and of solid, material and color together."""
         found = [network(batch) for batch in images]
         right = {}
         for factor, column in PLACE.items():
@@ -141,7 +141,7 @@ class Name(Task):
             right[factor] = best == _wanted(corpus.factors[:, column], factor)
         together = right["solid"] & right["material"] & right["colour"]
         return {factor: share(hits) for factor, hits in right.items()} | {
-            "solid, material and colour": share(together)
+            "solid, material and color": share(together)
         }
 
 
@@ -166,16 +166,16 @@ class Match(Task):
         """Make the encoder."""
         return Encoder()
 
-    def loss(self, network: nn.Module, lesson: Batch) -> Tensor:
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy between the similarities and the true pairs, by image and by text (Radford et al. 2021).
 
         To it comes the mean over factors of the cross-entropy between an image's similarities with the words for the
         factor's values and its own value.
         """
-        images, corpus = lesson.images, lesson.corpus
-        factors = corpus.factors[lesson.rows]
-        said = _some_factors(factors, lesson.dice)
-        numbers = corpus.captions[lesson.rows].clone()
+        images, corpus = batch.images, batch.corpus
+        factors = corpus.factors[batch.rows]
+        said = _some_factors(factors, batch.generator)
+        numbers = corpus.captions[batch.rows].clone()
         short = (~said).any(1).nonzero().view(-1).tolist()
         numbers[short] = tokens([phrase(factors[i], said[i]) for i in short]) if short else numbers[short]
         true = ((factors[:, None] == factors[None]) | ~said[None]).all(2).to(images.device, torch.float32)
@@ -190,7 +190,7 @@ class Match(Task):
         paired = by_text + functional.cross_entropy(scores, share / share.sum(1, keepdim=True))
         return paired + self.words * _unnamed(named, factors.to(images.device)) if self.words else paired
 
-    def figures(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Figures:
+    def metrics(self, network: nn.Module, images: Sequence[Tensor], corpus: Corpus) -> Metrics:
         """How often an image's own caption comes first among 200, and the accuracy of factors by their bare words."""
         one, device = images[0][:1], images[0].device
         seen = torch.cat([network(batch, corpus.captions[:1].to(device))[0] for batch in images]).cpu()
@@ -222,12 +222,12 @@ def _unnamed(scores: Tensor, factors: Tensor) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def _some_factors(factors: Tensor, dice: torch.Generator) -> Tensor:
+def _some_factors(factors: Tensor, generator: torch.Generator) -> Tensor:
     """Choose what is said of each scene: all (half of the time), or one to three factors that it has: (B, F) bool."""
-    count = torch.randint(1, 4, (len(factors), 1), generator=dice)
-    luck = torch.rand(factors.shape, generator=dice).masked_fill(factors < 0, 2.0)
+    count = torch.randint(1, 4, (len(factors), 1), generator=generator)
+    luck = torch.rand(factors.shape, generator=generator).masked_fill(factors < 0, 2.0)
     few = luck.argsort(1).argsort(1) < count
-    return few | (torch.rand(len(factors), 1, generator=dice) < 0.5)
+    return few | (torch.rand(len(factors), 1, generator=generator) < 0.5)
 
 
 def phrase(numbers: Tensor, said: Tensor) -> str:

@@ -33,14 +33,13 @@ from vital.world.scenes.concepts import concepts
 from vital.world.scenes.ground_truth import SCENES, tables
 from vital.world.scenes.ground_truth_cache import SHIPPED, ship_truths
 from vital.world.scenes.vocabulary import FACTORS
-from vital.world.training.augment import moved, roughened
-from vital.world.training.batches import Batch, Task
+from vital.world.training.batches import Batch, Task, moved, roughened
 from vital.world.training.corpus import Corpus, draw, rendered
-from vital.world.training.metrics import Figures
+from vital.world.training.metrics import Metrics
 from vital.world.training.tasks import TASKS, TWIN_FACTORS
 
 TRUTHS = "truths"
-WORK = (*TASKS, TRUTHS)
+JOBS = (*TASKS, TRUTHS)
 """What there is to do: the networks, and what the classifier's units respond to."""
 
 READ = ("stem", "layer1", "layer2", "layer3", "planted", "layer4", "class")
@@ -55,7 +54,7 @@ GOALS: Mapping[str, float] = {
     **{f"judge/{factor}": 0.96 for factor in FACTORS},
     "encoder/caption among 200": 0.90,
     "encoder/material by its word": 0.90,
-    "captioner/solid, material and colour": 0.85,
+    "captioner/solid, material and color": 0.85,
     **{f"twin-{factor}/{factor}": 0.97 for factor in TWIN_FACTORS},
 }
 """What the networks have to reach on fresh scenes."""
@@ -71,11 +70,11 @@ class Plan:
     fresh: int = 4_000
     epochs: int = 16
     batch: int = 128
-    rate: float = 3e-3
+    lr: float = 3e-3
     decay: float = 0.05
     seed: int = 0
     device: str = "cpu"
-    half: bool = False
+    bf16: bool = False
     quiet: bool = False
 
     def key(self, task: Task, *networks: nn.Module) -> int:
@@ -83,27 +82,33 @@ class Plan:
 
         Checkpoints of another number are left alone.
         """
-        own = (self.scenes, self.epochs, self.batch, self.rate, self.decay, self.seed, self.half)
-        how = (task, task.length, task.rate, task.competition, *(Model(n).weights_hash() for n in networks))
+        own = (self.scenes, self.epochs, self.batch, self.lr, self.decay, self.seed, self.bf16)
+        how = (
+            task,
+            task.length,
+            task.lr_factor,
+            task.competition,
+            *(Model(n).weights_hash() for n in networks),
+        )
         return seed_of(*own, *how) % 2**32
 
 
-def train(plan: Plan, only: Sequence[str] = ()) -> dict[str, Figures]:
-    """Do the work of `WORK`, all or some by name: train, write the weights, and measure them on fresh scenes.
+def train(plan: Plan, only: Sequence[str] = ()) -> dict[str, Metrics]:
+    """Do the work of `JOBS`, all or some by name: train, write the weights, and measure them on fresh scenes.
 
     Raises `UnknownNameError`, and `RunError` for a folder that is in use or belongs to other settings.
     """
     for name in only:
-        if name not in WORK:
-            raise unknown("network of the world", name, WORK)
-    wanted = [name for name in WORK if name in (only or WORK)]
+        if name not in JOBS:
+            raise unknown("network of the world", name, JOBS)
+    wanted = [name for name in JOBS if name in (only or JOBS)]
     plan.out.mkdir(parents=True, exist_ok=True)
     with locked(plan.out):
         found = _networks(plan, [name for name in wanted if name != TRUTHS])
         return found | ({TRUTHS: _truths(plan)} if TRUTHS in wanted else {})
 
 
-def _networks(plan: Plan, names: Sequence[str]) -> dict[str, Figures]:
+def _networks(plan: Plan, names: Sequence[str]) -> dict[str, Metrics]:
     """Train networks on one corpus, rendered for all of them."""
     if not names:
         return {}
@@ -115,7 +120,7 @@ def _networks(plan: Plan, names: Sequence[str]) -> dict[str, Figures]:
     return {name: _one(plan, name, known, fresh) for name in names}
 
 
-def _truths(plan: Plan) -> Figures:
+def _truths(plan: Plan) -> Metrics:
     """Write what the classifier's units respond to beside its weights, and hold it against what they were taught."""
     model = wrapped(trained("classifier", plan.weights))
     units = model.units([f"{layer}:0" for layer in READ])
@@ -125,7 +130,7 @@ def _truths(plan: Plan) -> Figures:
     return {"planted units at their concept": sum(taught) / len(taught)}
 
 
-def _one(plan: Plan, name: str, known: Corpus, fresh: Corpus) -> Figures:
+def _one(plan: Plan, name: str, known: Corpus, fresh: Corpus) -> Metrics:
     """Train one network, write its weights, and measure what was written."""
     network = fitted(plan, name, TASKS[name], known)
     ship(network, plan.weights / f"{name}.safetensors")
@@ -144,16 +149,16 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
     path = plan.out / f"{name}-{plan.key(task, *involved):08x}.pt"
     first = _restore(path, network, optimizer)
     for epoch in range(first, epochs):
-        dice = generator("world", name, plan.seed, epoch)
-        order = rows[torch.randperm(len(rows), generator=dice)]
+        rng = generator("world", name, plan.seed, epoch)
+        order = rows[torch.randperm(len(rows), generator=rng)]
         bar = tqdm(range(steps), desc=f"{name} {epoch + 1}/{epochs}", leave=False, disable=plan.quiet or None)
         for step in bar:
             batch = order[step * plan.batch : (step + 1) * plan.batch]
             done = (epoch * steps + step) / (epochs * steps)
             for group in optimizer.param_groups:
-                group["lr"] = plan.rate * task.rate * schedule(done)
-            images = roughened(moved(_images(known.pictures[batch], plan.device), dice), dice)
-            loss = _step(plan, task, network, optimizer, Batch(images, known, batch, dice, teacher), done)
+                group["lr"] = plan.lr * task.lr_factor * schedule(done)
+            images = roughened(moved(_images(known.pictures[batch], plan.device), rng), rng)
+            loss = _step(plan, task, network, optimizer, Batch(images, known, batch, rng, teacher), done)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         _save(path, network, optimizer, epoch + 1)
     network.eval()
@@ -186,19 +191,19 @@ def _optimizer(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
     learning = [p for p in network.parameters() if p.requires_grad]
     large, small = ([p for p in learning if (p.ndim > 1) == matrix] for matrix in (True, False))
     groups = [{"params": large, "weight_decay": plan.decay}, {"params": small, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=plan.rate)
+    return torch.optim.AdamW(groups, lr=plan.lr)
 
 
 def _step(
-    plan: Plan, task: Task, network: nn.Module, optimizer: torch.optim.Optimizer, lesson: Batch, done: float
+    plan: Plan, task: Task, network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, done: float
 ) -> float:
     network.train()
     kind = torch.device(plan.device).type
     with (
-        torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.half),
-        task.competition.at(network, lesson.dice, done) as draws,
+        torch.autocast(kind, dtype=torch.bfloat16, enabled=plan.bf16),
+        task.competition.at(network, batch.generator, done) as sampler,
     ):
-        loss = task.loss(network, lesson) + task.competition.weight * draws.divergence()
+        loss = task.loss(network, batch) + task.competition.weight * sampler.divergence()
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -222,12 +227,12 @@ def schedule(done: float, warm: float = 0.05) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
 
 
-def measured(task: Task, network: nn.Module, fresh: Corpus, batch: int = 200) -> Figures:
+def measured(task: Task, network: nn.Module, fresh: Corpus, batch: int = 200) -> Metrics:
     """Measure a network on fresh scenes, in single precision."""
     device = next(network.parameters()).device
     network.eval()
     with torch.no_grad():
-        return task.figures(
+        return task.metrics(
             network, [_images(part, device) for part in torch.split(fresh.pictures, batch)], fresh
         )
 
@@ -247,11 +252,11 @@ def _restore(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -
     return int(state["epoch"])
 
 
-def table(found: dict[str, Figures]) -> str:
+def table(found: dict[str, Metrics]) -> str:
     """Lay out figures, one a line, each with its goal where it has one."""
     lines = []
-    for name, figures in found.items():
-        for what, value in figures.items():
+    for name, metrics in found.items():
+        for what, value in metrics.items():
             goal = GOALS.get(f"{name}/{what}")
             reached = goal is None or value >= goal - 1e-6
             verdict = "" if goal is None else f"  goal {goal:.1%}  {'reached' if reached else 'MISSED'}"
@@ -265,13 +270,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m vital.world.training", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--only", default="", help=f"names with commas between them: {', '.join(WORK)}")
+    parser.add_argument("--only", default="", help=f"names with commas between them: {', '.join(JOBS)}")
     parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes")
-    for option in ("out", "weights", "scenes", "fresh", "epochs", "batch", "rate", "decay", "seed", "device"):
+    for option in ("out", "weights", "scenes", "fresh", "epochs", "batch", "lr", "decay", "seed", "device"):
         default = getattr(plan, option)
         parser.add_argument(f"--{option}", type=type(default) if option != "out" else Path, default=default)
     parser.add_argument(
-        "--half", action="store_true", help="bfloat16 where it is faster: a GPU, some processors"
+        "--bf16", action="store_true", help="bfloat16 where it is faster: a GPU, some processors"
     )
     given = vars(parser.parse_args(arguments))
     only, threads = given.pop("only"), given.pop("threads")

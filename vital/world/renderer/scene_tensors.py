@@ -16,7 +16,7 @@ from vital.world.scenes.grammar import Scene, Thing
 from vital.world.scenes.vocabulary import (
     BACKGROUNDS,
     CAMERAS,
-    COLOURS,
+    COLORS,
     LIGHTS,
     MATERIALS,
     PLACES,
@@ -59,7 +59,7 @@ class Bodies:
 
     solid: Tensor
     material: Tensor
-    colour: Vec
+    color: Vec
     accent: Vec
     centre: Vec
     radius: Tensor
@@ -79,7 +79,7 @@ class Bodies:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class SceneTensors:
     """A batch of scenes, ready to be looked at; `kinds` of backgrounds present, by number."""
 
     bodies: tuple[Bodies, ...]
@@ -109,7 +109,7 @@ def accidents(scene: Scene) -> list[float]:
     return drawn
 
 
-def stage(scenes: Sequence[Scene], device: torch.device) -> Stage:
+def build_scene_tensors(scenes: Sequence[Scene], device: torch.device) -> SceneTensors:
     """Set up scenes."""
     luck = [accidents(scene) for scene in scenes]
     slots = [_bodies([s.thing for s in scenes], [a[:5] for a in luck], 0.0, device)]
@@ -117,7 +117,7 @@ def stage(scenes: Sequence[Scene], device: torch.device) -> Stage:
         slots.append(_bodies([s.behind for s in scenes], [a[5:10] for a in luck], BACK, device))
     numbers = [BACKGROUNDS.index(scene.background) for scene in scenes]
     viewers = [_viewer(s, a) for s, a in zip(scenes, luck, strict=True)]
-    return Stage(
+    return SceneTensors(
         tuple(slots),
         torch.tensor(numbers, device=device),
         stack([_light(s, a) for s, a in zip(scenes, luck, strict=True)], device),
@@ -174,14 +174,14 @@ def _row(values: Sequence[float], device: torch.device) -> Tensor:
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 
-def _linear(colour: str) -> tuple[float, float, float]:
-    """A screen's colour as light: the screen shows the square root."""
-    red, green, blue = COLOURS[colour]
+def _linear(color: str) -> tuple[float, float, float]:
+    """A screen's color as light: the screen shows the square root."""
+    red, green, blue = COLORS[color]
     return red * red, green * green, blue * blue
 
 
 def skin(bodies: Bodies, place: Vec, scene: Tensor) -> materials.Skin:
     """Collect what a material needs to know of some points of the things."""
     return materials.Skin(
-        place, bodies.colour.at(scene), bodies.accent.at(scene), bodies.offset.index_select(0, scene)
+        place, bodies.color.at(scene), bodies.accent.at(scene), bodies.offset.index_select(0, scene)
     )

@@ -32,12 +32,12 @@ class Sizes:
         return cls(224, 96, 10) if units <= 128 else cls(128, 56, 5, 70)
 
 
-def shot(picture: Image.Image, side: int, alt: str, quality: int = 82) -> EmbeddedImage:
+def embed_image(picture: Image.Image, side: int, alt: str, quality: int = 82) -> EmbeddedImage:
     """Encode a picture, at most `side` pixels wide and high, with its transparency where it has some.
 
     Small pictures keep their pixels; the page enlarges them. WebP where Pillow has it, else JPEG or PNG.
 
-    >>> shot(Image.new("RGB", (400, 200)), 100, "grey").width
+    >>> embed_image(Image.new("RGB", (400, 200)), 100, "grey").width
     100
     """
     shown = picture.copy() if picture.mode in ("RGB", "RGBA") else picture.convert("RGB")

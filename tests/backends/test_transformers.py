@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from vital.backends import Captioner, load_captioner
-from vital.backends.transformers_captioner import PROMPT
+from vital.backends import Captioner, Simplifier, Summarizer, load_captioner, load_summarizer
+from vital.backends.transformers import PROMPT
 from vital.errors import InvalidValueError, UnknownNameError, WeightsError
 
 pytest.importorskip("transformers")
@@ -162,3 +162,75 @@ def test_options_and_arguments_that_cannot_be_are_refused(made, load):
         load("blip").describe(torch.rand(1, 3, 32, 32), samples=0)
     with pytest.raises(InvalidValueError, match=r"the images are \(1, 1, 32, 32\)"):
         load("blip").describe(torch.rand(1, 1, 32, 32))
+
+
+pytest.importorskip("transformers")
+
+TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }} : {{ message['content'] }} {% endfor %}"
+    "{% if add_generation_prompt %}assistant :{% endif %}"
+)
+CAPTIONS = ["a red cube", "a red sphere on grass"]
+
+
+@pytest.fixture
+def language_model(made):
+    def load(template=None, mute=False, **options):
+        folder = made("llama", template=template, mute=mute)
+        return load_summarizer(f"transformers:{folder}", **{"length": 6, **options})
+
+    return load
+
+
+@pytest.mark.parametrize("template", [None, TEMPLATE])
+def test_what_is_read_is_the_answer_and_not_the_question(language_model, template):
+    summarizer = language_model(template, mute=True)
+    assert isinstance(summarizer, Summarizer)
+    assert summarizer.summarize(CAPTIONS, 3) == ["cube cube cube cube cube cube"]
+    assert summarizer.summarize([], 3) == []
+
+
+def test_the_question_goes_through_the_models_own_template(language_model):
+    ids = language_model(TEMPLATE)._given([{"role": "user", "content": "describe the cube"}])["input_ids"][0]
+    assert language_model(TEMPLATE).tokenizer.decode(ids) == "user : describe the cube assistant :"
+    plain = language_model()._given([{"role": "user", "content": "describe the cube"}])["input_ids"][0]
+    assert language_model().tokenizer.decode(plain).startswith("describe the cube")
+
+
+def test_the_likeliest_answer_is_that_of_a_search_by_hand(language_model):
+    summarizer = language_model(TEMPLATE)
+    messages = [{"role": "user", "content": "describe the red cube"}]
+    ids, written = summarizer._given(messages)["input_ids"], []
+    with torch.no_grad():
+        for _ in range(6):
+            best = int(summarizer.network(input_ids=ids).logits[0, -1].argmax())
+            if best == summarizer.tokenizer.eos_token_id:
+                break
+            written.append(best)
+            ids = torch.cat([ids, torch.tensor([[best]])], dim=1)
+    assert written
+    assert summarizer.answer(messages) == summarizer.tokenizer.decode(written, skip_special_tokens=True)
+    assert summarizer.answer(messages) == summarizer.answer(messages)
+
+
+def test_half_precision_is_what_was_asked_for(language_model):
+    assert language_model(dtype="bfloat16").network.dtype == torch.bfloat16
+    assert language_model().network.dtype == torch.float32
+
+
+def test_what_cannot_be_is_one_sentence(language_model, hub, tmp_path):
+    with pytest.raises(InvalidValueError, match="0 descriptions are asked for"):
+        language_model().summarize(CAPTIONS, 0)
+    with pytest.raises(WeightsError, match="cannot be loaded: "):
+        load_summarizer(f"transformers:{tmp_path}")
+    with pytest.raises(
+        WeightsError, match="; where there is a network: hf download someone/small; or write a folder"
+    ):
+        load_summarizer("transformers:someone/small")
+
+
+def test_captions_are_brought_to_phrases(language_model):
+    summarizer = language_model(TEMPLATE, mute=True)
+    assert isinstance(summarizer, Simplifier)
+    assert summarizer.simplify(["a red cube", "snow"]) == ["cube cube cube cube cube cube"] * 2
+    assert summarizer.simplify([]) == []

@@ -1,15 +1,16 @@
-"""Captioners of transformers: networks made for captions, and chat models that see."""
+"""Captioners and summarizers of transformers: networks made for captions, chat models that see, language models."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vital.backends._loading import Device, Dtype, complete, dice, local_first, package, pictures, placed
+from vital.backends._loading import Device, Dtype, T, complete, local_first, package, pictures, placed, seeded
+from vital.backends.prompts import Chat
 from vital.errors import InvalidValueError
 from vital.types import Images
 
@@ -46,7 +47,7 @@ class Transformers:
 
     def _drawn(self, images: Images, samples: int, seed: int) -> Iterator[str]:
         for image in torch.split(images, 1):
-            with dice(seed, self.network.device):
+            with seeded(seed, self.network.device):
                 yield from self._written(
                     image, do_sample=True, num_return_sequences=samples, top_p=0.9, top_k=0, temperature=1.0
                 )
@@ -87,7 +88,7 @@ class Transformers:
         return [{"role": "user", "content": content}]
 
 
-def from_transformers(
+def caption_with_transformers(
     name: str,
     *,
     device: Device = None,
@@ -100,22 +101,95 @@ def from_transformers(
 
     Code of a repository is never run. Raises `WeightsError`, `MissingDependencyError` and `InvalidValueError`.
     """
-    library = package("transformers", "transformers", "caption", "captioners named transformers:NAME")
-    where, kind = placed(device, dtype)
+
+    def make(network: Any, part: Callable[[str], Any], label: str) -> Transformers:
+        processor = decoder = part("AutoProcessor")
+        if not hasattr(processor, "image_processor"):  # older networks come with two halves of a processor
+            processor, decoder = part("AutoImageProcessor"), part("AutoTokenizer")
+        return Transformers(network, processor, decoder, label, prompt, length, batch)
+
+    return _loaded(name, "AutoModelForImageTextToText", make, "captioners", "caption", device, dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel(Chat):
+    """A causal language model, asked in its own chat template where it has one.
+
+    `length` is the most tokens of an answer, which is the likeliest, word by word.
+    """
+
+    network: Any = field(repr=False)
+    tokenizer: Any = field(repr=False)
+    name: str
+    length: int = 120
+
+    @torch.no_grad()
+    def answer(self, messages: list[dict[str, str]]) -> str:
+        """Give the model's answer to a chat."""
+        given = self._given(messages)
+        ids = given["input_ids"]
+        filler = self.tokenizer.pad_token_id
+        found = self.network.generate(
+            **given,
+            max_new_tokens=self.length,
+            do_sample=False,
+            num_beams=1,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            pad_token_id=self.tokenizer.eos_token_id if filler is None else filler,
+        )
+        return str(self.tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True))
+
+    def _given(self, messages: list[dict[str, str]]) -> dict[str, Tensor]:
+        if self.tokenizer.chat_template:
+            given = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+            )
+        else:
+            asked = "\n\n".join(message["content"] for message in messages)
+            given = self.tokenizer(f"{asked}\n\nAnswer:\n", return_tensors="pt")
+        return {key: given[key].to(self.network.device) for key in ("input_ids", "attention_mask")}
+
+
+def summarize_with_transformers(
+    name: str, *, device: Device = None, dtype: Dtype = None, length: int = 120
+) -> LanguageModel:
+    """Load a language model from a folder, from the cache of the hub, or from the hub.
+
+    Code of a repository is never run. Raises `WeightsError`, `MissingDependencyError` and `InvalidValueError`.
+    """
+
+    def make(network: Any, part: Callable[[str], Any], label: str) -> LanguageModel:
+        return LanguageModel(network, part("AutoTokenizer"), label, length)
+
+    return _loaded(name, "AutoModelForCausalLM", make, "summarizers", "llm", device, dtype)
+
+
+def _loaded(
+    name: str,
+    kind: str,
+    make: Callable[[Any, Callable[[str], Any], str], T],
+    purpose: str,
+    extra: str,
+    device: Device,
+    dtype: Dtype,
+) -> T:
+    """Load a network of one of transformers' automatic classes, `kind`, and `make` something of it.
+
+    `make` takes the network, what loads another class by its name (a processor, a tokenizer), and the label. Code of a
+    repository is never run. Raises `WeightsError`, `MissingDependencyError` and `InvalidValueError`.
+    """
+    library = package("transformers", "transformers", extra, f"{purpose} named transformers:NAME")
+    where, precision = placed(device, dtype)
     label = f"transformers:{name}"
 
-    def load(local: bool) -> Transformers:
-        files = {"local_files_only": local, "trust_remote_code": False}
-        network = complete(
-            label,
-            library.AutoModelForImageTextToText.from_pretrained(
-                name, dtype=kind, output_loading_info=True, **files
-            ),
-        )
-        processor = decoder = library.AutoProcessor.from_pretrained(name, **files)
-        if not hasattr(processor, "image_processor"):  # older networks come with two halves of a processor
-            processor = library.AutoImageProcessor.from_pretrained(name, **files)
-            decoder = library.AutoTokenizer.from_pretrained(name, **files)
-        return Transformers(network.to(where), processor, decoder, label, prompt, length, batch)
+    def load(local: bool) -> T:
+        def part(of: str, **options: Any) -> Any:
+            files = {"local_files_only": local, "trust_remote_code": False}
+            return getattr(library, of).from_pretrained(name, **options, **files)
+
+        network = complete(label, part(kind, dtype=precision, output_loading_info=True))
+        return make(network.to(where), part, label)
 
     return local_first(label, name, load, library)
