@@ -30,6 +30,9 @@ def test_a_bad_value_is_a_value_error_and_a_missing_extra_an_import_error() -> N
 def test_the_nearest_names_come_best_first_whatever_their_case() -> None:
     assert nearest("LAYER44", ["layer1", "Layer4", "fc"])[0] == "Layer4"
     assert nearest("zzz", ["layer1", "fc"]) == []
+    assert nearest("noise", ["units", "steps", "bands"]) == []
+    assert nearest("rad", ["red"]) == ["red"]
+    assert nearest("clip", ["dnd", "clip-dissect", "clap"]) == ["clap", "clip-dissect"]
     assert len(nearest("layer", [f"layer{i}" for i in range(9)])) == 3
 
 

@@ -83,13 +83,27 @@ def test_a_part_is_found_by_its_name_from_python(shell: Shell) -> None:
     assert done.stdout == "True True Contrast(steps=128, lr=0.05, share=0.3)\n"
 
 
+def test_the_term_of_the_guide_reads_the_place_that_its_unit_names(shell: Shell) -> None:
+    code = (
+        "import torch, vital, my_parts; from vital.tracing import Tracer\n"
+        "model = vital.Model(torch.nn.Conv2d(3, 4, 1), size=(8, 8))\n"
+        "with Tracer(model, ['class']) as tracer: trace = tracer(torch.rand(2, 3, 8, 8))\n"
+        "act = trace['class']\n"
+        "for text, at in (('class:1', act.flatten(2)), ('class:1@2,5', act[:, :, 2, 5:6])):\n"
+        "    loss = my_parts.AboveOthers(model.unit(text))(trace)\n"
+        "    print(torch.allclose(loss, at.mean((1, 2)) - at[:, 1].mean(1)))"
+    )
+    done = shell.run("-c", code)
+    assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
+
+
 UNSOUND = "the method 'unsound' of the package my-parts cannot be imported: module 'my_parts' has no attribute 'Lost'"
 
 
 def test_methods_are_listed_with_those_of_packages_and_a_broken_one_is_one_sentence(shell: Shell) -> None:
     done = shell.run("-m", "vital", "methods")
     assert done.returncode == 0
-    assert "\ncontrast\n    Render what a channel responds to more than the others" in done.stdout
+    assert "\ncontrast\n    Render what a unit responds to more than the others" in done.stdout
     assert "0.5      The probability of a mirrored image." in done.stdout
     assert done.stderr == f"vital: warning: {UNSOUND}\n"
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import ast
+import copy
 import doctest
 import importlib
 import inspect
 import pickle
 import pkgutil
+import pydoc
 import tomllib
 import types
 import typing
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import vital
+from tests import toy
 from vital.terms import OBJECTIVES
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +66,14 @@ def test_no_function_bears_the_name_of_a_subpackage() -> None:
         assert isinstance(getattr(vital, name), types.ModuleType)
 
 
+def test_no_function_hides_the_module_that_it_stands_in() -> None:
+    found = (module.name for module in pkgutil.walk_packages(vital.__path__, "vital."))
+    for name in (name for name in found if not name.endswith("__main__")):
+        parent, _, own = name.rpartition(".")
+        module = importlib.import_module(name)
+        assert getattr(importlib.import_module(parent), own) is module, name
+
+
 def test_type_checkers_see_the_same_names_from_the_same_places() -> None:
     tree = ast.parse(Path(vital.__file__).read_text(encoding="utf-8"))
     told = {
@@ -107,6 +118,26 @@ def test_the_examples_of_public_objects_are_found_where_they_stand(name: str) ->
     assert all(test.globs["__name__"] == home.__name__ for test in found)
 
 
+@pytest.mark.parametrize("name", OBJECTS)
+def test_help_names_a_public_object_as_users_do(name: str) -> None:
+    told = pydoc.render_doc(getattr(vital, name), renderer=pydoc.plaintext)
+    assert f"{name} in module vital" in told.splitlines()[0]
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTS if name.islower()])
+def test_the_source_of_a_public_function_is_found(name: str) -> None:
+    assert f"def {name}(" in inspect.getsource(getattr(vital, name))
+
+
+def test_the_source_of_a_public_class_is_found_by_its_methods() -> None:
+    assert "def unit(" in inspect.getsource(vital.Model.unit)
+    module = inspect.getmodule(vital.Model.unit.__code__)
+    assert module is not None
+    assert "class Model:" in inspect.getsource(module)
+    with pytest.raises(OSError, match=r"class|source"):  # docs/design.md says why
+        inspect.getsource(vital.Model)
+
+
 def homes(name: str) -> list[str]:
     """The modules whose text defines a class."""
     files = (ROOT / "vital").rglob("*.py")
@@ -122,6 +153,23 @@ def test_a_prototype_survives_pickling() -> None:
     again = pickle.loads(pickle.dumps(made))  # noqa: S301
     assert (type(again), again.unit, again.method) == (vital.Prototype, made.unit, "vital")
     assert repr(vital.Prototype) == "<class 'vital.Prototype'>"
+
+
+def test_what_public_functions_make_is_copied_and_pickled() -> None:
+    model, images = toy.model(), vital.load_images(toy.images(4).float())
+    bank = vital.build_bank(model, ["layer2"], images, disk=False)
+    term = vital.objectives.Channel("layer2:1") - 2 * vital.objectives.Logit("class:1")
+    made = [
+        *(model, images, bank, term, model.unit("class:1"), vital.Optimizer(), vital.METHODS),
+        vital.make_method("vital"),
+        vital.render(model, "class:0", method="pixels", steps=1, progress=False),
+        vital.optimize(model, term, vital.params.Pixels(16), vital.transforms.Roll(1), steps=1),
+        vital.VitalError("one sentence"),
+    ]  # fmt: skip
+    for thing in made:
+        for again in (copy.deepcopy(thing), copy.copy(thing), pickle.loads(pickle.dumps(thing))):  # noqa: S301
+            assert type(again) is type(thing)
+            assert repr(again) == repr(thing)
 
 
 def test_a_registry_fills_itself_when_it_is_listed() -> None:

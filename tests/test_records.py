@@ -19,7 +19,7 @@ from vital.describing.api import Descriptions
 from vital.errors import InvalidValueError, MissingDependencyError, UnknownNameError
 from vital.optim import Rendering, optimize
 from vital.records import Description, Prototype, Prototypes
-from vital.rendering.exemplars import Exemplar, Exemplars
+from vital.rendering.natural_exemplars import Exemplar, Exemplars
 from vital.units import RecordList, Unit
 
 TABBY, INNER = Unit("class", 281, label="tabby, tabby cat"), Unit("layer4", 3)

@@ -75,14 +75,21 @@ class UnfinishedError(RunError):
     """The run folder lacks pictures that are asked for, and nothing is to be rendered."""
 
 
+ALIKE = 0.65
+"""How much of two names must be alike, from 0 to 1, for one to be meant by the other: "rad" by "red", not "noise" by
+"units"."""
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known names that look most like `name`, best first.
+    """The known names that look most like `name`, best first, and then those that begin with it.
 
     >>> nearest("layer44", ["layer4", "layer1", "fc"])[0]
     'layer4'
     """
-    names = {str(k).lower(): str(k) for k in known}
-    return [names[k] for k in difflib.get_close_matches(name.lower(), names, n=count, cutoff=0.5)]
+    names, asked = {str(k).lower(): str(k) for k in known}, name.lower()
+    close = difflib.get_close_matches(asked, names, n=count, cutoff=ALIKE)
+    begun = [k for k in names if k.startswith(asked) and k not in close] if len(asked) > 2 else []
+    return [names[k] for k in [*close, *begun][:count]]
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UnknownNameError:

@@ -150,7 +150,7 @@ def lines_of(unit: Unit) -> list[str]:
     >>> lines_of(Unit("class", 3, label="hen"))
     ['class:3', 'hen']
     """
-    return [str(unit), unit.label] if unit.label and unit.index >= 0 else [str(unit)]
+    return [str(unit), unit.label] if unit.label and unit.index is not None else [str(unit)]
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from vital.errors import InvalidValueError
+from vital.errors import InvalidValueError, UnknownNameError
 from vital.tracing import Trace
 from vital.types import PerImage
 from vital.units import Unit
+from vital.utils.parts import check_part_class, checked_loss, named
 from vital.utils.public import public
 from vital.utils.registry import Registry
 
@@ -156,7 +157,8 @@ class Sum(Term):
     def losses(self, trace: Trace) -> dict[str, PerImage]:
         """The weighted loss of each part under its own name."""
         return {
-            name: weight * term(trace) for (weight, term), name in zip(self.parts, self.names(), strict=True)
+            name: weight * _loss(term, trace)
+            for (weight, term), name in zip(self.parts, self.names(), strict=True)
         }
 
     def names(self) -> Iterator[str]:
@@ -174,6 +176,15 @@ class Sum(Term):
             f" {'-' if weight < 0 else '+'} {_scaled(abs(weight), term)}" for weight, term in self.parts
         )
         return ("-" if text.startswith(" -") else "") + text[3:]
+
+
+def _loss(term: Term, trace: Trace) -> PerImage:
+    """What a term makes of a trace, held against what it has to be."""
+    try:
+        loss = term(trace)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"the term {named(term)}: {error}") from error
+    return checked_loss(term, loss, len(trace))
 
 
 def _scaled(weight: float, term: Term) -> str:
@@ -208,8 +219,8 @@ def per_image_mean(x: Tensor) -> PerImage:
 
 
 OBJECTIVES: Registry[type[Term]] = Registry(
-    "objective", group="vital.objectives", package="vital.objectives", kind=Term
+    "objective", group="vital.objectives", package="vital.objectives", kind=Term, check=check_part_class
 )
 REGULARIZERS: Registry[type[Term]] = Registry(
-    "regularizer", group="vital.regularizers", package="vital.regularizers", kind=Term
+    "regularizer", group="vital.regularizers", package="vital.regularizers", kind=Term, check=check_part_class
 )

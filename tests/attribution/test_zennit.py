@@ -8,7 +8,7 @@ from torch import nn
 
 from tests import toy
 from vital.attribution import Relevance, relevance
-from vital.attribution.propagate import propagate
+from vital.attribution.propagation import propagate
 from vital.tracing import Tracer
 
 zennit = pytest.importorskip("zennit")

@@ -20,6 +20,16 @@ def test_help_lists_the_commands(vital: Cli) -> None:
     assert all(f"\n  {name} " in answer.out for name in ("layers", "bank", "render", "methods", "doctor"))
 
 
+@pytest.mark.parametrize("group", [(), ("lwta",)])
+def test_every_command_is_told_whole_at_eighty_columns(
+    vital: Cli, group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = vital(*group, "--help").out.split("Commands:\n")[1].splitlines()
+    assert listed
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -13,6 +13,14 @@ def test_layers_show_kind_shape_and_how_to_write_a_unit(vital: Cli) -> None:
     assert ["class", "vector", "5", "5", "class:0", "or", "class:ant"] in lines
 
 
+def test_layers_whose_units_compete_say_in_blocks_of_how_many(vital: Cli) -> None:
+    lines = vital("layers", "lwta:2/net.py:make").out.splitlines()
+    assert len(lines) > 5
+    told = [line for line in lines if "competing by 2" in line]
+    assert 0 < len(told) < len(lines) - 2
+    assert "competing" not in vital("layers", "net.py:make").out
+
+
 def test_the_input_size_changes_the_shapes(vital: Cli) -> None:
     assert "8 x 14 x 14" in vital("layers", "net.py:make", "--input-size", 32).out
 

@@ -11,9 +11,10 @@ from vital.describing.evaluation.significance import JudgeOptions
 from vital.utils.options import meanings
 
 Cli = Callable[..., Any]
+OWN = ("vital", "vital-scene", "vital-reference")
 KINDS: dict[str, Any] = {
-    **{name: METHODS[name] for name in METHODS},
-    **{name: DESCRIBERS[name] for name in DESCRIBERS},
+    **{name: METHODS[name] for name in (*OWN, *sorted(set(METHODS) - set(OWN)))},
+    **{name: DESCRIBERS[name] for name in sorted(DESCRIBERS)},
     "judge": JudgeOptions,
 }
 

@@ -61,9 +61,7 @@ def test_a_run_holds_pictures_records_and_a_sheet_and_prints_a_table(vital: Cli,
         assert "fourier, seed 0" in picture.text["Title"]
 
 
-def test_the_text_of_a_unit_is_read_once_for_the_pictures_and_once_for_the_sheet(
-    vital: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_text_of_a_unit_is_read_once(vital: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read, parse = list[str](), units.parse
 
     def counted(text: Any) -> Any:
@@ -72,7 +70,7 @@ def test_the_text_of_a_unit_is_read_once_for_the_pictures_and_once_for_the_sheet
 
     monkeypatch.setattr(units, "parse", counted)
     assert vital("render", "net.py:make", "class:bee", *FAST, "--out", "run").code == 0
-    assert read == ["class:bee", "class:1"]
+    assert read == ["class:bee"]
 
 
 def test_options_and_seed_reach_the_method_and_the_records(vital: Cli, here: Path) -> None:

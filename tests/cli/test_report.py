@@ -11,6 +11,10 @@ def test_runs_become_one_page(vital, pictures):
     assert "class <bdi>" not in text
     assert "bee, honey bee" in text
     assert vital("report", "run0").out.startswith("run0/report.html: 2 units, ")
+    alone = (pictures.parent / "run0" / "report.html").read_bytes()
+    several = vital("report", "run0", "run1")
+    assert (several.code, "such as 'run0/page.html'" in several.err) == (2, True)
+    assert (pictures.parent / "run0" / "report.html").read_bytes() == alone
 
 
 def test_what_is_no_run_is_one_sentence(vital, here):

@@ -115,7 +115,7 @@ def test_no_number_depends_on_how_many_pictures_are_looked_at_together(
     context, real, monkeypatch, batch
 ) -> None:
     whole = {(s.metric, s.unit, s.seed): s.value for s in measured(context, real)}
-    for name in ("context", "judges", "measures"):
+    for name in ("context", "build", "measures"):
         monkeypatch.setattr(import_module(f"vital.comparing.{name}"), "BATCH", batch)
     other = replace(context)  # features of natural images are worked out anew
     for score in measured(other, real):

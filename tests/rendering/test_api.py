@@ -134,7 +134,10 @@ def test_a_diverging_unit_is_a_status_and_the_others_go_on(bank: vital.Reference
     sick.template("class:1", MODEL_LAYERS, **made_of).layers["layer1"][0, 0] = float("nan")
     settings = {"layers": MODEL_LAYERS, "n_references": 8, "steps": 3, "batch": 2, "progress": False}
     made = vital.render(MODEL, ["class:1", "class:2"], bank=sick, **settings)
-    assert [p.status for p in made] == ["diverged at step 1", "done"]
+    assert [p.status for p in made] == [
+        "diverged at step 1: Alignment gave numbers that are not finite",
+        "done",
+    ]
     assert all(torch.isfinite(p.image).all() for p in made)
     fine = vital.render(MODEL, ["class:1", "class:2"], bank=replace(bank), **settings)
     assert fine[0].status == "done"

@@ -16,7 +16,7 @@ from PIL import Image
 from vital.errors import InvalidValueError, RunError
 from vital.records import Prototype
 from vital.rendering import run_folder as runs
-from vital.rendering.exemplars import Exemplar
+from vital.rendering.natural_exemplars import Exemplar
 from vital.rendering.run_folder import Render, Run, entered, folder_name, gif, read_run, versions, write_sheet
 from vital.units import Unit
 from vital.utils.io import as_json, read_json, write

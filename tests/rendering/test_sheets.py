@@ -4,7 +4,7 @@ import torch
 
 import vital
 from vital.errors import InvalidValueError
-from vital.rendering.exemplars import Exemplar
+from vital.rendering.natural_exemplars import Exemplar
 from vital.rendering.sheets import plot_with_exemplars
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

@@ -8,7 +8,7 @@ import torch
 from vital.describing.labels_csv import write_labels
 from vital.records import Description, Prototype
 from vital.rendering import save_exemplars
-from vital.rendering.exemplars import Exemplar
+from vital.rendering.natural_exemplars import Exemplar
 from vital.rendering.run_folder import Render, entered
 from vital.units import Unit
 

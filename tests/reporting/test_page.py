@@ -3,12 +3,14 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
+import pytest
 import torch
 
 import vital
 from tests.reporting.conftest import proto, said
-from vital.rendering.exemplars import Exemplar
-from vital.reporting.api import page_from, write_page
+from vital.errors import InvalidValueError
+from vital.rendering.natural_exemplars import Exemplar
+from vital.reporting.api import page_file, page_from, write_page
 from vital.reporting.collect import page_of
 from vital.reporting.page import as_html
 from vital.units import Unit
@@ -143,3 +145,15 @@ def test_what_python_holds_is_a_page_too(tmp_path):
 def test_a_run_folder_is_reported_by_its_name_alone(run):
     assert vital.report(run) == run / "report.html"
     assert vital.report(run / "other.html").read_text() == (run / "report.html").read_text()
+
+
+def test_no_other_page_takes_the_place_of_a_runs_own(run, tmp_path):
+    own = vital.report(run).read_bytes()
+    for out in (run, run / "report.html"):
+        with pytest.raises(
+            InvalidValueError, match=r"is the page of the run in that folder alone; give another file"
+        ):
+            vital.report(out, [proto("class:3")])
+    assert (run / "report.html").read_bytes() == own
+    assert vital.report(run / "mine.html", [proto("class:3")]).is_file()
+    assert page_file(tmp_path / "both.html", [run, tmp_path]).name == "both.html"

@@ -160,3 +160,12 @@ def test_a_class_name_in_a_network_without_names_asks_for_the_index() -> None:
 
 def test_finding_a_layer_returns_it() -> None:
     assert find_layer("fc", LAYERS) is LAYERS["fc"]
+
+
+def test_the_index_of_a_class_by_name_is_not_known_before_it_is_found() -> None:
+    assert Unit.parse("class:dog").index is None
+    assert Unit.parse("fc:3").channel == 3
+    with pytest.raises(
+        UnitError, match=r"^class:dog was not found in a network yet; model\.unit\('class:dog'\)"
+    ):
+        Unit.parse("class:dog").channel  # noqa: B018

@@ -6,11 +6,17 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from vital.data.labels import read_labels
+from vital.describing.candidates.concept_lists import read_concepts
+from vital.describing.evaluation.class_names import read_names
+from vital.describing.evaluation.importers import import_labels
 from vital.errors import DataError, RunError
+from vital.reporting.collect import page_of
 from vital.utils import io
 
 
@@ -175,3 +181,30 @@ def test_empty_cells_beyond_the_header_are_left_out() -> None:
     assert [row for _, row in rows] == [{"file": "a.png", "index": "3"}, {"file": "b.png", "index": "4"}]
     with pytest.raises(DataError, match="line 2: it has more cells than the header has names"):
         io.parse_csv("file,index\na.png,3,,x\n", "a file")
+
+
+def test_a_record_that_is_no_utf_8_is_damaged_and_told_by_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    file.write_bytes(b'{"a":\n"\xe9"}')
+    with pytest.raises(RunError, match=r"is damaged: line 2: the byte 0xe9 is no text in UTF-8; remove it"):
+        io.read_json(file)
+
+
+READERS: dict[str, Any] = {
+    "a report's table": lambda file: page_of([file.parent]),
+    "labels of images": lambda file: read_labels(file, ["a.png"]),
+    "labels of units": import_labels,
+    "concepts": read_concepts,
+    "names": read_names,
+}
+
+
+@pytest.mark.parametrize("what", READERS)
+def test_every_reader_of_text_says_the_same_of_what_is_no_utf_8(what: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("unit,method,label\nfc:1,dnd,dog\n")
+    file = tmp_path / "scores.csv"
+    file.write_bytes(b"unit,label\nfc:1,caf\xe9\n")
+    with pytest.raises(
+        DataError, match=r"scores\.csv', line 2: the byte 0xe9 is no text in UTF-8; save it as UTF-8"
+    ):
+        READERS[what](file)

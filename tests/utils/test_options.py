@@ -3,15 +3,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pytest
 
+from vital.cli.methods import documented
 from vital.errors import InvalidValueError, UnknownNameError
 from vital.rendering import make_method
 from vital.utils.options import (
     Count,
+    Names,
     NonNegative,
     Share,
     check_options,
@@ -24,7 +26,7 @@ from vital.utils.options import (
     shown,
     without_options,
 )
-from vital.utils.registry import Registry
+from vital.utils.registry import Entry, Registry
 
 
 @dataclass(frozen=True)
@@ -158,3 +160,53 @@ def test_lists_become_tuples_and_numbers_of_numpy_python_s_own() -> None:
 def test_numbers_that_are_not_finite_are_refused_and_the_sentence_is_true(value: float) -> None:
     with pytest.raises(InvalidValueError, match=r"^lr is (inf|nan); allowed are finite numbers above 0"):
         make_method("pixels", lr=value)
+
+
+TINTS: Registry[int] = Registry("tint")
+TINTS.register("red")(1)
+
+
+@dataclass(frozen=True)
+class Tinted:
+    """Tint a picture."""
+
+    tint: Annotated[str, Names(TINTS, ("grey",))] | None = "red"
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@pytest.mark.parametrize("tint", ["red", "grey", None])
+def test_a_name_of_a_registry_or_beside_it_is_allowed(tint: str | None) -> None:
+    assert Tinted(tint).tint == tint
+    assert options_of(Tinted)["tint"].read(shown(tint)) == tint
+
+
+def test_a_name_that_no_registry_holds_is_told_with_the_nearest_when_a_thing_is_made() -> None:
+    with pytest.raises(UnknownNameError, match="unknown tint 'gray'; did you mean 'grey'"):
+        Tinted("gray")
+    with pytest.raises(UnknownNameError, match="unknown tint '7'; known are: red, grey"):
+        options_of(Tinted)["tint"].read("7")
+    with pytest.raises(InvalidValueError, match="tint is 3; allowed are texts out of red, grey, or none"):
+        Tinted(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "given", "meant"),
+    [
+        ("vital", "relevance", "zplusss", "zplus"),
+        ("vital", "relevance", "gradien", "gradient"),
+        ("dnd", "scoring", "aupr", "auprc"),
+        ("prototype", "scoring", "topk-compar", "topk-compare"),
+    ],
+)
+def test_names_in_the_options_of_methods_are_checked_when_one_is_made(
+    method: str, option: str, given: str, meant: str
+) -> None:
+    kind: type = documented()[method]
+    for make in (
+        kind,
+        lambda **options: made_with(Registry("way", {"it": Entry("it", kind)}), "it", options),
+    ):
+        with pytest.raises(UnknownNameError, match=f"{given!r}; did you mean {meant!r}"):
+            make(**{option: given})

@@ -194,7 +194,7 @@ class ReferenceBank:
         if selection in {"activation", "top"} or not labelled:
             return self._by_activation(unit, count, even=selection == "top")
         outputs = list_layers(self.model)[OUTPUT].channels
-        members = self.images.of_class(unit.index, self.model.classes, outputs)
+        members = self.images.of_class(unit.channel, self.model.classes, outputs)
         return sample_class(members, count, seed, unit)
 
     def _by_activation(
@@ -315,7 +315,7 @@ class ReferenceBank:
                 f"the bank was made for the layers {', '.join(self.layers)}, not for {unit.layer!r}; "
                 f"make one with {unit.layer!r} among its layers"
             )
-        return self.tables, unit.index
+        return self.tables, unit.channel
 
     def _ranked(self, unit: Unit, count: int, *, places: bool = False) -> Ranking:
         """A unit's row of the ranking by means, or by places where it has some; raises for too high a count."""

@@ -57,7 +57,7 @@ class ActivationMatrix:
         """The values of units of one readout: (N, U); those of a direction are the projections on it."""
         values = self.layer(units[0])
         columns = [
-            values @ vector_of(self.model.unit(unit)).to(values) if unit.source else values[:, unit.index]
+            values @ vector_of(self.model.unit(unit)).to(values) if unit.source else values[:, unit.channel]
             for unit in units
         ]
         return torch.stack(columns, 1)

@@ -7,7 +7,7 @@ Layer-wise relevance propagation goes back along the tape of one ordinary forwar
 from vital.attribution import compound as compound
 from vital.attribution import products as products
 from vital.attribution.circuit import Feeder, feeders
-from vital.attribution.composite import RULES, Relevance, composite
+from vital.attribution.composites import RULES, Relevance, composite
 from vital.attribution.gradients import (
     gradient_times_activation,
     gradient_times_activation_of,
@@ -15,7 +15,7 @@ from vital.attribution.gradients import (
 )
 from vital.attribution.masks import followable, followed, importance, mask
 from vital.attribution.operations import OPERATIONS, Context
-from vital.attribution.propagate import propagate, relevance, relevance_of
+from vital.attribution.propagation import propagate, relevance, relevance_of
 from vital.attribution.start import start_at
 from vital.tracing import NoRuleError
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vital.attribution.composite import Relevance
-from vital.attribution.propagate import propagate
+from vital.attribution.composites import Relevance
+from vital.attribution.propagation import propagate
 from vital.attribution.start import start_at
 from vital.errors import InvalidValueError
 from vital.models import Model

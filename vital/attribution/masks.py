@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from vital.attribution.composite import Relevance, composite
+from vital.attribution.composites import Relevance, composite
 from vital.attribution.gradients import gradient_times_activation_of
-from vital.attribution.propagate import propagate
+from vital.attribution.propagation import propagate
 from vital.attribution.start import start_at
 from vital.models import Model
 from vital.terms import GRADIENT, RelevanceRequest

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from vital.attribution.composite import Relevance
+from vital.attribution.composites import Relevance
 from vital.tracing import Step, Tape
 from vital.utils.registry import Registry
 

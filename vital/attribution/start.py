@@ -38,7 +38,7 @@ def start_at(trace: Trace, unit: str | Unit, start: str = "activation") -> Tenso
     if unit.source:
         return _along(act, vector_of(unit).to(act), unit, places, start)
     r = torch.zeros_like(act)
-    r[:, unit.index] = _of_channel(act[:, unit.index], act, places, start)
+    r[:, unit.channel] = _of_channel(act[:, unit.channel], act, places, start)
     return r
 
 

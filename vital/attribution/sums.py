@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vital.attribution.composite import Relevance
+from vital.attribution.composites import Relevance
 from vital.attribution.operations import Context, Shares, fit, operation, sent_back, transposed
 from vital.attribution.weighted import away, over
 from vital.tracing import NoRuleError, Step

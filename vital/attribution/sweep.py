@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vital.attribution.composite import Relevance
+from vital.attribution.composites import Relevance
 from vital.attribution.operations import OPERATIONS, Context
 from vital.errors import nearest
 from vital.tracing import NoRuleError, Step, Tape

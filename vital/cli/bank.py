@@ -20,10 +20,10 @@ def bank(
     top: opt.Top = 50,
     network: opt.NetworkOptions,
 ) -> None:
-    """Find the images that excite each unit most, in one pass, and keep the answer in a file.
+    """Find the images that excite each unit most.
 
-    The output layer is always among the layers. A file that was made of the same network, images and layers is
-    kept as it is.
+    One pass over the images finds them, and a file keeps the answer. The output layer is always among the layers. A
+    file that was made of the same network, images and layers is kept as it is.
     """
     from vital.activations import build_bank
 
@@ -42,9 +42,10 @@ def merge(
     out: opt.NewBank,
     network: opt.NetworkOptions,
 ) -> None:
-    """Make one bank of those of the parts of an image set, as if one pass had shown all images.
+    """Make one bank of the banks of an image set's parts.
 
-    The parts can be scanned by different machines. They must be of one network, with the same layers and --top.
+    It is as if one pass had shown all images. The parts can be scanned by different machines. They must be of one
+    network, with the same layers and --top.
     """
     from vital.activations import free_for_bank, load_bank, merged, opened_from
 

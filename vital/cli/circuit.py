@@ -33,14 +33,14 @@ def circuit(
     how: opt.MethodOptions,
     network: opt.NetworkOptions,
 ) -> None:
-    """Show which units of an earlier layer feed a unit most, with a picture of each.
+    """Show which units of an earlier layer feed a unit most.
 
-    The shares are those of the unit's relevance over the eight images that excite it most. Writes circuit.png and
-    circuit.json to the folder RUN, beside what vital render writes there.
+    Each has a picture. The shares are those of the unit's relevance over the eight images that excite it most. Writes
+    circuit.png and circuit.json to the folder RUN, beside what vital render writes there.
     """
     from vital.attribution import feeders
     from vital.records import Prototypes
-    from vital.rendering.circuit import circuit_sheet
+    from vital.rendering.circuits import circuit_sheet
     from vital.units import Unit
 
     method = how.make()

@@ -90,10 +90,11 @@ def compare_command(
     settings: Fields = None,
     network: opt.NetworkOptions,
 ) -> None:
-    """Compare methods by the pictures that they make of units, beside controls.
+    """Compare methods by the pictures that they make of units.
 
-    Writes comparison.csv (all scores), table.csv, table.md, table.tex, montage.png and, with --curve-steps, curves.png
-    into the folder RUN, where pictures and scores are kept: a method added later is rendered and measured alone.
+    Controls stand beside them. Writes comparison.csv (all scores), table.csv, table.md, table.tex, montage.png and,
+    with --curve-steps, curves.png into the folder RUN, where pictures and scores are kept: a method added later is
+    rendered and measured alone.
     """
     from vital.comparing import compare, write_comparison
 

@@ -20,9 +20,9 @@ def concepts(
     tokens: opt.Tokens = None,
     network: opt.NetworkOptions,
 ) -> None:
-    """Find the directions that a layer's activations are sums of, and keep them in a file.
+    """Find the directions that a layer's activations are sums of.
 
-    The activations must not be negative: choose a layer behind a ReLU. Row 3 of the file is the unit
+    A file keeps them. The activations must not be negative: choose a layer behind a ReLU. Row 3 of the file is the unit
     FILE.safetensors:3@LAYER, which vital render shows.
     """
     from vital.directions import free_name, nmf, save_directions

@@ -44,10 +44,10 @@ Out = Annotated[Path, Option("--out", metavar="RUN", help="The run folder; a sto
 
 
 def demo(out: Out = Path("runs/demo")) -> None:
-    """Show eight units of a small built-in network, in pictures and in words, beside what is true of them.
+    """Show eight units of a small built-in network.
 
-    Trains nothing and downloads nothing. RUN/report.html shows all of it on one page; the pictures are in
-    RUN/sheet.png, the words in RUN/labels.csv.
+    Pictures and words of each stand beside what is true of it. Trains nothing and downloads nothing. RUN/report.html
+    shows all of it on one page; the pictures are in RUN/sheet.png, the words in RUN/labels.csv.
     """
     import torch
 

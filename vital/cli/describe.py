@@ -37,11 +37,11 @@ def describe(
     settings: opt.WordsSettings = None,
     network: opt.NetworkOptions,
 ) -> None:
-    """Say in words what each unit responds to, with the right to say nothing.
+    """Say in words what each unit responds to.
 
-    Writes labels.csv, labels.json and scores.csv to the folder RUN. Labels are chosen on images of even numbers and
-    scored on the others. A label is taken back where other units of the layer, or units of networks with random
-    weights, go as well with it.
+    The answer may be that nothing is known. Writes labels.csv, labels.json and scores.csv to the folder RUN. Labels
+    are chosen on images of even numbers and scored on the others. A label is taken back where other units of the
+    layer, or units of networks with random weights, go as well with it.
     """
     from vital.describing.api import describers_of, prepared
     from vital.describing.run_folder import check_folder
@@ -81,9 +81,10 @@ def dissect(
     settings: opt.WordsSettings = None,
     network: opt.NetworkOptions,
 ) -> None:
-    """Say in words what every unit of whole layers responds to, by CLIP-Dissect.
+    """Say in words what all units of whole layers respond to.
 
-    In layers of tokens, --tokens says which of them count: patches, cls or all. Writes what vital describe writes.
+    The method is CLIP-Dissect. In layers of tokens, --tokens says which of them count: patches, cls or all. Writes
+    what vital describe writes.
     """
     from vital.describing.api import describers_of, prepared
     from vital.describing.run_folder import check_folder

@@ -24,7 +24,10 @@ OPTIONAL = {
 
 
 def doctor() -> None:
-    """Show what is installed, which devices there are, and which weights are cached."""
+    """Show what is installed, and which devices there are.
+
+    Shows too which weights are cached.
+    """
     typer.echo(
         f"vital {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}\n"
     )

@@ -13,7 +13,7 @@ from vital.utils.io import as_png, write
 
 if TYPE_CHECKING:
     from vital.models import Model
-    from vital.rendering.exemplars import Exemplars
+    from vital.rendering.natural_exemplars import Exemplars
     from vital.units import Unit
 
 
@@ -30,13 +30,13 @@ def exemplars(
     rule: opt.Rule = "zplus",
     network: opt.NetworkOptions,
 ) -> None:
-    """Show the images that excite each unit most, and where in them it looked.
+    """Show the images that excite each unit most.
 
-    Writes units/UNIT/exemplars.png (the images, below each the same with heat), exemplars.json and single pictures to
-    the folder RUN, where vital report finds them. Where vital render has left prototypes of the units there,
-    exemplars.png shows both side by side.
+    Heat shows where in them it looked. Writes units/UNIT/exemplars.png (the images, below each the same with heat),
+    exemplars.json and single pictures to the folder RUN, where vital report finds them. Where vital render has left
+    prototypes of the units there, exemplars.png shows both side by side.
     """
-    from vital.rendering.exemplars import exemplars as find
+    from vital.rendering.natural_exemplars import exemplars as find
 
     net, pictures = network.open(model), source.needed("images are needed")
     chosen = list(dict.fromkeys(net.units(units)))

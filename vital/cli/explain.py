@@ -32,11 +32,12 @@ def explain(
     as_text: Annotated[bool, typer.Option("--text", help="Print sentences and no table.")] = False,
     network: opt.NetworkOptions,
 ) -> None:
-    """Say which units of a competing network won their blocks in an image, and what they contribute to the decision.
+    """Say which units of a competing network decided on an image.
 
-    IMAGE is one image; a folder of several is refused. With --out writes explanation.json (every block),
-    explanation.txt and explanation.png to the folder. MODEL is world:competing, or any network made with
-    vital lwta train and named lwta:U/MODEL with --weights.
+    Those are the units that won their blocks, with what they contribute to the decision. IMAGE is one image; a folder
+    of several is refused. With --out writes explanation.json (every block), explanation.txt and explanation.png to
+    the folder. MODEL is world:competing, or any network made with vital lwta train and named lwta:U/MODEL with
+    --weights.
     """
     from vital.lwta.explain import explain as find
 

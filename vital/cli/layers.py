@@ -17,26 +17,30 @@ if TYPE_CHECKING:
 
 @grouped
 def layers(model: ModelName, network: NetworkOptions) -> None:
-    """List the layers of a network: kind, shape, units, and how a unit is written.
+    """List the layers of a network, and how a unit is written.
 
-    Shapes do not depend on weights, so named networks are built with random ones and nothing is downloaded.
+    Each has its kind, its shape and its number of units; a layer whose units compete says so. Shapes do not depend on
+    weights, so named networks are built with random ones and nothing is downloaded.
     """
+    from vital.lwta.layers import competing
     from vital.tracing import list_layers
 
     if network.weights is None and ".py:" not in model:
         network = replace(network, weights="random")
     net = network.open(model)
     height, width = net.size
-    rows = [_row(net, layer) for layer in list_layers(net).values()]
+    blocks = {name: lwta.competitors for name, lwta in competing(net.module).items()}
+    rows = [_row(net, layer, blocks.get(layer.name, 1)) for layer in list_layers(net).values()]
     typer.echo(f"{net.name}, images of {net.channels} x {height} x {width}, {len(rows)} layers")
     typer.echo(table(["layer", "kind", "shape", "units", "write"], rows))
 
 
-def _row(model: Model, layer: Layer) -> tuple[str, str, str, str, str]:
+def _row(model: Model, layer: Layer, block: int) -> tuple[str, str, str, str, str]:
     if layer.problem:
         return layer.name, "-", "-", "-", f"cannot be used: {layer.problem}"
     shape = " x ".join(map(str, layer.shape))
-    return layer.name, layer.kind, shape, str(layer.channels), _example(model, layer)
+    units = f"{layer.channels}, competing by {block}" if block > 1 else str(layer.channels)
+    return layer.name, layer.kind, shape, units, _example(model, layer)
 
 
 def _example(model: Model, layer: Layer) -> str:

@@ -50,18 +50,18 @@ def train(
     bf16: opt.Bf16 = False,
     network: opt.NetworkOptions,
 ) -> None:
-    """Convert a network and train it on labelled images; with its own weights this is fine-tuning.
+    """Convert a network and train it on labelled images.
 
-    Writes weights.safetensors, training.json (the settings) and checkpoint.pt (to go on from) to the folder RUN, and
-    with --test also results.json: accuracy and activity on those images. A stopped run goes on. The last line says by
-    which name the network is found by every other command: lwta:U/MODEL, or lwta:U-LAYER,LAYER/MODEL with --skip, and
-    --weights RUN/weights.safetensors.
+    With its own weights this is fine-tuning. Writes weights.safetensors, training.json (the settings) and
+    checkpoint.pt (to go on from) to the folder RUN, and with --test also results.json: accuracy and activity on those
+    images. A stopped run goes on. The last line says by which name the network is found by every other command:
+    lwta:U/MODEL, or lwta:U-LAYER,LAYER/MODEL with --skip, and --weights RUN/weights.safetensors.
     """
     import torch
     from tqdm import tqdm
 
     from vital.lwta import convert
-    from vital.lwta.convert import format_spec
+    from vital.lwta.conversion import format_spec
     from vital.lwta.schedule import SamplingSchedule
     from vital.lwta.train import TrainConfig, classes_of, fit
 

@@ -14,9 +14,10 @@ Name = Annotated[str | None, typer.Argument(metavar="NAME", help="One method; al
 
 
 def methods(name: Name = None) -> None:
-    """List the methods with their options: the name, the default and the meaning of each.
+    """List the methods with their options.
 
-    First come those for pictures, then those for words, and last the judge of words. Set an option with
+    Each option has its default and its meaning. First come the methods for pictures, VITAL's own and then the others,
+    after them those for words, and last the judge of words. Set an option with
     --set OPTION=VALUE; none leaves the choice to the method where the meaning says so.
     """
     kinds = documented()
@@ -26,12 +27,14 @@ def methods(name: Name = None) -> None:
 
 
 def documented() -> Mapping[str, Any]:
-    """All that has options, by name: the methods for pictures, those for words, and the judge of words."""
+    """All that has options, by name: methods for pictures, VITAL's first, those for words, and the judge of words."""
     from vital.describing import DESCRIBERS
     from vital.describing.evaluation.significance import JudgeOptions
     from vital.rendering import METHODS
 
-    return dict([*METHODS.items(), *DESCRIBERS.items(), ("judge", JudgeOptions)])
+    pictures = sorted(METHODS.items(), key=lambda item: "" if item[0].startswith("vital") else item[0])
+    words = sorted(DESCRIBERS.items(), key=lambda item: item[0])
+    return dict([*pictures, *words, ("judge", JudgeOptions)])
 
 
 def described(name: str, kind: Any) -> str:

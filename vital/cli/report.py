@@ -12,19 +12,22 @@ from vital.cli.common import megabytes, watched
 
 Runs = Annotated[list[Path], Argument(metavar="RUN", help="Run folders; units of one network share a card.")]
 Out = Annotated[
-    Path | None, Option("--out", metavar="FILE", help="The page; report.html in the first RUN unless given.")
+    Path | None, Option("--out", metavar="FILE", help="The page; of one RUN its report.html unless given.")
 ]
 Title = Annotated[str | None, Option(help="The heading; the names of the runs unless given.")]
 
 
 def report(runs: Runs, out: Out = None, title: Title = None) -> None:
-    """Write one HTML page with all units of the runs: pictures, words, scores and the truth where it is known.
+    """Write one HTML page with all units of the runs.
 
-    The page is one file that asks for nothing else: it can be mailed, and opened without a network.
+    It shows pictures, words, scores and the truth where it is known. The page is one file that asks for nothing else:
+    it can be mailed, and opened without a network. A page of several runs needs --out, so that it does not take the
+    place of the page of one.
     """
-    from vital.reporting.api import write_page
+    from vital.reporting.api import page_file, write_page
     from vital.reporting.collect import page_of
 
+    file = page_file(out or runs[0], runs)
     page = page_of(runs, title, progress=watched())
-    file = write_page(page, out or runs[0])
+    write_page(page, file)
     typer.echo(f"{file}: {len(page.cards)} units, {megabytes(file.stat().st_size)}")

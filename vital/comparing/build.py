@@ -156,8 +156,8 @@ class ClassJudge:
         if not unit.is_class:
             return math.nan
         if self.model.classes and self.own.classes:
-            return float(self.model.classes[number] == self.own.classes[unit.index])
-        return float(number == unit.index)
+            return float(self.model.classes[number] == self.own.classes[unit.channel])
+        return float(number == unit.channel)
 
 
 def class_questions(model: Model, units: Sequence[Unit]) -> dict[Unit, Question]:
@@ -167,4 +167,4 @@ def class_questions(model: Model, units: Sequence[Unit]) -> dict[Unit, Question]
         short if first.count(short) == 1 else name for short, name in zip(first, model.classes, strict=True)
     )
     classes = [unit for unit in units if unit.is_class] if names else []
-    return {unit: Question(names[unit.index], names) for unit in classes}
+    return {unit: Question(names[unit.channel], names) for unit in classes}

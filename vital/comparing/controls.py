@@ -82,9 +82,9 @@ def _rerouted(rankings: Mapping[str, Ranking], instead: Mapping[Unit, Unit]) -> 
             if now is before:
                 places = None if before.places is None else before.places.clone()
                 now = Ranking(before.values, before.indices.clone(), places)
-            now.indices[unit.index] = before.indices[other.index]
+            now.indices[unit.channel] = before.indices[other.channel]
             if now.places is not None and before.places is not None:
-                now.places[unit.index] = before.places[other.index]
+                now.places[unit.channel] = before.places[other.channel]
             found[name] = now
     return found
 
@@ -97,8 +97,8 @@ def _relabelled(bank: ReferenceBank, instead: Mapping[Unit, Unit]) -> ImageSet:
     outputs = len(bank.model.classes) or None
     labels: list[int | None] = list(images.labels)
     for unit, other in classes.items():
-        mine = images.of_class(unit.index, bank.model.classes, outputs)
+        mine = images.of_class(unit.channel, bank.model.classes, outputs)
         own = images.labels[mine[0]]
-        for i in images.of_class(other.index, bank.model.classes, outputs):
+        for i in images.of_class(other.channel, bank.model.classes, outputs):
             labels[i] = own
     return replace(images, labels=tuple(labels))

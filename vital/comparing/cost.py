@@ -20,6 +20,7 @@ from vital.models import Model
 from vital.optim import Step
 from vital.rendering import Method
 from vital.rendering.api import render_group
+from vital.rendering.methods.base import plan_for
 from vital.units import Unit
 
 MB = 1e6
@@ -121,7 +122,7 @@ def step_seconds(model: Model, units: Sequence[Unit], method: Method, bank: Refe
 
 def _redirected(model: Model, units: Sequence[Unit], method: Method, bank: ReferenceBank | None) -> float:
     """The share of a method's own steps in which dead rectifiers let gradients through."""
-    plan = method.plan(model, [unit for unit in units if not method.problem(unit, bank, 0)], bank, 0)
+    plan = plan_for(method, model, [unit for unit in units if not method.problem(unit, bank, 0)], bank, 0)
     return min(plan.redirect / plan.steps, 1.0)
 
 

@@ -76,7 +76,7 @@ class HogClassifier:
         if not unit.is_class:
             return set()
         try:
-            own = self.images.of_class(unit.index, self.own.classes, len(self.own.classes) or None)
+            own = self.images.of_class(unit.channel, self.own.classes, len(self.own.classes) or None)
         except DataError:
             return set()
         return {label for i in own if (label := self.images.labels[i]) in self.counts and label is not None}

@@ -45,7 +45,7 @@ def own_accuracy(context: EvalContext, shown: Shown) -> Iterator[Score]:
         scores = torch.cat(
             [tracer(fitted(part, context.model))[OUTPUT] for part in torch.split(shown.images[rows], BATCH)]
         )
-    wanted = torch.tensor([shown.units[i].index for i in rows])
+    wanted = torch.tensor([shown.units[i].channel for i in rows])
     for i, rank in zip(rows, rank_of(scores, wanted).tolist(), strict=True):
         at = (str(shown.units[i]), shown.seeds[i])
         yield Score(shown.method, "own accuracy", float(rank == 1), *at)

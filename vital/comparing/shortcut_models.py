@@ -52,7 +52,7 @@ def faithful(twin: Twin, shown: Shown) -> Iterator[Score]:
     `USED` is 1 or 0, `OTHERS` the mean over the two, `FAITHFUL` their difference: 1 for a picture of what the network
     uses and nothing else, 0 on average for one that shows all three, or none.
     """
-    found = world.seen(shown.images, [unit.index for unit in shown.units])
+    found = world.seen(shown.images, [unit.channel for unit in shown.units])
     others = [factor for factor in TWIN_FACTORS if factor != twin.factor]
     for i, (unit, seed) in enumerate(zip(shown.units, shown.seeds, strict=True)):
         used = float(found[twin.factor][i])

@@ -22,7 +22,15 @@ from vital.backends import (
     load_summarizer,
 )
 from vital.data import ImageSet
-from vital.describing.base import DESCRIBERS, Context, Describer, check_needs, describer, probe_images
+from vital.describing.base import (
+    DESCRIBERS,
+    Context,
+    Describer,
+    answers_of,
+    check_needs,
+    describer,
+    probe_images,
+)
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
 from vital.describing.evaluation.significance import JudgeOptions, LabelEvaluator
 from vital.describing.evaluation.table import Row, random_descriptions, score_rows
@@ -69,7 +77,7 @@ class Words:
         """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit."""
         for name, method in self.described.items():
             check_needs(name, method, self.context)
-        said = [d for method in self.described.values() for d in method.describe(self.context, units)]
+        said = [d for method in self.described.values() for d in answers_of(method, self.context, units)]
         said = self.evaluator().judged(said) if self.context.encoder else said
         order = {unit: place for place, unit in enumerate(units)}
         return Descriptions(sorted(said, key=lambda d: order.get(d.unit, len(order))))

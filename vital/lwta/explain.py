@@ -166,7 +166,9 @@ def explain(
         )
     found = [w for name in chosen for w in _winners(trace, name, shares[name], labels or {}, tokens)]
     picture, odds = to_pil(image[0].detach().float().cpu()), scores.float().softmax(0)
-    return Explanation(picture, unit, float(scores[unit.index]), float(odds[unit.index]), by, tuple(found))
+    return Explanation(
+        picture, unit, float(scores[unit.channel]), float(odds[unit.channel]), by, tuple(found)
+    )
 
 
 def _chosen(model: Model, layers: Sequence[str] | None) -> tuple[str, ...]:

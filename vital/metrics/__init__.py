@@ -1,9 +1,9 @@
 """Numbers: pure functions of what units do and what images show, and of the features of pictures."""
 
 from vital.metrics import labels as words
-from vital.metrics.agreement import agreement
 from vital.metrics.base import METRICS, Metric, metric, trusted, untrusted
 from vital.metrics.bootstrap import Interval, interval
+from vital.metrics.correlation import agreement
 from vital.metrics.image_sets import diversity, frechet_distance, kernel_distance, path_similarity, rank_of
 from vital.metrics.natural import (
     RATIOS,

@@ -31,7 +31,7 @@ RANDOM = "random"
 
 # These two lie above the models, so they are imported when they are asked for.
 SOURCES.register_lazy("world", "vital.world.networks.weights:from_world", example="world or world:judge")
-SOURCES.register_lazy("lwta", "vital.lwta.convert:model", example="lwta:4/torchvision:resnet50")
+SOURCES.register_lazy("lwta", "vital.lwta.conversion:model", example="lwta:4/torchvision:resnet50")
 
 
 @SOURCES.register("torchvision", example="torchvision:resnet50/IMAGENET1K_V1")

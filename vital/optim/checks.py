@@ -12,6 +12,7 @@ from vital.terms import Sum, Term, as_sum
 from vital.types import Parameterization, Transform
 from vital.units import Unit
 from vital.utils.options import check_whole
+from vital.utils.parts import check_layers, check_part_class
 
 EXAMPLE = "vital.objectives.Channel('layer4:3')"
 
@@ -24,6 +25,9 @@ def as_terms(given: Any) -> list[Sum]:
         if not isinstance(term, Term):
             raise InvalidValueError(f"the term is {_shown(term)}; {_instead(term)}")
     sums = [as_sum(term) for term in terms]
+    for part in (part for term in sums for _, part in term.parts):
+        check_part_class(type(part))
+        check_layers(part)
     if not sums or not all(term.parts for term in sums):
         raise InvalidValueError("there is no term to optimize; give at least one")
     return sums

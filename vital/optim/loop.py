@@ -31,6 +31,16 @@ from vital.types import Images, Parameterization, Parameters, Transform
 from vital.utils.drawing import titled_sheet, to_pil
 from vital.utils.io import as_png
 from vital.utils.options import checked_keywords
+from vital.utils.parts import (
+    check_first_images,
+    check_gradient,
+    check_one_size,
+    checked_at,
+    checked_images,
+    checked_start,
+    checked_transform,
+    named,
+)
 from vital.utils.public import public
 from vital.utils.random import generator
 
@@ -212,13 +222,14 @@ class _Run:
         self.count = 0
 
     def start(self) -> Parameters:
-        slots = [self.parameterization.init(own) for own in self.generators]
+        made = self.parameterization
+        slots = [checked_start(made, made.init(own)) for own in self.generators]
         device, dtype = self.model.device, self.model.dtype
         return {k: torch.cat([s[k] for s in slots]).to(device, dtype).requires_grad_() for k in slots[0]}
 
     @torch.no_grad()
     def picture(self, parameters: Parameters) -> Images:
-        return self.parameterization.decode(parameters).clamp(0, 1).nan_to_num(0.5).cpu()
+        return self._decoded(self.parameterization, parameters).clamp(0, 1).nan_to_num(0.5).cpu()
 
     def step(
         self,
@@ -228,15 +239,16 @@ class _Run:
         *,
         redirect: bool,
     ) -> Tensor:
-        image = self.parameterization.at(self._progress()).decode(parameters)
+        image = self._image(parameters)
         image.retain_grad()
         trace = tracer(image, self._transformed(image), n_transforms=self.n_transforms, redirect=redirect)
         losses = self._losses(self._followed(trace))
+        check_gradient(self.terms, losses, trace.acts.values())
         optimizer.zero_grad(set_to_none=True)
         with asked(self.model, "be differentiated"):
             torch.autograd.backward(losses.sum())
         self._accumulate(image)
-        self._stop_diverging(losses, parameters)
+        self._stop_diverging(losses, parameters, trace)
         held = {slot: {k: t[slot].clone() for k, t in parameters.items()} for slot in self.stopped}
         optimizer.step()
         with torch.no_grad():
@@ -247,6 +259,17 @@ class _Run:
         self.count += 1
         return losses.detach()
 
+    def _image(self, parameters: Parameters) -> Images:
+        made = checked_at(self.parameterization, Parameterization, self._progress())
+        image = self._decoded(made, parameters)
+        if self.count == 0:
+            check_first_images(made, image)
+        return image
+
+    def _decoded(self, made: Parameterization, parameters: Parameters) -> Images:
+        count = len(self.terms) * self.per_slot
+        return checked_images(made, made.decode(parameters), count, self.model.channels)
+
     def _progress(self) -> float:
         """The share of the run that is over, from 0 to 1."""
         return self.count / max(1, self.steps - 1)
@@ -254,14 +277,17 @@ class _Run:
     def _transformed(self, image: Images) -> Images:
         if not self.transforms and self.n_transforms == 1:
             return image
-        transforms = [transform.at(self._progress()) for transform in self.transforms]
+        transforms = [checked_at(transform, Transform, self._progress()) for transform in self.transforms]
         made = []
         for row in range(len(image)):
             for _ in range(self.n_transforms):
                 one = image[row : row + 1]
                 for transform in transforms:
-                    one = transform(one, self.generators[row // self.per_slot])
+                    given = one
+                    one = transform(given, self.generators[row // self.per_slot])
+                    one = checked_transform(transform, one, given)
                 made.append(one)
+        check_one_size(self.transforms, made)
         return torch.cat(made)
 
     def _followed(self, trace: Trace) -> Trace:
@@ -276,9 +302,9 @@ class _Run:
 
     def _losses(self, trace: Trace) -> Tensor:
         """The loss of each image, (slots · images,): each term sees the rows of its own slot alone."""
-        rows, totals = self.per_slot * self.n_transforms, []
+        totals = []
         for slot, term in enumerate(self.terms):
-            parts = term.losses(trace.rows(slot * rows, (slot + 1) * rows))
+            parts = term.losses(self._own(slot, trace))
             parts = {
                 name: loss.view(self.per_slot, self.n_transforms).mean(1) for name, loss in parts.items()
             }
@@ -295,15 +321,32 @@ class _Run:
         self.alpha = seen if self.alpha is None else _grown(self.alpha, seen) + seen
 
     @torch.no_grad()
-    def _stop_diverging(self, losses: Tensor, parameters: Parameters) -> None:
+    def _stop_diverging(self, losses: Tensor, parameters: Parameters, trace: Trace) -> None:
         for slot, total in enumerate(losses.view(len(self.terms), -1)):
             grads = [p.grad[slot] for p in parameters.values() if p.grad is not None]
             fine = bool(torch.isfinite(total).all()) and all(bool(torch.isfinite(g).all()) for g in grads)
             if not fine and slot not in self.stopped:
-                self.stopped[slot] = f"diverged at step {self.count + 1}"
+                self.stopped[slot] = f"diverged at step {self.count + 1}{self._cause(slot, trace)}"
             if not fine:
                 for grad in grads:
                     grad.zero_()
+
+    def _cause(self, slot: int, trace: Trace) -> str:
+        """Which term of a slot made no finite number of finite activations at the first step; "" later on."""
+        if self.count or not all(bool(act.isfinite().all()) for act in self._own(slot, trace).acts.values()):
+            return ""
+        losses, term = self.history[slot][0], self.terms[slot]
+        wrong = [
+            named(part)
+            for (_, part), name in zip(term.parts, term.names(), strict=True)
+            if not losses[name].isfinite().all()
+        ]
+        return f": {' and '.join(wrong)} gave numbers that are not finite" if wrong else ""
+
+    def _own(self, slot: int, trace: Trace) -> Trace:
+        """The rows of a slot."""
+        rows = self.per_slot * self.n_transforms
+        return trace.rows(slot * rows, (slot + 1) * rows)
 
     def result(self, images: Images, steps: int, frames: tuple[tuple[int, Images], ...]) -> Rendering:
         names = dict.fromkeys(name for log in self.history for name in log[0])

@@ -14,13 +14,14 @@ from torch import Tensor
 from vital.errors import InvalidValueError
 from vital.params import color
 from vital.types import Images, Parameterization, Parameters
+from vital.utils.parts import check_part_class
 from vital.utils.random import generator as seeded
 from vital.utils.registry import Registry
 
 Size: TypeAlias = int | tuple[int, int]
 
 PARAMS: Registry[type[Parameterization]] = Registry(
-    "parameterization", group="vital.params", kind=Parameterization
+    "parameterization", group="vital.params", kind=Parameterization, check=check_part_class
 )
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from vital.errors import InvalidValueError
-from vital.regularizers._picture import Of, check_of, picture
 from vital.terms import REGULARIZERS, Term, per_image_mean
-from vital.tracing import Trace
+from vital.tracing import Of, Trace, check_of
 from vital.types import PerImage
 
 
@@ -36,7 +35,7 @@ class L1(Term):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The mean distance, (B,)."""
-        return per_image_mean((picture(trace, self.of) - self.centre).abs())
+        return per_image_mean((trace.picture(self.of) - self.centre).abs())
 
 
 @REGULARIZERS.register("l2", example="reg.L2()")
@@ -64,7 +63,7 @@ class L2(Term):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The mean square or the norm, (B,)."""
-        apart = picture(trace, self.of) - self.centre
+        apart = trace.picture(self.of) - self.centre
         norm: PerImage = torch.linalg.vector_norm(apart.flatten(1), dim=1)
         return per_image_mean(apart.square()) if self.squared else norm
 
@@ -96,5 +95,5 @@ class Range(Term):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The mean squared excess, (B,)."""
-        x = picture(trace, self.of)
+        x = trace.picture(self.of)
         return per_image_mean((x - x.detach().clamp(self.low, self.high)).square())

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.regularizers._picture import Of, check_of, picture
 from vital.terms import REGULARIZERS, Term, per_image_mean
-from vital.tracing import Trace
+from vital.tracing import Of, Trace, check_of
 from vital.types import Images, PerImage
 
 
@@ -46,7 +45,7 @@ class TotalVariation(Term):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The variation, (B,)."""
-        x = picture(trace, self.of)
+        x = trace.picture(self.of)
         right, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
         if self.power == "four":
             falling, rising = x[..., 1:, 1:] - x[..., :-1, :-1], x[..., 1:, :-1] - x[..., :-1, 1:]
@@ -81,7 +80,7 @@ class Blur(Term):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The mean squared distance, (B,)."""
-        x = picture(trace, self.of)
+        x = trace.picture(self.of)
         return per_image_mean((x - blurred(x.detach(), self.sigma)).square())
 
 
@@ -111,7 +110,7 @@ class Boundary(Term):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The penalty, (B,)."""
-        x = picture(trace, self.of)
+        x = trace.picture(self.of)
         unrest = (x - blurred(x, 1.0)).square() + 0.8 * (x - self.centre).square()
         margin = torch.ones_like(x[0, 0], dtype=torch.bool)
         margin[self.width : -self.width, self.width : -self.width] = False

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.regularizers._picture import Of, check_of, picture
 from vital.terms import REGULARIZERS, Term, per_image_mean
-from vital.tracing import Trace
+from vital.tracing import Of, Trace, check_of
 from vital.types import PerImage
 
 FAINT = 1e-4
@@ -43,7 +42,7 @@ class Spectrum(Term):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The distance, (B,)."""
-        x = picture(trace, self.of)
+        x = trace.picture(self.of)
         wave = torch.fft.rfft2(x, norm="ortho")
         power = wave.real.square() + wave.imag.square()
         log = 0.5 * (power + FAINT**2).log()

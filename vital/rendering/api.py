@@ -15,10 +15,11 @@ from vital.errors import DataError, InvalidValueError, unknown
 from vital.models import Model
 from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
-from vital.rendering.methods.base import METHODS, Method, Plan, image_size
+from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for
 from vital.rendering.outcome import lacking, measured, status_of
 from vital.units import Unit
 from vital.utils.options import check_whole, made_with, options_of, parameters_of
+from vital.utils.parts import check_part_class
 from vital.utils.public import public
 
 LOGGED = 64
@@ -108,6 +109,7 @@ def _method(name: object, options: dict[str, Any]) -> Method:
         )
     if isinstance(name, str):
         return made_with(METHODS, name, options, parameters_of(render))
+    check_part_class(type(name))
     if strange := [option for option in options if option not in options_of(type(name))]:
         raise unknown("argument of render", strange[0], parameters_of(render))
     if options:
@@ -198,7 +200,7 @@ def _rendered(
     callback: Callable[[Step], None] | None,
     progress: bool,
 ) -> list[Prototype]:
-    plan = method.plan(model, units, bank, seed)
+    plan = plan_for(method, model, units, bank, seed)
     rendering = carry_out(
         model,
         plan,

@@ -96,7 +96,7 @@ def _facts(trace: Trace, unit: Unit, named: bool) -> dict[str, float]:
     """Outputs without names may be an embedding, of which there are no probabilities."""
     facts = {"value": float(trace.read(unit))}
     if named and unit.is_class and (out := trace[OUTPUT]).ndim == 2 and out.shape[1] > 1:
-        facts["probability"] = float(out.softmax(1)[0, unit.index])
+        facts["probability"] = float(out.softmax(1)[0, unit.channel])
     return facts
 
 

@@ -24,7 +24,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ from PIL import Image
 from vital._version import __version__
 from vital.errors import InvalidValueError, RunError
 from vital.models.pixels import to_tensor
-from vital.records import Prototype, lines_of
-from vital.rendering.exemplars import Exemplar
+from vital.records import Prototype
+from vital.rendering.natural_exemplars import Exemplar
 from vital.units import Unit, slug
 from vital.utils.drawing import TILE, contact_sheet, titled_sheet, to_pil
 from vital.utils.hashing import sha256
@@ -313,8 +313,8 @@ def write_sheet(path: Path, titles: Mapping[str, Sequence[str]] | None = None) -
 
 
 def _title(run: Run, unit: str, titles: Mapping[str, Sequence[str]], several: bool) -> list[str]:
-    named = replace(Unit.parse(unit), label=str(run.to_dict(unit).get("label") or ""))
-    lines = list(titles.get(unit) or lines_of(named))
+    label = str(run.to_dict(unit).get("label") or "")
+    lines = list(titles.get(unit) or ([unit, label] if label else [unit]))
     return [*lines, f"{run.render.method}, seed {run.render.seed}"] if several else lines
 
 

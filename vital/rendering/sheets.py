@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from vital.errors import InvalidValueError
 from vital.records import Prototype
-from vital.rendering.exemplars import Exemplar
+from vital.rendering.natural_exemplars import Exemplar
 from vital.utils.drawing import GAP, INK, PAPER, fitted, font, scaled
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
-from vital.rendering.exemplars import Exemplar
+from vital.rendering.natural_exemplars import Exemplar
 from vital.reporting.cards import Drawn, UnitData, card, seen
 from vital.reporting.images import Sizes
 from vital.reporting.records import Page, Run
@@ -37,7 +37,8 @@ def report(
     Parameters
     ----------
     out
-        A file that ends in .html, or a folder, which gets report.html.
+        A file that ends in .html, or a folder, which gets report.html. In a run folder report.html is the page of
+        that run, and no other page takes its place.
     protos
         Prototypes.
     labels
@@ -72,21 +73,40 @@ def report(
 
     """
     out = Path(out)
+    run = out.parent if out.suffix == ".html" else out
     protos, labels, table, exemplars = list(protos), list(labels), list(table), list(exemplars)
     if not (protos or labels or table or exemplars):
         from vital.reporting.collect import page_of
 
-        page = page_of([out.parent if out.suffix == ".html" else out], title)
+        file = page_file(out, [run])
+        page = page_of([run], title)
     else:
+        file = page_file(out)
         page = page_from(protos, labels, table, exemplars, out.stem if title is None else title)
-    return write_page(page, out)
+    return write_page(page, file)
 
 
-def write_page(page: Page, out: Path) -> Path:
-    """Lay a page out and write it: to `out`, or to report.html in the folder `out`."""
-    from vital.reporting.page import as_html
+def page_file(out: Path, runs: Sequence[Path] = ()) -> Path:
+    """Where a page of these run folders goes: to the file `out`, or to report.html in the folder `out`.
+
+    In a run folder report.html shows that run alone. Raises `InvalidValueError` where another would replace it.
+    """
+    from vital.reporting.collect import is_run
 
     file = out if out.suffix in (".html", ".htm") else out / NAME
+    alone = len(runs) == 1 and runs[0].resolve() == file.parent.resolve()
+    if file.name == NAME and is_run(file.parent) and not alone:
+        raise InvalidValueError(
+            f"{str(file)!r} is the page of the run in that folder alone; give another file, such as "
+            f"{str(file.with_name('page.html'))!r}"
+        )
+    return file
+
+
+def write_page(page: Page, file: Path) -> Path:
+    """Lay a page out and write it."""
+    from vital.reporting.page import as_html
+
     write(file, as_html(page).encode())
     return file
 

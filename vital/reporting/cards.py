@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from vital.records import Description
-from vital.rendering.exemplars import Exemplar
+from vital.rendering.natural_exemplars import Exemplar
 from vital.rendering.run_folder import SavedExemplar
 from vital.reporting.images import Sizes, embed_image
 from vital.reporting.records import Card, EmbeddedImage, Example, LabelRow, PrototypeImage

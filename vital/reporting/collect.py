@@ -55,11 +55,16 @@ def page_of(paths: Sequence[str | Path], title: str | None = None, *, progress: 
     )
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run: pictures or words."""
+    return any((folder / name).is_file() for name in ("run.json", "labels.csv"))
+
+
 def _read(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise RunError(f"there is no run folder {str(folder)!r}")
     facts = read_run(folder)
-    if not facts and not (folder / "labels.csv").is_file():
+    if not is_run(folder):
         raise RunError(f"{str(folder)!r} is no run folder: it holds neither run.json nor labels.csv")
     return facts
 

@@ -8,12 +8,13 @@ from vital.models.outputs import first_tensor
 from vital.tracing.layers import calls, list_layers
 from vital.tracing.redirect import Redirect
 from vital.tracing.tape import NoRuleError, Step, Tape
-from vital.tracing.tracer import INPUT_OF, Pass, Trace, Tracer, feeding
+from vital.tracing.tracer import INPUT_OF, Of, Pass, Trace, Tracer, check_of, feeding
 from vital.units.direction import digests, read_direction
 
 __all__ = [
     "INPUT_OF",
     "NoRuleError",
+    "Of",
     "Pass",
     "Redirect",
     "Step",
@@ -21,6 +22,7 @@ __all__ = [
     "Trace",
     "Tracer",
     "calls",
+    "check_of",
     "digests",
     "feeding",
     "first_tensor",

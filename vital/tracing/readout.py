@@ -35,7 +35,7 @@ def vector_of(unit: Unit) -> Tensor:
 def along(unit: Unit, act: Tensor) -> Tensor:
     """The unit's value at every place of its layer, (B, ...): its channel, or Σ_c v_c a_c for a direction v."""
     if not unit.source:
-        return act[:, unit.index]
+        return act[:, unit.channel]
     return torch.einsum("bc...,c->b...", act, vector_of(unit).to(act))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from vital.errors import ModelError
+from vital.errors import InvalidValueError, ModelError, UnknownNameError
 from vital.models import Model
 from vital.models.outputs import asked, first_tensor
 from vital.tracing import readout
@@ -22,6 +22,16 @@ from vital.types import Images, PerImage
 from vital.units import OUTPUT, Unit, find_layer
 
 INPUT_OF = "<"
+
+
+Of = Literal["image", "seen", "input"]
+"""The pictures that a trace has."""
+
+
+def check_of(of: str) -> None:
+    """Raise `InvalidValueError` for a picture that a trace does not have."""
+    if of not in ("image", "seen", "input"):
+        raise InvalidValueError(f"of is {of!r}; allowed are 'image', 'seen' and 'input'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +65,12 @@ class Trace:
     relevance: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __getitem__(self, layer: str) -> Tensor:
+        if layer not in self.acts:
+            watched = ", ".join(map(repr, self.acts)) or "none"
+            raise UnknownNameError(
+                f"the layer {layer!r} is read, but was not asked for (asked for: {watched}); "
+                "name in `layers` all that is read"
+            )
         return self.acts[layer]
 
     def __len__(self) -> int:
@@ -70,23 +86,27 @@ class Trace:
             *pictures, acts, self.model, self.n_transforms, self.passes, self.first + start, relevance
         )
 
+    def picture(self, of: Of) -> Images:
+        """The picture as it will be saved, after the random transforms, or after normalization: (B, C, H, W)."""
+        return {"image": self.image, "seen": self.seen, "input": self.input}[of]
+
     def map(self, unit: str | Unit) -> Tensor:
         """The unit's activation at every place it has: (B, places); `UnitError` when there is no such unit.
 
         That of a direction v is the projection Σ_c v_c a_c.
         """
         unit = self.model.unit(unit)
-        return readout.values(unit, self.acts[unit.layer])
+        return readout.values(unit, self[unit.layer])
 
     def vectors(self, unit: str | Unit) -> Tensor:
         """All channels at the unit's places: (B, C, places); `UnitError` when there is no such unit."""
         unit = self.model.unit(unit)
-        return readout.vectors(unit, self.acts[unit.layer])
+        return readout.vectors(unit, self[unit.layer])
 
     def read(self, unit: str | Unit) -> PerImage:
         """The unit's value: the mean over its places, (B,)."""
         unit = self.model.unit(unit)
-        return readout.read(unit, self.acts[unit.layer])
+        return readout.read(unit, self[unit.layer])
 
 
 class Tracer:

@@ -9,9 +9,12 @@ import torch
 
 from vital.errors import InvalidValueError
 from vital.types import Images, Transform
+from vital.utils.parts import check_part_class
 from vital.utils.registry import Registry
 
-TRANSFORMS: Registry[type[Transform]] = Registry("transform", group="vital.transforms", kind=Transform)
+TRANSFORMS: Registry[type[Transform]] = Registry(
+    "transform", group="vital.transforms", kind=Transform, check=check_part_class
+)
 
 
 def draw_integer(generator: torch.Generator, low: int, high: int) -> int:

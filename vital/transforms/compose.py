@@ -13,6 +13,7 @@ from vital.transforms.geometric import Jitter, Pad, Trim
 from vital.transforms.photometric import Noise
 from vital.transforms.resample import Crop, Rotate, Scale
 from vital.types import Images, Transform
+from vital.utils.parts import checked_transform
 from vital.utils.random import seeding_torch
 
 
@@ -36,7 +37,7 @@ class Compose(Transform):
     def __call__(self, image: Images, generator: torch.Generator) -> Images:
         """Return the image as seen through all of them."""
         for transform in self.transforms:
-            image = transform(image, generator)
+            image = checked_transform(transform, transform(image, generator), image)
         return image
 
     def at(self, progress: float) -> Compose:

@@ -58,7 +58,7 @@ def _row(path: str, key: str, unit: Unit, changed: int, size: int) -> Tensor:
             matrix = file.get_slice(_only_key(path, key, list(file.keys())))
             shape = tuple(matrix.get_shape())
             row: Tensor | None = (
-                matrix[unit.index] if len(shape) == 2 and unit.index in range(shape[0]) else None
+                matrix[unit.channel] if len(shape) == 2 and unit.channel in range(shape[0]) else None
             )
     except SafetensorError as error:
         raise UnitError(f"{unit} cannot be read: {path!r} is not a safetensors file ({error})") from error

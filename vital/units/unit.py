@@ -35,7 +35,7 @@ class Unit:
     """One unit of a network: a channel of a layer, one position of it, some of its tokens, or a direction.
 
     `source` is the file of a direction and `index` its row there. `label` is the name of a class; of one that is given
-    by its name alone, the index is not known before it is found. `layout` is the layer in the network that the unit
+    by its name alone, the index is None before it is found. `layout` is the layer in the network that the unit
     was found in by `Model.unit`, and None for a unit that no network knows of yet; it has no part in equality.
 
     >>> u = Unit.parse("layer4:162@3,3")
@@ -44,7 +44,7 @@ class Unit:
     """
 
     layer: str
-    index: int = -1
+    index: int | None = None
     position: tuple[int, int] | None = None
     tokens: str = ""
     source: str = ""
@@ -59,9 +59,20 @@ class Unit:
     def __str__(self) -> str:
         if self.source:
             return f"{self.source}:{self.index}@{self.layer}{'#' + self.tokens if self.tokens else ''}"
-        what = self.label if self.index < 0 else str(self.index)
+        what = self.label if self.index is None else str(self.index)
         place = "" if self.position is None else "@{},{}".format(*self.position)
         return f"{self.layer}:{what}{place}{'#' + self.tokens if self.tokens else ''}"
+
+    @property
+    def channel(self) -> int:
+        """The index, where it is known. Raises `UnitError` for a class by name that was not found in a network yet.
+
+        >>> Unit.parse("class:3").channel
+        3
+        """
+        if self.index is None:
+            raise UnitError(f"{self} was not found in a network yet; model.unit({str(self)!r}) does it")
+        return self.index
 
     @property
     def is_class(self) -> bool:
@@ -84,7 +95,7 @@ class Unit:
     @property
     def title(self) -> str:
         """The unit with its class name, where it has one."""
-        return f"{self} ({self.label})" if self.label and self.index >= 0 else str(self)
+        return f"{self} ({self.label})" if self.label and self.index is not None else str(self)
 
 
 def slug(text: str) -> str:
@@ -166,9 +177,9 @@ def _found(unit: Unit, layers: Mapping[str, Layer], classes: Sequence[str]) -> U
     layer = find_layer(unit.layer, layers)
     found = replace(unit, layout=layer)
     if unit.layer == OUTPUT:
-        index = unit.index if unit.index >= 0 else class_index(unit.label, classes)
+        index = class_index(unit.label, classes) if unit.index is None else unit.index
         found = replace(found, index=index, label=classes[index] if index < len(classes) else "")
-    if not unit.source and not 0 <= found.index < layer.channels:
+    if not unit.source and not 0 <= found.channel < layer.channels:
         raise UnitError(
             f"{found} does not exist: layer {layer.name!r} has the units 0 to {layer.channels - 1}"
         )

@@ -75,12 +75,18 @@ def read_text(path: str | Path, hint: str = "") -> str:
         meant = f"; did you mean {close[0]!r}?" if close else ""
         raise RunError(f"cannot read {str(path)!r}: {error.strerror or error}{meant}{hint}") from error
     try:
+        return _decoded(data)
+    except ValueError as error:
+        raise DataError(f"{str(path)!r}, {error}; save it as UTF-8{hint}") from error
+
+
+def _decoded(data: bytes) -> str:
+    """Text in UTF-8, with or without a byte order mark. Raises `ValueError` with the line of a byte that is none."""
+    try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line, byte = data.count(b"\n", 0, error.start) + 1, data[error.start]
-        raise DataError(
-            f"{str(path)!r}, line {line}: the byte 0x{byte:02x} is no text in UTF-8; save it as UTF-8{hint}"
-        ) from error
+        raise ValueError(f"line {line}: the byte 0x{byte:02x} is no text in UTF-8") from error
 
 
 Rows = list[tuple[int, dict[str, str]]]
@@ -166,7 +172,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises `RunError` for a file that is missing, cannot be read or is damaged."""
     try:
         with explained(path, "read"):
-            found, why = json.loads(path.read_text(encoding="utf-8")), "it holds no JSON object"
+            found, why = json.loads(_decoded(path.read_bytes())), "it holds no JSON object"
     except ValueError as error:
         found, why = None, str(error)
     if not isinstance(found, dict):

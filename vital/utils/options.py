@@ -10,7 +10,7 @@ import functools
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from importlib.metadata import EntryPoint
 from numbers import Integral, Real
@@ -18,7 +18,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 from weakref import WeakKeyDictionary
 
-from vital.errors import InvalidValueError, unknown
+from vital.errors import InvalidValueError, UsageError, unknown
 from vital.utils.registry import Registry
 
 T = TypeVar("T")
@@ -51,6 +51,24 @@ class Range:
         return f"{start} {end}".strip()
 
 
+@dataclass(frozen=True, eq=False)
+class Names:
+    """The names that are allowed: those in a registry, which may grow, and some others."""
+
+    registry: Registry[Any]
+    others: tuple[str, ...] = ()
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.others or value in self.registry
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.registry
+        yield from self.others
+
+    def __str__(self) -> str:
+        return f"out of {', '.join(self)}"
+
+
 Count = Annotated[int, Range(1)]
 """A whole number from 1."""
 CountOrZero = Annotated[int, Range(0)]
@@ -69,7 +87,7 @@ class Option:
 
     name: str
     kind: Any
-    allowed: Range | None
+    allowed: Range | Names | None
     optional: bool
     default: Any
     meaning: str
@@ -85,7 +103,7 @@ class Option:
         return self.check(value)
 
     def check(self, value: Any) -> Any:
-        """Return a value that is allowed. Raises `InvalidValueError` for another."""
+        """Return a value that is allowed. Raises `InvalidValueError`, and `UnknownNameError` for a name unknown."""
         if value is None:
             fits = self.optional
         elif get_origin(self.kind) is tuple:
@@ -98,9 +116,11 @@ class Option:
             raise self._error(value)
         return tuple(map(_plain, value)) if isinstance(value, list | tuple) else _plain(value)
 
-    def _error(self, value: Any) -> InvalidValueError:
+    def _error(self, value: Any) -> UsageError:
+        if isinstance(self.allowed, Names) and isinstance(value, str):
+            return unknown(self.allowed.registry.what, value, self.allowed)
         allowed = f"{_allowed(self.kind, self.allowed)}{', or none' if self.optional else ''}"
-        bounded = self.allowed is not None and self.allowed.most is not None
+        bounded = isinstance(self.allowed, Range) and self.allowed.most is not None
         if isinstance(value, Real) and not math.isfinite(value) and not bounded:
             allowed = f"finite {allowed}"
         return InvalidValueError(f"{self.name} is {value!r}; allowed are {allowed}")
@@ -183,7 +203,7 @@ def with_overview(function: Callable[..., Any], registry: Registry[Any], what: s
 
 
 def check_options(made: Any) -> None:
-    """Hold the fields of a dataclass against what they allow, and make lists tuples. Raises `InvalidValueError`."""
+    """Hold the fields of a dataclass against what they allow, and make lists tuples. Raises as `Option.check`."""
     for name, option in options_of(type(made)).items():
         object.__setattr__(made, name, option.check(getattr(made, name)))
 
@@ -250,7 +270,7 @@ def _default(field: Any) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _parts(hint: Any) -> tuple[Any, Range | None, bool]:
+def _parts(hint: Any) -> tuple[Any, Range | Names | None, bool]:
     """The type that a hint stands for, its range, and whether None is allowed."""
     allowed, optional = None, False
     if get_origin(hint) in (Union, UnionType):
@@ -270,7 +290,7 @@ def _read(text: str, kind: Any) -> Any:
     return TRUTH[text.lower()] if kind is bool else kind(text)
 
 
-def _fits(value: Any, kind: Any, allowed: Range | None) -> bool:
+def _fits(value: Any, kind: Any, allowed: Range | Names | None) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     types: Any = {int: Integral, float: Real, bool: bool, str: str}.get(kind, object)
@@ -288,7 +308,7 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, Integral) else float(value)
 
 
-def _allowed(kind: Any, allowed: Range | None) -> str:
+def _allowed(kind: Any, allowed: Range | Names | None) -> str:
     """What is allowed, in words.
 
     >>> _allowed(int, Range(1)), _allowed(tuple[str, ...], None)

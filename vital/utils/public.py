@@ -13,7 +13,8 @@ T = TypeVar("T", bound=Callable[..., Any])
 def public(item: T) -> T:
     """Let a class or function say that it is of `vital`, so that help, repr and pickles name it as users do.
 
-    Python looks for doctests and for the names in annotations by `__module__`, so both are settled before.
+    Python looks for doctests and for the names in annotations by `__module__`, so both are settled before. It looks
+    for the source of a class by it too, which is not found (docs/design.md says why); that of a method is.
 
     >>> from vital.records import Prototype
     >>> Prototype

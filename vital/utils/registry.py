@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from vital.errors import MissingDependencyError, first_line, unknown
+from vital.errors import InvalidValueError, MissingDependencyError, first_line, unknown
 
 T = TypeVar("T")
 
@@ -30,7 +30,8 @@ class Registry(Generic[T]):
 
     `package` is imported to fill the table when it is listed or asked for a name that it lacks. Then the entry points
     of the group `group` are found too: an installed package adds a name with `my-name = "my_package:MyThing"` below
-    `[project.entry-points."vital.methods"]`. A thing is imported when its name is asked for; it must be a `kind`.
+    `[project.entry-points."vital.methods"]`. A thing is imported when its name is asked for; it must be a `kind`,
+    and pass `check`, which raises `InvalidValueError` for what does not.
 
     >>> colors = Registry("color")
     >>> _ = colors.register("red")(255)
@@ -47,11 +48,13 @@ class Registry(Generic[T]):
     group: str = ""
     package: str = ""
     kind: type | None = None
+    check: Callable[[type], None] | None = None
 
     def register(self, name: str, *, example: str = "") -> Callable[[T], T]:
         """Return a decorator that files its argument under `name`; a name taken twice is an error."""
 
         def add(item: T) -> T:
+            self._check(f"the {self.what} {name!r}", item)
             self._add(Entry(name, item, example))
             return item
 
@@ -88,6 +91,14 @@ class Registry(Generic[T]):
     def __len__(self) -> int:
         return len(self._filled)
 
+    def _check(self, what: str, item: Any) -> None:
+        """Raise `InvalidValueError` unless a thing is of the kind and passes the check."""
+        if self.kind and not (isinstance(item, type) and issubclass(item, self.kind)):
+            allowed = f"allowed are subclasses of {self.kind.__module__}.{self.kind.__name__}"
+            raise InvalidValueError(f"{what} is {item!r}; {allowed}")
+        if self.check:
+            self.check(item)
+
     def _add(self, entry: Entry[T]) -> None:
         if entry.name in self.entries:
             raise ValueError(f"the {self.what} name {entry.name!r} is taken already")
@@ -114,11 +125,12 @@ class Registry(Generic[T]):
             raise MissingDependencyError(
                 f"the {self.what} {point.name!r} of {_source(point)} cannot be imported: {first_line(error)}"
             ) from error
-        if self.kind and not (isinstance(found, type) and issubclass(found, self.kind)):
-            raise MissingDependencyError(
-                f"the {self.what} {point.name!r} of {_source(point)} is {found!r}; "
-                f"allowed are subclasses of {self.kind.__module__}.{self.kind.__name__}"
-            )
+        what = f"the {self.what} {point.name!r} of {_source(point)}"
+        try:
+            self._check(what, found)
+        except InvalidValueError as error:
+            said = str(error) if str(error).startswith(what) else f"{what} cannot be used: {error}"
+            raise MissingDependencyError(said) from error
         return found
 
 

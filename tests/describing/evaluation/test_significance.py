@@ -87,7 +87,7 @@ def test_a_sum_earns_its_label_by_its_weightiest_term_alone(context: Context) ->
 def test_p_values_count_other_units_that_are_as_good() -> None:
     layer = torch.tensor([0.1, 0.9, 0.9, 0.2])
     assert p_value(layer[1], layer, 1) == (2 / 4, 3)
-    assert p_value(torch.tensor(0.95), layer, -1) == (1 / 5, 4)
+    assert p_value(torch.tensor(0.95), layer, None) == (1 / 5, 4)
     assert p_value(torch.tensor(0.3), torch.tensor([0.3]), 0) == (1.0, 0)
 
 

@@ -299,7 +299,7 @@ def test_every_score_can_be_asked_for(world, score):
 
 def test_wrong_options_are_one_sentence(world):
     with pytest.raises(UnknownNameError, match="did you mean 'topk-compare'"):
-        Dnd(scoring="topk-compar").describe(world, ["planted:2"])
+        Dnd(scoring="topk-compar")
     with pytest.raises(UsageError, match="needs an image-text encoder"):
         Dnd(scoring="topk-compare").describe(replace(world, encoder=None), ["planted:2"])
     with pytest.raises(InvalidValueError, match="n_generated is 0; allowed are whole numbers from 1"):

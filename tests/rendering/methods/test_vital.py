@@ -263,4 +263,4 @@ def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:
             progress=False,
         )
     with pytest.raises(UnknownNameError, match="unknown relevance rule 'zpls'; did you mean 'zplus'"):
-        planned(Vital(relevance="zpls"), "class:1", bank)
+        Vital(relevance="zpls")

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from vital.errors import UsageError
 from vital.metrics.labels import auprc, correlation
+from vital.utils.options import Names
 from vital.utils.registry import Registry
 
 BEST, TOP = 5, 10
@@ -49,6 +51,8 @@ class CandidateActivations:
 Scorer = Callable[[CandidateActivations], Tensor]
 SCORERS: Registry[Scorer] = Registry("scoring function")
 """Functions of `CandidateActivations` that give each candidate a score, (C,) float64; higher is better."""
+ScorerName = Annotated[str, Names(SCORERS)]
+"""The name of a scoring function."""
 
 
 def mean_rank(ranks: Tensor) -> Tensor:

@@ -44,8 +44,7 @@ class ScoredCandidate:
 
 
 def check_scoring(scoring: str, context: Context) -> None:
-    """Raise `UnknownNameError`, or `UsageError` for a score that compares images where no encoder is there."""
-    SCORERS[scoring]
+    """Raise `UsageError` for a score that compares images where no encoder is there."""
     if scoring in COMPARING and context.generator and not context.encoder:
         raise UsageError(
             f"the score {scoring} compares images and needs an image-text encoder: --encoder world or "

@@ -112,7 +112,7 @@ def named(
     """
     if not said:
         raise DataError("there are no labels to hold against the names")
-    names, true = listed(names), [one.unit.index for one in said]
+    names, true = listed(names), [one.unit.channel for one in said]
     if (most := max(true)) >= len(names):
         raise DataError(
             f"there is a label for unit {most}, and {len(names)} names; the names must be of all units"
@@ -213,9 +213,9 @@ def output_labels(said: Sequence[Description], layer: str | None = None) -> list
     groups: dict[str, dict[int, Description]] = {}
     for one in (one for one in said if one.unit.layer == chosen):
         group = groups.setdefault(one.method, {})
-        if one.unit.index in group:
+        if one.unit.channel in group:
             raise DataError(
                 f"{one.method} says two things of {one.unit}; give one seed and one file of each method"
             )
-        group[one.unit.index] = one
+        group[one.unit.channel] = one
     return [list(group.values()) for group in groups.values()]

@@ -105,7 +105,7 @@ class LabelEvaluator:
         found = []
         for i, d in enumerate(given):
             numbers = {name: _short(METRICS[name](own[:, i], shown[:, i])) for name in METRICS}
-            own_index = -1 if d.unit.source else d.unit.index
+            own_index = None if d.unit.source else d.unit.channel
             claim = judging()(own[:, i], claims[:, i])
             p, others = p_value(claim, rivals[:, i], own_index)
             beyond = float(claim) > max(0.0, with_luck(float(floors[i]), len(shown)))
@@ -160,15 +160,15 @@ def judging() -> Metric:
     return METRICS[JUDGED_BY]
 
 
-def p_value(score: Tensor, layer: Tensor, own: int) -> tuple[float, int]:
+def p_value(score: Tensor, layer: Tensor, own: int | None) -> tuple[float, int]:
     """The share of other units of a layer that score as high, itself counted, and the number of others.
 
-    Formula: (1 + #{others ≥ score}) / (1 + #others); `own` is the unit's place in the layer, −1 for a direction
+    Formula: (1 + #{others ≥ score}) / (1 + #others); `own` is the unit's place in the layer, None for a direction
 
     >>> p_value(torch.tensor(0.5), torch.tensor([0.1, 0.5, 0.7]), 1)
     (0.6666666666666666, 2)
     """
-    others = layer if own < 0 else torch.cat([layer[:own], layer[own + 1 :]])
+    others = layer if own is None else torch.cat([layer[:own], layer[own + 1 :]])
     return float(1 + (others >= score).sum()) / (1 + len(others)), len(others)
 
 

@@ -12,6 +12,7 @@ from vital.backends import BuiltIn, Captioner, Summarizer
 from vital.describing.base import Context, Describer, cached_backends
 from vital.describing.candidates.candidates import candidates, proposals, with_backgrounds
 from vital.describing.candidates.evaluation import CandidateEvaluator, Shown
+from vital.describing.candidates.scoring import ScorerName
 from vital.describing.candidates.selection import described_as, score_candidates
 from vital.describing.candidates.top_images import TopImages, as_rgb
 from vital.records import Description
@@ -44,7 +45,7 @@ class Captioning(Describer):
     n_candidates: Count | None = 10
     n_real: CountOrZero = 500
     n_generated: Count = 10
-    scoring: str = "auprc"
+    scoring: ScorerName = "auprc"
     n_labels: Count = 3
 
 

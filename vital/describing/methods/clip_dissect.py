@@ -155,7 +155,7 @@ def _row(
             prior=known.prior,
             top=KEPT,
         )
-    row = 0 if unit.source else unit.index
+    row = 0 if unit.source else unit.channel
     numbers = order_ties(features, unit, known.concepts[row], known.scores[row])
     return [features.context.concepts[i] for i in numbers.tolist()], known.scores[row].tolist()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 from weakref import WeakKeyDictionary
 
 import torch
@@ -13,7 +14,7 @@ from vital import transforms
 from vital.activations import ReferenceBank
 from vital.activations.bank import Choice
 from vital.activations.directions import direction_key
-from vital.attribution import followable
+from vital.attribution import RULES, followable
 from vital.attribution.receptive_field import receptive_field
 from vital.errors import DataError, EmptyClassError, InvalidValueError, ModelError
 from vital.models import Model
@@ -23,8 +24,11 @@ from vital.tracing import Tracer, feeding, list_layers
 from vital.tracing.readout import layout_of
 from vital.types import Transform
 from vital.units import OUTPUT, Unit
+from vital.utils.options import Names
 from vital.utils.random import generator
 
+RuleName = Annotated[str, Names(RULES, (GRADIENT,))]
+"""The name of a relevance rule, or `GRADIENT`."""
 BEARABLE, ALIKE = 0.98, 0.8
 ANSWERED = 0.1
 """The share of its natural value that a unit must reach on patches for them to be its references."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from vital.activations import ReferenceBank
+from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.optim import Optimizer
 from vital.terms import Term
@@ -15,6 +16,7 @@ from vital.transforms import Roll
 from vital.types import Parameterization, Transform
 from vital.units import Unit
 from vital.utils.options import check_options, made_with
+from vital.utils.parts import check_part_class, checked_list, named, told
 from vital.utils.public import public
 from vital.utils.registry import Registry
 
@@ -60,7 +62,24 @@ class Method(ABC):
         return asdict(self)  # type: ignore[call-overload,no-any-return]
 
 
-METHODS: Registry[type[Method]] = Registry("method", group="vital.methods", kind=Method)
+def plan_for(
+    method: Method, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int
+) -> Plan:
+    """What a method plans for units. Raises `InvalidValueError` unless that is a `Plan` with a term for each."""
+    plan = method.plan(model, units, bank, seed)
+    if not isinstance(plan, Plan):
+        raise InvalidValueError(
+            f"plan of the method {named(method)} returned {told(plan)}; allowed is a vital.rendering.Plan"
+        )
+    checked_list("the terms in the plan of the method", method, plan.terms, Term, len(units))
+    if plan.notes:
+        checked_list("the notes in the plan of the method", method, plan.notes, str, len(units))
+    return plan
+
+
+METHODS: Registry[type[Method]] = Registry(
+    "method", group="vital.methods", kind=Method, check=check_part_class
+)
 
 
 @public

@@ -16,6 +16,7 @@ from vital.activations.bank import Choice
 from vital.models import Model
 from vital.optim import Optimizer
 from vital.rendering.methods.alignment import (
+    RuleName,
     bears_half_size,
     choose_rule,
     fills_a_third,
@@ -106,7 +107,7 @@ class Vital(AlignmentMethod):
         relevance: The rule of the masks: one of `vital.attribution.RULES`, or "gradient"; none for no masks.
     """
 
-    relevance: str | None = "zplus"
+    relevance: RuleName | None = "zplus"
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""

@@ -229,7 +229,7 @@ def _correlation(values: Tensor, shown: Tensor) -> Tensor:
 
 
 def _truth(unit: Unit, table: dict[str, Tensor]) -> Truth:
-    first, second = (concepts()[int(number)] for number in table["concept"][unit.index])
-    area, other = table["auprc"][unit.index].tolist()
-    chance, correlation = float(table["chance"][unit.index]), float(table["correlation"][unit.index])
+    first, second = (concepts()[int(number)] for number in table["concept"][unit.channel])
+    area, other = table["auprc"][unit.channel].tolist()
+    chance, correlation = float(table["chance"][unit.channel]), float(table["correlation"][unit.channel])
     return Truth(unit, first, area, chance, correlation, second, other)

@@ -11,7 +11,7 @@ import vital
 from tests import toy
 from vital.data import ImageSet
 from vital.directions import nmf
-from vital.directions.nmf import activations
+from vital.directions.factorization import activations
 from vital.errors import DataError, InvalidValueError, MissingDependencyError, UnitError
 
 MODEL = toy.model(batch_norm=False)
@@ -58,7 +58,7 @@ def test_directions_are_unit_vectors_without_negative_entries() -> None:
     torch.testing.assert_close(found.norm(dim=1), torch.ones(4))
 
 
-factorize = import_module("vital.directions.nmf")
+factorize = import_module("vital.directions.factorization")
 
 
 def test_the_same_seed_gives_the_same_directions_also_a_part_at_a_time(

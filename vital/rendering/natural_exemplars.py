@@ -248,6 +248,6 @@ def _by_relevance(
     pool = [*bank.strongest(unit, candidates), *bank.strongest(reader, candidates)]
     pool, pictures = bank.images.load(list(dict.fromkeys(pool)), bank.model)
     r, how = _reached(bank.model, pictures, reader, unit.layer, rule, batch)
-    values = at_places(unit, r[:, unit.index]).sum(1).double()
+    values = at_places(unit, r[:, unit.channel]).sum(1).double()
     best = values.sort(descending=True, stable=True).indices[:count].tolist()
     return [pool[i] for i in best], pictures[best], [float(values[i]) for i in best], f"{how} for {reader}"

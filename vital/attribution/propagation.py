@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from vital.attribution.composite import Relevance, composite
+from vital.attribution.composites import Relevance, composite
 from vital.attribution.start import start_at
 from vital.attribution.sweep import sweep
 from vital.errors import InvalidValueError

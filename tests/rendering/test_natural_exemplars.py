@@ -14,7 +14,7 @@ from tests import toy
 from vital.attribution import NoRuleError, gradient_times_activation, relevance
 from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.rendering.exemplars import FALLBACK, Exemplar, Exemplars, exemplars, heat_maps
+from vital.rendering.natural_exemplars import FALLBACK, Exemplar, Exemplars, exemplars, heat_maps
 from vital.types import Images
 from vital.utils.drawing import to_pil
 

@@ -8,7 +8,7 @@ from tests import toy
 from vital.attribution import Feeder, feeders
 from vital.errors import InvalidValueError
 from vital.records import Prototypes
-from vital.rendering.circuit import Circuit, circuit, circuit_sheet
+from vital.rendering.circuits import Circuit, circuit, circuit_sheet
 
 MODEL = toy.model()
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
