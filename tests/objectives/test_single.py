@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests import toy
 from vital.errors import InvalidValueError, UnitError, UnknownNameError
@@ -27,6 +28,15 @@ def test_a_neuron_of_patches_stands_in_the_middle_of_their_grid() -> None:
     trace = toy.trace(TOKENS, ["block1"], IMAGES)
     assert torch.equal(Neuron("block1:5#patches")(trace), -trace["block1"][:, 5, 1 + 2 * 4 + 2])
     assert torch.equal(Neuron("block1:5#cls")(trace), -trace["block1"][:, 5, 0])
+
+
+def test_a_neuron_of_a_direction_is_its_projection_there(tmp_path) -> None:
+    vector = torch.randn(2, MODEL.unit("layer2:0").layout.channels)
+    save_file({"layer2": vector}, tmp_path / "own.safetensors")
+    unit = MODEL.unit(f"{tmp_path / 'own.safetensors'}:1@layer2")
+    trace = toy.trace(MODEL, ["layer2"], IMAGES)
+    expected = -trace["layer2"][:, :, 4, 4] @ vector[1].double()
+    torch.testing.assert_close(Neuron(unit)(trace), expected)
 
 
 def test_a_neuron_of_a_vector_layer_is_its_entry() -> None:

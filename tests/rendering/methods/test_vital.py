@@ -14,7 +14,7 @@ from vital import params as par
 from vital import transforms
 from vital.errors import InvalidValueError, UnknownNameError
 from vital.rendering import Vital, VitalScene, stages
-from vital.rendering.methods.alignment import responds_to_patches, upstream_layers
+from vital.rendering.methods.alignment import fills_a_third, responds_to_patches, upstream_layers
 from vital.terms import Sum
 
 MODEL = toy.model()
@@ -22,7 +22,7 @@ MODEL = toy.model()
 
 @pytest.fixture(scope="module")
 def bank() -> vital.ReferenceBank:
-    return vital.build_bank(MODEL, ["act2"], vital.load_images(toy.images(12).float()), disk=False)
+    return vital.build_bank(MODEL, ["act2", "act3"], vital.load_images(toy.images(12).float()), disk=False)
 
 
 def planned(
@@ -73,7 +73,7 @@ def test_a_scene_is_aligned_with_whole_references_without_masks(bank: vital.Refe
         assert scene[obj.Alignment].relevance_request is None
         assert "patches" not in note
         assert note == "the image with the highest value of the unit"
-    plain = Vital(relevance=None, natural=0.0).plan(MODEL, MODEL.units("class:3"), bank, 0)
+    plain = Vital(relevance=None).plan(MODEL, MODEL.units("class:3"), bank, 0)
     same = VitalScene().plan(MODEL, MODEL.units("class:3"), bank, 0)
     assert repr(same.terms[0]) == repr(plain.terms[0])
     assert same.transforms == plain.transforms
@@ -84,15 +84,55 @@ def test_a_method_has_at_most_twelve_options() -> None:
         assert len(fields(kind)) <= 12
 
 
-def test_an_inner_unit_is_aligned_up_to_its_layer_and_woken_to_its_natural_value(
+def weights(
+    method: Vital | VitalScene, unit: str, bank: vital.ReferenceBank
+) -> dict[type, tuple[float, vital.Term]]:
+    """The first part of each kind of a unit's loss, with its weight."""
+    term = method.plan(bank.model, bank.model.units(unit), bank, 0).terms[0]
+    assert isinstance(term, Sum)
+    return {type(part): (weight, part) for weight, part in reversed(term.parts)}
+
+
+def test_an_inner_unit_alone_is_aligned_up_to_its_layer_and_driven_at_the_center(
     bank: vital.ReferenceBank,
 ) -> None:
     parts, note = planned(Vital(), "act2:5", bank)
     assert parts[obj.Alignment].layers == ("layer1", "act2")
-    assert parts[obj.Reach].value == pytest.approx(bank.natural_value("act2:5", 3))
     assert note == "a patch around the strongest place of the unit"
+    found = weights(Vital(), "act3:5", bank)
+    natural = sum(place.value for place in bank.strongest_places("act3:5", 3)) / 3
+    assert found[obj.Neuron][0] == pytest.approx(16 / natural)
+    assert found[obj.Alignment][0] == 0.3
     _, several = planned(Vital(n_references=3), "act2:5", bank)
     assert several == "patches around the 3 strongest places of the unit, of as many images"
+
+
+def test_an_inner_unit_in_its_surroundings_is_driven_everywhere(bank: vital.ReferenceBank) -> None:
+    found = weights(VitalScene(), "act2:5", bank)
+    assert found[obj.Channel][0] == pytest.approx(4 / bank.natural_value("act2:5", 3))
+    assert found[obj.Alignment][0] == 1
+
+
+def test_the_weight_of_a_unit_is_an_option_and_may_be_none(bank: vital.ReferenceBank) -> None:
+    assert weights(Vital(), "class:3", bank)[obj.Logit][0] == 0.05
+    assert weights(Vital(unit_weight=0.5), "class:3", bank)[obj.Logit][0] == 0.5
+    assert obj.Logit not in weights(Vital(unit_weight=0.0), "class:3", bank)
+    assert obj.Neuron not in weights(Vital(unit_weight=0.0), "act3:5", bank)
+
+
+def test_what_sees_little_of_the_picture_is_driven_everywhere() -> None:
+    deep = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 11, padding=5), nn.ReLU())
+    net = toy.wrap(deep)
+    assert [fills_a_third(net, net.unit(unit)) for unit in ("1:0", "3:0", "3:0@4,4")] == [False, True, False]
+    images = vital.load_images(toy.images(4).float())
+    early = vital.build_bank(net, ["1"], images, disk=False)
+    assert obj.Channel in weights(Vital(layers=("1",)), "1:0", early)
+
+
+def test_a_patch_of_an_attending_network_sees_all() -> None:
+    net = toy.token_model()
+    found = [fills_a_third(net, net.unit(f"block1:0#{tokens}")) for tokens in ("patches", "cls", "all")]
+    assert found == [True, False, False]
 
 
 def test_references_are_whole_images_where_a_unit_does_not_answer_to_patches() -> None:

@@ -59,8 +59,7 @@ class AlignmentMethod(Method):
         n_references: The number of reference images.
         selection: How references are selected, as in `ReferenceBank.references`.
         layers: The layers to align; none for the stages (`vital.rendering.stages`) that the unit is made from.
-        unit_weight: The weight of the unit's own activation, of an inner unit over its natural value; none for the
-            method's own.
+        unit_weight: The weight of the activation, over its natural value for an inner unit; none for the usual.
         tv: The weight of total variation.
         noise: The most noise that is laid over the picture in each step, as a standard deviation.
         lr: The learning rate at the start; it falls as a cosine.
