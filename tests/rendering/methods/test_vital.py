@@ -101,7 +101,7 @@ def test_an_inner_unit_alone_is_aligned_up_to_its_layer_and_driven_at_the_center
     assert note == "a patch around the strongest place of the unit"
     found = weights(Vital(), "act3:5", bank)
     natural = sum(place.value for place in bank.strongest_places("act3:5", 3)) / 3
-    assert found[obj.Neuron][0] == pytest.approx(16 / natural)
+    assert found[obj.Neuron][0] == pytest.approx(8 / natural)
     assert found[obj.Alignment][0] == 0.3
     _, several = planned(Vital(n_references=3), "act2:5", bank)
     assert several == "patches around the 3 strongest places of the unit, of as many images"
@@ -109,12 +109,13 @@ def test_an_inner_unit_alone_is_aligned_up_to_its_layer_and_driven_at_the_center
 
 def test_an_inner_unit_in_its_surroundings_is_driven_everywhere(bank: vital.ReferenceBank) -> None:
     found = weights(VitalScene(), "act2:5", bank)
-    assert found[obj.Channel][0] == pytest.approx(4 / bank.natural_value("act2:5", 3))
+    assert found[obj.Channel][0] == pytest.approx(1 / bank.natural_value("act2:5", 3))
     assert found[obj.Alignment][0] == 1
 
 
 def test_the_weight_of_a_unit_is_an_option_and_may_be_none(bank: vital.ReferenceBank) -> None:
-    assert weights(Vital(), "class:3", bank)[obj.Logit][0] == 0.05
+    assert weights(Vital(), "class:3", bank)[obj.Logit][0] == 0.03
+    assert weights(VitalScene(), "class:3", bank)[obj.Logit][0] == 0.05
     assert weights(Vital(unit_weight=0.5), "class:3", bank)[obj.Logit][0] == 0.5
     assert obj.Logit not in weights(Vital(unit_weight=0.0), "class:3", bank)
     assert obj.Neuron not in weights(Vital(unit_weight=0.0), "act3:5", bank)

@@ -35,10 +35,10 @@ from vital.utils.options import Count, NonNegative, Positive, Share
 
 PATCH_SHARE = 0.9
 """The share of what a place responds to that a reference patch of an inner unit holds."""
-CLASS_WEIGHT = 0.05
-"""The weight of a class's logit."""
-ALONE, SCENE = (0.3, 16.0), (1.0, 4.0)
-"""For an inner unit alone, and in its surroundings: the weights of the alignment and of its value over the natural."""
+CLASS_ALONE, CLASS_SCENE = 0.03, 0.05
+"""The weights of a class's logit: for the class alone, and in its surroundings."""
+INNER_ALONE, INNER_SCENE = (0.3, 8.0), (1.0, 1.0)
+"""The weights of an inner unit's alignment, and of its activation over the natural one."""
 NATURAL = 3
 """The number of images, those that excite an inner unit most, of which its natural value is the mean."""
 ROLL, ZOOM, TURN = 0.05, 0.1, 8.0
@@ -143,7 +143,10 @@ class Vital(AlignmentMethod):
         template, note = references_of(
             unit, bank, layers, self.n_references, self.selection, seed, rule, patches=patches
         )
-        weight, drive = (1.0, CLASS_WEIGHT) if unit.is_class else SCENE if self.relevance is None else ALONE
+        alone = self.relevance is not None
+        weight, drive = INNER_ALONE if alone else INNER_SCENE
+        if unit.is_class:
+            weight, drive = 1.0, CLASS_ALONE if alone else CLASS_SCENE
         if self.unit_weight is not None:
             drive = self.unit_weight
         term: Term = weight * obj.Alignment(template, scale="variance")
