@@ -213,3 +213,10 @@ def test_a_value_that_is_not_a_number_has_no_percentile(net: vital.Model, pictur
     bank = build_bank(net, [], vital.load_images(pictures))
     with pytest.raises(InvalidValueError, match=r"^the value of class:3 is nan; allowed are numbers$"):
         bank.percentile("class:3", float("nan"))
+
+
+def test_the_usual_value_is_that_of_the_median_image(net: vital.Model, pictures: torch.Tensor) -> None:
+    bank = build_bank(net, ["1"], vital.load_images(pictures), batch=4)
+    with torch.no_grad():
+        expected = net.module[:2](pictures).mean((2, 3))[:, 2].median()
+    assert bank.usual_value("1:2") == pytest.approx(float(expected))

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from tests import toy
 from vital.errors import InvalidValueError, UnitError, UnknownNameError
 from vital.objectives import Channel, Interpolate, Logit, Neuron, Reach
+from vital.objectives.single import _grid
 from vital.units import Unit
 
 MODEL = toy.model(double=True)
@@ -28,6 +29,15 @@ def test_a_neuron_of_patches_stands_in_the_middle_of_their_grid() -> None:
     trace = toy.trace(TOKENS, ["block1"], IMAGES)
     assert torch.equal(Neuron("block1:5#patches")(trace), -trace["block1"][:, 5, 1 + 2 * 4 + 2])
     assert torch.equal(Neuron("block1:5#cls")(trace), -trace["block1"][:, 5, 0])
+
+
+def test_a_grid_of_patches_has_the_shape_of_the_image() -> None:
+    assert [_grid(*given) for given in ((16, 32, 32), (56, 64, 224), (56, 224, 64), (1, 8, 8))] == [
+        (4, 4),
+        (4, 14),
+        (14, 4),
+        (1, 1),
+    ]
 
 
 def test_a_neuron_of_a_direction_is_its_projection_there(tmp_path) -> None:

@@ -157,6 +157,11 @@ class ReferenceBank:
         unit = self.model.unit(unit)
         return float(self._ranked(unit, count).values[:count].double().mean())
 
+    def usual_value(self, unit: str | Unit) -> float:
+        """The unit's mean over places in the median image, of a sample of about 1000."""
+        tables, index = self._table(self.model.unit(unit))
+        return float(tables.sample[readout_name(self.model.unit(unit))][index].double().median())
+
     def patches(self, unit: str | Unit, count: int = 8, share: float = SHARE) -> Patches:
         """Cut the places that excite a unit most out of their images, each brought to the network's size.
 

@@ -57,8 +57,8 @@ class Neuron(OneUnit):
     Formula: −f_c(row, column)
     Source: Erhan et al., Visualizing Higher-Layer Features of a Deep Network, 2009; neuron, Lucid
 
-    The position is the one in the unit's name (`layer4:162@3,3`), or the centre of the map: of an even side,
-    the place after the middle. `#patches` takes the centre of a square grid of patches. Units: the layer's
+    The position is the one in the unit's name (`layer4:162@3,3`), or the center of the map: of an even side,
+    the place after the middle. `#patches` takes the center of the grid of patches. Units: the layer's
     own. A direction of a file is read there too, as its projection. Raises `UnitError` for `#all`, which has no
     center.
 
@@ -78,8 +78,14 @@ class Neuron(OneUnit):
         places, act = trace.map(self._unit), trace[self._unit.layer]
         if places.shape[1] == 1:
             return -places[:, 0]
-        height, width = act.shape[2:] if act.ndim == 4 else (round(places.shape[1] ** 0.5),) * 2
+        height, width = act.shape[2:] if act.ndim == 4 else _grid(places.shape[1], *trace.seen.shape[2:])
         return -places[:, height // 2 * width + width // 2]
+
+
+def _grid(patches: int, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the patches of an image, which has their grid's shape."""
+    rows = max(1, round((patches * height / width) ** 0.5))
+    return rows, patches // rows
 
 
 @OBJECTIVES.register("channel", example="obj.Channel('layer2:1')")

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import vital
 from tests import toy
 from vital import objectives as obj
 from vital import params as par
+from vital import regularizers as reg
 from vital import transforms
 from vital.errors import InvalidValueError, UnknownNameError
 from vital.rendering import Vital, VitalScene, stages
@@ -73,10 +76,8 @@ def test_a_scene_is_aligned_with_whole_references_without_masks(bank: vital.Refe
         assert scene[obj.Alignment].relevance_request is None
         assert "patches" not in note
         assert note == "the image with the highest value of the unit"
-    plain = Vital(relevance=None).plan(MODEL, MODEL.units("class:3"), bank, 0)
-    same = VitalScene().plan(MODEL, MODEL.units("class:3"), bank, 0)
-    assert repr(same.terms[0]) == repr(plain.terms[0])
-    assert same.transforms == plain.transforms
+        assert reg.Colors in scene
+        assert obj.Neuron not in scene
 
 
 def test_a_method_has_at_most_twelve_options() -> None:
@@ -101,7 +102,7 @@ def test_an_inner_unit_alone_is_aligned_up_to_its_layer_and_driven_at_the_center
     assert note == "a patch around the strongest place of the unit"
     found = weights(Vital(), "act3:5", bank)
     natural = sum(place.value for place in bank.strongest_places("act3:5", 3)) / 3
-    assert found[obj.Neuron][0] == pytest.approx(8 / natural)
+    assert found[obj.Neuron][0] == pytest.approx(8 / (natural - bank.usual_value("act3:5")))
     assert found[obj.Alignment][0] == 0.3
     _, several = planned(Vital(n_references=3), "act2:5", bank)
     assert several == "patches around the 3 strongest places of the unit, of as many images"
@@ -109,7 +110,8 @@ def test_an_inner_unit_alone_is_aligned_up_to_its_layer_and_driven_at_the_center
 
 def test_an_inner_unit_in_its_surroundings_is_driven_everywhere(bank: vital.ReferenceBank) -> None:
     found = weights(VitalScene(), "act2:5", bank)
-    assert found[obj.Channel][0] == pytest.approx(1 / bank.natural_value("act2:5", 3))
+    over = bank.natural_value("act2:5", 3) - bank.usual_value("act2:5")
+    assert found[obj.Channel][0] == pytest.approx(1 / over)
     assert found[obj.Alignment][0] == 1
 
 
@@ -128,6 +130,42 @@ def test_what_sees_little_of_the_picture_is_driven_everywhere() -> None:
     images = vital.load_images(toy.images(4).float())
     early = vital.build_bank(net, ["1"], images, disk=False)
     assert obj.Channel in weights(Vital(layers=("1",)), "1:0", early)
+
+
+def test_the_weight_does_not_depend_on_where_the_zero_of_a_unit_lies() -> None:
+    layer = nn.Conv2d(3, 2, 3, padding=1)
+    layer.weight.data[1] = layer.weight.data[0]
+    layer.bias.data = torch.tensor([0.0, -1.0])
+    net = toy.wrap(nn.Sequential(layer, nn.ReLU()))
+    moved = vital.build_bank(net, ["0"], vital.load_images(toy.images(8).float()), disk=False)
+    found = [weights(VitalScene(layers=("0",)), unit, moved)[obj.Channel][0] for unit in ("0:0", "0:1")]
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+    assert found[0] > 0
+
+
+def test_a_direction_is_driven_at_the_center_and_everywhere(
+    bank: vital.ReferenceBank, tmp_path: Path
+) -> None:
+    save_file({"act3": torch.rand(2, MODEL.unit("act3:0").layout.channels)}, tmp_path / "own.safetensors")
+    unit = f"{tmp_path / 'own.safetensors'}:1@act3"
+    assert obj.Neuron in weights(Vital(), unit, bank)
+    assert obj.Direction in weights(VitalScene(), unit, bank)
+
+
+def test_a_unit_that_is_the_same_everywhere_is_driven_as_it_is() -> None:
+    layer = nn.Conv2d(3, 1, 3, padding=1)
+    layer.weight.data.zero_()
+    net = toy.wrap(nn.Sequential(layer, nn.ReLU()))
+    images = vital.load_images(toy.images(4).float())
+    constant = vital.build_bank(net, ["0"], images, disk=False)
+    assert weights(VitalScene(layers=("0",)), "0:0", constant)[obj.Channel][0] == 1
+
+
+def test_a_network_without_places_is_aligned_at_layers_that_are_named() -> None:
+    net = toy.wrap(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 8), nn.ReLU(), nn.Linear(8, 4)))
+    flat = vital.build_bank(net, ["2"], vital.load_images(toy.images(4).float()), disk=False)
+    parts, _ = planned(Vital(layers=("2",)), "class:1", flat)
+    assert parts[obj.Alignment].layers == ("2",)
 
 
 def test_a_patch_of_an_attending_network_sees_all() -> None:

@@ -19,6 +19,7 @@ from vital.attribution.receptive_field import receptive_field
 from vital.errors import DataError, EmptyClassError, InvalidValueError, ModelError
 from vital.models import Model
 from vital.records import Template
+from vital.rendering.methods.stages import stages
 from vital.terms import GRADIENT, RelevanceRequest
 from vital.tracing import Tracer, feeding, list_layers
 from vital.tracing.readout import layout_of
@@ -37,6 +38,7 @@ _FOLLOWED: WeakKeyDictionary[Model, set[tuple[str, tuple[str, ...], str]]] = Wea
 _SWAYED: WeakKeyDictionary[ReferenceBank, WeakKeyDictionary[Model, dict[Transform, float]]] = (
     WeakKeyDictionary()
 )
+_STAGES: WeakKeyDictionary[Model, dict[str, tuple[str, ...]]] = WeakKeyDictionary()
 _COLORS: WeakKeyDictionary[ReferenceBank, reg.Colors] = WeakKeyDictionary()
 _ANSWERED: WeakKeyDictionary[ReferenceBank, dict[tuple[Unit, int, float, str], bool]] = WeakKeyDictionary()
 
@@ -69,6 +71,18 @@ def upstream_layers(model: Model, unit: Unit, layers: Sequence[str]) -> tuple[st
     return feeding(model, unit.layer, layers) or (unit.layer,)
 
 
+def stages_of(model: Model, unit: Unit) -> tuple[str, ...]:
+    """The stages (`vital.rendering.stages`) that an inner unit is made from and its own layer, or all for a class.
+
+    It is worked out once for a network and a layer.
+    """
+    known = _STAGES.setdefault(model, {})
+    if unit.layer not in known:
+        found = upstream_layers(model, unit, stages(model))
+        known[unit.layer] = found if unit.layer == OUTPUT else tuple(dict.fromkeys((*found, unit.layer)))
+    return known[unit.layer]
+
+
 def choose_rule(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> tuple[str, str]:
     """The rule by which a unit's relevance can be followed to its layers, and why it is not the one asked for."""
     if rule == GRADIENT:
@@ -85,7 +99,7 @@ def choose_rule(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
 
 
 def fills_a_third(model: Model, unit: Unit) -> bool:
-    """Whether a place of a unit that has several sees a third of the picture's side or more.
+    """Whether a place of a unit that has several sees a third of the network's input or more, both ways.
 
     A patch of an attending network sees all. False for a unit of one place, of the class token, and of all tokens.
     """
@@ -95,7 +109,8 @@ def fills_a_third(model: Model, unit: Unit) -> bool:
     if unit.tokens:
         return True
     center = layout.shape[1] // 2, layout.shape[2] // 2
-    return 3 * receptive_field(model, unit.layer, center).height >= model.size[0]
+    field = receptive_field(model, unit.layer, center)
+    return 3 * field.height >= model.size[0] and 3 * field.width >= model.size[1]
 
 
 def natural_colors(bank: ReferenceBank, count: int = 64) -> reg.Colors:

@@ -13,6 +13,7 @@ from vital import regularizers as reg
 from vital import transforms
 from vital.activations import ReferenceBank
 from vital.activations.bank import Choice
+from vital.errors import ModelError
 from vital.models import Model
 from vital.optim import Optimizer
 from vital.rendering.methods.alignment import (
@@ -24,10 +25,9 @@ from vital.rendering.methods.alignment import (
     missing_class_reason,
     natural_colors,
     references_of,
-    upstream_layers,
+    stages_of,
 )
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size
-from vital.rendering.methods.stages import stages
 from vital.terms import Term
 from vital.types import Transform
 from vital.units import OUTPUT, Unit
@@ -103,7 +103,7 @@ class Vital(AlignmentMethod):
     gradient × activation takes its place and the record says so.
 
     Options:
-        relevance: The rule of the masks: one of `vital.attribution.RULES`, or "gradient"; none for no masks.
+        relevance: The rule of the masks: one of `vital.attribution.RULES`, or "gradient"; none for `vital-scene`.
     """
 
     relevance: RuleName | None = "zplus"
@@ -116,14 +116,14 @@ class Vital(AlignmentMethod):
         return Plan(
             [term for term, _ in made],
             par.Fourier(size, model.channels, coarse=self.coarse if grows else 0.0),
-            self._looks(model, bank, min(size)),
+            self._transforms(model, bank, min(size)),
             Optimizer(self.lr, (0.5, 0.9), "cosine"),
             self.steps,
             redirect=self.steps // 2,
             notes=[note for _, note in made],
         )
 
-    def _looks(self, model: Model, bank: ReferenceBank | None, side: int) -> list[Transform]:
+    def _transforms(self, model: Model, bank: ReferenceBank | None, side: int) -> list[Transform]:
         """The random transforms of a picture, of which the side is in pixels."""
         augmentations: list[Transform] = [
             transforms.Scale(1 - ZOOM, 1 + ZOOM),
@@ -152,11 +152,9 @@ class Vital(AlignmentMethod):
         term: Term = weight * obj.Alignment(template, scale="variance")
         if drive and bank:
             term = term + self._drive(model, unit, bank, drive)
-        upstream = upstream_layers(model, unit, stages(model))
-        early = [name for name in upstream if name != unit.layer][:SURROUNDINGS]
         if self.natural and bank:
             usual: Term = natural_colors(bank)
-            if early:
+            if early := self._early(model, unit):
                 usual = obj.Alignment(bank.usual(early), scale="variance") + usual
             term = term + self.natural * usual
         if self.tv:
@@ -164,30 +162,38 @@ class Vital(AlignmentMethod):
         return term, "; ".join(part for part in (note, why) if part)
 
     def _drive(self, model: Model, unit: Unit, bank: ReferenceBank, weight: float) -> Term:
-        """The term that makes the unit active: a class by its logit, an inner unit by its value over the natural."""
+        """The term that makes the unit active: a class by its logit, an inner unit by its value.
+
+        That of an inner unit is measured by how far its natural value lies above that of the median image.
+        """
         if unit.is_class:
             return weight * obj.Logit(unit)
-        if self.relevance is not None and fills_a_third(model, unit):
-            natural = fmean(place.value for place in bank.strongest_places(unit, NATURAL))
-            return weight / (abs(natural) or 1.0) * obj.Neuron(unit)
-        natural = bank.natural_value(unit, NATURAL)
-        return weight / (abs(natural) or 1.0) * (obj.Direction(unit) if unit.source else obj.Channel(unit))
+        center = self.relevance is not None and unit.layer != OUTPUT and fills_a_third(model, unit)
+        natural = (
+            fmean(place.value for place in bank.strongest_places(unit, NATURAL))
+            if center
+            else bank.natural_value(unit, NATURAL)
+        )
+        everywhere = obj.Direction if unit.source else obj.Channel
+        term: Term = obj.Neuron(unit) if center else everywhere(unit)
+        return weight / (natural - bank.usual_value(unit) or 1.0) * term
 
     def _aligned(self, model: Model, unit: Unit) -> tuple[str, ...]:
-        if self.layers is not None:
-            return self.layers
-        found = stages(model)
-        return (
-            found
-            if unit.layer == OUTPUT
-            else tuple(dict.fromkeys((*upstream_layers(model, unit, found), unit.layer)))
-        )
+        return stages_of(model, unit) if self.layers is None else self.layers
+
+    def _early(self, model: Model, unit: Unit) -> tuple[str, ...]:
+        """The first stages, without the unit's own layer; none in a network without places."""
+        try:
+            found = stages_of(model, unit)
+        except ModelError:
+            return ()
+        return tuple(name for name in found if name != unit.layer)[:SURROUNDINGS]
 
 
 @METHODS.register("vital-scene")
 @dataclass(frozen=True)
 class VitalScene(AlignmentMethod):
-    """Show the unit in its usual surroundings: like `vital`, without masks and on the references' own background.
+    """Show the unit in its usual surroundings: like `vital`, with the references' own background.
 
     An inner unit is driven everywhere. The picture shows what the unit's reference images look like to the network,
     whether the unit uses it or not: easier to recognize, and no evidence of what the unit uses. References are whole
