@@ -115,12 +115,31 @@ def test_an_inner_unit_in_its_surroundings_is_driven_everywhere(bank: vital.Refe
     assert found[obj.Alignment][0] == 1
 
 
+def test_a_class_is_driven_by_its_logit_and_by_its_log_probability_on_small_pictures(
+    bank: vital.ReferenceBank,
+) -> None:
+    for method, weight in ((Vital, 0.03), (VitalScene, 0.05)):
+        assert weights(method(size=128), "class:3", bank)[obj.Logit] == (weight, obj.Logit("class:3"))
+        small = weights(method(), "class:3", bank)[obj.Logit]
+        assert small == (0.05, obj.Logit("class:3", softmax=True))
+
+
 def test_the_weight_of_a_unit_is_an_option_and_may_be_none(bank: vital.ReferenceBank) -> None:
-    assert weights(Vital(), "class:3", bank)[obj.Logit][0] == 0.03
-    assert weights(VitalScene(), "class:3", bank)[obj.Logit][0] == 0.05
-    assert weights(Vital(unit_weight=0.5), "class:3", bank)[obj.Logit][0] == 0.5
+    assert weights(Vital(unit_weight=0.5), "class:3", bank)[obj.Logit] == (0.5, obj.Logit("class:3"))
     assert obj.Logit not in weights(Vital(unit_weight=0.0), "class:3", bank)
     assert obj.Neuron not in weights(Vital(unit_weight=0.0), "act3:5", bank)
+
+
+def test_a_unit_of_one_place_is_brought_to_its_natural_value() -> None:
+    layers = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3600, 6), nn.ReLU(), nn.Linear(6, 4)
+    )
+    net = toy.wrap(layers)
+    vectors = vital.build_bank(net, ["4"], vital.load_images(toy.images(6).float()), disk=False)
+    found = weights(Vital(layers=("1", "4")), "4:2", vectors)
+    assert found[obj.Reach][0] == 4
+    assert found[obj.Reach][1].value == pytest.approx(vectors.natural_value("4:2", 3))
+    assert found[obj.Alignment][0] == 1
 
 
 def test_what_sees_little_of_the_picture_is_driven_everywhere() -> None:

@@ -98,18 +98,20 @@ def choose_rule(model: Model, unit: Unit, layers: Sequence[str], rule: str) -> t
     return found, why
 
 
+def has_one_place(unit: Unit) -> bool:
+    """Whether a unit is read at one place: in a vector, at the class token, or at a position."""
+    return unit.position is not None or unit.tokens == "cls" or len(layout_of(unit).shape) == 1
+
+
 def fills_a_third(model: Model, unit: Unit) -> bool:
     """Whether a place of a unit that has several sees a third of the network's input or more, both ways.
 
-    A patch of an attending network sees all. False for a unit of one place, of the class token, and of all tokens.
+    A patch of an attending network sees all. False for all tokens together, which have no center.
     """
+    if has_one_place(unit) or unit.tokens:
+        return unit.tokens == "patches"
     layout = layout_of(unit)
-    if unit.position is not None or unit.tokens in ("cls", "all") or len(layout.shape) == 1:
-        return False
-    if unit.tokens:
-        return True
-    center = layout.shape[1] // 2, layout.shape[2] // 2
-    field = receptive_field(model, unit.layer, center)
+    field = receptive_field(model, unit.layer, (layout.shape[1] // 2, layout.shape[2] // 2))
     return 3 * field.height >= model.size[0] and 3 * field.width >= model.size[1]
 
 

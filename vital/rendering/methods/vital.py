@@ -21,6 +21,7 @@ from vital.rendering.methods.alignment import (
     bears_half_size,
     choose_rule,
     fills_a_third,
+    has_one_place,
     max_noise,
     missing_class_reason,
     natural_colors,
@@ -37,8 +38,12 @@ PATCH_SHARE = 0.9
 """The share of what a place responds to that a reference patch of an inner unit holds."""
 CLASS_ALONE, CLASS_SCENE = 0.03, 0.05
 """The weights of a class's logit: for the class alone, and in its surroundings."""
+SMALL, CLASS_SMALL = 128, 0.05
+"""The side of small pictures in pixels, on which a logit brings noise, and the weight of the log-probability there."""
 INNER_ALONE, INNER_SCENE = (0.3, 8.0), (1.0, 1.0)
 """The weights of an inner unit's alignment, and of its activation over the natural one."""
+REACH = 4.0
+"""The weight of the term that brings an inner unit of one place to its natural value."""
 NATURAL = 3
 """The number of images, those that excite an inner unit most, of which its natural value is the mean."""
 ROLL, ZOOM, TURN = 0.05, 0.1, 8.0
@@ -143,15 +148,10 @@ class Vital(AlignmentMethod):
         template, note = references_of(
             unit, bank, layers, self.n_references, self.selection, seed, rule, patches=patches
         )
-        alone = self.relevance is not None
-        weight, drive = INNER_ALONE if alone else INNER_SCENE
-        if unit.is_class:
-            weight, drive = 1.0, CLASS_ALONE if alone else CLASS_SCENE
-        if self.unit_weight is not None:
-            drive = self.unit_weight
+        weight, drive = self._drive(model, unit, bank)
         term: Term = weight * obj.Alignment(template, scale="variance")
-        if drive and bank:
-            term = term + self._drive(model, unit, bank, drive)
+        if drive:
+            term = term + drive
         if self.natural and bank:
             usual: Term = natural_colors(bank)
             if early := self._early(model, unit):
@@ -161,22 +161,27 @@ class Vital(AlignmentMethod):
             term = term + self.tv * reg.TotalVariation(2)
         return term, "; ".join(part for part in (note, why) if part)
 
-    def _drive(self, model: Model, unit: Unit, bank: ReferenceBank, weight: float) -> Term:
-        """The term that makes the unit active: a class by its logit, an inner unit by its value.
+    def _drive(self, model: Model, unit: Unit, bank: ReferenceBank | None) -> tuple[float, Term | None]:
+        """The weight of the alignment, and the term that makes the unit active.
 
-        That of an inner unit is measured by how far its natural value lies above that of the median image.
+        The activation of an inner unit is measured by how far its natural value lies above the median image's.
         """
+        alone, own = self.relevance is not None, self.unit_weight
+        if own == 0 or bank is None:
+            return 1.0, None
         if unit.is_class:
-            return weight * obj.Logit(unit)
-        center = self.relevance is not None and unit.layer != OUTPUT and fills_a_third(model, unit)
-        natural = (
-            fmean(place.value for place in bank.strongest_places(unit, NATURAL))
-            if center
-            else bank.natural_value(unit, NATURAL)
-        )
-        everywhere = obj.Direction if unit.source else obj.Channel
-        term: Term = obj.Neuron(unit) if center else everywhere(unit)
-        return weight / (natural - bank.usual_value(unit) or 1.0) * term
+            if own is None and min(image_size(model, self.size)) < SMALL:
+                return 1.0, CLASS_SMALL * obj.Logit(unit, softmax=True)
+            return 1.0, (own or (CLASS_ALONE if alone else CLASS_SCENE)) * obj.Logit(unit)
+        natural = bank.natural_value(unit, NATURAL)
+        if own is None and natural > 0 and has_one_place(unit):
+            return 1.0, REACH * obj.Reach(unit, natural)
+        weight, drive = INNER_ALONE if alone else INNER_SCENE
+        term: Term = obj.Direction(unit) if unit.source else obj.Channel(unit)
+        if alone and unit.layer != OUTPUT and fills_a_third(model, unit):
+            natural = fmean(place.value for place in bank.strongest_places(unit, NATURAL))
+            term = obj.Neuron(unit)
+        return weight, (own or drive) / (natural - bank.usual_value(unit) or 1.0) * term
 
     def _aligned(self, model: Model, unit: Unit) -> tuple[str, ...]:
         return stages_of(model, unit) if self.layers is None else self.layers
