@@ -40,7 +40,7 @@ CLASS_ALONE, CLASS_SCENE = 0.03, 0.05
 """The weights of a class's logit: for the class alone, and in its surroundings."""
 SMALL, CLASS_SMALL = 128, 0.05
 """The side of small pictures in pixels, on which a logit brings noise, and the weight of the log-probability there."""
-INNER_ALONE, INNER_SCENE = (0.3, 8.0), (1.0, 1.0)
+INNER_ALONE, INNER_SCENE = (0.3, 16.0), (1.0, 1.0)
 """The weights of an inner unit's alignment, and of its activation over the natural one."""
 REACH = 4.0
 """The weight of the term that brings an inner unit of one place to its natural value."""
