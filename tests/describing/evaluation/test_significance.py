@@ -103,7 +103,7 @@ def test_every_table_has_its_three_controls(context: Context) -> None:
     rows = score_rows(evaluator, judged, judged)
     assert [row["row"] for row in rows] == ["anybody", "constant word", "shuffled units", "random weights"]
     assert rows[0]["correlation"] > max(rows[1]["correlation"], rows[2]["correlation"])
-    assert rows[0]["labelled"] == 1
+    assert rows[0]["labeled"] == 1
     head, cells = shown_rows(rows)
     assert "(auc)" in head
     assert all(len(row) == len(head) for row in cells)
