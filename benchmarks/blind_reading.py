@@ -51,7 +51,7 @@ from vital.rendering.api import method_name
 from vital.rendering.run_folder import versions
 from vital.units import OUTPUT
 from vital.utils.class_names import class_matches, plain
-from vital.utils.drawing import GAP, INK, font, scaled, to_pil, write_centred
+from vital.utils.drawing import GAP, INK, font, scaled, to_pil, write_centered
 from vital.utils.hashing import key_of
 from vital.utils.io import as_json, as_png, csv_lines, explained, locked, read_json, read_text, write
 from vital.utils.random import generator, seed_of
@@ -463,7 +463,7 @@ def sheet(
     for place, picture in enumerate(pictures):
         left, top = corner(place, side)
         page.paste(in_square(picture, side), (left, top))
-        write_centred(draw, str(first + place), left + side // 2, top + side + 2, side, TEXT)
+        write_centered(draw, str(first + place), left + side // 2, top + side + 2, side, TEXT)
     for row, line in enumerate(lines):
         draw.text((GAP, bottom + row * LINE), line, fill=INK, font=font(TEXT))
     return page

@@ -1,7 +1,7 @@
 """Are class prototypes recognized, and how many steps do they need?
 
 Renders every class of a trained network and shows the pictures to another one, the judge. Then takes the alignment
-loss as published (unweighted, against the same labelled references) of `vital-reference` after all its steps, and
+loss as published (unweighted, against the same labeled references) of `vital-reference` after all its steps, and
 looks for the step at which `vital`, aligned to these references, gets there.
 
 Goals: the judge names at least nine tenths of the classes of `vital` in at most 512 steps; `vital` reaches the final
@@ -71,7 +71,7 @@ def measure(
     methods: dict[str, vital.Method] = {
         "vital": Vital(),
         # the published loss sees everything at all layers
-        "vital, labelled references": Vital(
+        "vital, labeled references": Vital(
             n_references=50,
             selection="class",
             steps=BUDGET,
@@ -89,9 +89,9 @@ def measure(
             prototypes.to_grid(10, 96).save(out / f"{name.replace(' ', '-')}.png")
     curves = {name: published_loss(model, bank, made[name]) for name in list(made)[1:]}
     levels = [list(curve.values())[-1] for curve in curves["vital-reference"]]
-    steps = [reached(c, level) for c, level in zip(curves["vital, labelled references"], levels, strict=True)]
+    steps = [reached(c, level) for c, level in zip(curves["vital, labeled references"], levels, strict=True)]
     mean = {n: {s: sum(c[s] for c in cs) / len(cs) for s in cs[0]} for n, cs in curves.items()}
-    on_average = reached(mean["vital, labelled references"], sum(levels) / len(levels))
+    on_average = reached(mean["vital, labeled references"], sum(levels) / len(levels))
     share = {name: recognized(judge, prototypes) for name, prototypes in made.items()}
     return {
         "recognized_by_judge": share,

@@ -1,4 +1,4 @@
-"""Write the catalogues of objectives and regularizers from their docstrings.
+"""Write the catalogs of objectives and regularizers from their docstrings.
 
     python docs/catalogue.py            write objectives/README.md and regularizers/README.md
     python docs/catalogue.py --check    say whether they are up to date; exit code 1 if not
@@ -56,7 +56,7 @@ regularizer beside the logit of "blue triangle" and strong enough to be seen.
 
 
 def page(folder: str, registry: Registry[Any]) -> str:
-    """The catalogue of a registry as Markdown, sorted by name."""
+    """The catalog of a registry as Markdown, sorted by name."""
     entries = sorted(registry.entries.values(), key=lambda entry: entry.name)
     return HEADS[folder] + NAMES + "".join(row(entry) for entry in entries)
 
@@ -95,8 +95,8 @@ def stale() -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write or check the catalogues; the exit code."""
-    parser = argparse.ArgumentParser(description="Write the catalogues of objectives and regularizers.")
+    """Write or check the catalogs; the exit code."""
+    parser = argparse.ArgumentParser(description="Write the catalogs of objectives and regularizers.")
     parser.add_argument(
         "--check", action="store_true", help="change nothing; exit with 1 where a page is stale"
     )

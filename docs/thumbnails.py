@@ -1,4 +1,4 @@
-"""Render the catalogue's thumbnails on the network of colored shapes.
+"""Render the catalog's thumbnails on the network of colored shapes.
 
     python examples/shapes.py && python docs/thumbnails.py [FOLDER]
 

@@ -6,7 +6,7 @@ python examples/shapes.py && python examples/own_model.py [FOLDER [STEPS]]
 import sys
 from pathlib import Path
 
-import shapes  # the neighbour in this folder: it stands for your own code
+import shapes  # the neighbor in this folder: it stands for your own code
 import torch
 from safetensors.torch import load_file
 from torch.utils.data import Dataset

@@ -17,7 +17,7 @@ from vital.utils.drawing import contact_sheet, to_pil
 
 
 @dataclass(frozen=True, repr=False)
-class Centred(vital.Term):
+class Centered(vital.Term):
     """A channel's mean outside the middle minus its mean inside, per image; `share` is the middle's side.
 
     Lower is better, so the picture gets what excites the channel into its middle. The dataclass gives equality and
@@ -45,10 +45,10 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1] if sys.argv[1:] else "runs/shapes")
     steps = int(sys.argv[2]) if sys.argv[2:] else 128
     model = vital.load_model("examples/shapes.py:network", weights=folder / "weights.safetensors")
-    terms = [Centred(f"3:{channel}") + 0.1 * reg.TotalVariation() for channel in range(8)]
+    terms = [Centered(f"3:{channel}") + 0.1 * reg.TotalVariation() for channel in range(8)]
     made = vital.optimize(model, terms, par.Fourier(64), [transforms.Jitter(4)], steps=steps)
     for term, before, after in zip(
-        terms, made.losses["Centred"][:, 0], made.losses["Centred"][:, -1], strict=True
+        terms, made.losses["Centered"][:, 0], made.losses["Centered"][:, -1], strict=True
     ):
         print(f"{term!r}: {before:.3f} -> {after:.3f}")
     contact_sheet([to_pil(image) for image in made.images]).save(folder / "own_term.png")

@@ -10,7 +10,7 @@ from vital import objectives, regularizers
 from vital.terms import OBJECTIVES, REGULARIZERS
 
 
-def test_the_catalogues_are_what_the_docstrings_say() -> None:
+def test_the_catalogs_are_what_the_docstrings_say() -> None:
     late = [str(path.relative_to(catalogue.ROOT)) for path in catalogue.stale()]
     assert not late, f"{late} differ from the docstrings; run python docs/catalogue.py"
 

@@ -18,7 +18,7 @@ from vital.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-CATALOGUES = [ROOT / folder / "README.md" for folder in ("objectives", "regularizers", "benchmarks")]
+CATALOGS = [ROOT / folder / "README.md" for folder in ("objectives", "regularizers", "benchmarks")]
 CODE = sorted((ROOT / "vital").rglob("*.py"))
 SCRIPTS = sorted(path for folder in ("examples", "benchmarks") for path in (ROOT / folder).glob("*.py"))
 
@@ -79,7 +79,7 @@ def mentioned(text: str) -> tuple[set[str], set[str], set[str]]:
 def found() -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Each name, each module that is run, and each import, with the first file that mentions it."""
     kept: tuple[dict[str, str], dict[str, str], dict[str, str]] = ({}, {}, {})
-    for path in [*PAGES, *CATALOGUES, *CODE, *SCRIPTS]:
+    for path in [*PAGES, *CATALOGS, *CODE, *SCRIPTS]:
         for text in texts(path):
             for known, new in zip(kept, mentioned(text), strict=True):
                 known.update({name: str(path.relative_to(ROOT)) for name in new if name not in known})

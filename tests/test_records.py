@@ -93,7 +93,7 @@ def test_an_unknown_unit_is_answered_with_the_nearest(text: str, sentence: str) 
         Prototypes().of(text)
 
 
-def test_an_unlabelled_unit_is_not_found_by_an_empty_name() -> None:
+def test_an_unlabeled_unit_is_not_found_by_an_empty_name() -> None:
     with pytest.raises(UnknownNameError):
         Prototypes([prototype(INNER)])["class:"]
 

@@ -143,7 +143,7 @@ def test_nothing_is_left_for_later(path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["objectives", "regularizers"])
-def test_a_catalogue_holds_its_page_and_its_door_alone(folder: str) -> None:
+def test_a_catalog_holds_its_page_and_its_door_alone(folder: str) -> None:
     held = {p.name for p in (ROOT / folder).iterdir() if p.name != "__pycache__"}
     assert held == {"README.md", "__init__.py"}
     door = (ROOT / folder / "__init__.py").read_text(encoding="utf-8").splitlines()

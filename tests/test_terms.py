@@ -126,7 +126,7 @@ def test_only_terms_are_added_to_a_term(other: object) -> None:
 
 def test_the_text_makes_the_term() -> None:
     term = Channel("layer4:162") + 0.05 * L1() + 3e-7 * L2(0.1) + 0.123456789 * L1()
-    assert repr(term) == "Channel('layer4:162') + 0.05 * L1() + 3e-07 * L2(centre=0.1) + 0.123456789 * L1()"
+    assert repr(term) == "Channel('layer4:162') + 0.05 * L1() + 3e-07 * L2(center=0.1) + 0.123456789 * L1()"
     assert eval(repr(term), {"Channel": Channel, "L1": L1, "L2": L2}) == term
     assert repr(Sum()) == "Sum()"
 

@@ -28,7 +28,7 @@ class Template:
     """What the references' features look like: per layer and channel, the mean sorted activation vector.
 
     `layers` maps a layer to (C, N), ascending along N: the average over the reference images of each image's
-    sorted activations, which is the 1-D Wasserstein barycentre of their distributions (VITAL, ICCV 2025).
+    sorted activations, which is the 1-D Wasserstein barycenter of their distributions (VITAL, ICCV 2025).
     `images` names the references and `key` identifies everything that it was computed from. With a relevance `rule`
     and a `start` (see `vital.attribution`) the activations are those that took part in what `unit` responds to (times
     their relevance, brought to [0, 1] per image and channel), and `importance` says per layer how much each channel

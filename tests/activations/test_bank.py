@@ -29,7 +29,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def labelled(pictures: torch.Tensor) -> vital.ImageSet:
+def labeled(pictures: torch.Tensor) -> vital.ImageSet:
     return vital.load_images(pictures, labels=[i % 4 for i in range(len(pictures))])
 
 
@@ -45,7 +45,7 @@ def test_strongest_equals_a_full_sort(net: vital.Model, pictures: torch.Tensor) 
 def test_class_references_are_of_the_class_and_follow_the_seed(
     net: vital.Model, pictures: torch.Tensor
 ) -> None:
-    bank = build_bank(net, [], labelled(pictures))
+    bank = build_bank(net, [], labeled(pictures))
     chosen = bank.references("class:b", 3, "class", seed=1)
     assert all(i % 4 == 1 for i in chosen.indices)
     assert chosen.weights == (1 / 3,) * 3
@@ -57,7 +57,7 @@ def test_class_references_are_of_the_class_and_follow_the_seed(
 def test_auto_takes_the_class_where_there_are_labels_and_else_the_activation(
     net: vital.Model, pictures: torch.Tensor
 ) -> None:
-    assert "of the class" in build_bank(net, [], labelled(pictures)).references("class:1", 3).note
+    assert "of the class" in build_bank(net, [], labeled(pictures)).references("class:1", 3).note
     assert "highest value" in build_bank(net, [], vital.load_images(pictures)).references("class:1", 3).note
 
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_no_bank_is_not_written_over(
 def test_no_references_are_refused(
     net: vital.Model, pictures: torch.Tensor, count: int, selection: str
 ) -> None:
-    bank = build_bank(net, [], labelled(pictures), disk=False)
+    bank = build_bank(net, [], labeled(pictures), disk=False)
     with pytest.raises(
         InvalidValueError, match=f"^{count} reference images are asked for; allowed are whole numbers from 1$"
     ):
@@ -139,7 +139,7 @@ def test_a_bank_of_the_output_alone_asks_for_layers(net: vital.Model, pictures: 
 
 
 def test_an_empty_class_is_one_sentence(net: vital.Model, pictures: torch.Tensor) -> None:
-    bank = build_bank(net, [], labelled(pictures))
+    bank = build_bank(net, [], labeled(pictures))
     with pytest.raises(
         DataError, match=r"holds no image of class 4 \(e\); add some, or choose another class$"
     ):

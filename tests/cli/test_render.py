@@ -290,7 +290,7 @@ def test_what_was_lacking_stands_below_the_table(vital: Cli, here: Path, picture
     answer = vital(*words, "--steps", 3, "--set", "n_references=8", "--size", 24, "--out", "run")
     starts = (
         "2 reference images where 8 were asked for",
-        "all labelled images are of the class ant, and backgrounds of that class may be in the picture",
+        "all labeled images are of the class ant, and backgrounds of that class may be in the picture",
         "most images are smaller than the picture (such as 20 × 24 pixels, the picture 24 × 24), and its finest",
     )
     lines = answer.err.splitlines()

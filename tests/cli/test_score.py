@@ -9,11 +9,11 @@ def test_labels_are_held_against_names(vital, here):
     done = vital("score", "fc.csv", "--names", "names.txt", "--out", "run")
     assert done.code == 0, done.err
     lines = [line.split() for line in done.out.splitlines()]
-    assert lines[0][:4] == ["method", "units", "labelled", "distinct"]
+    assert lines[0][:4] == ["method", "units", "labeled", "distinct"]
     assert [line[0] for line in lines[1:]] == ["milan", "constant", "shuffled", "next"]
     rows = list(csv.DictReader((here / "run" / "names.csv").read_text().splitlines()))
     assert [row["row"] for row in rows] == ["", "constant word", "shuffled units", "next name"]
-    assert (rows[0]["units"], rows[0]["labelled"], rows[0]["exact"]) == ("3", "2", "0.333333")
+    assert (rows[0]["units"], rows[0]["labeled"], rows[0]["exact"]) == ("3", "2", "0.333333")
 
 
 def test_names_may_be_those_of_a_network_and_an_encoder_adds_its_rows(vital, here):

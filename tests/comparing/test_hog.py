@@ -122,15 +122,15 @@ def test_what_is_no_picture_is_refused(shape) -> None:
         hog_features(torch.rand(*shape))
 
 
-def test_there_is_one_for_labelled_classes_and_a_note_where_there_is_none(model) -> None:
+def test_there_is_one_for_labeled_classes_and_a_note_where_there_is_none(model) -> None:
     pictures, two = shapes(), [Unit("class", 0), Unit("class", 7)]
     found, notes = recognizer_for(model, pictures, two)
     assert found is not None
-    assert notes == ("HOG is silent about class:7: fewer than 2 labelled images",)
+    assert notes == ("HOG is silent about class:7: fewer than 2 labeled images",)
     assert recognizer_for(model, pictures, [Unit("layer3", 0)]) == (None, ())
     bare = replace(pictures, labels=(None,) * len(pictures))
     single = replace(pictures, labels=(0, 1, 2, 3, *(None,) * (len(pictures) - 4)))
-    for images, why in ((bare, "has no labels"), (single, "fewer than 2 labelled images of a class")):
+    for images, why in ((bare, "has no labels"), (single, "fewer than 2 labeled images of a class")):
         none, notes = recognizer_for(model, images, two)
         assert none is None
         assert why in notes[0]

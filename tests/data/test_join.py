@@ -33,8 +33,8 @@ def test_the_hash_follows_content_and_order() -> None:
 
 
 def test_labels_of_the_networks_own_are_kept() -> None:
-    labelled = vital.load_images(pictures(2, 0), labels=[3, 5])
-    assert joined([labelled, vital.load_images(pictures(1, 1))]).labels == (3, 5, None)
+    labeled = vital.load_images(pictures(2, 0), labels=[3, 5])
+    assert joined([labeled, vital.load_images(pictures(1, 1))]).labels == (3, 5, None)
 
 
 def test_class_names_are_put_together() -> None:

@@ -156,7 +156,7 @@ def test_a_table_by_folder(tmp_path):
         ("file,index\nn01,-1\n", "{path}, line 2: the index is '-1'; allowed is a whole number from 0"),
         ("file,name\nn01,\n", "{path}, line 2: the name is ''; allowed is a text"),
         ("file,index\nn01\n", "{path}, line 2: the index is ''; allowed is a whole number from 0"),
-        ("file,index\nn01,3\nn01,4\n", "{path}, line 3: 'n01' is labelled '4' after '3'"),
+        ("file,index\nn01,3\nn01,4\n", "{path}, line 3: 'n01' is labeled '4' after '3'"),
         ("file,index\nx.jpg,3\n", "{path} names none of the 3 images; its first row is for 'x.jpg'"),
     ],
 )

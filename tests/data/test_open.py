@@ -44,7 +44,7 @@ def test_a_folder_per_class_gives_labels_in_the_order_of_paths(tmp_path):
     assert pictures.labels == (0, 0, 0, 1, 1)
     assert pictures.class_names == ("cat", "dog")
     assert len(pictures) == 5
-    assert repr(pictures) == f"ImageSet({tmp_path.name!r}: 5 images, 5 labelled, 2 class names)"
+    assert repr(pictures) == f"ImageSet({tmp_path.name!r}: 5 images, 5 labeled, 2 class names)"
 
 
 def test_a_flat_folder_has_no_labels(tmp_path):

@@ -64,11 +64,11 @@ def test_a_model_with_its_own_preprocessing_is_taken_as_it_is(write):
     assert (model.name, model.size, model.mean) == ("mine", (9, 9), (0.5,))
 
 
-def test_the_file_may_hold_dataclasses_and_import_its_neighbours(write):
-    write("WIDTH = 5\n", "a_neighbour_of_small.py")
+def test_the_file_may_hold_dataclasses_and_import_its_neighbors(write):
+    write("WIDTH = 5\n", "a_neighbor_of_small.py")
     text = (
         "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom torch import nn\n"
-        "import a_neighbour_of_small\n@dataclass\nclass Config:\n    width: int = a_neighbour_of_small.WIDTH\n"
+        "import a_neighbor_of_small\n@dataclass\nclass Config:\n    width: int = a_neighbor_of_small.WIDTH\n"
         "def net():\n    return nn.Conv2d(3, Config().width, 1)\n"
     )
     before = list(sys.path)

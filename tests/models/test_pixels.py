@@ -49,7 +49,7 @@ def test_without_a_resize_the_whole_picture_is_squashed():
     assert seen[:, :, 4:].max() == 0
 
 
-def test_with_a_resize_the_centre_is_cropped():
+def test_with_a_resize_the_center_is_cropped():
     pixels = np.zeros((8, 16, 3), np.uint8)
     pixels[:, :4] = 255
     assert model(resize=8).preprocess(pixels).max() == 0

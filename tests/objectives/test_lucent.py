@@ -71,7 +71,7 @@ def gram(T: Any, image: int) -> torch.Tensor:
 
 COMPARING = {
     "similarity": lambda T: (gram(T, 0) * gram(T, -1)).mean() if len(T("layer2")) > 1 else 0,
-    "neighbours": lambda T: sum((a - b).square().mean() for a, b in pairwise(T("layer2"))),
+    "neighbors": lambda T: sum((a - b).square().mean() for a, b in pairwise(T("layer2"))),
     "a little of it": lambda T: -T("layer2")[:, 3].mean() + 1e-2 * T("layer2").var(0, unbiased=False).mean(),
     "the second": lambda T: -T("layer2")[1, 3].mean(),
     "an empty mean": lambda T: -T("layer2")[1:, 3].mean(),
@@ -130,7 +130,7 @@ def test_the_trial_is_made_once_and_draws_nothing_from_torch() -> None:
 
 
 def test_a_comparing_objective_wants_images_to_compare() -> None:
-    term = FromLucent.of(MODEL, COMPARING["neighbours"], couples=True)
+    term = FromLucent.of(MODEL, COMPARING["neighbors"], couples=True)
     with pytest.raises(InvalidValueError, match=r"FromLucent compares the images of a unit, but .* makes 1"):
         optimize(MODEL, term, toy.Canvas(), steps=1)
     assert optimize(MODEL, term, toy.Canvas(images=2), steps=1).status == ("done", "done")

@@ -15,11 +15,11 @@ def trace() -> Trace:
     return toy.trace(toy.model(double=True), [], IMAGE, IMAGE.flip(3) * 0.5)
 
 
-def test_l1_is_the_mean_distance_from_the_centre() -> None:
+def test_l1_is_the_mean_distance_from_the_center() -> None:
     torch.testing.assert_close(L1(0.3)(trace()), (IMAGE - 0.3).abs().mean((1, 2, 3)))
 
 
-def test_l2_is_the_mean_squared_distance_from_the_centre() -> None:
+def test_l2_is_the_mean_squared_distance_from_the_center() -> None:
     torch.testing.assert_close(L2(0.3)(trace()), ((IMAGE - 0.3) ** 2).mean((1, 2, 3)))
 
 

@@ -18,7 +18,7 @@ def trace(image: Tensor = IMAGE) -> Trace:
 
 
 @pytest.mark.parametrize("power", [1, 2])
-def test_total_variation_is_the_sum_over_neighbours_per_value(power: int) -> None:
+def test_total_variation_is_the_sum_over_neighbors_per_value(power: int) -> None:
     expected = []
     for image in IMAGE[:, :, :5, :6]:
         total = 0.0
@@ -75,7 +75,7 @@ def test_the_boundary_follows_its_formula() -> None:
     unrest = (IMAGE - blurred(IMAGE, 1.0)) ** 2 + 0.8 * (IMAGE - 0.3) ** 2
     margin = [(r, c) for r in range(32) for c in range(32) if min(r, c, 31 - r, 31 - c) < 5]
     rows, columns = zip(*margin, strict=True)
-    torch.testing.assert_close(Boundary(5, centre=0.3)(trace()), unrest[:, :, rows, columns].mean((1, 2)))
+    torch.testing.assert_close(Boundary(5, center=0.3)(trace()), unrest[:, :, rows, columns].mean((1, 2)))
 
 
 def test_a_margin_as_wide_as_the_image_is_the_image() -> None:

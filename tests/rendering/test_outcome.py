@@ -200,7 +200,7 @@ SMALL = toy.images(24, 5, size=20).float()
             vital.load_images(SMALL),
             ("most images are smaller than the picture (such as 20 × 20 pixels, the picture 32",),
         ),
-        (vital.load_images(NOISE, labels=[3] * 24), ("all labelled images are of the class cat, and backgrounds",)),
+        (vital.load_images(NOISE, labels=[3] * 24), ("all labeled images are of the class cat, and backgrounds",)),
         (vital.load_images(NOISE, labels=[3] * 12 + [4] * 12), ()),
     ],
     ids=["plenty", "two", "one", "grey", "small", "one-class", "two-classes"],

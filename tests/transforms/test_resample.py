@@ -38,7 +38,7 @@ def test_no_turn_and_no_zoom_give_the_image() -> None:
         torch.testing.assert_close(transform(image, generator()), image, rtol=0, atol=1e-12)
 
 
-def test_zooming_in_by_two_stretches_a_ramp_about_the_centre() -> None:
+def test_zooming_in_by_two_stretches_a_ramp_about_the_center() -> None:
     ramp = torch.linspace(-1, 1, 21, dtype=torch.float64).expand(1, 1, 21, 21).contiguous()
     torch.testing.assert_close(Scale(2, 2)(ramp, generator()), ramp / 2)
 

@@ -13,7 +13,7 @@ import vital
 from tests import toy
 from vital import transforms
 from vital.describing.base import DESCRIBERS, Context, Describer, answers_of
-from vital.errors import InvalidValueError, UnknownNameError, VitalError
+from vital.errors import InvalidValueError, UnknownNameError
 from vital.objectives import Channel
 from vital.params import PARAMS, Pixels
 from vital.rendering import METHODS, Plan
@@ -171,6 +171,13 @@ def test_a_term_that_loses_the_gradient(give: Give, layers: tuple[str, ...]) -> 
         InvalidValueError, match=r"^no gradient passes through Own\(\); let each loss depend on"
     ):
         made(Own(give, layers))
+
+
+def test_a_term_that_loses_the_gradient_is_found_beside_others() -> None:
+    own = Own(lambda trace: trace["layer2"].detach().mean((1, 2, 3)))
+    for terms in ([own, Channel("layer2:1")], [Channel("layer2:1"), own], Channel("layer2:1") + 0.1 * own):
+        with pytest.raises(InvalidValueError, match=r"^no gradient passes through Own\(\); "):
+            made(terms)
 
 
 def test_a_term_without_a_finite_number_is_named_in_the_status_and_the_others_go_on() -> None:
@@ -351,6 +358,25 @@ def test_a_class_that_is_no_frozen_dataclass_is_told_when_it_is_used() -> None:
         made(Bare())
     with pytest.raises(InvalidValueError, match=r"^the dataclass Loose is not frozen"):
         made(Channel("layer2:1") + Loose())
+
+    class BareTransform(Transform):
+        def __call__(self, image: Images, generator: torch.Generator) -> Images:
+            return image
+
+    @dataclass
+    class LooseSpace(Parameterization):
+        def init(self, generator: torch.Generator) -> Parameters:
+            return Pixels(16).init(generator)
+
+        def decode(self, parameters: Parameters) -> Images:
+            return Pixels(16).decode(parameters)
+
+    with pytest.raises(InvalidValueError, match=r"^the class BareTransform is not a dataclass"):
+        made(chain=BareTransform())
+    with pytest.raises(InvalidValueError, match=r"^the class BareTransform is not a dataclass"):
+        transforms.Compose(transforms.Roll(1), BareTransform())
+    with pytest.raises(InvalidValueError, match=r"^the dataclass LooseSpace is not frozen"):
+        made(space=LooseSpace())
     with pytest.raises(InvalidValueError, match=r"^the class Field is not a dataclass"):
         vital.render(MODEL, "layer2:1", method=Field(fine), progress=False)
 
@@ -360,8 +386,3 @@ def test_a_subclass_without_fields_of_its_own_needs_no_decorator() -> None:
         """The same way."""
 
     assert vital.render(MODEL, "layer2:1", method=Same(fine), progress=False)[0].status == "done"
-
-
-def test_every_sentence_is_an_error_of_vital() -> None:
-    assert issubclass(InvalidValueError, VitalError)
-    assert issubclass(UnknownNameError, VitalError)

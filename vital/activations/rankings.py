@@ -47,7 +47,7 @@ class Ranking:
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """What a number of images say about the units of some readings.
+    """What a number of images say about the units of some readouts.
 
     A readout is a layer, or `layer#patches` and so on where it has tokens. `means` ranks images by the mean over
     places, `peaks` by the strongest single place, where there are places. `sample` holds, per readout, the values

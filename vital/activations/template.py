@@ -35,7 +35,7 @@ def make_template(
 ) -> Template:
     """Average the sorted activations of reference images, layer by layer.
 
-    Formula: q_{c,i} = Σ_k w_k sort(f_c(x_k))_i / Σ_k w_k, the 1-D Wasserstein barycentre per channel
+    Formula: q_{c,i} = Σ_k w_k sort(f_c(x_k))_i / Σ_k w_k, the 1-D Wasserstein barycenter per channel
     Source: VITAL, ICCV 2025, with w_k = 1
 
     `batches` yields images (B, C, H, W) in [0, 1] of the network's own size, or pairs of images and their B weights.

@@ -101,7 +101,7 @@ class Probe:
     def _look(self, strips: Iterable[tuple[int, int]]) -> None:
         """Run the network on an image per strip, and keep which places became NaN."""
         new = sorted(set(strips) - self.known.strips.keys())
-        # Other algorithms of a convolution mix neighbouring pixels and would spread the NaN.
+        # Other algorithms of a convolution mix neighboring pixels and would spread the NaN.
         with Tracer(self.model, [self.layer]) as tracer, torch.backends.cudnn.flags(enabled=False):
             for start in range(0, len(new), BATCH):
                 part = new[start : start + BATCH]

@@ -102,7 +102,7 @@ def effective_fields(
         (slope,) = torch.autograd.grad(act.gather(1, places[:, None]).sum(), trace.input)
     mass = (slope * trace.input).detach().abs().sum(1).double().cpu()
     return [
-        _holding(one, receptive_field(model, layer, position), _centre(model, info, position), share)
+        _holding(one, receptive_field(model, layer, position), _center(model, info, position), share)
         for one, position in zip(mass, positions, strict=True)
     ]
 
@@ -112,7 +112,7 @@ def effective_field(
 ) -> Box:
     """Find the part of a picture that brings about a unit's value at a place.
 
-    Formula: the smallest box around the place's centre with Σ_box |x · ∂f/∂x| ≥ share · Σ_image |x · ∂f/∂x|
+    Formula: the smallest box around the place's center with Σ_box |x · ∂f/∂x| ≥ share · Σ_image |x · ∂f/∂x|
 
     x is the network's input, f the unit's value at `position`. In deep layers the field of `receptive_field` is the
     whole image, though most of what counts lies in a small part of it. The box is square before it is cut at the edges
@@ -178,7 +178,7 @@ def _by_steps(probe: Probe, info: Layer, side: int, place: int) -> int:
     return line.at(inward)
 
 
-def _centre(model: Model, info: Layer, position: Position) -> tuple[float, float]:
+def _center(model: Model, info: Layer, position: Position) -> tuple[float, float]:
     """Where a place's receptive field would have its middle if the image went on beyond its edges."""
     if not isinstance(position, tuple):
         box = receptive_field(model, info.name, position)
@@ -193,13 +193,13 @@ def _centre(model: Model, info: Layer, position: Position) -> tuple[float, float
     return found[0], found[1]
 
 
-def _holding(mass: Tensor, field: Box, centre: tuple[float, float], share: float) -> Box:
-    """The smallest box around a centre with this share of the mass, (H, W), cut at the edges of the field."""
+def _holding(mass: Tensor, field: Box, center: tuple[float, float], share: float) -> Box:
+    """The smallest box around a center with this share of the mass, (H, W), cut at the edges of the field."""
     total = float(mass.sum())
     if share >= 1 or not 0 < total < float("inf"):
         return field
-    rows = (torch.arange(mass.shape[0]) + 0.5 - centre[0]).abs()
-    columns = (torch.arange(mass.shape[1]) + 0.5 - centre[1]).abs()
+    rows = (torch.arange(mass.shape[0]) + 0.5 - center[0]).abs()
+    columns = (torch.arange(mass.shape[1]) + 0.5 - center[1]).abs()
     distance = torch.maximum(rows[:, None], columns[None]).flatten()
     order = distance.argsort(stable=True)
     reached = int(torch.searchsorted(mass.flatten()[order].cumsum(0), share * total))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 
 WORDS, REACH = 4, 5
-"""The most words of a phrase, and how many neighbouring words of a caption it is chosen from."""
+"""The most words of a phrase, and how many neighboring words of a caption it is chosen from."""
 
 _SMALL = """
     a about across after against all along also am among an and another any are around as at be been before behind

@@ -50,7 +50,7 @@ def train(
     bf16: opt.Bf16 = False,
     network: opt.NetworkOptions,
 ) -> None:
-    """Convert a network and train it on labelled images.
+    """Convert a network and train it on labeled images.
 
     With its own weights this is fine-tuning. Writes weights.safetensors, training.json (the settings) and
     checkpoint.pt (to go on from) to the folder RUN, and with --test also results.json: accuracy and activity on those

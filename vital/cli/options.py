@@ -133,7 +133,7 @@ Skipped = Annotated[
     ),
 ]
 TestImages = Annotated[
-    Path | None, Option(metavar="DIR", help="Labelled images on which the result is measured.")
+    Path | None, Option(metavar="DIR", help="Labeled images on which the result is measured.")
 ]
 Epochs = Annotated[int, Option(min=1, help="How often every image is seen.")]
 BatchSize = Annotated[int, Option(min=1, help="Images of one step.")]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vital.records import Description
 
 HEADER = (
-    "method", "units", "labelled", "distinct", "top-1", "top-5", "MRR", "exact", "word", "cosine", "by",
+    "method", "units", "labeled", "distinct", "top-1", "top-5", "MRR", "exact", "word", "cosine", "by",
 )  # fmt: skip
 
 FORMATS = "vital, netdissect, milan, clip-dissect, milannotations, dnd, invert, cosy, linear-explanations"
@@ -152,7 +152,7 @@ def _shown(row: ClassNameMetrics) -> tuple[str, ...]:
     shares = (row.top1, row.top5, row.mrr, row.exact, row.shared, row.cosine)
     what = f"  {row.row}" if row.row else row.method
     by = row.similar if len(row.similar) < 40 else f"{row.similar.partition(':')[0]}:…{row.similar[-20:]}"
-    return what, str(row.units), str(row.labelled), str(row.distinct), *(f"{x:.3f}" for x in shares), by
+    return what, str(row.units), str(row.labeled), str(row.distinct), *(f"{x:.3f}" for x in shares), by
 
 
 def _keep(out: Path | None, name: str, header: Sequence[str], rows: Iterable[Row | tuple[Any, ...]]) -> None:

@@ -69,7 +69,7 @@ def rerouted(bank: ReferenceBank, units: Sequence[Unit]) -> ReferenceBank:
     means, peaks = (_rerouted(rankings, instead) for rankings in (tables.means, tables.peaks))
     mixed = Tables(means, peaks, tables.sample, tables.sampled, tables.keys, tables.count)
     key = f"{bank.key}-rerouted-{seed_of(*sorted(f'{a}>{b}' for a, b in instead.items()))}"
-    return replace(bank, tables=mixed, images=_relabelled(bank, instead), key=key)
+    return replace(bank, tables=mixed, images=_relabeled(bank, instead), key=key)
 
 
 def _rerouted(rankings: Mapping[str, Ranking], instead: Mapping[Unit, Unit]) -> dict[str, Ranking]:
@@ -89,7 +89,7 @@ def _rerouted(rankings: Mapping[str, Ranking], instead: Mapping[Unit, Unit]) -> 
     return found
 
 
-def _relabelled(bank: ReferenceBank, instead: Mapping[Unit, Unit]) -> ImageSet:
+def _relabeled(bank: ReferenceBank, instead: Mapping[Unit, Unit]) -> ImageSet:
     """The images with the labels of classes exchanged in the same way, for methods that go by labels."""
     images, classes = bank.images, {a: b for a, b in instead.items() if a.is_class}
     if not classes or all(label is None for label in images.labels):

@@ -14,7 +14,7 @@ from vital.comparing.base import COSTS
 from vital.comparing.records import Shown
 from vital.comparing.table import Table, steps_and_seconds
 from vital.errors import missing_extra
-from vital.utils.drawing import GAP, INK, PAPER, fitted, font, scaled, to_pil, write_centred
+from vital.utils.drawing import GAP, INK, PAPER, fitted, font, scaled, to_pil, write_centered
 from vital.utils.io import as_csv, as_png, write
 
 
@@ -28,7 +28,7 @@ def montage(shown: Sequence[Shown], size: int = 96, most: int = 16) -> Image.Ima
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     for column, unit in enumerate(units):
-        write_centred(
+        write_centered(
             draw, unit.label or str(unit), left + column * (size + GAP // 2) + size // 2, GAP, size, text
         )
     for row, one in enumerate(shown):

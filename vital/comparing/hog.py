@@ -37,7 +37,7 @@ BATCH = 64
 class HogClassifier:
     """Histograms of oriented gradients and of colors with a linear classifier: a judge that is no network.
 
-    It is fitted, when it is first asked, on the labelled `images` as `own` sees them: of each label with two images or
+    It is fitted, when it is first asked, on the labeled `images` as `own` sees them: of each label with two images or
     more as many as come to 4000 in all, evenly spread. Every fourth of a label is held out, and `accuracy` is that of
     the very classifier that judges. `own` is the network whose classes are asked for. The same images give the same
     words. Raises `MissingDependencyError`, and `DataError` where fewer than two labels can be told apart.
@@ -59,8 +59,8 @@ class HogClassifier:
     @cached_property
     def key(self) -> str:
         """What tells it from others, without fitting it."""
-        view = repr(self.own.preprocessing), self.own.classes
-        return key_of("hog", self.images.hash(), view, SIDE, GRID, HUES, LIGHTS, MOST)
+        seen_by = repr(self.own.preprocessing), self.own.classes
+        return key_of("hog", self.images.hash(), seen_by, SIDE, GRID, HUES, LIGHTS, MOST)
 
     @cached_property
     def counts(self) -> dict[int, list[int]]:
@@ -192,8 +192,8 @@ def recognizer_for(
     elif own.channels not in {1, 3}:
         why = f"{own.name} has {own.channels} channels, not 1 or 3"
     elif len(found.counts) < 2 or len(silent) == len(classes):
-        why = f"{images.name} has fewer than {FEWEST} labelled images of a class, or of one class alone"
+        why = f"{images.name} has fewer than {FEWEST} labeled images of a class, or of one class alone"
     if why:
         return None, (f"HOG is not asked: {why}",)
     named = ", ".join(map(str, silent))
-    return found, (f"HOG is silent about {named}: fewer than {FEWEST} labelled images",) if silent else ()
+    return found, (f"HOG is silent about {named}: fewer than {FEWEST} labeled images",) if silent else ()

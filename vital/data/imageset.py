@@ -1,4 +1,4 @@
-"""A set of images: what it holds, what its pictures are labelled, and how a network gets to see them."""
+"""A set of images: what it holds, what its pictures are labeled, and how a network gets to see them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vital.data.labels import LABELLING, match_class
+from vital.data.labels import LABELING, match_class
 from vital.data.sources import Picture, Source
 from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
 from vital.utils.hashing import sha256
@@ -58,8 +58,8 @@ class ImageSet:
         return len(self.names)
 
     def __repr__(self) -> str:
-        labelled = sum(label is not None for label in self.labels)
-        return f"ImageSet({self.name!r}: {len(self)} images, {labelled} labelled, {len(self.class_names)} class names)"
+        labeled = sum(label is not None for label in self.labels)
+        return f"ImageSet({self.name!r}: {len(self)} images, {labeled} labeled, {len(self.class_names)} class names)"
 
     def __getitem__(self, index: int) -> Picture:
         """Decode one picture: a PIL image, or an array (H, W[, C]); raises `UnreadableImageError`."""
@@ -169,7 +169,7 @@ class ImageSet:
         raises `EmptyClassError`, anything else `DataError`.
         """
         if all(label is None for label in self.labels):
-            raise DataError(f"{self.name} has no labels; {LABELLING}")
+            raise DataError(f"{self.name} has no labels; {LABELING}")
         wanted = {index}
         if self.class_names:
             wanted = match_class(index, self.class_names, classes, outputs or len(classes), self.name)

@@ -54,13 +54,13 @@ def joined(sets: Sequence[ImageSet]) -> ImageSet:
     names = tuple(name for part in sets for name in part.names)
     if len(set(names)) < len(names):
         names = tuple(f"{i}/{name}" for i, part in enumerate(sets) for name in part.names)
-    labelled = [part for part in sets if any(label is not None for label in part.labels)]
-    if len({bool(part.class_names) for part in labelled}) > 1:
+    labeled = [part for part in sets if any(label is not None for label in part.labels)]
+    if len({bool(part.class_names) for part in labeled}) > 1:
         raise DataError(
             f"the labels of {sets[0].name} and those of the other sets cannot be joined: "
             "some are names and some the network's indices"
         )
-    classes = tuple(dict.fromkeys(name for part in labelled for name in part.class_names))
+    classes = tuple(dict.fromkeys(name for part in labeled for name in part.class_names))
     labels = tuple(label for part in sets for label in _labels(part, classes))
     return ImageSet(
         Joined(tuple(part.source for part in sets)), names, labels, classes, "+".join(p.name for p in sets)

@@ -14,7 +14,7 @@ from vital.utils.io import read_csv
 KEYS = ("file", "wnid")
 VALUES = ("index", "label", "name")
 Labels = tuple[tuple[int | None, ...], tuple[str, ...]]
-LABELLING = (
+LABELING = (
     "sort the images into a folder per class, or give labels=, a CSV file with the columns file and index"
 )
 
@@ -101,7 +101,7 @@ def _add(rows: dict[str, str], key: str, label: str, place: str, column: str) ->
         raise DataError(f"{place}: the {column} is {label!r}; allowed is {allowed}")
     key = key.strip().replace("\\", "/").removeprefix("./")
     if rows.setdefault(key, label) != label:
-        raise DataError(f"{place}: {key!r} is labelled {label!r} after {rows[key]!r}")
+        raise DataError(f"{place}: {key!r} is labeled {label!r} after {rows[key]!r}")
 
 
 def match_class(index: int, own: Sequence[str], classes: Sequence[str], outputs: int, where: str) -> set[int]:
@@ -116,7 +116,7 @@ def match_class(index: int, own: Sequence[str], classes: Sequence[str], outputs:
     for name, found in zip(own, matches, strict=True):
         if index in found and len(found) > 1:
             shared = " and ".join(map(str, found))
-            raise DataError(f"{where}: the name {name!r} is that of the classes {shared}; {LABELLING}")
+            raise DataError(f"{where}: the name {name!r} is that of the classes {shared}; {LABELING}")
     labels = {label for label, found in enumerate(matches) if index in found}
     strangers = [name for name, found in zip(own, matches, strict=True) if not found]
     if not labels and strangers:

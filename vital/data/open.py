@@ -43,7 +43,7 @@ def load_images(
     - An array or tensor: (N, H, W, C), (N, C, H, W) or (N, H, W); uint8, uint16, or floats in [0, 1].
     - A torchvision data set, or anything with a length and items that are pictures or (picture, label) pairs.
     - A list of paths.
-    - `world`: 1,000 pictures of the known-answer world, rendered when they are looked at and labelled with its
+    - `world`: 1,000 pictures of the known-answer world, rendered when they are looked at and labeled with its
       classes (`vital.world.scenes.dataset.images` makes others).
 
     Parameters
@@ -229,7 +229,7 @@ def _members(path: Path, content: Any, split: str | None) -> tuple[np.ndarray, n
 
 
 def _data_set(items: Any) -> ImageSet:
-    """A data set: files where it is a plain list of labelled files, and items otherwise."""
+    """A data set: files where it is a plain list of labeled files, and items otherwise."""
     name = type(items).__name__
     classes = _class_names(items)
     if _lists_files(items):

@@ -49,7 +49,7 @@ def convert(
     blocks (`*.relu_2` of its bottlenecks; `act1` and `*.act2`, `*.act3` in timm's): only what is inside the blocks
     competes then, as in a transformer.
 
-    How wide each layer is, and which axis holds its channels, is learnt from a pass over `example`, what the network
+    How wide each layer is, and which axis holds its channels, is learned from a pass over `example`, what the network
     takes; without it one is made of zeros for the first layer with weights. Raises `InvalidValueError` for a width that
     `competitors` does not divide and where all is skipped, `ModelError` for a network without activation modules or
     that does not run, and `UnknownNameError` for a layer to skip that is no activation, or a pattern that fits none.

@@ -79,7 +79,7 @@ def layers_of(model: Model) -> list[str]:
 
 
 def accuracy(model: Model, images: ImageSet, samples: int = 0, seed: int = 0, batch: int = 100) -> float:
-    """Measure the share of labelled images whose class comes first; `samples` as in `outputs`. Raises `DataError`."""
+    """Measure the share of labeled images whose class comes first; `samples` as in `outputs`. Raises `DataError`."""
     wanted = classes_of(images, model)
     right = total = 0
     for numbers, pictures in images.batches(model, batch, indices=list(wanted)):

@@ -1,4 +1,4 @@
-"""Train or fine-tune a network on labelled images, its competitions sampled and then settled."""
+"""Train or fine-tune a network on labeled images, its competitions sampled and then settled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vital.data import ImageSet
-from vital.data.labels import LABELLING, match_classes
+from vital.data.labels import LABELING, match_classes
 from vital.errors import DataError, RunError
 from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
@@ -86,7 +86,7 @@ def fit(
     how: TrainConfig | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Train a network in place on the labelled images of a set, and write its weights to `folder`/weights.safetensors.
+    """Train a network in place on the labeled images of a set, and write its weights to `folder`/weights.safetensors.
 
     After each epoch a checkpoint is written, and a run that was stopped goes on from it; on a CPU it ends with the same
     bytes. Networks of `vital.lwta.convert` compete; others are trained as they are. Labels are matched
@@ -145,14 +145,14 @@ def classes_of(images: ImageSet, model: Model) -> dict[int, int]:
     outputs = count_outputs(model)
     used = {label for label in images.labels if label is not None}
     if not used:
-        raise DataError(f"{images.name} has no labels; {LABELLING}")
+        raise DataError(f"{images.name} has no labels; {LABELING}")
     if images.class_names:
         classes = match_classes(images.class_names, model.classes, outputs, images.name, used)
     elif strange := sorted(used - set(range(outputs))):
         said = ", ".join(map(str, strange[:3])) + (", …" if len(strange) > 3 else "")
         raise DataError(
             f"{images.name}: {len(strange)} of the {len(used)} labels are no class of {model.name}, which has "
-            f"0 to {outputs - 1} ({said}); {LABELLING}"
+            f"0 to {outputs - 1} ({said}); {LABELING}"
         )
     else:
         classes = dict(zip(used, used, strict=True))

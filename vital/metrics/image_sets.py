@@ -137,9 +137,9 @@ def path_similarity(
 
 def _standard(acts: Tensor) -> Tensor:
     """Rows of mean 0 and length 1, so that products are Pearson correlations; rows of equal numbers become 0."""
-    centred = acts.double() - acts.double().mean(1, keepdim=True)
-    length: Tensor = centred.norm(dim=1, keepdim=True)
-    return centred / length.clamp_min(1e-12)
+    centered = acts.double() - acts.double().mean(1, keepdim=True)
+    length: Tensor = centered.norm(dim=1, keepdim=True)
+    return centered / length.clamp_min(1e-12)
 
 
 def diversity(features: Tensor) -> float:

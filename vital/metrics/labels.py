@@ -32,7 +32,7 @@ def correlation(values: Tensor, presence: Tensor) -> Tensor:
 
     Formula: Σ(a − ā)(c − c̄) / (‖a − ā‖ ‖c − c̄‖)
     """
-    return cosine(_centred(values), _centred(presence))
+    return cosine(_centered(values), _centered(presence))
 
 
 @metric("cosine", trusted=True)
@@ -126,7 +126,7 @@ def mad(values: Tensor, presence: Tensor) -> Tensor:
     """
     without = 1 - presence
     here, there = presence.sum(0), without.sum(0)
-    shifted = _centred(values)
+    shifted = _centered(values)
     low = shifted.T @ without / there.clamp(min=TINY)
     spread = ((shifted**2).T @ without / there.clamp(min=TINY) - low**2).clamp(min=0).sqrt()
     apart = (shifted.T @ presence / here.clamp(min=TINY) - low) / spread.clamp(min=TINY)
@@ -177,6 +177,6 @@ def _overlap(values: Tensor, presence: Tensor) -> tuple[Tensor, Tensor]:
     return on.T @ presence, on.sum(0)[:, None] + presence.sum(0)
 
 
-def _centred(x: Tensor) -> Tensor:
+def _centered(x: Tensor) -> Tensor:
     """Take the mean away; what is constant becomes 0 exactly."""
     return torch.where(x.amax(0) > x.amin(0), x - x.mean(0), 0.0)

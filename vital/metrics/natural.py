@@ -93,8 +93,8 @@ def _rings(height: int, width: int) -> tuple[Tensor, Tensor]:
 def _windowed(x: Tensor) -> Tensor:
     down, across = (torch.hann_window(side, dtype=torch.float64, device=x.device) for side in x.shape[1:])
     window = down[:, None] * across
-    centre = (x * window).sum((1, 2), keepdim=True) / window.sum()
-    return (x - centre) * window
+    center = (x * window).sum((1, 2), keepdim=True) / window.sum()
+    return (x - center) * window
 
 
 def clipped(pictures: Images) -> Tensor:

@@ -56,7 +56,7 @@ def from_factory(path: Path, function: str) -> Model:
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[None]:
-    """Let the file import its neighbours while it runs."""
+    """Let the file import its neighbors while it runs."""
     entry = str(folder.resolve())
     sys.path.insert(0, entry)
     try:

@@ -29,7 +29,7 @@ class Model:
     """A network and its preprocessing.
 
     `size` is (height, width) of the input, `channels` its color channels, `mean` and `std` the normalization of
-    an image in [0, 1], `resize` the short side before the centre crop (None: resize to `size` itself, which may
+    an image in [0, 1], `resize` the short side before the center crop (None: resize to `size` itself, which may
     change the aspect ratio). `classes` names the outputs, where they have names. `weights` says where the weights
     come from: "random", a file, or the name of a published set. Raises `InvalidValueError` for numbers that cannot be.
 
@@ -121,7 +121,7 @@ class Model:
         Takes a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W); whole numbers of 8 or 16 bit are
         divided by their maximum, floats must lie in [0, 1]. Grey becomes RGB and RGB becomes grey where the network
         wants it; RGBA is laid on white. The picture is resized with antialiasing, short side to `resize`, and its
-        centre is cropped. EXIF orientation is respected. Raises `DataError`.
+        center is cropped. EXIF orientation is respected. Raises `DataError`.
 
         >>> Model(nn.Conv2d(3, 4, 1), size=(8, 8), resize=10).preprocess(np.zeros((1, 1), np.uint8)).shape
         torch.Size([3, 8, 8])

@@ -98,7 +98,7 @@ def fit_channels(image: Tensor, channels: int, name: str) -> Tensor:
 
 
 def resize_and_crop(image: Tensor, size: tuple[int, int], resize: int | None, how: str) -> Tensor:
-    """Resize (C, H, W) with antialiasing so that it covers `size` (short side `resize`), and crop the centre.
+    """Resize (C, H, W) with antialiasing so that it covers `size` (short side `resize`), and crop the center.
 
     With `resize` None the picture is resized to `size` itself. Lanczos is done as bicubic.
     """

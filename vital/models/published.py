@@ -206,7 +206,7 @@ def _resize(name: str, mode: str, side: int) -> int | None:
     if mode == "squash":
         return None
     raise ModelError(
-        f"{name} is shown images with {mode!r} padding; allowed are centre crops and plain resizing"
+        f"{name} is shown images with {mode!r} padding; allowed are center crops and plain resizing"
     )
 
 

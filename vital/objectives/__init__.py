@@ -1,6 +1,6 @@
 """Objectives: what an image is asked to do to a network. Each is a Term; lower is better.
 
-The catalogue, with formulas and sources, is `objectives/README.md`.
+The catalog, with formulas and sources, is `objectives/README.md`.
 """
 
 from vital.objectives.alignment import Alignment

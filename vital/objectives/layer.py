@@ -52,7 +52,7 @@ class Diversity(OneLayer):
     Formula: mean_{j≠i} cos(G_i, G_j), with the Gram matrix G = F Fᵀ of image i's activations F (C, places)
     Source: diversity, Lucid (Olah, Mordvintsev, Schubert, Feature Visualization, Distill 2017)
 
-    Between 0 and 1 for layers that end in a ReLU. The Gram matrices of several looks at one image are
+    Between 0 and 1 for layers that end in a ReLU. The Gram matrices of several transformed images of one image are
     averaged first. It wants a parameterization with at least two images per slot and raises `InvalidValueError`
     otherwise.
 

@@ -61,6 +61,7 @@ def as_transforms(given: Any) -> tuple[Transform, ...]:
             elif callable(transform):
                 hint = "wrap a function of an image as vital.transforms.Lambda(function)"
             raise InvalidValueError(f"{_shown(transform)} is not a transform of vital; {hint}")
+        check_part_class(type(transform))
     return transforms
 
 
@@ -104,6 +105,7 @@ def check_parts(model: Any, parameterization: Any, optimizer: Any) -> None:
     ):
         if not isinstance(given, kind):
             raise InvalidValueError(f"the {what} is {_shown(given)}; {hint}")
+    check_part_class(type(parameterization))
 
 
 def check_numbers(steps: Any, n_transforms: Any, redirect: Any, seed: Any) -> None:

@@ -243,7 +243,6 @@ class _Run:
         image.retain_grad()
         trace = tracer(image, self._transformed(image), n_transforms=self.n_transforms, redirect=redirect)
         losses = self._losses(self._followed(trace))
-        check_gradient(self.terms, losses, trace.acts.values())
         optimizer.zero_grad(set_to_none=True)
         with asked(self.model, "be differentiated"):
             torch.autograd.backward(losses.sum())
@@ -304,7 +303,10 @@ class _Run:
         """The loss of each image, (slots · images,): each term sees the rows of its own slot alone."""
         totals = []
         for slot, term in enumerate(self.terms):
-            parts = term.losses(self._own(slot, trace))
+            own = self._own(slot, trace)
+            parts = term.losses(own)
+            for (_, part), loss in zip(term.parts, parts.values(), strict=True):
+                check_gradient(part, loss, [own.acts[layer] for layer in part.layers if layer in own.acts])
             parts = {
                 name: loss.view(self.per_slot, self.n_transforms).mean(1) for name, loss in parts.items()
             }

@@ -1,6 +1,6 @@
 """Regularizers: penalties on the picture itself. Each is a Term; lower is better.
 
-The catalogue, with formulas and sources, is `regularizers/README.md`.
+The catalog, with formulas and sources, is `regularizers/README.md`.
 """
 
 from vital.regularizers.colors import Colors

@@ -17,17 +17,17 @@ from vital.types import PerImage
 class L1(Term):
     """Keep pixels near a grey value, and let few leave it.
 
-    Formula: mean |x − centre|
+    Formula: mean |x − center|
     Source: L1, Lucid
 
     x is the picture that `of` names: "image" as it will be saved, "seen" through the random transforms, "input"
     after the network's normalization.
 
-    >>> 0.1 * L1(centre=0.4)
-    0.1 * L1(centre=0.4)
+    >>> 0.1 * L1(center=0.4)
+    0.1 * L1(center=0.4)
     """
 
-    centre: float = 0.5
+    center: float = 0.5
     of: Of = "image"
 
     def __post_init__(self) -> None:
@@ -35,7 +35,7 @@ class L1(Term):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The mean distance, (B,)."""
-        return per_image_mean((trace.picture(self.of) - self.centre).abs())
+        return per_image_mean((trace.picture(self.of) - self.center).abs())
 
 
 @REGULARIZERS.register("l2", example="reg.L2()")
@@ -43,18 +43,18 @@ class L1(Term):
 class L2(Term):
     """Keep pixels near a grey value.
 
-    Formula: mean (x − centre)², or with squared=False ‖x − centre‖₂
+    Formula: mean (x − center)², or with squared=False ‖x − center‖₂
     Source: Simonyan, Vedaldi, Zisserman, Deep Inside Convolutional Networks, 2014; the norm as in
         DeepInversion (Yin et al., CVPR 2020) and VITAL (ICCV 2025)
 
     x is the picture that `of` names, as in `L1`. The published penalty of DeepInversion and VITAL is
-    `L2(centre=0, of="input", squared=False)`: the norm of each normalized image, not squared.
+    `L2(center=0, of="input", squared=False)`: the norm of each normalized image, not squared.
 
     >>> L2(0.0, "input", squared=False)
-    L2(centre=0.0, of='input', squared=False)
+    L2(center=0.0, of='input', squared=False)
     """
 
-    centre: float = 0.5
+    center: float = 0.5
     of: Of = "image"
     squared: bool = True
 
@@ -63,7 +63,7 @@ class L2(Term):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The mean square or the norm, (B,)."""
-        apart = trace.picture(self.of) - self.centre
+        apart = trace.picture(self.of) - self.center
         norm: PerImage = torch.linalg.vector_norm(apart.flatten(1), dim=1)
         return per_image_mean(apart.square()) if self.squared else norm
 

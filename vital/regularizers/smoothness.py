@@ -1,4 +1,4 @@
-"""Penalties on how neighbouring pixels differ."""
+"""Penalties on how neighboring pixels differ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vital.types import Images, PerImage
 @REGULARIZERS.register("total-variation", example="reg.TotalVariation()")
 @dataclass(frozen=True, repr=False)
 class TotalVariation(Term):
-    """Keep neighbouring pixels alike.
+    """Keep neighboring pixels alike.
 
     Formula: Σ (|Δ_right x|^p + |Δ_down x|^p) / N for p = 1 or 2;
         with "four" ‖Δ_right x‖₂ + ‖Δ_down x‖₂ + ‖Δ_falling x‖₂ + ‖Δ_rising x‖₂
@@ -89,7 +89,7 @@ class Blur(Term):
 class Boundary(Term):
     """Keep the margin of an image plain and near a grey value.
 
-    Formula: mean over the margin of (x − b)² + 0.8 (x − centre)², with b = x blurred by a Gaussian of 1 pixel
+    Formula: mean over the margin of (x − b)² + 0.8 (x − center)², with b = x blurred by a Gaussian of 1 pixel
     Source: penalize_boundary_complexity, Lucid, with a Gaussian where Lucid has a box of 5 pixels
 
     x is the picture that `of` names, as in `TotalVariation`; `width` of the margin is in pixels; a margin
@@ -100,7 +100,7 @@ class Boundary(Term):
     """
 
     width: int = 20
-    centre: float = 0.5
+    center: float = 0.5
     of: Of = "image"
 
     def __post_init__(self) -> None:
@@ -111,7 +111,7 @@ class Boundary(Term):
     def __call__(self, trace: Trace) -> PerImage:
         """The penalty, (B,)."""
         x = trace.picture(self.of)
-        unrest = (x - blurred(x, 1.0)).square() + 0.8 * (x - self.centre).square()
+        unrest = (x - blurred(x, 1.0)).square() + 0.8 * (x - self.center).square()
         margin = torch.ones_like(x[0, 0], dtype=torch.bool)
         margin[self.width : -self.width, self.width : -self.width] = False
         return per_image_mean(unrest[..., margin])

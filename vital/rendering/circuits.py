@@ -15,7 +15,7 @@ from vital.models import Model
 from vital.records import Prototypes
 from vital.rendering.api import render
 from vital.units import Unit
-from vital.utils.drawing import FAINT, GAP, PAPER, scaled, write_centred
+from vital.utils.drawing import FAINT, GAP, PAPER, scaled, write_centered
 from vital.utils.io import as_png
 
 
@@ -88,14 +88,14 @@ def circuit_sheet(prototypes: Prototypes, found: Sequence[Feeder], size: int = 1
     below = top + tall + fan
     sheet = Image.new("RGB", (width, below + tall + 2 * (text + GAP) + GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
-    write_centred(draw, prototypes[0].unit.title, width // 2, GAP // 2, width - 2 * GAP, text)
+    write_centered(draw, prototypes[0].unit.title, width // 2, GAP // 2, width - 2 * GAP, text)
     for i, feeder in enumerate(found):
         middle = GAP + i * (size + GAP) + size // 2
         thick = max(1, round(size / 8 * max(0.0, feeder.share)))
         draw.line([(width // 2, top + tall), (middle, below)], fill=FAINT, width=thick)
         sheet.paste(pictures[i + 1], (middle - size // 2, below))
-        write_centred(draw, feeder.unit.title, middle, below + tall + GAP // 2, size, text)
+        write_centered(draw, feeder.unit.title, middle, below + tall + GAP // 2, size, text)
         share = f"{100 * feeder.share:.1f} %"
-        write_centred(draw, share, middle, below + tall + text + GAP, size, text)
+        write_centered(draw, share, middle, below + tall + text + GAP, size, text)
     sheet.paste(pictures[0], (width // 2 - size // 2, top))
     return sheet

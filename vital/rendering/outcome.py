@@ -148,7 +148,7 @@ def _one(bank: ReferenceBank) -> list[str]:
         return []
     name = _class_name(bank.images, bank.model, labels.pop())
     return [
-        f"all labelled images are of the class {name}, and backgrounds of that class may be in the picture"
+        f"all labeled images are of the class {name}, and backgrounds of that class may be in the picture"
     ]
 
 

@@ -1,4 +1,4 @@
-"""How a network's layers are laid out, learnt once from a pass over two images."""
+"""How a network's layers are laid out, learned once from a pass over two images."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from vital.transforms.geometric import Jitter, Pad, Trim
 from vital.transforms.photometric import Noise
 from vital.transforms.resample import Crop, Rotate, Scale
 from vital.types import Images, Transform
-from vital.utils.parts import checked_transform
+from vital.utils.parts import check_part_class, checked_transform
 from vital.utils.random import seeding_torch
 
 
@@ -32,6 +32,7 @@ class Compose(Transform):
         for transform in transforms:
             if not isinstance(transform, Transform):
                 raise InvalidValueError(f"Compose is given {transform!r}; allowed are transforms")
+            check_part_class(type(transform))
         object.__setattr__(self, "transforms", transforms)
 
     def __call__(self, image: Images, generator: torch.Generator) -> Images:

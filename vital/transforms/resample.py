@@ -25,7 +25,7 @@ _OUTSIDE = ("zeros", "border", "reflection")
 @TRANSFORMS.register("scale", example="transforms.Scale(0.9, 1.1)")
 @dataclass(frozen=True)
 class Scale(Transform):
-    """Zoom about the centre by a factor from U(low, high), or by one of `choices`; the size stays.
+    """Zoom about the center by a factor from U(low, high), or by one of `choices`; the size stays.
 
     Above 1 the edges are lost; below 1 the space around is filled by `outside`: with the mirrored image
     ("reflection"), its edge ("border") or 0 ("zeros"). Bilinear. Draws one number.
@@ -76,7 +76,7 @@ class Resize(Transform):
 @TRANSFORMS.register("rotate", example="transforms.Rotate(10)")
 @dataclass(frozen=True)
 class Rotate(Transform):
-    """Turn about the centre, anticlockwise, by an angle from U(−degrees, degrees), or by one of `choices`.
+    """Turn about the center, anticlockwise, by an angle from U(−degrees, degrees), or by one of `choices`.
 
     The size stays; the corners are filled by `outside`, as in `Scale`. Bilinear. Draws one number.
 
@@ -108,7 +108,7 @@ class Crop(Transform):
     """Cut a box somewhere out of the image, resized to a fixed size.
 
     The box takes a share of each side, from U(fraction), or with `shrink` from the upper end of `fraction` to the
-    lower one in a straight line over the run. To it is added N(0, sd²), at most half of it away. Its centre, as a share
+    lower one in a straight line over the run. To it is added N(0, sd²), at most half of it away. Its center, as a share
     of the side, is N(0.5, spread²) down and right; a box that would stick out is moved inside. It is resized to `size`
     (None: the image's own size), bilinearly with antialiasing. Fraction and spread are MACO's (Fel et al., NeurIPS
     2023), which shrinks with sd = 0.05. Draws four numbers.
@@ -146,11 +146,11 @@ class Crop(Transform):
         share = draw_number(generator, *self.fraction)
         *away, more = torch.randn(3, generator=generator, dtype=torch.float64).tolist()
         fraction = min(1.0, max(share / 2, share + self.sd * more))
-        centres = [0.5 + self.spread * part for part in away]
+        centers = [0.5 + self.spread * part for part in away]
         boxes = [max(1, round(fraction * side)) for side in sides]
         top, left = (
-            min(max(round(centre * side - box / 2), 0), side - box)
-            for centre, side, box in zip(centres, sides, boxes, strict=True)
+            min(max(round(center * side - box / 2), 0), side - box)
+            for center, side, box in zip(centers, sides, boxes, strict=True)
         )
         box = image[..., top : top + boxes[0], left : left + boxes[1]]
         size = (self.size, self.size) if isinstance(self.size, int) else self.size or tuple(sides)

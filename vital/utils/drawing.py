@@ -75,7 +75,9 @@ def fitted(text: str, width: int, size: int) -> str:
     return shown
 
 
-def write_centred(draw: ImageDraw.ImageDraw, text: str, middle: int, top: int, width: int, size: int) -> None:
+def write_centered(
+    draw: ImageDraw.ImageDraw, text: str, middle: int, top: int, width: int, size: int
+) -> None:
     """Write one line in the middle of a column."""
     shown = fitted(text, width, size)
     left = middle - font(size).getlength(shown) / 2
@@ -111,7 +113,7 @@ def titled_sheet(
         left, top = GAP + i % columns * (width + GAP), GAP + i // columns * step
         sheet.paste(tile, (left, top))
         for row, words in enumerate(lines):
-            write_centred(draw, words, left + width // 2, top + tall + row * line, width, text)
+            write_centered(draw, words, left + width // 2, top + tall + row * line, width, text)
     return sheet
 
 

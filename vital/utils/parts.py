@@ -82,12 +82,12 @@ def checked_loss(term: object, loss: object, count: int) -> PerImage:
     )
 
 
-def check_gradient(terms: Sequence[object], losses: Tensor, acts: Collection[Tensor]) -> None:
-    """Raise `InvalidValueError` where terms lose the gradient that reached the activations, if they read any."""
-    if not losses.requires_grad and (not acts or any(act.requires_grad for act in acts)):
+def check_gradient(term: object, loss: Tensor, acts: Collection[Tensor]) -> None:
+    """Raise `InvalidValueError` where a term loses the gradient that reached the activations, if it reads any."""
+    if not loss.requires_grad and (not acts or any(act.requires_grad for act in acts)):
         raise InvalidValueError(
-            f"no gradient passes through {', '.join(map(named, terms))}; let each loss depend on what it reads, by "
-            "operations on float tensors alone"
+            f"no gradient passes through {named(term)}; let each loss depend on what it reads, by operations on "
+            "float tensors alone"
         )
 
 

@@ -47,7 +47,7 @@ def test_a_wrong_file_is_told_in_one_sentence(tmp_path: Path, content: bytes, sa
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_file_names_its_neighbour_and_a_folder_is_none(tmp_path: Path) -> None:
+def test_a_missing_file_names_its_neighbor_and_a_folder_is_none(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("a\nb\n")
     with pytest.raises(RunError, match=r"did you mean 'words\.txt'"):
         read_concepts(tmp_path / "word.txt")

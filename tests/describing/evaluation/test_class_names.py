@@ -61,7 +61,7 @@ def test_perfect_labels_come_first_and_controls_do_not():
 
 def test_a_label_that_is_like_nothing_is_no_find():
     silent, *_ = named(said(["", "", "", "", "zzz"]), NAMES)
-    assert (silent.labelled, silent.top1, silent.exact) == (1, 0.0, 0.0)
+    assert (silent.labeled, silent.top1, silent.exact) == (1, 0.0, 0.0)
     assert silent.mrr == pytest.approx(1 / 3)  # the middle of five equal names
     assert named(said(["", "", "", "", "zzz"]), NAMES, ties="best")[0].top1 == 1.0
     assert math.isnan(named(said([""] * 5), NAMES)[0].cosine)

@@ -1,14 +1,15 @@
 """Held-out scores, p-values and abstention."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
 from vital import ImageSet, Model
-from vital.describing.base import Context
+from vital.describing.base import Context, Describer
 from vital.describing.evaluation.significance import LabelEvaluator, p_value
-from vital.describing.evaluation.table import score_rows, shown_rows
+from vital.describing.evaluation.table import random_descriptions, score_rows, shown_rows
 from vital.describing.matching.presence import presence, weighted
 from vital.errors import InvalidValueError, UsageError
 from vital.metrics import METRICS
@@ -103,10 +104,24 @@ def test_every_table_has_its_three_controls(context: Context) -> None:
     rows = score_rows(evaluator, judged, judged)
     assert [row["row"] for row in rows] == ["anybody", "constant word", "shuffled units", "random weights"]
     assert rows[0]["correlation"] > max(rows[1]["correlation"], rows[2]["correlation"])
-    assert rows[0]["labelled"] == 1
+    assert rows[0]["labeled"] == 1
     head, cells = shown_rows(rows)
     assert "(auc)" in head
     assert all(len(row) == len(head) for row in cells)
+
+
+def test_a_describer_that_says_nothing_of_random_weights_is_told(context: Context) -> None:
+    @dataclass(frozen=True)
+    class Mute(Describer):
+        needs: ClassVar[tuple[str, ...]] = ()
+
+        def describe(self, context: Context, units: Any) -> Any:
+            return []
+
+    with pytest.raises(
+        InvalidValueError, match=r"^describe of the describer .*Mute\(\) gave a list of 0; allowed"
+    ):
+        random_descriptions(LabelEvaluator(context), [Mute()], [claim(context, "planted:2", "red")])
 
 
 def test_a_random_copy_has_other_weights_and_leaves_the_network_alone(net: Model) -> None:

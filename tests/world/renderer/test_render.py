@@ -100,10 +100,10 @@ def test_a_thing_is_where_its_caption_says_and_as_large() -> None:
         return ((red - green) > 0.35).float()
 
     across = torch.linspace(-1, 1, 48)
-    centres = [
+    centers = [
         ((m := blob(place, "large")) * across).sum() / m.sum() for place in ("left", "middle", "right")
     ]
-    assert centres[0] < -0.2 < centres[1] < 0.2 < centres[2]
+    assert centers[0] < -0.2 < centers[1] < 0.2 < centers[2]
     assert blob("middle", "large").sum() > 1.6 * blob("middle", "small").sum() > 0
 
 

@@ -108,15 +108,28 @@ def _products(activations: CandidateActivations) -> Tensor:
     return activations.made.double() @ activations.real.double().T
 
 
-def _by_rank(of: Callable[[Tensor], Tensor]) -> Scorer:
-    """Score by minus a figure of the ranks, of which lower is better."""
-    return lambda activations: -of(activations.ranks)
+@SCORERS.register("mean")
+def by_mean(activations: CandidateActivations) -> Tensor:
+    """Minus the mean of the ranks."""
+    return -mean_rank(activations.ranks)
 
 
-SCORERS.register("mean")(_by_rank(mean_rank))
-SCORERS.register("median")(_by_rank(median_rank))
-SCORERS.register("sq-mean")(_by_rank(squared_mean))
-SCORERS.register("topk-sq-mean")(_by_rank(topk_squared_mean))  # the release's, whatever it is asked for
+@SCORERS.register("median")
+def by_median(activations: CandidateActivations) -> Tensor:
+    """Minus the median of the ranks."""
+    return -median_rank(activations.ranks)
+
+
+@SCORERS.register("sq-mean")
+def by_squared_mean(activations: CandidateActivations) -> Tensor:
+    """Minus the mean of the squared ranks."""
+    return -squared_mean(activations.ranks)
+
+
+@SCORERS.register("topk-sq-mean")
+def by_topk_squared_mean(activations: CandidateActivations) -> Tensor:
+    """Minus the mean of the five best squared ranks: the release's, whatever it is asked for."""
+    return -topk_squared_mean(activations.ranks)
 
 
 @SCORERS.register("topk-compare")

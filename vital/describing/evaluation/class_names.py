@@ -41,7 +41,7 @@ Ranks = NDArray[np.float64]
 class ClassNameMetrics:
     """How well the labels of one method name the classes: one row of the table, all shares in [0, 1].
 
-    `labelled` says how many units have a label; those without count as wrong, and have no cosine. `distinct` is the
+    `labeled` says how many units have a label; those without count as wrong, and have no cosine. `distinct` is the
     number of different labels. `exact` is the share that is a name or a synonym of the class, `shared` that has a word
     in common with it. `top1`, `top5` and `mrr` (mean reciprocal rank) say where the true name stands among all,
     by `similar`. `cosine` is the mean likeness to the true name, which says nothing without the controls.
@@ -50,7 +50,7 @@ class ClassNameMetrics:
     method: str
     row: str
     units: int
-    labelled: int
+    labeled: int
     distinct: int
     exact: float
     shared: float
@@ -156,7 +156,7 @@ def _scored(
         method=method,
         row=row,
         units=len(labels),
-        labelled=int(has.sum()),
+        labeled=int(has.sum()),
         distinct=len({plain_name(label) for label in labels if label}),
         exact=float(np.mean([is_name(label, line) for label, line in pairs])),
         shared=float(np.mean([shared_word(label, line) for label, line in pairs])),

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from vital.describing.base import Context, Describer
+from vital.describing.base import Context, Describer, answers_of
 from vital.describing.evaluation.significance import LabelEvaluator
 from vital.errors import UnitError, UsageError, VitalError
 from vital.metrics import METRICS, untrusted
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 RANDOM_SEED = 1000
 """The seed of the network that is described as a control; `LabelEvaluator` draws its own from 0 on."""
 
-COLUMNS = ("row", "units", "labelled", *METRICS, "p_value")
+COLUMNS = ("row", "units", "labeled", *METRICS, "p_value")
 
 
 def score_rows(
@@ -32,7 +32,7 @@ def score_rows(
 
     "constant word" gives every unit the commonest candidate, "shuffled units" gives each another unit's candidate, and
     "random weights" are `random`, judged descriptions of a network that knows nothing (see `random_descriptions`).
-    All rows score candidates, whether or not the label was taken back; `labelled` is the share that stands.
+    All rows score candidates, whether or not the label was taken back; `labeled` is the share that stands.
     """
     judged = [d for d in descriptions if "held-out" in d.details]
     rows = [
@@ -66,7 +66,7 @@ def random_descriptions(
         prototypes=None,
     )
     return LabelEvaluator(context, evaluator.alpha, evaluator.n_random_models).judged(
-        able[0].describe(context, units)
+        answers_of(able[0], context, units)
     )
 
 
@@ -90,7 +90,7 @@ def _saying(given: Description, text: str) -> Description:
 def _row(name: str, judged: Sequence[Description]) -> Row:
     held = [d.details["held-out"] for d in judged if "held-out" in d.details]
     row: Row = {"row": name, "units": len(judged)}
-    row["labelled"] = _mean([float(bool(d.label)) for d in judged])
+    row["labeled"] = _mean([float(bool(d.label)) for d in judged])
     row |= {metric: _mean([numbers[metric] for numbers in held]) for metric in METRICS}
     return row | {"p_value": _mean([d.p_value for d in judged if d.p_value is not None])}
 

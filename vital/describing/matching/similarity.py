@@ -52,7 +52,7 @@ SIMILARITIES: Registry[Similarity] = Registry("similarity")
 
 @dataclass(frozen=True)
 class Cosine(Similarity):
-    """Cosine of values and cosines, not centred.
+    """Cosine of values and cosines, not centered.
 
     Formula: Σ a P / (‖a‖ ‖P‖)
     """
@@ -69,7 +69,7 @@ class Cosine(Similarity):
 
 @dataclass(frozen=True)
 class CosineCubed(Similarity):
-    """Cosine of the cubes, both centred first: the strongest images count most.
+    """Cosine of the cubes, both centered first: the strongest images count most.
 
     Formula: Σ (a − ā)³ (P − P̄)³ / (‖(a − ā)³‖ ‖(P − P̄)³‖), no length below `min_norm`
     """
@@ -77,7 +77,7 @@ class CosineCubed(Similarity):
     min_norm: float = 1e-3
 
     def prepared(self, values: Tensor) -> Tensor:
-        """The centred and cubed values, of length 1."""
+        """The centered and cubed values, of length 1."""
         return _unit((values - values.mean(0)) ** 3, self.min_norm)
 
     def block(self, prepared: Tensor, cosines: Tensor, total: Tensor | None) -> Tensor:

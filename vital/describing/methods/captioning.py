@@ -73,7 +73,7 @@ def load_backends(what: Captioning, context: Context, units: Sequence[Unit]) -> 
     )
 
 
-def labelled(
+def labeled(
     what: Captioning, at: LoadedBackends, row: int, method: str, shown: TopImages, more: Sequence[str] = ()
 ) -> Description:
     """Put one unit into words: caption what is shown of it, propose, and score what is proposed and `more`."""

@@ -125,7 +125,7 @@ def best_of_layer(features: ClipFeatures, units: Sequence[Unit], similarity: Sim
         )
 
     own = {
-        "reading": readout_key(units[0]),
+        "readout": readout_key(units[0]),
         "similarity": repr(similarity),
         "concepts": features.context.concepts,
         "kept": KEPT,

@@ -12,7 +12,7 @@ from vital.activations import ReferenceBank
 from vital.describing.base import DESCRIBERS, Context, check_needs
 from vital.describing.candidates.selection import check_scoring
 from vital.describing.candidates.top_images import collect_top_images
-from vital.describing.methods.captioning import Captioning, labelled, load_backends
+from vital.describing.methods.captioning import Captioning, labeled, load_backends
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.options import Count, CountOrZero, Range
@@ -63,6 +63,6 @@ class Dnd(Captioning):
         bar = tqdm(at.units, desc="dnd", unit="unit", disable=None if context.progress else True, leave=False)
         bank, counts = cast("ReferenceBank", context.bank), (self.n_images, self.n_crops, self.n_shown)
         return [
-            labelled(self, at, row, "dnd", collect_top_images(bank, unit, *counts, field=self.patch_coverage))
+            labeled(self, at, row, "dnd", collect_top_images(bank, unit, *counts, field=self.patch_coverage))
             for row, unit in enumerate(bar)
         ]

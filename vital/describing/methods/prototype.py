@@ -14,7 +14,7 @@ from vital.backends import ImageTextEncoder
 from vital.describing.base import DESCRIBERS, Context, check_needs
 from vital.describing.candidates.selection import check_scoring
 from vital.describing.candidates.top_images import TopImages, as_rgb, cropped
-from vital.describing.methods.captioning import Captioning, LoadedBackends, labelled, load_backends
+from vital.describing.methods.captioning import Captioning, LoadedBackends, labeled, load_backends
 from vital.records import Description, Prototype
 from vital.units import Unit
 from vital.utils.options import Count, CountOrZero
@@ -61,7 +61,7 @@ class OfPrototypes(Captioning):
         found = []
         for row, _ in enumerate(bar):
             shown = self._shown(at, row, [group[row] for group in drawn])
-            found.append(labelled(self, at, row, "prototype", shown, self._retrieved(at, shown)))
+            found.append(labeled(self, at, row, "prototype", shown, self._retrieved(at, shown)))
         return found
 
     def _shown(self, at: LoadedBackends, row: int, own: Sequence[Prototype]) -> TopImages:

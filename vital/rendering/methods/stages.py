@@ -44,14 +44,14 @@ def _has_matrix(module: nn.Module) -> bool:
 
 
 def _by_resolution(model: Model, maps: Sequence[Layer], weighted: Sequence[Layer], first: Layer) -> list[str]:
-    """The first layer, and the last one of each resolution after which something was learnt."""
+    """The first layer, and the last one of each resolution after which something was learned."""
     output = list_layers(model)[OUTPUT]
     fit = [la for la in maps if output.kind == "map" or la.channels != output.channels]
     blocks = _narrowing(maps)
     last = {la.shape[1:]: la for la in fit}
     last |= {la.shape[1:]: la for la in fit if not _within(la, blocks)}  # where any lies outside such blocks
     trunks = [_left(la, fit) for la in last.values()]
-    found = [la for la in (*last.values(), *filter(None, trunks)) if _learnt(la, first, weighted)]
+    found = [la for la in (*last.values(), *filter(None, trunks)) if _learned(la, first, weighted)]
     return [first.name, *(la.name for la in sorted(found, key=lambda la: la.order))]
 
 
@@ -90,7 +90,7 @@ def _below(name: str, module: str) -> bool:
     return name.startswith(f"{module}.")
 
 
-def _learnt(la: Layer, first: Layer, weighted: Sequence[Layer]) -> bool:
+def _learned(la: Layer, first: Layer, weighted: Sequence[Layer]) -> bool:
     """Whether weights lie between the first layer and this one."""
     return any(first.order < w.order <= la.order for w in weighted)
 

@@ -33,9 +33,9 @@ def meet(bodies: Bodies, rays: Rays) -> Tensor:
 
 def _candidates(bodies: Bodies, rays: Rays, spare: float) -> list[tuple[int, Tensor]]:
     """List for each kind of solid the rays that pass its bounding sphere, widened by `spare`."""
-    centre, scene = bodies.centre.at(rays.scene), rays.scene
+    center, scene = bodies.center.at(rays.scene), rays.scene
     bound = ((bodies.bound + spare).clamp(min=0) * bodies.radius).index_select(0, scene)
-    towards = centre - rays.origin
+    towards = center - rays.origin
     along = towards.dot(rays.way)
     aside = towards.dot(towards) - along * along
     passes = (aside < bound * bound) & (along > -bound)
@@ -109,7 +109,7 @@ def hollow(bodies: Bodies, rays: Rays) -> Tensor:
     This stands in for the light from all around that a thing keeps off what it stands on.
     """
     openness = torch.ones_like(rays.way.x)
-    near = (rays.origin - bodies.centre.at(rays.scene)).length()
+    near = (rays.origin - bodies.center.at(rays.scene)).length()
     reach = (bodies.radius * (bodies.bound.clamp(min=0) + 0.9)).index_select(0, rays.scene)
     close = ((near < reach) & (bodies.solid >= 0).index_select(0, rays.scene)).nonzero().view(-1)
     solid = bodies.solid.index_select(0, rays.scene.index_select(0, close))

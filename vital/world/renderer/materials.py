@@ -67,7 +67,7 @@ def _checkered(skin: Skin) -> Vec:
 
 
 def _dotted(skin: Skin) -> Vec:
-    """Balls in a tilted, face-centred lattice: whichever way a surface cuts it, it shows round dots."""
+    """Balls in a tilted, face-centered lattice: whichever way a surface cuts it, it shows round dots."""
     p = skin.place * 1.4 + Vec(skin.offset, skin.offset * 0.7, skin.offset * 0.4)
     aside = p.z * 0.80 - p.x * 0.60
     q = Vec(p.x * 0.80 + p.z * 0.60, p.y * 0.92 + aside * 0.39, aside * 0.92 - p.y * 0.39)
@@ -93,13 +93,13 @@ def _marble(skin: Skin) -> Vec:
 
 
 def _wooden(skin: Skin) -> Vec:
-    """Rings around an axis that leaves the middle of the object, and fibres along it; stained with the color."""
+    """Rings around an axis that leaves the middle of the object, and fibers along it; stained with the color."""
     p = skin.place
     x, z = p.x + 0.42 + p.y * 0.12, p.z + 0.22 - p.y * 0.08
     warp = noise(Vec(p.x * 1.6 + skin.offset * 9, p.y * 0.8, p.z * 1.6))
     ring = _fraction((x * x + z * z).sqrt() * 4.2 + warp * 1.9)
-    fibre = noise(Vec(p.x * 17 + skin.offset * 5, p.y * 2.2, p.z * 17))
-    shade = ramp(0.15, 1.0, ring) * 0.75 + fibre * 0.25
+    fiber = noise(Vec(p.x * 17 + skin.offset * 5, p.y * 2.2, p.z * 17))
+    shade = ramp(0.15, 1.0, ring) * 0.75 + fiber * 0.25
     brown = constant((0.20, 0.085, 0.03), p.x)
     light = (skin.color.x + skin.color.y + skin.color.z).clamp(max=1) * 0.85 + 0.15
     early = skin.color.mix(constant((0.55, 0.33, 0.16), p.x) * light, 0.20)

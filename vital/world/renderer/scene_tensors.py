@@ -61,7 +61,7 @@ class Bodies:
     material: Tensor
     color: Vec
     accent: Vec
-    centre: Vec
+    center: Vec
     radius: Tensor
     cos: Tensor
     sin: Tensor
@@ -74,7 +74,7 @@ class Bodies:
         scene = rays.scene
         scale = 1 / self.radius.index_select(0, scene)
         cos, sin = self.cos.index_select(0, scene), self.sin.index_select(0, scene)
-        origin = turned((rays.origin - self.centre.at(scene)) * scale, cos, sin)
+        origin = turned((rays.origin - self.center.at(scene)) * scale, cos, sin)
         return origin, turned(rays.way, cos, sin), scale
 
 
@@ -148,7 +148,7 @@ def _bodies(
     shapes = [solids.SHAPES[thing.solid] for thing in some]
     radii = [SIZES[t.size] * (1 + 0.06 * a[0]) for t, a in zip(some, luck, strict=True)]
     turns = [math.radians(s.turn + s.swing * a[1]) for s, a in zip(shapes, luck, strict=True)]
-    centres = [
+    centers = [
         (PLACES[t.place] * (1 - depth * 0.25) + 0.1 * a[2], s.rest * r, depth + 0.12 * a[3])
         for t, s, r, a in zip(some, shapes, radii, luck, strict=True)
     ]
@@ -160,7 +160,7 @@ def _bodies(
         torch.tensor(surfaces, device=device),
         stack([_linear(thing.colour) for thing in some], device),
         stack([_linear(thing.accent or thing.colour) for thing in some], device),
-        stack(centres, device),
+        stack(centers, device),
         _row(radii, device),
         _row([math.cos(turn) for turn in turns], device),
         _row([math.sin(turn) for turn in turns], device),

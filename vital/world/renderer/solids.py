@@ -1,6 +1,6 @@
 """The solids as signed distance functions: how far a point is from the surface, negative inside.
 
-Each is centred near the origin and about one unit in radius. A function may understate the distance (ray marching
+Each is centered near the origin and about one unit in radius. A function may understate the distance (ray marching
 stays safe) and never overstates it. The formulas are elementary; Inigo Quilez's "Distance functions" collects them.
 """
 

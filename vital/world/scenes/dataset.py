@@ -46,7 +46,7 @@ class Rendered(Source):
         return len(self.scenes)
 
     def read(self, index: int) -> np.ndarray:
-        """Give one picture (H, W, 3), uint8; its neighbours are rendered with it."""
+        """Give one picture (H, W, 3), uint8; its neighbors are rendered with it."""
         if index not in self._kept:
             start = index - index % BLOCK
             block = self.scenes[start : start + BLOCK]
@@ -77,7 +77,7 @@ def as_bytes(pictures: Tensor) -> np.ndarray:
 
 
 def images(count: int = 1000, seed: int = 0, size: int = 64, *, pairs: float = 0.0, **fixed: str) -> ImageSet:
-    """Make a set of `count` pictures of drawn scenes, labelled with the classes of the world.
+    """Make a set of `count` pictures of drawn scenes, labeled with the classes of the world.
 
     The name of a picture is its number and its caption. `pairs` and `fixed` are those of `grammar.sample`. Nothing
     is rendered until it is looked at. Raises `InvalidValueError` and `UnknownNameError`.
