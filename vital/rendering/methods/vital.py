@@ -115,7 +115,7 @@ class Vital(AlignmentMethod):
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
-        made = [self._term(model, unit, bank, seed) for unit in units]
+        made = [self._term(model, model.unit(unit), bank, seed) for unit in units]
         size = image_size(model, self.size)
         grows = bank is not None and self.coarse > 0 and bears_half_size(model, bank)
         return Plan(
