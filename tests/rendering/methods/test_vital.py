@@ -103,6 +103,7 @@ def test_an_inner_unit_alone_is_aligned_up_to_its_layer_and_driven_at_the_center
     found = weights(Vital(), "act3:5", bank)
     natural = sum(place.value for place in bank.strongest_places("act3:5", 3)) / 3
     assert found[obj.Neuron][0] == pytest.approx(16 / (natural - bank.usual_value("act3:5")))
+    assert found[obj.Reach] == (1, obj.Reach("act3:5", bank.natural_value("act3:5", 3)))
     assert found[obj.Alignment][0] == 0.3
     _, several = planned(Vital(n_references=3), "act2:5", bank)
     assert several == "patches around the 3 strongest places of the unit, of as many images"

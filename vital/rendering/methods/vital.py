@@ -177,11 +177,12 @@ class Vital(AlignmentMethod):
         if own is None and natural > 0 and has_one_place(unit):
             return 1.0, REACH * obj.Reach(unit, natural)
         weight, drive = INNER_ALONE if alone else INNER_SCENE
-        term: Term = obj.Direction(unit) if unit.source else obj.Channel(unit)
-        if alone and unit.layer != OUTPUT and fills_a_third(model, unit):
-            natural = fmean(place.value for place in bank.strongest_places(unit, NATURAL))
-            term = obj.Neuron(unit)
-        return weight, (own or drive) / (natural - bank.usual_value(unit) or 1.0) * term
+        over = natural - bank.usual_value(unit) or 1.0
+        if not (alone and unit.layer != OUTPUT and fills_a_third(model, unit)):
+            return weight, (own or drive) / over * (obj.Direction(unit) if unit.source else obj.Channel(unit))
+        strongest = fmean(place.value for place in bank.strongest_places(unit, NATURAL))
+        term = (own or drive) / (strongest - bank.usual_value(unit) or 1.0) * obj.Neuron(unit)
+        return weight, term + obj.Reach(unit, natural) if natural > 0 else term
 
     def _aligned(self, model: Model, unit: Unit) -> tuple[str, ...]:
         return stages_of(model, unit) if self.layers is None else self.layers
