@@ -164,7 +164,8 @@ class Vital(AlignmentMethod):
     def _drive(self, model: Model, unit: Unit, bank: ReferenceBank | None) -> tuple[float, Term | None]:
         """The weight of the alignment, and the term that makes the unit active.
 
-        The activation of an inner unit is measured by how far its natural value lies above the median image's.
+        The activation of an inner unit is measured by how far its natural value lies above the median image's. One at
+        the center is also brought to its natural mean, since where others win it gets no gradient there.
         """
         alone, own = self.relevance is not None, self.unit_weight
         if own == 0 or bank is None:
@@ -177,12 +178,13 @@ class Vital(AlignmentMethod):
         if own is None and natural > 0 and has_one_place(unit):
             return 1.0, REACH * obj.Reach(unit, natural)
         weight, drive = INNER_ALONE if alone else INNER_SCENE
-        over = natural - bank.usual_value(unit) or 1.0
+        usual, drive = bank.usual_value(unit), own or drive
         if not (alone and unit.layer != OUTPUT and fills_a_third(model, unit)):
-            return weight, (own or drive) / over * (obj.Direction(unit) if unit.source else obj.Channel(unit))
+            everywhere = obj.Direction(unit) if unit.source else obj.Channel(unit)
+            return weight, drive / (natural - usual or 1.0) * everywhere
         strongest = fmean(place.value for place in bank.strongest_places(unit, NATURAL))
-        term = (own or drive) / (strongest - bank.usual_value(unit) or 1.0) * obj.Neuron(unit)
-        return weight, term + obj.Reach(unit, natural) if natural > 0 else term
+        center = drive / (strongest - usual or 1.0) * obj.Neuron(unit)
+        return weight, center + obj.Reach(unit, natural) if natural > 0 else center
 
     def _aligned(self, model: Model, unit: Unit) -> tuple[str, ...]:
         return stages_of(model, unit) if self.layers is None else self.layers
