@@ -100,7 +100,7 @@ def test_an_inner_unit_alone_is_aligned_up_to_its_layer_and_driven_at_the_center
     parts, note = planned(Vital(), "act2:5", bank)
     assert parts[obj.Alignment].layers == ("layer1", "act2")
     assert note == "a patch around the strongest place of the unit"
-    found = weights(Vital(), "act3:5", bank)
+    found = weights(Vital(size=128), "act3:5", bank)
     natural = sum(place.value for place in bank.strongest_places("act3:5", 3)) / 3
     assert found[obj.Neuron][0] == pytest.approx(16 / (natural - bank.usual_value("act3:5")))
     assert found[obj.Reach] == (1, obj.Reach("act3:5", bank.natural_value("act3:5", 3)))
@@ -110,7 +110,7 @@ def test_an_inner_unit_alone_is_aligned_up_to_its_layer_and_driven_at_the_center
 
 
 def test_an_inner_unit_in_its_surroundings_is_driven_everywhere(bank: vital.ReferenceBank) -> None:
-    found = weights(VitalScene(), "act2:5", bank)
+    found = weights(VitalScene(size=128), "act2:5", bank)
     over = bank.natural_value("act2:5", 3) - bank.usual_value("act2:5")
     assert found[obj.Channel][0] == pytest.approx(1 / over)
     assert found[obj.Alignment][0] == 1
@@ -125,6 +125,15 @@ def test_a_class_is_driven_by_its_logit_and_by_its_log_probability_on_small_pict
         assert small == (0.05, obj.Logit("class:3", softmax=True))
 
 
+def test_in_a_small_picture_an_inner_unit_is_brought_to_its_natural_value(bank: vital.ReferenceBank) -> None:
+    natural = bank.natural_value("act3:5", 3)
+    for method in (Vital(), VitalScene()):
+        found = weights(method, "act3:5", bank)
+        assert found[obj.Reach] == (4, obj.Reach("act3:5", natural))
+        assert found[obj.Alignment][0] == 1
+        assert not {obj.Neuron, obj.Channel} & set(found)
+
+
 def test_the_weight_of_a_unit_is_an_option_and_may_be_none(bank: vital.ReferenceBank) -> None:
     assert weights(Vital(unit_weight=0.5), "class:3", bank)[obj.Logit] == (0.5, obj.Logit("class:3"))
     assert obj.Logit not in weights(Vital(unit_weight=0.0), "class:3", bank)
@@ -137,7 +146,7 @@ def test_a_unit_of_one_place_is_brought_to_its_natural_value() -> None:
     )
     net = toy.wrap(layers)
     vectors = vital.build_bank(net, ["4"], vital.load_images(toy.images(6).float()), disk=False)
-    found = weights(Vital(layers=("1", "4")), "4:2", vectors)
+    found = weights(Vital(layers=("1", "4"), size=128), "4:2", vectors)
     assert found[obj.Reach][0] == 4
     assert found[obj.Reach][1].value == pytest.approx(vectors.natural_value("4:2", 3))
     assert found[obj.Alignment][0] == 1
@@ -149,7 +158,7 @@ def test_what_sees_little_of_the_picture_is_driven_everywhere() -> None:
     assert [fills_a_third(net, net.unit(unit)) for unit in ("1:0", "3:0", "3:0@4,4")] == [False, True, False]
     images = vital.load_images(toy.images(4).float())
     early = vital.build_bank(net, ["1"], images, disk=False)
-    assert obj.Channel in weights(Vital(layers=("1",)), "1:0", early)
+    assert obj.Channel in weights(Vital(layers=("1",), size=128), "1:0", early)
 
 
 def test_the_weight_does_not_depend_on_where_the_zero_of_a_unit_lies() -> None:
@@ -158,7 +167,9 @@ def test_the_weight_does_not_depend_on_where_the_zero_of_a_unit_lies() -> None:
     layer.bias.data = torch.tensor([0.0, -1.0])
     net = toy.wrap(nn.Sequential(layer, nn.ReLU()))
     moved = vital.build_bank(net, ["0"], vital.load_images(toy.images(8).float()), disk=False)
-    found = [weights(VitalScene(layers=("0",)), unit, moved)[obj.Channel][0] for unit in ("0:0", "0:1")]
+    found = [
+        weights(VitalScene(layers=("0",), size=128), unit, moved)[obj.Channel][0] for unit in ("0:0", "0:1")
+    ]
     assert found[0] == pytest.approx(found[1], rel=1e-4)
     assert found[0] > 0
 
@@ -168,8 +179,8 @@ def test_a_direction_is_driven_at_the_center_and_everywhere(
 ) -> None:
     save_file({"act3": torch.rand(2, MODEL.unit("act3:0").layout.channels)}, tmp_path / "own.safetensors")
     unit = f"{tmp_path / 'own.safetensors'}:1@act3"
-    assert obj.Neuron in weights(Vital(), unit, bank)
-    assert obj.Direction in weights(VitalScene(), unit, bank)
+    assert obj.Neuron in weights(Vital(size=128), unit, bank)
+    assert obj.Direction in weights(VitalScene(size=128), unit, bank)
 
 
 def test_a_unit_that_is_the_same_everywhere_is_driven_as_it_is() -> None:
@@ -178,7 +189,7 @@ def test_a_unit_that_is_the_same_everywhere_is_driven_as_it_is() -> None:
     net = toy.wrap(nn.Sequential(layer, nn.ReLU()))
     images = vital.load_images(toy.images(4).float())
     constant = vital.build_bank(net, ["0"], images, disk=False)
-    assert weights(VitalScene(layers=("0",)), "0:0", constant)[obj.Channel][0] == 1
+    assert weights(VitalScene(layers=("0",), size=128), "0:0", constant)[obj.Channel][0] == 1
 
 
 def test_a_network_without_places_is_aligned_at_layers_that_are_named() -> None:

@@ -39,11 +39,11 @@ PATCH_SHARE = 0.9
 CLASS_ALONE, CLASS_SCENE = 0.03, 0.05
 """The weights of a class's logit: for the class alone, and in its surroundings."""
 SMALL, CLASS_SMALL = 128, 0.05
-"""The side of small pictures in pixels, on which a logit brings noise, and the weight of the log-probability there."""
+"""The side of small pictures in pixels, where more than natural values brings noise, and a log-probability's weight."""
 INNER_ALONE, INNER_SCENE = (0.3, 16.0), (1.0, 1.0)
 """The weights of an inner unit's alignment, and of its activation over the natural one."""
 REACH = 4.0
-"""The weight of the term that brings an inner unit of one place to its natural value."""
+"""The weight of the term that brings an inner unit to its natural value: one of one place, and in small pictures."""
 NATURAL = 3
 """The number of images, those that excite an inner unit most, of which its natural value is the mean."""
 ROLL, ZOOM, TURN = 0.05, 0.1, 8.0
@@ -170,12 +170,13 @@ class Vital(AlignmentMethod):
         alone, own = self.relevance is not None, self.unit_weight
         if own == 0 or bank is None:
             return 1.0, None
+        small = own is None and min(image_size(model, self.size)) < SMALL
         if unit.is_class:
-            if own is None and min(image_size(model, self.size)) < SMALL:
+            if small:
                 return 1.0, CLASS_SMALL * obj.Logit(unit, softmax=True)
             return 1.0, (own or (CLASS_ALONE if alone else CLASS_SCENE)) * obj.Logit(unit)
         natural = bank.natural_value(unit, NATURAL)
-        if own is None and natural > 0 and has_one_place(unit):
+        if natural > 0 and (small or (own is None and has_one_place(unit))):
             return 1.0, REACH * obj.Reach(unit, natural)
         weight, drive = INNER_ALONE if alone else INNER_SCENE
         usual, drive = bank.usual_value(unit), own or drive
