@@ -23,7 +23,7 @@ Means over units with 95 % intervals (bootstrap over units); the best method of 
 Distances of sets are given for the pictures of one seed (mean over seeds) and for all pictures: equal n compare.
 
 The comparisons of methods below were rendered with the preset of before (results/earlier-presets.md);
-the blind readings with that of today. How far the numbers agree with people: results/eye-agreement.md.
+the blind readings with that of their day. How far the numbers agree with people: results/eye-agreement.md.
 The presets on ImageNet networks: results/imagenet-networks.md."""
 
 

@@ -159,8 +159,9 @@ class ReferenceBank:
 
     def usual_value(self, unit: str | Unit) -> float:
         """The unit's mean over places in the median image, of a sample of about 1000."""
-        tables, index = self._table(self.model.unit(unit))
-        return float(tables.sample[readout_name(self.model.unit(unit))][index].double().median())
+        unit = self.model.unit(unit)
+        tables, index = self._table(unit)
+        return float(tables.sample[readout_name(unit)][index].double().median())
 
     def patches(self, unit: str | Unit, count: int = 8, share: float = SHARE) -> Patches:
         """Cut the places that excite a unit most out of their images, each brought to the network's size.

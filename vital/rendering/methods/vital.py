@@ -150,7 +150,7 @@ class Vital(AlignmentMethod):
         )
         weight, drive = self._drive(model, unit, bank)
         term: Term = weight * obj.Alignment(template, scale="variance")
-        if drive:
+        if drive is not None:
             term = term + drive
         if self.natural and bank:
             usual: Term = natural_colors(bank)
