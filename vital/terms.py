@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
 from numbers import Real
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
+import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError, UnknownNameError
@@ -22,6 +25,8 @@ from vital.units import Unit
 from vital.utils.parts import check_part_class, checked_loss, named
 from vital.utils.public import public
 from vital.utils.registry import Registry
+
+T = TypeVar("T", bound="Term")
 
 GRADIENT = "gradient"
 """The rule that is none: gradient × activation, for networks through which relevance cannot be followed."""
@@ -52,7 +57,8 @@ class Term(ABC):
 
     A concrete term is a frozen dataclass with `repr=False`, so that it prints as the call that makes it. `layers`
     names what it wants to see; `couples` says that an image's loss depends on the other images of its unit; `detached`
-    says what the gradient treats as a constant although it changes with the image, where a term does so.
+    says what the gradient treats as a constant although it changes with the image, where a term does so. `stack` may
+    say how the terms of several units are computed in one go.
     """
 
     couples: ClassVar[bool] = False
@@ -71,6 +77,15 @@ class Term(ABC):
     @abstractmethod
     def __call__(self, trace: Trace) -> PerImage:
         """The loss of each image in the trace, shape (B,)."""
+
+    @classmethod
+    def stack(cls, terms: Sequence[Self]) -> Term:
+        """Return one term that stands for several of this kind and of the same layers, one for each unit of a batch.
+
+        It sees the images of all units, in their order and as many of each, and gives what each term gives for its
+        own. By default the terms take turns in a loop, so that a term of one's own need not think of it.
+        """
+        return Looped(tuple(terms))
 
     def __add__(self, other: Term) -> Sum:
         if not isinstance(other, Term):
@@ -157,7 +172,7 @@ class Sum(Term):
     def losses(self, trace: Trace) -> dict[str, PerImage]:
         """The weighted loss of each part under its own name."""
         return {
-            name: weight * _loss(term, trace)
+            name: weight * loss_of(term, trace)
             for (weight, term), name in zip(self.parts, self.names(), strict=True)
         }
 
@@ -178,7 +193,114 @@ class Sum(Term):
         return ("-" if text.startswith(" -") else "") + text[3:]
 
 
-def _loss(term: Term, trace: Trace) -> PerImage:
+@dataclass(frozen=True, repr=False)
+class Looped(Term):
+    """Several terms that take turns: each sees the images of its own unit."""
+
+    terms: tuple[Term, ...]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of the terms."""
+        return self.terms[0].layers
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """The losses of all, (B,)."""
+        rows = len(trace) // len(self.terms)
+        own = [trace.rows(i * rows, (i + 1) * rows) for i in range(len(self.terms))]
+        return torch.cat([loss_of(term, part) for term, part in zip(self.terms, own, strict=True)])
+
+    def __repr__(self) -> str:
+        return repr(self.terms[0])
+
+
+class Batched(Term):
+    """A term that computes the losses of several units in one go, where they are `alike`."""
+
+    @classmethod
+    @abstractmethod
+    def losses_of(cls, terms: Sequence[Self], trace: Trace) -> PerImage:
+        """The losses of images that the terms share evenly, in order: (B,)."""
+
+    @classmethod
+    def alike(cls, terms: Sequence[Self]) -> bool:
+        """Whether terms that read the same layers can be computed in one go; by default all can."""
+        del terms
+        return True
+
+    @classmethod
+    def stack(cls, terms: Sequence[Self]) -> Term:
+        """Return one term for all of them; a loop where they are not alike."""
+        return Stacked(tuple(terms)) if cls.alike(terms) else Looped(tuple(terms))
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """The loss of each image in the trace, (B,)."""
+        return self.losses_of((self,), trace)
+
+
+class Imagewise(Term):
+    """A term of which equal ones are one: it looks at each image alone, whichever unit that belongs to."""
+
+    @classmethod
+    def stack(cls, terms: Sequence[Self]) -> Term:
+        """Return the first where all are equal; otherwise a loop."""
+        return terms[0] if same(terms) else Looped(tuple(terms))
+
+
+@dataclass(frozen=True, repr=False)
+class Stacked(Term):
+    """Several batched terms as one."""
+
+    terms: tuple[Any, ...]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of the terms."""
+        return tuple(self.terms[0].layers)
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """The losses of all, (B,)."""
+        loss: PerImage = type(self.terms[0]).losses_of(self.terms, trace)
+        return loss
+
+    def __repr__(self) -> str:
+        return repr(self.terms[0])
+
+
+def with_tensors(term: T, **tensors: Tensor) -> T:
+    """The same term with other tensors, which no one else will see: their digests stay those of the first."""
+    made = copy(term)
+    for name, tensor in tensors.items():
+        object.__setattr__(made, name, tensor)
+    return made
+
+
+def same(terms: Sequence[Term], *names: str) -> bool:
+    """Whether terms of one kind have equal fields: those named, or all that make them. Tensors are held by content."""
+    chosen = names or tuple(f.name for f in fields(terms[0]) if f.init)  # type: ignore[arg-type]
+    return all(_equal(getattr(terms[0], n), getattr(term, n)) for term in terms[1:] for n in chosen)
+
+
+def _equal(a: object, b: object) -> bool:
+    if a is b:
+        return True
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return isinstance(a, Tensor) and isinstance(b, Tensor) and a.device == b.device and torch.equal(a, b)
+    return bool(a == b)
+
+
+def per_slot(numbers: Sequence[float], trace: Trace) -> Tensor:
+    """A number for each unit as one for each of its images, (B,), on the device of the trace."""
+    return _per_slot(tuple(numbers), len(trace), trace.seen.dtype, trace.seen.device)
+
+
+@lru_cache(maxsize=256)
+def _per_slot(numbers: tuple[float, ...], rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Made once, for a copy in each step would make the host wait."""
+    return torch.tensor(numbers, dtype=dtype, device=device).repeat_interleave(rows // len(numbers))
+
+
+def loss_of(term: Term, trace: Trace) -> PerImage:
     """What a term makes of a trace, held against what it has to be."""
     try:
         loss = term(trace)

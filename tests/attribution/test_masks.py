@@ -61,7 +61,7 @@ def test_requests_of_many_rows_are_answered_as_each_alone() -> None:
     model, images = net(), pictures()
     with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
         trace = tracer(images.clone().requires_grad_())
-        found = followed(trace, [(slice(0, 1), request("class:2")), (slice(1, 3), request("two:4"))])
+        found = followed(trace, [request("class:2"), request("two:4"), request("two:4")])
     alone = relevance(model, images[:1], "class:2", LAYERS, start="waking")
     others = relevance(model, images[1:], "two:4", LAYERS, start="waking")
     for layer in LAYERS:
@@ -98,7 +98,7 @@ def test_alignment_with_a_rule_is_the_weighted_distance_of_what_is_relevant() ->
     assert term.relevance_request == RelevanceRequest(Unit.parse("class:1"), LAYERS)
     with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
         trace = tracer(images)
-        found = followed(trace, [(slice(0, 2), term.relevance_request)])
+        found = followed(trace, [term.relevance_request])
         got = term(replace(trace, relevance=found))
     for b in range(2):
         total = 0.0
@@ -132,7 +132,7 @@ def test_the_gradient_takes_relevance_as_a_constant() -> None:
     with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
         trace = tracer(images)
         assert term.relevance_request
-        found = followed(trace, [(slice(0, 1), term.relevance_request)])
+        found = followed(trace, [term.relevance_request])
     assert not any(part.requires_grad for part in found.values())
 
 

@@ -88,7 +88,7 @@ def _seen(
     slope = bool(request and not request.recorded)
     with torch.set_grad_enabled(slope):
         trace = tracer(pictures.detach().requires_grad_(slope))
-        return trace, followed(trace, [(slice(0, len(trace)), request)]) if request else {}
+        return trace, followed(trace, [request]) if request else {}
 
 
 def keep(template: Template) -> None:

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.tracing import INPUT_OF, Trace, Tracer, list_layers
-from vital.types import Images
+from vital.types import Images, PerImage
 from vital.units import Unit
 
 
@@ -36,8 +36,9 @@ def gradient_times_activation(
 
 def gradient_times_activation_of(trace: Trace, unit: str | Unit, layers: Iterable[str]) -> dict[str, Tensor]:
     """The same for a pass that has been made; its other gradients stay to be taken."""
-    unit, layers = trace.model.unit(unit), tuple(layers)
-    return {name: g * trace[name].detach() for name, g in _gradients(trace, unit, layers).items()}
+    unit = trace.model.unit(unit)
+    slopes = gradients_of(trace, trace.read(unit), unit.layer, layers)
+    return {name: g * trace[name].detach() for name, g in slopes.items()}
 
 
 def guided_backpropagation(
@@ -55,7 +56,8 @@ def guided_backpropagation(
         raise InvalidValueError(
             f"{model.name} has no ReLU before {unit}; guided backpropagation is defined by ReLUs"
         )
-    return {name: g.clamp(min=0) for name, g in _gradients(trace, unit, layers).items()}
+    slopes = gradients_of(trace, trace.read(unit), unit.layer, layers)
+    return {name: g.clamp(min=0) for name, g in slopes.items()}
 
 
 def _trace(model: Model, images: Images, unit: Unit, layers: tuple[str, ...]) -> Trace:
@@ -63,19 +65,15 @@ def _trace(model: Model, images: Images, unit: Unit, layers: tuple[str, ...]) ->
         return tracer(images.detach().to(model.device, model.dtype).requires_grad_())
 
 
-def _gradients(trace: Trace, unit: Unit, layers: tuple[str, ...]) -> dict[str, Tensor]:
-    """The gradient of the unit's value, by the layers' tensors as the network made them."""
-    value = trace.read(unit).sum()
+def gradients_of(trace: Trace, values: PerImage, layer: str, layers: Iterable[str]) -> dict[str, Tensor]:
+    """The gradient of values that were read at a layer, by the activations of earlier layers."""
     known, found = list_layers(trace.model), {}
+    raw = trace.run.raw if trace.run else {}
     for name in layers:
-        raws = [done.raw[name] for done in trace.passes]
-        got = torch.autograd.grad(value, raws, retain_graph=True, allow_unused=True)
-        if all(g is None for g in got):
-            raise InvalidValueError(
-                f"the layer {name!r} is not before {unit.layer}, where the gradient starts"
-            )
-        parts = [torch.zeros_like(x) if g is None else g for x, g in zip(raws, got, strict=True)]
-        whole = torch.cat([known[name.removeprefix(INPUT_OF)].canonical(part) for part in parts])
+        (got,) = torch.autograd.grad(values.sum(), [raw[name]], retain_graph=True, allow_unused=True)
+        if got is None:
+            raise InvalidValueError(f"the layer {name!r} is not before {layer}, where the gradient starts")
+        whole = known[name.removeprefix(INPUT_OF)].canonical(got)
         found[name] = whole[trace.first : trace.first + len(trace)]
     return found
 

@@ -3,42 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from vital.attribution.composites import Relevance, composite
-from vital.attribution.gradients import gradient_times_activation_of
+from vital.attribution.gradients import gradients_of
 from vital.attribution.propagation import propagate
 from vital.attribution.start import start_at
 from vital.models import Model
 from vital.terms import GRADIENT, RelevanceRequest
 from vital.tracing import NoRuleError, Trace, Tracer
+from vital.tracing.readout import kind_of
 from vital.types import Images
+from vital.units import Unit
 
 FLOOR = 1e-6
 
 
-def followed(trace: Trace, requests: Sequence[tuple[slice, RelevanceRequest]]) -> dict[str, Tensor]:
-    """Answer requests for rows of a recorded trace: layer -> relevance shaped like its activations, else 0.
+def followed(trace: Trace, requests: Sequence[RelevanceRequest | None]) -> dict[str, Tensor]:
+    """Answer the requests of slots, which share the images of a recorded trace evenly, in order.
 
-    Rows that ask for the same rule share one sweep: relevance is linear in its start, and no image sees another.
-    With the rule `GRADIENT` it is the positive part of gradient × activation, which is not relevance.
+    Returns layer -> relevance shaped like its activations, 0 for slots that ask for none there. Slots that ask for the
+    same rule share one sweep: relevance is linear in its start, and no image sees another. With the rule `GRADIENT` it
+    is the positive part of gradient × activation, which is not relevance.
     """
     found: dict[str, Tensor] = {}
-    for rows, request in requests:
+    starts: dict[str, dict[str, Tensor]] = {}
+    for slots in _alike(trace, requests):
+        units, request = [unit for _, unit, _ in slots], slots[0][2]
+        rows = rows_of(tuple(slot for slot, _, _ in slots), len(requests), len(trace), trace.seen.device)
+        own = trace if rows is None else trace.take(rows, [units[0].layer])
         if not request.recorded:
-            _add(found, _sloped(trace, rows, request))
-    for rule in dict.fromkeys(request.rule for _, request in requests if request.recorded):
-        starts: dict[str, Tensor] = {}
-        layers: dict[str, None] = {}
-        for rows, request in requests:
-            if request.rule == rule:
-                layers |= dict.fromkeys(request.layers)
-                start = starts.setdefault(request.unit.layer, torch.zeros_like(trace[request.unit.layer]))
-                start[rows] = start_at(trace.rows(rows.start, rows.stop), request.unit, request.start)
-        _add(found, propagate(trace, starts, layers, rule))
+            slopes = gradients_of(trace, own.read(units), units[0].layer, request.layers)
+            _add(found, {name: (g * trace[name].detach()).clamp(min=0) for name, g in slopes.items()})
+            continue
+        start = start_at(own, units, request.start)
+        if rows is not None:
+            start = torch.zeros_like(trace[units[0].layer]).index_copy_(0, rows, start)
+        _add(starts.setdefault(request.rule, {}), {units[0].layer: start})
+    for rule, begun in starts.items():
+        layers = dict.fromkeys(layer for r in requests if r and r.rule == rule for layer in r.layers)
+        _add(found, propagate(trace, begun, layers, rule))
     return found
+
+
+def _alike(
+    trace: Trace, requests: Sequence[RelevanceRequest | None]
+) -> list[list[tuple[int, Unit, RelevanceRequest]]]:
+    """The slots with their units, those together whose relevance starts in one go."""
+    groups: dict[object, list[tuple[int, Unit, RelevanceRequest]]] = {}
+    for slot, request in enumerate(requests):
+        if request:
+            unit = trace.model.unit(request.unit)
+            key = (request.rule, request.start, request.layers, kind_of(unit))
+            groups.setdefault(key, []).append((slot, unit, request))
+    return list(groups.values())
+
+
+@lru_cache(maxsize=64)
+def rows_of(slots: tuple[int, ...], of: int, rows: int, device: torch.device) -> Tensor | None:
+    """The numbers of the images that belong to some of the slots, of `rows` images of all; None where that is all.
+
+    It is made once and stays on the device, for a copy in each step would make the host wait.
+    """
+    if len(slots) == of:
+        return None
+    each = rows // of
+    return torch.tensor([slot * each + i for slot in slots for i in range(each)], device=device)
 
 
 def _add(found: dict[str, Tensor], parts: Mapping[str, Tensor]) -> None:
@@ -46,21 +79,12 @@ def _add(found: dict[str, Tensor], parts: Mapping[str, Tensor]) -> None:
         found[layer] = found[layer] + part if layer in found else part
 
 
-def _sloped(trace: Trace, rows: slice, request: RelevanceRequest) -> dict[str, Tensor]:
-    """Gradient × activation for some rows, 0 for the others."""
-    parts = gradient_times_activation_of(trace.rows(rows.start, rows.stop), request.unit, request.layers)
-    found = {layer: torch.zeros_like(trace[layer]) for layer in parts}
-    for layer, part in parts.items():
-        found[layer][rows] = part.clamp(min=0)
-    return found
-
-
 def followable(model: Model, request: RelevanceRequest, images: Images) -> tuple[str, str]:
     """Try a rule on images (B, C, H, W): the rule, or `GRADIENT` and in words why relevance cannot be followed."""
     try:
         with torch.enable_grad(), Tracer(model, [*request.layers, request.unit.layer], record=True) as tracer:
             trace = tracer(images.detach().to(model.device, model.dtype).requires_grad_())
-            followed(trace, [(slice(0, len(trace)), request)])
+            followed(trace, [request])
     except NoRuleError as error:
         return GRADIENT, f"{error}; masked by gradient × activation, which is not relevance"
     return request.rule, ""

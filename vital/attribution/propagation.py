@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from vital.models import Model
 from vital.tracing import INPUT_OF, NoRuleError, Pass, Tape, Trace, Tracer, list_layers
 from vital.types import Images
 from vital.units import Unit
+
+NOT_RECORDED = "this pass was not recorded; relevance needs a Tracer with record=True"
 
 
 def relevance(
@@ -68,11 +70,17 @@ def propagate(
     """
     how, layers = composite(rule), tuple(dict.fromkeys(layers))
     _check_starts(trace, starts)
-    parts = [
-        _through(done, {n: r[rows] for n, r in starts.items()}, layers, how, trace, rows_in_pass)
-        for done, rows, rows_in_pass in _passes(trace, next(iter(starts)))
-    ]
-    return {name: torch.cat([part[name] for part in parts]) for name in layers}
+    if trace.run is None:
+        raise InvalidValueError(NOT_RECORDED)
+    tape, raw = _check(trace.run, starts, layers), trace.run.raw
+    rows = slice(trace.first, trace.first + len(trace))
+    pairs = []
+    for name, given in starts.items():
+        r = torch.zeros_like(raw[name])
+        _canonical(trace, name, r)[rows] = given.detach().to(r)
+        pairs.append((raw[name], r))
+    found = sweep(tape, pairs, [raw[name] for name in layers], how)
+    return {name: _canonical(trace, name, r)[rows] for name, r in zip(layers, found, strict=True)}
 
 
 def _check_starts(trace: Trace, starts: Mapping[str, Tensor]) -> None:
@@ -90,38 +98,13 @@ def _check_starts(trace: Trace, starts: Mapping[str, Tensor]) -> None:
             )
 
 
-def _passes(trace: Trace, layer: str) -> Iterator[tuple[Pass, slice, slice]]:
-    """The passes behind a trace, with the rows that they have in the trace, and in themselves."""
-    begin, end, at = trace.first, trace.first + len(trace), 0
-    for done in trace.passes:
-        count = len(_canonical(trace, layer, done.raw[layer]))
-        low, high = max(begin, at), min(end, at + count)
-        if low < high:
-            yield done, slice(low - begin, high - begin), slice(low - at, high - at)
-        at += count
-
-
 def _canonical(trace: Trace, layer: str, raw: Tensor) -> Tensor:
     return list_layers(trace.model)[layer.removeprefix(INPUT_OF)].canonical(raw)
 
 
-def _through(
-    done: Pass, starts: dict[str, Tensor], layers: tuple[str, ...], how: Relevance, trace: Trace, rows: slice
-) -> dict[str, Tensor]:
-    """The relevance of one pass, for some of its rows."""
-    tape = _check(done, starts, layers)
-    pairs = []
-    for name, given in starts.items():
-        r = torch.zeros_like(done.raw[name])
-        _canonical(trace, name, r)[rows] = given.detach().to(r)
-        pairs.append((done.raw[name], r))
-    found = sweep(tape, pairs, [done.raw[name] for name in layers], how)
-    return {name: _canonical(trace, name, r)[rows] for name, r in zip(layers, found, strict=True)}
-
-
 def _check(done: Pass, starts: Mapping[str, Tensor], layers: tuple[str, ...]) -> Tape:
     if done.tape is None:
-        raise InvalidValueError("this pass was not recorded; relevance needs a Tracer with record=True")
+        raise InvalidValueError(NOT_RECORDED)
     if missing := [name for name in layers if name not in done.raw]:
         raise InvalidValueError(
             f"the layer {missing[0]!r} was not watched in this pass; there are {', '.join(done.raw)}"

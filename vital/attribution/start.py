@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
 from vital.tracing import Trace
-from vital.tracing.readout import mask, vector_of
+from vital.tracing.readout import channels_of, mask, vector_of, vectors_of
 from vital.units import Unit
 
 STARTS = ("activation", "waking", "one", "restricted")
 
 
-def start_at(trace: Trace, unit: str | Unit, start: str = "activation") -> Tensor:
+def start_at(trace: Trace, units: str | Unit | Sequence[Unit], start: str = "activation") -> Tensor:
     """The relevance with which a unit starts, shaped like its layer's activations.
 
     "activation": the unit's activation at all of its places, 0 elsewhere. "waking": the same where it is positive; an
@@ -28,18 +30,18 @@ def start_at(trace: Trace, unit: str | Unit, start: str = "activation") -> Tenso
     channels bring. A direction without negative entries, as NMF makes them, is not changed by it, and one without
     positive entries is refused. The cosine of "restricted" is that between all channels and v.
 
-    Raises `InvalidValueError` for another start.
+    Several units of one layer share the images, as in `Trace.read`. Raises `InvalidValueError` for another start.
     """
     if start not in STARTS:
         raise InvalidValueError(f"start is {start!r}; allowed are {', '.join(STARTS)}")
-    unit = trace.model.unit(unit)
-    act = trace[unit.layer].detach()
-    places = mask(unit, act)
-    if unit.source:
-        return _along(act, vector_of(unit).to(act), unit, places, start)
-    r = torch.zeros_like(act)
-    r[:, unit.channel] = _of_channel(act[:, unit.channel], act, places, start)
-    return r
+    found = trace.found(units)
+    act = trace[found[0].layer].detach()
+    places = mask(found, act)
+    if found[0].source:
+        return _along(act, found, places, start)
+    index = channels_of(found, act)
+    own = _of_channel(act.gather(1, index)[:, 0], act, places, start)
+    return torch.zeros_like(act).scatter_(1, index, own[:, None])
 
 
 def _of_channel(own: Tensor, act: Tensor, places: Tensor, start: str) -> Tensor:
@@ -54,18 +56,20 @@ def _of_channel(own: Tensor, act: Tensor, places: Tensor, start: str) -> Tensor:
     return ones if start == "one" else _most_exclusive(own, act, places)
 
 
-def _along(act: Tensor, vector: Tensor, unit: Unit, places: Tensor, start: str) -> Tensor:
-    """The start of a direction, shaped like act."""
-    column = vector.view(-1, *[1] * (act.ndim - 2))
+def _along(act: Tensor, units: Sequence[Unit], places: Tensor, start: str) -> Tensor:
+    """The start of directions, shaped like act."""
+    vectors = vectors_of(units, act).repeat_interleave(len(act) // len(units), 0)
+    columns = vectors.view(*vectors.shape, *[1] * (act.ndim - 2))
     if start == "activation":
-        return (act * column).where(places, 0)
-    if not bool((vector > 0).any()):
-        allowed = "a direction with a positive entry, or start='activation'"
-        raise InvalidValueError(
-            f"{unit} has no entry above 0 for relevance to start with; allowed is {allowed}"
-        )
-    where = _of_channel((act * column).sum(1), act, places, start)
-    return where[:, None] * column.clamp(min=0)
+        return (act * columns).where(places[:, None], 0)
+    for unit in units:
+        if not bool((vector_of(unit) > 0).any()):
+            allowed = "a direction with a positive entry, or start='activation'"
+            raise InvalidValueError(
+                f"{unit} has no entry above 0 for relevance to start with; allowed is {allowed}"
+            )
+    where = _of_channel((act * columns).sum(1), act, places, start)
+    return where[:, None] * columns.clamp(min=0)
 
 
 def _most_exclusive(value: Tensor, act: Tensor, places: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.tracing import Tracer
+from vital.utils.devices import moved
 from vital.utils.hashing import tensor_hash
 
 
@@ -47,10 +48,13 @@ def activations(model: Model, layer: str, picture: Tensor) -> Tensor:
 
 
 def fitted(target: Tensor, act: Tensor, layer: str) -> Tensor:
-    """The fixed activations in the image's dtype and on its device; `InvalidValueError` where the shapes differ."""
+    """Fixed activations for each image, as its own are: (B, ...); `InvalidValueError` where the shapes differ.
+
+    Targets of several units have images in turn: of S the first is for the first B / S images.
+    """
     if target.shape[1:] != act.shape[1:]:
         raise InvalidValueError(
             f"the picture's activations at {layer!r} have the shape {tuple(target.shape[1:])}, "
             f"the image's {tuple(act.shape[1:])}; give a picture of the image's size"
         )
-    return target.to(act)
+    return moved(target, act).repeat_interleave(len(act) // len(target), 0)

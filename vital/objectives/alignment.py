@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
+import torch
 from torch import Tensor
 
 from vital.attribution import mask
 from vital.errors import InvalidValueError, unknown
 from vital.records import Template
-from vital.terms import OBJECTIVES, RelevanceRequest, Term
+from vital.terms import OBJECTIVES, Looped, RelevanceRequest, Term, per_slot
 from vital.tracing import Trace
 from vital.types import PerImage
 from vital.units import Unit
 from vital.utils.sorting import resize_quantiles, rows, sort_matching
 
-Target: TypeAlias = tuple[Tensor, Tensor | None]
+Target: TypeAlias = tuple[Tensor, Tensor | None, tuple[float, ...]]
 
 
 @OBJECTIVES.register("alignment", example="obj.Alignment(template)")
@@ -40,10 +41,8 @@ class Alignment(Term):
     template: Template
     weights: Mapping[str, float] | None = None
     scale: Literal["none", "variance"] = "none"
-    _targets: dict[tuple[str, int, str], Target] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
     _unit: Unit | None = field(default=None, init=False, repr=False, compare=False)
+    _alone: Templates | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.scale not in ("none", "variance"):
@@ -68,32 +67,78 @@ class Alignment(Term):
             return None
         return RelevanceRequest(self._unit, self.layers, self.template.rule, self.template.start)
 
+    def factor(self, layer: str) -> float:
+        """What the mean square at a layer is multiplied with: w_l / v_l."""
+        unit = max(self.template.variances[layer], 1e-12) if self.scale == "variance" else 1.0
+        return self._weights()[layer] / unit
+
     def _weights(self) -> dict[str, float]:
         weights = dict.fromkeys(self.template.layers, 1.0) if self.weights is None else self.weights
         return {layer: weight for layer, weight in weights.items() if weight}
 
+    @classmethod
+    def stack(cls, terms: Sequence[Self]) -> Term:
+        """Return one term with the templates of all, where they are masked by the same rule."""
+        rules = {term.template.rule for term in terms}
+        return Templates(tuple(terms)) if len(rules) == 1 else Looped(tuple(terms))
+
     def __call__(self, trace: Trace) -> PerImage:
         """The weighted sum over the layers, (B,)."""
+        if self._alone is None:
+            object.__setattr__(self, "_alone", Templates((self,)))
+        return self._alone(trace)  # type: ignore[misc]
+
+
+@dataclass(frozen=True, repr=False)
+class Templates(Term):
+    """The alignments of several units as one."""
+
+    terms: tuple[Alignment, ...]
+    _targets: dict[tuple[str, int, str], Target] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of all."""
+        return self.terms[0].layers
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """The weighted sums over the layers, (B,)."""
         total = trace.seen.new_zeros(len(trace))
-        for layer, weight in self._weights().items():
+        rule = self.terms[0].template.rule
+        for layer in self.layers:
             act = rows(trace[layer])
-            unit = max(self.template.variances[layer], 1e-12) if self.scale == "variance" else 1.0
-            target, by = self._target(layer, act)
+            target, by, factors = self._target(layer, act)
             if by is not None:
-                act = act * mask(rows(trace.relevance[layer]), self.template.rule).mul_(by)
-            total = total + weight / unit * sort_matching(act, target)
+                masks = mask(rows(trace.relevance[layer]), rule)
+                act = act * masks.mul_(by.repeat_interleave(len(act) // len(by), 0))
+            total = total + per_slot(factors, trace) * sort_matching(act, target)
         return total
 
     def _target(self, layer: str, act: Tensor) -> Target:
-        """What stays over the steps: the vectors to match at the image's number of places, and by what to weigh it."""
+        """What stays over the steps: the vectors to match at the image's number of places, and by what to weigh them.
+
+        (S, C, N) and (S, C, 1) for the templates of S units, of which equal ones are one, and S factors.
+        """
         key = (layer, act.shape[2], f"{act.dtype} {act.device}")
         if key not in self._targets:
-            quantiles = self.template.layers[layer]
-            if len(quantiles) != act.shape[1]:
-                raise InvalidValueError(
-                    f"the template's layer {layer!r} has {len(quantiles)} channels, the network's has {act.shape[1]}"
-                )
-            quantiles = resize_quantiles(quantiles, act.shape[2]).to(act.device, act.dtype)
-            by = self.template.importance[layer].sqrt().to(act)[:, None] if self.template.rule else None
-            self._targets[key] = (quantiles if by is None else quantiles * by, by)
+            templates = [term.template for term in self.terms]
+            templates = templates[:1] if all(t is templates[0] for t in templates) else templates
+            quantiles = torch.stack([_resized(t, layer, act) for t in templates]).to(act)
+            by = None
+            if templates[0].rule:
+                by = torch.stack([t.importance[layer].sqrt() for t in templates]).to(act)[..., None]
+                quantiles = quantiles * by
+            self._targets[key] = (quantiles, by, tuple(term.factor(layer) for term in self.terms))
         return self._targets[key]
+
+
+def _resized(template: Template, layer: str, act: Tensor) -> Tensor:
+    """The template's vectors at the number of places of `act` (B, C, N): (C, N)."""
+    quantiles = template.layers[layer]
+    if len(quantiles) != act.shape[1]:
+        raise InvalidValueError(
+            f"the template's layer {layer!r} has {len(quantiles)} channels, the network's has {act.shape[1]}"
+        )
+    return resize_quantiles(quantiles, act.shape[2])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
 from vital.objectives._vectors import check_cosine, digest, dot_cosine
-from vital.terms import OBJECTIVES, Term
+from vital.terms import OBJECTIVES, Looped, Term, same, with_tensors
 from vital.tracing import Trace, read_direction
 from vital.types import PerImage
 from vital.units import TOKENS, Unit
 from vital.units.direction import as_place, check_fit
+from vital.utils.devices import moved
 
 
 @OBJECTIVES.register("direction", example="obj.Direction('layer2', torch.linspace(-1, 1, 16), power=2)")
@@ -65,9 +67,19 @@ class Direction(Term):
         """The layer that the direction lies in."""
         return (self._place.layer,)
 
+    @classmethod
+    def stack(cls, terms: Sequence[Self]) -> Term:
+        """Return one term with a vector for each unit, where the directions are read in the same way."""
+        vectors = [torch.as_tensor(term.vector) for term in terms]
+        if not same(terms, "tokens", "power", "floor") or len({vector.shape for vector in vectors}) > 1:
+            return Looped(tuple(terms))
+        return with_tensors(terms[0], vector=torch.stack(vectors))
+
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the mean over all places, (B,)."""
         acts = trace.vectors(self._place)
-        vector = torch.as_tensor(self.vector).to(acts)
-        check_fit("the direction", vector, self._place.layer, acts.shape[1])
-        return -dot_cosine(acts, vector.view(1, -1, 1), self.power, self.floor).mean(1)
+        vectors = moved(torch.as_tensor(self.vector), acts)
+        vectors = vectors if vectors.ndim == 2 else vectors[None]
+        check_fit("the direction", vectors[0], self._place.layer, acts.shape[1])
+        each = vectors.repeat_interleave(len(acts) // len(vectors), 0)[..., None]
+        return -dot_cosine(acts, each, self.power, self.floor).mean(1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from vital.objectives.single import images_of
-from vital.terms import OBJECTIVES, Term, per_image_mean
+from vital.terms import OBJECTIVES, Batched, Imagewise, Term, per_image_mean
 from vital.tracing import Trace
 from vital.types import PerImage
 
@@ -27,7 +29,7 @@ class OneLayer(Term):
 
 @OBJECTIVES.register("deepdream", example="obj.DeepDream('layer2')")
 @dataclass(frozen=True, repr=False)
-class DeepDream(OneLayer):
+class DeepDream(OneLayer, Imagewise):
     """Make everything stronger that a layer already sees.
 
     Formula: −mean_{c,i} f_{c,i}²
@@ -46,7 +48,7 @@ class DeepDream(OneLayer):
 
 @OBJECTIVES.register("diversity", example="obj.Diversity('layer2')")
 @dataclass(frozen=True, repr=False)
-class Diversity(OneLayer):
+class Diversity(OneLayer, Batched):
     """Make the images of a unit differ from one another.
 
     Formula: mean_{j≠i} cos(G_i, G_j), with the Gram matrix G = F Fᵀ of image i's activations F (C, places)
@@ -62,13 +64,16 @@ class Diversity(OneLayer):
 
     couples = True
 
-    def __call__(self, trace: Trace) -> PerImage:
-        """Each image's mean similarity to the others, (B,)."""
-        images = images_of(trace, self)
-        grams = gram(trace[self.layer]).view(images, trace.n_transforms, -1).mean(1)
-        units = F.normalize(grams, eps=1e-10)
-        similar = units @ units.T
-        return ((similar.sum(1) - similar.diagonal()) / (images - 1)).repeat_interleave(trace.n_transforms)
+    @classmethod
+    def losses_of(cls, terms: Sequence[Self], trace: Trace) -> PerImage:
+        """Each image's mean similarity to the others of its unit, (B,)."""
+        slots = len(terms)
+        images = images_of(trace, terms[0], slots)
+        grams = gram(trace[terms[0].layer]).view(slots, images, trace.n_transforms, -1).mean(2)
+        units = F.normalize(grams, dim=2, eps=1e-10)
+        similar = units @ units.mT
+        others = (similar.sum(2) - similar.diagonal(dim1=1, dim2=2)) / (images - 1)
+        return others.flatten().repeat_interleave(trace.n_transforms)
 
 
 def gram(act: Tensor) -> Tensor:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
+import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.objectives._vectors import activations, check_cosine, digest, dot_cosine, fitted
 from vital.objectives.layer import OneLayer, gram
-from vital.terms import OBJECTIVES, per_image_mean
+from vital.terms import OBJECTIVES, Looped, Term, per_image_mean, same, with_tensors
 from vital.tracing import Trace
 from vital.types import PerImage
 
@@ -28,11 +31,16 @@ class _Similarity(OneLayer):
         check_cosine(self.power, self.floor)
         object.__setattr__(self, "digest", digest(self.target))
 
+    @classmethod
+    def stack(cls, terms: Sequence[Self]) -> Term:
+        """Return one term with the activations of all, where they are compared in the same way."""
+        return _together(terms) if same(terms, "power", "floor") else Looped(tuple(terms))
+
     def __call__(self, trace: Trace) -> PerImage:
         """Minus the similarity, (B,)."""
         act = trace[self.layer]
-        target = fitted(self.target, act, self.layer)
-        return -dot_cosine(act.flatten(1), target.flatten(1), self.power, self.floor) / act[0, 0].numel()
+        target = fitted(self.target, act, self.layer).flatten(1)
+        return -dot_cosine(act.flatten(1), target, self.power, self.floor) / act[0, 0].numel()
 
 
 @OBJECTIVES.register("caricature", example="obj.Caricature.of(model, 'layer2', picture)")
@@ -120,8 +128,21 @@ class FeatureMatch(OneLayer):
         """Make the term for one picture, (C, H, W) or (1, C, H, W) in [0, 1]."""
         return cls(layer, activations(model, layer, picture), power, gram)
 
+    @classmethod
+    def stack(cls, terms: Sequence[Self]) -> Term:
+        """Return one term with the activations of all, where they are compared in the same way."""
+        return _together(terms) if same(terms, "power", "gram") else Looped(tuple(terms))
+
     def __call__(self, trace: Trace) -> PerImage:
         """The distance, (B,)."""
         act = trace[self.layer]
         made, wanted = (gram(act), gram(self.target)) if self.gram else (act, self.target)
         return per_image_mean((made - fitted(wanted, made, self.layer)).abs() ** self.power)
+
+
+def _together(terms: Sequence[_Similarity] | Sequence[FeatureMatch]) -> Term:
+    """The first of some terms with the targets of all, where these have one shape."""
+    targets = [term.target for term in terms]
+    if len({(target.shape, target.device) for target in targets}) > 1:
+        return Looped(tuple(terms))
+    return with_tensors(terms[0], target=torch.cat(targets))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import torch
-from torch import Tensor
 
 from vital.errors import InvalidValueError, UnitError
-from vital.terms import OBJECTIVES, Term
+from vital.terms import OBJECTIVES, Batched, Term, per_slot, same
 from vital.tracing import Trace
+from vital.tracing.readout import kind_of
 from vital.types import PerImage
 from vital.units import Unit
 
@@ -34,7 +36,7 @@ def keep(term: Term, name: str, unit: Unit) -> None:
 
 
 @dataclass(frozen=True, repr=False)
-class OneUnit(Term):
+class OneUnit(Batched):
     """A term that reads one unit."""
 
     unit: str | Unit
@@ -47,6 +49,11 @@ class OneUnit(Term):
     def layers(self) -> tuple[str, ...]:
         """The unit's layer."""
         return (self._unit.layer,)
+
+    @classmethod
+    def alike(cls, terms: Sequence[Self]) -> bool:
+        """Whether the units are read in the same way."""
+        return len({kind_of(term._unit) for term in terms}) == 1  # noqa: SLF001
 
 
 @OBJECTIVES.register("neuron", example="obj.Neuron('layer2:1@3,3')")
@@ -73,9 +80,11 @@ class Neuron(OneUnit):
                 f"{self.unit} names all tokens, a neuron is one; write #cls, #patches or use Channel"
             )
 
-    def __call__(self, trace: Trace) -> PerImage:
+    @classmethod
+    def losses_of(cls, terms: Sequence[Self], trace: Trace) -> PerImage:
         """Minus the activation at the position, (B,)."""
-        places, act = trace.map(self._unit), trace[self._unit.layer]
+        units = units_of(terms)
+        places, act = trace.map(units), trace[units[0].layer]
         if places.shape[1] == 1:
             return -places[:, 0]
         height, width = act.shape[2:] if act.ndim == 4 else _grid(places.shape[1], *trace.seen.shape[2:])
@@ -103,9 +112,10 @@ class Channel(OneUnit):
     2 * Channel('layer4:162') + Channel('blocks.9.mlp:55#cls')
     """
 
-    def __call__(self, trace: Trace) -> PerImage:
+    @classmethod
+    def losses_of(cls, terms: Sequence[Self], trace: Trace) -> PerImage:
         """Minus the mean activation, (B,)."""
-        return -trace.read(self._unit)
+        return -trace.read(units_of(terms))
 
 
 @OBJECTIVES.register("logit", example="obj.Logit('class:3')")
@@ -130,11 +140,18 @@ class Logit(OneUnit):
         if not self._unit.is_class:
             raise UnitError(f"{self.unit} is not a class; write class:INDEX or class:NAME, or use Channel")
 
-    def __call__(self, trace: Trace) -> PerImage:
+    @classmethod
+    def alike(cls, terms: Sequence[Self]) -> bool:
+        """Whether all are logits, or log-probabilities."""
+        return super().alike(terms) and same(terms, "softmax")
+
+    @classmethod
+    def losses_of(cls, terms: Sequence[Self], trace: Trace) -> PerImage:
         """Minus the logit or the log-probability, (B,)."""
-        if not self.softmax:
-            return -trace.read(self._unit)
-        return (torch.logsumexp(trace.vectors(self._unit), 1) - trace.map(self._unit)).mean(1)
+        units = units_of(terms)
+        if not terms[0].softmax:
+            return -trace.read(units)
+        return (torch.logsumexp(trace.vectors(units), 1) - trace.map(units)).mean(1)
 
 
 @OBJECTIVES.register("reach", example="obj.Reach('layer2:1', 0.5)")
@@ -160,14 +177,16 @@ class Reach(OneUnit):
         if not 0 < self.value < math.inf:
             raise InvalidValueError(f"the value to reach is {self.value}; allowed are finite numbers above 0")
 
-    def __call__(self, trace: Trace) -> PerImage:
+    @classmethod
+    def losses_of(cls, terms: Sequence[Self], trace: Trace) -> PerImage:
         """The squared lack, (B,)."""
-        return (1 - trace.read(self._unit) / self.value).clamp(min=0).square()
+        natural = per_slot([term.value for term in terms], trace)
+        return (1 - trace.read(units_of(terms)) / natural).clamp(min=0).square()
 
 
 @OBJECTIVES.register("interpolate", example="obj.Interpolate('layer2:1', 'layer3:4')")
 @dataclass(frozen=True, repr=False)
-class Interpolate(Term):
+class Interpolate(Batched):
     """Go from one unit to another over the images of a slot.
 
     Formula: −(1 − t_i) · mean f_a − t_i · mean f_b, with t_i = i / (n − 1) for image i of n
@@ -196,20 +215,28 @@ class Interpolate(Term):
         """The layers of both units, each once."""
         return tuple(dict.fromkeys((self._start.layer, self._end.layer)))
 
-    def __call__(self, trace: Trace) -> PerImage:
+    @classmethod
+    def alike(cls, terms: Sequence[Self]) -> bool:
+        """Whether the units are read in the same way."""
+        return len({(kind_of(t._start), kind_of(t._end)) for t in terms}) == 1  # noqa: SLF001
+
+    @classmethod
+    def losses_of(cls, terms: Sequence[Self], trace: Trace) -> PerImage:
         """Minus the mixed activation, (B,)."""
-        way = self._way(trace, images_of(trace, self))
-        return -torch.lerp(trace.read(self._start), trace.read(self._end), way)
-
-    @staticmethod
-    def _way(trace: Trace, images: int) -> Tensor:
-        way = torch.linspace(0, 1, images, dtype=trace.seen.dtype, device=trace.seen.device)
-        return way.repeat_interleave(trace.n_transforms)
+        images = images_of(trace, terms[0], len(terms))
+        way = per_slot([i / (images - 1) for _ in terms for i in range(images)], trace)
+        starts, ends = [t._start for t in terms], [t._end for t in terms]  # noqa: SLF001
+        return -torch.lerp(trace.read(starts), trace.read(ends), way)
 
 
-def images_of(trace: Trace, term: Term) -> int:
+def units_of(terms: Sequence[OneUnit]) -> list[Unit]:
+    """The unit of each term."""
+    return [term._unit for term in terms]  # noqa: SLF001
+
+
+def images_of(trace: Trace, term: Term, slots: int = 1) -> int:
     """The number of pictures in a slot, each counted once; fewer than two raise `InvalidValueError`."""
-    images = len(trace) // trace.n_transforms
+    images = len(trace) // trace.n_transforms // slots
     if images < 2:
         raise InvalidValueError(
             f"{type(term).__name__} compares the images of a unit, but the parameterization makes {images}; "

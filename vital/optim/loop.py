@@ -24,6 +24,7 @@ from vital.optim.checks import (
     check_parts,
     check_weights,
 )
+from vital.optim.groups import grouped
 from vital.optim.optimizer import Optimizer
 from vital.terms import Sum, Term
 from vital.tracing import Trace, Tracer
@@ -33,7 +34,6 @@ from vital.utils.io import as_png
 from vital.utils.options import checked_keywords
 from vital.utils.parts import (
     check_first_images,
-    check_gradient,
     check_one_size,
     checked_at,
     checked_images,
@@ -164,32 +164,22 @@ def optimize(
     terms, chain, wanted = as_terms(term), as_transforms(transforms), as_frames(frames, steps)
     check_weights(model)
     generators = [generator(seed, key) for key in as_keys(keys, len(terms))]
-    run = _Run(model, terms, parameterization, chain, n_transforms, generators, steps)
-    parameters = run.start()
+    run = _Run(model, terms, parameterization, chain, n_transforms, generators, steps, redirect)
     settings = optimizer or Optimizer()
-    moving = settings.build(list(parameters.values()))
+    moving = settings.build(run.parameters())
     kept: list[tuple[int, Images]] = []
-    with Tracer(
-        model, run.layers, record=any(request and request.recorded for request in run.requests)
-    ) as tracer:
+    with run.tracer() as tracer:
         for step in tqdm(range(steps), disable=None if progress else True, unit="step", leave=False):
             if step in wanted:
-                kept.append((step, run.picture(parameters)))
+                kept.append((step, run.picture()))
             _set_lr(moving, settings, step, steps)
-            losses = run.step(tracer, parameters, moving, redirect=step < redirect)
+            losses = run.step(tracer, moving)
             if callback:
                 callback(Step(step + 1, steps, losses, step < redirect))
-    images = run.picture(parameters)
+    images = run.picture()
     if steps in wanted:
         kept.append((steps, images))
-    return run.result(images, steps, tuple(kept))
-
-
-def _watched(term: Term) -> tuple[str, ...]:
-    """The layers that a term reads, and the one from which its relevance starts."""
-    return (
-        term.layers if term.relevance_request is None else (*term.layers, term.relevance_request.unit.layer)
-    )
+    return run.result(images, tuple(kept))
 
 
 def _set_lr(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> None:
@@ -198,7 +188,77 @@ def _set_lr(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, st
 
 
 class _Run:
-    """The state of one call: who owns which rows, what was logged, who has stopped."""
+    """One call: the batches that move together.
+
+    The last bits of a matrix product depend on its number of rows. In float64 on a CPU, where a picture does not
+    depend on its company at all, each slot is a batch of its own.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        terms: Sequence[Sum],
+        parameterization: Parameterization,
+        transforms: tuple[Transform, ...],
+        n_transforms: int,
+        generators: Sequence[torch.Generator],
+        steps: int,
+        redirect: int,
+    ) -> None:
+        self.model, self.terms, self.steps, self.redirect, self.count = model, terms, steps, redirect, 0
+        size = 1 if model.dtype == torch.float64 and model.device.type == "cpu" else len(terms)
+        self.batches = [
+            _Batch(
+                model,
+                terms[first : first + size],
+                parameterization,
+                transforms,
+                n_transforms,
+                generators[first : first + size],
+                steps,
+            )
+            for first in range(0, len(terms), size)
+        ]
+
+    def tracer(self) -> Tracer:
+        """What watches the layers that the terms read, and those from which relevance starts."""
+        requests = [request for term in self.terms if (request := term.relevance_request)]
+        layers = [layer for term in self.terms for layer in term.layers]
+        layers += [request.unit.layer for request in requests]
+        return Tracer(self.model, dict.fromkeys(layers), record=any(r.recorded for r in requests))
+
+    def parameters(self) -> list[Tensor]:
+        return [tensor for batch in self.batches for tensor in batch.parameters.values()]
+
+    @torch.no_grad()
+    def picture(self) -> Images:
+        return torch.cat([batch.picture() for batch in self.batches]).cpu()
+
+    def step(self, tracer: Tracer, optimizer: torch.optim.Optimizer) -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        losses = [batch.descend(tracer, redirect=self.count < self.redirect) for batch in self.batches]
+        optimizer.step()
+        for batch in self.batches:
+            batch.settle()
+        self.count += 1
+        return torch.cat(losses)
+
+    def result(self, images: Images, frames: tuple[tuple[int, Images], ...]) -> Rendering:
+        made = [batch.losses() for batch in self.batches]
+        names = dict.fromkeys(name for losses in made for name in losses)
+        count = len(images) // len(self.batches)
+        nothing = torch.full((count, self.steps), float("nan"))
+        losses = {name: torch.cat([own.get(name, nothing) for own in made]) for name in names}
+        status = tuple(told for batch in self.batches for told in batch.status())
+        alpha = torch.cat([batch.opacity(images.shape[2:]) for batch in self.batches])
+        return Rendering(images, alpha, losses, status, self.steps, frames)
+
+
+class _Batch:
+    """The slots that share a pass: their parameters, what was logged, who has stopped.
+
+    Nothing in a step waits for the device: what was found stays there until the end.
+    """
 
     def __init__(
         self,
@@ -213,61 +273,62 @@ class _Run:
         self.model, self.terms, self.parameterization = model, terms, parameterization
         self.transforms, self.n_transforms = transforms, n_transforms
         self.generators, self.steps = generators, steps
-        self.layers = tuple(dict.fromkeys(layer for term in terms for layer in _watched(term)))
         self.requests = [term.relevance_request for term in terms]
+        self.groups = grouped(terms)
         self.per_slot = parameterization.images
-        self.history: list[list[dict[str, Tensor]]] = [[] for _ in terms]
-        self.stopped: dict[int, str] = {}
+        self.parameters = self._start()
+        own = next(iter(self.parameters.values()))
+        self.history = [
+            own.new_full((len(g.names) + 1, len(g.slots) * self.per_slot, steps), float("nan"))
+            for g in self.groups
+        ]
+        self.alive = torch.ones(len(terms), dtype=torch.bool, device=own.device)
+        self.stopped = torch.zeros(len(terms), dtype=torch.int64, device=own.device)
+        self.sound = self.alive
         self.alpha: Tensor | None = None
         self.count = 0
 
-    def start(self) -> Parameters:
+    def _start(self) -> Parameters:
         made = self.parameterization
         slots = [checked_start(made, made.init(own)) for own in self.generators]
         device, dtype = self.model.device, self.model.dtype
         return {k: torch.cat([s[k] for s in slots]).to(device, dtype).requires_grad_() for k in slots[0]}
 
-    @torch.no_grad()
-    def picture(self, parameters: Parameters) -> Images:
-        return self._decoded(self.parameterization, parameters).clamp(0, 1).nan_to_num(0.5).cpu()
+    def picture(self) -> Images:
+        return self._decoded(self.parameterization).clamp(0, 1).nan_to_num(0.5)
 
-    def step(
-        self,
-        tracer: Tracer,
-        parameters: Parameters,
-        optimizer: torch.optim.Optimizer,
-        *,
-        redirect: bool,
-    ) -> Tensor:
-        image = self._image(parameters)
+    def descend(self, tracer: Tracer, *, redirect: bool) -> Tensor:
+        """Find the gradient of a step; returns the loss of each image."""
+        image = self._image()
         image.retain_grad()
         trace = tracer(image, self._transformed(image), n_transforms=self.n_transforms, redirect=redirect)
-        losses = self._losses(self._followed(trace))
-        optimizer.zero_grad(set_to_none=True)
+        if any(self.requests):
+            trace = replace(trace, relevance=followed(trace, self.requests))
+        losses = self._losses(trace)
         with asked(self.model, "be differentiated"):
             torch.autograd.backward(losses.sum())
         self._accumulate(image)
-        self._stop_diverging(losses, parameters, trace)
-        held = {slot: {k: t[slot].clone() for k, t in parameters.items()} for slot in self.stopped}
-        optimizer.step()
-        with torch.no_grad():
-            self.parameterization.project(parameters)
-            for slot, values in held.items():
-                for key, value in values.items():
-                    parameters[key].data[slot] = value
-        self.count += 1
+        self._stop_diverging(losses, trace)
         return losses.detach()
 
-    def _image(self, parameters: Parameters) -> Images:
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Bring the parameters back to where they are allowed, and those that stopped to where they were."""
+        self.parameterization.project(self.parameters)
+        for key, tensor in self.parameters.items():
+            tensor.copy_(torch.where(_like(self.alive, tensor), tensor, self.held[key]))
+        self.count += 1
+
+    def _image(self) -> Images:
         made = checked_at(self.parameterization, Parameterization, self._progress())
-        image = self._decoded(made, parameters)
+        image = self._decoded(made)
         if self.count == 0:
             check_first_images(made, image)
         return image
 
-    def _decoded(self, made: Parameterization, parameters: Parameters) -> Images:
+    def _decoded(self, made: Parameterization) -> Images:
         count = len(self.terms) * self.per_slot
-        return checked_images(made, made.decode(parameters), count, self.model.channels)
+        return checked_images(made, made.decode(self.parameters), count, self.model.channels)
 
     def _progress(self) -> float:
         """The share of the run that is over, from 0 to 1."""
@@ -289,84 +350,89 @@ class _Run:
         check_one_size(self.transforms, made)
         return torch.cat(made)
 
-    def _followed(self, trace: Trace) -> Trace:
-        """The trace with the relevance that the terms ask for: one sweep for all slots with the same rule."""
-        rows = self.per_slot * self.n_transforms
-        requests = [
-            (slice(slot * rows, (slot + 1) * rows), request)
-            for slot, request in enumerate(self.requests)
-            if request
-        ]
-        return replace(trace, relevance=followed(trace, requests)) if requests else trace
-
     def _losses(self, trace: Trace) -> Tensor:
-        """The loss of each image, (slots · images,): each term sees the rows of its own slot alone."""
-        totals = []
-        for slot, term in enumerate(self.terms):
-            own = self._own(slot, trace)
-            parts = term.losses(own)
-            for (_, part), loss in zip(term.parts, parts.values(), strict=True):
-                check_gradient(part, loss, [own.acts[layer] for layer in part.layers if layer in own.acts])
-            parts = {
-                name: loss.view(self.per_slot, self.n_transforms).mean(1) for name, loss in parts.items()
-            }
-            totals.append(sum(parts.values(), start=torch.zeros_like(next(iter(parts.values())))))
-            self.history[slot].append(
-                {n: p.detach() for n, p in parts.items()} | {"total": totals[-1].detach()}
-            )
-        return torch.cat(totals)
+        """The loss of each image, (slots · images,), which is logged with its parts."""
+        totals = trace.seen.new_zeros(len(trace) // self.n_transforms)
+        for group, history in zip(self.groups, self.history, strict=True):
+            parts = group.losses(trace)
+            parts = parts.view(len(parts), -1, self.n_transforms).mean(2)
+            total, rows = parts.sum(0), group.images(trace)
+            totals = total if rows is None else totals.index_copy(0, rows, total)
+            history[:, :, self.count] = torch.cat([parts, total[None]]).detach()
+        return totals
 
     @torch.no_grad()
     def _accumulate(self, image: Images) -> None:
         gradient = image.grad if image.grad is not None else torch.zeros_like(image)
         seen = gradient.abs().mean(1)
-        self.alpha = seen if self.alpha is None else _grown(self.alpha, seen) + seen
+        self.alpha = seen if self.alpha is None else _grown(self.alpha, seen.shape[1:]) + seen
 
     @torch.no_grad()
-    def _stop_diverging(self, losses: Tensor, parameters: Parameters, trace: Trace) -> None:
-        for slot, total in enumerate(losses.view(len(self.terms), -1)):
-            grads = [p.grad[slot] for p in parameters.values() if p.grad is not None]
-            fine = bool(torch.isfinite(total).all()) and all(bool(torch.isfinite(g).all()) for g in grads)
-            if not fine and slot not in self.stopped:
-                self.stopped[slot] = f"diverged at step {self.count + 1}{self._cause(slot, trace)}"
-            if not fine:
-                for grad in grads:
-                    grad.zero_()
+    def _stop_diverging(self, losses: Tensor, trace: Trace) -> None:
+        """Note which slots stop, and let their gradients be 0."""
+        slots = len(self.terms)
+        fine = losses.reshape(slots, -1).isfinite().all(1)
+        grads = {key: tensor.grad for key, tensor in self.parameters.items() if tensor.grad is not None}
+        for grad in grads.values():
+            fine = fine & grad.reshape(slots, -1).isfinite().all(1)
+        for key, grad in grads.items():
+            self.parameters[key].grad = torch.where(_like(fine, grad), grad, 0)
+        if self.count == 0:
+            acts = [act.reshape(slots, -1).isfinite().all(1) for act in trace.acts.values()]
+            self.sound = torch.stack([self.alive, *acts]).all(0)
+        self.stopped = torch.where(self.alive & ~fine, self.count + 1, self.stopped)
+        self.alive = self.alive & fine
+        self.held = {key: tensor.detach().clone() for key, tensor in self.parameters.items()}
 
-    def _cause(self, slot: int, trace: Trace) -> str:
+    def losses(self) -> dict[str, Tensor]:
+        """What was logged: (slots · images, steps) for each part, and for the total."""
+        images = len(self.terms) * self.per_slot
+        found: dict[str, Tensor] = {}
+        for group, history in zip(self.groups, self.history, strict=True):
+            rows = [slot * self.per_slot + i for slot in group.slots for i in range(self.per_slot)]
+            for name, values in zip([*group.names, "total"], history.cpu(), strict=True):
+                whole = found.setdefault(
+                    name, torch.full((images, self.steps), float("nan"), dtype=values.dtype)
+                )
+                whole[rows] = values
+        return found
+
+    def status(self) -> list[str]:
+        """What came of each image."""
+        stopped, sound = self.stopped.tolist(), self.sound.tolist()
+        told = [
+            f"diverged at step {step}{self._cause(i, step, sound[i])}" if step else "done"
+            for i, step in enumerate(stopped)
+        ]
+        return [status for status in told for _ in range(self.per_slot)]
+
+    def _cause(self, slot: int, step: int, sound: bool) -> str:
         """Which term of a slot made no finite number of finite activations at the first step; "" later on."""
-        if self.count or not all(bool(act.isfinite().all()) for act in self._own(slot, trace).acts.values()):
+        if step > 1 or not sound:
             return ""
-        losses, term = self.history[slot][0], self.terms[slot]
+        rows = slice(slot * self.per_slot, (slot + 1) * self.per_slot)
+        first, term = {name: losses[rows, 0] for name, losses in self.losses().items()}, self.terms[slot]
         wrong = [
             named(part)
             for (_, part), name in zip(term.parts, term.names(), strict=True)
-            if not losses[name].isfinite().all()
+            if not first[name].isfinite().all()
         ]
         return f": {' and '.join(wrong)} gave numbers that are not finite" if wrong else ""
 
-    def _own(self, slot: int, trace: Trace) -> Trace:
-        """The rows of a slot."""
-        rows = self.per_slot * self.n_transforms
-        return trace.rows(slot * rows, (slot + 1) * rows)
-
-    def result(self, images: Images, steps: int, frames: tuple[tuple[int, Images], ...]) -> Rendering:
-        names = dict.fromkeys(name for log in self.history for name in log[0])
-        nothing = torch.full((self.per_slot,), float("nan"))
-        losses = {
-            name: torch.cat(
-                [torch.stack([s.get(name, nothing).cpu() for s in log], 1) for log in self.history]
-            )
-            for name in names
-        }
-        status = tuple(self.stopped.get(i // self.per_slot, "done") for i in range(len(images)))
-        whole = torch.zeros_like(images[:, 0])
-        alpha = whole if self.alpha is None else _grown(self.alpha.nan_to_num(0.0).cpu(), whole)
-        return Rendering(images, alpha, losses, status, steps, frames)
+    def opacity(self, size: torch.Size) -> Tensor:
+        """The accumulated gradient of each image at the size of the pictures, (B, H, W)."""
+        if self.alpha is None:
+            return torch.zeros(len(self.terms) * self.per_slot, *size)
+        return _grown(self.alpha.nan_to_num(0.0).cpu(), size)
 
 
-def _grown(alpha: Tensor, like: Tensor) -> Tensor:
-    """The accumulated gradient (B, H, W) at the size of another: a canvas may grow on the way."""
-    if alpha.shape == like.shape:
+def _like(slots: Tensor, tensor: Tensor) -> Tensor:
+    """One value for each slot, to be held against parameters of any number of axes."""
+    return slots.view(-1, *[1] * (tensor.ndim - 1))
+
+
+def _grown(alpha: Tensor, size: torch.Size) -> Tensor:
+    """The accumulated gradient (B, H, W) at another size: a canvas may grow on the way."""
+    if alpha.shape[1:] == size:
         return alpha
-    return F.interpolate(alpha[:, None], like.shape[1:], mode="bilinear")[:, 0]
+    return F.interpolate(alpha[:, None], tuple(size), mode="bilinear")[:, 0]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.terms import REGULARIZERS, Term
+from vital.terms import REGULARIZERS, Imagewise
 from vital.tracing import Trace
 from vital.types import Images, PerImage
 from vital.utils.hashing import tensor_hash
@@ -24,7 +24,7 @@ LEAST = 1e-3
 
 @REGULARIZERS.register("colors", example="reg.Colors.of(picture)")
 @dataclass(frozen=True, repr=False)
-class Colors(Term):
+class Colors(Imagewise):
     """Give an image the brightness and the colorfulness of natural images, of whatever hue.
 
     Formula: mean_{k,i} (g_{k,i} − q_{k,rank(i)})² / v, with g_1 = x̄ the mean over channels and g_2 = ‖x − x̄‖₂

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 
 from vital.errors import InvalidValueError
-from vital.terms import REGULARIZERS, Term, per_image_mean
+from vital.terms import REGULARIZERS, Imagewise, per_image_mean
 from vital.tracing import Of, Trace, check_of
 from vital.types import PerImage
 
 
 @REGULARIZERS.register("l1", example="reg.L1()")
 @dataclass(frozen=True, repr=False)
-class L1(Term):
+class L1(Imagewise):
     """Keep pixels near a grey value, and let few leave it.
 
     Formula: mean |x − center|
@@ -40,7 +40,7 @@ class L1(Term):
 
 @REGULARIZERS.register("l2", example="reg.L2()")
 @dataclass(frozen=True, repr=False)
-class L2(Term):
+class L2(Imagewise):
     """Keep pixels near a grey value.
 
     Formula: mean (x − center)², or with squared=False ‖x − center‖₂
@@ -70,7 +70,7 @@ class L2(Term):
 
 @REGULARIZERS.register("range", example="reg.Range()")
 @dataclass(frozen=True, repr=False)
-class Range(Term):
+class Range(Imagewise):
     """Keep pixels between two values.
 
     Formula: mean max(0, low − x, x − high)²

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.terms import REGULARIZERS, Term, per_image_mean
+from vital.terms import REGULARIZERS, Imagewise, per_image_mean
 from vital.tracing import Of, Trace, check_of
 from vital.types import Images, PerImage
 
 
 @REGULARIZERS.register("total-variation", example="reg.TotalVariation()")
 @dataclass(frozen=True, repr=False)
-class TotalVariation(Term):
+class TotalVariation(Imagewise):
     """Keep neighboring pixels alike.
 
     Formula: Σ (|Δ_right x|^p + |Δ_down x|^p) / N for p = 1 or 2;
@@ -55,7 +55,7 @@ class TotalVariation(Term):
 
 @REGULARIZERS.register("blur", example="reg.Blur()")
 @dataclass(frozen=True, repr=False)
-class Blur(Term):
+class Blur(Imagewise):
     """Pull an image towards its own blurred copy, as if it were blurred a little in every step.
 
     Formula: mean (x − b)², with b = x blurred by a Gaussian of width sigma, a constant for the gradient
@@ -86,7 +86,7 @@ class Blur(Term):
 
 @REGULARIZERS.register("boundary", example="reg.Boundary(width=4)")
 @dataclass(frozen=True, repr=False)
-class Boundary(Term):
+class Boundary(Imagewise):
     """Keep the margin of an image plain and near a grey value.
 
     Formula: mean over the margin of (x − b)² + 0.8 (x − center)², with b = x blurred by a Gaussian of 1 pixel

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.terms import REGULARIZERS, Term, per_image_mean
+from vital.terms import REGULARIZERS, Imagewise, per_image_mean
 from vital.tracing import Of, Trace, check_of
 from vital.types import PerImage
 
@@ -17,7 +17,7 @@ FAINT = 1e-4
 
 @REGULARIZERS.register("spectrum", example="reg.Spectrum()")
 @dataclass(frozen=True, repr=False)
-class Spectrum(Term):
+class Spectrum(Imagewise):
     """Give an image the frequencies of natural images.
 
     Formula: var_k (log |X(k)| + decay · log |k|) over all k ≠ 0; with a target mean (log |X(k)| − log T(k))²

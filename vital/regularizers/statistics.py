@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from vital.errors import InvalidValueError, ModelError
 from vital.models import Model
-from vital.terms import REGULARIZERS, Term
+from vital.terms import REGULARIZERS, Imagewise
 from vital.tracing import INPUT_OF, Trace, list_layers
 from vital.types import PerImage
 
 
 @REGULARIZERS.register("batch-norm", example="reg.BatchNormStatistics.of(model)")
 @dataclass(frozen=True, repr=False)
-class BatchNormStatistics(Term):
+class BatchNormStatistics(Imagewise):
     """Give the features of an image the means and variances that the batch norms saw in training.
 
     Formula: Σ_l w_l (‖mean_i f_l − μ_l‖₂ + ‖var_i f_l − σ²_l‖₂), with w = first for the first layer, else 1

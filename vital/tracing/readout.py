@@ -1,9 +1,14 @@
-"""Reading a unit out of what its layer gave: the only logic of tokens, positions and directions.
+"""Reading units out of what their layer gave: the only logic of tokens, positions and directions.
 
-`act` is what a layer gave, (B, C), (B, C, H, W) or (B, C, T), and the unit one that `vital.Model.unit` found.
+`act` is what a layer gave, (B, C), (B, C, H, W) or (B, C, T). `units` are one or several units of that layer, found by
+`vital.Model.unit`: of S units the first is read from the first B / S images, the second from the next, and so on.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,7 +16,9 @@ from torch import Tensor
 from vital.errors import UnitError
 from vital.types import Layer, PerImage
 from vital.units import Unit
-from vital.units.direction import check_fit, read_direction
+from vital.units.direction import check_fit, read_direction, written
+
+Units: TypeAlias = Unit | Sequence[Unit]
 
 
 def token_slice(layer: Layer, tokens: str) -> slice:
@@ -32,48 +39,76 @@ def vector_of(unit: Unit) -> Tensor:
     return vector
 
 
-def along(unit: Unit, act: Tensor) -> Tensor:
-    """The unit's value at every place of its layer, (B, ...): its channel, or Σ_c v_c a_c for a direction v."""
-    if not unit.source:
-        return act[:, unit.channel]
-    return torch.einsum("bc...,c->b...", act, vector_of(unit).to(act))
+def kind_of(unit: Unit) -> tuple[object, ...]:
+    """What units have in common that can be read in one go: the layer, and where and how they are read in it."""
+    return unit.layer, bool(unit.source), unit.tokens, unit.position is None
 
 
-def at_places(unit: Unit, x: Tensor, axes: int = 1) -> Tensor:
-    """The unit's own places of a tensor that has those of the layer behind its first `axes`: (..., places)."""
-    if unit.position is not None:
-        row, column = unit.position
-        return x[..., row, column][..., None]
+def along(units: Units, act: Tensor) -> Tensor:
+    """The units' values at every place of the layer, (B, ...): the channel, or Σ_c v_c a_c for a direction v."""
+    found = _each(units)
+    if found[0].source:
+        own = vectors_of(found, act)
+        if len(found) == 1:
+            return torch.einsum("bc...,c->b...", act, own[0])
+        slots = act.reshape(len(found), -1, *act.shape[1:])
+        return torch.einsum("src...,sc->sr...", slots, own).flatten(0, 1)
+    if len(found) == 1:
+        return act[:, found[0].channel]
+    return act.gather(1, channels_of(found, act))[:, 0]
+
+
+def at_places(units: Units, x: Tensor, axes: int = 1) -> Tensor:
+    """The units' own places of a tensor that has those of the layer behind its first `axes`: (..., places)."""
+    found = _each(units)
+    if found[0].position is not None:
+        if len({unit.position for unit in found}) == 1:
+            row, column = found[0].position
+            return x[..., row, column][..., None]
+        index = _spread(tuple(_number(unit, x.shape[-1]) for unit in found), len(x), x.device)
+        return x.flatten(axes).gather(-1, index.view(-1, *[1] * axes).expand(*x.shape[:axes], 1))
     if x.ndim == axes:
         return x[..., None]
-    if unit.tokens:
-        x = x[..., token_slice(layout_of(unit), unit.tokens)]
+    if found[0].tokens:
+        x = x[..., token_slice(layout_of(found[0]), found[0].tokens)]
     return x.flatten(axes)
 
 
-def values(unit: Unit, act: Tensor) -> Tensor:
-    """The unit's value at each of its places: (B, places)."""
-    return at_places(unit, along(unit, act))
+def values(units: Units, act: Tensor) -> Tensor:
+    """The units' values at each of their places: (B, places)."""
+    return at_places(units, along(units, act))
 
 
-def read(unit: Unit, act: Tensor) -> PerImage:
-    """The unit's value: the mean over its places, (B,)."""
-    return values(unit, act).mean(1)
+def read(units: Units, act: Tensor) -> PerImage:
+    """The units' values: the mean over their places, (B,)."""
+    return values(units, act).mean(1)
 
 
-def vectors(unit: Unit, act: Tensor) -> Tensor:
-    """All channels at the unit's places: (B, C, places)."""
-    return at_places(unit, act, 2)
+def vectors(units: Units, act: Tensor) -> Tensor:
+    """All channels at the units' places: (B, C, places)."""
+    return at_places(units, act, 2)
 
 
-def mask(unit: Unit, act: Tensor) -> Tensor:
-    """True at the unit's places: of the shape of one channel, without the batch."""
-    places = torch.zeros(act.shape[2:], dtype=torch.bool, device=act.device)
-    if unit.position is not None:
-        places[unit.position] = True
-    else:
-        places[token_slice(layout_of(unit), unit.tokens) if places.ndim else ...] = True
-    return places
+def mask(units: Units, act: Tensor) -> Tensor:
+    """True at the units' places: of the shape of one channel, with a batch of 1 or that of `act`: (1 or B, ...)."""
+    found, shape = _each(units), act.shape[2:]
+    if found[0].position is None:
+        return _places(found[0].tokens, layout_of(found[0]).prefix, shape, act.device)
+    index = _spread(tuple(_number(unit, shape[-1]) for unit in found), len(act), act.device)
+    every = torch.arange(shape.numel(), device=act.device)
+    return (every == index[:, None]).view(len(act), *shape)
+
+
+def channels_of(units: Units, act: Tensor) -> Tensor:
+    """An index for `gather` and `scatter` along the channels of `act`: that of each image's unit, (B, 1, ...)."""
+    index = _spread(tuple(unit.channel for unit in _each(units)), len(act), act.device)
+    return index.view(-1, *[1] * (act.ndim - 1)).expand(-1, 1, *act.shape[2:])
+
+
+def vectors_of(units: Units, act: Tensor) -> Tensor:
+    """The vectors of directions, (S, C), of the dtype and on the device of `act`."""
+    found = tuple(_each(units))
+    return _stacked(found, tuple(written(unit) for unit in found), act.dtype, act.device)
 
 
 def layout_of(unit: Unit) -> Layer:
@@ -81,3 +116,37 @@ def layout_of(unit: Unit) -> Layer:
     if unit.layout is None:
         raise UnitError(f"{unit} was not found in a network yet; model.unit({str(unit)!r}) does it")
     return unit.layout
+
+
+def _each(units: Units) -> Sequence[Unit]:
+    return (units,) if isinstance(units, Unit) else units
+
+
+def _number(unit: Unit, width: int) -> int:
+    """The number of a unit's position in a map of so many columns."""
+    row, column = unit.position or (0, 0)
+    return row * width + column
+
+
+# What follows is made once and stays on the device: a copy in each step would make the host wait.
+
+
+@lru_cache(maxsize=256)
+def _spread(numbers: tuple[int, ...], rows: int, device: torch.device) -> Tensor:
+    """The number of each of so many rows, (rows,), where the numbers have equally many rows each."""
+    return torch.tensor(numbers, device=device).repeat_interleave(rows // len(numbers))
+
+
+@lru_cache(maxsize=64)
+def _places(tokens: str, prefix: int, shape: torch.Size, device: torch.device) -> Tensor:
+    places = torch.zeros(shape, dtype=torch.bool, device=device)
+    places[token_slice(Layer("", "tokens", shape, prefix=prefix), tokens) if tokens else ...] = True
+    return places[None]
+
+
+@lru_cache(maxsize=64)
+def _stacked(
+    units: tuple[Unit, ...], written: tuple[object, ...], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    del written
+    return torch.stack([vector_of(unit) for unit in units]).to(device, dtype)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ INPUT_OF = "<"
 
 Of = Literal["image", "seen", "input"]
 """The pictures that a trace has."""
+
+Units: TypeAlias = str | Unit | Sequence[Unit]
+"""One unit, or several of one layer that are read in the same way."""
 
 
 def check_of(of: str) -> None:
@@ -49,9 +52,9 @@ class Trace:
     `image` (B, C, H, W) is the picture as it will be saved, in [0, 1]; `seen` is the same after the random transforms;
     `input` after normalization. `acts` maps a layer to (B, C), (B, C, H, W) or (B, C, T), channels always second;
     `"class"` is the network's output. Each picture stands `n_transforms` times in a row when several transforms of it
-    are seen in one pass. `passes` are the runs of the network behind it, with their tapes if the tracer records; their
-    rows are those of the whole batch, of which this trace begins at row `first`. `relevance` maps layers to tensors
-    shaped like their activations, where a term asked for it (`Term.relevance_request`).
+    are seen in one pass. `run` is the run of the network behind it, with its tape if the tracer records; its rows are
+    those of the whole batch, of which this trace begins at row `first`. `relevance` maps layers to tensors shaped like
+    their activations, where a term asked for it (`Term.relevance_request`).
     """
 
     image: Images
@@ -60,7 +63,7 @@ class Trace:
     acts: Mapping[str, Tensor]
     model: Model
     n_transforms: int = 1
-    passes: tuple[Pass, ...] = ()
+    run: Pass | None = None
     first: int = 0
     relevance: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -82,31 +85,41 @@ class Trace:
         acts = {name: act[part] for name, act in self.acts.items()}
         pictures = (self.image[part], self.seen[part], self.input[part])
         relevance = {name: found[part] for name, found in self.relevance.items()}
-        return Trace(
-            *pictures, acts, self.model, self.n_transforms, self.passes, self.first + start, relevance
-        )
+        return Trace(*pictures, acts, self.model, self.n_transforms, self.run, self.first + start, relevance)
+
+    def take(self, rows: Tensor, layers: Iterable[str]) -> Trace:
+        """The same for the images whose numbers are `rows`, with some of the layers; without the run behind it."""
+        acts = {name: self.acts[name][rows] for name in layers}
+        relevance = {name: found[rows] for name, found in self.relevance.items() if name in acts}
+        pictures = (self.image[rows], self.seen[rows], self.input[rows])
+        return Trace(*pictures, acts, self.model, self.n_transforms, relevance=relevance)
 
     def picture(self, of: Of) -> Images:
         """The picture as it will be saved, after the random transforms, or after normalization: (B, C, H, W)."""
         return {"image": self.image, "seen": self.seen, "input": self.input}[of]
 
-    def map(self, unit: str | Unit) -> Tensor:
+    def found(self, units: Units) -> list[Unit]:
+        """The units as the network of this pass has them; `UnitError` where there is no such unit."""
+        return self.model.units([units] if isinstance(units, str | Unit) else units)
+
+    def map(self, units: Units) -> Tensor:
         """The unit's activation at every place it has: (B, places); `UnitError` when there is no such unit.
 
-        That of a direction v is the projection Σ_c v_c a_c.
+        That of a direction v is the projection Σ_c v_c a_c. Several units of one layer share the images: of S units
+        the first is read from the first B / S images, the second from the next, and so on.
         """
-        unit = self.model.unit(unit)
-        return readout.values(unit, self[unit.layer])
+        found = self.found(units)
+        return readout.values(found, self[found[0].layer])
 
-    def vectors(self, unit: str | Unit) -> Tensor:
-        """All channels at the unit's places: (B, C, places); `UnitError` when there is no such unit."""
-        unit = self.model.unit(unit)
-        return readout.vectors(unit, self[unit.layer])
+    def vectors(self, units: Units) -> Tensor:
+        """All channels at the unit's places: (B, C, places); units as in `map`."""
+        found = self.found(units)
+        return readout.vectors(found, self[found[0].layer])
 
-    def read(self, unit: str | Unit) -> PerImage:
-        """The unit's value: the mean over its places, (B,)."""
-        unit = self.model.unit(unit)
-        return readout.read(unit, self[unit.layer])
+    def read(self, units: Units) -> PerImage:
+        """The unit's value: the mean over its places, (B,); units as in `map`."""
+        found = self.found(units)
+        return readout.read(found, self[found[0].layer])
 
 
 class Tracer:
@@ -154,16 +167,10 @@ class Tracer:
         seen = image if seen is None else seen
         shown = image.repeat_interleave(n_transforms, 0) if n_transforms > 1 else image
         given = self.model.normalize(seen)
-        # The last bits of a matrix product depend on its number of rows. In float64 on a CPU, where a picture
-        # does not depend on its company at all, every image goes through the network alone.
-        exact = given.dtype == torch.float64 and given.device.type == "cpu"
         with Redirect() if redirect else ExitStack():
-            passes = [self._run(part) for part in (torch.split(given, 1) if exact else (given,))]
-        parts = [{n: self._info[n].canonical(p.raw[n]) for n in self.layers} for p in passes]
-        acts = (
-            {name: torch.cat([part[name] for part in parts]) for name in self.layers} if exact else parts[0]
-        )
-        return Trace(shown, seen, given, acts, self.model, n_transforms, tuple(passes))
+            run = self._run(given)
+        acts = {name: self._info[name].canonical(run.raw[name]) for name in self.layers}
+        return Trace(shown, seen, given, acts, self.model, n_transforms, run)
 
     def _run(self, given: Tensor) -> Pass:
         self._pass(given)
@@ -261,11 +268,11 @@ def feeding(model: Model, layer: str, others: Iterable[str]) -> tuple[str, ...]:
     grey = torch.full((1, model.channels, *model.size), 0.5, dtype=model.dtype, device=model.device)
     try:
         with Tracer(model, [*earlier, layer], record=True) as tracer:
-            (done,) = tracer(grey.requires_grad_()).passes
+            done = tracer(grey.requires_grad_()).run
     except NoRuleError:
         return earlier
-    tape = done.tape
-    if tape is None or id(done.raw[layer]) not in tape.makers:
+    tape = done.tape if done else None
+    if done is None or tape is None or id(done.raw[layer]) not in tape.makers:
         return earlier
     sources = tape.sources(done.raw[layer])
     return tuple(name for name in earlier if id(done.raw[name]) in sources)

@@ -105,7 +105,10 @@ def resize_quantiles(quantiles: Tensor, places: int) -> Tensor:
 
 
 def sort_matching(act: Tensor, quantiles: Tensor) -> PerImage:
-    """Mean squared distance of activations (B, C, N) to the value of equal rank in `quantiles` (C, N): (B,)."""
+    """Mean squared distance of activations (B, C, N) to the value of equal rank in `quantiles`: (B,).
+
+    The quantiles are (C, N), or (S, C, N): those of S units, whose images stand in turn.
+    """
     loss: PerImage = _SortMatching.apply(act, quantiles)
     return loss
 
@@ -115,7 +118,11 @@ class _SortMatching(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, act: Tensor, quantiles: Tensor) -> PerImage:
-        matched = torch.empty_like(act).scatter_(2, stable_argsort(act), quantiles.expand_as(act))
+        wanted = quantiles if quantiles.ndim == 3 else quantiles[None]
+        wanted = (
+            wanted.repeat_interleave(len(act) // len(wanted), 0) if 1 < len(wanted) < len(act) else wanted
+        )
+        matched = torch.empty_like(act).scatter_(2, stable_argsort(act), wanted.expand_as(act))
         apart = torch.sub(act, matched, out=matched)
         ctx.save_for_backward(apart)
         return apart.square().flatten(1).mean(1)
