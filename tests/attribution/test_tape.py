@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tests import toy
 from tests.attribution.slow import back
 from vital.attribution import NoRuleError, relevance, relevance_of
-from vital.tracing import Tape, Tracer
+from vital.tracing import Redirect, Tape, Tracer
 
 
 def same(f, *shape: int) -> Tape:  # type: ignore[no-untyped-def]
@@ -202,7 +202,7 @@ def test_a_recorded_pass_shows_the_same_as_any_other(redirect: bool, double: boo
     for record in (False, True):
         image = toy.images(2).to(model.dtype).requires_grad_()
         with Tracer(model, layers, record=record) as tracer:
-            trace = tracer(image, redirect=redirect)
+            trace = tracer(image, redirect=Redirect() if redirect else None)
             if record:
                 relevance_of(trace, "c:1", ["a.conv", "a"])
             loss = sum(trace[name].square().mean() for name in layers)
@@ -218,7 +218,7 @@ def test_relevance_passes_redirected_rectifiers() -> None:
     found = []
     for redirect in (False, True):
         with Tracer(model, ["act3", "layer1"], record=True) as tracer:
-            trace = tracer(toy.images(2).float().requires_grad_(), redirect=redirect)
+            trace = tracer(toy.images(2).float().requires_grad_(), redirect=Redirect() if redirect else None)
             found.append(relevance_of(trace, "act3:4", ["layer1"])["layer1"])
     assert found[0].abs().max() > 0
     assert torch.equal(*found)

@@ -458,3 +458,51 @@ def test_checkpoints_rise_from_the_start_to_the_end() -> None:
 def test_progress_is_quiet_where_the_output_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     optimize(toy.model(), L2(), toy.Canvas(), steps=2, progress=True)
     assert capfd.readouterr() == ("", "")
+
+
+def test_redirecting_ends_when_every_image_is_awake() -> None:
+    model, steps = toy.model(), []
+    optimize(
+        model,
+        Channel("act2:1"),
+        toy.Canvas(),
+        steps=8,
+        redirect=8,
+        callback=lambda s: steps.append(s.redirect),
+    )
+    assert steps == [True] * 4 + [False] * 4
+    asleep: list[bool] = []
+    optimize(dead_model(nn.ReLU()), Channel("relu:1"), toy.Canvas(8), steps=8, redirect=6,
+             optimizer=Optimizer(lr=1e-6), callback=lambda s: asleep.append(s.redirect))  # fmt: skip
+    assert asleep == [True] * 6 + [False] * 2
+
+
+def test_who_needs_no_redirected_gradients_is_not_changed_by_who_does() -> None:
+    class Both(nn.Module):
+        """Two rectifiers, of which the second is off everywhere at the start."""
+
+        def __init__(self) -> None:
+            nn.Module.__init__(self)
+            self.alive, self.asleep = toy.seeded(nn.Conv2d(3, 4, 3)), nn.Conv2d(3, 4, 3)
+            self.asleep.load_state_dict(self.alive.state_dict())
+            with torch.no_grad():
+                self.asleep.bias.fill_(-9.0)  # type: ignore[union-attr]
+            self.one, self.two = nn.ReLU(), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            """Read both."""
+            return self.one(self.alive(x)).mean((2, 3)) + self.two(self.asleep(x)).mean((2, 3))
+
+    model = toy.wrap(Both(), size=8)
+    terms = [Channel("one:1"), Channel("two:1")]
+    given: dict[str, Any] = {"steps": 12, "redirect": 12, "optimizer": Optimizer(lr=0.1)}
+    together = optimize(model, terms, toy.Canvas(8), keys=["a", "b"], **given)
+    alone = optimize(model, terms[0], toy.Canvas(8), keys=["a"], **given)
+    torch.testing.assert_close(together.images[0], alone.images[0], rtol=0, atol=1e-5)
+    assert together.losses["total"][1, 0] == 0
+    assert (together.images[1] - toy_start(model)).abs().amax() > 0.1
+
+
+def toy_start(model: Model) -> Tensor:
+    """The picture that the second unit starts from."""
+    return optimize(model, Channel("two:1"), toy.Canvas(8), keys=["b"], steps=1, frames=[0]).frames[0][1][0]

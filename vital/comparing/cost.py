@@ -20,7 +20,6 @@ from vital.models import Model
 from vital.optim import Step
 from vital.rendering import Method
 from vital.rendering.api import render_group
-from vital.rendering.methods.base import plan_for
 from vital.units import Unit
 
 MB = 1e6
@@ -96,34 +95,21 @@ def memory(model: Model, units: Sequence[Unit], method: Method, bank: ReferenceB
 def step_seconds(model: Model, units: Sequence[Unit], method: Method, bank: ReferenceBank | None) -> float:
     """What a step of these units together takes, of processor time where that is the device.
 
-    It is the median of a few steps in which dead rectifiers let gradients through (`Plan.redirect`), and that of a few
-    others, in the proportion in which the method takes them: the first take longer. Processor time does not count what
-    other programs take; on other devices it is the time on the clock. What comes before the steps, such as a template,
-    is not part of it. Raises `ModelError` where none of the units can be rendered.
+    It is the median of a few steps. Processor time does not count what other programs take; on other devices it is the
+    time on the clock. What comes before the steps, such as a template, is not part of it. Raises `ModelError` where
+    none of the units can be rendered.
     """
     clock = time.process_time if model.device.type == "cpu" else time.perf_counter
-    ticks: list[tuple[float, bool]] = []
+    ticks: list[float] = []
 
     def tick(step: Step) -> None:
         float(step.losses.sum())  # waits for the device
-        ticks.append((clock(), step.redirect))
+        ticks.append(clock())
 
     made = render_group(model, units, with_steps(method, WARM + TIMED + 1), bank, 0, callback=tick)
     if len(ticks) < WARM + 2:
         raise ModelError(f"{made[0].unit}: {made[0].status}" if not ticks else f"it takes {len(ticks)} steps")
-    took: dict[bool, list[float]] = {True: [], False: []}
-    for (before, _), (after, redirect) in itertools.pairwise(ticks[WARM:]):
-        took[redirect].append(after - before)
-    woken = _redirected(model, units, method, bank)
-    parts = [(woken, took[True]), (1 - woken, took[False])]
-    timed = [(share, statistics.median(seconds)) for share, seconds in parts if seconds]
-    return sum(share * seconds for share, seconds in timed) / sum(share for share, _ in timed)
-
-
-def _redirected(model: Model, units: Sequence[Unit], method: Method, bank: ReferenceBank | None) -> float:
-    """The share of a method's own steps in which dead rectifiers let gradients through."""
-    plan = plan_for(method, model, [unit for unit in units if not method.problem(unit, bank, 0)], bank, 0)
-    return min(plan.redirect / plan.steps, 1.0)
+    return statistics.median(after - before for before, after in itertools.pairwise(ticks[WARM:]))
 
 
 def steps_of(method: Method) -> int:

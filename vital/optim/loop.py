@@ -26,6 +26,7 @@ from vital.optim.checks import (
 )
 from vital.optim.groups import grouped
 from vital.optim.optimizer import Optimizer
+from vital.optim.waking import Waking
 from vital.terms import Sum, Term
 from vital.tracing import Trace, Tracer
 from vital.types import Images, Parameterization, Parameters, Transform
@@ -132,7 +133,8 @@ def optimize(
     n_transforms
         The number of transformed images that the network sees of each image in a step.
     redirect
-        The number of steps in which dead rectifiers let gradients through (`vital.tracing.Redirect`).
+        The most steps in which dead rectifiers let gradients through (`vital.tracing.Redirect`), which is done for as
+        long as an image needs it.
     frames
         The steps of which pictures are kept.
     callback
@@ -173,9 +175,10 @@ def optimize(
             if step in wanted:
                 kept.append((step, run.picture()))
             _set_lr(moving, settings, step, steps)
+            redirected = run.redirects
             losses = run.step(tracer, moving)
             if callback:
-                callback(Step(step + 1, steps, losses, step < redirect))
+                callback(Step(step + 1, steps, losses, redirected))
     images = run.picture()
     if steps in wanted:
         kept.append((steps, images))
@@ -205,7 +208,7 @@ class _Run:
         steps: int,
         redirect: int,
     ) -> None:
-        self.model, self.terms, self.steps, self.redirect, self.count = model, terms, steps, redirect, 0
+        self.model, self.terms, self.steps = model, terms, steps
         size = 1 if model.dtype == torch.float64 and model.device.type == "cpu" else len(terms)
         self.batches = [
             _Batch(
@@ -216,6 +219,7 @@ class _Run:
                 n_transforms,
                 generators[first : first + size],
                 steps,
+                redirect,
             )
             for first in range(0, len(terms), size)
         ]
@@ -230,17 +234,21 @@ class _Run:
     def parameters(self) -> list[Tensor]:
         return [tensor for batch in self.batches for tensor in batch.parameters.values()]
 
+    @property
+    def redirects(self) -> bool:
+        """Whether dead rectifiers let gradients through in the next step."""
+        return any(batch.waking.on for batch in self.batches)
+
     @torch.no_grad()
     def picture(self) -> Images:
         return torch.cat([batch.picture() for batch in self.batches]).cpu()
 
     def step(self, tracer: Tracer, optimizer: torch.optim.Optimizer) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        losses = [batch.descend(tracer, redirect=self.count < self.redirect) for batch in self.batches]
+        losses = [batch.descend(tracer) for batch in self.batches]
         optimizer.step()
         for batch in self.batches:
             batch.settle()
-        self.count += 1
         return torch.cat(losses)
 
     def result(self, images: Images, frames: tuple[tuple[int, Images], ...]) -> Rendering:
@@ -269,6 +277,7 @@ class _Batch:
         n_transforms: int,
         generators: Sequence[torch.Generator],
         steps: int,
+        redirect: int,
     ) -> None:
         self.model, self.terms, self.parameterization = model, terms, parameterization
         self.transforms, self.n_transforms = transforms, n_transforms
@@ -286,6 +295,7 @@ class _Batch:
         self.stopped = torch.zeros(len(terms), dtype=torch.int64, device=own.device)
         self.sound = self.alive
         self.alpha: Tensor | None = None
+        self.waking = Waking(len(terms) * self.per_slot * n_transforms, redirect, own.device)
         self.count = 0
 
     def _start(self) -> Parameters:
@@ -297,16 +307,18 @@ class _Batch:
     def picture(self) -> Images:
         return self._decoded(self.parameterization).clamp(0, 1).nan_to_num(0.5)
 
-    def descend(self, tracer: Tracer, *, redirect: bool) -> Tensor:
+    def descend(self, tracer: Tracer) -> Tensor:
         """Find the gradient of a step; returns the loss of each image."""
         image = self._image()
         image.retain_grad()
+        redirect = self.waking.redirect()
         trace = tracer(image, self._transformed(image), n_transforms=self.n_transforms, redirect=redirect)
         if any(self.requests):
             trace = replace(trace, relevance=followed(trace, self.requests))
         losses = self._losses(trace)
         with asked(self.model, "be differentiated"):
             torch.autograd.backward(losses.sum())
+        self.waking.look(redirect)
         self._accumulate(image)
         self._stop_diverging(losses, trace)
         return losses.detach()

@@ -17,7 +17,15 @@ class Redirect(TorchFunctionMode):
     Where the whole gradient at a rectifier is zero for an image, because it is off everywhere, let through those
     parts of the incoming gradient that would switch it on (Lucid's `redirected_relu`; of a full ReLU6, those that
     would bring it down from its cap). It acts on every ReLU and ReLU6, module or function, while it is active.
+
+    `needed` (B,) says for which images it does so; None for all. After the backward pass `acted` says for which it had
+    to, and is None where there was no rectifier.
     """
+
+    def __init__(self, needed: Tensor | None = None) -> None:
+        TorchFunctionMode.__init__(self)
+        self.needed = needed
+        self.acted: Tensor | None = None
 
     _CAPS: Mapping[Any, float | None] = {
         F.relu: None, F.relu_: None, torch.relu: None, torch.relu_: None, Tensor.relu: None, Tensor.relu_: None,
@@ -27,10 +35,20 @@ class Redirect(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in self._CAPS:
-            return _RedirectedReLU.apply(args[0] if args else kwargs["input"], self._CAPS[func])
+            return _RedirectedReLU.apply(args[0] if args else kwargs["input"], self._CAPS[func], self)
         if func is F.hardtanh and (clamp := _clamp(*args, **kwargs))[1] == 0:
-            return _RedirectedReLU.apply(clamp[0], clamp[2])
+            return _RedirectedReLU.apply(clamp[0], clamp[2], self)
         return func(*args, **kwargs)
+
+    def at(self, dead: Tensor, redirected: Tensor) -> Tensor:
+        """For which images a rectifier that is dead for some lets redirected gradients through, which is noted."""
+        needed = self.needed if self.needed is not None and len(self.needed) == len(dead) else None
+        dead = dead if needed is None else dead & needed
+        acted = dead & (redirected != 0).flatten(1).any(1)
+        if self.needed is not None and needed is None:  # images are not the first axis here
+            acted = acted.any().expand_as(self.needed)
+        self.acted = acted if self.acted is None or len(self.acted) != len(acted) else self.acted | acted
+        return dead
 
 
 def _clamp(
@@ -46,17 +64,19 @@ def _clamp(
 
 class _RedirectedReLU(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, cap: float | None) -> Tensor:
+    def forward(ctx: Any, x: Tensor, cap: float | None, redirect: Redirect) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.cap = cap
+        ctx.cap, ctx.redirect = cap, redirect
         return x.clamp(0, cap)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (x,), (grad,) = ctx.saved_tensors, grads
-        zero = torch.zeros_like(grad)
-        off, full = x <= 0, torch.zeros_like(x, dtype=torch.bool) if ctx.cap is None else x >= ctx.cap
-        passed = torch.where(off | full, zero, grad)
-        redirected = torch.where((off & (grad > 0)) | (full & (grad < 0)), zero, grad)
-        dead = passed.flatten(1).abs().amax(1) == 0
-        return torch.where(dead.view(-1, *[1] * (x.ndim - 1)), redirected, passed), None
+        off = x <= 0
+        passed, redirected = grad.where(~off, 0), grad.where(~(off & (grad > 0)), 0)
+        if ctx.cap is not None:
+            full = x >= ctx.cap
+            passed, redirected = passed.where(~full, 0), redirected.where(~(full & (grad < 0)), 0)
+        dead = ~(passed != 0).flatten(1).any(1)
+        dead = ctx.redirect.at(dead, redirected)
+        return torch.where(dead.view(-1, *[1] * (x.ndim - 1)), redirected, passed), None, None

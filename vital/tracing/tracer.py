@@ -158,7 +158,12 @@ class Tracer:
         self._stack.close()
 
     def __call__(
-        self, image: Images, seen: Images | None = None, *, n_transforms: int = 1, redirect: bool = False
+        self,
+        image: Images,
+        seen: Images | None = None,
+        *,
+        n_transforms: int = 1,
+        redirect: Redirect | None = None,
     ) -> Trace:
         """One pass over `seen` (`image` itself by default), which holds each image `n_transforms` times in a row.
 
@@ -167,7 +172,7 @@ class Tracer:
         seen = image if seen is None else seen
         shown = image.repeat_interleave(n_transforms, 0) if n_transforms > 1 else image
         given = self.model.normalize(seen)
-        with Redirect() if redirect else ExitStack():
+        with redirect or ExitStack():
             run = self._run(given)
         acts = {name: self._info[name].canonical(run.raw[name]) for name in self.layers}
         return Trace(shown, seen, given, acts, self.model, n_transforms, run)

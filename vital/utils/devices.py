@@ -14,6 +14,21 @@ Copies: TypeAlias = dict[tuple[torch.device, torch.dtype], Tensor]
 _COPIES: MutableMapping[Tensor, Copies] = WeakTensorKeyDictionary()
 
 
+class Later:
+    """A flag that the device sets and the host reads when it is there, without waiting for it."""
+
+    def __init__(self, flag: Tensor) -> None:
+        self._flag, self._event = flag, None
+        if flag.device.type == "cuda":
+            self._flag = torch.empty((), dtype=flag.dtype, pin_memory=True).copy_(flag, non_blocking=True)
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._event.record()
+
+    def is_false(self) -> bool:
+        """Whether the flag is known to be false by now."""
+        return (self._event is None or self._event.query()) and not bool(self._flag)
+
+
 def moved(tensor: Tensor, like: Tensor) -> Tensor:
     """A constant in the dtype and on the device of another tensor, copied once: a copy in each step costs a wait.
 
