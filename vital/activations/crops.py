@@ -40,7 +40,7 @@ def attention(model: Model, unit: str | Unit, pictures: Images) -> Tensor | None
         return None
     patches = replace(unit, tokens="patches" if unit.tokens else "")
     with Tracer(model, [unit.layer]) as tracer:
-        found = tracer(pictures.to(model.device, model.dtype)).map(patches)
+        found = tracer(pictures.to(model.device, model.image_dtype)).map(patches)
     return found.reshape(-1, *grid).float().cpu()
 
 

@@ -120,7 +120,7 @@ def build_matrix(
 
 
 def _how(model: Model, batch: int, pool: str) -> tuple[Any, ...]:
-    return (FORMAT, model.device.type, str(model.dtype), batch, *([pool] if pool != "mean" else []))
+    return (FORMAT, model.device.type, model.precision, batch, *([pool] if pool != "mean" else []))
 
 
 @torch.no_grad()
@@ -137,7 +137,7 @@ def _shown(
     found: dict[str, list[Tensor]] = {name: [] for name in readers}
     with Tracer(model, dict.fromkeys(unit.layer for unit in readers.values())) as tracer:
         for which, pictures in _watched(images, model, batch, "probe images", progress):
-            trace = tracer(pictures.to(model.device, model.dtype))
+            trace = tracer(pictures.to(model.device, model.image_dtype))
             numbers += which
             for name, reader in readers.items():
                 found[name].append(pooled(trace.vectors(reader)).float().cpu())

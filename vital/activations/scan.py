@@ -46,7 +46,7 @@ def scan(
     )
     with Tracer(model, layers) as tracer, bar:
         for which, pictures in images.batches(model, batch):
-            trace = tracer(pictures.to(model.device, model.dtype))
+            trace = tracer(pictures.to(model.device, model.image_dtype))
             acts = {layer: _along(trace[layer], layer, directions) for layer in layers}
             waiting.append(_tables(acts, known, which, pictures))
             if sum(part.count for part in waiting) >= CHUNK:

@@ -53,7 +53,7 @@ def make_template(
     with Tracer(model, watched, record=bool(request and request.recorded)) as tracer:
         for batch in batches:
             pictures, weights = batch if isinstance(batch, tuple) else (batch, [1.0] * len(batch))
-            trace, relevance = _seen(tracer, pictures.to(model.device, model.dtype), request)
+            trace, relevance = _seen(tracer, pictures.to(model.device, model.image_dtype), request)
             for layer in layers:
                 act = rows(trace[layer])
                 if request:

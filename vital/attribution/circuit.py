@@ -73,7 +73,7 @@ def channel_shares(
     total, start = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     with Tracer(model, [unit.layer, layer], record=True) as tracer:
         for part in torch.split(images, batch):
-            trace = tracer(part.to(model.device, model.dtype))
+            trace = tracer(part.to(model.device, model.image_dtype))
             begun = start_at(trace, unit)
             r = propagate(trace, {unit.layer: begun}, [layer], rule)[layer]
             total = total + r.double().reshape(*r.shape[:2], -1).sum((0, 2)).cpu()

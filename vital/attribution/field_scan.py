@@ -111,7 +111,7 @@ class Probe:
                     self.known.strips[strip] = found
 
     def _image(self, side: int, width: int) -> Tensor:
-        image = torch.full((self.model.channels, *self.model.size), 0.5, dtype=self.model.dtype)
+        image = torch.full((self.model.channels, *self.model.size), 0.5, dtype=self.model.image_dtype)
         lines = image if side % 2 == 0 else image.transpose(1, 2)
         lines[:, slice(width) if side < 2 else slice(lines.shape[1] - width, None)] = torch.nan
         return image

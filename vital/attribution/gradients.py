@@ -62,7 +62,7 @@ def guided_backpropagation(
 
 def _trace(model: Model, images: Images, unit: Unit, layers: tuple[str, ...]) -> Trace:
     with torch.enable_grad(), Tracer(model, [unit.layer, *layers]) as tracer:
-        return tracer(images.detach().to(model.device, model.dtype).requires_grad_())
+        return tracer(images.detach().to(model.device, model.image_dtype).requires_grad_())
 
 
 def gradients_of(trace: Trace, values: PerImage, layer: str, layers: Iterable[str]) -> dict[str, Tensor]:
@@ -74,7 +74,7 @@ def gradients_of(trace: Trace, values: PerImage, layer: str, layers: Iterable[st
         if got is None:
             raise InvalidValueError(f"the layer {name!r} is not before {layer}, where the gradient starts")
         whole = known[name.removeprefix(INPUT_OF)].canonical(got)
-        found[name] = whole[trace.first : trace.first + len(trace)]
+        found[name] = whole[trace.first : trace.first + len(trace)].to(trace[name].dtype)
     return found
 
 

@@ -83,7 +83,7 @@ def followable(model: Model, request: RelevanceRequest, images: Images) -> tuple
     """Try a rule on images (B, C, H, W): the rule, or `GRADIENT` and in words why relevance cannot be followed."""
     try:
         with torch.enable_grad(), Tracer(model, [*request.layers, request.unit.layer], record=True) as tracer:
-            trace = tracer(images.detach().to(model.device, model.dtype).requires_grad_())
+            trace = tracer(images.detach().to(model.device, model.image_dtype).requires_grad_())
             followed(trace, [request])
     except NoRuleError as error:
         return GRADIENT, f"{error}; masked by gradient × activation, which is not relevance"

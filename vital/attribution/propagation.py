@@ -44,7 +44,7 @@ def relevance(
     unit = model.unit(unit)
     layers = tuple(layers)
     with torch.enable_grad(), Tracer(model, [unit.layer, *layers], record=True) as tracer:
-        trace = tracer(images.detach().to(model.device, model.dtype).requires_grad_())
+        trace = tracer(images.detach().to(model.device, model.image_dtype).requires_grad_())
         return relevance_of(trace, unit, layers, rule, start)
 
 
@@ -79,8 +79,9 @@ def propagate(
         r = torch.zeros_like(raw[name])
         _canonical(trace, name, r)[rows] = given.detach().to(r)
         pairs.append((raw[name], r))
-    found = sweep(tape, pairs, [raw[name] for name in layers], how)
-    return {name: _canonical(trace, name, r)[rows] for name, r in zip(layers, found, strict=True)}
+    with trace.model.casting():
+        found = sweep(tape, pairs, [raw[name] for name in layers], how)
+    return {n: _canonical(trace, n, r)[rows].to(trace[n].dtype) for n, r in zip(layers, found, strict=True)}
 
 
 def _check_starts(trace: Trace, starts: Mapping[str, Tensor]) -> None:

@@ -35,6 +35,7 @@ Weights = Annotated[
     str | None, Option(metavar="FILE|random", help="A state dict; random for random weights.")
 ]
 Device = Annotated[str | None, Option(help="Where to compute: cpu, cuda, cuda:1, mps.")]
+Dtype = Annotated[str | None, Option(help="In what to compute: float32, float64, bf16 or fp16.")]
 InputSize = Annotated[
     int | None, Option(min=1, metavar="PX", help="Side of the network's input, if not its own.")
 ]
@@ -154,13 +155,16 @@ class NetworkOptions:
 
     weights: Weights = None
     device: Device = None
+    dtype: Dtype = None
     input_size: InputSize = None
 
     def open(self, model: str) -> Model:
         """Load the network that is named."""
         from vital.models import load_model
 
-        return load_model(model, weights=self.weights, device=self.device, size=self.input_size)
+        return load_model(
+            model, weights=self.weights, device=self.device, size=self.input_size, dtype=self.dtype
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +293,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     ... def load(model: str, *, network: NetworkOptions) -> None:
     ...     print(model, network.device)
     >>> list(inspect.signature(load).parameters)
-    ['model', 'weights', 'device', 'input_size']
+    ['model', 'weights', 'device', 'dtype', 'input_size']
     >>> load(model="world", device="cpu")
     world cpu
     """

@@ -133,4 +133,4 @@ class EvalContext:
 
 def fitted(images: Images, model: Model) -> Images:
     """Bring pictures to a network's size, device and precision."""
-    return at_size(images.to(model.device, model.dtype), model.size)
+    return at_size(images.to(model.device, model.image_dtype), model.size)

@@ -88,7 +88,7 @@ def activations(
     each, kept = max(1, rows // len(chosen)), []
     with Tracer(model, [layer]) as tracer:
         for _, batch in images.batches(model, 16, indices=chosen):
-            trace = tracer(batch.to(model.device, model.dtype))
+            trace = tracer(batch.to(model.device, model.image_dtype))
             for act in trace.vectors(Unit(layer, 0, tokens=tokens or "")).float().cpu():
                 some = torch.randperm(act.shape[1], generator=draw)[:each] if each < act.shape[1] else ...
                 kept.append(act[:, some].T)

@@ -156,7 +156,7 @@ def explain(
     chosen = _chosen(model, layers)
     watched = [*(f"{INPUT_OF}{name}" for name in chosen), *chosen, OUTPUT]
     with torch.enable_grad(), Tracer(model, watched, record=by == "relevance") as tracer:
-        trace = tracer(image.detach().to(model.device, model.dtype).requires_grad_())
+        trace = tracer(image.detach().to(model.device, model.image_dtype).requires_grad_())
         scores = trace[OUTPUT].detach()[0]
         unit = model.unit(decision or Unit(OUTPUT, int(scores.argmax())))
         shares = (

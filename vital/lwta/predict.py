@@ -36,7 +36,7 @@ def outputs(model: Model, images: Images, samples: int = 0, seed: int = 0) -> Te
             f"samples is {samples}; allowed are whole numbers from 0, for the largest response"
         )
     with torch.no_grad(), eval_mode(model.module):
-        given = model.normalize(images.to(model.device, model.dtype))
+        given = model.normalize(images.to(model.device, model.image_dtype)).to(model.dtype)
         if not samples:
             return answered(model, given)
         with sampled(model.module, [_dice(image, seed) for image in images]):
@@ -64,7 +64,7 @@ def active(model: Model, images: Images) -> dict[str, PerImage]:
     """
     layers = layers_of(model)
     with torch.no_grad(), Tracer(model, layers) as tracer:
-        trace = tracer(images.to(model.device, model.dtype))
+        trace = tracer(images.to(model.device, model.image_dtype))
     return {name: (trace[name] != 0).float().flatten(1).mean(1) for name in layers}
 
 

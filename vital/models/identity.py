@@ -10,6 +10,7 @@ from vital.models.model import Model
 def network(model: Model) -> dict[str, Any]:
     """What identifies a network: its code, weights and preprocessing."""
     facts = {"code": model.code_hash(), "weights": model.weights_hash()}
+    facts |= {"autocast": str(model.autocast)} if model.autocast else {}
     return facts | {"preprocessing": model.preprocessing}
 
 
@@ -28,5 +29,5 @@ def identity(model: Model, spec: str | None = None) -> dict[str, Any]:
         "mean": list(model.mean),
         "std": list(model.std),
         "device": model.device.type,
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "dtype": model.precision,
     }

@@ -14,7 +14,7 @@ from torch import nn
 
 from vital.errors import InvalidValueError, UsageError, WeightsError, nearest
 from vital.models.factory import from_factory, from_module, parse_factory
-from vital.models.model import Model, usable_device
+from vital.models.model import HALF, Model, usable_device
 from vital.models.outputs import count_outputs
 from vital.models.published import SOURCES, image_tower
 from vital.models.weights import fit, read_state
@@ -22,6 +22,13 @@ from vital.utils.public import public
 
 RANDOM = "random"
 HELP = "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+DTYPES |= {"bf16": torch.bfloat16, "fp16": torch.float16}
 Size = tuple[int, int]
 
 
@@ -32,6 +39,7 @@ def load_model(
     weights: str | Path | None = None,
     device: torch.device | str | None = None,
     size: int | Size | None = None,
+    dtype: torch.dtype | str | None = None,
     seed: int = 0,
 ) -> Model:
     """Load a network together with its preprocessing and class names.
@@ -61,6 +69,10 @@ def load_model(
     size
         The size of the images, (height, width) in pixels or both in one number; by default the network's own. The
         resize before the crop scales along.
+    dtype
+        In what to compute: "float32", "float64", or "bfloat16" and "float16" (also "bf16" and "fp16") where that is
+        safe, with the weights as they are (`torch.autocast`); by default what the weights are in. Float16 overflows
+        above 65504; bfloat16 does not.
     seed
         What random weights go by.
 
@@ -88,6 +100,7 @@ def load_model(
 
     """
     where = None if device is None else usable_device(device)
+    kind = None if dtype is None else _floating(dtype)
     extent = None if size is None else _extent(size)
     control, file = str(weights) == RANDOM, weights not in (None, RANDOM)
     state = read_state(str(weights)) if file else {}
@@ -100,7 +113,24 @@ def load_model(
         tower = isinstance(spec, str) and spec.startswith("open_clip:")
         fit(model.module, image_tower(state) if tower else state, str(weights))
         model = replace(model, weights=Path(str(weights)).name)
-    return model if where is None else model.to(where)
+    model = model if where is None else model.to(where)
+    if kind in HALF:
+        return replace(model, autocast=kind)
+    if kind is not None:
+        model.module.to(kind)
+    return model
+
+
+def _floating(given: torch.dtype | str) -> torch.dtype:
+    """Read the name of a floating type; raises `InvalidValueError` with those that there are.
+
+    >>> _floating("bf16"), _floating(torch.float64)
+    (torch.bfloat16, torch.float64)
+    """
+    name = str(given).removeprefix("torch.")
+    if name not in DTYPES:
+        raise InvalidValueError(f"dtype is {given!r}; allowed are {', '.join(DTYPES)}")
+    return DTYPES[name]
 
 
 def _named(spec: str, size: Size | None, *, pretrained: bool, control: bool) -> Model:

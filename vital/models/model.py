@@ -22,6 +22,9 @@ from vital.units import Unit, only, resolve
 from vital.utils.hashing import is_plain, sha256, tensor_hash
 from vital.utils.public import public
 
+HALF = (torch.bfloat16, torch.float16)
+"""The floating types of two bytes."""
+
 
 @public
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,8 @@ class Model:
     `size` is (height, width) of the input, `channels` its color channels, `mean` and `std` the normalization of
     an image in [0, 1], `resize` the short side before the center crop (None: resize to `size` itself, which may
     change the aspect ratio). `classes` names the outputs, where they have names. `weights` says where the weights
-    come from: "random", a file, or the name of a published set. Raises `InvalidValueError` for numbers that cannot be.
+    come from: "random", a file, or the name of a published set. `autocast` is bfloat16 or float16 for a network that
+    computes in it where that is safe (`torch.autocast`). Raises `InvalidValueError` for numbers that cannot be.
 
     >>> model = Model(nn.Conv2d(3, 4, 1), name="tiny", size=(8, 8))
     >>> model.normalize(torch.full((1, 3, 8, 8), 0.5)).unique().tolist()
@@ -48,6 +52,7 @@ class Model:
     interpolation: str = "bilinear"
     classes: tuple[str, ...] = ()
     weights: str = "as given"
+    autocast: torch.dtype | None = None
 
     def __post_init__(self) -> None:
         for name, count in (("size", 2), ("mean", 1), ("std", 1)):
@@ -55,6 +60,10 @@ class Model:
         if len(self.size) != 2 or min(self.size) < 1:
             raise InvalidValueError(
                 f"{self.name}: the size is {self.size}; allowed are (height, width) from 1"
+            )
+        if self.autocast not in (None, *HALF):
+            raise InvalidValueError(
+                f"{self.name}: autocast is {self.autocast}; allowed are torch.bfloat16, torch.float16 and None"
             )
         if self.channels < 1:
             raise InvalidValueError(
@@ -148,6 +157,25 @@ class Model:
         """The floating type of the parameters."""
         floating = (p.dtype for p in self.module.parameters() if p.is_floating_point())
         return next(floating, torch.get_default_dtype())
+
+    @property
+    def precision(self) -> str:
+        """In what the network computes, such as "float32" or "bfloat16 (autocast)"."""
+        kind = str(self.autocast or self.dtype).removeprefix("torch.")
+        return f"{kind} (autocast)" if self.autocast else kind
+
+    def casting(self) -> torch.autocast:
+        """What the network has to run in, a context manager that does nothing without `autocast`."""
+        kind = self.autocast or torch.bfloat16
+        return torch.autocast(self.device.type, dtype=kind, enabled=self.autocast is not None)
+
+    @property
+    def image_dtype(self) -> torch.dtype:
+        """The floating type of images and of what is made of activations: that of a float64 network, or float32.
+
+        A network in half precision sees images in its own type; the numbers of a search are too small for it.
+        """
+        return torch.float64 if self.dtype == torch.float64 else torch.float32
 
     def weights_hash(self) -> str:
         """Hash the names and bytes of the state dict: SHA-256, 16 hexadecimal digits."""

@@ -33,7 +33,8 @@ def answered(model: Model, given: Tensor) -> Tensor:
     >>> answered(Model(nn.Identity()), torch.ones(1))
     tensor([1.])
     """
-    found = first_tensor(model.module(given))
+    with model.casting():
+        found = first_tensor(model.module(given))
     if found is None:
         raise ModelError(f"{model.name} returned no tensor")
     return found

@@ -44,7 +44,7 @@ def activations(model: Model, layer: str, picture: Tensor) -> Tensor:
     if image.ndim != 4 or len(image) != 1:
         raise InvalidValueError(f"a picture is (C, H, W) or (1, C, H, W); this one is {tuple(picture.shape)}")
     with torch.no_grad(), Tracer(model, [layer]) as tracer:
-        return tracer(image.to(model.device, model.dtype))[layer].clone()
+        return tracer(image.to(model.device, model.image_dtype))[layer].clone()
 
 
 def fitted(target: Tensor, act: Tensor, layer: str) -> Tensor:

@@ -63,7 +63,7 @@ class FromLucent(Term):
 
         def blank(layer: str) -> Tensor:
             shape = (model.channels, *model.size) if layer == IMAGE else known[layer].shape
-            return torch.zeros(2, *shape, dtype=model.dtype, device=model.device)
+            return torch.zeros(2, *shape, dtype=model.image_dtype, device=model.device)
 
         def recorded(name: str) -> Tensor:
             layer = _module_name(name, known)

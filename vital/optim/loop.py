@@ -301,7 +301,7 @@ class _Batch:
     def _start(self) -> Parameters:
         made = self.parameterization
         slots = [checked_start(made, made.init(own)) for own in self.generators]
-        device, dtype = self.model.device, self.model.dtype
+        device, dtype = self.model.device, self.model.image_dtype
         return {k: torch.cat([s[k] for s in slots]).to(device, dtype).requires_grad_() for k in slots[0]}
 
     def picture(self) -> Images:
@@ -419,7 +419,9 @@ class _Batch:
         return [status for status in told for _ in range(self.per_slot)]
 
     def _cause(self, slot: int, step: int, sound: bool) -> str:
-        """Which term of a slot made no finite number of finite activations at the first step; "" later on."""
+        """What made numbers that are not finite, where it is known: half precision, or a term at the first step."""
+        if torch.float16 in (self.model.dtype, self.model.autocast):
+            return "; float16 overflows above 65504, so compute in bfloat16 or float32"
         if step > 1 or not sound:
             return ""
         rows = slice(slot * self.per_slot, (slot + 1) * self.per_slot)

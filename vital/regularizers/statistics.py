@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,9 @@ from vital.models import Model
 from vital.terms import REGULARIZERS, Imagewise
 from vital.tracing import INPUT_OF, Trace, list_layers
 from vital.types import PerImage
+
+TINY = 1e-30
+"""Below a root, so that the gradient is finite where there is no distance."""
 
 
 @REGULARIZERS.register("batch-norm", example="reg.BatchNormStatistics.of(model)")
@@ -50,13 +55,14 @@ class BatchNormStatistics(Imagewise):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The weighted distance, (B,)."""
-        total = trace.seen.new_zeros(len(trace))
-        for number, layer in enumerate(self.layers):
-            mean, variance = _running(trace.model, layer.removeprefix(INPUT_OF))
-            act = trace[layer].flatten(2)
-            apart = _norm(act.mean(2) - mean) + _norm(act.var(2, unbiased=False) - variance)
-            total = total + (1.0 if number else self.first) * apart
-        return total
+        acts = [trace[layer].flatten(2) for layer in self.layers]
+        running = [_running(trace.model, layer.removeprefix(INPUT_OF)) for layer in self.layers]
+        wanted = torch.cat([*(mean for mean, _ in running), *(variance for _, variance in running)])
+        channels = tuple(act.shape[1] for act in acts) * 2
+        squares = (_Moments.apply(*acts) - wanted).square()
+        norms = (squares @ _members(channels, squares.dtype, squares.device)).clamp_min(TINY).sqrt()
+        first = norms[:, :: len(self.layers)].sum(1)
+        return norms.sum(1) + (self.first - 1) * first
 
 
 def _remembers(module: nn.Module | None) -> bool:
@@ -71,6 +77,32 @@ def _running(model: Model, name: str) -> tuple[Tensor, Tensor]:
     return mean, variance
 
 
-def _norm(x: Tensor) -> PerImage:
-    norm: PerImage = torch.linalg.vector_norm(x, dim=1)
-    return norm
+class _Moments(torch.autograd.Function):
+    """The means and then the variances over the places of each of several layers (B, C, N), side by side: (B, 2 Σ C).
+
+    One operation for a layer, and one for its gradient, where the same from torch's own takes twenty.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *acts: Tensor) -> Tensor:
+        variances, means = zip(*(torch.var_mean(act, 2, correction=0) for act in acts), strict=True)
+        mean = torch.cat(means, 1)
+        ctx.save_for_backward(mean, *acts)
+        return torch.cat([mean, *variances], 1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
+        mean, *acts = ctx.saved_tensors
+        by_mean, by_variance = grads[0].chunk(2, 1)
+        slope = 2 * by_variance
+        offset = by_mean - slope * mean
+        channels = [act.shape[1] for act in acts]
+        parts = zip(acts, slope.split(channels, 1), offset.split(channels, 1), strict=True)
+        return tuple(torch.add(b[..., None], act * a[..., None]).div_(act.shape[2]) for act, a, b in parts)
+
+
+@lru_cache(maxsize=8)
+def _members(channels: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Which columns belong to which of several parts: (columns, parts), 1 where they do."""
+    numbers = torch.arange(len(channels)).repeat_interleave(torch.tensor(channels))
+    return torch.nn.functional.one_hot(numbers, len(channels)).to(device, dtype)

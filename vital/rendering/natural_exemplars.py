@@ -222,7 +222,7 @@ def _values(model: Model, unit: Unit, pictures: Images, batch: int) -> list[floa
     found: list[float] = []
     with Tracer(model, [unit.layer]) as tracer:
         for part in torch.split(pictures, batch):
-            found += tracer(part.to(model.device, model.dtype)).read(unit).tolist()
+            found += tracer(part.to(model.device, model.image_dtype)).read(unit).tolist()
     return found
 
 

@@ -88,7 +88,7 @@ def measured(
 
 def _read(model: Model, units: Sequence[Unit], images: Images) -> list[dict[str, float]]:
     with Tracer(model, dict.fromkeys(unit.layer for unit in units)) as tracer:
-        trace = tracer(images.to(model.device, model.dtype))
+        trace = tracer(images.to(model.device, model.image_dtype))
     return [_facts(trace.rows(i, i + 1), unit, bool(model.classes)) for i, unit in enumerate(units)]
 
 

@@ -173,8 +173,8 @@ class Tracer:
         shown = image.repeat_interleave(n_transforms, 0) if n_transforms > 1 else image
         given = self.model.normalize(seen)
         with redirect or ExitStack():
-            run = self._run(given)
-        acts = {name: self._info[name].canonical(run.raw[name]) for name in self.layers}
+            run = self._run(given.to(self.model.dtype))
+        acts = {name: _single(self._info[name].canonical(run.raw[name])) for name in self.layers}
         return Trace(shown, seen, given, acts, self.model, n_transforms, run)
 
     def _run(self, given: Tensor) -> Pass:
@@ -193,7 +193,7 @@ class Tracer:
         self._tape = Tape(given, kept=self._kept) if self.record else None
         run = asked(self.model, f"run on an input of shape {tuple(given.shape)}")
         try:
-            with self._hooks(), self._tape or ExitStack(), run:
+            with self._hooks(), self._tape or ExitStack(), self.model.casting(), run:
                 output = self.model.module(given)
         except _Halt:
             return
@@ -247,6 +247,11 @@ class Tracer:
             raise _Halt
 
 
+def _single(act: Tensor) -> Tensor:
+    """Activations in half precision as float32, in which losses are exact enough."""
+    return act.float() if act.dtype in {torch.float16, torch.bfloat16} else act
+
+
 def _version(tensor: Tensor) -> int:
     """How often the tensor was written to in place."""
     return int(tensor._version)  # noqa: SLF001  torch has no public name for it
@@ -270,7 +275,7 @@ def feeding(model: Model, layer: str, others: Iterable[str]) -> tuple[str, ...]:
     earlier = tuple(name for name in others if known[name].order < known[layer].order)
     if not earlier:
         return ()
-    grey = torch.full((1, model.channels, *model.size), 0.5, dtype=model.dtype, device=model.device)
+    grey = torch.full((1, model.channels, *model.size), 0.5, dtype=model.image_dtype, device=model.device)
     try:
         with Tracer(model, [*earlier, layer], record=True) as tracer:
             done = tracer(grey.requires_grad_()).run

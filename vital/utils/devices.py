@@ -26,7 +26,8 @@ class Later:
 
     def is_false(self) -> bool:
         """Whether the flag is known to be false by now."""
-        return (self._event is None or self._event.query()) and not bool(self._flag)
+        seen = self._event is None or self._event.query()  # type: ignore[no-untyped-call]
+        return seen and not bool(self._flag)
 
 
 def moved(tensor: Tensor, like: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ def values(model: Model, units: Sequence[Unit], pictures: Images) -> Tensor:
     found = []
     with Tracer(model, {unit.layer: None for unit in units}) as tracer:
         for part in torch.split(pictures, BATCH):
-            trace = tracer(part.to(model.device, model.dtype))
+            trace = tracer(part.to(model.device, model.image_dtype))
             found.append(torch.stack([trace.read(unit) for unit in units]).float().cpu())
     return torch.cat(found, 1)
 

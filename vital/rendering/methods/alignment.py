@@ -157,7 +157,7 @@ def output_correlation(model: Model, bank: ReferenceBank, transform: Transform, 
 def _output_correlation(model: Model, bank: ReferenceBank, transform: Transform, count: int) -> float:
     if list_layers(model)[OUTPUT].problem:
         return 0.0
-    images = bank.tensor(bank.images.spread(count)).to(model.device, model.dtype)
+    images = bank.tensor(bank.images.spread(count)).to(model.device, model.image_dtype)
     draw = generator("noise", count)
     seen = torch.cat([transform(image[None], draw) for image in images])
     with Tracer(model, [OUTPUT]) as tracer:
@@ -222,5 +222,5 @@ def _responds_to_patches(unit: Unit, bank: ReferenceBank, count: int, share: flo
     if natural <= 0:  # a direction's may be, and a tenth of it is no bound
         return True
     with Tracer(bank.model, [unit.layer]) as tracer:
-        patches = bank.patches(unit, count, share).images.to(bank.model.device, bank.model.dtype)
+        patches = bank.patches(unit, count, share).images.to(bank.model.device, bank.model.image_dtype)
         return float(tracer(patches).read(unit).mean()) >= ANSWERED * natural

@@ -146,7 +146,7 @@ def _reading(unit: Unit) -> str:
 
 def _identity(model: Model, scenes: int, seed: int) -> tuple[object, ...]:
     names = [concept.name for concept in concepts()]
-    code = (model.weights_hash(), model.code_hash(), str(model.dtype), model.preprocessing)
+    code = (model.weights_hash(), model.code_hash(), model.precision, model.preprocessing)
     return FORMAT, *code, model.device.type, names, fingerprint(), scenes, seed
 
 
@@ -176,7 +176,7 @@ def _values(model: Model, readings: Sequence[Unit], pictures: Iterator[Tensor], 
     found: list[list[Tensor]] = [[] for _ in readings]
     with Tracer(model, [unit.layer for unit in readings]) as tracer:
         while rows := list(islice(pictures, batch)):
-            trace = tracer(torch.stack(rows).to(model.device, model.dtype))
+            trace = tracer(torch.stack(rows).to(model.device, model.image_dtype))
             for unit, parts in zip(readings, found, strict=True):
                 parts.append(trace.vectors(unit).mean(2).float().cpu())
     return [_finite(torch.cat(parts), unit, model) for unit, parts in zip(readings, found, strict=True)]
