@@ -60,7 +60,7 @@ class BatchNormStatistics(Imagewise):
         wanted = torch.cat([*(mean for mean, _ in running), *(variance for _, variance in running)])
         channels = tuple(act.shape[1] for act in acts) * 2
         squares = (_Moments.apply(*acts) - wanted).square()
-        norms = (squares @ _members(channels, squares.dtype, squares.device)).clamp_min(TINY).sqrt()
+        norms = torch.mm(squares, _members(channels, squares.dtype, squares.device)).clamp_min(TINY).sqrt()
         first = norms[:, :: len(self.layers)].sum(1)
         return norms.sum(1) + (self.first - 1) * first
 
@@ -94,11 +94,20 @@ class _Moments(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
         mean, *acts = ctx.saved_tensors
         by_mean, by_variance = grads[0].chunk(2, 1)
-        slope = 2 * by_variance
-        offset = by_mean - slope * mean
-        channels = [act.shape[1] for act in acts]
-        parts = zip(acts, slope.split(channels, 1), offset.split(channels, 1), strict=True)
-        return tuple(torch.add(b[..., None], act * a[..., None]).div_(act.shape[2]) for act, a, b in parts)
+        channels = tuple(act.shape[1] for act in acts)
+        count = _counts(channels, tuple(act.shape[2] for act in acts), mean.dtype, mean.device)
+        slope = 2 * by_variance / count
+        offset = by_mean / count - slope * mean
+        parts = zip(acts, *(torch.split(x, list(channels), 1) for x in (slope, offset)), strict=True)
+        return tuple(torch.addcmul(b[..., None], act, a[..., None]) for act, a, b in parts)
+
+
+@lru_cache(maxsize=8)
+def _counts(
+    channels: tuple[int, ...], places: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """The number of places of each channel of several layers, side by side."""
+    return torch.tensor(places).repeat_interleave(torch.tensor(channels)).to(device, dtype)
 
 
 @lru_cache(maxsize=8)
