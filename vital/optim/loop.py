@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -34,15 +35,14 @@ from vital.utils.options import checked_keywords
 from vital.utils.parts import (
     check_first_images,
     check_gradient,
-    check_one_size,
     checked_at,
     checked_images,
     checked_start,
-    checked_transform,
     named,
+    transformed,
 )
 from vital.utils.public import public
-from vital.utils.random import generator
+from vital.utils.random import Random, generator, seed_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,8 +163,10 @@ def optimize(
     check_numbers(steps, n_transforms, redirect, seed)
     terms, chain, wanted = as_terms(term), as_transforms(transforms), as_frames(frames, steps)
     check_weights(model)
-    generators = [generator(seed, key) for key in as_keys(keys, len(terms))]
-    run = _Run(model, terms, parameterization, chain, n_transforms, generators, steps)
+    names, counts = as_keys(keys, len(terms)), (range(parameterization.images), range(n_transforms))
+    generators = [generator(seed, name) for name in names]
+    random = Random([seed_of(seed, *row) for row in product(names, *counts)], model.device)
+    run = _Run(model, terms, parameterization, chain, n_transforms, generators, random, steps)
     parameters = run.start()
     settings = optimizer or Optimizer()
     moving = settings.build(list(parameters.values()))
@@ -208,11 +210,12 @@ class _Run:
         transforms: tuple[Transform, ...],
         n_transforms: int,
         generators: Sequence[torch.Generator],
+        random: Random,
         steps: int,
     ) -> None:
         self.model, self.terms, self.parameterization = model, terms, parameterization
         self.transforms, self.n_transforms = transforms, n_transforms
-        self.generators, self.steps = generators, steps
+        self.generators, self.random, self.steps = generators, random, steps
         self.layers = tuple(dict.fromkeys(layer for term in terms for layer in _watched(term)))
         self.requests = [term.relevance_request for term in terms]
         self.per_slot = parameterization.images
@@ -274,20 +277,12 @@ class _Run:
         return self.count / max(1, self.steps - 1)
 
     def _transformed(self, image: Images) -> Images:
-        if not self.transforms and self.n_transforms == 1:
-            return image
-        transforms = [checked_at(transform, Transform, self._progress()) for transform in self.transforms]
-        made = []
-        for row in range(len(image)):
-            for _ in range(self.n_transforms):
-                one = image[row : row + 1]
-                for transform in transforms:
-                    given = one
-                    one = transform(given, self.generators[row // self.per_slot])
-                    one = checked_transform(transform, one, given)
-                made.append(one)
-        check_one_size(self.transforms, made)
-        return torch.cat(made)
+        seen, random = image, self.random.at(self.count)
+        if self.n_transforms > 1:
+            seen = image.repeat_interleave(self.n_transforms, 0)
+        for transform in self.transforms:
+            seen = transformed(checked_at(transform, Transform, self._progress()), seen, random)
+        return seen
 
     def _followed(self, trace: Trace) -> Trace:
         """The trace with the relevance that the terms ask for: one sweep for all slots with the same rule."""

@@ -1,6 +1,7 @@
-"""Random transforms of an image, so that what is found survives small changes.
+"""Random transforms of images, so that what is found survives small changes.
 
-A transform takes one image (1, C, H, W) and a random generator. Which sizes it returns never depends on chance.
+A transform takes a batch (B, C, H, W) and a `vital.utils.random.Random` with as many rows: each image is transformed
+by its own numbers, the same alone as in any batch. Which sizes it returns never depends on chance.
 Transforms run in a sequence (`Compose`); `lucid` and `maco` are the published ones.
 """
 
