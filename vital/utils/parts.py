@@ -105,7 +105,7 @@ def transformed(transform: Transform, images: Images, random: Random) -> Images:
             raise
         raise InvalidValueError(
             f"the transform {named(transform)} cannot draw from its random numbers; they are no torch.Generator but a "
-            "vital.utils.random.Random with a row for each image, as in random.uniform(-1, 1, 3) of shape (B, 3): "
+            "vital.transforms.Random with a row for each image, as in random.uniform(-1, 1, 3) of shape (B, 3): "
             f"{error}".splitlines()[0]
         ) from error
     if isinstance(seen, Tensor) and seen.ndim == 4 and seen.shape[:2] == images.shape[:2]:
