@@ -11,7 +11,6 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,8 +21,7 @@ from vital.utils.hashing import number_of
 
 Words = TypeVar("Words", np.ndarray, Tensor)
 ROUNDS, MASK = 10, 0xFFFFFFFF
-MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57]).reshape(2, 1, 1)
-WEYL = np.array([0x9E3779B9, 0xBB67AE85]).reshape(2, 1, 1)
+MULTIPLIERS, WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
 SMALL = 64
 """Up to so many numbers a row are drawn on the host: that is faster than to launch so many kernels."""
 
@@ -67,26 +65,37 @@ def seeding_torch(source: torch.Generator, device: torch.device) -> Iterator[Non
         yield
 
 
-def philox(counter: Words, key: Words) -> tuple[Words, Words]:
-    """Philox 4x32-10: the random words 0 and 2, and 1 and 3, for each counter (4, B, n) and key (2, B, 1).
+def key_schedule(keys: Sequence[int]) -> np.ndarray:
+    """The two words of a key in each round of `philox`, (rounds, 2, B, 1), for B keys of 64 bits."""
+    words = np.array([[key >> shift & MASK for key in keys] for shift in (0, 32)], np.int64)
+    added = np.arange(ROUNDS)[:, None] * np.array(WEYL, np.int64)
+    schedule: np.ndarray = words[..., None] + added[..., None, None]
+    return schedule
+
+
+def philox(counter: Words, schedule: Words) -> tuple[Words, Words]:
+    """Philox 4x32-10: the random words 0 and 2, and 1 and 3, for each counter (4, B, n), which is overwritten.
 
     The words are of 32 bits, in int64. NumPy arrays and tensors give the same words.
 
-    >>> even, odd = philox(np.zeros((4, 1, 1), np.int64), np.zeros((2, 1, 1), np.int64))
+    >>> even, odd = philox(np.zeros((4, 1, 1), np.int64), key_schedule([0]))
     >>> [f"{word.item():x}" for pair in zip(even, odd) for word in pair]
     ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
     """
-    roll: Any = _library(counter).roll
-    multipliers, weyl = _constants(counter.device) if isinstance(counter, Tensor) else (MULTIPLIERS, WEYL)
+    lib = _library(counter)
+    shift_right: Any = torch.bitwise_right_shift if lib is torch else np.right_shift
     even, odd = counter[::2], counter[1::2]
-    for _ in range(ROUNDS):
-        product = roll(even * multipliers, 1, 0)  # it wraps around, and so holds all 64 bits
-        even = product >> 32
+    product = lib.empty_like(even)
+    for key in schedule:
+        lib.multiply(even[1], MULTIPLIERS[1], out=product[0])  # it wraps around, and so holds all 64 bits
+        lib.multiply(even[0], MULTIPLIERS[0], out=product[1])
+        shift_right(product, 32, out=even)
         even ^= odd
-        even = even ^ key
-        even &= MASK  # which takes care of what lies above 32 bits in the shifted product, in odd and in key
-        odd, key = product, key + weyl
-    return even, odd & MASK
+        even ^= key
+        even &= MASK  # for the others may have bits above the 32
+        odd, product = product, odd
+    odd &= MASK
+    return even, odd
 
 
 class Random:
@@ -115,14 +124,13 @@ class Random:
     """
 
     def __init__(self, keys: Sequence[int], device: torch.device | str = "cpu", step: int = 0) -> None:
-        words = [[key >> shift & MASK for key in keys] for shift in (0, 32)]
-        self._keys = np.array(words, np.int64)[..., None]
-        self._device_keys = torch.from_numpy(self._keys).to(device)
-        self.device = self._device_keys.device
+        self._schedule = key_schedule(keys)
+        self._on_device = torch.from_numpy(self._schedule).to(device)
+        self.device = self._on_device.device
         self.step, self.draws = step, 0
 
     def __len__(self) -> int:
-        return len(self._device_keys[0])
+        return len(self._schedule[0, 0])
 
     def at(self, step: int) -> Random:
         """Return the same for another step, before its first draw."""
@@ -134,65 +142,47 @@ class Random:
         self, low: float = 0.0, high: float = 1.0, *shape: int, dtype: torch.dtype = torch.float32
     ) -> Tensor:
         """Draw from U(low, high), (B, *shape). By default neither 0 nor 1 is drawn."""
-        drawn = _rows(*map(_fractions, self._words(shape)))
+        drawn = _rows(*map(_fractions, self._words(math.prod(shape))))
         return self._given(low + (high - low) * drawn, shape, dtype)
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Draw from N(0, 1), (B, *shape)."""
-        first, second = map(_fractions, self._words(shape))
+        first, second = map(_fractions, self._words(math.prod(shape)))
         lib = _library(first)
         radius, angle = lib.sqrt(-2 * lib.log(first)), 2 * math.pi * second  # Box and Muller
         return self._given(_rows(radius * lib.cos(angle), radius * lib.sin(angle)), shape, dtype)
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
         """Draw one of the whole numbers from `low` to `high`, both included: int64, (B, *shape)."""
-        drawn = _rows(*self._words(shape))
+        drawn = _rows(*self._words(math.prod(shape)))
         return self._given(low + (drawn * (high - low + 1) >> 32), shape, torch.int64)
 
     def choice(self, values: Sequence[float], *, dtype: torch.dtype = torch.float32) -> Tensor:
         """Draw one of the values, (B,)."""
-        first = self._on_host(1)[0][0, :, 0]
+        first = self._words(1)[0][0, :, 0]
         return self._given(np.asarray(values, np.float64)[first * len(values) >> 32], (), dtype)
 
     def generators(self) -> list[torch.Generator]:
         """Make a CPU generator for each row, for code that draws from such a one."""
-        even, odd = self._on_host(1)
+        even, odd = self._words(1)
         seeds = (even[0, :, 0] << 31 ^ odd[0, :, 0]).tolist()
         return [torch.Generator().manual_seed(seed) for seed in seeds]
 
-    def _words(self, shape: tuple[int, ...]) -> tuple[Any, Any]:
-        """Random words for a draw, 4 in each block: two arrays (2, B, blocks), of NumPy where they are few."""
-        count = math.prod(shape)
-        blocks = -(-count // 4)
-        return self._on_host(blocks) if count <= SMALL else self._on_device(blocks)
-
-    def _on_host(self, blocks: int) -> tuple[np.ndarray, np.ndarray]:
-        counter = np.zeros((4, 1, blocks), np.int64)
-        counter[0] = np.arange(blocks)
-        counter[1], counter[2] = self._draw(), self.step
-        return philox(counter, self._keys)
-
-    def _on_device(self, blocks: int) -> tuple[Tensor, Tensor]:
-        counter = torch.zeros((4, 1, blocks), dtype=torch.int64, device=self.device)
-        torch.arange(blocks, out=counter[0, 0])
-        counter[1].fill_(self._draw())
-        counter[2].fill_(self.step)
-        return philox(counter, self._device_keys)
-
-    def _draw(self) -> int:
-        """Count a draw, and return its number."""
+    def _words(self, count: int) -> tuple[Any, Any]:
+        """Random words for a draw of `count` a row, 4 in each block: two arrays (2, B, blocks), of NumPy where few."""
+        few, shape = count <= SMALL, (4, len(self), -(-count // 4))
+        lib: Any = np if few else torch
+        where = {} if few else {"device": self.device}
+        counter = lib.zeros(shape, dtype=lib.int64, **where)
+        counter[0] = lib.arange(shape[2], **where)
+        counter[1], counter[2] = self.draws, self.step
         self.draws += 1
-        return self.draws - 1
+        return philox(counter, self._schedule if few else self._on_device)
 
     def _given(self, drawn: np.ndarray | Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """What was drawn, (B, at least so many) or (B,), as a tensor (B, *shape) on the device."""
         rows = torch.as_tensor(drawn.reshape(len(self), -1)[:, : math.prod(shape)])
         return rows.reshape(len(self), *shape).to(dtype).to(self.device, non_blocking=True)
-
-
-@cache
-def _constants(device: torch.device) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(MULTIPLIERS).to(device), torch.from_numpy(WEYL).to(device)
 
 
 def _library(array: np.ndarray | Tensor) -> Any:
@@ -201,12 +191,15 @@ def _library(array: np.ndarray | Tensor) -> Any:
 
 
 def _fractions(words: Any) -> Any:
-    """Numbers between 0 and 1 from words, of 24 bits of which the last is 1: such ones single precision holds."""
-    odd = words >> 8 | 1
-    return (odd.to(torch.float32) if isinstance(odd, Tensor) else odd) * 2.0**-24
+    """Numbers between 0 and 1 from words, which are overwritten.
+
+    They have 24 bits of which the last is 1: single precision holds these, and never rounds them to 0 or 1.
+    """
+    words >>= 8
+    words |= 1
+    return (words.to(torch.float32) if isinstance(words, Tensor) else words) * 2.0**-24
 
 
 def _rows(even: Any, odd: Any) -> Any:
     """What was made from the words 0 and 2 and from 1 and 3, (2, B, blocks) each, as one row (B, 4 · blocks)."""
-    lib = _library(even)
-    return lib.moveaxis(lib.stack((even, odd), -1), 0, 2).reshape(even.shape[1], -1)
+    return _library(even).stack((even[0], odd[0], even[1], odd[1]), -1).reshape(even.shape[1], -1)
