@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from vital.utils.random import Random
 
 Images: TypeAlias = Tensor
 PerImage: TypeAlias = Tensor
@@ -50,11 +53,14 @@ class Parameterization(ABC):
 
 
 class Transform(ABC):
-    """A random transform of an image: what is shown to the network in one step."""
+    """A random transform of images: what is shown to the network in one step."""
 
     @abstractmethod
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Transform one image (1, C, H, W), drawing only from `generator`; output sizes must not be random."""
+    def __call__(self, images: Images, random: Random) -> Images:
+        """Transform a batch (B, C, H, W), each image by its own numbers, drawn only from `random`.
+
+        An image becomes the same alone as in a batch. Sizes must not be random.
+        """
 
     def at(self, progress: float) -> Transform:
         """Return the transform as it is after a share of the run, from 0 to 1; by default it is the same all along."""

@@ -23,6 +23,7 @@ from vital.tracing import Trace
 from vital.transforms import Lambda
 from vital.types import PerImage, Transform
 from vital.units import Unit
+from vital.utils.random import Random
 
 UNITS = ("layer2:1", "layer3:7", "class:3", "class:0")
 STEADY = Optimizer(lr=0.02)
@@ -32,10 +33,10 @@ STEADY = Optimizer(lr=0.02)
 class Roll(Transform):
     """A random shift of up to eight pixels."""
 
-    def __call__(self, image: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw two shifts and wrap around."""
-        down, right = torch.randint(-8, 9, (2,), generator=generator).tolist()
-        return image.roll((down, right), (2, 3))
+    def __call__(self, images: Tensor, random: Random) -> Tensor:
+        """Draw two shifts for each image and wrap around."""
+        shifts = random.integers(-8, 8, 2).tolist()
+        return torch.stack([image.roll(own, (1, 2)) for image, own in zip(images, shifts, strict=True)])
 
 
 def terms(model: Model, units: tuple[str, ...] = UNITS) -> list[Term]:

@@ -10,21 +10,26 @@ import torch
 from vital import transforms
 from vital.errors import InvalidValueError
 from vital.transforms import Compose, Crop, Flip, Lambda, Noise, Pad, Roll, Rotate, Scale, lucid, maco
+from vital.utils.random import Random, seed_of
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def numbers(seed: int = 0) -> Random:
+    return Random([seed_of(seed)])
+
+
 def test_compose_applies_the_transforms_in_order_with_one_generator() -> None:
-    image, ours = torch.rand(1, 3, 8, 8, generator=generator()), generator(4)
+    image, ours = torch.rand(1, 3, 8, 8, generator=generator()), numbers(4)
     by_hand = Noise(0.1)(Roll(3)(image, ours), ours)
-    assert torch.equal(Compose(Roll(3), Noise(0.1))(image, generator(4)), by_hand)
+    assert torch.equal(Compose(Roll(3), Noise(0.1))(image, numbers(4)), by_hand)
 
 
 def test_an_empty_compose_is_the_image() -> None:
     image = torch.rand(1, 3, 4, 4, generator=generator())
-    assert torch.equal(Compose()(image, generator()), image)
+    assert torch.equal(Compose()(image, numbers()), image)
 
 
 def test_compose_is_a_value() -> None:
@@ -42,16 +47,31 @@ def test_lambda_applies_a_random_transform_of_torchvision_with_the_generator() -
     from torchvision.transforms import v2
 
     image, transform = torch.rand(1, 3, 9, 9, generator=generator()), Lambda(v2.GaussianBlur(3))
-    first, again, other = (transform(image, generator(seed)) for seed in (0, 0, 1))
+    first, again, other = (transform(image, numbers(seed)) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     with torch.random.fork_rng():
         torch.manual_seed(3)
         undisturbed = torch.rand(2)
         torch.manual_seed(3)
-        noise = Lambda(torch.rand_like)(image, generator(0))
+        noise = Lambda(torch.rand_like)(image, numbers(0))
         assert torch.equal(torch.rand(2), undisturbed)
-    assert torch.equal(noise, Lambda(torch.rand_like)(image, generator(0)))
+    assert torch.equal(noise, Lambda(torch.rand_like)(image, numbers(0)))
+
+
+def test_lambda_gives_each_image_numbers_of_its_own_and_refuses_sizes_of_chance() -> None:
+    images = torch.rand(4, 3, 9, 9, generator=generator())
+    seen = Lambda(torch.rand_like)(images, Random(range(4)))
+    for i in range(4):
+        assert torch.equal(seen[i : i + 1], Lambda(torch.rand_like)(images[i : i + 1], Random([i])))
+    assert len(seen[:, 0, 0, 0].unique()) == 4
+
+    def cut(image: torch.Tensor) -> torch.Tensor:
+        return image[..., : int(torch.randint(4, 9, ()))]
+
+    says = r"^the transform Lambda made images of \(9, \d\) and of \(9, \d\) pixels in one step; sizes must not be"
+    with pytest.raises(InvalidValueError, match=says):
+        Lambda(cut)(images, Random(range(4)))
 
 
 @pytest.mark.gpu
@@ -59,7 +79,7 @@ def test_lambda_applies_a_random_transform_of_torchvision_with_the_generator() -
 def test_lambda_seeds_a_gpu_and_gives_its_generator_back() -> None:
     image = torch.rand(1, 3, 9, 9, device="cuda")
     before = torch.cuda.get_rng_state()
-    first, again = (Lambda(torch.rand_like)(image, generator(0)) for _ in range(2))
+    first, again = (Lambda(torch.rand_like)(image, numbers(0)) for _ in range(2))
     assert torch.equal(first, again)
     assert torch.equal(torch.cuda.get_rng_state(), before)
 
@@ -78,9 +98,9 @@ def test_lambda_seeds_a_gpu_and_gives_its_generator_back() -> None:
 def test_what_a_function_returns_is_held_against_an_image(function: Any, sentence: str) -> None:
     image = torch.rand(1, 3, 4, 4, generator=generator()).requires_grad_()
     with pytest.raises(InvalidValueError, match=sentence):
-        Lambda(function)(image, generator())
+        Lambda(function)(image, numbers())
     with torch.no_grad():
-        assert Lambda(lambda image: image.detach())(image, generator()).shape == (1, 3, 4, 4)
+        assert Lambda(lambda image: image.detach())(image, numbers()).shape == (1, 3, 4, 4)
 
 
 @pytest.mark.parametrize(
@@ -115,12 +135,12 @@ def test_lucid_has_the_published_steps() -> None:
 def test_lucid_keeps_any_size_and_shows_grey_only_beyond_the_edge(size: tuple[int, int]) -> None:
     grey = torch.full((1, 3, *size), 0.5)
     for seed in range(5):
-        torch.testing.assert_close(lucid()(grey, generator(seed)), grey)
+        torch.testing.assert_close(lucid()(grey, numbers(seed)), grey)
 
 
 def test_lucid_shows_the_image_in_the_middle() -> None:
     image = torch.zeros(1, 1, 48, 48)
-    assert all(float(lucid()(image, generator(s))[..., 16:32, 16:32].abs().max()) < 1e-6 for s in range(10))
+    assert all(float(lucid()(image, numbers(s))[..., 16:32, 16:32].abs().max()) < 1e-6 for s in range(10))
 
 
 def test_maco_has_the_published_numbers() -> None:
@@ -148,4 +168,4 @@ def test_importing_the_transforms_loads_neither_kornia_nor_torchvision() -> None
 
 
 def test_a_frame_is_grey_by_default() -> None:
-    assert float(Pad(1)(torch.zeros(1, 1, 1, 1), generator()).sum()) == 4.0
+    assert float(Pad(1)(torch.zeros(1, 1, 1, 1), numbers()).sum()) == 4.0

@@ -8,33 +8,38 @@ from scipy.ndimage import gaussian_filter
 
 from vital.errors import InvalidValueError
 from vital.transforms import Blur, ColorShift, Noise
+from vital.utils.random import Random, seed_of
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def numbers(seed: int = 0) -> Random:
+    return Random([seed_of(seed)])
+
+
 def test_noise_has_the_spread_asked_for() -> None:
-    seen = Noise(0.08)(torch.full((1, 3, 64, 64), 0.5), generator())
+    seen = Noise(0.08)(torch.full((1, 3, 64, 64), 0.5), numbers())
     assert abs(seen.mean() - 0.5) < 0.005
     assert abs(seen.std() - 0.08) < 0.002
 
 
 def test_uniform_noise_reaches_its_bounds_and_no_further() -> None:
-    seen = Noise(0.0, uniform=0.04)(torch.zeros(1, 3, 64, 64), generator())
+    seen = Noise(0.0, uniform=0.04)(torch.zeros(1, 3, 64, 64), numbers())
     assert 0.0399 < seen.max() <= 0.04
     assert -0.04 <= seen.min() < -0.0399
 
 
 def test_noise_is_the_same_in_both_precisions() -> None:
-    single = Noise(0.1, 0.1)(torch.zeros(1, 3, 5, 5), generator())
-    double = Noise(0.1, 0.1)(torch.zeros(1, 3, 5, 5, dtype=torch.float64), generator())
+    single = Noise(0.1, 0.1)(torch.zeros(1, 3, 5, 5), numbers())
+    double = Noise(0.1, 0.1)(torch.zeros(1, 3, 5, 5, dtype=torch.float64), numbers())
     assert torch.equal(single.double(), double)
 
 
 def test_color_shift_is_one_line_per_channel() -> None:
     image = torch.rand(1, 3, 8, 8, generator=generator(1), dtype=torch.float64)
-    seen = ColorShift(0.5, 0.7)(image, generator(2))
+    seen = ColorShift(0.5, 0.7)(image, numbers(2))
     for before, after in zip(image[0], seen[0], strict=True):
         slope = (after.max() - after.min()) / (before.max() - before.min())
         torch.testing.assert_close(after, after.mean() + slope * (before - before.mean()))
@@ -42,8 +47,8 @@ def test_color_shift_is_one_line_per_channel() -> None:
 
 def test_color_shift_stays_within_its_ranges_and_fills_them() -> None:
     zero, one = torch.zeros(1, 3, 1, 1), torch.ones(1, 3, 1, 1)
-    low = torch.cat([ColorShift(0.5, 0.7)(zero, generator(s)).flatten() for s in range(200)])
-    high = torch.cat([ColorShift(0.5, 0.7)(one, generator(s)).flatten() for s in range(200)])
+    low = torch.cat([ColorShift(0.5, 0.7)(zero, numbers(s)).flatten() for s in range(200)])
+    high = torch.cat([ColorShift(0.5, 0.7)(one, numbers(s)).flatten() for s in range(200)])
     std = 1 / (high - low)
     mean = -low * std
     assert -0.5 <= mean.min() < -0.48
@@ -59,17 +64,26 @@ def test_blur_is_a_gaussian_filter(sigma: float) -> None:
     image = torch.rand(1, 2, 12, 9, generator=generator(), dtype=torch.float64)
     radius = math.ceil(3 * sigma)
     wanted = gaussian_filter(image.numpy(), sigma, axes=(2, 3), mode="nearest", radius=radius)
-    torch.testing.assert_close(Blur(sigma, sigma)(image, generator()), torch.from_numpy(wanted))
+    torch.testing.assert_close(Blur(sigma, sigma)(image, numbers()), torch.from_numpy(wanted))
+
+
+def test_each_image_is_blurred_by_its_own_sigma() -> None:
+    images = torch.rand(4, 3, 12, 9, generator=generator(), dtype=torch.float64)
+    seen = Blur(0.5, 2)(images, Random(range(4)))
+    sigmas = Random(range(4)).uniform(0.5, 2, 1, dtype=torch.float64).flatten().tolist()
+    for image, one, sigma in zip(images.numpy(), seen, sigmas, strict=True):
+        wanted = gaussian_filter(image, sigma, axes=(1, 2), mode="nearest", radius=6)
+        torch.testing.assert_close(one, torch.from_numpy(wanted))
 
 
 def test_no_blur_no_noise_and_no_shift_give_the_image() -> None:
     image = torch.rand(1, 3, 4, 5, generator=generator())
     for transform in (Blur(0, 0), Noise(0), ColorShift(0, 0)):
-        assert torch.equal(transform(image, generator()), image)
+        assert torch.equal(transform(image, numbers()), image)
 
 
 def test_blur_works_on_images_smaller_than_its_kernel() -> None:
-    assert Blur(2, 2)(torch.ones(1, 3, 1, 2), generator()).allclose(torch.ones(()))
+    assert Blur(2, 2)(torch.ones(1, 3, 1, 2), numbers()).allclose(torch.ones(()))
 
 
 @pytest.mark.parametrize(

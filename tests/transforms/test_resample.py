@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vital.errors import InvalidValueError
 from vital.transforms import Crop, Rotate, Scale
+from vital.utils.random import Random, seed_of
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def numbers(seed: int = 0) -> Random:
+    return Random([seed_of(seed)])
 
 
 def picture(height: int = 9, width: int = 9) -> Tensor:
@@ -19,13 +27,13 @@ def picture(height: int = 9, width: int = 9) -> Tensor:
 @pytest.mark.parametrize("side", [8, 9])
 def test_a_quarter_turn_is_rot90(side: int) -> None:
     image = picture(side, side)
-    seen = Rotate(choices=(90.0,))(image, generator())
+    seen = Rotate(choices=(90.0,))(image, numbers())
     torch.testing.assert_close(seen, torch.rot90(image, 1, (2, 3)), rtol=0, atol=1e-12)
 
 
 def test_angles_lie_on_both_sides_and_within_the_range() -> None:
     ramp = torch.linspace(-1, 1, 41, dtype=torch.float64).expand(1, 1, 41, 41).contiguous()
-    seen = [Rotate(10)(ramp, generator(seed))[0, 0, 10:31, 10:31] for seed in range(60)]
+    seen = [Rotate(10)(ramp, numbers(seed))[0, 0, 10:31, 10:31] for seed in range(60)]
     slopes = torch.stack([(s[-1] - s[0]).mean() / (s[:, -1] - s[:, 0]).mean() for s in seen])
     angles = torch.rad2deg(torch.atan(slopes))
     assert -10 <= angles.min() < -7
@@ -35,18 +43,18 @@ def test_angles_lie_on_both_sides_and_within_the_range() -> None:
 def test_no_turn_and_no_zoom_give_the_image() -> None:
     image = picture(7, 10)
     for transform in (Rotate(0), Scale(1, 1), Scale(choices=(1.0,)), Crop(fraction=(1, 1))):
-        torch.testing.assert_close(transform(image, generator()), image, rtol=0, atol=1e-12)
+        torch.testing.assert_close(transform(image, numbers()), image, rtol=0, atol=1e-12)
 
 
 def test_zooming_in_by_two_stretches_a_ramp_about_the_center() -> None:
     ramp = torch.linspace(-1, 1, 21, dtype=torch.float64).expand(1, 1, 21, 21).contiguous()
-    torch.testing.assert_close(Scale(2, 2)(ramp, generator()), ramp / 2)
+    torch.testing.assert_close(Scale(2, 2)(ramp, numbers()), ramp / 2)
 
 
 def test_zooming_out_fills_the_outside_as_told() -> None:
     image = torch.ones(1, 1, 9, 9)
     seen = {
-        mode: Scale(0.5, 0.5, outside=mode)(image, generator()) for mode in ("zeros", "border", "reflection")
+        mode: Scale(0.5, 0.5, outside=mode)(image, numbers()) for mode in ("zeros", "border", "reflection")
     }  # type: ignore[arg-type]
     assert seen["zeros"][..., 0, 0] == 0
     assert seen["zeros"][..., 4, 4] == 1
@@ -57,24 +65,24 @@ def test_zooming_out_fills_the_outside_as_told() -> None:
 def test_choices_are_all_drawn_and_nothing_else() -> None:
     ramp = torch.linspace(-1, 1, 21, dtype=torch.float64).expand(1, 1, 21, 21).contiguous()
     transform = Scale(choices=(1.0, 2.0, 4.0))
-    ends = {round(float(1 / transform(ramp, generator(s))[0, 0, 0, -1]), 6) for s in range(60)}
+    ends = {round(float(1 / transform(ramp, numbers(s))[0, 0, 0, -1]), 6) for s in range(60)}
     assert ends == {1.0, 2.0, 4.0}
 
 
 def test_a_crop_shows_its_share_of_the_image() -> None:
     ramp = torch.linspace(0, 1, 40, dtype=torch.float64).expand(1, 1, 40, 40).contiguous()
     for seed in range(30):
-        seen = Crop(fraction=(0.5, 0.5))(ramp, generator(seed))
+        seen = Crop(fraction=(0.5, 0.5))(ramp, numbers(seed))
         assert seen.shape == ramp.shape
         assert 0.45 < float(seen.max() - seen.min()) < 0.5
 
 
 def test_crops_lie_inside_and_gather_about_the_middle() -> None:
     ramp = torch.linspace(0, 1, 101, dtype=torch.float64).expand(1, 1, 101, 101).contiguous()
-    middles = torch.stack([Crop(fraction=(0.1, 0.1))(ramp, generator(s)).mean() for s in range(300)])
+    middles = torch.stack([Crop(fraction=(0.1, 0.1))(ramp, numbers(s)).mean() for s in range(300)])
     assert abs(middles.mean() - 0.5) < 0.03
     assert abs(middles.std() - 0.15) < 0.02
-    outer = torch.stack([Crop(fraction=(0.1, 0.1), spread=5)(ramp, generator(s)).mean() for s in range(50)])
+    outer = torch.stack([Crop(fraction=(0.1, 0.1), spread=5)(ramp, numbers(s)).mean() for s in range(50)])
     assert outer.min() > 0.04
     assert outer.max() < 0.96
 
@@ -82,21 +90,69 @@ def test_crops_lie_inside_and_gather_about_the_middle() -> None:
 def test_a_box_that_shrinks_keeps_near_the_line() -> None:
     ramp = torch.arange(1001, dtype=torch.float64).expand(1, 1, 5, 1001).contiguous()
     late = Crop(fraction=(0.1, 0.5), spread=0, shrink=True, sd=0.02).at(0.75)
-    widths = torch.stack([(seen := late(ramp, generator(s))).max() - seen.min() for s in range(200)]) / 1001
+    widths = torch.stack([(seen := late(ramp, numbers(s))).max() - seen.min() for s in range(200)]) / 1001
     assert abs(widths.mean() - 0.2) < 0.01
     assert abs(widths.std() - 0.02) < 0.005
     assert Crop().at(0.75) == Crop()
 
 
+BATCH = 4
+SHAPES = [(9, 9), (6, 11), (1, 5), (16, 13)]
+OUTSIDE = ["zeros", "border", "reflection"]
+
+
+def batch() -> Random:
+    return Random(range(BATCH))
+
+
+@pytest.mark.parametrize("outside", OUTSIDE)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_zoom_and_a_turn_are_those_of_kornia(shape: tuple[int, int], outside: Any) -> None:
+    from kornia.geometry.transform import rotate, scale
+
+    images = torch.rand(BATCH, 3, *shape, generator=generator(), dtype=torch.float64)
+    factors = batch().uniform(0.5, 2, dtype=images.dtype)
+    angles = batch().uniform(-180, 180, dtype=images.dtype)
+    for seen, wanted in (
+        (Scale(0.5, 2, outside=outside)(images, batch()), scale(images, factors, padding_mode=outside)),
+        (Rotate(180, outside=outside)(images, batch()), rotate(images, angles, padding_mode=outside)),
+    ):
+        torch.testing.assert_close(seen, wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [None, 4, (30, 7), (1, 64)])
+@pytest.mark.parametrize("shape", [(40, 31), (9, 16), (1, 5)])
+def test_crops_are_boxes_resized_by_interpolate(
+    shape: tuple[int, int], size: Any, dtype: torch.dtype
+) -> None:
+    images = torch.rand(16, 3, *shape, generator=generator(), dtype=dtype)
+    fraction = (0.05, 1.0)
+    seen = Crop(size, fraction, spread=0.3, sd=0.1)(images, Random(range(16)))
+    ours = Random(range(16))
+    shares, normals = ours.uniform(*fraction).tolist(), ours.normal(3).tolist()
+    for image, one, share, (down, right, more) in zip(images, seen, shares, normals, strict=True):
+        part = min(1.0, max(share / 2, share + 0.1 * more))
+        boxes = [max(1, round(part * side)) for side in shape]
+        top, left = (
+            min(max(round((0.5 + 0.3 * away) * side - box / 2), 0), side - box)
+            for away, side, box in zip((down, right), shape, boxes, strict=True)
+        )
+        box = image[None, :, top : top + boxes[0], left : left + boxes[1]]
+        new = (size, size) if isinstance(size, int) else size or shape
+        wanted = F.interpolate(box, new, mode="bilinear", antialias=True)[0]
+        torch.testing.assert_close(one, wanted, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(("size", "wanted"), [(None, (6, 11)), (5, (5, 5)), ((3, 20), (3, 20))])
 def test_a_crop_has_the_size_asked_for(size: object, wanted: tuple[int, int]) -> None:
-    assert Crop(size)(picture(6, 11), generator()).shape[2:] == wanted  # type: ignore[arg-type]
+    assert Crop(size)(picture(6, 11), numbers()).shape[2:] == wanted  # type: ignore[arg-type]
 
 
 def test_one_pixel_survives_every_warp() -> None:
     image = picture(1, 1)
     for transform in (Rotate(10), Scale(), Crop()):
-        torch.testing.assert_close(transform(image, generator()), image)
+        torch.testing.assert_close(transform(image, numbers()), image)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from vital.terms import OBJECTIVES, REGULARIZERS, Term
 from vital.transforms import TRANSFORMS
 from vital.types import Images, Parameterization, Parameters, Transform
 from vital.utils.parts import check_one_size
+from vital.utils.random import Random
 from vital.utils.registry import Registry
 
 MODEL = toy.model()
@@ -44,13 +45,13 @@ class Own(Term):
 
 @dataclass(frozen=True)
 class OwnTransform(Transform):
-    """A transform that returns what a function makes of the image."""
+    """A transform that returns what a function makes of the images."""
 
     give: Give
 
-    def __call__(self, image: Images, generator: torch.Generator) -> Any:
+    def __call__(self, images: Images, random: Random) -> Any:
         """Whatever it is."""
-        return self.give(image, generator)
+        return self.give(images, random)
 
     def __repr__(self) -> str:
         return "OwnTransform()"
@@ -187,16 +188,16 @@ def test_a_term_without_a_finite_number_is_named_in_the_status_and_the_others_go
 
 
 IMAGES: list[tuple[Give, str]] = [
-    (lambda image, generator: None, r"None; allowed is \(1, 3\) with any height and width"),
-    (lambda image, generator: image[0], r"a tensor of shape \(3, 16, 16\); allowed is \(1, 3\)"),
-    (lambda image, generator: image[:, :1], r"a tensor of shape \(1, 1, 16, 16\); allowed is \(1, 3\)"),
+    (lambda images, random: None, r"None; allowed is \(1, 3\) with any height and width"),
+    (lambda images, random: images[0], r"a tensor of shape \(3, 16, 16\); allowed is \(1, 3\)"),
+    (lambda images, random: images[:, :1], r"a tensor of shape \(1, 1, 16, 16\); allowed is \(1, 3\)"),
     (
-        lambda image, generator: image.repeat(2, 1, 1, 1),
+        lambda images, random: images.repeat(2, 1, 1, 1),
         r"a tensor of shape \(2, 3, 16, 16\); allowed is \(1, 3\)",
     ),
     (
-        lambda image, generator: image.detach(),
-        "an image without gradient; use operations on float tensors alone",
+        lambda images, random: images.detach(),
+        "images without gradient; use operations on float tensors alone",
     ),
 ]
 
@@ -208,15 +209,48 @@ def test_a_transform_that_gives_no_such_image(give: Give, says: str) -> None:
             made(chain=chain)
 
 
-def test_transforms_that_give_images_of_chance_sizes() -> None:
-    def cut(image: Images, generator: torch.Generator) -> Images:
-        return image[..., : int(torch.randint(8, 16, (), generator=generator))]
+GENERATORS: list[Give] = [
+    lambda images, random: images.flip(-1) if torch.rand((), generator=random) < 0.5 else images,
+    lambda images, random: images + torch.randint(-8, 9, (), generator=random),
+    lambda images, random: images * random.initial_seed(),
+]
 
+
+@pytest.mark.parametrize("give", GENERATORS)
+def test_a_transform_that_takes_its_random_numbers_for_a_generator_of_torch(give: Give) -> None:
+    says = (
+        r"^the transform OwnTransform\(\) cannot draw from its random numbers; they are no torch.Generator but a "
+        r"vital.transforms.Random with a row for each image, as in random.uniform\(-1, 1, 3\) of shape \(B, 3\): .+"
+    )
+    for chain in (OwnTransform(give), transforms.Compose(OwnTransform(give))):
+        with pytest.raises(InvalidValueError, match=says) as caught:
+            made(chain=chain)
+        assert "\n" not in str(caught.value)
+
+
+def test_another_error_in_a_transform_is_its_own() -> None:
+    with pytest.raises(TypeError, match="unsupported operand"):
+        made(chain=OwnTransform(lambda images, random: images + "a"))
+
+
+def test_a_transform_is_given_the_whole_batch_and_asked_once_a_step() -> None:
+    given = []
+
+    def see(images: Images, random: Random) -> Images:
+        given.append((images.shape, len(random), random.step, random.draws))
+        return images
+
+    made(chain=[transforms.Roll(1), OwnTransform(see)], steps=2, n_transforms=3)
+    assert given == [((3, 3, 16, 16), 3, 0, 1), ((3, 3, 16, 16), 3, 1, 1)]
+
+
+def test_a_transform_that_gives_images_of_several_sizes() -> None:
     with pytest.raises(
-        InvalidValueError, match=r"^the transforms OwnTransform\(\) made images of \(16, \d+\) and of"
+        InvalidValueError,
+        match=r"^the transform OwnTransform\(\) made images of \(4, 4\) and of \(4, 5\) pixels in",
     ):
-        made(chain=OwnTransform(cut), n_transforms=8)
-    check_one_size([OwnTransform(cut)], [torch.zeros(1, 3, 4, 4)] * 2)
+        check_one_size(OwnTransform(abs), [torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 5)])
+    check_one_size(OwnTransform(abs), [torch.zeros(1, 3, 4, 4)] * 2)
 
 
 SPACES: list[tuple[Space, str]] = [
@@ -360,8 +394,8 @@ def test_a_class_that_is_no_frozen_dataclass_is_told_when_it_is_used() -> None:
         made(Channel("layer2:1") + Loose())
 
     class BareTransform(Transform):
-        def __call__(self, image: Images, generator: torch.Generator) -> Images:
-            return image
+        def __call__(self, images: Images, random: Random) -> Images:
+            return images
 
     @dataclass
     class LooseSpace(Parameterization):

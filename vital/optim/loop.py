@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -35,15 +36,14 @@ from vital.utils.io import as_png
 from vital.utils.options import checked_keywords
 from vital.utils.parts import (
     check_first_images,
-    check_one_size,
     checked_at,
     checked_images,
     checked_start,
-    checked_transform,
     named,
+    transformed,
 )
 from vital.utils.public import public
-from vital.utils.random import generator
+from vital.utils.random import Random, generator, seed_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +165,8 @@ def optimize(
     check_numbers(steps, n_transforms, redirect, seed)
     terms, chain, wanted = as_terms(term), as_transforms(transforms), as_frames(frames, steps)
     check_weights(model)
-    generators = [generator(seed, key) for key in as_keys(keys, len(terms))]
-    run = _Run(model, terms, parameterization, chain, n_transforms, generators, steps, redirect)
+    setup = _Setup(model, parameterization, chain, n_transforms, seed, steps, redirect)
+    run = _Run(setup, terms, as_keys(keys, len(terms)))
     settings = optimizer or Optimizer()
     moving = settings.build(run.parameters())
     kept: list[tuple[int, Images]] = []
@@ -190,6 +190,19 @@ def _set_lr(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, st
         group["lr"] = settings.lr * settings.factor(step, steps)
 
 
+@dataclass(frozen=True)
+class _Setup:
+    """What all batches of a call have in common."""
+
+    model: Model
+    parameterization: Parameterization
+    transforms: tuple[Transform, ...]
+    n_transforms: int
+    seed: int
+    steps: int
+    redirect: int
+
+
 class _Run:
     """One call: the batches that move together.
 
@@ -197,32 +210,11 @@ class _Run:
     depend on its company at all, each slot is a batch of its own.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        terms: Sequence[Sum],
-        parameterization: Parameterization,
-        transforms: tuple[Transform, ...],
-        n_transforms: int,
-        generators: Sequence[torch.Generator],
-        steps: int,
-        redirect: int,
-    ) -> None:
-        self.model, self.terms, self.steps = model, terms, steps
-        size = 1 if model.dtype == torch.float64 and model.device.type == "cpu" else len(terms)
-        self.batches = [
-            _Batch(
-                model,
-                terms[first : first + size],
-                parameterization,
-                transforms,
-                n_transforms,
-                generators[first : first + size],
-                steps,
-                redirect,
-            )
-            for first in range(0, len(terms), size)
-        ]
+    def __init__(self, setup: _Setup, terms: Sequence[Sum], keys: Sequence[str]) -> None:
+        self.model, self.terms, self.steps = setup.model, terms, setup.steps
+        size = 1 if setup.model.dtype == torch.float64 and setup.model.device.type == "cpu" else len(terms)
+        parts = [slice(first, first + size) for first in range(0, len(terms), size)]
+        self.batches = [_Batch(setup, terms[part], keys[part]) for part in parts]
 
     def tracer(self) -> Tracer:
         """What watches the layers that the terms read, and those from which relevance starts."""
@@ -268,39 +260,30 @@ class _Batch:
     Nothing in a step waits for the device: what was found stays there until the end.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        terms: Sequence[Sum],
-        parameterization: Parameterization,
-        transforms: tuple[Transform, ...],
-        n_transforms: int,
-        generators: Sequence[torch.Generator],
-        steps: int,
-        redirect: int,
-    ) -> None:
-        self.model, self.terms, self.parameterization = model, terms, parameterization
-        self.transforms, self.n_transforms = transforms, n_transforms
-        self.generators, self.steps = generators, steps
+    def __init__(self, setup: _Setup, terms: Sequence[Sum], keys: Sequence[str]) -> None:
+        self.setup, self.terms, self.model = setup, terms, setup.model
+        self.parameterization, self.per_slot = setup.parameterization, setup.parameterization.images
         self.requests = [term.relevance_request for term in terms]
         self.groups = grouped(terms)
-        self.per_slot = parameterization.images
-        self.parameters = self._start()
+        self.parameters = self._start(keys)
         own = next(iter(self.parameters.values()))
         self.history = [
-            own.new_full((len(g.names) + 1, len(g.slots) * self.per_slot, steps), float("nan"))
+            own.new_full((len(g.names) + 1, len(g.slots) * self.per_slot, setup.steps), float("nan"))
             for g in self.groups
         ]
         self.alive = torch.ones(len(terms), dtype=torch.bool, device=own.device)
         self.stopped = torch.zeros(len(terms), dtype=torch.int64, device=own.device)
         self.sound = self.alive
         self.alpha: Tensor | None = None
-        self.waking = Waking(len(terms) * self.per_slot * n_transforms, redirect, own.device)
+        looks = range(setup.n_transforms)
+        rows = [seed_of(setup.seed, *row) for row in product(keys, range(self.per_slot), looks)]
+        self.random = Random(rows, own.device)
+        self.waking = Waking(len(rows), setup.redirect, own.device)
         self.count = 0
 
-    def _start(self) -> Parameters:
+    def _start(self, keys: Sequence[str]) -> Parameters:
         made = self.parameterization
-        slots = [checked_start(made, made.init(own)) for own in self.generators]
+        slots = [checked_start(made, made.init(generator(self.setup.seed, key))) for key in keys]
         device, dtype = self.model.device, self.model.image_dtype
         return {k: torch.cat([s[k] for s in slots]).to(device, dtype).requires_grad_() for k in slots[0]}
 
@@ -312,7 +295,9 @@ class _Batch:
         image = self._image()
         image.retain_grad()
         redirect = self.waking.redirect()
-        trace = tracer(image, self._transformed(image), n_transforms=self.n_transforms, redirect=redirect)
+        trace = tracer(
+            image, self._transformed(image), n_transforms=self.setup.n_transforms, redirect=redirect
+        )
         if any(self.requests):
             trace = replace(trace, relevance=followed(trace, self.requests))
         losses = self._losses(trace)
@@ -344,30 +329,22 @@ class _Batch:
 
     def _progress(self) -> float:
         """The share of the run that is over, from 0 to 1."""
-        return self.count / max(1, self.steps - 1)
+        return self.count / max(1, self.setup.steps - 1)
 
     def _transformed(self, image: Images) -> Images:
-        if not self.transforms and self.n_transforms == 1:
-            return image
-        transforms = [checked_at(transform, Transform, self._progress()) for transform in self.transforms]
-        made = []
-        for row in range(len(image)):
-            for _ in range(self.n_transforms):
-                one = image[row : row + 1]
-                for transform in transforms:
-                    given = one
-                    one = transform(given, self.generators[row // self.per_slot])
-                    one = checked_transform(transform, one, given)
-                made.append(one)
-        check_one_size(self.transforms, made)
-        return torch.cat(made)
+        seen, random = image, self.random.at(self.count)
+        if self.setup.n_transforms > 1:
+            seen = image.repeat_interleave(self.setup.n_transforms, 0)
+        for transform in self.setup.transforms:
+            seen = transformed(checked_at(transform, Transform, self._progress()), seen, random)
+        return seen
 
     def _losses(self, trace: Trace) -> Tensor:
         """The loss of each image, (slots · images,), which is logged with its parts."""
-        totals = trace.seen.new_zeros(len(trace) // self.n_transforms)
+        totals = trace.seen.new_zeros(len(trace) // self.setup.n_transforms)
         for group, history in zip(self.groups, self.history, strict=True):
             parts = group.losses(trace)
-            parts = parts.view(len(parts), -1, self.n_transforms).mean(2)
+            parts = parts.view(len(parts), -1, self.setup.n_transforms).mean(2)
             total, rows = parts.sum(0), group.images(trace)
             totals = total if rows is None else totals.index_copy(0, rows, total)
             history[:, :, self.count] = torch.cat([parts, total[None]]).detach()
@@ -404,7 +381,7 @@ class _Batch:
             rows = [slot * self.per_slot + i for slot in group.slots for i in range(self.per_slot)]
             for name, values in zip([*group.names, "total"], history.cpu(), strict=True):
                 whole = found.setdefault(
-                    name, torch.full((images, self.steps), float("nan"), dtype=values.dtype)
+                    name, torch.full((images, self.setup.steps), float("nan"), dtype=values.dtype)
                 )
                 whole[rows] = values
         return found

@@ -1,6 +1,7 @@
-"""Random transforms of an image, so that what is found survives small changes.
+"""Random transforms of images, so that what is found survives small changes.
 
-A transform takes one image (1, C, H, W) and a random generator. Which sizes it returns never depends on chance.
+A transform takes a batch (B, C, H, W) and a `Random` with as many rows: each image is transformed
+by its own numbers, the same alone as in any batch. Which sizes it returns never depends on chance.
 Transforms run in a sequence (`Compose`); `lucid` and `maco` are the published ones.
 """
 
@@ -9,6 +10,7 @@ from vital.transforms.compose import Compose, Lambda, lucid, maco
 from vital.transforms.geometric import Flip, Jitter, Pad, Roll, Trim
 from vital.transforms.photometric import Blur, ColorShift, Noise
 from vital.transforms.resample import Crop, Resize, Rotate, Scale
+from vital.utils.random import Random
 
 __all__ = [
     "TRANSFORMS",
@@ -21,6 +23,7 @@ __all__ = [
     "Lambda",
     "Noise",
     "Pad",
+    "Random",
     "Resize",
     "Roll",
     "Rotate",

@@ -1,15 +1,16 @@
-"""What transforms share: the registry, and the draws of their random numbers."""
+"""What transforms share: the registry, draws of random numbers, and checks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-import torch
+from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.types import Images, Transform
+from vital.types import Images, PerImage, Transform
 from vital.utils.parts import check_part_class
+from vital.utils.random import Random
 from vital.utils.registry import Registry
 
 TRANSFORMS: Registry[type[Transform]] = Registry(
@@ -17,29 +18,21 @@ TRANSFORMS: Registry[type[Transform]] = Registry(
 )
 
 
-def draw_integer(generator: torch.Generator, low: int, high: int) -> int:
-    """Draw one of the whole numbers from `low` to `high`, both included.
+def draw_factors(random: Random, low: float, high: float, choices: Sequence[float], like: Images) -> PerImage:
+    """Draw one of the `choices` for each image, where there are any, and otherwise from U(low, high).
 
-    >>> draw_integer(torch.Generator().manual_seed(0), 3, 3)
-    3
+    >>> import torch
+    >>> draw_factors(Random([1, 2]), 0.5, 0.5, (), torch.zeros(2, 3, 4, 4))
+    tensor([0.5000, 0.5000])
     """
-    return int(torch.randint(low, high + 1, (), generator=generator))
-
-
-def draw_number(generator: torch.Generator, low: float, high: float) -> float:
-    """Draw a number from U(low, high).
-
-    >>> draw_number(torch.Generator().manual_seed(0), 0.5, 0.5)
-    0.5
-    """
-    return low + (high - low) * float(torch.rand((), generator=generator, dtype=torch.float64))
-
-
-def draw_factor(generator: torch.Generator, low: float, high: float, choices: Sequence[float]) -> float:
-    """Draw one of the `choices`, where there are any, and otherwise from U(low, high)."""
     if choices:
-        return choices[draw_integer(generator, 0, len(choices) - 1)]
-    return draw_number(generator, low, high)
+        return random.choice(choices, dtype=like.dtype)
+    return random.uniform(low, high, dtype=like.dtype)
+
+
+def per_image(drawn: PerImage) -> Tensor:
+    """Bring a number for each image, (B,), to (B, 1, 1, 1)."""
+    return drawn[:, None, None, None]
 
 
 def check_pixels(transform: str, pixels: int) -> None:
@@ -75,9 +68,9 @@ def check_mode(transform: str, mode: str, allowed: Sequence[str]) -> None:
         raise InvalidValueError(f"{transform} is given the mode {mode!r}; allowed are {', '.join(allowed)}")
 
 
-def check_room(transform: str, image: Images, pixels: int, per_side: int) -> None:
+def check_room(transform: str, images: Images, pixels: int, per_side: int) -> None:
     """Raise `InvalidValueError` unless every side of the image is longer than `per_side` pixels."""
-    height, width = image.shape[-2:]
+    height, width = images.shape[-2:]
     if min(height, width) <= per_side:
         raise InvalidValueError(
             f"{transform}({pixels}) needs sides above {per_side} pixels; the image is {height} x {width}"

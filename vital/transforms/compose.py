@@ -13,8 +13,8 @@ from vital.transforms.geometric import Jitter, Pad, Trim
 from vital.transforms.photometric import Noise
 from vital.transforms.resample import Crop, Rotate, Scale
 from vital.types import Images, Transform
-from vital.utils.parts import check_part_class, checked_transform
-from vital.utils.random import seeding_torch
+from vital.utils.parts import check_one_size, check_part_class, transformed
+from vital.utils.random import Random, seeding_torch
 
 
 @TRANSFORMS.register("compose", example="transforms.Compose(transforms.Roll(2), transforms.Flip())")
@@ -35,11 +35,11 @@ class Compose(Transform):
             check_part_class(type(transform))
         object.__setattr__(self, "transforms", transforms)
 
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return the image as seen through all of them."""
+    def __call__(self, images: Images, random: Random) -> Images:
+        """Return the images as seen through all of them."""
         for transform in self.transforms:
-            image = checked_transform(transform, transform(image, generator), image)
-        return image
+            images = transformed(transform, images, random)
+        return images
 
     def at(self, progress: float) -> Compose:
         """Return all of them as they are after a share of the run."""
@@ -54,11 +54,11 @@ class Compose(Transform):
 class Lambda(Transform):
     """Apply a function of an image, such as a transform of torchvision.
 
-    `function` takes and returns (1, C, H, W) and lets the gradient through; the size must not be random. What it
-    draws from torch's global generators is seeded from the picture's own, so that the same seed gives the same
-    picture; numbers from elsewhere (`random`, NumPy) are not. Draws one number.
+    `function` takes and returns (1, C, H, W) and lets the gradient through; the size must not be random. It is called
+    for one image after the other. What it draws from torch's global generators is seeded for each image, so that the
+    same seed gives the same picture; numbers from elsewhere (`random`, NumPy) are not. Draws one number.
 
-    >>> Lambda(lambda image: image.flip(-1))(torch.eye(2)[None, None], torch.Generator()).flatten().tolist()
+    >>> Lambda(lambda image: image.flip(-1))(torch.eye(2)[None, None], Random([0])).flatten().tolist()
     [0.0, 1.0, 1.0, 0.0]
     """
 
@@ -72,8 +72,13 @@ class Lambda(Transform):
                 f"Lambda is given {self.function!r}, which is a transform; give it as it is"
             )
 
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return what the function makes of the image; raises `InvalidValueError` unless it is such an image."""
+    def __call__(self, images: Images, random: Random) -> Images:
+        """Return what the function makes of each image; raises `InvalidValueError` unless it is such an image."""
+        seen = [self._one(images[i : i + 1], own) for i, own in enumerate(random.generators())]
+        check_one_size(self, seen)
+        return torch.cat(seen)
+
+    def _one(self, image: Images, generator: torch.Generator) -> Images:
         with seeding_torch(generator, image.device):
             seen = self.function(image)
         name = getattr(self.function, "__name__", type(self.function).__name__)
@@ -96,7 +101,7 @@ def lucid() -> Compose:
     0, jitter 4. Lucid's jitter d is `Jitter(d / 2)` here, and the frame is cut off again at the end, so that the
     network sees its own input size.
 
-    >>> lucid()(torch.rand(1, 3, 32, 48), torch.Generator().manual_seed(0)).shape
+    >>> lucid()(torch.rand(1, 3, 32, 48), Random([0])).shape
     torch.Size([1, 3, 32, 48])
     """
     zooms = tuple(round(0.9 + 0.02 * i, 2) for i in range(11))
@@ -111,7 +116,7 @@ def maco(size: int | tuple[int, int] | None = None) -> Compose:
     The box's share is N(its place on that line, 0.05²); it is resized to `size`, the network's own. It is published
     with 32 such looks at the image in every step (`n_transforms=32` in `vital.optimize`).
 
-    >>> maco(8)(torch.rand(1, 3, 32, 32), torch.Generator().manual_seed(0)).shape
+    >>> maco(8)(torch.rand(1, 3, 32, 32), Random([0])).shape
     torch.Size([1, 3, 8, 8])
     """
     return Compose(Crop(size, shrink=True, sd=0.05), Noise(0.08, uniform=0.04))

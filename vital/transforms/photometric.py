@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-
-from vital.transforms.base import TRANSFORMS, check_numbers, check_rising, draw_number
+from vital.transforms.base import TRANSFORMS, check_numbers, check_rising
 from vital.types import Images, Transform
+from vital.utils.random import Random
+
+SHARP = 1e-3
+"""A sigma that blurs nothing, where 0 would be divided by 0."""
 
 
 @TRANSFORMS.register("noise", example="transforms.Noise(0.05)")
@@ -16,9 +18,10 @@ from vital.types import Images, Transform
 class Noise(Transform):
     """Add N(0, sd²) and U(−uniform, uniform) to every value; the result may leave [0, 1].
 
-    MACO (Fel et al., NeurIPS 2023) adds sd = 0.08 and uniform = 0.04. Draws one or two tensors of the image's shape.
+    MACO (Fel et al., NeurIPS 2023) adds sd = 0.08 and uniform = 0.04. Draws one or two tensors of the images' shape.
 
-    >>> seen = Noise(0.0, uniform=0.1)(torch.zeros(1, 3, 8, 8), torch.Generator().manual_seed(0))
+    >>> import torch
+    >>> seen = Noise(0.0, uniform=0.1)(torch.zeros(1, 3, 8, 8), Random([0]))
     >>> bool(seen.abs().max() <= 0.1)
     True
     """
@@ -30,24 +33,24 @@ class Noise(Transform):
         check_numbers("Noise", "sd", (self.sd,), 0)
         check_numbers("Noise", "uniform", (self.uniform,), 0)
 
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return the image with noise, of the same size."""
-        noise = self.sd * torch.randn(image.shape, generator=generator, dtype=torch.float32)
+    def __call__(self, images: Images, random: Random) -> Images:
+        """Return the images with noise, of the same size."""
+        noise = self.sd * random.normal(*images.shape[1:])
         if self.uniform:
-            drawn = torch.rand(image.shape, generator=generator, dtype=torch.float32)
-            noise = noise + self.uniform * (2 * drawn - 1)
-        return image + noise.to(image)
+            noise += random.uniform(-self.uniform, self.uniform, *images.shape[1:])
+        return images + noise.to(images.dtype)
 
 
 @TRANSFORMS.register("color-shift", example="transforms.ColorShift(0.5, 0.5)")
 @dataclass(frozen=True)
 class ColorShift(Transform):
-    """Shift and stretch each channel: (image − m) / s with m ~ U(−mean, mean) and s ~ exp(U(−std, std)).
+    """Shift and stretch each channel: (images − m) / s with m ~ U(−mean, mean) and s ~ exp(U(−std, std)).
 
     From Plug-In Inversion (Ghiasi et al., 2021), whose ranges are the defaults. The result may leave [0, 1]. Draws
     two numbers per channel.
 
-    >>> ColorShift(0.0, 0.0)(torch.ones(1, 3, 1, 1), torch.Generator()).flatten().tolist()
+    >>> import torch
+    >>> ColorShift(0.0, 0.0)(torch.ones(1, 3, 1, 1), Random([0])).flatten().tolist()
     [1.0, 1.0, 1.0]
     """
 
@@ -58,11 +61,10 @@ class ColorShift(Transform):
         check_numbers("ColorShift", "mean", (self.mean,), 0)
         check_numbers("ColorShift", "std", (self.std,), 0)
 
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return the image in shifted colors, of the same size."""
-        drawn = torch.rand((2, 1, image.shape[1], 1, 1), generator=generator, dtype=torch.float32)
-        mean, std = (2 * drawn - 1).to(image)
-        shifted: Images = (image - self.mean * mean) / (self.std * std).exp()
+    def __call__(self, images: Images, random: Random) -> Images:
+        """Return the images in shifted colors, of the same size."""
+        mean, std = random.uniform(-1, 1, 2, images.shape[1], 1, 1, dtype=images.dtype).unbind(1)
+        shifted: Images = (images - self.mean * mean) / (self.std * std).exp()
         return shifted
 
 
@@ -73,7 +75,8 @@ class Blur(Transform):
 
     The kernel reaches three times `high`. Draws one number.
 
-    >>> Blur(1.0, 1.0)(torch.ones(1, 1, 3, 3), torch.Generator()).mean().round(decimals=4).item()
+    >>> import torch
+    >>> Blur(1.0, 1.0)(torch.ones(1, 1, 3, 3), Random([0])).mean().round(decimals=4).item()
     1.0
     """
 
@@ -84,12 +87,10 @@ class Blur(Transform):
         check_numbers("Blur", "sigmas", (self.low, self.high), 0)
         check_rising("Blur", "sigmas", self.low, self.high)
 
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return the blurred image, of the same size."""
+    def __call__(self, images: Images, random: Random) -> Images:
+        """Return the blurred images, of the same size."""
         from kornia.filters import gaussian_blur2d
 
-        sigma = draw_number(generator, self.low, self.high)
-        if sigma == 0:
-            return image
+        sigmas = random.uniform(self.low, self.high, 1, dtype=images.dtype).clamp(min=SHARP).expand(-1, 2)
         side = 2 * math.ceil(3 * self.high) + 1
-        return gaussian_blur2d(image, side, (sigma, sigma), border_type="replicate")
+        return gaussian_blur2d(images, side, sigmas, border_type="replicate")

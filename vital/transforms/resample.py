@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from vital.errors import InvalidValueError
 from vital.transforms.base import (
@@ -14,10 +15,10 @@ from vital.transforms.base import (
     check_mode,
     check_numbers,
     check_rising,
-    draw_factor,
-    draw_number,
+    draw_factors,
 )
-from vital.types import Images, Transform
+from vital.types import Images, PerImage, Transform
+from vital.utils.random import Random
 
 _OUTSIDE = ("zeros", "border", "reflection")
 
@@ -30,7 +31,7 @@ class Scale(Transform):
     Above 1 the edges are lost; below 1 the space around is filled by `outside`: with the mirrored image
     ("reflection"), its edge ("border") or 0 ("zeros"). Bilinear. Draws one number.
 
-    >>> Scale(1.0, 1.0)(torch.eye(3)[None, None], torch.Generator()).equal(torch.eye(3)[None, None])
+    >>> Scale(1.0, 1.0)(torch.eye(3)[None, None], Random([0])).equal(torch.eye(3)[None, None])
     True
     """
 
@@ -44,12 +45,11 @@ class Scale(Transform):
         check_numbers("Scale", "factors", self.choices or (self.low, self.high), 0.01, 100)
         check_rising("Scale", "factors", self.low, self.high)
 
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return the zoomed image, of the same size."""
-        from kornia.geometry.transform import scale
-
-        factor = draw_factor(generator, self.low, self.high, self.choices)
-        return scale(image, image.new_tensor([factor]), padding_mode=self.outside)
+    def __call__(self, images: Images, random: Random) -> Images:
+        """Return the zoomed images, of the same size."""
+        share = draw_factors(random, self.low, self.high, self.choices, images).reciprocal()
+        nothing = torch.zeros_like(share)
+        return _warped(images, (share, nothing, nothing, share), self.outside)
 
 
 @TRANSFORMS.register("resize", example="transforms.Resize(0.5)")
@@ -57,7 +57,7 @@ class Scale(Transform):
 class Resize(Transform):
     """Bring the image to a share of its sides, at least one pixel; bilinear with antialiasing. Draws nothing.
 
-    >>> Resize(0.5)(torch.ones(1, 3, 8, 6), torch.Generator()).shape
+    >>> Resize(0.5)(torch.ones(1, 3, 8, 6), Random([0])).shape
     torch.Size([1, 3, 4, 3])
     """
 
@@ -66,11 +66,11 @@ class Resize(Transform):
     def __post_init__(self) -> None:
         check_numbers("Resize", "share", (self.share,), 0.01, 100)
 
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return the image at its new size."""
-        del generator
-        size = [max(1, round(self.share * side)) for side in image.shape[-2:]]
-        return F.interpolate(image, size, mode="bilinear", antialias=True)
+    def __call__(self, images: Images, random: Random) -> Images:
+        """Return the images at their new size."""
+        del random
+        size = [max(1, round(self.share * side)) for side in images.shape[-2:]]
+        return F.interpolate(images, size, mode="bilinear", antialias=True)
 
 
 @TRANSFORMS.register("rotate", example="transforms.Rotate(10)")
@@ -80,7 +80,7 @@ class Rotate(Transform):
 
     The size stays; the corners are filled by `outside`, as in `Scale`. Bilinear. Draws one number.
 
-    >>> turned = Rotate(choices=(90.0,))(torch.eye(3)[None, None], torch.Generator())
+    >>> turned = Rotate(choices=(90.0,))(torch.eye(3)[None, None], Random([0]))
     >>> turned.round().int()[0, 0].tolist()
     [[0, 0, 1], [0, 1, 0], [1, 0, 0]]
     """
@@ -94,12 +94,14 @@ class Rotate(Transform):
         check_numbers("Rotate", "degrees", (self.degrees,), 0, 360)
         check_numbers("Rotate", "choices", self.choices, -360, 360)
 
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return the turned image, of the same size."""
-        from kornia.geometry.transform import rotate
-
-        angle = draw_factor(generator, -self.degrees, self.degrees, self.choices)
-        return rotate(image, image.new_tensor([angle]), padding_mode=self.outside)
+    def __call__(self, images: Images, random: Random) -> Images:
+        """Return the turned images, of the same size."""
+        angle = draw_factors(random, -self.degrees, self.degrees, self.choices, images).deg2rad()
+        height, width = (max(1, side - 1) for side in images.shape[-2:])
+        sine, cosine = angle.sin(), angle.cos()
+        return _warped(
+            images, (cosine, sine * (-height / width), sine * (width / height), cosine), self.outside
+        )
 
 
 @TRANSFORMS.register("crop", example="transforms.Crop()")
@@ -113,7 +115,7 @@ class Crop(Transform):
     (None: the image's own size), bilinearly with antialiasing. Fraction and spread are MACO's (Fel et al., NeurIPS
     2023), which shrinks with sd = 0.05. Draws four numbers.
 
-    >>> Crop(size=(4, 6))(torch.rand(1, 3, 32, 32), torch.Generator().manual_seed(0)).shape
+    >>> Crop(size=(4, 6))(torch.rand(1, 3, 32, 32), Random([0])).shape
     torch.Size([1, 3, 4, 6])
     """
 
@@ -140,18 +142,50 @@ class Crop(Transform):
         share = high + (low - high) * progress
         return replace(self, fraction=(share, share), shrink=False) if self.shrink else self
 
-    def __call__(self, image: Images, generator: torch.Generator) -> Images:
-        """Return what is in the box, of the fixed size."""
-        sides = image.shape[-2:]
-        share = draw_number(generator, *self.fraction)
-        *away, more = torch.randn(3, generator=generator, dtype=torch.float64).tolist()
-        fraction = min(1.0, max(share / 2, share + self.sd * more))
-        centers = [0.5 + self.spread * part for part in away]
-        boxes = [max(1, round(fraction * side)) for side in sides]
-        top, left = (
-            min(max(round(center * side - box / 2), 0), side - box)
-            for center, side, box in zip(centers, sides, boxes, strict=True)
+    def __call__(self, images: Images, random: Random) -> Images:
+        """Return what is in the boxes, of the fixed size."""
+        sides = images.shape[-2:]
+        size = (self.size, self.size) if isinstance(self.size, int) else self.size or sides
+        share = random.uniform(*self.fraction)
+        *away, more = random.normal(3).unbind(1)
+        fraction = (share + self.sd * more).maximum(share / 2).clamp(max=1)
+        rows, columns = (
+            _resampling(*_box(side, fraction, 0.5 + self.spread * part), side, new, images.dtype)
+            for side, new, part in zip(sides, size, away, strict=True)
         )
-        box = image[..., top : top + boxes[0], left : left + boxes[1]]
-        size = (self.size, self.size) if isinstance(self.size, int) else self.size or tuple(sides)
-        return F.interpolate(box, size, mode="bilinear", antialias=True)
+        wide: Images = (images.flatten(1, 2) @ columns.mT).view(*images.shape[:3], -1)
+        return torch.matmul(rows[:, None], wide)
+
+
+def _warped(images: Images, matrix: tuple[PerImage, ...], outside: str) -> Images:
+    """The images seen at other places: a matrix (x x, x y, y x, y y) about the center, from where it is seen."""
+    xx, xy, yx, yy = (part[:, None, None] for part in matrix)
+    y, x = (_places(side, images) for side in images.shape[-2:])
+    grid = torch.stack([xx * x + xy * y[:, None], yx * x + yy * y[:, None]], -1)
+    return F.grid_sample(images, grid, "bilinear", outside, align_corners=True)
+
+
+def _places(side: int, like: Tensor) -> Tensor:
+    """Where the pixels of a side are, from −1 to 1; a single one is in the middle."""
+    return torch.linspace(-1.0, 1.0, side, device=like.device, dtype=like.dtype) * (side > 1)
+
+
+def _box(side: int, fraction: PerImage, center: PerImage) -> tuple[PerImage, PerImage]:
+    """Where boxes start, in whole pixels of a side, and how long they are; none sticks out."""
+    box = (fraction * side).round().clamp(min=1)
+    return (center * side - box / 2).round().clamp(min=0).minimum(side - box), box
+
+
+def _resampling(start: PerImage, box: PerImage, side: int, size: int, dtype: torch.dtype) -> Tensor:
+    """The matrices (B, size, side) that resize a box of each side, bilinearly with antialiasing.
+
+    They are those of `torch.nn.functional.interpolate`: a triangle about each new pixel's center, as wide as a new
+    pixel or an old one, whichever is wider, cut off at the box.
+    """
+    start, box = (x[:, None, None].to(torch.promote_types(dtype, torch.float32)) for x in (start, box))
+    scale = box / size
+    old = torch.arange(side, device=box.device) - start
+    new = scale * (torch.arange(size, device=box.device)[:, None] + 0.5)
+    weights = (1 - (old + 0.5 - new).abs() / scale.clamp(min=1)).clamp(min=0)
+    weights = weights * ((old >= 0) & (old < box))
+    return (weights / weights.sum(-1, keepdim=True)).to(dtype)

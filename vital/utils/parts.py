@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vital.errors import InvalidValueError
 from vital.types import Images, Parameterization, Parameters, PerImage, Transform
+from vital.utils.random import Random
 
 T = TypeVar("T", Transform, Parameterization)
 LONG = 80
@@ -91,24 +92,38 @@ def check_gradient(term: object, loss: Tensor, acts: Collection[Tensor]) -> None
         )
 
 
-def checked_transform(transform: object, seen: object, image: Images) -> Images:
-    """What a transform made of an image. Raises `InvalidValueError` unless it is as many images of as many channels."""
-    if isinstance(seen, Tensor) and seen.ndim == 4 and seen.shape[:2] == image.shape[:2]:
-        if seen.is_floating_point() and (seen.requires_grad or not image.requires_grad):
+def transformed(transform: Transform, images: Images, random: Random) -> Images:
+    """What a transform makes of images.
+
+    Raises `InvalidValueError` unless it is as many images of as many channels, and where the transform takes `random`
+    for a generator of torch.
+    """
+    try:
+        seen: object = transform(images, random)
+    except (TypeError, AttributeError) as error:
+        if type(random).__name__ not in str(error):
+            raise
+        raise InvalidValueError(
+            f"the transform {named(transform)} cannot draw from its random numbers; they are no torch.Generator but a "
+            "vital.transforms.Random with a row for each image, as in random.uniform(-1, 1, 3) of shape (B, 3): "
+            f"{error}".splitlines()[0]
+        ) from error
+    if isinstance(seen, Tensor) and seen.ndim == 4 and seen.shape[:2] == images.shape[:2]:
+        if seen.is_floating_point() and (seen.requires_grad or not images.requires_grad):
             return seen
-        fault = "an image without gradient; use operations on float tensors alone"
+        fault = "images without gradient; use operations on float tensors alone"
     else:
-        fault = f"{told(seen)}; allowed is {tuple(image.shape[:2])} with any height and width"
+        fault = f"{told(seen)}; allowed is {tuple(images.shape[:2])} with any height and width"
     raise InvalidValueError(f"the transform {named(transform)} returned {fault}")
 
 
-def check_one_size(transforms: Sequence[object], made: Sequence[Images]) -> None:
-    """Raise `InvalidValueError` where transforms made images of several sizes in one step."""
+def check_one_size(transform: object, made: Sequence[Images]) -> None:
+    """Raise `InvalidValueError` where a transform made images of several sizes in one step."""
     sizes = list(dict.fromkeys(tuple(image.shape[2:]) for image in made))
     if len(sizes) > 1:
         raise InvalidValueError(
-            f"the transforms {', '.join(map(named, transforms))} made images of {sizes[0]} and of {sizes[1]} pixels "
-            "in one step; sizes must not be random"
+            f"the transform {named(transform)} made images of {sizes[0]} and of {sizes[1]} pixels in one step; sizes "
+            "must not be random"
         )
 
 

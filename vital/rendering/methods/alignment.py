@@ -26,7 +26,7 @@ from vital.tracing.readout import layout_of
 from vital.types import Transform
 from vital.units import OUTPUT, Unit
 from vital.utils.options import Names
-from vital.utils.random import generator
+from vital.utils.random import Random, seed_of
 
 RuleName = Annotated[str, Names(RULES, (GRADIENT,))]
 """The name of a relevance rule, or `GRADIENT`."""
@@ -158,8 +158,7 @@ def _output_correlation(model: Model, bank: ReferenceBank, transform: Transform,
     if list_layers(model)[OUTPUT].problem:
         return 0.0
     images = bank.tensor(bank.images.spread(count)).to(model.device, model.image_dtype)
-    draw = generator("noise", count)
-    seen = torch.cat([transform(image[None], draw) for image in images])
+    seen = transform(images, Random([seed_of("noise", i) for i in range(len(images))], model.device))
     with Tracer(model, [OUTPUT]) as tracer:
         clean, other = (tracer(shown)[OUTPUT] for shown in (images, seen))
     if clean.shape != other.shape:  # maps of another size: their means over places are compared
