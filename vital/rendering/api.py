@@ -13,6 +13,7 @@ from vital.activations.bank import check_inputs
 from vital.data import ImageSet
 from vital.errors import DataError, InvalidValueError, unknown
 from vital.models import Model
+from vital.models.weights_hash import hashed_once
 from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for
@@ -87,15 +88,16 @@ def render(
     check_inputs(model, images, bank)
     together = units_per_batch(model, batch)
     chosen = model.units(units)
-    if bank is None and method.needs_images:
-        bank = bank_for(model, images, chosen, progress=progress)
-    if bank is not None and not bank.fits(model):
-        raise DataError(f"the bank was made with another network than {model.name}; make one for this")
-    if bank is not None and method.needs_images:
-        bank.rank(chosen, progress=progress)
-    made = Prototypes()
-    for group in groups(chosen, together):
-        made += render_group(model, group, method, bank, seed, frames=frames, progress=progress)
+    with hashed_once():
+        if bank is None and method.needs_images:
+            bank = bank_for(model, images, chosen, progress=progress)
+        if bank is not None and not bank.fits(model):
+            raise DataError(f"the bank was made with another network than {model.name}; make one for this")
+        if bank is not None and method.needs_images:
+            bank.rank(chosen, progress=progress)
+        made = Prototypes()
+        for group in groups(chosen, together):
+            made += render_group(model, group, method, bank, seed, frames=frames, progress=progress)
     return made
 
 
