@@ -42,6 +42,7 @@ CLIPPED = (
     "clipped: more than half of the picture's values are at 0 or 1; most likely the steps were too large or too few, "
     "so lower lr or raise steps"
 )
+OUT_OF_MEMORY = "out of memory"
 SILENT = "silent: the picture excites the unit no more than the least of the bank's images"
 
 
