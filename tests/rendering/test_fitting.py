@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from vital import objectives as obj
 from vital.errors import OutOfMemoryError
 from vital.models import Model
 from vital.models.outputs import asked
+from vital.rendering import fitting
 from vital.rendering.api import render_group
+from vital.utils.memory import times_that_fit
 
 UNITS = ["class:0", "layer2:1", "class:2", "layer2:3", "class:4"]
 
@@ -74,6 +77,36 @@ def test_the_number_that_fits_is_found_once(pictures: vital.ImageSet) -> None:
     narrow.seen.clear()
     vital.render(model, ["class:0-3"], method="fourier", steps=1, batch=4, progress=False)
     assert max(narrow.seen) == 2
+
+
+@pytest.mark.parametrize("name", ["vital", "pixels"])
+def test_where_memory_is_measured_a_short_trial_says_how_many_are_tried(
+    name: str, pictures: vital.ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Any] = []
+
+    def three(device: torch.device, run: Callable[[], Any]) -> int:
+        tried.append((device.type, run()))
+        return 3
+
+    whole = rendered(model_of(toy.network()), pictures, name)
+    monkeypatch.setattr(fitting, "_MEASURED", ("cpu",))
+    monkeypatch.setattr(fitting, "times_that_fit", three)
+    narrow = Narrow(9)
+    parts = rendered(model_of(narrow), pictures, name)
+    assert [(device, made.steps, len(made.images)) for device, made in tried] == [("cpu", 2, 1)]
+    assert max(narrow.seen) == 3
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one.image, other.image, rtol=0, atol=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_what_a_call_takes_of_a_gpu_is_measured() -> None:
+    free, _ = torch.cuda.mem_get_info()
+    times = times_that_fit(
+        torch.device("cuda"), lambda: torch.empty(free // 10, dtype=torch.uint8, device="cuda")
+    )
+    assert 6 <= times <= 9
 
 
 def test_a_unit_that_does_not_fit_alone_is_a_status_and_the_others_go_on() -> None:

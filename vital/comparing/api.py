@@ -109,7 +109,7 @@ def compare(
     curve_steps
         Numbers of steps, for curves of quality against steps and seconds.
     batch
-        Units that are rendered together; by default as the device allows.
+        Units that are rendered together; by default 16 on a CPU and 32 on a GPU.
     render_missing
         Whether to render what the folder lacks. Else what it holds is measured, and notes say what is left out.
     judges

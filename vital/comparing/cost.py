@@ -99,14 +99,17 @@ def step_seconds(model: Model, units: Sequence[Unit], method: Method, bank: Refe
     It is the median of a few steps in which dead rectifiers let gradients through (`Plan.redirect`), and that of a few
     others, in the proportion in which the method takes them: the first take longer. Processor time does not count what
     other programs take; on other devices it is the time on the clock. What comes before the steps, such as a template,
-    is not part of it. Raises `ModelError` where none of the units can be rendered.
+    is not part of it. Of units that go in parts, for memory does not suffice, it is a step of each part. Raises
+    `ModelError` where none of the units can be rendered.
     """
     clock = time.process_time if model.device.type == "cpu" else time.perf_counter
     ticks: list[tuple[float, bool]] = []
+    ended: list[Step] = []
 
     def tick(step: Step) -> None:
         float(step.losses.sum())  # waits for the device
         ticks.append((clock(), step.redirect))
+        ended.extend([step] if step.number == step.of else [])
 
     made = render_group(model, units, with_steps(method, WARM + TIMED + 1), bank, 0, callback=tick)
     if len(ticks) < WARM + 2:
@@ -117,7 +120,8 @@ def step_seconds(model: Model, units: Sequence[Unit], method: Method, bank: Refe
     woken = _redirected(model, units, method, bank)
     parts = [(woken, took[True]), (1 - woken, took[False])]
     timed = [(share, statistics.median(seconds)) for share, seconds in parts if seconds]
-    return sum(share * seconds for share, seconds in timed) / sum(share for share, _ in timed)
+    each = sum(share * seconds for share, seconds in timed) / sum(share for share, _ in timed)
+    return len(ended) * each
 
 
 def _redirected(model: Model, units: Sequence[Unit], method: Method, bank: ReferenceBank | None) -> float:

@@ -15,6 +15,8 @@ from vital.units import Unit
 from vital.utils.memory import short_of_memory, times_that_fit
 
 _MOST: WeakKeyDictionary[Model, dict[str, int]] = WeakKeyDictionary()
+_MEASURED = ("cuda",)
+"""The devices of which torch tells how much of their memory is taken."""
 T = TypeVar("T")
 
 
@@ -31,7 +33,7 @@ def in_parts(
     suffice it is half as many, and from then on no more, for this network and for `what` is rendered.
     """
     known, key, waiting = _MOST.setdefault(model, {}), f"{model.device} {what}", list(units)
-    if key not in known and len(units) > 1 and model.device.type == "cuda":
+    if key not in known and len(units) > 1 and model.device.type in _MEASURED:
         known[key] = _fitting(lambda: times_that_fit(model.device, trial())) or 1
     while waiting:
         part = waiting[: known.get(key, len(waiting))]
