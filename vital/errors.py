@@ -8,6 +8,7 @@
     ├── MissingDependencyError an optional package is not installed; the message carries the command
     ├── ModelError             the network cannot be loaded, traced or used
     │   └── WeightsError       weights that do not fit, cannot be read, or are not finite
+    ├── OutOfMemoryError       the device has too little memory
     ├── DataError              the images cannot be used
     │   └── EmptyClassError    a class has no images, while others have
     └── RunError               a file or folder cannot be read or written, or belongs to another run
@@ -57,6 +58,10 @@ class ModelError(VitalError):
 
 class WeightsError(ModelError):
     """Weights that do not fit the network, cannot be read, or are not finite."""
+
+
+class OutOfMemoryError(VitalError):
+    """The device has too little memory for what is done at once."""
 
 
 class DataError(VitalError):

@@ -9,6 +9,8 @@ from PIL import Image
 from vital.cli import main
 
 NET = """
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -43,6 +45,18 @@ class Blind(Sick):
 
 def blind():
     return Blind()
+
+
+class Narrow(Sick):
+    def forward(self, x):
+        room = int(Path("room").read_text()) if torch.is_grad_enabled() else 9
+        if len(x) > room:
+            raise torch.OutOfMemoryError(f"CUDA out of memory. {len(x)} images")
+        return self.body(x)
+
+
+def narrow():
+    return Narrow()
 """
 
 

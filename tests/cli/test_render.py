@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from vital.models import weights_hash
+from vital.models.pixels import to_tensor
 from vital.units import unit as units
 
 Cli = Callable[..., Any]
@@ -347,3 +349,54 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(
     assert vital(*words, "quiet").err == ""
     monkeypatch.setattr(sys.modules["vital.cli.render"], "watched", lambda: True)
     assert "2/2 units" in vital(*words, "shown").err
+
+
+def test_a_device_that_is_full_loses_nothing_and_the_same_command_goes_on(vital: Cli, here: Path) -> None:
+    words = ("render", "net.py:narrow", "body.0:0-1", "class:0-1", *FAST, "--batch", 2, "--out")
+    (here / "room").write_text("9")
+    assert vital(*words, "straight").code == 0
+    straight = contents(here / "straight")
+
+    (here / "room").write_text("1")
+    assert vital(*words, "run").code == 0
+    names = ("body.0_0", "body.0_1", "class_0", "class_1")
+    for unit in names:
+        one, other = (here / name / "units" / unit / "fourier-0.png" for name in ("straight", "run"))
+        apart = to_tensor(Image.open(one)) - to_tensor(Image.open(other))
+        assert float(apart.abs().max()) <= 1 / 255 + 1e-6
+
+    shutil.rmtree(here / "run" / "units" / "class_1")
+    (here / "room").write_text("0")
+    answer = vital(*words, "run")
+    assert answer.code == 1
+    assert (
+        "class:0, class:1: out of memory: not even this picture alone fits into cpu; choose a smaller"
+        in answer.err
+    )
+    records = [json.loads((here / "run" / "units" / name / "fourier-0.json").read_text()) for name in names]
+    assert [record["status"] == "done" for record in records] == [True, True, False, False]
+
+    (here / "room").write_text("9")
+    assert vital(*words, "run").code == 0
+    ended = contents(here / "run")
+    assert {name for name in ended if ended[name] != straight[name]} <= {
+        name for name in straight if "body" in name or name == "sheet.png"
+    }
+
+
+def test_the_weights_are_hashed_once_in_a_run(
+    vital: Cli, here: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes: list[str] = []
+    whole = weights_hash.tensor_hash
+
+    def counted(state: Any) -> str:
+        hashes.append(whole(state))
+        return hashes[-1]
+
+    monkeypatch.setattr(weights_hash, "tensor_hash", counted)
+    few = ("--weights", "random", "--steps", 2, "--batch", 1, "--images", pictures)
+    assert vital("render net.py:make 0:0-1 class:0", *few, "--out", "run").code == 0
+    assert len(hashes) == 1
+    known = json.loads((here / "run" / "run.json").read_text())["model"]["weights_hash"]
+    assert known == hashes[0][:16]

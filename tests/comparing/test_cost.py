@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import vital
+from tests import toy
 from vital.comparing import cost
 from vital.comparing.cost import Held, memory, peak_bytes, step_seconds, steps_of, with_steps
 from vital.rendering import make_method
@@ -67,3 +68,18 @@ def test_the_time_of_a_step_is_the_median(model, units, bank, monkeypatch: pytes
     times = accumulate(30.0 if step % 4 == 0 else 1.5 for step in count())
     monkeypatch.setattr(cost, "time", SimpleNamespace(process_time=lambda: next(times)))
     assert step_seconds(model, units[:1], make_method("pixels", steps=64), bank) == pytest.approx(1.5)
+
+
+def test_a_step_of_units_that_do_not_fit_at_once_is_one_of_each_part(
+    bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(module: torch.nn.Module, given: tuple[torch.Tensor]) -> None:
+        if torch.is_grad_enabled() and len(given[0]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    narrow = toy.model()
+    narrow.module.register_forward_pre_hook(full)
+    times = count()
+    monkeypatch.setattr(cost, "time", SimpleNamespace(process_time=lambda: float(next(times))))
+    assert step_seconds(narrow, narrow.units("class:0-3"), make_method("pixels"), bank) == 2.0
+    assert step_seconds(narrow, narrow.units("class:0-1"), make_method("pixels"), bank) == 1.0

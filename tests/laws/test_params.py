@@ -127,7 +127,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("name", NAMES)
-def test_slots_have_the_images_and_gradients_that_they_have_alone_bit_for_bit(name: str) -> None:
+def test_slots_have_the_images_and_gradients_that_they_have_alone(name: str) -> None:
     size, n = (29, 37), 6
     made = resized(example(name), size)
     weight = torch.randn(made.images, 3, *size, generator=generator(), dtype=torch.float64)
@@ -138,8 +138,9 @@ def test_slots_have_the_images_and_gradients_that_they_have_alone_bit_for_bit(na
         alone = leaves(slot({k: v.detach() for k, v in together.items()}, i))
         image = made.decode(alone)
         (image * weight).sum().backward()
-        assert torch.equal(images[i * made.images : (i + 1) * made.images], image)
-        assert all(torch.equal(together[k].grad[i : i + 1], v.grad) for k, v in alone.items())  # type: ignore[index, arg-type]
+        torch.testing.assert_close(images[i * made.images : (i + 1) * made.images], image, rtol=0, atol=1e-13)
+        for key, value in alone.items():
+            torch.testing.assert_close(together[key].grad[i : i + 1], value.grad, rtol=1e-11, atol=1e-13)  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,13 +1,17 @@
 import json
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import vital
 from tests import toy
+from vital.data.sources import Array
 from vital.errors import DataError, InvalidValueError, UnitError
+from vital.models import weights_hash
 from vital.rendering.api import opacity
 
 MODEL = toy.model()
@@ -26,6 +30,43 @@ def test_prototypes_come_in_the_order_of_the_units(bank: vital.ReferenceBank) ->
     assert [str(p.unit) for p in made] == ["class:3", "layer2:1", "class:0", "class:1"]
     assert all(p.image.shape == (3, 32, 32) and p.alpha.shape == (32, 32) for p in made)
     assert {p.status for p in made} == {"done"}
+
+
+@dataclass(frozen=True, eq=False)
+class Counted(Array):
+    """Pictures that count how often each is read."""
+
+    reads: Counter[int] = field(default_factory=Counter)
+
+    def read(self, index: int) -> np.ndarray:
+        """Take one picture."""
+        self.reads[index] += 1
+        return super().read(index)
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize("name", ["vital", "vital-scene", "vital-reference"])
+def test_each_reference_is_read_and_the_weights_are_hashed_once(
+    name: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = (toy.images(24).permute(0, 2, 3, 1) * 255).byte().numpy()
+    labels = tuple(i % 10 for i in range(24))
+    pictures = vital.ImageSet(source := Counted(pixels), tuple(map(str, range(24))), labels)
+    bank = vital.build_bank(MODEL, ["layer2"], pictures, disk=False)
+    assert set(source.reads.values()) == {1}
+    source.reads.clear()
+    hashes: list[str] = []
+    whole = weights_hash.tensor_hash
+
+    def counted(state: Any) -> str:
+        hashes.append(whole(state))
+        return hashes[-1]
+
+    monkeypatch.setattr(weights_hash, "tensor_hash", counted)
+    units, settings = ["class:3", "layer2:1", "layer2:4"], {"n_references": count, "steps": 2, "batch": 1}
+    made = vital.render(MODEL, units, method=name, bank=bank, progress=False, **settings)
+    assert set(source.reads.values()) == {1}
+    assert [p.provenance["weights_hash"] for p in made] == [only[:16] for only in hashes] * len(units)
 
 
 @pytest.mark.parametrize("name", list(vital.METHODS))

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,14 +31,43 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_prune_keeps_the_newest(tmp_path: Path) -> None:
-    import os
-
     for i in range(4):
         store.save(tmp_path / f"{i}.safetensors", {"x": torch.zeros(100)}, {})
         os.utime(tmp_path / f"{i}.safetensors", (i, i))
     size = (tmp_path / "0.safetensors").stat().st_size
     store.prune(tmp_path, limit=2 * size)
     assert sorted(f.stem for f in tmp_path.iterdir()) == ["2", "3"]
+    store.prune(tmp_path, limit=size // 2)
+    assert [f.stem for f in tmp_path.iterdir()] == ["3"]
+
+
+def test_what_was_just_written_stays_even_where_it_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "LIMIT_BYTES", 100)
+    for name in "ab":
+        store.keep(tmp_path / f"{name}.safetensors", {"x": torch.zeros(100)})
+        assert store.load(tmp_path / f"{name}.safetensors") is not None
+    old = 10**9
+    os.utime(tmp_path / "a.safetensors", ns=(old, old))
+    store.keep(tmp_path / "c.safetensors", {"x": torch.zeros(100)})
+    assert sorted(f.stem for f in tmp_path.iterdir()) == ["b", "c"]
+
+
+def test_processes_that_write_at_once_leave_each_other_what_they_wrote(tmp_path: Path) -> None:
+    code = """
+import sys, torch
+from pathlib import Path
+from vital.utils import tensor_cache as store
+store.LIMIT_BYTES = 1000
+folder, name = Path(sys.argv[1]), sys.argv[2]
+for i in range(20):
+    store.keep(folder / f"{name}{i}.safetensors", {"x": torch.full((100,), i)})
+for i in range(20):
+    assert store.load(folder / f"{name}{i}.safetensors")[0]["x"][0] == i
+"""
+    both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "ab"]
+    assert [one.wait(timeout=120) for one in both] == [0, 0]
 
 
 def test_what_is_missing_or_damaged_is_made_and_kept(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from vital.activations.template import keep, kept, make_template
 from vital.attribution.receptive_field import check_share, position_of
 from vital.data import ImageSet
 from vital.data.imageset import check_images
+from vital.data.views import View, Views
 from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 from vital.models.identity import network
@@ -71,6 +72,8 @@ class ReferenceBank:
     _templates: dict[str, Template] = field(default_factory=dict, init=False)
     _usual: dict[str, Template] = field(default_factory=dict, init=False)
     _directions: dict[str, Tables] = field(default_factory=dict, init=False)
+    _patches: dict[str, Patches] = field(default_factory=dict, init=False)
+    _views: Views = field(default_factory=Views, init=False)
 
     def __repr__(self) -> str:
         layers = shortened(self.layers)
@@ -173,7 +176,12 @@ class ReferenceBank:
         unit = self.model.unit(unit)
         check_share(share)
         spots = self.strongest_places(unit, count)
-        return cut(self.model, self.images, unit.layer, partial(along, unit), spots, share)
+        key = key_of(self._now(), self._named(unit), len(spots), share)
+        if key not in self._patches:
+            found = cut(self.model, self.images, unit.layer, partial(along, unit), spots, share, self._views)
+            self._patches.clear()
+            self._patches[key] = found
+        return self._patches[key]
 
     def references(
         self, unit: str | Unit, count: int = 8, selection: Choice = "auto", seed: int = 0
@@ -240,11 +248,9 @@ class ReferenceBank:
         share = self._patch_share(unit, patches)
         if share:
             chosen = self._by_activation(unit, count, places=True, even=selection == "top")
-        now = (self.model.weights_hash(), self.model.device.type)  # may change beneath the bank
         parts = {"images": chosen.indices, "of": chosen.weights, "layers": layers, "rule": rule}
-        vector = direction_key(self.key, unit) if unit.source else ""
-        own = {"patches": share, "start": start, "unit": vector or str(unit)} if share or rule else {}
-        key = key_of(bank=self.key, now=now, **parts, **own)
+        own = {"patches": share, "start": start, "unit": self._named(unit)} if share or rule else {}
+        key = key_of(bank=self.key, now=self._now(), **parts, **own)
         if key not in self._templates:
             known = kept(key) if self.disk else None
             found = known or self._make(unit, layers, chosen, key, (rule, start), share)
@@ -258,17 +264,24 @@ class ReferenceBank:
         It knows nothing of any unit. Of a set with fewer images it takes them all.
         """
         spread = self.images.spread(count)
-        now = (self.model.weights_hash(), self.model.device.type)
-        key = key_of(bank=self.key, now=now, usual=spread, layers=tuple(layers))
+        key = key_of(bank=self.key, now=self._now(), usual=spread, layers=tuple(layers))
         if key not in self._usual:
             known = kept(key) if self.disk else None
-            batches = (batch for _, batch in self.images.batches(self.model, TOGETHER, indices=spread))
+            batches = (batch for _, batch in self._batches(spread))
             names = [self.images.names[i] for i in spread]
             found = known or make_template(self.model, layers, batches, images=names, key=key)
             if self.disk and not known:
                 keep(found)
             self._usual[key] = found
         return self._usual[key]
+
+    def _now(self) -> tuple[str, str]:
+        """What may change beneath the bank: the weights, and where they are."""
+        return self.model.weights_hash(), self.model.device.type
+
+    def _named(self, unit: Unit) -> str:
+        """A unit's name, for a direction the key of its vector."""
+        return direction_key(self.key, unit) if unit.source else str(unit)
 
     def _patch_share(self, unit: Unit, patches: bool | float) -> float:
         """The share that patches hold; 0 where whole images are wanted, or the unit has no places."""
@@ -304,7 +317,7 @@ class ReferenceBank:
             for start in range(0, len(found), TOGETHER):
                 yield found.images[start : start + TOGETHER], weights[start : start + TOGETHER]
             return
-        for which, batch in self.images.batches(self.model, TOGETHER, indices=chosen.indices):
+        for which, batch in self._batches(chosen.indices):
             yield batch, [weight[i] for i in which]
 
     def _table(self, unit: Unit) -> tuple[Tables, int]:
@@ -337,7 +350,14 @@ class ReferenceBank:
 
     def tensor(self, indices: Sequence[int]) -> Images:
         """Images of the set as the network sees them, before normalization: (N, C, H, W) in [0, 1]."""
-        return self.images.tensor(indices, self.model)
+        return self.images.tensor(indices, self.model, self._views)
+
+    def view(self, index: int) -> View:
+        """One image as the network sees it, and its own size. Raises `DataError`."""
+        return self.images.view(index, self.model, self._views)
+
+    def _batches(self, indices: Sequence[int]) -> Iterator[tuple[list[int], Images]]:
+        return self.images.batches(self.model, TOGETHER, indices=indices, kept=self._views)
 
     def save(self, path: str | Path, opened: Mapping[str, str] | None = None) -> None:
         """Write the bank to a safetensors file; `opened` says how the images were opened (see `opened_from`)."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vital.attribution.receptive_field import Box, Position, effective_fields
 from vital.data import ImageSet
+from vital.data.views import Views
 from vital.models import Model
 from vital.types import Images
 
@@ -55,17 +56,18 @@ def cut(
     value: Callable[[Tensor], Tensor],
     spots: Sequence[TopLocation],
     share: float,
+    views: Views | None = None,
 ) -> Patches:
     """Cut spots out of their images; `value` turns a layer's activations (B, C, ...) into the unit's, (B, ...).
 
-    Images that can no longer be read are left out.
+    Images that can no longer be read are left out; `views` are as in `ImageSet.view`.
     """
     found: list[Tensor] = []
     boxes: list[Box] = []
     kept: list[TopLocation] = []
     for start in range(0, len(spots), BATCH):
         part = spots[start : start + BATCH]
-        which, pictures = images.load([spot.image for spot in part], model)
+        which, pictures = images.load([spot.image for spot in part], model, views)
         part = [spot for spot in part if spot.image in which]
         fields = effective_fields(model, layer, value, pictures, [spot.position for spot in part], share)
         found += [crop(picture, box) for picture, box in zip(pictures, fields, strict=True)]

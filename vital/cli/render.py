@@ -63,9 +63,10 @@ def carried_out(
 ) -> Iterator[Run]:
     """Do a request for units in a run folder, which stays held until the caller has reported."""
     from vital.models.identity import identity
+    from vital.models.weights_hash import hashed_once
     from vital.rendering.run_folder import entered, write_sheet
 
-    with entered(out, identity(net, spec), request) as run:
+    with hashed_once(), entered(out, identity(net, spec), request) as run:
         _resume(run, net, units, method, pictures, source or opt.ImageOptions())
         write_sheet(out)
         show_skipped(pictures)

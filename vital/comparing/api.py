@@ -25,6 +25,7 @@ from vital.comparing.variants import CONTROLS, TWINS, Request, render_controls, 
 from vital.data import ImageSet
 from vital.errors import InvalidValueError, ModelError, UsageError, unknown
 from vital.models import Model
+from vital.models.weights_hash import hashed_once
 from vital.rendering import METHODS, make_method
 from vital.rendering.api import bank_for, units_per_batch
 from vital.units import Unit
@@ -108,7 +109,7 @@ def compare(
     curve_steps
         Numbers of steps, for curves of quality against steps and seconds.
     batch
-        Units that are rendered together; by default as the device allows.
+        Units that are rendered together; by default 16 on a CPU and 32 on a GPU.
     render_missing
         Whether to render what the folder lacks. Else what it holds is measured, and notes say what is left out.
     judges
@@ -153,12 +154,12 @@ def compare(
     request = Request(chosen_methods, tuple(controls), *_by_name(seeds))
     _check(request, options or {}, pictures or {})
     made = [from_folder(name, Path(folder), model, chosen) for name, folder in (pictures or {}).items()]
-    found = bank or bank_for(model, images, chosen, progress=progress)
-    context = build_context(
-        found, chosen, judges=judges, encoder=encoder, extractor=extractor, held_out=held_out, prompt=prompt,
-        progress=progress,
-    )  # fmt: skip
-    with _folder(out) as path:
+    with hashed_once(), _folder(out) as path:
+        found = bank or bank_for(model, images, chosen, progress=progress)
+        context = build_context(
+            found, chosen, judges=judges, encoder=encoder, extractor=extractor, held_out=held_out, prompt=prompt,
+            progress=progress,
+        )  # fmt: skip
         renderer = Renderer(path, model, chosen, found, spec, progress, batch, render_missing)
         timed, untimed = apply_budget(renderer, chosen_methods, budget)
         comparer = _Comparer(renderer, context, replace(request, methods=timed), ScoreCache(path / "scores"))

@@ -96,20 +96,24 @@ def step_seconds(model: Model, units: Sequence[Unit], method: Method, bank: Refe
     """What a step of these units together takes, of processor time where that is the device.
 
     It is the median of a few steps. Processor time does not count what other programs take; on other devices it is the
-    time on the clock. What comes before the steps, such as a template, is not part of it. Raises `ModelError` where
-    none of the units can be rendered.
+    time on the clock. What comes before the steps, such as a template, is not part of it. Of units that go in parts,
+    for memory does not suffice, it is a step of each part. Raises `ModelError` where none of the units can be rendered.
     """
     clock = time.process_time if model.device.type == "cpu" else time.perf_counter
     ticks: list[float] = []
+    ended: list[Step] = []
 
     def tick(step: Step) -> None:
         float(step.losses.sum())  # waits for the device
         ticks.append(clock())
+        ended.extend([step] if step.number == step.of else [])
 
     made = render_group(model, units, with_steps(method, WARM + TIMED + 1), bank, 0, callback=tick)
     if len(ticks) < WARM + 2:
         raise ModelError(f"{made[0].unit}: {made[0].status}" if not ticks else f"it takes {len(ticks)} steps")
-    return statistics.median(after - before for before, after in itertools.pairwise(ticks[WARM:]))
+    return len(ended) * statistics.median(
+        after - before for before, after in itertools.pairwise(ticks[WARM:])
+    )
 
 
 def steps_of(method: Method) -> int:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from vital.data.labels import LABELING, match_class
 from vital.data.sources import Picture, Source
+from vital.data.views import View, Views
 from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
 from vital.utils.hashing import sha256
 from vital.utils.public import public
@@ -33,7 +35,7 @@ class Preprocessor(Protocol):
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
-    """Images with names and labels; pictures are decoded when they are asked for, and never kept.
+    """Images with names and labels; pictures are decoded when they are asked for, and kept by who asks alone.
 
     `names` are paths relative to the folder, or numbers. `labels` holds a whole number or None per image: an index
     into `class_names` where there are any, and otherwise the index of the network's class itself.
@@ -92,36 +94,53 @@ class ImageSet:
         known = map(repr, (self.names, self.labels, self.class_names))
         return sha256(chain(known, self.source.content()))[:16]
 
-    def load(self, indices: Sequence[int], model: Preprocessor) -> tuple[list[int], Tensor]:
+    def view(self, index: int, model: Preprocessor, kept: Views | None = None) -> View:
+        """Show the network's view of one picture: one of the `kept`, which take it in where it is new.
+
+        Raises `UnreadableImageError`.
+        """
+        if kept is not None and index in kept:
+            return kept[index]
+        picture = self[index]
+        size = picture.size[::-1] if isinstance(picture, Image.Image) else picture.shape[:2]
+        made = View(model.preprocess(picture), (int(size[0]), int(size[1])))
+        if kept is not None:
+            kept[index] = made
+        return made
+
+    def load(
+        self, indices: Sequence[int], model: Preprocessor, kept: Views | None = None
+    ) -> tuple[list[int], Tensor]:
         """Show the network's view of some pictures: the indices that could be read, and (B, C, H, W) in [0, 1].
 
         Raises `DataError` when none of them can be read.
         """
-        kept, rows = self._read(indices, model)
+        found, rows = self._read(indices, model, kept)
         if not rows:
             raise DataError(
                 f"none of the {len(indices)} images asked for in {self.name} can be read{self._why()}"
             )
-        return kept, torch.stack(rows)
+        return found, torch.stack(rows)
 
-    def _read(self, indices: Sequence[int], model: Preprocessor) -> tuple[list[int], list[Tensor]]:
-        kept, rows = [], []
+    def _read(
+        self, indices: Sequence[int], model: Preprocessor, kept: Views | None
+    ) -> tuple[list[int], list[Tensor]]:
+        found, rows = [], []
         for index in indices:
             try:
-                picture = self[index]
+                rows.append(self.view(index, model, kept).pixels)
             except UnreadableImageError as error:
                 self._skipped.setdefault(self.names[index], first_line(error.__cause__ or error))
                 continue
-            kept.append(index)
-            rows.append(model.preprocess(picture))
-        return kept, rows
+            found.append(index)
+        return found, rows
 
     def _why(self) -> str:
         return "; the first: {}: {}".format(*self.skipped[0]) if self.skipped else ""
 
-    def tensor(self, indices: Sequence[int], model: Preprocessor) -> Tensor:
+    def tensor(self, indices: Sequence[int], model: Preprocessor, kept: Views | None = None) -> Tensor:
         """Show the network's view of some pictures, (B, C, H, W) in [0, 1], without those that cannot be read."""
-        return self.load(indices, model)[1]
+        return self.load(indices, model, kept)[1]
 
     def batches(
         self,
@@ -129,6 +148,7 @@ class ImageSet:
         size: int = 32,
         *,
         indices: Sequence[int] | None = None,
+        kept: Views | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[tuple[list[int], Tensor]]:
         """Stream the network's view of all pictures, or of some: (indices, (B, C, H, W)) with B up to `size`.
@@ -142,10 +162,10 @@ class ImageSet:
         count = 0
         for start in range(0, len(wanted), size):
             part = wanted[start : start + size]
-            kept, rows = self._read(part, model)
-            count += len(kept)
+            found, rows = self._read(part, model, kept)
+            count += len(found)
             if rows:
-                yield kept, torch.stack(rows)
+                yield found, torch.stack(rows)
             if progress:
                 progress(start + len(part), len(wanted))
         if not count:

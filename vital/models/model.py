@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from vital.errors import InvalidValueError
 from vital.models import pixels
+from vital.models.weights_hash import weights_hash
 from vital.types import Images
 from vital.units import Unit, only, resolve
 from vital.utils.hashing import is_plain, sha256, tensor_hash
@@ -179,8 +180,7 @@ class Model:
 
     def weights_hash(self) -> str:
         """Hash the names and bytes of the state dict: SHA-256, 16 hexadecimal digits."""
-        state = self.module.state_dict().items()
-        return tensor_hash({k: v if isinstance(v, Tensor) else _as_tensor(v) for k, v in state})[:16]
+        return weights_hash(self.module)
 
     def code_hash(self) -> str:
         """Hash what the network computes apart from its weights: SHA-256, 16 hexadecimal digits.
@@ -207,11 +207,6 @@ def _is_setting(value: object) -> bool:
     return is_plain(value) and not isinstance(
         value, Mapping
     )  # what torch keeps of parts and hooks are mappings
-
-
-def _as_tensor(value: object) -> Tensor:
-    """What a state dict holds beside tensors, as a tensor of bytes."""
-    return torch.tensor(list(repr(value).encode()))
 
 
 def _source(kind: type) -> bytes:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vital.errors import ModelError, VitalError, first_line
+from vital.errors import ModelError, OutOfMemoryError, VitalError, first_line
 from vital.models.model import Model
+from vital.utils.memory import short_of_memory
 
 
 def first_tensor(output: Any) -> Tensor | None:
@@ -59,6 +60,8 @@ def count_outputs(model: Model) -> int:
 def asked(model: Model, what: str) -> Iterator[None]:
     """Turn whatever the network raises into a `ModelError` of one sentence: it cannot `what`, and why.
 
+    Where memory does not suffice it is an `OutOfMemoryError`, which nobody takes for a fault of the network.
+
     >>> with asked(Model(nn.Identity(), "net"), "run on an image of shape (3, 8, 8)"):
     ...     raise TypeError("missing an argument")
     Traceback (most recent call last):
@@ -70,6 +73,9 @@ def asked(model: Model, what: str) -> Iterator[None]:
     except VitalError:
         raise
     except Exception as error:  # a network may fail in any way
+        if short_of_memory(error):
+            why = f"{model.device} has too little memory; use a smaller batch or size, or another device"
+            raise OutOfMemoryError(f"{model.name} cannot {what}: {why}") from error
         raise ModelError(f"{model.name} cannot {what}: {first_line(error)}") from error
 
 

@@ -46,7 +46,7 @@ class Invertible(Parameterization):
 class Canvas(Invertible):
     """A parameterization that paints a canvas (see `vital.params.color`); the image is its sigmoid.
 
-    Canvases add up, which is what `Shared` does. On a CPU the slots of a batch decode to the same bits as alone.
+    Canvases add up, which is what `Shared` does.
     """
 
     @property
@@ -64,12 +64,7 @@ class Canvas(Invertible):
 
     def decode(self, parameters: Parameters) -> Images:
         """Turn the parameters of S slots into images: sigmoid(canvas @ M)."""
-        slots = next(iter(parameters.values()))
-        if slots.device.type != "cpu":
-            return color.to_image(self.paint(parameters), mixed=self.mixed)
-        # Slot by slot: on a CPU, sums and transforms over many slots have other bits than over one.
-        rows = ({k: v[i : i + 1] for k, v in parameters.items()} for i in range(len(slots)))
-        return torch.cat([color.to_image(self.paint(row), mixed=self.mixed) for row in rows])
+        return color.to_image(self.paint(parameters), mixed=self.mixed)
 
     def encode(self, image: Images) -> Parameters:
         """Find the parameters that decode to `image`, by way of its canvas."""

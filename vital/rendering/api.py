@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,16 +15,20 @@ from vital.activations.bank import check_inputs
 from vital.data import ImageSet
 from vital.errors import DataError, InvalidValueError, unknown
 from vital.models import Model
+from vital.models.weights_hash import hashed_once
 from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
+from vital.rendering.fitting import in_parts
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for
-from vital.rendering.outcome import lacking, measured, status_of
+from vital.rendering.outcome import OUT_OF_MEMORY, lacking, measured, status_of
 from vital.units import Unit
 from vital.utils.options import check_whole, made_with, options_of, parameters_of
 from vital.utils.parts import check_part_class
 from vital.utils.public import public
 
 LOGGED = 64
+TRIAL = 2
+"""Steps of a trial: the first and the last, between which a canvas may grow."""
 
 
 @public
@@ -56,8 +62,8 @@ def render(
     seed
         What is left to chance goes by it.
     batch
-        Units that share a forward pass; by default as the device allows. A picture does not depend on it beyond
-        rounding.
+        Units that share a forward pass; by default 16 on a CPU and 32 on a GPU, and fewer where memory does not
+        suffice. A picture does not depend on it beyond rounding.
     frames
         The number of pictures that are kept of the way.
     progress
@@ -87,15 +93,16 @@ def render(
     check_inputs(model, images, bank)
     together = units_per_batch(model, batch)
     chosen = model.units(units)
-    if bank is None and method.needs_images:
-        bank = bank_for(model, images, chosen, progress=progress)
-    if bank is not None and not bank.fits(model):
-        raise DataError(f"the bank was made with another network than {model.name}; make one for this")
-    if bank is not None and method.needs_images:
-        bank.rank(chosen, progress=progress)
-    made = Prototypes()
-    for group in groups(chosen, together):
-        made += render_group(model, group, method, bank, seed, frames=frames, progress=progress)
+    with hashed_once():
+        if bank is None and method.needs_images:
+            bank = bank_for(model, images, chosen, progress=progress)
+        if bank is not None and not bank.fits(model):
+            raise DataError(f"the bank was made with another network than {model.name}; make one for this")
+        if bank is not None and method.needs_images:
+            bank.rank(chosen, progress=progress)
+        made = Prototypes()
+        for group in groups(chosen, together):
+            made += render_group(model, group, method, bank, seed, frames=frames, progress=progress)
     return made
 
 
@@ -130,7 +137,7 @@ def bank_for(
 
 
 def units_per_batch(model: Model, batch: int | None = None) -> int:
-    """Units per forward pass: as asked for, else 16 on a CPU, where more only costs memory, and 32 on a GPU."""
+    """Units per forward pass, where they fit: as asked for, else 16 on a CPU, where more gains nothing, and 32."""
     if batch is None:
         return 16 if model.device.type == "cpu" else 32
     check_whole("batch", batch, 1)
@@ -154,15 +161,29 @@ def render_group(
     progress: bool = False,
     callback: Callable[[Step], None] | None = None,
 ) -> list[Prototype]:
-    """Render units that share their forward passes; one that cannot be rendered gets a grey picture and a status."""
+    """Render units that share their forward passes, as many as fit into memory.
+
+    One that cannot be rendered gets a grey picture and a status.
+    """
     problems = {unit: why for unit in units if (why := method.problem(unit, bank, seed))}
-    blank = {unit: _blank(model, unit, method, seed, why, frames) for unit, why in problems.items()}
     ready = [unit for unit in units if unit not in problems]
-    if not ready:
-        return [blank[unit] for unit in units]
-    made = _rendered(model, ready, method, bank, seed, frames, callback, progress)
+
+    def together(part: Sequence[Unit]) -> list[Prototype]:
+        return _rendered(model, part, method, bank, seed, frames, callback, progress)
+
+    def trial() -> Callable[[], Rendering]:
+        plan = plan_for(method, model, ready[:1], bank, seed)
+        few = replace(plan, steps=TRIAL, redirect=round(TRIAL * plan.redirect / plan.steps))
+        return partial(carry_out, model, few, seed=seed, keys=[str(ready[0])])
+
+    made = in_parts(model, ready, repr(method), together, trial)
     rendered = dict(zip(ready, made, strict=True))
-    return [rendered.get(unit) or blank[unit] for unit in units]
+    advice = f"not even this picture alone fits into {model.device}; choose a smaller size or another device"
+    return [
+        rendered.get(unit)
+        or _blank(model, unit, method, seed, problems.get(unit, f"{OUT_OF_MEMORY}: {advice}"), frames)
+        for unit in units
+    ]
 
 
 def _blank(model: Model, unit: Unit, method: Method, seed: int, why: str, frames: int) -> Prototype:

@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from vital.activations import ReferenceBank
@@ -43,6 +42,7 @@ CLIPPED = (
     "clipped: more than half of the picture's values are at 0 or 1; most likely the steps were too large or too few, "
     "so lower lr or raise steps"
 )
+OUT_OF_MEMORY = "out of memory"
 SILENT = "silent: the picture excites the unit no more than the least of the bank's images"
 
 
@@ -178,10 +178,9 @@ def _image_facts(bank: ReferenceBank) -> _ImageFacts:
     sizes, grey = [], bank.model.channels == 3
     for i in bank.images.spread(LOOKED_AT):
         try:
-            picture = bank.images[i]
-            pixels = bank.model.preprocess(picture)
+            pixels, size = bank.view(i)
         except DataError:
             continue
-        sizes.append(picture.size[::-1] if isinstance(picture, Image.Image) else picture.shape[:2])
+        sizes.append(size)
         grey = grey and float((pixels - pixels.mean(0)).abs().amax()) < 2 * LEVEL
-    return _ImageFacts(grey and bool(sizes), tuple((int(s[0]), int(s[1])) for s in sizes))
+    return _ImageFacts(grey and bool(sizes), tuple(sizes))

@@ -14,6 +14,7 @@ from vital.models import Model
 from vital.optim import Step
 from vital.rendering.api import groups, method_name, render_group, units_per_batch
 from vital.rendering.methods.base import Method
+from vital.rendering.outcome import OUT_OF_MEMORY
 from vital.rendering.run_folder import Render, Run
 from vital.tracing import digests
 from vital.units import Unit
@@ -51,8 +52,13 @@ def resume_run(
     *,
     progress: bool = False,
 ) -> None:
-    """Render the groups of a run that are not complete; `bank` is called where there is something to render."""
-    todo = [group for group in groups(units, run.render.batch) if not run.complete(group)]
+    """Render the groups of a run that are not complete; `bank` is called where there is something to render.
+
+    A group with a unit for which memory did not suffice is rendered again.
+    """
+    todo = [
+        group for group in groups(units, run.render.batch) if not run.complete(group) or _starved(run, group)
+    ]
     if not todo:
         return
     references, asked = bank(), run.render
@@ -60,7 +66,8 @@ def resume_run(
     with tqdm(unit="step", disable=not progress, leave=False, desc=f"{asked.method} 0/{of} units") as bar:
 
         def callback(step: Step) -> None:
-            bar.total = step.of * len(todo)
+            rest = step.of - step.number
+            bar.total = max(step.of * len(todo), bar.n + 1 + rest)  # more where groups go in parts
             bar.update()
 
         for group in todo:
@@ -78,3 +85,7 @@ def resume_run(
                 seconds=round(time.perf_counter() - start, 3),
                 cpu=round(time.process_time() - busy, 3),
             )
+
+
+def _starved(run: Run, units: Sequence[Unit]) -> bool:
+    return any(str(run.to_dict(unit)["status"]).startswith(OUT_OF_MEMORY) for unit in units)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from vital.errors import RunError, first_line
 from vital.utils.io import cache_folder, explained, replacing
 
 LIMIT_BYTES = 2_000_000_000
+FRESH_SECONDS = 60
+"""Files that changed in the last seconds may be what another process has just written and goes on to read."""
 
 Tensors = dict[str, Tensor]
 
@@ -36,7 +39,7 @@ def cached(path: Path, make: Callable[[], Mapping[str, Tensor]]) -> Tensors:
 def keep(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | None = None) -> None:
     """Write tensors into the cache, and let the oldest of its folder go where it has become too large."""
     save(path, tensors, notes or {})
-    prune(path.parent)
+    prune(path.parent, LIMIT_BYTES)
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
@@ -65,13 +68,17 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
     return None
 
 
-def prune(folder: Path, limit: int = LIMIT_BYTES) -> None:
-    """Delete the oldest files of a cache folder until it holds at most `limit` bytes."""
-    held = 0
-    for _, size, file in sorted(_aged(folder), reverse=True):
+def prune(folder: Path, limit: int) -> None:
+    """Delete the oldest files of a cache folder until it holds at most `limit` bytes.
+
+    The newest file, and all of the last minute, stay even where they alone are above the limit.
+    """
+    held, fresh = 0, time.time_ns() - FRESH_SECONDS * 10**9
+    for number, (changed, size, file) in enumerate(sorted(_aged(folder), reverse=True)):
         held += size
-        if held > limit:
-            file.unlink(missing_ok=True)
+        if held > limit and number and changed < fresh:
+            with suppress(OSError):  # one that is open cannot be deleted everywhere; the next time will do
+                file.unlink(missing_ok=True)
 
 
 def _aged(folder: Path) -> Iterator[tuple[int, int, Path]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from vital import regularizers as reg
 from vital import transforms
 from vital.activations import ReferenceBank
-from vital.activations.bank import Choice
+from vital.activations.bank import TOGETHER, Choice
 from vital.activations.directions import direction_key
 from vital.attribution import RULES, followable
 from vital.attribution.receptive_field import receptive_field
@@ -160,7 +160,10 @@ def _output_correlation(model: Model, bank: ReferenceBank, transform: Transform,
     images = bank.tensor(bank.images.spread(count)).to(model.device, model.image_dtype)
     seen = transform(images, Random([seed_of("noise", i) for i in range(len(images))], model.device))
     with Tracer(model, [OUTPUT]) as tracer:
-        clean, other = (tracer(shown)[OUTPUT] for shown in (images, seen))
+        clean, other = (
+            torch.cat([tracer(part)[OUTPUT] for part in torch.split(shown, TOGETHER)])
+            for shown in (images, seen)
+        )
     if clean.shape != other.shape:  # maps of another size: their means over places are compared
         clean, other = (out.flatten(2).mean(2) for out in (clean, other))
     return float(_correlation(clean.flatten(), other.flatten()))
