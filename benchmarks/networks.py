@@ -74,6 +74,7 @@ SMALL: dict[str, tuple[Callable[[], nn.Module], int]] = {
 }
 """Networks that are made here, with the side of their images."""
 NETWORKS = (*TORCHVISION, "world", *SMALL)
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 
 def network(
@@ -86,7 +87,7 @@ def network(
 ) -> vital.Model:
     """Load a network: the world's as it is shipped, the others with weights from a seed unless published are asked."""
     more: dict[str, Any] = {"size": size, "device": device}
-    more |= {} if dtype == "float32" else {"dtype": getattr(torch, dtype)}
+    more |= {} if dtype == "float32" else {"dtype": DTYPES[dtype]}
     if name in SMALL:
         make, side = SMALL[name]
         torch.manual_seed(0)
