@@ -2,7 +2,7 @@
 
 It runs on a CPU, where host and device are one, and tells what would be on which: numbers drawn by a generator of the
 host, and tensors made without a device or with "cpu", are the host's until they are brought `to` a device; so is all
-that is computed from them alone. Where there is a GPU the devices of the tensors say it.
+that is computed from them alone. On a GPU the devices of the tensors say it.
 """
 
 from __future__ import annotations
@@ -46,15 +46,18 @@ MOVES = {Tensor.to, Tensor.type_as}
 class Counting:
     """Counts by kind while it is active, in the backward pass too: `counts` holds the numbers of `KINDS` so far.
 
+    `device` is the kind of device that is asked, "cpu" or "cuda".
+
     >>> x = torch.ones(3, 2, requires_grad=True)
     >>> with Counting() as counting:
     ...     y = (x.t() * torch.tensor([1.0, 2.0, 3.0], device=x.device)).sum()
     ...     found = y.item()
-    >>> [counting.counts[kind] for kind in (KERNELS, VIEWS, SYNCS, CONSTANTS)]
-    [2, 1, 1, 1]
+    >>> [counting.counts[kind] for kind in (KERNELS, SYNCS, CONSTANTS)]
+    [2, 1, 1]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
         self.counts: Counter[str] = Counter()
         self.names: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
         """What was counted of each kind, by the names of operations."""
@@ -72,7 +75,9 @@ class Counting:
 
     def on_host(self, tensor: Tensor) -> bool:
         """Whether a tensor would lie on the host where there is a GPU."""
-        return tensor.device.type == "cpu" and (_has_gpu() or tensor.untyped_storage() in self._host)
+        return tensor.device.type == "cpu" and (
+            self.device != "cpu" or tensor.untyped_storage() in self._host
+        )
 
     def place(self, made: Any, *, host: bool) -> None:
         """Remember where the tensors lie that were made."""
@@ -166,10 +171,6 @@ def _is_view(func: Any) -> bool:
     """Whether an operation gives other views of its numbers, and writes none."""
     marks = [one.alias_info for one in func._schema.returns]  # noqa: SLF001  torch has no public name for it
     return any(mark is not None and not mark.is_write for mark in marks)
-
-
-def _has_gpu() -> bool:
-    return torch.cuda.is_initialized()
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:

@@ -54,7 +54,7 @@ def bare(model: vital.Model) -> Counts:
     image = torch.rand(
         1, model.channels, *model.size, device=model.device, dtype=model.dtype
     ).requires_grad_()
-    with Counting() as counting:
+    with Counting(model.device.type) as counting:
         model.module(model.normalize(image)).sum().backward()
     return {kind: float(counting.counts[kind]) for kind in KINDS}
 
@@ -67,7 +67,7 @@ def counted(model: vital.Model, plan: Plan, phase: Phase, keys: Sequence[str], s
         del step
         seen.append(counting.counts.copy())
 
-    with Counting() as counting:
+    with Counting(model.device.type) as counting:
         carry_out(model, held(plan, phase, steps), keys=keys, callback=after)
     kept = list(zip(seen[WARM - 1 :], seen[WARM:-1], strict=False))
     return {kind: fmean(now[kind] - before[kind] for before, now in kept) for kind in KINDS}
