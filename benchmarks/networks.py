@@ -118,10 +118,10 @@ def bank_of(model: vital.Model, pictures: ImageSet | None = None) -> vital.Refer
 
 
 def units_of(model: vital.Model, kind: str, count: int) -> list[Unit]:
-    """So many units of a kind, from the first; where the network has fewer they come again."""
-    layer = OUTPUT if kind == "class" else inner_layer(model)
-    channels = vital.list_layers(model)[layer].channels
-    return model.units([f"{layer}:{i % channels}" for i in range(count)])
+    """So many units of a kind, from the first; where the network has fewer they come again. Of tokens, the patches."""
+    layer = vital.list_layers(model)[OUTPUT if kind == "class" else inner_layer(model)]
+    tokens = "#patches" if layer.kind == "tokens" else ""
+    return model.units([f"{layer.name}:{i % layer.channels}{tokens}" for i in range(count)])
 
 
 def keys_of(units: list[Unit]) -> list[str]:

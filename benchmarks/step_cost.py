@@ -25,11 +25,10 @@ import torch
 
 import vital
 from benchmarks.common import machine, report, spread, start
-from benchmarks.networks import TORCHVISION, bank_of, inner_layer, network
+from benchmarks.networks import TORCHVISION, Case, bank_of, keys_of, network, units_of
 from vital import objectives as obj
 from vital.optim import Step
 from vital.rendering.api import carry_out
-from vital.units import OUTPUT
 
 SMALL_BATCH = 16
 
@@ -66,11 +65,11 @@ def bare_pass(model: vital.Model, batch: int) -> Callable[[], float]:
 
 
 def measure(
-    model: vital.Model, bank: vital.ReferenceBank, method: str, unit: str, steps: int, batch: int
+    model: vital.Model, bank: vital.ReferenceBank, method: str, kind: str, steps: int, batch: int
 ) -> dict[str, object]:
     """Time the steps of a run and bare passes in turn; the first steps of each size are warm-up."""
     method = vital.make_method(method, steps=steps)
-    units = model.units([unit] * batch)
+    units = units_of(model, kind, batch)
     setting_up = time.perf_counter()
     plan = method.plan(model, units, bank, 0)
     setup = time.perf_counter() - setting_up
@@ -86,7 +85,7 @@ def measure(
             ratios.append(took / bares[-2])
         began = time.perf_counter()
 
-    carry_out(model, plan, keys=[f"{unit} {i}" for i in range(batch)], callback=in_turn)
+    carry_out(model, plan, keys=keys_of(units), callback=in_turn)
     turn = round(getattr(plan.parameterization, "coarse", 0.0) * (steps - 1))
     small, whole = ratios[2 : max(0, turn - 1)], ratios[turn + 2 :]
     medians = {"half": spread(small) if len(small) > 1 else None, "whole": spread(whole)}
@@ -123,12 +122,9 @@ def main() -> None:
     start()
     batch = given.batch or (1 if given.arch in TORCHVISION else SMALL_BATCH)
     model = network(given.arch)
-    layer, bank = inner_layer(model), bank_of(model)
-    asked = [(method, f"{OUTPUT}:7") for method in METHODS] + [("vital", f"{layer}:7")]
-    found = {
-        f"{m}, {'class' if u.startswith(OUTPUT) else 'inner'}": measure(model, bank, m, u, given.steps, batch)
-        for m, u in asked
-    }
+    bank = bank_of(model)
+    asked = [*(Case(method, "class") for method in METHODS), Case("vital", "inner")]
+    found = {str(case): measure(model, bank, case.method, case.kind, given.steps, batch) for case in asked}
     values = {
         "class_step_over_bare": found["vital, class"]["run"],
         "inner_step_over_bare": found["vital, inner"]["run"],

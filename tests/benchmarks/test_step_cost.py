@@ -1,7 +1,9 @@
 """Each network has the goals that are its own."""
 
+import pytest
+
 from benchmarks import gpu, ops
-from benchmarks.networks import NETWORKS, cifar_resnet
+from benchmarks.networks import NETWORKS, SMALL, cifar_resnet, network, units_of
 from benchmarks.step_cost import GOALS
 
 
@@ -19,3 +21,10 @@ def test_the_small_residual_network_has_20_layers_with_weights() -> None:
 def test_what_is_measured_by_default_has_networks() -> None:
     assert set(gpu.parsed([]).arch) <= set(GOALS)
     assert set(ops.parsed([]).arch) <= set(NETWORKS)
+
+
+@pytest.mark.parametrize("name", [*SMALL, "world"])
+def test_every_network_has_class_and_inner_units(name: str) -> None:
+    model = network(name)
+    assert {unit.is_class for unit in units_of(model, "class", 50)} == {True}
+    assert len({unit.layer for unit in units_of(model, "inner", 50)} - {"class"}) == 1
