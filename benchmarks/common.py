@@ -22,7 +22,8 @@ def start() -> None:
 
 def machine() -> dict[str, Any]:
     """The machine and the versions, for the record."""
-    return {
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return gpu | {
         "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),

@@ -113,10 +113,11 @@ def section(found: Mapping[str, Any]) -> list[str]:
 
 
 def _where(machines: Sequence[Mapping[str, Any]]) -> str:
-    said = (
-        f"{m['cpu']}, {m['threads']} thread{'' if m['threads'] == 1 else 's'}, torch {m['torch']}"
-        for m in machines
-    )
+    said = []
+    for one in machines:
+        threads = f"{one['threads']} thread{'' if one['threads'] == 1 else 's'}"
+        where = [one["gpu"]] if "gpu" in one else []
+        said.append(", ".join([*where, one["cpu"], threads, f"torch {one['torch']}"]))
     return "; ".join(dict.fromkeys(said)) or "nothing was run"
 
 
