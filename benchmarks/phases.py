@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from vital.optim.waking import FIRST
 from vital.rendering import Plan
 
 
@@ -21,20 +22,24 @@ class Phase:
 
 
 def phases(plan: Plan) -> dict[Phase, float]:
-    """Which kinds of steps the run of a plan is made of, and which share of its steps each is.
+    """Which kinds of steps the run of a plan is made of, and which share of its steps each is, for units that are awake.
 
     >>> from vital import params as par
     >>> found = phases(Plan([], par.Fourier(8, coarse=0.6), steps=256, redirect=128))
     >>> {str(phase): round(share, 2) for phase, share in found.items()}
-    {'half size, redirect': 0.5, 'half size': 0.1, 'full size': 0.4}
+    {'half size, redirect': 0.02, 'half size': 0.58, 'full size': 0.4}
     """
     coarse, last = getattr(plan.parameterization, "coarse", 0.0), max(1, plan.steps - 1)
-    kinds = Counter(Phase(step / last < coarse, step < plan.redirect) for step in range(plan.steps))
+    kinds = Counter(Phase(step / last < coarse, step < min(plan.redirect, FIRST)) for step in range(plan.steps))
     return {phase: count / plan.steps for phase, count in kinds.items()}
 
 
 def held(plan: Plan, phase: Phase, steps: int) -> Plan:
-    """Plan a run of `steps` steps of this kind, and a last one at full size, which is not to be counted."""
+    """Plan a run of `steps` steps of this kind, and a last one at full size, which is not to be counted.
+
+    There are at most as many as are redirected where units are awake.
+    """
+    steps = min(steps, FIRST) if phase.redirect else steps
     canvas = plan.parameterization
     if hasattr(canvas, "coarse"):
         canvas = replace(canvas, coarse=1 - 0.5 / steps if phase.half else 0.0)  # type: ignore[type-var]

@@ -23,11 +23,14 @@ class Waking:
         self.needed = torch.ones(images, dtype=torch.bool, device=device)
         self._acted: Tensor | None = None
         self._any: Later | None = None
+        self._awake = False
 
     @property
     def on(self) -> bool:
         """Whether any image may still need it."""
-        return self.count < self.steps and not (self._any and self._any.is_false())
+        if self._any and (found := self._any.read()) is not None:
+            self._any, self._awake = None, not found
+        return self.count < self.steps and not self._awake
 
     def redirect(self) -> Redirect | None:
         """What redirects in the next pass; None where nothing has to be."""

@@ -24,10 +24,10 @@ class Later:
             self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._event.record()
 
-    def is_false(self) -> bool:
-        """Whether the flag is known to be false by now."""
-        seen = self._event is None or self._event.query()  # type: ignore[no-untyped-call]
-        return seen and not bool(self._flag)
+    def read(self) -> bool | None:
+        """Return the flag, or None where it is not there yet."""
+        there = self._event is None or self._event.query()  # type: ignore[no-untyped-call]
+        return bool(self._flag) if there else None
 
 
 def moved(tensor: Tensor, like: Tensor) -> Tensor:
