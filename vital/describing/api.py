@@ -34,7 +34,7 @@ from vital.describing.base import (
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
 from vital.describing.evaluation.significance import JudgeOptions, LabelEvaluator
 from vital.describing.evaluation.table import Row, random_descriptions, score_rows
-from vital.describing.labels_csv import write_labels
+from vital.describing.run_folder import write_labels
 from vital.errors import DataError, InvalidValueError, UsageError, unknown
 from vital.models import Model
 from vital.records import Description, Prototype
@@ -52,7 +52,7 @@ class Descriptions(RecordList[Description]):
         return [(d.unit.title, d.method, d.label, d.candidate or d.label, _p(d.p_value)) for d in self]
 
     def to_csv(self, path: str | Path) -> None:
-        """Write them to a file of the schema of `vital.describing.labels_csv`; see `write_labels`."""
+        """Write them to a file of the schema of `vital.describing.run_folder`; see `write_labels`."""
         write_labels(path, self)
 
     def _repr_html_(self) -> str:
