@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -158,7 +158,8 @@ def compare(
         found, chosen, judges=judges, encoder=encoder, extractor=extractor, held_out=held_out, prompt=prompt,
         progress=progress,
     )  # fmt: skip
-    with _folder(out) as path:
+    with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as folder:
+        path = Path(folder)
         renderer = Renderer(path, model, chosen, found, spec, progress, batch, render_missing)
         timed, untimed = apply_budget(renderer, chosen_methods, budget)
         comparer = _Comparer(renderer, context, replace(request, methods=timed), ScoreCache(path / "scores"))
@@ -224,15 +225,6 @@ class _Comparer:
             return None
         scores = [score for one in shown for score in measured(self.context, one, self.cache)]
         return Table(tuple(scores), tuple(one.method for one in shown), (), shown[0].method)
-
-
-@contextmanager
-def _folder(out: str | Path | None) -> Iterator[Path]:
-    if out is not None:
-        yield Path(out)
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        yield Path(scratch)
 
 
 def _check(request: Request, options: Mapping[str, object], pictures: Mapping[str, object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,6 @@ class Words:
 
     def describe(self, units: Sequence[Unit]) -> Descriptions:
         """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit."""
-        for name, method in self.described.items():
-            check_needs(name, method, self.context)
         said = [d for method in self.described.values() for d in answers_of(method, self.context, units)]
         said = self.evaluator().judged(said) if self.context.encoder else said
         order = {unit: place for place, unit in enumerate(units)}
@@ -198,8 +197,8 @@ def prepared(
     if concepts is None and getattr(made["encoder"], "name", "") == WORLD:
         concepts = WORLD
     words = read_concepts(concepts) if concepts is not None else ()
-    prototypes = _prototypes(model, bank, progress) if bank is not None else None
-    context = Context(model, images, bank, words, **made, prototypes=prototypes, seed=seed, progress=progress)
+    draws = partial(_prototypes, model, bank, progress) if bank is not None else None
+    context = Context(model, images, bank, words, **made, prototypes=draws, seed=seed, progress=progress)
     for name, method in described.items():
         check_needs(name, method, context)
     return Words(context, described, judge)
@@ -242,9 +241,6 @@ def _load_backends(model: Model, given: Mapping[str, Any], needs: set[str]) -> d
 
 
 def _prototypes(
-    model: Model, bank: ReferenceBank, progress: bool
-) -> Callable[[Sequence[Unit], int], list[Prototype]]:
-    def draw(units: Sequence[Unit], seed: int) -> list[Prototype]:
-        return render(model, units, bank=bank, seed=seed, progress=progress)
-
-    return draw
+    model: Model, bank: ReferenceBank, progress: bool, units: Sequence[Unit], seed: int
+) -> list[Prototype]:
+    return render(model, units, bank=bank, seed=seed, progress=progress)
