@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +28,26 @@ from vital.describing.base import (
     DESCRIBERS,
     Context,
     Describer,
-    answers_of,
     check_needs,
     describer,
     probe_images,
 )
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
 from vital.describing.evaluation.significance import JudgeOptions, LabelEvaluator
-from vital.describing.evaluation.table import Row, random_descriptions, score_rows
+from vital.describing.evaluation.table import RANDOM_SEED, Row, score_rows
 from vital.describing.run_folder import write_labels
 from vital.errors import DataError, InvalidValueError, UsageError, unknown
 from vital.models import Model
+from vital.models.random import random_weights
 from vital.records import Description, Prototype
 from vital.rendering.api import render
 from vital.units import RecordList, Unit
 from vital.utils.options import options_of, parameters_of
+from vital.utils.parts import checked_list
 from vital.utils.public import public
+
+CONTROLLED = 64
+"""How many units of a network with random weights are described."""
 
 
 class Descriptions(RecordList[Description]):
@@ -75,8 +80,14 @@ class Words:
     judge: JudgeOptions = field(default_factory=JudgeOptions)
 
     def describe(self, units: Sequence[Unit]) -> Descriptions:
-        """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit."""
-        said = [d for method in self.described.values() for d in answers_of(method, self.context, units)]
+        """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit.
+
+        Raises `InvalidValueError` for a method that does not say something of each unit.
+        """
+        said: list[Description] = []
+        for method in self.described.values():
+            given = method.describe(self.context, units)
+            said += checked_list("describe of the describer", method, given, Description, len(units))
         said = self.evaluator().judged(said) if self.context.encoder else said
         order = {unit: place for place, unit in enumerate(units)}
         return Descriptions(sorted(said, key=lambda d: order.get(d.unit, len(order))))
@@ -94,9 +105,20 @@ class Words:
         """The table of scores with its controls (`vital.describing.evaluation.table`); empty without an encoder."""
         if self.context.encoder is None:
             return []
-        evaluator = self.evaluator()
-        random = random_descriptions(evaluator, list(self.described.values()), descriptions)
-        return score_rows(evaluator, descriptions, random)
+        return score_rows(self.evaluator(), descriptions, self.of_random_weights(descriptions))
+
+    def of_random_weights(self, descriptions: Sequence[Description]) -> Descriptions:
+        """Describe up to `CONTROLLED` of the same units of a network with random weights.
+
+        The first method that needs neither bank nor prototypes does it; without one the answer is empty.
+        """
+        able = {name: m for name, m in self.described.items() if not {"bank", "prototypes"} & set(m.needs)}
+        units = list(dict.fromkeys(d.unit for d in descriptions if not d.unit.source))[:CONTROLLED]
+        if not able or not units:
+            return Descriptions()
+        blank = random_weights(self.context.model, RANDOM_SEED)
+        context = replace(self.context, model=blank, bank=None, prototypes=None)
+        return Words(context, dict(islice(able.items(), 1)), self.judge).describe(units)
 
 
 @public
