@@ -14,11 +14,12 @@ from tqdm import tqdm
 from vital.errors import RunError
 from vital.utils.io import as_json, read_json, write
 from vital.utils.random import generator, seed_of
-from vital.world.networks.architectures import PLANTED, tokens
+from vital.world.networks.architectures import PLANTED
 from vital.world.renderer.render import render
 from vital.world.scenes.concepts import labels, truths
 from vital.world.scenes.dataset import class_of, fingerprint
 from vital.world.scenes.grammar import Scene, caption, sample
+from vital.world.scenes.tokens import tokens
 from vital.world.scenes.vocabulary import FACTORS
 
 PART = 512

@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from vital.lwta import convert
 from vital.lwta.schedule import SamplingSchedule
-from vital.world.networks.architectures import SIZE, Captioner, Classifier, Encoder, Judge, tokens
+from vital.world.networks.architectures import SIZE, Captioner, Classifier, Encoder, Judge
 from vital.world.scenes.concepts import Concept
 from vital.world.scenes.dataset import CLASSES
+from vital.world.scenes.tokens import tokens
 from vital.world.scenes.vocabulary import FACTORS, MATERIALS
 from vital.world.training.batches import AT_ONCE, Batch, Task, following
 from vital.world.training.corpus import Corpus
