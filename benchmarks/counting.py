@@ -2,7 +2,8 @@
 
 It runs on a CPU, where host and device are one, and tells what would be on which: numbers drawn by a generator of the
 host, and tensors made without a device or with "cpu", are the host's until they are brought `to` a device; so is all
-that is computed from them alone. On a GPU the devices of the tensors say it.
+that is computed from them alone. On a GPU the devices of the tensors say it. What the code does
+otherwise on a CPU, where a look at numbers costs no wait, it does as on a GPU.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, Self
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from vital.utils import devices
 
 KERNELS, VIEWS, HOST, SYNCS, CONSTANTS = KINDS = ("kernels", "views", "host", "syncs", "constants")
 """Operations that compute on the device (one kernel or a few each); those that only give another view of numbers or
@@ -66,6 +70,7 @@ class Counting:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        self._stack.enter_context(patch.object(devices, "HOSTS", set()))
         self._stack.enter_context(_Operations(self))
         self._stack.enter_context(_Calls(self))
         return self

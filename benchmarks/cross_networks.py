@@ -25,7 +25,8 @@ import torch
 from PIL import Image
 
 import vital
-from benchmarks.blind_reading import BRANCHES, IMAGENET, REAL, Bank, Spec, specs
+from benchmarks.blind_reading.pictures import REAL, Bank, Spec, specs
+from benchmarks.blind_reading.places import BRANCHES, IMAGENET
 from benchmarks.common import machine, report, start
 from vital.errors import InvalidValueError
 from vital.metrics import interval

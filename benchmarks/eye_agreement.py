@@ -20,7 +20,9 @@ from PIL import Image
 from torch import Tensor
 
 import vital
-from benchmarks.blind_reading import MOST, REAL, SIDE, WORLD, corner, sheet_files
+from benchmarks.blind_reading.pictures import REAL
+from benchmarks.blind_reading.places import WORLD
+from benchmarks.blind_reading.sheets import MOST, SIDE, corner, sheet_files
 from benchmarks.common import machine, report, start
 from vital.comparing.hog import HogClassifier
 from vital.comparing.records import squinted

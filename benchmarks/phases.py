@@ -22,7 +22,7 @@ class Phase:
 
 
 def phases(plan: Plan) -> dict[Phase, float]:
-    """Which kinds of steps the run of a plan is made of, and which share of its steps each is, for units that are awake.
+    """Which kinds of steps the run of a plan is made of, with their shares, where units are awake.
 
     >>> from vital import params as par
     >>> found = phases(Plan([], par.Fourier(8, coarse=0.6), steps=256, redirect=128))
@@ -30,7 +30,9 @@ def phases(plan: Plan) -> dict[Phase, float]:
     {'half size, redirect': 0.02, 'half size': 0.58, 'full size': 0.4}
     """
     coarse, last = getattr(plan.parameterization, "coarse", 0.0), max(1, plan.steps - 1)
-    kinds = Counter(Phase(step / last < coarse, step < min(plan.redirect, FIRST)) for step in range(plan.steps))
+    kinds = Counter(
+        Phase(step / last < coarse, step < min(plan.redirect, FIRST)) for step in range(plan.steps)
+    )
     return {phase: count / plan.steps for phase, count in kinds.items()}
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 CATALOGS = [ROOT / folder / "README.md" for folder in ("objectives", "regularizers", "benchmarks")]
 CODE = sorted((ROOT / "vital").rglob("*.py"))
-SCRIPTS = sorted(path for folder in ("examples", "benchmarks") for path in (ROOT / folder).glob("*.py"))
+SCRIPTS = sorted(path for folder in ("examples", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 
 NAME = re.compile(r"(?<![\w./:-])vital(?:\.[A-Za-z_]\w*)+(?![\w.]*=)")
 MODULE = re.compile(r"-m (vital[\w.]*)")

@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, fields
-from functools import lru_cache
 from numbers import Real
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -22,6 +21,7 @@ from vital.errors import InvalidValueError, UnknownNameError
 from vital.tracing import Trace
 from vital.types import PerImage
 from vital.units import Unit
+from vital.utils.devices import constants
 from vital.utils.parts import check_part_class, checked_loss, named
 from vital.utils.public import public
 from vital.utils.registry import Registry
@@ -291,17 +291,14 @@ def _equal(a: object, b: object) -> bool:
 
 def per_slot(numbers: Sequence[float], trace: Trace) -> Tensor:
     """A number for each unit as one for each of its images, (B,), on the device of the trace."""
-    return _per_slot(tuple(numbers), len(trace), trace.seen.dtype, trace.seen.device)
-
-
-@lru_cache(maxsize=256)
-def _per_slot(numbers: tuple[float, ...], rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Made once, for a copy in each step would make the host wait."""
-    return torch.tensor(numbers, dtype=dtype, device=device).repeat_interleave(rows // len(numbers))
+    each = len(trace) // len(numbers)
+    return constants([number for number in numbers for _ in range(each)], trace.seen)
 
 
 def loss_of(term: Term, trace: Trace) -> PerImage:
     """What a term makes of a trace, held against what it has to be."""
+    if isinstance(term, Looped):  # each of which is
+        return term(trace)
     try:
         loss = term(trace)
     except UnknownNameError as error:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import vital
-from benchmarks import blind_reading as blind
+from benchmarks.blind_reading import answers, command, making, pictures, places, scores, sheets
 from benchmarks.kept import section
 from vital.errors import DataError, InvalidValueError, RunError, UnknownNameError, VitalError
 from vital.world.scenes.dataset import CLASSES
@@ -65,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small set of the world; tests that change it copy it."""
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("blind") / "set"
-    blind.run([*WORLD, "--out", str(out)])
+    command.run([*WORLD, "--out", str(out)])
     return out
 
 
@@ -75,12 +75,12 @@ def own(made: Path, tmp_path: Path) -> Path:
 
 
 def key_of(out: Path) -> list[dict]:
-    return blind.unseal(out)[0]["pictures"]
+    return sheets.unseal(out)[0]["pictures"]
 
 
 def answered(out: Path, **wrong: str) -> Path:
     """Right answers to all, but for columns of which a word is given."""
-    columns = list(blind.unseal(out)[0]["asked"])
+    columns = list(sheets.unseal(out)[0]["asked"])
     file = out.parent / "filled.csv"
     with file.open("w", newline="") as target:
         rows = csv.DictWriter(target, ["number", *columns])
@@ -91,15 +91,15 @@ def answered(out: Path, **wrong: str) -> Path:
 
 def scored(out: Path, file: Path, *more: str, reader: str = "Ann") -> dict:
     results = str(out.parent / "results.json")
-    return blind.run(
+    return command.run(
         ["--out", str(out), "--answers", str(file), "--reader", reader, "--results", results, *more]
     )
 
 
-def shown(out: Path, number: int, side: int = blind.SIDE) -> np.ndarray:
+def shown(out: Path, number: int, side: int = sheets.SIDE) -> np.ndarray:
     """The picture with a number, cut out of its sheet."""
-    page, place = divmod(number - 1, blind.MOST)
-    left, top = blind.corner(place, side)
+    page, place = divmod(number - 1, sheets.MOST)
+    left, top = sheets.corner(place, side)
     with Image.open(out / f"sheet-{page + 1}.png") as sheet:
         return np.asarray(sheet.crop((left, top, left + side, top + side))).astype(float)
 
@@ -109,7 +109,8 @@ def files(out: Path) -> dict[str, bytes]:
 
 
 def test_the_examples_hold() -> None:
-    assert doctest.testmod(blind).failed == 0
+    for module in (answers, command, making, pictures, places, scores, sheets):
+        assert doctest.testmod(module).failed == 0
 
 
 # ---- making a set
@@ -123,7 +124,7 @@ def test_the_number_of_a_picture_is_that_of_its_key(made: Path) -> None:
         units = [f"class:{CLASSES.index(p['class'])}" for p in mine]
         again = vital.render(model, units, method=method, steps=1, seed=4, progress=False)
         for p, one in zip(mine, again, strict=True):
-            wanted = np.asarray(one.to_pil().resize((blind.SIDE, blind.SIDE), Image.Resampling.BICUBIC))
+            wanted = np.asarray(one.to_pil().resize((sheets.SIDE, sheets.SIDE), Image.Resampling.BICUBIC))
             away = {q["number"]: np.abs(shown(made, q["number"]) - wanted).mean() for q in pictures}
             assert away[p["number"]] < 0.2  # the batch differs, so pictures may by rounding
             assert min(n for q, n in away.items() if q != p["number"]) > 2
@@ -138,23 +139,23 @@ def test_real_images_are_of_the_class_and_no_references(made: Path) -> None:
     assert (
         sum(w == (p["truth"]["solid"], p["truth"]["material"]) for w, p in zip(words, real, strict=True)) >= 2
     )
-    one, two = (np.asarray(blind.fresh_scene(5, seed, 16)) for seed in (1, 2))
+    one, two = (np.asarray(places.fresh_scene(5, seed, 16)) for seed in (1, 2))
     assert (one != two).any()
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_set(made: Path, tmp_path: Path) -> None:
-    blind.run([*WORLD, "--out", str(tmp_path / "again")])
+    command.run([*WORLD, "--out", str(tmp_path / "again")])
     first, again = files(made), files(tmp_path / "again")
     assert set(first) == set(again)
     for name in ("sheet-1.png", "answers.csv"):
         assert first[name] == again[name]
-    blind.run([*WORLD[:-1], "5", "--out", str(tmp_path / "other")])
+    command.run([*WORLD[:-1], "5", "--out", str(tmp_path / "other")])
     assert files(tmp_path / "other")["sheet-1.png"] != first["sheet-1.png"]
 
 
 def test_nothing_gives_the_key_away(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (own / "key.json").unlink()
-    blind.run([*WORLD, "--out", str(own), "--json"])
+    command.run([*WORLD, "--out", str(own), "--json"])
     told = capsys.readouterr()
     assert json.loads(told.out) == {"out": str(own), "pictures": 9, "sheets": 1}
     classes = [p["class"] for p in key_of(own)]
@@ -175,38 +176,38 @@ def test_pictures_that_are_there_are_not_rendered_again(
 ) -> None:
     before = files(own)
     calls = []
-    monkeypatch.setattr(blind.vital, "render", lambda *a, **k: calls.append(k["method"]))
-    blind.run([*WORLD, "--out", str(own)])
+    monkeypatch.setattr(vital, "render", lambda *a, **k: calls.append(k["method"]))
+    command.run([*WORLD, "--out", str(own)])
     assert files(own) == before
     (own / "key.json").unlink()
-    blind.run([*WORLD, "--out", str(own)])
+    command.run([*WORLD, "--out", str(own)])
     assert files(own) == before
     assert calls == []
     monkeypatch.undo()
     next((own / ".pictures").iterdir()).write_bytes(b"cut off")
     (own / "key.json").unlink()
-    blind.run([*WORLD, "--out", str(own)])
+    command.run([*WORLD, "--out", str(own)])
     assert files(own)["sheet-1.png"] == before["sheet-1.png"]
     with pytest.raises(RunError, match="other settings; choose another folder"):
-        blind.run([*WORLD[:-1], "5", "--out", str(own)])
+        command.run([*WORLD[:-1], "5", "--out", str(own)])
 
 
 def test_classes_are_dealt_evenly_and_none_twice_to_a_hand() -> None:
     for hands, each, cards in ((5, 24, 64), (4, 7, 10), (3, 10, 10), (2, 25, 10)):
         rng = torch.Generator().manual_seed(0)
-        dealt = blind.dealt(hands, each, range(100, 100 + cards), rng)
+        dealt = making.dealt(hands, each, range(100, 100 + cards), rng)
         counts = Counter(card for hand in dealt for card in hand)
         assert len(counts) == min(cards, hands * each)
         assert max(counts.values()) <= -(-hands * each // cards) + (each < cards)
         for hand in dealt:
             assert max(Counter(hand).values()) == -(-each // cards)
-    one = blind.dealt(2, 24, range(64), torch.Generator().manual_seed(0))
+    one = making.dealt(2, 24, range(64), torch.Generator().manual_seed(0))
     assert not set(one[0]) & set(one[1])
 
 
 def test_every_method_shows_each_of_ten_classes_of_a_network_once(nets: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
-    blind.run(asked(nets, out, "--seed", "3"))
+    command.run(asked(nets, out, "--seed", "3"))
     pictures, ten = key_of(out), sorted(set(NAMES) - {"jay", "kite"})
     for label in ("fourier:steps=1", "b", "real"):
         assert sorted(p["class"] for p in pictures if p["method"] == label) == ten
@@ -215,7 +216,7 @@ def test_every_method_shows_each_of_ten_classes_of_a_network_once(nets: Path, tm
             assert np.abs(shown(out, p["number"]) - COLORS[p["class"]]).max() <= 1
     assert (out / "sheet-2.png").exists()
     assert not (out / "sheet-3.png").exists()
-    key = blind.unseal(out)[0]
+    key = sheets.unseal(out)[0]
     assert key["asked"] == {"class": ten}
     assert key["methods"][1]["options"]["lr"] == 0.1
     assert set(key["seconds"]) == {"fourier:steps=1", "b"}
@@ -230,28 +231,28 @@ def test_every_method_shows_each_of_ten_classes_of_a_network_once(nets: Path, tm
 def test_the_built_in_classes_are_those_of_imagenet(shared: Path) -> None:
     with (shared / "data" / "imagenet1000" / "labels.csv").open() as file:
         names = {int(row["index"]): row["name"] for row in csv.DictReader(file)}
-    table = {n: name for members in blind.BRANCHES.values() for n, name in members.items()}
+    table = {n: name for members in places.BRANCHES.values() for n, name in members.items()}
     assert {n: name for n, name in table.items() if names[n] not in name} == {}
 
 
 def test_a_class_of_each_branch_is_drawn() -> None:
-    assert len(blind.BRANCHES) == blind.TEN
-    assert all(len(members) == 3 for members in blind.BRANCHES.values())
-    draws = {seed: blind.drawn({1, 2}, seed) for seed in range(20)}
+    assert len(places.BRANCHES) == places.TEN
+    assert all(len(members) == 3 for members in places.BRANCHES.values())
+    draws = {seed: places.drawn({1, 2}, seed) for seed in range(20)}
     for found in draws.values():
-        assert [n in members for n, members in zip(found, blind.BRANCHES.values(), strict=True)] == [
+        assert [n in members for n, members in zip(found, places.BRANCHES.values(), strict=True)] == [
             True
         ] * 10
         assert found[0] == 396
     assert len({tuple(found) for found in draws.values()}) > 10
     with pytest.raises(InvalidValueError, match="no class of the branch 'fish'; leave one of 1, 2, 396"):
-        blind.drawn({1, 2, 396}, 0)
+        places.drawn({1, 2, 396}, 0)
 
 
 def test_classes_can_be_left_out(tmp_path: Path) -> None:
     left = {"plain cube", "glass star"}
     gone = ",".join(name for name in CLASSES if name not in left)
-    blind.run([*WORLD, "--each", "2", "--exclude", gone, "--out", str(tmp_path)])
+    command.run([*WORLD, "--each", "2", "--exclude", gone, "--out", str(tmp_path)])
     assert {p["class"] for p in key_of(tmp_path)} == left
 
 
@@ -273,7 +274,7 @@ def test_classes_can_be_left_out(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_made_is_refused(tmp_path: Path, words: tuple[str, ...], why: str) -> None:
     with pytest.raises(VitalError, match=why):
-        blind.run([*WORLD, "--out", str(tmp_path), *words])
+        command.run([*WORLD, "--out", str(tmp_path), *words])
 
 
 def test_classes_of_a_network_that_cannot_be_asked_for_are_refused(nets: Path, tmp_path: Path) -> None:
@@ -284,13 +285,13 @@ def test_classes_of_a_network_that_cannot_be_asked_for_are_refused(nets: Path, t
         ("", "has 12 classes, .* give --names"),
     ):
         with pytest.raises(InvalidValueError, match=why):
-            blind.run(asked(nets, out, "--names", names))
+            command.run(asked(nets, out, "--names", names))
     with pytest.raises(InvalidValueError, match="both hold 3"):
-        blind.run(asked(nets, out, "--exclude", "dog"))
+        command.run(asked(nets, out, "--exclude", "dog"))
     with pytest.raises(InvalidValueError, match="--each is 4"):
-        blind.run(asked(nets, out, "--each", "4"))
+        command.run(asked(nets, out, "--each", "4"))
     with pytest.raises(InvalidValueError, match="give --images DIR"):
-        blind.run(["--place", f"{nets / 'nets.py'}:small", "--out", str(out)])
+        command.run(["--place", f"{nets / 'nets.py'}:small", "--out", str(out)])
     assert not out.exists()
 
 
@@ -302,10 +303,10 @@ def test_a_key_that_was_changed_is_refused(own: Path) -> None:
     for changed in ({"sha256": "0" * 64}, {"sealed": key["sealed"][:-8]}, {"sealed": 3}):
         (own / "key.json").write_text(json.dumps(key | changed))
         with pytest.raises(RunError, match="is no key as this benchmark seals it, or was changed"):
-            blind.unseal(own)
+            sheets.unseal(own)
     (own / "key.json").unlink()
     with pytest.raises(RunError, match="cannot read"):
-        blind.unseal(own)
+        sheets.unseal(own)
 
 
 def test_sheets_that_were_swapped_are_refused(own: Path) -> None:
@@ -343,7 +344,7 @@ def test_scores_are_those_counted_by_hand() -> None:
     said = {1: "cube glass", 2: "cube glass", 3: "cube metal", 4: "cube ?", 5: "cone metal", 6: "cube glass"}
     said |= {7: "? ?", 8: "cube metal", 9: "cube plain", 10: "cube plain"}
     answers = {n: dict(zip(("solid", "material"), words.split(), strict=True)) for n, words in said.items()}
-    found = blind.scored(key, answers, "Ann", "x")
+    found = scores.scored(key, answers, "Ann", "x")
     counts = {
         label: [row["n"], *(row[m]["right"] for m in ("solid", "material", "both"))]
         for label, row in found["results"].items()
@@ -358,9 +359,9 @@ def test_scores_are_those_counted_by_hand() -> None:
     assert p["b", "material"] == pytest.approx(1)
     assert found["answers"][0]["right"] == {"solid": True, "material": True, "both": True}
     assert [one.get("status") for one in found["answers"][-4:]] == [None, "diverged", "diverged", "diverged"]
-    assert blind.table(found)[0] == ["method", "n", "solid", "material", "both"]
-    assert blind.table(found)[-1] == ["chance", "", "50.0%", "25.0%", "12.5%"]
-    assert blind.table(found)[1][:3] == ["a", 4, "100% [100%, 100%]"]
+    assert scores.table(found)[0] == ["method", "n", "solid", "material", "both"]
+    assert scores.table(found)[-1] == ["chance", "", "50.0%", "25.0%", "12.5%"]
+    assert scores.table(found)[1][:3] == ["a", 4, "100% [100%, 100%]"]
 
 
 def test_a_difference_is_told_from_chance() -> None:
@@ -369,10 +370,10 @@ def test_a_difference_is_told_from_chance() -> None:
         "b": {"n": 24, "x": {"right": 6}},
         "c": {"n": 24, "x": {"right": 15}},
     }
-    first, second = blind.pairs(found, ["x"])
+    first, second = scores.pairs(found, ["x"])
     assert (first["beside"], first["more than chance"]) == ("b", True)
     assert (second["beside"], second["more than chance"]) == ("c", False)
-    assert blind.said(second) == "a beside c, x: no more than chance allows (p = 0.193)"
+    assert scores.said(second) == "a beside c, x: no more than chance allows (p = 0.193)"
 
 
 def test_a_reading_is_written_down_and_a_set_is_read_once(
@@ -396,7 +397,7 @@ def test_a_reading_is_written_down_and_a_set_is_read_once(
     with pytest.raises(RunError, match="was read by Ann; a set is read once"):
         scored(own, file, reader="Ben")
     with pytest.raises(RunError, match="was read; choose another folder"):
-        blind.run([*WORLD, "--out", str(own)])
+        command.run([*WORLD, "--out", str(own)])
     (own / "read.json").unlink()
     with pytest.raises(RunError, match="holds a reading of this set"):
         scored(own, file, reader="Ben")
@@ -407,7 +408,7 @@ def test_a_reading_is_written_down_and_a_set_is_read_once(
 def test_a_second_reading_is_added_to_the_first(own: Path) -> None:
     scored(own, answered(own))
     other = own.parent / "other"
-    blind.run([*WORLD[:-1], "6", "--out", str(other)])
+    command.run([*WORLD[:-1], "6", "--out", str(other)])
     scored(other, answered(other), reader="Ben")
     rows = json.loads((own.parent / "results.json").read_text())["rows"]
     assert [(row["reader"], row["seed"]) for row in rows] == [("Ann", 4), ("Ben", 6)]
@@ -456,7 +457,7 @@ def test_a_reading_needs_a_reader_and_one_thing_is_asked_at_a_time(own: Path) ->
     with pytest.raises(InvalidValueError, match="give --reader NAME"):
         scored(own, answered(own), reader=" ")
     with pytest.raises(SystemExit):
-        blind.run(["--out", str(own)])
+        command.run(["--out", str(own)])
     with pytest.raises(SystemExit):
         scored(own, answered(own), "--place", "world")
 
@@ -471,6 +472,6 @@ def test_results_that_are_none_are_left_alone(own: Path) -> None:
 
 def test_a_refusal_is_one_sentence(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        blind.main(["--out", str(own), "--place", "world", "--methods", "vitl"])
+        command.main(["--out", str(own), "--place", "world", "--methods", "vitl"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == "blind_reading: unknown method 'vitl'; did you mean 'vital'?\n"

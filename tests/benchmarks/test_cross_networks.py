@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import vital
 from benchmarks import cross_networks as cross
-from benchmarks.blind_reading import IMAGENET, specs
+from benchmarks.blind_reading.pictures import specs
+from benchmarks.blind_reading.places import IMAGENET
 from vital.errors import InvalidValueError
 from vital.models import Model
 

@@ -94,7 +94,7 @@ def test_a_run_is_of_kinds_of_steps_which_are_held_alone() -> None:
     }  # fmt: skip
     for phase in shares:
         alone = phases(held(plan, phase, 6))
-        assert alone[phase] >= 6 / 7
+        assert alone[phase] >= 4 / 5
     assert over_run(dict.fromkeys(shares, 3.0), shares) == pytest.approx(3)
     assert phases(Plan([], par.Pixels(8), steps=4)) == {Phase(half=False, redirect=False): 1}
 
@@ -133,7 +133,6 @@ def test_counts_are_the_same_again(found: dict) -> None:
     assert own["bare"][KERNELS] < again["run"][KERNELS]
 
 
-@pytest.mark.xfail(strict=True, reason="the loop goes over units one by one")
 def test_a_step_of_more_units_dispatches_no_more_kernels_and_never_waits(found: dict) -> None:
     assert found["networks"]["tiny"]["missed"] == []
     assert found["code"] == 0

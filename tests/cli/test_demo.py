@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from vital.cli import demo
-from vital.describing.labels_csv import read_labels, write_labels
+from vital.describing.run_folder import read_labels, write_labels
 from vital.records import Description
 from vital.units import Unit
 from vital.world.networks.check import Check, checked

@@ -9,7 +9,7 @@ from PIL import Image
 
 import vital
 from vital.cli import main
-from vital.describing.labels_csv import COLUMNS
+from vital.describing.run_folder import COLUMNS
 from vital.utils.io import as_csv
 from vital.world.scenes.dataset import images
 

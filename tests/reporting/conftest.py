@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vital.describing.labels_csv import write_labels
+from vital.describing.run_folder import write_labels
 from vital.records import Description, Prototype
 from vital.rendering import save_exemplars
 from vital.rendering.natural_exemplars import Exemplar

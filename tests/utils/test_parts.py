@@ -12,7 +12,8 @@ import torch
 import vital
 from tests import toy
 from vital import transforms
-from vital.describing.base import DESCRIBERS, Context, Describer, answers_of
+from vital.describing.api import Words
+from vital.describing.base import DESCRIBERS, Context, Describer
 from vital.errors import InvalidValueError, UnknownNameError
 from vital.objectives import Channel
 from vital.params import PARAMS, Pixels
@@ -349,7 +350,7 @@ def test_a_method_of_ones_own_that_is_right_renders() -> None:
 )
 def test_a_describer_that_says_nothing_of_a_unit(said: Any, says: str) -> None:
     with pytest.raises(InvalidValueError, match=says):
-        answers_of(Teller(said), Context(MODEL), MODEL.units("layer2:0-1"))
+        Words(Context(MODEL), {"teller": Teller(said)}).describe(MODEL.units("layer2:0-1"))
 
 
 FAMILIES: list[tuple[Registry[Any], type]] = [

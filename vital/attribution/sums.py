@@ -13,6 +13,7 @@ from vital.attribution.composites import Relevance
 from vital.attribution.operations import Context, Shares, fit, operation, sent_back, transposed
 from vital.attribution.weighted import away, over
 from vital.tracing import NoRuleError, Step
+from vital.utils.devices import perhaps
 
 
 @operation("add", "sub", "rsub", "subtract")
@@ -55,7 +56,7 @@ def average(
         return size * transposed(f, (size,), (r / away(z, how.epsilon),))[0]
     shares = size * transposed(f, (size,), (over(r, z),))[0]
     lost = r.masked_fill(z != 0, 0)
-    if not fill or not bool(lost.any()):
+    if not fill or not perhaps(lost.any()):
         return shares
     ones = torch.ones_like(size)
     return shares + transposed(f, (ones,), (over(lost, f(ones)),))[0]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vital.attribution.operations import Context, Shares, operation
 from vital.tracing import NoRuleError, Step
+from vital.utils.devices import perhaps
 
 Groups: TypeAlias = Sequence[Sequence[tuple[Tensor, Tensor]]]
 
@@ -115,7 +116,7 @@ def _zplus(s: Weighted, context: Context) -> Tensor:
             _both_signs(s, context), lambda z, n: _all_of(s, s.plus(z, _positive) + how.stabilizer, n)
         )
     group = [(s.x, context.positive(s.w))]
-    if not s.rectified and bool(s.x.amin() < 0):
+    if not s.rectified and perhaps(s.x.amin() < 0):
         high, low = s.signs()
         group = [(high, context.positive(s.w)), (low, _negative(s.w))]
     return s.share([group], lambda z: [_safe_quotient(s.r, s.plus(z, _positive), how.stabilizer)])

@@ -158,7 +158,7 @@ def _loaded(
 def _fitting(what: str, protocol: type[Any], backend: T) -> T:
     if isinstance(backend, protocol):
         return backend
-    wanted = sorted(name for name in vars(protocol) if not name.startswith("_"))
+    wanted = [name for name in dir(protocol) if not name.startswith("_")]
     lacking = [name for name in wanted if not hasattr(backend, name)]
     kind = type(backend).__name__
     raise InvalidValueError(

@@ -12,40 +12,41 @@ from torch import Tensor
 from vital.types import Images
 
 
-@runtime_checkable
-class ImageTextEncoder(Protocol):
-    """Images and texts in one space, where what belongs together is close (CLIP, Radford et al. 2021)."""
+class Backend(Protocol):
+    """What every backend has."""
 
     @property
     def name(self) -> str:
         """What it is, for provenance."""
 
-    def encode_image(self, images: Images) -> Tensor:
-        """Embed images: (B, D), length 1."""
+
+@runtime_checkable
+class TextEncoder(Backend, Protocol):
+    """Texts to vectors, near where they mean the same. Every `ImageTextEncoder` is one."""
 
     def encode_text(self, texts: list[str]) -> Tensor:
         """Embed K texts: (K, D), length 1."""
 
 
 @runtime_checkable
-class Captioner(Protocol):
-    """Images to sentences."""
+class ImageTextEncoder(TextEncoder, Protocol):
+    """Images and texts in one space, where what belongs together is close (CLIP, Radford et al. 2021)."""
 
-    @property
-    def name(self) -> str:
-        """What it is, for provenance."""
+    def encode_image(self, images: Images) -> Tensor:
+        """Embed images: (B, D), length 1."""
+
+
+@runtime_checkable
+class Captioner(Backend, Protocol):
+    """Images to sentences."""
 
     def describe(self, images: Images) -> list[str]:
         """Write one caption for each image."""
 
 
 @runtime_checkable
-class Summarizer(Protocol):
+class Summarizer(Backend, Protocol):
     """Captions of what one unit responds to, to a few words for what they share."""
-
-    @property
-    def name(self) -> str:
-        """What it is, for provenance."""
 
     def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Propose up to `count` short descriptions, best first; `images` are those that the captions tell of."""
@@ -60,24 +61,8 @@ class Simplifier(Protocol):
 
 
 @runtime_checkable
-class ImageGenerator(Protocol):
+class ImageGenerator(Backend, Protocol):
     """A text to images of it."""
-
-    @property
-    def name(self) -> str:
-        """What it is, for provenance."""
 
     def generate(self, text: str, count: int, seed: int) -> Images:
         """Make `count` images of what the text says: (N, 3, H, W) in [0, 1], the same for the same seed."""
-
-
-@runtime_checkable
-class TextEncoder(Protocol):
-    """Texts to vectors, near where they mean the same. Every `ImageTextEncoder` is one."""
-
-    @property
-    def name(self) -> str:
-        """What it is, for provenance."""
-
-    def encode_text(self, texts: list[str]) -> Tensor:
-        """Embed K texts: (K, D), length 1."""

@@ -51,7 +51,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
     """
     import torch
 
-    from vital.describing.labels_csv import write_labels
+    from vital.describing.run_folder import write_labels
     from vital.rendering import exemplars, make_method, save_exemplars
     from vital.rendering.api import bank_for
     from vital.rendering.resume import request_for

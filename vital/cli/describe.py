@@ -14,7 +14,8 @@ from vital.cli.common import listed, show_skipped, table, watched
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
-    from vital.describing.api import Words
+    from vital.activations import ReferenceBank
+    from vital.data import ImageSet
     from vital.models import Model
     from vital.records import Description
     from vital.units import Unit
@@ -43,28 +44,17 @@ def describe(
     are chosen on images of even numbers and scored on the others. A label is taken back where other units of the
     layer, or units of networks with random weights, go as well with it.
     """
-    from vital.describing.api import describers_of, prepared
-    from vital.describing.run_folder import check_folder
-    from vital.models.identity import identity
-
-    net = network.open(model)
-    check_folder(out, identity(net, model))
+    net = _opened(network, model, out)
     chosen = net.units(units)
     opened = source.needed("words need probe images")
-    given = asdict(backends)
-    words = prepared(
-        net,
-        chosen,
-        describers_of(listed(methods, "--methods"), opt.read_settings(settings or [])),
-        bank=source.read_bank(net, opened),
-        images=opened,
-        concepts=concepts,
-        backends=given,
-        seed=seed,
-        progress=watched(),
-    )
-    asked = {"images": str(source.images or source.bank), "concepts": concepts, "backends": given}
-    _say(out, net, model, words, chosen, asked)
+    bank = source.read_bank(net, opened)
+    request = {
+        "images": str(source.images or source.bank),
+        "concepts": concepts,
+        "backends": asdict(backends),
+    }
+    names = listed(methods, "--methods")
+    _say(out, model, net, chosen, names, request, images=opened, bank=bank, seed=seed, settings=settings)
 
 
 @opt.grouped
@@ -86,27 +76,12 @@ def dissect(
     The method is CLIP-Dissect. In layers of tokens, --tokens says which of them count: patches, cls or all. Writes
     what vital describe writes.
     """
-    from vital.describing.api import describers_of, prepared
-    from vital.describing.run_folder import check_folder
-    from vital.models.identity import identity
-
-    net = network.open(model)
-    check_folder(out, identity(net, model))
+    net = _opened(network, model, out)
     units = whole_layers(net, listed(layers, "--layers"), tokens)
-    opened, given = source.open(), {"encoder": encoder}
-    words = prepared(
-        net,
-        units,
-        describers_of(["clip-dissect"], opt.read_settings(settings or [])),
-        bank=None,
-        images=opened,
-        concepts=concepts,
-        backends=given,
-        seed=seed,
-        progress=watched(),
+    request = {"images": str(source.images), "concepts": concepts, "backends": {"encoder": encoder}}
+    _say(
+        out, model, net, units, ["clip-dissect"], request, images=source.open(), seed=seed, settings=settings
     )
-    asked = {"images": str(source.images), "concepts": concepts, "backends": given}
-    _say(out, net, model, words, units, asked)
 
 
 def whole_layers(model: Model, layers: Sequence[str], tokens: str | None = None) -> list[Unit]:
@@ -131,19 +106,51 @@ def whole_layers(model: Model, layers: Sequence[str], tokens: str | None = None)
     return model.units(found)
 
 
+def _opened(network: opt.NetworkOptions, model: str, out: Path) -> Model:
+    """Load the network, whose words the folder can hold."""
+    from vital.describing.run_folder import check_folder
+    from vital.models.identity import identity
+
+    net = network.open(model)
+    check_folder(out, identity(net, model))
+    return net
+
+
 def _say(
-    out: Path, net: Model, spec: str, words: Words, units: Sequence[Unit], request: Mapping[str, Any]
+    out: Path,
+    spec: str,
+    net: Model,
+    units: Sequence[Unit],
+    methods: Sequence[str],
+    request: Mapping[str, Any],
+    *,
+    images: ImageSet,
+    bank: ReferenceBank | None = None,
+    seed: int,
+    settings: Sequence[str] | None,
 ) -> None:
     """Describe, write, and print what was said and how well it holds."""
+    from vital.describing.api import describers_of, prepared
     from vital.describing.evaluation.table import shown_rows
     from vital.describing.run_folder import save_words
     from vital.models.identity import identity
 
+    words = prepared(
+        net,
+        units,
+        describers_of(methods, opt.read_settings(settings or [])),
+        bank=bank,
+        images=images,
+        concepts=request["concepts"],
+        backends=request["backends"],
+        seed=seed,
+        progress=watched(),
+    )
     said = words.describe(list(dict.fromkeys(units)))
     rows = words.scores(said)
     options = {name: method.options() for name, method in words.described.items()}
     save_words(out, identity(net, spec), {**request, "methods": options}, said, rows)
-    typer.echo(table(["unit", "method", "label", "p", "score"], [_shown(d) for d in said[:SHOWN]]))
+    typer.echo(table(["unit", "method", "label", "p", "score"], [_shown(d) for d in said][:SHOWN]))
     if len(said) > SHOWN:
         typer.echo(f"… {len(said)} rows in all, in {out / 'labels.csv'}")
     typer.echo(f"the values of whole layers take {words.megabytes(said):.1f} MB of memory")
@@ -152,7 +159,7 @@ def _say(
             "\nheld-out images, candidates whether or not they stand; in brackets what is not to be trusted\n"
         )
         typer.echo(table(*shown_rows(rows)))
-    show_skipped(words.context.images)
+    show_skipped(images)
 
 
 def _shown(d: Description) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def _labels(path: Path, name: str) -> dict[str, str]:
 
     Says where words are of another network; a row without a network is taken as this one's.
     """
-    from vital.describing.labels_csv import read_labels
+    from vital.describing.run_folder import read_labels
 
     found: dict[str, tuple[str, str]] = {}
     for row in sorted(read_labels(path), key=lambda row: row["model"] not in {name, ""}):

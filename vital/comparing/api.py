@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -154,12 +154,13 @@ def compare(
     request = Request(chosen_methods, tuple(controls), *_by_name(seeds))
     _check(request, options or {}, pictures or {})
     made = [from_folder(name, Path(folder), model, chosen) for name, folder in (pictures or {}).items()]
-    with hashed_once(), _folder(out) as path:
+    with hashed_once(), tempfile.TemporaryDirectory() if out is None else nullcontext(out) as folder:
         found = bank or bank_for(model, images, chosen, progress=progress)
         context = build_context(
             found, chosen, judges=judges, encoder=encoder, extractor=extractor, held_out=held_out, prompt=prompt,
             progress=progress,
         )  # fmt: skip
+        path = Path(folder)
         renderer = Renderer(path, model, chosen, found, spec, progress, batch, render_missing)
         timed, untimed = apply_budget(renderer, chosen_methods, budget)
         comparer = _Comparer(renderer, context, replace(request, methods=timed), ScoreCache(path / "scores"))
@@ -225,15 +226,6 @@ class _Comparer:
             return None
         scores = [score for one in shown for score in measured(self.context, one, self.cache)]
         return Table(tuple(scores), tuple(one.method for one in shown), (), shown[0].method)
-
-
-@contextmanager
-def _folder(out: str | Path | None) -> Iterator[Path]:
-    if out is not None:
-        yield Path(out)
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        yield Path(scratch)
 
 
 def _check(request: Request, options: Mapping[str, object], pictures: Mapping[str, object]) -> None:

@@ -112,7 +112,7 @@ def match_class(index: int, own: Sequence[str], classes: Sequence[str], outputs:
     """
     matches = [_network_classes(name, classes) for name in own]
     if not any(matches):
-        return _by_number(index, own, outputs, where)
+        return {label for label, found in enumerate(_numbers(own, outputs, where)) if found == index}
     for name, found in zip(own, matches, strict=True):
         if index in found and len(found) > 1:
             shared = " and ".join(map(str, found))
@@ -159,10 +159,6 @@ def match_classes(
 def _network_classes(name: str, classes: Sequence[str]) -> list[int]:
     whole_name = class_matches(name, classes)
     return whole_name or sorted({i for part in name.split(",") for i in class_matches(part, classes)})
-
-
-def _by_number(index: int, own: Sequence[str], outputs: int, where: str) -> set[int]:
-    return {label for label, found in enumerate(_numbers(own, outputs, where)) if found == index}
 
 
 def _numbers(own: Sequence[str], outputs: int, where: str) -> list[int]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +28,26 @@ from vital.describing.base import (
     DESCRIBERS,
     Context,
     Describer,
-    answers_of,
     check_needs,
     describer,
     probe_images,
 )
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
 from vital.describing.evaluation.significance import JudgeOptions, LabelEvaluator
-from vital.describing.evaluation.table import Row, random_descriptions, score_rows
-from vital.describing.labels_csv import write_labels
+from vital.describing.evaluation.table import RANDOM_SEED, Row, score_rows
+from vital.describing.run_folder import write_labels
 from vital.errors import DataError, InvalidValueError, UsageError, unknown
 from vital.models import Model
+from vital.models.random import random_weights
 from vital.records import Description, Prototype
 from vital.rendering.api import render
 from vital.units import RecordList, Unit
 from vital.utils.options import options_of, parameters_of
+from vital.utils.parts import checked_list
 from vital.utils.public import public
+
+CONTROLLED = 64
+"""How many units of a network with random weights are described."""
 
 
 class Descriptions(RecordList[Description]):
@@ -52,7 +58,7 @@ class Descriptions(RecordList[Description]):
         return [(d.unit.title, d.method, d.label, d.candidate or d.label, _p(d.p_value)) for d in self]
 
     def to_csv(self, path: str | Path) -> None:
-        """Write them to a file of the schema of `vital.describing.labels_csv`; see `write_labels`."""
+        """Write them to a file of the schema of `vital.describing.run_folder`; see `write_labels`."""
         write_labels(path, self)
 
     def _repr_html_(self) -> str:
@@ -74,10 +80,14 @@ class Words:
     judge: JudgeOptions = field(default_factory=JudgeOptions)
 
     def describe(self, units: Sequence[Unit]) -> Descriptions:
-        """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit."""
-        for name, method in self.described.items():
-            check_needs(name, method, self.context)
-        said = [d for method in self.described.values() for d in answers_of(method, self.context, units)]
+        """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit.
+
+        Raises `InvalidValueError` for a method that does not say something of each unit.
+        """
+        said: list[Description] = []
+        for method in self.described.values():
+            given = method.describe(self.context, units)
+            said += checked_list("describe of the describer", method, given, Description, len(units))
         said = self.evaluator().judged(said) if self.context.encoder else said
         order = {unit: place for place, unit in enumerate(units)}
         return Descriptions(sorted(said, key=lambda d: order.get(d.unit, len(order))))
@@ -95,9 +105,20 @@ class Words:
         """The table of scores with its controls (`vital.describing.evaluation.table`); empty without an encoder."""
         if self.context.encoder is None:
             return []
-        evaluator = self.evaluator()
-        random = random_descriptions(evaluator, list(self.described.values()), descriptions)
-        return score_rows(evaluator, descriptions, random)
+        return score_rows(self.evaluator(), descriptions, self.of_random_weights(descriptions))
+
+    def of_random_weights(self, descriptions: Sequence[Description]) -> Descriptions:
+        """Describe up to `CONTROLLED` of the same units of a network with random weights.
+
+        The first method that needs neither bank nor prototypes does it; without one the answer is empty.
+        """
+        able = {name: m for name, m in self.described.items() if not {"bank", "prototypes"} & set(m.needs)}
+        units = list(dict.fromkeys(d.unit for d in descriptions if not d.unit.source))[:CONTROLLED]
+        if not able or not units:
+            return Descriptions()
+        blank = random_weights(self.context.model, RANDOM_SEED)
+        context = replace(self.context, model=blank, bank=None, prototypes=None)
+        return Words(context, dict(islice(able.items(), 1)), self.judge).describe(units)
 
 
 @public
@@ -198,8 +219,8 @@ def prepared(
     if concepts is None and getattr(made["encoder"], "name", "") == WORLD:
         concepts = WORLD
     words = read_concepts(concepts) if concepts is not None else ()
-    prototypes = _prototypes(model, bank, progress) if bank is not None else None
-    context = Context(model, images, bank, words, **made, prototypes=prototypes, seed=seed, progress=progress)
+    draws = partial(_prototypes, model, bank, progress) if bank is not None else None
+    context = Context(model, images, bank, words, **made, prototypes=draws, seed=seed, progress=progress)
     for name, method in described.items():
         check_needs(name, method, context)
     return Words(context, described, judge)
@@ -242,9 +263,6 @@ def _load_backends(model: Model, given: Mapping[str, Any], needs: set[str]) -> d
 
 
 def _prototypes(
-    model: Model, bank: ReferenceBank, progress: bool
-) -> Callable[[Sequence[Unit], int], list[Prototype]]:
-    def draw(units: Sequence[Unit], seed: int) -> list[Prototype]:
-        return render(model, units, bank=bank, seed=seed, progress=progress)
-
-    return draw
+    model: Model, bank: ReferenceBank, progress: bool, units: Sequence[Unit], seed: int
+) -> list[Prototype]:
+    return render(model, units, bank=bank, seed=seed, progress=progress)

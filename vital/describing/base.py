@@ -16,7 +16,7 @@ from vital.models import Model
 from vital.records import Description, Prototype
 from vital.units import Unit
 from vital.utils.options import check_options, made_with
-from vital.utils.parts import check_part_class, checked_list
+from vital.utils.parts import check_part_class
 from vital.utils.registry import Registry
 
 
@@ -89,13 +89,6 @@ def check_needs(name: str, what: Describer, context: Context) -> None:
     for need in what.needs:
         if not getattr(context, need):
             raise UsageError(f"{name} needs {_GIVEN_BY[need]}")
-
-
-def answers_of(what: Describer, context: Context, units: Sequence[Unit]) -> Sequence[Description]:
-    """What a describer says. Raises `InvalidValueError` unless that is a description of each unit."""
-    return checked_list(
-        "describe of the describer", what, what.describe(context, units), Description, len(units)
-    )
 
 
 def probe_images(context: Context) -> ImageSet:

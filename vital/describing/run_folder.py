@@ -1,24 +1,86 @@
-"""Words in a run folder: labels.csv, scores.csv and labels.json beside whatever it holds already.
+"""Words in files: labels.csv, one schema for what any method says of any unit, and two more beside it in a run folder.
 
-labels.csv    one row per unit and method (`vital.describing.labels_csv`); rows of other units and methods stay
+labels.csv    one row per unit and method; rows of other units and methods stay
 labels.json   the same with all details, and what they were made with
 scores.csv    mean scores per method and of the controls, of the last request
+
+The columns of labels.csv, which is read and written by whoever likes:
+
+layer      the unit's layer
+unit       the unit as it is written everywhere: layer4:162, class:281
+method     the describer's name
+label      what it says; empty where it says nothing
+candidate  what it would say if it had to
+score      the method's own; it tells the candidates of one unit apart
+p_value    chance of as good a score for a unit that knows nothing of the candidate; empty where not asked
+others     the next best: JSON, a list of [text, score]
+evidence   names of the images that were looked at: JSON, a list
+seed       the seed
+model      the network
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vital.describing.evaluation.table import COLUMNS, Row
-from vital.describing.labels_csv import NAME, read_labels, write_labels
-from vital.errors import RunError
+from vital.describing.evaluation import table
+from vital.errors import DataError, RunError
 from vital.records import Description
 from vital.rendering.run_folder import SCHEMA, differences, read_run, versions
-from vital.utils.io import as_csv, as_json, explained, locked, read_json, write
+from vital.utils.io import as_csv, as_json, explained, locked, read_csv, read_json, write
 
-DETAILS, SCORES = "labels.json", "scores.csv"
+LABELS, DETAILS, SCORES = "labels.csv", "labels.json", "scores.csv"
+COLUMNS = (
+    "layer", "unit", "method", "label", "candidate", "score", "p_value", "others", "evidence", "seed", "model",
+)  # fmt: skip
+_LISTS = ("others", "evidence")
+_NUMBERS = {"score": float, "p_value": float, "seed": int}
+Row = dict[str, Any]
+
+
+def rows_of(descriptions: Iterable[Description]) -> list[Row]:
+    """Give descriptions as rows: `Description.record` without its details.
+
+    >>> from vital.units import Unit
+    >>> rows_of([Description(Unit("fc", 3), "linear", "", 0.5, "dog")])[0]["candidate"]
+    'dog'
+    """
+    return [{column: d.to_dict()[column] for column in COLUMNS} for d in descriptions]
+
+
+def write_labels(path: str | Path, descriptions: Iterable[Description]) -> None:
+    """Write descriptions to a CSV file, whole or not at all; rows of other units or methods that it holds stay.
+
+    A row of the same unit, method and seed is replaced. Raises `RunError`, and `DataError` for a file of another kind.
+    """
+    path = Path(path)
+    held = read_labels(path) if path.exists() else []
+    write(path, as_csv(COLUMNS, _renewed(held, rows_of(descriptions))))
+
+
+def _renewed(held: Iterable[Row], new: Iterable[Row]) -> list[Row]:
+    """What is held already and what is new, which takes the place of the same unit's, method's and seed's."""
+    return list({(row["unit"], row["method"], row["seed"]): row for row in (*held, *new)}.values())
+
+
+def read_labels(path: str | Path) -> list[Row]:
+    """Read a labels.csv: numbers as numbers, lists as lists, None for nothing. Raises `RunError` and `DataError`."""
+    return [_read(row, f"{str(path)!r}, line {line}") for line, row in read_csv(path, needs=COLUMNS)[1]]
+
+
+def _read(row: Mapping[str, str], where: str) -> Row:
+    found: Row = {column: row[column] for column in COLUMNS}
+    try:
+        for column in _LISTS:
+            found[column] = json.loads(found[column] or "[]")
+        for column, kind in _NUMBERS.items():
+            found[column] = kind(found[column]) if found[column] else None
+    except ValueError as error:
+        raise DataError(f"{where}: the {column} of {found['unit']} is damaged: {error}") from error
+    return found
 
 
 def check_folder(path: Path, model: Mapping[str, Any]) -> None:
@@ -26,15 +88,19 @@ def check_folder(path: Path, model: Mapping[str, Any]) -> None:
 
     Raises `RunError` for a folder of another network, and `DataError` for a labels.csv of another kind.
     """
-    for earlier in (read_run(path), read_json(path / DETAILS) if (path / DETAILS).exists() else {}):
+    for earlier in (read_run(path), _details(path)):
         found = earlier.get("model")
         changed = differences(found, dict(model), "model") if found else []
         if changed := [change for change in changed if not change.startswith("model.spec ")]:
             raise RunError(
                 f"the folder {str(path)!r} belongs to another network: {'; '.join(changed)}; choose another folder"
             )
-    if (path / NAME).exists():
-        read_labels(path / NAME)
+    if (path / LABELS).exists():
+        read_labels(path / LABELS)
+
+
+def _details(path: Path) -> dict[str, Any]:
+    return read_json(path / DETAILS) if (path / DETAILS).exists() else {}
 
 
 def save_words(
@@ -42,25 +108,16 @@ def save_words(
     model: Mapping[str, Any],
     request: Mapping[str, Any],
     descriptions: Sequence[Description],
-    scores: Sequence[Row],
+    scores: Sequence[table.Row],
 ) -> None:
     """Write words to a run folder, every file whole or not at all. Raises as `check_folder` does."""
     with explained(path, "write"):
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
         check_folder(path, model)
-        earlier = read_json(path / DETAILS).get("labels", []) if (path / DETAILS).exists() else []
-        records = {_key(record): record for record in earlier}
-        records |= {
-            _key(record): record
-            for record in (d.to_dict() | {"request": dict(request)} for d in descriptions)
-        }
+        new = [d.to_dict() | {"request": dict(request)} for d in descriptions]
         facts = {"schema": SCHEMA, "versions": versions(), "model": dict(model)}
-        write(path / DETAILS, as_json(facts | {"labels": list(records.values())}))
-        write_labels(path / NAME, descriptions)
+        write(path / DETAILS, as_json(facts | {"labels": _renewed(_details(path).get("labels", []), new)}))
+        write_labels(path / LABELS, descriptions)
         if scores:
-            write(path / SCORES, as_csv(COLUMNS, scores))
-
-
-def _key(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    return record["unit"], record["method"], record["seed"]
+            write(path / SCORES, as_csv(table.COLUMNS, scores))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -48,10 +47,8 @@ class SamplingSchedule:
         ratio = self.temperature_end / self.temperature_start
         return float(self.temperature_start * ratio ** min(done / self.sampling, 1.0))
 
-    @contextmanager
-    def at(self, network: nn.Module, generator: torch.Generator, done: float) -> Iterator[WinnerSampler]:
+    def at(
+        self, network: nn.Module, generator: torch.Generator, done: float
+    ) -> AbstractContextManager[WinnerSampler]:
         """Run the competitions of a network as they are after a share `done` of training, inside the block."""
-        with sampled(
-            network, generator, self.temperature(done), deterministic=done >= self.sampling
-        ) as sampler:
-            yield sampler
+        return sampled(network, generator, self.temperature(done), deterministic=done >= self.sampling)

@@ -74,9 +74,18 @@ class TrainConfig:
         >>> TrainConfig().lr_at(1.0)
         0.0
         """
-        if done < self.warmup_share:
-            return self.lr * max(done / self.warmup_share, 0.02)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * (done - self.warmup_share) / (1 - self.warmup_share)))
+        return self.lr * schedule(done, self.warmup_share)
+
+
+def schedule(done: float, warm: float = 0.05) -> float:
+    """Scale the step size: up in a line over the share `warm` of the way, then down to 0 along a cosine.
+
+    >>> schedule(0.05), round(schedule(1.0), 6)
+    (1.0, 0.0)
+    """
+    if done < warm:
+        return max(done / warm, 0.02)
+    return 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
 
 
 def fit(
@@ -109,7 +118,7 @@ def fit(
         _Training(model, images, targets, how, folder / "checkpoint.pt", progress).run()
         write(
             folder / "weights.safetensors",
-            save({k: v.cpu().contiguous().clone() for k, v in _state(model.module).items()}),
+            save({k: v.cpu().contiguous().clone() for k, v in model.module.state_dict().items()}),
         )
 
 
@@ -159,8 +168,38 @@ def classes_of(images: ImageSet, model: Model) -> dict[int, int]:
     return {i: classes[label] for i, label in enumerate(images.labels) if label is not None}
 
 
-def _state(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach() for name, value in module.state_dict().items()}
+def adamw(network: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW; only matrices and kernels decay."""
+    learning = [p for p in network.parameters() if p.requires_grad]
+    large, small = ([p for p in learning if (p.ndim > 1) == matrix] for matrix in (True, False))
+    groups = [{"params": large, "weight_decay": weight_decay}, {"params": small, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=lr)
+
+
+def descend(network: nn.Module, loss: Tensor, optimizer: torch.optim.Optimizer) -> float:
+    """Take one step down a loss, its gradient cut to length 1; the loss as a number."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
+
+
+def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
+    """Write what training goes on from after so many epochs."""
+    buffer = io.BytesIO()
+    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, buffer)
+    write(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Go on from a checkpoint, where there is one; the epochs that are done."""
+    if not path.is_file():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["epoch"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,31 +213,23 @@ class _Training:
 
     def run(self) -> None:
         """Go through the epochs that are left."""
-        network, optimizer = self.model.module, self._optimizer()
-        per_epoch = len(cuts(len(self.targets), self.how.batch_size)) - 1
+        network, how = self.model.module, self.how
+        optimizer = adamw(network, how.lr, how.weight_decay)
+        per_epoch = len(cuts(len(self.targets), how.batch_size)) - 1
         modes = [(part, part.training) for part in network.modules()]
         try:
-            for epoch in range(self._restored(optimizer), self.how.epochs):
-                rng = generator("lwta", self.how.seed, epoch)
+            for epoch in range(load_checkpoint(self.checkpoint, network, optimizer), how.epochs):
+                rng = generator("lwta", how.seed, epoch)
                 with self._seeded(epoch):
                     for step, rows in enumerate(self._batches(rng), epoch * per_epoch):
-                        loss = self._step(rows, optimizer, rng, step / (per_epoch * self.how.epochs))
+                        loss = self._step(rows, optimizer, rng, step / (per_epoch * how.epochs))
                         if self.progress:
-                            self.progress(step + 1, per_epoch * self.how.epochs, loss)
-                self._save(optimizer, epoch + 1)
+                            self.progress(step + 1, per_epoch * how.epochs, loss)
+                save_checkpoint(self.checkpoint, network, optimizer, epoch + 1)
         finally:
             optimizer.zero_grad(set_to_none=True)
             for part, mode in modes:
                 part.training = mode
-
-    def _optimizer(self) -> torch.optim.Optimizer:
-        learning = [p for p in self.model.module.parameters() if p.requires_grad]
-        large, small = ([p for p in learning if (p.ndim > 1) == matrix] for matrix in (True, False))
-        groups = [
-            {"params": large, "weight_decay": self.how.weight_decay},
-            {"params": small, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.how.lr)
 
     @contextmanager
     def _seeded(self, epoch: int) -> Iterator[None]:
@@ -234,26 +265,7 @@ class _Training:
                 scores = answered(model, shown)
             loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.label_smoothing)
             loss = loss + how.competition.weight * sampler.divergence().to(loss)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.module.parameters(), 1.0)
-        optimizer.step()
-        return loss.item()
-
-    def _save(self, optimizer: torch.optim.Optimizer, epoch: int) -> None:
-        buffer = io.BytesIO()
-        network = _state(self.model.module)
-        torch.save({"network": network, "optimizer": optimizer.state_dict(), "epoch": epoch}, buffer)
-        write(self.checkpoint, buffer.getvalue())
-
-    def _restored(self, optimizer: torch.optim.Optimizer) -> int:
-        """Go on from the checkpoint; the epochs that are done."""
-        if not self.checkpoint.is_file():
-            return 0
-        state = torch.load(self.checkpoint, map_location=self.model.device, weights_only=True)
-        self.model.module.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        return int(state["epoch"])
+        return descend(model.module, loss, optimizer)
 
 
 def cuts(count: int, batch: int) -> list[int]:

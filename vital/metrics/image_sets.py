@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vital.data.imageset import evenly
 from vital.errors import InvalidValueError, missing_extra
 
 
@@ -63,7 +64,7 @@ def kernel_distance(features: Tensor, real: Tensor) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns that it keeps features, which are here already
         metric = kind(_AsTheyAre(features.shape[1]), subsets=1, subset_size=count)
-    return _compared(metric, _spread(features, count), _spread(real, count))
+    return _compared(metric, *(one[evenly(len(one), count)] for one in (features, real)))
 
 
 def _torchmetrics(name: str) -> Any:
@@ -81,10 +82,6 @@ def _compared(metric: Any, features: Tensor, real: Tensor) -> float:
         metric.update(features.detach().cpu().double(), real=False)
         found = metric.compute()
     return float(found[0] if isinstance(found, tuple) else found)
-
-
-def _spread(features: Tensor, count: int) -> Tensor:
-    return features[torch.arange(count) * len(features) // count]
 
 
 def _check(features: Tensor, real: Tensor) -> None:

@@ -20,6 +20,7 @@ from vital.models import pixels
 from vital.models.weights_hash import weights_hash
 from vital.types import Images
 from vital.units import Unit, only, resolve
+from vital.utils.devices import constants
 from vital.utils.hashing import is_plain, sha256, tensor_hash
 from vital.utils.public import public
 
@@ -119,11 +120,8 @@ class Model:
 
     def normalize(self, image: Images) -> Tensor:
         """Turn an image in [0, 1] into the network's input: (image − mean) / std per channel."""
-        return (image - self._column(self.mean, image)) / self._column(self.std, image)
-
-    @staticmethod
-    def _column(values: tuple[float, ...], like: Tensor) -> Tensor:
-        return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
+        mean, std = (constants(values, image).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        return (image - mean) / std
 
     def preprocess(self, image: Image.Image | np.ndarray | Tensor) -> Tensor:
         """Bring one picture to the network's size and channels: (C, H, W), float32 in [0, 1], not yet normalized.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,12 +54,11 @@ class Optimizer:
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
     def build(self, tensors: Sequence[Tensor]) -> torch.optim.Optimizer:
-        """The torch optimizer over these tensors."""
-        kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
-            "adam": torch.optim.Adam,
-            "nadam": torch.optim.NAdam,
-        }
-        return kinds[self.kind](tensors, lr=self.lr, betas=self.betas, eps=self.eps)
+        """The torch optimizer over these tensors: one operation a step where torch has it."""
+        if self.kind == "nadam":
+            return torch.optim.NAdam(tensors, lr=self.lr, betas=self.betas, eps=self.eps)
+        fused = all(tensor.device.type in {"cpu", "cuda"} for tensor in tensors)
+        return torch.optim.Adam(tensors, lr=self.lr, betas=self.betas, eps=self.eps, fused=fused)
 
 
 def checkpoints(steps: int, count: int = 12) -> Iterator[int]:

@@ -14,6 +14,8 @@ them the canvas is the logit of the image.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -29,8 +31,14 @@ def matrix(like: Tensor) -> Tensor:
     >>> matrix(torch.zeros(())).mul(10_000).round().int().tolist()
     [[5628, 5845, 5845], [1948, 0, -1948], [433, -1082, 649]]
     """
+    return _matrix(like.dtype, like.device)
+
+
+@lru_cache(maxsize=8)
+def _matrix(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Made once, for a copy in each step would make the host wait."""
     root = torch.tensor(_ROOT, dtype=torch.float64)
-    rows: Tensor = (root / root.norm(dim=0).max()).T.contiguous().to(like)
+    rows: Tensor = (root / root.norm(dim=0).max()).T.contiguous().to(device, dtype)
     return rows
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from vital.errors import InvalidValueError
 from vital.params.base import PARAMS, Invertible, Size, check, normal, sides
 from vital.types import Images, Parameters
+from vital.utils.devices import constants
 
 
 @PARAMS.register("pixels", example="par.Pixels(32)")
@@ -73,5 +74,5 @@ class Pixels(Invertible):
         return {"pixels": (image - mean) / std}
 
     def _columns(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        mean, std = (torch.tensor(v, dtype=like.dtype, device=like.device) for v in (self.mean, self.std))
-        return mean.view(1, -1, 1, 1), std.view(1, -1, 1, 1)
+        mean, std = (constants(values, like).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        return mean, std

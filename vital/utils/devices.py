@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import torch
@@ -12,6 +13,19 @@ from torch.utils.weak import WeakTensorKeyDictionary
 Copies: TypeAlias = dict[tuple[torch.device, torch.dtype], Tensor]
 
 _COPIES: MutableMapping[Tensor, Copies] = WeakTensorKeyDictionary()
+
+HOSTS = {"cpu"}
+"""The kinds of devices whose numbers the host can look at without waiting."""
+
+
+def on_host(tensor: Tensor) -> bool:
+    """Whether a look at the numbers of a tensor costs no wait."""
+    return tensor.device.type in HOSTS
+
+
+def perhaps(flag: Tensor) -> bool:
+    """What a flag says where it costs no wait to look; elsewhere yes, for what is done then is right in both cases."""
+    return not on_host(flag) or bool(flag)
 
 
 class Later:
@@ -28,6 +42,20 @@ class Later:
         """Return the flag, or None where it is not there yet."""
         there = self._event is None or self._event.query()  # type: ignore[no-untyped-call]
         return bool(self._flag) if there else None
+
+
+def constants(numbers: Sequence[float], like: Tensor) -> Tensor:
+    """Numbers as a tensor in the dtype and on the device of another, (N,), made once.
+
+    >>> constants((0.5, 2.0), torch.zeros(1)).tolist()
+    [0.5, 2.0]
+    """
+    return _constants(tuple(numbers), like.dtype, like.device)
+
+
+@lru_cache(maxsize=512)
+def _constants(numbers: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor(numbers, dtype=dtype, device=device)
 
 
 def moved(tensor: Tensor, like: Tensor) -> Tensor:

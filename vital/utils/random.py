@@ -142,13 +142,14 @@ class Random:
         self, low: float = 0.0, high: float = 1.0, *shape: int, dtype: torch.dtype = torch.float32
     ) -> Tensor:
         """Draw from U(low, high), (B, *shape). By default neither 0 nor 1 is drawn."""
-        drawn = _rows(*map(_fractions, self._words(math.prod(shape))))
+        drawn = _fractions(_rows(*self._words(math.prod(shape))))
         return self._given(low + (high - low) * drawn, shape, dtype)
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Draw from N(0, 1), (B, *shape)."""
-        first, second = map(_fractions, self._words(math.prod(shape)))
-        lib = _library(first)
+        words = self._words(math.prod(shape))
+        lib = _library(words[0])
+        first, second = _fractions(lib.stack(words))
         radius, angle = lib.sqrt(-2 * lib.log(first)), 2 * math.pi * second  # Box and Muller
         return self._given(_rows(radius * lib.cos(angle), radius * lib.sin(angle)), shape, dtype)
 

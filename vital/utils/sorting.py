@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vital.types import PerImage
+from vital.utils.devices import on_host
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -61,7 +62,7 @@ def stable_argsort(x: Tensor) -> Tensor:
 
 
 def _quick(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype == torch.float32
+    return on_host(x) and x.dtype == torch.float32
 
 
 def _in_threads(sort: Callable[[Array], object], array: Array) -> None:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from vital import ImageSet, Model
+from vital.describing.api import Words
 from vital.describing.base import Context, Describer
 from vital.describing.evaluation.significance import LabelEvaluator, p_value
-from vital.describing.evaluation.table import random_descriptions, score_rows, shown_rows
+from vital.describing.evaluation.table import score_rows, shown_rows
 from vital.describing.matching.presence import presence, weighted
 from vital.errors import InvalidValueError, UsageError
 from vital.metrics import METRICS
@@ -121,7 +122,7 @@ def test_a_describer_that_says_nothing_of_random_weights_is_told(context: Contex
     with pytest.raises(
         InvalidValueError, match=r"^describe of the describer .*Mute\(\) gave a list of 0; allowed"
     ):
-        random_descriptions(LabelEvaluator(context), [Mute()], [claim(context, "planted:2", "red")])
+        Words(context, {"mute": Mute()}).of_random_weights([claim(context, "planted:2", "red")])
 
 
 def test_a_random_copy_has_other_weights_and_leaves_the_network_alone(net: Model) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from vital.errors import RunError, UnknownNameError, WeightsError
+from vital.lwta.train import schedule
 from vital.world.networks.architectures import PLANTED
 from vital.world.networks.weights import model, network, ship
 from vital.world.renderer.render import render
@@ -15,7 +16,7 @@ from vital.world.training import train as training
 from vital.world.training.batches import Batch, following
 from vital.world.training.corpus import corpus, draw, rendered
 from vital.world.training.tasks import COMPETING, TASKS, Classify, Match, Twin
-from vital.world.training.train import GOALS, Plan, fitted, main, measured, schedule, table, train
+from vital.world.training.train import GOALS, Plan, fitted, main, measured, table, train
 
 
 def plan(folder: Path) -> Plan:
@@ -55,16 +56,16 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(
 ) -> None:
     whole, parted = plan(tmp_path / "whole"), plan(tmp_path / "parted")
     expected = fitted(whole, "twin-material", TASKS["twin-material"], known).state_dict()
-    save = training._save
+    save = training.save_checkpoint
 
     def stop(*arguments: object) -> None:
         save(*arguments)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_save", stop)
+    monkeypatch.setattr(training, "save_checkpoint", stop)
     with pytest.raises(KeyboardInterrupt):
         fitted(parted, "twin-material", TASKS["twin-material"], known)
-    monkeypatch.setattr(training, "_save", save)
+    monkeypatch.setattr(training, "save_checkpoint", save)
     found = fitted(parted, "twin-material", TASKS["twin-material"], known).state_dict()
     assert all(torch.equal(found[key], value) for key, value in expected.items())
 

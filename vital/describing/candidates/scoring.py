@@ -73,6 +73,8 @@ def squared_mean(ranks: Tensor) -> Tensor:
 def topk_squared_mean(ranks: Tensor, best: int = BEST) -> Tensor:
     """Mean of the squares of the `best` best ranks (C, n), or of all where there are fewer: (C,), lower is better.
 
+    With five it is the score of the release, whatever that is asked for.
+
     >>> topk_squared_mean(torch.tensor([[4.0, 0.0, 2.0]]), best=2)
     tensor([2.])
     """
@@ -108,28 +110,15 @@ def _products(activations: CandidateActivations) -> Tensor:
     return activations.made.double() @ activations.real.double().T
 
 
-@SCORERS.register("mean")
-def by_mean(activations: CandidateActivations) -> Tensor:
-    """Minus the mean of the ranks."""
-    return -mean_rank(activations.ranks)
+def _register_ranking(name: str, lower: Callable[[Tensor], Tensor]) -> None:
+    """File minus a number of the ranks, which is the better the lower it is, as a score."""
+    SCORERS.register(name)(lambda activations: -lower(activations.ranks))
 
 
-@SCORERS.register("median")
-def by_median(activations: CandidateActivations) -> Tensor:
-    """Minus the median of the ranks."""
-    return -median_rank(activations.ranks)
-
-
-@SCORERS.register("sq-mean")
-def by_squared_mean(activations: CandidateActivations) -> Tensor:
-    """Minus the mean of the squared ranks."""
-    return -squared_mean(activations.ranks)
-
-
-@SCORERS.register("topk-sq-mean")
-def by_topk_squared_mean(activations: CandidateActivations) -> Tensor:
-    """Minus the mean of the five best squared ranks: the release's, whatever it is asked for."""
-    return -topk_squared_mean(activations.ranks)
+_register_ranking("mean", mean_rank)
+_register_ranking("median", median_rank)
+_register_ranking("sq-mean", squared_mean)
+_register_ranking("topk-sq-mean", topk_squared_mean)
 
 
 @SCORERS.register("topk-compare")
@@ -164,18 +153,18 @@ def by_auprc(activations: CandidateActivations) -> Tensor:
 
     Formula: Σₙ (Rₙ − Rₙ₋₁) Pₙ over all images, those of all candidates and the others; 1 is the best
     """
-    pool = torch.cat([activations.values.flatten(), activations.others.to(activations.values)]).double()
-    return auprc(pool[:, None], _shown(activations).T.double())[0]
+    return auprc(*_pool(activations))[0]
 
 
 @SCORERS.register("correlation")
 def by_correlation(activations: CandidateActivations) -> Tensor:
     """Pearson's correlation of the unit's value with whether an image shows the candidate."""
-    pool = torch.cat([activations.values.flatten(), activations.others.to(activations.values)]).double()
-    return correlation(pool[:, None], _shown(activations).T.double())[0]
+    return correlation(*_pool(activations))[0]
 
 
-def _shown(activations: CandidateActivations) -> Tensor:
+def _pool(activations: CandidateActivations) -> tuple[Tensor, Tensor]:
+    """The unit's values on all images (N, 1), and which of them show each candidate (N, C), float64."""
     if activations.shown is None:
         raise UsageError("this score needs to know which images show what, and nobody said")
-    return activations.shown
+    values = torch.cat([activations.values.flatten(), activations.others.to(activations.values)])
+    return values.double()[:, None], activations.shown.T.double()

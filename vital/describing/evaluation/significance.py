@@ -16,7 +16,7 @@ was not fitted to are no match for it. A label stays if
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated
@@ -24,18 +24,19 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from vital.activations.matrix import ActivationMatrix, build_matrix, embed_images, embed_texts, readout_key
+from vital.activations.matrix import build_matrix, embed_images, embed_texts, readout_key
 from vital.describing.base import Context, probe_images
 from vital.describing.matching.presence import presence, weighted
 from vital.errors import UsageError
-from vital.metrics import METRICS, Metric
+from vital.metrics import METRICS
 from vital.models import Model
 from vital.models.random import random_weights
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.options import CountOrZero, Range, check_options
 
-JUDGED_BY = "correlation"
+JUDGING = METRICS["correlation"]
+"""The metric that decides."""
 
 TOGETHER = 256
 """Descriptions that are judged at once."""
@@ -101,12 +102,12 @@ class LabelEvaluator:
         shown = torch.stack([self.shown(d) for d in given], 1)[held]
         layer, own = known.layer(units[0])[held], known.of(units)[held]
         claims = torch.stack([self.shown(leading(d)) for d in given], 1)[held]
-        rivals, floors = judging()(layer, claims), self._floors(units, claims)
+        rivals, floors = JUDGING(layer, claims), self._floors(units, claims)
         found = []
         for i, d in enumerate(given):
             numbers = {name: _short(METRICS[name](own[:, i], shown[:, i])) for name in METRICS}
             own_index = None if d.unit.source else d.unit.channel
-            claim = judging()(own[:, i], claims[:, i])
+            claim = JUDGING(own[:, i], claims[:, i])
             p, others = p_value(claim, rivals[:, i], own_index)
             beyond = float(claim) > max(0.0, with_luck(float(floors[i]), len(shown)))
             stands = beyond and p <= max(self.alpha, 1 / (1 + others))
@@ -120,13 +121,10 @@ class LabelEvaluator:
     def _floors(self, units: Sequence[Unit], shown: Tensor) -> Tensor:
         """The best that units of the same layer get for each presence in networks that know nothing: (U,)."""
         best = torch.full((shown.shape[1],), -1.0, dtype=torch.float64)
-        for known in self._ignorant(units):
-            best = torch.maximum(best, judging()(known.layer(units[0])[~known.choosing], shown).amax(0))
-        return best
-
-    def _ignorant(self, units: Sequence[Unit]) -> Iterator[ActivationMatrix]:
         for copy in self._copies:
-            yield build_matrix(copy, probe_images(self.context), units, progress=self.context.progress)
+            known = build_matrix(copy, probe_images(self.context), units, progress=self.context.progress)
+            best = torch.maximum(best, JUDGING(known.layer(units[0])[~known.choosing], shown).amax(0))
+        return best
 
     @cached_property
     def _copies(self) -> list[Model]:
@@ -153,11 +151,6 @@ class LabelEvaluator:
         if len(terms) == 1:
             return presence(cosines)[:, 0]
         return weighted(cosines, torch.tensor([weight for _, weight in terms]))
-
-
-def judging() -> Metric:
-    """The metric that decides."""
-    return METRICS[JUDGED_BY]
 
 
 def p_value(score: Tensor, layer: Tensor, own: int | None) -> tuple[float, int]:

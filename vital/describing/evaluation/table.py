@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from vital.describing.base import Context, Describer, answers_of
 from vital.describing.evaluation.significance import LabelEvaluator
 from vital.errors import UnitError, UsageError, VitalError
 from vital.metrics import METRICS, untrusted
@@ -31,8 +30,8 @@ def score_rows(
     """Mean scores on held-out images per method, and of the three controls.
 
     "constant word" gives every unit the commonest candidate, "shuffled units" gives each another unit's candidate, and
-    "random weights" are `random`, judged descriptions of a network that knows nothing (see `random_descriptions`).
-    All rows score candidates, whether or not the label was taken back; `labeled` is the share that stands.
+    "random weights" are `random`, judged descriptions of a network that knows nothing. All rows score candidates,
+    whether or not the label was taken back; `labeled` is the share that stands.
     """
     judged = [d for d in descriptions if "held-out" in d.details]
     rows = [
@@ -43,31 +42,6 @@ def score_rows(
         rows.append(_row("constant word", evaluator.judged(_constant(judged))))
         rows.append(_row("shuffled units", evaluator.judged(_shuffled(judged, evaluator.context.seed))))
     return rows + ([_row("random weights", random)] if random else [])
-
-
-def random_descriptions(
-    evaluator: LabelEvaluator,
-    described: Sequence[Describer],
-    descriptions: Sequence[Description],
-    most: int = 64,
-) -> list[Description]:
-    """Describe the same units of a network with random weights, and judge that: (at most `most` units).
-
-    The first describer that needs neither bank nor prototypes does it; without one the answer is empty.
-    """
-    able = [d for d in described if not {"bank", "prototypes"} & set(d.needs)]
-    units = list(dict.fromkeys(d.unit for d in descriptions if not d.unit.source))[:most]
-    if not able or not units:
-        return []
-    context: Context = replace(
-        evaluator.context,
-        model=random_weights(evaluator.context.model, RANDOM_SEED),
-        bank=None,
-        prototypes=None,
-    )
-    return LabelEvaluator(context, evaluator.alpha, evaluator.n_random_models).judged(
-        answers_of(able[0], context, units)
-    )
 
 
 def _constant(judged: Sequence[Description]) -> list[Description]:

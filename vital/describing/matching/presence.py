@@ -33,6 +33,9 @@ def presence(cosines: Tensor) -> Tensor:
 
 def weighted(cosines: Tensor, weights: Tensor) -> Tensor:
     """Simulate a unit as a weighted sum of presences: (N, K) and (K,) -> (N,), brought to [0, 1]."""
-    total = presence(cosines) @ weights.to(cosines)
-    low, high = total.amin(), total.amax()
-    return (total - low) / (high - low).clamp(min=1e-12)
+    return stretched(presence(cosines) @ weights.to(cosines))
+
+
+def stretched(x: Tensor) -> Tensor:
+    """Bring numbers to [0, 1], the least to 0 and the greatest to 1."""
+    return (x - x.amin()) / (x.amax() - x.amin()).clamp(min=1e-12)

@@ -9,11 +9,11 @@ from typing import cast
 import torch
 
 from vital.backends import BuiltIn, Captioner, Summarizer
-from vital.describing.base import Context, Describer, cached_backends
+from vital.describing.base import Context, Describer, cached_backends, check_needs
 from vital.describing.candidates.candidates import candidates, proposals, with_backgrounds
 from vital.describing.candidates.evaluation import CandidateEvaluator, Shown
 from vital.describing.candidates.scoring import ScorerName
-from vital.describing.candidates.selection import described_as, score_candidates
+from vital.describing.candidates.selection import check_scoring, described_as, score_candidates
 from vital.describing.candidates.top_images import TopImages, as_rgb
 from vital.records import Description
 from vital.units import Unit
@@ -59,8 +59,13 @@ class LoadedBackends:
     real: Shown
 
 
-def load_backends(what: Captioning, context: Context, units: Sequence[Unit]) -> LoadedBackends:
-    """Prepare backends and real images for a list of units; without a summarizer the built-in one is taken."""
+def load_backends(what: Captioning, method: str, context: Context, units: Sequence[Unit]) -> LoadedBackends:
+    """Prepare backends and real images for a list of units; without a summarizer the built-in one is taken.
+
+    Raises `UsageError` where the context lacks what the describer or its score needs.
+    """
+    check_needs(method, what, context)
+    check_scoring(what.scoring, context)
     context = cached_backends(replace(context, summarizer=context.summarizer or BuiltIn(context.encoder)))
     chosen, captioner = tuple(context.model.units(units)), cast("Captioner", context.captioner)
     evaluator = CandidateEvaluator(

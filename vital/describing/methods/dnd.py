@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar, cast
 from tqdm import tqdm
 
 from vital.activations import ReferenceBank
-from vital.describing.base import DESCRIBERS, Context, check_needs
-from vital.describing.candidates.selection import check_scoring
+from vital.describing.base import DESCRIBERS, Context
 from vital.describing.candidates.top_images import collect_top_images
 from vital.describing.methods.captioning import Captioning, labeled, load_backends
 from vital.records import Description
@@ -57,9 +56,7 @@ class Dnd(Captioning):
 
     def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
-        check_needs("dnd", self, context)
-        check_scoring(self.scoring, context)
-        at = load_backends(self, context, units)
+        at = load_backends(self, "dnd", context, units)
         bar = tqdm(at.units, desc="dnd", unit="unit", disable=None if context.progress else True, leave=False)
         bank, counts = cast("ReferenceBank", context.bank), (self.n_images, self.n_crops, self.n_shown)
         return [

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vital.describing.base import DESCRIBERS, Context, Describer
 from vital.describing.matching.clip_features import ClipFeatures
-from vital.describing.matching.presence import presence, weighted
+from vital.describing.matching.presence import presence, stretched, weighted
 from vital.errors import missing_extra
 from vital.metrics import METRICS
 from vital.records import Description
@@ -80,7 +80,7 @@ class Linear(Describer):
         best: tuple[float, list[int], list[float]] = (-2.0, pool[:1].tolist(), [1.0])
         for count in range(1, min(self.n_concepts, len(pool)) + 1):
             chosen, weights = _pursued(values[fit], shown[fit][:, pool], count)
-            simulated = _scaled(shown[:, pool[chosen]] @ torch.tensor(weights, dtype=shown.dtype))
+            simulated = stretched(shown[:, pool[chosen]] @ torch.tensor(weights, dtype=shown.dtype))
             found = (
                 float(METRICS["correlation"](values[judging], simulated[judging])) if judging.any() else 0.0
             )
@@ -115,7 +115,3 @@ def _pursued(values: Tensor, shown: Tensor, count: int) -> tuple[list[int], list
     weights = torch.from_numpy(found).view(-1) / lengths / y.std().clamp(min=1e-12)
     chosen = weights.nonzero().view(-1).tolist() or [0]
     return chosen, [float(weights[i]) for i in chosen]
-
-
-def _scaled(x: Tensor) -> Tensor:
-    return (x - x.amin()) / (x.amax() - x.amin()).clamp(min=1e-12)

@@ -11,8 +11,7 @@ from tqdm import tqdm
 
 from vital.activations.crops import boxes
 from vital.backends import ImageTextEncoder
-from vital.describing.base import DESCRIBERS, Context, check_needs
-from vital.describing.candidates.selection import check_scoring
+from vital.describing.base import DESCRIBERS, Context
 from vital.describing.candidates.top_images import TopImages, as_rgb, cropped
 from vital.describing.methods.captioning import Captioning, LoadedBackends, labeled, load_backends
 from vital.records import Description, Prototype
@@ -50,9 +49,7 @@ class OfPrototypes(Captioning):
 
     def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
-        check_needs("prototype", self, context)
-        check_scoring(self.scoring, context)
-        at = load_backends(self, context, units)
+        at = load_backends(self, "prototype", context, units)
         draw = cast("Callable[[Sequence[Unit], int], list[Prototype]]", context.prototypes)
         drawn = [draw(at.units, context.seed + seed) for seed in range(self.n_seeds)]
         bar = tqdm(

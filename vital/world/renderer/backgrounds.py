@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vital.world.renderer.noise import flat_layered, flat_noise
-from vital.world.renderer.vectors import Vec, constant, ramp
+from vital.world.renderer.vectors import Vec, constant, fraction, ramp
 from vital.world.scenes.vocabulary import BACKGROUNDS, RGB
 
 Paint = Callable[[Vec, Tensor], Vec]
@@ -127,20 +127,16 @@ def _stars(way: Vec, drift: Tensor) -> Vec:
 def _pavement(place: Vec, drift: Tensor) -> Vec:
     """A pavement, and from the wall's foot on the bricks of the wall."""
     x, z = place.x + drift, place.z
-    slab = torch.maximum((_saw(x * 0.8) - 0.5).abs(), (_saw(z * 0.8 + 0.3) - 0.5).abs())
+    slab = torch.maximum((fraction(x * 0.8) - 0.5).abs(), (fraction(z * 0.8 + 0.3) - 0.5).abs())
     stone = _blend((0.22, 0.22, 0.23), (0.40, 0.39, 0.38), flat_layered(x * 2, z * 2, 15))
     floor = stone.mix(constant((0.13, 0.13, 0.13), x), ramp(0.47, 0.49, slab))
     return _bricks(x, place.y).mix(floor, (place.y < 1e-3).to(x.dtype))
 
 
-def _saw(x: Tensor) -> Tensor:
-    return x - x.floor()
-
-
 def _bricks(x: Tensor, y: Tensor) -> Vec:
     row = (y * 3.4).floor()
-    along = x * 1.5 + _saw(row * 0.5)
-    joint = torch.maximum((_saw(along) - 0.5).abs() * 1.06, (_saw(y * 3.4) - 0.5).abs() * 0.97)
+    along = x * 1.5 + fraction(row * 0.5)
+    joint = torch.maximum((fraction(along) - 0.5).abs() * 1.06, (fraction(y * 3.4) - 0.5).abs() * 0.97)
     tone = (
         flat_noise(along.floor() * 0.73 + 0.2, row * 0.61 + 0.3, 16) * 0.8
         + flat_layered(x * 5, y * 5, 17) * 0.4

@@ -10,7 +10,7 @@ from torch import Tensor
 from vital.world.renderer import backgrounds, materials, solids
 from vital.world.renderer.march import FAR, beyond, hollow, lit, meet
 from vital.world.renderer.noise import flat_noise
-from vital.world.renderer.scene_tensors import Bodies, Rays, SceneTensors, skin
+from vital.world.renderer.scene_tensors import Bodies, Rays, SceneTensors, by_kind, skin, turned
 from vital.world.renderer.surface import Spot, clear_look, highlight, solid_look
 from vital.world.renderer.vectors import Vec, black, constant, ramp
 from vital.world.scenes.vocabulary import MATERIALS
@@ -39,10 +39,8 @@ def _around(tensors: SceneTensors, rays: Rays, *, mirrors: bool) -> Vec:
     """See the ground or the sky."""
     seen = black(rays.way.x)
     number = tensors.background.index_select(0, rays.scene)
-    for kind in tensors.kinds:
-        index = (number == kind).nonzero().view(-1)
-        if len(index):
-            seen.put(index, _place(tensors, backgrounds.BY_NUMBER[kind], rays.at(index), mirrors))
+    for kind, index in by_kind(number, tensors.kinds):
+        seen.put(index, _place(tensors, backgrounds.BY_NUMBER[kind], rays.at(index), mirrors))
     return seen
 
 
@@ -118,18 +116,16 @@ def _thing(tensors: SceneTensors, slot: int, rays: Rays, distance: Tensor) -> Ve
     spot = _spot(tensors, slot, rays, distance)
     seen = black(distance)
     material = bodies.material.index_select(0, rays.scene)
-    for number, look in enumerate(materials.BY_NUMBER):
-        index = (material == number).nonzero().view(-1)
-        if len(index):
-            part = spot.at(index)
-            paint = look.paint(skin(bodies, part.place, part.rays.scene))
-            if look.clear:
-                leaving, thick = beyond(bodies, part.rays, part.place, part.normal, part.point)
-                others = replace(tensors, bodies=tensors.bodies[:slot] + tensors.bodies[slot + 1 :])
-                behind = radiance(others, leaving, mirrored=True)
-                seen.put(index, clear_look(tensors, look, part, paint, behind, thick))
-            else:
-                seen.put(index, solid_look(tensors, look, part, paint))
+    for number, index in by_kind(material, range(len(MATERIALS))):
+        part, look = spot.at(index), materials.BY_NUMBER[number]
+        paint = look.paint(skin(bodies, part.place, part.rays.scene))
+        if look.clear:
+            leaving, thick = beyond(bodies, part.rays, part.place, part.normal, part.point)
+            others = replace(tensors, bodies=tensors.bodies[:slot] + tensors.bodies[slot + 1 :])
+            behind = radiance(others, leaving, mirrored=True)
+            seen.put(index, clear_look(tensors, look, part, paint, behind, thick))
+        else:
+            seen.put(index, solid_look(tensors, look, part, paint))
     return seen
 
 
@@ -146,12 +142,10 @@ def _normal(bodies: Bodies, place: Vec, scene: Tensor) -> Vec:
     """Find the direction away from the surface, in the world's coordinates."""
     found = black(place.x)
     solid = bodies.solid.index_select(0, scene)
-    for number in bodies.kinds:
-        index = (solid == number).nonzero().view(-1)
-        if len(index):
-            found.put(index, solids.normal(solids.BY_NUMBER[number], place.at(index)))
+    for number, index in by_kind(solid, bodies.kinds):
+        found.put(index, solids.normal(solids.BY_NUMBER[number], place.at(index)))
     cos, sin = bodies.cos.index_select(0, scene), bodies.sin.index_select(0, scene)
-    return Vec(found.x * cos + found.z * sin, found.y, found.z * cos - found.x * sin)
+    return turned(found, cos, -sin)
 
 
 def _sun(tensors: SceneTensors, slot: int, rays: Rays, normal: Vec) -> Tensor:

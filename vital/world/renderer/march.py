@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vital.world.renderer import solids
-from vital.world.renderer.scene_tensors import Bodies, Rays, turned
+from vital.world.renderer.scene_tensors import Bodies, Rays, by_kind, turned
 from vital.world.renderer.vectors import Vec, ramp
 
 ROUNDS, STEPS, NEAR = 9, 4, 1.5e-3
@@ -44,8 +44,7 @@ def _candidates(bodies: Bodies, rays: Rays, spare: float) -> list[tuple[int, Ten
     if len(bodies.kinds) == 1:
         index, solid = index[solid >= 0], solid[solid >= 0]
         return [(bodies.kinds[0], index)] if len(index) else []
-    groups = [(number, index[solid == number]) for number in bodies.kinds]
-    return [(number, members) for number, members in groups if len(members)]
+    return [(number, index[own]) for number, own in by_kind(solid, bodies.kinds)]
 
 
 def _span(origin: Vec, way: Vec, bound: float) -> tuple[Tensor, Tensor]:
@@ -113,12 +112,11 @@ def hollow(bodies: Bodies, rays: Rays) -> Tensor:
     reach = (bodies.radius * (bodies.bound.clamp(min=0) + 0.9)).index_select(0, rays.scene)
     close = ((near < reach) & (bodies.solid >= 0).index_select(0, rays.scene)).nonzero().view(-1)
     solid = bodies.solid.index_select(0, rays.scene.index_select(0, close))
-    for number in bodies.kinds:
-        index = close[solid == number]
-        if len(index):
-            origin, _, _ = bodies.inward(rays.at(index))
-            gap = solids.BY_NUMBER[number].distance(origin).clamp(min=0)
-            openness.index_copy_(0, index, 0.38 + 0.62 * ramp(-0.25, 0.75, gap))
+    for number, own in by_kind(solid, bodies.kinds):
+        index = close[own]
+        origin, _, _ = bodies.inward(rays.at(index))
+        gap = solids.BY_NUMBER[number].distance(origin).clamp(min=0)
+        openness.index_copy_(0, index, 0.38 + 0.62 * ramp(-0.25, 0.75, gap))
     return openness
 
 
@@ -133,14 +131,11 @@ def beyond(bodies: Bodies, rays: Rays, place: Vec, normal: Vec, point: Vec) -> t
     inside = turned(rays.way, cos, sin).refract(outward, 1 / GLASS)
     exit_place, leaving = place.map(torch.clone), inside.map(torch.clone)
     solid = bodies.solid.index_select(0, scene)
-    for number in bodies.kinds:
-        index = (solid == number).nonzero().view(-1)
-        if len(index):
-            p, way = _cross(
-                solids.BY_NUMBER[number], place.at(index) - outward.at(index) * 0.01, inside.at(index)
-            )
-            exit_place.put(index, p)
-            leaving.put(index, way)
+    for number, index in by_kind(solid, bodies.kinds):
+        start = place.at(index) - outward.at(index) * 0.01
+        p, way = _cross(solids.BY_NUMBER[number], start, inside.at(index))
+        exit_place.put(index, p)
+        leaving.put(index, way)
     moved = exit_place - place
     radius = bodies.radius.index_select(0, scene)
     out = Rays(point + turned(moved, cos, -sin) * radius, turned(leaving, cos, -sin), scene)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vital.world.renderer.noise import layered, noise
-from vital.world.renderer.vectors import Vec, constant, ramp
+from vital.world.renderer.vectors import Vec, constant, fraction, ramp
 from vital.world.scenes.vocabulary import MATERIALS
 
 
@@ -46,13 +46,9 @@ def _plain(skin: Skin) -> Vec:
     return skin.color
 
 
-def _fraction(x: Tensor) -> Tensor:
-    return x - x.floor()
-
-
 def _striped(skin: Skin) -> Vec:
     p = skin.place
-    band = _fraction((p.y * 0.94 + p.x * 0.30 + p.z * 0.16) * 2.3 + skin.offset * 0.25)
+    band = fraction((p.y * 0.94 + p.x * 0.30 + p.z * 0.16) * 2.3 + skin.offset * 0.25)
     return skin.color.mix(skin.accent, ramp(0.18, 0.14, (band - 0.5).abs()))
 
 
@@ -60,8 +56,8 @@ def _checkered(skin: Skin) -> Vec:
     """Cubes of the accent in every other place, a little apart, so that the first color has the larger share."""
     p = skin.place.map(lambda part: part * 2.0 + 0.27)
     odd = p.map(torch.floor)
-    parity = _fraction((odd.x + odd.y + odd.z) * 0.5) * 2
-    edge = p.map(lambda part: (_fraction(part) - 0.5).abs())
+    parity = fraction((odd.x + odd.y + odd.z) * 0.5) * 2
+    edge = p.map(lambda part: (fraction(part) - 0.5).abs())
     inside = ramp(0.487, 0.462, torch.maximum(edge.x, torch.maximum(edge.y, edge.z)))
     return skin.color.mix(skin.accent, parity * inside)
 
@@ -73,7 +69,7 @@ def _dotted(skin: Skin) -> Vec:
     q = Vec(p.x * 0.80 + p.z * 0.60, p.y * 0.92 + aside * 0.39, aside * 0.92 - p.y * 0.39)
     nearest = torch.full_like(p.x, 9.0)
     for shift in ((0.0, 0.0, 0.0), (0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5)):
-        cell = (q + constant(shift, p.x)).map(lambda part: _fraction(part) - 0.5)
+        cell = (q + constant(shift, p.x)).map(lambda part: fraction(part) - 0.5)
         nearest = torch.minimum(nearest, cell.dot(cell))
     return skin.color.mix(skin.accent, ramp(0.064, 0.050, nearest))
 
@@ -97,7 +93,7 @@ def _wooden(skin: Skin) -> Vec:
     p = skin.place
     x, z = p.x + 0.42 + p.y * 0.12, p.z + 0.22 - p.y * 0.08
     warp = noise(Vec(p.x * 1.6 + skin.offset * 9, p.y * 0.8, p.z * 1.6))
-    ring = _fraction((x * x + z * z).sqrt() * 4.2 + warp * 1.9)
+    ring = fraction((x * x + z * z).sqrt() * 4.2 + warp * 1.9)
     fiber = noise(Vec(p.x * 17 + skin.offset * 5, p.y * 2.2, p.z * 17))
     shade = ramp(0.15, 1.0, ring) * 0.75 + fiber * 0.25
     brown = constant((0.20, 0.085, 0.03), p.x)

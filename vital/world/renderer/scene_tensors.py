@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -89,6 +89,14 @@ class SceneTensors:
     aim: Vec
     drift: Tensor
     kinds: tuple[int, ...]
+
+
+def by_kind(numbers: Tensor, kinds: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
+    """The kinds that some of the numbers (M,) are of, each with their places."""
+    for kind in kinds:
+        index = (numbers == kind).nonzero().view(-1)
+        if len(index):
+            yield kind, index
 
 
 def turned(v: Vec, cos: Tensor, sin: Tensor) -> Vec:

@@ -106,6 +106,11 @@ def black(like: Tensor) -> Vec:
     return Vec(torch.zeros_like(like), torch.zeros_like(like), torch.zeros_like(like))
 
 
+def fraction(x: Tensor) -> Tensor:
+    """Take what lies above the whole number below, from 0 to 1."""
+    return x - x.floor()
+
+
 def ramp(low: float, high: float, value: Tensor) -> Tensor:
     """Go smoothly from 0 (at `low` and below) to 1 (at `high` and above); `low` may be the larger one.
 

@@ -82,16 +82,11 @@ def _possible(wants: Sequence[tuple[str, str]]) -> bool:
     if "accent" not in chosen:
         return True
     try:
-        Thing(
-            **{"material": "striped", "colour": "red" if chosen["accent"] != "red" else "blue"} | _own(chosen)
-        )
+        own = {factor: value for factor, value in chosen.items() if factor in THING_FACTORS}
+        Thing(**{"material": "striped", "colour": "red" if chosen["accent"] != "red" else "blue"} | own)
     except ValueError:
         return False
     return True
-
-
-def _own(chosen: dict[str, str]) -> dict[str, str]:
-    return {factor: value for factor, value in chosen.items() if factor in THING_FACTORS}
 
 
 def labels(scenes: Sequence[Scene]) -> dict[str, Tensor]:

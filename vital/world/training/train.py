@@ -10,8 +10,6 @@ last lines are the figures on fresh scenes, each with its goal.
 from __future__ import annotations
 
 import argparse
-import io
-import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vital.errors import VitalError, unknown
+from vital.lwta.train import adamw, descend, load_checkpoint, save_checkpoint, schedule
 from vital.models.model import Model, usable_device
 from vital.utils.io import as_json, locked, write
 from vital.utils.random import generator, seed_of
@@ -145,9 +144,9 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
     involved = [part for part in (network, teacher) if part is not None]
     rows = task.rows(known)
     steps, epochs = max(1, len(rows) // plan.batch), round(plan.epochs * task.length)
-    optimizer = _optimizer(plan, network)
+    optimizer = adamw(network, plan.lr, plan.decay)
     path = plan.out / f"{name}-{plan.key(task, *involved):08x}.pt"
-    first = _restore(path, network, optimizer)
+    first = load_checkpoint(path, network, optimizer)
     for epoch in range(first, epochs):
         rng = generator("world", name, plan.seed, epoch)
         order = rows[torch.randperm(len(rows), generator=rng)]
@@ -160,7 +159,7 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
             images = roughened(moved(_images(known.pictures[batch], plan.device), rng), rng)
             loss = _step(plan, task, network, optimizer, Batch(images, known, batch, rng, teacher), done)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-        _save(path, network, optimizer, epoch + 1)
+        save_checkpoint(path, network, optimizer, epoch + 1)
     network.eval()
     return network
 
@@ -186,14 +185,6 @@ def _teacher(plan: Plan, task: Task) -> nn.Module | None:
     return network.to(memory_format=torch.channels_last)
 
 
-def _optimizer(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
-    """AdamW; only matrices and kernels decay."""
-    learning = [p for p in network.parameters() if p.requires_grad]
-    large, small = ([p for p in learning if (p.ndim > 1) == matrix] for matrix in (True, False))
-    groups = [{"params": large, "weight_decay": plan.decay}, {"params": small, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=plan.lr)
-
-
 def _step(
     plan: Plan, task: Task, network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, done: float
 ) -> float:
@@ -204,27 +195,12 @@ def _step(
         task.competition.at(network, batch.generator, done) as sampler,
     ):
         loss = task.loss(network, batch) + task.competition.weight * sampler.divergence()
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimizer.step()
-    return loss.item()
+    return descend(network, loss, optimizer)
 
 
 def _images(pictures: Tensor, device: torch.device | str) -> Tensor:
     plain = pictures.to(device).float().div(255)
     return normalized(plain).contiguous(memory_format=torch.channels_last)
-
-
-def schedule(done: float, warm: float = 0.05) -> float:
-    """Scale the step size: up in a line over the first part of the way, then down to 0 along a cosine.
-
-    >>> schedule(0.05), round(schedule(1.0), 6)
-    (1.0, 0.0)
-    """
-    if done < warm:
-        return max(done / warm, 0.02)
-    return 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
 
 
 def measured(task: Task, network: nn.Module, fresh: Corpus, batch: int = 200) -> Metrics:
@@ -235,21 +211,6 @@ def measured(task: Task, network: nn.Module, fresh: Corpus, batch: int = 200) ->
         return task.metrics(
             network, [_images(part, device) for part in torch.split(fresh.pictures, batch)], fresh
         )
-
-
-def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
-    buffer = io.BytesIO()
-    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, buffer)
-    write(path, buffer.getvalue())
-
-
-def _restore(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    if not path.is_file():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["epoch"])
 
 
 def table(found: dict[str, Metrics]) -> str:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from vital.describing.labels_csv import read_labels, rows_of, write_labels
+from vital.describing.run_folder import read_labels, rows_of, write_labels
 from vital.errors import DataError, RunError
 from vital.records import Description
 from vital.units import Unit
