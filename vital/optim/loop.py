@@ -313,7 +313,7 @@ class _Batch:
         """Bring the parameters back to where they are allowed, and those that stopped to where they were."""
         self.parameterization.project(self.parameters)
         for key, tensor in self.parameters.items():
-            tensor.copy_(torch.where(_like(self.alive, tensor), tensor, self.held[key]))
+            torch.where(_like(self.alive, tensor), tensor, self.held[key], out=tensor.data)
         self.count += 1
 
     def _image(self) -> Images:
@@ -341,14 +341,17 @@ class _Batch:
 
     def _losses(self, trace: Trace) -> Tensor:
         """The loss of each image, (slots · images,), which is logged with its parts."""
-        totals = trace.seen.new_zeros(len(trace) // self.setup.n_transforms)
+        totals: Tensor | None = None
         for group, history in zip(self.groups, self.history, strict=True):
             parts = group.losses(trace)
             parts = parts.view(len(parts), -1, self.setup.n_transforms).mean(2)
             total, rows = parts.sum(0), group.images(trace)
-            totals = total if rows is None else totals.index_copy(0, rows, total)
             history[:, :, self.count] = torch.cat([parts, total[None]]).detach()
-        return totals
+            if rows is None:
+                return total
+            totals = total.new_zeros(len(trace) // self.setup.n_transforms) if totals is None else totals
+            totals = totals.index_copy(0, rows, total)
+        return totals  # type: ignore[return-value]  # there is a group
 
     @torch.no_grad()
     def _accumulate(self, image: Images) -> None:
@@ -360,10 +363,12 @@ class _Batch:
     def _stop_diverging(self, losses: Tensor, trace: Trace) -> None:
         """Note which slots stop, and let their gradients be 0."""
         slots = len(self.terms)
-        fine = losses.reshape(slots, -1).isfinite().all(1)
         grads = {key: tensor.grad for key, tensor in self.parameters.items() if tensor.grad is not None}
-        for grad in grads.values():
-            fine = fine & grad.reshape(slots, -1).isfinite().all(1)
+        sums = [
+            losses.reshape(slots, -1).sum(1),
+            *(grad.reshape(slots, -1).sum(1) for grad in grads.values()),
+        ]
+        fine = torch.stack(sums).sum(0).isfinite()  # one number that is not finite makes the sum so
         for key, grad in grads.items():
             self.parameters[key].grad = torch.where(_like(fine, grad), grad, 0)
         if self.count == 0:

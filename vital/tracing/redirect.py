@@ -44,7 +44,7 @@ class Redirect(TorchFunctionMode):
         """For which images a rectifier that is dead for some lets redirected gradients through, which is noted."""
         needed = self.needed if self.needed is not None and len(self.needed) == len(dead) else None
         dead = dead if needed is None else dead & needed
-        acted = dead & (redirected != 0).flatten(1).any(1)
+        acted = dead & redirected.flatten(1).any(1)
         if self.needed is not None and needed is None:  # images are not the first axis here
             acted = acted.any().expand_as(self.needed)
         self.acted = acted if self.acted is None or len(self.acted) != len(acted) else self.acted | acted
@@ -72,11 +72,10 @@ class _RedirectedReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (x,), (grad,) = ctx.saved_tensors, grads
-        off = x <= 0
-        passed, redirected = grad.where(~off, 0), grad.where(~(off & (grad > 0)), 0)
+        passed, redirected = grad.where(x > 0, 0), grad.where(x > 0, grad.clamp(max=0))
         if ctx.cap is not None:
-            full = x >= ctx.cap
-            passed, redirected = passed.where(~full, 0), redirected.where(~(full & (grad < 0)), 0)
-        dead = ~(passed != 0).flatten(1).any(1)
+            below = x < ctx.cap
+            passed, redirected = passed.where(below, 0), redirected.where(below, grad.clamp(min=0))
+        dead = ~passed.flatten(1).any(1)
         dead = ctx.redirect.at(dead, redirected)
         return torch.where(dead.view(-1, *[1] * (x.ndim - 1)), redirected, passed), None, None

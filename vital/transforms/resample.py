@@ -18,6 +18,7 @@ from vital.transforms.base import (
     draw_factors,
 )
 from vital.types import Images, PerImage, Transform
+from vital.utils.devices import constants
 from vital.utils.random import Random
 
 _OUTSIDE = ("zeros", "border", "reflection")
@@ -147,11 +148,13 @@ class Crop(Transform):
         sides = images.shape[-2:]
         size = (self.size, self.size) if isinstance(self.size, int) else self.size or sides
         share = random.uniform(*self.fraction)
-        *away, more = random.normal(3).unbind(1)
-        fraction = (share + self.sd * more).maximum(share / 2).clamp(max=1)
+        drawn = random.normal(3)
+        away, more = drawn[:, :2], drawn[:, 2:]
+        fraction = (share[:, None] + self.sd * more).maximum(share[:, None] / 2).clamp(max=1)
+        boxes = _boxes(constants(sides, share), fraction, 0.5 + self.spread * away)
         rows, columns = (
-            _resampling(*_box(side, fraction, 0.5 + self.spread * part), side, new, images.dtype)
-            for side, new, part in zip(sides, size, away, strict=True)
+            _resampling(start, box, side, new, images.dtype)
+            for start, box, side, new in zip(*(x.unbind(1) for x in boxes), sides, size, strict=True)
         )
         wide: Images = (images.flatten(1, 2) @ columns.mT).view(*images.shape[:3], -1)
         return torch.matmul(rows[:, None], wide)
@@ -170,10 +173,10 @@ def _places(side: int, like: Tensor) -> Tensor:
     return torch.linspace(-1.0, 1.0, side, device=like.device, dtype=like.dtype) * (side > 1)
 
 
-def _box(side: int, fraction: PerImage, center: PerImage) -> tuple[PerImage, PerImage]:
-    """Where boxes start, in whole pixels of a side, and how long they are; none sticks out."""
-    box = (fraction * side).round().clamp(min=1)
-    return (center * side - box / 2).round().clamp(min=0).minimum(side - box), box
+def _boxes(sides: Tensor, fraction: Tensor, center: Tensor) -> tuple[Tensor, Tensor]:
+    """Where boxes start on both sides, in whole pixels, and how long they are, (B, 2) each; none sticks out."""
+    box = (fraction * sides).round().clamp(min=1)
+    return (center * sides - box / 2).round().clamp(min=0).minimum(sides - box), box
 
 
 def _resampling(start: PerImage, box: PerImage, side: int, size: int, dtype: torch.dtype) -> Tensor:
