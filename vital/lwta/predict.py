@@ -36,7 +36,7 @@ def outputs(model: Model, images: Images, samples: int = 0, seed: int = 0) -> Te
             f"samples is {samples}; allowed are whole numbers from 0, for the largest response"
         )
     with torch.no_grad(), eval_mode(model.module):
-        given = model.normalize(images.to(model.device, model.image_dtype)).to(model.dtype)
+        given = model.normalize(images.to(model.device, model.image_dtype))
         if not samples:
             return answered(model, given)
         with sampled(model.module, [_dice(image, seed) for image in images]):

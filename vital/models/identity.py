@@ -11,6 +11,7 @@ def network(model: Model) -> dict[str, Any]:
     """What identifies a network: its code, weights and preprocessing."""
     facts = {"code": model.code_hash(), "weights": model.weights_hash()}
     facts |= {"autocast": str(model.autocast)} if model.autocast else {}
+    facts |= {"channels_last": True} if model.channels_last else {}
     return facts | {"preprocessing": model.preprocessing}
 
 
@@ -30,4 +31,5 @@ def identity(model: Model, spec: str | None = None) -> dict[str, Any]:
         "std": list(model.std),
         "device": model.device.type,
         "dtype": model.precision,
+        "channels_last": model.channels_last,
     }

@@ -40,6 +40,7 @@ def load_model(
     device: torch.device | str | None = None,
     size: int | Size | None = None,
     dtype: torch.dtype | str | None = None,
+    channels_last: bool = False,
     seed: int = 0,
 ) -> Model:
     """Load a network together with its preprocessing and class names.
@@ -73,6 +74,10 @@ def load_model(
         In what to compute: "float32", "float64", or "bfloat16" and "float16" (also "bf16" and "fp16") where that is
         safe, with the weights as they are (`torch.autocast`); by default what the weights are in. Float16 overflows
         above 65504; bfloat16 does not.
+    channels_last
+        Whether the network's weights, and the images that it is shown, lie in memory in torch.channels_last: on some
+        devices convolutions are faster so. Numbers differ in their last bits. A network that uses `Tensor.view` on
+        activations may refuse it.
     seed
         What random weights go by.
 
@@ -115,9 +120,12 @@ def load_model(
         model = replace(model, weights=Path(str(weights)).name)
     model = model if where is None else model.to(where)
     if kind in HALF:
-        return replace(model, autocast=kind)
-    if kind is not None:
+        model = replace(model, autocast=kind)
+    elif kind is not None:
         model.module.to(kind)
+    if channels_last:
+        model.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = replace(model, channels_last=True)
     return model
 
 

@@ -37,7 +37,8 @@ class Model:
     an image in [0, 1], `resize` the short side before the center crop (None: resize to `size` itself, which may
     change the aspect ratio). `classes` names the outputs, where they have names. `weights` says where the weights
     come from: "random", a file, or the name of a published set. `autocast` is bfloat16 or float16 for a network that
-    computes in it where that is safe (`torch.autocast`). Raises `InvalidValueError` for numbers that cannot be.
+    computes in it where that is safe (`torch.autocast`). `channels_last` says that it is shown images in that memory
+    layout. Raises `InvalidValueError` for numbers that cannot be.
 
     >>> model = Model(nn.Conv2d(3, 4, 1), name="tiny", size=(8, 8))
     >>> model.normalize(torch.full((1, 3, 8, 8), 0.5)).unique().tolist()
@@ -55,6 +56,7 @@ class Model:
     classes: tuple[str, ...] = ()
     weights: str = "as given"
     autocast: torch.dtype | None = None
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         for name, count in (("size", 2), ("mean", 1), ("std", 1)):
@@ -122,6 +124,16 @@ class Model:
         """Turn an image in [0, 1] into the network's input: (image − mean) / std per channel."""
         mean, std = (constants(values, image).view(1, -1, 1, 1) for values in (self.mean, self.std))
         return (image - mean) / std
+
+    def as_input(self, normalized: Tensor) -> Tensor:
+        """Bring what `normalize` gave to the type and the memory layout in which the network is shown images.
+
+        >>> model = Model(nn.Conv2d(3, 4, 1), channels_last=True)
+        >>> model.as_input(torch.zeros(1, 3, 8, 8)).stride()
+        (192, 1, 24, 3)
+        """
+        layout = torch.channels_last if self.channels_last else torch.preserve_format
+        return normalized.to(self.dtype, memory_format=layout)
 
     def preprocess(self, image: Image.Image | np.ndarray | Tensor) -> Tensor:
         """Bring one picture to the network's size and channels: (C, H, W), float32 in [0, 1], not yet normalized.

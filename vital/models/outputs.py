@@ -35,7 +35,7 @@ def answered(model: Model, given: Tensor) -> Tensor:
     tensor([1.])
     """
     with model.casting():
-        found = first_tensor(model.module(given))
+        found = first_tensor(model.module(model.as_input(given)))
     if found is None:
         raise ModelError(f"{model.name} returned no tensor")
     return found
@@ -52,7 +52,7 @@ def count_outputs(model: Model) -> int:
     shape = (1, model.channels, *model.size)
     grey = torch.full(shape, 0.5, dtype=model.dtype, device=model.device)
     with eval_mode(model.module), torch.no_grad(), asked(model, f"run on an image of shape {shape[1:]}"):
-        output = first_tensor(model.module(model.normalize(grey)))
+        output = first_tensor(model.module(model.as_input(model.normalize(grey))))
     return output.shape[1] if output is not None and output.ndim > 1 else 0
 
 

@@ -96,7 +96,7 @@ def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ..
     found: dict[str, list[tuple[int, ...] | None]] = {}
     images = torch.full((2, model.channels, *size), 0.5, dtype=model.dtype, device=model.device)
     with asked(model, f"run on an image of shape {(model.channels, *size)}"):
-        made = calls(model.module, model.normalize(images))
+        made = calls(model.module, model.as_input(model.normalize(images)))
     for called, shape in made:
         name = called or OUTPUT
         found[name] = [*found.pop(name, []), shape]

@@ -173,7 +173,7 @@ class Tracer:
         shown = image.repeat_interleave(n_transforms, 0) if n_transforms > 1 else image
         given = self.model.normalize(seen)
         with redirect or ExitStack():
-            run = self._run(given.to(self.model.dtype))
+            run = self._run(self.model.as_input(given))
         acts = {name: _single(self._info[name].canonical(run.raw[name])) for name in self.layers}
         return Trace(shown, seen, given, acts, self.model, n_transforms, run)
 
