@@ -60,7 +60,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 def test_each_part_is_short() -> None:
     lines = [[line for line in block.splitlines() if line] for block in blocks("python")]
-    assert len(lines) == 3
+    assert len(lines) == 5
     assert all(len(block) < 20 for block in lines)
 
 
@@ -95,6 +95,30 @@ def test_the_term_of_the_guide_reads_the_place_that_its_unit_names(shell: Shell)
     )
     done = shell.run("-c", code)
     assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
+
+
+def test_the_terms_for_large_batches_give_what_a_loop_gives(shell: Shell) -> None:
+    code = (
+        "import torch, vital, my_parts; from vital.tracing import Tracer; from vital.terms import Looped, Stacked\n"
+        "model = vital.Model(torch.nn.Conv2d(3, 4, 1), size=(8, 8))\n"
+        "with Tracer(model, ['class']) as tracer: trace = tracer(torch.rand(4, 3, 8, 8))\n"
+        "for other in ('class:2', 'class:2@2,5'):\n"
+        "    terms = [my_parts.Near(model.unit(u), v) for u, v in (('class:1', 0.5), (other, 2.0))]\n"
+        "    made, loop = my_parts.Near.stack(terms), Looped(tuple(terms))\n"
+        "    print(type(made).__name__, torch.allclose(made(trace), loop(trace)), len(set(made(trace).tolist())))\n"
+        "first = my_parts.Colorless()\n"
+        "print(my_parts.Colorless.stack([first, my_parts.Colorless()]) is first, first(trace).shape)\n"
+        "terms = [term + first for term in terms]\n"
+        "print(vital.optimize(model, terms, vital.params.Pixels(8), steps=2).status)"
+    )
+    done = shell.run("-c", code)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "Stacked True 4",
+        "Looped True 4",
+        "True torch.Size([4])",
+        "('done', 'done')",
+    ]
 
 
 UNSOUND = "the method 'unsound' of the package my-parts cannot be imported: module 'my_parts' has no attribute 'Lost'"

@@ -157,6 +157,18 @@ def test_another_method_in_the_folder_is_refused(vital: Cli) -> None:
     assert "with other settings: options.lr was 0.05 and is now 0.5; choose another folder" in answer.err
 
 
+def test_the_type_and_the_layout_of_the_network_are_recorded_and_another_is_refused(
+    vital: Cli, here: Path
+) -> None:
+    words = ("render", "net.py:make", "class:0", *FAST, "--out", "run")
+    assert vital(*words, "--channels-last", "--dtype", "bf16").code == 0
+    record = json.loads((here / "run" / "run.json").read_text())["model"]
+    assert (record["channels_last"], record["dtype"]) == (True, "bfloat16 (autocast)")
+    answer = vital(*words, "--dtype", "bf16")
+    assert answer.code == 1
+    assert "channels_last was True and is now False" in answer.err
+
+
 def test_a_direction_whose_file_changed_is_another_unit(vital: Cli, here: Path) -> None:
     words = ("render", "net.py:make", "d.safetensors:0@1", *FAST, "--out", "run")
     save_file({"rows": torch.eye(8)}, here / "d.safetensors")
