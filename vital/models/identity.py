@@ -9,7 +9,7 @@ from vital.models.model import Model
 
 def network(model: Model) -> dict[str, Any]:
     """What identifies a network: its code, weights and preprocessing."""
-    facts = {"code": model.code_hash(), "weights": model.weights_hash()}
+    facts: dict[str, Any] = {"code": model.code_hash(), "weights": model.weights_hash()}
     facts |= {"autocast": str(model.autocast)} if model.autocast else {}
     facts |= {"channels_last": True} if model.channels_last else {}
     return facts | {"preprocessing": model.preprocessing}

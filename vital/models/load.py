@@ -124,7 +124,7 @@ def load_model(
     elif kind is not None:
         model.module.to(kind)
     if channels_last:
-        model.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.module.to(memory_format=torch.channels_last)
         model = replace(model, channels_last=True)
     return model
 
