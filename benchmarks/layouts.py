@@ -3,8 +3,9 @@
 Whole steps of `vital` and `fourier` on class units: the network as it is; in torch.channels_last
 (`vital.load_model(..., channels_last=True)`); with batch norm folded into the convolutions before it; compiled by
 torch.compile. The last two are measured alone: relevance and deep inversion read batch norm, and torch.compile follows
-no pass that is recorded for relevance or stops at an inner layer. Windows of all take turns, and each is held against the plain one of its turn: in CPU time on a
-CPU, by the clock elsewhere. The steps that redirect, the first few of a run, are left out.
+no pass that is recorded for relevance or stops at an inner layer. Windows of all take turns, and each is held against
+the plain one of its turn: in CPU time on a CPU, by the clock elsewhere. The steps that redirect, the first few of a
+run, are left out.
 
     python -m benchmarks.layouts --arch resnet50 --size 112 --batch 8
     python -m benchmarks.layouts --arch resnet50 --batch 64 --device cuda --dtype bf16 --window 8
