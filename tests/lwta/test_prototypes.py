@@ -33,8 +33,9 @@ def value(model: Model, unit: str, picture: Tensor) -> float:
 
 
 ASKED = {
-    "act2:5": ("vital", "vital-reference", "fourier"),
+    "act2:5": ("vital", "fourier"),
     "act2:3": ("maco", "pixels", "deep-inversion"),  # maco and pixels leave act2:5 asleep
+    "act2:12": ("vital-reference",),  # which wakes no unit, and clips many
 }
 
 
