@@ -21,8 +21,10 @@ def pictures(count: int = 12) -> Tensor:
 def competing() -> Model:
     """A small network whose batch norm knows the pictures, so that most units win somewhere."""
     module = convert(network(), 4).train()
-    for _ in range(40):
-        module(pictures())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for _ in range(40):
+            module(pictures())
     return Model(module.eval(), "toy", (16, 16))
 
 
@@ -35,7 +37,7 @@ def value(model: Model, unit: str, picture: Tensor) -> float:
 ASKED = {
     "act2:5": ("vital", "fourier"),
     "act2:3": ("maco", "pixels", "deep-inversion"),  # maco and pixels leave act2:5 asleep
-    "act2:12": ("vital-reference",),  # which wakes no unit, and clips many
+    "act2:12": ("vital-reference",),  # which wakes no unit, and clips its pictures
 }
 
 
@@ -48,7 +50,7 @@ def test_a_prototype_of_a_competing_unit_is_rendered(unit: str, method: str) -> 
     made, again = (
         vital.render(model, [unit], bank=bank, method=method, steps=100, progress=False)[0] for _ in range(2)
     )
-    assert made.status == "done"
+    assert made.status == "done" or (method == "vital-reference" and made.status.startswith("clipped"))
     assert made.provenance["value"] > 0
     assert torch.equal(made.image, again.image)
 
