@@ -54,11 +54,14 @@ def stable_argsort(x: Tensor) -> Tensor:
     """
     if not _quick(x):
         return torch.sort(x.detach(), dim=-1, stable=True).indices
-    bits = (x.detach().contiguous() + 0.0).view(torch.int32)  # -0 becomes 0; rows have to lie in one piece
-    rising = bits.bitwise_xor_(bits.bitwise_right_shift(31).bitwise_and_(0x7FFFFFFF))
-    keys = torch.add(torch.arange(x.shape[-1]), rising.long(), alpha=1 << 32)
-    _in_threads(_sort_around_zeros if x.shape[-1] >= LONG else _sort, keys.numpy())
-    return keys.bitwise_and_(0xFFFFFFFF)
+    bits = (x.detach().contiguous().numpy() + np.float32(0)).view(np.int32)  # -0 becomes 0
+    halves = np.empty((*x.shape, 2), np.dtype(np.int32).newbyteorder("<"))
+    halves[..., 0] = np.arange(x.shape[-1])
+    np.bitwise_xor(bits, bits >> 31 & 0x7FFFFFFF, out=halves[..., 1])  # so that integers rise as the values do
+    keys = halves.view(np.int64)[..., 0]
+    _in_threads(_sort_around_zeros if x.shape[-1] >= LONG else _sort, keys)
+    keys &= 0xFFFFFFFF
+    return torch.from_numpy(keys)
 
 
 def _quick(x: Tensor) -> bool:
