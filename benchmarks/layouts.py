@@ -28,7 +28,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 import vital
 from benchmarks.common import machine, report, spread, start
 from benchmarks.networks import DTYPES, Case, bank_of, keys_of, network, planned, units_of
-from benchmarks.phases import Phase, held, over_run, phases
+from benchmarks.phases import Phase, held, over_run, settled
 from benchmarks.timing import WARM, quartiles, wait
 from vital.errors import InvalidValueError, first_line
 from vital.optim import Step
@@ -106,8 +106,7 @@ def in_turn(
     models: Mapping[str, vital.Model], plan: Plan, keys: Sequence[str], given: argparse.Namespace
 ) -> tuple[dict[str, Seconds], dict[str, str], dict[Phase, float]]:
     """Seconds of steps of each kind, a list for each layout; why others failed; the shares of the kinds."""
-    shares = {phase: share for phase, share in phases(plan).items() if not phase.redirect}
-    whole = sum(shares.values())
+    shares = settled(plan)
     taken: dict[str, Seconds] = {name: {phase: [] for phase in shares} for name in models}
     failed: dict[str, str] = {}
     for turn in range(given.windows):
@@ -122,7 +121,7 @@ def in_turn(
                         if name == PLAIN:
                             raise
                         failed[name] = first_line(why)
-    return taken, failed, {phase: share / whole for phase, share in shares.items()}
+    return taken, failed, shares
 
 
 def measured(

@@ -36,6 +36,18 @@ def phases(plan: Plan) -> dict[Phase, float]:
     return {phase: count / plan.steps for phase, count in kinds.items()}
 
 
+def settled(plan: Plan) -> dict[Phase, float]:
+    """Return the same without the few steps that are redirected, which are too few to be timed.
+
+    >>> from vital import params as par
+    >>> found = settled(Plan([], par.Fourier(8, coarse=0.6), steps=256, redirect=128))
+    >>> {str(phase): round(share, 2) for phase, share in found.items()}
+    {'half size': 0.59, 'full size': 0.41}
+    """
+    shares = {phase: share for phase, share in phases(plan).items() if not phase.redirect}
+    return {phase: share / sum(shares.values()) for phase, share in shares.items()}
+
+
 def held(plan: Plan, phase: Phase, steps: int) -> Plan:
     """Plan a run of `steps` steps of this kind, and a last one at full size, which is not to be counted.
 

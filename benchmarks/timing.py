@@ -17,7 +17,7 @@ import torch
 import vital
 from benchmarks.common import spread
 from benchmarks.networks import Case, keys_of, planned, units_of
-from benchmarks.phases import Phase, held, over_run, phases
+from benchmarks.phases import Phase, held, over_run, settled
 from vital.comparing.cost import MB, peak_bytes
 from vital.optim import Step
 from vital.rendering import Plan
@@ -48,7 +48,7 @@ def wait(device: torch.device) -> None:
 
 def bare_pass(model: vital.Model, batch: int, length: int) -> Callable[[], float]:
     """A function that times a window of forward and backward passes to the input, in seconds a pass."""
-    image = torch.rand(batch, model.channels, *model.size, device=model.device, dtype=model.dtype)
+    image = torch.rand(batch, model.channels, *model.size, device=model.device, dtype=model.image_dtype)
     image.requires_grad_()
 
     def window() -> float:
@@ -56,7 +56,9 @@ def bare_pass(model: vital.Model, batch: int, length: int) -> Callable[[], float
         began = time.perf_counter()
         for _ in range(length):
             image.grad = None
-            model.module(model.normalize(image)).sum().backward()
+            with model.casting():
+                found = model.module(model.as_input(image))
+            found.float().sum().backward()
         wait(model.device)
         return (time.perf_counter() - began) / length
 
@@ -92,7 +94,7 @@ def measured(
     units, began = units_of(model, case.kind, batch), time.perf_counter()
     plan = planned(model, bank, case, units)
     wait(model.device)
-    planning, shares, keys = time.perf_counter() - began, phases(plan), keys_of(units)
+    planning, shares, keys = time.perf_counter() - began, settled(plan), keys_of(units)
     if model.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     pairs = {phase: in_turn(model, plan, phase, keys, windows) for phase in shares}

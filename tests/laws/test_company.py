@@ -18,7 +18,9 @@ def rendered(model: Model, units: tuple[str, ...], method: str, steps: int) -> v
     """Pictures of units that share a batch."""
     images = vital.load_images(toy.images(12).float(), labels=[i % 6 for i in range(12)])
     few: dict[str, Any] = {"n_transforms": 2} if method == "maco" else {}
-    return vital.render(model, units, method=method, images=images, steps=steps, batch=8, progress=False, **few)
+    return vital.render(
+        model, units, method=method, images=images, steps=steps, batch=8, progress=False, **few
+    )
 
 
 @pytest.mark.parametrize("method", list(vital.METHODS))

@@ -57,7 +57,9 @@ def stable_argsort(x: Tensor) -> Tensor:
     bits = (x.detach().contiguous().numpy() + np.float32(0)).view(np.int32)  # -0 becomes 0
     halves = np.empty((*x.shape, 2), np.dtype(np.int32).newbyteorder("<"))
     halves[..., 0] = np.arange(x.shape[-1])
-    np.bitwise_xor(bits, bits >> 31 & 0x7FFFFFFF, out=halves[..., 1])  # so that integers rise as the values do
+    np.bitwise_xor(
+        bits, bits >> 31 & 0x7FFFFFFF, out=halves[..., 1]
+    )  # so that integers rise as the values do
     keys = halves.view(np.int64)[..., 0]
     _in_threads(_sort_around_zeros if x.shape[-1] >= LONG else _sort, keys)
     keys &= 0xFFFFFFFF
