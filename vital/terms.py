@@ -267,6 +267,14 @@ class Stacked(Term):
         return repr(self.terms[0])
 
 
+def stacked(terms: Sequence[Term]) -> Term:
+    """One term for several of one kind that read the same layers; a loop where a subclass computes its own loss."""
+    kind = type(terms[0])
+    computes, stacks = (next(c for c in kind.__mro__ if name in vars(c)) for name in ("__call__", "stack"))
+    promised = Imagewise in computes.__bases__ if stacks is Imagewise else issubclass(stacks, computes)
+    return kind.stack(terms) if promised else Looped(tuple(terms))
+
+
 def with_tensors(term: T, **tensors: Tensor) -> T:
     """The same term with other tensors, which no one else will see: their digests stay those of the first."""
     made = copy(term)
@@ -297,8 +305,6 @@ def per_slot(numbers: Sequence[float], trace: Trace) -> Tensor:
 
 def loss_of(term: Term, trace: Trace) -> PerImage:
     """What a term makes of a trace, held against what it has to be."""
-    if isinstance(term, Looped):  # each of which is
-        return term(trace)
     try:
         loss = term(trace)
     except UnknownNameError as error:

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from tests import toy
 from vital.errors import InvalidValueError, UnitError, UnknownNameError
+from vital.models import Model
 from vital.objectives import Channel, Direction, read_direction
 
 MODEL = toy.model(double=True)
@@ -116,3 +117,13 @@ def test_a_vector_of_another_length_is_an_error() -> None:
         match=r"the direction has 3 entries, and layer 'layer2' has 16 channels; a direction has",
     ):
         Direction("layer2", [1.0, 2.0, 3.0])(toy.trace(MODEL, ["layer2"], toy.images(1)))
+
+
+def test_a_vector_that_fitted_another_network_is_held_against_this_one(tmp_path: Path) -> None:
+    file = tmp_path / "d.safetensors"
+    save_file({"v": torch.ones(2, 8)}, file)
+    eight, six = (Model(torch.nn.Sequential(torch.nn.Conv2d(3, n, 3)), size=(8, 8)) for n in (8, 6))
+    unit = f"{file}:0@0"
+    assert toy.trace(eight, ["0"], torch.rand(1, 3, 8, 8)).read(unit).shape == (1,)
+    with pytest.raises(InvalidValueError, match=r"has 8 entries, and layer '0' has 6 channels"):
+        toy.trace(six, ["0"], torch.rand(1, 3, 8, 8)).read(unit)

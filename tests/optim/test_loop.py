@@ -507,3 +507,17 @@ def test_who_needs_no_redirected_gradients_is_not_changed_by_who_does() -> None:
 def toy_start(model: Model) -> Tensor:
     """The picture that the second unit starts from."""
     return optimize(model, Channel("two:1"), toy.Canvas(8), keys=["b"], steps=1, frames=[0]).frames[0][1][0]
+
+
+@dataclass(frozen=True, repr=False)
+class Vast(Term):
+    """A loss near the largest number there is, with small gradients."""
+
+    def __call__(self, trace: Trace) -> PerImage:
+        """The mean, far away."""
+        return trace.image.mean((1, 2, 3)) + 3e38
+
+
+def test_vast_numbers_are_finite() -> None:
+    made = optimize(toy.model(), Vast() + 0 * L2(), toy.Canvas(images=2), steps=2)
+    assert made.status == ("done", "done")

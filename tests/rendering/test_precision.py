@@ -9,11 +9,14 @@ import torch
 
 import vital
 from tests import toy
+from vital.attribution import relevance
 from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.objectives import Channel
+from vital.objectives import Alignment, Channel
 from vital.optim import Optimizer, optimize
-from vital.tracing import Tracer
+from vital.records import Template
+from vital.tracing import Trace, Tracer
+from vital.types import PerImage
 
 HALF = (torch.bfloat16, torch.float16)
 
@@ -103,3 +106,53 @@ def test_other_types_move_the_weights_and_unknown_ones_are_a_sentence() -> None:
     assert str(caught.value) == f"dtype is 'int8'; allowed are {allowed}"
     with pytest.raises(InvalidValueError, match=r"autocast is torch\.float32; allowed are"):
         replace(toy.model(), autocast=torch.float32)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("rule", ["zplus", "alphabeta"])
+def test_relevance_in_half_precision_is_that_in_float32(
+    rule: str, dtype: torch.dtype, autocast: bool
+) -> None:
+    images, layers = toy.images(2).float(), ["act1", "act2"]
+    exact = relevance(toy.model(), images, "class:3", layers, rule)
+    rounded = relevance(halved(dtype, autocast=autocast), images, "class:3", layers, rule)
+    for layer in layers:
+        alike = torch.nn.functional.cosine_similarity(exact[layer].flatten(), rounded[layer].flatten(), 0)
+        assert alike > 0.97
+        torch.testing.assert_close(rounded[layer].sum(), exact[layer].sum(), rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_small_gradients_stand_in_float16(autocast: bool) -> None:
+    def wide() -> Model:
+        return toy.wrap(toy.seeded(torch.nn.Sequential(torch.nn.Conv2d(3, 64, 3, padding=1))), size=128)
+
+    def gradient(model: Model) -> torch.Tensor:
+        template = Template({"0": torch.linspace(-1, 1, 128 * 128).repeat(64, 1)})
+        return optimize(model, Alignment(template), toy.Canvas(128), steps=1).alpha[0].flatten()
+
+    model = replace(wide(), autocast=torch.float16)
+    if not autocast:
+        model = wide()
+        model.module.half()
+    exact, rounded = gradient(wide()), gradient(model)
+    assert torch.nn.functional.cosine_similarity(exact, rounded, 0) > 0.99
+    torch.testing.assert_close(rounded.mean(), exact.mean(), rtol=0.05, atol=0)
+
+
+def test_another_type_replaces_the_one_before() -> None:
+    half = vital.load_model(toy.network(), size=32, dtype="bf16")
+    assert vital.load_model(half, dtype="float32").precision == "float32"
+    double = vital.load_model(toy.network(), size=32, dtype="float64")
+    assert vital.load_model(double, dtype="bf16").precision == "bfloat16 (autocast)"
+    assert vital.load_model(double, dtype="bf16").dtype == torch.float32
+
+
+def test_a_term_that_gives_no_number_is_named_in_float16_too() -> None:
+    class NoNumber(Channel):
+        def __call__(self, trace: Trace) -> PerImage:
+            return Channel.__call__(self, trace) * float("nan")
+
+    made = optimize(replace(toy.model(), autocast=torch.float16), NoNumber("layer2:1"), toy.Canvas(), steps=1)
+    assert made.status == ("diverged at step 1: NoNumber('layer2:1') gave numbers that are not finite",)

@@ -394,3 +394,37 @@ def test_between_passes_the_network_is_the_callers() -> None:
     with Tracer(model, ["layer1"]) as tracer:
         tracer(toy.images(1).float())
         assert model.module(toy.images(1).float()).shape == (1, 10)
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        ["layer2:0", "layer3:0"],
+        ["layer2:0", "layer2:1@1,1"],
+        ["layer2:0", "layer2:1", "layer2:2", "layer2:3", "layer2:4"],
+        ["layer2:0", "layer2:1"],
+        [],
+    ],
+)
+def test_units_that_cannot_share_the_images_are_refused(units: list[str]) -> None:
+    trace = toy.trace(toy.model(), ["layer2", "layer3"], toy.images(3))
+    for read in (trace.read, trace.map, trace.vectors):
+        with pytest.raises(
+            UnitError, match=r"^the units .* cannot share 3 images; allowed are units of one layer"
+        ):
+            read(units)
+
+
+def test_a_range_is_not_one_unit() -> None:
+    trace = toy.trace(toy.model(), ["layer2"], toy.images(2))
+    with pytest.raises(UnitError, match="names 2 units where one is wanted"):
+        trace.read("layer2:0-1")
+
+
+def test_a_position_outside_a_smaller_map_is_refused_alone_and_in_company() -> None:
+    model = toy.model()
+    with Tracer(model, ["layer2"]) as tracer:
+        trace = tracer(toy.images(2, size=16).float())
+    for units in (["layer2:0@1,6"], ["layer2:0@1,6", "layer2:1@2,1"]):
+        with pytest.raises(UnitError, match=r"layer2:0@1,6 lies outside its layer, which is 4 x 4"):
+            trace.read(units)

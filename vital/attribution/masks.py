@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from vital.attribution.composites import Relevance, composite
 from vital.attribution.gradients import gradients_of
-from vital.attribution.propagation import propagate
+from vital.attribution.propagation import check_reach, propagate
 from vital.attribution.start import start_at
 from vital.models import Model
 from vital.terms import GRADIENT, RelevanceRequest
 from vital.tracing import NoRuleError, Trace, Tracer
-from vital.tracing.readout import kind_of
+from vital.tracing.readout import kind_of, rows_of
 from vital.types import Images
 from vital.units import Unit
 
@@ -43,10 +42,18 @@ def followed(trace: Trace, requests: Sequence[RelevanceRequest | None]) -> dict[
         if rows is not None:
             start = torch.zeros_like(trace[units[0].layer]).index_copy_(0, rows, start)
         _add(starts.setdefault(request.rule, {}), {units[0].layer: start})
+    if sum(map(len, starts.values())) > 1:
+        _check_each(trace, requests)
     for rule, begun in starts.items():
         layers = dict.fromkeys(layer for r in requests if r and r.rule == rule for layer in r.layers)
         _add(found, propagate(trace, begun, layers, rule))
     return found
+
+
+def _check_each(trace: Trace, requests: Sequence[RelevanceRequest | None]) -> None:
+    """Raise `InvalidValueError` for a request for layers before which its unit lies: others may lead there."""
+    for layer, layers in dict.fromkeys((r.unit.layer, r.layers) for r in requests if r and r.recorded):
+        check_reach(trace, [layer], layers)
 
 
 def _alike(
@@ -60,18 +67,6 @@ def _alike(
             key = (request.rule, request.start, request.layers, kind_of(unit))
             groups.setdefault(key, []).append((slot, unit, request))
     return list(groups.values())
-
-
-@lru_cache(maxsize=64)
-def rows_of(slots: tuple[int, ...], of: int, rows: int, device: torch.device) -> Tensor | None:
-    """The numbers of the images that belong to some of the slots, of `rows` images of all; None where that is all.
-
-    It is made once and stays on the device, for a copy in each step would make the host wait.
-    """
-    if len(slots) == of:
-        return None
-    each = rows // of
-    return torch.tensor([slot * each + i for slot in slots for i in range(each)], device=device)
 
 
 def _add(found: dict[str, Tensor], parts: Mapping[str, Tensor]) -> None:

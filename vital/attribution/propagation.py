@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -115,10 +115,20 @@ def _check(done: Pass, starts: Mapping[str, Tensor], layers: tuple[str, ...]) ->
             raise NoRuleError(
                 f"relevance cannot be followed to {name!r}: the tape saw nothing that made its output"
             )
-    sources = done.tape.sources(*(done.raw[name] for name in starts))
+    _check_sources(done, done.tape, starts, layers)
+    return done.tape
+
+
+def check_reach(trace: Trace, starts: Collection[str], layers: Iterable[str]) -> None:
+    """Raise `InvalidValueError` for a layer that is not before those where relevance starts."""
+    if trace.run is not None and trace.run.tape is not None:
+        _check_sources(trace.run, trace.run.tape, starts, layers)
+
+
+def _check_sources(done: Pass, tape: Tape, starts: Collection[str], layers: Iterable[str]) -> None:
+    sources = tape.sources(*(done.raw[name] for name in starts))
     for name in layers:
         if id(done.raw[name]) not in sources:
             raise InvalidValueError(
                 f"the layer {name!r} is not before {' or '.join(starts)}, where relevance starts"
             )
-    return done.tape

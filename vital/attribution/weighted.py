@@ -104,7 +104,8 @@ def contributions(s: Weighted, context: Context) -> Tensor:
     kind = torch.float32 if s.x.dtype in {torch.float16, torch.bfloat16} else s.x.dtype
     shift = None if s.shift is None else s.shift.to(kind)
     same = Weighted(s.f, s.x.detach().to(kind), s.w.to(kind), s.r.to(kind), shift, s.rectified)
-    return _WEIGHTED[context.how.weighted](same, context)
+    with torch.autocast(s.x.device.type, enabled=False):
+        return _WEIGHTED[context.how.weighted](same, context)
 
 
 def _zplus(s: Weighted, context: Context) -> Tensor:
@@ -193,7 +194,8 @@ def _safe_quotient(r: Tensor, z: Tensor, stabilizer: float) -> Tensor:
 
 
 def _tiny(z: Tensor) -> float:
-    return torch.finfo(z.dtype).tiny * 1e8
+    tiny = torch.finfo(z.dtype).tiny
+    return tiny if z.dtype == torch.float16 else tiny * 1e8  # which is large in float16
 
 
 def away(z: Tensor, epsilon: float) -> Tensor:

@@ -15,6 +15,7 @@ from vital.attribution.operations import Context, Shares, operation
 from vital.errors import InvalidValueError
 from vital.lwta.sampling import WARM, Generators, WinnerSampler
 from vital.tracing import Step
+from vital.utils.devices import perhaps
 
 
 def winners(x: Tensor, competitors: int, axis: int = 1) -> Tensor:
@@ -31,7 +32,7 @@ def winners(x: Tensor, competitors: int, axis: int = 1) -> Tensor:
     top = blocks.amax(across, keepdim=True)
     best = blocks == top
     unclear = (best.count_nonzero() != top.numel()) | top.isnan().any()  # ties, or no number
-    if bool(unclear):  # argmax takes longer
+    if perhaps(unclear):  # argmax takes longer
         first = blocks.argmax(across, keepdim=True)
         best = torch.zeros_like(best).scatter_(across, first, value=True)
     return best.reshape(x.shape)
@@ -139,7 +140,7 @@ class _Waking(torch.autograd.Function):
         if grad.ndim < 2:
             return passed, None, None, None, None
         silent = passed.abs().amax(tuple(range(1, grad.ndim))) == 0
-        if bool(silent.any()):
+        if perhaps(silent.any()):
             soft = chances(x.detach(), *ctx.settings)
             passed = torch.where(silent.view(-1, *[1] * (grad.ndim - 1)), grad * soft, passed)
         return passed, None, None, None, None

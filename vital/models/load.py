@@ -119,10 +119,11 @@ def load_model(
         fit(model.module, image_tower(state) if tower else state, str(weights))
         model = replace(model, weights=Path(str(weights)).name)
     model = model if where is None else model.to(where)
-    if kind in HALF:
-        model = replace(model, autocast=kind)
-    elif kind is not None:
-        model.module.to(kind)
+    if kind is not None:
+        half = kind in HALF
+        if not half or model.dtype == torch.float64:
+            model.module.to(torch.float32 if half else kind)
+        model = replace(model, autocast=kind if half else None)
     if channels_last:
         model.module.to(memory_format=torch.channels_last)
         model = replace(model, channels_last=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vital.attribution.masks import rows_of
-from vital.terms import Sum, loss_of
+from vital.terms import Looped, Sum, Term, loss_of, stacked
 from vital.tracing import Trace
+from vital.tracing.readout import rows_of
 from vital.types import PerImage
 from vital.utils.parts import check_gradient
 
@@ -21,9 +21,8 @@ class Group:
         self.slots, self.of = tuple(slots), of
         self.names = list(terms[0].names())
         columns = zip(*(term.parts for term in terms), strict=True)
-        self.parts = [type(column[0][1]).stack([term for _, term in column]) for column in columns]
+        self.parts = [stacked([term for _, term in column]) for column in columns]
         self._weights = [[weight for weight, _ in term.parts] for term in terms]
-        self._layers = tuple(dict.fromkeys(layer for part in self.parts for layer in part.layers))
         self._factors: Tensor | None = None
 
     def rows(self, trace: Trace) -> Tensor | None:
@@ -36,14 +35,19 @@ class Group:
 
     def losses(self, trace: Trace) -> PerImage:
         """The weighted loss of each part for each of the group's images, (parts, B)."""
-        rows = self.rows(trace)
-        own = trace if rows is None else trace.take(rows, self._layers)
-        losses = [loss_of(part, own) for part in self.parts]
-        if self._factors is None:
-            for part, loss in zip(self.parts, losses, strict=True):
-                check_gradient(part, loss, [own.acts[layer] for layer in part.layers if layer in own.acts])
-        stacked = torch.stack(losses)
+        rows, first = self.rows(trace), self._factors is None
+        layers = {layer for part in self.parts if not isinstance(part, Looped) for layer in part.layers}
+        own = trace if rows is None else trace.take(rows, layers)
+        stacked = torch.stack([self._loss(part, own, trace, first=first) for part in self.parts])
         return stacked * self._spread(stacked)
+
+    def _loss(self, part: Term, own: Trace, trace: Trace, *, first: bool) -> PerImage:
+        """The loss of a part; terms that take turns see the rows of their slots in the pass of the whole batch."""
+        if not isinstance(part, Looped):
+            return _checked(part, own, first=first)
+        each = len(trace) // self.of
+        turns = [trace.rows(slot * each, (slot + 1) * each) for slot in self.slots]
+        return torch.cat([_checked(t, seen, first=first) for t, seen in zip(part.terms, turns, strict=True)])
 
     def _spread(self, losses: Tensor) -> Tensor:
         """The weight of each part for each image, (parts, B); made once."""
@@ -51,6 +55,14 @@ class Group:
             weights = torch.tensor(self._weights, dtype=losses.dtype, device=losses.device).T
             self._factors = weights.repeat_interleave(losses.shape[1] // len(self.slots), 1)
         return self._factors
+
+
+def _checked(term: Term, trace: Trace, *, first: bool) -> PerImage:
+    """The loss of a term, whose gradient is held against what it reads at the first step."""
+    loss = loss_of(term, trace)
+    if first:
+        check_gradient(term, loss, [trace.acts[layer] for layer in term.layers if layer in trace.acts])
+    return loss
 
 
 def grouped(terms: Sequence[Sum]) -> list[Group]:

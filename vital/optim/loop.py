@@ -45,6 +45,9 @@ from vital.utils.parts import (
 from vital.utils.public import public
 from vital.utils.random import Random, generator, seed_of
 
+SCALE = 1024.0
+"""What a loss is multiplied with in float16, in which the gradients of many places are too small to stand."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
@@ -275,6 +278,7 @@ class _Batch:
         self.stopped = torch.zeros(len(terms), dtype=torch.int64, device=own.device)
         self.sound = self.alive
         self.alpha: Tensor | None = None
+        self.scale = SCALE if torch.float16 in (self.model.dtype, self.model.autocast) else 1.0
         looks = range(setup.n_transforms)
         rows = [seed_of(setup.seed, *row) for row in product(keys, range(self.per_slot), looks)]
         self.random = Random(rows, own.device)
@@ -302,11 +306,19 @@ class _Batch:
             trace = replace(trace, relevance=followed(trace, self.requests))
         losses = self._losses(trace)
         with asked(self.model, "be differentiated"):
-            torch.autograd.backward(losses.sum())
+            torch.autograd.backward(losses.sum() if self.scale == 1 else losses.sum() * self.scale)
+        self._unscale(image)
         self.waking.look(redirect)
         self._accumulate(image)
         self._stop_diverging(losses, trace)
         return losses.detach()
+
+    def _unscale(self, image: Images) -> None:
+        """Take the factor of the loss out of the gradients."""
+        if self.scale != 1:
+            for tensor in (image, *self.parameters.values()):
+                if tensor.grad is not None:
+                    tensor.grad.div_(self.scale)
 
     @torch.no_grad()
     def settle(self) -> None:
@@ -364,11 +376,10 @@ class _Batch:
         """Note which slots stop, and let their gradients be 0."""
         slots = len(self.terms)
         grads = {key: tensor.grad for key, tensor in self.parameters.items() if tensor.grad is not None}
-        sums = [
-            losses.reshape(slots, -1).sum(1),
-            *(grad.reshape(slots, -1).sum(1) for grad in grads.values()),
+        most = [
+            torch.linalg.vector_norm(x.reshape(slots, -1), torch.inf, 1) for x in (losses, *grads.values())
         ]
-        fine = torch.stack(sums).sum(0).isfinite()  # one number that is not finite makes the sum so
+        fine = torch.stack(most).amax(0).isfinite()  # the largest is not a number where any is none
         for key, grad in grads.items():
             self.parameters[key].grad = torch.where(_like(fine, grad), grad, 0)
         if self.count == 0:
@@ -402,10 +413,9 @@ class _Batch:
 
     def _cause(self, slot: int, step: int, sound: bool) -> str:
         """What made numbers that are not finite, where it is known: half precision, or a term at the first step."""
-        if torch.float16 in (self.model.dtype, self.model.autocast):
-            return "; float16 overflows above 65504, so compute in bfloat16 or float32"
         if step > 1 or not sound:
-            return ""
+            hint = "; float16 overflows above 65504, so compute in bfloat16 or float32"
+            return hint if self.scale != 1 else ""
         rows = slice(slot * self.per_slot, (slot + 1) * self.per_slot)
         first, term = {name: losses[rows, 0] for name, losses in self.losses().items()}, self.terms[slot]
         wrong = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Self, TypeAlias
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from vital.errors import InvalidValueError
 from vital.params import color
 from vital.types import Images, Parameterization, Parameters
+from vital.utils.devices import made_once
 from vital.utils.parts import check_part_class
 from vital.utils.random import generator as seeded
 from vital.utils.registry import Registry
@@ -144,7 +144,7 @@ def normal(generator: torch.Generator, shape: tuple[int, ...], sd: float) -> Ten
     return torch.randn(shape, generator=generator, dtype=torch.float32) * sd
 
 
-@lru_cache(maxsize=8)
+@made_once(maxsize=8)
 def falloff(height: int, width: int, decay: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The factors max(f, 1/max(H, W))^(−decay) for the frequencies of `torch.fft.rfft2`, (H, W // 2 + 1).
 
@@ -153,8 +153,7 @@ def falloff(height: int, width: int, decay: float, dtype: torch.dtype, device: t
     >>> falloff(2, 4, 1.0, torch.float64, torch.device("cpu")).tolist()[0]
     [4.0, 4.0, 2.0]
     """
-    with torch.inference_mode(False):
-        down = torch.fft.fftfreq(height, dtype=torch.float64)
-        right = torch.fft.rfftfreq(width, dtype=torch.float64)
-        lengths = torch.hypot(down[:, None], right[None]).clamp(min=1 / max(height, width))
-        return lengths.pow(-decay).to(device, dtype)
+    down = torch.fft.fftfreq(height, dtype=torch.float64)
+    right = torch.fft.rfftfreq(width, dtype=torch.float64)
+    lengths = torch.hypot(down[:, None], right[None]).clamp(min=1 / max(height, width))
+    return lengths.pow(-decay).to(device, dtype)

@@ -14,12 +14,11 @@ them the canvas is the logit of the image.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
 from vital.types import Images
+from vital.utils.devices import made_once
 
 _ROOT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 _HALF_LEVEL = 1 / 512
@@ -34,7 +33,7 @@ def matrix(like: Tensor) -> Tensor:
     return _matrix(like.dtype, like.device)
 
 
-@lru_cache(maxsize=8)
+@made_once(maxsize=8)
 def _matrix(dtype: torch.dtype, device: torch.device) -> Tensor:
     """Made once, for a copy in each step would make the host wait."""
     root = torch.tensor(_ROOT, dtype=torch.float64)

@@ -15,6 +15,7 @@ from vital.errors import DataError, InvalidValueError
 from vital.params import color
 from vital.params.base import PARAMS, Sheet, Size, check, falloff, sides
 from vital.types import Images, Parameters
+from vital.utils.devices import moved
 
 
 @PARAMS.register("phase", example="par.Phase(32)")
@@ -85,7 +86,7 @@ class Phase(Sheet):
         if self.magnitude is None:
             return falloff(height, width, 1.0, like.dtype, like.device)
         wanted = (height, width // 2 + 1)
-        given = self.magnitude.to(like)
+        given = moved(self.magnitude, like)
         return given if given.shape[1:] == wanted else F.interpolate(given[None], wanted, mode="bilinear")[0]
 
 

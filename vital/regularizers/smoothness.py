@@ -13,6 +13,7 @@ from vital.errors import InvalidValueError
 from vital.terms import REGULARIZERS, Imagewise, per_image_mean
 from vital.tracing import Of, Trace, check_of
 from vital.types import Images, PerImage
+from vital.utils.blur import gaussian_blur
 
 
 @REGULARIZERS.register("total-variation", example="reg.TotalVariation()")
@@ -112,18 +113,15 @@ class Boundary(Imagewise):
         """The penalty, (B,)."""
         x = trace.picture(self.of)
         unrest = (x - blurred(x, 1.0)).square() + 0.8 * (x - self.center).square()
-        margin = torch.ones_like(x[0, 0], dtype=torch.bool)
-        margin[self.width : -self.width, self.width : -self.width] = False
-        return per_image_mean(unrest[..., margin])
+        height, width = x.shape[-2:]
+        inside = unrest[..., self.width : height - self.width, self.width : width - self.width]
+        count = unrest[0].numel() - inside[0].numel()
+        return (unrest.flatten(1).sum(1) - inside.flatten(1).sum(1)) / count
 
 
 def blurred(x: Images, sigma: float) -> Images:
     """The images after a Gaussian blur of `sigma` pixels; the edge is continued outwards."""
-    from kornia.filters import gaussian_blur2d
-
-    side = 2 * ceil(3 * sigma) + 1
-    out: Images = gaussian_blur2d(x, (side, side), (sigma, sigma), "replicate")
-    return out
+    return gaussian_blur(x, sigma, ceil(3 * sigma))
 
 
 def _norm(x: Tensor) -> PerImage:

@@ -11,6 +11,7 @@ from vital.errors import InvalidValueError
 from vital.terms import REGULARIZERS, Imagewise, per_image_mean
 from vital.tracing import Of, Trace, check_of
 from vital.types import PerImage
+from vital.utils.devices import moved
 
 FAINT = 1e-4
 
@@ -55,7 +56,7 @@ class Spectrum(Imagewise):
                 f"the target spectrum has the shape {tuple(self.target.shape)}; "
                 f"an image of {x.shape[2]} x {x.shape[3]} needs {tuple(log.shape[1:])}"
             )
-        return per_image_mean((log - 0.5 * (self.target.to(x).square() + FAINT**2).log()).square())
+        return per_image_mean((log - 0.5 * (moved(self.target, x).square() + FAINT**2).log()).square())
 
 
 def log_frequency(x: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from vital.models import Model
 from vital.terms import REGULARIZERS, Imagewise
 from vital.tracing import INPUT_OF, Trace, list_layers
 from vital.types import PerImage
+from vital.utils.devices import made_once
 
 TINY = 1e-30
 """Below a root, so that the gradient is finite where there is no distance."""
@@ -102,7 +102,7 @@ class _Moments(torch.autograd.Function):
         return tuple(torch.addcmul(b[..., None], act, a[..., None]) for act, a, b in parts)
 
 
-@lru_cache(maxsize=8)
+@made_once(maxsize=8)
 def _counts(
     channels: tuple[int, ...], places: tuple[int, ...], dtype: torch.dtype, device: torch.device
 ) -> Tensor:
@@ -110,7 +110,7 @@ def _counts(
     return torch.tensor(places).repeat_interleave(torch.tensor(channels)).to(device, dtype)
 
 
-@lru_cache(maxsize=8)
+@made_once(maxsize=8)
 def _members(channels: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Which columns belong to which of several parts: (columns, parts), 1 where they do."""
     numbers = torch.arange(len(channels)).repeat_interleave(torch.tensor(channels))

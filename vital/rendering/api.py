@@ -173,7 +173,7 @@ def render_group(
 
     def trial() -> Callable[[], Rendering]:
         plan = plan_for(method, model, ready[:1], bank, seed)
-        few = replace(plan, steps=TRIAL, redirect=round(TRIAL * plan.redirect / plan.steps))
+        few = replace(plan, steps=TRIAL, redirect=min(TRIAL, plan.redirect))
         return partial(carry_out, model, few, seed=seed, keys=[str(ready[0])])
 
     made = in_parts(model, ready, repr(method), together, trial)

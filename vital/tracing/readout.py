@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TypeAlias
 
 import torch
@@ -17,6 +16,7 @@ from vital.errors import UnitError
 from vital.types import Layer, PerImage
 from vital.units import Unit
 from vital.units.direction import check_fit, read_direction, written
+from vital.utils.devices import made_once
 
 Units: TypeAlias = Unit | Sequence[Unit]
 
@@ -62,10 +62,11 @@ def at_places(units: Units, x: Tensor, axes: int = 1) -> Tensor:
     """The units' own places of a tensor that has those of the layer behind its first `axes`: (..., places)."""
     found = _each(units)
     if found[0].position is not None:
-        if len({unit.position for unit in found}) == 1:
+        numbers = tuple(_number(unit, x.shape[axes:]) for unit in found)
+        if len(set(numbers)) == 1:
             row, column = found[0].position
             return x[..., row, column][..., None]
-        index = _spread(tuple(_number(unit, x.shape[-1]) for unit in found), len(x), x.device)
+        index = _spread(numbers, len(x), x.device)
         return x.flatten(axes).gather(-1, index.view(-1, *[1] * axes).expand(*x.shape[:axes], 1))
     if x.ndim == axes:
         return x[..., None]
@@ -94,7 +95,7 @@ def mask(units: Units, act: Tensor) -> Tensor:
     found, shape = _each(units), act.shape[2:]
     if found[0].position is None:
         return _places(found[0].tokens, layout_of(found[0]).prefix, shape, act.device)
-    index = _spread(tuple(_number(unit, shape[-1]) for unit in found), len(act), act.device)
+    index = _spread(tuple(_number(unit, shape) for unit in found), len(act), act.device)
     every = torch.arange(shape.numel(), device=act.device)
     return (every == index[:, None]).view(len(act), *shape)
 
@@ -108,7 +109,9 @@ def channels_of(units: Units, act: Tensor) -> Tensor:
 def vectors_of(units: Units, act: Tensor) -> Tensor:
     """The vectors of directions, (S, C), of the dtype and on the device of `act`."""
     found = tuple(_each(units))
-    return _stacked(found, tuple(written(unit) for unit in found), act.dtype, act.device)
+    vectors = _stacked(found, tuple(written(unit) for unit in found), act.dtype, act.device)
+    check_fit(str(found[0]), vectors[0], found[0].layer, act.shape[1])
+    return vectors
 
 
 def layout_of(unit: Unit) -> Layer:
@@ -122,31 +125,47 @@ def _each(units: Units) -> Sequence[Unit]:
     return (units,) if isinstance(units, Unit) else units
 
 
-def _number(unit: Unit, width: int) -> int:
-    """The number of a unit's position in a map of so many columns."""
-    row, column = unit.position or (0, 0)
+def _number(unit: Unit, shape: Sequence[int]) -> int:
+    """The number of a unit's position in a map; `UnitError` where the map has no such place."""
+    (row, column), (height, width) = unit.position or (0, 0), shape
+    if row >= height or column >= width:
+        raise UnitError(
+            f"{unit} lies outside its layer, which is {height} x {width} for an image of this size"
+        )
     return row * width + column
 
 
 # What follows is made once and stays on the device: a copy in each step would make the host wait.
 
 
-@lru_cache(maxsize=256)
+@made_once(maxsize=256)
 def _spread(numbers: tuple[int, ...], rows: int, device: torch.device) -> Tensor:
     """The number of each of so many rows, (rows,), where the numbers have equally many rows each."""
     return torch.tensor(numbers, device=device).repeat_interleave(rows // len(numbers))
 
 
-@lru_cache(maxsize=64)
+@made_once(maxsize=64)
 def _places(tokens: str, prefix: int, shape: torch.Size, device: torch.device) -> Tensor:
     places = torch.zeros(shape, dtype=torch.bool, device=device)
     places[token_slice(Layer("", "tokens", shape, prefix=prefix), tokens) if tokens else ...] = True
     return places[None]
 
 
-@lru_cache(maxsize=64)
+@made_once(maxsize=64)
 def _stacked(
     units: tuple[Unit, ...], written: tuple[object, ...], dtype: torch.dtype, device: torch.device
 ) -> Tensor:
     del written
-    return torch.stack([vector_of(unit) for unit in units]).to(device, dtype)
+    return torch.stack([read_direction(unit) for unit in units]).to(device, dtype)
+
+
+@made_once(maxsize=64)
+def rows_of(slots: tuple[int, ...], of: int, rows: int, device: torch.device) -> Tensor | None:
+    """The numbers of the images that belong to some of the slots, of `rows` images of all; None where that is all.
+
+    It is made once and stays on the device, for a copy in each step would make the host wait.
+    """
+    if len(slots) == of:
+        return None
+    each = rows // of
+    return torch.tensor([slot * each + i for slot in slots for i in range(each)], device=device)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from vital.errors import InvalidValueError, ModelError, UnknownNameError
+from vital.errors import InvalidValueError, ModelError, UnitError, UnknownNameError
 from vital.models import Model
 from vital.models.outputs import asked, first_tensor
 from vital.tracing import readout
@@ -99,8 +99,16 @@ class Trace:
         return {"image": self.image, "seen": self.seen, "input": self.input}[of]
 
     def found(self, units: Units) -> list[Unit]:
-        """The units as the network of this pass has them; `UnitError` where there is no such unit."""
-        return self.model.units([units] if isinstance(units, str | Unit) else units)
+        """The units as the network of this pass has them; `UnitError` unless they can be read in one go."""
+        if isinstance(units, str | Unit):
+            return [self.model.unit(units)]
+        found = self.model.units(units)
+        if len({readout.kind_of(unit) for unit in found}) != 1 or len(self) % len(found):
+            raise UnitError(
+                f"the units {', '.join(map(str, found)) or 'none'} cannot share {len(self)} images; allowed are units "
+                "of one layer that are read in the same way, with equally many images each"
+            )
+        return found
 
     def map(self, units: Units) -> Tensor:
         """The unit's activation at every place it has: (B, places); `UnitError` when there is no such unit.

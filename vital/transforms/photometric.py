@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vital.transforms.base import TRANSFORMS, check_numbers, check_rising
 from vital.types import Images, Transform
+from vital.utils.blur import gaussian_blur
 from vital.utils.random import Random
 
 SHARP = 1e-3
@@ -21,6 +22,7 @@ class Noise(Transform):
     MACO (Fel et al., NeurIPS 2023) adds sd = 0.08 and uniform = 0.04. Draws one or two tensors of the images' shape.
 
     >>> import torch
+    import torch.nn.functional as F
     >>> seen = Noise(0.0, uniform=0.1)(torch.zeros(1, 3, 8, 8), Random([0]))
     >>> bool(seen.abs().max() <= 0.1)
     True
@@ -89,8 +91,5 @@ class Blur(Transform):
 
     def __call__(self, images: Images, random: Random) -> Images:
         """Return the blurred images, of the same size."""
-        from kornia.filters import gaussian_blur2d
-
-        sigmas = random.uniform(self.low, self.high, 1, dtype=images.dtype).clamp(min=SHARP).expand(-1, 2)
-        side = 2 * math.ceil(3 * self.high) + 1
-        return gaussian_blur2d(images, side, sigmas, border_type="replicate")
+        sigmas = random.uniform(self.low, self.high, 1, dtype=images.dtype).clamp(min=SHARP)
+        return gaussian_blur(images, sigmas, math.ceil(3 * self.high))

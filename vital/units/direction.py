@@ -25,15 +25,15 @@ def read_direction(unit: str | Unit) -> Tensor:
     return _row(path, key, unit, written(unit)).clone()
 
 
-def written(unit: Unit) -> tuple[int, int]:
-    """When the file of a direction was written, in nanoseconds, and its bytes; `UnitError` where there is none."""
+def written(unit: Unit) -> tuple[int, ...]:
+    """Which file a direction is in, when that was written and its bytes; `UnitError` where there is none."""
     path = unit.source.partition("!")[0]
     if not path:
         raise UnitError(f"{unit.layer!r} brings no vector; give one, or write FILE.safetensors:ROW@LAYER")
     if not Path(path).is_file():
         raise UnitError(f"{unit} cannot be read: there is no file {path!r}")
     known = Path(path).stat()
-    return known.st_mtime_ns, known.st_size
+    return known.st_dev, known.st_ino, known.st_mtime_ns, known.st_size
 
 
 def as_place(given: str | Unit) -> Unit:
@@ -56,7 +56,7 @@ def digests(units: Iterable[Unit]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=256)
-def _row(path: str, key: str, unit: Unit, changed: tuple[int, int]) -> Tensor:
+def _row(path: str, key: str, unit: Unit, changed: tuple[int, ...]) -> Tensor:
     """The same from memory, as long as the file is unchanged: a search asks for it in every step."""
     del changed
     try:
