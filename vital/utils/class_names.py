@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from vital.errors import UnknownNameError, unknown
+from vital.errors import UnitError, UnknownNameError, unknown
 
 
 def plain(name: str) -> str:
@@ -40,14 +40,19 @@ def _tables(classes: tuple[str, ...]) -> tuple[dict[str, list[int]], dict[str, l
 
 
 def class_index(name: str, classes: Sequence[str]) -> int:
-    """Find the index of a class by name, as `class_matches` does; of classes that share it, the first.
+    """Find the index of a class by name, as `class_matches` does.
 
-    Raises `UnknownNameError` with the nearest names.
+    Raises `UnknownNameError` with the nearest names, and `UnitError` for a name that several classes share.
 
     >>> class_index("Tabby", ["tench", "tabby, tabby cat"])
     1
     """
-    if found := class_matches(name, classes):
+    found = class_matches(name, classes)
+    if len(found) > 1:
+        shared = " and ".join(map(str, found))
+        meant = " or ".join(f"class:{index}" for index in found)
+        raise UnitError(f"class:{name} is the name of the classes {shared}; write {meant}")
+    if found:
         return found[0]
     if not classes:
         raise UnknownNameError(
