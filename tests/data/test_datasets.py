@@ -212,7 +212,7 @@ def test_items_that_are_dicts():
     pictures = load_images(rows)
     assert (named(pictures), pictures[0].size) == (["dog", "cat"], (3, 2))
     assert load_images({"train": rows, "test": rows[:1]}, split="train").labels == (1, 0)
-    with pytest.raises(UnknownNameError, match="^unknown split 'tran'; did you mean 'train'?"):
+    with pytest.raises(UnknownNameError, match=r"^unknown split 'tran'; did you mean 'train'\?"):
         load_images({"train": rows}, split="tran")
     assert refusal({"train": rows, "test": rows}) == (
         "a dict with train, test is no set of images; give its images, and its labels as labels=, or one of its splits "

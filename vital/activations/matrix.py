@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from vital.activations.scan import warn_of_size
 from vital.backends import ImageTextEncoder
 from vital.data import ImageSet
 from vital.errors import InvalidValueError, ModelError
@@ -133,6 +134,7 @@ def _shown(
     pooled: Callable[[Tensor], Tensor],
 ) -> dict[str, dict[str, Tensor]]:
     """The one pass: per readout the `numbers` of the images and the `values` of all channels."""
+    warn_of_size(model, images)
     numbers: list[int] = []
     found: dict[str, list[Tensor]] = {name: [] for name in readers}
     with Tracer(model, dict.fromkeys(unit.layer for unit in readers.values())) as tracer:

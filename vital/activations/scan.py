@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -17,6 +19,8 @@ from vital.tracing.readout import token_slice
 from vital.types import Images, Layer
 from vital.utils.hashing import number_of
 
+SIZED = 8
+"""Images whose own size is looked at."""
 CHUNK = 256
 """Images between two merges: sorting the tables after every batch would cost more than it does now."""
 
@@ -38,6 +42,7 @@ def scan(
     layer to vectors (D, C), whose D products with the channels then stand for them. Memory does not grow with the
     number of images. Raises `DataError` when no image can be read.
     """
+    warn_of_size(model, images)
     known = list_layers(model)
     kept: list[Tables] = []
     waiting: list[Tables] = []
@@ -55,6 +60,24 @@ def scan(
     if not kept and not waiting:
         raise DataError(f"none of the {len(images)} images could be read")
     return _on_cpu(merge([*kept, *waiting], top))
+
+
+def warn_of_size(model: Model, images: ImageSet) -> None:
+    """Say where most images are enlarged to twice their size or more: the network may be for theirs."""
+    sizes = []
+    for index in images.spread(SIZED):
+        with suppress(DataError):
+            sizes.append(images.view(index, model).size)
+    height, width = sorted(sizes)[len(sizes) // 2] if sizes else model.size
+    if 2 * height <= model.size[0] and 2 * width <= model.size[1]:
+        times = model.size[0] * model.size[1] / (height * width)
+        warnings.warn(
+            f"most images of {images.name} are {height} × {width} pixels, and {model.name} is shown them at "
+            f"{model.size[0]} × {model.size[1]}, which takes {times:.0f} times as long; if its own size is theirs, "
+            f"give SIZE = {min(height, width)} in its file, --input-size {min(height, width)} or "
+            f"size={min(height, width)}",
+            stacklevel=2,
+        )
 
 
 def sampling_keys(pictures: Images) -> list[int]:

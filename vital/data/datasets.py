@@ -46,9 +46,12 @@ def from_data_set(items: Any, *, labeled: bool = True) -> ImageSet:
         whole_set, indices = from_data_set(items.dataset, labeled=labeled), [int(i) for i in items.indices]
         if not indices:
             raise DataError("the Subset holds no images")
-        names, labels = (tuple(row[i] for i in indices) for row in (whole_set.names, whole_set.labels))
         return ImageSet(
-            selected(whole_set.source, indices), names, labels, whole_set.class_names, whole_set.name
+            selected(whole_set.source, indices),
+            tuple(whole_set.names[i] for i in indices),
+            tuple(whole_set.labels[i] for i in indices),
+            whole_set.class_names,
+            whole_set.name,
         )
     name = type(items).__name__
     if not len(items):
@@ -61,7 +64,9 @@ def from_data_set(items: Any, *, labeled: bool = True) -> ImageSet:
 
 def _is_plain(items: Any, kind: type) -> bool:
     """Whether this is a wrapper of torch that shows items as they are."""
-    return isinstance(items, kind) and type(items).__getitem__ is kind.__getitem__  # type: ignore[attr-defined]
+    return isinstance(items, kind) and getattr(type(items), "__getitem__", None) is getattr(
+        kind, "__getitem__", 0
+    )
 
 
 def indexable(source: Any) -> Any:
@@ -97,16 +102,12 @@ def _streams(source: Any) -> bool:
 def _loaded(loader: DataLoader[Any]) -> Any:
     """The data set of a loader, in its own order, or the part of it that the loader shows."""
     sampler: Any = loader.sampler
-    if _streams(loader.dataset) or isinstance(sampler, SequentialSampler):
-        return indexable(loader.dataset)
-    if (
-        isinstance(sampler, RandomSampler)
-        and not sampler.replacement
-        and sampler.num_samples == len(loader.dataset)
-    ):  # type: ignore[arg-type]
-        return loader.dataset
+    data: Any = loader.dataset
+    shuffled = isinstance(sampler, RandomSampler) and not sampler.replacement
+    if _streams(data) or isinstance(sampler, SequentialSampler) or (shuffled and len(sampler) == len(data)):
+        return indexable(data)
     if isinstance(sampler, SubsetRandomSampler):
-        return Subset(loader.dataset, sorted(int(i) for i in sampler.indices))
+        return Subset(data, sorted(int(i) for i in sampler.indices))
     raise DataError(
         f"a DataLoader with a {type(sampler).__name__} does not say which images it shows; "
         "give its images as a data set: vital.load_images(torch.utils.data.Subset(data, indices))"
@@ -248,7 +249,7 @@ def wrapped(items: Any) -> Any:
     if not hasattr(inner, "__getitem__"):
         held = [value for value in getattr(items, "__dict__", {}).values() if isinstance(value, Dataset)]
         inner = held[0] if len(held) == 1 else None
-    indices = getattr(items, "indices", None)
+    indices: Any = getattr(items, "indices", None)
     if inner is not None and hasattr(indices, "__len__") and len(indices) == len(items):
         return Subset(inner, [int(i) for i in indices])
     return inner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -26,6 +27,8 @@ from vital.utils.public import public
 
 HALF = (torch.bfloat16, torch.float16)
 """The floating types of two bytes."""
+BROAD = 5.0
+"""A std that no channel of an image in [0, 1] has."""
 
 
 @public
@@ -83,6 +86,7 @@ class Model:
                 raise InvalidValueError(f"{self.name}: {what} is {values}; {allowed}")
         if min(self.std) <= 0:
             raise InvalidValueError(f"{self.name}: std is {self.std}; allowed are numbers above 0")
+        _warn_of_range(self)
         if self.interpolation not in pixels.INTERPOLATIONS:
             allowed = ", ".join(pixels.INTERPOLATIONS)
             raise InvalidValueError(
@@ -211,6 +215,16 @@ class Model:
             yield f"{name} {type(part).__qualname__} {sorted(plain.items())}"
         yield tensor_hash({k: buffer for k, buffer in self.module.named_buffers() if k not in stored})
         yield from sorted({_source(type(part)) for part in self.module.modules()})
+
+
+def _warn_of_range(model: Model) -> None:
+    """Say that a normalization is not for images in [0, 1], at one line, so that it is said once."""
+    if max(model.mean) > 1 or max(model.std) > BROAD:
+        warnings.warn(
+            f"{model.name}: mean {model.mean} and std {model.std} are not for images in [0, 1], which then look all "
+            "alike to the network; divide both by the value of white, such as 255",
+            stacklevel=1,
+        )
 
 
 def _is_setting(value: object) -> bool:
