@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -412,3 +413,40 @@ def test_the_weights_are_hashed_once_in_a_run(
     assert len(hashes) == 1
     known = json.loads((here / "run" / "run.json").read_text())["model"]["weights_hash"]
     assert known == hashes[0][:16]
+
+
+BANDS = """
+from torch import nn
+
+SIZE = 16
+BANDS = (3, 2, 1)
+
+
+def make():
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)
+    return nn.Sequential(nn.Conv2d(12, 8, 5, stride=2), nn.ReLU(), *head)
+"""
+
+
+def test_networks_of_many_bands_keep_them_all(vital: Cli, here: Path) -> None:
+    (here / "net.py").write_text(BANDS)
+    assert vital("render", "net.py:make", "class:1", *FAST, "--out", "run").code == 0
+    folder = here / "run" / "units" / "class_1"
+    kept = np.load(folder / "fourier-0.npy")
+    assert (kept.shape, kept.dtype) == ((12, 16, 16), np.float32)
+    with Image.open(folder / "fourier-0.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), (kept[[3, 2, 1]] * 255).round().transpose(1, 2, 0))
+    before = contents(here / "run")
+    (folder / "fourier-0.npy").unlink()
+    assert vital("render", "net.py:make", "class:1", *FAST, "--out", "run").code == 0
+    assert contents(here / "run") == before
+    assert vital("report", "run").code == 0
+    assert "bands 3, 2, 1 of 12" in (here / "run" / "report.html").read_text()
+    assert vital("render", "net.py:make", "class:1", *FAST, "--bands", "5,6,7", "--out", "other").code == 0
+    with Image.open(here / "other" / "units" / "class_1" / "fourier-0.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), (kept[[5, 6, 7]] * 255).round().transpose(1, 2, 0))
+    wrong = vital("render", "net.py:make", "class:1", *FAST, "--bands", "1,2,12", "--out", "no")
+    told = "vital: make: the bands are 1, 2, 12; allowed are three of the channels 0 to 11, or one"
+    assert (wrong.code, wrong.err.strip().replace("net:make", "make")) == (2, told)
+    words = vital("render", "net.py:make", "class:1", *FAST, "--bands", "red", "--out", "no")
+    assert words.err == "vital: --bands is 'red'; give three numbers of channels, such as 3,2,1, or one\n"

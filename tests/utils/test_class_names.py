@@ -38,5 +38,7 @@ def test_a_network_without_names_asks_for_an_index():
     with pytest.raises(UnknownNameError) as caught:
         class_index("cat", [])
     assert (
-        str(caught.value) == "the network has no class names, so class:cat cannot be found; write class:INDEX"
+        str(caught.value)
+        == "the network has no class names, so class:cat cannot be found; write class:INDEX, or "
+        "give them with --classes FILE or classes="
     )

@@ -42,7 +42,7 @@ def render(
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
     method = how.make()
     pictures = references_of(method, how.method, source)
-    net = network.open(model)
+    net = network.open(model, source.image_labels)
     chosen = list(dict.fromkeys(net.units(units)))
     _warn_of_size(method, net)
     request = how.request(net, chosen, method, pictures, frames)

@@ -49,7 +49,8 @@ def _leaf(source: Source, index: int) -> tuple[Source, int]:
         if isinstance(source, Joined):
             source, index = source.place(index)
         elif isinstance(source, Selected):
-            source, index = source.source, source.indices[index]
+            index = source.indices[index]
+            source = source.source
         else:
             return source, index
 

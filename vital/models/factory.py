@@ -102,7 +102,7 @@ def _functions(module: ModuleType) -> list[str]:
 def from_module(
     module: nn.Module, name: str, constants: Mapping[str, Any] | None = None, weights: str = "as given"
 ) -> Model:
-    """Make a `Model` of a bare module; MEAN, STD, SIZE, RESIZE, CLASSES and CHANNELS among `constants` count.
+    """Make a `Model` of a bare module; MEAN, STD, SIZE, RESIZE, CLASSES, CHANNELS and BANDS among `constants` count.
 
     Without them, what a module of timm or open_clip says itself counts, and failing that: mean 0, std 1, 224 pixels,
     the short side resized to the input size, no class names, and the channels of the first convolution (3 where there
@@ -126,6 +126,7 @@ def from_module(
         _read(said, "INTERPOLATION", str, "bilinear"),
         classes=_read(said, "CLASSES", _names, ()),
         weights=weights,
+        bands=_read(said, "BANDS", tuple, ()),
     )
 
 

@@ -41,7 +41,8 @@ class Model:
     change the aspect ratio). `classes` names the outputs, where they have names. `weights` says where the weights
     come from: "random", a file, or the name of a published set. `autocast` is bfloat16 or float16 for a network that
     computes in it where that is safe (`torch.autocast`). `channels_last` says that it is shown images in that memory
-    layout. Raises `InvalidValueError` for numbers that cannot be.
+    layout. `bands` are the channels that pictures show as red, green and blue (or one as grey), where the network has
+    more than these; by default the first three. Raises `InvalidValueError` for numbers that cannot be.
 
     >>> model = Model(nn.Conv2d(3, 4, 1), name="tiny", size=(8, 8))
     >>> model.normalize(torch.full((1, 3, 8, 8), 0.5)).unique().tolist()
@@ -60,6 +61,7 @@ class Model:
     weights: str = "as given"
     autocast: torch.dtype | None = None
     channels_last: bool = False
+    bands: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, count in (("size", 2), ("mean", 1), ("std", 1)):
@@ -87,6 +89,7 @@ class Model:
         if min(self.std) <= 0:
             raise InvalidValueError(f"{self.name}: std is {self.std}; allowed are numbers above 0")
         _warn_of_range(self)
+        check_bands(self.bands, self.channels, self.name)
         if self.interpolation not in pixels.INTERPOLATIONS:
             allowed = ", ".join(pixels.INTERPOLATIONS)
             raise InvalidValueError(
@@ -215,6 +218,18 @@ class Model:
             yield f"{name} {type(part).__qualname__} {sorted(plain.items())}"
         yield tensor_hash({k: buffer for k, buffer in self.module.named_buffers() if k not in stored})
         yield from sorted({_source(type(part)) for part in self.module.modules()})
+
+
+def check_bands(bands: tuple[int, ...], channels: int, name: str) -> None:
+    """Raise `InvalidValueError` for bands that a picture cannot show.
+
+    >>> check_bands((3, 2, 1), 12, "net")
+    """
+    if len(bands) not in (0, 1, 3) or not all(isinstance(b, int) and 0 <= b < channels for b in bands):
+        told = ", ".join(map(str, bands))
+        raise InvalidValueError(
+            f"{name}: the bands are {told}; allowed are three of the channels 0 to {channels - 1}, or one"
+        )
 
 
 def _warn_of_range(model: Model) -> None:

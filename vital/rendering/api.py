@@ -192,7 +192,15 @@ def _blank(model: Model, unit: Unit, method: Method, seed: int, why: str, frames
     way = ((0, grey),) if frames > 1 else ()
     facts = {"model": model.name, "options": method.options(), "lacking": []}
     return Prototype(
-        unit, grey, torch.zeros(size), method_name(method), seed, why, provenance=facts, frames=way
+        unit,
+        grey,
+        torch.zeros(size),
+        method_name(method),
+        seed,
+        why,
+        provenance=facts,
+        frames=way,
+        bands=model.bands,
     )
 
 
@@ -242,7 +250,10 @@ def _rendered(
     one_each = rendering.images[:: len(rendering.images) // len(units)]
     own = measured(model, units, one_each, bank)
     return [
-        _prototype(rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i], frames > 1)
+        replace(
+            _prototype(rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i], frames > 1),
+            bands=model.bands,
+        )
         for i, unit in enumerate(units)
     ]
 
