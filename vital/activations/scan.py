@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from vital.activations.rankings import Ranking, Tables, merge
 from vital.data import ImageSet
+from vital.data.views import Sizes
 from vital.errors import DataError
 from vital.models import Model
 from vital.tracing import Tracer, list_layers
@@ -19,8 +19,6 @@ from vital.tracing.readout import token_slice
 from vital.types import Images, Layer
 from vital.utils.hashing import number_of
 
-SIZED = 8
-"""Images whose own size is looked at."""
 CHUNK = 256
 """Images between two merges: sorting the tables after every batch would cost more than it does now."""
 
@@ -42,7 +40,7 @@ def scan(
     layer to vectors (D, C), whose D products with the channels then stand for them. Memory does not grow with the
     number of images. Raises `DataError` when no image can be read.
     """
-    warn_of_size(model, images)
+    sizes = Sizes()
     known = list_layers(model)
     kept: list[Tables] = []
     waiting: list[Tables] = []
@@ -50,7 +48,9 @@ def scan(
         total=len(images), desc="images", unit="image", disable=None if progress else True, leave=False
     )
     with Tracer(model, layers) as tracer, bar:
-        for which, pictures in images.batches(model, batch):
+        for which, pictures in images.batches(model, batch, kept=sizes):
+            if not kept and not waiting:
+                warn_of_size(model, images, sizes.sizes)
             trace = tracer(pictures.to(model.device, model.image_dtype))
             acts = {layer: _along(trace[layer], layer, directions) for layer in layers}
             waiting.append(_tables(acts, known, which, pictures))
@@ -62,20 +62,15 @@ def scan(
     return _on_cpu(merge([*kept, *waiting], top))
 
 
-def warn_of_size(model: Model, images: ImageSet) -> None:
-    """Say where most images are enlarged to twice their size or more: the network may be for theirs."""
-    sizes = []
-    for index in images.spread(SIZED):
-        with suppress(DataError):
-            sizes.append(images.view(index, model).size)
+def warn_of_size(model: Model, images: ImageSet, sizes: Sequence[tuple[int, int]]) -> None:
+    """Say where most of the first images are enlarged to twice their size or more: the network may be for theirs."""
     height, width = sorted(sizes)[len(sizes) // 2] if sizes else model.size
     if 2 * height <= model.size[0] and 2 * width <= model.size[1]:
-        times = model.size[0] * model.size[1] / (height * width)
+        times, side = model.size[0] * model.size[1] / (height * width), min(height, width)
         warnings.warn(
             f"most images of {images.name} are {height} × {width} pixels, and {model.name} is shown them at "
             f"{model.size[0]} × {model.size[1]}, which takes {times:.0f} times as long; if its own size is theirs, "
-            f"give SIZE = {min(height, width)} in its file, --input-size {min(height, width)} or "
-            f"size={min(height, width)}",
+            f"give SIZE = {side} in its file, --input-size {side} or size={side}",
             stacklevel=2,
         )
 

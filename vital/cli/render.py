@@ -79,6 +79,9 @@ def references_of(method: Method, name: str, source: opt.ImageOptions) -> ImageS
 
     pictures = source.open()
     if not method.needs_images:
+        if pictures is not None:
+            given = "--images" if source.images is not None else "--bank"
+            typer.echo(f"vital: {given} does not apply: the method {name} takes no images", err=True)
         return None
     if pictures is None:
         without = ", ".join(name for name, kind in METHODS.items() if not kind.needs_images)
@@ -147,7 +150,7 @@ def _report(run: Run, units: Sequence[Unit]) -> None:
     said: dict[str, list[str]] = {}
     for unit, record in records.items():
         wrong = [record["status"]] if _word(record["status"]) != record["status"] else []
-        for line in (*wrong, *facts[unit].get("lacking", ())):
+        for line in (*wrong, *facts[unit].get("lacking", ()), *facts[unit].get("unused", ())):
             said.setdefault(line, []).append(str(unit))
     for line, names in said.items():
         typer.echo(f"vital: {shortened(names)}: {line}", err=True)
