@@ -183,6 +183,7 @@ def test_texts_and_one_hot_vectors_are_labels():
     assert load_images(Pairs(list(np.eye(4)[[2, 0]]))).labels == (2, 0)
     assert load_images(TensorDataset(torch.rand(3, 3, 4, 4), torch.eye(3))).labels == (0, 1, 2)
     assert named(load_images(Pairs([[0, 1], [1, 0]], classes=["cat", "dog"]))) == ["dog", "cat"]
+    assert named(load_images(Pairs([-1, 1], classes=["cat", "dog"]))) == [None, "dog"]
     array = np.zeros((2, 8, 8, 3), np.uint8)
     assert load_images(array, labels=np.eye(3)[[2, 1]]).labels == (2, 1)
     assert refusal(array, labels=[[0, 1], [1, 1]]) == (

@@ -27,7 +27,7 @@ from vital.tracing.readout import vector_of
 from vital.types import Images
 from vital.units import Unit
 from vital.utils import tensor_cache as store
-from vital.utils.drawing import shown_bands
+from vital.utils.drawing import as_rgb
 from vital.utils.hashing import key_of, tensor_hash
 
 FORMAT = 1
@@ -178,16 +178,12 @@ def embed_images(
     def make() -> Tensor:
         parts = _watched(images, model, batch, f"images to {encoder.name}", progress)
         return torch.cat(
-            [encoder.encode_image(_as_rgb(p, model.bands)).detach().float().cpu() for _, p in parts]
+            [encoder.encode_image(as_rgb(p, model.bands)).detach().float().cpu() for _, p in parts]
         )
 
     own = {"model": network(model)["preprocessing"], "images": images.hash(), "batch": batch}
     own |= {"bands": model.bands} if model.bands else {}
     return cached("images", make, encoder=fingerprint(encoder), **own)
-
-
-def _as_rgb(pictures: Images, bands: Sequence[int]) -> Images:
-    return pictures[:, list(shown_bands(pictures.shape[1], bands))].expand(-1, 3, -1, -1)
 
 
 def embed_texts(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:

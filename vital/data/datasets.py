@@ -152,7 +152,10 @@ def raw_labels(items: Any) -> list[int | str | None]:
             f"{vectors} labels of {type(items).__name__} are vectors that are not one-hot, and count as none; {ANEW}",
             stacklevel=2,
         )
-    return [plain_label(value) for value in kept]
+    found = [plain_label(value) for value in kept]
+    return [
+        None if isinstance(value, int) and value < 0 else value for value in found
+    ]  # -1 is said of no label
 
 
 def _disagree(kept: Any, shown: Any) -> bool:

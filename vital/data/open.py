@@ -219,6 +219,8 @@ def _numpy(path: Path, split: str | None) -> ImageSet:
     source = Array(as_batch(pictures, str(path)))
     if labels is None:
         return _plain(source, path.name)
+    if labels.ndim == 2 and labels.shape[1] > 1 and len(labels) == len(source):  # one-hot
+        return _plain(source, path.name, numbered(list(labels)))
     if labels.size != len(source):
         raise DataError(f"{path} holds labels of shape {labels.shape} for {len(source)} images")
     return _plain(source, path.name, numbered(labels.reshape(-1).tolist()))

@@ -44,6 +44,15 @@ def shown_bands(channels: int, bands: Sequence[int] = ()) -> tuple[int, ...]:
     return tuple(bands) or ((0, 1, 2) if channels >= 3 else (0,))
 
 
+def as_rgb(pictures: Tensor, bands: Sequence[int] = ()) -> Tensor:
+    """Bring pictures (B, C, H, W) to three channels: grey becomes RGB, and of more the `bands` are shown.
+
+    >>> as_rgb(torch.zeros(2, 12, 4, 4), (3, 2, 1)).shape, as_rgb(torch.zeros(2, 1, 4, 4)).shape
+    (torch.Size([2, 3, 4, 4]), torch.Size([2, 3, 4, 4]))
+    """
+    return pictures[:, list(shown_bands(pictures.shape[1], bands))].expand(-1, 3, -1, -1)
+
+
 def fits_png(channels: int) -> bool:
     """Whether a picture of so many channels is all in a PNG file: grey or RGB."""
     return channels in (1, 3)
