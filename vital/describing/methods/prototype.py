@@ -75,8 +75,10 @@ class OfPrototypes(Captioning):
         """The concepts that stand out in the pictures."""
         if not (self.n_retrieved and at.context.encoder and at.context.concepts):
             return []
-        context, bands = at.context, at.context.model.bands
-        return retrieved(context.encoder, context.concepts, shown, at.real.seen, self.n_retrieved, bands)
+        bands = at.context.model.bands
+        return retrieved(
+            at.context.encoder, at.context.concepts, shown, at.real.seen, self.n_retrieved, bands
+        )
 
 
 def retrieved(
