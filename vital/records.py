@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from vital.units import RecordList, Unit
-from vital.utils.drawing import titled_figure, titled_sheet, to_array, to_pil
+from vital.utils.drawing import fits_png, shown_bands, titled_figure, titled_sheet, to_array, to_pil
 from vital.utils.io import as_png
 from vital.utils.public import public
 
@@ -61,8 +61,9 @@ class Prototype:
 
     `image` is (C, H, W) in [0, 1]; `alpha` (H, W) in [0, 1] says where the loss looked; `status` is "done" or says
     what went wrong; `losses` holds each part of the loss at the logged steps; `provenance` holds everything needed
-    to make the picture again, the unit's `value` on it, and in `lacking` what its images were lacking. It shows itself
-    in a notebook. `np.asarray(prototype)` is the picture as matplotlib takes it: (H, W, C), float32 in [0, 1].
+    to make the picture again, the unit's `value` on it, and in `lacking` what its images were lacking. `bands` are the
+    channels that are shown as red, green and blue, by default the first three. It shows itself in a notebook.
+    `np.asarray(prototype)` is the picture as matplotlib takes it: (H, W, C), float32 in [0, 1].
     """
 
     unit: Unit
@@ -74,10 +75,11 @@ class Prototype:
     losses: Mapping[str, list[float]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     frames: tuple[tuple[int, Tensor], ...] = ()
+    bands: tuple[int, ...] = ()
 
     def to_pil(self, *, masked: bool = False) -> Image.Image:
         """The picture as a PIL image; `masked` puts the transparency mask into its alpha channel."""
-        picture = to_pil(self.image)
+        picture = to_pil(self.image, self.bands)
         if masked:
             picture = picture.convert("RGB")
             picture.putalpha(to_pil(self.alpha[None]))
@@ -94,7 +96,13 @@ class Prototype:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: everything but the pictures."""
-        return {
+        channels = len(self.image)
+        shown = (
+            {}
+            if fits_png(channels)
+            else {"bands": [*shown_bands(channels, self.bands)], "channels": channels}
+        )
+        return shown | {
             "unit": str(self.unit),
             "label": self.unit.label,
             "method": self.method,

@@ -156,3 +156,16 @@ def test_images_that_cannot_be_read_are_one_sentence() -> None:
     model = vital.Model(nn.Sequential(nn.Conv2d(3, 2, 3)), size=(8, 8))
     with pytest.raises(DataError, match="can be read"):
         scan(model, ["0"], vital.load_images(Broken()), 4, 2, progress=False)
+
+
+def test_images_that_are_enlarged_much_are_told() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    given = vital.load_model(network)
+    pictures = vital.load_images(torch.rand(3, 3, 32, 32))
+    told = (
+        r"^most images of array are 32 × 32 pixels, and Sequential is shown them at 224 × 224, which takes 49 times as "
+        r"long; if its own size is theirs, give SIZE = 32 in its file, --input-size 32 or size=32$"
+    )
+    with pytest.warns(UserWarning, match=told):
+        vital.build_bank(given, ["1"], pictures, disk=False)
+    vital.build_bank(vital.load_model(network, size=32), ["1"], pictures, disk=False)

@@ -150,3 +150,35 @@ def test_banks_that_do_not_fit_and_names_that_are_taken_are_refused(
     answer = vital("merge", "net.py:make", *parts, "--out", "mine")
     assert answer.err == "vital: 'mine' is there already and is no bank; choose another name\n"
     assert (here / "mine").read_text() == "precious"
+
+
+def test_a_bank_finds_its_images_from_other_folders_or_says_what_to_give(
+    vital: Cli, here: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "labels.csv").write_text("file,index\nant/0.png,3\n")
+    words = (
+        "--layers",
+        "2",
+        "--images",
+        "pictures",
+        "--image-labels",
+        "labels.csv",
+        "--out",
+        "b.safetensors",
+    )
+    assert vital("bank", "net.py:make", *words).code == 0
+    (here / "else" / "where").mkdir(parents=True)
+    monkeypatch.chdir(here / "else" / "where")
+    asked = (f"{here / 'net.py'}:make", "class:3", "--steps", 2, "--bank")
+    assert vital("render", *asked, here / "b.safetensors", "--out", "one").code == 0
+    for name in ("pictures", "labels.csv", "b.safetensors"):
+        shutil.move(here / name, here / "else" / name)
+    moved = vital("render", *asked, "../b.safetensors", "--out", "two")
+    assert moved.code == 0, moved.err
+    (here / "else" / "labels.csv").unlink()
+    lost = vital("render", *asked, "../b.safetensors", "--out", "three")
+    told = "vital: the {} of --bank ../b.safetensors are no longer at '{}'; give {} too\n"
+    assert (lost.code, lost.err) == (2, told.format("labels", here / "labels.csv", "--image-labels CSV"))
+    shutil.rmtree(here / "else" / "pictures")
+    lost = vital("render", *asked, "../b.safetensors", "--out", "three")
+    assert lost.err == told.format("images", here / "pictures", "--images DIR")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -412,3 +413,118 @@ def test_the_weights_are_hashed_once_in_a_run(
     assert len(hashes) == 1
     known = json.loads((here / "run" / "run.json").read_text())["model"]["weights_hash"]
     assert known == hashes[0][:16]
+
+
+BANDS = """
+from torch import nn
+
+SIZE = 16
+BANDS = (3, 2, 1)
+
+
+def make():
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)
+    return nn.Sequential(nn.Conv2d(12, 8, 5, stride=2), nn.ReLU(), *head)
+"""
+
+
+def test_networks_of_many_bands_keep_them_all(vital: Cli, here: Path) -> None:
+    (here / "net.py").write_text(BANDS)
+    assert vital("render", "net.py:make", "class:1", *FAST, "--out", "run").code == 0
+    folder = here / "run" / "units" / "class_1"
+    kept = np.load(folder / "fourier-0.npy")
+    assert (kept.shape, kept.dtype) == ((12, 16, 16), np.float32)
+    with Image.open(folder / "fourier-0.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), (kept[[3, 2, 1]] * 255).round().transpose(1, 2, 0))
+    before = contents(here / "run")
+    (folder / "fourier-0.npy").unlink()
+    assert vital("render", "net.py:make", "class:1", *FAST, "--out", "run").code == 0
+    assert contents(here / "run") == before
+    assert vital("report", "run").code == 0
+    assert "bands 3, 2, 1 of 12" in (here / "run" / "report.html").read_text()
+    assert vital("render", "net.py:make", "class:1", *FAST, "--bands", "5,6,7", "--out", "other").code == 0
+    with Image.open(here / "other" / "units" / "class_1" / "fourier-0.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), (kept[[5, 6, 7]] * 255).round().transpose(1, 2, 0))
+    wrong = vital("render", "net.py:make", "class:1", *FAST, "--bands", "1,2,12", "--out", "no")
+    told = "vital: make: the bands are 1, 2, 12; allowed are three of the channels 0 to 11, or one"
+    assert (wrong.code, wrong.err.strip().replace("net:make", "make")) == (2, told)
+    words = vital("render", "net.py:make", "class:1", *FAST, "--bands", "red", "--out", "no")
+    assert words.err == "vital: --bands is 'red'; give three numbers of channels, such as 3,2,1, or one\n"
+
+
+NAMELESS = """
+from torch import nn
+
+SIZE = 16
+
+
+def make():
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)
+    return nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU(), *head)
+"""
+
+
+def names_of(table: str) -> str:
+    return table.splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ant\ntabby, tabby cat\ncat\ndog\nelk\n",
+        'index,name\n1,"tabby, tabby cat"\n4,elk\n',
+    ],
+)
+def test_a_file_with_class_names_gives_them_their_meaning(vital: Cli, here: Path, text: str) -> None:
+    (here / "net.py").write_text(NAMELESS)
+    (here / "names.txt").write_text(text)
+    words = ("net.py:make", "class:tabby", *FAST, "--out", "run")
+    assert vital("render", *words).err == (
+        "vital: the network has no class names, so class:tabby cannot be found; write class:INDEX, or give them with "
+        "--classes FILE or classes=\n"
+    )
+    found = vital("render", *words, "--classes", "names.txt")
+    assert (found.code, found.err) == (0, "")
+    assert "tabby, tabby cat" in found.out
+    assert (here / "run" / "units" / "class_1" / "fourier-0.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("file,index,name\nant/0.png,2,tabby\nbee/0.png,0,elk\n", 2),
+        ("file,name\nant/0.png,tabby\nbee/0.png,elk\ncat/0.png,ant\ndog/0.png,bee\nelk/0.png,cat\n", 4),
+    ],
+)
+def test_labels_of_images_that_are_names_give_them_their_meaning(
+    vital: Cli, here: Path, pictures: Path, text: str, index: int
+) -> None:
+    (here / "net.py").write_text(NAMELESS)
+    (here / "labels.csv").write_text(text)
+    words = ("net.py:make", "class:tabby", "--images", pictures, "--image-labels", "labels.csv")
+    found = vital("render", *words, "--steps", 2, "--out", "run")
+    assert found.code == 0, found.err
+    assert (here / "run" / "units" / f"class_{index}").is_dir()
+
+
+def test_class_names_that_do_not_fit_are_refused(vital: Cli, here: Path) -> None:
+    (here / "names.txt").write_text("ant\nbee\n")
+    words = ("net.py:make", "class:0", *FAST, "--out", "run", "--classes", "names.txt")
+    assert vital("render", *words).err == (
+        "vital: there are 2 class names for the 5 outputs of net:make; give one for each\n"
+    )
+    (here / "names.txt").write_text("index,name\n7,ant\n")
+    assert vital("render", *words).err == (
+        "vital: net:make has no class 7, which is named 'ant'; give names for 0 to 4\n"
+    )
+
+
+def test_options_that_do_not_apply_are_told(vital: Cli, here: Path, pictures: Path) -> None:
+    words = ("net.py:make", "class:0", "2:1", "--images", pictures, "--steps", 2)
+    found = vital("render", *words, "--method", "vital-reference", "--set", "selection=top", "--out", "one")
+    assert (
+        "vital: 2:1: selection=top does not apply: the references of an inner unit are the images that excite it most, "
+        "of one weight\n"
+    ) in found.err
+    found = vital("render", "net.py:make", "class:0", *FAST, "--images", pictures, "--out", "two")
+    assert found.err == "vital: --images does not apply: the method fourier takes no images\n"

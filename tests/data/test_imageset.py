@@ -97,9 +97,15 @@ def test_a_picture_with_the_wrong_channels_is_an_error_and_not_skipped():
 
 def test_items_that_are_no_pictures_are_an_error():
     with pytest.raises(
-        DataError, match=r"^a dict is not an image; allowed are PIL images, arrays and tensors$"
+        DataError, match=r"^a int is not an image; allowed are PIL images, arrays and tensors$"
     ):
+        load_images([7])[0]
+    with pytest.raises(DataError) as caught:
         load_images([{"a": 1}])[0]
+    assert str(caught.value) == (
+        "the items are dicts with a, and none of these is known as the image; call it 'image', or give pairs, "
+        "such as [(item['KEY'], item['LABEL']) for item in data]"
+    )
 
 
 def test_a_batch_size_below_one_is_refused(folder):

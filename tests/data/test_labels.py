@@ -64,10 +64,18 @@ def test_a_subset_of_folders_never_falls_back_on_their_order():
     )
 
 
+ORDER = (
+    r"^set: no label is the name of a class of the network, so their order decides: 'n1' is taken for "
+    r"'tench, Tinca tinca'; rename the folders, or give labels=, a CSV file with the columns file and index, where "
+    r"that is wrong$"
+)
+
+
 def test_as_many_unknown_names_as_classes_go_by_their_order():
     own = pictures("n1", "n2", "n3", "n4", "n5")
-    assert [own.of_class(i, CLASSES) for i in range(5)] == [[0], [1], [2], [3], [4]]
     assert own.of_class(3, (), outputs=5) == [3]
+    with pytest.warns(UserWarning, match=ORDER):
+        assert [own.of_class(i, CLASSES) for i in range(5)] == [[0], [1], [2], [3], [4]]
     assert "which has no class names" in refusal(own.of_class, 3)
 
 
@@ -83,6 +91,25 @@ def test_folders_called_by_numbers_are_indices_and_not_in_the_order_of_texts():
         refusal(own.of_class, 0, tuple("abcd"))
         == "set: the label 10 is no class of the network, which has 0 to 3"
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "name", "by_number", "by_text"),
+    [
+        (sorted(map(str, range(11))), "10", 10, 2),
+        (sorted(f"class{i}" for i in range(1, 12)), "class10", 9, 1),
+    ],
+)
+def test_names_that_torchvision_and_timm_sort_otherwise_are_refused(names, name, by_number, by_text):
+    own = pictures(*names)
+    assert refusal(own.of_class, 3, (), outputs=11) == (
+        f"set: the name {name!r} is class {by_number} by number and class {by_text} in the order of texts, by which "
+        "torchvision sorts folders and timm does not; write zeros in front of the numbers, give the network its class "
+        "names, or give labels=, a CSV file with the columns file and index"
+    )
+    assert own.of_class(by_text, names) == [by_text]
+    assert pictures(*(f"{i:02}" for i in range(11))).of_class(10, (), outputs=11) == [10]
+    assert pictures(*map(str, range(11))).of_class(10, (), outputs=11) == [10]
 
 
 def test_a_class_without_images_is_one_sentence():

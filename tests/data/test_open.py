@@ -165,6 +165,8 @@ def test_numpy_files_with_and_without_labels(tmp_path):
     assert load_images(tmp_path / "b.npz").labels == (3, 1, 3, 0)
     named = load_images(tmp_path / "c.npz", split="test")
     assert (named.labels, named.class_names) == ((0, 1, 0, 0), ("x", "y"))
+    np.savez(tmp_path / "hot.npz", images=array, labels=np.eye(5)[[3, 1, 0, 4]])
+    assert load_images(tmp_path / "hot.npz").labels == (3, 1, 0, 4)
     assert load_images(tmp_path / "b.npz", labels=[9, 9, 9, 9]).labels == (9,) * 4
 
 

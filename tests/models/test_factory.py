@@ -50,6 +50,23 @@ def test_grey_networks_are_seen_by_their_first_convolution(write):
     assert from_module(nn.Linear(2, 2), "net").channels == 3
 
 
+def test_what_the_module_says_counts_where_the_file_says_nothing(write):
+    text = (
+        SMALL.replace("def net", "def bare").replace("nn.Sequential(nn", "nn.Sequential(nn")
+        + """
+def net():
+    made = bare()
+    made.pretrained_cfg = {"mean": (.1, .2, .3), "std": (.4, .5, .6), "input_size": (3, 64, 48), "crop_pct": .75}
+    return made
+"""
+    )
+    model = load_model(write(text) + ":net")
+    assert (model.mean, model.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert (model.size, model.resize) == ((64, 48), 64)
+    told = load_model(write(text + "SIZE = 32\nMEAN = .5\n", "told.py") + ":net")
+    assert (told.mean, told.std, told.size, told.resize) == ((0.5,), (0.4, 0.5, 0.6), (32, 32), 32)
+
+
 def test_size_on_request_wins_over_the_file(write):
     model = load_model(write(SMALL + "SIZE = 64\nRESIZE = 72\n") + ":net", size=32)
     assert (model.size, model.resize) == ((32, 32), 36)

@@ -102,6 +102,15 @@ def test_a_palette_becomes_its_colors_and_its_transparency_white():
     assert model().preprocess(picture)[:, 0, 0].tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize(("mode", "black"), [("1", 0), ("L", 0), ("RGB", (0, 0, 0)), ("I;16", 0)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_color_becomes_white_in_every_mode(tmp_path, mode, black, channels):
+    Image.new(mode, (8, 8), black).save(tmp_path / "a.png", transparency=black)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert "transparency" in picture.info
+        assert model(channels).preprocess(picture).unique().tolist() == [1.0]
+
+
 def test_a_grey_network_gets_grey():
     seen = model(1).preprocess(Image.new("RGB", (8, 8), (255, 0, 0)))
     torch.testing.assert_close(seen, torch.full((1, 8, 8), 0.299))
@@ -158,6 +167,19 @@ def test_rgb_for_five_channels_is_explained():
     with pytest.raises(DataError) as caught:
         model(5).preprocess(Image.new("RGB", (8, 8)))
     assert str(caught.value) == "the image has 3 channels, but net takes 5"
+
+
+@pytest.mark.parametrize("fields", [{"mean": (123.675, 116.28, 103.53)}, {"std": (58.395, 57.12, 57.375)}])
+def test_a_normalization_for_other_values_is_told(fields):
+    own = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)} | fields
+    with pytest.warns(UserWarning, match="^net: mean") as caught:
+        Model(nn.Identity(), "net", **own)
+    (told,) = (str(one.message) for one in caught)
+    assert told == (
+        f"net: mean {own['mean']} and std {own['std']} are not for images in [0, 1], which then look all alike to the "
+        "network; divide both by the value of white, such as 255"
+    )
+    Model(nn.Identity(), "net", mean=(0.4,), std=(1 / 255,))
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,22 @@ def test_timm_preprocessing_and_names_are_those_of_its_configuration():
     assert model.weights == "random"
 
 
+def test_a_timm_module_says_what_a_timm_name_does():
+    timm = pytest.importorskip("timm")
+    named = load_model("timm:resnet18", weights="random")
+    given = load_model(timm.create_model("resnet18"))
+    assert given.preprocessing == named.preprocessing
+    assert (given.mean, given.resize, given.interpolation) == ((0.485, 0.456, 0.406), 235, "bicubic")
+    assert given.classes == named.classes
+    wrapped = load_model(torch.nn.DataParallel(timm.create_model("resnet18", num_classes=7)), size=64)
+    assert (wrapped.mean, wrapped.size, wrapped.classes) == ((0.485, 0.456, 0.406), (64, 64), ())
+    with pytest.warns(
+        UserWarning, match="^ResNet: its published mean and std are for 3 channels, not for 12, and"
+    ):
+        many = load_model(timm.create_model("resnet18", in_chans=12))
+    assert (many.channels, many.mean) == (12, (0.0,))
+
+
 def test_timm_networks_built_for_a_size_get_the_size_asked_for():
     pytest.importorskip("timm")
     model = load_model("timm:test_vit", weights="random", size=96)

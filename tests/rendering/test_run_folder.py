@@ -412,3 +412,40 @@ def test_exemplars_of_two_units_are_refused(tmp_path: Path) -> None:
     for some in ([], [exemplar("layer4:3", 0), exemplar("layer4:4", 0)]):
         with pytest.raises(InvalidValueError, match=f"of {len(some)} units"):
             runs.save_exemplars(tmp_path, some)
+
+
+MANY = replace(ASKED, channels=12, bands=(3, 2, 1), units=("class:0",))
+
+
+def test_all_channels_are_kept_and_some_are_shown(tmp_path: Path) -> None:
+    image = torch.linspace(0, 1, 12 * 64).view(12, 8, 8)
+    made = Prototype(Unit.parse("class:0"), image, torch.ones(8, 8), "fourier", 0, bands=(3, 2, 1))
+    with entered(tmp_path, MODEL, MANY) as run:
+        run.save(made)
+    (kept,) = runs.runs(tmp_path)
+    assert kept.render == replace(MANY, options={"steps": 4, "layers": ["a", "b"]})
+    read = kept.prototype("class:0")
+    assert torch.equal(read.image, image)
+    assert read.to_pil().tobytes() == made.to_pil().tobytes() == kept.picture("class:0").tobytes()
+    shown = (np.asarray(image)[[3, 2, 1]] * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    np.testing.assert_array_equal(np.asarray(made.to_pil()), shown)
+    record = kept.to_dict("class:0")
+    assert (record["bands"], record["channels"]) == ([3, 2, 1], 12)
+    kept.file("class:0", ".npy").write_bytes(b"rubbish")
+    with pytest.raises(RunError, match=r"npy' is damaged: .*; remove it, and make it again$"):
+        kept.prototype("class:0")
+    kept.file("class:0", ".npy").unlink()
+    assert not kept.complete(["class:0"])
+
+
+def test_other_bands_need_another_folder(tmp_path: Path) -> None:
+    image = torch.rand(12, 8, 8)
+    with entered(tmp_path, MODEL, MANY) as run:
+        run.save(Prototype(Unit.parse("class:0"), image, torch.ones(8, 8), "fourier", 0, bands=(3, 2, 1)))
+    with (
+        pytest.raises(
+            RunError, match=r"with other settings: bands was \[3, 2, 1\] and is now \[\]; choose another"
+        ),
+        entered(tmp_path, MODEL, replace(MANY, bands=())),
+    ):
+        pass

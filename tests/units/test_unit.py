@@ -154,7 +154,8 @@ def test_a_class_name_in_a_network_without_names_asks_for_the_index() -> None:
     with pytest.raises(UnknownNameError) as caught:
         resolve("class:tabby", LAYERS)
     assert str(caught.value) == (
-        "the network has no class names, so class:tabby cannot be found; write class:INDEX"
+        "the network has no class names, so class:tabby cannot be found; write class:INDEX, or give them with "
+        "--classes FILE or classes="
     )
 
 

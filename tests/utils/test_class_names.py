@@ -1,6 +1,6 @@
 import pytest
 
-from vital.errors import UnknownNameError
+from vital.errors import UnitError, UnknownNameError
 from vital.utils.class_names import class_index, class_matches, plain
 
 CLASSES = ["tench, Tinca tinca", "crane", "Crane", "cat, tabby cat", "tabby cat"]
@@ -22,6 +22,12 @@ def test_a_shared_name_has_several_matches_and_an_unknown_one_none():
     assert class_matches("owl", []) == []
 
 
+def test_a_shared_name_is_refused_with_what_to_write():
+    with pytest.raises(UnitError) as caught:
+        class_index("crane", CLASSES)
+    assert str(caught.value) == "class:crane is the name of the classes 1 and 2; write class:1 or class:2"
+
+
 def test_an_unknown_class_answers_with_the_nearest():
     with pytest.raises(UnknownNameError) as caught:
         class_index("tenchh", CLASSES)
@@ -32,5 +38,7 @@ def test_a_network_without_names_asks_for_an_index():
     with pytest.raises(UnknownNameError) as caught:
         class_index("cat", [])
     assert (
-        str(caught.value) == "the network has no class names, so class:cat cannot be found; write class:INDEX"
+        str(caught.value)
+        == "the network has no class names, so class:cat cannot be found; write class:INDEX, or "
+        "give them with --classes FILE or classes="
     )

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from vital.activations.scan import warn_of_size
 from vital.backends import ImageTextEncoder
 from vital.data import ImageSet
+from vital.data.views import Sizes
 from vital.errors import InvalidValueError, ModelError
 from vital.models import Model
 from vital.models.identity import network
@@ -25,6 +27,7 @@ from vital.tracing.readout import vector_of
 from vital.types import Images
 from vital.units import Unit
 from vital.utils import tensor_cache as store
+from vital.utils.drawing import as_rgb
 from vital.utils.hashing import key_of, tensor_hash
 
 FORMAT = 1
@@ -135,8 +138,11 @@ def _shown(
     """The one pass: per readout the `numbers` of the images and the `values` of all channels."""
     numbers: list[int] = []
     found: dict[str, list[Tensor]] = {name: [] for name in readers}
+    sizes = Sizes()
     with Tracer(model, dict.fromkeys(unit.layer for unit in readers.values())) as tracer:
-        for which, pictures in _watched(images, model, batch, "probe images", progress):
+        for which, pictures in _watched(images, model, batch, "probe images", progress, sizes):
+            if not numbers:
+                warn_of_size(model, images, sizes.sizes)
             trace = tracer(pictures.to(model.device, model.image_dtype))
             numbers += which
             for name, reader in readers.items():
@@ -154,12 +160,12 @@ def _finite(values: Tensor, model: Model, reader: Unit) -> Tensor:
 
 
 def _watched(
-    images: ImageSet, model: Model, batch: int, what: str, progress: bool
+    images: ImageSet, model: Model, batch: int, what: str, progress: bool, kept: Sizes | None = None
 ) -> Iterator[tuple[list[int], Images]]:
     """Batches under a progress bar that is quiet where there is no terminal."""
     bar = tqdm(total=len(images), desc=what, unit="image", disable=None if progress else True, leave=False)
     with bar:
-        for which, pictures in images.batches(model, batch):
+        for which, pictures in images.batches(model, batch, kept=kept):
             yield which, pictures
             bar.update(len(which))
 
@@ -171,14 +177,13 @@ def embed_images(
 
     def make() -> Tensor:
         parts = _watched(images, model, batch, f"images to {encoder.name}", progress)
-        return torch.cat([encoder.encode_image(_as_rgb(p)).detach().float().cpu() for _, p in parts])
+        return torch.cat(
+            [encoder.encode_image(as_rgb(p, model.bands)).detach().float().cpu() for _, p in parts]
+        )
 
     own = {"model": network(model)["preprocessing"], "images": images.hash(), "batch": batch}
+    own |= {"bands": model.bands} if model.bands else {}
     return cached("images", make, encoder=fingerprint(encoder), **own)
-
-
-def _as_rgb(pictures: Images) -> Images:
-    return pictures if pictures.shape[1] == 3 else pictures[:, :1].expand(-1, 3, -1, -1)
 
 
 def embed_texts(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:

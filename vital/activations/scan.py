@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from vital.activations.rankings import Ranking, Tables, merge
 from vital.data import ImageSet
+from vital.data.views import Sizes
 from vital.errors import DataError
 from vital.models import Model
 from vital.tracing import Tracer, list_layers
@@ -38,6 +40,7 @@ def scan(
     layer to vectors (D, C), whose D products with the channels then stand for them. Memory does not grow with the
     number of images. Raises `DataError` when no image can be read.
     """
+    sizes = Sizes()
     known = list_layers(model)
     kept: list[Tables] = []
     waiting: list[Tables] = []
@@ -45,7 +48,9 @@ def scan(
         total=len(images), desc="images", unit="image", disable=None if progress else True, leave=False
     )
     with Tracer(model, layers) as tracer, bar:
-        for which, pictures in images.batches(model, batch):
+        for which, pictures in images.batches(model, batch, kept=sizes):
+            if not kept and not waiting:
+                warn_of_size(model, images, sizes.sizes)
             trace = tracer(pictures.to(model.device, model.image_dtype))
             acts = {layer: _along(trace[layer], layer, directions) for layer in layers}
             waiting.append(_tables(acts, known, which, pictures))
@@ -55,6 +60,19 @@ def scan(
     if not kept and not waiting:
         raise DataError(f"none of the {len(images)} images could be read")
     return _on_cpu(merge([*kept, *waiting], top))
+
+
+def warn_of_size(model: Model, images: ImageSet, sizes: Sequence[tuple[int, int]]) -> None:
+    """Say where most of the first images are enlarged to twice their size or more: the network may be for theirs."""
+    height, width = sorted(sizes)[len(sizes) // 2] if sizes else model.size
+    if 2 * height <= model.size[0] and 2 * width <= model.size[1]:
+        times, side = model.size[0] * model.size[1] / (height * width), min(height, width)
+        warnings.warn(
+            f"most images of {images.name} are {height} × {width} pixels, and {model.name} is shown them at "
+            f"{model.size[0]} × {model.size[1]}, which takes {times:.0f} times as long; if its own size is theirs, "
+            f"give SIZE = {side} in its file, --input-size {side} or size={side}",
+            stacklevel=2,
+        )
 
 
 def sampling_keys(pictures: Images) -> list[int]:

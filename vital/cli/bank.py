@@ -7,7 +7,7 @@ import json
 import typer
 
 from vital.cli import options as opt
-from vital.cli.common import images_of, listed, megabytes, show_skipped, watched
+from vital.cli.common import images_of, listed, megabytes, opened_as, show_skipped, watched
 
 
 @opt.grouped
@@ -29,7 +29,7 @@ def bank(
 
     net, pictures = network.open(model), source.open()
     made = build_bank(net, listed(layers, "--layers"), pictures, top=top, path=out, progress=watched())
-    made.save(out, {"images": str(source.images), "labels": str(source.image_labels or "")})
+    made.save(out, opened_as(source.images, source.image_labels))
     size = megabytes(out.stat().st_size)
     typer.echo(f"{out}: {len(pictures)} images, layers {', '.join(made.layers)}, {size}")
     show_skipped(pictures)

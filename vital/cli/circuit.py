@@ -44,7 +44,7 @@ def circuit(
     from vital.units import Unit
 
     method = how.make()
-    net, pictures = network.open(model), source.needed("images are needed")
+    net, pictures = network.open(model, source.image_labels), source.needed("images are needed")
     top = net.unit(unit)
     made = source.make_bank(net, pictures, [top, Unit(layer)])
     found = feeders(net, top, layer, made.tensor(made.strongest(top, REFERENCES)), count, rule=rule)

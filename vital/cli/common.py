@@ -36,17 +36,41 @@ def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
     opened = opened_from(bank)
     if labels is not None and opened.get("parts"):
         raise UsageError(f"--image-labels {labels} cannot be given for {bank}, whose parts have their own")
-    return _opened(bank, opened | ({"labels": str(labels)} if labels else {}))
+    return _opened(bank, opened, labels)
 
 
-def _opened(bank: Path, opened: Mapping[str, str]) -> ImageSet:
+def opened_as(images: Path, labels: Path | None) -> dict[str, str]:
+    """How images are opened, for a bank that is to find them again, from other folders too."""
+    return {"images": str(images), "labels": str(labels or ""), "folder": str(Path.cwd())}
+
+
+def _opened(bank: Path, opened: Mapping[str, str], labels: Path | None = None) -> ImageSet:
     from vital.data import joined
 
     if parts := json.loads(opened.get("parts", "[]")):
         return joined([_opened(bank, part) for part in parts])
     if not opened.get("images"):
         raise UsageError(f"--bank {bank} does not say where its images are; give --images DIR too")
-    return open_images(Path(opened["images"]), Path(opened["labels"]) if opened["labels"] else None)
+    found = _again(bank, opened, "images", "--images DIR")
+    named = opened.get("labels") and labels is None
+    return open_images(found, _again(bank, opened, "labels", "--image-labels CSV") if named else labels)
+
+
+def _again(bank: Path, opened: Mapping[str, str], what: str, option: str) -> Path:
+    """The path that was typed when a bank was made, from the folder of then, from here, or beside the bank."""
+    from vital.data.open import SETS
+
+    typed = opened[what]
+    if typed in SETS and what == "images":
+        return Path(typed)
+    folders = [Path(opened["folder"])] if opened.get("folder") else []
+    places = [folder / typed for folder in (*folders, Path(), bank.parent)]
+    found = next((place for place in places if place.exists()), None)
+    if found is None:
+        raise UsageError(
+            f"the {what} of --bank {bank} are no longer at {str(places[0])!r}; give {option} too"
+        )
+    return found
 
 
 def show_skipped(pictures: ImageSet | None) -> None:

@@ -100,7 +100,7 @@ def compare_command(
 
     if controls is not None and no_controls:
         raise UsageError("--controls and --no-controls are both given; give one of them")
-    net = network.open(model)
+    net = network.open(model, source.image_labels)
     natural = source.needed("a comparison needs natural images to measure against")
     found = compare(
         net,

@@ -44,7 +44,7 @@ def describe(
     are chosen on images of even numbers and scored on the others. A label is taken back where other units of the
     layer, or units of networks with random weights, go as well with it.
     """
-    net = _opened(network, model, out)
+    net = _opened(network, model, out, source.image_labels)
     chosen = net.units(units)
     opened = source.needed("words need probe images")
     bank = source.read_bank(net, opened)
@@ -106,12 +106,12 @@ def whole_layers(model: Model, layers: Sequence[str], tokens: str | None = None)
     return model.units(found)
 
 
-def _opened(network: opt.NetworkOptions, model: str, out: Path) -> Model:
+def _opened(network: opt.NetworkOptions, model: str, out: Path, labels: Path | None = None) -> Model:
     """Load the network, whose words the folder can hold."""
     from vital.describing.run_folder import check_folder
     from vital.models.identity import identity
 
-    net = network.open(model)
+    net = network.open(model, labels)
     check_folder(out, identity(net, model))
     return net
 

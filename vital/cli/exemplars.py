@@ -38,7 +38,7 @@ def exemplars(
     """
     from vital.rendering.natural_exemplars import exemplars as find
 
-    net, pictures = network.open(model), source.needed("images are needed")
+    net, pictures = network.open(model, source.image_labels), source.needed("images are needed")
     chosen = list(dict.fromkeys(net.units(units)))
     reader = net.unit(for_unit) if for_unit else None
     made = source.make_bank(net, pictures, [*chosen, *([reader] if reader else [])])

@@ -40,6 +40,18 @@ ChannelsLast = Annotated[
     bool,
     Option("--channels-last", help="Convolve in the memory layout channels_last; faster on some devices."),
 ]
+ClassNames = Annotated[
+    Path | None,
+    Option(
+        "--classes",
+        metavar="FILE",
+        help="Class names: a line for each, or CSV with the columns index and name.",
+    ),
+]
+Bands = Annotated[
+    str | None,
+    Option(metavar="R,G,B", help="Of many channels those shown as red, green, blue; by default 0,1,2."),
+]
 InputSize = Annotated[
     int | None, Option(min=1, metavar="PX", help="Side of the network's input, if not its own.")
 ]
@@ -163,19 +175,25 @@ class NetworkOptions:
     dtype: Dtype = None
     channels_last: ChannelsLast = False
     input_size: InputSize = None
+    classes: ClassNames = None
+    bands: Bands = None
 
-    def open(self, model: str) -> Model:
-        """Load the network that is named."""
+    def open(self, model: str, labels: Path | None = None) -> Model:
+        """Load the network that is named; labels of images may name the classes of one without names."""
         from vital.models import load_model
+        from vital.models.load import named_by
 
-        return load_model(
+        found = load_model(
             model,
             weights=self.weights,
             device=self.device,
             size=self.input_size,
             dtype=self.dtype,
             channels_last=self.channels_last,
+            classes=self.classes,
+            bands=None if self.bands is None else read_bands(self.bands),
         )
+        return found if labels is None or found.classes else named_by(found, labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +293,18 @@ class BackendOptions:
     captioner: CaptionerName = None
     summarizer: SummarizerName = None
     generator: GeneratorName = None
+
+
+def read_bands(text: str) -> tuple[int, ...]:
+    """Read the numbers of channels.
+
+    >>> read_bands("3,2,1")
+    (3, 2, 1)
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InvalidValueError(f"--bands is {text!r}; give three numbers of channels, such as 3,2,1, or one")
+    return tuple(map(int, parts))
 
 
 def read_settings(pairs: Sequence[str]) -> dict[str, str]:

@@ -42,7 +42,7 @@ def render(
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
     method = how.make()
     pictures = references_of(method, how.method, source)
-    net = network.open(model)
+    net = network.open(model, source.image_labels)
     chosen = list(dict.fromkeys(net.units(units)))
     _warn_of_size(method, net)
     request = how.request(net, chosen, method, pictures, frames)
@@ -79,6 +79,9 @@ def references_of(method: Method, name: str, source: opt.ImageOptions) -> ImageS
 
     pictures = source.open()
     if not method.needs_images:
+        if pictures is not None:
+            given = "--images" if source.images is not None else "--bank"
+            typer.echo(f"vital: {given} does not apply: the method {name} takes no images", err=True)
         return None
     if pictures is None:
         without = ", ".join(name for name, kind in METHODS.items() if not kind.needs_images)
@@ -147,7 +150,7 @@ def _report(run: Run, units: Sequence[Unit]) -> None:
     said: dict[str, list[str]] = {}
     for unit, record in records.items():
         wrong = [record["status"]] if _word(record["status"]) != record["status"] else []
-        for line in (*wrong, *facts[unit].get("lacking", ())):
+        for line in (*wrong, *facts[unit].get("lacking", ()), *facts[unit].get("unused", ())):
             said.setdefault(line, []).append(str(unit))
     for line, names in said.items():
         typer.echo(f"vital: {shortened(names)}: {line}", err=True)

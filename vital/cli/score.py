@@ -121,7 +121,7 @@ def _judged(
 
 
 def _names(names: Path | None, net: Model | None) -> Sequence[str]:
-    from vital.describing.evaluation.class_names import read_names
+    from vital.utils.class_names import read_names
 
     if names is not None:
         return read_names(names)

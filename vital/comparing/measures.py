@@ -26,6 +26,7 @@ from vital.metrics import (
 from vital.tracing import Tracer
 from vital.types import Images
 from vital.units import OUTPUT, Unit
+from vital.utils.drawing import as_rgb
 from vital.utils.hashing import key_of
 
 SQUINTING: dict[str, Better] = {"judge_*,_squinting": "higher"}
@@ -98,7 +99,7 @@ def zero_shot(context: EvalContext, shown: Shown) -> Iterator[Score]:
     known = [i for i, unit in enumerate(shown.units) if unit in context.questions]
     if not known:
         return
-    seen = context.encoder.encode_image(shown.images[known]).cpu()
+    seen = context.encoder.encode_image(as_rgb(shown.images[known], context.bank.model.bands)).cpu()
     for row, i in zip(seen, known, strict=True):
         asked = context.questions[shown.units[i]]
         scores = (context.embedded(asked.choices).cpu() @ row)[None]

@@ -22,6 +22,7 @@ from vital.rendering.resume import request_for, resume_run
 from vital.rendering.run_folder import Render, Run, entered, folder_name, runs
 from vital.types import Images
 from vital.units import Unit
+from vital.utils.drawing import fits_png
 from vital.utils.hashing import key_of
 from vital.utils.io import explained, read_picture
 
@@ -67,9 +68,7 @@ class Renderer:
         found = [run for seed in seeds if (run := self._run(method, seed)).complete(self.units)]
         if not found:
             raise UnfinishedError(f"no seed of {name} has pictures of all {len(self.units)} units")
-        parts = [
-            (u, run.render.seed, _fitted(run.picture(u), self.model)) for run in found for u in self.units
-        ]
+        parts = [(u, run.render.seed, _picture(run, u, self.model)) for run in found for u in self.units]
         spent = [time_of(run) for run in found]
         seconds, busy = (sum(times) / len(spent) / len(self.units) for times in zip(*spent, strict=True))
         return stacked(name, parts, seconds=seconds, busy=busy, steps=steps_of(method))
@@ -103,6 +102,13 @@ def time_of(run: Run) -> tuple[float, float]:
             found |= dict.fromkeys(entry["units"], each)
     times = [found.get(unit, (math.nan, math.nan)) for unit in run.render.units]
     return sum(clock for clock, _ in times), sum(busy for _, busy in times)
+
+
+def _picture(run: Run, unit: Unit, model: Model) -> Images:
+    """A picture of a run, all its channels."""
+    if not fits_png(run.render.channels):
+        return run.all_channels(unit)
+    return _fitted(run.picture(unit), model)
 
 
 def _fitted(picture: Image.Image, model: Model) -> Images:

@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from collections.abc import Sequence
 
 from vital.data.imageset import ImageSet
-from vital.data.sources import Picture, Source
+from vital.data.sources import Joined
 from vital.errors import DataError
-from vital.utils.hashing import sha256
-
-
-@dataclass(frozen=True, eq=False)
-class Joined(Source):
-    """The pictures of several sources, one after the other."""
-
-    parts: tuple[Source, ...]
-    _ends: list[int] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_ends", list(accumulate(len(part) for part in self.parts)))
-
-    def __len__(self) -> int:
-        return self._ends[-1]
-
-    def read(self, index: int) -> Picture:
-        """Decode one picture of the part that holds it."""
-        part = bisect_right(self._ends, index)
-        return self.parts[part].read(index - (self._ends[part - 1] if part else 0))
-
-    def content(self) -> Iterator[bytes]:
-        """Yield one digest per part."""
-        return (sha256(part.content()).encode() for part in self.parts)
 
 
 def joined(sets: Sequence[ImageSet]) -> ImageSet:
@@ -58,10 +31,14 @@ def joined(sets: Sequence[ImageSet]) -> ImageSet:
     if len({bool(part.class_names) for part in labeled}) > 1:
         raise DataError(
             f"the labels of {sets[0].name} and those of the other sets cannot be joined: "
-            "some are names and some the network's indices"
+            "some are names and some the network's indices; give labels of one kind"
         )
-    classes = tuple(dict.fromkeys(name for part in labeled for name in part.class_names))
-    labels = tuple(label for part in sets for label in _labels(part, classes))
+    classes = labeled[0].class_names if labeled else ()
+    if any(part.class_names != classes for part in labeled):
+        classes = tuple(dict.fromkeys(name for part in labeled for name in part.class_names))
+        labels = tuple(label for part in sets for label in _labels(part, classes))
+    else:
+        labels = tuple(label for part in sets for label in part.labels)
     return ImageSet(
         Joined(tuple(part.source for part in sets)), names, labels, classes, "+".join(p.name for p in sets)
     )

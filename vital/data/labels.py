@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vital.data.sources import whole
+from vital.data.items import is_vector, plain_label, whole
 from vital.errors import DataError
 from vital.utils.class_names import class_matches
 from vital.utils.io import read_csv
@@ -14,19 +16,22 @@ from vital.utils.io import read_csv
 KEYS = ("file", "wnid")
 VALUES = ("index", "label", "name")
 Labels = tuple[tuple[int | None, ...], tuple[str, ...]]
-LABELING = (
-    "sort the images into a folder per class, or give labels=, a CSV file with the columns file and index"
-)
+BY_INDEX = "labels=, a CSV file with the columns file and index"
+LABELING = f"sort the images into a folder per class, or give {BY_INDEX}"
 
 
 def numbered(values: Sequence[Any]) -> Labels:
     """Turn labels into whole numbers: (labels, names); texts become names in sorted order, None stays None.
+
+    One-hot vectors say a number.
 
     >>> numbered(["cat", None, "ant"])
     ((1, None, 0), ('ant', 'cat'))
     >>> numbered([3, 1])
     ((3, 1), ())
     """
+    if any(is_vector(v) for v in values):
+        values = [_one_hot(v, i) for i, v in enumerate(values)]
     if all(v is None or whole(v) is not None for v in values):
         return tuple(None if v is None else whole(v) for v in values), ()
     if not all(v is None or isinstance(v, str) for v in values):
@@ -34,6 +39,15 @@ def numbered(values: Sequence[Any]) -> Labels:
     names = sorted({v for v in values if v is not None})
     place = {name: i for i, name in enumerate(names)}
     return tuple(None if v is None else place[v] for v in values), tuple(names)
+
+
+def _one_hot(value: Any, index: int) -> int | str | None:
+    found = plain_label(value)
+    if found is None and value is not None:
+        raise DataError(
+            f"label {index} is a vector that is not one-hot; give one class for each image, its number or its name"
+        )
+    return found
 
 
 def read_labels(path: Path, names: Sequence[str]) -> Labels:
@@ -107,12 +121,12 @@ def _add(rows: dict[str, str], key: str, label: str, place: str, column: str) ->
 def match_class(index: int, own: Sequence[str], classes: Sequence[str], outputs: int, where: str) -> set[int]:
     """Find which of a set's own label names stand for one class of the network.
 
-    By name; failing any match, as whole numbers; failing these, by order where both sides have equally many.
-    Raises `DataError` where neither is certain.
+    By name; failing any match, as whole numbers; failing these, by order where both sides have equally many, with a
+    warning where the network has names. Raises `DataError` where neither is certain.
     """
     matches = [_network_classes(name, classes) for name in own]
     if not any(matches):
-        return {label for label, found in enumerate(_numbers(own, outputs, where)) if found == index}
+        return {label for label, found in enumerate(_numbers(own, classes, outputs, where)) if found == index}
     for name, found in zip(own, matches, strict=True):
         if index in found and len(found) > 1:
             shared = " and ".join(map(str, found))
@@ -123,7 +137,7 @@ def match_class(index: int, own: Sequence[str], classes: Sequence[str], outputs:
         wanted = f"{index} ({classes[index]})" if 0 <= index < len(classes) else f"{index}"
         raise DataError(
             f"{where}: no label is the name of class {wanted}, and {len(strangers)} match no class "
-            f"({_some(strangers)}); rename its folder, or give labels=, a CSV file with the columns file and index"
+            f"({_some(strangers)}); rename its folder, or give {BY_INDEX}"
         )
     return labels
 
@@ -142,7 +156,7 @@ def match_classes(
     asked = range(len(own)) if used is None else sorted(used)
     matches = [_network_classes(name, classes) for name in own]
     if not any(matches):
-        numbers = _numbers(own, outputs, where)
+        numbers = _numbers(own, classes, outputs, where)
         return {label: numbers[label] for label in asked}
     for what, bad in (
         ("match no class of the network", [own[label] for label in asked if not matches[label]]),
@@ -151,7 +165,7 @@ def match_classes(
         if bad:
             raise DataError(
                 f"{where}: {len(bad)} of the {len(asked)} labels {what} ({_some(bad)}); rename them or leave them "
-                "out, or give labels=, a CSV file with the columns file and index"
+                f"out, or give {BY_INDEX}"
             )
     return {label: matches[label][0] for label in asked}
 
@@ -161,21 +175,48 @@ def _network_classes(name: str, classes: Sequence[str]) -> list[int]:
     return whole_name or sorted({i for part in name.split(",") for i in class_matches(part, classes)})
 
 
-def _numbers(own: Sequence[str], outputs: int, where: str) -> list[int]:
+def _numbers(own: Sequence[str], classes: Sequence[str], outputs: int, where: str) -> list[int]:
     """The classes of labels whose names are whole numbers, or else of as many as the network has, in order."""
+    in_order = len(own) == outputs
     if all(name.isdecimal() for name in own):
-        if outputs and (high := max(int(name) for name in own)) >= outputs:
+        found = [int(name) for name in own]
+        if in_order and sorted(found) == list(range(outputs)) != found:
+            _refuse_orders(own, where)
+        if outputs and (high := max(found)) >= outputs:
             raise DataError(
                 f"{where}: the label {high} is no class of the network, which has 0 to {outputs - 1}"
             )
-        return [int(name) for name in own]
-    if len(own) == outputs:
+        return found
+    if in_order:
+        if list(own) == sorted(own) != sorted(own, key=_naturally):
+            _refuse_orders(own, where)
+        if classes:
+            warnings.warn(
+                f"{where}: no label is the name of a class of the network, so their order decides: {own[0]!r} is "
+                f"taken for {classes[0]!r}; rename the folders, or give {BY_INDEX}, where that is wrong",
+                stacklevel=2,
+            )
         return list(range(outputs))
     has = f"has {outputs} classes" if outputs else "has no class names"
     raise DataError(
         f"{where}: the {len(own)} label names ({_some(own)}) match no class of the network, which {has}; "
-        "rename the folders, or give labels=, a CSV file with the columns file and index"
+        f"rename the folders, or give {BY_INDEX}"
     )
+
+
+def _refuse_orders(own: Sequence[str], where: str) -> None:
+    """Raise `DataError` for names whose place depends on who sorts them."""
+    place, name = next((i, n) for i, n in enumerate(own) if sorted(own, key=_naturally).index(n) != i)
+    raise DataError(
+        f"{where}: the name {name!r} is class {sorted(own, key=_naturally).index(name)} by number and class {place} in "
+        "the order of texts, by which torchvision sorts folders and timm does not; write zeros in front of the "
+        f"numbers, give the network its class names, or give {BY_INDEX}"
+    )
+
+
+def _naturally(name: str) -> list[tuple[int, str]]:
+    """How a name is sorted where its numbers count as such."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def _some(names: Sequence[str], count: int = 3) -> str:

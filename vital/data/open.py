@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from vital.data.check import check_pictures
+from vital.data.datasets import from_data_set, indexable
 from vital.data.imageset import ImageSet
 from vital.data.labels import Labels, numbered, read_labels
-from vital.data.sources import SUFFIXES, Array, Files, Indexable, Source, as_batch, item_label, whole
-from vital.errors import DataError, first_line, nearest
+from vital.data.sources import SUFFIXES, Array, Files, Source, as_batch
+from vital.errors import DataError, first_line, nearest, unknown
 from vital.utils.public import public
 from vital.utils.registry import Registry
 
@@ -41,7 +43,9 @@ def load_images(
     - An `.npz` file: the array `images` and, where there is one, `labels`; with `split`, `SPLIT_images` and
       `SPLIT_labels`. An `.npy` file: the images. Nothing pickled is read.
     - An array or tensor: (N, H, W, C), (N, C, H, W) or (N, H, W); uint8, uint16, or floats in [0, 1].
-    - A torchvision data set, or anything with a length and items that are pictures or (picture, label) pairs.
+    - A data set of torch, torchvision or HuggingFace, or anything with a length and items that are pictures,
+      (picture, label) pairs or dicts with `image` and `label`; a `DataLoader` stands for its data set. Class names are
+      found whatever is wrapped around a data set, and items must be the same at each look.
     - A list of paths.
     - `world`: 1,000 pictures of the known-answer world, rendered when they are looked at and labeled with its
       classes (`vital.world.scenes.dataset.images` makes others).
@@ -73,32 +77,37 @@ def load_images(
     (2, (3, 5))
 
     """
-    found = _found(source, split)
+    found = _found(source, split, labels is None)
+    if found is not source:
+        check_pictures(found)
     if labels is None:
         return found
     own, names = _given_labels(labels, found)
     return replace(found, labels=own, class_names=names)
 
 
-def _found(source: Any, split: str | None) -> ImageSet:
+def _found(source: Any, split: str | None, labeled: bool) -> ImageSet:
     if isinstance(source, str | Path):
         return _named(str(source), split) if str(source) in SETS else _at(Path(source), split)
+    if split is not None and isinstance(source, Mapping):
+        if split not in source:
+            raise unknown("split", split, source)
+        source, split = source[split], None
     if split is not None:
         raise DataError(f"split {split!r} needs a folder or an .npz file, not a {type(source).__name__}")
     if isinstance(source, ImageSet):
         return source
     if isinstance(source, np.ndarray | Tensor):
         return _plain(Array(as_batch(source, "the array")), "array")
+    source = indexable(source)
     if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
         kind = type(source).__name__
         raise DataError(
             f"a {kind} is no set of images; allowed are paths, arrays and anything with a length and items"
         )
-    if not len(source):
-        raise DataError(f"the {type(source).__name__} holds no images")
-    if isinstance(source, list | tuple) and all(isinstance(item, str | Path) for item in source):
+    if isinstance(source, list | tuple) and source and all(isinstance(item, str | Path) for item in source):
         return _listed(source)
-    return _data_set(source)
+    return from_data_set(source, labeled=labeled)
 
 
 def _named(name: str, split: str | None) -> ImageSet:
@@ -210,6 +219,8 @@ def _numpy(path: Path, split: str | None) -> ImageSet:
     source = Array(as_batch(pictures, str(path)))
     if labels is None:
         return _plain(source, path.name)
+    if labels.ndim == 2 and labels.shape[1] > 1 and len(labels) == len(source):  # one-hot
+        return _plain(source, path.name, numbered(list(labels)))
     if labels.size != len(source):
         raise DataError(f"{path} holds labels of shape {labels.shape} for {len(source)} images")
     return _plain(source, path.name, numbered(labels.reshape(-1).tolist()))
@@ -226,53 +237,3 @@ def _members(path: Path, content: Any, split: str | None) -> tuple[np.ndarray, n
             raise DataError(f"{path} holds {held}; wanted is an array named '{prefix}images'")
         labels = content[f"{prefix}labels"] if f"{prefix}labels" in content.files else None
         return content[f"{prefix}images"], labels
-
-
-def _data_set(items: Any) -> ImageSet:
-    """A data set: files where it is a plain list of labeled files, and items otherwise."""
-    name = type(items).__name__
-    classes = _class_names(items)
-    if _lists_files(items):
-        paths = [Path(path) for path, _ in items.samples]
-        names = tuple(os.path.relpath(path, items.root).replace(os.sep, "/") for path in paths)
-        return ImageSet(
-            Files(Path(items.root), names), names, tuple(t for _, t in items.samples), classes, name
-        )
-    labels = tuple(_item_labels(items))
-    fits = all(label is None or 0 <= label < len(classes) for label in labels)
-    return _plain(Indexable(items), name, (labels, classes if fits else ()))
-
-
-def _lists_files(items: Any) -> bool:
-    """Whether this is torchvision's ImageFolder, showing its files as they are."""
-    bare = all(getattr(items, part, None) is None for part in ("transform", "target_transform", "transforms"))
-    loader = getattr(getattr(items, "loader", None), "__name__", "")
-    return bare and loader == "default_loader" and hasattr(items, "samples") and hasattr(items, "root")
-
-
-def _item_labels(items: Any) -> list[int | None]:
-    """The labels of a data set: its own list, where it keeps one, and otherwise read item by item."""
-    if hasattr(items, "dataset") and hasattr(items, "indices"):  # torch's Subset
-        inner = _item_labels(items.dataset)
-        return [inner[i] for i in items.indices]
-    if getattr(items, "target_transform", None) is None:
-        for attribute in ("targets", "labels", "_labels"):
-            kept: Any = getattr(items, attribute, ())
-            if hasattr(kept, "__len__") and len(kept) == len(items):
-                return [whole(label) for label in kept]
-    return [_label_at(items, index) for index in range(len(items))]
-
-
-def _label_at(items: Any, index: int) -> int | None:
-    try:
-        return item_label(items[index])
-    except Exception:  # noqa: BLE001  an item that cannot be read is skipped when it is used
-        return None
-
-
-def _class_names(items: Any) -> tuple[str, ...]:
-    """The class names that a data set knows, synonyms joined by commas."""
-    held = getattr(getattr(items, "dataset", items), "classes", None)
-    if not isinstance(held, list | tuple):
-        return ()
-    return tuple(", ".join(name) if isinstance(name, tuple | list) else str(name) for name in held)

@@ -7,8 +7,10 @@ arrays (H, W[, C]).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from vital.data.items import item_picture
 from vital.errors import DataError
-from vital.utils.hashing import file_hash
+from vital.utils.hashing import file_hash, sha256
 
 Picture = Image.Image | np.ndarray
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -97,7 +100,7 @@ class Array(Source):
 
 @dataclass(frozen=True, eq=False)
 class Indexable(Source):
-    """Anything with a length and items: pictures, or (picture, label) pairs, as in torchvision's data sets.
+    """Anything with a length and items: pictures, (picture, label) pairs as torchvision has them, or dicts with both.
 
     Up to `MANY` pictures are identified by their pixels; of more, as many are read, evenly spread.
     """
@@ -114,40 +117,77 @@ class Indexable(Source):
 
     def content(self) -> Iterator[bytes]:
         """Yield the kind of data, then each picture's size, mode and pixels."""
-        count = len(self)
-        yield f"{type(self.items).__qualname__} {count}".encode()
-        for index in range(count) if count <= MANY else np.linspace(0, count - 1, MANY).astype(int).tolist():
-            try:
-                picture = self.read(index)
-            except Exception:  # noqa: BLE001  a picture that cannot be read is part of what the set is
-                yield b"unreadable"
-                continue
-            mode = picture.mode if isinstance(picture, Image.Image) else str(picture.dtype)
-            pixels = np.asarray(picture)
-            yield f"{mode} {pixels.shape}".encode()
-            yield np.ascontiguousarray(pixels).tobytes()
+        yield f"{type(self.items).__qualname__} {len(self)}".encode()
+        yield from _pixels(self)
 
 
-def item_picture(item: Any) -> Any:
-    """Take the picture out of an item, which may be a (picture, label) pair."""
-    return item[0] if isinstance(item, tuple | list) and item else item
+@dataclass(frozen=True, eq=False)
+class Selected(Source):
+    """Some pictures of another source, by number; identified by their pixels, as those of `Indexable` are."""
+
+    source: Source
+    indices: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, index: int) -> Picture:
+        """Decode the picture that has this place among those selected."""
+        return self.source.read(self.indices[index])
+
+    def content(self) -> Iterator[bytes]:
+        """Yield each picture's size, mode and pixels."""
+        yield from _pixels(self)
 
 
-def item_label(item: Any) -> int | None:
-    """Take the label out of an item; None where it has none that is a whole number."""
-    return whole(item[1]) if isinstance(item, tuple | list) and len(item) > 1 else None
+@dataclass(frozen=True, eq=False)
+class Joined(Source):
+    """The pictures of several sources, one after the other."""
+
+    parts: tuple[Source, ...]
+    _ends: list[int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ends", list(accumulate(len(part) for part in self.parts)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def place(self, index: int) -> tuple[Source, int]:
+        """The part that holds a picture, and its number there."""
+        part = bisect_right(self._ends, index)
+        return self.parts[part], index - (self._ends[part - 1] if part else 0)
+
+    def read(self, index: int) -> Picture:
+        """Decode one picture of the part that holds it."""
+        part, own = self.place(index)
+        return part.read(own)
+
+    def content(self) -> Iterator[bytes]:
+        """Yield one digest per part."""
+        return (sha256(part.content()).encode() for part in self.parts)
 
 
-def whole(value: Any) -> int | None:
-    """Read a whole number from Python, numpy or torch; None for anything else.
+def selected(source: Source, indices: Sequence[int]) -> Source:
+    """Take some pictures of a source: files stay files."""
+    if isinstance(source, Files):
+        return Files(source.root, tuple(source.names[i] for i in indices))
+    return Selected(source, tuple(indices))
 
-    >>> import torch
-    >>> whole(np.int64(3)), whole(torch.tensor(4)), whole("5")
-    (3, 4, None)
-    """
-    if isinstance(value, Tensor | np.ndarray) and np.size(value := np.asarray(value)) == 1:
-        value = value.item()
-    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+
+def _pixels(source: Source) -> Iterator[bytes]:
+    """The size, mode and pixels of each picture of a source, or of `MANY` evenly spread ones."""
+    count = len(source)
+    for index in range(count) if count <= MANY else np.linspace(0, count - 1, MANY).astype(int).tolist():
+        try:
+            picture = source.read(index)
+        except Exception:  # noqa: BLE001  a picture that cannot be read is part of what the set is
+            yield b"unreadable"
+            continue
+        mode = picture.mode if isinstance(picture, Image.Image) else str(picture.dtype)
+        pixels = np.asarray(picture)
+        yield f"{mode} {pixels.shape}".encode()
+        yield np.ascontiguousarray(pixels).tobytes()
 
 
 def as_rows(value: Any) -> np.ndarray:

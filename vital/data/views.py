@@ -23,3 +23,15 @@ class Views(dict[int, View]):
         super().__setitem__(index, view)
         while len(self) > 1 and len(self) * view.pixels.nbytes > LIMIT_BYTES:
             del self[next(iter(self))]
+
+
+class Sizes(Views):
+    """Views of which only the pictures' own sizes are kept, those of the first few."""
+
+    def __init__(self, most: int = 16) -> None:
+        super().__init__()
+        self.most, self.sizes = most, list[tuple[int, int]]()
+
+    def __setitem__(self, index: int, view: View) -> None:
+        if len(self.sizes) < self.most:
+            self.sizes.append(view.size)

@@ -165,7 +165,7 @@ def explain(
             else gradients.gradient_times_activation_of(trace, unit, chosen)
         )
     found = [w for name in chosen for w in _winners(trace, name, shares[name], labels or {}, tokens)]
-    picture, odds = to_pil(image[0].detach().float().cpu()), scores.float().softmax(0)
+    picture, odds = to_pil(image[0].detach().float().cpu(), model.bands), scores.float().softmax(0)
     return Explanation(
         picture, unit, float(scores[unit.channel]), float(odds[unit.channel]), by, tuple(found)
     )

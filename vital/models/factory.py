@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import nn
 
 from vital.errors import ModelError, first_line, nearest, unknown
 from vital.models.model import Model
+from vital.models.published import metadata
 from vital.utils.hashing import sha256
 
 SIDE = 224
@@ -100,29 +102,47 @@ def _functions(module: ModuleType) -> list[str]:
 def from_module(
     module: nn.Module, name: str, constants: Mapping[str, Any] | None = None, weights: str = "as given"
 ) -> Model:
-    """Make a `Model` of a bare module; MEAN, STD, SIZE, RESIZE, CLASSES and CHANNELS among `constants` count.
+    """Make a `Model` of a bare module; MEAN, STD, SIZE, RESIZE, CLASSES, CHANNELS and BANDS among `constants` count.
 
-    Without them: mean 0, std 1, 224 pixels, the short side resized to the input size, no class names, and the
-    channels of the first convolution (3 where there is none). CHANNELS counts as a whole number only: a table under
-    that name is part of somebody's architecture.
+    Without them, what a module of timm or open_clip says itself counts, and failing that: mean 0, std 1, 224 pixels,
+    the short side resized to the input size, no class names, and the channels of the first convolution (3 where there
+    is none). CHANNELS counts as a whole number only: a table under that name is part of somebody's architecture.
 
     >>> from_module(nn.Conv2d(1, 4, 3), "net", {"SIZE": 28}).channels
     1
     """
-    said = constants or {}
+    own = constants or {}
+    channels = own["CHANNELS"] if type(own.get("CHANNELS")) is int else first_channels(module)
+    said = {**_fitting(module, name, channels, own), **own}
     size = _read(said, "SIZE", _pair, (SIDE, SIDE))
-    channels = said.get("CHANNELS")
     return Model(
         module,
         name,
         size,
-        channels if type(channels) is int else first_channels(module),
+        channels,
         _read(said, "MEAN", _numbers, (0.0,)),
         _read(said, "STD", _numbers, (1.0,)),
-        _read(said, "RESIZE", int, min(size)),
+        _read(said, "RESIZE", lambda side: None if side is None else int(side), min(size)),
+        _read(said, "INTERPOLATION", str, "bilinear"),
         classes=_read(said, "CLASSES", _names, ()),
         weights=weights,
+        bands=_read(said, "BANDS", tuple, ()),
     )
+
+
+def _fitting(module: nn.Module, name: str, channels: int, own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a module says itself, but for what the file's constants or its channels leave without meaning."""
+    found = metadata(module)
+    if "SIZE" in own:
+        found.pop("RESIZE", None)
+    if found and len(found["MEAN"]) not in (1, channels) and not {"MEAN", "STD"} <= own.keys():
+        warnings.warn(
+            f"{name}: its published mean and std are for {len(found['MEAN'])} channels, not for {channels}, and are "
+            "not taken; give MEAN and STD in its file, or vital.Model(network, mean=..., std=...)",
+            stacklevel=2,
+        )
+        del found["MEAN"], found["STD"]
+    return found
 
 
 def _read(constants: Mapping[str, Any], key: str, read: Callable[[Any], Any], default: Any) -> Any:

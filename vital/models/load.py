@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from vital.models.model import HALF, Model, usable_device
 from vital.models.outputs import count_outputs
 from vital.models.published import SOURCES, image_tower
 from vital.models.weights import fit, read_state
+from vital.utils.class_names import names_of_outputs, read_classes
 from vital.utils.public import public
 
 RANDOM = "random"
@@ -41,6 +42,8 @@ def load_model(
     size: int | Size | None = None,
     dtype: torch.dtype | str | None = None,
     channels_last: bool = False,
+    classes: str | Path | Sequence[str] | Mapping[int, str] | None = None,
+    bands: Sequence[int] | None = None,
     seed: int = 0,
 ) -> Model:
     """Load a network together with its preprocessing and class names.
@@ -54,8 +57,8 @@ def load_model(
     - `timm:NAME` (extra `timm`);
     - `open_clip:NAME[/PRETRAINED]` (extra `clip`): the image tower, which has no classes;
     - `path/to/file.py:FUNCTION`: the function is called without arguments and returns a module or a `Model`. This
-      runs the file. Beside a bare module the constants MEAN, STD, SIZE, RESIZE, CLASSES and CHANNELS of the file
-      count; without them nothing is guessed: mean 0, std 1, 224 pixels, the channels of the first convolution;
+      runs the file. Beside a bare module the constants MEAN, STD, SIZE, RESIZE, CLASSES, CHANNELS and BANDS of the
+      file count; without them nothing is guessed: mean 0, std 1, 224 pixels, the channels of the first convolution;
     - a module or a `Model`, taken as it is.
 
     Parameters
@@ -78,6 +81,12 @@ def load_model(
         Whether the network's weights, and the images that it is shown, lie in memory in torch.channels_last: on some
         devices convolutions are faster so. Numbers differ in their last bits. A network that uses `Tensor.view` on
         activations may refuse it.
+    classes
+        The names of the classes: one for each output, by index, or a file with a name on each line or the columns index
+        and name; by default the network's own.
+    bands
+        Of a network with more channels than colors: those that pictures show as red, green and blue, or one; by default
+        the first three.
     seed
         What random weights go by.
 
@@ -127,7 +136,26 @@ def load_model(
     if channels_last:
         model.module.to(memory_format=torch.channels_last)
         model = replace(model, channels_last=True)
-    return model
+    if classes is not None:
+        model = with_classes(model, classes)
+    return model if bands is None else replace(model, bands=tuple(bands))
+
+
+def with_classes(model: Model, classes: str | Path | Sequence[str] | Mapping[int, str]) -> Model:
+    """Give a network class names, of which a file may hold them. Raises `InvalidValueError` for names that do not fit.
+
+    >>> with_classes(Model(nn.Conv2d(3, 2, 1), size=(4, 4)), ["cat", "dog"]).classes
+    ('cat', 'dog')
+    """
+    found = read_classes(classes) if isinstance(classes, str | Path) else classes
+    return replace(model, classes=names_of_outputs(found, count_outputs(model), model.name))
+
+
+def named_by(model: Model, labels: Path) -> Model:
+    """Give a network without class names those in a file with the labels of images, where these fit its outputs."""
+    found = read_classes(labels)
+    fits = found if isinstance(found, Mapping) else len(found) == count_outputs(model)
+    return with_classes(model, found) if found and fits else model
 
 
 def _floating(given: torch.dtype | str) -> torch.dtype:

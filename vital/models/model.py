@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -26,6 +27,8 @@ from vital.utils.public import public
 
 HALF = (torch.bfloat16, torch.float16)
 """The floating types of two bytes."""
+BROAD = 5.0
+"""A std that no channel of an image in [0, 1] has."""
 
 
 @public
@@ -38,7 +41,8 @@ class Model:
     change the aspect ratio). `classes` names the outputs, where they have names. `weights` says where the weights
     come from: "random", a file, or the name of a published set. `autocast` is bfloat16 or float16 for a network that
     computes in it where that is safe (`torch.autocast`). `channels_last` says that it is shown images in that memory
-    layout. Raises `InvalidValueError` for numbers that cannot be.
+    layout. `bands` are the channels that pictures show as red, green and blue (or one as grey), where the network has
+    more than these; by default the first three. Raises `InvalidValueError` for numbers that cannot be.
 
     >>> model = Model(nn.Conv2d(3, 4, 1), name="tiny", size=(8, 8))
     >>> model.normalize(torch.full((1, 3, 8, 8), 0.5)).unique().tolist()
@@ -57,6 +61,7 @@ class Model:
     weights: str = "as given"
     autocast: torch.dtype | None = None
     channels_last: bool = False
+    bands: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, count in (("size", 2), ("mean", 1), ("std", 1)):
@@ -83,6 +88,8 @@ class Model:
                 raise InvalidValueError(f"{self.name}: {what} is {values}; {allowed}")
         if min(self.std) <= 0:
             raise InvalidValueError(f"{self.name}: std is {self.std}; allowed are numbers above 0")
+        _warn_of_range(self)
+        check_bands(self.bands, self.channels, self.name)
         if self.interpolation not in pixels.INTERPOLATIONS:
             allowed = ", ".join(pixels.INTERPOLATIONS)
             raise InvalidValueError(
@@ -211,6 +218,28 @@ class Model:
             yield f"{name} {type(part).__qualname__} {sorted(plain.items())}"
         yield tensor_hash({k: buffer for k, buffer in self.module.named_buffers() if k not in stored})
         yield from sorted({_source(type(part)) for part in self.module.modules()})
+
+
+def check_bands(bands: tuple[int, ...], channels: int, name: str) -> None:
+    """Raise `InvalidValueError` for bands that a picture cannot show.
+
+    >>> check_bands((3, 2, 1), 12, "net")
+    """
+    if len(bands) not in (0, 1, 3) or not all(isinstance(b, int) and 0 <= b < channels for b in bands):
+        told = ", ".join(map(str, bands))
+        raise InvalidValueError(
+            f"{name}: the bands are {told}; allowed are three of the channels 0 to {channels - 1}, or one"
+        )
+
+
+def _warn_of_range(model: Model) -> None:
+    """Say that a normalization is not for images in [0, 1], at one line, so that it is said once."""
+    if max(model.mean) > 1 or max(model.std) > BROAD:
+        warnings.warn(
+            f"{model.name}: mean {model.mean} and std {model.std} are not for images in [0, 1], which then look all "
+            "alike to the network; divide both by the value of white, such as 255",
+            stacklevel=1,
+        )
 
 
 def _is_setting(value: object) -> bool:

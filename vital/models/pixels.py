@@ -41,10 +41,18 @@ def _of_pil(picture: Image.Image) -> np.ndarray:
     picture = ImageOps.exif_transpose(picture)
     mode = picture.mode
     if mode.startswith("I"):
-        return _sixteen_bit(np.asarray(picture))
-    if mode in ("1", "L", "F"):
-        return np.asarray(picture if mode != "1" else picture.convert("L"))
-    return np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
+        grey = _sixteen_bit(np.asarray(picture))
+        clear = picture.info.get("transparency")
+        return (
+            grey
+            if clear is None
+            else np.dstack([grey] * 3 + [np.where(grey == clear, 0, 65535).astype(np.uint16)])
+        )
+    if mode == "F":
+        return np.asarray(picture)
+    if picture.has_transparency_data:
+        return np.asarray(picture.convert("RGBA"))
+    return np.asarray(picture.convert("L" if mode in ("1", "L") else "RGB"))
 
 
 def _sixteen_bit(values: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import logging
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -176,6 +177,43 @@ def from_open_clip(name: str, pretrained: bool, size: Size | None = None) -> Mod
         interpolation=_interpolation(preset["interpolation"]),
         weights=label if pretrained else RANDOM,
     )
+
+
+def metadata(module: Any) -> dict[str, Any]:
+    """What a module of timm or open_clip says of the images that it takes, in the words of a factory's constants.
+
+    >>> from torch import nn
+    >>> metadata(nn.Identity())
+    {}
+    """
+    while (inner := getattr(module, "_orig_mod", None) or _parallel(module)) is not None:
+        module = inner
+    config = getattr(module, "pretrained_cfg", None) or getattr(module, "preprocess_cfg", None)
+    config = config if isinstance(config, Mapping) else vars(config) if hasattr(config, "__dict__") else {}
+    if not {"mean", "std"} <= config.keys():
+        return {}
+    size = config.get("size") or (config.get("input_size") or (224, 224))[-2:]
+    height, width = (size, size) if isinstance(size, int) else size
+    found = {
+        "MEAN": config["mean"],
+        "STD": config["std"],
+        "SIZE": (height, width),
+        "RESIZE": math.floor(min(height, width) / (config.get("crop_pct") or 1)),
+        "INTERPOLATION": _interpolation(str(config.get("interpolation"))),
+    }
+    if (config.get("resize_mode") or config.get("crop_mode")) == "squash":
+        found["RESIZE"] = None
+    if (
+        (timm := sys.modules.get("timm"))
+        and hasattr(module, "pretrained_cfg")
+        and hasattr(module, "num_classes")
+    ):
+        found["CLASSES"] = _timm_classes(timm, module)
+    return found
+
+
+def _parallel(module: Any) -> Any:
+    return module.module if type(module).__name__ in ("DataParallel", "DistributedDataParallel") else None
 
 
 def _only(name: str, tags: list[str]) -> str:

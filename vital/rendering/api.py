@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,12 +20,13 @@ from vital.models.weights_hash import hashed_once
 from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
 from vital.rendering.fitting import in_parts
-from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for
+from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for, unused_options
 from vital.rendering.outcome import OUT_OF_MEMORY, lacking, measured, status_of
 from vital.units import Unit
 from vital.utils.options import check_whole, made_with, options_of, parameters_of
 from vital.utils.parts import check_part_class
 from vital.utils.public import public
+from vital.utils.text import shortened
 
 LOGGED = 64
 TRIAL = 2
@@ -103,7 +105,18 @@ def render(
         made = Prototypes()
         for group in groups(chosen, together):
             made += render_group(model, group, method, bank, seed, frames=frames, progress=progress)
+    _warn_of_unused(made)
     return made
+
+
+def _warn_of_unused(made: Prototypes) -> None:
+    """Say once for all units which options that were set do not apply to them."""
+    said: dict[str, list[str]] = {}
+    for one in made:
+        for told in one.provenance.get("unused", ()):
+            said.setdefault(told, []).append(str(one.unit))
+    for told, units in said.items():
+        warnings.warn(f"{shortened(units)}: {told}", stacklevel=3)
 
 
 def _method(name: object, options: dict[str, Any]) -> Method:
@@ -192,7 +205,15 @@ def _blank(model: Model, unit: Unit, method: Method, seed: int, why: str, frames
     way = ((0, grey),) if frames > 1 else ()
     facts = {"model": model.name, "options": method.options(), "lacking": []}
     return Prototype(
-        unit, grey, torch.zeros(size), method_name(method), seed, why, provenance=facts, frames=way
+        unit,
+        grey,
+        torch.zeros(size),
+        method_name(method),
+        seed,
+        why,
+        provenance=facts,
+        frames=way,
+        bands=model.bands,
     )
 
 
@@ -238,11 +259,16 @@ def _rendered(
         "options": method.options(),
     } | (bank.provenance() if bank else {})
     name, canvas = method_name(method), (rendering.images.shape[2], rendering.images.shape[3])
-    lacks = [_lacking(unit, method, bank, seed, canvas) for unit in units]
+    lacks = [
+        _lacking(unit, method, bank, seed, canvas) | _unused(unit, method, model, bank) for unit in units
+    ]
     one_each = rendering.images[:: len(rendering.images) // len(units)]
     own = measured(model, units, one_each, bank)
     return [
-        _prototype(rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i], frames > 1)
+        replace(
+            _prototype(rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i], frames > 1),
+            bands=model.bands,
+        )
         for i, unit in enumerate(units)
     ]
 
@@ -253,6 +279,12 @@ def _lacking(
     """What the images were lacking, where the method takes any."""
     taken = bank if method.needs_images else None
     return {"lacking": lacking(unit, method.options(), taken, seed, size) if taken else []}
+
+
+def _unused(unit: Unit, method: Method, model: Model, bank: ReferenceBank | None) -> dict[str, list[str]]:
+    """What is said of options that were set and do not apply, where there are some."""
+    found = unused_options(method, model, unit, bank)
+    return {"unused": found} if found else {}
 
 
 def method_name(method: Method) -> str:

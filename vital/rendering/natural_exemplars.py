@@ -19,7 +19,7 @@ from vital.tracing import INPUT_OF, Tracer, list_layers
 from vital.tracing.readout import at_places
 from vital.types import Images
 from vital.units import OUTPUT, RecordList, Unit
-from vital.utils.drawing import contact_sheet, titled_figure, to_array, to_pil
+from vital.utils.drawing import contact_sheet, shown_bands, titled_figure, to_array, to_pil
 from vital.utils.io import as_png
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Exemplar:
     value: float
     of: str
     by: str
+    bands: tuple[int, ...] = ()
 
     def to_pil(self, *, heat: bool = False) -> Image.Image:
         """The image; with `heat`, its grey values dimmed, and red to yellow where the unit looked.
@@ -57,8 +58,8 @@ class Exemplar:
         The overlay shows heat to the power of 0.7, since a few pixels often have most of it.
         """
         if not heat:
-            return to_pil(self.image)
-        grey = self.image[:3].mean(0, keepdim=True) * DIM
+            return to_pil(self.image, self.bands)
+        grey = self.image[list(shown_bands(len(self.image), self.bands))].mean(0, keepdim=True) * DIM
         amount = self.heat.to(grey).clamp(0, 1) ** 0.7
         warm, hot = (torch.tensor(color).to(grey).view(3, 1, 1) for color in (WARM, HOT))
         color = warm + (hot - warm) * amount
@@ -176,7 +177,7 @@ def exemplars(
         found, pictures, values, of = _by_relevance(bank, unit, reader, count, candidates, rule, batch)
     heat, how = heat_maps(bank.model, pictures, unit, rule=rule, batch=batch)
     return Exemplars(
-        Exemplar(unit, image.cpu(), h, i, bank.images.names[i], value, of, how)
+        Exemplar(unit, image.cpu(), h, i, bank.images.names[i], value, of, how, bank.model.bands)
         for image, h, i, value in zip(pictures, heat, found, values, strict=True)
     )
 

@@ -40,7 +40,18 @@ def request_for(
     if method.needs_images and shown is not None:
         facts = {"hash": shown.hash(), "count": len(shown)} | ({"bank": bank.key} if bank is not None else {})
     names, together = tuple(map(str, units)), units_per_batch(model, batch)
-    return Render(method_name(method), method.options(), seed, together, names, frames, facts, digests(units))
+    return Render(
+        method_name(method),
+        method.options(),
+        seed,
+        together,
+        names,
+        frames,
+        facts,
+        digests(units),
+        model.channels,
+        model.bands,
+    )
 
 
 def resume_run(

@@ -3,6 +3,7 @@
     run.json                          versions, network, and what was asked for: one entry per render
     units/UNIT/METHOD-SEED.png        the picture; its text chunks say where it comes from
     units/UNIT/METHOD-SEED-mask.png   the same with the transparency mask
+    units/UNIT/METHOD-SEED.npy        all channels, (C, H, W) float32, where a PNG has no room for them
     units/UNIT/METHOD-SEED.gif        the way there, with -frames.png as a contact sheet (when frames are asked for)
     units/UNIT/METHOD-SEED.json       the record; written last, so a unit that has one is complete
     units/UNIT/exemplars.json         natural exemplars (`save_exemplars`); written last
@@ -32,6 +33,7 @@ import numpy as np
 import PIL
 import torch
 from PIL import Image
+from torch import Tensor
 
 from vital._version import __version__
 from vital.errors import InvalidValueError, RunError
@@ -39,16 +41,18 @@ from vital.models.pixels import to_tensor
 from vital.records import Prototype
 from vital.rendering.natural_exemplars import Exemplar
 from vital.units import Unit, slug
-from vital.utils.drawing import TILE, contact_sheet, titled_sheet, to_pil
+from vital.utils.drawing import TILE, contact_sheet, fits_png, titled_sheet, to_pil
 from vital.utils.hashing import sha256
 from vital.utils.io import (
     append_json,
     as_json,
+    as_npy,
     as_png,
     explained,
     json_lines,
     locked,
     read_json,
+    read_npy,
     read_picture,
     write,
 )
@@ -65,7 +69,8 @@ class Render:
     """One request for pictures: everything that decides what their files hold.
 
     `images` identifies the reference images, and is None for a method that takes none. `directions` says what the
-    files of the directions among the units hold (`vital.tracing.digests`).
+    files of the directions among the units hold (`vital.tracing.digests`). `channels` are those of the network, and
+    `bands` those that pictures show (`vital.Model`).
 
     >>> Render("fourier", {"steps": 64}, seed=0, batch=4, units=("class:1",)).stem
     'fourier-0'
@@ -79,6 +84,8 @@ class Render:
     frames: int = 0
     images: Mapping[str, Any] | None = None
     directions: Mapping[str, str] = field(default_factory=dict)
+    channels: int = 3
+    bands: tuple[int, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -105,14 +112,17 @@ class Run:
     def complete(self, units: Sequence[str | Unit]) -> bool:
         """Tell whether all files of all these units are there."""
         way = (".gif", "-frames.png") if self.render.frames else ()
-        endings = (".png", "-mask.png", *way, ".json")
+        all_channels = () if fits_png(self.render.channels) else (".npy",)
+        endings = (".png", "-mask.png", *all_channels, *way, ".json")
         return all(self.file(unit, ending).is_file() for unit in units for ending in endings)
 
     def save(self, prototype: Prototype) -> None:
         """Write the files of a unit, the record last. Raises `RunError`."""
-        unit, pictures = prototype.unit, [to_pil(image) for _, image in prototype.frames]
+        unit, pictures = prototype.unit, [to_pil(image, prototype.bands) for _, image in prototype.frames]
         write(self.file(unit), prototype.to_png())
         write(self.file(unit, "-mask.png"), prototype.to_png(masked=True))
+        if not fits_png(len(prototype.image)):
+            write(self.file(unit, ".npy"), as_npy(np.asarray(prototype.image.cpu(), np.float32)))
         if pictures:
             write(self.file(unit, ".gif"), gif(pictures))
             write(self.file(unit, "-frames.png"), as_png(contact_sheet(pictures)))
@@ -127,10 +137,18 @@ class Run:
         return read_picture(self.file(unit, "-mask.png" if masked else ".png"))
 
     def prototype(self, unit: str | Unit) -> Prototype:
-        """Read the prototype of a unit, its pictures in 8 bits as they were written. Raises `RunError`."""
+        """Read the prototype of a unit, its pictures as they were written, in 8 bits or all channels.
+
+        Raises `RunError`.
+        """
         record, pixels = self.to_dict(unit), to_tensor(self.picture(unit, masked=True).convert("RGBA"))
         parts = record["method"], record["seed"], record["status"]
-        return Prototype(Unit.parse(unit), pixels[:3], pixels[3], *parts)
+        image = pixels[:3] if fits_png(self.render.channels) else self.all_channels(unit)
+        return Prototype(Unit.parse(unit), image, pixels[3], *parts, bands=self.render.bands)
+
+    def all_channels(self, unit: str | Unit) -> Tensor:
+        """Read all channels of a picture, (C, H, W), where a PNG has no room for them. Raises `RunError`."""
+        return torch.from_numpy(read_npy(self.file(unit, ".npy")))
 
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to log.jsonl, with the time. Raises `RunError`."""
@@ -195,7 +213,11 @@ def read_run(path: Path) -> dict[str, Any]:
 
 def runs(path: Path) -> list[Run]:
     """Open a run folder for reading: one `Run` for each render in it. Raises `RunError`."""
-    return [Run(path, Render(**{**r, "units": tuple(r["units"])})) for r in read_run(path).get("renders", [])]
+    found = read_run(path).get("renders", [])
+    return [
+        Run(path, Render(**r | {"units": tuple(r["units"]), "bands": tuple(r.get("bands", ()))}))
+        for r in found
+    ]
 
 
 def prototypes_in(path: Path, weights_hash: str, units: Sequence[Unit]) -> list[Prototype]:

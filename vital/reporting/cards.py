@@ -119,7 +119,7 @@ def _prototype_image(drawn: Drawn, unit: str, sizes: Sizes) -> PrototypeImage:
         status=str(record.get("status", "done")),
         picture=_embed_image(drawn.picture, sizes.prototype, what, sizes.quality),
         masked=_embed_image(drawn.masked, sizes.prototype, f"{what}, where the loss looked", sizes.quality),
-        facts=tuple(_facts(provenance)),
+        facts=(*_facts(provenance), *_bands(record)),
         lacking=tuple(map(str, provenance.get("lacking") or ())),
     )
 
@@ -138,6 +138,14 @@ def _facts(provenance: Mapping[str, Any]) -> list[str]:
     if percentile is not None:
         found.append("above all images" if percentile >= 100 else f"above {percentile:.4g} % of images")
     return found
+
+
+def _bands(record: Mapping[str, Any]) -> list[str]:
+    """Which channels a picture shows, where there are more."""
+    bands = record.get("bands")
+    return (
+        [f"bands {', '.join(map(str, bands))} of {record.get('channels')}"] if isinstance(bands, list) else []
+    )
 
 
 def _number(value: Any) -> float | None:

@@ -21,16 +21,41 @@ TILE, TEXT = 128, 11
 """The least width of a tile with a title, and the least height of its letters, in pixels."""
 
 
-def to_pil(image: Tensor) -> Image.Image:
+def to_pil(image: Tensor, bands: Sequence[int] = ()) -> Image.Image:
     """An image (C, H, W) in [0, 1] as PIL, rounded to 8 bits.
 
-    One channel is grey; of more than three the first three are shown.
+    `bands` are the channels that are shown as red, green and blue, or one as grey; by default the first three of three
+    or more, and the first of fewer.
 
     >>> to_pil(torch.ones(3, 4, 4)).size
     (4, 4)
     """
-    pixels = to_array(image, np.uint8)
-    return Image.fromarray(np.ascontiguousarray(pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., 0]))
+    chosen = list(shown_bands(len(image), bands))
+    pixels = to_array(image[chosen], np.uint8)
+    return Image.fromarray(np.ascontiguousarray(pixels if len(chosen) == 3 else pixels[..., 0]))
+
+
+def shown_bands(channels: int, bands: Sequence[int] = ()) -> tuple[int, ...]:
+    """The channels that a picture shows: those asked for, the first three of three or more, or the first.
+
+    >>> shown_bands(12), shown_bands(12, (3, 2, 1)), shown_bands(2)
+    ((0, 1, 2), (3, 2, 1), (0,))
+    """
+    return tuple(bands) or ((0, 1, 2) if channels >= 3 else (0,))
+
+
+def as_rgb(pictures: Tensor, bands: Sequence[int] = ()) -> Tensor:
+    """Bring pictures (B, C, H, W) to three channels: grey becomes RGB, and of more the `bands` are shown.
+
+    >>> as_rgb(torch.zeros(2, 12, 4, 4), (3, 2, 1)).shape, as_rgb(torch.zeros(2, 1, 4, 4)).shape
+    (torch.Size([2, 3, 4, 4]), torch.Size([2, 3, 4, 4]))
+    """
+    return pictures[:, list(shown_bands(pictures.shape[1], bands))].expand(-1, 3, -1, -1)
+
+
+def fits_png(channels: int) -> bool:
+    """Whether a picture of so many channels is all in a PNG file: grey or RGB."""
+    return channels in (1, 3)
 
 
 def to_array(image: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

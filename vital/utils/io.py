@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from vital.errors import DataError, RunError, nearest
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL import Image
 
 STALE_SECONDS = 3600
@@ -222,6 +223,27 @@ def as_png(picture: Image.Image, notes: Mapping[str, str] | None = None) -> byte
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", pnginfo=chunks)
     return buffer.getvalue()
+
+
+def as_npy(values: np.ndarray) -> bytes:
+    """Encode an array as an .npy file."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """Read an .npy file whole, nothing pickled. Raises `RunError` for one that is missing or damaged."""
+    import numpy as np
+
+    try:
+        with explained(path, "read"):
+            found: np.ndarray = np.load(path, allow_pickle=False)
+            return found
+    except (ValueError, EOFError) as error:
+        raise RunError(f"{str(path)!r} is damaged: {error}; remove it, and make it again") from error
 
 
 def read_picture(path: Path) -> Image.Image:

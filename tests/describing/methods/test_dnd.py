@@ -17,9 +17,10 @@ from vital.describing.candidates.candidates import candidates, clean, joined, pr
 from vital.describing.candidates.evaluation import CandidateEvaluator, by_encoder, measure_candidates, on_real
 from vital.describing.candidates.scoring import SCORERS
 from vital.describing.candidates.selection import real_score
-from vital.describing.candidates.top_images import as_rgb, collect_top_images, strongest, values
+from vital.describing.candidates.top_images import collect_top_images, strongest, values
 from vital.errors import InvalidValueError, ModelError, UnknownNameError, UsageError
 from vital.models import Model
+from vital.utils.drawing import as_rgb
 from vital.world.networks.backends import named
 
 FEW = {"n_candidates": 5, "n_generated": 3, "n_real": 80, "n_crops": 2}

@@ -12,13 +12,14 @@ from vital.backends import Captioner, ImageGenerator, ImageTextEncoder, vocabula
 from vital.data import ImageSet
 from vital.describing.candidates.candidates import Candidate
 from vital.describing.candidates.scoring import CandidateActivations
-from vital.describing.candidates.top_images import as_rgb, values
+from vital.describing.candidates.top_images import values
 from vital.describing.matching.similarity import CosineCubed
 from vital.errors import InvalidValueError
 from vital.metrics.labels import correlation
 from vital.models import Model
 from vital.types import Images
 from vital.units import Unit
+from vital.utils.drawing import as_rgb
 
 Words = tuple[frozenset[str], ...]
 
@@ -80,7 +81,7 @@ class CandidateEvaluator:
     def evaluate(self, pictures: Images) -> Shown:
         """Ask units, captioner and encoder about pictures in [0, 1] of any size."""
         sized = torch.stack([self.model.preprocess(picture) for picture in pictures.cpu()])
-        shown = as_rgb(pictures)
+        shown = as_rgb(pictures, self.model.bands)
         words = tuple(vocabulary(caption) for caption in self.captioner.describe(shown))
         seen = self.encoder.encode_image(shown).cpu() if self.encoder else None
         return Shown(values(self.model, self.units, sized), words, seen)

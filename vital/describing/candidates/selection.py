@@ -19,10 +19,11 @@ from vital.describing.candidates.evaluation import (
     on_real,
 )
 from vital.describing.candidates.scoring import SCORERS
-from vital.describing.candidates.top_images import TopImages, as_rgb
+from vital.describing.candidates.top_images import TopImages
 from vital.errors import UsageError
 from vital.records import Description
 from vital.units import Unit
+from vital.utils.drawing import as_rgb
 
 COMPARING = frozenset(("topk-compare", "mean-compare", "image-products"))
 """Scores that need an image-text encoder."""
@@ -104,7 +105,11 @@ def score_candidates(
     drawn = [i for i in order if evaluator.of(proposed[i].text) is not None]
     if not drawn:
         return [ScoredCandidate(proposed[i], float(fits[i]), float(fits[i])) for i in order]
-    seen = context.encoder.encode_image(as_rgb(described.pictures)).cpu() if context.encoder else None
+    seen = (
+        context.encoder.encode_image(as_rgb(described.pictures, context.model.bands)).cpu()
+        if context.encoder
+        else None
+    )
     tested = measure_candidates(evaluator, real, row, [proposed[i] for i in drawn], seen)
     scores, ranks = SCORERS[scoring](tested), tested.ranks.long()
     found = [

@@ -104,8 +104,3 @@ def cropped(
         tuple(boxes[i] for i in order),
         tuple(found[order].tolist()),
     )
-
-
-def as_rgb(pictures: Images) -> Images:
-    """Bring pictures to the three channels that backends want: grey becomes RGB, of more than three three stay."""
-    return pictures.expand(-1, 3, -1, -1) if pictures.shape[1] == 1 else pictures[:, :3]

@@ -7,11 +7,9 @@ rows of what anybody gets (`CONTROLS`).
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from vital.backends import TextEncoder
 from vital.errors import DataError, InvalidValueError, UsageError
 from vital.records import Description
 from vital.units import OUTPUT
-from vital.utils.io import read_text
+from vital.utils.class_names import read_names
 from vital.utils.text import Similar, listed, plain_name, shared_word, synonyms, trigram_cosine
 
 OUTPUTS = (OUTPUT, "fc", "head", "heads.head", "classifier", "head.fc", "logits", "output")
@@ -176,19 +174,6 @@ def _mean(rows: Sequence[ClassNameMetrics]) -> ClassNameMetrics:
     return ClassNameMetrics(**values)
 
 
-def read_names(path: str | Path) -> list[str]:
-    """Read the names of classes, a line for each, synonyms behind commas; lines as Places365 has them too.
-
-    `/b/bow_window/indoor 60` is the name bow_window/indoor. Empty lines at the end do not count; one between others
-    would shift all names below it and raises `DataError`, as does a file without names.
-    """
-    lines = [line.strip() for line in read_text(path).rstrip().splitlines()]
-    if not lines or not all(lines):
-        where = f"line {lines.index('') + 1} is empty" if lines else "it is empty"
-        raise DataError(f"{str(path)!r} gives no name for each unit: {where}; give one name on each line")
-    return [found[1] if (found := re.fullmatch(r"/\w/(\S+) \d+", line)) else line for line in lines]
-
-
 def is_name(label: str, line: str) -> bool:
     """Whether a label is the line of a class, or one of its synonyms, but for case and separators.
 
@@ -219,3 +204,16 @@ def output_labels(said: Sequence[Description], layer: str | None = None) -> list
             )
         group[one.unit.channel] = one
     return [list(group.values()) for group in groups.values()]
+
+
+__all__ = [
+    "CONTROLS",
+    "OUTPUTS",
+    "ClassNameMetrics",
+    "cosines",
+    "is_name",
+    "named",
+    "output_labels",
+    "ranks",
+    "read_names",
+]

@@ -14,9 +14,10 @@ from vital.describing.candidates.candidates import candidates, proposals, with_b
 from vital.describing.candidates.evaluation import CandidateEvaluator, Shown
 from vital.describing.candidates.scoring import ScorerName
 from vital.describing.candidates.selection import check_scoring, described_as, score_candidates
-from vital.describing.candidates.top_images import TopImages, as_rgb
+from vital.describing.candidates.top_images import TopImages
 from vital.records import Description
 from vital.units import Unit
+from vital.utils.drawing import as_rgb
 from vital.utils.options import Count, CountOrZero
 
 
@@ -83,7 +84,7 @@ def labeled(
 ) -> Description:
     """Put one unit into words: caption what is shown of it, propose, and score what is proposed and `more`."""
     context, unit = at.context, at.units[row]
-    pictures, summarizer = as_rgb(shown.pictures), cast("Summarizer", context.summarizer)
+    pictures, summarizer = as_rgb(shown.pictures, context.model.bands), cast("Summarizer", context.summarizer)
     captions = cast("Captioner", context.captioner).describe(pictures)
     short = getattr(summarizer, "simplify", None) if what.simplify else None
     said = short(captions) if short else captions

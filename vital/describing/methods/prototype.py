@@ -12,10 +12,11 @@ from tqdm import tqdm
 from vital.activations.crops import boxes
 from vital.backends import ImageTextEncoder
 from vital.describing.base import DESCRIBERS, Context
-from vital.describing.candidates.top_images import TopImages, as_rgb, cropped
+from vital.describing.candidates.top_images import TopImages, cropped
 from vital.describing.methods.captioning import Captioning, LoadedBackends, labeled, load_backends
 from vital.records import Description, Prototype
 from vital.units import Unit
+from vital.utils.drawing import as_rgb
 from vital.utils.options import Count, CountOrZero
 
 
@@ -74,7 +75,10 @@ class OfPrototypes(Captioning):
         """The concepts that stand out in the pictures."""
         if not (self.n_retrieved and at.context.encoder and at.context.concepts):
             return []
-        return retrieved(at.context.encoder, at.context.concepts, shown, at.real.seen, self.n_retrieved)
+        bands = at.context.model.bands
+        return retrieved(
+            at.context.encoder, at.context.concepts, shown, at.real.seen, self.n_retrieved, bands
+        )
 
 
 def retrieved(
@@ -83,6 +87,7 @@ def retrieved(
     shown: TopImages,
     real: torch.Tensor | None,
     count: int,
+    bands: Sequence[int] = (),
 ) -> list[str]:
     """Find the concepts that fit pictures best, best first.
 
@@ -91,7 +96,7 @@ def retrieved(
     Without two real images or more it is the mean cosine alone.
     """
     texts = encoder.encode_text(list(concepts)).double().cpu()
-    score = texts @ encoder.encode_image(as_rgb(shown.pictures)).double().cpu().mean(0)
+    score = texts @ encoder.encode_image(as_rgb(shown.pictures, bands)).double().cpu().mean(0)
     if real is not None and len(real) > 1:
         usual = texts @ real.double().T
         score = (score - usual.mean(1)) / usual.std(1).clamp(min=1e-6)

@@ -15,7 +15,7 @@ from vital.terms import Term
 from vital.transforms import Roll
 from vital.types import Parameterization, Transform
 from vital.units import Unit
-from vital.utils.options import check_options, made_with
+from vital.utils.options import check_options, made_with, options_of, shown
 from vital.utils.parts import check_part_class, checked_list, named, told
 from vital.utils.public import public
 from vital.utils.registry import Registry
@@ -57,9 +57,24 @@ class Method(ABC):
         del unit, bank, seed
         return ""
 
+    def unused(self, model: Model, unit: Unit, bank: ReferenceBank | None) -> dict[str, str]:
+        """Say which options do not apply to a unit, or not as they are, and why; empty, as by default, where all do."""
+        del model, unit, bank
+        return {}
+
     def options(self) -> dict[str, Any]:
         """The fields and their values: the provenance of what the method makes."""
         return asdict(self)  # type: ignore[call-overload,no-any-return]
+
+
+def unused_options(method: Method, model: Model, unit: Unit, bank: ReferenceBank | None) -> list[str]:
+    """What is said of options that were set and do not apply to a unit, a sentence for each."""
+    known, given = options_of(type(method)), method.options()
+    return [
+        f"{name}={shown(given[name])} {why}"
+        for name, why in method.unused(model, unit, bank).items()
+        if given[name] != known[name].default
+    ]
 
 
 def plan_for(

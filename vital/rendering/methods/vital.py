@@ -89,6 +89,20 @@ class AlignmentMethod(Method):
         """A class without images."""
         return missing_class_reason(unit, bank, self.n_references, self.selection, seed)
 
+    def unused(self, model: Model, unit: Unit, bank: ReferenceBank | None) -> dict[str, str]:
+        """A coarse beginning and noise that the network does not bear."""
+        del unit
+        found = {}
+        if bank is not None and self.coarse and not bears_half_size(model, bank):
+            found["coarse"] = (
+                "does not apply: the network does not recognize images of half the size, so all steps are at full size"
+            )
+        if bank is not None and self.noise and (most := max_noise(model, bank, self.noise)) < self.noise:
+            found["noise"] = (
+                f"does not apply as it is: the network bears {most:.3g}, a quarter, a half or none of it"
+            )
+        return found
+
 
 @METHODS.register("vital")
 @dataclass(frozen=True)

@@ -92,6 +92,12 @@ class VitalReference(Method):
         """A class without images."""
         return missing_class_reason(unit, bank, self.n_references, self._choice(unit), seed)
 
+    def unused(self, model: Model, unit: Unit, bank: ReferenceBank | None) -> dict[str, str]:
+        """A selection for an inner unit."""
+        del model, bank
+        why = "does not apply: the references of an inner unit are the images that excite it most, of one weight"
+        return {} if unit.is_class else {"selection": why}
+
     def _choice(self, unit: Unit) -> Choice:
         """How references are chosen: as asked for a class, the strongest alike for an inner unit."""
         return self.selection if unit.is_class else "top"
