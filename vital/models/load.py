@@ -63,8 +63,9 @@ def load_model(
     spec
         The network: a name, a module or a `Model`.
     weights
-        A `.safetensors`, `.pt` or `.pth` file with a state dict, or "random" for random weights (a control); by default
-        the published weights, which are downloaded where they are not cached.
+        A file with a state dict (`.safetensors`, `.pt`, `.pth`, `.pth.tar`, `.ckpt` or `.bin`; `FILE!PART` takes one of
+        several sets in it), or "random" for random weights (a control); by default the published weights, which are
+        downloaded where they are not cached.
     device
         Where to compute.
     size
@@ -116,8 +117,8 @@ def load_model(
             model = _given(spec, extent, private=file, control=control)
     if file:
         tower = isinstance(spec, str) and spec.startswith("open_clip:")
-        fit(model.module, image_tower(state) if tower else state, str(weights))
-        model = replace(model, weights=Path(str(weights)).name)
+        part = fit(model.module, image_tower(state) if tower else state, str(weights))
+        model = replace(model, weights=Path(str(weights)).name + (f"!{part}" if part else ""))
     model = model if where is None else model.to(where)
     if kind in HALF:
         model = replace(model, autocast=kind)
