@@ -260,8 +260,15 @@ class Turned(nn.Module):
         return x.movedim(1, 3)
 
 
+def only_32(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    del module
+    if inputs[0].shape[2:] != (32, 32):
+        raise ValueError("images of 32 x 32 alone")
+
+
 def test_a_layer_that_cannot_be_told_apart_is_explained() -> None:
     model = chain(nn.Conv2d(3, 4, 8, stride=8), nn.Flatten(), nn.Linear(64, 3))
+    model.module.register_forward_pre_hook(only_32)
     problem = "layer 'a' cannot be used: its output (2, 4, 4, 4) does not say which axis holds the channels"
     with pytest.raises(UnitError) as caught:
         Tracer(model, ["a"])
@@ -298,13 +305,16 @@ def test_a_layer_that_cannot_be_used_says_why(part: nn.Module, problem: str) -> 
     assert str(caught.value) == f"layer 'b' cannot be used: {problem}"
 
 
-def test_a_module_that_runs_twice_in_one_pass_is_explained() -> None:
+@pytest.mark.parametrize(
+    ("nested", "instead"), [(False, "a layer before or after it"), (True, "the block around it, 'a'")]
+)
+def test_a_module_that_runs_twice_in_one_pass_is_explained(nested: bool, instead: str) -> None:
     relu = nn.ReLU()
-    model = chain(nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 4, 3), relu)
-    with pytest.raises(
-        UnitError, match="layer 'b' cannot be used: it runs 2 times in one pass; name the block around it"
-    ):
-        Tracer(model, ["b"])
+    parts = (nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 4, 3), relu)
+    model, name = (chain(nn.Sequential(*parts)), "a.1") if nested else (chain(*parts), "b")
+    with pytest.raises(UnitError) as caught:
+        Tracer(model, [name])
+    assert str(caught.value) == f"layer {name!r} cannot be used: it runs 2 times in one pass; name {instead}"
 
 
 def test_a_tuple_stands_for_its_first_tensor() -> None:

@@ -15,7 +15,8 @@ from vital.errors import InvalidValueError, ModelError, UnknownNameError
 from vital.models import Model
 from vital.models.outputs import asked, first_tensor
 from vital.tracing import readout
-from vital.tracing.layers import borrowed, list_layers
+from vital.tracing.layers import list_layers
+from vital.tracing.passes import borrowed
 from vital.tracing.redirect import Redirect
 from vital.tracing.tape import NoRuleError, Tape
 from vital.types import Images, PerImage
