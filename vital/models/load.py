@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from torch import nn
 from vital.errors import InvalidValueError, UsageError, WeightsError, nearest
 from vital.models.factory import from_factory, from_module, parse_factory
 from vital.models.model import HALF, Model, usable_device
+from vital.models.modules import check_inputs, copied, ready
 from vital.models.outputs import count_outputs
 from vital.models.published import SOURCES, image_tower
 from vital.models.weights import fit, read_state
@@ -169,9 +169,12 @@ def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control
         raise InvalidValueError(
             "weights 'random' needs a model named by a string; a module that exists keeps its weights"
         )
-    model = spec if isinstance(spec, Model) else from_module(spec, type(spec).__name__)
+    if not isinstance(spec, Model):
+        spec = ready(spec)
+        spec = from_module(spec, type(spec).__name__)
+    model = spec
     if private:
-        model = replace(model, module=copy.deepcopy(model.module))
+        model = replace(model, module=copied(model.module))
     return _with_fitting_names(resized(model, size))
 
 
@@ -184,6 +187,7 @@ def _check_random(spec: str, one: Model, other: Model) -> None:
 
 
 def _with_fitting_names(model: Model) -> Model:
+    check_inputs(model.module, model.name)
     if not model.classes or len(model.classes) == (outputs := count_outputs(model)):
         return model
     warnings.warn(

@@ -10,7 +10,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from vital.errors import ModelError
 from vital.models import Model
+from vital.models.modules import check_inputs, wrapping_hint
 from vital.tracing.batch_law import faults
 from vital.tracing.passes import Call, Shape, record, record_some
 from vital.types import Layer
@@ -62,8 +64,15 @@ def list_layers(model: Model) -> dict[str, Layer]:
 
 
 def _survey(model: Model) -> dict[str, Layer]:
+    check_inputs(model.module, model.name)
     images = _images(model)
-    together = record(model, images)
+    try:
+        together = record(model, images)
+    except ModelError as error:
+        hint = wrapping_hint(model.module)
+        if not hint:
+            raise
+        raise ModelError(f"{error}; {hint}") from error
     shapes = _by_name(together)
     prefix_hint = _prefix_hint(model.module)
     layers = {n: _layout(n, c, i, model.size) for i, (n, c) in enumerate(shapes.items())}
@@ -118,7 +127,10 @@ def _layout(name: str, calls: list[Shape | None], order: int, size: tuple[int, i
         case (2, a, b, c):  # two equal sides are those of a map where the image has two equal sides
             axis = -1 if size[0] != size[1] else 1 if b == c != a else 3 if a == b != c else -1
             return _map(name, shape, axis, order)
-    axes = f"has {len(shape)} axes" if shape[:1] == (2,) else "for two images has no axis for the image"
+    many = (
+        f"has {len(shape)} axes; name a layer with 4 or fewer, or let an nn.Identity see it as (B, C, H, W)"
+    )
+    axes = many if shape[:1] == (2,) else "for two images has no axis for the image"
     return _unusable(name, order, f"its output {shape} {axes}")
 
 

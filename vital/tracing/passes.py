@@ -109,9 +109,13 @@ def _calls(module: nn.Module, given: Tensor, found: list[Call]) -> list[Call]:
         stack.enter_context(borrowed(module))
         stack.enter_context(torch.no_grad())
         for name, part in module.named_modules():
+            if isinstance(part, torch.jit.ScriptModule):  # takes no hooks
+                continue
             stack.callback(part.register_forward_pre_hook(before).remove)
             stack.callback(part.register_forward_hook(after(name)).remove)
-        module(given)
+        output = module(given)
+    if isinstance(module, torch.jit.ScriptModule):
+        found.append(Call("", Numbers.of(given, images), Numbers.of(first_tensor(output), images)))
     return found
 
 
