@@ -63,9 +63,9 @@ def at_places(units: Units, x: Tensor, axes: int = 1) -> Tensor:
     found = _each(units)
     if found[0].position is not None:
         if len({unit.position for unit in found}) == 1:
-            row, column = found[0].position
+            row, column = _place(found[0], x.shape)
             return x[..., row, column][..., None]
-        index = _spread(tuple(_number(unit, x.shape[-1]) for unit in found), len(x), x.device)
+        index = _spread(tuple(_number(unit, x.shape) for unit in found), len(x), x.device)
         return x.flatten(axes).gather(-1, index.view(-1, *[1] * axes).expand(*x.shape[:axes], 1))
     if x.ndim == axes:
         return x[..., None]
@@ -94,7 +94,7 @@ def mask(units: Units, act: Tensor) -> Tensor:
     found, shape = _each(units), act.shape[2:]
     if found[0].position is None:
         return _places(found[0].tokens, layout_of(found[0]).prefix, shape, act.device)
-    index = _spread(tuple(_number(unit, shape[-1]) for unit in found), len(act), act.device)
+    index = _spread(tuple(_number(unit, shape) for unit in found), len(act), act.device)
     every = torch.arange(shape.numel(), device=act.device)
     return (every == index[:, None]).view(len(act), *shape)
 
@@ -122,10 +122,22 @@ def _each(units: Units) -> Sequence[Unit]:
     return (units,) if isinstance(units, Unit) else units
 
 
-def _number(unit: Unit, width: int) -> int:
-    """The number of a unit's position in a map of so many columns."""
-    row, column = unit.position or (0, 0)
-    return row * width + column
+def _place(unit: Unit, shape: Sequence[int]) -> tuple[int, int]:
+    """A unit's position in a map: that of its name, or in one that is smaller than its layer the same part of it."""
+    place = unit.position or (0, 0)
+    if unit.layout is None or unit.layout.kind != "map":
+        return place
+    row, column = (
+        (2 * at + 1) * now // (2 * own) if now < own else at
+        for at, now, own in zip(place, shape[-2:], unit.layout.shape[1:], strict=True)
+    )
+    return row, column
+
+
+def _number(unit: Unit, shape: Sequence[int]) -> int:
+    """The number of a unit's position in a map."""
+    row, column = _place(unit, shape)
+    return row * shape[-1] + column
 
 
 # What follows is made once and stays on the device: a copy in each step would make the host wait.
