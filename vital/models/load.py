@@ -21,7 +21,10 @@ from vital.models.weights import fit, read_state
 from vital.utils.public import public
 
 RANDOM = "random"
-HELP = "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
+HELP = (
+    "write world, torchvision:NAME[/WEIGHTS], timm:NAME, hf:NAME, open_clip:NAME/PRETRAINED "
+    "or path/to/file.py:FUNCTION"
+)
 DTYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
@@ -51,7 +54,9 @@ def load_model(
       `competing`, `captioner`, `encoder` (image tower), `twin-solid`, `twin-material`, `twin-background`;
     - `lwta:U/MODEL`, a network by any of these names whose units compete in blocks of U (`vital.lwta.convert`);
     - `torchvision:NAME[/WEIGHTS]`; without WEIGHTS, torchvision's default ones;
-    - `timm:NAME` (extra `timm`);
+    - `timm:NAME` (extra `timm`), also `timm:hf-hub:OWNER/NAME` and `timm:local-dir:FOLDER`;
+    - `hf:NAME` (extra `caption`): a vision network of transformers, by the name of its folder or of its place on the
+      hub;
     - `open_clip:NAME[/PRETRAINED]` (extra `clip`): the image tower, which has no classes;
     - `path/to/file.py:FUNCTION`: the function is called without arguments and returns a module or a `Model`. This
       runs the file. Beside a bare module the constants MEAN, STD, SIZE, RESIZE, CLASSES and CHANNELS of the file

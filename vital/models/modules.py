@@ -15,7 +15,7 @@ from vital.errors import InvalidValueError, ModelError, first_line
 _WRAP = "wrap it in a module whose forward takes the image alone and"
 
 
-def ready(module: Any) -> nn.Module:
+def ready(given: object) -> nn.Module:
     """The module itself, or what can be watched and differentiated in its place.
 
     That is the original of a compiled module, wherever it stands, and a copy of one that was made in inference mode.
@@ -25,9 +25,10 @@ def ready(module: Any) -> nn.Module:
     >>> ready(net) is ready(torch.compile(net)) is net
     True
     """
-    if not isinstance(module, nn.Module):
+    if not isinstance(given, nn.Module):
         hint = "give a torch.nn.Module, or what vital.load_model returns"
-        raise InvalidValueError(f"the network is of the type {type(module).__name__}; {hint}")
+        raise InvalidValueError(f"the network is of the type {type(given).__name__}; {hint}")
+    module: nn.Module = given
     while isinstance(original := getattr(module, "_orig_mod", None), nn.Module):
         module = original
     compiled = {id(part): part._orig_mod for part in module.modules() if "_orig_mod" in part._modules}  # noqa: SLF001

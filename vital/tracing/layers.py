@@ -277,7 +277,7 @@ def _is_grid(n: int, size: tuple[int, int]) -> bool:
 
 
 def _prefix_hint(module: nn.Module) -> int | None:
-    """How many class and register tokens the network says that it puts in front (timm, torchvision, open_clip)."""
+    """How many class and register tokens the network says that it puts in front: as timm and others name them."""
     for part in module.modules():
         if isinstance(count := getattr(part, "num_prefix_tokens", None), int):
             return count
@@ -285,4 +285,7 @@ def _prefix_hint(module: nn.Module) -> int | None:
             return 1
         if isinstance(getattr(part, "class_embedding", None), Tensor):
             return 1
+        if isinstance(getattr(part, "cls_token", None), Tensor):
+            more = (getattr(part, name, None) for name in ("distillation_token", "register_tokens"))
+            return 1 + sum(tokens.shape[1] for tokens in more if isinstance(tokens, Tensor))
     return None
