@@ -220,3 +220,23 @@ def test_the_usual_value_is_that_of_the_median_image(net: vital.Model, pictures:
     with torch.no_grad():
         expected = net.module[:2](pictures).mean((2, 3))[:, 2].median()
     assert bank.usual_value("1:2") == pytest.approx(float(expected))
+
+
+def test_one_position_is_ranked_as_its_channel_is(net: vital.Model, pictures: torch.Tensor) -> None:
+    bank = build_bank(net, ["1"], vital.load_images(pictures), batch=4)
+    channel, place = "1:2", "1:2@5,1"
+    assert bank.strongest(place) == bank.strongest(channel)
+    assert bank.strongest_places(place) == bank.strongest_places(channel)
+    assert bank.references(place, 3) == bank.references(channel, 3)
+    assert bank.usual_value(place) == bank.usual_value(channel)
+    template = bank.template(place, ["1"], rule="zplus", patches=True)
+    assert template.unit == channel
+    torch.testing.assert_close(
+        template.layers["1"], bank.template(channel, ["1"], rule="zplus", patches=True).layers["1"]
+    )
+    with torch.no_grad():
+        peaks = net.module[:2](pictures)[:, 2].flatten(1).amax(1).sort(descending=True).values
+    assert bank.natural_value(place, 3) == pytest.approx(float(peaks[:3].mean()))
+    assert not bank.ranks(place)
+    with pytest.raises(InvalidValueError, match=r"and 1:2@5,1 is one place; write 1:2$"):
+        bank.percentile(place, 1.0)

@@ -33,3 +33,22 @@ def test_a_layer_that_cannot_be_used_says_why(vital: Cli, here: Any) -> None:
         "    def forward(self, x):\n        return self.part(self.part(x))\n"
     )
     assert "cannot be used: it runs 2 times in one pass" in vital("layers", "twice.py:Net").out
+
+
+def test_every_unit_that_is_suggested_can_be_rendered(vital: Cli, here: Any) -> None:
+    (here / "odd.py").write_text(
+        "import torch\nfrom torch import nn\n\nSIZE = 16\n\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        nn.Module.__init__(self)\n"
+        "        self.stem = nn.Conv2d(3, 4, 3)\n        self.act = nn.ReLU()\n"
+        "        self.heads = nn.ModuleDict({'a:b': nn.Conv2d(4, 4, 3), 'c#d': nn.Conv2d(4, 4, 3)})\n"
+        "        self.heads['7:1'] = nn.Flatten(2)\n"
+        "    def forward(self, x):\n        x = self.act(self.stem(x))\n"
+        "        for head in self.heads.values():\n            x = self.act(head(x)) if x.ndim == 4 else x\n"
+        "        return x.mean((2, 3)) if x.ndim == 4 else x.mean(2)\n"
+    )
+    lines = vital("layers", "odd.py:Net").out.splitlines()
+    told = [line.split()[-1] for line in lines if line.split()[1] in ("map", "tokens", "vector")]
+    assert told == ["stem:0", "heads.a:b:0", "heads.c#d:0", "heads.7:1:0#patches", "class:0"]
+    assert "name a layer before or after it" in next(line for line in lines if line.startswith("act "))
+    answer = vital("render", "odd.py:Net", *told, "--method", "fourier", "--steps", 1, "--out", "run")
+    assert answer.code == 0, answer.err

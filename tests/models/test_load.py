@@ -8,6 +8,9 @@ from torch import nn
 from vital.errors import InvalidValueError, UsageError, WeightsError
 from vital.models import Model, load_model
 
+FORMS = "write world, torchvision:NAME[/WEIGHTS], timm:NAME, hf:NAME, open_clip:NAME/PRETRAINED "
+FORMS += "or path/to/file.py:FUNCTION"
+
 
 def refusal(kind: type[Exception], *given, **options) -> str:
     with pytest.raises(kind) as caught:
@@ -72,11 +75,11 @@ def test_a_device_that_is_not_here_is_refused():
     [
         (
             "resnet50",
-            "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION",
+            FORMS,
         ),
         (
             "",
-            "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION",
+            FORMS,
         ),
         ("torchvison:resnet50", "did you mean 'torchvision:resnet50'?"),
         ("openclip:RN50", "did you mean 'open_clip:RN50'?"),

@@ -292,3 +292,20 @@ def test_building_restores_what_it_silenced(monkeypatch):
     with pytest.raises(ModelError, match=r"^net cannot be built: bad$"), building("net", pretrained=False):
         raise ValueError("bad")
     assert logging.root.manager.disable == logging.DEBUG
+
+
+def test_timm_networks_of_a_folder_are_loaded_as_those_of_the_hub_are(tmp_path):
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("resnet10t", num_classes=7)
+    timm.models.save_for_hf(network, tmp_path)
+    model = load_model(f"timm:local-dir:{tmp_path}")
+    assert (model.name, model.weights) == (f"timm:local-dir:{tmp_path}",) * 2
+    assert torch.equal(model.module.fc.weight, network.fc.weight)
+
+
+def test_a_network_that_the_hub_does_not_give_is_one_sentence(hub_offline):
+    pytest.importorskip("timm")
+    sentence = refusal(WeightsError, "timm:hf-hub:nobody/none")
+    assert sentence.startswith(
+        "the weights timm:hf-hub:nobody/none are not cached here and the download failed"
+    )

@@ -42,7 +42,7 @@ def assert_loaded(module: nn.Module, state) -> None:
         torch.testing.assert_close(have, want)
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth", ".PT"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth", ".PT", ".ckpt", ".bin", ".pth.tar"])
 def test_a_state_dict_is_loaded_from_every_kind_of_file(tmp_path, state, suffix):
     path = tmp_path / f"w{suffix}"
     (save_file if suffix == ".safetensors" else torch.save)(state, path)
@@ -165,7 +165,8 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
     (tmp_path / "resnet.pt").touch()
     there = tmp_path / "resnt.pt"
     assert refusal(there) == f"there is no weights file {there}; did you mean 'resnet.pt'?"
-    other = tmp_path / "w.ckpt"
+    other = tmp_path / "w.onnx"
     assert refusal(other) == (
-        f"{other} is not a weights file; allowed are .safetensors, .pt, .pth, and 'random' for random ones"
+        f"{other} is not a weights file; allowed are .safetensors, .pt, .pth, .ckpt, .bin, .tar, "
+        "and 'random' for random ones"
     )

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tests import toy
 from vital.errors import InvalidValueError, UnitError
 from vital.tracing.readout import along, at_places, mask, read, token_slice, values, vector_of, vectors
 from vital.types import Layer
@@ -112,3 +113,14 @@ def test_the_class_token_is_the_first_of_the_prefix_and_none_without_one() -> No
 def test_a_unit_that_no_network_was_asked_for_says_what_to_do() -> None:
     with pytest.raises(UnitError, match=r"was not found in a network yet; model.unit\('tokens:1#cls'\) does"):
         values(Unit.parse("tokens:1#cls"), TOKENS)
+
+
+def test_a_position_is_the_same_part_of_a_smaller_map() -> None:
+    model = toy.model()
+    units = model.units(["layer2:3@6,1", "layer2:3@0,7"])
+    for size, places in ((32, [(6, 1), (0, 7)]), (16, [(3, 0), (0, 3)]), (64, [(6, 1), (0, 7)])):
+        trace = toy.trace(model, ["layer2"], toy.images(2, size=size))
+        expected = [trace["layer2"][i, 3, row, column] for i, (row, column) in enumerate(places)]
+        torch.testing.assert_close(trace.read(units), torch.stack(expected))
+        torch.testing.assert_close(trace.read(units[0])[0], expected[0])
+        assert [m.nonzero()[0].tolist() for m in mask(units, trace["layer2"])] == [list(p) for p in places]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from tests import toy
 from vital.errors import ModelError, UnitError, UnknownNameError
@@ -260,8 +262,15 @@ class Turned(nn.Module):
         return x.movedim(1, 3)
 
 
+def only_32(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    del module
+    if inputs[0].shape[2:] != (32, 32):
+        raise ValueError("images of 32 x 32 alone")
+
+
 def test_a_layer_that_cannot_be_told_apart_is_explained() -> None:
     model = chain(nn.Conv2d(3, 4, 8, stride=8), nn.Flatten(), nn.Linear(64, 3))
+    model.module.register_forward_pre_hook(only_32)
     problem = "layer 'a' cannot be used: its output (2, 4, 4, 4) does not say which axis holds the channels"
     with pytest.raises(UnitError) as caught:
         Tracer(model, ["a"])
@@ -279,12 +288,19 @@ def test_a_layer_with_the_batch_second_is_recognized_and_turned() -> None:
     assert torch.equal(trace["b"], trace["a"].flatten(2))
 
 
+FIVE = "its output (2, 1, 4, 4, 4) has 5 axes; name a layer with 4 or fewer, "
+FIVE += "or let an nn.Identity see it as (B, C, H, W)"
+
+
 @pytest.mark.parametrize(
     ("part", "problem"),
     [
         (Apply(lambda x: "nothing"), "it returns no tensor"),
         (Apply(lambda x: x.sum()), "its output () for two images has no axis for the image"),
-        (Apply(lambda x: x.unflatten(1, (1, 4))), "its output (2, 1, 4, 4, 4) has 5 axes"),
+        (
+            Apply(lambda x: x.unflatten(1, (1, 4))),
+            FIVE,
+        ),
         (
             Apply(lambda x: x.reshape(8, 4, 4)),
             "its output (8, 4, 4) for two images has no axis for the image",
@@ -298,13 +314,16 @@ def test_a_layer_that_cannot_be_used_says_why(part: nn.Module, problem: str) -> 
     assert str(caught.value) == f"layer 'b' cannot be used: {problem}"
 
 
-def test_a_module_that_runs_twice_in_one_pass_is_explained() -> None:
+@pytest.mark.parametrize(
+    ("nested", "instead"), [(False, "a layer before or after it"), (True, "the block around it, 'a'")]
+)
+def test_a_module_that_runs_twice_in_one_pass_is_explained(nested: bool, instead: str) -> None:
     relu = nn.ReLU()
-    model = chain(nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 4, 3), relu)
-    with pytest.raises(
-        UnitError, match="layer 'b' cannot be used: it runs 2 times in one pass; name the block around it"
-    ):
-        Tracer(model, ["b"])
+    parts = (nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 4, 3), relu)
+    model, name = (chain(nn.Sequential(*parts)), "a.1") if nested else (chain(*parts), "b")
+    with pytest.raises(UnitError) as caught:
+        Tracer(model, [name])
+    assert str(caught.value) == f"layer {name!r} cannot be used: it runs 2 times in one pass; name {instead}"
 
 
 def test_a_tuple_stands_for_its_first_tensor() -> None:
@@ -421,10 +440,67 @@ def test_a_range_is_not_one_unit() -> None:
         trace.read("layer2:0-1")
 
 
-def test_a_position_outside_a_smaller_map_is_refused_alone_and_in_company() -> None:
+class Checkpointed(nn.Module):
+    """A network of which one block is run again when gradients are asked for, or (None) is not."""
+
+    def __init__(self, reentrant: bool | None) -> None:
+        nn.Module.__init__(self)
+        self.stem, self.reentrant = nn.Conv2d(3, 4, 3, stride=2), reentrant
+        self.block = nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to logits."""
+        x = self.stem(x)
+        if self.reentrant is None:
+            return self.block(x).mean((2, 3))
+        y: Tensor = checkpoint(self.block, x, use_reentrant=self.reentrant)
+        return y.mean((2, 3))
+
+
+@pytest.mark.parametrize("layer", ["block.0", "block.1", "block", "class"])
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpoints_change_neither_layers_nor_gradients(reentrant: bool, layer: str) -> None:
+    found = []
+    for kind in (None, reentrant):
+        image = IMAGES.float().requires_grad_()
+        with Tracer(toy.wrap(toy.seeded(Checkpointed(kind))), [layer]) as tracer:
+            act = tracer(image)[layer]
+            act.square().sum().backward()
+        found.append((act, image.grad))
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] is not None
+    assert torch.equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize("way", [lambda x: x[:2], lambda x: x[:, :2], lambda x: x.flatten(2), lambda x: x[0]])
+def test_a_layer_that_is_laid_out_in_another_way_than_at_first_is_explained(way) -> None:  # type: ignore[no-untyped-def]
+    part = Apply(lambda x: x)
+    model = chain(nn.Conv2d(3, 4, 3), part, Apply(lambda x: torch.zeros(len(x), 3)))
+    list_layers(model)
+    part.function = way
+    with pytest.raises(
+        ModelError, match=r"layer 'b' of toy returned \(.*\) for 3 images, and \(4, 30, 30\), channels first"
+    ):
+        toy.trace(model, ["b"], IMAGES)
+
+
+def test_a_pass_in_inference_mode_has_gradients() -> None:
     model = toy.model()
-    with Tracer(model, ["layer2"]) as tracer:
-        trace = tracer(toy.images(2, size=16).float())
-    for units in (["layer2:0@1,6"], ["layer2:0@1,6", "layer2:1@2,1"]):
-        with pytest.raises(UnitError, match=r"layer2:0@1,6 lies outside its layer, which is 4 x 4"):
-            trace.read(units)
+    with torch.inference_mode():
+        image = IMAGES.float()
+        with Tracer(model, ["act2"]) as tracer:
+            found = tracer(image.clone().requires_grad_())["act2"]
+    assert found.requires_grad
+
+
+def test_torchscript_shows_its_output_alone() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scripted = torch.jit.script(toy.network())
+    model = toy.wrap(scripted)
+    trace = toy.trace(model, ["class"], IMAGES)
+    torch.testing.assert_close(trace["class"], toy.trace(toy.model(), ["class"], IMAGES)["class"])
+    problem = "layer 'layer2' cannot be used: it is inside TorchScript, which shows its output alone; "
+    with pytest.raises(UnitError) as caught:
+        model.unit("layer2:1")
+    assert str(caught.value) == problem + "give the network as Python code"

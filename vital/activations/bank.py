@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal, get_args
 
 from torch import Tensor
@@ -59,7 +60,7 @@ class ReferenceBank:
 
     Make one with `build_bank`. `tables` holds what the pass found; `images.skipped` lists the images that could
     not be read. A unit is a channel, or a direction (`FILE.safetensors:3@layer4`), for which the images are shown
-    once more (see `rank`).
+    once more (see `rank`). For one position of a channel (`layer4:162@3,3`) images and templates are the channel's.
     """
 
     model: Model
@@ -140,6 +141,10 @@ class ReferenceBank:
         points, and all of it is exact where there were no more than 1000 images. It never falls as `value` grows.
         """
         unit = self.model.unit(unit)
+        if unit.position is not None:
+            raise InvalidValueError(
+                f"percentiles are of means over places, and {unit} is one place; write {_channel(unit)}"
+            )
         if math.isnan(value):
             raise InvalidValueError(f"the value of {unit} is {value}; allowed are numbers")
         tables, index = self._table(unit)
@@ -156,8 +161,13 @@ class ReferenceBank:
         return readout_name(unit) in self._table(unit)[0].peaks
 
     def natural_value(self, unit: str | Unit, count: int = 8) -> float:
-        """The unit's mean over places, averaged over the `count` images in which it is highest."""
+        """The unit's mean over places, averaged over the `count` images in which it is highest.
+
+        Of one position it is the value at the strongest place, averaged over as many images.
+        """
         unit = self.model.unit(unit)
+        if unit.position is not None:
+            return fmean(place.value for place in self.strongest_places(unit, count))
         return float(self._ranked(unit, count).values[:count].double().mean())
 
     def usual_value(self, unit: str | Unit) -> float:
@@ -173,7 +183,7 @@ class ReferenceBank:
         `effective_field`), for `share=1` all that the place can see (see `receptive_field`); its short side then
         grows until the patch has the image's shape. Where the unit has no places it is the whole image.
         """
-        unit = self.model.unit(unit)
+        unit = _channel(self.model.unit(unit))
         check_share(share)
         spots = self.strongest_places(unit, count)
         key = key_of(self._now(), self._named(unit), len(spots), share)
@@ -238,7 +248,7 @@ class ReferenceBank:
         With `patches` the references of a unit that has places are the patches of its strongest places (see
         `patches`; a number is their `share`), weighted with what the values there have over the next.
         """
-        unit = self.model.unit(unit)
+        unit = _channel(self.model.unit(unit))
         layers = tuple(layers or [n for n in self.layers if n != OUTPUT])
         if not layers:
             raise InvalidValueError(
@@ -322,10 +332,6 @@ class ReferenceBank:
 
     def _table(self, unit: Unit) -> tuple[Tables, int]:
         """The tables that know a unit, and its row in them."""
-        if unit.position is not None:
-            raise InvalidValueError(
-                f"the bank ranks images by whole channels, and {unit} is none; write LAYER:INDEX"
-            )
         if unit.source:
             self.rank([unit])
             return self._directions[direction_key(self.key, unit)], 0
@@ -367,6 +373,11 @@ class ReferenceBank:
     def provenance(self) -> dict[str, Any]:
         """What identifies the bank: its key, the images and their number."""
         return {"bank": self.key, "images": len(self.images), "images_hash": self.images.hash()}
+
+
+def _channel(unit: Unit) -> Unit:
+    """The channel of a position; every other unit as it is."""
+    return unit if unit.position is None else replace(unit, position=None)
 
 
 def check_inputs(model: object, images: object, bank: object) -> None:

@@ -18,6 +18,7 @@ from vital.lwta.layers import LWTA, allowed, competing
 from vital.models import Model, load_model
 from vital.models.factory import SIDE, parse_factory
 from vital.models.load import RANDOM
+from vital.models.modules import copied, ready
 from vital.tracing import calls
 
 ACTIVATIONS = frozenset({
@@ -62,7 +63,7 @@ def convert(
         raise InvalidValueError(
             f"blocks of {competitors} units are asked for; allowed are whole numbers from 1"
         )
-    found = _apart(copy.deepcopy(network))
+    found = _apart(copied(ready(network)))
     given = _example(found) if example is None else example
     found, made, left = _spread(found, given, [skip] if isinstance(skip, str) else skip)
     names = _activations(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from torch import nn
 from vital.errors import InvalidValueError, UsageError, WeightsError, nearest
 from vital.models.factory import from_factory, from_module, parse_factory
 from vital.models.model import HALF, Model, usable_device
+from vital.models.modules import check_inputs, copied, ready
 from vital.models.outputs import count_outputs
 from vital.models.published import SOURCES, image_tower
 from vital.models.weights import fit, read_state
@@ -22,7 +22,10 @@ from vital.utils.class_names import names_of_outputs, read_classes
 from vital.utils.public import public
 
 RANDOM = "random"
-HELP = "write world, torchvision:NAME[/WEIGHTS], timm:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
+HELP = (
+    "write world, torchvision:NAME[/WEIGHTS], timm:NAME, hf:NAME, open_clip:NAME/PRETRAINED "
+    "or path/to/file.py:FUNCTION"
+)
 DTYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
@@ -54,7 +57,9 @@ def load_model(
       `competing`, `captioner`, `encoder` (image tower), `twin-solid`, `twin-material`, `twin-background`;
     - `lwta:U/MODEL`, a network by any of these names whose units compete in blocks of U (`vital.lwta.convert`);
     - `torchvision:NAME[/WEIGHTS]`; without WEIGHTS, torchvision's default ones;
-    - `timm:NAME` (extra `timm`);
+    - `timm:NAME` (extra `timm`), also `timm:hf-hub:OWNER/NAME` and `timm:local-dir:FOLDER`;
+    - `hf:NAME` (extra `caption`): a vision network of transformers, by the name of its folder or of its place on the
+      hub;
     - `open_clip:NAME[/PRETRAINED]` (extra `clip`): the image tower, which has no classes;
     - `path/to/file.py:FUNCTION`: the function is called without arguments and returns a module or a `Model`. This
       runs the file. Beside a bare module the constants MEAN, STD, SIZE, RESIZE, CLASSES, CHANNELS and BANDS of the
@@ -66,8 +71,9 @@ def load_model(
     spec
         The network: a name, a module or a `Model`.
     weights
-        A `.safetensors`, `.pt` or `.pth` file with a state dict, or "random" for random weights (a control); by default
-        the published weights, which are downloaded where they are not cached.
+        A file with a state dict (`.safetensors`, `.pt`, `.pth`, `.pth.tar`, `.ckpt` or `.bin`; `FILE!PART` takes one of
+        several sets in it), or "random" for random weights (a control); by default the published weights, which are
+        downloaded where they are not cached.
     device
         Where to compute.
     size
@@ -125,8 +131,8 @@ def load_model(
             model = _given(spec, extent, private=file, control=control)
     if file:
         tower = isinstance(spec, str) and spec.startswith("open_clip:")
-        fit(model.module, image_tower(state) if tower else state, str(weights))
-        model = replace(model, weights=Path(str(weights)).name)
+        part = fit(model.module, image_tower(state) if tower else state, str(weights))
+        model = replace(model, weights=Path(str(weights)).name + (f"!{part}" if part else ""))
     model = model if where is None else model.to(where)
     if kind is not None:
         half = kind in HALF
@@ -197,9 +203,12 @@ def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control
         raise InvalidValueError(
             "weights 'random' needs a model named by a string; a module that exists keeps its weights"
         )
-    model = spec if isinstance(spec, Model) else from_module(spec, type(spec).__name__)
+    if not isinstance(spec, Model):
+        spec = ready(spec)
+        spec = from_module(spec, type(spec).__name__)
+    model = spec
     if private:
-        model = replace(model, module=copy.deepcopy(model.module))
+        model = replace(model, module=copied(model.module))
     return _with_fitting_names(resized(model, size))
 
 
@@ -212,6 +221,7 @@ def _check_random(spec: str, one: Model, other: Model) -> None:
 
 
 def _with_fitting_names(model: Model) -> Model:
+    check_inputs(model.module, model.name)
     if not model.classes or len(model.classes) == (outputs := count_outputs(model)):
         return model
     warnings.warn(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from vital.errors import InvalidValueError
 from vital.models import pixels
+from vital.models.modules import ready
 from vital.models.weights_hash import weights_hash
 from vital.types import Images
 from vital.units import Unit, only, resolve
@@ -64,6 +65,7 @@ class Model:
     bands: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "module", ready(self.module))
         for name, count in (("size", 2), ("mean", 1), ("std", 1)):
             object.__setattr__(self, name, _row(getattr(self, name), count))
         if len(self.size) != 2 or min(self.size) < 1:

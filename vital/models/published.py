@@ -30,8 +30,11 @@ Source = Callable[[str, bool, Size | None], Model]
 SOURCES: Registry[Source] = Registry("kind of model")
 RANDOM = "random"
 
-# These two lie above the models, so they are imported when they are asked for.
+# These are imported when they are asked for: they lie above the models, or are seldom wanted.
 SOURCES.register_lazy("world", "vital.world.networks.weights:from_world", example="world or world:judge")
+SOURCES.register_lazy(
+    "hf", "vital.models.huggingface:from_huggingface", example="hf:google/vit-base-patch16-224"
+)
 SOURCES.register_lazy("lwta", "vital.lwta.conversion:model", example="lwta:4/torchvision:resnet50")
 
 
@@ -91,17 +94,13 @@ def _side(name: str, preset: Any) -> int:
 def from_timm(name: str, pretrained: bool, size: Size | None = None) -> Model:
     """Build `NAME[.TAG]` of timm; preprocessing from its configuration, class names from timm's ImageNet tables.
 
-    `size` is passed on to networks that are built for a size. Raises as `from_torchvision` does.
+    `hf-hub:OWNER/NAME` and `local-dir:FOLDER` are networks of the hub and of a folder. `size` is passed on to networks
+    that are built for a size. Raises as `from_torchvision` does.
     """
     timm = package("timm", "timm", "models named timm:NAME")
-    if not timm.is_model(name):
-        raise unknown("timm model", name, timm.list_models())
-    bare, _, tag = name.partition(".")
-    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{bare}.*")]
-    if tag and tag not in tags:
-        raise unknown(f"weights of timm:{bare}", tag, tags)
-    if pretrained and not tags:
-        raise WeightsError(f"timm has no weights for {name!r}; give --weights FILE or --weights random")
+    elsewhere = name.startswith(("hf-hub:", "hf_hub:", "local-dir:"))
+    if not elsewhere:
+        _check_timm(timm, name, pretrained)
     with building(f"timm:{name}", pretrained):
         module = _create(timm, name, pretrained, size)
     config = timm.data.resolve_model_data_config(module)
@@ -116,8 +115,26 @@ def from_timm(name: str, pretrained: bool, size: Size | None = None) -> Model:
         _resize(f"timm:{name}", config["crop_mode"], math.floor(min(height, width) / config["crop_pct"])),
         _interpolation(config["interpolation"]),
         _timm_classes(timm, module),
-        f"timm:{bare}.{module.pretrained_cfg.get('tag', '')}".rstrip(".") if pretrained else RANDOM,
+        _timm_weights(name, module, elsewhere) if pretrained else RANDOM,
     )
+
+
+def _check_timm(timm: Any, name: str, pretrained: bool) -> None:
+    """Raise for a network that timm does not have, or that it has no such weights for."""
+    if not timm.is_model(name):
+        raise unknown("timm model", name, timm.list_models())
+    bare, _, tag = name.partition(".")
+    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{bare}.*")]
+    if tag and tag not in tags:
+        raise unknown(f"weights of timm:{bare}", tag, tags)
+    if pretrained and not tags:
+        raise WeightsError(f"timm has no weights for {name!r}; give --weights FILE or --weights random")
+
+
+def _timm_weights(name: str, module: Any, elsewhere: bool) -> str:
+    if elsewhere:
+        return f"timm:{name}"
+    return f"timm:{name.partition('.')[0]}.{module.pretrained_cfg.get('tag', '')}".rstrip(".")
 
 
 def _create(timm: Any, name: str, pretrained: bool, size: Size | None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 
 from vital.models.load import seeded
 from vital.models.model import Model
+from vital.models.modules import copied
 
 
 def random_weights(model: Model, seed: int = 0) -> Model:
@@ -21,7 +21,7 @@ def random_weights(model: Model, seed: int = 0) -> Model:
     >>> random_weights(net).weights_hash() == random_weights(net).weights_hash() != net.weights_hash()
     True
     """
-    module = copy.deepcopy(model.module)
+    module = copied(model.module)
     with seeded(seed), torch.no_grad():
         for part in module.modules():
             _renew(part)

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
+import argparse
+import pathlib
 import pickle
-import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vital.errors import WeightsError, first_line, nearest
+from vital.errors import WeightsError, first_line, nearest, unknown
+from vital.models.checkpoints import choose, flattened
 
-SUFFIXES = (".safetensors", ".pt", ".pth")
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
-_PREFIXES = ("module.", "model.", "_orig_mod.")
-# Auxiliary classifiers (GoogLeNet, Inception v3, segmentation) only run in training.
-_IDLE = re.compile(r"(aux\d|AuxLogits|aux_classifier)\.")
+SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 
 
-def load_weights(module: nn.Module, path: str | Path) -> None:
-    """Load a state dict from a `.safetensors`, `.pt` or `.pth` file into a network, in place.
+def load_weights(module: nn.Module, path: str | Path) -> str:
+    """Load a state dict from a file into a network, in place, and name the part of the file that was taken.
 
-    Half precision becomes the network's own; a wrapping `{"state_dict": ...}` and a prefix common to all keys
-    ("module.", "model.") are taken off. Nothing is changed when the weights do not fit. Raises `WeightsError` for a
-    file that cannot be read or would run code, for missing or unexpected keys, wrong shapes, and values that are
-    not finite.
+    The file is a `.safetensors` file, or one that torch wrote (`.pt`, `.pth`, `.pth.tar`, `.ckpt`, `.bin`). Half
+    precision becomes the network's own. The state dict may lie in tables ("state_dict", "model", "ema") and its names
+    may have a prefix ("module.", "backbone."): what leaves an exact fit is taken, and a warning says what was taken and
+    left where there was a choice. `FILE!PART` takes the part of that name. Nothing is changed when the weights do not
+    fit. Raises `WeightsError` for a file that cannot be read or would run code, for missing or unexpected keys, wrong
+    shapes, and values that are not finite.
     """
-    fit(module, read_state(path), str(path))
+    return fit(module, read_state(path), str(path))
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict as it stands in the file, without a wrapper."""
-    path = Path(path)
+    """Read all tensors of a file by their paths in it, those of one part for `FILE!PART`."""
+    path, part = _parted(str(path))
     if path.suffix.lower() not in SUFFIXES:
         raise WeightsError(
             f"{path} is not a weights file; allowed are {', '.join(SUFFIXES)}, and 'random' for random ones"
@@ -45,10 +46,23 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"there is no weights file {path}" + (f"; did you mean {close[0]!r}?" if close else "")
         )
-    state = _unwrapped(_safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path))
-    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+    state = dict(flattened(_safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path)))
+    if not state:
         raise WeightsError(f"{path} holds no state dict, that is, no table from names to tensors")
-    return {str(key): value for key, value in state.items()}
+    found = {key: value for key, value in state.items() if key.startswith(part)}
+    if not found:
+        raise unknown(f"part of {path}", part[:-1], dict.fromkeys(key.rpartition(".")[0] for key in state))
+    return found
+
+
+def _parted(given: str) -> tuple[Path, str]:
+    """The file, and what the names of the wanted part begin with.
+
+    >>> _parted("runs/w.pt!ema")[1]
+    'ema.'
+    """
+    file, mark, part = given.rpartition("!")
+    return (Path(file), f"{part}.") if mark and not Path(given).exists() else (Path(given), "")
 
 
 def _safetensors(path: Path) -> Any:
@@ -65,7 +79,8 @@ def _torch(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch thinks of a foreign file shows in how it ends
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_plain_types()):
+                return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} holds pickled objects or is damaged, and only plain tensors are read; "
@@ -75,54 +90,26 @@ def _torch(path: Path) -> Any:
         raise WeightsError(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def _unwrapped(state: Any) -> Any:
-    for key in _WRAPPERS:
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            return state[key]
-    return state
+def _plain_types() -> list[Any]:
+    """Types that hold numbers and texts alone, which training scripts write beside the weights."""
+    scalars = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)]
+    scalar = np.float64(0).__reduce__()[0]
+    renamed = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
+    return [argparse.Namespace, (pathlib.PosixPath, "pathlib.PosixPath"), np.dtype, *scalars, *renamed]
 
 
-def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Load a state dict whose names and shapes are those of the network; raises `WeightsError` otherwise."""
-    own = module.state_dict()
-    state = _renamed(state, own)
-    missing = [key for key in own if key not in state and not _may_lack(key)]
-    surplus = [key for key in state if key not in own and not _IDLE.match(key)]
-    if missing or surplus:
-        parts = [_some("missing", missing)] * bool(missing) + [_some("unexpected", surplus)] * bool(surplus)
-        raise WeightsError(f"{source} does not fit the network: {'; '.join(parts)}")
-    wrong = [
-        f"{key} is {tuple(value.shape)} where the network has {tuple(own[key].shape)}"
-        for key, value in state.items()
-        if key in own and value.shape != own[key].shape
-    ]
-    if wrong:
-        raise WeightsError(f"{source} does not fit the network: {_some('wrong shapes', wrong, '; ')}")
-    _check_finite(state, source)
-    module.load_state_dict({**own, **{key: value for key, value in state.items() if key in own}})
+def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> str:
+    """Load a state dict whose names and shapes are those of the network; raises `WeightsError` otherwise.
 
-
-def _may_lack(key: str) -> bool:
-    return key.endswith("num_batches_tracked") or bool(_IDLE.match(key))
-
-
-def _renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take off, or put on, the prefix that all keys of one side share, where that makes the two sides meet."""
-    found = dict(state)
-    while found and not any(key in own for key in found):
-        prefix = next((p for p in _PREFIXES if all(key.startswith(p) for key in found)), "")
-        if not prefix:
-            break
-        found = {key.removeprefix(prefix): value for key, value in found.items()}
-    head = next(iter(own), "").partition(".")[0] + "."
-    if not any(key in own for key in found) and all(key.startswith(head) for key in own):
-        found = {head + key: value for key, value in found.items()}
-    return found
-
-
-def _some(what: str, keys: list[str], gap: str = ", ", count: int = 3) -> str:
-    shown = gap.join(keys[:count]) + (f"{gap}…" if len(keys) > count else "")
-    return f"{len(keys)} {what} ({shown})"
+    The answer names the part of `state` that was taken where something was left beside it, else it is empty.
+    """
+    own = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
+    taken, note = choose(state, own, source)
+    _check_finite(taken.tensors, source)
+    module.load_state_dict({**module.state_dict(), **taken.tensors})
+    if note:
+        warnings.warn(note, stacklevel=2)
+    return taken.prefix[:-1] if note else ""
 
 
 def _check_finite(tensors: Mapping[str, Tensor], source: str) -> None:

@@ -5,7 +5,8 @@ out the hooks are gone and the caller's gradient flags and train/eval modes are 
 """
 
 from vital.models.outputs import first_tensor
-from vital.tracing.layers import calls, list_layers
+from vital.tracing.layers import list_layers
+from vital.tracing.passes import calls
 from vital.tracing.redirect import Redirect
 from vital.tracing.tape import NoRuleError, Step, Tape
 from vital.tracing.tracer import INPUT_OF, Of, Pass, Trace, Tracer, check_of, feeding

@@ -1,11 +1,10 @@
-"""How a network's layers are laid out, learned once from a pass over two images."""
+"""How a network's layers are laid out, and which can be used, learned once from passes over two images."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import torch
@@ -13,19 +12,28 @@ from torch import Tensor, nn
 
 from vital.errors import ModelError
 from vital.models import Model
-from vital.models.outputs import asked, eval_mode, first_tensor
+from vital.models.modules import check_inputs, wrapping_hint
+from vital.tracing.batch_law import faults
+from vital.tracing.passes import Call, Shape, record, record_some
 from vital.types import Layer
 from vital.units import OUTPUT
 from vital.utils.public import public
 
 _SURVEYS: WeakKeyDictionary[Model, dict[str, Layer]] = WeakKeyDictionary()
 
+_CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.MultiheadAttention, nn.Embedding, nn.RNNBase)
+_CHANNELS_SECOND = (
+    nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.InstanceNorm1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d,
+    nn.AvgPool1d, nn.MaxPool1d,
+)  # fmt: skip
+
 
 @public
 def list_layers(model: Model) -> dict[str, Layer]:
-    """Every layer of the network by name, in the order in which it finishes, from one pass over two images.
+    """Every layer of the network by name, in the order in which it finishes, from passes over two images.
 
-    The network's output is the layer `"class"`. The answer is kept as long as the model lives.
+    The network's output is the layer `"class"`. A layer whose numbers for an image change from pass to pass, or with
+    the images beside it, cannot be used. The answer is kept as long as the model lives.
 
     Parameters
     ----------
@@ -50,128 +58,216 @@ def list_layers(model: Model) -> dict[str, Layer]:
 
     """
     if model not in _SURVEYS:
-        _SURVEYS[model] = _survey(model)
+        with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
+            _SURVEYS[model] = _survey(model)
     return _SURVEYS[model]
 
 
 def _survey(model: Model) -> dict[str, Layer]:
-    calls = _record(model, model.size)
-    prefix_hint = _prefix_hint(model.module)
-    layers = {n: _layout(n, c, i, prefix_hint, model.size) for i, (n, c) in enumerate(calls.items())}
-    if any(layer.channel_axis < 0 for layer in layers.values()):
-        wider = _record_or_none(model, (model.size[0], 2 * model.size[1]))
-        layers = {n: _settle(layer, calls[n], wider) for n, layer in layers.items()}
-    return layers
-
-
-def calls(module: nn.Module, given: Tensor) -> list[tuple[str, tuple[int, ...] | None]]:
-    """Run a network in eval mode and list its parts as they finish: each call's name and the shape it returned.
-
-    The shape is None where no tensor came back; the network itself comes last, under the empty name.
-
-    >>> calls(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))
-    [('0', (2, 4)), ('1', (2, 4)), ('', (2, 4))]
-    """
-    found: list[tuple[str, tuple[int, ...] | None]] = []
-
-    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def note(module: nn.Module, inputs: Any, output: Any) -> None:
-            del module, inputs
-            tensor = first_tensor(output)
-            found.append((name, None if tensor is None else tuple(tensor.shape)))
-
-        return note
-
-    with ExitStack() as stack:
-        stack.enter_context(borrowed(module))
-        stack.enter_context(torch.no_grad())
-        for name, part in module.named_modules():
-            stack.callback(part.register_forward_hook(hook(name)).remove)
-        module(given)
-    return found
-
-
-def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ...] | None]]:
-    """The output shapes of every call of every module, in the order of the last calls."""
-    found: dict[str, list[tuple[int, ...] | None]] = {}
-    images = torch.full((2, model.channels, *size), 0.5, dtype=model.dtype, device=model.device)
-    with asked(model, f"run on an image of shape {(model.channels, *size)}"):
-        made = calls(model.module, model.as_input(model.normalize(images)))
-    for called, shape in made:
-        name = called or OUTPUT
-        found[name] = [*found.pop(name, []), shape]
-    return found
-
-
-def _record_or_none(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ...] | None]] | None:
+    check_inputs(model.module, model.name)
+    images = _images(model)
     try:
-        return _record(model, size)
-    except ModelError:
-        return None
+        together = record(model, images)
+    except ModelError as error:
+        hint = wrapping_hint(model.module)
+        if not hint:
+            raise
+        raise ModelError(f"{error}; {hint}") from error
+    shapes = _by_name(together)
+    prefix_hint = _prefix_hint(model.module)
+    layers = {n: _layout(n, c, i, model.size) for i, (n, c) in enumerate(shapes.items())}
+    if any(layer.channel_axis < 0 for layer in layers.values()):
+        some, _ = record_some(model, images.repeat(1, 1, 1, 2))
+        wider = {name: found[-1] for name, found in _by_name(some).items()}
+        axes = _token_axes(model.module, layers, shapes, wider, prefix_hint)
+        layers = {
+            n: _settle(layer, shapes[n][-1] or (), wider.get(n), axes.get(n), prefix_hint, model.size)
+            for n, layer in layers.items()
+        }
+    again, (alone, ended) = record_some(model, images)[0], record_some(model, images[:1])
+    single = {name: found[-1] for name, found in _by_name(alone).items()}
+    problems = {n: _no_image(layer, shapes[n][-1] or (), single.get(n)) for n, layer in layers.items()}
+    problems |= {name or OUTPUT: why for name, why in faults(model, together, again, alone, ended).items()}
+    layers = {
+        n: _unusable(n, layer.order, problems[n]) if problems[n] and not layer.problem else layer
+        for n, layer in layers.items()
+    }
+    layers = {name: _with_block(layer, shapes[name], layers) for name, layer in layers.items()}
+    return _hidden(model.module, layers) | layers
 
 
-def _layout(
-    name: str, calls: list[tuple[int, ...] | None], order: int, prefix_hint: int | None, size: tuple[int, int]
-) -> Layer:
+def _images(model: Model) -> Tensor:
+    """Two different images: noise, and darker noise."""
+    draw = torch.Generator().manual_seed(0)
+    images = torch.rand(2, model.channels, *model.size, generator=draw)
+    images[1] *= 0.5
+    return images.to(model.device, model.dtype)
+
+
+def _by_name(found: Sequence[Call]) -> dict[str, list[Shape | None]]:
+    """The output shapes of every call of every module, in the order of the last calls."""
+    shapes: dict[str, list[Shape | None]] = {}
+    for call in found:
+        name = call.name or OUTPUT
+        shapes[name] = [*shapes.pop(name, []), call.shape]
+    return shapes
+
+
+def _layout(name: str, calls: list[Shape | None], order: int, size: tuple[int, int]) -> Layer:
     """What one recorded shape says; a `channel_axis` of −1 means that it does not say enough."""
     shape = calls[-1]
     if shape is None or len(calls) > 1:
-        runs = f"it runs {len(calls)} times in one pass; name the block around it"
+        runs = f"it runs {len(calls)} times in one pass"
         return _unusable(name, order, runs if shape is not None else "it returns no tensor")
     match shape:
         case (2, channels):
             return Layer(name, "vector", (channels,), order=order)
-        case (2, tokens, channels):
-            return _tokens(name, (channels, tokens), order, prefix_hint, size)
-        case (tokens, 2, channels):
-            return _tokens(name, (channels, tokens), order, prefix_hint, size, batch_axis=1)
+        case (2, _, _) | (_, 2, _):
+            return Layer(name, "tokens", shape, channel_axis=-1, order=order)
         case (2, a, b, c):  # two equal sides are those of a map where the image has two equal sides
             axis = -1 if size[0] != size[1] else 1 if b == c != a else 3 if a == b != c else -1
             return _map(name, shape, axis, order)
-    axes = f"has {len(shape)} axes" if shape[:1] == (2,) else "for two images has no axis for the image"
+    many = (
+        f"has {len(shape)} axes; name a layer with 4 or fewer, or let an nn.Identity see it as (B, C, H, W)"
+    )
+    axes = many if shape[:1] == (2,) else "for two images has no axis for the image"
     return _unusable(name, order, f"its output {shape} {axes}")
 
 
-def _settle(layer: Layer, calls: list[tuple[int, ...] | None], wider: Any) -> Layer:
+def _settle(
+    layer: Layer,
+    shape: Shape,
+    wider: Shape | None,
+    token_axis: int | None,
+    hint: int | None,
+    size: tuple[int, int],
+) -> Layer:
     """Tell space from channels by which axis grew when the image did."""
     if layer.channel_axis >= 0:
         return layer
-    square = calls[-1] or ()
-    if square[2:] == (1, 1):
-        return _map(layer.name, square, 1, layer.order)
-    if wider is None or layer.name not in wider:
-        return _unusable(
-            layer.name, layer.order, f"its output {square} does not say which axis holds the channels"
-        )
-    grown = [i for i, (s, w) in enumerate(zip(square, wider[layer.name][-1], strict=True)) if s != w]
+    unsaid = f"its output {shape} does not say which axis holds the channels"
+    if layer.kind == "tokens":
+        if token_axis is None:
+            next_step = "name another layer, or let an nn.Identity behind it see it as (B, C, H, W)"
+            return _unusable(layer.name, layer.order, f"{unsaid}; {next_step}")
+        return _tokens(layer, shape, wider, token_axis, hint, size)
+    if shape[2:] == (1, 1):
+        return _map(layer.name, shape, 1, layer.order)
+    grown = _grown(shape, wider)
     axis = 1 if grown == [3] else 3 if grown == [2] else -1
-    if axis < 0:
-        return _unusable(
-            layer.name, layer.order, f"its output {square} does not say which axis holds the channels"
-        )
-    return _map(layer.name, square, axis, layer.order)
+    return (
+        _unusable(layer.name, layer.order, unsaid) if axis < 0 else _map(layer.name, shape, axis, layer.order)
+    )
 
 
-def _map(name: str, shape: tuple[int, ...], axis: int, order: int) -> Layer:
+def _grown(shape: Shape, wider: Shape | None) -> list[int]:
+    """The axes that changed when the image became wider."""
+    if wider is None or len(wider) != len(shape):
+        return []
+    return [axis for axis, (a, b) in enumerate(zip(shape, wider, strict=True)) if a != b]
+
+
+def _token_axes(
+    module: nn.Module,
+    layers: Mapping[str, Layer],
+    shapes: Mapping[str, list[Shape | None]],
+    wider: Mapping[str, Shape | None],
+    hint: int | None,
+) -> dict[str, int]:
+    """Along which axis the places of the layers of three axes lie, where something says so.
+
+    That is the axis that grew with the image; else the one that is not the channels of the layer's own operation, or
+    of all layers of the same shape, or of a network that says how many class tokens stand in front.
+    """
+    found: dict[str, int] = {}
+    unclear = {
+        n: shapes[n][-1] or () for n, layer in layers.items() if layer.kind == "tokens" and layer.shape
+    }
+    for name, shape in unclear.items():
+        images = 0 if shape[0] == 2 else 1
+        if len(grown := _grown(shape, wider.get(name))) == 1:
+            found[name] = grown[0]
+        elif (own := _own_axis(module if name == OUTPUT else module.get_submodule(name), images)) is not None:
+            found[name] = own
+    known = {shape: {found[n] for n in found if unclear[n] == shape} for shape in unclear.values()}
+    for name, shape in unclear.items():
+        images = 0 if shape[0] == 2 else 1
+        if name in found:
+            continue
+        if len(known[shape]) == 1:
+            found[name] = next(iter(known[shape]))
+        elif images == 1:
+            found[name] = 0
+        elif 1 in shape[1:] or hint is not None:
+            found[name] = 2 if shape[2] == 1 != shape[1] else 1
+    return found
+
+
+def _own_axis(part: nn.Module, images: int) -> int | None:
+    """The axis of the places in what an operation returns that is known to put its channels last, or second."""
+    if isinstance(part, _CHANNELS_LAST):
+        return 1 - images
+    return 2 if isinstance(part, _CHANNELS_SECOND) else None
+
+
+def _map(name: str, shape: Shape, axis: int, order: int) -> Layer:
     _, a, b, c = shape
     return Layer(name, "map", (c, a, b) if axis == 3 else (a, b, c), channel_axis=axis, order=order)
 
 
 def _tokens(
-    name: str,
-    shape: tuple[int, int],
-    order: int,
-    hint: int | None,
-    size: tuple[int, int],
-    batch_axis: int = 0,
+    layer: Layer, shape: Shape, wider: Shape | None, places: int, hint: int | None, size: tuple[int, int]
 ) -> Layer:
-    guesses = [hint] if hint is not None else [0, 1]
-    prefix = next((p for p in guesses if _is_grid(shape[1] - p, size)), 0)
-    return Layer(name, "tokens", shape, batch_axis, 2, prefix, order)
+    images = 0 if shape[0] == 2 and places != 0 else 1
+    channels = 3 - places - images
+    count = shape[places]
+    if hint is not None:
+        guesses = [hint]
+    elif channels == 1:
+        guesses = []  # the padding of a convolution is no class token
+    elif wider is not None and _grown(shape, wider) == [places]:
+        guesses = [2 * count - wider[places]]  # the image is twice as wide, what stands in front is not
+    else:
+        guesses = [0, 1]
+    prefix = next((p for p in guesses if p >= 0 and _is_grid(count - p, size)), 0)
+    return Layer(layer.name, "tokens", (shape[channels], count), images, channels, prefix, layer.order)
+
+
+def _no_image(layer: Layer, two: Shape, one: Shape | None) -> str:
+    """Why a layer has no axis for the image, though one of its axes was as long as there were images."""
+    if layer.problem or one is None or len(one) != len(two) or one[layer.batch_axis] == 1:
+        return ""
+    return f"its output {two} for two images, {one} for one, has no axis for the image"
 
 
 def _unusable(name: str, order: int, problem: str) -> Layer:
     return Layer(name, "vector", (0,), order=order, problem=problem)
+
+
+def _with_block(layer: Layer, calls: list[Shape | None], layers: Mapping[str, Layer]) -> Layer:
+    """A layer that runs several times with what can be named instead: the block around it, where there is one."""
+    if len(calls) < 2 or calls[-1] is None:
+        return layer
+    around = next((name for name in _above(layer.name) if name in layers and not layers[name].problem), "")
+    instead = f"the block around it, {around!r}" if around else "a layer before or after it"
+    return replace(layer, problem=f"{layer.problem}; name {instead}")
+
+
+def _above(name: str) -> Iterator[str]:
+    """The modules around one, from the inside.
+
+    >>> list(_above("layer1.0.relu"))
+    ['layer1.0', 'layer1']
+    """
+    while name := name.rpartition(".")[0]:
+        yield name
+
+
+def _hidden(module: nn.Module, layers: Mapping[str, Layer]) -> dict[str, Layer]:
+    """The layers inside TorchScript, which runs without hooks."""
+    why = "it is inside TorchScript, which shows its output alone; give the network as Python code"
+    scripts = [name for name, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)]
+    return {name: _unusable(name, -1, why) for name in scripts if name and name not in layers}
 
 
 def _is_grid(n: int, size: tuple[int, int]) -> bool:
@@ -181,7 +277,7 @@ def _is_grid(n: int, size: tuple[int, int]) -> bool:
 
 
 def _prefix_hint(module: nn.Module) -> int | None:
-    """How many class and register tokens the network says that it puts in front (timm, torchvision, open_clip)."""
+    """How many class and register tokens the network says that it puts in front: as timm and others name them."""
     for part in module.modules():
         if isinstance(count := getattr(part, "num_prefix_tokens", None), int):
             return count
@@ -189,18 +285,7 @@ def _prefix_hint(module: nn.Module) -> int | None:
             return 1
         if isinstance(getattr(part, "class_embedding", None), Tensor):
             return 1
+        if isinstance(getattr(part, "cls_token", None), Tensor):
+            more = (getattr(part, name, None) for name in ("distillation_token", "register_tokens"))
+            return 1 + sum(tokens.shape[1] for tokens in more if isinstance(tokens, Tensor))
     return None
-
-
-@contextmanager
-def borrowed(module: nn.Module) -> Iterator[None]:
-    """The module in eval mode and without gradients for its weights; both as before afterwards."""
-    flags = [(p, p.requires_grad) for p in module.parameters()]
-    try:
-        with eval_mode(module):
-            for parameter, _ in flags:
-                parameter.requires_grad_(False)
-            yield
-    finally:
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)

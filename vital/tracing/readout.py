@@ -62,11 +62,10 @@ def at_places(units: Units, x: Tensor, axes: int = 1) -> Tensor:
     """The units' own places of a tensor that has those of the layer behind its first `axes`: (..., places)."""
     found = _each(units)
     if found[0].position is not None:
-        numbers = tuple(_number(unit, x.shape[axes:]) for unit in found)
-        if len(set(numbers)) == 1:
-            row, column = found[0].position
+        if len({unit.position for unit in found}) == 1:
+            row, column = _place(found[0], x.shape)
             return x[..., row, column][..., None]
-        index = _spread(numbers, len(x), x.device)
+        index = _spread(tuple(_number(unit, x.shape) for unit in found), len(x), x.device)
         return x.flatten(axes).gather(-1, index.view(-1, *[1] * axes).expand(*x.shape[:axes], 1))
     if x.ndim == axes:
         return x[..., None]
@@ -125,14 +124,22 @@ def _each(units: Units) -> Sequence[Unit]:
     return (units,) if isinstance(units, Unit) else units
 
 
+def _place(unit: Unit, shape: Sequence[int]) -> tuple[int, int]:
+    """A unit's position in a map: that of its name, or in one that is smaller than its layer the same part of it."""
+    place = unit.position or (0, 0)
+    if unit.layout is None or unit.layout.kind != "map":
+        return place
+    row, column = (
+        (2 * at + 1) * now // (2 * own) if now < own else at
+        for at, now, own in zip(place, shape[-2:], unit.layout.shape[1:], strict=True)
+    )
+    return row, column
+
+
 def _number(unit: Unit, shape: Sequence[int]) -> int:
-    """The number of a unit's position in a map; `UnitError` where the map has no such place."""
-    (row, column), (height, width) = unit.position or (0, 0), shape
-    if row >= height or column >= width:
-        raise UnitError(
-            f"{unit} lies outside its layer, which is {height} x {width} for an image of this size"
-        )
-    return row * width + column
+    """The number of a unit's position in a map."""
+    row, column = _place(unit, shape)
+    return row * shape[-1] + column
 
 
 # What follows is made once and stays on the device: a copy in each step would make the host wait.

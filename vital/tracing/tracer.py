@@ -15,7 +15,8 @@ from vital.errors import InvalidValueError, ModelError, UnitError, UnknownNameEr
 from vital.models import Model
 from vital.models.outputs import asked, first_tensor
 from vital.tracing import readout
-from vital.tracing.layers import borrowed, list_layers
+from vital.tracing.layers import list_layers
+from vital.tracing.passes import borrowed
 from vital.tracing.redirect import Redirect
 from vital.tracing.tape import NoRuleError, Tape
 from vital.types import Images, PerImage
@@ -158,6 +159,8 @@ class Tracer:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        if torch.is_inference_mode_enabled():
+            self._stack.enter_context(torch.inference_mode(mode=False))
         self._stack.enter_context(borrowed(self.model.module))
         return self
 
@@ -182,8 +185,22 @@ class Tracer:
         given = self.model.normalize(seen)
         with redirect or ExitStack():
             run = self._run(self.model.as_input(given))
-        acts = {name: _single(self._info[name].canonical(run.raw[name])) for name in self.layers}
+        acts = {name: self._canonical(name, run.raw[name], len(seen)) for name in self.layers}
         return Trace(shown, seen, given, acts, self.model, n_transforms, run)
+
+    def _canonical(self, name: str, raw: Tensor, rows: int) -> Tensor:
+        """A layer's output, images first and channels second; raises where it is laid out in another way than known."""
+        layer = self._info[name]
+        if name.startswith(INPUT_OF):
+            return _single(layer.canonical(raw))
+        if raw.ndim == len(layer.shape) + 1:
+            act = layer.canonical(raw)
+            if act.shape[:2] == (rows, layer.channels):
+                return _single(act)
+        raise ModelError(
+            f"layer {name!r} of {self.model.name} returned {tuple(raw.shape)} for {rows} images, and "
+            f"{layer.shape}, channels first, for one at first; name a layer whose output is laid out the same each time"
+        )
 
     def _run(self, given: Tensor) -> Pass:
         self._pass(given)

@@ -122,20 +122,24 @@ def parse(text: str | Unit) -> list[Unit]:
     """
     if isinstance(text, Unit):
         return [text]
-    if match := re.fullmatch(r"(.+\.safetensors(?:![^:]+)?):(\d+)@([^:@#]+)(?:#(\w+))?", text):
+    if match := re.fullmatch(r"(.+\.safetensors(?:![^:]+)?):(\d+)@([^@#]+)(?:#(\w+))?", text):
         return [Unit(match[3], int(match[2]), tokens=_tokens(text, match[4]), source=match[1])]
+    is_class = text.startswith(f"{OUTPUT}:")
+    name = (
+        re.escape(OUTPUT) if is_class else ".+"
+    )  # a layer's name may hold colons, and so may that of a class
+    if match := re.fullmatch(rf"({name}):(\d+)(?:-(\d+))?(?:@(\d+),(\d+))?(?:#(\w+))?", text):
+        return _numbered(text, match)
     layer, colon, rest = text.partition(":")
     if not colon or not layer or not rest:
         raise UnitError(f"{text!r} is not a unit; {HELP}")
-    if match := re.fullmatch(r"(\d+)(?:-(\d+))?(?:@(\d+),(\d+))?(?:#(\w+))?", rest):
-        return _numbered(text, layer, match)
-    if layer == OUTPUT:
+    if is_class:
         return [Unit(OUTPUT, label=rest)]
     raise UnitError(f"{text!r} is not a unit: {rest!r} is not an index; {HELP}")
 
 
-def _numbered(text: str, layer: str, match: re.Match[str]) -> list[Unit]:
-    first, last, row, column, tokens = match.groups()
+def _numbered(text: str, match: re.Match[str]) -> list[Unit]:
+    layer, first, last, row, column, tokens = match.groups()
     if last and int(last) < int(first):
         raise UnitError(f"{text!r} is an empty range: {last} is below {first}")
     position = None if row is None else (int(row), int(column))

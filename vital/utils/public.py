@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+import torch
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -24,5 +27,18 @@ def public(item: T) -> T:
     doctests[item.__name__] = item
     if isinstance(item, type):
         item.__annotations__ = inspect.get_annotations(item, eval_str=True)
+    else:
+        item = _with_gradients(item)
     item.__module__ = "vital"
     return item
+
+
+def _with_gradients(function: T) -> T:
+    """The function, in which gradients are there also for callers who have switched them off."""
+
+    @functools.wraps(function)
+    def door(*args: Any, **kwargs: Any) -> Any:
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            return function(*args, **kwargs)
+
+    return cast("T", door)

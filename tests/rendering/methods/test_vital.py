@@ -374,3 +374,31 @@ def test_wrong_options_are_refused(bank: vital.ReferenceBank) -> None:
         )
     with pytest.raises(UnknownNameError, match="unknown relevance rule 'zpls'; did you mean 'zplus'"):
         Vital(relevance="zpls")
+
+
+def test_a_unit_at_a_position_is_brought_to_the_value_of_its_strongest_places(
+    bank: vital.ReferenceBank,
+) -> None:
+    parts, note = planned(Vital(), "act2:3@1,6", bank)
+    reach = parts[obj.Reach]
+    assert reach.unit == "act2:3@1,6"
+    natural = sum(place.value for place in bank.strongest_places("act2:3", 3)) / 3
+    assert reach.value == pytest.approx(natural)
+    assert parts[obj.Alignment].template.unit == "act2:3"
+    assert note == "a patch around the strongest place of the unit"
+
+
+@pytest.mark.parametrize("method", [name for name in vital.METHODS if vital.METHODS[name].needs_images])
+def test_every_method_with_images_renders_a_unit_at_a_position(
+    bank: vital.ReferenceBank, method: str
+) -> None:
+    made = vital.render(MODEL, "act2:3@1,6", bank=bank, method=method, steps=2, progress=False)
+    assert (str(made[0].unit), made[0].image.shape[0]) == ("act2:3@1,6", 3)
+
+
+def test_the_picture_of_a_unit_at_a_position_excites_it_there(bank: vital.ReferenceBank) -> None:
+    made = vital.render(MODEL, ["act2:3@1,6", "act2:3@6,1"], bank=bank, steps=24, progress=False)
+    found = toy.trace(MODEL, ["act2"], torch.stack([one.image for one in made]))["act2"][:, 3]
+    assert [one.status for one in made] == ["done"] * 2
+    assert found[0, 1, 6] > 1.1 * found[1, 1, 6]
+    assert found[1, 6, 1] > 1.1 * found[0, 6, 1]

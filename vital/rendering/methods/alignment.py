@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 from weakref import WeakKeyDictionary
 
@@ -191,6 +192,8 @@ def references_of(
     """
     if bank is None:
         raise DataError(f"{unit} cannot be rendered without reference images; give images or a bank")
+    if unit.position is not None:
+        unit = replace(unit, position=None)  # whose references are those of its channel
     placed = patches > 0 and bank.has_places(unit)
     deaf = placed and not responds_to_patches(unit, bank, count, patches)
     share = patches if placed and not deaf else False

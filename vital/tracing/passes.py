@@ -1,0 +1,146 @@
+"""Passes in which every call of every part of a network is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import checkpoint
+
+from vital.models import Model
+from vital.models.outputs import asked, eval_mode, first_tensor
+from vital.utils.memory import short_of_memory
+
+SAMPLED = 4096
+"""How many numbers of a tensor are kept, to tell whether another one is the same."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """The shape of a tensor, and some of the numbers that belong to its first image.
+
+    `first` has them should the images lie along axis 0, and along axis 1; None where they cannot.
+    """
+
+    shape: Shape
+    first: tuple[Tensor | None, Tensor | None]
+
+    @classmethod
+    def of(cls, tensor: Tensor | None, images: int) -> Numbers | None:
+        """Those of a tensor in a pass over so many images."""
+        if tensor is None:
+            return None
+        return cls(tuple(tensor.shape), (_first(tensor, 0, images), _first(tensor, 1, images)))
+
+
+def _first(tensor: Tensor, axis: int, images: int) -> Tensor | None:
+    """Numbers of the first image, evenly spread; windows of an image stand in rows of their own."""
+    if tensor.ndim <= axis or not tensor.numel() or tensor.shape[axis] % images:
+        return None
+    flat = tensor.detach().narrow(axis, 0, tensor.shape[axis] // images).reshape(-1)
+    return flat[:: max(1, len(flat) // SAMPLED)].float()
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a part: what it was given and what it returned, each None without a tensor."""
+
+    name: str
+    given: Numbers | None
+    made: Numbers | None
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape of what was returned."""
+        return None if self.made is None else self.made.shape
+
+
+def calls(module: nn.Module, given: Tensor) -> list[tuple[str, Shape | None]]:
+    """Run a network in eval mode and list its parts as they finish: each call's name and the shape it returned.
+
+    The shape is None where no tensor came back; the network itself comes last, under the empty name.
+
+    >>> calls(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))
+    [('0', (2, 4)), ('1', (2, 4)), ('', (2, 4))]
+    """
+    return [(call.name, call.shape) for call in _calls(module, given, [])]
+
+
+def record(model: Model, images: Tensor) -> list[Call]:
+    """The calls of a pass over images in [0, 1]; raises `ModelError` for a network that does not run."""
+    with asked(model, f"run on an image of shape {tuple(images.shape[1:])}"):
+        return _calls(model.module, model.as_input(model.normalize(images)), [])
+
+
+def record_some(model: Model, images: Tensor) -> tuple[list[Call], Exception | None]:
+    """The calls of a pass as far as it comes, and what ended it before its end."""
+    found: list[Call] = []
+    try:
+        _calls(model.module, model.as_input(model.normalize(images)), found)
+    except Exception as error:  # noqa: BLE001  a network may fail in any way
+        if short_of_memory(error):
+            return [], error
+        return found, error
+    return found, None
+
+
+def _calls(module: nn.Module, given: Tensor, found: list[Call]) -> list[Call]:
+    waiting: list[Numbers | None] = []
+    images = len(given)
+
+    def before(part: nn.Module, inputs: Any) -> None:
+        del part
+        waiting.append(Numbers.of(first_tensor(inputs), images))
+
+    def after(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def note(part: nn.Module, inputs: Any, output: Any) -> None:
+            del part, inputs
+            found.append(Call(name, waiting.pop(), Numbers.of(first_tensor(output), images)))
+
+        return note
+
+    with ExitStack() as stack:
+        stack.enter_context(borrowed(module))
+        stack.enter_context(torch.no_grad())
+        for name, part in module.named_modules():
+            if isinstance(part, torch.jit.ScriptModule):  # takes no hooks
+                continue
+            stack.callback(part.register_forward_pre_hook(before).remove)
+            stack.callback(part.register_forward_hook(after(name)).remove)
+        output = module(given)
+    if isinstance(module, torch.jit.ScriptModule):
+        found.append(Call("", Numbers.of(given, images), Numbers.of(first_tensor(output), images)))
+    return found
+
+
+class _Straight:
+    """What stands for reentrant checkpoints, which run without gradients and would hide layers from the hooks."""
+
+    @staticmethod
+    def apply(function: Callable[..., Any], preserve: bool, *given: Any) -> Any:
+        """Run the function."""
+        del preserve
+        return function(*given)
+
+
+@contextmanager
+def borrowed(module: nn.Module) -> Iterator[None]:
+    """The module in eval mode, without gradients for its weights or checkpoints; all as before afterwards."""
+    flags = [(p, p.requires_grad) for p in module.parameters()]
+    before = checkpoint.CheckpointFunction
+    try:
+        checkpoint.CheckpointFunction = _Straight  # type: ignore[assignment,misc]
+        with eval_mode(module):
+            for parameter, _ in flags:
+                parameter.requires_grad_(False)
+            yield
+    finally:
+        checkpoint.CheckpointFunction = before  # type: ignore[misc]
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
