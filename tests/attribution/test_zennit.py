@@ -51,7 +51,7 @@ def test_rules_equal_those_of_zennit(rule: str, batch_norm: bool, pool: type[nn.
                 nn.init.zeros_(part.bias)
     model = toy.wrap(net, double=True)
     images = toy.images(2)
-    how = Relevance(rule, average="epsilon", epsilon=1e-6)  # type: ignore[arg-type]
+    how = Relevance(rule, bias="none", average="epsilon", epsilon=1e-6)  # type: ignore[arg-type]
     made = relevance(model, images, "class:3", ["<0", "2"], how)
     composite = LayerMapComposite(
         [(Activation, Pass()), (BatchNorm, Pass()), (AvgPool, Norm(stabilizer=1e-6)), (Linear, THEIRS[rule])]
