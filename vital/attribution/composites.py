@@ -43,8 +43,8 @@ class Relevance:
         is one more contribution, whose relevance is lost; "convolutions": the same in convolutions alone; "auto":
         "share" where the rule is "epsilon", whose sums have no bounds without it, and "none" elsewhere.
     `batch_norm`: "identity": relevance passes; "folded": a batch norm that alone follows a convolution or linear
-        layer belongs to that layer: its scale to the weights, its shift to the bias. Under "epsilon" any other batch
-        norm is a layer of its own.
+        layer belongs to that layer: its scale to the weights, its shift to the bias. Where the rule is "epsilon", other
+        norms are layers of their own then, in which the deviation is a constant.
     `average`: sums of activations: pooling, means over axes, interpolation, attention over values.
         "magnitude": r_i = |c_i| / Σ |c| · r, which conserves whatever the signs (equal shares where all are 0);
         "epsilon": r_i = c_i / (z + ε sign z) · r, with the stabilizer for ε where there is one.
@@ -58,11 +58,11 @@ class Relevance:
         whether "zplus" looks at the signs of the inputs; without, c⁺ = a w⁺, which is the same for inputs that are
         not negative.
 
-    The same in every composite: constants take nothing; activation functions, dropout and norms pass r (the mean and
-    deviation of a layer norm, and the denominator of a softmax, are constants: Ali et al. 2022); a gate (sigmoid,
-    softmax attention, a factor that is spread over places or channels, a constant scale) is a constant and takes
-    nothing, and of two factors without a gate each takes half (Achtibat et al. 2024); rearrangements send r back to
-    where the values came from.
+    The same in every composite: constants take nothing; activation functions, dropout and (but for `batch_norm`)
+    norms pass r (the mean and deviation of a layer norm, and the denominator of a softmax, are constants: Ali et al.
+    2022); a gate (sigmoid, softmax attention, a factor that is spread over places or channels, a constant scale) is a
+    constant and takes nothing, and of two factors without a gate each takes half (Achtibat et al. 2024);
+    rearrangements send r back to where the values came from.
 
     >>> RULES["zplus"] == Relevance(), Relevance("gamma", gamma=0.5).gamma
     (True, 0.5)

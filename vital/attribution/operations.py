@@ -35,14 +35,14 @@ class Context:
         """The context of an operation that is run again in parts."""
         return Context(self.how, tape, self.model, begins=self.is_first(step))
 
-    def how_in(self, step: Step, weight: Tensor | None = None) -> Relevance:
+    def how_in(self, step: Step, weight: Tensor | None = None, *, linear: bool) -> Relevance:
         """The composite for one operation with weights."""
         if not self.how.named and self.how.linear == self.how.first == SAME:
             return self.how
         first = self.how.first != SAME or bool(self.how.named)
         return self.how.of_layer(
             self.names.get(id(weight), "") if self.how.named else "",
-            linear="conv" not in step.name,
+            linear=linear,
             first=first and self.is_first(step),
         )
 
@@ -162,6 +162,11 @@ def sent_back(step: Step, r: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     )
 
 
+def away(z: Tensor, epsilon: float) -> Tensor:
+    """Move z away from 0: z + ε sign z, with sign 0 = 1."""
+    return z + torch.where(z < 0, -epsilon, epsilon)
+
+
 def fit(r: Tensor, like: Tensor) -> Tensor:
     """Sum r over the axes along which `like` was spread."""
     return r if r.shape == like.shape else r.sum_to_size(like.shape)
@@ -185,7 +190,7 @@ REARRANGEMENTS = frozenset({
     *("clamp", "clamp_min", "clamp_max", "clip", "softmax", "log_softmax", "softmin", "tanhshrink", "hardshrink"),
     *("softshrink", "exp", "log", "sqrt", "rsqrt", "abs", "neg", "square", "pow", "reciprocal", "erf", "sin", "cos"),
     *("dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout"),
-    *("layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm", "normalize"),
+    *("instance_norm", "local_response_norm", "normalize"),
     *("clone", "contiguous", "to", "float", "double", "half", "bfloat16", "type", "type_as", "detach", "data"),
     *("nan_to_num", "positive", "alias", "cpu", "cuda"),
 )  # fmt: skip
@@ -194,46 +199,6 @@ def passes(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
     del context
     x = step.argument(0, "input", step.inputs[0])
     yield (x, r[0].to(x.dtype)) if step.depends(x) else (step.inputs[0], r[0])
-
-
-@operation("batch_norm")
-def batch_norm(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
-    """All relevance to the input; a folded batch norm is noted for the layer before it."""
-    x, how = step.argument(0, "input"), context.how_in(step)
-    known = _scale_and_shift(step)
-    if how.batch_norm != "folded" or known is None:
-        yield x, r[0]
-        return
-    before = context.maker(x)
-    if before is not None and _folds(before, x) and context.readers[id(x)] == 1:
-        context.folded[id(x)] = known
-    elif how.weighted == "epsilon":
-        scale = known[0].view(-1, *[1] * (x.ndim - 2))
-        yield x, x.detach() * scale * (r[0] / away(step.outputs[0].detach(), how.epsilon))
-        return
-    yield x, r[0]
-
-
-def _folds(layer: Step, made: Tensor) -> bool:
-    """Whether an operation has weights for each channel of what it made."""
-    return layer.name.startswith("conv") or (layer.name == "linear" and made.ndim == 2)
-
-
-def _scale_and_shift(step: Step) -> tuple[Tensor, Tensor] | None:
-    """A batch norm as a scale and a shift; None where it takes its statistics from the batch."""
-    mean, variance, weight, bias = (
-        step.argument(i + 1, name) for i, name in enumerate(("running_mean", "running_var", "weight", "bias"))
-    )
-    if step.argument(5, "training", False) or mean is None or variance is None:
-        return None
-    scale = torch.rsqrt(variance + step.argument(7, "eps", 1e-5))
-    scale = scale if weight is None else scale * weight.detach()
-    return scale, -mean * scale if bias is None else bias.detach() - mean * scale
-
-
-def away(z: Tensor, epsilon: float) -> Tensor:
-    """Move z away from 0: z + ε sign z, with sign 0 = 1."""
-    return z + torch.where(z < 0, -epsilon, epsilon)
 
 
 @operation(

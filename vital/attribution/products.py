@@ -51,7 +51,7 @@ def matrix_product(step: Step, r: tuple[Tensor, ...], context: Context) -> Share
     if len(step.inputs) == 1:
         (x,) = step.inputs
         (w,) = (t for t in factors if t is not x)
-        how = context.how_in(step, w)
+        how = context.how_in(step, w, linear=True)
         box = context.bounds(x) if how.weighted == "box" else ()
         sums = Weighted(lambda a, b: _with(step, {id(x): a, id(w): b}), x, w, r[0], how, box=box)
         yield x, contributions(sums, context)

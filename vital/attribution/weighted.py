@@ -30,7 +30,8 @@ def layer(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
         raise NoRuleError(
             f"relevance cannot be followed through {step.name!r} with weights that depend on the image"
         )
-    how, linear = context.how_in(step, weight), step.name == "linear"
+    linear = step.name == "linear"
+    how = context.how_in(step, weight, linear=linear)
     scale, shift = context.folded.get(id(step.outputs[0]), (None, None))
     if bias is not None:
         bias = bias.detach() if scale is None else bias.detach() * scale
