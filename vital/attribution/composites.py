@@ -12,8 +12,7 @@ from typing import Literal, TypeAlias, get_args, get_origin, get_type_hints
 from vital.errors import InvalidValueError
 from vital.utils.registry import Registry
 
-Weighted: TypeAlias = Literal["zplus", "epsilon", "gamma", "alphabeta", "flat", "box"]
-SAME = "same"
+WeightedRule: TypeAlias = Literal["zplus", "epsilon", "gamma", "alphabeta", "flat", "box"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Relevance:
         between l and h: what black and white images become on the way to the layer.
     `linear`: the same for linear layers and products with constant matrices, where they have another rule.
     `first`: the same for the layers that no other layer is before, whatever their kind.
-    `named`: composites for layers by name, as pairs of a pattern and a composite or its name; a pattern stands for
-        the layers that match it and those within, and the first that matches holds.
+    `named`: rules for layers by name, as pairs of a pattern and a rule with the settings of this composite, or another
+        composite. A pattern stands for the layers that match it and those within; the first that matches holds.
     `bias`: "none": a bias takes no relevance (the sums leave it out), so that relevance is conserved; "share": it
         is one more contribution, whose relevance is lost; "convolutions": the same in convolutions alone; "auto":
         "share" where the rule is "epsilon", whose sums have no bounds without it, and "none" elsewhere.
@@ -68,10 +67,10 @@ class Relevance:
     (True, 0.5)
     """
 
-    weighted: Weighted = "zplus"
-    linear: Literal["same"] | Weighted = "same"
-    first: Literal["same"] | Weighted = "same"
-    named: tuple[tuple[str, str | Relevance], ...] = ()
+    weighted: WeightedRule = "zplus"
+    linear: Literal["same"] | WeightedRule = "same"
+    first: Literal["same"] | WeightedRule = "same"
+    named: tuple[tuple[str, WeightedRule | Relevance], ...] = ()
     epsilon: float = 1e-6
     gamma: float = 0.25
     alpha: float = 2.0
@@ -94,6 +93,12 @@ class Relevance:
                 raise InvalidValueError(f"{name} is {value}; allowed are finite numbers from 0")
         if abs(self.alpha - self.beta - 1) > 1e-9:
             raise InvalidValueError(f"alpha − beta is {self.alpha - self.beta:g}; it must be 1")
+        for pattern, rule in self.named:
+            if not isinstance(rule, Relevance) and rule not in get_args(WeightedRule):
+                known = ", ".join(get_args(WeightedRule))
+                raise InvalidValueError(
+                    f"the rule of {pattern!r} is {rule!r}; allowed are {known} and composites"
+                )
 
     @property
     def least(self) -> float:
@@ -102,8 +107,12 @@ class Relevance:
 
     def of_layer(self, name: str, *, linear: bool, first: bool) -> Relevance:
         """The composite for one layer: its rule is the one that stands under `weighted`."""
-        own = next((composite(other) for pattern, other in self.named if stands_for(pattern, name)), self)
-        return _narrowed(own, linear, first)
+        for pattern, rule in self.named:
+            if stands_for(pattern, name):
+                if not isinstance(rule, Relevance):
+                    return _with_rule(self, rule)
+                return _narrowed(rule, linear, first)
+        return _narrowed(self, linear, first)
 
     def shares_bias(self, *, linear: bool) -> bool:
         """Whether a bias is one of the contributions, in a layer with the rule of `weighted`."""
@@ -123,8 +132,15 @@ def stands_for(pattern: str, layer: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _narrowed(how: Relevance, linear: bool, first: bool) -> Relevance:
-    rule = how.linear if linear and how.linear != SAME else how.weighted
-    return replace(how, weighted=how.first if first and how.first != SAME else rule)
+    for asked, own in ((first, how.first), (linear, how.linear)):
+        if asked and own != "same":
+            return _with_rule(how, own)
+    return how
+
+
+@lru_cache(maxsize=64)
+def _with_rule(how: Relevance, rule: WeightedRule) -> Relevance:
+    return replace(how, weighted=rule)
 
 
 def _choices(kind: object) -> tuple[str, ...]:
@@ -139,7 +155,7 @@ RULES: Registry[Relevance] = Registry("relevance rule")
 """Composites by name."""
 
 _SIGNED = Relevance("epsilon", bias="share", batch_norm="folded", average="epsilon", sums="epsilon")
-_CONVOLUTIONS: dict[str, Weighted] = {"plus": "zplus", "gamma": "gamma", "alpha2-beta1": "alphabeta"}
+_CONVOLUTIONS: dict[str, WeightedRule] = {"plus": "zplus", "gamma": "gamma", "alpha2-beta1": "alphabeta"}
 
 RULES.register("zplus")(Relevance())
 RULES.register("epsilon")(_SIGNED)

@@ -14,10 +14,8 @@ from vital.tracing import Step
 @operation("batch_norm")
 def batch_norm(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
     """All relevance to the input; a folded batch norm is noted for the layer before it."""
-    x, how = (
-        step.argument(0, "input"),
-        context.how_in(step, step.argument(3, "weight"), linear=step.argument(0, "input").ndim == 2),
-    )
+    x, weight = step.argument(0, "input"), step.argument(3, "weight")
+    how = context.how_in(step, weight, linear=x.ndim == 2)
     known = _scale_and_shift(step)
     if how.batch_norm != "folded" or known is None:
         yield x, r[0]
@@ -69,7 +67,9 @@ def _with_constant_deviation(step: Step, x: Tensor) -> Callable[[Tensor], Tensor
     else:
         shape, axes = tuple(x.shape), tuple(range(-len(step.argument(1, "normalized_shape")), 0))
     eps = step.argument(3 if step.name == "rms_norm" else 4, "eps")
-    weight = step.argument(2, "weight")
+    scale: Tensor | int = 1 if (weight := step.argument(2, "weight")) is None else weight.detach()
+    if isinstance(scale, Tensor) and step.name == "group_norm":
+        scale = scale.view(-1, *[1] * (x.ndim - 2))
     eps = (torch.finfo(x.dtype).eps if step.name == "rms_norm" else 1e-5) if eps is None else eps
 
     def centered(a: Tensor) -> Tensor:
@@ -79,9 +79,6 @@ def _with_constant_deviation(step: Step, x: Tensor) -> Callable[[Tensor], Tensor
     deviation = (centered(x).square().mean(axes, keepdim=True) + eps).sqrt()
 
     def linear(a: Tensor) -> Tensor:
-        made = (centered(a) / deviation).view(a.shape)
-        if weight is None:
-            return made
-        return made * (weight.view(-1, *[1] * (a.ndim - 2)) if step.name == "group_norm" else weight)
+        return (centered(a) / deviation).view(a.shape) * scale
 
     return linear

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from vital.attribution.composites import SAME, Relevance
+from vital.attribution.composites import Relevance
 from vital.models import Model
 from vital.tracing import Step, Tape
 from vital.utils.registry import Registry
@@ -37,14 +37,15 @@ class Context:
 
     def how_in(self, step: Step, weight: Tensor | None = None, *, linear: bool) -> Relevance:
         """The composite for one operation with weights."""
-        if not self.how.named and self.how.linear == self.how.first == SAME:
-            return self.how
-        first = self.how.first != SAME or bool(self.how.named)
-        return self.how.of_layer(
-            self.names.get(id(weight), "") if self.how.named else "",
-            linear=linear,
-            first=first and self.is_first(step),
-        )
+        how = self.how
+        name = self.names.get(id(weight), "") if how.named else ""
+        return how.of_layer(name, linear=linear, first=self._knows_first and self.is_first(step))
+
+    @cached_property
+    def _knows_first(self) -> bool:
+        """Whether first layers have a rule of their own."""
+        others = (other for _, other in self.how.named if isinstance(other, Relevance))
+        return any(how.first != "same" for how in (self.how, *others))
 
     @cached_property
     def names(self) -> dict[int, str]:

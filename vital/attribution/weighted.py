@@ -44,7 +44,7 @@ def layer(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
             if how.shares_bias(linear=linear)
             else None
         )
-    box = context.bounds(x) if how.weighted == "box" else ()
+    box: tuple[Tensor, ...] = context.bounds(x) if how.weighted == "box" else ()
     read, f = x, partial(_without_bias, step)
     if (places := _places_read(step, weight)) is not None:
         read, f = x[places].contiguous(), partial(step.run, groups=step.argument(6, "groups", 1))
