@@ -113,10 +113,11 @@ class RankReorder(Similarity):
         del total
         found = []
         for rows, values, apart in zip(prepared[0].T, prepared[1].T, prepared[2], strict=True):
-            own = cosines[rows]
-            ranks = own.argsort(dim=0, descending=True, stable=True).argsort(dim=0)
-            off = (values[:, None] - values[ranks]).abs().pow(self.p).mean(0)
-            found.append(-off / apart.clamp(min=1e-12) / own.mean(0).clamp(min=1e-3) ** self.scale_p)
+            own = cosines[rows].T.contiguous()
+            order = own.argsort(dim=1, descending=True, stable=True)
+            moved = torch.empty_like(own).scatter_(1, order, values.to(own).expand_as(own))
+            off = moved.sub_(values).abs_().pow_(self.p).mean(1)
+            found.append(-off / apart.clamp(min=1e-12) / own.mean(1).clamp(min=1e-3) ** self.scale_p)
         return torch.stack(found)
 
 
