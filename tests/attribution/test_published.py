@@ -101,8 +101,7 @@ def oracle(net: Small, image: Tensor, channel: int) -> dict[str, Tensor]:
             found[f"layer{i // 2}"] = r
     pool = matrix(lambda t: F.avg_pool2d(t, 2, 2), before_pool)
     z, a = pool @ before_pool.flatten(), before_pool.flatten()
-    quotient = torch.where(z == 0, 0.0, r.flatten() / z)
-    found["conv1"] = (a * (pool.T @ quotient)).view_as(before_pool)
+    found["conv1"] = (a * (pool.T @ (r.flatten() / (z + 1e-5)))).view_as(before_pool)
     return found
 
 

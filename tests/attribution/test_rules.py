@@ -45,7 +45,8 @@ def test_convolutions(rule: str, options: str, sign: str) -> None:
         lost = (parts > 0).sum(1) == 0
         parts = torch.where(lost[:, None], -parts, parts)  # then the negative ones share it in the same ratio
         parts = F.pad(parts, (0, 64))
-    expected = shares(parts, r.flatten(), rule)[: x.numel()]
+    bias = conv.bias.repeat_interleave(r[0, 0].numel()) if rule == "epsilon" else None
+    expected = shares(parts, r.flatten(), rule, bias)[: x.numel()]
     torch.testing.assert_close(back(conv, x, r, rule).flatten(), expected)
 
 
@@ -58,7 +59,10 @@ def test_a_bias_that_shares_takes_its_part(rule: str, sign: str) -> None:
     expected = shares(layer.weight * x, r[0], rule, layer.bias, how)
     torch.testing.assert_close(back(layer, x, r, how)[0], expected)
     without = shares(layer.weight * x, r[0], rule)
-    torch.testing.assert_close(back(layer, x, r, Relevance(rule))[0], without)  # type: ignore[arg-type]
+    none = Relevance(rule, bias="none")  # type: ignore[arg-type]
+    torch.testing.assert_close(back(layer, x, r, none)[0], without)
+    own = Relevance(rule)  # type: ignore[arg-type]
+    torch.testing.assert_close(back(layer, x, r, own)[0], expected if rule == "epsilon" else without)
     alone = Relevance(rule, bias="convolutions")  # type: ignore[arg-type]
     torch.testing.assert_close(back(layer, x, r, alone)[0], without)
 

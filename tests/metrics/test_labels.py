@@ -65,7 +65,7 @@ def test_mad_wpmi_and_top_recall_are_their_formulas() -> None:
     values, concept = drawn(5)
     has, lacks = values[concept > 0], values[concept == 0]
     assert float(METRICS["mad"](values, concept)) == pytest.approx(
-        float((has.mean() - lacks.mean()) / lacks.std(unbiased=False))
+        float((has.mean() - lacks.mean()) / lacks.std())
     )
     top = concept[values.argsort(descending=True)[: words.TOP]]
     assert float(METRICS["top-recall"](values, concept)) == pytest.approx(float(top.mean()))
@@ -120,6 +120,36 @@ def falls(name: str, share: float, noise: float, seed: int = 4) -> tuple[bool, b
     before = METRICS[name](values, concept)
     worse = [METRICS[name](values, change(concept, draw)) < before - 1e-3 for change in (missing, extra)]
     return bool(worse[0]), bool(worse[1])
+
+
+@pytest.mark.parametrize("level", [0.1, 1e6, -3.3])
+def test_mad_of_a_constant_control_is_nothing(level: float) -> None:
+    values, concept = torch.full((500,), level, dtype=torch.float64), torch.zeros(500, 2, dtype=torch.float64)
+    concept[:30, 0], concept[:, 1] = 1, 0.3
+    values[:30] += torch.rand(30, dtype=torch.float64)
+    found = METRICS["mad"](values, concept)
+    assert found[0] == 0
+    assert abs(found[1]) < 1e-9
+
+
+def test_mad_of_a_control_that_hardly_varies_is_exact() -> None:
+    draw = torch.Generator().manual_seed(0)
+    concept = (torch.arange(500) < 30).double()
+    values = 1e-9 * torch.randn(500, generator=draw, dtype=torch.float64) + concept
+    lacks = values[30:]
+    expected = float((values[:30].mean() - lacks.mean()) / lacks.std())
+    assert float(METRICS["mad"](values, concept)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_mad_weighs_graded_presence() -> None:
+    values, _ = drawn(2, 60)
+    shares = torch.rand(60, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    without = 1 - shares
+    low = (without * values).sum() / without.sum()
+    of_all = without.sum() - (without**2).sum() / without.sum()
+    spread = ((without * (values - low) ** 2).sum() / of_all).sqrt()
+    expected = ((shares * values).sum() / shares.sum() - low) / spread
+    assert float(METRICS["mad"](values, shares)) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize("noise", [0.1, 0.3])

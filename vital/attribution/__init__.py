@@ -5,6 +5,7 @@ Layer-wise relevance propagation goes back along the tape of one ordinary forwar
 """
 
 from vital.attribution import compound as compound
+from vital.attribution import norms as norms
 from vital.attribution import products as products
 from vital.attribution.circuit import Feeder, feeders
 from vital.attribution.composites import RULES, Relevance, composite

@@ -12,16 +12,18 @@ from torch import Tensor
 
 from vital.attribution.operations import Context, Shares, operation
 from vital.attribution.sums import average
-from vital.attribution.sweep import sweep
+from vital.attribution.sweep import follow
 from vital.tracing import NoRuleError, Step, Tape
 
 
-def in_parts(make: Callable[..., Tensor], inputs: tuple[Tensor, ...], r: Tensor, context: Context) -> Shares:
+def in_parts(
+    make: Callable[..., Tensor], step: Step, inputs: tuple[Tensor, ...], r: Tensor, context: Context
+) -> Shares:
     """Compute an operation from parts, `make(*inputs)`, and follow r back through them."""
     copies = tuple(x.detach().clone() for x in inputs)
     with torch.no_grad(), Tape(*copies, kept=context.tape.kept) as tape:
         made = make(*copies)
-    found = sweep(tape, [(made, r.reshape(made.shape))], copies, context.how)
+    found = follow(context.within(tape, step), [(made, r.reshape(made.shape))], copies)
     yield from zip(inputs, found, strict=True)
 
 
@@ -39,7 +41,7 @@ def sum_with_product(step: Step, r: tuple[Tensor, ...], context: Context) -> Sha
         made = left @ right if step.name == "addmm" else left * right
         return start * beta + made * alpha  # type: ignore[no-any-return]
 
-    yield from in_parts(make, step.inputs, r[0], context)
+    yield from in_parts(make, step, step.inputs, r[0], context)
 
 
 @operation("scaled_dot_product_attention")
@@ -69,7 +71,7 @@ def multi_head_attention(step: Step, r: tuple[Tensor, ...], context: Context) ->
     if any(given[name] is not None for name in added) or given["add_zero_attn"]:
         raise NoRuleError("relevance has no rule for multi-head attention with added keys and values")
     fixed = given | {name: given[name].detach() for name in ("query", "key")}
-    yield from in_parts(lambda v: attend_in_parts(fixed | {"value": v}), (value,), r[0], context)
+    yield from in_parts(lambda v: attend_in_parts(fixed | {"value": v}), step, (value,), r[0], context)
 
 
 def attend_in_parts(given: dict[str, Any]) -> Tensor:

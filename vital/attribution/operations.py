@@ -12,17 +12,72 @@ import torch
 from torch import Tensor, nn
 
 from vital.attribution.composites import Relevance
+from vital.models import Model
 from vital.tracing import Step, Tape
 from vital.utils.registry import Registry
 
 
 @dataclass(eq=False)
 class Context:
-    """What a rule may know beside its operation: the composite, the tape, and notes of rules that ran before."""
+    """What a rule may know beside its operation: the composite, the tape, the network, and notes of rules before.
+
+    `folded` maps a tensor, by id, to the scale and the shift of the batch norm that belongs to the layer that made it.
+    `begins` says whether the tape begins where the network does.
+    """
 
     how: Relevance
     tape: Tape
-    scales: dict[int, Tensor] = field(default_factory=dict)
+    model: Model | None = None
+    folded: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    begins: bool = True
+
+    def within(self, tape: Tape, step: Step) -> Context:
+        """The context of an operation that is run again in parts."""
+        return Context(self.how, tape, self.model, begins=self.is_first(step))
+
+    def how_in(self, step: Step, weight: Tensor | None = None, *, linear: bool) -> Relevance:
+        """The composite for one operation with weights."""
+        how = self.how
+        name = self.names.get(id(weight), "") if how.named else ""
+        return how.of_layer(name, linear=linear, first=self._knows_first and self.is_first(step))
+
+    @cached_property
+    def _knows_first(self) -> bool:
+        """Whether first layers have a rule of their own."""
+        others = (other for _, other in self.how.named if isinstance(other, Relevance))
+        return any(how.first != "same" for how in (self.how, *others))
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """The layers of the network, by the id of a parameter."""
+        if self.model is None:
+            return {}
+        return {id(p): name.rpartition(".")[0] for name, p in self.model.module.named_parameters()}
+
+    @cached_property
+    def _late(self) -> set[int]:
+        """Tensors, by id, that were made by a layer or from what a layer made."""
+        found: set[int] = set()
+        for step in self.tape.steps:
+            if step.name in LAYERS or any(id(x) in found for x in step.inputs):
+                found.update(id(x) for x in step.outputs)
+        return found
+
+    def is_first(self, step: Step) -> bool:
+        """Whether no layer is before an operation."""
+        return self.begins and not any(id(x) in self._late for x in step.inputs)
+
+    def bounds(self, tensor: Tensor) -> tuple[Tensor, Tensor]:
+        """The least and the greatest that a tensor before the first layers can be: made of black and white images."""
+        step = self.maker(tensor)
+        if step is None:
+            ends = [torch.full_like(tensor, value) for value in (0.0, 1.0)]
+            low, high = ends if self.model is None else map(self.model.normalize, ends)
+            return low.to(tensor), high.to(tensor)
+        lows, highs = zip(*map(self.bounds, step.inputs), strict=True)
+        place = next(i for i, made in enumerate(step.outputs) if made is tensor)
+        made = step.again(*lows)[place], step.again(*highs)[place]
+        return torch.minimum(*made), torch.maximum(*made)
 
     @cached_property
     def readers(self) -> Counter[int]:
@@ -32,7 +87,7 @@ class Context:
     def positive(self, weight: Tensor) -> Tensor:
         """max(w, 0); a parameter's is kept with the tape, since every pass of a search asks for it again."""
         if not isinstance(weight, nn.Parameter):
-            return weight.clamp(min=0)
+            return weight.detach().clamp(min=0)
         version = weight._version  # noqa: SLF001  torch has no public name for it
         found = self.tape.kept.get(id(weight))
         if found is None or found[1] != version:
@@ -51,6 +106,12 @@ class Context:
         place = self.tape.makers.get(id(tensor), -1)
         return self.tape.steps[place] if place >= 0 else None
 
+
+LAYERS = frozenset({
+    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "linear", "addmm"),
+    *("matmul", "rmatmul", "bmm", "mm", "einsum", "multi_head_attention_forward"),
+})  # fmt: skip
+"""Operations with weights."""
 
 _RECTIFIES = frozenset({"relu", "relu6", "sigmoid", "hardsigmoid", "softmax", "abs", "square", "exp"})
 _KEEPS_SIGNS = frozenset({"max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "flatten", "dropout"})
@@ -102,6 +163,11 @@ def sent_back(step: Step, r: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     )
 
 
+def away(z: Tensor, epsilon: float) -> Tensor:
+    """Move z away from 0: z + ε sign z, with sign 0 = 1."""
+    return z + torch.where(z < 0, -epsilon, epsilon)
+
+
 def fit(r: Tensor, like: Tensor) -> Tensor:
     """Sum r over the axes along which `like` was spread."""
     return r if r.shape == like.shape else r.sum_to_size(like.shape)
@@ -125,7 +191,7 @@ REARRANGEMENTS = frozenset({
     *("clamp", "clamp_min", "clamp_max", "clip", "softmax", "log_softmax", "softmin", "tanhshrink", "hardshrink"),
     *("softshrink", "exp", "log", "sqrt", "rsqrt", "abs", "neg", "square", "pow", "reciprocal", "erf", "sin", "cos"),
     *("dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout"),
-    *("layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm", "normalize"),
+    *("instance_norm", "local_response_norm", "normalize"),
     *("clone", "contiguous", "to", "float", "double", "half", "bfloat16", "type", "type_as", "detach", "data"),
     *("nan_to_num", "positive", "alias", "cpu", "cuda"),
 )  # fmt: skip
@@ -134,19 +200,6 @@ def passes(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
     del context
     x = step.argument(0, "input", step.inputs[0])
     yield (x, r[0].to(x.dtype)) if step.depends(x) else (step.inputs[0], r[0])
-
-
-@operation("batch_norm")
-def batch_norm(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
-    """All relevance to the input; a folded scale is noted for the weights of the layer before."""
-    x = step.argument(0, "input")
-    before = context.maker(x)
-    foldable = before is not None and (before.name in {"conv1d", "conv2d", "conv3d", "linear"})
-    if context.how.batch_norm == "folded" and foldable and context.readers[id(x)] == 1:
-        variance, weight = step.argument(2, "running_var"), step.argument(3, "weight")
-        scale = torch.rsqrt(variance + step.argument(7, "eps", 1e-5))
-        context.scales[id(x)] = scale if weight is None else scale * weight.detach()
-    yield x, r[0]
 
 
 @operation(

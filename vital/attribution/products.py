@@ -51,8 +51,10 @@ def matrix_product(step: Step, r: tuple[Tensor, ...], context: Context) -> Share
     if len(step.inputs) == 1:
         (x,) = step.inputs
         (w,) = (t for t in factors if t is not x)
-        weighted = Weighted(lambda a, b: _with(step, {id(x): a, id(w): b}), x, w, r[0])
-        yield x, contributions(weighted, context)
+        how = context.how_in(step, w, linear=True)
+        box = context.bounds(x) if how.weighted == "box" else ()
+        sums = Weighted(lambda a, b: _with(step, {id(x): a, id(w): b}), x, w, r[0], how, box=box)
+        yield x, contributions(sums, context)
         return
     gate = matrix_gate(factors[0], factors[1], context)
     (x,) = (t for t in factors if t is not gate)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 import torch
 from torch import Tensor
 
-from vital.attribution.composites import Relevance, composite
+from vital.attribution.composites import Relevance, composite, stands_for
 from vital.attribution.start import start_at
 from vital.attribution.sweep import sweep
 from vital.errors import InvalidValueError
@@ -70,6 +70,7 @@ def propagate(
     """
     how, layers = composite(rule), tuple(dict.fromkeys(layers))
     _check_starts(trace, starts)
+    _check_patterns(trace.model, how)
     if trace.run is None:
         raise InvalidValueError(NOT_RECORDED)
     tape, raw = _check(trace.run, starts, layers), trace.run.raw
@@ -80,7 +81,7 @@ def propagate(
         _canonical(trace, name, r)[rows] = given.detach().to(r)
         pairs.append((raw[name], r))
     with trace.model.casting():
-        found = sweep(tape, pairs, [raw[name] for name in layers], how)
+        found = sweep(tape, pairs, [raw[name] for name in layers], how, trace.model)
     return {n: _canonical(trace, n, r)[rows].to(trace[n].dtype) for n, r in zip(layers, found, strict=True)}
 
 
@@ -96,6 +97,14 @@ def _check_starts(trace: Trace, starts: Mapping[str, Tensor]) -> None:
         if shape != wanted:
             raise InvalidValueError(
                 f"the relevance given for {name!r} has the shape {shape}; its layer has {wanted}"
+            )
+
+
+def _check_patterns(model: Model, how: Relevance) -> None:
+    for pattern, _ in how.named:
+        if not any(stands_for(pattern, name) for name, _ in model.module.named_modules() if name):
+            raise InvalidValueError(
+                f"the rules name {pattern!r}, which {model.name} has not; 'vital layers' lists its layers"
             )
 
 

@@ -10,16 +10,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vital.attribution.composites import Relevance
-from vital.attribution.operations import Context, Shares, fit, operation, sent_back, transposed
-from vital.attribution.weighted import away, over
+from vital.attribution.operations import Context, Shares, away, fit, operation, sent_back, transposed
+from vital.attribution.weighted import over, ratio
 from vital.tracing import NoRuleError, Step
 from vital.utils.devices import perhaps
 
 
 @operation("add", "sub", "rsub", "subtract")
 def addition(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
-    """Split in the ratio of the magnitudes, half each where both are 0; a constant takes nothing."""
-    del context
+    """The composite's rule for sums.
+
+    A constant takes nothing, except where it is a bias that takes its share; what shifts the image is no bias.
+    """
+    how = context.how
+    if how.sums == "epsilon" and (len(step.inputs) == 2 or not context.is_first(step)):
+        z = step.outputs[0].detach()
+        quotient = r[0] / away(z, how.least) if len(step.inputs) == 2 else over(r[0], z)
+        found = transposed(lambda *inputs: step.again(*inputs)[0], step.inputs, (quotient,))
+        yield from ((x, back * x.detach()) for x, back in zip(step.inputs, found, strict=True))
+        return
     if len(step.inputs) == 1:
         yield step.inputs[0], fit(r[0], step.inputs[0])
         return
@@ -47,16 +56,19 @@ def average(
 ) -> Tensor:
     """Share r among the inputs of f, which sums with weights that are not negative.
 
-    With magnitudes, outputs whose inputs are all 0 share out r by the weights alone, unless `fill` is off.
+    With magnitudes, outputs whose inputs are all 0 share out r by the weights alone, unless `fill` is off or a
+    stabilizer takes it.
     """
     size = x.detach() if how.average == "epsilon" else x.detach().abs()
     with torch.no_grad():
         z = f(size)
     if how.average == "epsilon":
-        return size * transposed(f, (size,), (r / away(z, how.epsilon),))[0]
-    shares = size * transposed(f, (size,), (over(r, z),))[0]
+        return size * transposed(f, (size,), (r / away(z, how.least),))[0]
+    shares = size * transposed(f, (size,), (ratio(r, z, how.stabilizer),))[0]
+    if not fill or how.stabilizer:
+        return shares
     lost = r.masked_fill(z != 0, 0)
-    if not fill or not perhaps(lost.any()):
+    if not perhaps(lost.any()):
         return shares
     ones = torch.ones_like(size)
     return shares + transposed(f, (ones,), (over(lost, f(ones)),))[0]

@@ -10,21 +10,35 @@ from torch import Tensor
 from vital.attribution.composites import Relevance
 from vital.attribution.operations import OPERATIONS, Context
 from vital.errors import nearest
+from vital.models import Model
 from vital.tracing import NoRuleError, Step, Tape
 
 
 def sweep(
-    tape: Tape, starts: Sequence[tuple[Tensor, Tensor]], wanted: Sequence[Tensor], how: Relevance
+    tape: Tape,
+    starts: Sequence[tuple[Tensor, Tensor]],
+    wanted: Sequence[Tensor],
+    how: Relevance,
+    model: Model | None = None,
 ) -> list[Tensor]:
     """Follow relevance back from the starting tensors to the wanted ones, and stop at the earliest of them.
 
     `starts` pairs tensors of the tape with their relevance. A wanted tensor that no relevance reaches gets zeros.
-    Raises `NoRuleError`, with the operation's name, where one on the way has no rule.
+    `model` is whose tape it is, for rules by name and for the bounds of its images. Raises `NoRuleError`, with the
+    operation's name, where one on the way has no rule.
     """
+    return follow(Context(how, tape, model), starts, wanted)
+
+
+def follow(
+    context: Context, starts: Sequence[tuple[Tensor, Tensor]], wanted: Sequence[Tensor]
+) -> list[Tensor]:
+    """The same, in a context."""
+    tape = context.tape
     relevance: dict[int, Tensor] = {}
     for tensor, r in starts:
         _give(relevance, tensor, r)
-    after, context = _behind(tape, wanted), Context(how, tape)
+    after = _behind(tape, wanted)
     places = {id(tensor): tape.makers[id(tensor)] for tensor in wanted}
     with torch.no_grad():
         for place in range(len(tape.steps) - 1, min(places.values(), default=-1), -1):

@@ -101,15 +101,19 @@ def auc(values: Tensor, presence: Tensor) -> Tensor:
 
     Not trusted: of a rare concept, half of the labels can go and it hardly moves.
     """
-    below = torch.stack([_ranks(column) for column in values.T], 1)
+    below = torch.stack([count_below(column) for column in values.T], 1)
     held = presence.sum(0)
     pairs = held * (len(values) - held)
     won = below.T @ presence - held**2 / 2
     return torch.where(pairs > TINY, won / pairs.clamp(min=TINY), 0.5)
 
 
-def _ranks(column: Tensor) -> Tensor:
-    """For each image how many lie below, itself and equal ones counted by half."""
+def count_below(column: Tensor) -> Tensor:
+    """For each number of a column how many lie below, itself and equal ones counted by half: float64.
+
+    >>> count_below(torch.tensor([1.0, 2.0, 2.0]))
+    tensor([0.5000, 2.0000, 2.0000], dtype=torch.float64)
+    """
     column = column.contiguous()  # searchsorted warns otherwise
     ordered = column.sort().values
     below = torch.searchsorted(ordered, column)
@@ -120,17 +124,39 @@ def _ranks(column: Tensor) -> Tensor:
 def mad(values: Tensor, presence: Tensor) -> Tensor:
     """How far images with the concept lie above those without, in standard deviations of the latter (CoSy).
 
-    Formula: (mean of a with the concept − mean of a without) / (standard deviation of a without); 0 without either
+    Formula: (mean of a with the concept − mean of a without) / (standard deviation of a without, over n − 1)
+
+    0 without either, and where those without all have the same value. Of a graded presence c the weights are w = 1 − c,
+    and Σ w − Σ w² / Σ w stands for n − 1.
 
     Not trusted: of a rare concept, half of the labels can go and both means stay where they are.
     """
-    without = 1 - presence
-    here, there = presence.sum(0), without.sum(0)
+    here, without = presence.sum(0), 1 - presence
+    there = without.sum(0)
     shifted = _centered(values)
     low = shifted.T @ without / there.clamp(min=TINY)
-    spread = ((shifted**2).T @ without / there.clamp(min=TINY) - low**2).clamp(min=0).sqrt()
-    apart = (shifted.T @ presence / here.clamp(min=TINY) - low) / spread.clamp(min=TINY)
-    return torch.where((here > TINY) & (there > TINY) & (spread > TINY), apart, 0.0)
+    spread = _spread(shifted, without, low)
+    apart = shifted.T @ presence / here.clamp(min=TINY) - low
+    known = (here > TINY) & (there > TINY) & (spread > 0)
+    return torch.where(known, apart / spread.where(known, 1), 0.0)
+
+
+def _spread(values: Tensor, weights: Tensor, means: Tensor) -> Tensor:
+    """Standard deviations of values (N, U) with weights (N, K): (U, K); 0 exactly where they are all the same."""
+    total = weights.sum(0)
+    squares = (values**2).T @ weights
+    off = squares - total * means**2
+    close = (
+        (off < 1e-6 * squares).nonzero().T
+    )  # two large numbers that are nearly the same: once more, from a value
+    for unit, concept in zip(*(part.split(max(1, CELLS // len(values))) for part in close), strict=True):
+        own = weights[:, concept]
+        apart = values[:, unit] - values[own.argmax(0), unit]
+        off[unit, concept] = (own * (apart - (own * apart).sum(0) / total[concept].clamp(min=TINY)) ** 2).sum(
+            0
+        )
+    degrees = total - (weights**2).sum(0) / total.clamp(min=TINY)
+    return (off / degrees.clamp(min=TINY)).where(degrees > TINY, 0).clamp(min=0).sqrt()
 
 
 @metric("wpmi", trusted=False)

@@ -93,10 +93,22 @@ def test_ranks_and_their_statistics(seed):
         assert SCORERS[name](activations).tolist() == pytest.approx([-value for value in oracle])
 
 
-def test_equal_values_rank_in_order_and_fewer_than_five_images_are_enough():
+def test_equal_values_share_their_ranks_and_fewer_than_five_images_are_enough():
     activations = CandidateActivations(torch.tensor([[1.0, 2.0], [2.0, 1.0]]))
-    assert activations.ranks.tolist() == [[2, 0], [1, 3]]
-    assert topk_squared_mean(activations.ranks).tolist() == [2.0, 5.0]
+    assert activations.ranks.tolist() == [[2.5, 0.5], [0.5, 2.5]]
+    assert topk_squared_mean(activations.ranks).tolist() == [3.25, 3.25]
+    assert activations.among(3).tolist() == [[0.5, 1], [1, 0.5]]
+
+
+def test_a_dead_unit_prefers_no_candidate():
+    drawn_images = drawn(0)
+    dead = CandidateActivations(torch.zeros(5, 8), made=drawn_images.made, real=drawn_images.real)
+    for name in ("mean", "median", "sq-mean", "topk-sq-mean"):
+        assert SCORERS[name](dead).unique().numel() == 1
+    assert places(torch.zeros(5)).tolist() == [3.0] * 5
+    whole = SCORERS["image-products"](dead)
+    assert compare_images(dead).tolist() == pytest.approx(whole.tolist())
+    assert int(SCORERS["topk-compare"](dead).argmax()) == int(whole.argmax())
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -129,7 +141,7 @@ def test_a_candidate_without_an_image_among_the_top_weighs_minus_one():
     )
     assert compare_images(low)[1] == -1
     assert SCORERS["topk-compare"](low)[1] == -1  # the last place of all, times −1
-    assert places(torch.tensor([2.0, 2.0, 1.0])).tolist() == [2, 1, 3]
+    assert places(torch.tensor([2.0, 2.0, 1.0])).tolist() == [1.5, 1.5, 3]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -12,7 +12,7 @@ from vital.describing.matching.similarity import SIMILARITIES, RankReorder, Simi
 from vital.describing.matching.wpmi_sums import Ranks, series
 from vital.errors import InvalidValueError
 
-C = tuple(((1 - p) / p) for p in torch.linspace(0.998, 0.97, 100, dtype=torch.float64).tolist())
+C = tuple(((1 - p) / p) for p in (0.998 - 0.028 * rank / 100 for rank in range(100)))
 """What soft-wpmi adds to the shares, rank by rank."""
 
 
@@ -62,7 +62,7 @@ def slow_wpmi(
     sums = torch.zeros(values.shape[1], cosines.shape[1], dtype=torch.float64)
     for unit, column in enumerate(values.T):
         for rank, image in enumerate(column.argsort(descending=True)[:top].tolist()):
-            p = start + (end - start) * rank / (top - 1)
+            p = start - rank / top * (start - end)
             sums[unit] += (1 + p * (probability[image] - 1) + 1e-7).log()
     return sums - lam * (sums.logsumexp(0) - math.log(len(sums)))
 
@@ -79,6 +79,13 @@ def test_those_of_single_pairs_are_their_formulas(name: str, slow) -> None:
         for concept in range(0, 300, 23):
             expected = slow(values[:, unit].double(), cosines[:, concept])
             assert float(found[unit, concept]) == pytest.approx(expected, rel=2e-4, abs=1e-6)
+
+
+def test_the_last_of_the_strongest_images_belongs_as_the_published_formula_says() -> None:
+    p = Wpmi().belonging(100)
+    assert p[0].item() == 0.998
+    assert p[-1].item() == pytest.approx(0.97028, abs=1e-12)
+    assert torch.equal(Wpmi().belonging(7), p[:7])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vital.errors import UsageError
-from vital.metrics.labels import auprc, correlation
+from vital.metrics.labels import auprc, correlation, count_below
 from vital.utils.options import Names
 from vital.utils.registry import Registry
 
@@ -41,11 +41,16 @@ class CandidateActivations:
 
     @property
     def ranks(self) -> Tensor:
-        """Places of the candidates' images among them all, (C, n) float64: 0 is the highest value, equals in order."""
+        """Places of the candidates' images among them all, (C, n) float64: 0 is the highest value, equals share."""
         flat = self.values.double().flatten()
-        found = torch.empty_like(flat)
-        found[flat.argsort(descending=True, stable=True)] = torch.arange(len(flat), dtype=torch.float64)
-        return found.view(self.values.shape)
+        return (len(flat) - 0.5 - count_below(flat)).view(self.values.shape)
+
+    def among(self, top: int) -> Tensor:
+        """How far each image is among the `top` highest, (C, n) float64: equals at the border share what is left."""
+        flat = -self.values.double().flatten()
+        ordered = flat.sort().values
+        first, last = (torch.searchsorted(ordered, flat, right=right) for right in (False, True))
+        return ((top - first) / (last - first)).clamp(0, 1).view(self.values.shape).double()
 
 
 Scorer = Callable[[CandidateActivations], Tensor]
@@ -82,14 +87,12 @@ def topk_squared_mean(ranks: Tensor, best: int = BEST) -> Tensor:
 
 
 def places(lower: Tensor) -> Tensor:
-    """Places from the bottom of what is better the lower it is: C for the best, 1 for the worst; equals in order.
+    """Places from the bottom of what is better the lower it is: C for the best, 1 for the worst; equals share.
 
     >>> places(torch.tensor([3.0, 1.0, 2.0]))
     tensor([1., 3., 2.], dtype=torch.float64)
     """
-    found = torch.empty(len(lower), dtype=torch.float64)
-    found[lower.argsort(stable=True)] = torch.arange(len(lower), 0, -1, dtype=torch.float64)
-    return found
+    return count_below(-lower) + 0.5
 
 
 def compare_images(activations: CandidateActivations, top: int = TOP) -> Tensor:
@@ -98,9 +101,9 @@ def compare_images(activations: CandidateActivations, top: int = TOP) -> Tensor:
     −1 for a candidate with none among them, as in the release. Raises `UsageError` without an encoder.
     """
     products = _products(activations)
-    among = activations.ranks < top
-    total = (products.mean(2) * among).sum(1)
-    return torch.where(among.any(1), total / among.sum(1).clamp(min=1), -1.0)
+    among = activations.among(top)
+    count = among.sum(1)
+    return torch.where(count > 0, (products.mean(2) * among).sum(1) / count, -1.0)
 
 
 def _products(activations: CandidateActivations) -> Tensor:

@@ -36,12 +36,15 @@ class ScoredCandidate:
     candidate: Candidate
     score: float
     real: float
-    ranks: tuple[int, ...] = field(default=(), repr=False)
+    ranks: tuple[float, ...] = field(default=(), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         found = {"text": self.candidate.text, "score": round(self.score, 6), "real": round(self.real, 6)}
-        return found | {"support": round(self.candidate.support, 6), "ranks": list(self.ranks)}
+        return found | {
+            "support": round(self.candidate.support, 6),
+            "ranks": [int(r) if r.is_integer() else r for r in self.ranks],
+        }
 
 
 def check_scoring(scoring: str, context: Context) -> None:
@@ -111,7 +114,7 @@ def score_candidates(
         else None
     )
     tested = measure_candidates(evaluator, real, row, [proposed[i] for i in drawn], seen)
-    scores, ranks = SCORERS[scoring](tested), tested.ranks.long()
+    scores, ranks = SCORERS[scoring](tested), tested.ranks
     found = [
         ScoredCandidate(proposed[i], float(scores[at]), float(fits[i]), tuple(ranks[at].tolist()))
         for at, i in enumerate(drawn)

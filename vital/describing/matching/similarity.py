@@ -113,10 +113,11 @@ class RankReorder(Similarity):
         del total
         found = []
         for rows, values, apart in zip(prepared[0].T, prepared[1].T, prepared[2], strict=True):
-            own = cosines[rows]
-            ranks = own.argsort(dim=0, descending=True, stable=True).argsort(dim=0)
-            off = (values[:, None] - values[ranks]).abs().pow(self.p).mean(0)
-            found.append(-off / apart.clamp(min=1e-12) / own.mean(0).clamp(min=1e-3) ** self.scale_p)
+            own = cosines[rows].T.contiguous()
+            order = own.argsort(dim=1, descending=True, stable=True)
+            moved = torch.empty_like(own).scatter_(1, order, values.to(own).expand_as(own))
+            off = moved.sub_(values).abs_().pow_(self.p).mean(1)
+            found.append(-off / apart.clamp(min=1e-12) / own.mean(1).clamp(min=1e-3) ** self.scale_p)
         return torch.stack(found)
 
 
@@ -126,9 +127,9 @@ class Wpmi(Similarity):
 
     Formula: Σᵢ log(1 + pᵢ (sᵢ − 1)) − lam · log(mean over the layer's units of exp of that sum), s = softmax of a·P
 
-    over the `top_k` strongest images i, pᵢ falling in a line from `p_start` to `p_end`, the softmax running over all
-    concepts. `min_prob` is added within the logarithm. With p = 1 it is the hard form. With fewer images than `top_k`
-    all of them count.
+    over the `top_k` strongest images i = 0, 1, …, with pᵢ = p_start − (p_start − p_end) i / top_k: `p_end` is what the
+    next image would have. The softmax runs over all concepts, `min_prob` is added within the logarithm. With p = 1 it
+    is the hard form. With fewer images than `top_k` all of them count.
     """
 
     top_k: int = 100
@@ -162,9 +163,13 @@ class Wpmi(Similarity):
         return (1 - p + self.min_prob) / p
 
     def belonging(self, count: int) -> Tensor:
-        """Give p of the first `count` ranks, which counts as at least 10⁻⁶."""
-        p = torch.linspace(self.p_start, self.p_end, self.top_k, dtype=torch.float64)[:count]
-        return p.clamp_(min=1e-6)
+        """Give p of the first `count` ranks, which counts as at least 10⁻⁶.
+
+        >>> round(float(Wpmi().belonging(100)[-1]), 5)
+        0.97028
+        """
+        falling = torch.arange(count, dtype=torch.float64) / self.top_k * (self.p_start - self.p_end)
+        return (self.p_start - falling).clamp_(min=1e-6)
 
     def floor(self, prepared: Ranks) -> float:
         """Give Σ log(1 − p + min_prob), the sum of a concept without any share; Σ log p where that is no number."""

@@ -59,7 +59,8 @@ class VitalReference(Method):
     Inner units are aligned at the layers before their own, under masks of relevance by the rule "reference" that
     starts with the unit's activation. References are the whole images that excite them most, all of the same weight, as
     in the published code; the paper crops them to patches. A unit that is silent on the picture has no
-    relevance there, and its picture never moves: the published code does not guard against it, nor does this.
+    relevance there, and its picture never moves: the published code does not guard against it, nor does this. Where two
+    activations that are 0 are added the published relevance is 0 / 0; here each takes half.
 
     Options:
         steps: The number of steps.
