@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 from typer import Argument, Option
 
@@ -39,6 +39,12 @@ Dtype = Annotated[str | None, Option(help="In what to compute: float32, float64,
 ChannelsLast = Annotated[
     bool,
     Option("--channels-last", help="Convolve in the memory layout channels_last; faster on some devices."),
+]
+Output = Annotated[
+    str | None, Option(metavar="KIND", help="Its outputs: softmax, sigmoid, regression or embedding.")
+]
+Head = Annotated[
+    str | None, Option(metavar="NAME", help="The tensor that is class, by index or key, of several returned.")
 ]
 InputSize = Annotated[
     int | None, Option(min=1, metavar="PX", help="Side of the network's input, if not its own.")
@@ -163,6 +169,8 @@ class NetworkOptions:
     dtype: Dtype = None
     channels_last: ChannelsLast = False
     input_size: InputSize = None
+    output: Output = None
+    head: Head = None
 
     def open(self, model: str) -> Model:
         """Load the network that is named."""
@@ -175,6 +183,8 @@ class NetworkOptions:
             size=self.input_size,
             dtype=self.dtype,
             channels_last=self.channels_last,
+            output=cast("vital.models.model.Output | None", self.output),
+            head=self.head,
         )
 
 
@@ -304,7 +314,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     ... def load(model: str, *, network: NetworkOptions) -> None:
     ...     print(model, network.device)
     >>> list(inspect.signature(load).parameters)
-    ['model', 'weights', 'device', 'dtype', 'channels_last', 'input_size']
+    ['model', 'weights', 'device', 'dtype', 'channels_last', 'input_size', 'output', 'head']
     >>> load(model="world", device="cpu")
     world cpu
     """

@@ -17,7 +17,7 @@ import numpy as np
 from torch import nn
 
 from vital.errors import ModelError, first_line, nearest, unknown
-from vital.models.model import Model
+from vital.models.model import OUTPUTS, Model, Output
 from vital.utils.hashing import sha256
 
 SIDE = 224
@@ -100,18 +100,18 @@ def _functions(module: ModuleType) -> list[str]:
 def from_module(
     module: nn.Module, name: str, constants: Mapping[str, Any] | None = None, weights: str = "as given"
 ) -> Model:
-    """Make a `Model` of a bare module; MEAN, STD, SIZE, RESIZE, CLASSES and CHANNELS among `constants` count.
+    """Make a `Model` of a bare module; MEAN, STD, SIZE, RESIZE, CLASSES, CHANNELS and OUTPUT among `constants` count.
 
-    Without them: mean 0, std 1, 224 pixels, the short side resized to the input size, no class names, and the
-    channels of the first convolution (3 where there is none). CHANNELS counts as a whole number only: a table under
-    that name is part of somebody's architecture.
+    Without them: mean 0, std 1, 224 pixels, the short side resized to the input size, no class names, the channels of
+    the first convolution (3 where there is none), and outputs of which nothing is known. CHANNELS counts as a whole
+    number only, OUTPUT as a text: a table under that name is part of somebody's architecture.
 
     >>> from_module(nn.Conv2d(1, 4, 3), "net", {"SIZE": 28}).channels
     1
     """
     said = constants or {}
     size = _read(said, "SIZE", _pair, (SIDE, SIDE))
-    channels = said.get("CHANNELS")
+    channels, output = said.get("CHANNELS"), said.get("OUTPUT")
     return Model(
         module,
         name,
@@ -122,7 +122,14 @@ def from_module(
         _read(said, "RESIZE", int, min(size)),
         classes=_read(said, "CLASSES", _names, ()),
         weights=weights,
+        output=_read(said, "OUTPUT", _output, None) if isinstance(output, str) else None,
     )
+
+
+def _output(value: str) -> Output:
+    if value not in OUTPUTS:
+        raise ValueError(f"allowed are {', '.join(OUTPUTS)}")
+    return value
 
 
 def _read(constants: Mapping[str, Any], key: str, read: Callable[[Any], Any], default: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from vital.utils.public import public
 
 HALF = (torch.bfloat16, torch.float16)
 """The floating types of two bytes."""
+Output = Literal["softmax", "sigmoid", "regression", "embedding"]
+OUTPUTS: tuple[Output, ...] = get_args(Output)
 
 
 @public
@@ -38,7 +40,10 @@ class Model:
     change the aspect ratio). `classes` names the outputs, where they have names. `weights` says where the weights
     come from: "random", a file, or the name of a published set. `autocast` is bfloat16 or float16 for a network that
     computes in it where that is safe (`torch.autocast`). `channels_last` says that it is shown images in that memory
-    layout. Raises `InvalidValueError` for numbers that cannot be.
+    layout. `output` says what the outputs are: the logits of one "softmax", of a "sigmoid" each, or plain values of a
+    "regression" or an "embedding"; None where nobody said (`vital.models.scores`). `head` is the index or name of the
+    tensor that is the layer `class`, in a network that returns several; None takes the first. Raises
+    `InvalidValueError` for what cannot be.
 
     >>> model = Model(nn.Conv2d(3, 4, 1), name="tiny", size=(8, 8))
     >>> model.normalize(torch.full((1, 3, 8, 8), 0.5)).unique().tolist()
@@ -57,6 +62,8 @@ class Model:
     weights: str = "as given"
     autocast: torch.dtype | None = None
     channels_last: bool = False
+    output: Output | None = None
+    head: int | str | None = None
 
     def __post_init__(self) -> None:
         for name, count in (("size", 2), ("mean", 1), ("std", 1)):
@@ -68,6 +75,10 @@ class Model:
         if self.autocast not in (None, *HALF):
             raise InvalidValueError(
                 f"{self.name}: autocast is {self.autocast}; allowed are torch.bfloat16, torch.float16 and None"
+            )
+        if self.output not in (None, *OUTPUTS):
+            raise InvalidValueError(
+                f"{self.name}: the output is {self.output!r}; allowed are {', '.join(OUTPUTS)} and None"
             )
         if self.channels < 1:
             raise InvalidValueError(

@@ -15,6 +15,7 @@ from vital.activations.bank import check_inputs
 from vital.data import ImageSet
 from vital.errors import DataError, InvalidValueError, unknown
 from vital.models import Model
+from vital.models.scores import unsaid
 from vital.models.weights_hash import hashed_once
 from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
@@ -241,8 +242,9 @@ def _rendered(
     lacks = [_lacking(unit, method, bank, seed, canvas) for unit in units]
     one_each = rendering.images[:: len(rendering.images) // len(units)]
     own = measured(model, units, one_each, bank)
+    notes = [{"output": said} if unit.is_class and (said := unsaid(model)) else {} for unit in units]
     return [
-        _prototype(rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i], frames > 1)
+        _prototype(rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i] | notes[i], frames > 1)
         for i, unit in enumerate(units)
     ]
 

@@ -17,6 +17,7 @@ from vital.activations.bank import Choice
 from vital.data import ImageSet
 from vital.errors import DataError, ModelError, VitalError
 from vital.models import Model
+from vital.models.scores import probabilities
 from vital.tracing import Trace, Tracer
 from vital.types import Images
 from vital.units import OUTPUT, Unit
@@ -64,8 +65,8 @@ def measured(
     """How far each picture, one for each unit, excites its unit.
 
     `value` is the unit's, at the size of the picture; `percentile` is the share of the bank's images below it, where
-    the bank ranks the unit; `probability` is that of a class whose network has names for its classes. Where the
-    network's own size is another, `value_at_network_size` is the value of the picture brought to it (bicubic, with
+    the bank ranks the unit; `probability` is that of a class, where the outputs have one (`vital.models.scores`). Where
+    the network's own size is another, `value_at_network_size` is the value of the picture brought to it (bicubic, with
     antialias).
     A network that takes no other size than its own gets that picture alone, for all of them. Numbers that are not
     finite are left out.
@@ -89,14 +90,13 @@ def measured(
 def _read(model: Model, units: Sequence[Unit], images: Images) -> list[dict[str, float]]:
     with Tracer(model, dict.fromkeys(unit.layer for unit in units)) as tracer:
         trace = tracer(images.to(model.device, model.image_dtype))
-    return [_facts(trace.rows(i, i + 1), unit, bool(model.classes)) for i, unit in enumerate(units)]
+    return [_facts(trace.rows(i, i + 1), unit) for i, unit in enumerate(units)]
 
 
-def _facts(trace: Trace, unit: Unit, named: bool) -> dict[str, float]:
-    """Outputs without names may be an embedding, of which there are no probabilities."""
+def _facts(trace: Trace, unit: Unit) -> dict[str, float]:
     facts = {"value": float(trace.read(unit))}
-    if named and unit.is_class and (out := trace[OUTPUT]).ndim == 2 and out.shape[1] > 1:
-        facts["probability"] = float(out.softmax(1)[0, unit.channel])
+    if unit.is_class and (likely := probabilities(trace.model, trace[OUTPUT])) is not None:
+        facts["probability"] = float(likely[0, unit.channel])
     return facts
 
 

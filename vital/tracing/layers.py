@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vital.errors import ModelError
 from vital.models import Model
-from vital.models.outputs import asked, eval_mode, first_tensor
+from vital.models.outputs import asked, eval_mode, first_tensor, output_of, warn_of_others
 from vital.types import Layer
 from vital.units import OUTPUT
 from vital.utils.public import public
@@ -64,10 +64,13 @@ def _survey(model: Model) -> dict[str, Layer]:
     return layers
 
 
-def calls(module: nn.Module, given: Tensor) -> list[tuple[str, tuple[int, ...] | None]]:
+def calls(
+    module: nn.Module, given: Tensor, answer: Callable[[Any], Tensor | None] = first_tensor
+) -> list[tuple[str, tuple[int, ...] | None]]:
     """Run a network in eval mode and list its parts as they finish: each call's name and the shape it returned.
 
-    The shape is None where no tensor came back; the network itself comes last, under the empty name.
+    The shape is None where no tensor came back; the network itself comes last, under the empty name. `answer` finds
+    the tensor in what it returned.
 
     >>> calls(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))
     [('0', (2, 4)), ('1', (2, 4)), ('', (2, 4))]
@@ -77,7 +80,7 @@ def calls(module: nn.Module, given: Tensor) -> list[tuple[str, tuple[int, ...] |
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def note(module: nn.Module, inputs: Any, output: Any) -> None:
             del module, inputs
-            tensor = first_tensor(output)
+            tensor = first_tensor(output) if name else answer(output)
             found.append((name, None if tensor is None else tuple(tensor.shape)))
 
         return note
@@ -95,8 +98,14 @@ def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ..
     """The output shapes of every call of every module, in the order of the last calls."""
     found: dict[str, list[tuple[int, ...] | None]] = {}
     images = torch.full((2, model.channels, *size), 0.5, dtype=model.dtype, device=model.device)
+
+    def answer(output: Any) -> Tensor | None:
+        if size == model.size:
+            warn_of_others(model, output)
+        return output_of(model, output)
+
     with asked(model, f"run on an image of shape {(model.channels, *size)}"):
-        made = calls(model.module, model.as_input(model.normalize(images)))
+        made = calls(model.module, model.as_input(model.normalize(images)), answer)
     for called, shape in made:
         name = called or OUTPUT
         found[name] = [*found.pop(name, []), shape]
