@@ -196,8 +196,8 @@ def _check_random(spec: str, one: Model, other: Model) -> None:
 
 def _answering(model: Model, output: Output | None, head: int | str | None, *, published: bool) -> Model:
     """The model with what was said of its outputs, held against what it returns."""
-    model = replace(model, output=output or model.output, head=model.head if head is None else head)
-    if output or head is not None:
+    if output is not None or head is not None:
+        model = replace(model, output=output or model.output, head=model.head if head is None else head)
         check_softmax(model, count_outputs(model))
     return model if published and head is None else _with_fitting_names(model)
 

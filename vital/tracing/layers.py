@@ -99,13 +99,16 @@ def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ..
     found: dict[str, list[tuple[int, ...] | None]] = {}
     images = torch.full((2, model.channels, *size), 0.5, dtype=model.dtype, device=model.device)
 
+    returned: list[Any] = []
+
     def answer(output: Any) -> Tensor | None:
-        if size == model.size:
-            warn_of_others(model, output)
+        returned.append(output)
         return output_of(model, output)
 
     with asked(model, f"run on an image of shape {(model.channels, *size)}"):
         made = calls(model.module, model.as_input(model.normalize(images)), answer)
+    if size == model.size:
+        warn_of_others(model, returned[-1])
     for called, shape in made:
         name = called or OUTPUT
         found[name] = [*found.pop(name, []), shape]
