@@ -147,7 +147,8 @@ def _report(run: Run, units: Sequence[Unit]) -> None:
     said: dict[str, list[str]] = {}
     for unit, record in records.items():
         wrong = [record["status"]] if _word(record["status"]) != record["status"] else []
-        unsaid = [facts[unit]["output"]] if "output" in facts[unit] else []
+        plain = "value" in facts[unit] and "probability" not in facts[unit]
+        unsaid = [facts[unit]["output"]] if plain and "output" in facts[unit] else []
         for line in (*wrong, *facts[unit].get("lacking", ()), *unsaid):
             said.setdefault(line, []).append(str(unit))
     for line, names in said.items():

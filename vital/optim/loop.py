@@ -30,6 +30,7 @@ from vital.optim.optimizer import Optimizer
 from vital.optim.waking import Waking
 from vital.terms import Sum, Term
 from vital.tracing import Trace, Tracer
+from vital.tracing.layers import passes_gradient
 from vital.types import Images, Parameterization, Parameters, Transform
 from vital.utils.drawing import titled_sheet, to_pil
 from vital.utils.io import as_png
@@ -301,8 +302,9 @@ class _Batch:
         if any(self.requests):
             trace = replace(trace, relevance=followed(trace, self.requests))
         losses = self._losses(trace)
-        with asked(self.model, "be differentiated"):
-            torch.autograd.backward(losses.sum())
+        if losses.requires_grad or not (self.count or passes_gradient(self.model)):
+            with asked(self.model, "be differentiated"):
+                torch.autograd.backward(losses.sum())
         self.waking.look(redirect)
         self._accumulate(image)
         self._stop_diverging(losses, trace)

@@ -18,7 +18,8 @@ from vital.data import ImageSet
 from vital.errors import DataError, ModelError, VitalError
 from vital.models import Model
 from vital.models.scores import probabilities
-from vital.tracing import Trace, Tracer
+from vital.terms import Term, as_sum
+from vital.tracing import Redirect, Trace, Tracer
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 
@@ -30,6 +31,23 @@ LOOKED_AT = 16
 DEAF = (
     "unmoved: no gradient reached the picture, which is its random start; most likely the unit is dead or the network "
     "lets no gradient through, so choose another unit or method"
+)
+UNREACHED = (
+    "no gradient: none of the unit's own value reached the picture, which its regularizers and references alone made; "
+    "most likely the network lets none through (round, detach, no_grad) or the unit is saturated, so replace that "
+    "operation or choose another unit"
+)
+UNRAISED = (
+    "never rose: the unit's value on the picture is no higher than on its random start; most likely the unit is dead or "
+    "its regularizers outweigh it, so choose another unit, raise steps or lower tv"
+)
+NOT_A_NUMBER = (
+    "not finite: the unit's value on the picture is no finite number; most likely a layer divides by 0 or takes the "
+    "root or logarithm of too little, so mend that layer or choose an earlier unit"
+)
+OVERFLOWS = (
+    "unmoved: the picture is still its random start; most likely its gradients are so large that their squares are not "
+    "finite, so scale the network's outputs or the loss down"
 )
 STILL = (
     "unmoved: the picture is still its random start; most likely the steps were too small or too few, so raise lr or "
@@ -44,6 +62,12 @@ CLIPPED = (
     "so lower lr or raise steps"
 )
 OUT_OF_MEMORY = "out of memory"
+LOUD = 1e18
+"""A gradient of which float32 holds the square no more is not far above this."""
+RISE = 1e-6
+"""The relative change of a value that is more than rounding."""
+ENOUGH = 32
+"""The steps after which a value should have risen; before, it may fall for a while."""
 SILENT = "silent: the picture excites the unit no more than the least of the bank's images"
 
 
@@ -53,6 +77,19 @@ class _ImageFacts:
 
     grey: bool
     sizes: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Response:
+    """What became of the unit itself in a search of so many `steps`.
+
+    `reached`: its value has a gradient at the start (with dead rectifiers open) or at the picture. `rise` is the most by
+    which its value or its probability rose, as a share of itself; not a number where the value is none.
+    """
+
+    reached: bool = True
+    rise: float = math.inf
+    steps: int = 0
 
 
 _IMAGE_FACTS: WeakKeyDictionary[ReferenceBank, _ImageFacts] = WeakKeyDictionary()
@@ -74,17 +111,27 @@ def measured(
     if tuple(images.shape[2:]) == model.size:
         found = _read(model, units, images)
     else:
-        fitted = F.interpolate(images.double(), model.size, mode="bicubic", antialias=True).clamp(0, 1)
-        own = _read(model, units, fitted)
-        try:
-            found = _read(model, units, images)
-        except ModelError:
-            found = own
+        own = _read(model, units, _fitted(images.double(), model))
+        found = _at_any_size(model, units, images)
         found = [f | {"value_at_network_size": o["value"]} for f, o in zip(found, own, strict=True)]
     for unit, facts in zip(units, found, strict=True):
         if bank is not None and bank.ranks(unit) and math.isfinite(facts["value"]):
             facts["percentile"] = round(bank.percentile(unit, facts["value"]), 3)
     return [{name: value for name, value in facts.items() if math.isfinite(value)} for facts in found]
+
+
+@torch.no_grad()
+def _at_any_size(model: Model, units: Sequence[Unit], images: Images) -> list[dict[str, float]]:
+    """The numbers of pictures as they are, or at the network's own size where it takes no other."""
+    try:
+        return _read(model, units, images)
+    except ModelError:
+        return _read(model, units, _fitted(images.double(), model))
+
+
+def _fitted(images: Images, model: Model) -> Images:
+    """The pictures brought to the network's own size."""
+    return F.interpolate(images, model.size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def _read(model: Model, units: Sequence[Unit], images: Images) -> list[dict[str, float]]:
@@ -100,22 +147,84 @@ def _facts(trace: Trace, unit: Unit) -> dict[str, float]:
     return facts
 
 
-def status_of(unit: Unit, facts: Mapping[str, Any], image: Tensor, start: Tensor, accumulated: Tensor) -> str:
+def responses(
+    model: Model,
+    units: Sequence[Unit],
+    terms: Sequence[Term],
+    pictures: tuple[Images, Images],
+    found: Sequence[Mapping[str, float]],
+    steps: int,
+) -> list[Response]:
+    """What became of each unit between the start and its picture, of which `found` is what `measured` said.
+
+    Where a term reads the unit's layer alone, all of the gradient is the unit's own.
+    """
+    start, images = pictures
+    alone = all(term.layers == (u.layer,) and len(as_sum(term).parts) == 1 for term, u in zip(terms, units, strict=True))
+    reached = [True] * len(units) if alone else _reached(model, units, start, Redirect())
+    if not all(reached):
+        reached = [a or b for a, b in zip(reached, _reached(model, units, images), strict=True)]
+    before = _at_any_size(model, units, start)
+    return [
+        Response(own, _rise(was, now), steps) for own, was, now in zip(reached, before, found, strict=True)
+    ]
+
+
+def _rise(was: Mapping[str, float], now: Mapping[str, float]) -> float:
+    if "value" not in now or not math.isfinite(now["value"]):
+        return math.nan
+    both = [(was[name], now[name]) for name in ("value", "probability") if name in was and name in now]
+    return max((b - a) / (max(abs(a), abs(b)) or 1.0) if math.isfinite(a) else math.inf for a, b in both)
+
+
+def _reached(
+    model: Model, units: Sequence[Unit], images: Images, redirect: Redirect | None = None
+) -> list[bool]:
+    """Whether the value of each unit has a gradient at its image."""
+    shown = images.to(model.device, model.image_dtype).clone().requires_grad_()
+    with torch.enable_grad(), Tracer(model, dict.fromkeys(unit.layer for unit in units)) as tracer:
+        try:
+            trace = tracer(shown, redirect=redirect)
+        except ModelError:  # it takes images of its own size alone
+            trace = tracer(_fitted(shown, model), redirect=redirect)
+        values = [trace.rows(i, i + 1).read(unit) for i, unit in enumerate(units)]
+        loss = -torch.cat(values).sum()  # what opens dead rectifiers goes by the sign
+        found = torch.autograd.grad(loss, shown, allow_unused=True)[0] if loss.requires_grad else None
+    return [False] * len(units) if found is None else found.flatten(1).any(1).tolist()
+
+
+def status_of(
+    unit: Unit,
+    facts: Mapping[str, Any],
+    image: Tensor,
+    start: Tensor,
+    accumulated: Tensor,
+    response: Response | None = None,
+) -> str:
     """The status of a picture (C, H, W) whose search did not diverge: "done", or what is wrong with it.
 
     `facts` are those of `measured`, `start` is the picture before the first step, and `accumulated` (H, W) the
-    |∂loss/∂image| of all steps.
+    |∂loss/∂image| of all steps. A unit whose value fell is well where it still excites the unit as images do: what
+    aligns with those need not exceed a random start.
     """
+    own = response or Response()
+    if math.isnan(own.rise):
+        return NOT_A_NUMBER
+    if not own.reached:
+        return UNREACHED if bool(accumulated.any()) else DEAF
     if unit.layer != OUTPUT and not unit.source and facts.get("percentile") == 0:
         return SILENT
     if not bool(accumulated.any()):
         return DEAF
     if float((image - start).abs().amax()) < LEVEL / 2:
-        return STILL
+        return OVERFLOWS if float(accumulated.amax()) > LOUD else STILL
     if float(image.flatten(1).std(1, correction=0).amax()) < LEVEL:
         return FLAT
     ends = (image < LEVEL / 2) | (image > 1 - LEVEL / 2)
-    return CLIPPED if float(ends.double().mean()) > 0.5 else "done"
+    if float(ends.double().mean()) > 0.5:
+        return CLIPPED
+    fell = own.rise <= RISE and own.steps >= ENOUGH and not facts.get("percentile")
+    return UNRAISED if fell or abs(own.rise) <= RISE else "done"
 
 
 def lacking(

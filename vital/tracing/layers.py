@@ -94,6 +94,32 @@ def calls(
     return found
 
 
+def passes_gradient(model: Model) -> bool:
+    """Whether a gradient comes from any part of the network to the image, be it not from the last one.
+
+    >>> passes_gradient(Model(nn.Sequential(nn.ReLU()), size=(4, 4)))
+    True
+    """
+    found: list[bool] = []
+
+    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+        del module, inputs
+        tensor = first_tensor(output)
+        found.append(tensor is not None and tensor.requires_grad)
+
+    shape = (1, model.channels, *model.size)
+    grey = torch.full(shape, 0.5, dtype=model.dtype, device=model.device, requires_grad=True)
+    with ExitStack() as stack:
+        stack.enter_context(borrowed(model.module))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(asked(model, f"run on an image of shape {shape[1:]}"))
+        for part in model.module.modules():
+            stack.callback(part.register_forward_hook(hook).remove)
+        with model.casting():
+            model.module(model.as_input(model.normalize(grey)))
+    return any(found)
+
+
 def _record(model: Model, size: tuple[int, int]) -> dict[str, list[tuple[int, ...] | None]]:
     """The output shapes of every call of every module, in the order of the last calls."""
     found: dict[str, list[tuple[int, ...] | None]] = {}
