@@ -170,7 +170,7 @@ def test_the_type_and_the_layout_of_the_network_are_recorded_and_another_is_refu
 
 
 def test_a_direction_whose_file_changed_is_another_unit(vital: Cli, here: Path) -> None:
-    words = ("render", "net.py:make", "d.safetensors:0@1", *FAST, "--out", "run")
+    words = ("render", "net.py:make", "d.safetensors:4@1", *FAST, "--out", "run")
     save_file({"rows": torch.eye(8)}, here / "d.safetensors")
     assert vital(*words).code == 0
     save_file({"rows": torch.eye(8), "more": torch.eye(8)}, here / "e.safetensors")  # elsewhere
@@ -178,7 +178,7 @@ def test_a_direction_whose_file_changed_is_another_unit(vital: Cli, here: Path) 
     save_file({"rows": 2 * torch.eye(8)}, here / "d.safetensors")
     answer = vital(*words)
     assert answer.code == 1
-    assert "with other settings: directions.d.safetensors:0@1 was " in answer.err
+    assert "with other settings: directions.d.safetensors:4@1 was " in answer.err
 
 
 def test_a_request_that_fails_can_be_mended_in_the_same_folder(vital: Cli) -> None:

@@ -45,6 +45,7 @@ def render(
     net = network.open(model)
     chosen = list(dict.fromkeys(net.units(units)))
     _warn_of_size(method, net)
+    _warn_of_outputs(net, chosen)
     request = how.request(net, chosen, method, pictures, frames)
     with carried_out(out, net, model, request, chosen, method, pictures, source) as run:
         _report(run, chosen)
@@ -122,6 +123,14 @@ def _warn_of_size(method: Method, model: Model) -> None:
         )
 
 
+def _warn_of_outputs(model: Model, units: Sequence[Unit]) -> None:
+    """Say that classes are taken as plain values, where nothing tells what the outputs are."""
+    from vital.models.scores import meaning, unsaid
+
+    if any(unit.is_class for unit in units) and meaning(model) is None:
+        typer.echo(f"vital: {unsaid(model)}", err=True)
+
+
 COLUMNS = {
     "value": ("value", "{:.4g}", 1),
     "probability": ("probability", "{:.1f} %", 100),
@@ -147,9 +156,7 @@ def _report(run: Run, units: Sequence[Unit]) -> None:
     said: dict[str, list[str]] = {}
     for unit, record in records.items():
         wrong = [record["status"]] if _word(record["status"]) != record["status"] else []
-        plain = "value" in facts[unit] and "probability" not in facts[unit]
-        unsaid = [facts[unit]["output"]] if plain and "output" in facts[unit] else []
-        for line in (*wrong, *facts[unit].get("lacking", ()), *unsaid):
+        for line in (*wrong, *facts[unit].get("lacking", ())):
             said.setdefault(line, []).append(str(unit))
     for line, names in said.items():
         typer.echo(f"vital: {shortened(names)}: {line}", err=True)

@@ -46,14 +46,18 @@ from vital.utils.parts import (
 from vital.utils.public import public
 from vital.utils.random import Random, generator, seed_of
 
+FAR = 1e15
+"""A parameter beyond it has left the range in which pictures differ; canvases have values of about 1."""
+FAR_OFF = "diverged: the picture's numbers grew beyond all bounds; most likely the steps were too large, so lower lr"
+
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
     """What the loop made: B pictures with their histories.
 
     `images` (B, C, H, W) in [0, 1]; `alpha` (B, H, W), the accumulated |∂loss/∂image|, says where the loss looked;
-    `losses` maps each part of the term, and "total", to (B, steps); `status` is "done" or "diverged at step N" per
-    image; `frames` are (step, images) pairs. It shows itself in a notebook.
+    `losses` maps each part of the term, and "total", to (B, steps); `status` is "done", or that it diverged and
+    when or why, per image; `frames` are (step, images) pairs. It shows itself in a notebook.
     """
 
     images: Images
@@ -395,12 +399,18 @@ class _Batch:
 
     def status(self) -> list[str]:
         """What came of each image."""
-        stopped, sound = self.stopped.tolist(), self.sound.tolist()
+        stopped, sound, far = self.stopped.tolist(), self.sound.tolist(), self._far().tolist()
         told = [
-            f"diverged at step {step}{self._cause(i, step, sound[i])}" if step else "done"
+            f"diverged at step {step}{self._cause(i, step, sound[i])}" if step else FAR_OFF if far[i] else "done"
             for i, step in enumerate(stopped)
         ]
         return [status for status in told for _ in range(self.per_slot)]
+
+    @torch.no_grad()
+    def _far(self) -> Tensor:
+        """Which slots have parameters so large that the picture hardly depends on them any more."""
+        most = [p.abs().reshape(len(self.terms), -1).amax(1) for p in self.parameters.values() if p.numel()]
+        return torch.stack(most).amax(0) > FAR if most else ~self.alive
 
     def _cause(self, slot: int, step: int, sound: bool) -> str:
         """What made numbers that are not finite, where it is known: half precision, or a term at the first step."""

@@ -47,7 +47,7 @@ NOT_A_NUMBER = (
 )
 OVERFLOWS = (
     "unmoved: the picture is still its random start; most likely its gradients are so large that their squares are not "
-    "finite, so scale the network's outputs or the loss down"
+    "finite, so lower tv, or scale the network's outputs down"
 )
 STILL = (
     "unmoved: the picture is still its random start; most likely the steps were too small or too few, so raise lr or "
@@ -83,11 +83,13 @@ class _ImageFacts:
 class Response:
     """What became of the unit itself in a search of so many `steps`.
 
-    `reached`: its value has a gradient at the start (with dead rectifiers open) or at the picture. `rise` is the most by
-    which its value or its probability rose, as a share of itself; not a number where the value is none.
+    `reached`: its value has a gradient at the start (with dead rectifiers open) or at the picture; `alive`: it has one
+    at the picture, which is looked at where the value did not change. `rise` is the most by which its value or its
+    probability rose, as a share of itself; not a number where the value is none.
     """
 
     reached: bool = True
+    alive: bool = True
     rise: float = math.inf
     steps: int = 0
 
@@ -160,14 +162,16 @@ def responses(
     Where a term reads the unit's layer alone, all of the gradient is the unit's own.
     """
     start, images = pictures
-    alone = all(term.layers == (u.layer,) and len(as_sum(term).parts) == 1 for term, u in zip(terms, units, strict=True))
+    alone = all(
+        term.layers == (unit.layer,) and len(as_sum(term).parts) == 1
+        for term, unit in zip(terms, units, strict=True)
+    )
     reached = [True] * len(units) if alone else _reached(model, units, start, Redirect())
-    if not all(reached):
-        reached = [a or b for a, b in zip(reached, _reached(model, units, images), strict=True)]
     before = _at_any_size(model, units, start)
-    return [
-        Response(own, _rise(was, now), steps) for own, was, now in zip(reached, before, found, strict=True)
-    ]
+    rises = [_rise(was, now) for was, now in zip(before, found, strict=True)]
+    sure = all(reached) and not any(abs(rise) <= RISE for rise in rises)
+    alive = [True] * len(units) if sure else _reached(model, units, images)
+    return [Response(a or b, b, rise, steps) for a, b, rise in zip(reached, alive, rises, strict=True)]
 
 
 def _rise(was: Mapping[str, float], now: Mapping[str, float]) -> float:
@@ -224,7 +228,7 @@ def status_of(
     if float(ends.double().mean()) > 0.5:
         return CLIPPED
     fell = own.rise <= RISE and own.steps >= ENOUGH and not facts.get("percentile")
-    return UNRAISED if fell or abs(own.rise) <= RISE else "done"
+    return UNRAISED if fell or (abs(own.rise) <= RISE and not own.alive) else "done"
 
 
 def lacking(
