@@ -412,3 +412,28 @@ def test_the_weights_are_hashed_once_in_a_run(
     assert len(hashes) == 1
     known = json.loads((here / "run" / "run.json").read_text())["model"]["weights_hash"]
     assert known == hashes[0][:16]
+
+
+def test_the_options_say_what_the_outputs_are_and_which_tensor_is_class(vital: Cli, here: Path) -> None:
+    (here / "two.py").write_text(
+        "from net import make\nfrom torch import nn\n\n\nclass Two(nn.Module):\n"
+        "    def __init__(self):\n        nn.Module.__init__(self)\n"
+        "        self.body, self.one = make(), nn.Linear(5, 1)\n\n    def forward(self, x):\n"
+        "        y = self.body(x)\n        return {'many': y, 'one': self.one(y)}\n"
+    )
+    words = ("render", "two.py:Two", "class:0", *FAST, "--head", "one", "--out")
+    silent = vital(*words, "silent")
+    assert (
+        "two:Two does not say what its outputs are, and they are taken as plain values; say output"
+        in silent.err
+    )
+    likely = vital(*words, "likely", "--output", "sigmoid")
+    assert "does not say" not in likely.err
+    assert "probability" in likely.out.splitlines()[0]
+    assert "probability" not in silent.out.splitlines()[0]
+    assert vital(*words, "softmax", "--output", "softmax").code == 2
+    assert "allowed are softmax, sigmoid" in vital(*words, "logits", "--output", "logits").err
+    answer = vital("layers", "two.py:Two", "--head", "none")
+    assert answer.code == 2
+    assert "unknown output of two:Two 'none'; did you mean 'one'?" in answer.err
+    assert vital(*words, "likely").code == 1  # another meaning is another network

@@ -79,7 +79,9 @@ def test_what_holds_no_scores_is_passed_over_in_silence() -> None:
 
 def test_class_names_choose_the_one_output_that_they_fit() -> None:
     given = vital.Model(Several(PACKS["tuple"][0]), size=(8, 8), classes=("a", "b", "c", "d"))
-    with pytest.warns(UserWarning, match=r"class is '1', the one with 4 outputs for 4 class names; say head='1'"):
+    with pytest.warns(
+        UserWarning, match=r"class is '1', the one with 4 outputs for 4 class names; say head='1'"
+    ):
         model = vital.load_model(given)
     assert (model.head, model.classes) == ("1", ("a", "b", "c", "d"))
     assert [str(unit) for unit in model.units(["class:d"])] == ["class:3"]

@@ -1,6 +1,7 @@
 """What outputs mean: softmax, sigmoid, regression, embedding, or unknown."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 import vital
 from tests import toy
 from vital import objectives as obj
-from vital.errors import InvalidValueError
+from vital.errors import InvalidValueError, ModelError
 from vital.models.identity import identity
 from vital.models.scores import known, meaning, probabilities, unsaid
 from vital.rendering.outcome import measured
@@ -62,7 +63,9 @@ def test_one_output_is_no_softmax() -> None:
         loss(model(1, output="softmax"))
     assert meaning(model(1)) is None
     assert meaning(model(1, classes=("cat", "dog"))) is None
-    with pytest.raises(InvalidValueError, match=r"allowed are softmax, sigmoid, regression, embedding and None$"):
+    with pytest.raises(
+        InvalidValueError, match=r"allowed are softmax, sigmoid, regression, embedding and None$"
+    ):
         model(output="logits")
 
 
@@ -96,7 +99,9 @@ def test_only_what_is_likely_is_driven_by_its_probability(name: str, output: Any
 def test_an_independent_label_is_driven_without_pushing_the_others_down() -> None:
     trace = toy.trace(toy.wrap(toy.network(), output="sigmoid"), ["class"], toy.images(2))
     z = trace["class"].detach().clone().requires_grad_()
-    (slope,) = torch.autograd.grad(obj.Logit("class:3", softmax=True)(replace(trace, acts={"class": z})).sum(), z)
+    (slope,) = torch.autograd.grad(
+        obj.Logit("class:3", softmax=True)(replace(trace, acts={"class": z})).sum(), z
+    )
     assert bool((slope[:, 3] < 0).all())
     assert int((slope != 0).sum()) == 2
 
@@ -162,6 +167,38 @@ def test_timm_and_open_clip_say_what_they_return() -> None:
     assert vital.load_model("timm:resnet18", weights="random").output == "softmax"
     pytest.importorskip("open_clip")
     assert vital.load_model("open_clip:RN50/openai", weights="random").output == "embedding"
+
+
+def test_a_factory_file_says_what_its_outputs_are(tmp_path: Path) -> None:
+    text = "from torch import nn\nSIZE = 8\nOUTPUT = {}\n\ndef net():\n    return nn.Sequential(nn.Conv2d(3, 2, 1))\n"
+    for written, found in (("'sigmoid'", "sigmoid"), ("{'a': 1}", None), ("None", None)):
+        (tmp_path / "some.py").write_text(text.replace("{}", written))
+        assert vital.load_model(f"{tmp_path}/some.py:net").output == found
+    assert vital.load_model(f"{tmp_path}/some.py:net", output="regression").output == "regression"
+    (tmp_path / "some.py").write_text(text.replace("{}", "'sigmiod'"))
+    with pytest.raises(
+        ModelError, match=r"OUTPUT is 'sigmiod', which cannot be read: allowed are softmax, sigmoid"
+    ):
+        vital.load_model(f"{tmp_path}/some.py:net")
+
+
+def test_an_independent_label_rises_above_all_images() -> None:
+    """Labels that go up together: a softmax over them can only fall, or rise by what the others lose."""
+    net = nn.Sequential(
+        nn.Conv2d(3, 1, 1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 3)
+    )
+    with torch.no_grad():
+        net[0].weight.fill_(1.0)
+        net[3].weight.copy_(torch.tensor([[1.0], [2.0], [3.0]]))
+        net[3].bias.zero_()
+    images = vital.load_images(toy.images(16, size=16).float())
+    for output, percentile in (("sigmoid", 100.0), ("softmax", 0.0)):
+        said = vital.Model(net, size=(16, 16), output=output)
+        bank = vital.build_bank(said, ["class"], images, disk=False)
+        (p,) = vital.render(
+            said, "class:0", method="vital", bank=bank, steps=24, natural=0.0, tv=0.0, progress=False
+        )
+        assert p.provenance["percentile"] == percentile, output
 
 
 def test_what_the_outputs_are_is_part_of_a_networks_identity() -> None:

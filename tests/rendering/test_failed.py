@@ -98,7 +98,9 @@ def test_a_fault_at_the_end_fails_a_class_and_no_unit_before_it(fault: str, meth
     assert inner == "done" or (method == "vital-reference" and inner.startswith("silent"))
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "vital-reference"])  # which aligns, and does not drive
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS if m != "vital-reference"]
+)  # which aligns, and does not drive
 @pytest.mark.parametrize("factor", [1e30, 1e37])
 def test_logits_beyond_what_squares_hold_are_the_cause(factor: float, method: str) -> None:
     status = render(same, lambda x: factor * x, method, "class:3").status
@@ -133,7 +135,10 @@ def test_a_network_that_passes_no_gradient_at_all_is_refused() -> None:
 def test_a_unit_fails_the_same_alone_and_in_company() -> None:
     model = toy.wrap(Changed(same, lambda x: x.detach()))
     how: dict[str, Any] = {"method": "fourier", "steps": 4, "progress": False}
-    alone, (other, together) = vital.render(model, "class:3", **how), vital.render(model, ["rest.0:1", "class:3"], **how)
+    alone, (other, together) = (
+        vital.render(model, "class:3", **how),
+        vital.render(model, ["rest.0:1", "class:3"], **how),
+    )
     assert (other.status, together.status) == ("done", alone[0].status)
     torch.testing.assert_close(together.image, alone[0].image, rtol=0, atol=1e-6)
 
@@ -146,4 +151,6 @@ def test_a_sound_network_is_done(method: str) -> None:
 def test_a_value_that_never_rose_in_many_steps_is_told() -> None:
     found = [render(same, same, "deep-inversion", "class:3", steps=n, bn=1e3).status for n in (6, 40)]
     assert found[0] == "done"
-    assert found[1].startswith("never rose: the unit's value on the picture is no higher than on its random start")
+    assert found[1].startswith(
+        "never rose: the unit's value on the picture is no higher than on its random start"
+    )

@@ -21,7 +21,18 @@ _APPLIED: dict[str, Output] = {
     "LogSoftmaxBackward": "softmax",
     "SigmoidBackward": "sigmoid",
 }
-_RESHAPES = ("View", "UnsafeView", "Squeeze", "Unsqueeze", "Alias", "Permute", "Transpose", "T", "ToCopy", "Clone")
+_RESHAPES = (
+    "View",
+    "UnsafeView",
+    "Squeeze",
+    "Unsqueeze",
+    "Alias",
+    "Permute",
+    "Transpose",
+    "T",
+    "ToCopy",
+    "Clone",
+)
 
 
 class _End(NamedTuple):
@@ -93,7 +104,11 @@ def probabilities(model: Model, scores: Tensor) -> Tensor | None:
     >>> probabilities(Model(nn.Identity(), output="sigmoid"), torch.zeros(1, 1))
     tensor([[0.5000]])
     """
-    if scores.ndim != 2 or (kind := meaning(model)) not in LIKELY or (kind == "softmax" and scores.shape[1] < 2):
+    if (
+        scores.ndim != 2
+        or (kind := meaning(model)) not in LIKELY
+        or (kind == "softmax" and scores.shape[1] < 2)
+    ):
         return None
     applied = _end(model).operation
     if _APPLIED.get(applied) == kind:

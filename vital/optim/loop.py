@@ -401,7 +401,11 @@ class _Batch:
         """What came of each image."""
         stopped, sound, far = self.stopped.tolist(), self.sound.tolist(), self._far().tolist()
         told = [
-            f"diverged at step {step}{self._cause(i, step, sound[i])}" if step else FAR_OFF if far[i] else "done"
+            f"diverged at step {step}{self._cause(i, step, sound[i])}"
+            if step
+            else FAR_OFF
+            if far[i]
+            else "done"
             for i, step in enumerate(stopped)
         ]
         return [status for status in told for _ in range(self.per_slot)]

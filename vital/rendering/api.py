@@ -246,7 +246,9 @@ def _rendered(
     became = responses(model, units, plan.terms, (started, one_each), own, plan.steps)
     notes = [{"output": said} if unit.is_class and (said := unsaid(model)) else {} for unit in units]
     return [
-        _prototype(rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i] | notes[i], became[i], frames > 1)
+        _prototype(
+            rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i] | notes[i], became[i], frames > 1
+        )
         for i, unit in enumerate(units)
     ]
 
