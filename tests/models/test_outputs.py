@@ -1,8 +1,7 @@
 """Networks that return several tensors, and which of them is `class`."""
 
-from collections import namedtuple
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -14,7 +13,10 @@ from vital.errors import UnknownNameError
 from vital.models.identity import network
 from vital.models.outputs import answered
 
-Pair = namedtuple("Pair", ["embedding", "logits"])
+
+class Pair(NamedTuple):
+    embedding: Tensor
+    logits: Tensor
 
 
 @dataclass

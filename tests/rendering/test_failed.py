@@ -104,7 +104,8 @@ def test_a_fault_at_the_end_fails_a_class_and_no_unit_before_it(fault: str, meth
 @pytest.mark.parametrize("factor", [1e30, 1e37])
 def test_logits_beyond_what_squares_hold_are_the_cause(factor: float, method: str) -> None:
     status = render(same, lambda x: factor * x, method, "class:3").status
-    assert status.startswith("unmoved") and "gradients are so large" in status
+    assert status.startswith("unmoved")
+    assert "gradients are so large" in status
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vital.activations import ReferenceBank
     from vital.data import ImageSet
     from vital.models import Model
+    from vital.models.model import Output as Outputs
     from vital.rendering import Method
     from vital.rendering.run_folder import Render
     from vital.units import Unit
@@ -183,7 +184,7 @@ class NetworkOptions:
             size=self.input_size,
             dtype=self.dtype,
             channels_last=self.channels_last,
-            output=cast("vital.models.model.Output | None", self.output),
+            output=cast("Outputs | None", self.output),
             head=self.head,
         )
 

@@ -76,10 +76,6 @@ class Model:
             raise InvalidValueError(
                 f"{self.name}: autocast is {self.autocast}; allowed are torch.bfloat16, torch.float16 and None"
             )
-        if self.output not in (None, *OUTPUTS):
-            raise InvalidValueError(
-                f"{self.name}: the output is {self.output!r}; allowed are {', '.join(OUTPUTS)} and None"
-            )
         if self.channels < 1:
             raise InvalidValueError(
                 f"{self.name}: {self.channels} channels; allowed are whole numbers from 1"
@@ -94,11 +90,17 @@ class Model:
                 raise InvalidValueError(f"{self.name}: {what} is {values}; {allowed}")
         if min(self.std) <= 0:
             raise InvalidValueError(f"{self.name}: std is {self.std}; allowed are numbers above 0")
+        self._check_words()
+
+    def _check_words(self) -> None:
         if self.interpolation not in pixels.INTERPOLATIONS:
             allowed = ", ".join(pixels.INTERPOLATIONS)
             raise InvalidValueError(
                 f"{self.name}: interpolation is {self.interpolation!r}; allowed are {allowed}"
             )
+        if self.output not in (None, *OUTPUTS):
+            allowed = ", ".join(OUTPUTS)
+            raise InvalidValueError(f"{self.name}: output is {self.output!r}; allowed are {allowed} and None")
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, (self.channels, *self.size)))

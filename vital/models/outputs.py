@@ -52,7 +52,7 @@ def tensors_of(output: Any, name: str = "") -> dict[str, Tensor]:
 
 
 def output_of(model: Model, output: Any) -> Tensor | None:
-    """The tensor that is the layer `class` in what the network returned: that of `Model.head`, else the first of scores.
+    """The tensor of the layer `class` in what the network returned: that of `Model.head`, else the first with scores.
 
     That is the first floating one with an axis beside that of the images. Raises `UnknownNameError` for a head that
     is not there.

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vital.errors import InvalidValueError
 from vital.models.model import Model, Output
@@ -48,7 +48,7 @@ _ENDS: WeakKeyDictionary[Model, _End] = WeakKeyDictionary()
 def known(model: Model) -> Output | None:
     """What the outputs are: as the model says, or by the softmax or sigmoid that the network ends with.
 
-    >>> known(Model(nn.Sequential(nn.Conv2d(3, 2, 1), nn.Sigmoid()), size=(4, 4)))
+    >>> known(Model(torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.Sigmoid()), size=(4, 4)))
     'sigmoid'
     """
     return model.output or _APPLIED.get(_end(model).operation)
@@ -59,7 +59,7 @@ def meaning(model: Model) -> Output | None:
 
     None for others of which nothing is known: one output is never a softmax.
 
-    >>> meaning(Model(nn.Conv2d(3, 2, 1), size=(4, 4), classes=("cat", "dog"), output="sigmoid"))
+    >>> meaning(Model(torch.nn.Conv2d(3, 2, 1), size=(4, 4), classes=("cat", "dog"), output="sigmoid"))
     'sigmoid'
     """
     if found := known(model):
@@ -101,7 +101,7 @@ def surprisal(model: Model, own: Tensor, among: Tensor) -> PerImage:
 def probabilities(model: Model, scores: Tensor) -> Tensor | None:
     """The probability of each class, (B, C); None where there is none, as of a map, an embedding or what is unknown.
 
-    >>> probabilities(Model(nn.Identity(), output="sigmoid"), torch.zeros(1, 1))
+    >>> probabilities(Model(torch.nn.Identity(), output="sigmoid"), torch.zeros(1, 1))
     tensor([[0.5000]])
     """
     if (

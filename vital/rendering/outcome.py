@@ -38,8 +38,8 @@ UNREACHED = (
     "operation or choose another unit"
 )
 UNRAISED = (
-    "never rose: the unit's value on the picture is no higher than on its random start; most likely the unit is dead or "
-    "its regularizers outweigh it, so choose another unit, raise steps or lower tv"
+    "never rose: the unit's value on the picture is no higher than on its random start; most likely the unit is dead "
+    "or its regularizers outweigh it, so choose another unit, raise steps or lower tv"
 )
 NOT_A_NUMBER = (
     "not finite: the unit's value on the picture is no finite number; most likely a layer divides by 0 or takes the "
@@ -211,24 +211,22 @@ def status_of(
     |∂loss/∂image| of all steps. A unit whose value fell is well where it still excites the unit as images do: what
     aligns with those need not exceed a random start.
     """
-    own = response or Response()
-    if math.isnan(own.rise):
-        return NOT_A_NUMBER
-    if not own.reached:
-        return UNREACHED if bool(accumulated.any()) else DEAF
-    if unit.layer != OUTPUT and not unit.source and facts.get("percentile") == 0:
-        return SILENT
-    if not bool(accumulated.any()):
-        return DEAF
-    if float((image - start).abs().amax()) < LEVEL / 2:
-        return OVERFLOWS if float(accumulated.amax()) > LOUD else STILL
-    if float(image.flatten(1).std(1, correction=0).amax()) < LEVEL:
-        return FLAT
+    own, still = response or Response(), float((image - start).abs().amax()) < LEVEL / 2
     ends = (image < LEVEL / 2) | (image > 1 - LEVEL / 2)
-    if float(ends.double().mean()) > 0.5:
-        return CLIPPED
-    fell = own.rise <= RISE and own.steps >= ENOUGH and not facts.get("percentile")
-    return UNRAISED if fell or (abs(own.rise) <= RISE and not own.alive) else "done"
+    seen, percentile = bool(accumulated.any()), facts.get("percentile")
+    asleep = unit.layer != OUTPUT and not unit.source and percentile == 0
+    fell = own.rise <= RISE and own.steps >= ENOUGH and not percentile
+    faults = (
+        (math.isnan(own.rise), NOT_A_NUMBER),
+        (not own.reached and seen, UNREACHED),
+        (asleep, SILENT),
+        (not seen, DEAF),
+        (still, OVERFLOWS if float(accumulated.amax()) > LOUD else STILL),
+        (float(image.flatten(1).std(1, correction=0).amax()) < LEVEL, FLAT),
+        (float(ends.double().mean()) > 0.5, CLIPPED),
+        (fell or (abs(own.rise) <= RISE and not own.alive), UNRAISED),
+    )
+    return next((told for true, told in faults if true), "done")
 
 
 def lacking(

@@ -142,10 +142,11 @@ def _batches(bank: ReferenceBank, indices: Sequence[int]) -> Iterator[Tensor]:
 class DeepInversion(Method):
     """Inversion by batch-norm statistics (Yin et al., Dreaming to Distill, CVPR 2020).
 
-    Cross entropy of the class (the plain objective for inner units, and for outputs without probabilities), the distance to the running statistics, total
-    variation and norm priors, roll and flip, Adam 0.25 on pixels clamped to [0, 1]. The statistics are those of one
-    image, not of a batch, so that a unit does not depend on its company. All steps are at full size; the published
-    schedule spends two thirds of its steps at half of it. A network without batch norm is refused.
+    Cross entropy of the class (the plain objective for inner units, and for outputs without probabilities), the
+    distance to the running statistics, total variation and norm priors, roll and flip, Adam 0.25 on pixels clamped to
+    [0, 1]. The statistics are those of one image, not of a batch, so that a unit does not depend on its company. All
+    steps are at full size; the published schedule spends two thirds of its steps at half of it. A network without batch
+    norm is refused.
 
     Options:
         steps: The number of steps.
