@@ -171,7 +171,7 @@ def test_the_type_and_the_layout_of_the_network_are_recorded_and_another_is_refu
 
 
 def test_a_direction_whose_file_changed_is_another_unit(vital: Cli, here: Path) -> None:
-    words = ("render", "net.py:make", "d.safetensors:0@1", *FAST, "--out", "run")
+    words = ("render", "net.py:make", "d.safetensors:4@1", *FAST, "--out", "run")
     save_file({"rows": torch.eye(8)}, here / "d.safetensors")
     assert vital(*words).code == 0
     save_file({"rows": torch.eye(8), "more": torch.eye(8)}, here / "e.safetensors")  # elsewhere
@@ -179,7 +179,7 @@ def test_a_direction_whose_file_changed_is_another_unit(vital: Cli, here: Path) 
     save_file({"rows": 2 * torch.eye(8)}, here / "d.safetensors")
     answer = vital(*words)
     assert answer.code == 1
-    assert "with other settings: directions.d.safetensors:0@1 was " in answer.err
+    assert "with other settings: directions.d.safetensors:4@1 was " in answer.err
 
 
 def test_a_request_that_fails_can_be_mended_in_the_same_folder(vital: Cli) -> None:
@@ -528,3 +528,28 @@ def test_options_that_do_not_apply_are_told(vital: Cli, here: Path, pictures: Pa
     ) in found.err
     found = vital("render", "net.py:make", "class:0", *FAST, "--images", pictures, "--out", "two")
     assert found.err == "vital: --images does not apply: the method fourier takes no images\n"
+
+
+def test_the_options_say_what_the_outputs_are_and_which_tensor_is_class(vital: Cli, here: Path) -> None:
+    (here / "two.py").write_text(
+        "from net import make\nfrom torch import nn\n\n\nclass Two(nn.Module):\n"
+        "    def __init__(self):\n        nn.Module.__init__(self)\n"
+        "        self.body, self.one = make(), nn.Linear(5, 1)\n\n    def forward(self, x):\n"
+        "        y = self.body(x)\n        return {'many': y, 'one': self.one(y)}\n"
+    )
+    words = ("render", "two.py:Two", "class:0", *FAST, "--head", "one", "--out")
+    silent = vital(*words, "silent")
+    assert (
+        "two:Two does not say what its outputs are, and they are taken as plain values; say output"
+        in silent.err
+    )
+    likely = vital(*words, "likely", "--output", "sigmoid")
+    assert "does not say" not in likely.err
+    assert "probability" in likely.out.splitlines()[0]
+    assert "probability" not in silent.out.splitlines()[0]
+    assert vital(*words, "softmax", "--output", "softmax").code == 2
+    assert "allowed are softmax, sigmoid" in vital(*words, "logits", "--output", "logits").err
+    answer = vital("layers", "two.py:Two", "--head", "none")
+    assert answer.code == 2
+    assert "unknown output of two:Two 'none'; did you mean 'one'?" in answer.err
+    assert vital(*words, "likely").code == 1  # another meaning is another network

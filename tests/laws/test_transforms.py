@@ -111,7 +111,12 @@ class Counted(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.count += 1
-        self.waits += func.__name__.split(".")[0] in {"_local_scalar_dense", "nonzero", "equal", "masked_select"}
+        self.waits += func.__name__.split(".")[0] in {
+            "_local_scalar_dense",
+            "nonzero",
+            "equal",
+            "masked_select",
+        }
         return func(*args, **(kwargs or {}))
 
 

@@ -66,10 +66,13 @@ def _trace(model: Model, images: Images, unit: Unit, layers: tuple[str, ...]) ->
 
 
 def gradients_of(trace: Trace, values: PerImage, layer: str, layers: Iterable[str]) -> dict[str, Tensor]:
-    """The gradient of values that were read at a layer, by the activations of earlier layers."""
+    """The gradient of values that were read at a layer, by the activations of earlier layers; 0 where none passes."""
     known, found = list_layers(trace.model), {}
     raw = trace.run.raw if trace.run else {}
     for name in layers:
+        if not (values.requires_grad and raw[name].requires_grad):
+            found[name] = torch.zeros_like(trace[name])
+            continue
         (got,) = torch.autograd.grad(values.sum(), [raw[name]], retain_graph=True, allow_unused=True)
         if got is None:
             raise InvalidValueError(f"the layer {name!r} is not before {layer}, where the gradient starts")

@@ -99,7 +99,9 @@ def effective_fields(
         trace = tracer(shown)
         act = value(trace[layer]).flatten(1)
         places = torch.tensor([_number(info, position) for position in positions], device=act.device)
-        (slope,) = torch.autograd.grad(act.gather(1, places[:, None]).sum(), trace.input)
+        slope = torch.zeros_like(trace.input)
+        if act.requires_grad:
+            (slope,) = torch.autograd.grad(act.gather(1, places[:, None]).sum(), trace.input)
     mass = (slope * trace.input).detach().abs().sum(1).double().cpu()
     return [
         _holding(one, receptive_field(model, layer, position), _center(model, info, position), share)

@@ -151,7 +151,7 @@ def _judge(text: str, own: Model, network: opt.NetworkOptions) -> ClassJudge:
     from vital.comparing import ClassJudge
 
     name, _, weights = text.partition("@")
-    return ClassJudge(replace(network, weights=weights or None).open(name), own)
+    return ClassJudge(replace(network, weights=weights or None, output=None, head=None).open(name), own)
 
 
 def parsed(texts: list[str], option: str, form: str) -> dict[str, str]:

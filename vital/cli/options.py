@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 from typer import Argument, Option
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vital.activations import ReferenceBank
     from vital.data import ImageSet
     from vital.models import Model
+    from vital.models.model import Output as Outputs
     from vital.rendering import Method
     from vital.rendering.run_folder import Render
     from vital.units import Unit
@@ -51,6 +52,12 @@ ClassNames = Annotated[
 Bands = Annotated[
     str | None,
     Option(metavar="R,G,B", help="Of many channels those shown as red, green, blue; by default 0,1,2."),
+]
+Output = Annotated[
+    str | None, Option(metavar="KIND", help="Its outputs: softmax, sigmoid, regression or embedding.")
+]
+Head = Annotated[
+    str | None, Option(metavar="NAME", help="The tensor that is class, by index or key, of several returned.")
 ]
 InputSize = Annotated[
     int | None, Option(min=1, metavar="PX", help="Side of the network's input, if not its own.")
@@ -177,6 +184,8 @@ class NetworkOptions:
     input_size: InputSize = None
     classes: ClassNames = None
     bands: Bands = None
+    output: Output = None
+    head: Head = None
 
     def open(self, model: str, labels: Path | None = None) -> Model:
         """Load the network that is named; labels of images may name the classes of one without names."""
@@ -192,6 +201,8 @@ class NetworkOptions:
             channels_last=self.channels_last,
             classes=self.classes,
             bands=None if self.bands is None else read_bands(self.bands),
+            output=cast("Outputs | None", self.output),
+            head=self.head,
         )
         return found if labels is None or found.classes else named_by(found, labels)
 
@@ -334,7 +345,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     ... def load(model: str, *, network: NetworkOptions) -> None:
     ...     print(model, network.device)
     >>> list(inspect.signature(load).parameters)
-    ['model', 'weights', 'device', 'dtype', 'channels_last', 'input_size']
+    ['model', 'weights', 'device', 'dtype', 'channels_last', 'input_size', 'output', 'head']
     >>> load(model="world", device="cpu")
     world cpu
     """

@@ -45,6 +45,7 @@ def render(
     net = network.open(model, source.image_labels)
     chosen = list(dict.fromkeys(net.units(units)))
     _warn_of_size(method, net)
+    _warn_of_outputs(net, chosen)
     request = how.request(net, chosen, method, pictures, frames)
     with carried_out(out, net, model, request, chosen, method, pictures, source) as run:
         _report(run, chosen)
@@ -123,6 +124,14 @@ def _warn_of_size(method: Method, model: Model) -> None:
             "the unit may respond to it otherwise when it is brought to that size",
             err=True,
         )
+
+
+def _warn_of_outputs(model: Model, units: Sequence[Unit]) -> None:
+    """Say that classes are taken as plain values, where nothing tells what the outputs are."""
+    from vital.models.scores import meaning, unsaid
+
+    if any(unit.is_class for unit in units) and meaning(model) is None:
+        typer.echo(f"vital: {unsaid(model)}", err=True)
 
 
 COLUMNS = {

@@ -16,6 +16,7 @@ from vital.errors import InvalidValueError, unknown
 from vital.lwta.layers import winners
 from vital.lwta.predict import layers_of
 from vital.models import Model
+from vital.models.scores import probabilities
 from vital.tracing import INPUT_OF, Trace, Tracer, list_layers
 from vital.tracing.readout import at_places
 from vital.types import Images, Layer
@@ -52,7 +53,8 @@ class Winner:
 class Explanation:
     """What the winning units of each block contribute to one decision; it shows itself in a notebook.
 
-    `decision` is the class that is explained, `score` its output and `probability` its softmax. `winners` has one unit
+    `decision` is the class that is explained, `score` its output and `probability` that of the class, None where the
+    outputs have none (`vital.models.scores`). `winners` has one unit
     per block of each layer, the layers in the network's order, the largest contributions of a layer first. Those of a
     layer do not add up to the score: what goes around the layer contributes too (in a network that competes inside its
     residual blocks most of it), and so do units that won at fewer places than their block's winner, and biases.
@@ -61,7 +63,7 @@ class Explanation:
     image: Image.Image = field(repr=False)
     decision: Unit
     score: float
-    probability: float
+    probability: float | None
     by: str
     winners: tuple[Winner, ...] = field(repr=False)
 
@@ -84,9 +86,8 @@ class Explanation:
 
     def text(self, count: int = 3) -> str:
         """Say it in sentences: the decision, and the winners that contribute most in each layer."""
-        lines = [
-            f"{self.decision.label or self.decision}: probability {self.probability:.1%}, score {self.score:.3g}."
-        ]
+        odds = "" if self.probability is None else f"probability {self.probability:.1%}, "
+        lines = [f"{self.decision.label or self.decision}: {odds}score {self.score:.3g}."]
         for layer in self.layers:
             own = self.of(layer, count)
             said = (f"{w.unit.index}{w.label and f' {w.label}'} ({w.contribution:+.2g})" for w in own)
@@ -96,7 +97,8 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, with the winner of every block."""
         decided = {"decision": str(self.decision), "class": self.decision.label, "by": self.by}
-        numbers = {"score": round(self.score, 6), "probability": round(self.probability, 6)}
+        odds = None if self.probability is None else round(self.probability, 6)
+        numbers = {"score": round(self.score, 6), "probability": odds}
         return {**decided, **numbers, "winners": [w.to_dict() for w in self.winners]}
 
     def picture(self, count: int = 4, size: int = 128) -> Image.Image:
@@ -165,10 +167,12 @@ def explain(
             else gradients.gradient_times_activation_of(trace, unit, chosen)
         )
     found = [w for name in chosen for w in _winners(trace, name, shares[name], labels or {}, tokens)]
-    picture, odds = to_pil(image[0].detach().float().cpu(), model.bands), scores.float().softmax(0)
-    return Explanation(
-        picture, unit, float(scores[unit.channel]), float(odds[unit.channel]), by, tuple(found)
+    picture, odds = (
+        to_pil(image[0].detach().float().cpu(), model.bands),
+        probabilities(model, scores[None].float()),
     )
+    likely = None if odds is None else float(odds[0, unit.channel])
+    return Explanation(picture, unit, float(scores[unit.channel]), likely, by, tuple(found))
 
 
 def _chosen(model: Model, layers: Sequence[str] | None) -> tuple[str, ...]:

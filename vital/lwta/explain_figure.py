@@ -25,8 +25,9 @@ def drawn(found: Explanation, count: int, size: int) -> Image.Image:
         "RGB", (left + count * (size + GAP), len(found.layers) * (cell + LINE) + 2 * GAP), PAPER
     )
     draw = ImageDraw.Draw(sheet)
+    odds = "" if found.probability is None else f"{found.probability:.1%}"
     sheet.paste(image, (GAP, GAP + LINE))
-    for row, text in enumerate((found.decision.label or str(found.decision), f"{found.probability:.1%}")):
+    for row, text in enumerate((found.decision.label or str(found.decision), odds)):
         draw.text(
             (GAP, image.height + (row + 2) * LINE), fitted(text, size + GAP, 13), fill=INK, font=font(13)
         )

@@ -18,7 +18,7 @@ import numpy as np
 from torch import nn
 
 from vital.errors import ModelError, first_line, nearest, unknown
-from vital.models.model import Model
+from vital.models.model import OUTPUTS, Model, Output
 from vital.models.published import metadata
 from vital.utils.hashing import sha256
 
@@ -102,11 +102,13 @@ def _functions(module: ModuleType) -> list[str]:
 def from_module(
     module: nn.Module, name: str, constants: Mapping[str, Any] | None = None, weights: str = "as given"
 ) -> Model:
-    """Make a `Model` of a bare module; MEAN, STD, SIZE, RESIZE, CLASSES, CHANNELS and BANDS among `constants` count.
+    """Make a `Model` of a bare module.
 
-    Without them, what a module of timm or open_clip says itself counts, and failing that: mean 0, std 1, 224 pixels,
-    the short side resized to the input size, no class names, and the channels of the first convolution (3 where there
-    is none). CHANNELS counts as a whole number only: a table under that name is part of somebody's architecture.
+    MEAN, STD, SIZE, RESIZE, CLASSES, CHANNELS, BANDS and OUTPUT among `constants` count. Without them, what a module of
+    timm or open_clip says itself counts, and failing that: mean 0, std 1, 224 pixels, the short side resized to the
+    input size, no class names, the channels of the first convolution (3 where there is none), and outputs of which
+    nothing is known. CHANNELS counts as a whole number only, OUTPUT as a text: a table under that name is part of
+    somebody's architecture.
 
     >>> from_module(nn.Conv2d(1, 4, 3), "net", {"SIZE": 28}).channels
     1
@@ -115,6 +117,7 @@ def from_module(
     channels = own["CHANNELS"] if type(own.get("CHANNELS")) is int else first_channels(module)
     said = {**_fitting(module, name, channels, own), **own}
     size = _read(said, "SIZE", _pair, (SIDE, SIDE))
+    output = said.get("OUTPUT")
     return Model(
         module,
         name,
@@ -127,6 +130,7 @@ def from_module(
         classes=_read(said, "CLASSES", _names, ()),
         weights=weights,
         bands=_read(said, "BANDS", tuple, ()),
+        output=_read(said, "OUTPUT", _output, None) if isinstance(output, str) else None,
     )
 
 
@@ -143,6 +147,12 @@ def _fitting(module: nn.Module, name: str, channels: int, own: Mapping[str, Any]
         )
         del found["MEAN"], found["STD"]
     return found
+
+
+def _output(value: str) -> Output:
+    if value not in OUTPUTS:
+        raise ValueError(f"allowed are {', '.join(OUTPUTS)}")
+    return value
 
 
 def _read(constants: Mapping[str, Any], key: str, read: Callable[[Any], Any], default: Any) -> Any:

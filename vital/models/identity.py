@@ -12,6 +12,7 @@ def network(model: Model) -> dict[str, Any]:
     facts: dict[str, Any] = {"code": model.code_hash(), "weights": model.weights_hash()}
     facts |= {"autocast": str(model.autocast)} if model.autocast else {}
     facts |= {"channels_last": True} if model.channels_last else {}
+    facts |= {"head": model.head} if model.head is not None else {}
     return facts | {"preprocessing": model.preprocessing}
 
 
@@ -32,4 +33,6 @@ def identity(model: Model, spec: str | None = None) -> dict[str, Any]:
         "device": model.device.type,
         "dtype": model.precision,
         "channels_last": model.channels_last,
+        "output": model.output,
+        "head": model.head,
     }

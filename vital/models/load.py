@@ -13,10 +13,11 @@ from torch import nn
 
 from vital.errors import InvalidValueError, UsageError, WeightsError, nearest
 from vital.models.factory import from_factory, from_module, parse_factory
-from vital.models.model import HALF, Model, usable_device
+from vital.models.model import HALF, Model, Output, usable_device
 from vital.models.modules import check_inputs, copied, ready
-from vital.models.outputs import count_outputs
+from vital.models.outputs import count_outputs, fitting_heads
 from vital.models.published import SOURCES, image_tower
+from vital.models.scores import check_softmax
 from vital.models.weights import fit, read_state
 from vital.utils.class_names import names_of_outputs, read_classes
 from vital.utils.public import public
@@ -47,11 +48,14 @@ def load_model(
     channels_last: bool = False,
     classes: str | Path | Sequence[str] | Mapping[int, str] | None = None,
     bands: Sequence[int] | None = None,
+    output: Output | None = None,
+    head: int | str | None = None,
     seed: int = 0,
 ) -> Model:
     """Load a network together with its preprocessing and class names.
 
-    Class names that do not match the outputs in number are dropped with a warning. A network is named by one of
+    Class names that do not match the outputs in number are dropped with a warning, unless they match one alone of
+    several tensors that the network returns. A network is named by one of
 
     - `world`, the classifier of the known-answer world, or `world:NAME`, another of its networks: `judge`,
       `competing`, `captioner`, `encoder` (image tower), `twin-solid`, `twin-material`, `twin-background`;
@@ -62,8 +66,8 @@ def load_model(
       hub;
     - `open_clip:NAME[/PRETRAINED]` (extra `clip`): the image tower, which has no classes;
     - `path/to/file.py:FUNCTION`: the function is called without arguments and returns a module or a `Model`. This
-      runs the file. Beside a bare module the constants MEAN, STD, SIZE, RESIZE, CLASSES, CHANNELS and BANDS of the
-      file count; without them nothing is guessed: mean 0, std 1, 224 pixels, the channels of the first convolution;
+      runs the file. Beside a bare module the constants MEAN, STD, SIZE, RESIZE, CLASSES, CHANNELS, BANDS and OUTPUT of
+      the file count; without them nothing is guessed: mean 0, std 1, 224 pixels, the first convolution's channels;
     - a module or a `Model`, taken as it is.
 
     Parameters
@@ -93,6 +97,13 @@ def load_model(
     bands
         Of a network with more channels than colors: those that pictures show as red, green and blue, or one; by default
         the first three.
+    output
+        What the outputs are: "softmax" (the logits of one distribution over classes), "sigmoid" (logits that are
+        independent of each other), "regression" or "embedding" (plain values); by default what is published of the
+        network, or what its last operation says.
+    head
+        Which tensor is the layer `class`, by its index, or by the key that leads to it, such as "logits" or "maps.2",
+        in a network that returns several; by default the first.
     seed
         What random weights go by.
 
@@ -129,6 +140,7 @@ def load_model(
             model = _named(spec, extent, pretrained=weights is None, control=control)
         else:
             model = _given(spec, extent, private=file, control=control)
+        model = _answering(model, output, head, published=isinstance(spec, str) and not parse_factory(spec))
     if file:
         tower = isinstance(spec, str) and spec.startswith("open_clip:")
         part = fit(model.module, image_tower(state) if tower else state, str(weights))
@@ -181,7 +193,7 @@ def _named(spec: str, size: Size | None, *, pretrained: bool, control: bool) -> 
     if kind in SOURCES:
         model = resized(SOURCES[kind](name, pretrained, size), size)
     elif found := parse_factory(spec):
-        model = _with_fitting_names(resized(from_factory(*found), size))
+        model = resized(from_factory(*found), size)
         if control:
             _check_random(spec, model, from_factory(*found))
             model = replace(model, weights="random")
@@ -209,7 +221,7 @@ def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control
     model = spec
     if private:
         model = replace(model, module=copied(model.module))
-    return _with_fitting_names(resized(model, size))
+    return resized(model, size)
 
 
 def _check_random(spec: str, one: Model, other: Model) -> None:
@@ -220,13 +232,29 @@ def _check_random(spec: str, one: Model, other: Model) -> None:
         )
 
 
+def _answering(model: Model, output: Output | None, head: int | str | None, *, published: bool) -> Model:
+    """The model with what was said of its outputs, held against what it returns."""
+    if output is not None or head is not None:
+        model = replace(model, output=output or model.output, head=model.head if head is None else head)
+        check_softmax(model, count_outputs(model))
+    return model if published and head is None else _with_fitting_names(model)
+
+
 def _with_fitting_names(model: Model) -> Model:
     check_inputs(model.module, model.name)
     if not model.classes or len(model.classes) == (outputs := count_outputs(model)):
         return model
+    if model.head is None and len(fits := fitting_heads(model)) == 1:
+        count = len(model.classes)
+        warnings.warn(
+            f"{model.name} returns several tensors; class is {fits[0]!r}, the one with {count} outputs for {count} "
+            f"class names; say head={fits[0]!r} (--head {fits[0]}), or another",
+            stacklevel=5,
+        )
+        return replace(model, head=fits[0])
     warnings.warn(
         f"{model.name}: {len(model.classes)} class names for {outputs} outputs, so the names are dropped",
-        stacklevel=4,
+        stacklevel=5,
     )
     return replace(model, classes=())
 

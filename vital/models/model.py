@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ HALF = (torch.bfloat16, torch.float16)
 """The floating types of two bytes."""
 BROAD = 5.0
 """A std that no channel of an image in [0, 1] has."""
+Output = Literal["softmax", "sigmoid", "regression", "embedding"]
+OUTPUTS: tuple[Output, ...] = get_args(Output)
 
 
 @public
@@ -43,7 +45,10 @@ class Model:
     come from: "random", a file, or the name of a published set. `autocast` is bfloat16 or float16 for a network that
     computes in it where that is safe (`torch.autocast`). `channels_last` says that it is shown images in that memory
     layout. `bands` are the channels that pictures show as red, green and blue (or one as grey), where the network has
-    more than these; by default the first three. Raises `InvalidValueError` for numbers that cannot be.
+    more than these; by default the first three. `output` says what the outputs are: the
+    logits of one "softmax", of a "sigmoid" each, or plain values of a "regression" or an "embedding"; None where nobody
+    said (`vital.models.scores`). `head` is the index or name of the tensor that is the layer `class`, in a network that
+    returns several; None takes the first. Raises `InvalidValueError` for what cannot be.
 
     >>> model = Model(nn.Conv2d(3, 4, 1), name="tiny", size=(8, 8))
     >>> model.normalize(torch.full((1, 3, 8, 8), 0.5)).unique().tolist()
@@ -63,6 +68,8 @@ class Model:
     autocast: torch.dtype | None = None
     channels_last: bool = False
     bands: tuple[int, ...] = ()
+    output: Output | None = None
+    head: int | str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "module", ready(self.module))
@@ -92,11 +99,17 @@ class Model:
             raise InvalidValueError(f"{self.name}: std is {self.std}; allowed are numbers above 0")
         _warn_of_range(self)
         check_bands(self.bands, self.channels, self.name)
+        self._check_words()
+
+    def _check_words(self) -> None:
         if self.interpolation not in pixels.INTERPOLATIONS:
             allowed = ", ".join(pixels.INTERPOLATIONS)
             raise InvalidValueError(
                 f"{self.name}: interpolation is {self.interpolation!r}; allowed are {allowed}"
             )
+        if self.output not in (None, *OUTPUTS):
+            allowed = ", ".join(OUTPUTS)
+            raise InvalidValueError(f"{self.name}: output is {self.output!r}; allowed are {allowed} and None")
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, (self.channels, *self.size)))

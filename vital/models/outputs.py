@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vital.errors import ModelError, OutOfMemoryError, VitalError, first_line
+from vital.errors import ModelError, OutOfMemoryError, VitalError, first_line, unknown
 from vital.models.model import Model
 from vital.utils.memory import short_of_memory
 
@@ -28,6 +30,66 @@ def first_tensor(output: Any) -> Tensor | None:
     return next((t for v in values if (t := first_tensor(v)) is not None), None)
 
 
+def tensors_of(output: Any, name: str = "") -> dict[str, Tensor]:
+    """Every tensor in what a module returned, by the keys, numbers and fields that lead to it.
+
+    >>> list(tensors_of({"out": torch.zeros(2), "maps": [torch.zeros(3), None, torch.zeros(4)]}))
+    ['out', 'maps.0', 'maps.2']
+    """
+    if isinstance(output, Tensor):
+        return {name: output}
+    inside: Mapping[Any, Any] = {}
+    if isinstance(output, Mapping):
+        inside = output
+    elif isinstance(output, list | tuple):
+        inside = dict(zip(getattr(output, "_fields", range(len(output))), output, strict=True))
+    elif is_dataclass(output) and not isinstance(output, type):
+        inside = {field.name: getattr(output, field.name) for field in fields(output)}
+    found: dict[str, Tensor] = {}
+    for key, value in inside.items():
+        found |= tensors_of(value, f"{name}.{key}" if name else str(key))
+    return found
+
+
+def output_of(model: Model, output: Any) -> Tensor | None:
+    """The tensor of the layer `class` in what the network returned: that of `Model.head`, else the first with scores.
+
+    That is the first floating one with an axis beside that of the images. Raises `UnknownNameError` for a head that
+    is not there.
+
+    >>> output_of(Model(nn.Identity(), head="logits"), {"embedding": torch.zeros(1, 2), "logits": torch.ones(1, 3)})
+    tensor([[1., 1., 1.]])
+    """
+    if isinstance(output, Tensor) and model.head is None:
+        return output
+    found = tensors_of(output)
+    if model.head is None:
+        return next(iter((_scores(found) or found).values()), None)
+    if str(model.head) in found:
+        return found[str(model.head)]
+    try:
+        return list(found.values())[int(model.head)]
+    except (ValueError, IndexError):
+        raise unknown(f"output of {model.name}", str(model.head), list(found)) from None
+
+
+def warn_of_others(model: Model, output: Any) -> None:
+    """Warn where a network returned several tensors that the layer `class` could mean, and nobody said which."""
+    found = _scores(tensors_of(output))
+    if model.head is None and len(found) > 1:
+        shown = ", ".join(f"{name} {tuple(tensor.shape[1:])}" for name, tensor in found.items())
+        warnings.warn(
+            f"{model.name} returns {len(found)} tensors ({shown}); class is the first, {next(iter(found))}. "
+            f"To choose another say head, such as load_model(..., head={list(found)[1]!r}) or --head {list(found)[1]}",
+            stacklevel=2,
+        )
+
+
+def _scores(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those among tensors that can hold scores of images."""
+    return {name: t for name, t in tensors.items() if t.ndim > 1 and t.is_floating_point()}
+
+
 def answered(model: Model, given: Tensor) -> Tensor:
     """Run the network on what `Model.normalize` gave, and find the tensor in its answer; else raises `ModelError`.
 
@@ -35,7 +97,7 @@ def answered(model: Model, given: Tensor) -> Tensor:
     tensor([1.])
     """
     with model.casting():
-        found = first_tensor(model.module(model.as_input(given)))
+        found = output_of(model, model.module(model.as_input(given)))
     if found is None:
         raise ModelError(f"{model.name} returned no tensor")
     return found
@@ -49,10 +111,29 @@ def count_outputs(model: Model) -> int:
     >>> count_outputs(Model(nn.Conv2d(3, 5, 1), size=(4, 4)))
     5
     """
+    return _count(output_of(model, answer_to_grey(model)))
+
+
+def fitting_heads(model: Model) -> list[str]:
+    """The names of the tensors that have as many outputs as there are class names, in a network that returns several.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 2, 1))
+    >>> fitting_heads(Model(net, size=(4, 4), classes=("cat", "dog")))
+    ['']
+    """
+    found = tensors_of(answer_to_grey(model))
+    return [name for name, tensor in _scores(found).items() if _count(tensor) == len(model.classes)]
+
+
+def answer_to_grey(model: Model) -> Any:
+    """What the network returns for one grey image of its own size; `ModelError` where it cannot run."""
     shape = (1, model.channels, *model.size)
     grey = torch.full(shape, 0.5, dtype=model.dtype, device=model.device)
     with eval_mode(model.module), torch.no_grad(), asked(model, f"run on an image of shape {shape[1:]}"):
-        output = first_tensor(model.module(model.as_input(model.normalize(grey))))
+        return model.module(model.as_input(model.normalize(grey)))
+
+
+def _count(output: Tensor | None) -> int:
     return output.shape[1] if output is not None and output.ndim > 1 else 0
 
 

@@ -75,6 +75,8 @@ def from_torchvision(name: str, pretrained: bool, size: Size | None = None) -> M
         interpolation=preset.interpolation.value,
         classes=tuple(chosen.meta.get("categories") or ()),
         weights=label if pretrained else RANDOM,
+        output="softmax",
+        head=None if hasattr(preset, "crop_size") else "out",  # beside the auxiliary classifier's
     )
 
 
@@ -105,6 +107,7 @@ def from_timm(name: str, pretrained: bool, size: Size | None = None) -> Model:
         module = _create(timm, name, pretrained, size)
     config = timm.data.resolve_model_data_config(module)
     channels, height, width = config["input_size"]
+    classes = _timm_classes(timm, module)
     return Model(
         module,
         f"timm:{name}",
@@ -114,8 +117,9 @@ def from_timm(name: str, pretrained: bool, size: Size | None = None) -> Model:
         tuple(config["std"]),
         _resize(f"timm:{name}", config["crop_mode"], math.floor(min(height, width) / config["crop_pct"])),
         _interpolation(config["interpolation"]),
-        _timm_classes(timm, module),
+        classes,
         _timm_weights(name, module, elsewhere) if pretrained else RANDOM,
+        output="softmax" if classes else None if module.num_classes else "embedding",
     )
 
 
@@ -193,6 +197,7 @@ def from_open_clip(name: str, pretrained: bool, size: Size | None = None) -> Mod
         resize=_resize(f"open_clip:{name}", preset["resize_mode"], min(extent)),
         interpolation=_interpolation(preset["interpolation"]),
         weights=label if pretrained else RANDOM,
+        output="embedding",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Self
 import torch
 
 from vital.errors import InvalidValueError, UnitError
+from vital.models.scores import surprisal
 from vital.terms import OBJECTIVES, Batched, Term, per_slot, same
 from vital.tracing import Trace
 from vital.tracing.readout import kind_of
@@ -123,11 +124,12 @@ class Channel(OneUnit):
 class Logit(OneUnit):
     """Make the network give the image to one class.
 
-    Formula: −z_c, or with softmax=True −log softmax(z)_c
+    Formula: −z_c, or with softmax=True −log softmax(z)_c; −log sigmoid(z_c) where the classes are independent
     Source: Simonyan, Vedaldi, Zisserman, Deep Inside Convolutional Networks, 2014, who prefer the logit
 
-    z is the network's output. The log-probability also rises when the other classes fall. `unit` is
-    `class:INDEX` or `class:NAME`; anything else raises `UnitError`.
+    z is the network's output. The log-probability of a softmax also rises when the other classes fall. What it is
+    goes by `Model.output`: of a regression, an embedding, and one output of which nothing is known it is −z_c too.
+    `unit` is `class:INDEX` or `class:NAME`; anything else raises `UnitError`.
 
     >>> Logit("class:tabby", softmax=True)
     Logit('class:tabby', softmax=True)
@@ -151,7 +153,7 @@ class Logit(OneUnit):
         units = units_of(terms)
         if not terms[0].softmax:
             return -trace.read(units)
-        return (torch.logsumexp(trace.vectors(units), 1) - trace.map(units)).mean(1)
+        return surprisal(trace.model, trace.map(units), trace.vectors(units))
 
 
 @OBJECTIVES.register("reach", example="obj.Reach('layer2:1', 0.5)")

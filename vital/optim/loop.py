@@ -30,6 +30,7 @@ from vital.optim.optimizer import Optimizer
 from vital.optim.waking import Waking
 from vital.terms import Sum, Term
 from vital.tracing import Trace, Tracer
+from vital.tracing.passes import passes_gradient
 from vital.types import Images, Parameterization, Parameters, Transform
 from vital.utils.drawing import titled_sheet, to_pil
 from vital.utils.io import as_png
@@ -47,6 +48,9 @@ from vital.utils.random import Random, generator, seed_of
 
 SCALE = 1024.0
 """What a loss is multiplied with in float16, in which the gradients of many places are too small to stand."""
+FAR = 1e15
+"""A parameter beyond it has left the range in which pictures differ; canvases have values of about 1."""
+FAR_OFF = "diverged: the picture's numbers grew beyond all bounds; most likely the steps were too large, so lower lr"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +58,8 @@ class Rendering:
     """What the loop made: B pictures with their histories.
 
     `images` (B, C, H, W) in [0, 1]; `alpha` (B, H, W), the accumulated |∂loss/∂image|, says where the loss looked;
-    `losses` maps each part of the term, and "total", to (B, steps); `status` is "done" or "diverged at step N" per
-    image; `frames` are (step, images) pairs. It shows itself in a notebook.
+    `losses` maps each part of the term, and "total", to (B, steps); `status` is "done", or that it diverged and
+    when or why, per image; `frames` are (step, images) pairs. It shows itself in a notebook.
     """
 
     images: Images
@@ -305,9 +309,10 @@ class _Batch:
         if any(self.requests):
             trace = replace(trace, relevance=followed(trace, self.requests))
         losses = self._losses(trace)
-        with asked(self.model, "be differentiated"):
-            torch.autograd.backward(losses.sum() if self.scale == 1 else losses.sum() * self.scale)
-        self._unscale(image)
+        if losses.requires_grad or not (self.count or passes_gradient(self.model)):
+            with asked(self.model, "be differentiated"):
+                torch.autograd.backward(losses.sum() if self.scale == 1 else losses.sum() * self.scale)
+            self._unscale(image)
         self.waking.look(redirect)
         self._accumulate(image)
         self._stop_diverging(losses, trace)
@@ -404,12 +409,22 @@ class _Batch:
 
     def status(self) -> list[str]:
         """What came of each image."""
-        stopped, sound = self.stopped.tolist(), self.sound.tolist()
+        stopped, sound, far = self.stopped.tolist(), self.sound.tolist(), self._far().tolist()
         told = [
-            f"diverged at step {step}{self._cause(i, step, sound[i])}" if step else "done"
+            f"diverged at step {step}{self._cause(i, step, sound[i])}"
+            if step
+            else FAR_OFF
+            if far[i]
+            else "done"
             for i, step in enumerate(stopped)
         ]
         return [status for status in told for _ in range(self.per_slot)]
+
+    @torch.no_grad()
+    def _far(self) -> Tensor:
+        """Which slots have parameters so large that the picture hardly depends on them any more."""
+        most = [p.abs().reshape(len(self.terms), -1).amax(1) for p in self.parameters.values() if p.numel()]
+        return torch.stack(most).amax(0) > FAR if most else ~self.alive
 
     def _cause(self, slot: int, step: int, sound: bool) -> str:
         """What made numbers that are not finite, where it is known: half precision, or a term at the first step."""

@@ -16,12 +16,13 @@ from vital.activations.bank import check_inputs
 from vital.data import ImageSet
 from vital.errors import DataError, InvalidValueError, unknown
 from vital.models import Model
+from vital.models.scores import unsaid
 from vital.models.weights_hash import hashed_once
 from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
 from vital.rendering.fitting import in_parts
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for, unused_options
-from vital.rendering.outcome import OUT_OF_MEMORY, lacking, measured, status_of
+from vital.rendering.outcome import OUT_OF_MEMORY, Response, lacking, measured, responses, status_of
 from vital.units import Unit
 from vital.utils.options import check_whole, made_with, options_of, parameters_of
 from vital.utils.parts import check_part_class
@@ -264,9 +265,22 @@ def _rendered(
     ]
     one_each = rendering.images[:: len(rendering.images) // len(units)]
     own = measured(model, units, one_each, bank)
+    started = rendering.frames[0][1][:: len(rendering.images) // len(units)]
+    became = responses(model, units, plan.terms, (started, one_each), own, plan.steps)
+    notes = [{"output": said} if unit.is_class and (said := unsaid(model)) else {} for unit in units]
     return [
         replace(
-            _prototype(rendering, i, unit, name, seed, plan, facts | own[i] | lacks[i], frames > 1),
+            _prototype(
+                rendering,
+                i,
+                unit,
+                name,
+                seed,
+                plan,
+                facts | own[i] | lacks[i] | notes[i],
+                became[i],
+                frames > 1,
+            ),
             bands=model.bands,
         )
         for i, unit in enumerate(units)
@@ -301,6 +315,7 @@ def _prototype(
     seed: int,
     plan: Plan,
     facts: dict[str, Any],
+    response: Response,
     way: bool,
 ) -> Prototype:
     logged = sorted({round(i * (rendering.steps - 1) / (LOGGED - 1)) for i in range(LOGGED)})
@@ -312,7 +327,7 @@ def _prototype(
     status, image = rendering.status[row], rendering.images[row]
     if status == "done":
         start = rendering.frames[0][1][row]
-        status = status_of(unit, facts, image, start, rendering.alpha[row])
+        status = status_of(unit, facts, image, start, rendering.alpha[row], response)
     return Prototype(
         unit,
         image,

@@ -17,7 +17,9 @@ from vital.activations.bank import Choice
 from vital.data import ImageSet
 from vital.errors import DataError, ModelError, VitalError
 from vital.models import Model
-from vital.tracing import Trace, Tracer
+from vital.models.scores import probabilities
+from vital.terms import Term, as_sum
+from vital.tracing import Redirect, Trace, Tracer
 from vital.types import Images
 from vital.units import OUTPUT, Unit
 
@@ -29,6 +31,23 @@ LOOKED_AT = 16
 DEAF = (
     "unmoved: no gradient reached the picture, which is its random start; most likely the unit is dead or the network "
     "lets no gradient through, so choose another unit or method"
+)
+UNREACHED = (
+    "no gradient: none of the unit's own value reached the picture, which its regularizers and references alone made; "
+    "most likely the network lets none through (round, detach, no_grad) or the unit is saturated, so replace that "
+    "operation or choose another unit"
+)
+UNRAISED = (
+    "never rose: the unit's value on the picture is no higher than on its random start; most likely the unit is dead "
+    "or its regularizers outweigh it, so choose another unit, raise steps or lower tv"
+)
+NOT_A_NUMBER = (
+    "not finite: the unit's value on the picture is no finite number; most likely a layer divides by 0 or takes the "
+    "root or logarithm of too little, so mend that layer or choose an earlier unit"
+)
+OVERFLOWS = (
+    "unmoved: the picture is still its random start; most likely its gradients are so large that their squares are not "
+    "finite, so lower tv, or scale the network's outputs down"
 )
 STILL = (
     "unmoved: the picture is still its random start; most likely the steps were too small or too few, so raise lr or "
@@ -43,6 +62,12 @@ CLIPPED = (
     "so lower lr or raise steps"
 )
 OUT_OF_MEMORY = "out of memory"
+LOUD = 1e18
+"""A gradient of which float32 holds the square no more is not far above this."""
+RISE = 1e-6
+"""The relative change of a value that is more than rounding."""
+ENOUGH = 32
+"""The steps after which a value should have risen; before, it may fall for a while."""
 SILENT = "silent: the picture excites the unit no more than the least of the bank's images"
 
 
@@ -52,6 +77,21 @@ class _ImageFacts:
 
     grey: bool
     sizes: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Response:
+    """What became of the unit itself in a search of so many `steps`.
+
+    `reached`: its value has a gradient at the start (with dead rectifiers open) or at the picture; `alive`: it has one
+    at the picture, which is looked at where the value did not change. `rise` is the most by which its value or its
+    probability rose, as a share of itself; not a number where the value is none.
+    """
+
+    reached: bool = True
+    alive: bool = True
+    rise: float = math.inf
+    steps: int = 0
 
 
 _IMAGE_FACTS: WeakKeyDictionary[ReferenceBank, _ImageFacts] = WeakKeyDictionary()
@@ -64,8 +104,8 @@ def measured(
     """How far each picture, one for each unit, excites its unit.
 
     `value` is the unit's, at the size of the picture; `percentile` is the share of the bank's images below it, where
-    the bank ranks the unit; `probability` is that of a class whose network has names for its classes. Where the
-    network's own size is another, `value_at_network_size` is the value of the picture brought to it (bicubic, with
+    the bank ranks the unit; `probability` is that of a class, where the outputs have one (`vital.models.scores`). Where
+    the network's own size is another, `value_at_network_size` is the value of the picture brought to it (bicubic, with
     antialias).
     A network that takes no other size than its own gets that picture alone, for all of them. Numbers that are not
     finite are left out.
@@ -73,12 +113,8 @@ def measured(
     if tuple(images.shape[2:]) == model.size:
         found = _read(model, units, images)
     else:
-        fitted = F.interpolate(images.double(), model.size, mode="bicubic", antialias=True).clamp(0, 1)
-        own = _read(model, units, fitted)
-        try:
-            found = _read(model, units, images)
-        except ModelError:
-            found = own
+        own = _read(model, units, _fitted(images.double(), model))
+        found = _at_any_size(model, units, images)
         found = [f | {"value_at_network_size": o["value"]} for f, o in zip(found, own, strict=True)]
     for unit, facts in zip(units, found, strict=True):
         if bank is not None and bank.ranks(unit) and math.isfinite(facts["value"]):
@@ -86,36 +122,111 @@ def measured(
     return [{name: value for name, value in facts.items() if math.isfinite(value)} for facts in found]
 
 
+@torch.no_grad()
+def _at_any_size(model: Model, units: Sequence[Unit], images: Images) -> list[dict[str, float]]:
+    """The numbers of pictures as they are, or at the network's own size where it takes no other."""
+    try:
+        return _read(model, units, images)
+    except ModelError:
+        return _read(model, units, _fitted(images.double(), model))
+
+
+def _fitted(images: Images, model: Model) -> Images:
+    """The pictures brought to the network's own size."""
+    return F.interpolate(images, model.size, mode="bicubic", antialias=True).clamp(0, 1)
+
+
 def _read(model: Model, units: Sequence[Unit], images: Images) -> list[dict[str, float]]:
     with Tracer(model, dict.fromkeys(unit.layer for unit in units)) as tracer:
         trace = tracer(images.to(model.device, model.image_dtype))
-    return [_facts(trace.rows(i, i + 1), unit, bool(model.classes)) for i, unit in enumerate(units)]
+    return [_facts(trace.rows(i, i + 1), unit) for i, unit in enumerate(units)]
 
 
-def _facts(trace: Trace, unit: Unit, named: bool) -> dict[str, float]:
-    """Outputs without names may be an embedding, of which there are no probabilities."""
+def _facts(trace: Trace, unit: Unit) -> dict[str, float]:
     facts = {"value": float(trace.read(unit))}
-    if named and unit.is_class and (out := trace[OUTPUT]).ndim == 2 and out.shape[1] > 1:
-        facts["probability"] = float(out.softmax(1)[0, unit.channel])
+    if unit.is_class and (likely := probabilities(trace.model, trace[OUTPUT])) is not None:
+        facts["probability"] = float(likely[0, unit.channel])
     return facts
 
 
-def status_of(unit: Unit, facts: Mapping[str, Any], image: Tensor, start: Tensor, accumulated: Tensor) -> str:
+def responses(
+    model: Model,
+    units: Sequence[Unit],
+    terms: Sequence[Term],
+    pictures: tuple[Images, Images],
+    found: Sequence[Mapping[str, float]],
+    steps: int,
+) -> list[Response]:
+    """What became of each unit between the start and its picture, of which `found` is what `measured` said.
+
+    Where a term reads the unit's layer alone, all of the gradient is the unit's own.
+    """
+    start, images = pictures
+    alone = all(
+        term.layers == (unit.layer,) and len(as_sum(term).parts) == 1
+        for term, unit in zip(terms, units, strict=True)
+    )
+    reached = [True] * len(units) if alone else _reached(model, units, start, Redirect())
+    before = _at_any_size(model, units, start)
+    rises = [_rise(was, now) for was, now in zip(before, found, strict=True)]
+    sure = all(reached) and not any(abs(rise) <= RISE for rise in rises)
+    alive = [True] * len(units) if sure else _reached(model, units, images)
+    return [Response(a or b, b, rise, steps) for a, b, rise in zip(reached, alive, rises, strict=True)]
+
+
+def _rise(was: Mapping[str, float], now: Mapping[str, float]) -> float:
+    if "value" not in now or not math.isfinite(now["value"]):
+        return math.nan
+    both = [(was[name], now[name]) for name in ("value", "probability") if name in was and name in now]
+    return max((b - a) / (max(abs(a), abs(b)) or 1.0) if math.isfinite(a) else math.inf for a, b in both)
+
+
+def _reached(
+    model: Model, units: Sequence[Unit], images: Images, redirect: Redirect | None = None
+) -> list[bool]:
+    """Whether the value of each unit has a gradient at its image."""
+    shown = images.to(model.device, model.image_dtype).clone().requires_grad_()
+    with torch.enable_grad(), Tracer(model, dict.fromkeys(unit.layer for unit in units)) as tracer:
+        try:
+            trace = tracer(shown, redirect=redirect)
+        except ModelError:  # it takes images of its own size alone
+            trace = tracer(_fitted(shown, model), redirect=redirect)
+        values = [trace.rows(i, i + 1).read(unit) for i, unit in enumerate(units)]
+        loss = -torch.cat(values).sum()  # what opens dead rectifiers goes by the sign
+        found = torch.autograd.grad(loss, shown, allow_unused=True)[0] if loss.requires_grad else None
+    return [False] * len(units) if found is None else found.flatten(1).any(1).tolist()
+
+
+def status_of(
+    unit: Unit,
+    facts: Mapping[str, Any],
+    image: Tensor,
+    start: Tensor,
+    accumulated: Tensor,
+    response: Response | None = None,
+) -> str:
     """The status of a picture (C, H, W) whose search did not diverge: "done", or what is wrong with it.
 
     `facts` are those of `measured`, `start` is the picture before the first step, and `accumulated` (H, W) the
-    |∂loss/∂image| of all steps.
+    |∂loss/∂image| of all steps. A unit whose value fell is well where it still excites the unit as images do: what
+    aligns with those need not exceed a random start.
     """
-    if unit.layer != OUTPUT and not unit.source and facts.get("percentile") == 0:
-        return SILENT
-    if not bool(accumulated.any()):
-        return DEAF
-    if float((image - start).abs().amax()) < LEVEL / 2:
-        return STILL
-    if float(image.flatten(1).std(1, correction=0).amax()) < LEVEL:
-        return FLAT
+    own, still = response or Response(), float((image - start).abs().amax()) < LEVEL / 2
     ends = (image < LEVEL / 2) | (image > 1 - LEVEL / 2)
-    return CLIPPED if float(ends.double().mean()) > 0.5 else "done"
+    seen, percentile = bool(accumulated.any()), facts.get("percentile")
+    asleep = unit.layer != OUTPUT and not unit.source and percentile == 0
+    fell = own.rise <= RISE and own.steps >= ENOUGH and not percentile
+    faults = (
+        (math.isnan(own.rise), NOT_A_NUMBER),
+        (not own.reached and seen, UNREACHED),
+        (asleep, SILENT),
+        (not seen, DEAF),
+        (still, OVERFLOWS if float(accumulated.amax()) > LOUD else STILL),
+        (float(image.flatten(1).std(1, correction=0).amax()) < LEVEL, FLAT),
+        (float(ends.double().mean()) > 0.5, CLIPPED),
+        (fell or (abs(own.rise) <= RISE and not own.alive), UNRAISED),
+    )
+    return next((told for true, told in faults if true), "done")
 
 
 def lacking(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.utils import checkpoint
 
 from vital.models import Model
-from vital.models.outputs import asked, eval_mode, first_tensor
+from vital.models.outputs import asked, eval_mode, first_tensor, output_of, warn_of_others
 from vital.utils.memory import short_of_memory
 
 SAMPLED = 4096
@@ -61,6 +62,10 @@ class Call:
         return None if self.made is None else self.made.shape
 
 
+Answer: TypeAlias = Callable[[Any], Tensor | None]
+"""What finds the tensor in what the network returned."""
+
+
 def calls(module: nn.Module, given: Tensor) -> list[tuple[str, Shape | None]]:
     """Run a network in eval mode and list its parts as they finish: each call's name and the shape it returned.
 
@@ -75,14 +80,22 @@ def calls(module: nn.Module, given: Tensor) -> list[tuple[str, Shape | None]]:
 def record(model: Model, images: Tensor) -> list[Call]:
     """The calls of a pass over images in [0, 1]; raises `ModelError` for a network that does not run."""
     with asked(model, f"run on an image of shape {tuple(images.shape[1:])}"):
-        return _calls(model.module, model.as_input(model.normalize(images)), [])
+        returned: list[Any] = []
+
+        def answer(output: Any) -> Tensor | None:
+            returned.append(output)
+            return output_of(model, output)
+
+        found = _calls(model.module, model.as_input(model.normalize(images)), [], answer)
+        warn_of_others(model, returned[-1])
+        return found
 
 
 def record_some(model: Model, images: Tensor) -> tuple[list[Call], Exception | None]:
     """The calls of a pass as far as it comes, and what ended it before its end."""
     found: list[Call] = []
     try:
-        _calls(model.module, model.as_input(model.normalize(images)), found)
+        _calls(model.module, model.as_input(model.normalize(images)), found, partial(output_of, model))
     except Exception as error:  # noqa: BLE001  a network may fail in any way
         if short_of_memory(error):
             return [], error
@@ -90,7 +103,7 @@ def record_some(model: Model, images: Tensor) -> tuple[list[Call], Exception | N
     return found, None
 
 
-def _calls(module: nn.Module, given: Tensor, found: list[Call]) -> list[Call]:
+def _calls(module: nn.Module, given: Tensor, found: list[Call], answer: Answer = first_tensor) -> list[Call]:
     waiting: list[Numbers | None] = []
     images = len(given)
 
@@ -101,7 +114,8 @@ def _calls(module: nn.Module, given: Tensor, found: list[Call]) -> list[Call]:
     def after(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def note(part: nn.Module, inputs: Any, output: Any) -> None:
             del part, inputs
-            found.append(Call(name, waiting.pop(), Numbers.of(first_tensor(output), images)))
+            tensor = first_tensor(output) if name else answer(output)
+            found.append(Call(name, waiting.pop(), Numbers.of(tensor, images)))
 
         return note
 
@@ -115,8 +129,34 @@ def _calls(module: nn.Module, given: Tensor, found: list[Call]) -> list[Call]:
             stack.callback(part.register_forward_hook(after(name)).remove)
         output = module(given)
     if isinstance(module, torch.jit.ScriptModule):
-        found.append(Call("", Numbers.of(given, images), Numbers.of(first_tensor(output), images)))
+        found.append(Call("", Numbers.of(given, images), Numbers.of(answer(output), images)))
     return found
+
+
+def passes_gradient(model: Model) -> bool:
+    """Whether a gradient comes from any part of the network to the image, be it not from the last one.
+
+    >>> passes_gradient(Model(nn.Sequential(nn.ReLU()), size=(4, 4)))
+    True
+    """
+    found: list[bool] = []
+
+    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+        del module, inputs
+        tensor = first_tensor(output)
+        found.append(tensor is not None and tensor.requires_grad)
+
+    shape = (1, model.channels, *model.size)
+    grey = torch.full(shape, 0.5, dtype=model.dtype, device=model.device, requires_grad=True)
+    with ExitStack() as stack:
+        stack.enter_context(borrowed(model.module))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(asked(model, f"run on an image of shape {shape[1:]}"))
+        for part in model.module.modules():
+            stack.callback(part.register_forward_hook(hook).remove)
+        with model.casting():
+            model.module(model.as_input(model.normalize(grey)))
+    return any(found)
 
 
 class _Straight:

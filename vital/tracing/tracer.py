@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from vital.errors import InvalidValueError, ModelError, UnitError, UnknownNameError
 from vital.models import Model
-from vital.models.outputs import asked, first_tensor
+from vital.models.outputs import asked, first_tensor, output_of
 from vital.tracing import readout
 from vital.tracing.layers import list_layers
 from vital.tracing.passes import borrowed
@@ -223,7 +223,7 @@ class Tracer:
         except _Halt:
             return
         if OUTPUT in self.layers:
-            self._keep(OUTPUT, first_tensor(output))
+            self._keep(OUTPUT, output_of(self.model, output))
 
     def _overwritten(self) -> set[str]:
         """Layers whose output a later in-place operation wrote over; they are copied from now on."""

@@ -15,6 +15,7 @@ from vital import transforms
 from vital.activations import ReferenceBank
 from vital.errors import DataError
 from vital.models import Model
+from vital.models.scores import LIKELY, meaning
 from vital.optim import Optimizer
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, roll_by
 from vital.terms import Term
@@ -141,10 +142,11 @@ def _batches(bank: ReferenceBank, indices: Sequence[int]) -> Iterator[Tensor]:
 class DeepInversion(Method):
     """Inversion by batch-norm statistics (Yin et al., Dreaming to Distill, CVPR 2020).
 
-    Cross entropy of the class (the plain objective for inner units), the distance to the running statistics, total
-    variation and norm priors, roll and flip, Adam 0.25 on pixels clamped to [0, 1]. The statistics are those of one
-    image, not of a batch, so that a unit does not depend on its company. All steps are at full size; the published
-    schedule spends two thirds of its steps at half of it. A network without batch norm is refused.
+    Cross entropy of the class (the plain objective for inner units, and for outputs without probabilities), the
+    distance to the running statistics, total variation and norm priors, roll and flip, Adam 0.25 on pixels clamped to
+    [0, 1]. The statistics are those of one image, not of a batch, so that a unit does not depend on its company. All
+    steps are at full size; the published schedule spends two thirds of its steps at half of it. A network without batch
+    norm is refused.
 
     Options:
         steps: The number of steps.
@@ -173,7 +175,7 @@ class DeepInversion(Method):
             + self.tv * reg.TotalVariation("four", of="input")
             + self.l2 * reg.L2(0.0, "input", squared=False)
         )
-        terms = [self._target(unit) + priors for unit in units]
+        terms = [self._target(model, unit) + priors for unit in units]
         size = image_size(model, self.size)
         canvas = par.Pixels(size, model.channels, mean=model.mean, std=model.std)
         augmentations = [roll_by(self.roll, 30, size), transforms.Flip()]
@@ -187,5 +189,7 @@ class DeepInversion(Method):
         )
 
     @staticmethod
-    def _target(unit: Unit) -> Term:
-        return obj.Logit(unit, softmax=True) if unit.layer == OUTPUT else activation(unit)
+    def _target(model: Model, unit: Unit) -> Term:
+        """The log-probability of a class, where it has one."""
+        likely = unit.is_class and meaning(model) in LIKELY
+        return obj.Logit(unit, softmax=True) if likely else activation(unit)

@@ -15,6 +15,7 @@ from vital.activations import ReferenceBank
 from vital.activations.bank import Choice
 from vital.errors import ModelError
 from vital.models import Model
+from vital.models.scores import LIKELY, meaning
 from vital.optim import Optimizer
 from vital.rendering.methods.alignment import (
     RuleName,
@@ -186,7 +187,7 @@ class Vital(AlignmentMethod):
             return 1.0, None
         small = own is None and min(image_size(model, self.size)) < SMALL
         if unit.is_class:
-            if small:
+            if small and meaning(model) in LIKELY:
                 return 1.0, CLASS_SMALL * obj.Logit(unit, softmax=True)
             return 1.0, (own or (CLASS_ALONE if alone else CLASS_SCENE)) * obj.Logit(unit)
         natural = bank.natural_value(unit, NATURAL)

@@ -62,7 +62,19 @@ def wrapped(module: nn.Module, name: str = "classifier", weights: str = "shipped
         module = nn.Sequential(OrderedDict(image=module.image, image_out=module.image_out))
     title = "world" if name == "classifier" else f"world:{name}"
     classes = {**OUTPUTS, "judge": SOLIDS, "captioner": SOLIDS}.get(name, ())
-    return Model(module, title, (SIZE, SIZE), 3, (MEAN,), (STD,), SIZE, classes=classes, weights=weights)
+    return Model(
+        module,
+        title,
+        (SIZE, SIZE),
+        3,
+        (MEAN,),
+        (STD,),
+        SIZE,
+        classes=classes,
+        weights=weights,
+        output="softmax" if classes else "embedding",
+        head="solid" if classes is SOLIDS else None,
+    )
 
 
 def take_over(module: nn.Module, name: str, folder: Path = FOLDER) -> None:
