@@ -334,7 +334,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     ... def load(model: str, *, network: NetworkOptions) -> None:
     ...     print(model, network.device)
     >>> list(inspect.signature(load).parameters)
-    ['model', 'weights', 'device', 'dtype', 'channels_last', 'input_size']
+    ['model', 'weights', 'device', 'dtype', 'channels_last', 'input_size', 'classes', 'bands']
     >>> load(model="world", device="cpu")
     world cpu
     """
