@@ -345,7 +345,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     ... def load(model: str, *, network: NetworkOptions) -> None:
     ...     print(model, network.device)
     >>> list(inspect.signature(load).parameters)
-    ['model', 'weights', 'device', 'dtype', 'channels_last', 'input_size', 'output', 'head']
+    ['model', 'weights', 'device', 'dtype', 'channels_last', 'input_size', 'classes', 'bands', 'output', 'head']
     >>> load(model="world", device="cpu")
     world cpu
     """

@@ -1,9 +1,14 @@
+from importlib import import_module
+
 import pytest
 from torch import nn
 
+import vital
+from tests import toy
 from vital.errors import InvalidValueError, UnknownNameError
 from vital.models import Model
 from vital.rendering import Vital, VitalReference, make_method
+from vital.rendering.methods.base import unused_options
 
 
 def test_texts_become_the_options_own_type() -> None:
@@ -53,3 +58,31 @@ def test_a_roll_is_a_share_of_the_side_and_by_default_the_published_pixels(name:
 
     assert pixels() == pixels(roll="none") == published
     assert (pixels(roll=0.25), pixels(roll="0.25", size="80"), pixels(roll=0)) == (12, 20, 0)
+
+
+def test_options_that_do_not_apply_are_said_of_the_units_alone_for_which_they_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = toy.model()
+    bank = vital.build_bank(model, ["layer2"], vital.load_images(toy.images(6).float()), disk=False)
+    module = import_module("vital.rendering.methods.vital")
+    monkeypatch.setattr(module, "bears_half_size", lambda *_: False)
+    monkeypatch.setattr(module, "max_noise", lambda *_: 0.05)
+    unit = model.unit("layer2:1")
+    set_ = vital.make_method("vital", coarse=0.3, noise=0.2)
+    assert unused_options(set_, model, unit, bank) == [
+        "coarse=0.3 does not apply: the network does not recognize images of half the size",
+        "noise=0.2 is brought down to 0.05, the most that the network bears",
+    ]
+    assert unused_options(vital.make_method("vital"), model, unit, bank) == []
+    told = "layer2:1: selection=top does not apply: the references of an inner unit are the images that excite it most"
+    with pytest.warns(UserWarning, match=f"^{told}"):
+        vital.render(
+            model,
+            [unit, "class:0"],
+            method="vital-reference",
+            selection="top",
+            bank=bank,
+            steps=2,
+            progress=False,
+        )

@@ -95,13 +95,9 @@ class AlignmentMethod(Method):
         del unit
         found = {}
         if bank is not None and self.coarse and not bears_half_size(model, bank):
-            found["coarse"] = (
-                "does not apply: the network does not recognize images of half the size, so all steps are at full size"
-            )
+            found["coarse"] = "does not apply: the network does not recognize images of half the size"
         if bank is not None and self.noise and (most := max_noise(model, bank, self.noise)) < self.noise:
-            found["noise"] = (
-                f"does not apply as it is: the network bears {most:.3g}, a quarter, a half or none of it"
-            )
+            found["noise"] = f"is brought down to {most:.3g}, the most that the network bears"
         return found
 
 
