@@ -32,6 +32,7 @@ SUBJECTS = {
     "tests/rendering/test_architectures.py": "every method on every kind of network",
     "tests/rendering/test_directions.py": "every method on directions",
     "tests/rendering/test_memory_layout.py": "every method on networks in channels_last",
+    "tests/rendering/test_failed.py": "pictures that failed, by every method",
     "tests/rendering/test_precision.py": "every method in half precision",
     "tests/rendering/methods/test_vital_reference_inner.py": "the published loop of inner units",
     "tests/world/test_named.py": "what the words of a label stand for",

@@ -165,7 +165,7 @@ def sent_back(step: Step, r: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 def away(z: Tensor, epsilon: float) -> Tensor:
     """Move z away from 0: z + ε sign z, with sign 0 = 1."""
-    return z + torch.where(z < 0, -epsilon, epsilon)
+    return torch.where(z < 0, z - epsilon, z + epsilon)  # of two numbers it would make single precision
 
 
 def fit(r: Tensor, like: Tensor) -> Tensor:

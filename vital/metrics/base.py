@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from vital.errors import InvalidValueError
@@ -57,7 +56,7 @@ def _check(values: Tensor, presence: Tensor) -> None:
         raise InvalidValueError(
             f"values and presence are {shapes}; allowed are (N, U) and (N, K) of the same images"
         )
-    if not torch.isfinite(values).all():
+    if not all(end.isfinite() for end in values.aminmax()):
         raise InvalidValueError("the values are not all finite; allowed are numbers")
     if not (presence.amin() >= 0 and presence.amax() <= 1):
         low, high = float(presence.amin()), float(presence.amax())

@@ -41,7 +41,7 @@ def cosine(values: Tensor, presence: Tensor) -> Tensor:
 
     Formula: Σ a c / (‖a‖ ‖c‖)
     """
-    lengths = values.norm(dim=0)[:, None] * presence.norm(dim=0)
+    lengths = (values.square().sum(0)[:, None] * presence.square().sum(0)).sqrt()
     found: Tensor = values.T @ presence / lengths.clamp(min=TINY)
     return found
 

@@ -47,7 +47,10 @@ def from_huggingface(name: str, pretrained: bool, size: Size | None = None) -> M
         )
     tower = getattr(module, "vision_model", module)
     names = _classes(config) if classifies else ()
-    return Model(tower, label, classes=names, weights=label if pretrained else RANDOM, **shown)
+    told: dict[str, Any] = (
+        {"output": "softmax", "head": "logits"} if classifies else {"output": "embedding", "head": 0}
+    )
+    return Model(tower, label, classes=names, weights=label if pretrained else RANDOM, **shown, **told)
 
 
 @contextmanager

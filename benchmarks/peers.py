@@ -1,0 +1,219 @@
+"""The same question asked of `vital` and of an installed peer: how far the answers agree, and how long each takes.
+
+Relevance beside zennit's composites with its canonizers, on torchvision's ResNet-18 and VGG-11; metrics of words beside
+scikit-learn and torchmetrics; objectives beside Lucent. Peers that are not installed are skipped. Both are asked by
+turns in CPU time, `vital` first, after one round that does not count; a ratio below 1 means that `vital` is faster.
+Difference: the largest one between the answers, as a share of the peer's largest number.
+
+Goals: differences below 1e-4, and no median ratio above 1. The exit code is 1 where one is missed.
+
+    python -m benchmarks.peers --size 112 --rounds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.common import machine, report, spread, start
+from vital.attribution import relevance
+from vital.metrics import METRICS
+from vital.models import Model
+from vital.objectives import Channel, FromLucent
+from vital.tracing import Tracer
+
+CLOSE, SLOWER, LEAST = 1e-4, 1.0, 0.2
+CLASS, CLASSES = 3, 100
+HEADER = ("what", "peer", "difference", "time ratio", "quartiles")
+Answer = Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One question, and how `vital` and a peer answer it."""
+
+    what: str
+    peer: str
+    ours: Answer
+    theirs: Answer
+
+
+def drawn(name: str) -> nn.Module:
+    """A network of torchvision with random weights; its biases and statistics are not 0 and 1."""
+    from torchvision import models
+
+    net: nn.Module = models.get_model(name, weights=None, num_classes=CLASSES)
+    for key, value in [*net.named_parameters(), *net.named_buffers()]:
+        if key.endswith(("bias", "running_mean")):
+            value.data = 0.1 * torch.randn_like(value)
+        elif key.endswith("running_var"):
+            value.data = 0.5 + torch.rand_like(value)
+    return net.eval()
+
+
+def composites(model: Model) -> dict[str, Any]:
+    """Zennit's composites, by the names that `vital` has for the same rules."""
+    from zennit import composites as known
+    from zennit.rules import AlphaBeta, Epsilon, Norm, Pass, ZPlus
+    from zennit.types import Activation, AvgPool, BatchNorm, Linear
+
+    black, white = (model.normalize(torch.full((1, 3, 1, 1), end)) for end in (0.0, 1.0))
+
+    def uniform(rule: Any) -> Callable[..., Any]:
+        rules = [(Activation, Pass()), (AvgPool, Norm()), (BatchNorm, Pass()), (Linear, rule)]
+        return lambda canonizers: known.LayerMapComposite(rules, canonizers)
+
+    return {
+        "zplus": uniform(ZPlus(zero_params="bias")),
+        "alphabeta": uniform(AlphaBeta(2, 1, zero_params="bias")),
+        "epsilon": uniform(Epsilon()),
+        "epsilon-plus": known.EpsilonPlus,
+        "epsilon-plus-flat": known.EpsilonPlusFlat,
+        "epsilon-alpha2-beta1": known.EpsilonAlpha2Beta1,
+        "epsilon-alpha2-beta1-flat": known.EpsilonAlpha2Beta1Flat,
+        "epsilon-gamma-box": lambda canonizers: known.EpsilonGammaBox(black, white, canonizers=canonizers),
+    }
+
+
+def of_zennit(size: int, batch: int) -> Iterator[Comparison]:
+    """Relevance at the second convolution's input or the image, from a class."""
+    from zennit.torchvision import ResNetCanonizer, VGGCanonizer
+
+    for name, first, canonizer in (
+        ("vgg11", "<features.0", VGGCanonizer),
+        ("resnet18", "<conv1", ResNetCanonizer),
+    ):
+        model = Model(drawn(name), size=(size, size))
+        images = torch.rand(batch, 3, size, size)
+        for rule, make in composites(model).items():
+            if name == "resnet18" and not rule.startswith("epsilon-"):
+                continue  # zennit adds residuals by their signs there, `vital` by their magnitudes
+            peer = make(canonizers=[canonizer()])
+            yield Comparison(f"{rule}, {name}", "zennit", *_attributed(model, images, first, rule, peer))
+
+
+def _attributed(model: Model, images: Tensor, first: str, rule: str, peer: Any) -> tuple[Answer, Answer]:
+    from zennit.attribution import Gradient
+
+    def ours() -> Tensor:
+        return relevance(model, images, f"class:{CLASS}", [first], rule)[first]
+
+    def theirs() -> Tensor:
+        chosen = (torch.arange(CLASSES) == CLASS).float()
+        with Gradient(model=model.module, composite=peer) as attributor:
+            found: Tensor = attributor(model.normalize(images).requires_grad_(), lambda out: out * chosen)[1]
+        return found
+
+    return ours, theirs
+
+
+def _words(count: int = 5000, units: int = 20, concepts: int = 10) -> tuple[Tensor, Tensor]:
+    presence = (torch.rand(count, concepts) < 0.1).double()
+    return torch.randn(count, units, dtype=torch.float64) + presence[:, :1], presence
+
+
+def of_scikit_learn() -> Iterator[Comparison]:
+    """Areas under curves, for all pairs of units and concepts."""
+    from sklearn import metrics
+
+    values, presence = _words()
+    for name, measure in {"auprc": metrics.average_precision_score, "auc": metrics.roc_auc_score}.items():
+
+        def theirs(measure: Callable[..., float] = measure) -> Tensor:
+            return torch.tensor([[measure(c, a) for c in presence.T.numpy()] for a in values.T.numpy()])
+
+        yield Comparison(name, "scikit-learn", lambda name=name: METRICS[name](values, presence), theirs)  # type: ignore[misc]
+
+
+def of_torchmetrics() -> Iterator[Comparison]:
+    """Correlations and cosines, for all pairs of units and concepts."""
+    from torchmetrics.functional import pairwise_cosine_similarity, pearson_corrcoef
+
+    values, presence = _words()
+
+    def pearson() -> Tensor:
+        return torch.stack([pearson_corrcoef(values, c[:, None].expand_as(values)) for c in presence.T], 1)
+
+    for name, theirs in {
+        "correlation": pearson,
+        "cosine": lambda: pairwise_cosine_similarity(values.T.contiguous(), presence.T.contiguous()),
+    }.items():
+        yield Comparison(name, "torchmetrics", lambda name=name: METRICS[name](values, presence), theirs)  # type: ignore[misc]
+
+
+def of_lucent(size: int, batch: int) -> Iterator[Comparison]:
+    """An objective of Lucent's, and the same one here."""
+    from lucent.optvis import objectives
+
+    model = Model(drawn("resnet18"), size=(size, size))
+    with Tracer(model, ["layer3"]) as tracer:
+        trace = tracer(torch.rand(batch, 3, size, size))
+    their = FromLucent.of(model, objectives.channel("layer3", 5))
+    own = Channel("layer3:5")
+    yield Comparison("channel", "Lucent", lambda: own(trace), lambda: their(trace))
+
+
+def comparisons(size: int, batch: int) -> Iterator[Comparison]:
+    """All questions of the peers that are installed."""
+    peers: dict[str, Callable[[], Iterator[Comparison]]] = {
+        "zennit": lambda: of_zennit(size, batch),
+        "sklearn": of_scikit_learn,
+        "torchmetrics": of_torchmetrics,
+        "lucent": lambda: of_lucent(size, batch),
+    }
+    for package, asked in peers.items():
+        if importlib.util.find_spec(package) is None:
+            print(f"{package} is not installed: skipped", file=sys.stderr)
+        else:
+            yield from asked()
+
+
+def measure(comparison: Comparison, rounds: int) -> dict[str, Any]:
+    """How far the answers are apart, and the ratios of the times of neighbors."""
+    ours, theirs = comparison.ours(), comparison.theirs()
+    apart = float((ours - theirs).abs().max() / theirs.abs().max())
+    ratios = [_seconds(comparison.ours) / _seconds(comparison.theirs) for _ in range(rounds)]
+    found = {"what": comparison.what, "peer": comparison.peer, "difference": apart, "ratio": spread(ratios)}
+    return found | {"pass": apart < CLOSE and found["ratio"]["median"] <= SLOWER}  # type: ignore[index]
+
+
+def _seconds(answer: Answer) -> float:
+    """CPU time of an answer, the mean of as many as last a while."""
+    began, count, taken = time.process_time(), 0, 0.0
+    while taken < LEAST:
+        answer()
+        count, taken = count + 1, time.process_time() - began
+    return taken / count
+
+
+def shown(row: dict[str, Any]) -> tuple[str, ...]:
+    """A line of the table."""
+    ratio = row["ratio"]
+    quartiles = f"{ratio['q1']:.2f} to {ratio['q3']:.2f}"
+    return row["what"], row["peer"], f"{row['difference']:.1e}", f"{ratio['median']:.2f}", quartiles
+
+
+def main() -> int:
+    """Ask all of them."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--size", type=int, default=112)
+    options.add_argument("--batch", type=int, default=2)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--json", action="store_true")
+    asked = options.parse_args()
+    start()
+    rows = [measure(one, max(2, asked.rounds)) for one in comparisons(asked.size, asked.batch)]
+    report({"machine": machine(), "rows": rows}, [HEADER, *map(shown, rows)], asked.json)
+    return 0 if all(row["pass"] for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
