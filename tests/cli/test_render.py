@@ -208,7 +208,7 @@ def test_control_c_says_what_is_kept_and_the_rest_follows(vital: Cli, here: Path
     (here / "net.py").write_text(text + net + "        self.body = make()\n\n" + stop)
     words = ("render", "net.py:Net", "class:0-3", *FAST, "--batch", 1, "--out")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STOP", "9")
+        patch.setenv("STOP", "16")
         answer = vital(*words, "run")
     assert answer.code == 130
     assert answer.err.startswith("vital: stopped; ")

@@ -1,7 +1,7 @@
 def test_runs_become_one_page(vital, pictures):
     for seed in (0, 1):
         words = ("--method", "fourier", "--steps", 2, "--size", 16, "--seed", seed, "--out", f"run{seed}")
-        assert vital("render", "net.py:make", "class:bee", "3:2", *words).code == 0
+        assert vital("render", "net.py:make", "class:bee", "3:3", *words).code == 0
     done = vital("report", "run0", "run1", "--out", "both.html", "--title", "Two seeds")
     assert done.code == 0, done.err
     assert done.out.startswith("both.html: 2 units, ")

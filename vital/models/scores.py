@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vital.errors import InvalidValueError
+from vital.errors import InvalidValueError, OutOfMemoryError
 from vital.models.model import Model, Output
-from vital.models.outputs import answered, asked, eval_mode
+from vital.models.outputs import answered, asked, count_outputs, eval_mode
 from vital.types import PerImage
 
 LIKELY: tuple[Output, ...] = ("softmax", "sigmoid")
@@ -131,8 +131,11 @@ def _end(model: Model) -> _End:
         shape = (1, model.channels, *model.size)
         grey = torch.full(shape, 0.5, dtype=model.image_dtype, device=model.device, requires_grad=True)
         run = asked(model, f"run on an image of shape {shape[1:]}")
-        with eval_mode(model.module), torch.enable_grad(), run:
-            output = answered(model, model.normalize(grey))
+        try:
+            with eval_mode(model.module), torch.enable_grad(), run:
+                output = answered(model, model.normalize(grey))
+        except OutOfMemoryError:  # what comes after will say so
+            return _End("", count_outputs(model))
         _ENDS[model] = _End(_operation(output.grad_fn), output.shape[1] if output.ndim > 1 else 0)
     return _ENDS[model]
 
