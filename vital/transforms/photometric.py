@@ -22,7 +22,6 @@ class Noise(Transform):
     MACO (Fel et al., NeurIPS 2023) adds sd = 0.08 and uniform = 0.04. Draws one or two tensors of the images' shape.
 
     >>> import torch
-    import torch.nn.functional as F
     >>> seen = Noise(0.0, uniform=0.1)(torch.zeros(1, 3, 8, 8), Random([0]))
     >>> bool(seen.abs().max() <= 0.1)
     True
