@@ -74,7 +74,9 @@ def test_relevance_after_the_last_competition_adds_up_too() -> None:
     model = small(3)
     found = explain(model, torch.rand(1, 3, 6, 6), by="relevance", rule="epsilon", decision="class:dog")
     assert found.decision.index == 1
-    shift = float(list(model.module.parameters())[-1].detach()[1])  # the bias of the class takes its own share
+    shift = float(
+        list(model.module.parameters())[-1].detach()[1]
+    )  # the bias of the class takes its own share
     assert sum(w.contribution for w in found.of("4")) == pytest.approx(found.score - shift, rel=1e-2)
 
 

@@ -175,7 +175,7 @@ def _misfit(
     if not found:
         both = f"the network has {_shown(list(own))}; the file has {_shown(list(state))}"
         return WeightsError(f"{source} does not fit the network: no name is the same; {both}")
-    best = min(found, key=lambda one: len(one.missing) + len(one.surplus) + len(one.wrong))
+    best = min(found, key=lambda one: (len(one.missing) + len(one.wrong), len(one.surplus)))
     parts = [
         _some(what, keys) for what, keys in (("missing", best.missing), ("unexpected", best.surplus)) if keys
     ]
