@@ -156,3 +156,9 @@ def test_a_term_that_gives_no_number_is_named_in_float16_too() -> None:
 
     made = optimize(replace(toy.model(), autocast=torch.float16), NoNumber("layer2:1"), toy.Canvas(), steps=1)
     assert made.status == ("diverged at step 1: NoNumber('layer2:1') gave numbers that are not finite",)
+
+
+def test_a_picture_says_in_what_it_was_computed() -> None:
+    model = replace(toy.model(), autocast=torch.bfloat16, channels_last=True)
+    made = vital.render(model, "class:1", method="fourier", steps=2, progress=False)[0]
+    assert made.provenance["precision"] == "bfloat16 (autocast), channels_last"

@@ -257,6 +257,7 @@ def _rendered(
         "model": model.name,
         "weights": model.weights,
         "weights_hash": model.weights_hash(),
+        "precision": model.precision + (", channels_last" if model.channels_last else ""),
         "options": method.options(),
     } | (bank.provenance() if bank else {})
     name, canvas = method_name(method), (rendering.images.shape[2], rendering.images.shape[3])
