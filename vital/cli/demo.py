@@ -27,10 +27,10 @@ UNITS = (
     "planted:0",
     "planted:1",
     "planted:2",
-    "layer3:0",
-    "layer4:0",
+    "layer3:32",
+    "layer4:52",
 )
-"""Three classes, three units that were taught a concept, and two that were taught nothing."""
+"""Three classes, three units that were taught a concept, and two that were taught nothing and have a clear truth."""
 
 EXEMPLARS = 10
 """Natural images that are shown of each unit."""
