@@ -9,9 +9,9 @@ from unittest.mock import patch
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests import toy
+from tests.counting import Counting
 from tests.laws.test_terms import ENTRIES
 from vital import objectives as obj
 from vital import regularizers as reg
@@ -199,27 +199,6 @@ def test_masked_alignments_share_one_sweep(units: tuple[str, ...], rule: str) ->
 def own_rows_of(losses: Tensor, slot: int) -> Tensor:
     each = IMAGES * TRANSFORMS
     return losses[slot * each : (slot + 1) * each]
-
-
-class Counting(TorchDispatchMode):
-    """Counts the operations that torch carries out."""
-
-    count, waits = 0, 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        del types
-        self.count += 1
-        self.waits += func.__name__.split(".")[0] in {
-            "_local_scalar_dense",
-            "nonzero",
-            "equal",
-            "masked_select",
-        }
-        masked = func.__name__.startswith("index.") and any(
-            i is not None and i.dtype == torch.bool for i in args[1]
-        )
-        self.waits += masked
-        return func(*args, **(kwargs or {}))
 
 
 @every_kind

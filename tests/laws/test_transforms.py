@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.counting import Counting
 from vital import params as par
 from vital import transforms
 from vital.transforms import TRANSFORMS
@@ -104,29 +102,13 @@ def numbers_drawn(transform: Transform) -> int:
     return 0 if isinstance(transform, transforms.Lambda) else random.draws
 
 
-class Counted(TorchDispatchMode):
-    """Counts what torch dispatches."""
-
-    count, waits = 0, 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += 1
-        self.waits += func.__name__.split(".")[0] in {
-            "_local_scalar_dense",
-            "nonzero",
-            "equal",
-            "masked_select",
-        }
-        return func(*args, **(kwargs or {}))
-
-
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "lambda"])
 def test_a_larger_batch_takes_no_more_operations_and_nothing_waits(name: str) -> None:
     transform, counts = example(name), {}
     for size in (2, 2, 32):  # the first fills what is worked out once
         images = picture((size, 3, 32, 32)).requires_grad_()
         random = numbers(count=size)
-        with Counted() as counted:
+        with Counting() as counted:
             transform(images, random).sum().backward()
         counts[size] = counted.count
         assert counted.waits == 0
