@@ -3,11 +3,13 @@
 import importlib.util
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from vital.backends import ImageTextEncoder
+from vital.models import weights_hash
 
 QUICK = ("laws", "metrics", "regularizers", "transforms", "units", "utils")
 """Folders of tests that answer within seconds: the mark `quick`."""
@@ -76,3 +78,17 @@ def encoder() -> ImageTextEncoder:
     from vital.backends import load_encoder
 
     return load_encoder("world")
+
+
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hashes of weights that are worked out during a test, whole."""
+    found: list[str] = []
+    whole = weights_hash.tensor_hash
+
+    def counted(state: Any) -> str:
+        found.append(whole(state))
+        return found[-1]
+
+    monkeypatch.setattr(weights_hash, "tensor_hash", counted)
+    return found

@@ -206,8 +206,7 @@ class Looped(Term):
 
     def __call__(self, trace: Trace) -> PerImage:
         """The losses of all, (B,)."""
-        rows = len(trace) // len(self.terms)
-        own = [trace.rows(i * rows, (i + 1) * rows) for i in range(len(self.terms))]
+        own = [trace.slot(i, len(self.terms)) for i in range(len(self.terms))]
         return torch.cat([loss_of(term, part) for term, part in zip(self.terms, own, strict=True)])
 
     def __repr__(self) -> str:

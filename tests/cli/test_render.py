@@ -16,7 +16,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from vital.models import weights_hash
 from vital.models.pixels import to_tensor
 from vital.units import unit as units
 
@@ -398,16 +397,8 @@ def test_a_device_that_is_full_loses_nothing_and_the_same_command_goes_on(vital:
 
 
 def test_the_weights_are_hashed_once_in_a_run(
-    vital: Cli, here: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    vital: Cli, here: Path, pictures: Path, hashes: list[str]
 ) -> None:
-    hashes: list[str] = []
-    whole = weights_hash.tensor_hash
-
-    def counted(state: Any) -> str:
-        hashes.append(whole(state))
-        return hashes[-1]
-
-    monkeypatch.setattr(weights_hash, "tensor_hash", counted)
     few = ("--weights", "random", "--steps", 2, "--batch", 1, "--images", pictures)
     assert vital("render net.py:make 0:0-1 class:0", *few, "--out", "run").code == 0
     assert len(hashes) == 1

@@ -11,7 +11,6 @@ import vital
 from tests import toy
 from vital.data.sources import Array
 from vital.errors import DataError, InvalidValueError, UnitError
-from vital.models import weights_hash
 from vital.rendering.api import opacity
 
 MODEL = toy.model()
@@ -47,7 +46,7 @@ class Counted(Array):
 @pytest.mark.parametrize("count", [1, 3, 40])
 @pytest.mark.parametrize("name", ["vital", "vital-scene", "vital-reference"])
 def test_each_reference_is_read_and_the_weights_are_hashed_once(
-    name: str, count: int, monkeypatch: pytest.MonkeyPatch
+    name: str, count: int, hashes: list[str]
 ) -> None:
     pixels = (toy.images(24).permute(0, 2, 3, 1) * 255).byte().numpy()
     labels = tuple(i % 10 for i in range(24))
@@ -55,14 +54,7 @@ def test_each_reference_is_read_and_the_weights_are_hashed_once(
     bank = vital.build_bank(MODEL, ["layer2"], pictures, disk=False)
     assert set(source.reads.values()) == {1}
     source.reads.clear()
-    hashes: list[str] = []
-    whole = weights_hash.tensor_hash
-
-    def counted(state: Any) -> str:
-        hashes.append(whole(state))
-        return hashes[-1]
-
-    monkeypatch.setattr(weights_hash, "tensor_hash", counted)
+    hashes.clear()
     units, settings = ["class:3", "layer2:1", "layer2:4"], {"n_references": count, "steps": 2, "batch": 1}
     made = vital.render(MODEL, units, method=name, bank=bank, progress=False, **settings)
     assert set(source.reads.values()) == {1}

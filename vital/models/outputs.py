@@ -125,11 +125,20 @@ def fitting_heads(model: Model) -> list[str]:
     return [name for name, tensor in _scores(found).items() if _count(tensor) == len(model.classes)]
 
 
+def grey_image(model: Model) -> Tensor:
+    """One grey image of the network's own size, (1, C, H, W).
+
+    >>> grey_image(Model(nn.Identity(), size=(1, 2), channels=1)).tolist()
+    [[[[0.5, 0.5]]]]
+    """
+    return torch.full((1, model.channels, *model.size), 0.5, dtype=model.image_dtype, device=model.device)
+
+
 def answer_to_grey(model: Model) -> Any:
     """What the network returns for one grey image of its own size; `ModelError` where it cannot run."""
-    shape = (1, model.channels, *model.size)
-    grey = torch.full(shape, 0.5, dtype=model.dtype, device=model.device)
-    with eval_mode(model.module), torch.no_grad(), asked(model, f"run on an image of shape {shape[1:]}"):
+    grey = grey_image(model)
+    run = asked(model, f"run on an image of shape {tuple(grey.shape[1:])}")
+    with eval_mode(model.module), torch.no_grad(), run:
         return model.module(model.as_input(model.normalize(grey)))
 
 

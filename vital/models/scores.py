@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vital.errors import InvalidValueError, OutOfMemoryError
 from vital.models.model import Model, Output
-from vital.models.outputs import answered, asked, count_outputs, eval_mode
+from vital.models.outputs import answered, asked, count_outputs, eval_mode, grey_image
 from vital.types import PerImage
 
 LIKELY: tuple[Output, ...] = ("softmax", "sigmoid")
@@ -128,9 +128,8 @@ def check_softmax(model: Model, outputs: int) -> None:
 def _end(model: Model) -> _End:
     """How the network ends, worked out once from a pass over a grey image."""
     if model not in _ENDS:
-        shape = (1, model.channels, *model.size)
-        grey = torch.full(shape, 0.5, dtype=model.image_dtype, device=model.device, requires_grad=True)
-        run = asked(model, f"run on an image of shape {shape[1:]}")
+        grey = grey_image(model).requires_grad_()
+        run = asked(model, f"run on an image of shape {tuple(grey.shape[1:])}")
         try:
             with eval_mode(model.module), torch.enable_grad(), run:
                 output = answered(model, model.normalize(grey))

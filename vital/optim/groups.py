@@ -45,8 +45,7 @@ class Group:
         """The loss of a part; terms that take turns see the rows of their slots in the pass of the whole batch."""
         if not isinstance(part, Looped):
             return _checked(part, own, first=first)
-        each = len(trace) // self.of
-        turns = [trace.rows(slot * each, (slot + 1) * each) for slot in self.slots]
+        turns = [trace.slot(slot, self.of) for slot in self.slots]
         return torch.cat([_checked(t, seen, first=first) for t, seen in zip(part.terms, turns, strict=True)])
 
     def _spread(self, losses: Tensor) -> Tensor:

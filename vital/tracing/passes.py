@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils import checkpoint
 
 from vital.models import Model
-from vital.models.outputs import asked, eval_mode, first_tensor, output_of, warn_of_others
+from vital.models.outputs import asked, eval_mode, first_tensor, grey_image, output_of, warn_of_others
 from vital.utils.memory import short_of_memory
 
 SAMPLED = 4096
@@ -146,12 +146,11 @@ def passes_gradient(model: Model) -> bool:
         tensor = first_tensor(output)
         found.append(tensor is not None and tensor.requires_grad)
 
-    shape = (1, model.channels, *model.size)
-    grey = torch.full(shape, 0.5, dtype=model.dtype, device=model.device, requires_grad=True)
+    grey = grey_image(model).requires_grad_()
     with ExitStack() as stack:
         stack.enter_context(borrowed(model.module))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(asked(model, f"run on an image of shape {shape[1:]}"))
+        stack.enter_context(asked(model, f"run on an image of shape {tuple(grey.shape[1:])}"))
         for part in model.module.modules():
             stack.callback(part.register_forward_hook(hook).remove)
         with model.casting():

@@ -40,7 +40,7 @@ class Redirect(TorchFunctionMode):
             return _RedirectedReLU.apply(clamp[0], clamp[2], self)
         return func(*args, **kwargs)
 
-    def at(self, dead: Tensor, redirected: Tensor) -> Tensor:
+    def applied(self, dead: Tensor, redirected: Tensor) -> Tensor:
         """For which images a rectifier that is dead for some lets redirected gradients through, which is noted."""
         needed = self.needed if self.needed is not None and len(self.needed) == len(dead) else None
         dead = dead if needed is None else dead & needed
@@ -77,5 +77,5 @@ class _RedirectedReLU(torch.autograd.Function):
             below = x < ctx.cap
             passed, redirected = passed.where(below, 0), redirected.where(below, grad.clamp(min=0))
         dead = ~passed.flatten(1).any(1)
-        dead = ctx.redirect.at(dead, redirected)
+        dead = ctx.redirect.applied(dead, redirected)
         return torch.where(dead.view(-1, *[1] * (x.ndim - 1)), redirected, passed), None, None

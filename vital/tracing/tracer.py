@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from vital.errors import InvalidValueError, ModelError, UnitError, UnknownNameError
 from vital.models import Model
-from vital.models.outputs import asked, first_tensor, output_of
+from vital.models.outputs import asked, first_tensor, grey_image, output_of
 from vital.tracing import readout
 from vital.tracing.layers import list_layers
 from vital.tracing.passes import borrowed
@@ -21,6 +21,7 @@ from vital.tracing.redirect import Redirect
 from vital.tracing.tape import NoRuleError, Tape
 from vital.types import Images, PerImage
 from vital.units import OUTPUT, Unit, find_layer
+from vital.utils.devices import version
 
 INPUT_OF = "<"
 
@@ -87,6 +88,11 @@ class Trace:
         pictures = (self.image[part], self.seen[part], self.input[part])
         relevance = {name: found[part] for name, found in self.relevance.items()}
         return Trace(*pictures, acts, self.model, self.n_transforms, self.run, self.first + start, relevance)
+
+    def slot(self, number: int, of: int) -> Trace:
+        """The same pass, for the images of one of several units that share them evenly, in order."""
+        each = len(self) // of
+        return self.rows(number * each, (number + 1) * each)
 
     def take(self, rows: Tensor, layers: Iterable[str]) -> Trace:
         """The same for the images whose numbers are `rows`, with some of the layers; without the run behind it."""
@@ -227,14 +233,14 @@ class Tracer:
 
     def _overwritten(self) -> set[str]:
         """Layers whose output a later in-place operation wrote over; they are copied from now on."""
-        return {n for n, raw in self._raw.items() if _version(raw) != self._versions[n]}
+        return {n for n, raw in self._raw.items() if version(raw) != self._versions[n]}
 
     def _keep(self, name: str, value: Tensor | None) -> None:
         if value is None:
             raise ModelError(f"layer {name!r} of {self.model.name} returned no tensor")
         value = value if self._tape is None else self._tape.current(value)
         self._raw[name] = value.clone() if name in self._cloned else value
-        self._versions[name] = _version(self._raw[name])
+        self._versions[name] = version(self._raw[name])
 
     @contextmanager
     def _hooks(self) -> Iterator[None]:
@@ -277,11 +283,6 @@ def _single(act: Tensor) -> Tensor:
     return act.float() if act.dtype in {torch.float16, torch.bfloat16} else act
 
 
-def _version(tensor: Tensor) -> int:
-    """How often the tensor was written to in place."""
-    return int(tensor._version)  # noqa: SLF001  torch has no public name for it
-
-
 class _Halt(BaseException):
     """Ends a pass after the deepest layer; not an Exception, so that no network code swallows it."""
 
@@ -300,10 +301,9 @@ def feeding(model: Model, layer: str, others: Iterable[str]) -> tuple[str, ...]:
     earlier = tuple(name for name in others if known[name].order < known[layer].order)
     if not earlier:
         return ()
-    grey = torch.full((1, model.channels, *model.size), 0.5, dtype=model.image_dtype, device=model.device)
     try:
         with Tracer(model, [*earlier, layer], record=True) as tracer:
-            done = tracer(grey.requires_grad_()).run
+            done = tracer(grey_image(model).requires_grad_()).run
     except NoRuleError:
         return earlier
     tape = done.tape if done else None
