@@ -264,9 +264,9 @@ def _rendered(
     lacks = [
         _lacking(unit, method, bank, seed, canvas) | _unused(unit, method, model, bank) for unit in units
     ]
-    one_each = rendering.images[:: len(rendering.images) // len(units)]
+    per_unit = len(rendering.images) // len(units)
+    one_each, started = rendering.images[::per_unit], rendering.frames[0][1][::per_unit]
     own = measured(model, units, one_each, bank)
-    started = rendering.frames[0][1][:: len(rendering.images) // len(units)]
     became = responses(model, units, plan.terms, (started, one_each), own, plan.steps)
     notes = [{"output": said} if unit.is_class and (said := unsaid(model)) else {} for unit in units]
     return [
