@@ -17,8 +17,11 @@ from vital.describing.matching.similarity import Similarity, Wpmi
 from vital.describing.matching.wpmi_sums import Ranks
 from vital.errors import InvalidValueError
 
-CONCEPTS = 128
-"""Concepts in a block: few enough for a processor's cache, enough to keep its threads busy."""
+CONCEPTS = 1024
+"""Concepts in a block: what is worked on at once has bounds, and what a block costs by itself is small."""
+
+CACHED = 128
+"""The same where each image's row is taken by many units: few enough for a processor's cache."""
 
 HELD = 2**28
 """Up to so many cosines are kept (1 GB) where they are gone through twice; beyond, they are made twice."""
@@ -96,15 +99,16 @@ def _total(similarity: Similarity, blocks: _Blocks) -> Tensor | None:
 
 
 class _Blocks:
-    """Cosines of images with blocks of concepts, made when they are asked for and kept while there is room.
+    """Cosines of images with blocks of concepts, made when they are asked for.
 
-    `change` is what is kept of them instead.
+    `change` makes of them what is gone through twice; it is kept while there is room.
     """
 
     def __init__(self, seen: Tensor, read: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> None:
-        self.seen, self.parts, self.change = seen, torch.split(read, CONCEPTS), change
+        self.size = CACHED if change else CONCEPTS
+        self.seen, self.parts, self.change = seen, torch.split(read, self.size), change
         self.kept: dict[int, Tensor] = {}
-        self.room = len(seen) * len(read) <= HELD
+        self.room = change is not None and len(seen) * len(read) <= HELD
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         for number, part in enumerate(self.parts):
@@ -114,7 +118,7 @@ class _Blocks:
                 found = self.change(found) if self.change else found
                 if self.room:
                     self.kept[number] = found
-            yield number * CONCEPTS, found
+            yield number * self.size, found
 
 
 class _Best:

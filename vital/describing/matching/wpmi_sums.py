@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -54,16 +54,19 @@ class Ranks:
         return self._weights[key]
 
 
-def series(ranks: Ranks, tiles: Sequence[Tensor], added: tuple[float, ...]) -> Tensor | None:
+def series(ranks: Ranks, tiles: Iterable[Tensor], added: tuple[float, ...]) -> Tensor | None:
     """Σ log(1 + share / added) over ranks by powers of the shares: tiles (N, k) -> (U, Σ k); None where too large.
 
     Formula: Σᵢ log(1 + sᵢ / cᵢ) ≈ Σₖ Σᵢ wₖ(cᵢ) sᵢᵏ
     """
-    weights = [ranks.weights(added, _step(float(tile.amax()))) for tile in tiles]
-    found = []
-    for tile, own in zip(tiles, weights, strict=True):
-        if own is None:
+    weighed = []
+    for tile in tiles:
+        weights = ranks.weights(added, _step(float(tile.amax())))
+        if weights is None:
             return None
+        weighed.append((tile, weights))
+    found = []
+    for tile, own in weighed:
         sums, power = torch.zeros(ranks.rows.shape[1], tile.shape[1]), tile
         for number, weight in enumerate(own):
             power = tile * tile if number == 1 else power.mul_(tile) if number else tile
@@ -102,6 +105,8 @@ def weights_of(added: tuple[float, ...], largest: float) -> tuple[Tensor, ...] |
 def exact(prepared: Tensor, shares: Tensor, added: list[float]) -> Tensor:
     """Σ log(share + added) over ranks: images (R, U) of `shares` (N, k) -> (U, k), in double; by threads."""
     tiles, values = [rows.numpy() for rows in torch.split(prepared, UNITS, 1)], shares.numpy()
+    if len(tiles) == 1:
+        return torch.from_numpy(_tile(tiles[0], values, added))
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         found = list(pool.map(lambda rows: _tile(rows, values, added), tiles))
     return torch.from_numpy(np.concatenate(found))
