@@ -111,7 +111,11 @@ def dead() -> vital.Model:
 
 def test_what_cannot_be_factorized_is_one_sentence() -> None:
     pictures = vital.load_images(toy.images(2).float())
-    with pytest.raises(InvalidValueError, match=r"at 'layer2' go down to -.*; choose a layer behind a ReLU$"):
+    with pytest.raises(
+        InvalidValueError,
+        match=r"at 'layer2' go down to -.*, and NMF needs values from 0; choose a layer behind a ReLU, "
+        r"or a decomposition that takes negative values, such as PCA$",
+    ):
         nmf(MODEL, "layer2", pictures, 2)
     with pytest.raises(
         InvalidValueError, match=r"^40 directions are asked for and there are 32 places at 'act3'; allowed"
