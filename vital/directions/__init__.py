@@ -6,7 +6,7 @@ Each is a row of a matrix (count, C) of unit vectors; written with `save_directi
 
 from vital.directions.factorization import decompose, make_estimator, nmf
 from vital.directions.files import free_name, save_directions, unit_rows
-from vital.directions.sae import sae_decoder
+from vital.directions.sae import sae_decoder, sae_encoder
 
 __all__ = [
     "decompose",
@@ -14,6 +14,7 @@ __all__ = [
     "make_estimator",
     "nmf",
     "sae_decoder",
+    "sae_encoder",
     "save_directions",
     "unit_rows",
 ]
