@@ -9,6 +9,7 @@ import inspect
 import warnings
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -251,7 +252,7 @@ def _directions(fitted: Any, channels: int) -> Tensor:
             f"{type(fitted).__name__} has neither components_ nor cluster_centers_; "
             f"allowed are estimators that do, such as {', '.join(ESTIMATORS)}"
         )
-    vectors = torch.as_tensor(found).detach().float()
+    vectors = _tensor(found)
     if vectors.ndim != 2 or vectors.shape[1] != channels:
         raise InvalidValueError(
             f"{type(fitted).__name__} gives directions of the shape {tuple(vectors.shape)}, "
@@ -262,17 +263,21 @@ def _directions(fitted: Any, channels: int) -> Tensor:
 
 def _carried(fitted: Any, codes: Any, vectors: Tensor) -> Tensor:
     """How much of the activations each direction carries: (count,)."""
-    length = vectors.norm(dim=1)
+    length: Tensor = vectors.norm(dim=1)
     if hasattr(fitted, "singular_values_"):
-        return torch.as_tensor(fitted.singular_values_).float()
+        return _tensor(fitted.singular_values_)
     if hasattr(fitted, "cluster_centers_") and hasattr(fitted, "labels_"):
-        return torch.as_tensor(fitted.labels_).long().bincount(minlength=len(vectors)).float()
-    if codes is None:
+        labels = _tensor(fitted.labels_).long()
+        return labels[labels >= 0].bincount(minlength=len(vectors)).float()
+    if codes is None or codes.shape[1:] != (len(vectors),):
         return length
     # ICA has its directions in components_ and what they carry into the layer in mixing_.
-    mixing = getattr(fitted, "mixing_", None)
-    weight = length if mixing is None else torch.as_tensor(mixing).float().norm(dim=0)
-    return torch.as_tensor(codes).abs().sum(0).float() * weight
+    weight = _tensor(fitted.mixing_).norm(dim=0) if hasattr(fitted, "mixing_") else length
+    return _tensor(codes).abs().sum(0) * weight
+
+
+def _tensor(values: Any) -> Tensor:
+    return torch.as_tensor(np.asarray(values)).float()
 
 
 def _sklearn(part: str) -> Any:
