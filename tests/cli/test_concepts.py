@@ -93,6 +93,7 @@ def test_a_sparse_autoencoder_is_read_and_rendered(vital: Cli, here: Path, pictu
         (f"--images {pictures}", "--images has no use beside --sae; leave it out"),
         ("--count 3", "--count has no use beside --sae; leave it out"),
         ("--part decoders", "unknown part of a sparse autoencoder 'decoders'; did you mean 'decoder'"),
+        ("--tokens cls", "3:0#cls asks for tokens, but layer '3' is a map"),
         ("--key W_de", "unknown matrix in 'sae.pt' 'W_de'; did you mean 'W_dec'"),
     ]:
         answer = vital(f"{command} {wrong}")

@@ -54,6 +54,8 @@ def concepts(
     free_name(out)
     if sae is not None:
         net = network.open(model)
+        if tokens is not None:
+            net.unit(f"{layer}:0#{tokens}")  # refuses tokens that the layer does not have
         vectors, notes = _read(net, layer, sae, part or "decoder", key or "")
         pictures, origin = None, str(sae)
     else:
