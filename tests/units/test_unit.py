@@ -69,6 +69,10 @@ def test_a_text_without_layer_or_index_is_no_unit(text: str) -> None:
         ("layer4:tabby", "'layer4:tabby' is not a unit: 'tabby' is not an index; write LAYER:INDEX"),
         ("layer4:-1", "'layer4:-1' is not a unit: '-1' is not an index"),
         ("layer4:1@3", "'layer4:1@3' is not a unit: '1@3' is not an index"),
+        (
+            "a/sae.pt!W_dec:3@layer4#cls",
+            "'a/sae.pt!W_dec:3@layer4#cls' is not a unit: directions are read from .safetensors; `vital concepts ",
+        ),
         ("layer4:1#some", "'layer4:1#some' asks for the tokens 'some'; allowed are #cls, #patches, #all"),
         ("layer4:5-2", "'layer4:5-2' is an empty range: 2 is below 5"),
     ],

@@ -77,7 +77,25 @@ Top = Annotated[int, Option(min=1, help="Images kept for each unit.")]
 NewBank = Annotated[Path, Option("--out", metavar="BANK", help="The file to write: NAME.safetensors.")]
 
 OneLayer = Annotated[str, Option("--layer", metavar="LAYER", help="The layer to look into.")]
-Count = Annotated[int, Option(min=1, metavar="K", help="How many directions to find.")]
+Count = Annotated[int | None, Option(min=1, metavar="K", help="How many directions to find.")]
+Decomposition = Annotated[
+    str | None,
+    Option(metavar="NAME", help="An estimator of scikit-learn, such as PCA or KMeans; by default NMF."),
+]
+DecompositionSettings = Annotated[
+    list[str] | None, Option("--set", metavar="FIELD=VALUE", help="Any parameter of the decomposition.")
+]
+Rows = Annotated[int | None, Option(min=1, metavar="N", help="Places kept of all images; about 50,000.")]
+Sae = Annotated[
+    Path | None,
+    Option(metavar="FILE", help="A sparse autoencoder instead: .safetensors, .pt or the folder of one."),
+]
+SaePart = Annotated[
+    str | None, Option("--part", metavar="PART", help="Of an autoencoder: decoder (by default) or encoder.")
+]
+SaeKey = Annotated[
+    str | None, Option("--key", metavar="KEY", help="Of an autoencoder: the name of the matrix in the file.")
+]
 Tokens = Annotated[str | None, Option(metavar="WHICH", help="In a layer of tokens: patches, cls or all.")]
 Directions = Annotated[Path, Option("--out", metavar="FILE", help="The file to write: NAME.safetensors.")]
 

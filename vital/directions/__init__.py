@@ -4,8 +4,17 @@ Each is a row of a matrix (count, C) of unit vectors; written with `save_directi
 `FILE.safetensors:3@layer4`, which can be rendered like any other.
 """
 
-from vital.directions.factorization import nmf
+from vital.directions.factorization import decompose, make_estimator, nmf
 from vital.directions.files import free_name, save_directions, unit_rows
-from vital.directions.sae import sae_decoder
+from vital.directions.sae import sae_decoder, sae_encoder
 
-__all__ = ["free_name", "nmf", "sae_decoder", "save_directions", "unit_rows"]
+__all__ = [
+    "decompose",
+    "free_name",
+    "make_estimator",
+    "nmf",
+    "sae_decoder",
+    "sae_encoder",
+    "save_directions",
+    "unit_rows",
+]

@@ -130,6 +130,11 @@ def parse(text: str | Unit) -> list[Unit]:
     )  # a layer's name may hold colons, and so may that of a class
     if match := re.fullmatch(rf"({name}):(\d+)(?:-(\d+))?(?:@(\d+),(\d+))?(?:#(\w+))?", text):
         return _numbered(text, match)
+    if match := re.fullmatch(r"(.+\.(?:pt|pth|ckpt|bin))(?:![^:]+)?:\d+@([^@#]+)(?:#\w+)?", text):
+        raise UnitError(
+            f"{text!r} is not a unit: directions are read from .safetensors; `vital concepts MODEL --layer {match[2]} "
+            f"--sae {match[1]} --out NAME.safetensors` writes those of a sparse autoencoder"
+        )
     layer, colon, rest = text.partition(":")
     if not colon or not layer or not rest:
         raise UnitError(f"{text!r} is not a unit; {HELP}")
