@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -70,11 +70,16 @@ def _file(key: str, model: Model) -> Path:
 
 @dataclass(frozen=True)
 class ServedClass:
-    """A class that a unit serves: the unit's mean share of the relevance for it, over so many images of the class."""
+    """A class, `unit`, and an inner unit's mean share of the relevance for it over so many images of the class."""
 
     unit: Unit
     share: float
     images: int
+
+    @property
+    def status(self) -> Literal["done", "no relevance"]:
+        """Whether relevance above 0 arrives at the unit, in the mean."""
+        return "done" if self.share > 0 else "no relevance"
 
     def to_row(self) -> dict[str, Any]:
         """One row of a table."""
@@ -83,6 +88,7 @@ class ServedClass:
             "label": self.unit.label,
             "share": self.share,
             "images": self.images,
+            "status": self.status,
         }
 
 
