@@ -12,7 +12,6 @@ from vital.cli import options as opt
 from vital.cli.common import listed, show_skipped, table
 from vital.cli.render import carried_out
 from vital.errors import UsageError
-from vital.units import OUTPUT
 from vital.utils.io import as_json, as_png, write
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def circuit(
     how: opt.MethodOptions,
     network: opt.NetworkOptions,
 ) -> None:
-    """Show which units of earlier layers feed a unit most, or which classes it serves.
+    """Show which units of earlier layers feed a unit most.
 
     Of several layers, from later to earlier, each unit has those below it that feed it most. Each has a picture. The
     shares are those of the unit's relevance over the eight images that excite it most. Writes circuit.png and
@@ -49,7 +48,7 @@ def circuit(
     from vital.attribution import attribution_graph
     from vital.records import Prototypes
     from vital.rendering.circuits import circuit_sheet
-    from vital.units import Unit
+    from vital.units import OUTPUT, Unit
 
     names = listed(layers, "--layers")
     net, pictures = network.open(model, source.image_labels), source.needed("images are needed")

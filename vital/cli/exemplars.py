@@ -31,9 +31,10 @@ def exemplars(
     conditions: opt.Conditions = None,
     network: opt.NetworkOptions,
 ) -> None:
-    """Show the images that excite each unit most, or in which it is most relevant.
+    """Show the images that excite each unit most.
 
-    Heat shows where in them it looked; with --condition, what of that passes through the units named alone. Writes
+    With --by relevance they are those in which it is most relevant for another unit, or for their class. Heat shows
+    where in them it looked; with --condition, what of that passes through the units named alone. Writes
     units/UNIT/exemplars.png (the images, below each the same with heat), exemplars.json and single pictures to the
     folder RUN, where vital report finds them. Where vital render has left prototypes of the units there, exemplars.png
     shows both side by side. The exit code is 1 where no relevance arrives.
