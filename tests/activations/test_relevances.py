@@ -59,6 +59,35 @@ def test_all_images_are_ranked_by_relevance(bank: vital.ReferenceBank, target: s
     assert [(f.image, f.position) for f in places] == [(i, peaks[i][1]) for i in best]
 
 
+def test_the_ranking_equals_that_of_zennit_crp() -> None:
+    crp = pytest.importorskip("crp.attribution")
+    concepts = pytest.importorskip("crp.concepts")
+    torchvision = pytest.importorskip("torchvision")
+    from zennit.composites import EpsilonPlus
+    from zennit.torchvision import ResNetCanonizer
+
+    net = toy.seeded(torchvision.models.resnet18(weights=None, num_classes=10)).eval()
+    model = Model(net.double(), size=(32, 32))
+    images = vital.load_images(PICTURES[:8])
+    bank = vital.build_bank(model, ["layer3"], images, disk=False)
+    theirs = crp.CondAttribution(net)(
+        model.normalize(bank.tensor(range(8)).double()).requires_grad_(),
+        [{"y": [3]}],
+        EpsilonPlus(canonizers=[ResNetCanonizer()]),
+        record_layer=["layer3"],
+    ).relevances["layer3"]
+    order, values, places = concepts.ChannelConcept().reference_sampling(
+        theirs, "layer3", "sum", abs_norm=False
+    )
+    for channel in range(256):
+        found = bank.most_relevant(f"layer3:{channel}", "class:3", 8, "epsilon-plus")
+        assert [f.image for f in found] == order[:, channel].tolist()
+        assert [f.value for f in found] == pytest.approx(values[:, channel].tolist(), rel=1e-3, abs=1e-5)
+        top = bank.most_relevant(f"layer3:{channel}", "class:3", 8, "epsilon-plus", places=True)
+        where = dict(zip(order[:, channel].tolist(), places[:, channel].tolist(), strict=True))
+        assert {f.image: f.position for f in top} == {i: divmod(place, 2) for i, place in where.items()}
+
+
 def test_one_pass_ranks_the_units_of_all_layers_as_passes_of_their_own(bank: vital.ReferenceBank) -> None:
     together = make(layers=("act2", "act3"))
     together.rank_relevance(["act2:0", "act3:1"], "class:3")

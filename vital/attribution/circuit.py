@@ -115,8 +115,7 @@ def attribution_graph(
 
     >>> _ = torch.manual_seed(0)
     >>> net = torch.nn.Sequential(*(torch.nn.Conv2d(3, 3, 1) for _ in range(3)))
-    >>> for weights in net.parameters():
-    ...     weights.data.abs_()
+    >>> _ = [weights.data.abs_() for weights in net.parameters()]
     >>> graph = attribution_graph(Model(net, size=(8, 8)), "2:0", ["1", "0"], torch.rand(2, 3, 8, 8), 2)
     >>> [len(level) for level in graph.levels], len(graph.edges)
     ([2, 2], 6)
