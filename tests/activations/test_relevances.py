@@ -118,6 +118,14 @@ def test_rankings_are_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         make(disk=True).most_relevant("act2:5", "predicted", 4)
 
 
+def test_a_direction_as_the_target_is_known_by_its_vector(bank: vital.ReferenceBank, tmp_path: Path) -> None:
+    target = f"{tmp_path}/d.safetensors:0@act3"
+    for channel in (8, 3):
+        save_file({"rows": torch.eye(24)[channel][None]}, tmp_path / "d.safetensors")
+        found = bank.most_relevant("act2:5", target, 5)
+        assert found == bank.most_relevant("act2:5", f"act3:{channel}", 5)
+
+
 def test_what_has_no_ranking_is_one_sentence(bank: vital.ReferenceBank) -> None:
     with pytest.raises(
         InvalidValueError, match="act2:5@1,1 is a place; images are ranked by the relevance of"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from vital.activations.directions import direction_key
 from vital.activations.rankings import FORMAT, Tables, unpack
 from vital.activations.scan import scan
 from vital.activations.targets import Target, find_target
@@ -24,8 +25,10 @@ from vital.utils.hashing import key_of
 
 
 def relevance_key(bank: str, layer: str, target: Target, rule: str) -> str:
-    """What the tables of a layer are kept under: the bank's key, the layer, the target and the rule."""
-    return key_of(bank=bank, layer=layer, target=str(target), rule=rule, format=FORMAT)
+    """What the tables of a layer are kept under: the bank's key, the layer, the rule, and what the target says."""
+    unit = target.unit
+    aim = direction_key(bank, unit) if unit is not None and unit.source else str(target)
+    return key_of(bank=bank, layer=layer, target=aim, classes=target.classes, rule=rule, format=FORMAT)
 
 
 def rank_relevances(
