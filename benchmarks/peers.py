@@ -1,12 +1,12 @@
 """The same question asked of `vital` and of a peer: how far the answers agree, and how long each takes.
 
-Relevance beside zennit's composites with its canonizers, on ResNet-18 and VGG-11 of torchvision; metrics of words beside
-scikit-learn and torchmetrics; objectives beside Lucent; with `--clones`, similarities beside CLIP-Dissect and units
-that compete beside DISCOVER (`benchmarks.peer_clones`). Peers that are missing are skipped. Both are asked by turns in CPU
-time, `vital` first, after one round that does not count; a ratio below 1 means that `vital` is faster. Difference: the
-largest one between the answers, as a share of the peer's largest number; of relevance in double precision, because sums
-that cancel lose up to 4e-2 of it in single precision, in either package. Batch norms have next to no `eps`: zennit's
-canonizers merge it and then apply it again.
+Relevance beside zennit's composites with its canonizers, on ResNet-18 and VGG-11, and under conditions beside zennit-
+crp; metrics of words beside scikit-learn and torchmetrics; objectives beside Lucent; with `--clones`, similarities
+beside CLIP-Dissect and units that compete beside DISCOVER (`benchmarks.peer_clones`). Peers that are missing are
+skipped. Both are asked by turns in CPU time, `vital` first, after one round that does not count; a ratio below 1
+means that `vital` is faster. Difference: the largest one between the answers, as a share of the peer's largest
+number; of relevance in double precision, because sums that cancel lose up to 4e-2 of it in single precision, in
+either package. Batch norms have next to no `eps`: zennit's canonizers merge it and then apply it again.
 
 Goals: differences below 1e-4, and no median ratio above 1. `rank-reorder` divides by the mean of five random orders in
 CLIP-Dissect and of all orders in `vital`, so there the goal is 0.2. The exit code is 1 where one is missed.
@@ -132,6 +132,27 @@ def _attributed(model: Model, images: Tensor, first: str, rule: str, peer: Any) 
     return ours, theirs
 
 
+def of_zennit_crp(size: int, batch: int) -> Iterator[Comparison]:
+    """Relevance at the image, from a class through two channels of an inner layer."""
+    from crp.attribution import CondAttribution
+    from zennit.composites import EpsilonPlusFlat
+    from zennit.torchvision import ResNetCanonizer
+
+    model, images = Model(drawn("resnet18"), size=(size, size)), torch.rand(batch, 3, size, size)
+    unit, passed, rule = f"class:{CLASS}", ["layer3:5", "layer3:9"], "epsilon-plus-flat"
+    peer, attributor = EpsilonPlusFlat(canonizers=[ResNetCanonizer()]), CondAttribution(model.module)
+
+    def ours() -> Tensor:
+        return relevance(model, images, unit, ["<conv1"], rule, conditions=passed)["<conv1"].sum(1)
+
+    def theirs() -> Tensor:
+        seen = model.normalize(images).requires_grad_()
+        found: Tensor = attributor(seen, [{"y": [CLASS], "layer3": [5, 9]}], peer).heatmap
+        return found
+
+    yield Comparison("conditional, resnet18", "zennit-crp", ours, theirs)
+
+
 def _words(count: int = 5000, units: int = 20, concepts: int = 10) -> tuple[Tensor, Tensor]:
     presence = (torch.rand(count, concepts) < 0.1).double()
     return torch.randn(count, units, dtype=torch.float64) + presence[:, :1], presence
@@ -182,6 +203,7 @@ def comparisons(size: int, batch: int, clones: Path | None = None) -> Iterator[C
     """All questions of the peers that are installed."""
     peers: dict[str, Callable[[], Iterator[Comparison]]] = {
         "zennit": lambda: of_zennit(size, batch),
+        "crp": lambda: of_zennit_crp(size, batch),
         "sklearn": of_scikit_learn,
         "torchmetrics": of_torchmetrics,
         "lucent": lambda: of_lucent(size, batch),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vital.attribution import Relevance, composite
+from vital.attribution import Context, Relevance, composite
 from vital.attribution.sweep import sweep
 from vital.tracing import Tape
 
@@ -16,7 +16,7 @@ def back(f: Callable[[Tensor], Tensor], x: Tensor, r: Tensor, rule: str | Releva
     """What the sweep makes of relevance r at f(x)."""
     with Tape(x) as tape:
         y = f(x)
-    return sweep(tape, [(tape.current(y), r)], [x], composite(rule))[0]
+    return sweep(Context(composite(rule), tape), [(tape.current(y), r)], [x])[0]
 
 
 def matrix(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.attribution.slow import back, matrix
-from vital.attribution import OPERATIONS, NoRuleError, Relevance
+from vital.attribution import OPERATIONS, Context, NoRuleError, Relevance
 from vital.attribution.compound import attend_in_parts
 from vital.attribution.sweep import sweep
 from vital.tracing import Tape
@@ -26,7 +26,8 @@ def two(
     """Relevance of both inputs."""
     with Tape(a, b) as tape:
         y = f(a, b)
-    return sweep(tape, [(tape.current(y), r)], [a, b], Relevance() if rule == "zplus" else Relevance(rule))  # type: ignore[arg-type]
+    how = Relevance() if rule == "zplus" else Relevance(rule)  # type: ignore[arg-type]
+    return sweep(Context(how, tape), [(tape.current(y), r)], [a, b])
 
 
 PASSING = [
@@ -257,7 +258,7 @@ def test_attention_is_an_average_of_values(
     with Tape(q, k, v) as tape:
         y = attend(q, k, v)
     how = Relevance() if rule == "zplus" else Relevance("epsilon", average="epsilon")
-    to_q, to_k, to_v = sweep(tape, [(y, r)], [q, k, v], how)
+    to_q, to_k, to_v = sweep(Context(how, tape), [(y, r)], [q, k, v])
     weights = (q @ k.transpose(-2, -1) / 2).softmax(-1)
     torch.testing.assert_close(to_v, values_shares(weights, v, r, signed=rule == "epsilon"))
     assert not to_q.any()
@@ -303,7 +304,7 @@ def test_multi_head_attention_gives_all_to_the_values() -> None:
     with torch.no_grad(), Tape(q, k, v) as tape:
         y, _ = F.multi_head_attention_forward(**given)
     r = torch.randn_like(y)
-    to_q, to_k, to_v = sweep(tape, [(y, r)], [q, k, v], Relevance("gamma"))
+    to_q, to_k, to_v = sweep(Context(Relevance("gamma"), tape), [(y, r)], [q, k, v])
     assert not to_q.any()
     assert not to_k.any()
     torch.testing.assert_close(to_v.sum(), r.sum())
@@ -317,7 +318,7 @@ def test_the_fast_path_of_the_attention_module_does_not_hide_it() -> None:
     assert "multi_head_attention_forward" in [step.name for step in tape.steps]
     for part in layer.parameters():
         part.requires_grad_(requires_grad=False)
-    (made,) = sweep(tape, [(y, y)], [x], Relevance("gamma"))
+    (made,) = sweep(Context(Relevance("gamma"), tape), [(y, y)], [x])
     torch.testing.assert_close(made.sum(), y.sum())
 
 
@@ -367,6 +368,6 @@ def test_an_operation_that_nothing_wanted_depends_on_needs_no_rule() -> None:
     a, b = draw(3, 3), draw(3, 3)
     with Tape(a, b) as tape:
         y = a + torch.logcumsumexp(b, 0)
-    (made,) = sweep(tape, [(y, y)], [a], Relevance())
+    (made,) = sweep(Context(Relevance(), tape), [(y, y)], [a])
     share = a.abs() / (a.abs() + torch.logcumsumexp(b, 0).abs())
     torch.testing.assert_close(made, y * share)

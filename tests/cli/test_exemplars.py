@@ -44,10 +44,42 @@ def test_exemplars_are_written_with_their_heat_and_beside_prototypes(
 
 def test_by_relevance_for_another_unit_and_from_a_bank(vital: Cli, here: Path, pictures: Path) -> None:
     assert vital("bank", "net.py:make", "--layers", "3", "--images", pictures, "--out", "b").code == 0
-    answer = vital("exemplars net.py:make 3:1 --bank b --by relevance --for class:cat --count 2 --out run")  # fmt: skip
+    answer = vital("exemplars net.py:make 3:4 --bank b --by relevance --for class:cat --count 2 --out run")  # fmt: skip
     assert answer.code == 0
     assert "lrp zplus for class:2" in answer.out.splitlines()[0]
-    assert len(json.loads((here / "run" / "units" / "3_1" / "exemplars.json").read_text())["exemplars"]) == 2
+    assert len(json.loads((here / "run" / "units" / "3_4" / "exemplars.json").read_text())["exemplars"]) == 2
+
+
+def test_a_unit_at_which_no_relevance_arrives_is_a_status_and_an_exit_code(
+    vital: Cli, pictures: Path
+) -> None:
+    asked = ("--images", pictures, "--count", 2, "--out", "run")
+    answer = vital(
+        "exemplars", "net.py:make", "3:1", "3:4", "--by", "relevance", "--for", "class:cat", *asked
+    )
+    assert answer.code == 1
+    assert [line.endswith("no relevance") for line in answer.out.splitlines()[1:]] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert "no relevance arrived for 3:1; choose other units" in answer.err
+    assert vital("exemplars", "net.py:make", "3:4", "--condition", "1:0-7", *asked).code == 0
+    answer = vital("exemplars", "net.py:make", "class:cat", "--condition", "3:1", *asked)
+    assert answer.code == 1
+    assert "lrp zplus through 3:1" in answer.out
+
+
+def test_by_relevance_for_the_class_of_each_image(vital: Cli, here: Path, pictures: Path) -> None:
+    for target in ("label", "predicted"):
+        asked = ("--by", "relevance", "--for", target, "--images", pictures, "--count", 2, "--out", "run")
+        answer = vital("exemplars", "net.py:make", "3:3", *asked)
+        assert f"lrp zplus for {target}" in answer.out
+        kept = json.loads((here / "run" / "units" / "3_3" / "exemplars.json").read_text())["exemplars"]
+        bank = build_bank(load_model("net.py:make"), ["3"], load_images(pictures), disk=False)
+        expected = exemplars(bank, "3:3", 2, by="relevance", for_unit=target)
+        assert [(e["name"], e["of"]) for e in kept] == [(e.name, e.of) for e in expected]
 
 
 @pytest.mark.parametrize(

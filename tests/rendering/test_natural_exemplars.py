@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import vital
 from tests import toy
-from vital.attribution import NoRuleError, gradient_times_activation, relevance
+from vital.attribution import OPERATIONS, NoRuleError, gradient_times_activation, relevance
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.rendering.natural_exemplars import FALLBACK, Exemplar, Exemplars, exemplars, heat_maps
@@ -116,6 +116,59 @@ def test_by_relevance_ranks_candidates_by_the_channels_relevance_for_its_reader(
     assert [e.index for e in found] != bank.strongest("act2:3", 4)
 
 
+@pytest.mark.parametrize("target", ["class:2", "predicted"])
+def test_by_relevance_ranks_all_images_where_no_candidates_are_asked_for(
+    bank: vital.ReferenceBank, target: str
+) -> None:
+    found, expected = exemplars(bank, "act2:3", 4, by="relevance", for_unit=target), {}
+    for i in range(24):
+        logits = toy.trace(MODEL, ["class"], bank.tensor([i]))["class"]
+        own = f"class:{int(logits.argmax())}" if target == "predicted" else target
+        expected[i] = relevance(MODEL, bank.tensor([i]), own, ["act2"])["act2"][0, 3].sum().item()
+    assert [e.index for e in found] == sorted(expected, key=lambda i: -expected[i])[:4]
+    assert [e.value for e in found] == pytest.approx([expected[e.index] for e in found], rel=1e-5)
+    assert {e.of for e in found} == {f"lrp zplus for {target}"}
+    assert [e.value for e in exemplars(bank, "act2:3@1,1", 2, by="relevance", for_unit="class:2")]
+
+
+def test_without_a_rule_all_images_are_ranked_by_gradient_times_activation(
+    bank: vital.ReferenceBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(OPERATIONS.entries, "relu")
+    found, expected = exemplars(bank, "act2:3", 4, by="relevance", for_unit="class:2", rule="gamma"), {}
+    for i in range(24):
+        made = gradient_times_activation(MODEL, bank.tensor([i]), "class:2", ["act2"])["act2"]
+        expected[i] = made[0, 3].sum().item()
+    assert [e.index for e in found] == sorted(expected, key=lambda i: -expected[i])[:4]
+    assert {e.of for e in found} == {f"{FALLBACK} for class:2"}
+    with pytest.raises(NoRuleError):
+        exemplars(bank, "class:2", 1, conditions=["act2:3"])
+
+
+def test_heat_under_conditions_is_what_passes_through_them(bank: vital.ReferenceBank) -> None:
+    image = bank.tensor([5])
+    heat, how = heat_maps(MODEL, image, "act3:8", conditions=["act2:0-3", "act1:1"])
+    assert how == "lrp zplus through act2:0, act2:1, act2:2, act2:3, act1:1"
+    reached = relevance(MODEL, image, "act3:8", ["<layer1"], conditions=["act2:0-3", "act1:1"])["<layer1"][0]
+    torch.testing.assert_close(
+        heat[0].double(), torch.tensor(heat_of(reached)).double(), atol=1e-6, rtol=1e-4
+    )
+    found = exemplars(bank, "act3:8", 2, conditions="act2:0-3")
+    assert [e.index for e in found] == bank.strongest("act3:8", 2)
+    assert all("through act2:0, act2:1" in e.by for e in found)
+
+
+def test_an_image_at_which_no_relevance_arrives_says_so() -> None:
+    image, dark = torch.ones(3, 4, 4), torch.zeros(4, 4)
+    shown = [
+        ("activation", 0.0, dark + 1),
+        ("activation", 2.0, dark),
+        ("lrp zplus for class:1", 0.0, dark + 1),
+    ]
+    made = [Exemplar(vital.Unit("a", 0), image, heat, 0, "x", value, of, "lrp") for of, value, heat in shown]
+    assert [e.status for e in made] == ["done", "no relevance", "no relevance"]
+
+
 def test_relevance_tells_roles_apart_that_activation_does_not() -> None:
     """Channel 0 is red; the class reads it, and loses where there is green."""
 
@@ -204,6 +257,10 @@ def test_the_overlay_of_a_grey_picture_is_colored_too() -> None:
         (
             {"by": "relevance", "for_unit": "class:1", "count": 9, "candidates": 8},
             "count is 9 and candidates 8; allowed are counts from 1 to candidates",
+        ),
+        (
+            {"by": "relevance", "for_unit": "predicted", "candidates": 8},
+            "candidates is 8; for_unit='predicted' looks at all images",
         ),
         ({"by": "relevance", "for_unit": "layer1:1"}, "the layer 'act2' is not before layer1"),
     ],

@@ -3,6 +3,7 @@
 from vital.activations.bank import ReferenceBank
 from vital.activations.build import build_bank, free_for_bank, load_bank, merged, opened_from
 from vital.activations.patches import Patches, TopLocation
+from vital.activations.relevances import ServedClass, ServedClasses, served_classes
 from vital.activations.template import make_template
 from vital.attribution.receptive_field import Box, effective_field, receptive_field
 
@@ -10,6 +11,8 @@ __all__ = [
     "Box",
     "Patches",
     "ReferenceBank",
+    "ServedClass",
+    "ServedClasses",
     "TopLocation",
     "build_bank",
     "effective_field",
@@ -19,4 +22,5 @@ __all__ = [
     "merged",
     "opened_from",
     "receptive_field",
+    "served_classes",
 ]

@@ -20,6 +20,7 @@ from torch import Tensor
 from vital.activations.directions import direction_key, rank_directions
 from vital.activations.patches import SHARE, Patches, TopLocation, cut
 from vital.activations.rankings import FORMAT, Ranking, Tables
+from vital.activations.relevances import rank_relevances, relevance_key
 from vital.activations.selection import (
     References,
     check_count,
@@ -28,6 +29,7 @@ from vital.activations.selection import (
     sample_class,
     uniform_weights,
 )
+from vital.activations.targets import find_target
 from vital.activations.template import keep, kept, make_template
 from vital.attribution.receptive_field import check_share, position_of
 from vital.data import ImageSet
@@ -73,6 +75,7 @@ class ReferenceBank:
     _templates: dict[str, Template] = field(default_factory=dict, init=False)
     _usual: dict[str, Template] = field(default_factory=dict, init=False)
     _directions: dict[str, Tables] = field(default_factory=dict, init=False)
+    _relevances: dict[str, Tables] = field(default_factory=dict, init=False)
     _patches: dict[str, Patches] = field(default_factory=dict, init=False)
     _views: Views = field(default_factory=Views, init=False)
 
@@ -110,6 +113,50 @@ class ReferenceBank:
             rank_directions(self.model, self.images, new, top=self.made_of["top"] + 1, **options)
         )
 
+    def rank_relevance(
+        self,
+        units: Iterable[str | Unit],
+        target: str | Unit | None = None,
+        rule: str = "zplus",
+        *,
+        progress: bool = False,
+    ) -> None:
+        """Show the images once more and rank them by the relevance of all channels of these units' layers (RelMax).
+
+        Relevance starts at `target`, with its activation: a unit, or the class of each image, by its "label" or as
+        "predicted"; by default the label where labels name classes of the network. The answers are kept.
+        """
+        aim = find_target(self.model, self.images, target)
+        layers = dict.fromkeys(unit.layer for unit in self.model.units(units))
+        new = [n for n in layers if relevance_key(self.key, n, aim, rule) not in self._relevances]
+        options: dict[str, Any] = {"bank": self.key, "disk": self.disk, "progress": progress}
+        top = self.made_of["top"] + 1
+        self._relevances.update(rank_relevances(self.model, self.images, new, aim, rule, top=top, **options))
+
+    def most_relevant(
+        self,
+        unit: str | Unit,
+        target: str | Unit | None = None,
+        count: int = 8,
+        rule: str = "zplus",
+        *,
+        places: bool = False,
+    ) -> list[TopLocation]:
+        """The images in which a unit is most relevant for a target (see `rank_relevance`), the most relevant first.
+
+        The value is the relevance of its channel, summed over places; with `places`, that at its most relevant place,
+        of which each image has one. Relevance may be negative, and is 0 where none arrives. Raises `InvalidValueError`
+        for a direction, and for a place of a channel.
+        """
+        unit = self.model.unit(unit)
+        if unit.source or unit.position is not None:
+            what = "direction" if unit.source else "place"
+            raise InvalidValueError(f"{unit} is a {what}; images are ranked by the relevance of channels")
+        self.rank_relevance([unit], target, rule)
+        aim = find_target(self.model, self.images, target)
+        tables = self._relevances[relevance_key(self.key, unit.layer, aim, rule)]
+        return self._locations(unit, self._row(tables, unit, unit.channel, count, places=places), count)
+
     def strongest(self, unit: str | Unit, count: int = 8) -> list[int]:
         """The images with the highest value of a unit, strongest first; fewer when there are fewer."""
         unit = self.model.unit(unit)
@@ -122,7 +169,11 @@ class ReferenceBank:
         places, and units read at the class token have none; the images are then those of `strongest`.
         """
         unit = self.model.unit(unit)
-        ranked, info = self._ranked(unit, count, places=True), layout_of(unit)
+        return self._locations(unit, self._ranked(unit, count, places=True), count)
+
+    def _locations(self, unit: Unit, ranked: Ranking, count: int) -> list[TopLocation]:
+        """The first of a unit's row of a ranking, with positions where it has places."""
+        info = layout_of(unit)
         rows = zip(ranked.indices[:count].tolist(), ranked.values[:count].tolist(), strict=True)
         if ranked.places is None:
             return [TopLocation(image, None, value) for image, value in rows]
@@ -345,6 +396,10 @@ class ReferenceBank:
     def _ranked(self, unit: Unit, count: int, *, places: bool = False) -> Ranking:
         """A unit's row of the ranking by means, or by places where it has some; raises for too high a count."""
         tables, index = self._table(unit)
+        return self._row(tables, unit, index, count, places=places)
+
+    def _row(self, tables: Tables, unit: Unit, index: int, count: int, *, places: bool) -> Ranking:
+        """A row of tables; raises for too high a count."""
         check_count(count)
         top = self.made_of["top"]
         ranking = (places and tables.peaks.get(readout_name(unit))) or tables.means[readout_name(unit)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 FORMAT = 2
 """What files of tables are written as; part of every key, so that older files are never read."""
@@ -68,6 +71,15 @@ class Tables:
         if self.count > len(sample):
             sample = sample[~torch.isin(self.sampled, ranking.indices[index])]
         return share_below(value, ranking.values[index].double(), sample, self.count)
+
+    def of_readouts(self, names: Collection[str]) -> Tables:
+        """The tables of some readouts alone."""
+
+        def some(found: Mapping[str, T]) -> dict[str, T]:
+            return {name: one for name, one in found.items() if name in names}
+
+        parts = (some(self.means), some(self.peaks), some(self.sample))
+        return Tables(*parts, self.sampled, self.keys, self.count)
 
     def pack(self) -> dict[str, Tensor]:
         """Lay everything out as named tensors, for a file."""

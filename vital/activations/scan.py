@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vital.activations.rankings import Ranking, Tables, merge
+from vital.activations.targets import Target
 from vital.data import ImageSet
 from vital.data.views import Sizes
 from vital.errors import DataError
@@ -32,13 +33,15 @@ def scan(
     batch: int,
     progress: bool,
     directions: Mapping[str, Tensor] | None = None,
+    relevance: tuple[Target, str] | None = None,
 ) -> Tables:
     """Show every image to the network once and keep, per readout, the `top` strongest images of each channel.
 
     A readout is a layer, or `layer#all`, `layer#patches` and `layer#cls` where it has tokens. Images are ranked by
     the mean over the layer's places, and by the strongest place, of which each image has one. `directions` maps a
-    layer to vectors (D, C), whose D products with the channels then stand for them. Memory does not grow with the
-    number of images. Raises `DataError` when no image can be read.
+    layer to vectors (D, C), whose D products with the channels then stand for them. `relevance` is a target and a
+    rule: relevance for the target stands for the channels then, ranked by its sum over places. Memory does not grow
+    with the number of images. Raises `DataError` when no image can be read.
     """
     sizes = Sizes()
     known = list_layers(model)
@@ -47,13 +50,18 @@ def scan(
     bar = tqdm(
         total=len(images), desc="images", unit="image", disable=None if progress else True, leave=False
     )
-    with Tracer(model, layers) as tracer, bar:
+    watched = layers if relevance is None else (*layers, relevance[0].layer)
+    with Tracer(model, watched, record=relevance is not None) as tracer, bar:
         for which, pictures in images.batches(model, batch, kept=sizes):
             if not kept and not waiting:
                 warn_of_size(model, images, sizes.sizes)
-            trace = tracer(pictures.to(model.device, model.image_dtype))
-            acts = {layer: _along(trace[layer], layer, directions) for layer in layers}
-            waiting.append(_tables(acts, known, which, pictures))
+            shown = pictures.to(model.device, model.image_dtype)
+            if relevance is None:
+                trace = tracer(shown)
+                acts = {layer: _along(trace[layer], layer, directions) for layer in layers}
+            else:
+                acts = _relevance(tracer, shown, which, layers, *relevance)
+            waiting.append(_tables(acts, known, which, pictures, total=relevance is not None))
             if sum(part.count for part in waiting) >= CHUNK:
                 kept, waiting = [merge([*kept, *waiting], top)], []
             bar.update(len(which))
@@ -96,17 +104,30 @@ def _along(act: Tensor, layer: str, directions: Mapping[str, Tensor] | None) -> 
     return torch.einsum("bc...,dc->bd...", act, directions[layer].to(act))
 
 
+def _relevance(
+    tracer: Tracer, shown: Images, which: list[int], layers: Sequence[str], target: Target, rule: str
+) -> dict[str, Tensor]:
+    """The relevance of layers for a target."""
+    with torch.enable_grad():
+        return target.relevance(tracer(shown.requires_grad_()), which, layers, rule)
+
+
 def _tables(
-    acts: Mapping[str, Tensor], known: Mapping[str, Layer], which: list[int], pictures: Images
+    acts: Mapping[str, Tensor],
+    known: Mapping[str, Layer],
+    which: list[int],
+    pictures: Images,
+    *,
+    total: bool = False,
 ) -> Tables:
-    """What one batch says, as the tables of its images."""
+    """What one batch says, as the tables of its images, which are ranked by the mean or the sum over places."""
     device = next(iter(acts.values())).device
     ids = torch.tensor(which, device=device)
     means: dict[str, Ranking] = {}
     peaks: dict[str, Ranking] = {}
     for layer, act in acts.items():
         for readout, part, first in _readouts(known[layer], act):
-            value = (part.mean(2) if part.ndim > 2 else part).float().T
+            value = (part if part.ndim == 2 else part.sum(2) if total else part.mean(2)).float().T
             row = ids.expand(len(value), -1)
             means[readout] = Ranking(value, row)
             if part.ndim > 2:

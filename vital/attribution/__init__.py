@@ -7,7 +7,7 @@ Layer-wise relevance propagation goes back along the tape of one ordinary forwar
 from vital.attribution import compound as compound
 from vital.attribution import norms as norms
 from vital.attribution import products as products
-from vital.attribution.circuit import Feeder, feeders
+from vital.attribution.circuit import AttributionGraph, Edge, Feeder, attribution_graph, feeders
 from vital.attribution.composites import RULES, Relevance, composite
 from vital.attribution.gradients import (
     gradient_times_activation,
@@ -23,10 +23,13 @@ from vital.tracing import NoRuleError
 __all__ = [
     "OPERATIONS",
     "RULES",
+    "AttributionGraph",
     "Context",
+    "Edge",
     "Feeder",
     "NoRuleError",
     "Relevance",
+    "attribution_graph",
     "composite",
     "feeders",
     "followable",

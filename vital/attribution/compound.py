@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vital.attribution.operations import Context, Shares, operation
 from vital.attribution.sums import average
-from vital.attribution.sweep import follow
+from vital.attribution.sweep import sweep
 from vital.tracing import NoRuleError, Step, Tape
 
 
@@ -23,7 +23,7 @@ def in_parts(
     copies = tuple(x.detach().clone() for x in inputs)
     with torch.no_grad(), Tape(*copies, kept=context.tape.kept) as tape:
         made = make(*copies)
-    found = follow(context.within(tape, step), [(made, r.reshape(made.shape))], copies)
+    found = sweep(context.within(tape, step), [(made, r.reshape(made.shape))], copies)
     yield from zip(inputs, found, strict=True)
 
 

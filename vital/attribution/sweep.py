@@ -7,33 +7,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vital.attribution.composites import Relevance
 from vital.attribution.operations import OPERATIONS, Context
 from vital.errors import nearest
-from vital.models import Model
 from vital.tracing import NoRuleError, Step, Tape
 
 
 def sweep(
-    tape: Tape,
-    starts: Sequence[tuple[Tensor, Tensor]],
-    wanted: Sequence[Tensor],
-    how: Relevance,
-    model: Model | None = None,
+    context: Context, starts: Sequence[tuple[Tensor, Tensor]], wanted: Sequence[Tensor]
 ) -> list[Tensor]:
     """Follow relevance back from the starting tensors to the wanted ones, and stop at the earliest of them.
 
-    `starts` pairs tensors of the tape with their relevance. A wanted tensor that no relevance reaches gets zeros.
-    `model` is whose tape it is, for rules by name and for the bounds of its images. Raises `NoRuleError`, with the
-    operation's name, where one on the way has no rule.
+    `starts` pairs tensors of the context's tape with their relevance. A wanted tensor that no relevance reaches gets
+    zeros. Sweeps in one context go on where the last one stopped. Raises `NoRuleError`, with the operation's name,
+    where one on the way has no rule.
     """
-    return follow(Context(how, tape, model), starts, wanted)
-
-
-def follow(
-    context: Context, starts: Sequence[tuple[Tensor, Tensor]], wanted: Sequence[Tensor]
-) -> list[Tensor]:
-    """The same, in a context."""
     tape = context.tape
     relevance: dict[int, Tensor] = {}
     for tensor, r in starts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vital.cli import options as opt
-from vital.cli.common import show_skipped, table
+from vital.cli.common import show_skipped, table, watched
 from vital.utils.io import as_png, write
 
 if TYPE_CHECKING:
@@ -28,29 +28,45 @@ def exemplars(
     by: opt.ExemplarsBy = "activation",
     for_unit: opt.ForUnit = None,
     rule: opt.Rule = "zplus",
+    conditions: opt.Conditions = None,
     network: opt.NetworkOptions,
 ) -> None:
     """Show the images that excite each unit most.
 
-    Heat shows where in them it looked. Writes units/UNIT/exemplars.png (the images, below each the same with heat),
-    exemplars.json and single pictures to the folder RUN, where vital report finds them. Where vital render has left
-    prototypes of the units there, exemplars.png shows both side by side.
+    With --by relevance they are those in which it is most relevant for another unit, or for their class. Heat shows
+    where in them it looked; with --condition, what of that passes through the units named alone. Writes
+    units/UNIT/exemplars.png (the images, below each the same with heat), exemplars.json and single pictures to the
+    folder RUN, where vital report finds them. Where vital render has left prototypes of the units there, exemplars.png
+    shows both side by side. The exit code is 1 where no relevance arrives.
     """
+    from vital.activations.targets import find_target
     from vital.rendering.natural_exemplars import exemplars as find
 
     net, pictures = network.open(model, source.image_labels), source.needed("images are needed")
     chosen = list(dict.fromkeys(net.units(units)))
-    reader = net.unit(for_unit) if for_unit else None
+    aim = find_target(net, pictures, for_unit) if for_unit else None
+    reader = aim.unit if aim else None
+    passed = net.units(conditions or [])
     made = source.make_bank(net, pictures, [*chosen, *([reader] if reader else [])])
-    made.rank(chosen)
-    how: dict[str, Any] = {"by": by, "for_unit": reader, "rule": rule}
+    made.rank(chosen, progress=watched())
+    how: dict[str, Any] = {"by": by, "for_unit": for_unit, "rule": rule, "conditions": passed}
     found = {unit: find(made, unit, count, **how) for unit in chosen}
     for unit, some in found.items():
         _keep(out, unit, some)
     _show_beside(out, net, found)
-    rows = [(unit, e.name, f"{e.value:.4g}", e.by) for unit, some in found.items() for e in some]
-    typer.echo(table(["unit", "image", some_by(found), "heat"], rows))
+    rows = [(unit, e.name, f"{e.value:.4g}", e.by, e.status) for unit, some in found.items() for e in some]
+    typer.echo(table(["unit", "image", some_by(found), "heat", "status"], rows))
     show_skipped(made.images)
+    if conditions or by == "relevance":
+        _check_arrived(found)
+
+
+def _check_arrived(found: dict[Unit, Exemplars]) -> None:
+    """End with exit code 1 where no relevance arrived in any image of a unit."""
+    if dead := [str(unit) for unit, some in found.items() if all(e.status != "done" for e in some)]:
+        why = "choose other units, conditions or images"
+        typer.echo(f"vital: no relevance arrived for {', '.join(dead)}; {why}", err=True)
+        raise typer.Exit(1)
 
 
 def some_by(found: dict[Unit, Exemplars]) -> str:

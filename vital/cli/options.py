@@ -102,11 +102,38 @@ Directions = Annotated[Path, Option("--out", metavar="FILE", help="The file to w
 Banks = Annotated[list[Path], Argument(metavar="BANK", help="Banks that vital bank wrote.")]
 
 OneUnit = Annotated[str, Argument(metavar="UNIT", help=UNITS)]
-Feeders = Annotated[int, Option("--count", min=1, metavar="K", help="How many units to show.")]
+CircuitLayers = Annotated[
+    str,
+    Option(
+        "--layers",
+        metavar="LAYER,LAYER",
+        help="The layers to look into, from later to earlier; class for the classes that UNIT serves.",
+    ),
+]
+ForClass = Annotated[
+    str | None,
+    Option("--for", metavar="label|predicted", help="With --layers class: which class an image counts for."),
+]
+Feeders = Annotated[
+    int, Option("--count", min=1, metavar="K", help="How many units, or classes, to show; of each unit.")
+]
 HowMany = Annotated[int, Option("--count", min=1, metavar="K", help="Images shown for each unit.")]
-ExemplarsBy = Annotated[str, Option(help="Rank by activation, or by relevance for another unit.")]
+ExemplarsBy = Annotated[
+    str, Option(help="Rank by activation, or all images by relevance for another unit (RelMax).")
+]
 ForUnit = Annotated[
-    str | None, Option("--for", metavar="UNIT", help="With --by relevance: the unit that reads these.")
+    str | None,
+    Option(
+        "--for",
+        metavar="UNIT|label|predicted",
+        help="With --by relevance: the unit that reads these, or the class of each image.",
+    ),
+]
+Conditions = Annotated[
+    list[str] | None,
+    Option(
+        "--condition", metavar="UNIT", help="Follow relevance through these units alone; may be repeated."
+    ),
 ]
 Rule = Annotated[str, Option(help="How relevance is followed, such as zplus or epsilon.")]
 

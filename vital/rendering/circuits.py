@@ -1,4 +1,4 @@
-"""A small circuit as a picture: a unit, and below it the units of an earlier layer that feed it most."""
+"""A small circuit as a picture: a unit, and below it, layer by layer, the units that feed it most."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from vital.activations import ReferenceBank
-from vital.attribution import Feeder, Relevance, feeders
+from vital.attribution import AttributionGraph, Feeder, Relevance, attribution_graph
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.records import Prototypes
@@ -21,18 +21,27 @@ from vital.utils.io import as_png
 
 @dataclass(frozen=True, eq=False)
 class Circuit:
-    """A unit, the units that feed it with their shares, and a prototype of each, the unit's own first.
+    """A unit, the units that feed it with their shares, and a prototype of each, in the order of `graph.units`.
 
     It shows itself in a notebook.
     """
 
-    unit: Unit
-    feeders: tuple[Feeder, ...]
+    graph: AttributionGraph
     prototypes: Prototypes = field(repr=False)
+
+    @property
+    def unit(self) -> Unit:
+        """The unit at the top."""
+        return self.graph.unit
+
+    @property
+    def feeders(self) -> tuple[Feeder, ...]:
+        """The units of the first layer below it."""
+        return self.graph.levels[0]
 
     def to_grid(self, size: int = 160) -> Image.Image:
         """One picture: the unit above, its feeders below with their shares; `size` is the width of a prototype."""
-        return circuit_sheet(self.prototypes, self.feeders, size)
+        return circuit_sheet(self.prototypes, self.graph, size)
 
     def _repr_png_(self) -> bytes:
         return as_png(self.to_grid())
@@ -41,7 +50,7 @@ class Circuit:
 def circuit(
     model: Model,
     unit: str | Unit,
-    layer: str,
+    layers: str | Sequence[str],
     *,
     bank: ReferenceBank,
     count: int = 4,
@@ -49,11 +58,12 @@ def circuit(
     rule: str | Relevance = "zplus",
     **options: Any,
 ) -> Circuit:
-    """Find the `count` units of `layer` that feed a unit most, and render it and them.
+    """Find the `count` units of a layer that feed a unit most, and render it and them.
 
-    The shares are those of `vital.attribution.feeders` over the unit's `n_exemplars` strongest images in the bank;
-    `options` are those of `vital.render`, such as `method` and `steps`. The bank must have been made for the unit's
-    layer and, where the method needs references, for `layer`.
+    Of several layers, from later to earlier, each unit of one has the `count` units of the next that feed it most
+    below it. The shares are those of `vital.attribution.attribution_graph` over the unit's `n_exemplars` strongest
+    images in the bank; `options` are those of `vital.render`, such as `method` and `steps`. The bank must have been
+    made for the unit's layer and, where the method needs references, for `layers`.
 
     >>> import torch, vital; from vital.models import Model
     >>> net = Model(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 3),
@@ -65,37 +75,44 @@ def circuit(
     >>> len(made.feeders), [str(p.unit) for p in made.prototypes][0]
     (2, '3:0')
     """
-    unit = model.unit(unit)
+    unit, below = model.unit(unit), [layers] if isinstance(layers, str) else layers
     seen = bank.tensor(bank.strongest(unit, n_exemplars))
-    found = feeders(model, unit, layer, seen, count, rule=rule)
-    made = render(model, [unit, *(feeder.unit for feeder in found)], bank=bank, **options)
-    return Circuit(unit, tuple(found), made)
+    graph = attribution_graph(model, unit, below, seen, count, rule=rule)
+    return Circuit(graph, render(model, graph.units, bank=bank, **options))
 
 
-def circuit_sheet(prototypes: Prototypes, found: Sequence[Feeder], size: int = 160) -> Image.Image:
-    """Draw a circuit: the first prototype above, the others below with their shares, the thicker the line the larger.
+def circuit_sheet(prototypes: Prototypes, graph: AttributionGraph, size: int = 160) -> Image.Image:
+    """Draw a circuit: the unit above, below it the levels with their shares; the larger the share the thicker the line.
 
-    Raises `InvalidValueError` where there is not one prototype for the unit and one for each feeder.
+    `prototypes` are in the order of `graph.units`. Raises `InvalidValueError` where there is not one for each unit.
     """
-    if len(prototypes) != len(found) + 1 or not found:
+    units, levels = graph.units, [[Feeder(graph.unit, 1.0)], *(level for level in graph.levels if level)]
+    if len(prototypes) != len(units) or len(units) == 1:
         raise InvalidValueError(
-            f"there are {len(prototypes)} prototypes for a unit and {len(found)} feeders; give one of each"
+            f"there are {len(prototypes)} prototypes for a unit and {len(units) - 1} feeders; give one of each"
         )
     text = max(10, size // 11)
-    pictures = [scaled(prototype.to_pil(), size) for prototype in prototypes]
-    tall, width = max(p.height for p in pictures), GAP + len(found) * (size + GAP)
-    top, fan = GAP + text + GAP, size // 2
-    below = top + tall + fan
-    sheet = Image.new("RGB", (width, below + tall + 2 * (text + GAP) + GAP), PAPER)
+    pictures = {unit: scaled(p.to_pil(), size) for unit, p in zip(units, prototypes, strict=True)}
+    tall, width = max(p.height for p in pictures.values()), GAP + max(map(len, levels)) * (size + GAP)
+    below = 2 * (text + GAP)  # two lines of text stand below a picture, but above the first
+    row, first = tall + below + size // 2, GAP + text + GAP
+    middles, tops = dict[Unit, int](), dict[Unit, int]()
+    for depth, level in enumerate(levels):
+        left = (width - GAP - len(level) * (size + GAP)) // 2 + GAP + size // 2
+        middles.update({feeder.unit: left + i * (size + GAP) for i, feeder in enumerate(level)})
+        tops.update({feeder.unit: first + depth * row - (below if depth else 0) for feeder in level})
+    sheet = Image.new("RGB", (width, max(tops.values()) + tall + below + GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
-    write_centered(draw, prototypes[0].unit.title, width // 2, GAP // 2, width - 2 * GAP, text)
-    for i, feeder in enumerate(found):
-        middle = GAP + i * (size + GAP) + size // 2
-        thick = max(1, round(size / 8 * max(0.0, feeder.share)))
-        draw.line([(width // 2, top + tall), (middle, below)], fill=FAINT, width=thick)
-        sheet.paste(pictures[i + 1], (middle - size // 2, below))
-        write_centered(draw, feeder.unit.title, middle, below + tall + GAP // 2, size, text)
-        share = f"{100 * feeder.share:.1f} %"
-        write_centered(draw, share, middle, below + tall + text + GAP, size, text)
-    sheet.paste(pictures[0], (width // 2 - size // 2, top))
+    for edge in graph.edges:
+        thick = max(1, round(size / 8 * max(0.0, edge.share)))
+        start = tops[edge.unit] + tall + (0 if edge.unit == graph.unit else below)
+        ends = [(middles[edge.unit], start), (middles[edge.feeder], tops[edge.feeder])]
+        draw.line(ends, fill=FAINT, width=thick)
+    for unit, picture in pictures.items():
+        sheet.paste(picture, (middles[unit] - size // 2, tops[unit]))
+    write_centered(draw, prototypes[0].unit.title, middles[graph.unit], GAP // 2, width - 2 * GAP, text)
+    for feeder in (feeder for level in levels[1:] for feeder in level):
+        middle, end = middles[feeder.unit], tops[feeder.unit] + tall
+        write_centered(draw, feeder.unit.title, middle, end + GAP // 2, size, text)
+        write_centered(draw, f"{100 * feeder.share:.1f} %", middle, end + text + GAP, size, text)
     return sheet

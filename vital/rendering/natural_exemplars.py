@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,9 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from vital.activations import ReferenceBank
+from vital.activations.targets import find_target
 from vital.attribution import NoRuleError, Relevance, gradient_times_activation, relevance
 from vital.errors import InvalidValueError, ModelError
 from vital.models import Model
+from vital.terms import GRADIENT
 from vital.tracing import INPUT_OF, Tracer, list_layers
 from vital.tracing.readout import at_places
 from vital.types import Images
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FALLBACK = "gradient x activation"
+OF_A_PLACE = 32
+"""Candidates for one place of a channel, for which no bank ranks images by relevance."""
 STRENGTH, DIM = 0.9, 0.6
 WARM, HOT = (1.0, 0.1, 0.0), (1.0, 0.9, 0.1)
 """The colors of the overlay, from little heat to most."""
@@ -37,9 +42,10 @@ class Exemplar:
 
     `image` is (C, H, W) in [0, 1]; `heat` (H, W) in [0, 1] is the positive part of what reached each pixel, over the
     largest of the image, and 0 everywhere where nothing positive did. `by` says how it was worked out: "lrp zplus"
-    (or another rule), or "gradient x activation" for a network with an operation that relevance has no rule for.
-    `value` is what the image was ranked by, and `of` says what that is. It shows itself in a notebook.
-    `np.asarray(exemplar)` is the image as matplotlib takes it: (H, W, C), float32 in [0, 1].
+    (or another rule), with "through" and the conditions where there are some, or "gradient x activation" for a network
+    with an operation that relevance has no rule for. `value` is what the image was ranked by, and `of` says what that
+    is. It shows itself in a notebook. `np.asarray(exemplar)` is the image as matplotlib takes it: (H, W, C), float32
+    in [0, 1].
     """
 
     unit: Unit
@@ -64,6 +70,12 @@ class Exemplar:
         warm, hot = (torch.tensor(color).to(grey).view(3, 1, 1) for color in (WARM, HOT))
         color = warm + (hot - warm) * amount
         return to_pil(grey + (color - grey) * STRENGTH * amount)
+
+    @property
+    def status(self) -> str:
+        """The status: "done", or "no relevance" where none above 0 arrived at the image, or at the unit it is of."""
+        arrived = self.of == "activation" or self.value > 0
+        return "done" if arrived and self.heat.any() else "no relevance"
 
     def to_row(self) -> dict[str, Any]:
         """One row of a table: all but the pictures."""
@@ -109,8 +121,9 @@ def exemplars(
     *,
     by: Literal["activation", "relevance"] = "activation",
     for_unit: str | Unit | None = None,
-    candidates: int = 32,
+    candidates: int | None = None,
     rule: str = "zplus",
+    conditions: Iterable[str | Unit] = (),
     batch: int = 8,
 ) -> Exemplars:
     """The images that show a unit best, best first, each with a heat map.
@@ -134,11 +147,14 @@ def exemplars(
         How images are ranked: by the value of the unit ("activation"), or by which role the unit plays in another one
         ("relevance"): by the relevance of its channel, summed over its places, when relevance starts at `for_unit`.
     for_unit
-        With `by="relevance"`: the other unit, such as a class.
+        With `by="relevance"`: the other unit, such as a class, or the class of each image: "label" or "predicted".
     candidates
-        With `by="relevance"`: the number of strongest images of both units that are looked at.
+        With `by="relevance"`: look only at so many strongest images of both units. By default all images are ranked
+        (RelMax), in one pass that the bank keeps; for one place of a channel it is 32.
     rule
         The rule by which relevance is followed.
+    conditions
+        Units of earlier layers: heat is then what passes through these alone (conditional relevance).
     batch
         The number of images that are shown at once.
 
@@ -173,9 +189,8 @@ def exemplars(
         found, pictures = bank.images.load(bank.strongest(unit, count), bank.model)
         values, of = _values(bank.model, unit, pictures, batch), "activation"
     else:
-        reader = _reader(bank.model, unit, for_unit)
-        found, pictures, values, of = _by_relevance(bank, unit, reader, count, candidates, rule, batch)
-    heat, how = heat_maps(bank.model, pictures, unit, rule=rule, batch=batch)
+        found, pictures, values, of = _by_relevance(bank, unit, for_unit, count, candidates, rule, batch)
+    heat, how = heat_maps(bank.model, pictures, unit, rule=rule, conditions=conditions, batch=batch)
     return Exemplars(
         Exemplar(unit, image.cpu(), h, i, bank.images.names[i], value, of, how, bank.model.bands)
         for image, h, i, value in zip(pictures, heat, found, values, strict=True)
@@ -183,11 +198,20 @@ def exemplars(
 
 
 def heat_maps(
-    model: Model, images: Images, unit: str | Unit, *, rule: str | Relevance = "zplus", batch: int = 8
+    model: Model,
+    images: Images,
+    unit: str | Unit,
+    *,
+    rule: str | Relevance = "zplus",
+    conditions: Iterable[str | Unit] = (),
+    batch: int = 8,
 ) -> tuple[Tensor, str]:
-    """Where in images a unit looked, (B, H, W) in [0, 1], and in words how that was worked out: see `exemplars`."""
+    """Where in images a unit looked, (B, H, W) in [0, 1], and in words how that was worked out: see `exemplars`.
+
+    Under `conditions` a network with an operation that has no rule raises `NoRuleError`.
+    """
     unit, first = model.unit(unit), INPUT_OF + _first_layer(model)
-    raw, how = _reached(model, images, unit, first, rule, batch)
+    raw, how = _reached(model, images, unit, first, rule, batch, conditions)
     if raw.ndim != 4:
         raise ModelError(f"the first layer of {model.name} sees no picture; there is nowhere to lay the heat")
     heat = raw.float().sum(1, keepdim=True).clamp(min=0)
@@ -206,14 +230,25 @@ def _first_layer(model: Model) -> str:
 
 
 def _reached(
-    model: Model, images: Images, unit: Unit, layer: str, rule: str | Relevance, batch: int
+    model: Model,
+    images: Images,
+    unit: Unit,
+    layer: str,
+    rule: str | Relevance,
+    batch: int,
+    conditions: Iterable[str | Unit] = (),
 ) -> tuple[Tensor, str]:
     """What reached a layer from a unit, on the CPU, and how: relevance, or else gradient times activation."""
-    parts = torch.split(images, batch)
+    parts, passed = torch.split(images, batch), model.units(conditions)
     try:
-        found = [relevance(model, part, unit, [layer], rule)[layer].cpu() for part in parts]
-        return torch.cat(found), f"lrp {rule}" if isinstance(rule, str) else f"lrp {rule.weighted}"
+        found = [
+            relevance(model, part, unit, [layer], rule, conditions=passed)[layer].cpu() for part in parts
+        ]
+        how = f"lrp {rule}" if isinstance(rule, str) else f"lrp {rule.weighted}"
+        return torch.cat(found), f"{how} through {', '.join(map(str, passed))}" if passed else how
     except NoRuleError:
+        if passed:
+            raise
         found = [gradient_times_activation(model, part, unit, [layer])[layer].cpu() for part in parts]
         return torch.cat(found), FALLBACK
 
@@ -227,21 +262,45 @@ def _values(model: Model, unit: Unit, pictures: Images, batch: int) -> list[floa
     return found
 
 
-def _reader(model: Model, unit: Unit, for_unit: str | Unit | None) -> Unit:
-    """The unit whose relevance is asked for."""
-    if for_unit is None:
-        raise InvalidValueError("by='relevance' needs for_unit, the class or unit that reads this one")
+def _by_relevance(
+    bank: ReferenceBank,
+    unit: Unit,
+    target: str | Unit | None,
+    count: int,
+    candidates: int | None,
+    rule: str,
+    batch: int,
+) -> tuple[list[int], Images, list[float], str]:
+    """The images with the highest relevance of the unit for the target, these relevances, and what they are."""
+    if target is None:
+        raise InvalidValueError(
+            "by='relevance' needs for_unit, the class or unit that reads this one, or 'label' or 'predicted'"
+        )
     if unit.source:
         raise InvalidValueError(
             f"{unit} is a direction, whose relevance is not that of one channel; use by='activation'"
         )
-    return model.unit(for_unit)
+    aim = find_target(bank.model, bank.images, target)
+    if aim.unit is not None and (candidates is not None or unit.position is not None):
+        pool = OF_A_PLACE if candidates is None else candidates
+        return _among_candidates(bank, unit, aim.unit, count, pool, rule, batch)
+    if candidates is not None:
+        raise InvalidValueError(f"candidates is {candidates}; for_unit={target!r} looks at all images")
+    how = rule
+    try:
+        ranked = bank.most_relevant(unit, target, count, rule)
+    except NoRuleError:
+        ranked, how = bank.most_relevant(unit, target, count, GRADIENT), GRADIENT
+    found, pictures = bank.images.load([each.image for each in ranked], bank.model)
+    value = {each.image: each.value for each in ranked}
+    words = FALLBACK if how == GRADIENT else f"lrp {rule}"
+    return found, pictures, [value[i] for i in found], f"{words} for {aim}"
 
 
-def _by_relevance(
+def _among_candidates(
     bank: ReferenceBank, unit: Unit, reader: Unit, count: int, candidates: int, rule: str, batch: int
 ) -> tuple[list[int], Images, list[float], str]:
-    """The candidates with the highest relevance of the unit for its reader, these relevances, and what they are."""
+    """The same among the strongest images of both alone."""
     if not 1 <= count <= candidates:
         raise InvalidValueError(
             f"count is {count} and candidates {candidates}; allowed are counts from 1 to candidates"

@@ -379,7 +379,9 @@ def save_exemplars(run: str | Path, exemplars: Sequence[Exemplar]) -> None:
         for kind, name in names.items():
             write(folder / "exemplars" / name, as_png(one.to_pil(heat=kind == "heat")))
         value = float(f"{one.value:.6g}")
-        rows.append({**names, "name": one.name, "value": value, "of": one.of, "by": one.by})
+        rows.append(
+            {**names, "name": one.name, "value": value, "of": one.of, "by": one.by, "status": one.status}
+        )
     write(folder / EXEMPLARS, as_json({"unit": units.pop(), "exemplars": rows}))
 
 
