@@ -544,3 +544,41 @@ def test_the_options_say_what_the_outputs_are_and_which_tensor_is_class(vital: C
     assert answer.code == 2
     assert "unknown output of two:Two 'none'; did you mean 'one'?" in answer.err
     assert vital(*words, "likely").code == 1  # another meaning is another network
+
+
+def test_count_renders_the_pictures_of_seeds_from_the_first_on_and_more_are_added(
+    vital: Cli, here: Path
+) -> None:
+    how = ("render", "net.py:make", "class:bee", "0:2", *FAST, "--size", 24)
+    answer = vital(*how, "--seed", 4, "--count", 2, "--out", "run")
+    assert (answer.code, answer.err) == (0, "")
+    header, *rows = [line.split() for line in answer.out.splitlines()]
+    assert header[:3] == ["unit", "class", "seed"]
+    assert [(row[0], row[-1]) for row in rows] == [
+        (unit, f"run/units/{unit.replace(':', '_')}/fourier-{seed}.png")
+        for unit in ("class:1", "0:2")
+        for seed in (4, 5)
+    ]
+    before = contents(here / "run")
+    assert vital(*how, "--seed", 5, "--out", "alone").code == 0
+    alone = contents(here / "alone")
+    assert all(before[name] == content for name, content in alone.items() if "-5" in name)
+    assert vital(*how, "--seed", 4, "--count", 3, "--out", "run").code == 0
+    after = contents(here / "run")
+    assert {name for name in after if name not in before} == {
+        f"units/{unit}/fourier-6{end}"
+        for unit in ("class_1", "0_2")
+        for end in (".png", "-mask.png", ".json")
+    }
+    assert all(after[name] == before[name] for name in before if name.startswith("units"))
+
+
+def test_a_run_of_several_seeds_that_was_cut_short_goes_on_to_the_same_bytes(vital: Cli, here: Path) -> None:
+    how = ("render", "net.py:make", "class:bee", *FAST, "--size", 24, "--count", 3)
+    assert vital(*how, "--out", "whole").code == 0
+    assert vital(*how, "--out", "run").code == 0
+    for seed in (1, 2):
+        (here / f"run/units/class_1/fourier-{seed}.json").unlink()
+    assert vital(*how, "--out", "run").code == 0
+    whole, run = contents(here / "whole"), contents(here / "run")
+    assert whole == run

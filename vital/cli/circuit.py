@@ -51,7 +51,7 @@ def circuit(
     chosen = [top, *(feeder.unit for feeder in found)]
     references = pictures if method.needs_images else None
     request = how.request(net, chosen, method, references)
-    with carried_out(out, net, model, request, chosen, method, references, source) as run:
+    with carried_out(out, net, model, [request], chosen, method, references, source) as (run,):
         shown = Prototypes(run.prototype(each) for each in chosen)
         write(out / "circuit.png", as_png(circuit_sheet(shown, found)))
         shares = {str(feeder.unit): feeder.share for feeder in found}

@@ -101,6 +101,10 @@ Batch = Annotated[
     int | None,
     Option(min=1, help="The most units that share a pass; by default 16 on a CPU and 32 on a GPU."),
 ]
+Pictures = Annotated[
+    int,
+    Option("--count", min=1, metavar="N", help="Independent pictures of each unit, of seeds from SEED on."),
+]
 Settings = Annotated[
     list[str] | None, Option("--set", metavar="FIELD=VALUE", help="Any option of the method.")
 ]
