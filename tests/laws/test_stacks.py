@@ -120,6 +120,7 @@ def test_stacked_terms_give_the_losses_and_gradients_of_each_alone(name: str) ->
         [reg.Spectrum(), reg.Spectrum(target=torch.ones(3, 32, 17))],
         [reg.Spectrum(target=torch.zeros(3, 32, 17)), reg.Spectrum(target=torch.ones(3, 32, 17))],
         [obj.Direction("layer2", torch.ones(16), power=2), obj.Direction("layer2", torch.ones(16))],
+        [obj.Direction("layer2", torch.ones(16), window=torch.eye(8)), obj.Direction("layer2", torch.ones(16))],
         [obj.Caricature("layer2", torch.ones(1, 16, 8, 8)), obj.Caricature("layer2", torch.ones(1, 16, 8, 8), 2.0)],
         [obj.FeatureMatch("layer2", torch.ones(1, 16, 8, 8)), obj.FeatureMatch("layer2", torch.ones(1, 16, 8, 8), 1)],
     ],
