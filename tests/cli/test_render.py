@@ -582,3 +582,19 @@ def test_a_run_of_several_seeds_that_was_cut_short_goes_on_to_the_same_bytes(vit
     assert vital(*how, "--out", "run").code == 0
     whole, run = contents(here / "whole"), contents(here / "run")
     assert whole == run
+
+
+def test_fit_shows_a_canvas_at_the_networks_size(vital: Cli, here: Path) -> None:
+    how = ("render", "net.py:make", "class:bee", *FAST, "--size", 12)
+    answer = vital(*how, "--fit", "--out", "run")
+    assert (answer.code, answer.err) == (0, "")
+    record = json.loads((here / "run/units/class_1/fourier-0.json").read_text())
+    assert record["provenance"]["options"]["fit"] is True
+    with Image.open(here / "run/units/class_1/fourier-0.png") as picture:
+        assert picture.size == (12, 12)
+    with_set = vital(*how, "--set", "fit=true", "--out", "set")
+    assert contents(here / "set") == contents(here / "run")
+    assert "network" not in with_set.out.splitlines()[0]
+    twice = vital(*how, "--fit", "--set", "fit=true", "--out", "twice")
+    assert twice.code == 2
+    assert "fit is given by --fit and by --set; give it once" in twice.err

@@ -96,6 +96,9 @@ RunFolder = Annotated[Path, Option("--out", metavar="RUN", help="The run folder;
 MethodName = Annotated[str, Option(help="One of those that vital methods lists.")]
 Steps = Annotated[int | None, Option(min=1, help="The method's option steps.")]
 Size = Annotated[int | None, Option(min=1, metavar="PX", help="The method's option size.")]
+Fit = Annotated[
+    bool, Option("--fit", help="The method's option fit: show the picture at the network's size.")
+]
 Seed = Annotated[int, Option(help="What is left to chance goes by it.")]
 Batch = Annotated[
     int | None,
@@ -274,6 +277,7 @@ class MethodOptions:
     method: MethodName = "vital"
     steps: Steps = None
     size: Size = None
+    fit: Fit = False
     seed: Seed = 0
     batch: Batch = None
     settings: Settings = None
@@ -282,7 +286,7 @@ class MethodOptions:
         """Make the method. Raises `UsageError` for an option that is given twice."""
         from vital.rendering import make_method
 
-        own = {"steps": self.steps, "size": self.size}
+        own = {"steps": self.steps, "size": self.size, "fit": self.fit or None}
         named = {key: value for key, value in own.items() if value is not None}
         given = read_settings(self.settings or [])
         if twice := [key for key in named if key in given]:

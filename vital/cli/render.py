@@ -129,11 +129,12 @@ def _resume(
 def _warn_of_size(method: Method, model: Model) -> None:
     """Say what it means that a picture is smaller than what the network takes."""
     side = method.options().get("size")
-    if side is not None and side < max(model.size):
+    if side is not None and side < max(model.size) and not method.options().get("fit"):
         own = " × ".join(map(str, model.size))
         typer.echo(
             f"vital: the size {side} is below the network's own {own}, so the picture lacks fine detail and "
-            "the unit may respond to it otherwise when it is brought to that size",
+            "the unit may respond to it otherwise when it is brought to that size; with --fit the network sees it so "
+            "in every step",
             err=True,
         )
 

@@ -22,7 +22,16 @@ from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
 from vital.rendering.fitting import in_parts
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for, unused_options
-from vital.rendering.outcome import OUT_OF_MEMORY, Response, lacking, measured, responses, status_of
+from vital.rendering.outcome import (
+    OUT_OF_MEMORY,
+    Response,
+    fitted,
+    lacking,
+    measured,
+    responses,
+    status_of,
+)
+from vital.transforms import Resize
 from vital.units import Unit
 from vital.utils.options import check_whole, made_with, options_of, parameters_of
 from vital.utils.parts import check_part_class
@@ -230,11 +239,12 @@ def _blank(model: Model, unit: Unit, seed: int, method: Method, why: str, frames
 
 def carry_out(model: Model, plan: Plan, **how: Any) -> Rendering:
     """Run the loop as a plan says; `how` are those arguments of `optimize` that no plan decides."""
+    seen = [*plan.transforms, Resize(size=model.size)] if plan.fit else plan.transforms
     return optimize(
         model,
         plan.terms,
         plan.parameterization,
-        plan.transforms,
+        seen,
         steps=plan.steps,
         optimizer=plan.optimizer,
         n_transforms=plan.n_transforms,
@@ -277,8 +287,9 @@ def _rendered(
     ]
     per_unit = len(rendering.images) // len(units)
     one_each, started = rendering.images[::per_unit], rendering.frames[0][1][::per_unit]
-    own = measured(model, units, one_each, bank)
-    became = responses(model, units, plan.terms, (started, one_each), own, plan.steps)
+    seen, started_as = (fitted(images, model) if plan.fit else images for images in (one_each, started))
+    own = measured(model, units, seen, bank)
+    became = responses(model, units, plan.terms, (started_as, seen), own, plan.steps)
     notes = [{"output": said} if unit.is_class and (said := unsaid(model)) else {} for unit in units]
     return [
         replace(

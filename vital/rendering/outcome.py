@@ -113,7 +113,7 @@ def measured(
     if tuple(images.shape[2:]) == model.size:
         found = _read(model, units, images)
     else:
-        own = _read(model, units, _fitted(images.double(), model))
+        own = _read(model, units, fitted(images.double(), model))
         found = _at_any_size(model, units, images)
         found = [f | {"value_at_network_size": o["value"]} for f, o in zip(found, own, strict=True)]
     for unit, facts in zip(units, found, strict=True):
@@ -128,10 +128,10 @@ def _at_any_size(model: Model, units: Sequence[Unit], images: Images) -> list[di
     try:
         return _read(model, units, images)
     except ModelError:
-        return _read(model, units, _fitted(images.double(), model))
+        return _read(model, units, fitted(images.double(), model))
 
 
-def _fitted(images: Images, model: Model) -> Images:
+def fitted(images: Images, model: Model) -> Images:
     """The pictures brought to the network's own size."""
     return F.interpolate(images, model.size, mode="bicubic", antialias=True).clamp(0, 1)
 
@@ -190,7 +190,7 @@ def _reached(
         try:
             trace = tracer(shown, redirect=redirect)
         except ModelError:  # it takes images of its own size alone
-            trace = tracer(_fitted(shown, model), redirect=redirect)
+            trace = tracer(fitted(shown, model), redirect=redirect)
         values = [trace.rows(i, i + 1).read(unit) for i, unit in enumerate(units)]
         loss = -torch.cat(values).sum()  # what opens dead rectifiers goes by the sign
         found = torch.autograd.grad(loss, shown, allow_unused=True)[0] if loss.requires_grad else None

@@ -23,7 +23,10 @@ from vital.utils.registry import Registry
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the loop needs for some units: one term per unit, and what they share."""
+    """All that the loop needs for some units: one term per unit, and what they share.
+
+    With `fit` the network sees the picture, after the transforms, at its own input size.
+    """
 
     terms: Sequence[Term]
     parameterization: Parameterization
@@ -33,6 +36,7 @@ class Plan:
     n_transforms: int = 1
     redirect: int = 0
     notes: Sequence[str] = ()
+    fit: bool = False
 
 
 @public

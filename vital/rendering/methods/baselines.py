@@ -45,6 +45,8 @@ class PixelAscent(Method):
         lr: The learning rate.
         tv: The weight of total variation.
         roll: The most that each step moves the picture, as a share of its side; none for 8 pixels.
+        decorrelate: Whether the pixels lie along the axes of natural colors, as a Fourier canvas does.
+        fit: Whether the network sees the picture at its own input size, whatever the size of the picture.
     """
 
     steps: Count = 512
@@ -52,14 +54,18 @@ class PixelAscent(Method):
     lr: Positive = 0.05
     tv: NonNegative = 1.0
     roll: Share | None = None
+    decorrelate: bool = False
+    fit: bool = False
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
         del bank, seed
         terms = [activation(unit) + self.tv * reg.TotalVariation(2) for unit in units]
         size = image_size(model, self.size)
-        start, augmentations = par.Pixels(size, model.channels, sd=0.1), [roll_by(self.roll, 8, size)]
-        return Plan(terms, start, augmentations, Optimizer(self.lr), self.steps, redirect=REDIRECT)
+        canvas = par.Pixels(size, model.channels, sd=0.1, decorrelate=self.decorrelate)
+        augmentations = [roll_by(self.roll, 8, size)]
+        moves = Optimizer(self.lr)
+        return Plan(terms, canvas, augmentations, moves, self.steps, redirect=REDIRECT, fit=self.fit)
 
 
 @METHODS.register("fourier")
@@ -73,18 +79,21 @@ class FourierAscent(Method):
         steps: The number of steps.
         size: The side of the picture in pixels; none for the network's own.
         lr: The learning rate.
+        fit: Whether the network sees the picture at its own input size, whatever the size of the picture.
     """
 
     steps: Count = 512
     size: Count | None = None
     lr: Positive = 0.05
+    fit: bool = False
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose Lucid's parts."""
         del bank, seed
         canvas = par.Fourier(image_size(model, self.size), model.channels)
         terms = [activation(unit) for unit in units]
-        return Plan(terms, canvas, [transforms.lucid()], Optimizer(self.lr), self.steps, redirect=REDIRECT)
+        moves, seen = Optimizer(self.lr), [transforms.lucid()]
+        return Plan(terms, canvas, seen, moves, self.steps, redirect=REDIRECT, fit=self.fit)
 
 
 @METHODS.register("maco")
@@ -156,6 +165,7 @@ class DeepInversion(Method):
         tv: The weight of total variation.
         l2: The weight of the norm of the normalized picture.
         roll: The most that each step moves the picture, as a share of its side; none for 30 pixels.
+        fit: Whether the network sees the picture at its own input size, whatever the size of the picture.
     """
 
     steps: Count = 1000
@@ -165,6 +175,7 @@ class DeepInversion(Method):
     tv: NonNegative = 1e-4
     l2: NonNegative = 1e-5
     roll: Share | None = None
+    fit: bool = False
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the published parts."""
@@ -186,6 +197,7 @@ class DeepInversion(Method):
             Optimizer(self.lr, (0.5, 0.9), "warmup-cosine", 100),
             self.steps,
             redirect=REDIRECT,
+            fit=self.fit,
         )
 
     @staticmethod
