@@ -598,3 +598,24 @@ def test_fit_shows_a_canvas_at_the_networks_size(vital: Cli, here: Path) -> None
     twice = vital(*how, "--fit", "--set", "fit=true", "--out", "twice")
     assert twice.code == 2
     assert "fit is given by --fit and by --set; give it once" in twice.err
+
+
+def test_a_picture_starts_from_an_image_whose_content_counts(vital: Cli, here: Path) -> None:
+    Image.fromarray(np.linspace(0, 255, 16 * 16 * 3).reshape(16, 16, 3).astype(np.uint8)).save(here / "a.png")
+    how = ("render", "net.py:make", "class:bee", *FAST, "--set", "start=a.png", "--set", "start_weight=1")
+    answer = vital(*how, "--set", "start_layer=0", "--out", "run")
+    assert (answer.code, answer.err) == (0, "")
+    record = json.loads((here / "run/units/class_1/fourier-0.json").read_text())
+    assert record["losses"]["ImageDistance"][0] == pytest.approx(0, abs=1e-6)
+    assert json.loads((here / "run/run.json").read_text())["renders"][0]["files"].keys() == {"start"}
+    before = contents(here / "run")
+    assert vital(*how, "--set", "start_layer=0", "--out", "run").code == 0
+    assert contents(here / "run") == before
+    Image.new("RGB", (16, 16), (90, 20, 30)).save(here / "a.png")
+    again = vital(*how, "--set", "start_layer=0", "--out", "run")
+    assert again.code == 1
+    assert "with other settings: files.start was" in again.err
+    gone = vital(*how[:-4], "--set", "start=gone.png", "--out", "gone")
+    assert gone.code != 0
+    assert gone.err.count("\n") == 1
+    assert "gone.png" in gone.err

@@ -63,6 +63,7 @@ def siblings(name: str, model: Model) -> list[Term]:
         "interpolate": [obj.Interpolate(f"layer2:{i}", f"layer3:{i}") for i in (1, 5, 2)],
         "l1": [reg.L1(0.4)] * 3,
         "l2": [reg.L2(0.4)] * 3,
+        "image-distance": [reg.ImageDistance(picture, "layer2") for picture in pictures],
         "range": [reg.Range(0.1, 0.8)] * 3,
         "total-variation": [reg.TotalVariation("four")] * 3,
         "blur": [reg.Blur()] * 3,

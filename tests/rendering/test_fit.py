@@ -33,7 +33,14 @@ def test_a_network_of_one_size_is_shown_a_canvas_of_another(name: str, size: int
         vital.load_images(toy.images(12).float(), labels=[i % 5 for i in range(12)]),
     )
     made = vital.render(
-        model, ["class:1", "class:3"], method=name, images=images, size=size, fit=True, steps=2, progress=False
+        model,
+        ["class:1", "class:3"],
+        method=name,
+        images=images,
+        size=size,
+        fit=True,
+        steps=2,
+        progress=False,
     )
     for one in made:
         assert one.status == "done"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeAlias
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from vital.attribution import followed
 from vital.models import Model
 from vital.models.outputs import asked
+from vital.models.pixels import resized_like
 from vital.optim.checks import (
     as_frames,
     as_keys,
@@ -276,6 +277,7 @@ class _Batch:
         self.setup, self.terms, self.model = setup, terms, setup.model
         self.parameterization, self.per_slot = setup.parameterization, setup.parameterization.images
         self.requests = [term.relevance_request for term in terms]
+        self.beside = [term.beside for term in terms]
         self.groups = grouped(terms)
         self.parameters = self._start(sources)
         own = next(iter(self.parameters.values()))
@@ -313,6 +315,8 @@ class _Batch:
         )
         if any(self.requests):
             trace = replace(trace, relevance=followed(trace, self.requests))
+        if any(shown is not None for shown in self.beside):
+            trace = replace(trace, beside=self._seen_beside(tracer, image))
         losses = self._losses(trace)
         if losses.requires_grad or not (self.count or passes_gradient(self.model)):
             with asked(self.model, "be differentiated"):
@@ -322,6 +326,18 @@ class _Batch:
         self._accumulate(image)
         self._stop_diverging(losses, trace)
         return losses.detach()
+
+    @torch.no_grad()
+    def _seen_beside(self, tracer: Tracer, image: Images) -> Mapping[str, Tensor]:
+        """The activations of the images that terms want beside the pictures, through the transforms of this step."""
+        own = torch.split(image, self.per_slot)
+        shown = torch.cat(
+            [
+                part if wanted is None else resized_like(wanted, part).expand_as(part)
+                for part, wanted in zip(own, self.beside, strict=True)
+            ]
+        )
+        return tracer(shown, self._transformed(shown), n_transforms=self.setup.n_transforms).acts
 
     def _unscale(self, image: Images) -> None:
         """Take the factor of the loss out of the gradients."""

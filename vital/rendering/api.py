@@ -280,6 +280,8 @@ def _rendered(
         "precision": model.precision + (", channels_last" if model.channels_last else ""),
         "options": method.options(),
     } | (bank.provenance() if bank else {})
+    if files := method.files():
+        facts["files"] = files
     name, canvas = method_name(method), (rendering.images.shape[2], rendering.images.shape[3])
     lacks = [
         _lacking(unit, method, bank, seed, canvas) | _unused(unit, method, model, bank)

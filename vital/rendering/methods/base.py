@@ -66,6 +66,10 @@ class Method(ABC):
         del model, unit, bank
         return {}
 
+    def files(self) -> dict[str, str]:
+        """The content of each file that an option names, as a hash; none by default."""
+        return {}
+
     def options(self) -> dict[str, Any]:
         """The fields and their values: the provenance of what the method makes."""
         return asdict(self)  # type: ignore[call-overload,no-any-return]
