@@ -49,6 +49,7 @@ def terms(model: vital.Model, bank: vital.ReferenceBank) -> dict[str, Term]:
         "blur": logit + 200.0 * reg.Blur(),
         "boundary": logit + 30.0 * reg.Boundary(width=16),
         "colors": logit + 30.0 * reg.Colors.of(bank.tensor(bank.images.spread(64))),
+        "image-distance": logit + 30.0 * reg.ImageDistance(disc, "2"),
         "l1": logit + 10.0 * reg.L1(),
         "l2": logit + 30.0 * reg.L2(),
         "range": logit + 30.0 * reg.Range(0.3, 0.7),

@@ -163,8 +163,8 @@ def test_figures_have_a_title_over_each_picture() -> None:
     figure = LISTS["prototypes"].figure(columns=2)  # type: ignore[attr-defined]
     assert [axes.get_title() for axes in figure.axes] == [
         "class:281\ntabby, tabby cat",
-        "layer4:3",
-        "layer4:3",
+        "layer4:3\nseed 0",
+        "layer4:3\nseed 1",
     ]
     shown = figure.axes[0].images[0].get_array()
     assert (np.asarray(shown) == np.asarray(LISTS["prototypes"][0].to_pil())).all()

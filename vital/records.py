@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -142,11 +143,16 @@ class Prototypes(RecordList[Prototype]):
 
         `size` is the width of a tile, by default that of the widest picture, and at least 128 pixels.
         """
-        return titled_sheet([p.to_pil() for p in self], [lines_of(p.unit) for p in self], columns, size)
+        return titled_sheet([p.to_pil() for p in self], self._titles(), columns, size)
 
     def figure(self, columns: int = 8) -> Figure:
         """The same as a figure of matplotlib; raises `MissingDependencyError` without it."""
-        return titled_figure([p.to_pil() for p in self], [lines_of(p.unit) for p in self], columns)
+        return titled_figure([p.to_pil() for p in self], self._titles(), columns)
+
+    def _titles(self) -> list[list[str]]:
+        """The title of each, with the seed where a unit has several pictures."""
+        times = Counter(str(p.unit) for p in self)
+        return [lines_of(p.unit) + [f"seed {p.seed}"] * (times[str(p.unit)] > 1) for p in self]
 
     def _repr_png_(self) -> bytes:
         return as_png(self.to_grid())

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vital.errors import InvalidValueError, UnknownNameError
 from vital.tracing import Trace
-from vital.types import PerImage
+from vital.types import Images, PerImage
 from vital.units import Unit
 from vital.utils.devices import constants
 from vital.utils.parts import check_part_class, checked_loss, named
@@ -72,6 +72,11 @@ class Term(ABC):
     @property
     def relevance_request(self) -> RelevanceRequest | None:
         """Whose relevance the term reads, and where; None for a term that reads activations alone."""
+        return None
+
+    @property
+    def beside(self) -> Images | None:
+        """An image to be seen beside the pictures, through the same transforms; its activations: `Trace.beside`."""
         return None
 
     @abstractmethod
@@ -161,6 +166,14 @@ class Sum(Term):
                 f"two terms ask for different relevance: {requests[0]} and {requests[1]}; one is allowed"
             )
         return requests[0] if requests else None
+
+    @property
+    def beside(self) -> Images | None:
+        """The image of the parts. Raises `InvalidValueError` where two parts ask for different ones."""
+        images = [image for _, term in self.parts if (image := term.beside) is not None]
+        if any(not _equal(image, images[0]) for image in images):
+            raise InvalidValueError("two terms ask for different images beside the picture; one is allowed")
+        return images[0] if images else None
 
     def __call__(self, trace: Trace) -> PerImage:
         """The weighted sum of the parts, (B,)."""

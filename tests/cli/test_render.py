@@ -544,3 +544,78 @@ def test_the_options_say_what_the_outputs_are_and_which_tensor_is_class(vital: C
     assert answer.code == 2
     assert "unknown output of two:Two 'none'; did you mean 'one'?" in answer.err
     assert vital(*words, "likely").code == 1  # another meaning is another network
+
+
+def test_count_renders_the_pictures_of_seeds_from_the_first_on_and_more_are_added(
+    vital: Cli, here: Path
+) -> None:
+    how = ("render", "net.py:make", "class:bee", "0:2", *FAST, "--size", 24)
+    answer = vital(*how, "--seed", 4, "--count", 2, "--out", "run")
+    assert (answer.code, answer.err) == (0, "")
+    header, *rows = [line.split() for line in answer.out.splitlines()]
+    assert header[:3] == ["unit", "class", "seed"]
+    assert [(row[0], row[-1]) for row in rows] == [
+        (unit, f"run/units/{unit.replace(':', '_')}/fourier-{seed}.png")
+        for unit in ("class:1", "0:2")
+        for seed in (4, 5)
+    ]
+    before = contents(here / "run")
+    assert vital(*how, "--seed", 5, "--out", "alone").code == 0
+    alone = contents(here / "alone")
+    assert all(before[name] == content for name, content in alone.items() if "-5" in name)
+    assert vital(*how, "--seed", 4, "--count", 3, "--out", "run").code == 0
+    after = contents(here / "run")
+    assert {name for name in after if name not in before} == {
+        f"units/{unit}/fourier-6{end}"
+        for unit in ("class_1", "0_2")
+        for end in (".png", "-mask.png", ".json")
+    }
+    assert all(after[name] == before[name] for name in before if name.startswith("units"))
+
+
+def test_a_run_of_several_seeds_that_was_cut_short_goes_on_to_the_same_bytes(vital: Cli, here: Path) -> None:
+    how = ("render", "net.py:make", "class:bee", *FAST, "--size", 24, "--count", 3)
+    assert vital(*how, "--out", "whole").code == 0
+    assert vital(*how, "--out", "run").code == 0
+    for seed in (1, 2):
+        (here / f"run/units/class_1/fourier-{seed}.json").unlink()
+    assert vital(*how, "--out", "run").code == 0
+    whole, run = contents(here / "whole"), contents(here / "run")
+    assert whole == run
+
+
+def test_fit_shows_a_canvas_at_the_networks_size(vital: Cli, here: Path) -> None:
+    how = ("render", "net.py:make", "class:bee", *FAST, "--size", 12)
+    answer = vital(*how, "--fit", "--out", "run")
+    assert (answer.code, answer.err) == (0, "")
+    record = json.loads((here / "run/units/class_1/fourier-0.json").read_text())
+    assert record["provenance"]["options"]["fit"] is True
+    with Image.open(here / "run/units/class_1/fourier-0.png") as picture:
+        assert picture.size == (12, 12)
+    with_set = vital(*how, "--set", "fit=true", "--out", "set")
+    assert contents(here / "set") == contents(here / "run")
+    assert "network" not in with_set.out.splitlines()[0]
+    twice = vital(*how, "--fit", "--set", "fit=true", "--out", "twice")
+    assert twice.code == 2
+    assert "fit is given by --fit and by --set; give it once" in twice.err
+
+
+def test_a_picture_starts_from_an_image_whose_content_counts(vital: Cli, here: Path) -> None:
+    Image.fromarray(np.linspace(0, 255, 16 * 16 * 3).reshape(16, 16, 3).astype(np.uint8)).save(here / "a.png")
+    how = ("render", "net.py:make", "class:bee", *FAST, "--set", "start=a.png", "--set", "start_weight=1")
+    answer = vital(*how, "--set", "start_layer=0", "--out", "run")
+    assert (answer.code, answer.err) == (0, "")
+    record = json.loads((here / "run/units/class_1/fourier-0.json").read_text())
+    assert record["losses"]["ImageDistance"][0] == pytest.approx(0, abs=1e-6)
+    assert json.loads((here / "run/run.json").read_text())["renders"][0]["files"].keys() == {"start"}
+    before = contents(here / "run")
+    assert vital(*how, "--set", "start_layer=0", "--out", "run").code == 0
+    assert contents(here / "run") == before
+    Image.new("RGB", (16, 16), (90, 20, 30)).save(here / "a.png")
+    again = vital(*how, "--set", "start_layer=0", "--out", "run")
+    assert again.code == 1
+    assert "with other settings: files.start was" in again.err
+    gone = vital(*how[:-4], "--set", "start=gone.png", "--out", "gone")
+    assert gone.code != 0
+    assert gone.err.count("\n") == 1
+    assert "gone.png" in gone.err

@@ -235,6 +235,7 @@ def others(term: Term, name: str) -> list[Any]:  # noqa: PLR0911 (one for each t
         "tokens": ["all"],
         "weights": [{"layer3": 2.0}],
         "target": [torch.ones(3, 32, 17)],
+        "window": [torch.eye(8)],
     }[name]
 
 

@@ -10,6 +10,7 @@ from tests import toy
 from vital.errors import InvalidValueError, UnitError, UnknownNameError
 from vital.models import Model
 from vital.objectives import Channel, Direction, read_direction
+from vital.terms import Looped
 
 MODEL = toy.model(double=True)
 VECTOR = torch.linspace(-1, 1, 16)
@@ -127,3 +128,132 @@ def test_a_vector_that_fitted_another_network_is_held_against_this_one(tmp_path:
     assert toy.trace(eight, ["0"], torch.rand(1, 3, 8, 8)).read(unit).shape == (1,)
     with pytest.raises(InvalidValueError, match=r"has 8 entries, and layer '0' has 6 channels"):
         toy.trace(six, ["0"], torch.rand(1, 3, 8, 8)).read(unit)
+
+
+def test_a_direction_at_one_position_is_read_there_alone(tmp_path: Path) -> None:
+    file = str(tmp_path / "dirs.safetensors")
+    save_file({"rows": VECTOR[None]}, file)
+    trace = toy.trace(MODEL, ["layer2"], toy.images(2))
+    expected = -torch.einsum("bc,c->b", trace["layer2"][:, :, 2, 5], VECTOR.double())
+    torch.testing.assert_close(Direction("layer2@2,5", VECTOR)(trace), expected)
+    torch.testing.assert_close(Direction(f"{file}:0@layer2@2,5")(trace), expected)
+    torch.testing.assert_close(-trace.read(f"{file}:0@layer2@2,5"), expected)
+    assert repr(Direction("layer2@2,5", VECTOR)).startswith("Direction('layer2@2,5'")
+
+
+def test_directions_at_several_positions_are_read_in_one_go() -> None:
+    terms = [Direction(f"layer2@{i},1", VECTOR * (i + 1)) for i in range(3)]
+    together = Direction.stack(terms)
+    assert not isinstance(together, Looped)
+    trace = toy.trace(MODEL, ["layer2"], toy.images(6))
+    alone = torch.cat([term(trace.slot(i, 3)) for i, term in enumerate(terms)])
+    torch.testing.assert_close(together(trace), alone)
+
+
+def test_a_position_outside_the_map_is_an_error() -> None:
+    trace = toy.trace(MODEL, ["layer2"], toy.images(1))
+    with pytest.raises(UnitError, match="lies outside layer 'layer2', which is 8 x 8"):
+        Direction("layer2@8,0", VECTOR)(trace)
+
+
+def test_the_cosine_alone_forgets_the_lengths() -> None:
+    trace = toy.trace(MODEL, ["layer2"], toy.images(2))
+    expected = -torch.nn.functional.cosine_similarity(trace["layer2"], VECTOR.double().view(1, -1, 1, 1), 1)
+    for vector in (VECTOR, 5 * VECTOR):
+        torch.testing.assert_close(Direction("layer2", vector, cosine=True)(trace), expected.mean((1, 2)))
+    powered = Direction("layer2", VECTOR, power=2, floor=0.0, cosine=True)(trace)
+    torch.testing.assert_close(powered, (expected * expected.clamp(max=0) ** 2).mean((1, 2)))
+
+
+def test_a_window_weighs_the_places() -> None:
+    trace = toy.trace(MODEL, ["layer2"], toy.images(2))
+    window = torch.zeros(8, 8)
+    window[2:4, 5:8] = 1
+    inside = trace["layer2"][:, :, 2:4, 5:8]
+    expected = -torch.einsum("bchw,c->b", inside, VECTOR.double()) / 6
+    torch.testing.assert_close(Direction("layer2", VECTOR, window=window)(trace), expected)
+    torch.testing.assert_close(Channel("layer2:3", window=window)(trace), -inside[:, 3].mean((1, 2)))
+    signed = torch.linspace(-1, 2, 64).view(8, 8)
+    expected = -(trace["layer2"][:, 3] * signed).sum((1, 2)) / signed.abs().sum()
+    torch.testing.assert_close(Channel("layer2:3", window=7 * signed)(trace), expected)
+
+
+def test_a_window_of_ones_is_the_mean_and_of_another_size_is_resized() -> None:
+    trace = toy.trace(MODEL, ["layer2"], toy.images(2))
+    for size in ((8, 8), (4, 4), (16, 8), (1, 1)):
+        torch.testing.assert_close(
+            Channel("layer2:3", window=torch.ones(size))(trace), Channel("layer2:3")(trace)
+        )
+    left = torch.tensor([[1.0, 0.0]]).repeat_interleave(8, 1)
+    torch.testing.assert_close(
+        Channel("layer2:3", window=left)(trace), -trace["layer2"][:, 3, :, :4].mean((1, 2))
+    )
+
+
+def test_a_window_over_tokens_has_a_weight_for_each() -> None:
+    trace = toy.trace(toy.token_model(double=True), ["block1"], toy.images(2))
+    window = torch.arange(float(trace["block1"].shape[2] - 1)).flip(0)
+    expected = -(trace["block1"][:, 3, 1:] * window).sum(1) / window.sum()
+    torch.testing.assert_close(Channel("block1:3#patches", window=window)(trace), expected)
+    with pytest.raises(InvalidValueError, match=r"the window has the shape \(3,\) and the layer"):
+        Channel("block1:3#patches", window=torch.ones(3))(trace)
+
+
+@pytest.mark.parametrize("window", [torch.zeros(8, 8), torch.ones(1, 8, 8), torch.full((8, 8), torch.nan)])
+def test_a_window_without_a_weight_for_places_is_an_error(window: torch.Tensor) -> None:
+    with pytest.raises(InvalidValueError, match="a window is a tensor of finite weights, not all 0"):
+        Channel("layer2:3", window=window)
+    with pytest.raises(InvalidValueError, match="a window is a tensor of finite weights, not all 0"):
+        Direction("layer2", VECTOR, window=window)
+
+
+def test_one_place_has_no_window() -> None:
+    with pytest.raises(InvalidValueError, match="layer2:3@1,1 is one place, which no window can weigh"):
+        Channel("layer2:3@1,1", window=torch.ones(8, 8))
+
+
+def test_terms_with_windows_are_told_apart_and_computed_in_one_go() -> None:
+    windows = [torch.eye(8), torch.ones(8, 8), torch.eye(8).flip(0)]
+    terms = [Channel(f"layer2:{i}", window=window) for i, window in enumerate(windows)]
+    assert Channel("layer2:1", window=windows[0]) == Channel("layer2:1", window=torch.eye(8))
+    assert Channel("layer2:1", window=windows[0]) != Channel("layer2:1", window=windows[2])
+    assert isinstance(Channel.stack([terms[0], Channel("layer2:5")]), Looped)
+    together = Channel.stack(terms)
+    assert not isinstance(together, Looped)
+    trace = toy.trace(MODEL, ["layer2"], toy.images(6))
+    alone = torch.cat([term(trace.slot(i, 3)) for i, term in enumerate(terms)])
+    torch.testing.assert_close(together(trace), alone)
+
+
+def test_a_window_keeps_its_part_of_a_picture_that_grows_from_coarse_to_fine() -> None:
+    window = torch.zeros(8, 8)
+    window[:, :4] = 1
+    term = Channel("layer2:3", window=window)
+    small = toy.trace(MODEL, ["layer2"], toy.images(1, size=16))
+    torch.testing.assert_close(term(small), -small["layer2"][:, 3, :, :2].mean((1, 2)))
+
+
+def lucent_neuron_weight(act: torch.Tensor, weight: torch.Tensor, x: int, y: int) -> torch.Tensor:
+    """Lucent's neuron_weight, as it is written."""
+    return -(act[:, :, y, x] * weight).mean(1)
+
+
+def lucent_localgroup_weight(
+    act: torch.Tensor, weight: torch.Tensor, x: int, y: int, wx: int, wy: int
+) -> torch.Tensor:
+    """Lucent's localgroup_weight, as it is written."""
+    return -(act[:, :, y : y + wy, x : x + wx] * weight.view(1, -1, 1, 1)).mean((1, 2, 3))
+
+
+def test_lucents_weighted_objectives_are_directions() -> None:
+    trace = toy.trace(MODEL, ["layer2"], toy.images(2))
+    act, weight, channels = trace["layer2"], VECTOR.double(), 16
+    close = torch.testing.assert_close
+    close(Direction("layer2@6,1", VECTOR)(trace) / channels, lucent_neuron_weight(act, weight, 1, 6))
+    close(Direction("layer2", VECTOR)(trace) / channels, -(act * weight.view(1, -1, 1, 1)).mean((1, 2, 3)))
+    window = torch.zeros(8, 8)
+    window[2:5, 1:3] = 1
+    close(
+        Direction("layer2", VECTOR, window=window)(trace) / channels,
+        lucent_localgroup_weight(act, weight, 1, 2, 2, 3),
+    )

@@ -20,7 +20,7 @@ from vital.params import Fourier
 from vital.regularizers import L2, BatchNormStatistics, TotalVariation
 from vital.terms import Term
 from vital.tracing import Trace
-from vital.transforms import Lambda
+from vital.transforms import Jitter, Lambda
 from vital.types import PerImage, Transform
 from vital.units import Unit
 from vital.utils.random import Random
@@ -521,3 +521,18 @@ class Vast(Term):
 def test_vast_numbers_are_finite() -> None:
     made = optimize(toy.model(), Vast() + 0 * L2(), toy.Canvas(images=2), steps=2)
     assert made.status == ("done", "done")
+
+
+def test_each_term_may_have_a_seed_of_its_own() -> None:
+    model, term = toy.model(double=True), Channel("layer2:1")
+    both = optimize(model, [term, term], Fourier(16), [Jitter(2)], steps=2, seed=[3, 5], keys=["a", "a"])
+    for i, seed in enumerate((3, 5)):
+        alone = optimize(model, term, Fourier(16), [Jitter(2)], steps=2, seed=seed, keys=["a"])
+        assert torch.equal(both.images[i], alone.images[0])
+
+
+def test_as_many_seeds_as_terms_are_needed() -> None:
+    with pytest.raises(
+        InvalidValueError, match="there are 2 seeds for 1 terms; give one for all, or one each"
+    ):
+        optimize(toy.model(), Channel("layer2:1"), Fourier(16), seed=[1, 2])

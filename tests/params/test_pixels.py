@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vital.errors import InvalidValueError
-from vital.params import Pixels
+from vital.params import LowRes, Pixels, color
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -68,3 +68,57 @@ def test_wrong_values_are_refused_in_one_sentence(options: dict[str, object], se
     with pytest.raises(InvalidValueError) as caught:
         Pixels(4, **options)  # type: ignore[arg-type]
     assert str(caught.value) == sentence
+
+
+def test_decorrelated_pixels_lie_along_the_axes_of_natural_colors() -> None:
+    made = Pixels(4, mean=MEAN, std=STD, decorrelate=True)
+    start = made.init(generator())
+    assert torch.equal(start["pixels"], Pixels(4).init(generator())["pixels"])
+    colors = torch.einsum("bchw,cd->bdhw", start["pixels"], color.matrix(start["pixels"]))
+    wanted = colors * torch.tensor(STD).view(1, 3, 1, 1) + torch.tensor(MEAN).view(1, 3, 1, 1)
+    torch.testing.assert_close(made.decode(start), wanted)
+    assert torch.equal(
+        Pixels(4, 1, decorrelate=True).decode({"pixels": torch.ones(1, 1, 4, 4)}).unique(),
+        torch.tensor([0.75]),
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_decorrelated_pixels_are_clamped_as_colors(dtype: torch.dtype) -> None:
+    made = Pixels(16, mean=MEAN, std=STD, sd=9.0, decorrelate=True)
+    parameters = {k: v.to(dtype) for k, v in made.init(generator()).items()}
+    before = made.decode(parameters)
+    held = parameters["pixels"]
+    made.project(parameters)
+    assert parameters["pixels"] is held
+    torch.testing.assert_close(made.decode(parameters), before.clamp(0, 1), rtol=0, atol=2e-6)
+    once = held.clone()
+    made.project(parameters)
+    assert torch.equal(held, once)
+
+
+def test_an_encoded_image_decodes_to_itself_in_decorrelated_colors() -> None:
+    made, image = (
+        Pixels(4, mean=MEAN, std=STD, decorrelate=True),
+        torch.rand(1, 3, 4, 4, generator=generator()),
+    )
+    torch.testing.assert_close(made.decode(made.encode(image)), image)
+
+
+def test_decorrelated_pixels_show_brightness_before_color() -> None:
+    gradient = torch.randn(1, 3, 32, 32, generator=generator())
+    moved = {}
+    for decorrelate in (False, True):
+        image = Pixels(32, decorrelate=decorrelate).decode({"pixels": gradient.sign()})
+        grey = image.mean(1, keepdim=True)
+        moved[decorrelate] = float((image - grey).var() / grey.var())
+    assert moved[True] < moved[False] / 2
+
+
+def test_lucents_pixels_are_one_grid_under_a_sigmoid() -> None:
+    made = LowRes(8, factors=(1,))
+    start = made.init(generator())
+    canvas = torch.randn(1, 3, 8, 8, generator=generator()) * 0.01
+    assert torch.equal(start["by 1"], canvas)
+    rows = color.matrix(canvas)
+    torch.testing.assert_close(made.decode(start), torch.sigmoid(torch.einsum("bchw,cd->bdhw", canvas, rows)))

@@ -9,9 +9,12 @@ import torch
 
 import vital
 from tests import toy
+from vital import objectives as obj
+from vital import params as par
 from vital.data.sources import Array
 from vital.errors import DataError, InvalidValueError, UnitError
 from vital.rendering.api import opacity
+from vital.rendering.methods.base import Plan
 
 MODEL = toy.model()
 MODEL_LAYERS = ("layer1", "layer2")
@@ -231,3 +234,67 @@ def test_opacity_is_clipped_at_its_98th_percentile() -> None:
     assert opacity(ramp)[0, 0] == 0
     assert int((opacity(ramp) == 1).sum()) == 2
     assert opacity(torch.zeros(3, 3)).sum() == 0
+
+
+def test_several_pictures_of_a_unit_are_those_of_the_seeds_from_the_first_on() -> None:
+    model = toy.model(double=True)
+    made = vital.render(
+        model, ["class:1", "act2:3"], method="fourier", steps=3, seed=4, count=3, progress=False
+    )
+    assert [(str(one.unit), one.seed) for one in made] == [
+        (unit, seed) for unit in ("class:1", "act2:3") for seed in (4, 5, 6)
+    ]
+    for seed in (4, 5, 6):
+        alone = vital.render(
+            model, ["class:1", "act2:3"], method="fourier", steps=3, seed=seed, progress=False
+        )
+        for one in alone:
+            (same,) = (p for p in made.of(one.unit) if p.seed == seed)
+            assert torch.equal(same.image, one.image)
+            assert same.losses == one.losses
+
+
+def test_seeds_share_their_passes_and_draw_their_own_references() -> None:
+    model, images = toy.model(double=True), vital.load_images(toy.images(12).float(), labels=[0, 1] * 6)
+    how: dict[str, Any] = {"method": "vital-reference", "steps": 2, "n_references": 2, "progress": False}
+    made = vital.render(model, "class:1", images=images, count=3, **how)
+    assert len({one.provenance["references"] for one in made}) > 1
+    for one in made:
+        (alone,) = vital.render(model, "class:1", images=images, seed=one.seed, **how)
+        assert torch.equal(alone.image, one.image)
+        assert alone.provenance["references"] == one.provenance["references"]
+
+
+def test_pictures_of_several_seeds_say_their_seed_on_a_sheet() -> None:
+    made = vital.render(toy.model(), "class:1", method="fourier", steps=1, count=2, progress=False)
+    assert made.to_grid().height > made[:1].to_grid().height
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, True, "2"])
+def test_a_count_is_a_whole_number_from_1(count: Any) -> None:
+    with pytest.raises(InvalidValueError, match=r"count is .*; allowed are whole numbers from 1"):
+        vital.render(toy.model(), "class:1", method="fourier", count=count, progress=False)
+
+
+def test_a_method_that_plans_another_canvas_for_another_seed_is_rendered_one_seed_at_a_time() -> None:
+    @dataclass(frozen=True)
+    class Seeded(vital.Method):
+        """A canvas by the seed.
+
+        Options:
+            steps: The number of steps.
+        """
+
+        steps: int = 1
+
+        def plan(self, model: Any, units: Any, bank: Any, seed: int) -> Plan:
+            del bank
+            return Plan([obj.Channel(u) for u in units], par.Fourier(8 + 8 * seed), steps=self.steps)
+
+    with pytest.raises(InvalidValueError, match="plans more than its terms by the seed, which is 0 and 1"):
+        vital.render(toy.model(), "act2:1", method=Seeded(), count=2, progress=False)
+    assert vital.render(toy.model(), "act2:1", method=Seeded(), seed=1, progress=False)[0].image.shape == (
+        3,
+        16,
+        16,
+    )

@@ -56,6 +56,18 @@ def test_every_method_renders_directions(name: str, bank: vital.ReferenceBank, f
     assert not torch.equal(one.image, other.image)
 
 
+@pytest.mark.parametrize("name", list(vital.METHODS))
+def test_every_method_renders_a_direction_at_one_position(
+    name: str, bank: vital.ReferenceBank, file: str
+) -> None:
+    everywhere, here = vital.render(
+        MODEL, [f"{file}:1@act2", f"{file}:1@act2@2,5"], method=name, bank=bank, steps=1, progress=False
+    )
+    assert here.status == "done"
+    assert str(here.unit) == f"{file}:1@act2@2,5"
+    assert name == "vital-reference" or not torch.equal(everywhere.image, here.image)
+
+
 def test_a_direction_is_aligned_with_relevance_as_its_channel_is(
     bank: vital.ReferenceBank, file: str
 ) -> None:

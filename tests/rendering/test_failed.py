@@ -152,6 +152,4 @@ def test_a_sound_network_is_done(method: str) -> None:
 def test_a_value_that_never_rose_in_many_steps_is_told() -> None:
     found = [render(same, same, "deep-inversion", "class:3", steps=n, bn=1e3).status for n in (6, 40)]
     assert found[0] == "done"
-    assert found[1].startswith(
-        "never rose: the unit's value on the picture is no higher than on its random start"
-    )
+    assert found[1].startswith("never rose: the unit's value on the picture is no higher than on its start")

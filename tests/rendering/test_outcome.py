@@ -67,7 +67,7 @@ class Bent(vital.Method):
     ("how", "status"),
     [
         ("deaf", "unmoved: no gradient reached the picture"),
-        ("still", "unmoved: the picture is still its random start"),
+        ("still", "unmoved: the picture is still its start"),
         ("flat", "flat: the picture is one color all over"),
         ("clipped", "clipped: more than half of the picture's values"),
         ("done", "done"),

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vital.errors import InvalidValueError
-from vital.transforms import Crop, Rotate, Scale
+from vital.transforms import Crop, Resize, Rotate, Scale
 from vital.utils.random import Random, seed_of
 
 
@@ -189,3 +189,27 @@ def test_wrong_values_are_refused_in_one_sentence(make: object, sentence: str) -
     with pytest.raises(InvalidValueError) as caught:
         make()  # type: ignore[operator]
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("size", [(5, 4), (12, 9), 7])
+def test_resize_brings_an_image_to_a_size(size: Any) -> None:
+    image, pair = picture(9, 11), size if isinstance(size, tuple) else (size, size)
+    seen = Resize(size=size)(image, numbers())
+    assert torch.equal(seen, F.interpolate(image, pair, mode="bilinear", antialias=True))
+    assert Resize(size=(9, 11))(image, numbers()) is image
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "Resize is given the share None and the size None; give one of them"),
+        ({"share": 0.5, "size": 8}, r"Resize is given the share 0\.5 and the size 8; give one of them"),
+        (
+            {"size": (0, 3)},
+            r"Resize is given the size \(0, 3\); allowed are whole numbers from 1, a pair, or None",
+        ),
+    ],
+)
+def test_resize_takes_a_share_or_a_size(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidValueError, match=sentence):
+        Resize(**given)

@@ -37,6 +37,7 @@ CLASSES = ("tench, Tinca tinca", "tabby, tabby cat", "Great_White shark")
         ("class:3-d printer", Unit("class", label="3-d printer")),
         ("a/b.safetensors:3@layer4", Unit("layer4", 3, source="a/b.safetensors")),
         ("b.safetensors:3@blocks.9#cls", Unit("blocks.9", 3, tokens="cls", source="b.safetensors")),
+        ("b.safetensors:3@layer4@3,12", Unit("layer4", 3, (3, 12), source="b.safetensors")),
         ("b.safetensors!dec.weight:3@layer4.2", Unit("layer4.2", 3, source="b.safetensors!dec.weight")),
         ("C:/b.safetensors:3@layer4", Unit("layer4", 3, source="C:/b.safetensors")),
     ],

@@ -64,7 +64,7 @@ def circuit(
     graph = attribution_graph(net, top, names, seen, count, rule=rule)
     references = pictures if method.needs_images else None
     request = how.request(net, graph.units, method, references)
-    with carried_out(out, net, model, request, graph.units, method, references, source) as run:
+    with carried_out(out, net, model, [request], graph.units, method, references, source) as (run,):
         shown = Prototypes(run.prototype(each) for each in graph.units)
         write(out / "circuit.png", as_png(circuit_sheet(shown, graph)))
         write(out / "circuit.json", as_json(_told(graph, names, rule)))

@@ -64,7 +64,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
     chosen = net.units(UNITS)
     method = make_method("vital")
     request = request_for(net, chosen, method, images=pictures)
-    with carried_out(out, net, "world", request, chosen, method, pictures) as run:
+    with carried_out(out, net, "world", [request], chosen, method, pictures) as (run,):
         made = torch.stack([run.prototype(unit).image for unit in chosen])
         checks = checked(net, chosen, made, progress=watched())
         write_sheet(out, {str(check.truth.unit): _title(check) for check in checks})

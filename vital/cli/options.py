@@ -141,10 +141,17 @@ RunFolder = Annotated[Path, Option("--out", metavar="RUN", help="The run folder;
 MethodName = Annotated[str, Option(help="One of those that vital methods lists.")]
 Steps = Annotated[int | None, Option(min=1, help="The method's option steps.")]
 Size = Annotated[int | None, Option(min=1, metavar="PX", help="The method's option size.")]
+Fit = Annotated[
+    bool, Option("--fit", help="The method's option fit: show the picture at the network's size.")
+]
 Seed = Annotated[int, Option(help="What is left to chance goes by it.")]
 Batch = Annotated[
     int | None,
     Option(min=1, help="The most units that share a pass; by default 16 on a CPU and 32 on a GPU."),
+]
+Pictures = Annotated[
+    int,
+    Option("--count", min=1, metavar="N", help="Independent pictures of each unit, of seeds from SEED on."),
 ]
 Settings = Annotated[
     list[str] | None, Option("--set", metavar="FIELD=VALUE", help="Any option of the method.")
@@ -315,6 +322,7 @@ class MethodOptions:
     method: MethodName = "vital"
     steps: Steps = None
     size: Size = None
+    fit: Fit = False
     seed: Seed = 0
     batch: Batch = None
     settings: Settings = None
@@ -323,7 +331,7 @@ class MethodOptions:
         """Make the method. Raises `UsageError` for an option that is given twice."""
         from vital.rendering import make_method
 
-        own = {"steps": self.steps, "size": self.size}
+        own = {"steps": self.steps, "size": self.size, "fit": self.fit or None}
         named = {key: value for key, value in own.items() if value is not None}
         given = read_settings(self.settings or [])
         if twice := [key for key in named if key in given]:

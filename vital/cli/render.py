@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +33,15 @@ def render(
     how: opt.MethodOptions,
     network: opt.NetworkOptions,
     frames: opt.Frames = 0,
+    count: opt.Pictures = 1,
 ) -> None:
     """Render a picture of what each unit responds to.
 
     Writes to the folder RUN: run.json, units/UNIT/METHOD-SEED.png, -mask.png and .json for each unit, and sheet.png.
-    The same command again goes on where it stopped. The exit code is 1 when a unit failed, or its picture is flat,
-    clipped or never moved; what the images were lacking for a picture is said below the table.
+    The same command again goes on where it stopped. With --count each unit has several pictures, of the seeds SEED,
+    SEED + 1 and so on; each is the one that --seed gives, and a larger count adds to them. The exit code is 1 when a
+    unit failed, or its picture is flat, clipped or never moved; what the images were lacking for a picture is said
+    below the table.
     """
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
@@ -46,9 +51,10 @@ def render(
     chosen = list(dict.fromkeys(net.units(units)))
     _warn_of_size(method, net)
     _warn_of_outputs(net, chosen)
-    request = how.request(net, chosen, method, pictures, frames)
-    with carried_out(out, net, model, request, chosen, method, pictures, source) as run:
-        _report(run, chosen)
+    first = how.request(net, chosen, method, pictures, frames)
+    requests = [replace(first, seed=first.seed + i) for i in range(count)]
+    with carried_out(out, net, model, requests, chosen, method, pictures, source) as runs:
+        _report(runs, chosen)
 
 
 @contextmanager
@@ -56,22 +62,30 @@ def carried_out(
     out: Path,
     net: Model,
     spec: str,
-    request: Render,
+    requests: Sequence[Render],
     units: Sequence[Unit],
     method: Method,
     pictures: ImageSet | None,
     source: opt.ImageOptions | None = None,
-) -> Iterator[Run]:
-    """Do a request for units in a run folder, which stays held until the caller has reported."""
+) -> Iterator[list[Run]]:
+    """Do requests for units in a run folder, one after the other; it stays held until the caller has reported."""
     from vital.models.identity import identity
     from vital.models.weights_hash import hashed_once
     from vital.rendering.run_folder import entered, write_sheet
 
-    with hashed_once(), entered(out, identity(net, spec), request) as run:
-        _resume(run, net, units, method, pictures, source or opt.ImageOptions())
+    @cache
+    def bank() -> ReferenceBank | None:
+        return None if pictures is None else (source or opt.ImageOptions()).make_bank(net, pictures, units)
+
+    runs: list[Run] = []
+    with hashed_once(), ExitStack() as held:
+        for request in requests:
+            held.close()
+            runs.append(held.enter_context(entered(out, identity(net, spec), request)))
+            _resume(runs, net, units, method, bank)
         write_sheet(out)
         show_skipped(pictures)
-        yield run
+        yield runs
 
 
 def references_of(method: Method, name: str, source: opt.ImageOptions) -> ImageSet | None:
@@ -93,35 +107,34 @@ def references_of(method: Method, name: str, source: opt.ImageOptions) -> ImageS
 
 
 def _resume(
-    run: Run,
+    runs: Sequence[Run],
     model: Model,
     units: Sequence[Unit],
     method: Method,
-    pictures: ImageSet | None,
-    source: opt.ImageOptions,
+    bank: Callable[[], ReferenceBank | None],
 ) -> None:
-    """Render what is not complete."""
+    """Render what is not complete of the last run."""
     from vital.rendering.resume import resume_run
 
-    def bank() -> ReferenceBank | None:
-        return None if pictures is None else source.make_bank(model, pictures, units)
-
+    run = runs[-1]
     try:
         resume_run(run, model, units, method, bank, progress=watched())
     except KeyboardInterrupt:
         done = sum(run.complete([unit]) for unit in units)
-        kept = f"{done} of {len(units)} units are kept in {str(run.path)!r}"
+        seed = f" of seed {run.render.seed}" if len(runs) > 1 else ""
+        kept = f"{done} of {len(units)} units{seed} are kept in {str(run.path)!r}"
         raise StoppedError(f"stopped; {kept}, and the same command goes on with the others") from None
 
 
 def _warn_of_size(method: Method, model: Model) -> None:
     """Say what it means that a picture is smaller than what the network takes."""
     side = method.options().get("size")
-    if side is not None and side < max(model.size):
+    if side is not None and side < max(model.size) and not method.options().get("fit"):
         own = " × ".join(map(str, model.size))
         typer.echo(
             f"vital: the size {side} is below the network's own {own}, so the picture lacks fine detail and "
-            "the unit may respond to it otherwise when it is brought to that size",
+            "the unit may respond to it otherwise when it is brought to that size; with --fit the network sees it so "
+            "in every step",
             err=True,
         )
 
@@ -143,29 +156,48 @@ COLUMNS = {
 """What a record's provenance says of a picture: the heading in the table, the format, and its factor."""
 
 
-def _report(run: Run, units: Sequence[Unit]) -> None:
+def _report(runs: Sequence[Run], units: Sequence[Unit]) -> None:
     """Print the table, and below it what went wrong or was lacking; end with exit code 1 when a unit failed."""
     from vital.utils.text import shortened
 
-    records = {unit: run.to_dict(unit) for unit in units}
-    facts = {unit: record["provenance"] for unit, record in records.items()}
-    shown = [name for name in COLUMNS if name == "value" or any(name in known for known in facts.values())]
-    header = ["unit", "class", "status", *(COLUMNS[name][0] for name in shown), "file"]
+    several = len(runs) > 1
+    records = [(unit, run, run.to_dict(unit)) for unit in units for run in runs]
+    every = [record["provenance"] for *_, record in records]
+    shown = [name for name in COLUMNS if name == "value" or any(name in known for known in every)]
+    header = [
+        "unit",
+        "class",
+        *(["seed"] if several else []),
+        "status",
+        *(COLUMNS[name][0] for name in shown),
+        "file",
+    ]
     rows = [
-        (unit, unit.label or "-", _word(record["status"]), *_cells(facts[unit], shown), run.file(unit))
-        for unit, record in records.items()
+        (
+            unit,
+            unit.label or "-",
+            *([record["seed"]] if several else []),
+            _word(record["status"]),
+            *_cells(record["provenance"], shown),
+            run.file(unit),
+        )
+        for unit, run, record in records
     ]
     typer.echo(table(header, rows))
-    said: dict[str, list[str]] = {}
-    for unit, record in records.items():
+    said: dict[str, dict[str, None]] = {}
+    failed = []
+    for unit, _, record in records:
+        facts, name = record["provenance"], str(unit)
+        if record["status"] != "done":
+            failed.append(f"{name} with seed {record['seed']}" if several else name)
         wrong = [record["status"]] if _word(record["status"]) != record["status"] else []
-        for line in (*wrong, *facts[unit].get("lacking", ()), *facts[unit].get("unused", ())):
-            said.setdefault(line, []).append(str(unit))
+        for line in (*wrong, *facts.get("lacking", ()), *facts.get("unused", ())):
+            said.setdefault(line, {})[name] = None
     for line, names in said.items():
-        typer.echo(f"vital: {shortened(names)}: {line}", err=True)
-    failed = [str(unit) for unit, record in records.items() if record["status"] != "done"]
+        typer.echo(f"vital: {shortened(list(names))}: {line}", err=True)
     if failed:
-        typer.echo(f"vital: {len(failed)} of {len(units)} units failed: {', '.join(failed)}", err=True)
+        what = "pictures" if several else "units"
+        typer.echo(f"vital: {len(failed)} of {len(records)} {what} failed: {', '.join(failed)}", err=True)
         raise typer.Exit(1)
 
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from vital.errors import DataError
+from vital.errors import DataError, InvalidValueError
+from vital.utils.devices import moved
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 _GREY = (0.299, 0.587, 0.114)
@@ -120,6 +121,21 @@ def resize_and_crop(image: Tensor, size: tuple[int, int], resize: int | None, ho
     )
     top, left = (round((have - want) / 2) for have, want in zip(scaled.shape[-2:], size, strict=True))
     return scaled[:, top : top + size[0], left : left + size[1]].contiguous()
+
+
+def resized_like(image: Tensor, like: Tensor) -> Tensor:
+    """Images (C, H, W) or (S, C, H, W) as large as others, bilinearly, and where they are: (S, C, H, W).
+
+    >>> resized_like(torch.ones(3, 8, 6), torch.zeros(2, 3, 4, 4)).shape
+    torch.Size([1, 3, 4, 4])
+    """
+    shown = moved(image, like).view(-1, *image.shape[-3:])
+    if shown.shape[1] != like.shape[1]:
+        raise InvalidValueError(
+            f"the image has {shown.shape[1]} channels, and the picture {like.shape[1]}; give one with as many"
+        )
+    same = shown.shape[2:] == like.shape[2:]
+    return shown if same else F.interpolate(shown, tuple(like.shape[2:]), mode="bilinear", antialias=True)
 
 
 def _scaled(image: Tensor, size: tuple[int, int], how: str) -> Tensor:

@@ -1,6 +1,8 @@
-"""What several objectives share: dot products with a cosine, fixed activations, and their short names."""
+"""What several objectives share: dot products with a cosine, windows, fixed activations, and their short names."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,16 +11,17 @@ from torch import Tensor
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.tracing import Tracer
+from vital.types import PerImage
+from vital.units import Unit
 from vital.utils.devices import moved
 from vital.utils.hashing import tensor_hash
 
 
-def dot_cosine(x: Tensor, y: Tensor, power: float, floor: float) -> Tensor:
-    """Multiply x · y by max(floor, cosine)^power over the second axis."""
-    dot = (x * y).sum(1)
-    if power == 0:
-        return dot
-    return dot * F.cosine_similarity(x, y, 1).clamp_min(floor) ** power
+def dot_cosine(x: Tensor, y: Tensor, power: float, floor: float, *, alone: bool = False) -> Tensor:
+    """Multiply x · y by max(floor, cosine)^power over the second axis; with `alone` the cosine instead of x · y."""
+    cosine = F.cosine_similarity(x, y, 1) if power or alone else None
+    found = (x * y).sum(1) if cosine is None or not alone else cosine
+    return found if cosine is None or power == 0 else found * cosine.clamp_min(floor) ** power
 
 
 def check_cosine(power: float, floor: float) -> None:
@@ -27,6 +30,45 @@ def check_cosine(power: float, floor: float) -> None:
         raise InvalidValueError(f"power is {power}; allowed are numbers from 0")
     if not 0 <= floor <= 1:
         raise InvalidValueError(f"floor is {floor}; allowed are numbers from 0 to 1")
+
+
+def check_window(window: Tensor | None, unit: Unit) -> str:
+    """The digest of a window, "" for none; `InvalidValueError` for one that weighs no places, or a single place."""
+    if window is None:
+        return ""
+    if window.ndim not in (1, 2) or not torch.isfinite(window).all() or not window.any():
+        raise InvalidValueError(
+            "a window is a tensor of finite weights, not all 0, (H, W) over a map or (T,) over tokens; "
+            f"the one given has the shape {tuple(window.shape)}"
+        )
+    if unit.position is not None:
+        raise InvalidValueError(f"{unit} is one place, which no window can weigh; leave out one of the two")
+    return digest(window)
+
+
+def over_places(values: Tensor, windows: Sequence[Tensor | None], sides: torch.Size) -> PerImage:
+    """The mean over places (B, places), or Σ w_i x_i / Σ |w_i| with a window for each of S units: (B,).
+
+    Windows of another size than the map, whose sides these are, are resized to it.
+    """
+    given = [moved(window, values) for window in windows if window is not None]
+    if not given:
+        return values.mean(1)
+    weights = torch.stack([_on(window, values.shape[1], sides) for window in given])
+    weights = weights / weights.abs().sum(1, keepdim=True)
+    return (values * weights.repeat_interleave(len(values) // len(weights), 0)).sum(1)
+
+
+def _on(window: Tensor, places: int, sides: torch.Size) -> Tensor:
+    """A window with a weight for each place: (places,)."""
+    if window.ndim == 2 and len(sides) == 2 and window.shape != sides:
+        window = F.interpolate(window[None, None], tuple(sides), mode="area")[0, 0]
+    if window.numel() != places or (len(sides) == 2 and window.ndim == 1):
+        raise InvalidValueError(
+            f"the window has the shape {tuple(window.shape)} and the layer {places} places; "
+            "give a weight for each: (H, W) over a map, (T,) over tokens"
+        )
+    return window.flatten()
 
 
 def digest(x: Tensor) -> str:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from vital.errors import InvalidValueError, UnitError
 from vital.models.scores import surprisal
+from vital.objectives._vectors import check_window, over_places
 from vital.terms import OBJECTIVES, Batched, Term, per_slot, same
 from vital.tracing import Trace
 from vital.tracing.readout import kind_of
@@ -107,16 +109,34 @@ class Channel(OneUnit):
     Source: channel, Lucid (Olah, Mordvintsev, Schubert, Feature Visualization, Distill 2017)
 
     The mean goes over the unit's places: the whole map, one position (`@row,column`), or the tokens that its
-    name asks for (`#cls`, `#patches`, `#all`). Units: the layer's own.
+    name asks for (`#cls`, `#patches`, `#all`). Units: the layer's own. With a `window` of weights over the places,
+    (H, W) of a map or (T,) of tokens, it is Σ_i w_i f_{c,i} / Σ_i |w_i|; one of another size than the map is resized
+    to it. The weights of channels instead of places are a `Direction`.
 
     >>> 2 * Channel("layer4:162") + Channel("blocks.9.mlp:55#cls")
     2 * Channel('layer4:162') + Channel('blocks.9.mlp:55#cls')
     """
 
+    window: Tensor | None = field(default=None, compare=False, repr=False)
+    digest: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "digest", check_window(self.window, self._unit))
+
+    @classmethod
+    def alike(cls, terms: Sequence[Self]) -> bool:
+        """Whether the units are read in the same way, all with a window or none."""
+        return super().alike(terms) and len({term.window is None for term in terms}) == 1
+
     @classmethod
     def losses_of(cls, terms: Sequence[Self], trace: Trace) -> PerImage:
         """Minus the mean activation, (B,)."""
-        return -trace.read(units_of(terms))
+        units = units_of(terms)
+        if terms[0].window is None:
+            return -trace.read(units)
+        sides = trace[units[0].layer].shape[2:]
+        return -over_places(trace.map(units), [term.window for term in terms], sides)
 
 
 @OBJECTIVES.register("logit", example="obj.Logit('class:3')")

@@ -91,6 +91,17 @@ def as_keys(given: Sequence[str] | None, count: int) -> Sequence[str]:
     return keys
 
 
+def as_seeds(given: Any, count: int) -> list[int]:
+    """A seed for each of `count` terms: the one for all, or one each."""
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        return [check_whole("seed", given)] * count
+    if len(given) != count:
+        raise InvalidValueError(
+            f"there are {len(given)} seeds for {count} terms; give one for all, or one each"
+        )
+    return [check_whole("a seed", seed) for seed in given]
+
+
 def check_parts(model: Any, parameterization: Any, optimizer: Any) -> None:
     """Raise `InvalidValueError` unless each is of its kind."""
     for what, given, kind, hint in (
@@ -108,12 +119,11 @@ def check_parts(model: Any, parameterization: Any, optimizer: Any) -> None:
     check_part_class(type(parameterization))
 
 
-def check_numbers(steps: Any, n_transforms: Any, redirect: Any, seed: Any) -> None:
+def check_numbers(steps: Any, n_transforms: Any, redirect: Any) -> None:
     """Raise `InvalidValueError` unless they are whole numbers and large enough."""
     check_whole("steps", steps, 1)
     check_whole("n_transforms", n_transforms, 1)
     check_whole("redirect", redirect, 0)
-    check_whole("seed", seed)
 
 
 def check_weights(model: Model) -> None:

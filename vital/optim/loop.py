@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +17,11 @@ from tqdm import tqdm
 from vital.attribution import followed
 from vital.models import Model
 from vital.models.outputs import asked
+from vital.models.pixels import resized_like
 from vital.optim.checks import (
     as_frames,
     as_keys,
+    as_seeds,
     as_terms,
     as_transforms,
     check_numbers,
@@ -46,6 +49,8 @@ from vital.utils.parts import (
 from vital.utils.public import public
 from vital.utils.random import Random, generator, seed_of
 
+Source: TypeAlias = tuple[int, str]
+"""The seed and the key from which the random numbers of a slot come."""
 SCALE = 1024.0
 """What a loss is multiplied with in float16, in which the gradients of many places are too small to stand."""
 FAR = 1e15
@@ -108,7 +113,7 @@ def optimize(
     *,
     steps: int = 512,
     optimizer: Optimizer | None = None,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     keys: Sequence[str] | None = None,
     n_transforms: int = 1,
     redirect: int = 16,
@@ -136,7 +141,8 @@ def optimize(
     optimizer
         How a step is made; by default `Optimizer()`.
     seed, keys
-        The seed, and a key for each term: a slot's random numbers come from both. The keys are 0, 1, … by default.
+        The seed, one for all terms or one for each, and a key for each term: a slot's random numbers come from both.
+        The keys are 0, 1, … by default.
     n_transforms
         The number of transformed images that the network sees of each image in a step.
     redirect
@@ -169,11 +175,12 @@ def optimize(
 
     """
     check_parts(model, parameterization, optimizer)
-    check_numbers(steps, n_transforms, redirect, seed)
+    check_numbers(steps, n_transforms, redirect)
     terms, chain, wanted = as_terms(term), as_transforms(transforms), as_frames(frames, steps)
     check_weights(model)
-    setup = _Setup(model, parameterization, chain, n_transforms, seed, steps, redirect)
-    run = _Run(setup, terms, as_keys(keys, len(terms)))
+    setup = _Setup(model, parameterization, chain, n_transforms, steps, redirect)
+    sources = list(zip(as_seeds(seed, len(terms)), as_keys(keys, len(terms)), strict=True))
+    run = _Run(setup, terms, sources)
     settings = optimizer or Optimizer()
     moving = settings.build(run.parameters())
     kept: list[tuple[int, Images]] = []
@@ -205,7 +212,6 @@ class _Setup:
     parameterization: Parameterization
     transforms: tuple[Transform, ...]
     n_transforms: int
-    seed: int
     steps: int
     redirect: int
 
@@ -217,11 +223,11 @@ class _Run:
     depend on its company at all, each slot is a batch of its own.
     """
 
-    def __init__(self, setup: _Setup, terms: Sequence[Sum], keys: Sequence[str]) -> None:
+    def __init__(self, setup: _Setup, terms: Sequence[Sum], sources: Sequence[Source]) -> None:
         self.model, self.terms, self.steps = setup.model, terms, setup.steps
         size = 1 if setup.model.dtype == torch.float64 and setup.model.device.type == "cpu" else len(terms)
         parts = [slice(first, first + size) for first in range(0, len(terms), size)]
-        self.batches = [_Batch(setup, terms[part], keys[part]) for part in parts]
+        self.batches = [_Batch(setup, terms[part], sources[part]) for part in parts]
 
     def tracer(self) -> Tracer:
         """What watches the layers that the terms read, and those from which relevance starts."""
@@ -267,12 +273,13 @@ class _Batch:
     Nothing in a step waits for the device: what was found stays there until the end.
     """
 
-    def __init__(self, setup: _Setup, terms: Sequence[Sum], keys: Sequence[str]) -> None:
+    def __init__(self, setup: _Setup, terms: Sequence[Sum], sources: Sequence[Source]) -> None:
         self.setup, self.terms, self.model = setup, terms, setup.model
         self.parameterization, self.per_slot = setup.parameterization, setup.parameterization.images
         self.requests = [term.relevance_request for term in terms]
+        self.beside = [term.beside for term in terms]
         self.groups = grouped(terms)
-        self.parameters = self._start(keys)
+        self.parameters = self._start(sources)
         own = next(iter(self.parameters.values()))
         self.history = [
             own.new_full((len(g.names) + 1, len(g.slots) * self.per_slot, setup.steps), float("nan"))
@@ -284,14 +291,14 @@ class _Batch:
         self.alpha: Tensor | None = None
         self.scale = SCALE if torch.float16 in (self.model.dtype, self.model.autocast) else 1.0
         looks = range(setup.n_transforms)
-        rows = [seed_of(setup.seed, *row) for row in product(keys, range(self.per_slot), looks)]
+        rows = [seed_of(*source, *row) for source, *row in product(sources, range(self.per_slot), looks)]
         self.random = Random(rows, own.device)
         self.waking = Waking(len(rows), setup.redirect, own.device)
         self.count = 0
 
-    def _start(self, keys: Sequence[str]) -> Parameters:
+    def _start(self, sources: Sequence[Source]) -> Parameters:
         made = self.parameterization
-        slots = [checked_start(made, made.init(generator(self.setup.seed, key))) for key in keys]
+        slots = [checked_start(made, made.init(generator(*source))) for source in sources]
         device, dtype = self.model.device, self.model.image_dtype
         return {k: torch.cat([s[k] for s in slots]).to(device, dtype).requires_grad_() for k in slots[0]}
 
@@ -308,6 +315,8 @@ class _Batch:
         )
         if any(self.requests):
             trace = replace(trace, relevance=followed(trace, self.requests))
+        if any(shown is not None for shown in self.beside):
+            trace = replace(trace, beside=self._seen_beside(tracer, image))
         losses = self._losses(trace)
         if losses.requires_grad or not (self.count or passes_gradient(self.model)):
             with asked(self.model, "be differentiated"):
@@ -317,6 +326,18 @@ class _Batch:
         self._accumulate(image)
         self._stop_diverging(losses, trace)
         return losses.detach()
+
+    @torch.no_grad()
+    def _seen_beside(self, tracer: Tracer, image: Images) -> Mapping[str, Tensor]:
+        """The activations of the images that terms want beside the pictures, through the transforms of this step."""
+        own = torch.split(image, self.per_slot)
+        shown = torch.cat(
+            [
+                part if wanted is None else resized_like(wanted, part).expand_as(part)
+                for part, wanted in zip(own, self.beside, strict=True)
+            ]
+        )
+        return tracer(shown, self._transformed(shown), n_transforms=self.setup.n_transforms).acts
 
     def _unscale(self, image: Images) -> None:
         """Take the factor of the loss out of the gradients."""

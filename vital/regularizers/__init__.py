@@ -4,6 +4,7 @@ The catalog, with formulas and sources, is `regularizers/README.md`.
 """
 
 from vital.regularizers.colors import Colors
+from vital.regularizers.distance import ImageDistance
 from vital.regularizers.norms import L1, L2, Range
 from vital.regularizers.smoothness import Blur, Boundary, TotalVariation
 from vital.regularizers.spectrum import Spectrum
@@ -16,6 +17,7 @@ __all__ = [
     "Blur",
     "Boundary",
     "Colors",
+    "ImageDistance",
     "Range",
     "Spectrum",
     "TotalVariation",

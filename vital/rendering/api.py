@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 
@@ -22,13 +22,25 @@ from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
 from vital.rendering.fitting import in_parts
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for, unused_options
-from vital.rendering.outcome import OUT_OF_MEMORY, Response, lacking, measured, responses, status_of
+from vital.rendering.outcome import (
+    OUT_OF_MEMORY,
+    Response,
+    fitted,
+    lacking,
+    measured,
+    responses,
+    status_of,
+)
+from vital.transforms import Resize
 from vital.units import Unit
 from vital.utils.options import check_whole, made_with, options_of, parameters_of
 from vital.utils.parts import check_part_class
 from vital.utils.public import public
 from vital.utils.text import shortened
 
+T = TypeVar("T")
+Asked: TypeAlias = tuple[Unit, int]
+"""A unit and the seed of its picture."""
 LOGGED = 64
 TRIAL = 2
 """Steps of a trial: the first and the last, between which a canvas may grow."""
@@ -43,6 +55,7 @@ def render(
     bank: ReferenceBank | None = None,
     images: ImageSet | None = None,
     seed: int = 0,
+    count: int = 1,
     batch: int | None = None,
     frames: int = 0,
     progress: bool = True,
@@ -64,8 +77,10 @@ def render(
         The natural images of a method that needs some, as a bank or as a set of which one is made.
     seed
         What is left to chance goes by it.
+    count
+        The number of independent pictures of each unit: those of `seed`, `seed + 1` and so on.
     batch
-        Units that share a forward pass; by default 16 on a CPU and 32 on a GPU, and fewer where memory does not
+        Pictures that share a forward pass; by default 16 on a CPU and 32 on a GPU, and fewer where memory does not
         suffice. A picture does not depend on it beyond rounding.
     frames
         The number of pictures that are kept of the way.
@@ -77,7 +92,7 @@ def render(
     Returns
     -------
     Prototypes
-        One for each unit, in their order.
+        `count` for each unit, in their order; `prototypes.of(unit)` gives those of one.
 
     Raises
     ------
@@ -92,6 +107,7 @@ def render(
 
     """
     frames, seed = check_whole("frames", frames, 0), check_whole("seed", seed)
+    seeds = range(seed, seed + check_whole("count", count, 1))
     method = _method(method, options)
     check_inputs(model, images, bank)
     together = units_per_batch(model, batch)
@@ -104,8 +120,9 @@ def render(
         if bank is not None and method.needs_images:
             bank.rank(chosen, progress=progress)
         made = Prototypes()
-        for group in groups(chosen, together):
-            made += render_group(model, group, method, bank, seed, frames=frames, progress=progress)
+        for group in groups([(unit, own) for unit in chosen for own in seeds], together):
+            several, own = zip(*group, strict=True)
+            made += render_group(model, several, method, bank, own, frames=frames, progress=progress)
     _warn_of_unused(made)
     return made
 
@@ -158,7 +175,7 @@ def units_per_batch(model: Model, batch: int | None = None) -> int:
     return batch
 
 
-def groups(units: Sequence[Unit], size: int) -> Iterator[Sequence[Unit]]:
+def groups(units: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """The units in order, `size` at a time."""
     for start in range(0, len(units), size):
         yield units[start : start + size]
@@ -169,38 +186,40 @@ def render_group(
     units: Sequence[Unit],
     method: Method,
     bank: ReferenceBank | None,
-    seed: int,
+    seed: int | Sequence[int],
     *,
     frames: int = 0,
     progress: bool = False,
     callback: Callable[[Step], None] | None = None,
 ) -> list[Prototype]:
-    """Render units that share their forward passes, as many as fit into memory.
+    """Render units that share their forward passes, as many as fit into memory; `seed` is that of all, or one each.
 
     One that cannot be rendered gets a grey picture and a status.
     """
-    problems = {unit: why for unit in units if (why := method.problem(unit, bank, seed))}
-    ready = [unit for unit in units if unit not in problems]
+    asked = list(zip(units, [seed] * len(units) if isinstance(seed, int) else seed, strict=True))
+    problems = {(unit, own): why for unit, own in asked if (why := method.problem(unit, bank, own))}
+    ready = [one for one in asked if one not in problems]
 
-    def together(part: Sequence[Unit]) -> list[Prototype]:
-        return _rendered(model, part, method, bank, seed, frames, callback, progress)
+    def together(part: Sequence[Asked]) -> list[Prototype]:
+        return _rendered(model, part, method, bank, frames, callback, progress)
 
     def trial() -> Callable[[], Rendering]:
-        plan = plan_for(method, model, ready[:1], bank, seed)
+        (unit, own), *_ = ready
+        plan = plan_for(method, model, [unit], bank, own)
         few = replace(plan, steps=TRIAL, redirect=min(TRIAL, plan.redirect))
-        return partial(carry_out, model, few, seed=seed, keys=[str(ready[0])])
+        return partial(carry_out, model, few, seed=own, keys=[str(unit)])
 
     made = in_parts(model, ready, repr(method), together, trial)
     rendered = dict(zip(ready, made, strict=True))
     advice = f"not even this picture alone fits into {model.device}; choose a smaller size or another device"
     return [
-        rendered.get(unit)
-        or _blank(model, unit, method, seed, problems.get(unit, f"{OUT_OF_MEMORY}: {advice}"), frames)
-        for unit in units
+        rendered.get(one)
+        or _blank(model, *one, method, problems.get(one, f"{OUT_OF_MEMORY}: {advice}"), frames)
+        for one in asked
     ]
 
 
-def _blank(model: Model, unit: Unit, method: Method, seed: int, why: str, frames: int) -> Prototype:
+def _blank(model: Model, unit: Unit, seed: int, method: Method, why: str, frames: int) -> Prototype:
     size = image_size(model, method.options().get("size"))
     grey = torch.full((model.channels, *size), 0.5)
     way = ((0, grey),) if frames > 1 else ()
@@ -220,11 +239,12 @@ def _blank(model: Model, unit: Unit, method: Method, seed: int, why: str, frames
 
 def carry_out(model: Model, plan: Plan, **how: Any) -> Rendering:
     """Run the loop as a plan says; `how` are those arguments of `optimize` that no plan decides."""
+    seen = [*plan.transforms, Resize(size=model.size)] if plan.fit else plan.transforms
     return optimize(
         model,
         plan.terms,
         plan.parameterization,
-        plan.transforms,
+        seen,
         steps=plan.steps,
         optimizer=plan.optimizer,
         n_transforms=plan.n_transforms,
@@ -235,19 +255,19 @@ def carry_out(model: Model, plan: Plan, **how: Any) -> Rendering:
 
 def _rendered(
     model: Model,
-    units: Sequence[Unit],
+    asked: Sequence[Asked],
     method: Method,
     bank: ReferenceBank | None,
-    seed: int,
     frames: int,
     callback: Callable[[Step], None] | None,
     progress: bool,
 ) -> list[Prototype]:
-    plan = plan_for(method, model, units, bank, seed)
+    units, seeds = zip(*asked, strict=True)
+    plan = _planned(model, asked, method, bank)
     rendering = carry_out(
         model,
         plan,
-        seed=seed,
+        seed=seeds,
         keys=[str(unit) for unit in units],
         frames=list(checkpoints(plan.steps, frames)) if frames > 1 else [0],
         callback=callback,
@@ -260,14 +280,18 @@ def _rendered(
         "precision": model.precision + (", channels_last" if model.channels_last else ""),
         "options": method.options(),
     } | (bank.provenance() if bank else {})
+    if files := method.files():
+        facts["files"] = files
     name, canvas = method_name(method), (rendering.images.shape[2], rendering.images.shape[3])
     lacks = [
-        _lacking(unit, method, bank, seed, canvas) | _unused(unit, method, model, bank) for unit in units
+        _lacking(unit, method, bank, seed, canvas) | _unused(unit, method, model, bank)
+        for unit, seed in asked
     ]
     per_unit = len(rendering.images) // len(units)
     one_each, started = rendering.images[::per_unit], rendering.frames[0][1][::per_unit]
-    own = measured(model, units, one_each, bank)
-    became = responses(model, units, plan.terms, (started, one_each), own, plan.steps)
+    seen, started_as = (fitted(images, model) if plan.fit else images for images in (one_each, started))
+    own = measured(model, units, seen, bank)
+    became = responses(model, units, plan.terms, (started_as, seen), own, plan.steps)
     notes = [{"output": said} if unit.is_class and (said := unsaid(model)) else {} for unit in units]
     return [
         replace(
@@ -276,7 +300,7 @@ def _rendered(
                 i,
                 unit,
                 name,
-                seed,
+                seeds[i],
                 plan,
                 facts | own[i] | lacks[i] | notes[i],
                 became[i],
@@ -286,6 +310,27 @@ def _rendered(
         )
         for i, unit in enumerate(units)
     ]
+
+
+def _planned(model: Model, asked: Sequence[Asked], method: Method, bank: ReferenceBank | None) -> Plan:
+    """What a method plans for units with a seed each: the terms of all, and what they share, whatever the seed."""
+    plans = {
+        seed: (of := [unit for unit, own in asked if own == seed], plan_for(method, model, of, bank, seed))
+        for seed in dict.fromkeys(seed for _, seed in asked)
+    }
+    first = next(iter(plans.values()))[1]
+    if len(plans) == 1:
+        return first
+    shared = {seed: repr(replace(plan, terms=(), notes=())) for seed, (_, plan) in plans.items()}
+    if other := next((seed for seed, text in shared.items() if text != shared[asked[0][1]]), None):
+        raise InvalidValueError(
+            f"the method {method_name(method)} plans more than its terms by the seed, which is {asked[0][1]} and "
+            f"{other} in one pass; render one seed at a time, with count=1"
+        )
+    terms = {(u, s): t for s, (of, plan) in plans.items() for u, t in zip(of, plan.terms, strict=True)}
+    notes = {(u, s): n for s, (of, plan) in plans.items() for u, n in zip(of, plan.notes, strict=False)}
+    told = [notes[one] for one in asked] if first.notes else ()
+    return replace(first, terms=[terms[one] for one in asked], notes=told)
 
 
 def _lacking(

@@ -11,20 +11,20 @@ from weakref import WeakKeyDictionary
 import torch
 
 from vital.models import Model
-from vital.units import Unit
 from vital.utils.memory import short_of_memory, times_that_fit
 
 _MOST: WeakKeyDictionary[Model, dict[str, int]] = WeakKeyDictionary()
 _MEASURED = ("cuda",)
 """The devices of which torch tells how much of their memory is taken."""
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def in_parts(
     model: Model,
-    units: Sequence[Unit],
+    units: Sequence[U],
     what: str,
-    render: Callable[[Sequence[Unit]], list[T]],
+    render: Callable[[Sequence[U]], list[T]],
     trial: Callable[[], Callable[[], object]],
 ) -> Iterator[T | None]:
     """What `render` makes of units, as many at once as fit into memory; None for one that does not fit alone.

@@ -29,7 +29,7 @@ LOOKED_AT = 16
 """How many images of a bank are looked at, evenly spread over it."""
 
 DEAF = (
-    "unmoved: no gradient reached the picture, which is its random start; most likely the unit is dead or the network "
+    "unmoved: no gradient reached the picture, which is its start; most likely the unit is dead or the network "
     "lets no gradient through, so choose another unit or method"
 )
 UNREACHED = (
@@ -38,7 +38,7 @@ UNREACHED = (
     "operation or choose another unit"
 )
 UNRAISED = (
-    "never rose: the unit's value on the picture is no higher than on its random start; most likely the unit is dead "
+    "never rose: the unit's value on the picture is no higher than on its start; most likely the unit is dead "
     "or its regularizers outweigh it, so choose another unit, raise steps or lower tv"
 )
 NOT_A_NUMBER = (
@@ -46,11 +46,11 @@ NOT_A_NUMBER = (
     "root or logarithm of too little, so mend that layer or choose an earlier unit"
 )
 OVERFLOWS = (
-    "unmoved: the picture is still its random start; most likely its gradients are so large that their squares are not "
+    "unmoved: the picture is still its start; most likely its gradients are so large that their squares are not "
     "finite, so lower tv, or scale the network's outputs down"
 )
 STILL = (
-    "unmoved: the picture is still its random start; most likely the steps were too small or too few, so raise lr or "
+    "unmoved: the picture is still its start; most likely the steps were too small or too few, so raise lr or "
     "steps"
 )
 FLAT = (
@@ -113,7 +113,7 @@ def measured(
     if tuple(images.shape[2:]) == model.size:
         found = _read(model, units, images)
     else:
-        own = _read(model, units, _fitted(images.double(), model))
+        own = _read(model, units, fitted(images.double(), model))
         found = _at_any_size(model, units, images)
         found = [f | {"value_at_network_size": o["value"]} for f, o in zip(found, own, strict=True)]
     for unit, facts in zip(units, found, strict=True):
@@ -128,10 +128,10 @@ def _at_any_size(model: Model, units: Sequence[Unit], images: Images) -> list[di
     try:
         return _read(model, units, images)
     except ModelError:
-        return _read(model, units, _fitted(images.double(), model))
+        return _read(model, units, fitted(images.double(), model))
 
 
-def _fitted(images: Images, model: Model) -> Images:
+def fitted(images: Images, model: Model) -> Images:
     """The pictures brought to the network's own size."""
     return F.interpolate(images, model.size, mode="bicubic", antialias=True).clamp(0, 1)
 
@@ -190,7 +190,7 @@ def _reached(
         try:
             trace = tracer(shown, redirect=redirect)
         except ModelError:  # it takes images of its own size alone
-            trace = tracer(_fitted(shown, model), redirect=redirect)
+            trace = tracer(fitted(shown, model), redirect=redirect)
         values = [trace.rows(i, i + 1).read(unit) for i, unit in enumerate(units)]
         loss = -torch.cat(values).sum()  # what opens dead rectifiers goes by the sign
         found = torch.autograd.grad(loss, shown, allow_unused=True)[0] if loss.requires_grad else None
@@ -212,7 +212,9 @@ def status_of(
     aligns with those need not exceed a random start.
     """
     own, still = response or Response(), float((image - start).abs().amax()) < LEVEL / 2
-    ends = (image < LEVEL / 2) | (image > 1 - LEVEL / 2)
+    ends, before = (
+        float(((shown < LEVEL / 2) | (shown > 1 - LEVEL / 2)).double().mean()) for shown in (image, start)
+    )
     seen, percentile = bool(accumulated.any()), facts.get("percentile")
     asleep = unit.layer != OUTPUT and not unit.source and percentile == 0
     fell = own.rise <= RISE and own.steps >= ENOUGH and not percentile
@@ -223,7 +225,7 @@ def status_of(
         (not seen, DEAF),
         (still, OVERFLOWS if float(accumulated.amax()) > LOUD else STILL),
         (float(image.flatten(1).std(1, correction=0).amax()) < LEVEL, FLAT),
-        (float(ends.double().mean()) > 0.5, CLIPPED),
+        (ends > 0.5 >= before, CLIPPED),
         (fell or (abs(own.rise) <= RISE and not own.alive), UNRAISED),
     )
     return next((told for true, told in faults if true), "done")

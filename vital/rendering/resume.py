@@ -51,6 +51,7 @@ def request_for(
         digests(units),
         model.channels,
         model.bands,
+        method.files(),
     )
 
 

@@ -70,7 +70,7 @@ class Render:
 
     `images` identifies the reference images, and is None for a method that takes none. `directions` says what the
     files of the directions among the units hold (`vital.tracing.digests`). `channels` are those of the network, and
-    `bands` those that pictures show (`vital.Model`).
+    `bands` those that pictures show (`vital.Model`). `files` says what the files hold that options name.
 
     >>> Render("fourier", {"steps": 64}, seed=0, batch=4, units=("class:1",)).stem
     'fourier-0'
@@ -86,6 +86,7 @@ class Render:
     directions: Mapping[str, str] = field(default_factory=dict)
     channels: int = 3
     bands: tuple[int, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stem(self) -> str:

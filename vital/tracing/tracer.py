@@ -56,7 +56,8 @@ class Trace:
     `"class"` is the network's output. Each picture stands `n_transforms` times in a row when several transforms of it
     are seen in one pass. `run` is the run of the network behind it, with its tape if the tracer records; its rows are
     those of the whole batch, of which this trace begins at row `first`. `relevance` maps layers to tensors shaped like
-    their activations, where a term asked for it (`Term.relevance_request`).
+    their activations, where a term asked for it (`Term.relevance_request`), and `beside` to the activations of another
+    image, seen through the same transforms (`Term.beside`).
     """
 
     image: Images
@@ -68,6 +69,7 @@ class Trace:
     run: Pass | None = None
     first: int = 0
     relevance: Mapping[str, Tensor] = field(default_factory=dict)
+    beside: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __getitem__(self, layer: str) -> Tensor:
         if layer not in self.acts:
@@ -87,7 +89,9 @@ class Trace:
         acts = {name: act[part] for name, act in self.acts.items()}
         pictures = (self.image[part], self.seen[part], self.input[part])
         relevance = {name: found[part] for name, found in self.relevance.items()}
-        return Trace(*pictures, acts, self.model, self.n_transforms, self.run, self.first + start, relevance)
+        beside = {name: act[part] for name, act in self.beside.items()}
+        first = self.first + start
+        return Trace(*pictures, acts, self.model, self.n_transforms, self.run, first, relevance, beside)
 
     def slot(self, number: int, of: int) -> Trace:
         """The same pass, for the images of one of several units that share them evenly, in order."""
@@ -98,8 +102,9 @@ class Trace:
         """The same for the images whose numbers are `rows`, with some of the layers; without the run behind it."""
         acts = {name: self.acts[name][rows] for name in layers}
         relevance = {name: found[rows] for name, found in self.relevance.items() if name in acts}
+        beside = {name: act[rows] for name, act in self.beside.items() if name in acts}
         pictures = (self.image[rows], self.seen[rows], self.input[rows])
-        return Trace(*pictures, acts, self.model, self.n_transforms, relevance=relevance)
+        return Trace(*pictures, acts, self.model, self.n_transforms, relevance=relevance, beside=beside)
 
     def picture(self, of: Of) -> Images:
         """The picture as it will be saved, after the random transforms, or after normalization: (B, C, H, W)."""

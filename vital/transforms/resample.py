@@ -56,22 +56,37 @@ class Scale(Transform):
 @TRANSFORMS.register("resize", example="transforms.Resize(0.5)")
 @dataclass(frozen=True)
 class Resize(Transform):
-    """Bring the image to a share of its sides, at least one pixel; bilinear with antialiasing. Draws nothing.
+    """Bring the image to a share of its sides, at least one pixel, or to a `size`; bilinear with antialiasing.
+
+    As the last transform, with the size of the network's input, it lets a canvas of any size be seen by a network of
+    another. Draws nothing.
 
     >>> Resize(0.5)(torch.ones(1, 3, 8, 6), Random([0])).shape
     torch.Size([1, 3, 4, 3])
+    >>> Resize(size=(5, 4))(torch.ones(1, 3, 8, 6), Random([0])).shape
+    torch.Size([1, 3, 5, 4])
     """
 
-    share: float = 0.5
+    share: float | None = None
+    size: int | tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        check_numbers("Resize", "share", (self.share,), 0.01, 100)
+        if (self.share is None) == (self.size is None):
+            raise InvalidValueError(
+                f"Resize is given the share {self.share} and the size {self.size}; give one of them"
+            )
+        _check_size("Resize", self.size)
+        check_numbers("Resize", "share", () if self.share is None else (self.share,), 0.01, 100)
 
     def __call__(self, images: Images, random: Random) -> Images:
-        """Return the images at their new size."""
+        """Return the images at their new size; those that have it already as they are."""
         del random
-        size = [max(1, round(self.share * side)) for side in images.shape[-2:]]
-        return F.interpolate(images, size, mode="bilinear", antialias=True)
+        sides = tuple(images.shape[-2:])
+        if self.share is not None:
+            size = tuple(max(1, round(self.share * side)) for side in sides)
+        else:
+            size = _pair(self.size) or sides
+        return images if size == sides else F.interpolate(images, size, mode="bilinear", antialias=True)
 
 
 @TRANSFORMS.register("rotate", example="transforms.Rotate(10)")
@@ -127,11 +142,7 @@ class Crop(Transform):
     sd: float = 0.0
 
     def __post_init__(self) -> None:
-        pair = (self.size, self.size) if isinstance(self.size, int) else self.size
-        if pair is not None and not (len(pair) == 2 and min(pair) >= 1):
-            raise InvalidValueError(
-                f"Crop is given the size {self.size}; allowed are whole numbers from 1, a pair, or None"
-            )
+        _check_size("Crop", self.size)
         check_numbers("Crop", "fractions", self.fraction, 0, 1)
         check_rising("Crop", "fractions", *self.fraction)
         check_numbers("Crop", "spread", (self.spread,), 0)
@@ -146,7 +157,7 @@ class Crop(Transform):
     def __call__(self, images: Images, random: Random) -> Images:
         """Return what is in the boxes, of the fixed size."""
         sides = images.shape[-2:]
-        size = (self.size, self.size) if isinstance(self.size, int) else self.size or sides
+        size = _pair(self.size) or sides
         share = random.uniform(*self.fraction)
         drawn = random.normal(3)
         away, more = drawn[:, :2], drawn[:, 2:]
@@ -158,6 +169,19 @@ class Crop(Transform):
         )
         wide: Images = (images.flatten(1, 2) @ columns.mT).view(*images.shape[:3], -1)
         return torch.matmul(rows[:, None], wide)
+
+
+def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _check_size(transform: str, size: int | tuple[int, int] | None) -> None:
+    """Raise `InvalidValueError` unless it is a size, or None."""
+    pair = _pair(size)
+    if pair is not None and not (len(pair) == 2 and min(pair) >= 1):
+        raise InvalidValueError(
+            f"{transform} is given the size {size}; allowed are whole numbers from 1, a pair, or None"
+        )
 
 
 def _warped(images: Images, matrix: tuple[PerImage, ...], outside: str) -> Images:

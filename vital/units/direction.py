@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -37,14 +38,17 @@ def written(unit: Unit) -> tuple[int, ...]:
 
 
 def as_place(given: str | Unit) -> Unit:
-    """Where a direction lies: read from the text of one in a file, or from the name of a layer.
+    """Where a direction lies: read from the text of one in a file, or from the name of a layer, with a position or not.
 
-    >>> as_place("concepts.safetensors:3@layer4").layer, as_place("layer4").layer
-    ('layer4', 'layer4')
+    >>> as_place("concepts.safetensors:3@layer4").layer, as_place("layer4@3,5").position
+    ('layer4', (3, 5))
     """
     if isinstance(given, Unit):
         return given
-    return Unit.parse(given) if ".safetensors" in given else Unit(given)
+    if ".safetensors" in given:
+        return Unit.parse(given)
+    match = re.fullmatch(r"(.+)@(\d+),(\d+)", given)
+    return Unit(match[1], position=(int(match[2]), int(match[3]))) if match else Unit(given)
 
 
 def digests(units: Iterable[Unit]) -> dict[str, str]:

@@ -9,8 +9,8 @@ LAYER:INDEX#cls        a channel of a token layer, read at the class token (#pat
 LAYER:A-B              the channels A to B, both included
 class:INDEX|NAME       an output of the network
 FILE.safetensors:ROW@LAYER    a direction: row ROW of the matrix in the file, in the space of LAYER
-                       (FILE.safetensors!KEY:ROW@LAYER where the file holds several; ROW@LAYER#patches,
-                       #cls or #all where the layer holds tokens)
+                       (FILE.safetensors!KEY:ROW@LAYER where the file holds several; ROW@LAYER@ROW,COLUMN at one
+                       position; ROW@LAYER#patches, #cls or #all where the layer holds tokens)
 """
 
 from __future__ import annotations
@@ -57,11 +57,12 @@ class Unit:
         return only(text, parse(text))
 
     def __str__(self) -> str:
-        if self.source:
-            return f"{self.source}:{self.index}@{self.layer}{'#' + self.tokens if self.tokens else ''}"
-        what = self.label if self.index is None else str(self.index)
         place = "" if self.position is None else "@{},{}".format(*self.position)
-        return f"{self.layer}:{what}{place}{'#' + self.tokens if self.tokens else ''}"
+        place += f"#{self.tokens}" if self.tokens else ""
+        if self.source:
+            return f"{self.source}:{self.index}@{self.layer}{place}"
+        what = self.label if self.index is None else str(self.index)
+        return f"{self.layer}:{what}{place}"
 
     @property
     def channel(self) -> int:
@@ -122,8 +123,11 @@ def parse(text: str | Unit) -> list[Unit]:
     """
     if isinstance(text, Unit):
         return [text]
-    if match := re.fullmatch(r"(.+\.safetensors(?:![^:]+)?):(\d+)@([^@#]+)(?:#(\w+))?", text):
-        return [Unit(match[3], int(match[2]), tokens=_tokens(text, match[4]), source=match[1])]
+    if match := re.fullmatch(
+        r"(.+\.safetensors(?:![^:]+)?):(\d+)@([^@#]+)(?:@(\d+),(\d+))?(?:#(\w+))?", text
+    ):
+        source, index, layer, row, column, tokens = match.groups()
+        return [Unit(layer, int(index), _position(row, column), _tokens(text, tokens), source)]
     is_class = text.startswith(f"{OUTPUT}:")
     name = (
         re.escape(OUTPUT) if is_class else ".+"
@@ -147,9 +151,13 @@ def _numbered(text: str, match: re.Match[str]) -> list[Unit]:
     layer, first, last, row, column, tokens = match.groups()
     if last and int(last) < int(first):
         raise UnitError(f"{text!r} is an empty range: {last} is below {first}")
-    position = None if row is None else (int(row), int(column))
+    position = _position(row, column)
     indices = range(int(first), int(last or first) + 1)
     return [Unit(layer, i, position, _tokens(text, tokens)) for i in indices]
+
+
+def _position(row: str | None, column: str | None) -> tuple[int, int] | None:
+    return None if row is None or column is None else (int(row), int(column))
 
 
 def _tokens(text: str, tokens: str | None) -> str:

@@ -23,7 +23,10 @@ from vital.utils.registry import Registry
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the loop needs for some units: one term per unit, and what they share."""
+    """All that the loop needs for some units: one term per unit, and what they share.
+
+    With `fit` the network sees the picture, after the transforms, at its own input size.
+    """
 
     terms: Sequence[Term]
     parameterization: Parameterization
@@ -33,6 +36,7 @@ class Plan:
     n_transforms: int = 1
     redirect: int = 0
     notes: Sequence[str] = ()
+    fit: bool = False
 
 
 @public
@@ -60,6 +64,10 @@ class Method(ABC):
     def unused(self, model: Model, unit: Unit, bank: ReferenceBank | None) -> dict[str, str]:
         """Say which options do not apply to a unit, or not as they are, and why; empty, as by default, where all do."""
         del model, unit, bank
+        return {}
+
+    def files(self) -> dict[str, str]:
+        """The content of each file that an option names, as a hash; none by default."""
         return {}
 
     def options(self) -> dict[str, Any]:

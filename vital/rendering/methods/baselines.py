@@ -13,14 +13,18 @@ from vital import params as par
 from vital import regularizers as reg
 from vital import transforms
 from vital.activations import ReferenceBank
+from vital.data import load_images
 from vital.errors import DataError
 from vital.models import Model
+from vital.models.pixels import fit_channels, resize_and_crop, to_tensor
 from vital.models.scores import LIKELY, meaning
 from vital.optim import Optimizer
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, roll_by
 from vital.terms import Term
+from vital.types import Parameterization
 from vital.units import OUTPUT, Unit
 from vital.utils.options import Count, NonNegative, Positive, Share
+from vital.utils.random import generator
 
 REDIRECT = 16
 
@@ -34,9 +38,54 @@ def activation(unit: Unit) -> Term:
     return obj.Neuron(unit) if unit.position is not None else obj.Channel(unit)
 
 
+@dataclass(frozen=True)
+class Accentuating(Method):
+    """A method that may start from an image and stay near it: feature accentuation (Hamblin et al. 2024).
+
+    Options:
+        start: The file of the image from which the picture starts; none for a random start.
+        start_weight: The weight of the distance from that image.
+        start_layer: The layer at which the distance is taken; none for the pixels.
+    """
+
+    start: str | None = None
+    start_weight: NonNegative = 0.0
+    start_layer: str | None = None
+
+    def unused(self, model: Model, unit: Unit, bank: ReferenceBank | None) -> dict[str, str]:
+        """What is said of the start, where there is no image, or no weight."""
+        del model, unit, bank
+        if self.start is None:
+            why = "does not apply: there is no image to start from, so give start"
+            return {"start_weight": why, "start_layer": why}
+        return {} if self.start_weight else {"start_layer": "does not apply: start_weight is 0"}
+
+    def files(self) -> dict[str, str]:
+        """The image."""
+        return {} if self.start is None else {"start": load_images([self.start]).hash()}
+
+    def begun(
+        self, model: Model, canvas: par.Invertible, terms: Sequence[Term]
+    ) -> tuple[Parameterization, list[Term]]:
+        """The canvas as it starts, and the terms with the distance from the image."""
+        if self.start is None:
+            return canvas, list(terms)
+        size = canvas.shape[1:]
+        pixels = fit_channels(to_tensor(load_images([self.start])[0]), model.channels, model.name)
+        image = resize_and_crop(pixels.float(), size, min(size), "bicubic")
+        started = par.From(canvas, image)
+        if not self.start_weight:
+            return started, list(terms)
+        begun = started.decode(started.init(generator())).clamp(
+            0, 1
+        )  # black and white may be out of its reach
+        near = self.start_weight * reg.ImageDistance(begun, self.start_layer)
+        return started, [term + near for term in terms]
+
+
 @METHODS.register("pixels")
 @dataclass(frozen=True)
-class PixelAscent(Method):
+class PixelAscent(Accentuating):
     """Activation maximization on plain pixels (Erhan et al. 2009), with total variation and a roll.
 
     Options:
@@ -45,6 +94,8 @@ class PixelAscent(Method):
         lr: The learning rate.
         tv: The weight of total variation.
         roll: The most that each step moves the picture, as a share of its side; none for 8 pixels.
+        decorrelate: Whether the pixels lie along the axes of natural colors, as a Fourier canvas does.
+        fit: Whether the network sees the picture at its own input size, whatever the size of the picture.
     """
 
     steps: Count = 512
@@ -52,19 +103,23 @@ class PixelAscent(Method):
     lr: Positive = 0.05
     tv: NonNegative = 1.0
     roll: Share | None = None
+    decorrelate: bool = False
+    fit: bool = False
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the parts."""
         del bank, seed
-        terms = [activation(unit) + self.tv * reg.TotalVariation(2) for unit in units]
+        terms: list[Term] = [activation(unit) + self.tv * reg.TotalVariation(2) for unit in units]
         size = image_size(model, self.size)
-        start, augmentations = par.Pixels(size, model.channels, sd=0.1), [roll_by(self.roll, 8, size)]
-        return Plan(terms, start, augmentations, Optimizer(self.lr), self.steps, redirect=REDIRECT)
+        canvas = par.Pixels(size, model.channels, sd=0.1, decorrelate=self.decorrelate)
+        augmentations = [roll_by(self.roll, 8, size)]
+        moves, (started, terms) = Optimizer(self.lr), self.begun(model, canvas, terms)
+        return Plan(terms, started, augmentations, moves, self.steps, redirect=REDIRECT, fit=self.fit)
 
 
 @METHODS.register("fourier")
 @dataclass(frozen=True)
-class FourierAscent(Method):
+class FourierAscent(Accentuating):
     """Activation maximization on a Fourier canvas with decorrelated colors, as Lucid does it.
 
     Adam 0.05, 512 steps, Lucid's pad, jitter, scale, rotate and jitter (Olah et al., Feature Visualization, 2017).
@@ -73,18 +128,22 @@ class FourierAscent(Method):
         steps: The number of steps.
         size: The side of the picture in pixels; none for the network's own.
         lr: The learning rate.
+        fit: Whether the network sees the picture at its own input size, whatever the size of the picture.
     """
 
     steps: Count = 512
     size: Count | None = None
     lr: Positive = 0.05
+    fit: bool = False
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose Lucid's parts."""
         del bank, seed
         canvas = par.Fourier(image_size(model, self.size), model.channels)
         terms = [activation(unit) for unit in units]
-        return Plan(terms, canvas, [transforms.lucid()], Optimizer(self.lr), self.steps, redirect=REDIRECT)
+        moves, seen = Optimizer(self.lr), [transforms.lucid()]
+        started, terms = self.begun(model, canvas, terms)
+        return Plan(terms, started, seen, moves, self.steps, redirect=REDIRECT, fit=self.fit)
 
 
 @METHODS.register("maco")
@@ -156,6 +215,7 @@ class DeepInversion(Method):
         tv: The weight of total variation.
         l2: The weight of the norm of the normalized picture.
         roll: The most that each step moves the picture, as a share of its side; none for 30 pixels.
+        fit: Whether the network sees the picture at its own input size, whatever the size of the picture.
     """
 
     steps: Count = 1000
@@ -165,6 +225,7 @@ class DeepInversion(Method):
     tv: NonNegative = 1e-4
     l2: NonNegative = 1e-5
     roll: Share | None = None
+    fit: bool = False
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
         """Compose the published parts."""
@@ -186,6 +247,7 @@ class DeepInversion(Method):
             Optimizer(self.lr, (0.5, 0.9), "warmup-cosine", 100),
             self.steps,
             redirect=REDIRECT,
+            fit=self.fit,
         )
 
     @staticmethod

@@ -71,6 +71,7 @@ class AlignmentMethod(Method):
         lr: The learning rate at the start; it falls as a cosine.
         coarse: The share of the steps that are made at half the size.
         natural: The weight of the alignment with the average of all images; 0 leaves it out.
+        fit: Whether the network sees the picture at its own input size, whatever the size of the picture.
     """
 
     needs_images: ClassVar[bool] = True
@@ -85,6 +86,7 @@ class AlignmentMethod(Method):
     lr: Positive = 0.1
     coarse: Share = 0.6
     natural: NonNegative = 0.3
+    fit: bool = False
 
     def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
         """A class without images."""
@@ -94,7 +96,7 @@ class AlignmentMethod(Method):
         """A coarse beginning and noise that the network does not bear."""
         del unit
         found = {}
-        if bank is not None and self.coarse and not bears_half_size(model, bank):
+        if bank is not None and self.coarse and not (self.fit or bears_half_size(model, bank)):
             found["coarse"] = "does not apply: the network does not recognize images of half the size"
         if bank is not None and self.noise and (most := max_noise(model, bank, self.noise)) < self.noise:
             found["noise"] = f"is brought down to {most:.3g}, the most that the network bears"
@@ -128,7 +130,7 @@ class Vital(AlignmentMethod):
         """Compose the parts."""
         made = [self._term(model, model.unit(unit), bank, seed) for unit in units]
         size = image_size(model, self.size)
-        grows = bank is not None and self.coarse > 0 and bears_half_size(model, bank)
+        grows = bank is not None and self.coarse > 0 and (self.fit or bears_half_size(model, bank))
         return Plan(
             [term for term, _ in made],
             par.Fourier(size, model.channels, coarse=self.coarse if grows else 0.0),
@@ -137,6 +139,7 @@ class Vital(AlignmentMethod):
             self.steps,
             redirect=self.steps // 2,
             notes=[note for _, note in made],
+            fit=self.fit,
         )
 
     def _transforms(self, model: Model, bank: ReferenceBank | None, side: int) -> list[Transform]:

@@ -74,6 +74,7 @@ class VitalReference(Method):
         roll: The most that each step moves the picture, as a share of its side; none for 30 pixels.
         tv: The weight of total variation; none for the published one.
         l2: The weight of the norm of the normalized picture; none for the published one.
+        fit: Whether the network sees the picture at its own input size, whatever the size of the picture.
     """
 
     needs_images: ClassVar[bool] = True
@@ -88,6 +89,7 @@ class VitalReference(Method):
     roll: Share | None = None
     tv: NonNegative | None = None
     l2: NonNegative | None = None
+    fit: bool = False
 
     def problem(self, unit: Unit, bank: ReferenceBank | None, seed: int) -> str:
         """A class without images."""
@@ -116,6 +118,7 @@ class VitalReference(Method):
             Optimizer(self.lr, (0.5, 0.9), "warmup-cosine", warmup=self.warmup),
             self.steps,
             notes=notes,
+            fit=self.fit,
         )
 
     def _term(self, model: Model, unit: Unit, bank: ReferenceBank | None, seed: int) -> tuple[Term, str]:
