@@ -107,7 +107,8 @@ EMOJI = re.compile(r"\d?\ufe0f?\u20e3|[\ufe0e\ufe0f\u2600-\u27bf\U0001f000-\U000
 META = re.compile(
     rf"^(?:json|yaml|markdown|plaintext|html|xml|assistant|the|here|sure|okay|ok|yes"
     rf"|{LABEL_WORDS}(?:\s*\#?\d{{1,2}})?(?:,\s*\w+)*"
-    r"|(?:first|second|third|fourth) (?:description|phrase|label)|\[?(?:insert|your) .*|one a line|string)$",
+    r"|(?:first|second|third|fourth) (?:description|phrase|label)|insert (?:a|your|the) .*"
+    r"|your (?:descriptions?|answers?|phrases?|labels?)(?: here)?|one a line|string)$",
     re.IGNORECASE,
 )
 NOT_META = frozenset(("label", "labels", "tag", "tags", "pattern", "patterns", "features"))

@@ -380,6 +380,17 @@ def _unquoted(text: str) -> str:
     return bare[1:-1].strip() if len(bare) > 1 and pair in ('""', "''", "“”", "‘’", "«»") else bare
 
 
+def _unbracketed(text: str) -> str:
+    """Take off brackets that stand around a whole text, or that lack their other half."""
+    for start, end in ("()", "[]", "{}", "<>"):
+        whole = text.startswith(start) and text.endswith(end)
+        if whole or (text.startswith(start) and end not in text):
+            text = text[1:]
+        if whole or (text.endswith(end) and start not in text):
+            text = text[:-1]
+    return text
+
+
 def _plain(piece: str) -> str:
     """Bring one piece to its words: no mark of a list, no name before it, no explanation behind it, no markup."""
     text = like.MARK.sub("", piece.strip())
@@ -393,7 +404,6 @@ def _plain(piece: str) -> str:
     text = re.sub(r"\*\*|__|`|~~|^#+\s*|\$", "", text)
     text = _first_sentence(text)[0]
     for _ in range(3):
-        text = text.strip(like.QUOTES + "[]{}<>|\\#…").rstrip(".,;:!?。")
+        text = _unbracketed(text.strip(like.QUOTES + "|\\#…").rstrip(".,;:!?。"))
     text = " ".join(text.split())
-    text = text[1:-1].strip() if text[:1] + text[-1:] == "()" else text
     return text if any(map(str.isalpha, text)) and not like.PREFACE_ALONE.match(text) else ""

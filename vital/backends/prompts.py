@@ -68,7 +68,8 @@ class Chat(ABC):
 
     def simplify(self, captions: list[str]) -> list[str]:
         """Bring each caption to one short phrase, with one question each; captions stay where no phrase comes back."""
-        return [
-            read_phrase(self.answer(simplification(caption), PHRASE), caption) if caption.strip() else caption
-            for caption in captions
-        ]
+        return [self.phrase(caption) or caption for caption in captions]
+
+    def phrase(self, caption: str) -> str:
+        """Bring a caption to one short phrase; empty where the answer holds none."""
+        return read_phrase(self.answer(simplification(caption), PHRASE), "") if caption.strip() else ""
