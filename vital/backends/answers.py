@@ -63,7 +63,7 @@ def read_caption(answer: str) -> str:
     text = spoken(answer)
     found = _structured(text)
     lines = [line for line in (text.splitlines() if found is None else found) if line.strip()]
-    said = []
+    said = list[str]()
     for line in lines:
         bare = _without_lead(" ".join(line.split()))
         if said and like.NOTE.match(bare):

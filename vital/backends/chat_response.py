@@ -21,10 +21,10 @@ _QUOTA = re.compile(
     r"|out of credits|payment required|(?:per|/) ?day\b|\brpd\b|daily.{0,20}limit",
     re.IGNORECASE,
 )
-_PASSING = re.compile(r"rate.?limit|overload|server.?error|internal|unavailable|time.?out|timed out|try again|busy|capacity"
-                      r"|too many|loading", re.IGNORECASE)  # fmt: skip
-_FORM = re.compile(r"response.?format|schema|\bjson|structured|grammar|guided|unsupported|not support|unknown|unrecognized"
-                   r"|unexpected|extra|additional|not permitted", re.IGNORECASE)  # fmt: skip
+_PASSING = re.compile(r"rate.?limit|overload|server.?error|internal|unavailable|time.?out|timed out|try again|busy"
+                      r"|capacity|too many|loading", re.IGNORECASE)  # fmt: skip
+_FORM = re.compile(r"response.?format|schema|\bjson|structured|grammar|guided|unsupported|not support|unknown"
+                   r"|unrecognized|unexpected|extra|additional|not permitted", re.IGNORECASE)  # fmt: skip
 _ELSE = re.compile(r"model|context|token|api.?key|quota|billing|temperature|seed|message", re.IGNORECASE)
 _PAGE = re.compile(r"^\s*<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
@@ -123,7 +123,7 @@ def answer_of(sent: Sent, name: str, url: str) -> str:
 
 def _failed(value: Any, choice: Any, error: str, name: str) -> Exception:
     """The error for one that is said behind status 200."""
-    inner = next(
+    inner: Any = next(
         (part.get("error") for part in (value, choice) if isinstance(part, dict) and part.get("error")), {}
     )
     inner = inner if isinstance(inner, dict) else {}

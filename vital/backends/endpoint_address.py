@@ -76,7 +76,7 @@ def _checked(url: str) -> str:
     path = parts.path.rstrip("/")
     if re.search(r"/(chat/)?completions$|/responses$|/embeddings$|/models$", path):
         raise InvalidValueError(
-            "the URL of an endpoint ends in a method of the API; write what stands before it: /chat/completions is added"
+            "the URL of an endpoint ends in a method of the API; write what stands before it"
         )
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}{path}"

@@ -7,7 +7,7 @@ the memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -45,7 +45,7 @@ def fetch(
     raise RetryError(failed)
 
 
-def _run(work: Any) -> Fetched:
+def _run(work: Coroutine[Any, Any, Fetched]) -> Fetched:
     """Run it here, or beside an event loop that runs already, as in a notebook."""
     try:
         asyncio.get_running_loop()
@@ -56,11 +56,11 @@ def _run(work: Any) -> Fetched:
 
 
 async def _posted(
-    httpx: Any, url: str, body: Mapping[str, Any], headers: Mapping[str, str], timeout: float, direct: bool
+    httpx: Any, url: str, body: Mapping[str, Any], headers: Mapping[str, str], seconds: float, direct: bool
 ) -> Fetched:
     async with (
-        asyncio.timeout(timeout),
-        httpx.AsyncClient(timeout=timeout, trust_env=not direct) as client,
+        asyncio.timeout(seconds),
+        httpx.AsyncClient(timeout=seconds, trust_env=not direct) as client,
         client.stream("POST", url, json=body, headers={**headers, "Accept-Encoding": "identity"}) as response,
     ):
         content = bytearray()

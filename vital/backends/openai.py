@@ -38,14 +38,15 @@ Body = dict[str, Any]
 class Endpoint(Chat):
     """A summarizer behind a chat-completions endpoint, whose every answer is kept on disk and asked for once.
 
-    `parameters` go into the request as they are; an answer is kept by URL, model, `revision`, messages and parameters
-    in `cache`, unless it is none (a refusal, an empty text). `revision` tells a model from one that had its name before.
-    With `json_schema` the server is asked to hold the model to a form; one that cannot is asked without. `timeout` is in
-    seconds, for a whole answer; after a time-out, a lost connection, a broken answer or a status such as 429 or 500 it
-    is asked again, `retries` times, after `pause`, 2 · `pause`, 4 · `pause` … seconds, or as many as the server says.
-    The `calls` of `cache` are requests, tries included. `key_from` names the environment variable or the file that
-    holds the key for this URL; without it only OpenAI's own gets one, that of `$OPENAI_API_KEY`. `allow_http` names the
-    host that a key may go to over plain http. Raises `ModelError` where there is no answer.
+    `parameters` go into the request as they are; an answer is kept by URL, model, `revision`, messages and
+    parameters in `cache`, unless it is none (a refusal, an empty text). `revision` tells a model from one that
+    had its name before. With `json_schema` the server is asked to hold the model to a form; one that cannot is
+    asked without. `timeout` is in seconds, for a whole answer; after a time-out, a lost connection, a broken
+    answer or a status such as 429 or 500 it is asked again, `retries` times, after `pause`, 2 · `pause`, 4 ·
+    `pause` … seconds, or as many as the server says. The `calls` of `cache` are requests, tries included.
+    `key_from` names the environment variable or the file that holds the key for this URL; without it only
+    OpenAI's own gets one, that of `$OPENAI_API_KEY`. `allow_http` names the host that a key may go to over plain
+    http. Raises `ModelError` where there is no answer.
     """
 
     model: str
@@ -140,10 +141,9 @@ class Endpoint(Chat):
         status, said, content = fetch(
             f"{self.url}/chat/completions", body, headers, self.timeout, direct=direct
         )
-        without = [
-            text.replace(key, "[key]") if key else text for text in (content, said.get("retry-after", ""))
-        ]
-        return Sent(status, *without, html="html" in said.get("content-type", ""))
+        if key:
+            content = content.replace(key, "[key]")
+        return Sent(status, content, said.get("retry-after", ""), html="html" in said.get("content-type", ""))
 
     def _advice(self) -> str:
         source = source_of(self.url, self.key_from)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from vital.backends.answers import read_caption, read_lines
 from vital.backends.prompts import Chat
@@ -31,11 +32,12 @@ Table = dict[str, Any]
 class ResponseCache:
     """A folder of answers, by default `answers` in the cache folder.
 
-    `fresh` passes over what earlier runs kept, and writes new answers over it. `calls` is the most new answers that are asked for: a caption, a summary and a set of images are one each; None is
-    no limit. `replay` asks for none, and takes kept answers alone; backends need not be there then, and their names are
-    enough. `spent` counts the new answers so far. An answer is written as soon as it is there, so that nothing is lost
-    when the calls are spent. Captions and summaries are lines of JSON, images are PNG. Raises `InvalidValueError` for a
-    negative number of calls.
+    `fresh` passes over what earlier runs kept, and writes new answers over it. `calls` is the most new answers that are
+    asked for: a caption, a summary and a set of images are one each; None is no limit. `replay` asks for none, and
+    takes kept answers alone; backends need not be there then, their names are enough. `spent` counts the new answers so
+    far. An answer is written as soon as it is there, so that nothing is lost when the calls are spent. Captions and
+    summaries are lines of JSON, images are PNG. Raises `InvalidValueError` for a negative number of calls, and for
+    `fresh` with `replay`.
 
     >>> import tempfile
     >>> from vital.backends import BuiltIn
@@ -89,6 +91,10 @@ class ResponseCache:
         if self.kept("backends").get(f"{kind} {name}") != own:
             self.keep("backends", [(f"{kind} {name}", own)])
         return name, own, backend
+
+    def knows(self, kind: str, name: str) -> bool:
+        """Whether answers of a backend are kept under this name, so that the name is enough to play it back."""
+        return f"{kind} {name}" in self.kept("backends")
 
     def kept(self, kind: str) -> Table:
         """Read the answers of a kind; a line that was cut off, as by a full disk, is passed over."""
@@ -231,19 +237,24 @@ class CachedGenerator(CachedBackend):
         """Give the kept images or new ones, (N, 3, H, W) in [0, 1], either way rounded to 8 bits."""
         name = key_of(self.identity, text, count, seed)
         path = self.cache.folder / "generator" / name[:2] / f"{name}.png"
-        made = self.cache.kept("images")
-        try:
-            if self.cache.fresh and name not in made:
-                raise RunError(f"{path} is of an earlier run")
-            picture = read_picture(path)
-        except RunError:
+        picture = self._kept(name, path)
+        if picture is None:
             self.cache.afford(self.name)
             write(path, _strip(self.asked().generate(text, count, seed)))
-            made[name] = True
+            self.cache.kept("images")[name] = True
             picture = read_picture(path)
         pixels = torch.from_numpy(np.array(picture.convert("RGB")))
         images: Images = pixels.view(count, -1, *pixels.shape[1:]).permute(0, 3, 1, 2).float() / 255
         return images
+
+    def _kept(self, name: str, path: Path) -> Image.Image | None:
+        """Read the images that are kept; None where there are none, or where those of earlier runs do not count."""
+        if self.cache.fresh and name not in self.cache.kept("images"):
+            return None
+        try:
+            return read_picture(path)
+        except RunError:
+            return None
 
 
 def _strip(images: Images) -> bytes:

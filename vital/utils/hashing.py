@@ -131,18 +131,15 @@ class _Teller:
             return [code_hash.code_of(type(value), self, depth), tensor_hash(dict(_look(value)))]
         if isinstance(value, Tensor | np.ndarray):
             return tensor_hash(torch.as_tensor(value)) if value.dtype != object else None
-        if is_plain(value):
-            return repr(value)
-        if depth > code_hash.DEEPEST:
-            return type(value).__qualname__
+        if is_plain(value) or depth > code_hash.DEEPEST:
+            return repr(value) if is_plain(value) else type(value).__qualname__
         if code_hash.is_collection(value):
             pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
             return [[str(key), self(part, depth + 1)] for key, part in pairs]
         if isinstance(value, type | FunctionType | MethodType | functools.partial):
             return code_hash.code_of(value, self, depth)
-        if (found := code_hash.told(value)) is not None:
-            return found
-        return [str(getattr(value, "name", "")), self.of_object(value, depth)]
+        found = code_hash.told(value)
+        return [str(getattr(value, "name", "")), self.of_object(value, depth)] if found is None else found
 
     def of_object(self, owner: Any, depth: int) -> object:
         """The code and the options of an object, once."""
