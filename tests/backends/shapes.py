@@ -30,6 +30,7 @@ SHAPES = {
     "explained after a dash": ("- red cubes – six captions\n- snow – two captions", TWO),
     "explained in brackets": ("- red cubes (six captions)\n- snow (two captions)", TWO),
     "explained below": ("1. Red cubes\n   - most captions say so\n2. Snow\n   - two say so", TWO),
+    "marks within bold": ("**1. Red cubes**\n**2. Snow**", TWO),
     "code marks": ("`red cubes`\n`snow`", TWO),
     "empty lines between": ("red cubes\n\n\nsnow\n", TWO),
     "full stops": ("Red cubes.\nSnow.", TWO),

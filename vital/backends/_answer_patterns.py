@@ -105,7 +105,7 @@ NUMBERED = re.compile(r"[,;]?\s+(?=\(?\d{1,2}[.)]\s)")
 TEX = re.compile(r"\\text\w*\{([^{}]*)\}")
 EMOJI = re.compile(r"\d?\ufe0f?\u20e3|[\ufe0e\ufe0f\u2600-\u27bf\U0001f000-\U0001faff]+")
 META = re.compile(
-    rf"^(?:json|yaml|markdown|plaintext|html|xml|assistant|the|here|sure|okay|ok|yes"
+    rf"^(?:json|final|yaml|markdown|plaintext|html|xml|assistant|the|here|sure|okay|ok|yes"
     rf"|{LABEL_WORDS}(?:\s*\#?\d{{1,2}})?(?:,\s*\w+)*"
     r"|(?:first|second|third|fourth) (?:description|phrase|label)|insert (?:a|your|the) .*"
     r"|your (?:descriptions?|answers?|phrases?|labels?)(?: here)?|one a line|string)$",
@@ -163,7 +163,8 @@ SENTENCE = re.compile(
 )
 NOTHING = re.compile(
     r"^(?:none|n/?\.?a\.?|null|nil|nan|nothing|undefined|empty|unknown|unclear|unsure|uncertain|tbd|idk|etc"
-    r"|error|no|not sure|unable to .*|(?:about )?(?:very )?(?:different|unrelated|various|diverse|random)"
+    r"|error|no|not sure|unable to .*|(?:about )?(?:very )?(?:an? (?:wide )?variety of|different|unrelated"
+    r"|various|diverse|random)"
     r" (?:things|objects|subjects|topics|scenes|images|content)|no idea|n\.a"
     r"|not applicable|no (?:answer|description|label|output|response|result|match|data|caption|text|comment"
     r"|content|summary)s?"

@@ -65,7 +65,7 @@ def read_caption(answer: str) -> str:
     lines = [line for line in (text.splitlines() if found is None else found) if line.strip()]
     said = list[str]()
     for line in lines:
-        bare = _without_lead(" ".join(line.split()))
+        bare = like.MARK.sub("", _without_lead(" ".join(line.split())))
         if said and like.NOTE.match(bare):
             break
         if (
@@ -74,7 +74,7 @@ def read_caption(answer: str) -> str:
             and not _is_none(bare)
             and not like.META.match(bare.strip(like.QUOTES + ".:#"))
         ):
-            said.append(_unquoted(like.MARK.sub("", bare)))
+            said.append(_unquoted(bare))
     return " ".join(said) if said and any(letter.isalnum() for letter in said[0]) else ""
 
 
@@ -401,7 +401,7 @@ def _plain(piece: str) -> str:
     text = like.TAIL.sub("", like.EMOJI.sub("", like.TEX.sub(r"\1", text)).strip())
     text = re.split(r"[\"'”]\s*,\s*[\"'“]", text)[0]
     text = re.split(r"\s+[-–—=→]+>?\s+|[:：]\s+|\s*\|\s*", text.strip(like.QUOTES + "|"))[0]
-    text = re.sub(r"\*\*|__|`|~~|^#+\s*|\$", "", text)
+    text = like.MARK.sub("", re.sub(r"\*\*|__|`|~~|^#+\s*|\$", "", text))
     text = _first_sentence(text)[0]
     for _ in range(3):
         text = _unbracketed(text.strip(like.QUOTES + "|\\#…").rstrip(".,;:!?。"))
