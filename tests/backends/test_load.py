@@ -58,7 +58,7 @@ def test_an_unknown_kind_answers_with_the_nearest_and_with_examples(kind):
 
 
 def test_the_kinds_are_these():
-    assert set(ENCODERS) == {"open_clip", "world"}
+    assert set(ENCODERS) == {"hf", "open_clip", "world"}
     assert set(CAPTIONERS) == {"transformers", "world"}
     assert set(SUMMARIZERS) == {"built-in", "openai", "transformers", "world"}
     assert set(GENERATORS) == {"diffusers", "world"}

@@ -197,3 +197,20 @@ def test_a_missing_package_carries_the_command(hidden):
         MissingDependencyError, match=r"need the package open_clip_torch: pip install 'vital-fv\[clip\]'$"
     ):
         load_encoder("open_clip:RN50/openai")
+
+
+def test_texts_past_the_context_are_named(encoder):
+    long = ["a red cube on a wide field of grass", "a red cube on a wide field of snow"]
+    with pytest.warns(
+        UserWarning, match=r"reads the first 8 tokens of a text alone; cut are 'a red cube on a wide field"
+    ):
+        encoder.encode_text(["a cube", *long])
+
+
+@pytest.mark.parametrize("name", ["openai-vit.pt", "ViT_quickgelu.pt", "metaclip_400m.pt"])
+def test_weights_of_another_activation_are_told(folder, tmp_path, name):
+    shutil.copy(folder / "clip.pt", tmp_path / name)
+    with pytest.warns(
+        UserWarning, match=r"computes with GELU, and its weights seem to be trained with QuickGELU"
+    ):
+        load_encoder(f"open_clip:tiny-clip@{tmp_path / name}")

@@ -1,7 +1,9 @@
 """Against a real server on this machine, which answers what a test tells it to."""
 
+import asyncio
 import json
 import logging
+import socket
 import threading
 import time
 import traceback
@@ -85,7 +87,8 @@ def server(monkeypatch) -> Iterator[Answers]:
 def load(server, tmp_path):
     def load(**options):
         return load_summarizer(
-            f"openai:small@{server.url}", **{"folder": tmp_path / "kept", "pause": 0.001, **options}
+            f"openai:small@{server.url}",
+            **{"folder": tmp_path / "kept", "pause": 0.001, "key_from": "OPENAI_API_KEY", **options},
         )
 
     return load
@@ -262,7 +265,7 @@ def test_a_key_that_no_header_may_hold_is_refused_unseen(load, monkeypatch):
 
 def test_without_a_key_none_is_sent_and_another_variable_may_hold_it(server, load, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
-    load().summarize(CAPTIONS, 1)
+    load(key_from=None).summarize(CAPTIONS, 1)
     monkeypatch.setenv("MY_KEY", "other")
     load(key_from="MY_KEY").summarize(["other"], 1)
     assert [headers.get("Authorization") for _, headers, _ in server.asked] == [None, "Bearer other"]
@@ -321,3 +324,234 @@ def test_captions_are_brought_to_phrases_with_one_question_each(server, load):
         "Caption: there is a red cube",
         "Caption: a photo of snow",
     ]
+
+
+def test_a_key_for_openai_goes_nowhere_else(server, load, tmp_path):
+    load(key_from=None).summarize(CAPTIONS, 1)
+    file = tmp_path / "key.txt"
+    file.write_text("sk-of-this-server\n")
+    load(key_from=str(file)).summarize(["other"], 1)
+    assert [headers.get("Authorization") for _, headers, _ in server.asked] == [
+        None,
+        "Bearer sk-of-this-server",
+    ]
+    server.say((401, {"error": "who?"}))
+    with pytest.raises(ModelError, match=r"no key was sent; key_from \(--key-from\) names"):
+        load(key_from=None).summarize(["third"], 1)
+
+
+def test_what_holds_a_key_must_be_there(server, load, tmp_path):
+    (tmp_path / "empty").write_text("")
+    for source in ("NO_SUCH_VARIABLE", str(tmp_path / "none"), str(tmp_path / "empty"), "sk-typed-in"):
+        with pytest.raises(InvalidValueError) as caught:
+            load(key_from=source).summarize(CAPTIONS, 1)
+        assert str(caught.value).startswith("key_from")
+        assert "sk-typed-in" not in str(caught.value)
+    assert server.asked == []
+
+
+def test_another_server_or_revision_behind_one_name_is_another_answer(server, load):
+    assert load().summarize(CAPTIONS, 1) == ["red things"]
+    server.say((200, "snow"))
+    assert load(revision="2").summarize(CAPTIONS, 1) == ["snow"]
+    other = f"{server.url}/other"
+    server.say((200, "stripes"))
+    found = load_summarizer(f"openai:small@{other}", folder=load().cache.folder)
+    assert found.summarize(CAPTIONS, 1) == ["stripes"]
+    assert load().summarize(CAPTIONS, 1) == ["red things"]
+
+
+@pytest.mark.parametrize(
+    "said", ["I'm sorry, but I can't help with that.", "None", "<think>Well", '{"descriptions": []}']
+)
+def test_what_is_no_answer_is_not_kept_and_a_replay_goes_on(server, load, said):
+    server.say((200, said), (200, "red things"))
+    assert load().summarize(CAPTIONS, 1) == []
+    assert load(replay=True).summarize(CAPTIONS, 1) == []
+    assert not (load().cache.folder / "chat.jsonl").exists()
+    assert load().summarize(CAPTIONS, 1) == ["red things"]
+    assert load(replay=True).summarize(CAPTIONS, 1) == ["red things"]
+
+
+def test_fresh_asks_again_and_keeps_the_new_answer(server, load):
+    assert load().summarize(CAPTIONS, 1) == ["red things"]
+    server.say((200, "snow"))
+    fresh = load(fresh=True)
+    assert fresh.summarize(CAPTIONS, 1) == fresh.summarize(CAPTIONS, 1) == ["snow"]
+    assert load().summarize(CAPTIONS, 1) == ["snow"]
+    assert len(server.asked) == 2
+    with pytest.raises(InvalidValueError, match="give one of the two"):
+        load(fresh=True, replay=True)
+
+
+def test_a_form_is_asked_for_and_done_without_where_the_server_knows_none(server, load):
+    server.say(
+        (400, {"error": {"message": "response_format is not supported"}}), (200, "red things"), (200, "snow")
+    )
+    summarizer = load()
+    assert summarizer.summarize(CAPTIONS, 1) == ["red things"]
+    assert summarizer.summarize(["other"], 1) == ["snow"]
+    forms = [body.get("response_format", {}).get("type") for _, _, body in server.asked]
+    assert forms == ["json_schema", None, None]
+    assert load().summarize(CAPTIONS, 1) == ["red things"]
+    load(json_schema=False).summarize(CAPTIONS, 1)
+    assert "response_format" not in server.asked[-1][2]
+    assert len(server.asked) == 4
+
+
+def chat(**choice) -> dict:
+    return {"choices": [choice]}
+
+
+ANSWERED = {
+    "parts": chat(
+        message={"content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "red things"}]}
+    ),
+    "output parts": chat(message={"content": [{"type": "output_text", "text": "red things"}]}),
+    "plain parts": chat(message={"content": ["red ", "things"]}),
+    "completion": chat(text="red things"),
+    "thoughts beside": chat(message={"reasoning_content": "snow?", "content": "red things"}),
+    "cut off": chat(message={"content": "red things\nblue sph"}, finish_reason="length"),
+    "filtered but there": chat(message={"content": "red things"}, finish_reason="content_filter"),
+    "stream": b'data: {"choices":[{"delta":{"content":"red "}}]}\n\n'
+    b'data: {"choices":[{"delta":{"content":"things"}}]}\n\n'
+    b"data: [DONE]\n",
+}
+
+
+@pytest.mark.parametrize("shape", ANSWERED)
+def test_the_text_is_used_where_there_is_one(server, load, shape):
+    server.say((200, ANSWERED[shape]))
+    assert load().summarize(CAPTIONS, 4) == ["red things"]
+    assert len(server.asked) == 1
+
+
+FAILED = {
+    "error": (
+        {"error": {"message": "model 'small' not found", "code": 404}},
+        "answered with an error: model 'small' not",
+    ),
+    "error text": ({"error": "no such model"}, "answered with an error: no such model"),
+    "vllm": ({"object": "error", "message": "too long a prompt", "code": 400}, "an error: too long a prompt"),
+    "detail": ({"detail": [{"msg": "field required"}]}, "an error: field required"),
+    "choice": (chat(error={"message": "provider gave up", "code": 403}), "an error: provider gave up"),
+    "quota": (
+        {"error": {"message": "You exceeded your current quota", "code": 429}},
+        "You exceeded your current quota",
+    ),
+    "refusal": (chat(message={"content": None, "refusal": "I will not."}), "refused to answer: I will not."),
+    "refusal part": (
+        chat(message={"content": [{"type": "refusal", "refusal": "No way."}]}),
+        "refused to answer: No way.",
+    ),
+    "filter": (
+        chat(message={"content": None}, finish_reason="content_filter"),
+        r"held its answer back \(content_filter\)",
+    ),
+    "length": (
+        chat(message={"content": ""}, finish_reason="length"),
+        "most tokens of an answer .*--max-tokens",
+    ),
+    "page": (
+        b"<!DOCTYPE html><html><title>Open WebUI</title></html>",
+        r"a web page, where JSON is due \(Open WebUI\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", FAILED)
+def test_an_error_behind_status_200_is_said_in_the_servers_words_once(server, load, shape):
+    said, message = FAILED[shape]
+    server.say((200, said))
+    with pytest.raises(ModelError, match=message):
+        load().summarize(CAPTIONS, 1)
+    assert len(server.asked) == 1
+    assert not load().cache.folder.exists()
+
+
+def test_an_error_that_passes_is_tried_again_and_a_quota_is_not(server, load):
+    server.say((200, {"error": {"message": "Rate limit reached", "type": "rate_limit"}}), (200, "red things"))
+    assert load().summarize(CAPTIONS, 1) == ["red things"]
+    quota = {"error": {"message": "You exceeded your current quota.", "type": "insufficient_quota"}}
+    server.say((429, quota, {"retry-after": "0.01"}))
+    with pytest.raises(ModelError, match=r"status 429 .You exceeded your current quota"):
+        load().summarize(["other"], 1)
+    assert len(server.asked) == 3
+
+
+def test_slips_in_a_url_get_a_hint(server, load):
+    bare = server.url.removesuffix("/v1")
+    server.say((404, {"error": "not found"}))
+    with pytest.raises(ModelError, match=rf"mostly ends in /v1: {bare}/v1$"):
+        load_summarizer(f"openai:m@{bare}").summarize(CAPTIONS, 1)
+
+
+@pytest.fixture
+def endless():
+    """A server that drips: headers, or a body without an end, slowly or as fast as it can."""
+    found = []
+
+    def serve(first: bytes, again: bytes, pause: float) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        ended = threading.Event()
+
+        def run():
+            try:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(first)
+                    while not ended.is_set():
+                        connection.sendall(again)
+                        time.sleep(pause)
+            except OSError:
+                pass  # the client has given up
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        found.append((listener, ended, thread))
+        return f"openai:m@http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+    yield serve
+    for listener, ended, thread in found:
+        ended.set()
+        listener.close()
+        thread.join(5)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "again"), [(HEAD + b"\r\n{", b" "), (b"HTTP/1.1 200 OK\r\nX: ", b"x")], ids=["body", "head"]
+)
+def test_a_server_that_drips_is_given_up_by_the_clock(endless, first, again):
+    start = time.monotonic()
+    with pytest.raises(ModelError, match=r"no answer within 0.5 seconds$"):
+        load_summarizer(endless(first, again, 0.05), timeout=0.5, retries=0).summarize(CAPTIONS, 1)
+    assert time.monotonic() - start < 5
+
+
+def test_an_answer_without_an_end_is_given_up_by_its_size(endless):
+    with pytest.raises(
+        ModelError, match=r"/v1/chat/completions sent more than 4 MB for an answer, and was given up$"
+    ):
+        load_summarizer(endless(HEAD + b"\r\n", b"x" * 65536, 0.0), timeout=30).summarize(CAPTIONS, 1)
+
+
+def test_it_is_asked_within_a_loop_that_runs_already(server, load):
+    async def notebook():
+        return load().summarize(CAPTIONS, 1)
+
+    assert asyncio.run(notebook()) == ["red things"]
+
+
+def test_parameters_have_names_of_their_own(server, load):
+    load(temperature=0.9, max_tokens=50).summarize(CAPTIONS, 1)
+    load(parameters={"top_p": 0.5}, max_tokens=7).summarize(CAPTIONS, 1)
+    bodies = [body for _, _, body in server.asked]
+    assert (bodies[0]["temperature"], bodies[0]["max_tokens"], bodies[0]["seed"]) == (0.9, 50, 0)
+    assert (bodies[1]["top_p"], bodies[1]["max_tokens"], "seed" in bodies[1]) == (0.5, 7, False)
+    for wrong in ({"temperature": -1}, {"max_tokens": 0}):
+        with pytest.raises(InvalidValueError, match="allowed are numbers from"):
+            load(**wrong)

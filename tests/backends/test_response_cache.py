@@ -229,3 +229,40 @@ def test_the_backends_of_a_context_are_wrapped_once(tmp_path):
     )
     made = once.generator.generate("red cube", 2, 0)
     torch.testing.assert_close(made, load_generator("world").generate("red cube", 2, 0), rtol=0, atol=1e-6)
+
+
+def test_what_is_no_answer_is_asked_again_and_a_replay_goes_on(tmp_path):
+    @dataclass
+    class Refusing(Counted):
+        """Refuses the first time."""
+
+        def describe(self, images):
+            self.asked.append(len(images))
+            return ["I'm sorry, I can't see the image." if len(self.asked) == 1 else "a dog" for _ in images]
+
+        def summarize(self, captions, count, images=None):
+            self.asked.append("summarize")
+            return ["None"] if len(self.asked) == 1 else ["dog", "I cannot say more"]
+
+    captioner, shown = Refusing(), pictures(0.2)
+    assert ResponseCache(tmp_path).captioner(captioner).describe(shown) == [""]
+    assert ResponseCache(tmp_path, replay=True).captioner("counted").describe(shown) == [""]
+    assert ResponseCache(tmp_path).captioner(captioner).describe(shown) == ["a dog"]
+    assert ResponseCache(tmp_path, replay=True).captioner("counted").describe(shown) == ["a dog"]
+    summarizer = Refusing()
+    assert ResponseCache(tmp_path).summarizer(summarizer).summarize(["x"], 2) == []
+    assert ResponseCache(tmp_path, replay=True).summarizer(summarizer).summarize(["x"], 2) == []
+    assert ResponseCache(tmp_path).summarizer(summarizer).summarize(["x"], 2) == ["dog"]
+    assert "sorry" not in folder_text(tmp_path)
+
+
+def test_fresh_passes_over_what_was_kept_and_keeps_what_is_new(tmp_path):
+    backend = Counted()
+    for answers in (ResponseCache(tmp_path), ResponseCache(tmp_path, fresh=True), ResponseCache(tmp_path)):
+        for _ in range(2):
+            answers.captioner(backend).describe(pictures(0.2))
+            answers.summarizer(backend).summarize(["x"], 1)
+            answers.generator(backend).generate("x", 1, 0)
+    assert [asked[0] for asked in backend.asked] == ["describe", "summarize", "generate"] * 2
+    with pytest.raises(InvalidValueError, match="give one of the two"):
+        ResponseCache(tmp_path, fresh=True, replay=True)

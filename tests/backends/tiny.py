@@ -209,6 +209,22 @@ def clip(folder: Path) -> Path:
     return folder
 
 
+def two_towers(folder: Path, family: str = "clip") -> Path:
+    """CLIP or SigLIP of transformers."""
+    import transformers as tf
+
+    tokens = tokenizer(model_max_length=12)
+    own = {**text(tokens), "max_position_embeddings": 12}
+    if family == "clip":
+        config = tf.CLIPConfig(text_config={**own, "projection_dim": 8}, vision_config={**VISION, "projection_dim": 8},
+                               projection_dim=8)  # fmt: skip
+        network = tf.CLIPModel(config)
+    else:
+        network = tf.SiglipModel(tf.SiglipConfig(text_config=own, vision_config=VISION))
+    image_processor().save_pretrained(folder)
+    return saved(folder, network, tokens)
+
+
 def diffusion(folder: Path) -> Path:
     """A latent diffusion pipeline of Stable Diffusion's kind for images of 16 pixels."""
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel

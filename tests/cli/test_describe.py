@@ -90,3 +90,18 @@ def test_a_folder_of_another_network_is_refused(vital: Cli, scenes: Path, here: 
     answer = vital("describe", "world", "class:9", *shown, "--weights", "random")
     assert answer.code == 1
     assert "belongs to another network" in answer.err
+
+
+def test_backends_are_chosen_and_asked_as_the_command_line_says(vital: Cli, scenes: Path, here: Path) -> None:
+    asked = f"describe world class:9 --images {scenes} --methods dnd --set n_random_models=0 --set n_images=2 --out"
+    small = "--set n_shown=2 --set n_real=20 --set n_generated=2 --set n_candidates=2 --backend-device cpu"
+    first = vital(f"{asked} run {small} --captioner world --generator world")
+    assert first.code == 0, first.err
+    replayed = vital(f"{asked} again {small} --captioner world --generator world --replay")
+    assert replayed.code == 0, replayed.err
+    assert (here / "run" / "labels.csv").read_bytes() == (here / "again" / "labels.csv").read_bytes()
+    spent = vital(f"{asked} spent {small} --captioner world --generator world --fresh --calls 1")
+    assert (spent.code, "the budget of 1 calls is spent" in spent.err) == (1, True), spent.err
+    wrong = vital(f"{asked} wrong {small} --summarizer openai:m@localhost:1/v1")
+    assert (wrong.code, "starts with http:// or https://" in wrong.err) == (2, True), wrong.err
+    assert not (here / "wrong").exists()

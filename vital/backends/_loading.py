@@ -88,6 +88,16 @@ def check_texts(texts: list[str] | str) -> None:
         raise InvalidValueError(f"the texts are {texts!r}; allowed is a list of one text or more")
 
 
+def warn_cut(name: str, context: int, texts: list[str]) -> None:
+    """Warn of texts that an encoder does not read to their end, so that those with one beginning are one to it."""
+    if texts:
+        shown = ", ".join(repr(text if len(text) <= 60 else f"{text[:57]}…") for text in texts[:3])
+        more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
+        warnings.warn(
+            f"{name} reads the first {context} tokens of a text alone; cut are {shown}{more}", stacklevel=3
+        )
+
+
 def unit_length(vectors: Tensor, name: str) -> Tensor:
     """Scale rows to length 1, in float32. Raises `ModelError` where they are not finite."""
     if not torch.isfinite(vectors).all():

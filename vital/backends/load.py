@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from vital.backends._loading import Device, Dtype
@@ -14,6 +14,7 @@ from vital.backends.phrases_summarizer import built_in
 from vital.backends.protocols import Captioner, ImageGenerator, ImageTextEncoder, Summarizer, TextEncoder
 from vital.backends.sentence_transformers import Sentences, from_sentence_transformers
 from vital.backends.transformers import caption_with_transformers, summarize_with_transformers
+from vital.backends.transformers_encoders import encode_with_transformers
 from vital.errors import InvalidValueError, UsageError, unknown
 from vital.utils.registry import Registry
 
@@ -28,6 +29,7 @@ GENERATORS: Registry[Callable[..., ImageGenerator]] = Registry("kind of image ge
 ENCODERS.register("open_clip", example="open_clip:ViT-B-32/laion2b_s34b_b79k or open_clip:ViT-B-32@FILE")(
     from_open_clip
 )
+ENCODERS.register("hf", example="hf:google/siglip2-base-patch16-224 or a folder")(encode_with_transformers)
 TEXT_ENCODERS.register(
     "sentence-transformers",
     example="sentence-transformers:sentence-transformers/all-mpnet-base-v2 or a folder",
@@ -43,6 +45,13 @@ SUMMARIZERS.register("transformers", example="transformers:Qwen/Qwen2.5-0.5B-Ins
 GENERATORS.register("diffusers", example="diffusers:stable-diffusion-v1-5/stable-diffusion-v1-5 or a folder")(
     from_diffusers
 )
+
+_KINDS: dict[str, Registry[Any]] = {
+    "encoder": ENCODERS,
+    "captioner": CAPTIONERS,
+    "summarizer": SUMMARIZERS,
+    "generator": GENERATORS,
+}
 
 # The world lies above the backends, so its own are imported when they are asked for.
 ENCODERS.register_lazy("world", "vital.world.networks.backends:encoder", example="world")
@@ -61,6 +70,7 @@ def load_encoder(
     - `world`: the encoder of the known-answer world;
     - `open_clip:NAME[/PRETRAINED]` (extra `clip`): published weights; `open_clip:NAME@FILE`: a checkpoint of one's
       own; `open_clip:FOLDER`: a folder as open_clip saves it for a hub;
+    - `hf:NAME` or `hf:FOLDER` (extra `caption`): CLIP, SigLIP and SigLIP 2 of transformers;
     - any object with `encode_image`, `encode_text` and `name`, taken as it is, with nothing below applied.
 
     `device` is the CPU unless given, `dtype` float32; `options` are those of the kind. Files on this machine come
@@ -109,8 +119,9 @@ def load_summarizer(
 
     - `built-in`: no language model; with `encoder=` its agreement with the images counts too;
     - `world`: the same with the encoder of the known-answer world;
-    - `openai:MODEL[@URL]` (extra `llm`): any endpoint that speaks OpenAI's chat completions; the key is read from
-      the environment when it is needed, and kept nowhere;
+    - `openai:MODEL@URL` (extra `llm`): any endpoint that speaks OpenAI's chat completions; the key is read from what
+      `key_from` names when it is needed, and kept nowhere. `openai:MODEL` is one of OpenAI's own, whose key is that
+      of `$OPENAI_API_KEY`;
     - `transformers:NAME` or `transformers:FOLDER` (extra `llm`): a language model on this machine;
     - any object with `summarize` and `name`.
 
@@ -131,6 +142,20 @@ def load_generator(
     `generate` and `name`. All else is as in `load_encoder`.
     """
     return _loaded("an image generator", ImageGenerator, GENERATORS, spec, device, dtype, options)
+
+
+def options_among(kind: str, spec: str | object, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of some options those that the backend of a name has; none for an object and for a name that is unknown.
+
+    >>> options_among("summarizer", "openai:m@http://localhost:1/v1", {"timeout": 3.0, "batch": 8})
+    {'timeout': 3.0}
+    """
+    registry: Registry[Any] = _KINDS[kind]
+    name = spec.partition(":")[0] if isinstance(spec, str) else ""
+    if name not in registry:
+        return {}
+    known = inspect.signature(registry[name]).parameters
+    return {key: value for key, value in given.items() if key in known}
 
 
 def _loaded(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +22,15 @@ from vital.backends._loading import (
     placed,
     quietly,
     unit_length,
+    warn_cut,
     why,
 )
 from vital.errors import UsageError, WeightsError, unknown
 from vital.types import Images
+
+_QUICK = re.compile(r"openai|quick_?gelu|metaclip|(?<![a-z])dfn", re.IGNORECASE)
+_PLAIN = re.compile(r"laion|datacomp|commonpool|webli", re.IGNORECASE)
+"""Whose weights are trained with QuickGELU and with GELU, by the names of their files."""
 
 HELP = "write open_clip:NAME/PRETRAINED, open_clip:NAME@FILE or open_clip:FOLDER"
 PRECISIONS = {torch.float32: "fp32", torch.float16: "pure_fp16", torch.bfloat16: "pure_bf16"}
@@ -53,12 +61,26 @@ class OpenClip:
     def encode_text(self, texts: list[str]) -> Tensor:
         """Embed texts: (K, D), length 1, float32, on the network's device."""
         check_texts(texts)
+        context = int(getattr(self.tokenizer, "context_length", 0) or 0)
+        warn_cut(
+            self.name,
+            context,
+            [text for text in texts if context and _length(self.tokenizer, text) > context],
+        )
         like = next(self.network.parameters())
         found = []
         for start in range(0, len(texts), self.batch):
             read = self.tokenizer(texts[start : start + self.batch]).to(like.device)
             found.append(self.network.encode_text(read))  # type: ignore[operator]
         return unit_length(torch.cat(found), self.name)
+
+
+def _length(tokenizer: Any, text: str) -> int:
+    """How many tokens a text has, the marks of its beginning and end among them."""
+    if hasattr(tokenizer, "encode"):
+        return len(tokenizer.encode(text)) + 2
+    inner = getattr(tokenizer, "tokenizer", None)
+    return len(inner(text, verbose=False)["input_ids"]) if callable(inner) else 0
 
 
 def from_open_clip(name: str, *, device: Device = None, dtype: Dtype = None, batch: int = 64) -> OpenClip:
@@ -79,9 +101,43 @@ def from_open_clip(name: str, *, device: Device = None, dtype: Dtype = None, bat
             tokenizer = open_clip.get_tokenizer(bare)
     except Exception as error:  # open_clip passes on errors of torch, of files and of several HTTP clients
         raise WeightsError(_failed(label, options, error)) from error
+    _check_activation(open_clip, label, bare, options)
     cfg = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
     preprocess = open_clip.transform.image_transform_v2(cfg, is_train=False)
     return OpenClip(network.eval(), preprocess, tokenizer, label, batch)
+
+
+def _check_activation(open_clip: Any, label: str, model: str, options: Mapping[str, Any]) -> None:
+    """Warn where weights were trained with another activation than the network has, which spoils what they say.
+
+    Of a file of one's own only its name and its kind can tell: OpenAI's own files are archives of TorchScript.
+    """
+    built = bool((open_clip.get_model_config(model) or {}).get("quick_gelu"))
+    file = str(options.get("pretrained", ""))
+    if "force_quick_gelu" in options:
+        trained, has = bool(options["force_quick_gelu"]), built or bool(options["force_quick_gelu"])
+    elif not file:
+        return
+    else:
+        named = _QUICK.search(Path(file).name) is not None or _is_script(file)
+        trained, has = (True, built) if named else (built and _PLAIN.search(Path(file).name) is None, built)
+    if trained != has:
+        own, other = ("QuickGELU", "GELU") if has else ("GELU", "QuickGELU")
+        bare = model.removesuffix("-quickgelu")
+        write = bare if has else f"{bare}-quickgelu"
+        warnings.warn(
+            f"{label} computes with {own}, and its weights seem to be trained with {other}; open_clip:{write} fits",
+            stacklevel=3,
+        )
+
+
+def _is_script(file: str) -> bool:
+    """Whether a file is an archive of TorchScript."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any("/code/" in f"/{name}" for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _failed(label: str, options: Mapping[str, Any], error: Exception) -> str:

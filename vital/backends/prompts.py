@@ -1,11 +1,12 @@
-"""What a language model is asked about captions, and how its answer is read."""
+"""What a language model is asked about captions; `vital.backends.answers` reads what it says."""
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
+from vital.backends.answers import read_descriptions, read_phrase
 from vital.backends.phrases_summarizer import check_count
 from vital.types import Images
 
@@ -28,12 +29,16 @@ Phrase: brown dog on a couch
 Caption: {caption}
 Phrase:"""
 
-LONGEST = 8
-"""Answers of more words are remarks, not descriptions."""
+Schema = dict[str, Any]
+"""A JSON schema of the answer, for servers that hold a model to one."""
 
-_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
-_MARK = re.compile(r"^(?:[-*•]+|\(?\d+[.):]|\d+ [-–—])\s*")
-_QUOTES = "\"'`*_“”‘’ "
+
+def _object(name: str, kind: Schema) -> Schema:
+    return {"type": "object", "properties": {name: kind}, "required": [name], "additionalProperties": False}
+
+
+DESCRIPTIONS = _object("descriptions", {"type": "array", "items": {"type": "string"}})
+PHRASE = _object("phrase", {"type": "string"})
 
 
 def question(captions: Sequence[str], count: int) -> list[dict[str, str]]:
@@ -47,44 +52,24 @@ def simplification(caption: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": SHORTER.format(caption=" ".join(caption.split()))}]
 
 
-def read_phrase(answer: str, caption: str) -> str:
-    """Read the phrase that a caption was brought to: the answer's first line, or the caption where that is empty.
-
-    >>> read_phrase('Phrase: "Brown dog."', "a brown dog"), read_phrase("", "a brown dog")
-    ('Brown dog', 'a brown dog')
-    """
-    lines = [line.strip() for line in _THOUGHT.sub("", answer).splitlines() if line.strip()]
-    said = lines[0].removeprefix("Phrase:") if lines else ""
-    return " ".join(said.strip(_QUOTES).rstrip(".,;:").strip(_QUOTES).split()) or caption
-
-
-def read_answer(answer: str, count: int) -> list[str]:
-    r"""Read up to `count` descriptions, in lower case, each once; one line may hold several between commas.
-
-    >>> read_answer('1. "Striped cubes"\n2. stripes.\n3. Stripes', 5)
-    ['striped cubes', 'stripes']
-    """
-    lines = [line for line in _THOUGHT.sub("", answer).splitlines() if line.strip()]
-    if len(lines) == 1:
-        lines = re.split(r"[,;]", lines[0])
-    plain = (" ".join(_MARK.sub("", line.strip()).strip(_QUOTES).rstrip(".,;:").split()) for line in lines)
-    kept = dict.fromkeys(text.strip(_QUOTES).lower() for text in plain if len(text.split()) <= LONGEST)
-    return [text for text in kept if text][:count]
-
-
 class Chat(ABC):
     """A summarizer that is a language model: what is asked, and how its answers are read, is the same for all."""
 
     @abstractmethod
-    def answer(self, messages: list[dict[str, str]]) -> str:
-        """Give the model's answer to a chat."""
+    def answer(self, messages: list[dict[str, str]], schema: Schema | None = None) -> str:
+        """Give the model's answer to a chat, which a server that can holds to the JSON schema."""
 
     def summarize(self, captions: list[str], count: int, images: Images | None = None) -> list[str]:
         """Propose up to `count` descriptions of what the captions share; the images are not looked at."""
         del images
         check_count(count)
-        return read_answer(self.answer(question(captions, count)), count) if captions else []
+        said = [caption for caption in captions if caption.strip()]
+        return read_descriptions(self.answer(question(said, count), DESCRIPTIONS), count) if said else []
 
     def simplify(self, captions: list[str]) -> list[str]:
-        """Bring each caption to one short phrase, with one question each."""
-        return [read_phrase(self.answer(simplification(caption)), caption) for caption in captions]
+        """Bring each caption to one short phrase, with one question each; captions stay where no phrase comes back."""
+        return [self.phrase(caption) or caption for caption in captions]
+
+    def phrase(self, caption: str) -> str:
+        """Bring a caption to one short phrase; empty where the answer holds none."""
+        return read_phrase(self.answer(simplification(caption), PHRASE), "") if caption.strip() else ""

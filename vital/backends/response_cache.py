@@ -1,7 +1,8 @@
 """What backends answered, kept: every caption, summary and set of images is asked for once, and can be played back.
 
-An answer is kept under the backend (its name, its plain options and a sample of its weights), what it was asked, and
-the seed.
+An answer is kept under the backend (its name, options and code, and a sample of its weights, or what it says of itself
+in `fingerprint`), what it was asked, and the seed. What is no answer (a refusal, an empty text) is not kept: only that
+none came, so that a replay can go on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
+from vital.backends.answers import read_caption, read_lines
+from vital.backends.prompts import Chat
 from vital.backends.protocols import Captioner, ImageGenerator, Summarizer
 from vital.errors import InvalidValueError, ModelError, RunError
 from vital.types import Images
@@ -28,11 +32,12 @@ Table = dict[str, Any]
 class ResponseCache:
     """A folder of answers, by default `answers` in the cache folder.
 
-    `calls` is the most new answers that are asked for: a caption, a summary and a set of images are one each; None is
-    no limit. `replay` asks for none, and takes kept answers alone; backends need not be there then, and their names are
-    enough. `spent` counts the new answers so far. An answer is written as soon as it is there, so that nothing is lost
-    when the calls are spent. Captions and summaries are lines of JSON, images are PNG. Raises `InvalidValueError` for a
-    negative number of calls.
+    `fresh` passes over what earlier runs kept, and writes new answers over it. `calls` is the most new answers that are
+    asked for: a caption, a summary and a set of images are one each; None is no limit. `replay` asks for none, and
+    takes kept answers alone; backends need not be there then, their names are enough. `spent` counts the new answers so
+    far. An answer is written as soon as it is there, so that nothing is lost when the calls are spent. Captions and
+    summaries are lines of JSON, images are PNG. Raises `InvalidValueError` for a negative number of calls, and for
+    `fresh` with `replay`.
 
     >>> import tempfile
     >>> from vital.backends import BuiltIn
@@ -47,6 +52,7 @@ class ResponseCache:
     folder: Path = field(default_factory=lambda: cache_folder() / "answers")
     calls: int | None = None
     replay: bool = False
+    fresh: bool = False
     spent: int = field(default=0, init=False)
     _read: dict[str, Table] = field(default_factory=dict, init=False, repr=False)
 
@@ -54,6 +60,10 @@ class ResponseCache:
         if self.calls is not None and self.calls < 0:
             raise InvalidValueError(
                 f"calls is {self.calls}; allowed are whole numbers from 0, and None for no limit"
+            )
+        if self.replay and self.fresh:
+            raise InvalidValueError(
+                "replay takes kept answers alone, and fresh none of them; give one of the two"
             )
 
     def captioner(self, backend: Captioner | str) -> CachedCaptioner:
@@ -82,11 +92,26 @@ class ResponseCache:
             self.keep("backends", [(f"{kind} {name}", own)])
         return name, own, backend
 
+    def knows(self, kind: str, name: str) -> bool:
+        """Whether answers of a backend are kept under this name, so that the name is enough to play it back."""
+        return f"{kind} {name}" in self.kept("backends")
+
     def kept(self, kind: str) -> Table:
         """Read the answers of a kind; a line that was cut off, as by a full disk, is passed over."""
         if kind not in self._read:
-            self._read[kind] = dict(_pairs(self.folder / f"{kind}.jsonl"))
+            passed = self.fresh and kind != "backends"
+            self._read[kind] = {} if passed else dict(_pairs(self.folder / f"{kind}.jsonl"))
         return self._read[kind]
+
+    def no_answer(self, key: str) -> bool:
+        """Whether a replay knows that no answer came to a question."""
+        return self.replay and key in self.kept("unanswered")
+
+    def note_unanswered(self, keys: Iterable[str]) -> None:
+        """Note that no answer came to questions, which are asked again next time."""
+        new = [(key, True) for key in keys if key not in self.kept("unanswered")]
+        if new:
+            self.keep("unanswered", new)
 
     def keep(self, kind: str, entries: Iterable[tuple[str, Any]]) -> None:
         """Write answers down at once. Raises `RunError`."""
@@ -144,14 +169,19 @@ class CachedCaptioner(CachedBackend):
     def describe(self, images: Images) -> list[str]:
         """Give one caption for each image: those that are kept, and new ones for the others, all at once."""
         keys = [key_of(self.identity, picture_hash(image)) for image in images]
-        kept = self.cache.kept("captioner")
-        missing = [row for key, row in {key: row for row, key in enumerate(keys)}.items() if key not in kept]
+        kept, silent = self.cache.kept("captioner"), dict[str, str]()
+        first = {key: row for row, key in reversed(list(enumerate(keys)))}
+        silent |= {key: "" for key in first if key not in kept and self.cache.no_answer(key)}
+        missing = sorted(row for key, row in first.items() if key not in kept and key not in silent)
         while missing:
             now = missing[: self.cache.afford(self.name, len(missing))]
-            said = self.asked().describe(images[now])
-            self.cache.keep("captioner", ((keys[row], line) for row, line in zip(now, said, strict=True)))
+            said = dict(zip([keys[row] for row in now], self.asked().describe(images[now]), strict=True))
+            read = {key: read_caption(line) for key, line in said.items()}
+            self.cache.keep("captioner", ((key, said[key]) for key, line in read.items() if line))
+            silent |= {key: "" for key, line in read.items() if not line}
             missing = missing[len(now) :]
-        return [str(kept[key]) for key in keys]
+        self.cache.note_unanswered(silent)
+        return [silent[key] if key in silent else read_caption(str(kept[key])) for key in keys]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,8 +193,13 @@ class CachedSummarizer(CachedBackend):
         seen = [] if images is None else [picture_hash(image) for image in images]
         key = key_of(self.identity, "summary", captions, count, seen)
         if key not in (kept := self.cache.kept("summarizer")):
-            self.cache.afford(self.name)
-            said = self.asked().summarize(captions, count, images)
+            if self.cache.no_answer(key):
+                return []
+            self._afford()
+            said = read_lines(self.asked().summarize(captions, count, images))
+            if not said:
+                self.cache.note_unanswered([key])
+                return []
             self.cache.keep("summarizer", [(key, said)])
         return [str(line) for line in kept[key]]
 
@@ -176,11 +211,22 @@ class CachedSummarizer(CachedBackend):
         key = key_of(self.identity, "short", caption)
         if key not in (kept := self.cache.kept("summarizer")):
             short = getattr(self.backend, "simplify", None)
-            if short is None:
+            if short is None or self.cache.no_answer(key):
                 return caption
-            self.cache.afford(self.name)
-            self.cache.keep("summarizer", [(key, short([caption])[0])])
+            self._afford()
+            said = read_lines(
+                [self.backend.phrase(caption)] if isinstance(self.backend, Chat) else short([caption])
+            )
+            if not said:
+                self.cache.note_unanswered([key])
+                return caption
+            self.cache.keep("summarizer", [(key, said[0])])
         return str(kept[key])
+
+    def _afford(self) -> None:
+        """Spend a call, unless the backend counts its requests in the same budget."""
+        if getattr(self.backend, "cache", None) is not self.cache:
+            self.cache.afford(self.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,15 +237,24 @@ class CachedGenerator(CachedBackend):
         """Give the kept images or new ones, (N, 3, H, W) in [0, 1], either way rounded to 8 bits."""
         name = key_of(self.identity, text, count, seed)
         path = self.cache.folder / "generator" / name[:2] / f"{name}.png"
-        try:
-            picture = read_picture(path)
-        except RunError:
+        picture = self._kept(name, path)
+        if picture is None:
             self.cache.afford(self.name)
             write(path, _strip(self.asked().generate(text, count, seed)))
+            self.cache.kept("images")[name] = True
             picture = read_picture(path)
         pixels = torch.from_numpy(np.array(picture.convert("RGB")))
         images: Images = pixels.view(count, -1, *pixels.shape[1:]).permute(0, 3, 1, 2).float() / 255
         return images
+
+    def _kept(self, name: str, path: Path) -> Image.Image | None:
+        """Read the images that are kept; None where there are none, or where those of earlier runs do not count."""
+        if self.cache.fresh and name not in self.cache.kept("images"):
+            return None
+        try:
+            return read_picture(path)
+        except RunError:
+            return None
 
 
 def _strip(images: Images) -> bytes:

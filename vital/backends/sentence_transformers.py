@@ -8,7 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vital.backends._loading import Device, Dtype, check_texts, local_first, package, placed, unit_length
+from vital.backends._loading import (
+    Device,
+    Dtype,
+    check_texts,
+    local_first,
+    package,
+    placed,
+    unit_length,
+    warn_cut,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +32,8 @@ class Sentences:
     def encode_text(self, texts: list[str]) -> Tensor:
         """Embed texts: (K, D), length 1, float32, on the CPU."""
         check_texts(texts)
+        if cut := getattr(self.network, "cut", None):
+            cut(self.name, texts)
         parts = [texts[start : start + self.batch] for start in range(0, len(texts), self.batch)]
         found = [torch.as_tensor(self.network.encode(part)).float().cpu() for part in parts]
         return unit_length(torch.cat(found), self.name)
@@ -55,6 +66,13 @@ class _Quiet:
     """A SentenceTransformer that shows no bar."""
 
     network: Any
+
+    def cut(self, name: str, texts: list[str]) -> None:
+        """Warn of texts past the context."""
+        limit = int(self.network.max_seq_length or 0)
+        if limit:
+            read = self.network.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+            warn_cut(name, limit, [text for text, ids in zip(texts, read, strict=True) if len(ids) > limit])
 
     def encode(self, texts: list[str]) -> Tensor:
         """Embed texts."""

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from vital.backends._loading import Device, Dtype, T, complete, local_first, package, pictures, placed, seeded
-from vital.backends.prompts import Chat
+from vital.backends.answers import read_caption
+from vital.backends.prompts import Chat, Schema
 from vital.errors import InvalidValueError
 from vital.types import Images
 
@@ -63,7 +64,7 @@ class Transformers:
             if torch.equal(ids[:, : asked.shape[1]], repeated):
                 ids = ids[:, asked.shape[1] :]
         lines = self.decoder.batch_decode(ids, skip_special_tokens=True)
-        return [" ".join(line.split()) for line in lines]
+        return [read_caption(line) for line in lines]
 
     def _given(self, images: Images) -> dict[str, Tensor]:
         """Prepare the network's inputs as its processor wants them."""
@@ -124,8 +125,9 @@ class LanguageModel(Chat):
     length: int = 120
 
     @torch.no_grad()
-    def answer(self, messages: list[dict[str, str]]) -> str:
-        """Give the model's answer to a chat."""
+    def answer(self, messages: list[dict[str, str]], schema: Schema | None = None) -> str:
+        """Give the model's answer to a chat; it cannot be held to a schema."""
+        del schema
         given = self._given(messages)
         ids = given["input_ids"]
         filler = self.tokenizer.pad_token_id

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vital.cli import options as opt
+from vital.cli.backends import AnswerOptions, BackendOptions, PlacementOptions, load_named
 from vital.cli.common import listed, show_skipped, table, watched
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
     from vital.activations import ReferenceBank
+    from vital.backends.response_cache import ResponseCache
     from vital.data import ImageSet
     from vital.models import Model
     from vital.records import Description
@@ -33,7 +35,9 @@ def describe(
     *,
     methods: opt.Methods = "clip-dissect",
     concepts: opt.Concepts = None,
-    backends: opt.BackendOptions,
+    backends: BackendOptions,
+    placement: PlacementOptions,
+    answers: AnswerOptions,
     seed: opt.Seed = 0,
     settings: opt.WordsSettings = None,
     network: opt.NetworkOptions,
@@ -48,13 +52,14 @@ def describe(
     chosen = net.units(units)
     opened = source.needed("words need probe images")
     bank = source.read_bank(net, opened)
-    request = {
-        "images": str(source.images or source.bank),
-        "concepts": concepts,
-        "backends": asdict(backends),
-    }
-    names = listed(methods, "--methods")
-    _say(out, model, net, chosen, names, request, images=opened, bank=bank, seed=seed, settings=settings)
+    specs = asdict(backends)
+    request = {"images": str(source.images or source.bank), "concepts": concepts, "backends": specs}
+    names, cache = listed(methods, "--methods"), answers.cache()
+    loaded = load_named(specs, net, placement, answers, cache)
+    _say(
+        out, model, net, chosen, names, request,
+        loaded=loaded, cache=cache, images=opened, bank=bank, seed=seed, settings=settings,
+    )  # fmt: skip
 
 
 @opt.grouped
@@ -66,6 +71,7 @@ def dissect(
     *,
     concepts: opt.Concepts = None,
     encoder: opt.EncoderName = None,
+    placement: PlacementOptions,
     tokens: opt.Tokens = None,
     seed: opt.Seed = 0,
     settings: opt.WordsSettings = None,
@@ -78,10 +84,13 @@ def dissect(
     """
     net = _opened(network, model, out)
     units = whole_layers(net, listed(layers, "--layers"), tokens)
-    request = {"images": str(source.images), "concepts": concepts, "backends": {"encoder": encoder}}
+    specs = {"encoder": encoder}
+    request = {"images": str(source.images), "concepts": concepts, "backends": specs}
+    opened, loaded = source.open(), load_named(specs, net, placement)
     _say(
-        out, model, net, units, ["clip-dissect"], request, images=source.open(), seed=seed, settings=settings
-    )
+        out, model, net, units, ["clip-dissect"], request,
+        loaded=loaded, images=opened, seed=seed, settings=settings,
+    )  # fmt: skip
 
 
 def whole_layers(model: Model, layers: Sequence[str], tokens: str | None = None) -> list[Unit]:
@@ -124,6 +133,8 @@ def _say(
     methods: Sequence[str],
     request: Mapping[str, Any],
     *,
+    loaded: Mapping[str, Any],
+    cache: ResponseCache | None = None,
     images: ImageSet,
     bank: ReferenceBank | None = None,
     seed: int,
@@ -142,7 +153,8 @@ def _say(
         bank=bank,
         images=images,
         concepts=request["concepts"],
-        backends=request["backends"],
+        backends=loaded,
+        cache=cache,
         seed=seed,
         progress=watched(),
     )

@@ -166,10 +166,12 @@ Methods = Annotated[
 Concepts = Annotated[
     str | None, Option(metavar="FILE", help="Words to choose from, one a line; world for the built-in list.")
 ]
-EncoderName = Annotated[str | None, Option(metavar="ENCODER", help="world or open_clip:NAME/PRETRAINED.")]
+EncoderName = Annotated[
+    str | None, Option(metavar="ENCODER", help="world, open_clip:NAME/PRETRAINED or hf:NAME.")
+]
 CaptionerName = Annotated[str | None, Option(metavar="CAPTIONER", help="world or transformers:NAME.")]
 SummarizerName = Annotated[
-    str | None, Option(metavar="SUMMARIZER", help="built-in, openai:MODEL or transformers:NAME.")
+    str | None, Option(metavar="SUMMARIZER", help="built-in, openai:MODEL[@URL] or transformers:NAME.")
 ]
 GeneratorName = Annotated[str | None, Option(metavar="GENERATOR", help="world or diffusers:NAME.")]
 WordsSettings = Annotated[
@@ -347,16 +349,6 @@ class MethodOptions:
         return request_for(
             model, units, method, seed=self.seed, batch=self.batch, frames=frames, images=pictures
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class BackendOptions:
-    """What reads and writes words and pictures."""
-
-    encoder: EncoderName = None
-    captioner: CaptionerName = None
-    summarizer: SummarizerName = None
-    generator: GeneratorName = None
 
 
 def read_bands(text: str) -> tuple[int, ...]:

@@ -114,7 +114,7 @@ def build_context(
         held_out_layers(model, taken) if held_out is None else tuple(held_out),
         extractor or own_features(model),
         tuple(judges or ()),
-        load_encoder(encoder) if isinstance(encoder, str) else encoder,
+        load_encoder(encoder, device=model.device) if isinstance(encoder, str) else encoder,
         questions,
         prompt,
         recognizer=recognizer,

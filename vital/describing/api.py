@@ -23,11 +23,13 @@ from vital.backends import (
     load_generator,
     load_summarizer,
 )
+from vital.backends.response_cache import ResponseCache
 from vital.data import ImageSet
 from vital.describing.base import (
     DESCRIBERS,
     Context,
     Describer,
+    cached_backends,
     check_needs,
     describer,
     probe_images,
@@ -203,6 +205,7 @@ def prepared(
     images: ImageSet | None,
     concepts: str | Path | Iterable[str] | None,
     backends: Mapping[str, Any],
+    cache: ResponseCache | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Words:
@@ -223,7 +226,7 @@ def prepared(
     context = Context(model, images, bank, words, **made, prototypes=draws, seed=seed, progress=progress)
     for name, method in described.items():
         check_needs(name, method, context)
-    return Words(context, described, judge)
+    return Words(cached_backends(context, cache) if cache else context, described, judge)
 
 
 def describers_of(
@@ -248,7 +251,7 @@ def describers_of(
 
 def _load_backends(model: Model, given: Mapping[str, Any], needs: set[str]) -> dict[str, Any]:
     """Load the backends that are named; on the world its own, where they are needed and none is named."""
-    load: dict[str, Callable[[Any], Any]] = {
+    load: dict[str, Callable[..., Any]] = {
         "encoder": load_encoder,
         "captioner": load_captioner,
         "summarizer": load_summarizer,
@@ -259,7 +262,10 @@ def _load_backends(model: Model, given: Mapping[str, Any], needs: set[str]) -> d
     own = model.name.split(":")[0] == WORLD
     spare = {name: WORLD for name in load if own and name in {"encoder", *needs}}
     specs = {name: given.get(name) or spare.get(name) for name in load}
-    return {name: load[name](spec) if spec is not None else None for name, spec in specs.items()}
+    return {
+        name: load[name](spec, device=model.device) if spec is not None else None
+        for name, spec in specs.items()
+    }
 
 
 def _prototypes(

@@ -5,22 +5,29 @@ Of a backend only a hash is kept, and options that name a key, a token or a pass
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
+from operator import itemgetter
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vital.utils import code_hash
 from vital.utils.io import as_json
 
 LOOKED_AT = 64
 """How many values of each tensor tell a network from another."""
 
-_SECRET = ("key", "token", "secret", "password")
-_HOW = frozenset(("cache", "folder", "device", "batch", "timeout", "retries", "pause", "name"))
+_SECRET = frozenset(
+    ("key", "apikey", "token", "secret", "password", "passwd", "bearer", "credentials", "authorization")
+)
+_HOW = frozenset(("cache", "device", "batch", "timeout", "retries", "pause", "name", "allow_http"))
 """Options that do not change an answer; the name is told apart. Fields that are not set by callers are no options."""
 
 
@@ -83,31 +90,79 @@ def picture_hash(image: Tensor) -> str:
 
 
 def identity(backend: Any) -> str:
-    """Hash what tells a backend from others: its kind, name, plain options, and a sample of its weights."""
-    kind = f"{type(backend).__module__}.{type(backend).__qualname__}"
-    return key_of(kind, backend.name, [[name, _said(value)] for name, value in sorted(_options(backend))])
+    """Hash what tells a backend from others: its kind, name, options and code, and a sample of its weights.
+
+    One that says what it is in `fingerprint`, a text or a function that gives one, is told by that and its name.
+    """
+    stated = getattr(backend, "fingerprint", None)
+    stated = stated() if callable(stated) else stated
+    if isinstance(stated, str) and stated:
+        return key_of(str(backend.name), "stated", stated)
+    return key_of(str(backend.name), _Teller().of_object(backend, 0))
 
 
-def _options(backend: Any) -> Iterator[tuple[str, Any]]:
-    if not is_dataclass(backend):
-        return
-    for option in fields(backend):
-        aside = not option.init or option.name in _HOW or any(word in option.name.lower() for word in _SECRET)
-        value = getattr(backend, option.name)
-        if not aside:
-            yield option.name, value
+def _options(owner: Any) -> Iterator[tuple[str, Any]]:
+    if is_dataclass(owner):
+        known = {option.name: getattr(owner, option.name) for option in fields(owner) if option.init}
+    else:
+        known = dict(code_hash.attributes(owner))
+    for name, value in known.items():
+        if name.strip("_") not in _HOW and not _is_secret(name, value):
+            yield name, value
             parts = getattr(value, "components", None)
             if isinstance(parts, Mapping):  # a pipeline of diffusers
-                yield from ((f"{option.name}.{key}", part) for key, part in parts.items())
+                yield from ((f"{name}.{key}", part) for key, part in parts.items())
 
 
-def _said(value: Any) -> object:
-    """Say what an option is; None for what nothing can be said of."""
-    if isinstance(value, nn.Module):
-        return tensor_hash(dict(_look(value)))
-    if is_plain(value):
-        return repr(value)
-    return identity(value) if is_dataclass(value) and hasattr(value, "name") else None
+def _is_secret(name: str, value: object) -> bool:
+    """Whether an option holds a key, which tells nothing of the answers; a number of tokens is none."""
+    return not isinstance(value, bool | int | float) and bool(_SECRET & set(name.lower().split("_")))
+
+
+@dataclass(eq=False)
+class _Teller:
+    """Says in plain values what options are; `seen` is what was told already, which is told once."""
+
+    seen: set[int] = field(default_factory=set)
+
+    def __call__(self, value: Any, depth: int) -> object:
+        """Say what an option is; of an object of a library little more than its kind."""
+        if isinstance(value, nn.Module):
+            return [code_hash.code_of(type(value), self, depth), tensor_hash(dict(_look(value)))]
+        if isinstance(value, Tensor | np.ndarray):
+            return tensor_hash(torch.as_tensor(value)) if value.dtype != object else None
+        if is_plain(value) or depth > code_hash.DEEPEST:
+            return repr(value) if is_plain(value) else type(value).__qualname__
+        if code_hash.is_collection(value):
+            pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+            return [[str(key), self(part, depth + 1)] for key, part in pairs]
+        if isinstance(value, type | FunctionType | MethodType | functools.partial):
+            return code_hash.code_of(value, self, depth)
+        found = code_hash.told(value)
+        return [str(getattr(value, "name", "")), self.of_object(value, depth)] if found is None else found
+
+    def of_object(self, owner: Any, depth: int) -> object:
+        """The code and the options of an object, once."""
+        if id(owner) in self.seen:
+            return "again"
+        self.seen.add(id(owner))
+        if depth and code_hash.is_library(type(owner)):
+            return self._of_library(owner, depth)
+        options = [
+            [name, self(value, depth + 1)] for name, value in sorted(_options(owner), key=itemgetter(0))
+        ]
+        return [code_hash.code_of(type(owner), self, depth), options]
+
+    def _of_library(self, owner: Any, depth: int) -> object:
+        """The kind of an object of a library, its networks, and the names that say which model it is."""
+        own = getattr(owner, "__dict__", {})
+        names = [
+            [key, own[key]] for key in ("model", "name_or_path", "revision") if isinstance(own.get(key), str)
+        ]
+        parts = [
+            [key, self(part, depth + 1)] for key, part in sorted(own.items()) if isinstance(part, nn.Module)
+        ]
+        return [type(owner).__qualname__, names, parts]
 
 
 def _look(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
