@@ -225,7 +225,7 @@ def test_items_that_are_dicts():
         "the list holds no images"
     )
     assert refusal([{"a": 1, "b": 2}]).startswith(
-        "the items are dicts with a, b, and none of these is known as the"
+        "the image 0 of list: the items are dicts with a, b, and none of these is known as the"
     )
 
 

@@ -26,6 +26,7 @@ from vital.data.join import joined
 from vital.data.labels import Labels, numbered
 from vital.data.sources import Files, Indexable, selected
 from vital.errors import DataError
+from vital.utils.foreign import RAISED
 
 LOOKED_AT = 8
 """How many labels of a list are held against those of the items."""
@@ -169,7 +170,7 @@ def _kept(items: Any) -> Sequence[Any]:
     if isinstance(columns, list) and (key := next((key for key in LABELS if key in columns), None)):
         try:
             return list(items[key])
-        except Exception:  # noqa: BLE001  a set that is transformed on its way may not have single columns
+        except RAISED:  # a set that is transformed on its way may not have single columns
             return ()
     for attribute in ("targets", "labels", "_labels"):
         if inspect.getattr_static(items, attribute, None) is None:
@@ -185,7 +186,7 @@ def _label_at(items: Any, index: int) -> Any:
         return _label_at(items.dataset, int(items.indices[index]))
     try:
         return item_label(items[index])
-    except Exception:  # noqa: BLE001  an item that cannot be read is skipped when it is used
+    except RAISED:  # an item that cannot be read is skipped when it is used
         return None
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vital.data.items import item_picture
 from vital.errors import DataError
+from vital.utils.foreign import RAISED
 from vital.utils.hashing import file_hash, sha256
 
 Picture = Image.Image | np.ndarray
@@ -181,7 +182,7 @@ def _pixels(source: Source) -> Iterator[bytes]:
     for index in range(count) if count <= MANY else np.linspace(0, count - 1, MANY).astype(int).tolist():
         try:
             picture = source.read(index)
-        except Exception:  # noqa: BLE001  a picture that cannot be read is part of what the set is
+        except RAISED:  # a picture that cannot be read is part of what the set is
             yield b"unreadable"
             continue
         mode = picture.mode if isinstance(picture, Image.Image) else str(picture.dtype)

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vital.errors import InvalidValueError, ModelError, first_line
+from vital.errors import InvalidValueError, ModelError
+from vital.utils.foreign import RAISED, described
 
 _WRAP = "wrap it in a module whose forward takes the image alone and"
 
@@ -52,8 +53,8 @@ def copied(module: nn.Module, kept: dict[int, Any] | None = None) -> nn.Module:
             memo |= {id(t): t.detach().clone() for t in _tensors(vars(part)) if t.grad_fn is not None}
         try:
             return copy.deepcopy(module, memo)
-        except Exception as error:  # a module may hold anything
-            raise ModelError(f"{type(module).__name__} cannot be copied: {first_line(error)}") from error
+        except RAISED as error:  # a module may hold anything
+            raise ModelError(f"{type(module).__name__} cannot be copied: {described(error)}") from error
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vital.errors import ModelError, OutOfMemoryError, VitalError, first_line, unknown
+from vital.errors import ModelError, OutOfMemoryError, VitalError, unknown
 from vital.models.model import Model
+from vital.utils.foreign import RAISED, described
 from vital.utils.memory import short_of_memory
 
 
@@ -96,7 +97,7 @@ def answered(model: Model, given: Tensor) -> Tensor:
     >>> answered(Model(nn.Identity()), torch.ones(1))
     tensor([1.])
     """
-    with model.casting():
+    with model.casting(), asked(model, f"run on an input of shape {tuple(given.shape)}"):
         found = output_of(model, model.module(model.as_input(given)))
     if found is None:
         raise ModelError(f"{model.name} returned no tensor")
@@ -156,17 +157,19 @@ def asked(model: Model, what: str) -> Iterator[None]:
     ...     raise TypeError("missing an argument")
     Traceback (most recent call last):
     ...
-    vital.errors.ModelError: net cannot run on an image of shape (3, 8, 8): missing an argument
+    vital.errors.ModelError: net cannot run on an image of shape (3, 8, 8): TypeError: missing an argument; mend it, \
+or wrap it in a module that can
     """
     try:
         yield
     except VitalError:
         raise
-    except Exception as error:  # a network may fail in any way
+    except RAISED as error:  # a network may fail in any way
         if short_of_memory(error):
             why = f"{model.device} has too little memory; use a smaller batch or size, or another device"
             raise OutOfMemoryError(f"{model.name} cannot {what}: {why}") from error
-        raise ModelError(f"{model.name} cannot {what}: {first_line(error)}") from error
+        why = f"{described(error)}; mend it, or wrap it in a module that can"
+        raise ModelError(f"{model.name} cannot {what}: {why}") from error
 
 
 @contextmanager

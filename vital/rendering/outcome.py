@@ -17,6 +17,7 @@ from vital.activations.bank import Choice
 from vital.data import ImageSet
 from vital.errors import DataError, ModelError, VitalError
 from vital.models import Model
+from vital.models.outputs import asked
 from vital.models.scores import probabilities
 from vital.terms import Term, as_sum
 from vital.tracing import Redirect, Trace, Tracer
@@ -193,7 +194,8 @@ def _reached(
             trace = tracer(_fitted(shown, model), redirect=redirect)
         values = [trace.rows(i, i + 1).read(unit) for i, unit in enumerate(units)]
         loss = -torch.cat(values).sum()  # what opens dead rectifiers goes by the sign
-        found = torch.autograd.grad(loss, shown, allow_unused=True)[0] if loss.requires_grad else None
+        with asked(model, "be differentiated"):
+            found = torch.autograd.grad(loss, shown, allow_unused=True)[0] if loss.requires_grad else None
     return [False] * len(units) if found is None else found.flatten(1).any(1).tolist()
 
 

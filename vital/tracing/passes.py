@@ -14,6 +14,7 @@ from torch.utils import checkpoint
 
 from vital.models import Model
 from vital.models.outputs import asked, eval_mode, first_tensor, grey_image, output_of, warn_of_others
+from vital.utils.foreign import RAISED
 from vital.utils.memory import short_of_memory
 
 SAMPLED = 4096
@@ -91,12 +92,12 @@ def record(model: Model, images: Tensor) -> list[Call]:
         return found
 
 
-def record_some(model: Model, images: Tensor) -> tuple[list[Call], Exception | None]:
+def record_some(model: Model, images: Tensor) -> tuple[list[Call], BaseException | None]:
     """The calls of a pass as far as it comes, and what ended it before its end."""
     found: list[Call] = []
     try:
         _calls(model.module, model.as_input(model.normalize(images)), found, partial(output_of, model))
-    except Exception as error:  # noqa: BLE001  a network may fail in any way
+    except RAISED as error:  # a network may fail in any way
         if short_of_memory(error):
             return [], error
         return found, error
