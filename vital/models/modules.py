@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin
 
 from vital.errors import InvalidValueError, ModelError
 from vital.utils.foreign import RAISED, described
@@ -32,6 +33,7 @@ def ready(given: object) -> nn.Module:
     module: nn.Module = given
     while isinstance(original := getattr(module, "_orig_mod", None), nn.Module):
         module = original
+    _check_weights(module)
     compiled = {id(part): part._orig_mod for part in module.modules() if "_orig_mod" in part._modules}  # noqa: SLF001
     if compiled:
         shared = {id(t): t for t in (*module.parameters(), *module.buffers())}
@@ -39,6 +41,19 @@ def ready(given: object) -> nn.Module:
     if any(t.is_inference() for t in (*module.parameters(), *module.buffers())):
         module = copied(module)
     return module
+
+
+def _check_weights(module: nn.Module) -> None:
+    """Raise `ModelError` for a module whose weights are still to come: lazy ones, and those on the device meta."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if isinstance(tensor, UninitializedTensorMixin):
+            hint = "run it once on a batch of images, or build it with the sizes that it is to have"
+            raise ModelError(f"{type(module).__name__} has no weights yet: {name!r} is lazy; {hint}")
+        if tensor.is_meta:
+            hint = "load its weights, or build it on another device"
+            raise ModelError(
+                f"{type(module).__name__} has no weights: {name!r} is on the device meta; {hint}"
+            )
 
 
 def copied(module: nn.Module, kept: dict[int, Any] | None = None) -> nn.Module:

@@ -22,7 +22,17 @@ from vital.optim import Rendering, Step, checkpoints, optimize
 from vital.records import Prototype, Prototypes
 from vital.rendering.fitting import in_parts
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for, unused_options
-from vital.rendering.outcome import OUT_OF_MEMORY, Response, lacking, measured, responses, status_of
+from vital.rendering.outcome import (
+    NO_RULE,
+    OUT_OF_MEMORY,
+    Response,
+    lacking,
+    measured,
+    outweighed,
+    responses,
+    status_of,
+)
+from vital.tracing import NoRuleError
 from vital.units import Unit
 from vital.utils.options import check_whole, made_with, options_of, parameters_of
 from vital.utils.parts import check_part_class
@@ -183,7 +193,13 @@ def render_group(
     ready = [unit for unit in units if unit not in problems]
 
     def together(part: Sequence[Unit]) -> list[Prototype]:
-        return _rendered(model, part, method, bank, seed, frames, callback, progress)
+        try:
+            return _rendered(model, part, method, bank, seed, frames, callback, progress)
+        except NoRuleError as error:
+            if len(part) > 1:  # others may need none
+                return [one for unit in part for one in together([unit])]
+            why = f"{NO_RULE}: {error}, or choose another method"
+            return [_blank(model, part[0], method, seed, why, frames)]
 
     def trial() -> Callable[[], Rendering]:
         plan = plan_for(method, model, ready[:1], bank, seed)
@@ -328,6 +344,7 @@ def _prototype(
     status, image = rendering.status[row], rendering.images[row]
     if status == "done":
         start = rendering.frames[0][1][row]
+        response = replace(response, outweighed=outweighed(plan.terms[row], known))
         status = status_of(unit, facts, image, start, rendering.alpha[row], response)
     return Prototype(
         unit,
