@@ -100,7 +100,7 @@ def test_a_picture_with_the_wrong_channels_is_an_error_and_not_skipped():
 def test_items_that_are_no_pictures_are_an_error():
     with pytest.raises(
         DataError,
-        match=r"^the image 0 of list: a int is not an image; allowed are PIL images, arrays and tensors$",
+        match=r"^the image 0 of list: a int is not an image; allowed are PIL images, arrays, tensors, bytes and paths$",
     ):
         load_images([7])[0]
     with pytest.raises(DataError) as caught:
