@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from vital.errors import InvalidValueError, ModelError
 from vital.utils.foreign import RAISED, described
@@ -46,7 +46,7 @@ def ready(given: object) -> nn.Module:
 def _check_weights(module: nn.Module) -> None:
     """Raise `ModelError` for a module whose weights are still to come: lazy ones, and those on the device meta."""
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        if isinstance(tensor, UninitializedTensorMixin):
+        if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
             hint = "run it once on a batch of images, or build it with the sizes that it is to have"
             raise ModelError(f"{type(module).__name__} has no weights yet: {name!r} is lazy; {hint}")
         if tensor.is_meta:
