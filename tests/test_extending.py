@@ -121,7 +121,10 @@ def test_the_terms_for_large_batches_give_what_a_loop_gives(shell: Shell) -> Non
     ]
 
 
-UNSOUND = "the method 'unsound' of the package my-parts cannot be imported: module 'my_parts' has no attribute 'Lost'"
+UNSOUND = (
+    "the method 'unsound' of the package my-parts cannot be imported: AttributeError: module 'my_parts' has no "
+    "attribute 'Lost'"
+)
 
 
 def test_methods_are_listed_with_those_of_packages_and_a_broken_one_is_one_sentence(shell: Shell) -> None:

@@ -131,7 +131,7 @@ def test_the_source_of_a_public_function_is_found(name: str) -> None:
 
 def test_the_source_of_a_public_class_is_found_by_its_methods() -> None:
     assert "def unit(" in inspect.getsource(vital.Model.unit)
-    module = inspect.getmodule(vital.Model.unit.__code__)
+    module = inspect.getmodule(inspect.unwrap(vital.Model.unit).__code__)
     assert module is not None
     assert "class Model:" in inspect.getsource(module)
     with pytest.raises(OSError, match=r"class|source"):  # docs/design.md says why

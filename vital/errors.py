@@ -11,8 +11,10 @@
     ├── OutOfMemoryError       the device has too little memory
     ├── DataError              the images cannot be used
     │   └── EmptyClassError    a class has no images, while others have
-    └── RunError               a file or folder cannot be read or written, or belongs to another run
-        └── UnfinishedError    the run folder lacks pictures, and none are to be rendered
+    ├── RunError               a file or folder cannot be read or written, or belongs to another run
+    │   └── UnfinishedError    the run folder lacks pictures, and none are to be rendered
+    ├── ForeignCodeError       a term, a transform, a callback or other code that was given failed
+    └── DefectError            what nobody explained: most likely a defect of `vital`
 
 A message says what was wrong, the value given, what is allowed, and the nearest name where there is one.
 """
@@ -78,6 +80,14 @@ class RunError(VitalError):
 
 class UnfinishedError(RunError):
     """The run folder lacks pictures that are asked for, and nothing is to be rendered."""
+
+
+class ForeignCodeError(VitalError):
+    """Code that was given failed, such as a term, a transform or a callback; its own error is the cause."""
+
+
+class DefectError(VitalError):
+    """Something failed that nobody explained: most likely a defect of `vital`; its error is the cause."""
 
 
 ALIKE = 0.65

@@ -22,6 +22,7 @@ from vital.tracing import Trace
 from vital.types import Images, PerImage
 from vital.units import Unit
 from vital.utils.devices import constants
+from vital.utils.foreign import foreign
 from vital.utils.parts import check_part_class, checked_loss, named
 from vital.utils.public import public
 from vital.utils.registry import Registry
@@ -318,7 +319,8 @@ def per_slot(numbers: Sequence[float], trace: Trace) -> Tensor:
 def loss_of(term: Term, trace: Trace) -> PerImage:
     """What a term makes of a trace, held against what it has to be."""
     try:
-        loss = term(trace)
+        with foreign(f"the term {named(term)} failed"):
+            loss = term(trace)
     except UnknownNameError as error:
         raise UnknownNameError(f"the term {named(term)}: {error}") from error
     return checked_loss(term, loss, len(trace))

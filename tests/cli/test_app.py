@@ -95,13 +95,42 @@ def test_the_names_in_the_help_are_those_of_the_package() -> None:
     assert inspect.signature(lwta.train).parameters["samples"].default == SAMPLES
 
 
-def test_a_defect_keeps_its_traceback(vital: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise ZeroDivisionError
+def test_a_defect_is_one_line_that_says_how_to_see_its_traceback(
+    vital: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vital.tracing.list_layers", lambda _: Path("there").read_bytes())
+    answer = vital("layers", "net.py:make")
+    assert answer.code == 1
+    assert answer.err.startswith("vital: <lambda> failed: FileNotFoundError: ")
+    monkeypatch.setattr("vital.tracing.list_layers", len)
+    answer = vital("layers", "net.py:make")
+    assert answer.code == 1
+    assert answer.err == (
+        "vital: vital failed: TypeError: object of type 'Model' has no len(); if what you gave is allowed, this is a "
+        "defect of vital: please report it (VITAL_DEBUG=1 shows its traceback)\n"
+    )
+    monkeypatch.setenv("VITAL_DEBUG", "1")
+    answer = vital("layers", "net.py:make")
+    assert answer.err.startswith("Traceback (most recent call last):\n")
+    assert answer.err.endswith(
+        "TypeError: object of type 'Model' has no len()\n" + answer.err.splitlines()[-1] + "\n"
+    )
 
-    monkeypatch.setattr("vital.tracing.list_layers", broken)
-    with pytest.raises(ZeroDivisionError):
-        vital("layers", "net.py:make")
+
+@pytest.mark.parametrize(
+    "ending", ["raise SystemExit", "import sys; sys.exit(0)", "exit('bye')", "raise KeyError('k')"]
+)
+@pytest.mark.parametrize("where", ["def forward(self, x):\n        ", "def __len__(self):\n        "])
+def test_a_network_cannot_end_the_program(vital: Cli, here: Path, ending: str, where: str) -> None:
+    (here / "end.py").write_text(
+        f"from torch import nn\nclass End(nn.Conv2d):\n    {where}{ending}\n"
+        "def make():\n    net = End(3, 2, 1)\n    if hasattr(net, '__len__'): len(net)\n    return net\n"
+    )
+    answer = vital("layers", "end.py:make")
+    assert (answer.code, answer.out) == (1, "")
+    assert "end.py, line 4, in " in answer.err
+    assert answer.err.count("\n") == 1
+    assert answer.err.endswith("(VITAL_DEBUG=1 shows its traceback)\n")
 
 
 def test_a_warning_is_one_line(vital: Cli, here: Path) -> None:

@@ -225,7 +225,7 @@ def test_items_that_are_dicts():
         "the list holds no images"
     )
     assert refusal([{"a": 1, "b": 2}]).startswith(
-        "the items are dicts with a, b, and none of these is known as the"
+        "the image 0 of list: the items are dicts with a, b, and none of these is known as the"
     )
 
 
@@ -256,3 +256,53 @@ def test_given_labels_stand_in_for_those_of_the_data_set(folder):
         [ImageFolder(folder, ToTensor()), TensorDataset(torch.rand(1, 3, 4, 6), torch.zeros(1))]
     )
     assert load_images(mixed, labels=[1, 2, 3, 4, 5]).labels == (1, 2, 3, 4, 5)
+
+
+def test_pictures_that_are_not_decoded_are(tmp_path):
+    drawn = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
+    path, exif = tmp_path / "a.png", Image.Exif()
+    exif[0x0112] = 6
+    drawn.save(path, exif=exif)
+    kept = path.read_bytes()
+    turned = np.rot90(np.asarray(drawn), -1)
+    for value in (kept, path, str(path), {"bytes": kept, "path": None}, {"bytes": None, "path": str(path)}):
+        for item in ({"image": value, "label": 2}, (value, 2)):
+            pictures = load_images([item])
+            assert pictures.labels == (2,)
+            assert np.array_equal(pictures[0], turned)
+    assert refusal([("a text", 1)]).startswith("the image 0 of list: a str is not an image")
+
+
+def test_huggingface_data_sets_themselves():
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=["dog", "cat"]))
+    pictures = [Image.new("RGB", (3, 2), (9 * i, 0, 0)) for i in range(4)]
+    made = datasets.Dataset.from_dict({"image": pictures, "label": [1, 0, 1, 1]}, features=features)
+    plain = made.cast_column("image", datasets.Image(decode=False))
+    for data in (made, plain, datasets.DatasetDict(train=made)["train"], made.select(range(4))):
+        assert named(load_images(data)) == ["cat", "dog", "cat", "cat"]
+        assert np.asarray(load_images(data)[2])[0, 0, 0] == 18
+    assert load_images(datasets.DatasetDict(train=made), split="train").labels == load_images(made).labels
+    assert "can only be read in order" in refusal(made.to_iterable_dataset())
+
+
+def test_labels_of_other_types():
+    arrays = [np.zeros((4, 4, 3), np.uint8)] * 3
+    for labels in ([1.0, 0.0, 2.0], np.array([1.0, 0, 2]), [1, False, 2]):
+        assert load_images(np.stack(arrays), labels=labels).labels == (1, 0, 2)
+        assert load_images(list(zip(arrays, labels, strict=True))).labels == (1, 0, 2)
+    assert load_images(np.stack(arrays), labels=[-1, 0, 1]).labels == (None, 0, 1)
+    assert all(
+        type(n) is str for n in load_images(np.stack(arrays), labels=np.array(list("bab"))).class_names
+    )
+    for odd in (0.5, b"dog", {"id": 1}):
+        with pytest.warns(
+            UserWarning, match=r"^1 labels of list are no numbers or names, such as .* give labels="
+        ):
+            assert load_images([(arrays[0], odd), (arrays[1], 1)]).labels == (None, 1)
+
+
+def test_a_subset_beyond_its_set_is_told(folder):
+    assert refusal(Subset(ImageFolder(folder, ToTensor()), [0, 99])).startswith(
+        "the Subset names item 99 of "
+    )

@@ -90,21 +90,24 @@ def test_only_the_formats_of_pictures_are_decoded(tmp_path):
 
 def test_a_picture_with_the_wrong_channels_is_an_error_and_not_skipped():
     pictures = load_images([np.zeros((4, 4, 2), np.uint8)])
-    with pytest.raises(DataError, match=r"^the image has 2 channels, but model takes 3$"):
+    with pytest.raises(
+        DataError, match=r"^the image 0 of list: the image has 2 channels, but model takes 3$"
+    ):
         pictures.tensor([0], MODEL)
     assert pictures.skipped == ()
 
 
 def test_items_that_are_no_pictures_are_an_error():
     with pytest.raises(
-        DataError, match=r"^a int is not an image; allowed are PIL images, arrays and tensors$"
+        DataError,
+        match=r"^the image 0 of list: a int is not an image; allowed are PIL images, arrays, tensors, bytes and paths$",
     ):
         load_images([7])[0]
     with pytest.raises(DataError) as caught:
         load_images([{"a": 1}])[0]
     assert str(caught.value) == (
-        "the items are dicts with a, and none of these is known as the image; call it 'image', or give pairs, "
-        "such as [(item['KEY'], item['LABEL']) for item in data]"
+        "the image 0 of list: the items are dicts with a, and none of these is known as the image; call it 'image', "
+        "or give pairs, such as [(item['KEY'], item['LABEL']) for item in data]"
     )
 
 

@@ -124,14 +124,36 @@ def test_weights_that_are_the_same_each_time_are_not_called_random(write):
 @pytest.mark.parametrize(
     ("text", "function", "sentence"),
     [
-        ("def (", "net", "{path} cannot be imported: SyntaxError: invalid syntax (small.py, line 1)"),
-        ("1 / 0", "net", "{path} cannot be imported: ZeroDivisionError: division by zero"),
-        ("import absent", "net", "{path} cannot be imported: ModuleNotFoundError: No module named 'absent'"),
-        ("def net():\n    raise KeyError('deep')", "net", "{path}:net failed: KeyError: 'deep'"),
+        (
+            "def (",
+            "net",
+            "{path} cannot be imported: SyntaxError: invalid syntax (small.py, line 1); mend it",
+        ),
+        ("1 / 0", "net", "{path} cannot be imported: ZeroDivisionError: division by zero (small.py, line *"),
+        (
+            "import absent",
+            "net",
+            "{path} cannot be imported: ModuleNotFoundError: No module named 'absent' (small.py, line *",
+        ),
+        (
+            "def net():\n    raise KeyError('deep')",
+            "net",
+            "{path}:net failed: KeyError: 'deep' (small.py, line *",
+        ),
+        (
+            "import sys\ndef net():\n    sys.exit(0)",
+            "net",
+            "{path}:net failed: SystemExit: 0 (small.py, line 3, in net); *",
+        ),
+        (
+            "raise SystemExit",
+            "net",
+            "{path} cannot be imported: SystemExit (small.py, line 1, in <module>); mend it",
+        ),
         (
             "def net(width): ...",
             "net",
-            "{path}:net failed: TypeError: net() missing 1 required positional argument: 'width'",
+            "{path}:net failed: TypeError: net() missing 1 required positional argument: 'width'; it has to return*",
         ),
         (
             "def net(): ...",

@@ -1,3 +1,4 @@
+import json
 import pickle
 
 import pytest
@@ -168,5 +169,29 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
     other = tmp_path / "w.onnx"
     assert refusal(other) == (
         f"{other} is not a weights file; allowed are .safetensors, .pt, .pth, .ckpt, .bin, .tar, "
-        "and 'random' for random ones"
+        ".index.json, and 'random' for random ones"
     )
+
+
+def test_an_index_stands_for_the_files_that_it_names(tmp_path):
+    net, other = network(), network()
+    state = dict(net.state_dict())
+    halves = dict(list(state.items())[:3]), dict(list(state.items())[3:])
+    index = tmp_path / "model.safetensors.index.json"
+    for i, half in enumerate(halves):
+        save_file(half, tmp_path / f"part-{i}.safetensors")
+    named = {key: f"part-{i}.safetensors" for i, half in enumerate(halves) for key in half}
+    index.write_text(json.dumps({"weight_map": named}))
+    for value in other.parameters():
+        value.data += 1
+    load_weights(other, index)
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), other.parameters(), strict=True))
+    (tmp_path / "part-1.safetensors").unlink()
+    with pytest.raises(
+        WeightsError, match=r"names 'part-1\.safetensors', which is not beside it; put it there$"
+    ):
+        load_weights(other, index)
+    for text in ("[1]", "{}", "no json", '{"weight_map": [1]}'):
+        index.write_text(text)
+        with pytest.raises(WeightsError, match=r"is no index of weights files, with a table 'weight_map'$"):
+            load_weights(other, index)

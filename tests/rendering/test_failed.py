@@ -71,17 +71,19 @@ LAST: dict[str, Change] = {
     "nan": lambda x: x / (x * 0),
 }
 NO_RULE = {"round", "quantized", "sign"}
-"""What `vital-reference`, whose masks know one rule, refuses for an inner unit with a sentence of its own."""
+"""What `vital-reference`, whose masks know one rule, cannot go through for an inner unit."""
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("fault", MIDDLE)
 def test_a_fault_in_the_middle_fails_every_unit_behind_it(fault: str, unit: str, method: str) -> None:
-    if method == "vital-reference" and unit != UNITS[0] and fault in NO_RULE:
-        pytest.skip("relevance cannot be followed")
     status = render(MIDDLE[fault], same, method, unit).status
     assert status != "done"
+    if method == "vital-reference" and unit != UNITS[0] and fault in NO_RULE:
+        assert status.startswith("no rule: relevance has no rule for the operation ")
+        assert status.endswith(", or choose another method")
+        return
     words = {"nan": ("diverged",), "dead": ("never rose", "silent"), "capped": ("never rose", "silent")}
     deaf = ("no gradient", "unmoved: no gradient", "silent")
     assert status.startswith(words.get(fault, deaf)), status
@@ -153,3 +155,25 @@ def test_a_value_that_never_rose_in_many_steps_is_told() -> None:
     found = [render(same, same, "deep-inversion", "class:3", steps=n, bn=1e3).status for n in (6, 40)]
     assert found[0] == "done"
     assert found[1].startswith("never rose: the unit's value on the picture is no higher than on its start")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize(
+    ("method", "steps"),
+    [("deep-inversion", 2), ("vital-reference", 2)]
+    + [(method, 40) for method in ("deep-inversion", "vital-reference", "pixels", "vital")],
+)
+@pytest.mark.parametrize("tv", [1e6, 1e12])
+def test_regularizers_that_leave_the_unit_nothing_fail(method: str, tv: float, steps: int, unit: str) -> None:
+    status = render(same, same, method, unit, tv=tv, steps=steps).status
+    assert status.startswith(("outweighed", "flat", "silent", "clipped", "never rose")), status
+
+
+def test_a_unit_without_a_rule_does_not_stop_the_others() -> None:
+    module = Changed(torch.round, same)
+    model = vital.Model(module, size=(32, 32))
+    images = vital.load_images(toy.images(6).numpy(), labels=[0, 1, 2, 3, 4, 0])
+    made = vital.render(
+        model, ["class:3", "rest.0:1"], method="vital-reference", images=images, steps=4, progress=False
+    )
+    assert [one.status.partition(":")[0] for one in made] == ["no gradient", "no rule"]

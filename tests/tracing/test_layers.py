@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+import vital
 from tests import toy
-from vital.errors import UnitError
+from vital.errors import ModelError, UnitError
 from vital.models import Model
 from vital.tracing import Tracer, list_layers
 
@@ -214,7 +217,8 @@ def test_a_network_that_does_not_run_on_one_image_says_so() -> None:
             return self.head(made).mean((2, 3))
 
     layers = list_layers(Model(Paired(nn.Identity()), size=(16, 16)))
-    assert layers["class"].problem == "the network does not run on one image alone: a pair is wanted"
+    why = "the network does not run on one image alone: ValueError: a pair is wanted (test_layers.py, line "
+    assert layers["class"].problem.startswith(why)
     assert not layers["stem"].problem
 
 
@@ -243,3 +247,55 @@ def test_windows_and_a_batch_that_stands_second_hold_the_law() -> None:
     assert [n for n, layer in layers.items() if layer.problem] == ["mix"]
     sentence = "its output (4, 2, 12) for two images, (2, 2, 12) for one, has no axis for the image"
     assert layers["mix"].problem == sentence
+
+
+def test_one_number_for_each_image_is_one_output() -> None:
+    class Single(Fault):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.stem(x)).mean((1, 2, 3))
+
+    model = Model(Single(nn.Identity()), size=(16, 16), output="sigmoid")
+    assert list_layers(model)["class"].shape == (1,)
+    images = torch.rand(3, 3, 16, 16)
+    with Tracer(model, ["class"]) as tracer:
+        assert tracer(images)["class"].shape == (3, 1)
+    made = vital.render(model, "class:0", method="pixels", steps=3, progress=False)[0]
+    assert 0 < made.provenance["probability"] < 1
+
+
+@pytest.mark.parametrize("change", [lambda y: y.argmax(1, keepdim=True), lambda y: y > 0, torch.fft.fft])
+def test_an_output_that_holds_no_floats_says_so(change: Any) -> None:
+    class Other(Fault):
+        def forward(self, x: Tensor) -> Tensor:
+            return change(self.head(self.stem(x)).mean((2, 3)))  # type: ignore[no-any-return]
+
+    problem = list_layers(Model(Other(nn.Identity()), size=(16, 16)))["class"].problem
+    assert problem.startswith("it returns ")
+    assert problem.endswith(" and no floats; name a layer before it")
+
+
+@pytest.mark.parametrize("rows", [torch.export.Dim("rows"), None])
+def test_an_exported_network_runs_in_the_mode_in_which_it_was_made(rows: Any) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 14 * 14, 5)).eval()
+    shapes = None if rows is None else ({0: rows},)
+    made = torch.export.export(net, (torch.rand(2, 3, 16, 16),), dynamic_shapes=shapes).module()
+    if rows is not None:
+        assert list_layers(Model(made, size=(16, 16)))["class"].shape == (5,)
+    else:  # two images, and no other number
+        assert "does not run on one image alone" in list_layers(Model(made, size=(16, 16)))["class"].problem
+
+
+@pytest.mark.parametrize(
+    ("late", "says"),
+    [
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(3)),
+            "'2.weight' is lazy; run it once",
+        ),
+        (nn.Conv2d(3, 4, 3, device="meta"), "'weight' is on the device meta; load its weights"),
+    ],
+)
+def test_weights_that_are_still_to_come_are_told(late: nn.Module, says: str) -> None:
+    for door in (Model, vital.load_model):
+        with pytest.raises(ModelError, match=says):
+            door(late)

@@ -295,7 +295,7 @@ FIVE += "or let an nn.Identity see it as (B, C, H, W)"
 @pytest.mark.parametrize(
     ("part", "problem"),
     [
-        (Apply(lambda x: "nothing"), "it returns no tensor"),
+        (Apply(lambda x: "nothing"), "it returns no tensor; name a layer before it"),
         (Apply(lambda x: x.sum()), "its output () for two images has no axis for the image"),
         (
             Apply(lambda x: x.unflatten(1, (1, 4))),

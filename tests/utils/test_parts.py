@@ -14,7 +14,7 @@ from tests import toy
 from vital import transforms
 from vital.describing.api import Words
 from vital.describing.base import DESCRIBERS, Context, Describer
-from vital.errors import InvalidValueError, UnknownNameError
+from vital.errors import ForeignCodeError, InvalidValueError, UnknownNameError
 from vital.objectives import Channel
 from vital.params import PARAMS, Pixels
 from vital.rendering import METHODS, Plan
@@ -230,8 +230,11 @@ def test_a_transform_that_takes_its_random_numbers_for_a_generator_of_torch(give
 
 
 def test_another_error_in_a_transform_is_its_own() -> None:
-    with pytest.raises(TypeError, match="unsupported operand"):
+    with pytest.raises(
+        ForeignCodeError, match=r"^the transform OwnTransform.* failed: TypeError: "
+    ) as caught:
         made(chain=OwnTransform(lambda images, random: images + "a"))
+    assert isinstance(caught.value.__cause__, TypeError)
 
 
 def test_a_transform_is_given_the_whole_batch_and_asked_once_a_step() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -24,7 +26,11 @@ from vital.cli.methods import methods
 from vital.cli.render import render
 from vital.cli.report import report
 from vital.cli.score import score
-from vital.errors import VitalError
+from vital.errors import DefectError, VitalError
+from vital.utils.foreign import culprit, explained
+
+DEBUG = "VITAL_DEBUG"
+"""The variable of the environment with which failures show their tracebacks."""
 
 app = typer.Typer(
     name="vital",
@@ -60,18 +66,32 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the answer is the exit code: 0, 1 for work that failed, 2 for a wrong request.
 
-    An error that is not a `VitalError` is a defect of the program and keeps its traceback.
+    Whatever else is raised is one line too, which says whose code failed; with VITAL_DEBUG its traceback comes first.
     """
     with warnings.catch_warnings():
         warnings.showwarning = _warn  # type: ignore[assignment]
         try:
             app(None if arguments is None else list(arguments), prog_name="vital")
         except VitalError as error:
-            typer.echo(f"vital: {error}", err=True)
-            return error.exit_code
+            return _told(error)
         except SystemExit as end:
+            if culprit(end):  # a network or a plugin may end so
+                return _told(explained(end), end)
             return end.code if isinstance(end.code, int) else 0
+        except Exception as error:  # noqa: BLE001  nobody explained it
+            return _told(explained(error), error)
     return 0
+
+
+def _told(error: VitalError, cause: BaseException | None = None) -> int:
+    """Say in one line what failed; returns its exit code."""
+    cause, hint = cause or error.__cause__, ""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(cause or error)
+    elif cause is not None and (culprit(cause) or isinstance(error, DefectError)):
+        hint = f" ({DEBUG}=1 shows its traceback)"
+    typer.echo(f"vital: {error}{hint}", err=True)
+    return error.exit_code
 
 
 def _warn(message: Warning | str, *where: Any) -> None:

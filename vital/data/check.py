@@ -12,6 +12,7 @@ from PIL import Image
 from vital.data.imageset import ImageSet, evenly
 from vital.data.sources import Array, Files, Indexable, Joined, Picture, Selected, Source
 from vital.errors import DataError
+from vital.utils.foreign import RAISED
 
 LOOKED_AT, LOOKS = 8, 24
 """How many pictures are looked at, and how often in all: a random flip escapes once in 65,000 sets."""
@@ -31,7 +32,10 @@ def check_pictures(images: ImageSet) -> None:
     indices = evenly(len(images), LOOKED_AT)
     for index in indices:
         source, at = _leaf(images.source, index)
-        picture = _look(source, at)
+        try:
+            picture = _look(source, at)
+        except DataError as error:
+            raise DataError(f"the image {images.names[index]} of {images.name}: {error}") from error
         if picture is None:
             continue
         if isinstance(source, Indexable):
@@ -65,7 +69,7 @@ def _look(source: Source, index: int) -> Picture | None:
         return source.read(index)
     except DataError:
         raise
-    except Exception:  # noqa: BLE001  it is skipped, and listed, when it is used
+    except RAISED:  # it is skipped, and listed, when it is used
         return None
 
 

@@ -26,6 +26,8 @@ from vital.data.join import joined
 from vital.data.labels import Labels, numbered
 from vital.data.sources import Files, Indexable, selected
 from vital.errors import DataError
+from vital.utils.foreign import RAISED
+from vital.utils.parts import told
 
 LOOKED_AT = 8
 """How many labels of a list are held against those of the items."""
@@ -44,6 +46,8 @@ def from_data_set(items: Any, *, labeled: bool = True) -> ImageSet:
         return joined([from_data_set(part, labeled=labeled) for part in items.datasets])
     if _is_plain(items, Subset):
         whole_set, indices = from_data_set(items.dataset, labeled=labeled), [int(i) for i in items.indices]
+        if beyond := [i for i in indices if not -len(whole_set) <= i < len(whole_set)]:
+            raise DataError(f"the Subset names item {beyond[0]} of {len(whole_set)}; take that index out")
         if not indices:
             raise DataError("the Subset holds no images")
         return ImageSet(
@@ -147,10 +151,14 @@ def raw_labels(items: Any) -> list[int | str | None]:
     kept = [] if getattr(items, "target_transform", None) else list(_kept(items))
     if not kept or any(_disagree(kept[i], _label_at(items, i)) for i in evenly(len(kept), LOOKED_AT)):
         kept = [_label_at(items, index) for index in range(len(items))]
-    if vectors := sum(is_vector(value) and plain_label(value) is None for value in kept):
+    if odd := [value for value in kept if value is not None and plain_label(value) is None]:
+        what = (
+            "vectors that are not one-hot"
+            if is_vector(odd[0])
+            else f"no numbers or names, such as {told(odd[0])}"
+        )
         warnings.warn(
-            f"{vectors} labels of {type(items).__name__} are vectors that are not one-hot, and count as none; {ANEW}",
-            stacklevel=2,
+            f"{len(odd)} labels of {type(items).__name__} are {what}, and count as none; {ANEW}", stacklevel=2
         )
     found = [plain_label(value) for value in kept]
     return [
@@ -169,7 +177,7 @@ def _kept(items: Any) -> Sequence[Any]:
     if isinstance(columns, list) and (key := next((key for key in LABELS if key in columns), None)):
         try:
             return list(items[key])
-        except Exception:  # noqa: BLE001  a set that is transformed on its way may not have single columns
+        except RAISED:  # a set that is transformed on its way may not have single columns
             return ()
     for attribute in ("targets", "labels", "_labels"):
         if inspect.getattr_static(items, attribute, None) is None:
@@ -185,7 +193,7 @@ def _label_at(items: Any, index: int) -> Any:
         return _label_at(items.dataset, int(items.indices[index]))
     try:
         return item_label(items[index])
-    except Exception:  # noqa: BLE001  an item that cannot be read is skipped when it is used
+    except RAISED:  # an item that cannot be read is skipped when it is used
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from vital.data.labels import LABELING, match_class
 from vital.data.sources import Picture, Source
 from vital.data.views import View, Views
 from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
+from vital.utils.foreign import RAISED, culprit, described, foreign
 from vital.utils.hashing import sha256
 from vital.utils.public import public
 
@@ -70,11 +72,12 @@ class ImageSet:
         index %= len(self)
         try:
             return self.source.read(index)
-        except DataError:
-            raise
-        except Exception as error:  # decoders raise errors of many types on damaged files
-            reason = first_line(error)
-            raise UnreadableImageError(f"the image {self.names[index]} cannot be read: {reason}") from error
+        except DataError as error:
+            raise DataError(f"the image {self.names[index]} of {self.name}: {error}") from error
+        except RAISED as error:  # decoders raise errors of many types on damaged files, and data sets of any
+            raise UnreadableImageError(
+                f"the image {self.names[index]} cannot be read: {_reason(error)}"
+            ) from error
 
     @property
     def skipped(self) -> tuple[tuple[str, str], ...]:
@@ -103,7 +106,15 @@ class ImageSet:
             return kept[index]
         picture = self[index]
         size = picture.size[::-1] if isinstance(picture, Image.Image) else picture.shape[:2]
-        made = View(model.preprocess(picture), (int(size[0]), int(size[1])))
+        where = f"the image {self.names[index]} of {self.name}"
+        try:
+            with foreign(f"{where} cannot be preprocessed", DataError):
+                pixels = model.preprocess(picture)
+        except DataError as error:
+            if error.__cause__ is not None:
+                raise
+            raise DataError(f"{where}: {error}") from error
+        made = View(pixels, (int(size[0]), int(size[1])))
         if kept is not None:
             kept[index] = made
         return made
@@ -130,10 +141,20 @@ class ImageSet:
             try:
                 rows.append(self.view(index, model, kept).pixels)
             except UnreadableImageError as error:
-                self._skipped.setdefault(self.names[index], first_line(error.__cause__ or error))
+                self._skip(index, error.__cause__ or error)
                 continue
             found.append(index)
         return found, rows
+
+    def _skip(self, index: int, error: BaseException) -> None:
+        """List a picture among those that cannot be read, and warn of the first where the code of the set failed."""
+        name, reason = self.names[index], _reason(error)
+        if not self._skipped and not isinstance(error, OSError) and culprit(error):
+            warnings.warn(
+                f"the image {name} of {self.name} is left out: {reason}; mend it there, or see `skipped` for all",
+                stacklevel=2,
+            )
+        self._skipped.setdefault(name, reason)
 
     def _why(self) -> str:
         return "; the first: {}: {}".format(*self.skipped[0]) if self.skipped else ""
@@ -200,6 +221,11 @@ class ImageSet:
                 f"{self.name} holds no image of class {index}{named}; add some, or choose another class"
             )
         return found
+
+
+def _reason(error: BaseException) -> str:
+    """Why a picture cannot be read: what its decoder says, or what failed in the code of its data set."""
+    return first_line(error) if isinstance(error, OSError) else described(error)
 
 
 def evenly(total: int, count: int) -> list[int]:

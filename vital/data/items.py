@@ -54,15 +54,17 @@ def item_label(item: Any) -> Any:
 
 
 def whole(value: Any) -> int | None:
-    """Read a whole number from Python, numpy or torch; None for anything else.
+    """Read a whole number from Python, numpy or torch, be it a float such as 1.0 or a truth; None for anything else.
 
     >>> import torch
-    >>> whole(np.int64(3)), whole(torch.tensor(4)), whole("5")
-    (3, 4, None)
+    >>> whole(np.int64(3)), whole(torch.tensor(4)), whole(1.0), whole(True), whole("5"), whole(0.5)
+    (3, 4, 1, 1, None, None)
     """
     if isinstance(value, Tensor | np.ndarray) and np.size(value := np.asarray(value)) == 1:
         value = value.item()
-    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return int(value)
+    return int(value) if isinstance(value, int | np.integer | np.bool_) else None
 
 
 def hot(value: Any) -> int | None:

@@ -33,10 +33,11 @@ def numbered(values: Sequence[Any]) -> Labels:
     if any(is_vector(v) for v in values):
         values = [_one_hot(v, i) for i, v in enumerate(values)]
     if all(v is None or whole(v) is not None for v in values):
-        return tuple(None if v is None else whole(v) for v in values), ()
+        found = [whole(v) for v in values]
+        return tuple(None if v is None or v < 0 else v for v in found), ()  # -1 is said of no label
     if not all(v is None or isinstance(v, str) for v in values):
         raise DataError("the labels mix kinds; allowed are whole numbers alone or names alone, and None")
-    names = sorted({v for v in values if v is not None})
+    names = sorted({str(v) for v in values if v is not None})
     place = {name: i for i, name in enumerate(names)}
     return tuple(None if v is None else place[v] for v in values), tuple(names)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from vital.data.items import item_picture
 from vital.errors import DataError
+from vital.utils.foreign import RAISED
 from vital.utils.hashing import file_hash, sha256
 
 Picture = Image.Image | np.ndarray
@@ -112,7 +114,7 @@ class Indexable(Source):
 
     def read(self, index: int) -> Picture:
         """Take one picture out of its item."""
-        picture = item_picture(self.items[index])
+        picture = opened(item_picture(self.items[index]))
         return ImageOps.exif_transpose(picture) if isinstance(picture, Image.Image) else as_rows(picture)
 
     def content(self) -> Iterator[bytes]:
@@ -181,13 +183,26 @@ def _pixels(source: Source) -> Iterator[bytes]:
     for index in range(count) if count <= MANY else np.linspace(0, count - 1, MANY).astype(int).tolist():
         try:
             picture = source.read(index)
-        except Exception:  # noqa: BLE001  a picture that cannot be read is part of what the set is
+        except RAISED:  # a picture that cannot be read is part of what the set is
             yield b"unreadable"
             continue
         mode = picture.mode if isinstance(picture, Image.Image) else str(picture.dtype)
         pixels = np.asarray(picture)
         yield f"{mode} {pixels.shape}".encode()
         yield np.ascontiguousarray(pixels).tobytes()
+
+
+def opened(value: Any) -> Any:
+    """The picture in bytes, in a file, or in what HuggingFace's `Image(decode=False)` gives; anything else as it is."""
+    if isinstance(value, Mapping) and value.keys() == {"bytes", "path"}:
+        value = value["path"] if value["bytes"] is None else value["bytes"]
+    if isinstance(value, bytes | bytearray):
+        value = BytesIO(value)
+    elif not (isinstance(value, str | Path) and str(value).lower().endswith(SUFFIXES)):
+        return value
+    with Image.open(value, formats=FORMATS) as picture:
+        picture.load()
+        return picture
 
 
 def as_rows(value: Any) -> np.ndarray:
@@ -197,7 +212,9 @@ def as_rows(value: Any) -> np.ndarray:
         return (tensor.movedim(0, -1) if tensor.ndim == 3 else tensor).numpy()
     if isinstance(value, np.ndarray):
         return value
-    raise DataError(f"a {type(value).__name__} is not an image; allowed are PIL images, arrays and tensors")
+    raise DataError(
+        f"a {type(value).__name__} is not an image; allowed are PIL images, arrays, tensors, bytes and paths"
+    )
 
 
 def as_batch(values: np.ndarray | Tensor, name: str) -> np.ndarray:

@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from vital.errors import InvalidValueError, ModelError, UsageError, VitalError, first_line, unknown
+from vital.errors import InvalidValueError, ModelError, UsageError, VitalError, unknown
 from vital.lwta.layers import LWTA, allowed, competing
 from vital.models import Model, load_model
 from vital.models.factory import SIDE, parse_factory
 from vital.models.load import RANDOM
 from vital.models.modules import copied, ready
 from vital.tracing import calls
+from vital.utils.foreign import RAISED, described
 
 ACTIVATIONS = frozenset({
     *("ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Mish", "Hardswish", "Softplus"),
@@ -132,10 +133,10 @@ def _run(network: nn.Module, given: Tensor) -> list[Call]:
     """List the calls of a pass, in order."""
     try:
         return calls(network, given)
-    except Exception as error:  # a network may fail in any way
+    except RAISED as error:  # a network may fail in any way
         shape = tuple(given.shape)
         raise ModelError(
-            f"{type(network).__name__} cannot run on an input of shape {shape}: {first_line(error)}; give an example"
+            f"{type(network).__name__} cannot run on an input of shape {shape}: {described(error)}; give an example"
         ) from error
 
 
@@ -253,8 +254,8 @@ def _followed(block: nn.Module, later: Mapping[str, list[str]], owner: str) -> f
     modes = [(part, part.training) for part in block.modules()]
     try:
         graph = _Flat().trace(block)
-    except Exception as error:  # a block may do what cannot be followed symbolically
-        raise ModelError(f"{refused}: {first_line(error)}; leave it out with skip") from error
+    except RAISED as error:  # a block may do what cannot be followed symbolically
+        raise ModelError(f"{refused}: {described(error)}; leave it out with skip") from error
     finally:
         for part, mode in modes:
             part.training = mode

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from vital.errors import ModelError, first_line, nearest, unknown
+from vital.errors import ModelError, nearest, unknown
 from vital.models.model import OUTPUTS, Model, Output
 from vital.models.published import metadata
+from vital.utils.foreign import foreign
 from vital.utils.hashing import sha256
 
 SIDE = 224
@@ -75,10 +76,8 @@ def _run(path: Path) -> ModuleType:
         raise ModelError(f"{path} cannot be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their own module up by name
-    try:
+    with foreign(f"{path} cannot be imported", ModelError):
         spec.loader.exec_module(module)
-    except Exception as error:  # a user's file may fail in any way
-        raise ModelError(f"{path} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     return module
 
 
@@ -86,10 +85,12 @@ def _call(path: Path, module: ModuleType, function: str) -> Any:
     factory = getattr(module, function, None)
     if not callable(factory):
         raise unknown(f"function in {path.name}", function, _functions(module))
-    try:
+    with foreign(
+        f"{path}:{function} failed",
+        ModelError,
+        "it has to return a torch module when called without arguments",
+    ):
         return factory()
-    except Exception as error:  # a user's function may fail in any way
-        raise ModelError(f"{path}:{function} failed: {type(error).__name__}: {first_line(error)}") from error
 
 
 def _functions(module: ModuleType) -> list[str]:

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from vital.errors import InvalidValueError, ModelError, first_line
+from vital.errors import InvalidValueError, ModelError
+from vital.utils.foreign import RAISED, described
 
 _WRAP = "wrap it in a module whose forward takes the image alone and"
 
@@ -31,6 +33,7 @@ def ready(given: object) -> nn.Module:
     module: nn.Module = given
     while isinstance(original := getattr(module, "_orig_mod", None), nn.Module):
         module = original
+    _check_weights(module)
     compiled = {id(part): part._orig_mod for part in module.modules() if "_orig_mod" in part._modules}  # noqa: SLF001
     if compiled:
         shared = {id(t): t for t in (*module.parameters(), *module.buffers())}
@@ -38,6 +41,19 @@ def ready(given: object) -> nn.Module:
     if any(t.is_inference() for t in (*module.parameters(), *module.buffers())):
         module = copied(module)
     return module
+
+
+def _check_weights(module: nn.Module) -> None:
+    """Raise `ModelError` for a module whose weights are still to come: lazy ones, and those on the device meta."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
+            hint = "run it once on a batch of images, or build it with the sizes that it is to have"
+            raise ModelError(f"{type(module).__name__} has no weights yet: {name!r} is lazy; {hint}")
+        if tensor.is_meta:
+            hint = "load its weights, or build it on another device"
+            raise ModelError(
+                f"{type(module).__name__} has no weights: {name!r} is on the device meta; {hint}"
+            )
 
 
 def copied(module: nn.Module, kept: dict[int, Any] | None = None) -> nn.Module:
@@ -52,8 +68,8 @@ def copied(module: nn.Module, kept: dict[int, Any] | None = None) -> nn.Module:
             memo |= {id(t): t.detach().clone() for t in _tensors(vars(part)) if t.grad_fn is not None}
         try:
             return copy.deepcopy(module, memo)
-        except Exception as error:  # a module may hold anything
-            raise ModelError(f"{type(module).__name__} cannot be copied: {first_line(error)}") from error
+        except RAISED as error:  # a module may hold anything
+            raise ModelError(f"{type(module).__name__} cannot be copied: {described(error)}") from error
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vital.errors import ModelError, OutOfMemoryError, VitalError, first_line, unknown
+from vital.errors import ModelError, OutOfMemoryError, VitalError, unknown
 from vital.models.model import Model
+from vital.utils.foreign import RAISED, described
 from vital.utils.memory import short_of_memory
 
 
@@ -51,20 +52,19 @@ def tensors_of(output: Any, name: str = "") -> dict[str, Tensor]:
     return found
 
 
-def output_of(model: Model, output: Any) -> Tensor | None:
+def output_of(model: Model, output: Any, images: int = 1) -> Tensor | None:
     """The tensor of the layer `class` in what the network returned: that of `Model.head`, else the first with scores.
 
-    That is the first floating one with an axis beside that of the images. Raises `UnknownNameError` for a head that
-    is not there.
+    That is the first floating one with an axis beside that of the images, which one number for each of `images` gets.
+    Raises `UnknownNameError` for a head that is not there.
 
     >>> output_of(Model(nn.Identity(), head="logits"), {"embedding": torch.zeros(1, 2), "logits": torch.ones(1, 3)})
     tensor([[1., 1., 1.]])
     """
-    if isinstance(output, Tensor) and model.head is None:
-        return output
     found = tensors_of(output)
     if model.head is None:
-        return next(iter((_scores(found) or found).values()), None)
+        chosen = next(iter((_scores(found) or found).values()), None)
+        return chosen.unsqueeze(1) if chosen is not None and chosen.shape == (images,) else chosen
     if str(model.head) in found:
         return found[str(model.head)]
     try:
@@ -94,10 +94,10 @@ def answered(model: Model, given: Tensor) -> Tensor:
     """Run the network on what `Model.normalize` gave, and find the tensor in its answer; else raises `ModelError`.
 
     >>> answered(Model(nn.Identity()), torch.ones(1))
-    tensor([1.])
+    tensor([[1.]])
     """
-    with model.casting():
-        found = output_of(model, model.module(model.as_input(given)))
+    with model.casting(), asked(model, f"run on an input of shape {tuple(given.shape)}"):
+        found = output_of(model, model.module(model.as_input(given)), len(given))
     if found is None:
         raise ModelError(f"{model.name} returned no tensor")
     return found
@@ -156,25 +156,31 @@ def asked(model: Model, what: str) -> Iterator[None]:
     ...     raise TypeError("missing an argument")
     Traceback (most recent call last):
     ...
-    vital.errors.ModelError: net cannot run on an image of shape (3, 8, 8): missing an argument
+    vital.errors.ModelError: net cannot run on an image of shape (3, 8, 8): TypeError: missing an argument; mend it, \
+or wrap it in a module that can
     """
     try:
         yield
     except VitalError:
         raise
-    except Exception as error:  # a network may fail in any way
+    except RAISED as error:  # a network may fail in any way
         if short_of_memory(error):
             why = f"{model.device} has too little memory; use a smaller batch or size, or another device"
             raise OutOfMemoryError(f"{model.name} cannot {what}: {why}") from error
-        raise ModelError(f"{model.name} cannot {what}: {first_line(error)}") from error
+        why = f"{described(error)}; mend it, or wrap it in a module that can"
+        raise ModelError(f"{model.name} cannot {what}: {why}") from error
 
 
 @contextmanager
 def eval_mode(module: nn.Module) -> Iterator[None]:
-    """Put a network in eval mode; every part is back in its own mode afterwards."""
-    modes = [(part, part.training) for part in module.modules()]
+    """Put a network in eval mode; every part is back in its own mode afterwards.
+
+    What `torch.export` or `torch.jit.freeze` made has no mode but that in which it was made.
+    """
+    modes = [(part, part.training) for part in module.modules() if hasattr(part, "training")]
     try:
-        module.eval()
+        with suppress(NotImplementedError, AttributeError):
+            module.eval()
         yield
     finally:
         for part, mode in modes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import pathlib
 import pickle
 import warnings
@@ -17,18 +18,19 @@ from torch import Tensor, nn
 from vital.errors import WeightsError, first_line, nearest, unknown
 from vital.models.checkpoints import choose, flattened
 
+INDEX = ".index.json"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 
 
 def load_weights(module: nn.Module, path: str | Path) -> str:
     """Load a state dict from a file into a network, in place, and name the part of the file that was taken.
 
-    The file is a `.safetensors` file, or one that torch wrote (`.pt`, `.pth`, `.pth.tar`, `.ckpt`, `.bin`). Half
-    precision becomes the network's own. The state dict may lie in tables ("state_dict", "model", "ema") and its names
-    may have a prefix ("module.", "backbone."): what leaves an exact fit is taken, and a warning says what was taken and
-    left where there was a choice. `FILE!PART` takes the part of that name. Nothing is changed when the weights do not
-    fit. Raises `WeightsError` for a file that cannot be read or would run code, for missing or unexpected keys, wrong
-    shapes, and values that are not finite.
+    The file is a `.safetensors` file, one that torch wrote (`.pt`, `.pth`, `.pth.tar`, `.ckpt`, `.bin`), or the index
+    of several (`.index.json`). Half precision becomes the network's own. The state dict may lie in tables
+    ("state_dict", "model", "ema") and its names may have a prefix ("module.", "backbone."): what leaves an exact fit is
+    taken, and a warning says what was taken and left where there was a choice. `FILE!PART` takes the part of that name.
+    Nothing is changed when the weights do not fit. Raises `WeightsError` for a file that cannot be read or would run
+    code, for missing or unexpected keys, wrong shapes, and values that are not finite.
     """
     return fit(module, read_state(path), str(path))
 
@@ -36,9 +38,10 @@ def load_weights(module: nn.Module, path: str | Path) -> str:
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """Read all tensors of a file by their paths in it, those of one part for `FILE!PART`."""
     path, part = _parted(str(path))
-    if path.suffix.lower() not in SUFFIXES:
+    sharded = path.name.endswith(INDEX)
+    if path.suffix.lower() not in SUFFIXES and not sharded:
         raise WeightsError(
-            f"{path} is not a weights file; allowed are {', '.join(SUFFIXES)}, and 'random' for random ones"
+            f"{path} is not a weights file; allowed are {', '.join(SUFFIXES)}, {INDEX}, and 'random' for random ones"
         )
     if not path.is_file():
         siblings = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
@@ -46,7 +49,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"there is no weights file {path}" + (f"; did you mean {close[0]!r}?" if close else "")
         )
-    state = dict(flattened(_safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path)))
+    state = dict(flattened(_shards(path) if sharded else _content(path)))
     if not state:
         raise WeightsError(f"{path} holds no state dict, that is, no table from names to tensors")
     found = {key: value for key, value in state.items() if key.startswith(part)}
@@ -63,6 +66,27 @@ def _parted(given: str) -> tuple[Path, str]:
     """
     file, mark, part = given.rpartition("!")
     return (Path(file), f"{part}.") if mark and not Path(given).exists() else (Path(given), "")
+
+
+def _content(path: Path) -> Any:
+    return _safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path)
+
+
+def _shards(path: Path) -> dict[str, Any]:
+    """What the files hold that an index names, which lie beside it."""
+    try:
+        names = sorted(
+            {str(name) for name in json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()}
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WeightsError(f"{path} is no index of weights files, with a table 'weight_map'") from error
+    found: dict[str, Any] = {}
+    for name in names:
+        part = path.parent / Path(name).name
+        if not part.is_file():
+            raise WeightsError(f"{path} names {name!r}, which is not beside it; put it there")
+        found |= _content(part)
+    return found
 
 
 def _safetensors(path: Path) -> Any:
@@ -87,7 +111,9 @@ def _torch(path: Path) -> Any:
             "save the state dict with torch.save(model.state_dict(), FILE) or as safetensors"
         ) from error
     except Exception as error:  # torch.load passes on whatever a damaged archive makes its parts raise
-        raise WeightsError(f"{path} cannot be read: {first_line(error)}") from error
+        raise WeightsError(
+            f"{path} cannot be read, with {type(error).__name__}: {first_line(error)}; write it with torch.save"
+        ) from error
 
 
 def _plain_types() -> list[Any]:

@@ -36,6 +36,7 @@ from vital.tracing import Trace, Tracer
 from vital.tracing.passes import passes_gradient
 from vital.types import Images, Parameterization, Parameters, Transform
 from vital.utils.drawing import titled_sheet, to_pil
+from vital.utils.foreign import foreign
 from vital.utils.io import as_png
 from vital.utils.options import checked_keywords
 from vital.utils.parts import (
@@ -192,7 +193,8 @@ def optimize(
             redirected = run.redirects
             losses = run.step(tracer, moving)
             if callback:
-                callback(Step(step + 1, steps, losses, redirected))
+                with foreign("the callback failed"):
+                    callback(Step(step + 1, steps, losses, redirected))
     images = run.picture()
     if steps in wanted:
         kept.append((steps, images))
@@ -298,7 +300,8 @@ class _Batch:
 
     def _start(self, sources: Sequence[Source]) -> Parameters:
         made = self.parameterization
-        slots = [checked_start(made, made.init(generator(*source))) for source in sources]
+        with foreign(f"init of {named(made)} failed"):
+            slots = [checked_start(made, made.init(generator(*source))) for source in sources]
         device, dtype = self.model.device, self.model.image_dtype
         return {k: torch.cat([s[k] for s in slots]).to(device, dtype).requires_grad_() for k in slots[0]}
 
@@ -363,7 +366,8 @@ class _Batch:
 
     def _decoded(self, made: Parameterization) -> Images:
         count = len(self.terms) * self.per_slot
-        return checked_images(made, made.decode(self.parameters), count, self.model.channels)
+        with foreign(f"decode of {named(made)} failed"):
+            return checked_images(made, made.decode(self.parameters), count, self.model.channels)
 
     def _progress(self) -> float:
         """The share of the run that is over, from 0 to 1."""

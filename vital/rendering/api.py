@@ -23,14 +23,17 @@ from vital.records import Prototype, Prototypes
 from vital.rendering.fitting import in_parts
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for, unused_options
 from vital.rendering.outcome import (
+    NO_RULE,
     OUT_OF_MEMORY,
     Response,
     fitted,
     lacking,
     measured,
+    outweighed,
     responses,
     status_of,
 )
+from vital.tracing import NoRuleError
 from vital.transforms import Resize
 from vital.units import Unit
 from vital.utils.options import check_whole, made_with, options_of, parameters_of
@@ -201,7 +204,14 @@ def render_group(
     ready = [one for one in asked if one not in problems]
 
     def together(part: Sequence[Asked]) -> list[Prototype]:
-        return _rendered(model, part, method, bank, frames, callback, progress)
+        try:
+            return _rendered(model, part, method, bank, frames, callback, progress)
+        except NoRuleError as error:
+            if len(part) > 1:  # others may need none
+                return [one for each in part for one in together([each])]
+            (unit, own), *_ = part
+            why = f"{NO_RULE}: {error}, or choose another method"
+            return [_blank(model, unit, own, method, why, frames)]
 
     def trial() -> Callable[[], Rendering]:
         (unit, own), *_ = ready
@@ -373,6 +383,7 @@ def _prototype(
     status, image = rendering.status[row], rendering.images[row]
     if status == "done":
         start = rendering.frames[0][1][row]
+        response = replace(response, outweighed=outweighed(plan.terms[row], known))
         status = status_of(unit, facts, image, start, rendering.alpha[row], response)
     return Prototype(
         unit,

@@ -17,8 +17,9 @@ from vital.activations.bank import Choice
 from vital.data import ImageSet
 from vital.errors import DataError, ModelError, VitalError
 from vital.models import Model
+from vital.models.outputs import asked
 from vital.models.scores import probabilities
-from vital.terms import Term, as_sum
+from vital.terms import REGULARIZERS, Term, as_sum
 from vital.tracing import Redirect, Trace, Tracer
 from vital.types import Images
 from vital.units import OUTPUT, Unit
@@ -61,7 +62,14 @@ CLIPPED = (
     "clipped: more than half of the picture's values are at 0 or 1; most likely the steps were too large or too few, "
     "so lower lr or raise steps"
 )
+OUTWEIGHED = (
+    "outweighed: the regularizers are more than a million times the unit's own loss all the way, so the picture is "
+    "theirs; lower tv, or what else weights them"
+)
+NO_RULE = "no rule"
 OUT_OF_MEMORY = "out of memory"
+MOST = 1e6
+"""What the regularizers may be of the largest loss of the unit itself, by which they do not decide alone."""
 LOUD = 1e18
 """A gradient of which float32 holds the square no more is not far above this."""
 RISE = 1e-6
@@ -85,13 +93,15 @@ class Response:
 
     `reached`: its value has a gradient at the start (with dead rectifiers open) or at the picture; `alive`: it has one
     at the picture, which is looked at where the value did not change. `rise` is the most by which its value or its
-    probability rose, as a share of itself; not a number where the value is none.
+    probability rose, as a share of itself; not a number where the value is none. `outweighed`: beside the regularizers
+    its loss is nothing.
     """
 
     reached: bool = True
     alive: bool = True
     rise: float = math.inf
     steps: int = 0
+    outweighed: bool = False
 
 
 _IMAGE_FACTS: WeakKeyDictionary[ReferenceBank, _ImageFacts] = WeakKeyDictionary()
@@ -174,6 +184,22 @@ def responses(
     return [Response(a or b, b, rise, steps) for a, b, rise in zip(reached, alive, rises, strict=True)]
 
 
+def outweighed(term: Term, losses: Mapping[str, Sequence[float]]) -> bool:
+    """Whether the regularizers of a term are far above the rest at every step of which the losses are known."""
+    whole = as_sum(term)
+    weak = {name for name, (_, part) in zip(whole.names(), whole.parts, strict=True) if _is_regularizer(part)}
+    theirs = [
+        sum(abs(value) for value in step)
+        for step in zip(*(losses[n] for n in weak & losses.keys()), strict=True)
+    ]
+    own = [abs(value) for name in set(whole.names()) - weak for value in losses.get(name, ())]
+    return bool(theirs and own) and min(theirs) > MOST * max(own) > 0
+
+
+def _is_regularizer(term: Term) -> bool:
+    return bool(REGULARIZERS.name_of(type(term)))
+
+
 def _rise(was: Mapping[str, float], now: Mapping[str, float]) -> float:
     if "value" not in now or not math.isfinite(now["value"]):
         return math.nan
@@ -193,7 +219,8 @@ def _reached(
             trace = tracer(fitted(shown, model), redirect=redirect)
         values = [trace.rows(i, i + 1).read(unit) for i, unit in enumerate(units)]
         loss = -torch.cat(values).sum()  # what opens dead rectifiers goes by the sign
-        found = torch.autograd.grad(loss, shown, allow_unused=True)[0] if loss.requires_grad else None
+        with asked(model, "be differentiated"):
+            found = torch.autograd.grad(loss, shown, allow_unused=True)[0] if loss.requires_grad else None
     return [False] * len(units) if found is None else found.flatten(1).any(1).tolist()
 
 
@@ -227,6 +254,7 @@ def status_of(
         (float(image.flatten(1).std(1, correction=0).amax()) < LEVEL, FLAT),
         (ends > 0.5 >= before, CLIPPED),
         (fell or (abs(own.rise) <= RISE and not own.alive), UNRAISED),
+        (own.outweighed, OUTWEIGHED),
     )
     return next((told for true, told in faults if true), "done")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from torch.nn.modules.batchnorm import _NormBase
 
-from vital.errors import first_line
 from vital.models import Model
 from vital.models.model import HALF
 from vital.tracing.passes import Call, Numbers, Shape
+from vital.utils.foreign import described
 
 AGAIN, ALONE, ALONE_HALF = 1e-5, 1e-2, 1e-1
 """How far numbers may be apart, relative to their size: in two equal passes, and alone (in half precision)."""
@@ -23,7 +23,7 @@ def faults(
     together: Sequence[Call],
     again: Sequence[Call],
     alone: Sequence[Call],
-    ended: Exception | None,
+    ended: BaseException | None,
 ) -> dict[str, str]:
     """Which parts break the law, and why, from three passes: over two images, twice, and over the first of them.
 
@@ -35,7 +35,7 @@ def faults(
     if swayed := _differing(_pairs(together, alone), ALONE_HALF if model.dtype in HALF else ALONE):
         found = dict.fromkeys((call.name for call, _ in swayed), _says_company(model, *swayed[0])) | found
     if ended is not None:
-        why = f"the network does not run on one image alone: {first_line(ended)}"
+        why = f"the network does not run on one image alone: {described(ended)}"
         found = dict.fromkeys({c.name for c in together} - {c.name for c in alone}, why) | found
     return found
 

@@ -88,8 +88,11 @@ def _survey(model: Model) -> dict[str, Layer]:
     single = {name: found[-1] for name, found in _by_name(alone).items()}
     problems = {n: _no_image(layer, shapes[n][-1] or (), single.get(n)) for n, layer in layers.items()}
     problems |= {name or OUTPUT: why for name, why in faults(model, together, again, alone, ended).items()}
+    problems = {call.name or OUTPUT: _no_float(call) for call in together if _no_float(call)} | {
+        name: why for name, why in problems.items() if why
+    }
     layers = {
-        n: _unusable(n, layer.order, problems[n]) if problems[n] and not layer.problem else layer
+        n: _unusable(n, layer.order, problems[n]) if n in problems and not layer.problem else layer
         for n, layer in layers.items()
     }
     layers = {name: _with_block(layer, shapes[name], layers) for name, layer in layers.items()}
@@ -118,7 +121,9 @@ def _layout(name: str, calls: list[Shape | None], order: int, size: tuple[int, i
     shape = calls[-1]
     if shape is None or len(calls) > 1:
         runs = f"it runs {len(calls)} times in one pass"
-        return _unusable(name, order, runs if shape is not None else "it returns no tensor")
+        return _unusable(
+            name, order, runs if shape is not None else "it returns no tensor; name a layer before it"
+        )
     match shape:
         case (2, channels):
             return Layer(name, "vector", (channels,), order=order)
@@ -238,6 +243,13 @@ def _no_image(layer: Layer, two: Shape, one: Shape | None) -> str:
     if layer.problem or one is None or len(one) != len(two) or one[layer.batch_axis] == 1:
         return ""
     return f"its output {two} for two images, {one} for one, has no axis for the image"
+
+
+def _no_float(call: Call) -> str:
+    """Why a layer has no activations, though it returns a tensor."""
+    if call.made is None or call.made.kind.is_floating_point:
+        return ""
+    return f"it returns {str(call.made.kind).removeprefix('torch.')} and no floats; name a layer before it"
 
 
 def _unusable(name: str, order: int, problem: str) -> Layer:

@@ -14,6 +14,7 @@ from torch.utils import checkpoint
 
 from vital.models import Model
 from vital.models.outputs import asked, eval_mode, first_tensor, grey_image, output_of, warn_of_others
+from vital.utils.foreign import RAISED
 from vital.utils.memory import short_of_memory
 
 SAMPLED = 4096
@@ -24,12 +25,13 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """The shape of a tensor, and some of the numbers that belong to its first image.
+    """The shape and type of a tensor, and some of the numbers that belong to its first image.
 
     `first` has them should the images lie along axis 0, and along axis 1; None where they cannot.
     """
 
     shape: Shape
+    kind: torch.dtype
     first: tuple[Tensor | None, Tensor | None]
 
     @classmethod
@@ -37,7 +39,7 @@ class Numbers:
         """Those of a tensor in a pass over so many images."""
         if tensor is None:
             return None
-        return cls(tuple(tensor.shape), (_first(tensor, 0, images), _first(tensor, 1, images)))
+        return cls(tuple(tensor.shape), tensor.dtype, (_first(tensor, 0, images), _first(tensor, 1, images)))
 
 
 def _first(tensor: Tensor, axis: int, images: int) -> Tensor | None:
@@ -45,7 +47,8 @@ def _first(tensor: Tensor, axis: int, images: int) -> Tensor | None:
     if tensor.ndim <= axis or not tensor.numel() or tensor.shape[axis] % images:
         return None
     flat = tensor.detach().narrow(axis, 0, tensor.shape[axis] // images).reshape(-1)
-    return flat[:: max(1, len(flat) // SAMPLED)].float()
+    some = flat[:: max(1, len(flat) // SAMPLED)]
+    return (some.abs() if some.is_complex() else some).float()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,19 +87,24 @@ def record(model: Model, images: Tensor) -> list[Call]:
 
         def answer(output: Any) -> Tensor | None:
             returned.append(output)
-            return output_of(model, output)
+            return output_of(model, output, len(images))
 
         found = _calls(model.module, model.as_input(model.normalize(images)), [], answer)
         warn_of_others(model, returned[-1])
         return found
 
 
-def record_some(model: Model, images: Tensor) -> tuple[list[Call], Exception | None]:
+def record_some(model: Model, images: Tensor) -> tuple[list[Call], BaseException | None]:
     """The calls of a pass as far as it comes, and what ended it before its end."""
     found: list[Call] = []
     try:
-        _calls(model.module, model.as_input(model.normalize(images)), found, partial(output_of, model))
-    except Exception as error:  # noqa: BLE001  a network may fail in any way
+        _calls(
+            model.module,
+            model.as_input(model.normalize(images)),
+            found,
+            partial(output_of, model, images=len(images)),
+        )
+    except RAISED as error:  # a network may fail in any way
         if short_of_memory(error):
             return [], error
         return found, error

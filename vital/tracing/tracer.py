@@ -230,11 +230,11 @@ class Tracer:
         run = asked(self.model, f"run on an input of shape {tuple(given.shape)}")
         try:
             with self._hooks(), self._tape or ExitStack(), self.model.casting(), run:
-                output = self.model.module(given)
+                output = output_of(self.model, self.model.module(given), len(given))
         except _Halt:
             return
         if OUTPUT in self.layers:
-            self._keep(OUTPUT, output_of(self.model, output))
+            self._keep(OUTPUT, output)
 
     def _overwritten(self) -> set[str]:
         """Layers whose output a later in-place operation wrote over; they are copied from now on."""

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from vital.errors import InvalidValueError
+from vital.errors import ForeignCodeError, InvalidValueError, first_line
 from vital.types import Images, Parameterization, Parameters, PerImage, Transform
+from vital.utils.foreign import foreign
 from vital.utils.random import Random
 
 T = TypeVar("T", Transform, Parameterization)
@@ -99,15 +100,18 @@ def transformed(transform: Transform, images: Images, random: Random) -> Images:
     for a generator of torch.
     """
     try:
-        seen: object = transform(images, random)
-    except (TypeError, AttributeError) as error:
-        if type(random).__name__ not in str(error):
+        with foreign(f"the transform {named(transform)} failed"):
+            seen: object = transform(images, random)
+    except ForeignCodeError as error:
+        if not isinstance(error.__cause__, TypeError | AttributeError) or type(random).__name__ not in str(
+            error
+        ):
             raise
         raise InvalidValueError(
             f"the transform {named(transform)} cannot draw from its random numbers; they are no torch.Generator but a "
             "vital.transforms.Random with a row for each image, as in random.uniform(-1, 1, 3) of shape (B, 3): "
-            f"{error}".splitlines()[0]
-        ) from error
+            f"{first_line(error.__cause__)}"
+        ) from error.__cause__
     if isinstance(seen, Tensor) and seen.ndim == 4 and seen.shape[:2] == images.shape[:2]:
         if seen.is_floating_point() and (seen.requires_grad or not images.requires_grad):
             return seen
@@ -129,7 +133,8 @@ def check_one_size(transform: object, made: Sequence[Images]) -> None:
 
 def checked_at(part: T, kind: type[Any], progress: float) -> T:
     """The part after a share of the run. Raises `InvalidValueError` unless that is such a part too."""
-    later: object = part.at(progress)
+    with foreign(f"at of {named(part)} failed"):
+        later: object = part.at(progress)
     if isinstance(later, kind):
         return later  # type: ignore[no-any-return]
     raise InvalidValueError(

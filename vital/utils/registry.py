@@ -10,7 +10,8 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from vital.errors import InvalidValueError, MissingDependencyError, first_line, unknown
+from vital.errors import InvalidValueError, MissingDependencyError, unknown
+from vital.utils.foreign import RAISED, described
 
 T = TypeVar("T")
 
@@ -121,9 +122,9 @@ class Registry(Generic[T]):
         """Import what an entry point names. Raises `MissingDependencyError` where that fails."""
         try:
             found: T = point.load()
-        except Exception as error:  # whatever a foreign package raises is what the user must see
+        except RAISED as error:  # whatever a foreign package raises is what the user must see
             raise MissingDependencyError(
-                f"the {self.what} {point.name!r} of {_source(point)} cannot be imported: {first_line(error)}"
+                f"the {self.what} {point.name!r} of {_source(point)} cannot be imported: {described(error)}"
             ) from error
         what = f"the {self.what} {point.name!r} of {_source(point)}"
         try:
