@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from vital.errors import DataError, VitalError, nearest
-from vital.records import Description
+from vital.records import NOT_JUDGED, Description
 from vital.units import Unit
 from vital.utils.io import read_csv
 from vital.utils.registry import Registry
@@ -176,6 +176,8 @@ def _vital(row: Row, layer: str) -> Description:
         evidence=tuple(map(str, _json(row, "evidence"))),
         seed=int(row.get("seed") or 0),
         model=row.get("model", ""),
+        status=row.get("status", "") or NOT_JUDGED,
+        reason=row.get("reason", ""),
     )
 
 
