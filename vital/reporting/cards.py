@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from vital.records import Description
+from vital.records import STANDS, Description
 from vital.rendering.natural_exemplars import Exemplar
 from vital.rendering.run_folder import SavedExemplar
 from vital.reporting.images import Sizes, embed_image
@@ -93,6 +93,7 @@ def label_row(said: Description, truth: str = "") -> LabelRow:
         others=tuple(text for text, _ in said.others[:5]),
         truth=jaccard(said.label, truth) if truth and said.label and not own else None,
         seed=said.seed,
+        verdict="" if own or said.status == STANDS else said.verdict,
     )
 
 

@@ -28,7 +28,7 @@ class Linear(Describer):
     """A weighted sum of a few concepts whose presence simulates the unit; the label names the weightiest.
 
     Of the concepts whose presence correlates best orthogonal matching pursuit takes one after the other, as long as the
-    simulation on images set aside among the choosing ones gains in correlation. The score is Pearson's correlation of
+    simulation on images set aside among the choosing ones gains in correlation, or has no positive weight. The score is Pearson's correlation of
     the simulated and the true values on the held-out images. Presence is simulated by the encoder
     (`vital.describing.matching.presence.presence`). Concepts with at least half of the greatest weight make the label;
     one of negative weight has no part in it, and a sum without a positive weight says nothing. The weights, in standard
@@ -100,7 +100,8 @@ class Linear(Describer):
             found = (
                 float(METRICS["correlation"](values[judging], simulated[judging])) if judging.any() else 0.0
             )
-            if count > 1 and found < best[0] + self.gain:
+            names_something = any(weight > 0 for weight in best[2])
+            if count > 1 and names_something and found < best[0] + self.gain:
                 break
             best = (found, chosen, weights)
         order = sorted(range(len(best[2])), key=lambda i: -best[2][i])
