@@ -1,9 +1,5 @@
 """Presence in blocks is that of the whole matrix, in memory that does not grow with the concepts."""
 
-import tracemalloc
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +7,11 @@ from torch import Tensor
 from vital import ImageSet, Model
 from vital.describing import Context, describer
 from vital.describing.candidates.concept_lists import world_concepts
+from vital.describing.matching import presence as module
+from vital.describing.matching.clip_features import ClipFeatures
 from vital.describing.matching.presence import BLOCK, POWER, TOP, presence, presence_blocks
+from vital.describing.methods.activation_ranges import ActivationRanges
+from vital.describing.methods.linear import Linear
 from vital.metrics import METRICS
 from vital.world.networks.backends import Encoder
 
@@ -49,19 +49,16 @@ def test_ranges_and_sums_say_what_the_whole_matrix_says(
     words = world_concepts()
     context = Context(net, pictures, concepts=words, encoder=encoder)
     units = net.units(["planted:2", "planted:19", "class:9", "layer3:4"])
-    from vital.describing.matching.clip_features import ClipFeatures
-
     features = ClipFeatures.of(context, units)
     shown = whole(features.image_embeddings @ features.text_embeddings.T)[features.matrix.choosing]
     spread = shown.std(0).clamp(min=1e-6)
     for found in describer("activation-ranges").describe(context, units):
-        for one, rows in zip(
-            found.details["ranges"], describer("activation-ranges").rows(features.own(found.unit)).values()
-        ):
+        parts = ActivationRanges().rows(features.own(found.unit)).values()
+        for one, rows in zip(found.details["ranges"], parts, strict=True):
             apart = (shown[rows].mean(0) - shown.mean(0)) / (spread / len(rows) ** 0.5)
             assert one["score"] == pytest.approx(float(apart.max()), abs=1e-3)
             assert float(apart[words.index(one["concept"])]) == pytest.approx(float(apart.max()), abs=1e-3)
-    linear = describer("linear", n_preselected=20)
+    linear = Linear(n_preselected=20)
     for unit in units:
         every = torch.ones(int(features.matrix.choosing.sum()), dtype=torch.bool)
         (pool,) = linear._preselected(features, [unit], every)
@@ -71,39 +68,17 @@ def test_ranges_and_sums_say_what_the_whole_matrix_says(
 
 @pytest.mark.parametrize("name", ["linear", "activation-ranges"])
 def test_memory_does_not_grow_with_the_concepts(
-    net: Model, pictures: ImageSet, name: str, monkeypatch: pytest.MonkeyPatch
+    net: Model, pictures: ImageSet, encoder: Encoder, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Many:
-        """An encoder of random embeddings; what a text is like is drawn from it."""
-
-        name = "many"
-
-        def encode_image(self, shown: Tensor) -> Tensor:
-            return torch.nn.functional.normalize(shown.flatten(1)[:, :8] + 0.1, dim=1)
-
-        def encode_text(self, texts: list[str]) -> Tensor:
-            rows = [np.random.default_rng(len(text) + int(text.split()[-1])).normal(size=8) for text in texts]
-            return torch.nn.functional.normalize(torch.tensor(np.stack(rows), dtype=torch.float32), dim=1)
-
-    encoder = Many()
-    encoder.encode_text = lambda texts: torch.ones(len(texts), 8) if "red" in texts[0] else Many().encode_text(texts)  # type: ignore[method-assign]
-    peaks = []
-    for count in (2 * BLOCK, 16 * BLOCK):
-        context = Context(net, pictures, concepts=tuple(f"word {i}" for i in range(count)), encoder=encoder)
-        units = net.units(["planted:2"])
-        describer(name).describe(replace(context), units)  # the cache is filled
-        from vital.describing.matching import presence as module
-
+    largest = []
+    for words in (world_concepts()[: 2 * BLOCK], world_concepts()):
         sizes: list[int] = []
 
-        def watched(cosines: Tensor, rows: Tensor | None = None) -> Tensor:
+        def watched(cosines: Tensor, rows: Tensor | None = None, sizes: list[int] = sizes) -> Tensor:
             sizes.append(cosines.numel())
             return presence(cosines, rows)
 
         monkeypatch.setattr(module, "presence", watched)
-        tracemalloc.start()
-        describer(name).describe(context, units)
-        tracemalloc.stop()
-        monkeypatch.undo()
-        peaks.append(max(sizes))
-    assert peaks[0] == peaks[1] == BLOCK * len(pictures)
+        describer(name).describe(Context(net, pictures, concepts=words, encoder=encoder), ["planted:2"])
+        largest.append(max(sizes))
+    assert largest == [BLOCK * len(pictures)] * 2

@@ -28,11 +28,11 @@ class Linear(Describer):
     """A weighted sum of a few concepts whose presence simulates the unit; the label names the weightiest.
 
     Of the concepts whose presence correlates best orthogonal matching pursuit takes one after the other, as long as the
-    simulation on images set aside among the choosing ones gains in correlation, or has no positive weight. The score is Pearson's correlation of
-    the simulated and the true values on the held-out images. Presence is simulated by the encoder
-    (`vital.describing.matching.presence.presence`). Concepts with at least half of the greatest weight make the label;
-    one of negative weight has no part in it, and a sum without a positive weight says nothing. The weights, in standard
-    deviations of the unit per full presence, are in `details["terms"]`.
+    simulation on images set aside among the choosing ones gains in correlation, or no weight is positive. The score is
+    Pearson's correlation of the simulated and the true values on the held-out images. Presence is simulated by the
+    encoder (`vital.describing.matching.presence.presence`). Concepts with at least half of the greatest weight make the
+    label; one of negative weight has no part in it, and a sum without a positive weight says nothing. The weights, in
+    standard deviations of the unit per full presence, are in `details["terms"]`.
 
     Source: Oikarinen & Weng, Linear Explanations for Individual Neurons, ICML 2024
 
