@@ -24,6 +24,7 @@ from vital.cli.methods import methods
 from vital.cli.render import render
 from vital.cli.report import report
 from vital.cli.score import score
+from vital.cli.words import agree, classes, decoder
 from vital.errors import VitalError
 
 app = typer.Typer(
@@ -33,8 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(demo, layers, bank, merge, concepts, render, exemplars, circuit),
-    *(describe, dissect, explain, score, report, methods, doctor),
+    *(demo, layers, bank, merge, concepts, decoder, render, exemplars, circuit),
+    *(describe, dissect, explain, score, agree, classes, report, methods, doctor),
 ):
     app.command()(command)
 app.command("compare")(compare_command)

@@ -1,0 +1,46 @@
+"""Labels beside labels, labels as classes, latents as directions."""
+
+import csv
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+
+def test_methods_are_compared_by_words_and_by_an_encoder(vital, here):
+    head = "layer,unit,method,label\n"
+    (here / "a.csv").write_text(f"{head},class:0,mine,red cube\n,class:1,mine,cone\n,class:2,mine,\n")
+    (here / "b.csv").write_text(f"{head},class:0,mine,cube\n,class:1,mine,snow\n,class:2,mine,snow\n")
+    done = vital("agree", "a.csv", "b.csv", "--out", "agree.csv")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[1].split()[:7] == ["mine,", "a", "mine,", "b", "2", "0.250", "0.000"]
+    rows = list(csv.DictReader((here / "agree.csv").read_text().splitlines()))
+    assert [(row["unit"], row["likeness"]) for row in rows] == [("class:0", "0.5"), ("class:1", "0")]
+    done = vital("agree", "a.csv", "b.csv", "--encoder", "world")
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == 2
+    done = vital("agree", "a.csv")
+    assert (done.code, "labels of 1 method" in done.err) == (2, True)
+
+
+def test_a_description_finds_its_class(vital, here):
+    done = vital("classes", "a wooden cube", "--encoder", "world", "--model", "world", "--count", "2")
+    assert done.code == 0, done.err
+    assert [line.split("  ")[0] for line in done.out.splitlines()][:2] == ["class", "wooden cube"][:2] or (
+        "wooden cube" in done.out.splitlines()[1]
+    )
+    (here / "names.txt").write_text("metal cone\nwooden cube\n")
+    done = vital("classes", "a wooden cube", "--encoder", "world", "--names", "names.txt")
+    assert done.out.splitlines()[1].startswith("wooden cube")
+    for words, said in ((("--encoder", "world"), "give --names FILE"), ((), "give --encoder")):
+        done = vital("classes", "a wooden cube", *words)
+        assert (done.code, said in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("channels", [44])
+def test_a_decoder_becomes_directions(vital, here, channels):
+    save_file({"decoder.weight": torch.ones(channels, 6)}, here / "sae.safetensors")
+    done = vital("decoder", "sae.safetensors", "world", "--layer", "planted", "--out", "latents.safetensors")
+    assert done.code == 0, done.err
+    assert "6 directions in planted" in done.out
+    assert "latents.safetensors:0@planted" in done.out
