@@ -236,7 +236,7 @@ def _of_value(value: Any, line: int) -> Iterator[str]:
     """The texts of a JSON value: those of a list, or of what a mapping holds."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, list | tuple | set):
+    elif isinstance(value, list | tuple):
         if len(value) == 2 and WNID.fullmatch(str(value[0])) and isinstance(value[1], str):
             yield _spaced(value[1])
             return

@@ -79,8 +79,7 @@ def load_backends(what: Captioning, method: str, context: Context, units: Sequen
     )
     images = context.images or (context.bank.images if context.bank else None)
     empty = Shown(torch.zeros(len(chosen), 0), ())
-    wanted = images and what.n_real
-    real = evaluator.real(images, what.n_real, context.split_seed) if wanted else empty
+    real = evaluator.real(images, what.n_real, context.split_seed) if images and what.n_real else empty
     return LoadedBackends(context, chosen, evaluator, real, silent_units(context, chosen))
 
 

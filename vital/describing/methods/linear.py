@@ -56,7 +56,8 @@ class Linear(Describer):
         features = ClipFeatures.of(context, units)
         quiet = {unit: said for unit in units if (said := features.silence(unit, "linear"))}
         asked = [unit for unit in dict.fromkeys(units) if unit not in quiet]
-        judging, pools = _set_aside(features), {}
+        judging = _set_aside(features)
+        pools: dict[Unit, Tensor] = {}
         for group in by_readout(asked).values():
             pools.update(zip(group, self._preselected(features, group, ~judging), strict=True))
         return [quiet.get(unit) or self._description(features, unit, pools[unit], judging) for unit in units]
