@@ -26,7 +26,7 @@ import vital
 from benchmarks.common import machine, report
 from vital.activations.matrix import build_matrix
 from vital.describing import DESCRIBERS
-from vital.describing.api import Words, prepared
+from vital.describing.api import Words, describers_of, prepared
 from vital.describing.evaluation.table import RANDOM_SEED, score_rows, shown_rows
 from vital.metrics import METRICS
 from vital.models.random import random_weights
@@ -106,8 +106,8 @@ def measure(methods: Sequence[str], count: int, seed: int, n_random_models: int)
     for name in methods:
         words, random = (
             prepared(
-                network, every, bank=None, images=pictures, methods=[name], concepts=None, backends={},
-                options={"n_random_models": n_random_models},
+                network, every, describers_of([name], {"n_random_models": n_random_models}), bank=None,
+                images=pictures, concepts=None, backends={},
             )
             for network in (model, blank)
         )  # fmt: skip

@@ -30,6 +30,8 @@ SUBJECTS = {
     "tests/lwta/test_prototypes.py": "prototypes of competing networks",
     "tests/models/test_units.py": "the door through which text becomes units of a network, and all that call it",
     "tests/rendering/test_architectures.py": "every method on every kind of network",
+    "tests/rendering/methods/test_start.py": "images that a search starts from",
+    "tests/rendering/test_fit.py": "canvases resized to the network",
     "tests/rendering/test_directions.py": "every method on directions",
     "tests/rendering/test_memory_layout.py": "every method on networks in channels_last",
     "tests/rendering/test_failed.py": "pictures that failed, by every method",

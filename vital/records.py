@@ -167,6 +167,10 @@ def lines_of(unit: Unit) -> list[str]:
     return [str(unit), unit.label] if unit.label and unit.index is not None else [str(unit)]
 
 
+STANDS, TAKEN_BACK, NOT_JUDGED = "stands", "taken back", "not judged"
+"""What a judge says of a label."""
+
+
 @dataclass(frozen=True)
 class Description:
     """What a method says that a unit responds to: one row of labels.csv.
@@ -174,7 +178,8 @@ class Description:
     `label` is what it says, "" where it says nothing; `candidate` is what it would say if it had to, and `others` are
     the next best. `score` is the method's own and tells candidates of one unit apart, nothing more. `p_value` is the
     chance that a unit of the same layer that knows nothing of the candidate gets as high a score on images that had
-    no part in choosing it; None where it was not asked. `evidence` names the images that were looked at, `details`
+    no part in choosing it; None where it was not asked. `status` says whether the label stands, was taken back, or was
+    not judged, and `reason` why it does not stand. `evidence` names the images that were looked at, `details`
     holds what else the method has to tell (captions, weights, ranges, options).
     """
 
@@ -189,6 +194,13 @@ class Description:
     seed: int = 0
     model: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    status: str = NOT_JUDGED
+    reason: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """The status, and behind a colon the reason where there is one."""
+        return f"{self.status}: {self.reason}" if self.reason else self.status
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -200,6 +212,8 @@ class Description:
             "candidate": self.candidate or self.label,
             "score": _rounded(self.score),
             "p_value": None if self.p_value is None else _rounded(self.p_value),
+            "status": self.status,
+            "reason": self.reason,
             "others": [[text, _rounded(score)] for text, score in self.others],
             "evidence": list(self.evidence),
             "seed": self.seed,

@@ -28,7 +28,7 @@ def test_values_are_the_means_over_places_of_whole_layers() -> None:
     for unit in units:
         assert torch.allclose(found.of([unit])[:, 0], trace.read(unit), atol=1e-5)
     assert found.layer(units[0]).shape == (9, 16)
-    assert found.choosing.tolist() == [True, False] * 4 + [True]
+    assert torch.equal(found.choosing, shown.part()[found.numbers])
 
 
 def test_a_direction_s_values_are_projections(tmp_path: Path) -> None:

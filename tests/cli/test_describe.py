@@ -11,6 +11,7 @@ from vital.describing import read_labels
 from vital.world.scenes.dataset import images
 
 Cli = Callable[..., Any]
+pytestmark = pytest.mark.filterwarnings("ignore:none of the")  # 60 pictures do not show every class twice
 
 
 @pytest.fixture

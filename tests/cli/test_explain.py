@@ -21,6 +21,7 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.filterwarnings("ignore:none of the")  # few pictures
 def test_it_prints_a_table_and_writes_json_text_and_picture(
     picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from vital import ImageSet, Model
+from vital.data import joined
 from vital.describing import DESCRIBERS, class_of_description, describer
 from vital.describing.base import Context, check_needs
 from vital.describing.candidates.concept_lists import world_concepts
@@ -35,9 +36,9 @@ def test_planted_units_get_their_words_with_evidence(context: Context, name: str
     assert [d.unit for d in found] == units
     assert [d.method for d in found] == [name] * 3
     assert "red" in found[0].candidate
-    known = set(context.images.names)  # type: ignore[union-attr]
-    assert all(d.evidence and set(d.evidence) <= known for d in found)
-    assert all(list(context.images.names).index(e) % 2 == 0 for d in found for e in d.evidence)  # type: ignore[union-attr]
+    names, choosing = context.images.names, context.images.part()  # type: ignore[union-attr]
+    assert all(d.evidence and set(d.evidence) <= set(names) for d in found)
+    assert all(choosing[names.index(e)] for d in found for e in d.evidence)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -65,7 +66,8 @@ def test_an_option_that_a_similarity_lacks_is_refused(context: Context) -> None:
 
 
 def test_words_are_put_together(context: Context) -> None:
-    few = replace(context, concepts=("red", "cube", "snow", "wooden", "green"))
+    shown = joined([context.images, images(60, seed=6, solid="cube", material="wooden")])  # type: ignore[list-item]
+    few = replace(context, images=shown, concepts=("red", "cube", "snow", "wooden", "green"))
     (unit,) = context.model.units(["class:5"])  # wooden cube
     (found,) = describer("clip-dissect", n_composed=3).describe(few, [unit])
     assert set(found.candidate.split()) == {"wooden", "cube"}
@@ -95,7 +97,8 @@ def test_ranges_are_told_and_a_silent_unit_has_no_negative_side(context: Context
     (found,) = ActivationRanges(shares=(0.05, 0.2)).describe(context, context.model.units(["planted:2"]))
     ranges = {one["range"]: one for one in found.details["ranges"]}
     assert list(ranges) == ["top 5 %", "top 20 %", "negative"]
-    assert [one["images"] for one in ranges.values()] == [6, 24, 24]
+    count = int(context.images.part().sum())  # type: ignore[union-attr]
+    assert [one["images"] for one in ranges.values()] == [round(share * count) for share in (0.05, 0.2, 0.2)]
     assert found.candidate == ranges["top 20 %"]["concept"]
     assert "red" not in ranges["negative"]["concept"].split()
     relu = torch.relu(torch.arange(-50.0, 10.0))

@@ -42,13 +42,15 @@ POOLS: Mapping[str, Callable[[Tensor], Tensor]] = {"mean": lambda x: x.mean(2), 
 class ActivationMatrix:
     """What images do to whole layers.
 
-    `numbers` (N,) are the images of the set that could be read; `layers` maps a readout (a layer, and which of its
+    `numbers` (N,) are the images of the set that could be read; `choosing` (N,) says which of them labels are chosen on
+    (see `ImageSet.part`), the others being held out; `layers` maps a readout (a layer, and which of its
     places count) to the values of all its channels, (N, C) float32, each the mean over its
     places, or the greatest of them.
     """
 
     model: Model = field(repr=False)
     numbers: Tensor = field(repr=False)
+    choosing: Tensor = field(repr=False)
     layers: Mapping[str, Tensor] = field(repr=False)
     key: str = ""
 
@@ -64,11 +66,6 @@ class ActivationMatrix:
             for unit in units
         ]
         return torch.stack(columns, 1)
-
-    @property
-    def choosing(self) -> Tensor:
-        """Which rows labels are chosen on: images of even numbers, (N,) bool."""
-        return self.numbers % 2 == 0
 
     @property
     def megabytes(self) -> float:
@@ -95,11 +92,13 @@ def build_matrix(
     units: Iterable[Unit],
     *,
     pool: str = "mean",
+    split_seed: int = 0,
     batch: int = BATCH,
     progress: bool = False,
 ) -> ActivationMatrix:
     """Show images to a network once, for the whole layers of all these units.
 
+    `split_seed` is that of the halves of the images, which labels are chosen and judged on.
     `pool` says what a channel with several places gives: their mean, or the greatest of them ("max"). Images that
     cannot be read are passed over. Raises `DataError` when none can be read, `ModelError` for values that are not
     finite, and `InvalidValueError` for another `pool`.
@@ -117,9 +116,9 @@ def build_matrix(
             store.keep(paths[name], tensors)
         known |= made
     numbers = next(iter(known.values()))["numbers"] if known else torch.empty(0, dtype=torch.int64)
-    return ActivationMatrix(
-        model, numbers, {name: held["values"] for name, held in known.items()}, key_of(**own)
-    )
+    values = {name: held["values"] for name, held in known.items()}
+    choosing = images.part(seed=split_seed)[numbers]
+    return ActivationMatrix(model, numbers, choosing, values, key_of(**own))
 
 
 def _how(model: Model, batch: int, pool: str) -> tuple[Any, ...]:

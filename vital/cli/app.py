@@ -26,6 +26,7 @@ from vital.cli.methods import methods
 from vital.cli.render import render
 from vital.cli.report import report
 from vital.cli.score import score
+from vital.cli.words import agree, classes
 from vital.errors import DefectError, VitalError
 from vital.utils.foreign import culprit, explained
 
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo, layers, bank, merge, concepts, render, exemplars, circuit),
-    *(describe, dissect, explain, score, report, methods, doctor),
+    *(describe, dissect, explain, score, agree, classes, report, methods, doctor),
 ):
     app.command()(command)
 app.command("compare")(compare_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -45,8 +46,8 @@ def describe(
     """Say in words what each unit responds to.
 
     The answer may be that nothing is known. Writes labels.csv, labels.json and scores.csv to the folder RUN. Labels
-    are chosen on images of even numbers and scored on the others. A label is taken back where other units of the
-    layer, or units of networks with random weights, go as well with it.
+    are chosen on one half of the images and judged on the other. A label is taken back where other units of the
+    layer, or units of networks with random weights, go as well with it; what cannot be judged says why.
     """
     net = _opened(network, model, out, source.image_labels)
     chosen = net.units(units)
@@ -142,7 +143,7 @@ def _say(
 ) -> None:
     """Describe, write, and print what was said and how well it holds."""
     from vital.describing.api import describers_of, prepared
-    from vital.describing.evaluation.table import shown_rows
+    from vital.describing.evaluation.table import shown_rows, verdict_lines
     from vital.describing.run_folder import save_words
     from vital.models.identity import identity
 
@@ -162,9 +163,11 @@ def _say(
     rows = words.scores(said)
     options = {name: method.options() for name, method in words.described.items()}
     save_words(out, identity(net, spec), {**request, "methods": options}, said, rows)
-    typer.echo(table(["unit", "method", "label", "p", "score"], [_shown(d) for d in said][:SHOWN]))
+    typer.echo(table(["unit", "method", "label", "p", "score", "verdict"], [_shown(d) for d in said][:SHOWN]))
     if len(said) > SHOWN:
         typer.echo(f"… {len(said)} rows in all, in {out / 'labels.csv'}")
+    for line in verdict_lines(said):
+        typer.echo(line)
     typer.echo(f"the values of whole layers take {words.megabytes(said):.1f} MB of memory")
     if rows:
         typer.echo(
@@ -175,5 +178,6 @@ def _say(
 
 
 def _shown(d: Description) -> tuple[str, ...]:
-    label = d.label or f"- (candidate: {d.candidate})"
-    return d.unit.title, d.method, label, "-" if d.p_value is None else f"{d.p_value:.3f}", f"{d.score:.4g}"
+    label = d.label or (f"- (candidate: {d.candidate})" if d.candidate else "-")
+    p = "-" if d.p_value is None else f"{d.p_value:.3f}"
+    return d.unit.title, d.method, label, p, f"{d.score:.4g}" if math.isfinite(d.score) else "-", d.verdict

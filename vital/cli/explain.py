@@ -75,12 +75,12 @@ def _labels(path: Path, name: str) -> dict[str, str]:
 
     Says where words are of another network; a row without a network is taken as this one's.
     """
-    from vital.describing.run_folder import read_labels
+    from vital.describing.evaluation.importers import import_labels
 
     found: dict[str, tuple[str, str]] = {}
-    for row in sorted(read_labels(path), key=lambda row: row["model"] not in {name, ""}):
-        if row["label"]:
-            found.setdefault(str(row["unit"]), (str(row["label"]), str(row["model"])))
+    for one in sorted(import_labels(path), key=lambda one: one.model not in {name, ""}):
+        if one.label:
+            found.setdefault(str(one.unit), (one.label, one.model))
     if others := {model for _, model in found.values()} - {name, ""}:
         typer.echo(f"vital: {str(path)!r} has words of {', '.join(sorted(others))}, not of {name}", err=True)
     return {unit: words for unit, (words, _) in found.items()}

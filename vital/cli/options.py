@@ -191,7 +191,7 @@ SomeLayers = Annotated[
     str | None, Option(metavar="LAYER,LAYER", help="Competing layers to explain by; all by default.")
 ]
 UnitLabels = Annotated[
-    Path | None, Option(metavar="CSV", help="Words for the units: a labels.csv of vital describe.")
+    Path | None, Option(metavar="CSV", help="Words for the units: a file of labels that vital score reads.")
 ]
 Decision = Annotated[
     str | None,

@@ -17,17 +17,28 @@ Out = Annotated[
 Title = Annotated[str | None, Option(help="The heading; the names of the runs unless given.")]
 
 
-def report(runs: Runs, out: Out = None, title: Title = None) -> None:
+Encoder = Annotated[
+    str | None,
+    Option(
+        metavar="SPEC",
+        help="What says how far labels agree: sentence-transformers:NAME; else words in common.",
+    ),
+]
+
+
+def report(runs: Runs, out: Out = None, title: Title = None, encoder: Encoder = None) -> None:
     """Write one HTML page with all units of the runs.
 
     It shows pictures, words, scores and the truth where it is known. The page is one file that asks for nothing else:
     it can be mailed, and opened without a network. A page of several runs needs --out, so that it does not take the
     place of the page of one.
     """
+    from vital.backends import load_text_encoder
     from vital.reporting.api import page_file, write_page
     from vital.reporting.collect import page_of
 
     file = page_file(out or runs[0], runs)
-    page = page_of(runs, title, progress=watched())
+    eyes = None if encoder is None else load_text_encoder(encoder)
+    page = page_of(runs, title, encoder=eyes, progress=watched())
     write_page(page, file)
     typer.echo(f"{file}: {len(page.cards)} units, {megabytes(file.stat().st_size)}")

@@ -46,7 +46,7 @@ Format = Annotated[str | None, Option(metavar="FORMAT", help=f"One of {FORMATS}.
 Layer = Annotated[str | None, Option(metavar="LAYER", help="The layer whose units have the names.")]
 Out = Annotated[
     Path | None,
-    Option("--out", metavar="RUN", help="Keep the tables: RUN/scores.csv, RUN/names.csv."),
+    Option("--out", metavar="RUN", help="Keep the tables: RUN/scores.csv, RUN/judged.csv, RUN/names.csv."),
 ]
 
 
@@ -70,14 +70,17 @@ def score(
     """
     from vital.backends import load_text_encoder
     from vital.describing.evaluation.class_names import ClassNameMetrics
-    from vital.describing.evaluation.importers import import_labels
+    from vital.describing.evaluation.importers import import_files
     from vital.describing.evaluation.table import COLUMNS
+    from vital.describing.run_folder import COLUMNS as LABEL_COLUMNS
+    from vital.describing.run_folder import rows_of
 
-    said = [import_labels(file, format, layer) for file in labels]
+    said = import_files(labels, format, layer)
     net = None if model is None else opt.NetworkOptions(weights=weights, device=device).open(model)
     if images is not None:
-        rows = _judged(said, net, images, encoder, device)
+        judged, rows = _judged(said, net, images, encoder, device)
         _keep(out, "scores.csv", COLUMNS, rows)
+        _keep(out, "judged.csv", LABEL_COLUMNS, rows_of(judged))
     if images is None or names is not None:
         known = _names(names, net)
         embed = [None] if encoder is None else [None, load_text_encoder(encoder, device=device)]
@@ -97,12 +100,12 @@ def _judged(
     images: Path,
     encoder: str | None,
     device: str | None,
-) -> list[Row]:
+) -> tuple[list[Description], list[Row]]:
     """Judge the labels on images, and print the table."""
     from vital.backends import load_encoder
     from vital.describing.base import Context
     from vital.describing.evaluation.significance import LabelEvaluator
-    from vital.describing.evaluation.table import evaluate_external, shown_rows
+    from vital.describing.evaluation.table import evaluate_external, shown_rows, verdict_lines
 
     if net is None or encoder is None:
         raise UsageError(
@@ -110,14 +113,17 @@ def _judged(
         )
     eyes = load_encoder(encoder, device=device)
     context = Context(net, open_images(images), encoder=eyes, progress=watched())
-    _, rows = evaluate_external(LabelEvaluator(context), [one for part in said for one in part])
+    judged, rows = evaluate_external(LabelEvaluator(context), [one for part in said for one in part])
     head, cells = shown_rows(rows)
     typer.echo(table(head, cells))
     typer.echo(
-        "Means over units, on images of odd numbers; metrics in brackets are blind to missing or to extra labels."
+        "Means over units, on the held-out half of the images; metrics in brackets are blind to missing or to extra "
+        "labels."
     )
+    for line in verdict_lines(judged):
+        typer.echo(line)
     show_skipped(context.images)
-    return rows
+    return judged, rows
 
 
 def _names(names: Path | None, net: Model | None) -> Sequence[str]:

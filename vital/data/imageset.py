@@ -19,7 +19,7 @@ from vital.data.sources import Picture, Source
 from vital.data.views import View, Views
 from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
 from vital.utils.foreign import RAISED, culprit, described, foreign
-from vital.utils.hashing import sha256
+from vital.utils.hashing import number_of, sha256
 from vital.utils.public import public
 
 
@@ -96,6 +96,21 @@ class ImageSet:
     def _hash(self) -> str:
         known = map(repr, (self.names, self.labels, self.class_names))
         return sha256(chain(known, self.source.content()))[:16]
+
+    def part(self, share: float = 0.5, seed: int = 0, name: str = "choosing") -> Tensor:
+        """Draw a part of the pictures, each with the chance `share`: (N,) bool.
+
+        A hash of the picture's content decides, with `seed` and the part's `name`; in a large set of files it is that
+        of their paths. So a picture is in the same part in whatever order and company it stands, and equal ones are in
+        one part.
+        """
+        limit = round(share * 2**63)
+        drawn = [number_of(f"{name} {seed} {identity}") < limit for identity in self._identities]
+        return torch.tensor(drawn, dtype=torch.bool)
+
+    @cached_property
+    def _identities(self) -> tuple[str, ...]:
+        return tuple(sha256(self.source.identify(index)) for index in range(len(self)))
 
     def view(self, index: int, model: Preprocessor, kept: Views | None = None) -> View:
         """Show the network's view of one picture: one of the `kept`, which take it in where it is new.

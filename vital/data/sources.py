@@ -28,6 +28,7 @@ Picture = Image.Image | np.ndarray
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MANY = 20_000
+UNREADABLE = b"unreadable"
 CHANNELS = (1, 3, 4)
 
 
@@ -45,6 +46,10 @@ class Source(ABC):
     @abstractmethod
     def content(self) -> Iterator[bytes]:
         """Yield the bytes that identify the pictures, in order."""
+
+    def identify(self, index: int) -> bytes:
+        """Give bytes that identify one picture wherever it stands in a set: its size, mode and pixels."""
+        return b"".join(_identity(self, index))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +82,17 @@ class Files(Source):
                     known = path.stat()
                     yield f"{known.st_size} {known.st_mtime_ns}".encode()
             except OSError:
-                yield b"unreadable"
+                yield UNREADABLE
+
+    def identify(self, index: int) -> bytes:
+        """Give the hash of a file's bytes; its path in a large set, or where it cannot be opened."""
+        name = self.names[index]
+        if len(self.names) > MANY:
+            return name.encode()
+        try:
+            return file_hash(self.root / name).encode()
+        except OSError:
+            return name.encode()
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +156,10 @@ class Selected(Source):
         """Yield each picture's size, mode and pixels."""
         yield from _pixels(self)
 
+    def identify(self, index: int) -> bytes:
+        """Give what identifies the picture in the other source."""
+        return self.source.identify(self.indices[index])
+
 
 @dataclass(frozen=True, eq=False)
 class Joined(Source):
@@ -169,6 +188,11 @@ class Joined(Source):
         """Yield one digest per part."""
         return (sha256(part.content()).encode() for part in self.parts)
 
+    def identify(self, index: int) -> bytes:
+        """Give what identifies the picture in the part that holds it."""
+        part, own = self.place(index)
+        return part.identify(own)
+
 
 def selected(source: Source, indices: Sequence[int]) -> Source:
     """Take some pictures of a source: files stay files."""
@@ -181,15 +205,20 @@ def _pixels(source: Source) -> Iterator[bytes]:
     """The size, mode and pixels of each picture of a source, or of `MANY` evenly spread ones."""
     count = len(source)
     for index in range(count) if count <= MANY else np.linspace(0, count - 1, MANY).astype(int).tolist():
-        try:
-            picture = source.read(index)
-        except RAISED:  # a picture that cannot be read is part of what the set is
-            yield b"unreadable"
-            continue
-        mode = picture.mode if isinstance(picture, Image.Image) else str(picture.dtype)
-        pixels = np.asarray(picture)
-        yield f"{mode} {pixels.shape}".encode()
-        yield np.ascontiguousarray(pixels).tobytes()
+        yield from _identity(source, index)
+
+
+def _identity(source: Source, index: int) -> Iterator[bytes]:
+    """The size and mode of a picture, and its pixels."""
+    try:
+        picture = source.read(index)
+    except RAISED:  # a picture that cannot be read is part of what the set is
+        yield UNREADABLE
+        return
+    mode = picture.mode if isinstance(picture, Image.Image) else str(picture.dtype)
+    pixels = np.asarray(picture)
+    yield f"{mode} {pixels.shape}".encode()
+    yield np.ascontiguousarray(pixels).tobytes()
 
 
 def opened(value: Any) -> Any:

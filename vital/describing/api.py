@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 from vital.activations import ReferenceBank, build_bank
 from vital.activations.bank import check_inputs
-from vital.activations.matrix import build_matrix
 from vital.backends import (
     Captioner,
     ImageGenerator,
@@ -32,12 +31,12 @@ from vital.describing.base import (
     cached_backends,
     check_needs,
     describer,
-    probe_images,
 )
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
-from vital.describing.evaluation.significance import JudgeOptions, LabelEvaluator
+from vital.describing.evaluation.significance import JudgeOptions, LabelEvaluator, unjudged
 from vital.describing.evaluation.table import RANDOM_SEED, Row, score_rows
 from vital.describing.run_folder import write_labels
+from vital.describing.variation import matrix_of, silenced, warn_of_halves
 from vital.errors import DataError, InvalidValueError, UsageError, unknown
 from vital.models import Model
 from vital.models.random import random_weights
@@ -48,6 +47,7 @@ from vital.utils.options import options_of, parameters_of
 from vital.utils.parts import checked_list
 from vital.utils.public import public
 
+HEADER = ("unit", "method", "label", "candidate", "p", "verdict")
 CONTROLLED = 64
 """How many units of a network with random weights are described."""
 
@@ -55,16 +55,18 @@ CONTROLLED = 64
 class Descriptions(RecordList[Description]):
     """A list of descriptions that shows itself in a notebook as a table; see `vital.units.RecordList`."""
 
-    def table(self) -> list[tuple[str, str, str, str, str]]:
-        """Unit, method, label ("" where nothing is said), candidate and p-value, row by row."""
-        return [(d.unit.title, d.method, d.label, d.candidate or d.label, _p(d.p_value)) for d in self]
+    def table(self) -> list[tuple[str, str, str, str, str, str]]:
+        """Unit, method, label ("" where nothing is said), candidate, p-value and verdict, row by row."""
+        return [
+            (d.unit.title, d.method, d.label, d.candidate or d.label, _p(d.p_value), d.verdict) for d in self
+        ]
 
     def to_csv(self, path: str | Path) -> None:
         """Write them to a file of the schema of `vital.describing.run_folder`; see `write_labels`."""
         write_labels(path, self)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in ("unit", "method", "label", "candidate", "p"))
+        head = "".join(f"<th>{name}</th>" for name in HEADER)
         rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self.table())
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
@@ -84,24 +86,34 @@ class Words:
     def describe(self, units: Sequence[Unit]) -> Descriptions:
         """Ask every method about every unit, and judge the answers where there is an encoder; unit by unit.
 
-        Raises `InvalidValueError` for a method that does not say something of each unit.
+        Warns of units that one half of the images does not excite. Raises `InvalidValueError` for a method that does
+        not say something of each unit.
         """
+        warn_of_halves(self.context, self.context.model.units(units))
+        return self.ask(units)
+
+    def ask(self, units: Sequence[Unit]) -> Descriptions:
+        """Do what `describe` does, without the warning."""
         said: list[Description] = []
         for method in self.described.values():
             given = method.describe(self.context, units)
             said += checked_list("describe of the describer", method, given, Description, len(units))
-        said = self.evaluator().judged(said) if self.context.encoder else said
+        said = silenced(self.context, said)
+        if self.context.encoder:
+            said = self.evaluator().judged(said)
+        else:
+            said = [unjudged(d, "there is no image-text encoder to judge it with") for d in said]
         order = {unit: place for place, unit in enumerate(units)}
         return Descriptions(sorted(said, key=lambda d: order.get(d.unit, len(order))))
 
     def evaluator(self) -> LabelEvaluator:
         """What judges their labels."""
-        return LabelEvaluator(self.context, **asdict(self.judge))
+        return LabelEvaluator(self.context, self.judge.alpha, self.judge.n_random_models)
 
     def megabytes(self, descriptions: Sequence[Description]) -> float:
         """Memory that the values of the layers of these units take, in 10⁶ bytes; they are read from the cache."""
         units = [d.unit for d in descriptions]
-        return build_matrix(self.context.model, probe_images(self.context), units).megabytes
+        return matrix_of(self.context, units).megabytes
 
     def scores(self, descriptions: Sequence[Description]) -> list[Row]:
         """The table of scores with its controls (`vital.describing.evaluation.table`); empty without an encoder."""
@@ -120,7 +132,7 @@ class Words:
             return Descriptions()
         blank = random_weights(self.context.model, RANDOM_SEED)
         context = replace(self.context, model=blank, bank=None, prototypes=None)
-        return Words(context, dict(islice(able.items(), 1)), self.judge).describe(units)
+        return Words(context, dict(islice(able.items(), 1)), self.judge).ask(units)
 
 
 @public
@@ -142,7 +154,7 @@ def describe(
 ) -> Descriptions:
     """Say in words what units respond to, by one or more methods, with the right to say nothing.
 
-    Labels are chosen on images of even numbers and judged on the others: a label that does not stand becomes "", and
+    Labels are chosen on one half of the images and judged on the other: a label that does not stand becomes "", and
     its candidate stays (see `vital.describing.evaluation.significance`).
 
     Parameters
@@ -223,7 +235,10 @@ def prepared(
         concepts = WORLD
     words = read_concepts(concepts) if concepts is not None else ()
     draws = partial(_prototypes, model, bank, progress) if bank is not None else None
-    context = Context(model, images, bank, words, **made, prototypes=draws, seed=seed, progress=progress)
+    context = Context(
+        model, images, bank, words, **made, prototypes=draws, seed=seed, split_seed=judge.split_seed,
+        progress=progress,
+    )  # fmt: skip
     for name, method in described.items():
         check_needs(name, method, context)
     return Words(cached_backends(context, cache) if cache else context, described, judge)

@@ -25,8 +25,8 @@ class Context:
     """What describers work with: a network, probe images with their bank, and backends of words and pictures.
 
     A describer takes what it needs and says what is missing (`Describer.needs`). `concepts` are the words to choose
-    from. `prototypes` draws pictures of units for a seed when it is asked to. Labels are chosen on the probe images of
-    even numbers, and scored on those of odd numbers, which had no part in it.
+    from. `prototypes` draws pictures of units for a seed when it is asked to. Labels are chosen on one half of the
+    probe images, and judged on the other, which had no part in it; `split_seed` says which (see `ImageSet.part`).
     """
 
     model: Model
@@ -39,6 +39,7 @@ class Context:
     generator: ImageGenerator | None = None
     prototypes: Callable[[Sequence[Unit], int], list[Prototype]] | None = None
     seed: int = 0
+    split_seed: int = 0
     progress: bool = False
 
 

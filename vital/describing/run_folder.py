@@ -13,6 +13,8 @@ label      what it says; empty where it says nothing
 candidate  what it would say if it had to
 score      the method's own; it tells the candidates of one unit apart
 p_value    chance of as good a score for a unit that knows nothing of the candidate; empty where not asked
+status     whether the label stands, was taken back, or was not judged
+reason     why it does not stand
 others     the next best: JSON, a list of [text, score]
 evidence   names of the images that were looked at: JSON, a list
 seed       the seed
@@ -34,7 +36,8 @@ from vital.utils.io import as_csv, as_json, explained, locked, read_csv, read_js
 
 LABELS, DETAILS, SCORES = "labels.csv", "labels.json", "scores.csv"
 COLUMNS = (
-    "layer", "unit", "method", "label", "candidate", "score", "p_value", "others", "evidence", "seed", "model",
+    "layer", "unit", "method", "label", "candidate", "score", "p_value", "status", "reason", "others", "evidence",
+    "seed", "model",
 )  # fmt: skip
 _LISTS = ("others", "evidence")
 _NUMBERS = {"score": float, "p_value": float, "seed": int}

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vital.backends import TextEncoder, load_text_encoder
 from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
 from vital.rendering.natural_exemplars import Exemplar
@@ -28,6 +29,7 @@ def report(
     *,
     exemplars: Iterable[Exemplar] = (),
     title: str | None = None,
+    encoder: str | TextEncoder | None = None,
 ) -> Path:
     """Write one self-contained HTML page, and say where it is.
 
@@ -49,6 +51,8 @@ def report(
         Exemplars.
     title
         The heading; by default the name of the folder or file.
+    encoder
+        What says how far labels agree, an encoder of texts or its name; by default the words in common.
 
     Returns
     -------
@@ -74,15 +78,16 @@ def report(
     """
     out = Path(out)
     run = out.parent if out.suffix == ".html" else out
+    eyes = None if encoder is None else load_text_encoder(encoder)
     protos, labels, table, exemplars = list(protos), list(labels), list(table), list(exemplars)
     if not (protos or labels or table or exemplars):
         from vital.reporting.collect import page_of
 
         file = page_file(out, [run])
-        page = page_of([run], title)
+        page = page_of([run], title, encoder=eyes)
     else:
         file = page_file(out)
-        page = page_from(protos, labels, table, exemplars, out.stem if title is None else title)
+        page = page_from(protos, labels, table, exemplars, out.stem if title is None else title, eyes)
     return write_page(page, file)
 
 
@@ -117,6 +122,7 @@ def page_from(
     table: Sequence[Mapping[str, Any]] = (),
     exemplars: Sequence[Exemplar] = (),
     title: str = "vital",
+    encoder: TextEncoder | None = None,
 ) -> Page:
     """Gather what Python holds into the records of a page, units in the order in which they come."""
     found: dict[str, UnitData] = {}
@@ -130,7 +136,7 @@ def page_from(
     for said in labels:
         found[str(said.unit)].said.append(said)
     sizes = Sizes.of(len(found))
-    cards = tuple(card(one, sizes) for one in found.values())
+    cards = tuple(card(one, sizes, encoder) for one in found.values())
     models = dict.fromkeys(said.model for said in labels if said.model)
     runs = (Run(title, facts={"network": ", ".join(models)}),) if models else ()
     return Page(title, runs, cards, _tables(table))

@@ -10,7 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from vital.records import Description
+from vital.backends import TextEncoder
+from vital.records import STANDS, Description
 from vital.rendering.natural_exemplars import Exemplar
 from vital.rendering.run_folder import SavedExemplar
 from vital.reporting.images import Sizes, embed_image
@@ -62,8 +63,8 @@ def seen(exemplar: Exemplar | SavedExemplar) -> Seen:
     return Seen(caption, exemplar.to_pil, partial(exemplar.to_pil, heat=True))
 
 
-def card(found: UnitData, sizes: Sizes) -> Card:
-    """Make the card of a unit, with pictures of the given sizes."""
+def card(found: UnitData, sizes: Sizes, encoder: TextEncoder | None = None) -> Card:
+    """Make the card of a unit, with pictures of the given sizes; `encoder` is that of `agreement`."""
     unit = str(found.unit)
     truth = next((said.label for said in found.said if said.method == TRUTH), "")
     label_rows = tuple(label_row(said, truth) for said in found.said)
@@ -75,7 +76,7 @@ def card(found: UnitData, sizes: Sizes) -> Card:
         examples=tuple(_example(seen, unit, sizes) for seen in found.seen[: sizes.examples]),
         label_rows=tuple(sorted(label_rows, key=lambda s: (TRUTH, "images", "prototype").index(s.source))),
         truth=truth,
-        agreement=agreement(label_rows),
+        agreement=agreement(label_rows, encoder),
     )
 
 
@@ -93,19 +94,25 @@ def label_row(said: Description, truth: str = "") -> LabelRow:
         others=tuple(text for text, _ in said.others[:5]),
         truth=jaccard(said.label, truth) if truth and said.label and not own else None,
         seed=said.seed,
+        verdict="" if own or said.status == STANDS else said.verdict,
     )
 
 
-def agreement(label_rows: Sequence[LabelRow]) -> float | None:
-    """The share of words that a label from images and one from prototypes have in common, the best of all pairs.
+def agreement(label_rows: Sequence[LabelRow], encoder: TextEncoder | None = None) -> float | None:
+    """How far a label from images and one from prototypes agree, the best of all pairs, in [0, 1].
 
-    In [0, 1]; None where one side has no label. Words are compared without plural and filler: "red cubes" and "a red
-    cube" agree in full, "dog" and "puppy" in nothing.
+    None where one side has no label. It is that of `vital.describing.agreement`: without an encoder the share of words
+    in common, without plural and filler, and with one what the cosine has over the floor, so that "dog" and "puppy"
+    agree.
     """
+    from vital.describing.evaluation.agreement import agreement as compare
+
     sides = [
         [s.label for s in label_rows if s.label and s.source == source] for source in ("images", "prototype")
     ]
-    return max((jaccard(a, b) for a in sides[0] for b in sides[1]), default=None)
+    pairs = (compare([a], [b], encoder) for a in sides[0] for b in sides[1])
+    found = (pair.cosines[0] if encoder is None else pair.above[0] for pair in pairs)
+    return max((min(1.0, max(0.0, x)) for x in found if x is not None), default=None)
 
 
 def _prototype_image(drawn: Drawn, unit: str, sizes: Sizes) -> PrototypeImage:

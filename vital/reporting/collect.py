@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from vital.backends import TextEncoder
 from vital.describing.evaluation.importers import import_labels
 from vital.errors import RunError
 from vital.rendering.run_folder import Render, kept_exemplars, read_run
@@ -31,8 +32,16 @@ TABLE_ROWS = 200
 """How many rows of a table of scores a page shows."""
 
 
-def page_of(paths: Sequence[str | Path], title: str | None = None, *, progress: bool = False) -> Page:
+def page_of(
+    paths: Sequence[str | Path],
+    title: str | None = None,
+    *,
+    encoder: TextEncoder | None = None,
+    progress: bool = False,
+) -> Page:
     """Read run folders into one page; units of the same network in several folders share a card.
+
+    `encoder` says how far labels agree; without one the words in common do.
 
     A folder needs a run.json or a labels.csv. Raises `RunError` for one that has neither or is damaged, and
     `DataError` for a table that cannot be read.
@@ -50,7 +59,7 @@ def page_of(paths: Sequence[str | Path], title: str | None = None, *, progress: 
     return Page(
         title=title or " and ".join(dict.fromkeys(_name(folder) for folder in folders)),
         runs=tuple(_run(folder, facts) for folder, facts in zip(folders, notes, strict=True)),
-        cards=tuple(card(one, sizes) for one in bar),
+        cards=tuple(card(one, sizes, encoder) for one in bar),
         tables=tuple(table for folder in folders for table in _tables(folder)),
     )
 

@@ -44,7 +44,8 @@ class LabelRow:
     """What a method says of the unit. `source` is what it looked at: "images", "prototype" or "truth".
 
     `label` is empty where the method says nothing; `candidate` is what it would say. `truth` is the share of words
-    shared with the truth, None where there is none to compare with.
+    shared with the truth, None where there is none to compare with. `verdict` says why the label does not stand, and is
+    empty where it does.
     """
 
     method: str
@@ -56,6 +57,7 @@ class LabelRow:
     others: tuple[str, ...] = ()
     truth: float | None = None
     seed: int = 0
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,24 @@ class Card:
 
     @property
     def headline(self) -> str:
-        """What the unit is called on its card: the first label, of images before prototypes; empty without one."""
-        order = sorted(self.label_rows, key=lambda s: ("images", "prototype", "truth").index(s.source))
-        return next((s.label for s in order if s.label and s.source != "truth"), "")
+        """What the unit is called on its card: the first label, of images before prototypes; empty without one.
+
+        Labels that stand come before those that were not judged.
+        """
+        return self._first.label if self._first else ""
+
+    @property
+    def doubt(self) -> str:
+        """Why the headline does not stand; empty where it does."""
+        return self._first.verdict if self._first else ""
+
+    @property
+    def _first(self) -> LabelRow | None:
+        order = sorted(
+            self.label_rows,
+            key=lambda s: (bool(s.verdict), ("images", "prototype", "truth").index(s.source)),
+        )
+        return next((s for s in order if s.label and s.source != "truth"), None)
 
     @property
     def silent(self) -> bool:

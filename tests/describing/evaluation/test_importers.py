@@ -3,8 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from vital.describing.evaluation.importers import IMPORTERS, detected, import_labels, layer_of
-from vital.errors import DataError, RunError, UnknownNameError
+from vital.describing.evaluation.importers import (
+    IMPORTERS,
+    detected,
+    import_files,
+    import_labels,
+    layer_of,
+)
+from vital.errors import DataError, RunError, UnknownNameError, UsageError
 
 FILES = {
     "netdissect": ("net_fc.csv", "unit,category,label,score,color-label\n1,scene,heliport-s,0.18,blue-c\n"),
@@ -62,7 +68,7 @@ def test_what_each_format_says(held):
         "dnd": ("layer2:6", "checks", "dnd"),
         "invert": ("fc:0", "tench", "invert"),
         "cosy": ("fc:3", "shark", "cosy"),
-        "linear-explanations": ("layer4:0", "bottle", "linear-explanations"),
+        "linear-explanations": ("layer4:0", "tube", "linear-explanations"),
         "vital": ("class:3", "", "clip-dissect"),
     }
     assert [first[form].score for form in ("netdissect", "invert", "cosy")] == [0.18, 0.999, 0.75]
@@ -70,7 +76,7 @@ def test_what_each_format_says(held):
     assert [text for text, _ in first["dnd"].others] == ["checkers"]
     assert first["cosy"].p_value is None
     assert first["cosy"].details == {"U1": 9.0, "p": 0.01, "MAD": 2.5}
-    assert first["linear-explanations"].others == (("tube", 1.5),)
+    assert first["linear-explanations"].others == (("bottle", -2.5),)
     assert first["netdissect"].details["published"] == "heliport-s"
 
 
@@ -153,3 +159,45 @@ def test_every_published_file_beside_the_repository_is_read(shared):
 
 
 STUDY = "RN50_table_4_scoring_function.csv"
+
+
+def test_a_weight_below_zero_makes_no_label(tmp_path):
+    header = "unit,weight0,concept0,weight1,concept1,sim correlation\n"
+    (tmp_path / "fc.csv").write_text(f"{header}0,-3,snow,-1,grass,0.5\n1,-3,snow,0.5,grass,inf\n2,,,,,nan\n")
+    none, positive, empty = import_labels(tmp_path / "fc.csv")
+    assert (none.label, none.reason) == ("", "no weight of the sum is positive")
+    assert none.others == (("grass", -1.0), ("snow", -3.0))
+    assert (positive.label, positive.others) == ("grass", (("snow", -3.0),))
+    assert math.isnan(positive.score)
+    assert empty.label == ""
+
+
+@pytest.mark.parametrize("weight", ["inf", "nan", "-Infinity"])
+def test_a_weight_that_is_no_number_is_told_with_its_line(tmp_path, weight):
+    header = "unit,weight0,concept0,sim correlation\n"
+    (tmp_path / "fc.csv").write_text(f"{header}0,1,snow,0.5\n1,{weight},dog,0.5\n")
+    with pytest.raises(DataError, match=rf"line 3: the weight of 'dog' is '{weight}'"):
+        import_labels(tmp_path / "fc.csv")
+
+
+def test_further_labels_stand_in_the_order_of_their_numbers(tmp_path):
+    names = [f"Label {i}" for i in range(1, 13)]
+    (tmp_path / "fc.csv").write_text(f"Neuron ID,{','.join(names)}\n0,{','.join(map(str, range(1, 13)))}\n")
+    (one,) = import_labels(tmp_path / "fc.csv")
+    assert [one.label, *(text for text, _ in one.others)] == [str(i) for i in range(1, 13)]
+
+
+def test_files_of_one_format_stay_apart(tmp_path):
+    files = [tmp_path / name for name in ("one/fc.csv", "two/fc.csv", "two/le.csv", "two/other.csv")]
+    for file, text in zip(files, ("bee", "wasp", "ant", "cat"), strict=True):
+        file.parent.mkdir(exist_ok=True)
+        dnd = f"Neuron ID,label\n0,{text}\n"
+        file.write_text(
+            dnd if file.name == "other.csv" else f"layer,unit,description,similarity\nfc,0,{text}\n"
+        )
+    said = import_files(files)
+    methods = [part[0].method for part in said]
+    assert methods == ["clip-dissect, one/fc", "clip-dissect, two/fc", "clip-dissect, le", "dnd"]
+    assert [part[0].label for part in said] == ["bee", "wasp", "ant", "cat"]
+    with pytest.raises(UsageError, match="is given twice"):
+        import_files([files[0], tmp_path / "two" / ".." / "one" / "fc.csv"])

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from vital.describing.candidates.concept_files import LineError, concepts_in, tidied
 from vital.errors import DataError, InvalidValueError, VitalError
 from vital.utils.io import read_text
 
 WORLD = "world"
 """The name of the built-in list: every value of every factor of the known-answer world, and pairs of them."""
 
-LONGEST = 200
+TABLES = (".csv", ".tsv")
 HINT = f"give plain text with one word or short phrase a line, or {WORLD} for the built-in list"
 
 
 def read_concepts(source: str | Path | Iterable[str]) -> tuple[str, ...]:
-    """Read a list of concepts: a text file with one a line, the built-in list `world`, or texts.
+    """Read a list of concepts: a file, the built-in list `world`, or texts.
 
-    Spaces around them, blank lines and repeated ones (case and spaces do not count) are dropped, the first spelling
-    stays, and so does the order. Raises `DataError` for a file that is not such a list, `RunError` for one that cannot
-    be read, and `InvalidValueError` for texts that are none.
+    A file has one concept a line, or is a table, JSON, or a list of Places365, ImageNet or WordNet (see
+    `vital.describing.candidates.concept_files`). Spaces around concepts, characters without width, blank lines and
+    repeated concepts (case and spaces do not count) are dropped, the first spelling stays, and so does the order.
+    Raises `DataError` for a file that is not such a list, `RunError` for one that cannot be read, and
+    `InvalidValueError` for texts that are none.
 
     >>> read_concepts(["dog", " red  cube", "", "Dog"])
     ('dog', 'red cube')
@@ -55,7 +58,7 @@ def distinct(texts: Iterable[str]) -> tuple[str, ...]:
     """Tidy spaces and drop what is empty or was there before."""
     found: dict[str, str] = {}
     for text in texts:
-        tidy = " ".join(text.split())
+        tidy = tidied(text)
         if tidy:
             found.setdefault(tidy.casefold(), tidy)
     return tuple(found.values())
@@ -63,11 +66,9 @@ def distinct(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _of_file(path: Path) -> tuple[str, ...]:
     text = read_text(path, HINT)
-    if any(ord(letter) < 32 and letter not in "\t\n\r\f\v" for letter in text):
-        raise DataError(f"{str(path)!r} holds control characters and is no list of words; {HINT}")
-    lines = text.splitlines()
-    for number, line in enumerate(lines, 1):
-        if len(line) > LONGEST:
-            raise DataError(f"line {number} of {str(path)!r} has {len(line)} characters; {HINT}")
+    try:
+        texts = concepts_in(text, table=path.suffix.lower() in TABLES)
+    except LineError as error:
+        raise DataError(f"line {error.line} of {str(path)!r}: {error}; {HINT}") from error
     few = f"{str(path)!r} holds {{}} different concepts, and at least 2 are needed; {HINT}"
-    return _enough(lines, DataError, few)
+    return _enough(texts, DataError, few)

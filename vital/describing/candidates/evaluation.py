@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vital.backends import Captioner, ImageGenerator, ImageTextEncoder, vocabulary
 from vital.data import ImageSet
+from vital.data.imageset import evenly
 from vital.describing.candidates.candidates import Candidate
 from vital.describing.candidates.scoring import CandidateActivations
 from vital.describing.candidates.top_images import values
@@ -56,10 +57,10 @@ class CandidateEvaluator:
     refused: dict[str, str] = field(default_factory=dict, init=False)
     _made: dict[str, Shown] = field(default_factory=dict, init=False, repr=False)
 
-    def real(self, images: ImageSet, count: int) -> Shown:
-        """Evaluate up to `count` images of even numbers, evenly spread over the set."""
-        even = range(0, len(images), 2)
-        chosen = [even[i * len(even) // min(count, len(even))] for i in range(min(count, len(even)))]
+    def real(self, images: ImageSet, count: int, split_seed: int = 0) -> Shown:
+        """Evaluate up to `count` images, evenly spread over the half that labels are chosen on."""
+        half = images.part(seed=split_seed).nonzero().view(-1).tolist()
+        chosen = [half[i] for i in evenly(len(half), count)]
         if not chosen:
             return Shown(torch.zeros(len(self.units), 0), ())
         parts = [self.evaluate(batch) for _, batch in images.batches(self.model, 64, indices=chosen)]

@@ -51,13 +51,10 @@ def values(model: Model, units: Sequence[Unit], pictures: Images) -> Tensor:
     return torch.cat(found, 1)
 
 
-def strongest(bank: ReferenceBank, unit: Unit, count: int) -> list[int]:
-    """List the probe images of even numbers with the highest values of a unit, strongest first.
-
-    Those of odd numbers are for scoring labels, and have no part in choosing them.
-    """
-    ranked = bank.strongest(unit, bank.made_of["top"])
-    return [index for index in ranked if index % 2 == 0][:count]
+def strongest(bank: ReferenceBank, unit: Unit, count: int, split_seed: int = 0) -> list[int]:
+    """List the images with the highest values of a unit, strongest first, of the half that labels are chosen on."""
+    ranked, choosing = bank.strongest(unit, bank.made_of["top"]), bank.images.part(seed=split_seed)
+    return [index for index in ranked if choosing[index]][:count]
 
 
 def collect_top_images(
@@ -68,6 +65,7 @@ def collect_top_images(
     shown: int = 10,
     *,
     field: float | None = None,
+    split_seed: int = 0,
 ) -> TopImages:
     """Choose what is described of a unit: of its strongest `images` and their crops, the `shown` strongest.
 
@@ -76,7 +74,7 @@ def collect_top_images(
     The unit is asked again for each crop, so that a crop is shown only where it excites the unit more than a whole
     image does. `field` is that of `attention_boxes`. Source: Describe-and-Dissect (TMLR 2025), steps 1 to 3.
     """
-    which, whole = bank.images.load(strongest(bank, unit, images), bank.model)
+    which, whole = bank.images.load(strongest(bank, unit, images, split_seed), bank.model)
     names = [bank.images.names[i] for i in which]
     return cropped(
         bank.model, unit, whole, names, attention_boxes(bank.model, unit, whole, crops, field=field), shown

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from statistics import fmean
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from vital.backends import ImageTextEncoder, vocabulary
+from vital.backends import TextEncoder, vocabulary
+from vital.describing.evaluation.class_names import cosines
 from vital.errors import InvalidValueError
+from vital.records import Description
+from vital.units import Unit
+from vital.utils.text import jaccard
 
 CONSTANT = "things and objects"
 """What a method says that always says the same."""
@@ -19,9 +27,10 @@ CONSTANT = "things and objects"
 class Agreement:
     """How far labels agree, unit by unit, with what it means.
 
-    `cosines` are those of the two labels of each unit, and `same` says where both say the same words. Cosines of texts
-    have a floor, far above 0: `shuffled` is the mean cosine of labels of different units (None for a single one), and
-    `constant` that of all labels with one that says nothing. Where a unit has no label, its cosine is None.
+    `cosines` are those of the two labels of each unit, or the shares of words in common where no encoder is asked, and
+    `same` says where both say the same words. Cosines of texts have a floor, far above 0: `shuffled` is the mean cosine
+    of labels of different units (None for a single one), and `constant` that of all labels with one that says nothing.
+    Where a unit has no label, its cosine is None.
     """
 
     cosines: tuple[float | None, ...] = field(repr=False)
@@ -47,11 +56,12 @@ class Agreement:
         return tuple(None if c is None else (c - self.floor) / room for c in self.cosines)
 
 
-def agreement(ours: Sequence[str], theirs: Sequence[str], encoder: ImageTextEncoder) -> Agreement:
+def agreement(ours: Sequence[str], theirs: Sequence[str], encoder: TextEncoder | None = None) -> Agreement:
     """Compare two lists of labels of the same units, "" where there is none.
 
-    Raises `InvalidValueError` for a text instead of a list, which would be compared letter by letter, and for lists of
-    different lengths.
+    With a sentence encoder "puppy" and "dog" agree; without one labels agree as far as they share words, but for
+    plural and filler. Raises `InvalidValueError` for a text instead of a list, which would be compared letter by
+    letter, and for lists of different lengths.
     """
     if isinstance(ours, str) or isinstance(theirs, str) or len(ours) != len(theirs) or not ours:
         raise InvalidValueError(
@@ -61,11 +71,30 @@ def agreement(ours: Sequence[str], theirs: Sequence[str], encoder: ImageTextEnco
     same = tuple(bool(a) and vocabulary(a) == vocabulary(b) for a, b in zip(ours, theirs, strict=True))
     if not known:
         return Agreement((None,) * len(ours), same, None, float("nan"))
-    one, two = (encoder.encode_text([labels[i] for i in known]).double().cpu() for labels in (ours, theirs))
-    table, nothing = one @ two.T, encoder.encode_text([CONSTANT]).double().cpu()[0]
+    one, two = ([labels[i] for i in known] for labels in (ours, theirs))
+    like = _shared_words if encoder is None else cosines(encoder)
+    table, nothing = (torch.from_numpy(np.asarray(like(one, other))) for other in (two, [CONSTANT]))
     found = dict(zip(known, table.diagonal().tolist(), strict=True))
-    constant = float((one @ nothing).mean() + (two @ nothing).mean()) / 2
+    constant = float(nothing.mean() + torch.from_numpy(np.asarray(like(two, [CONSTANT]))).mean()) / 2
     return Agreement(tuple(found.get(i) for i in range(len(ours))), same, _shuffled(table), constant)
+
+
+def _shared_words(ours: Sequence[str], theirs: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([[jaccard(one, two) for two in theirs] for one in ours], dtype=np.float64)
+
+
+def by_method(said: Sequence[Description]) -> dict[str, dict[Unit, str]]:
+    """The labels of units by method; of several seeds the first, and none that was taken back."""
+    found: dict[str, dict[Unit, str]] = {}
+    for one in said:
+        if one.label:
+            found.setdefault(one.method, {}).setdefault(replace(one.unit, label=""), one.label)
+    return found
+
+
+def pairs_of(said: Mapping[str, dict[Unit, str]]) -> Iterator[tuple[tuple[str, dict[Unit, str]], ...]]:
+    """Every two methods."""
+    return combinations(said.items(), 2)
 
 
 def _shuffled(table: Tensor) -> float | None:

@@ -10,7 +10,7 @@
 | dnd | Neuron ID,label or Neuron ID,Label 1,Label 2,... | 0 | the first; the others follow |
 | invert | neuron,concept,concept_id,metric | 0 | a concept with its AUC |
 | cosy | neuron,concept,AUC,U1,p,MAD | 0 | the concept that was evaluated |
-| linear-explanations | unit,...,weight0,concept0,...,sim correlation | 0 | the concept of the largest weight |
+| linear-explanations | unit,...,weight0,concept0,...,sim correlation | 0 | the concept of the largest positive weight |
 |  | unit,description,sim correlation | 0 | what was simulated |
 """
 
@@ -19,14 +19,15 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vital.errors import DataError, VitalError, nearest
-from vital.records import Description
+from vital.errors import DataError, UsageError, VitalError, nearest
+from vital.records import NOT_JUDGED, Description
 from vital.units import Unit
 from vital.utils.io import read_csv
 from vital.utils.registry import Registry
@@ -81,6 +82,46 @@ def import_labels(path: str | Path, format: str | None = None, layer: str | None
     if not found:
         raise DataError(f"{str(path)!r} holds a header and no labels")
     return _numbered(found) if name == "milannotations" else found
+
+
+def import_files(
+    paths: Sequence[str | Path],
+    format: str | None = None,  # noqa: A002
+    layer: str | None = None,
+) -> list[list[Description]]:
+    """Read several files of labels: what each says, with a method's name that tells the sources apart.
+
+    A method that several files have gets the file's name behind its own, with as many folders as it takes. Raises
+    `UsageError` for a file that is given twice, and what `import_labels` raises.
+    """
+    files = [Path(path) for path in paths]
+    if twice := [
+        str(file) for i, file in enumerate(files) if file.resolve() in {f.resolve() for f in files[:i]}
+    ]:
+        raise UsageError(f"the file {twice[0]!r} is given twice; give each file once")
+    said = [import_labels(file, format, layer) for file in files]
+    count = Counter(method for part in said for method in {one.method for one in part})
+    names = _told_apart(files)
+    return [
+        [replace(one, method=f"{one.method}, {name}") if count[one.method] > 1 else one for one in part]
+        for part, name in zip(said, names, strict=True)
+    ]
+
+
+def _told_apart(files: Sequence[Path]) -> list[str]:
+    """The names of files, with as few of their folders as tell them apart.
+
+    >>> _told_apart([Path("one/labels.csv"), Path("two/labels.csv"), Path("two/dnd.csv")])
+    ['one/labels', 'two/labels', 'dnd']
+    """
+    parts = [file.resolve().with_suffix("").parts for file in files]
+    wholes = [file.resolve().parts for file in files]
+    names = []
+    for own, whole in zip(parts, wholes, strict=True):
+        same = [other for other in parts if other[-1] == own[-1]]
+        depth = next((d for d in range(1, len(own)) if sum(o[-d:] == own[-d:] for o in same) == 1), 0)
+        names.append("/".join(own[-depth:]) if depth else "/".join(whole[1:]))
+    return names
 
 
 def detected(path: Path, header: Sequence[str]) -> str:
@@ -144,13 +185,20 @@ def _unit(row: Row, column: str, layer: str, first: int = 0) -> Unit:
 
 
 def _number(row: Row, column: str) -> float:
+    """A number; what is empty or infinite is none, and NaN."""
     text = row.get(column, "")
     if not text:
         return math.nan
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
         raise ValueError(f"the {column} is {text!r}; allowed are numbers") from None
+    return found if math.isfinite(found) else math.nan
+
+
+def _finite(value: Any) -> float:
+    found = math.nan if value is None else float(value)
+    return found if math.isfinite(found) else math.nan
 
 
 def _said(text: str) -> str:
@@ -171,11 +219,13 @@ def _vital(row: Row, layer: str) -> Description:
         label=row["label"],
         score=_number(row, "score"),
         candidate=row.get("candidate", "") or row["label"],
-        others=tuple((str(text), float("nan" if x is None else x)) for text, x in _json(row, "others")),
+        others=tuple((str(text), _finite(x)) for text, x in _json(row, "others")),
         p_value=None if math.isnan(p) else p,
         evidence=tuple(map(str, _json(row, "evidence"))),
         seed=int(row.get("seed") or 0),
         model=row.get("model", ""),
+        status=row.get("status", "") or NOT_JUDGED,
+        reason=row.get("reason", ""),
     )
 
 
@@ -205,7 +255,9 @@ def _annotated(row: Row, layer: str) -> Description:
 
 
 def _dnd(row: Row, layer: str) -> Description:
-    columns = sorted(c for c in row if re.fullmatch(r"label(?: \d+)?", c))
+    columns = sorted(
+        (c for c in row if re.fullmatch(r"label(?: \d+)?", c)), key=lambda c: int(c[len("label ") :] or 0)
+    )
     if not columns:
         raise KeyError("label")
     texts = [text for c in columns if (text := _said(row[c]))]
@@ -230,10 +282,19 @@ def _linear(row: Row, layer: str) -> Description:
     if "description" in row:
         return Description(_unit(row, "unit", layer), "", _said(row["description"]), score)
     pairs = [(row[f"concept{i}"], _number(row, f"weight{i}")) for i in range(10) if f"concept{i}" in row]
-    used = sorted(((text, x) for text, x in pairs if text and x), key=lambda pair: -abs(pair[1]))
-    label = used[0][0] if used else ""
+    for i, (text, weight) in enumerate(pairs):
+        if text and math.isnan(weight) and (cell := row.get(f"weight{i}")):
+            raise ValueError(f"the weight of {text!r} is {cell!r}; allowed are finite numbers")
+    used = sorted(
+        ((text, x) for text, x in pairs if text and x and math.isfinite(x)), key=lambda pair: -pair[1]
+    )
+    label = used[0][0] if used and used[0][1] > 0 else ""
     details = {"terms": [list(pair) for pair in used], "bias": _number(row, "bias")}
-    return Description(_unit(row, "unit", layer), "", label, score, others=tuple(used[1:]), details=details)
+    others = tuple(used[1:] if label else used)
+    reason = "" if label else "no weight of the sum is positive"
+    return Description(
+        _unit(row, "unit", layer), "", label, score, others=others, details=details, reason=reason
+    )
 
 
 IMPORTERS.register("vital")(Importer(("unit", "method", "label"), _vital))

@@ -1,7 +1,7 @@
 """Scores of anybody's description on images that had no part in choosing it, and the right to say nothing.
 
 A description stands for a presence per image: that of its text as the encoder sees it, or of the weighted sum that it
-tells (`details["terms"]`). The metrics compare it with the unit's values on the images of odd numbers. The right to a
+tells (`details["terms"]`). The metrics compare it with the unit's values on the held-out half. The right to a
 label is that of one text: of a weighted sum the weightiest, since the sum is fitted to its own unit, and units that it
 was not fitted to are no match for it. A label stays if
 
@@ -10,7 +10,8 @@ was not fitted to are no match for it. A label stays if
 - no unit of the same layer goes as well with it in networks of the same architecture with random weights, by more than
   luck with so many images makes (two standard errors of Fisher's z).
 
-"As good" is by Pearson's correlation. Otherwise the label becomes "", and the candidate stays to be read.
+"As good" is by Pearson's correlation. Otherwise the label becomes "", the candidate stays to be read, and the reason
+says which of the two failed. A label that cannot be judged is not judged, and says why: it does not stand.
 """
 
 from __future__ import annotations
@@ -24,19 +25,26 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from vital.activations.matrix import build_matrix, embed_images, embed_texts, readout_key
+from vital.activations.matrix import embed_images, embed_texts, readout_key
 from vital.describing.base import Context, probe_images
 from vital.describing.matching.presence import presence, weighted
+from vital.describing.variation import count_different, is_excited, matrix_of
 from vital.errors import UsageError
 from vital.metrics import METRICS
 from vital.models import Model
 from vital.models.random import random_weights
-from vital.records import Description
+from vital.records import NOT_JUDGED, STANDS, TAKEN_BACK, Description
 from vital.units import Unit
 from vital.utils.options import CountOrZero, Range, check_options
 
 JUDGING = METRICS["correlation"]
 """The metric that decides."""
+
+FEWEST = 20
+"""Held-out images without which nothing is judged."""
+
+LAYER, RANDOM = "layer", "random"
+"""The two conditions of a label, as `details["failed"]` names them."""
 
 TOGETHER = 256
 """Descriptions that are judged at once."""
@@ -49,10 +57,12 @@ class JudgeOptions:
     Options:
         alpha: The highest p-value at which a label stands.
         n_random_models: The number of networks with random weights that a label is held against; 0 for none.
+        split_seed: The seed of the halves of the images, on which labels are chosen and judged.
     """
 
     alpha: Annotated[float, Range(0, 1, open=True)] = 0.05
     n_random_models: CountOrZero = 3
+    split_seed: CountOrZero = 0
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -77,7 +87,9 @@ class LabelEvaluator:
 
     def judged(self, descriptions: Sequence[Description]) -> list[Description]:
         """Score descriptions, and take back the labels that do not stand; what has no candidate stays as it is."""
-        found = list(descriptions)
+        found = [
+            replace(d, status=NOT_JUDGED, reason="") if d.candidate or d.label else d for d in descriptions
+        ]
         wanted = [i for i, d in enumerate(found) if d.candidate or d.label]
         self._embed([text for i in wanted for text, _ in terms_of(found[i])])
         groups: dict[str, list[int]] = {}
@@ -93,36 +105,84 @@ class LabelEvaluator:
     def _verdicts(self, given: Sequence[Description]) -> list[Description]:
         """Judge descriptions of units of one layer."""
         units = [d.unit for d in given]
-        known = build_matrix(
-            self.context.model, probe_images(self.context), units, progress=self.context.progress
+        known = matrix_of(self.context, units)
+        held, own = ~known.choosing, known.of(units)
+        shown, claims = (
+            torch.stack([self.shown(d) for d in part], 1) for part in (given, map(leading, given))
         )
-        held = ~known.choosing
-        if held.sum() < 2:
-            return list(given)
-        shown = torch.stack([self.shown(d) for d in given], 1)[held]
-        layer, own = known.layer(units[0])[held], known.of(units)[held]
-        claims = torch.stack([self.shown(leading(d)) for d in given], 1)[held]
-        rivals, floors = JUDGING(layer, claims), self._floors(units, claims)
-        found = []
-        for i, d in enumerate(given):
-            numbers = {name: _short(METRICS[name](own[:, i], shown[:, i])) for name in METRICS}
-            own_index = None if d.unit.source else d.unit.channel
-            claim = JUDGING(own[:, i], claims[:, i])
-            p, others = p_value(claim, rivals[:, i], own_index)
-            beyond = float(claim) > max(0.0, with_luck(float(floors[i]), len(shown)))
-            stands = beyond and p <= max(self.alpha, 1 / (1 + others))
-            numbers |= {"random": _short(floors[i])} if self.n_random_models else {}
-            text = d.candidate or d.label
-            details = {**d.details, "held-out": numbers}
-            label = (d.label or text) if stands else ""
-            found.append(replace(d, label=label, candidate=text, p_value=p, details=details))
+        why = [self._obstacle(d, own[:, i], held, shown[:, i], claims[:, i]) for i, d in enumerate(given)]
+        rows = [i for i, reason in enumerate(why) if not reason]
+        found = [unjudged(d, reason) for d, reason in zip(given, why, strict=True)]
+        if rows:
+            layer, kept = known.layer(units[0])[held], (held.nonzero(), torch.tensor(rows))
+            claims, shown, own = claims[kept], shown[kept], own[kept]
+            rivals, floors = JUDGING(layer, claims), self._floors(units, claims)
+            for at, i in enumerate(rows):
+                numbers = {name: _short(METRICS[name](own[:, at], shown[:, at])) for name in METRICS}
+                claim = JUDGING(own[:, at], claims[:, at])
+                found[i] = self._verdict(given[i], claim, rivals[:, at], floors[at], numbers, len(own))
         return found
+
+    def _obstacle(self, d: Description, values: Tensor, held: Tensor, shown: Tensor, claim: Tensor) -> str:
+        """Why a description cannot be judged; "" where it can be."""
+        count, text = int(held.sum()), leading_text(d)
+        if count < FEWEST:
+            return f"{count} images were held out, and judging needs at least {FEWEST}"
+        if not count_different(values[held]):
+            return f"the unit has the same value on all {count} held-out images"
+        if not is_excited(values, held):
+            return f"none of the {count} held-out images shows what excites the unit"
+        if not (shown.isfinite().all() and claim.isfinite().all()):
+            return f"the encoder gives no finite number for {text!r}"
+        if claim[held].amin() == claim[held].amax():
+            return f"the encoder sees {text!r} in all {count} held-out images alike"
+        return ""
+
+    def _verdict(
+        self,
+        d: Description,
+        claim: Tensor,
+        layer: Tensor,
+        floor: Tensor,
+        numbers: dict[str, float],
+        count: int,
+    ) -> Description:
+        """Judge one description: `claim` is its correlation, `layer` that of all units of the layer."""
+        p, others = p_value(claim, layer, None if d.unit.source else d.unit.channel)
+        numbers |= {"random": _short(floor)} if self.n_random_models else {}
+        details = {**d.details, "held-out": numbers}
+        if not (others or self.n_random_models):
+            alone = f"{d.unit.layer} has no other unit, and no network with random weights was asked"
+            return replace(unjudged(d, alone), details=details)
+        limit, bound = max(self.alpha, 1 / (1 + others)), max(0.0, with_luck(float(floor), count))
+        failed = {}
+        if p > limit:
+            equal = round(p * (1 + others)) - 1
+            failed[LAYER] = f"{equal} of {others} other units of {d.unit.layer} go as well with it, p {p:.3g}"
+        if float(claim) <= bound:
+            failed[RANDOM] = (
+                f"a unit with random weights goes as well with it, {float(floor):.2f}, up to {bound:.2f} with luck, "
+                f"against {float(claim):.2f}"
+                if self.n_random_models
+                else f"it does not go with the unit: the correlation is {float(claim):.2f}"
+            )
+        text = d.candidate or d.label
+        details |= {"failed": list(failed)} if failed else {}
+        return replace(
+            d,
+            label="" if failed else d.label or text,
+            candidate=text,
+            p_value=p,
+            details=details,
+            status=TAKEN_BACK if failed else STANDS,
+            reason="; ".join(failed.values()),
+        )
 
     def _floors(self, units: Sequence[Unit], shown: Tensor) -> Tensor:
         """The best that units of the same layer get for each presence in networks that know nothing: (U,)."""
         best = torch.full((shown.shape[1],), -1.0, dtype=torch.float64)
         for copy in self._copies:
-            known = build_matrix(copy, probe_images(self.context), units, progress=self.context.progress)
+            known = matrix_of(replace(self.context, model=copy), units)
             best = torch.maximum(best, JUDGING(known.layer(units[0])[~known.choosing], shown).amax(0))
         return best
 
@@ -181,6 +241,16 @@ def leading(given: Description) -> Description:
     if len(terms) == 1:
         return given
     return replace(given, details={**given.details, "terms": [max(terms, key=lambda term: term[1])]})
+
+
+def leading_text(given: Description) -> str:
+    """The text by which a description earns its label."""
+    return max(terms_of(given), key=lambda term: term[1])[0]
+
+
+def unjudged(given: Description, reason: str) -> Description:
+    """Say of a description that it was not judged, and why."""
+    return replace(given, status=NOT_JUDGED, reason=given.reason or reason)
 
 
 def terms_of(given: Description) -> list[tuple[str, float]]:

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from vital.describing.evaluation.significance import LabelEvaluator
+from vital.describing.evaluation.significance import LAYER, RANDOM, LabelEvaluator
+from vital.describing.variation import warn_of_halves
 from vital.errors import UnitError, UsageError, VitalError
 from vital.metrics import METRICS, untrusted
 from vital.models.random import random_weights
-from vital.records import Description
+from vital.records import NOT_JUDGED, STANDS, TAKEN_BACK, Description
 from vital.units import Unit
 from vital.utils.random import generator
 
@@ -21,7 +22,7 @@ Row = dict[str, Any]
 RANDOM_SEED = 1000
 """The seed of the network that is described as a control; `LabelEvaluator` draws its own from 0 on."""
 
-COLUMNS = ("row", "units", "labeled", *METRICS, "p_value")
+COLUMNS = ("row", "units", "judged", "labeled", *METRICS, "p_value")
 
 
 def score_rows(
@@ -31,13 +32,14 @@ def score_rows(
 
     "constant word" gives every unit the commonest candidate, "shuffled units" gives each another unit's candidate, and
     "random weights" are `random`, judged descriptions of a network that knows nothing. All rows score candidates,
-    whether or not the label was taken back; `labeled` is the share that stands.
+    whether or not the label was taken back; `judged` of the `units` could be judged, and of those `labeled` is the
+    share that stands.
     """
-    judged = [d for d in descriptions if "held-out" in d.details]
     rows = [
-        _row(name, [d for d in judged if d.method == name])
-        for name in dict.fromkeys(d.method for d in judged)
+        _row(name, [d for d in descriptions if d.method == name])
+        for name in dict.fromkeys(d.method for d in descriptions)
     ]
+    judged = [d for d in descriptions if d.status != NOT_JUDGED]
     if judged:
         rows.append(_row("constant word", evaluator.judged(_constant(judged))))
         rows.append(_row("shuffled units", evaluator.judged(_shuffled(judged, evaluator.context.seed))))
@@ -61,10 +63,11 @@ def _saying(given: Description, text: str) -> Description:
     return replace(given, label=text, candidate=text, details=details)
 
 
-def _row(name: str, judged: Sequence[Description]) -> Row:
-    held = [d.details["held-out"] for d in judged if "held-out" in d.details]
-    row: Row = {"row": name, "units": len(judged)}
-    row["labeled"] = _mean([float(bool(d.label)) for d in judged])
+def _row(name: str, given: Sequence[Description]) -> Row:
+    judged = [d for d in given if d.status != NOT_JUDGED]
+    held = [d.details["held-out"] for d in judged]
+    row: Row = {"row": name, "units": len(given), "judged": len(judged)}
+    row["labeled"] = _mean([float(d.status == STANDS) for d in judged])
     row |= {metric: _mean([numbers[metric] for numbers in held]) for metric in METRICS}
     return row | {"p_value": _mean([d.p_value for d in judged if d.p_value is not None])}
 
@@ -88,18 +91,39 @@ def _cell(value: Any) -> str:
     return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
+def verdict_lines(descriptions: Sequence[Description]) -> list[str]:
+    """Say in a line for each method and layer what could not be judged, and why where no label stands."""
+    groups: dict[tuple[str, str], list[Description]] = {}
+    for d in descriptions:
+        groups.setdefault((d.method, d.unit.layer), []).append(d)
+    lines = []
+    for (method, layer), group in groups.items():
+        left, back = ([d for d in group if d.status == status] for status in (NOT_JUDGED, TAKEN_BACK))
+        if left:
+            why = "; ".join(f"{reason} ({n})" for reason, n in Counter(d.reason for d in left).most_common(3))
+            lines.append(f"{method}, {layer}: {len(left)} of {len(group)} not judged: {why}")
+        if back and len(back) + len(left) == len(group):
+            counts = Counter(failed for d in back for failed in d.details.get("failed", ()))
+            lines.append(
+                f"{method}, {layer}: no label stands: of {len(back)}, {counts[LAYER]} go as well with too many other "
+                f"units of the layer, {counts[RANDOM]} with units of random weights"
+            )
+    return lines
+
+
 def evaluate_external(
     evaluator: LabelEvaluator, said: Sequence[Description]
 ) -> tuple[list[Description], list[Row]]:
     """Judge labels on the held-out images of an evaluator: the descriptions with p-values, and the table of scores.
 
     The row "random weights" is what the same labels get for the units of the network with random weights. Whoever made
-    the labels may have seen any images, so the odd ones had no part in it only where theirs were others. Raises
+    the labels may have seen any images, so the held-out ones had no part in it only where theirs were others. Raises
     `UnitError` for a unit that the network does not have, and `UsageError` where there is no label.
     """
     known = [replace(one, unit=_unit(evaluator, one)) for one in said if one.label or one.candidate]
     if not known:
         raise UsageError("none of the rows has a label or a candidate; there is nothing to score")
+    warn_of_halves(evaluator.context, list(dict.fromkeys(d.unit for d in known)))
     judged = evaluator.judged(known)
     blank = replace(evaluator.context, model=random_weights(evaluator.context.model, RANDOM_SEED), bank=None)
     return judged, score_rows(

@@ -65,7 +65,7 @@ def find_best_concepts(
     soft = similarity if isinstance(similarity, Wpmi) else None
     blocks = _Blocks(seen[rows] * soft.a if soft else seen[rows], read, soft.odds if soft else None)
     total, floor = _total(similarity, blocks), similarity.floor(parts[0])
-    best, priors = _Best(values.shape[1], min(top, len(read))), []
+    best, priors = TopConcepts(values.shape[1], min(top, len(read))), []
     for start, cosines in blocks:
         raw = similarity.block(parts[0], cosines, total)
         if known is None:
@@ -121,8 +121,8 @@ class _Blocks:
             yield number * self.size, found
 
 
-class _Best:
-    """The best concepts so far."""
+class TopConcepts:
+    """The best concepts of units so far, while blocks come in: `scores` and `concepts`, (U, top), best first."""
 
     def __init__(self, units: int, top: int) -> None:
         self.scores = torch.full((units, top), -math.inf, dtype=torch.float64)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from vital.describing.base import DESCRIBERS, Context, Describer
 from vital.describing.matching.clip_features import ClipFeatures
-from vital.describing.matching.presence import presence
+from vital.describing.matching.presence import presence_blocks
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.options import CountOrZero, Range
@@ -43,15 +44,15 @@ class ActivationRanges(Describer):
     n_evidence: CountOrZero = 10
 
     def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
-        """Look at the ranges of each unit, on the images of even numbers."""
+        """Look at the ranges of each unit, on the half of the images that labels are chosen on."""
         units = context.model.units(units)
         features = ClipFeatures.of(context, units)
-        shown = presence(features.image_embeddings @ features.text_embeddings.T)[features.matrix.choosing]
-        return [self._description(features, shown, unit) for unit in units]
+        quiet = {unit: said for unit in units if (said := features.silence(unit, "activation-ranges"))}
+        parts = {unit: self.rows(features.own(unit)) for unit in units if unit not in quiet}
+        found = _standing_out(features, parts) if parts else {}
+        return [quiet.get(unit) or self._description(features, unit, found[unit]) for unit in units]
 
-    def _description(self, features: ClipFeatures, shown: Tensor, unit: Unit) -> Description:
-        values = features.own(unit)
-        ranges = [self._range(features, shown, name, rows) for name, rows in self.rows(values).items()]
+    def _description(self, features: ClipFeatures, unit: Unit, ranges: list[dict[str, Any]]) -> Description:
         largest = max((one for one in ranges if one["range"] != "negative"), key=lambda one: one["images"])
         label, facts = (
             largest["concept"],
@@ -79,11 +80,22 @@ class ActivationRanges(Describer):
         silent = int((values == values.amin()).sum()) > len(low)
         return found if silent else found | {"negative": low}
 
-    @staticmethod
-    def _range(features: ClipFeatures, shown: Tensor, name: str, rows: Tensor) -> dict[str, Any]:
-        """The concept that stands out most, where any does."""
-        spread = shown.std(0).clamp(min=1e-6) / len(rows) ** 0.5
-        apart = (shown[rows].mean(0) - shown.mean(0)) / spread
-        best = int(apart.argmax())
-        text, score = features.context.concepts[best], round(float(apart[best]), 4)
-        return {"range": name, "images": len(rows), "concept": text, "score": score}
+
+def _standing_out(
+    features: ClipFeatures, parts: Mapping[Unit, Mapping[str, Tensor]]
+) -> dict[Unit, list[dict[str, Any]]]:
+    """The concept that stands out most in each range of each unit, of equal ones the first."""
+    best = {(unit, name): (-math.inf, 0) for unit, ranges in parts.items() for name in ranges}
+    half, texts = features.matrix.choosing, features.text_embeddings
+    for start, shown in presence_blocks(features.image_embeddings, texts, half):
+        usual, spread = shown.mean(0), shown.std(0).clamp(min=1e-6)
+        for (unit, name), held in best.items():
+            rows = parts[unit][name]
+            score, at = ((shown[rows].mean(0) - usual) / (spread / len(rows) ** 0.5)).max(0)
+            if float(score) > held[0]:
+                best[unit, name] = (float(score), start + int(at))
+    found: dict[Unit, list[dict[str, Any]]] = {unit: [] for unit in parts}
+    for (unit, name), (score, number) in best.items():
+        text, count = features.context.concepts[number], len(parts[unit][name])
+        found[unit].append({"range": name, "images": count, "concept": text, "score": round(score, 4)})
+    return found

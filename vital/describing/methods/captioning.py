@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -15,6 +15,7 @@ from vital.describing.candidates.evaluation import CandidateEvaluator, Shown
 from vital.describing.candidates.scoring import ScorerName
 from vital.describing.candidates.selection import check_scoring, described_as, score_candidates
 from vital.describing.candidates.top_images import TopImages
+from vital.describing.variation import silent_units
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.drawing import as_rgb
@@ -52,12 +53,16 @@ class Captioning(Describer):
 
 @dataclass(frozen=True, eq=False)
 class LoadedBackends:
-    """Where labels are found: the context with cached backends, the evaluator, and the values of real images."""
+    """Where labels are found: the context with cached backends, the evaluator, and the values of real images.
+
+    `quiet` says of which units nothing can be said, and why.
+    """
 
     context: Context
     units: tuple[Unit, ...]
     evaluator: CandidateEvaluator
     real: Shown
+    quiet: Mapping[Unit, str] = field(default_factory=dict)
 
 
 def load_backends(what: Captioning, method: str, context: Context, units: Sequence[Unit]) -> LoadedBackends:
@@ -74,9 +79,8 @@ def load_backends(what: Captioning, method: str, context: Context, units: Sequen
     )
     images = context.images or (context.bank.images if context.bank else None)
     empty = Shown(torch.zeros(len(chosen), 0), ())
-    return LoadedBackends(
-        context, chosen, evaluator, evaluator.real(images, what.n_real) if images and what.n_real else empty
-    )
+    real = evaluator.real(images, what.n_real, context.split_seed) if images and what.n_real else empty
+    return LoadedBackends(context, chosen, evaluator, real, silent_units(context, chosen))
 
 
 def labeled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
@@ -15,10 +16,12 @@ from vital.describing.matching.clip_features import ClipFeatures, by_readout
 from vital.describing.matching.presence import presence
 from vital.describing.matching.search import BestConcepts, find_best_concepts
 from vital.describing.matching.similarity import SIMILARITIES, Similarity
+from vital.describing.variation import silent
 from vital.errors import InvalidValueError
 from vital.metrics import METRICS
 from vital.records import Description
 from vital.units import Unit
+from vital.utils.hashing import tensor_hash
 from vital.utils.options import Count, CountOrZero, NonNegative
 
 KEPT = 50
@@ -63,10 +66,12 @@ class ClipDissect(Describer):
     n_evidence: CountOrZero = 10
 
     def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
-        """Say what each unit responds to, from the probe images of even numbers."""
+        """Say what each unit responds to, from the half of the images that labels are chosen on."""
         units = context.model.units(units)
         features = ClipFeatures.of(context, units, self.pool)
-        return [self._description(features, unit, *found) for unit, found in self._found(features, units)]
+        quiet = {unit: said for unit in units if (said := features.silence(unit, "clip-dissect"))}
+        found = dict(self._found(features, [unit for unit in units if unit not in quiet]))
+        return [quiet.get(unit) or self._description(features, unit, *found[unit]) for unit in units]
 
     def chosen(self) -> Similarity:
         """The similarity with its settings. Raises `InvalidValueError`."""
@@ -92,6 +97,8 @@ class ClipDissect(Describer):
     def _description(
         self, features: ClipFeatures, unit: Unit, texts: list[str], scores: list[float]
     ) -> Description:
+        if not math.isfinite(scores[0]):
+            return silent(features.context, unit, "clip-dissect", "no concept has a finite score")
         return Description(
             unit,
             "clip-dissect",
@@ -126,6 +133,7 @@ def best_of_layer(features: ClipFeatures, units: Sequence[Unit], similarity: Sim
 
     own = {
         "readout": readout_key(units[0]),
+        "choosing": tensor_hash(half),
         "similarity": repr(similarity),
         "concepts": features.context.concepts,
         "kept": KEPT,

@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from vital.activations import ReferenceBank
 from vital.describing.base import DESCRIBERS, Context
-from vital.describing.candidates.top_images import collect_top_images
+from vital.describing.candidates.top_images import TopImages, collect_top_images
 from vital.describing.methods.captioning import Captioning, labeled, load_backends
+from vital.describing.variation import silent
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.options import Count, CountOrZero, Range
@@ -58,8 +59,16 @@ class Dnd(Captioning):
         """Say what each unit responds to, in the order of the units."""
         at = load_backends(self, "dnd", context, units)
         bar = tqdm(at.units, desc="dnd", unit="unit", disable=None if context.progress else True, leave=False)
-        bank, counts = cast("ReferenceBank", context.bank), (self.n_images, self.n_crops, self.n_shown)
         return [
-            labeled(self, at, row, "dnd", collect_top_images(bank, unit, *counts, field=self.patch_coverage))
+            silent(context, unit, "dnd", at.quiet[unit])
+            if unit in at.quiet
+            else labeled(self, at, row, "dnd", self._shown(context, unit))
             for row, unit in enumerate(bar)
         ]
+
+    def _shown(self, context: Context, unit: Unit) -> TopImages:
+        """The pictures of one unit: its strongest images and their crops."""
+        bank, counts = cast("ReferenceBank", context.bank), (self.n_images, self.n_crops, self.n_shown)
+        return collect_top_images(
+            bank, unit, *counts, field=self.patch_coverage, split_seed=context.split_seed
+        )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from vital.describing.base import DESCRIBERS, Context, Describer
-from vital.describing.matching.clip_features import ClipFeatures
-from vital.describing.matching.presence import presence, stretched, weighted
+from vital.describing.base import DESCRIBERS, Context, Describer, probe_images
+from vital.describing.matching.clip_features import ClipFeatures, by_readout
+from vital.describing.matching.presence import presence, presence_blocks, stretched, weighted
+from vital.describing.matching.search import TopConcepts
+from vital.describing.variation import silent
 from vital.errors import missing_extra
 from vital.metrics import METRICS
 from vital.records import Description
@@ -26,11 +28,11 @@ class Linear(Describer):
     """A weighted sum of a few concepts whose presence simulates the unit; the label names the weightiest.
 
     Of the concepts whose presence correlates best orthogonal matching pursuit takes one after the other, as long as the
-    simulation on images set aside among the choosing ones gains in correlation.
-    The score is Pearson's correlation of the simulated and the true values on the images of odd numbers. Presence is
-    simulated by the encoder (`vital.describing.matching.presence.presence`). Concepts with at least half of the
-    greatest weight make the label. The weights, in standard deviations of the unit per full presence, are in
-    `details["terms"]`.
+    simulation on images set aside among the choosing ones gains in correlation, or no weight is positive. The score is
+    Pearson's correlation of the simulated and the true values on the held-out images. Presence is simulated by the
+    encoder (`vital.describing.matching.presence.presence`). Concepts with at least half of the greatest weight make the
+    label; one of negative weight has no part in it, and a sum without a positive weight says nothing. The weights, in
+    standard deviations of the unit per full presence, are in `details["terms"]`.
 
     Source: Oikarinen & Weng, Linear Explanations for Individual Neurons, ICML 2024
 
@@ -52,52 +54,77 @@ class Linear(Describer):
         """Fit each unit."""
         units = context.model.units(units)
         features = ClipFeatures.of(context, units)
-        shown = presence(features.image_embeddings @ features.text_embeddings.T)
-        return [self._description(features, shown, unit) for unit in units]
+        quiet = {unit: said for unit in units if (said := features.silence(unit, "linear"))}
+        asked = [unit for unit in dict.fromkeys(units) if unit not in quiet]
+        judging = _set_aside(features)
+        pools: dict[Unit, Tensor] = {}
+        for group in by_readout(asked).values():
+            pools.update(zip(group, self._preselected(features, group, ~judging), strict=True))
+        return [quiet.get(unit) or self._description(features, unit, pools[unit], judging) for unit in units]
 
-    def _description(self, features: ClipFeatures, shown: Tensor, unit: Unit) -> Description:
+    def _preselected(self, features: ClipFeatures, units: Sequence[Unit], fit: Tensor) -> Tensor:
+        """The concepts whose presence correlates best with each unit on the images that sums are fitted on: (U, n)."""
+        rows = features.matrix.choosing.nonzero().view(-1)[fit]
+        values, texts = features.matrix.of(units)[rows], features.text_embeddings
+        best = TopConcepts(len(units), min(self.n_preselected, len(texts)))
+        for start, shown in presence_blocks(features.image_embeddings, texts, rows):
+            best.add(METRICS["correlation"](values, shown), start)
+        return best.concepts
+
+    def _description(self, features: ClipFeatures, unit: Unit, pool: Tensor, judging: Tensor) -> Description:
         half, concepts = features.matrix.choosing, features.context.concepts
         values = features.matrix.of([unit])[:, 0]
-        chosen, weights = self._fitted(values[half], shown[half])
-        terms = [[concepts[i], round(w, 6)] for i, w in zip(chosen, weights, strict=True)]
-        cosines = features.image_embeddings @ features.text_embeddings[chosen].T
-        simulated = weighted(cosines, torch.tensor(weights))
-        score = float(METRICS["correlation"](values[~half], simulated[~half])) if (~half).any() else 0.0
-        label = said(terms)
-        others = tuple((str(text), w) for (text, _), w in zip(terms[1:], weights[1:], strict=True))
+        cosines = features.image_embeddings @ features.text_embeddings[pool].T
+        chosen, weights = self._fitted(values[half], presence(cosines, half), judging)
+        terms = [[concepts[pool[i]], round(w, 6)] for i, w in zip(chosen, weights, strict=True)]
         facts: dict[str, Any] = {"options": self.options(), "encoder": features.encoder.name, "terms": terms}
+        label = said(terms)
+        if not label:
+            return replace(
+                silent(features.context, unit, "linear", "no weight of the sum is positive"), details=facts
+            )
+        simulated = weighted(cosines[:, chosen], torch.tensor(weights))
+        score = float(METRICS["correlation"](values[~half], simulated[~half])) if (~half).any() else 0.0
+        others = tuple((str(text), w) for (text, _), w in zip(terms[1:], weights[1:], strict=True))
         return Description(
             unit, "linear", label, score, label, others, None,
             features.strongest(unit, self.n_evidence), features.context.seed, features.context.model.name, facts,
         )  # fmt: skip
 
-    def _fitted(self, values: Tensor, shown: Tensor) -> tuple[list[int], list[float]]:
-        """Concepts and weights, weightiest first; each fourth image judges how many concepts are worth having."""
-        judging = torch.arange(len(values)) % 4 == 3
-        fit = ~judging if judging.any() and (~judging).sum() > 2 else torch.ones_like(judging)
-        likeness = METRICS["correlation"](values[fit], shown[fit])
-        pool = likeness.topk(min(self.n_preselected, shown.shape[1])).indices
-        best: tuple[float, list[int], list[float]] = (-2.0, pool[:1].tolist(), [1.0])
-        for count in range(1, min(self.n_concepts, len(pool)) + 1):
-            chosen, weights = _pursued(values[fit], shown[fit][:, pool], count)
-            simulated = stretched(shown[:, pool[chosen]] @ torch.tensor(weights, dtype=shown.dtype))
+    def _fitted(self, values: Tensor, shown: Tensor, judging: Tensor) -> tuple[list[int], list[float]]:
+        """Concepts and weights, weightiest first; the images set aside judge how many concepts are worth having."""
+        fit = ~judging
+        best: tuple[float, list[int], list[float]] = (-2.0, [0], [1.0])
+        for count in range(1, min(self.n_concepts, shown.shape[1]) + 1):
+            chosen, weights = _pursued(values[fit], shown[fit], count)
+            simulated = stretched(shown[:, chosen] @ torch.tensor(weights, dtype=shown.dtype))
             found = (
                 float(METRICS["correlation"](values[judging], simulated[judging])) if judging.any() else 0.0
             )
-            if count > 1 and found < best[0] + self.gain:
+            names_something = any(weight > 0 for weight in best[2])
+            if count > 1 and names_something and found < best[0] + self.gain:
                 break
-            best = (found, pool[chosen].tolist(), weights)
+            best = (found, chosen, weights)
         order = sorted(range(len(best[2])), key=lambda i: -best[2][i])
         return [best[1][i] for i in order], [best[2][i] for i in order]
 
 
+def _set_aside(features: ClipFeatures) -> Tensor:
+    """Which of the choosing images judge the sums: about every fourth, and none of very few."""
+    context, known = features.context, features.matrix
+    drawn = probe_images(context).part(0.25, context.split_seed, "judging sums")[known.numbers][
+        known.choosing
+    ]
+    return drawn if (~drawn).sum() > 2 else torch.zeros_like(drawn)
+
+
 def said(terms: Sequence[Sequence[Any]]) -> str:
-    """Name the concepts with at least half of the greatest weight.
+    """Name the concepts with at least half of the greatest weight; "" where no weight is positive.
 
     >>> said([["striped", 2.0], ["cube", 1.1], ["snow", 0.3]])
     'striped, cube'
     """
-    return ", ".join(text for text, weight in terms if weight >= terms[0][1] / 2 or text == terms[0][0])
+    return ", ".join(text for text, weight in terms if weight > 0 and weight >= terms[0][1] / 2)
 
 
 def _pursued(values: Tensor, shown: Tensor, count: int) -> tuple[list[int], list[float]]:

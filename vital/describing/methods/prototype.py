@@ -14,6 +14,7 @@ from vital.backends import ImageTextEncoder
 from vital.describing.base import DESCRIBERS, Context
 from vital.describing.candidates.top_images import TopImages, cropped
 from vital.describing.methods.captioning import Captioning, LoadedBackends, labeled, load_backends
+from vital.describing.variation import silent
 from vital.records import Description, Prototype
 from vital.units import Unit
 from vital.utils.drawing import as_rgb
@@ -52,13 +53,18 @@ class OfPrototypes(Captioning):
         """Say what each unit responds to, in the order of the units."""
         at = load_backends(self, "prototype", context, units)
         draw = cast("Callable[[Sequence[Unit], int], list[Prototype]]", context.prototypes)
-        drawn = [draw(at.units, context.seed + seed) for seed in range(self.n_seeds)]
+        asked = [unit for unit in at.units if unit not in at.quiet]
+        drawn = [draw(asked, context.seed + seed) if asked else [] for seed in range(self.n_seeds)]
+        own = {unit: [group[i] for group in drawn] for i, unit in enumerate(asked)}
         bar = tqdm(
             at.units, desc="prototype", unit="unit", disable=None if context.progress else True, leave=False
         )
         found = []
-        for row, _ in enumerate(bar):
-            shown = self._shown(at, row, [group[row] for group in drawn])
+        for row, unit in enumerate(bar):
+            if unit in at.quiet:
+                found.append(silent(context, unit, "prototype", at.quiet[unit]))
+                continue
+            shown = self._shown(at, row, own[unit])
             found.append(labeled(self, at, row, "prototype", shown, self._retrieved(at, shown)))
         return found
 

@@ -59,6 +59,11 @@ class Rendered(Source):
         for scene in self.scenes:
             yield f"{caption(scene)} {scene.variation}".encode()
 
+    def identify(self, index: int) -> bytes:
+        """Give what decides one picture."""
+        scene = self.scenes[index]
+        return f"world {self.size} {fingerprint()} {caption(scene)} {scene.variation}".encode()
+
 
 @cache
 def fingerprint() -> str:

@@ -1,0 +1,101 @@
+"""`vital agree` and `vital classes`: labels beside labels, and descriptions beside the names of classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from vital.cli import options as opt
+from vital.cli.common import table
+from vital.errors import UsageError
+from vital.utils.io import as_csv, write
+
+TwoFiles = Annotated[
+    list[Path], Argument(metavar="LABELS.csv", help="Files of labels: two methods or more in one or several.")
+]
+Encoder = Annotated[
+    str | None, Option(metavar="SPEC", help="sentence-transformers:NAME, open_clip:NAME/PRETRAINED or world.")
+]
+Format = Annotated[
+    str | None, Option(metavar="FORMAT", help="The format of the files; by default by the header.")
+]
+Layer = Annotated[str | None, Option(metavar="LAYER", help="The layer of files that do not say it.")]
+Out = Annotated[Path | None, Option("--out", metavar="CSV", help="Write what agrees unit by unit.")]
+Text = Annotated[str, Argument(metavar="TEXT", help="A description, in quotes.")]
+Names = Annotated[Path | None, Option(metavar="FILE", help="Names of classes, a line each.")]
+NamedModel = Annotated[
+    str | None, Option(metavar="MODEL", help=f"The network whose classes they are: {opt.FORMS}.")
+]
+
+
+def agree(
+    labels: TwoFiles,
+    encoder: Encoder = None,
+    format: Format = None,  # noqa: A002
+    layer: Layer = None,
+    device: opt.Device = None,
+    out: Out = None,
+) -> None:
+    """Say how far ways of naming the same units agree.
+
+    Every two methods are compared on the units that both have a label for: by the words in common, or with --encoder
+    by the cosine of the texts, so that puppy and dog agree. The floor is what labels of other units and a text that
+    says nothing reach.
+    """
+    from vital.backends import load_text_encoder
+    from vital.describing.evaluation.agreement import agreement, by_method, pairs_of
+    from vital.describing.evaluation.importers import import_files
+
+    said = by_method([one for part in import_files(labels, format, layer) for one in part])
+    if len(said) < 2:
+        raise UsageError(f"the files hold labels of {len(said)} method; give labels of two or more")
+    eyes = None if encoder is None else load_text_encoder(encoder, device=device)
+    rows, single = [], []
+    for (one, ours), (two, theirs) in pairs_of(said):
+        units = [unit for unit in ours if unit in theirs]
+        if not units:
+            rows.append([one, two, "0", "-", "-", "-", "-"])
+            continue
+        found = agreement([ours[unit] for unit in units], [theirs[unit] for unit in units], eyes)
+        above = [x for x in found.above if x is not None]
+        numbers = (found.mean, found.floor, sum(above) / len(above), sum(found.same) / len(units))
+        rows.append([one, two, str(len(units)), *(f"{x:.3f}" for x in numbers)])
+        single += [
+            (str(unit), one, two, ours[unit], theirs[unit], *pair)
+            for unit, *pair in zip(units, found.cosines, found.above, strict=True)
+        ]
+    typer.echo(table(["method", "and", "units", "likeness", "floor", "above", "same words"], rows))
+    if out is not None:
+        write(out, as_csv(["unit", "method", "and", "label", "other", "likeness", "above"], single))
+
+
+def classes(
+    text: Text,
+    encoder: Encoder = None,
+    names: Names = None,
+    model: NamedModel = None,
+    count: Annotated[int, Option(min=1, metavar="K", help="How many classes to list.")] = 5,
+    weights: opt.Weights = None,
+    device: opt.Device = None,
+) -> None:
+    """Find the classes that a description speaks of, nearest first, by the cosine of the texts."""
+    from vital.backends import load_text_encoder
+    from vital.describing import class_of_description
+    from vital.utils.class_names import read_names
+
+    if encoder is None:
+        raise UsageError(
+            "texts are compared by an encoder; give --encoder sentence-transformers:NAME or another"
+        )
+    known = read_names(names) if names else ()
+    if not names:
+        if model is None:
+            raise UsageError(
+                "there are no class names; give --names FILE, or --model MODEL with its class names"
+            )
+        known = list(opt.NetworkOptions(weights=weights, device=device).open(model).classes)
+    found = class_of_description(load_text_encoder(encoder, device=device), text, known, count)
+    typer.echo(table(["class", "cosine"], [(name, f"{cosine:.3f}") for name, cosine in found]))
