@@ -174,6 +174,7 @@ def test_rows_of_before_the_place_was_said_are_not_taken_for_new_ones(tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:none of the")  # few images
 def test_world_rows_are_kept_and_taken_up(tmp_path: Path) -> None:
     where = f"--out {tmp_path / 'run'} --rendered {tmp_path} --results {tmp_path / 'results'}"
     sizes = "--scenes 64 --used 64 --fresh 32 --batch 32 --seeds 1 --epochs 1"
