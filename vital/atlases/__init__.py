@@ -1,0 +1,23 @@
+"""The atlas: every unit of whole layers, as one plan of small pieces of work that goes on where it stopped."""
+
+from vital.atlases.api import Atlas, atlas, prepare
+from vital.atlases.context import Context
+from vital.atlases.engine import ENGINES, Outcome, attempt
+from vital.atlases.estimate import Cost, estimate
+from vital.atlases.plan import STAGES, Piece, Request, plan
+
+__all__ = [
+    "ENGINES",
+    "STAGES",
+    "Atlas",
+    "Context",
+    "Cost",
+    "Outcome",
+    "Piece",
+    "Request",
+    "atlas",
+    "attempt",
+    "estimate",
+    "plan",
+    "prepare",
+]
