@@ -1,6 +1,6 @@
 """The atlas: every unit of whole layers, as one plan of small pieces of work that goes on where it stopped."""
 
-from vital.atlases.api import Atlas, atlas, prepare
+from vital.atlases.api import Atlas, atlas, carry_out, prepare
 from vital.atlases.context import Context
 from vital.atlases.engine import ENGINES, Outcome, attempt
 from vital.atlases.estimate import Cost, estimate
@@ -17,6 +17,7 @@ __all__ = [
     "Request",
     "atlas",
     "attempt",
+    "carry_out",
     "estimate",
     "plan",
     "prepare",

@@ -134,6 +134,11 @@ class Context:
         finally:
             lock.release()
 
+    def check(self) -> None:
+        """Raise `RunError` where the folder holds another atlas, or units would share a folder; nothing is written."""
+        check_names(self.units)
+        _joined(self.run, self._record())
+
     def claim(self) -> None:
         """Write down what is asked for: atlas.json, and run.json, which tells readers what the folder holds.
 
