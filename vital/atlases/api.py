@@ -320,10 +320,10 @@ def _statuses(context: Context, pieces: Iterable[Piece]) -> dict[str, str]:
     """The pictures that did not come out, and why, as their records say."""
     found = {}
     for piece in pieces:
-        if piece.stage == "prototypes" and is_done(piece, context):
+        if piece.stage == "prototypes":
             run = context.pictures(piece.method)
             for name in piece.units:
-                if (status := str(run.to_dict(name)["status"])) != "done":
+                if run.complete([name]) and (status := str(run.to_dict(name)["status"])) != "done":
                     found[f"{name} ({piece.method})"] = status
     return found
 

@@ -54,8 +54,10 @@ def take_back(piece: Piece, context: Context) -> None:
 
 
 def fatal(error: BaseException) -> bool:
-    """Whether nothing else can be kept either: a file cannot be written, as on a full disk."""
-    return isinstance(error, RunError) and isinstance(error.__cause__, OSError)
+    """Whether it ends all: a file cannot be written, as on a full disk, or a warning is an error."""
+    return isinstance(error, Warning) or (
+        isinstance(error, RunError) and isinstance(error.__cause__, OSError)
+    )
 
 
 def _bank(piece: Piece, context: Context) -> Failed:

@@ -39,7 +39,7 @@ DESCRIBED = ("clip-dissect",)
 
 HEADER = ("unit", "truth", "AUPRC", "judge sees", "nearest words", *DESCRIBED)
 
-IMAGES = 384
+IMAGES = 512
 """How many images of the world it looks at: as many as take seconds."""
 
 STEPS = 192
