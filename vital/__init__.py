@@ -71,9 +71,9 @@ if TYPE_CHECKING:
     from vital.units import Unit as Unit
 
 _PACKAGES = (
-    "activations", "atlases", "attribution", "backends", "cli", "comparing", "data", "describing", "directions", "errors", "lwta",
-    "metrics", "models", "objectives", "optim", "params", "records", "regularizers", "rendering", "reporting", "terms",
-    "tracing", "transforms", "types", "units", "utils", "world",
+    "activations", "atlases", "attribution", "backends", "cli", "comparing", "data", "describing", "directions",
+    "errors", "lwta", "metrics", "models", "objectives", "optim", "params", "records", "regularizers", "rendering",
+    "reporting", "terms", "tracing", "transforms", "types", "units", "utils", "world",
 )  # fmt: skip
 _HOMES = {
     "METHODS": "rendering",

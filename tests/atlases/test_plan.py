@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests import toy
-from vital.atlases.plan import Piece, Request, chosen, plan, read_shard, spelled, units_of
+from vital.atlases.plan import Piece, Request, chosen, pieces_of, read_shard, spelled, units_of
 from vital.describing.base import describer
 from vital.errors import InvalidValueError, UnitError, UnknownNameError
 from vital.models import Model
@@ -22,7 +22,7 @@ def request(*names: str, batch: int = 2, words: bool = True) -> Request:
 
 
 def test_pieces_are_strings_and_numbers_with_names_of_their_own() -> None:
-    pieces = plan(request("act1:0-2", "class:0-1"))
+    pieces = pieces_of(request("act1:0-2", "class:0-1"))
     assert [piece.name for piece in pieces] == [
         "bank",
         *(f"exemplars-0000{i}" for i in range(3)),
@@ -37,7 +37,7 @@ def test_pieces_are_strings_and_numbers_with_names_of_their_own() -> None:
 
 
 def test_shards_share_out_all_pieces_but_the_bank_and_no_piece_twice() -> None:
-    pieces = plan(request("act1"))
+    pieces = pieces_of(request("act1"))
     parts = [chosen(pieces, MODEL, shard=(i, 3)) for i in (1, 2, 3)]
     assert all(part[0] == Piece("bank") for part in parts)
     shared = [piece for part in parts for piece in part[1:]]
@@ -45,7 +45,7 @@ def test_shards_share_out_all_pieces_but_the_bank_and_no_piece_twice() -> None:
 
 
 def test_some_stages_and_units() -> None:
-    pieces = plan(request("act1:0-5", "class:0-1"))
+    pieces = pieces_of(request("act1:0-5", "class:0-1"))
     assert {p.stage for p in chosen(pieces, MODEL, ["exemplars", "words"])} == {"exemplars", "words"}
     some = chosen(pieces, MODEL, ["act1:3", "prototypes"])
     assert [p.units for p in some] == [("act1:2", "act1:3")] * 2
@@ -63,7 +63,7 @@ def test_some_stages_and_units() -> None:
 )
 def test_what_is_no_stage_or_unit_of_the_atlas(only: str, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        chosen(plan(request("act1:0-1")), MODEL, [only])
+        chosen(pieces_of(request("act1:0-1")), MODEL, [only])
 
 
 def test_a_unit_of_tokens_goes_without_its_tokens() -> None:
@@ -71,7 +71,7 @@ def test_a_unit_of_tokens_goes_without_its_tokens() -> None:
     layer = next(name for name, one in list_layers(model).items() if one.kind == "tokens")
     units = units_of(model, [layer], per_layer=2)
     assert [unit.tokens for unit in units] == ["patches"] * 2
-    pieces = plan(Request(units, {}, batch=1))
+    pieces = pieces_of(Request(units, {}, batch=1))
     assert [p.units for p in chosen(pieces, model, [f"{layer}:1", "exemplars"])] == [(f"{layer}:1#patches",)]
 
 
@@ -97,7 +97,7 @@ class Empty(nn.Module):
 
 def test_a_layer_of_no_units_is_told() -> None:
     model = Model(Branch(), size=16)
-    with pytest.raises(UnitError, match="layer 'empty' has no units; choose another|layer 'empty' cannot be used"):
+    with pytest.raises(UnitError, match="layer 'empty' has no units; choose another"):
         units_of(model, ["empty"])
     with pytest.raises(InvalidValueError, match="no layer is given"):
         units_of(model, [])

@@ -2,9 +2,9 @@
 
 from vital.atlases.api import Atlas, atlas, carry_out, prepare
 from vital.atlases.context import Context
+from vital.atlases.costs import Cost, estimate
 from vital.atlases.engine import ENGINES, Outcome, attempt
-from vital.atlases.estimate import Cost, estimate
-from vital.atlases.plan import STAGES, Piece, Request, plan
+from vital.atlases.plan import STAGES, Piece, Request, pieces_of
 
 __all__ = [
     "ENGINES",
@@ -19,6 +19,6 @@ __all__ = [
     "attempt",
     "carry_out",
     "estimate",
-    "plan",
+    "pieces_of",
     "prepare",
 ]

@@ -24,7 +24,7 @@ from vital.describing.api import describers_of
 from vital.describing.base import DESCRIBERS
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
 from vital.describing.evaluation.significance import JudgeOptions
-from vital.errors import DataError, InvalidValueError, RunError, UsageError, VitalError, unknown
+from vital.errors import DataError, RunError, UsageError, VitalError, unknown
 from vital.models import Model
 from vital.models.weights_hash import hashed_once
 from vital.rendering import METHODS, make_method
@@ -141,8 +141,8 @@ def atlas(
     >>> pictures = vital.load_images(torch.rand(5, 3, 16, 16))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     made = vital.atlas(net, "1", pictures, folder, methods="fourier", steps=2, per_layer=2, progress=False)
-    ...     made.finished, made.failed
-    (True, {})
+    ...     made.finished, (made.run / "units" / "1_0" / "fourier-0.png").is_file()
+    (True, True)
 
     """
     context = prepare(
@@ -191,9 +191,19 @@ def prepare(
     made = {name: make_method(name, **_own(options, METHODS[name])) for name in pictures}
     describers, judge = describers_of(words, _told(options, words)) if words else ({}, JudgeOptions())
     backends = _backends(concepts, encoder, world) if words else {}
-    units = units_of(model, [layers] if isinstance(layers, str) else layers, per_layer=per_layer, tokens=tokens)
+    units = units_of(
+        model, [layers] if isinstance(layers, str) else layers, per_layer=per_layer, tokens=tokens
+    )
     request = Request(
-        units, made, describers, judge, backends, units_per_batch(model, batch), count, top, check_whole("seed", seed)
+        units,
+        made,
+        describers,
+        judge,
+        backends,
+        units_per_batch(model, batch),
+        count,
+        top,
+        check_whole("seed", seed),
     )
     return Context(Path(out), model, images, request, spec, opened)
 
@@ -208,14 +218,15 @@ def _own(options: Mapping[str, Any], kind: type) -> dict[str, Any]:
 
 def _told(options: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
     """The options that describers, or the judge of what they say, have."""
-    kinds = [JudgeOptions, *(DESCRIBERS[name] for name in words)]
+    kinds: list[type] = [JudgeOptions, *(DESCRIBERS[name] for name in words)]
     return {name: value for name, value in options.items() if any(name in options_of(kind) for kind in kinds)}
 
 
 def _check_options(options: Mapping[str, Any], pictures: Sequence[str], words: Sequence[str]) -> None:
     """Raise `UnknownNameError` for an option that none of the methods has."""
-    kinds = [*(METHODS[name] for name in pictures), *(DESCRIBERS[name] for name in words)]
-    known = {name for kind in [*kinds, *([JudgeOptions] if words else [])] for name in options_of(kind)}
+    kinds: list[type] = [*(METHODS[name] for name in pictures), *(DESCRIBERS[name] for name in words)]
+    kinds += [JudgeOptions] if words else []
+    known = {name for kind in kinds for name in options_of(kind)}
     for name in options:
         if name not in known:
             raise unknown(

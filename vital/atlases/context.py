@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from vital.activations import ReferenceBank, build_bank, load_bank
-from vital.atlases.plan import Piece, Request, plan, spelled
+from vital.atlases.plan import Piece, Request, pieces_of, spelled
 from vital.data import ImageSet
 from vital.describing.api import Words, prepared
 from vital.errors import RunError
@@ -62,7 +62,7 @@ class Context:
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """The whole plan."""
-        return plan(self.request)
+        return pieces_of(self.request)
 
     @cached_property
     def units(self) -> dict[str, Unit]:
@@ -96,7 +96,8 @@ class Context:
         asked = self.request
         how: dict[str, Any] = {"seed": asked.seed, "batch": asked.batch, "images": self.images}
         return {
-            name: request_for(self.model, asked.units, method, **how) for name, method in asked.methods.items()
+            name: request_for(self.model, asked.units, method, **how)
+            for name, method in asked.methods.items()
         }
 
     def pictures(self, method: str) -> Run:
@@ -153,7 +154,12 @@ class Context:
             if not (self.run / RECORD).exists() or read_json(self.run / RECORD) != record:
                 write(self.run / RECORD, as_json(record))
             renders = [part["render"] for part in record["prototypes"]]
-            facts = {"schema": SCHEMA, "versions": record["versions"], "model": record["model"], "renders": renders}
+            facts = {
+                "schema": SCHEMA,
+                "versions": record["versions"],
+                "model": record["model"],
+                "renders": renders,
+            }
             if not (self.run / "run.json").exists() or read_json(self.run / "run.json") != facts:
                 write(self.run / "run.json", as_json(facts))
 
@@ -220,7 +226,9 @@ def _settings(part: Mapping[str, Any]) -> dict[str, Any]:
     render = part.get("render")
     own = {name: value for name, value in part.items() if name not in ("render", "method")}
     if render:
-        own |= {name: value for name, value in render.items() if name not in ("units", "method", "images", "batch", "seed")}
+        own |= {
+            name: value
+            for name, value in render.items()
+            if name not in ("units", "method", "images", "batch", "seed")
+        }
     return own
-
-

@@ -65,7 +65,7 @@ class Request:
     seed: int = 0
 
 
-def plan(request: Request) -> tuple[Piece, ...]:
+def pieces_of(request: Request) -> tuple[Piece, ...]:
     """The pieces of a request, in the order in which one process does them."""
     names, size = tuple(map(str, request.units)), request.batch
     parts = [tuple(part) for part in groups(names, size)]
@@ -119,7 +119,9 @@ def _named(pieces: Sequence[Piece], model: Model, names: Sequence[str]) -> set[s
         for unit in parse(name):
             text = str(unit if unit.index is not None else model.unit(unit)).partition("#")[0]
             if text not in known:
-                raise UnitError(f"{name} is not among the {len(planned)} units of the atlas; see its --layers")
+                raise UnitError(
+                    f"{name} is not among the {len(planned)} units of the atlas; see its --layers"
+                )
             found.add(known[text])
     return found
 
@@ -160,7 +162,9 @@ def units_of(
         if not layer.channels:
             raise UnitError(f"layer {name!r} has no units; choose another")
         last = min(layer.channels, per_layer or layer.channels) - 1
-        found += model.units(f"{name}:0-{last}" + (f"#{tokens or 'patches'}" if layer.kind == "tokens" else ""))
+        found += model.units(
+            f"{name}:0-{last}" + (f"#{tokens or 'patches'}" if layer.kind == "tokens" else "")
+        )
     if not found:
         raise InvalidValueError("no layer is given; an atlas needs at least one")
     return tuple(dict.fromkeys(found))

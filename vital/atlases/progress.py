@@ -63,7 +63,11 @@ class Progress:
 
     def _counted(self) -> str:
         of = self.totals.get(self.stage, 0)
-        return self.stage if self.stage in ("", "bank") else f"{self.stage} {int(self.done + 1e-6)} of {of} units"
+        return (
+            self.stage
+            if self.stage in ("", "bank")
+            else f"{self.stage} {int(self.done + 1e-6)} of {of} units"
+        )
 
     @contextmanager
     def shown(self, wanted: bool = True) -> Iterator[None]:

@@ -98,16 +98,24 @@ def _tell(context: Context, pieces: Sequence[Piece]) -> None:
     costs = estimate(context, pieces)
     if not costs:
         return
-    rows = [[c.stage, c.pieces or "-", duration(c.seconds) if c.pieces else "-", megabytes(int(c.bytes))] for c in costs]
+    rows = [
+        [c.stage, c.pieces or "-", duration(c.seconds) if c.pieces else "-", megabytes(int(c.bytes))]
+        for c in costs
+    ]
     seconds, size = sum(cost.seconds for cost in costs), sum(cost.bytes for cost in costs)
     rows.append(["all", sum(cost.pieces for cost in costs), duration(seconds), megabytes(int(size))])
     units, done = len(context.units), len(pieces) - sum(cost.pieces for cost in costs)
-    typer.echo(f"{units} units in {len(context.pieces)} pieces; {done} of the {len(pieces)} asked for are done\n")
+    typer.echo(
+        f"{units} units in {len(context.pieces)} pieces; {done} of the {len(pieces)} asked for are done\n"
+    )
     typer.echo(table(["left", "pieces", "about", "on disk"], rows))
     typer.echo(f"\npictures come to {context.run / 'units'}, the site to {context.site / 'index.html'}")
     free = shutil.disk_usage(existing(context.site)).free
     if size > free:
-        typer.echo(f"vital: {megabytes(free)} are free on the disk of {str(context.site)!r}, less than that", err=True)
+        typer.echo(
+            f"vital: {megabytes(free)} are free on the disk of {str(context.site)!r}, less than that",
+            err=True,
+        )
 
 
 def existing(path: Path) -> Path:

@@ -71,7 +71,14 @@ def demo(out: Out = Path("runs/demo")) -> None:
 
     net = load_model("world")
     context = prepare(
-        net, UNITS, images(IMAGES), out, methods=[METHOD, *DESCRIBED], count=EXEMPLARS, steps=STEPS, n_random_models=1
+        net,
+        UNITS,
+        images(IMAGES),
+        out,
+        methods=[METHOD, *DESCRIBED],
+        count=EXEMPLARS,
+        steps=STEPS,
+        n_random_models=1,
     )
     typer.echo(f"vital: {out / 'index.html'} can be looked at from the first pictures on", err=True)
     with stoppable(lambda: kept(context)):
@@ -80,7 +87,9 @@ def demo(out: Out = Path("runs/demo")) -> None:
         if not made.finished:
             raise typer.Exit(1)
         run, units = context.pictures(METHOD), context.request.units
-        checks = checked(net, units, torch.stack([run.prototype(unit).image for unit in units]), progress=watched())
+        checks = checked(
+            net, units, torch.stack([run.prototype(unit).image for unit in units]), progress=watched()
+        )
         write_sheet(made.run, {str(check.truth.unit): _title(check) for check in checks})
         write_labels(made.run / "labels.csv", _said(checks, net.name))
         page = write_page(page_of([made.run], out.resolve().name), out / "report.html")

@@ -103,7 +103,9 @@ def _exemplars(sample: _Sample, pieces: Sequence[Piece]) -> tuple[float, float]:
     def make() -> None:
         save_exemplars(run, exemplars(sample.bank, unit, count))
 
-    _measured(lambda: exemplars(sample.bank, unit, 1), run)  # what is worked out once for a network is no part of it
+    _measured(
+        lambda: exemplars(sample.bank, unit, 1), run
+    )  # what is worked out once for a network is no part of it
     seconds, size = _measured(make, run)
     times = sum(len(piece.units) for piece in pieces) * sample.whole.request.count / count
     return seconds * times, size * times
