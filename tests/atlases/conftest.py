@@ -24,13 +24,13 @@ ASKED: dict[str, Any] = {
 
 
 def files(site: Path) -> dict[str, bytes]:
-    """What an atlas holds, by path; without what says when and how long, and without locks."""
+    """What an atlas holds, by path; without what says when and how long, locks, and the halves that a kill leaves."""
     found = {path.relative_to(site).as_posix(): path for path in sorted(site.rglob("*")) if path.is_file()}
     aside = ("log.jsonl", ".lock")
     return {
         name: path.read_bytes()
         for name, path in found.items()
-        if path.name not in aside and ".locks" not in path.parts and not path.name.startswith(".stamps")
+        if path.name not in aside and ".locks" not in path.parts and not path.name.startswith(".")
     }
 
 

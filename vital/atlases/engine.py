@@ -58,6 +58,7 @@ def attempt(piece: Piece, context: Context, *, wait: bool = False) -> Outcome:
             return Outcome(piece, busy=True)
         if is_done(piece, context):
             return Outcome(piece)
+        context.tell(piece, 0.0)
         start, busy = time.perf_counter(), time.process_time()
         failed, trace = _outcome(piece, context)
         spent = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - busy}
