@@ -34,6 +34,7 @@ NAMES = {
     "Unit",
     "VitalError",
     "__version__",
+    "atlas",
     "build_bank",
     "compare",
     "describe",

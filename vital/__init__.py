@@ -19,6 +19,7 @@ from vital._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from vital import activations as activations
+    from vital import atlases as atlases
     from vital import attribution as attribution
     from vital import backends as backends
     from vital import cli as cli
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from vital.activations import ReferenceBank as ReferenceBank
     from vital.activations import build_bank as build_bank
     from vital.activations import load_bank as load_bank
+    from vital.atlases import atlas as atlas
     from vital.comparing import compare as compare
     from vital.data import ImageSet as ImageSet
     from vital.data import load_images as load_images
@@ -69,9 +71,9 @@ if TYPE_CHECKING:
     from vital.units import Unit as Unit
 
 _PACKAGES = (
-    "activations", "attribution", "backends", "cli", "comparing", "data", "describing", "directions", "errors", "lwta",
-    "metrics", "models", "objectives", "optim", "params", "records", "regularizers", "rendering", "reporting", "terms",
-    "tracing", "transforms", "types", "units", "utils", "world",
+    "activations", "atlases", "attribution", "backends", "cli", "comparing", "data", "describing", "directions",
+    "errors", "lwta", "metrics", "models", "objectives", "optim", "params", "records", "regularizers", "rendering",
+    "reporting", "terms", "tracing", "transforms", "types", "units", "utils", "world",
 )  # fmt: skip
 _HOMES = {
     "METHODS": "rendering",
@@ -86,6 +88,7 @@ _HOMES = {
     "Term": "terms",
     "Unit": "units",
     "VitalError": "errors",
+    "atlas": "atlases",
     "build_bank": "activations",
     "compare": "comparing",
     "describe": "describing",

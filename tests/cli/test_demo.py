@@ -10,6 +10,7 @@ from PIL import Image
 from vital.cli import demo
 from vital.describing.run_folder import read_labels, write_labels
 from vital.records import Description
+from vital.rendering.run_folder import kept_exemplars, runs
 from vital.units import Unit
 from vital.world.networks.check import Check, checked
 from vital.world.scenes.concepts import Concept
@@ -89,11 +90,16 @@ def test_the_demo_needs_no_network_and_little_memory(tmp_path: Path) -> None:
     lines = ended.stdout.splitlines()
     assert lines[0].split() == ["unit", "truth", "AUPRC", "judge", "sees", "nearest", "words", "clip-dissect"]
     assert len(lines) >= 1 + len(demo.UNITS)
-    with Image.open(out / "sheet.png") as sheet:
+    with Image.open(out / "run" / "sheet.png") as sheet:
         assert sheet.width >= len(demo.UNITS) * 128
     page = (out / "report.html").read_text()
     assert page.count('<article class="card"') == len(demo.UNITS)
     assert page.count("images that excite it most") == len(demo.UNITS)
     assert lines[-1].endswith(str(out / "report.html"))
-    assert len((out / "labels.csv").read_text().splitlines()) == 1 + 4 * len(demo.UNITS)
+    assert len((out / "run" / "labels.csv").read_text().splitlines()) == 1 + 4 * len(demo.UNITS)
+    assert (out / "index.html").is_file()
+    (run,) = runs(out / "run")
+    assert run.complete(run.render.units)
+    assert len(run.render.units) == len(demo.UNITS)
+    assert all(len(kept_exemplars(out / "run", unit)) == demo.EXEMPLARS for unit in run.render.units)
     assert 0.2 <= int(ended.stderr.splitlines()[-1]) / 1e6 <= 2  # kB

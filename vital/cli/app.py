@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from vital._version import __version__
+from vital.cli.atlas import atlas
 from vital.cli.bank import bank, merge
 from vital.cli.circuit import circuit
 from vital.cli.compare import compare_command
@@ -40,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(demo, layers, bank, merge, concepts, render, exemplars, circuit),
+    *(demo, layers, bank, merge, concepts, atlas, render, exemplars, circuit),
     *(describe, dissect, explain, score, agree, classes, report, methods, doctor),
 ):
     app.command()(command)

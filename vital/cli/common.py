@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -17,9 +19,32 @@ if TYPE_CHECKING:
 
 
 class StoppedError(VitalError):
-    """Somebody pressed Control-C."""
+    """Somebody pressed Control-C, or another program asked this one to end."""
 
-    exit_code = 130
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class TerminatedError(KeyboardInterrupt):
+    """Another program asked this one to end (SIGTERM)."""
+
+
+@contextmanager
+def stoppable(kept: Callable[[], str]) -> Iterator[None]:
+    """Turn Control-C and SIGTERM in the block into a `StoppedError` that says what was kept and how to go on."""
+
+    def terminate(*_: object) -> NoReturn:
+        raise TerminatedError
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        code = 143 if isinstance(stop, TerminatedError) else 130
+        raise StoppedError(f"stopped; {kept()}, and the same command goes on", code) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def open_images(where: Path, labels: Path | None = None) -> ImageSet:

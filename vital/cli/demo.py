@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
-from vital.cli.common import open_images, table, watched
-from vital.cli.options import NetworkOptions
-from vital.cli.render import carried_out
+from vital.cli.atlas import show_failed
+from vital.cli.common import stoppable, table, watched
 
 if TYPE_CHECKING:
-    from vital.activations import ReferenceBank
-    from vital.models import Model
     from vital.records import Description
-    from vital.units import Unit
     from vital.world.networks.check import Check
 
 UNITS = (
@@ -35,45 +31,70 @@ UNITS = (
 EXEMPLARS = 10
 """Natural images that are shown of each unit."""
 
+METHOD = "vital"
+"""The method of the pictures."""
+
 DESCRIBED = ("clip-dissect",)
 """The describers that take seconds."""
 
 HEADER = ("unit", "truth", "AUPRC", "judge sees", "nearest words", *DESCRIBED)
 
-Out = Annotated[Path, Option("--out", metavar="RUN", help="The run folder; a stopped demo goes on.")]
+IMAGES = 512
+"""How many images of the world it looks at: as many as take seconds."""
+
+STEPS = 192
+"""How many steps a picture takes: on pictures of 64 pixels these do."""
+
+Out = Annotated[Path, Option("--out", metavar="SITE", help="The folder of the site; a stopped demo goes on.")]
 
 
 def demo(out: Out = Path("runs/demo")) -> None:
-    """Show eight units of a small built-in network.
+    """Show eight units of a small built-in network, as a small atlas.
 
-    Pictures and words of each stand beside what is true of it. Trains nothing and downloads nothing. RUN/report.html
-    shows all of it on one page; the pictures are in RUN/sheet.png, the words in RUN/labels.csv.
+    Pictures and words of each stand beside what is true of it. Trains nothing and downloads nothing. SITE/index.html
+    grows while it runs, and SITE/report.html shows all of it on one page; SITE/run holds the pictures, with all of them
+    in sheet.png, and the words in labels.csv.
     """
     import torch
 
+    from vital.atlases import carry_out, prepare
+    from vital.atlases.api import kept
+    from vital.atlases.site import write_site
+    from vital.describing.evaluation.importers import import_labels
     from vital.describing.run_folder import write_labels
-    from vital.rendering import exemplars, make_method, save_exemplars
-    from vital.rendering.api import bank_for
-    from vital.rendering.resume import request_for
+    from vital.models import load_model
     from vital.rendering.run_folder import write_sheet
-    from vital.reporting import report
+    from vital.reporting.api import write_page
+    from vital.reporting.collect import page_of
     from vital.world.networks.check import checked
+    from vital.world.scenes.dataset import images
 
-    pictures = open_images(Path("world"))
-    net = NetworkOptions().open("world")
-    chosen = net.units(UNITS)
-    method = make_method("vital")
-    request = request_for(net, chosen, method, images=pictures)
-    with carried_out(out, net, "world", [request], chosen, method, pictures) as (run,):
-        made = torch.stack([run.prototype(unit).image for unit in chosen])
-        checks = checked(net, chosen, made, progress=watched())
-        write_sheet(out, {str(check.truth.unit): _title(check) for check in checks})
-        bank = bank_for(net, pictures, chosen)
-        words = _words(net, chosen, bank)
-        write_labels(out / "labels.csv", [*_said(checks, net.name), *words])
-        for unit in chosen:
-            save_exemplars(out, exemplars(bank, unit, EXEMPLARS))
-        page = report(out)
+    net = load_model("world")
+    context = prepare(
+        net,
+        UNITS,
+        images(IMAGES),
+        out,
+        methods=[METHOD, *DESCRIBED],
+        count=EXEMPLARS,
+        steps=STEPS,
+        n_random_models=1,
+    )
+    typer.echo(f"vital: {out / 'index.html'} can be looked at from the first pictures on", err=True)
+    with stoppable(lambda: kept(context)):
+        made = carry_out(context)
+        show_failed(made)
+        if not made.finished:
+            raise typer.Exit(1)
+        run, units = context.pictures(METHOD), context.request.units
+        checks = checked(
+            net, units, torch.stack([run.prototype(unit).image for unit in units]), progress=watched()
+        )
+        write_sheet(made.run, {str(check.truth.unit): _title(check) for check in checks})
+        write_labels(made.run / "labels.csv", _said(checks, net.name))
+        page = write_page(page_of([made.run], out.resolve().name), out / "report.html")
+        write_site(context)
+    words = [said for said in import_labels(made.run / "labels.csv", "vital") if said.method in DESCRIBED]
     typer.echo(table(HEADER, [_row(check, words) for check in checks]))
     right = sum(check.right for check in checks)
     typer.echo(f"\nThe judge, another network, sees the truth in {right} of {len(checks)} pictures: {page}")
@@ -86,19 +107,9 @@ def _title(check: Check) -> list[str]:
     return [name] if unit.label == truth else [name, truth]
 
 
-def _words(net: Model, units: Sequence[Unit], bank: ReferenceBank) -> list[Description]:
-    """What CLIP-Dissect says of the units, from the images, and whether it stands."""
-    from vital.describing.api import describers_of, prepared
-
-    backends: dict[str, str] = {}
-    asked = describers_of(DESCRIBED, {"n_random_models": 1})
-    words = prepared(net, units, asked, bank=bank, images=None, concepts=None, backends=backends)
-    return words.describe(units)
-
-
 def _row(check: Check, words: Sequence[Description]) -> tuple[str, ...]:
     truth = check.truth
-    said = [d.label or f"- ({d.candidate})" for d in words if d.unit == truth.unit]
+    said = [d.label or f"- ({d.candidate})" for d in words if str(d.unit) == str(truth.unit)]
     seen = check.seen if check.right else f"({check.seen})"
     return str(truth.unit), truth.concept.name, f"{truth.auprc:.2f}", seen, check.words, *said
 

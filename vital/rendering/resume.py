@@ -69,7 +69,7 @@ def resume_run(
     A group with a unit for which memory did not suffice is rendered again.
     """
     todo = [
-        group for group in groups(units, run.render.batch) if not run.complete(group) or _starved(run, group)
+        group for group in groups(units, run.render.batch) if not run.complete(group) or starved(run, group)
     ]
     if not todo:
         return
@@ -99,5 +99,6 @@ def resume_run(
             )
 
 
-def _starved(run: Run, units: Sequence[Unit]) -> bool:
+def starved(run: Run, units: Sequence[str | Unit]) -> bool:
+    """Whether memory did not suffice for one of these units, whose files are there. Raises `RunError`."""
     return any(str(run.to_dict(unit)["status"]).startswith(OUT_OF_MEMORY) for unit in units)

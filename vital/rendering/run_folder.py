@@ -23,7 +23,7 @@ import io
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -171,7 +171,7 @@ def entered(path: str | Path, model: Mapping[str, Any], render: Render) -> Itera
     a folder that belongs to another run, saying what differs, that is in use, or that cannot be written.
     """
     path = Path(path)
-    _check_names(render)
+    check_names(render.units)
     with explained(path, "write"):
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
@@ -304,9 +304,10 @@ def folder_name(unit: str | Unit) -> str:
     return name if len(name) <= 100 else f"{name[:80]}-{sha256(str(unit))[:12]}"
 
 
-def _check_names(render: Render) -> None:
+def check_names(units: Iterable[str]) -> None:
+    """Raise `RunError` where two units would share a folder, on systems that ignore case too."""
     taken: dict[str, str] = {}
-    for unit in render.units:
+    for unit in units:
         other = taken.setdefault(folder_name(unit).lower(), unit)
         if other != unit:
             raise RunError(

@@ -280,14 +280,15 @@ def explained(path: str | Path, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, wait: float = 0) -> Iterator[None]:
     """Keep a folder to this process until the block ends; the system lets go of it when the process dies.
 
-    Raises `RunError` where another process has it. File systems without locks lock nothing.
+    Raises `RunError` where another process has it for longer than `wait` seconds. File systems without locks lock
+    nothing.
     """
-    lock = FileLock(folder / ".lock", blocking=False)
+    lock = FileLock(folder / ".lock")
     try:
-        lock.acquire()
+        lock.acquire(timeout=wait)
     except Timeout:
         advice = "wait, or choose another folder"
         raise RunError(f"{str(folder)!r} is in use by another process; {advice}") from None

@@ -1,0 +1,234 @@
+"""What a piece of work is done with: the network, the images, the request, and the folder that keeps what is made."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from vital.activations import ReferenceBank, build_bank, load_bank
+from vital.atlases.plan import Piece, Request, pieces_of, spelled
+from vital.data import ImageSet
+from vital.describing.api import Words, prepared
+from vital.errors import RunError
+from vital.models import Model
+from vital.models.identity import identity
+from vital.rendering.resume import request_for
+from vital.rendering.run_folder import LOG, SCHEMA, Render, Run, check_names, differences, versions
+from vital.units import Unit
+from vital.utils.hashing import key_of
+from vital.utils.io import append_json, as_json, explained, locked, read_json, write
+
+RUN, RECORD, BANK, LOCKS, WORDS = "run", "atlas.json", "bank.safetensors", ".locks", "words"
+CLAIMING_SECONDS = 60
+"""How long another process may take to say what it asks for."""
+
+
+@dataclass(eq=False)
+class Context:
+    """What pieces are done with. It can be pickled: what it has loaded or made is left behind, and made anew.
+
+    `site` is the folder of the atlas. `spec` is how the network was named, and `opened` how the images were, for a
+    bank that is to find them again. `tell` is called with a piece and the share of it that is done.
+    """
+
+    site: Path
+    model: Model
+    images: ImageSet
+    request: Request
+    spec: str | None = None
+    opened: Mapping[str, str] | None = None
+    tell: Callable[[Piece, float], None] = field(default=lambda _piece, _share: None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what was loaded, and what listens here."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "tell"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    @property
+    def run(self) -> Path:
+        """The run folder inside the atlas."""
+        return self.site / RUN
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The whole plan."""
+        return pieces_of(self.request)
+
+    @cached_property
+    def units(self) -> dict[str, Unit]:
+        """The units by their text."""
+        return {str(unit): unit for unit in self.request.units}
+
+    @cached_property
+    def bank(self) -> ReferenceBank:
+        """The bank over the images: that of the run folder, or a new one that goes there; one process makes it."""
+        file = self.run / BANK
+        with self.held(Piece("bank"), wait=True):
+            if file.exists():
+                return load_bank(file, self.model, self.images)
+            layers = tuple(dict.fromkeys(unit.layer for unit in self.request.units))
+            made = build_bank(self.model, layers, self.images, top=self.request.top)
+            made.save(file, self.opened)
+        return made
+
+    @cached_property
+    def words(self) -> Words:
+        """What puts units into words."""
+        asked, given = self.request, dict(self.request.backends)
+        return prepared(
+            self.model, asked.units, (dict(asked.describers), asked.judge), bank=self.bank, images=self.images,
+            concepts=given.pop("concepts", None), backends=given, seed=asked.seed,
+        )  # fmt: skip
+
+    @cached_property
+    def renders(self) -> dict[str, Render]:
+        """What is asked for of each method, as run.json has it."""
+        asked = self.request
+        how: dict[str, Any] = {"seed": asked.seed, "batch": asked.batch, "images": self.images}
+        return {
+            name: request_for(self.model, asked.units, method, **how)
+            for name, method in asked.methods.items()
+        }
+
+    def pictures(self, method: str) -> Run:
+        """The run folder as one method sees it."""
+        return Run(self.run, self.renders[method])
+
+    def words_file(self, piece: Piece) -> Path:
+        """Where the words of a piece are kept."""
+        return self.run / WORDS / f"{piece.name}.json"
+
+    def log(self, event: str, **facts: Any) -> None:
+        """Add a line to log.jsonl, with the time. Raises `RunError`."""
+        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts}
+        append_json(self.run / LOG, [line])
+
+    @contextmanager
+    def held(self, piece: Piece, *, wait: bool = False) -> Iterator[bool]:
+        """Keep a piece to this process, and say whether it has it; the system lets go when the process dies.
+
+        File systems without locks hold nothing back: then a piece may be done twice, with the same files.
+        """
+        lock = FileLock(self.run / LOCKS / f"{piece.name}.lock", is_singleton=True)
+        with explained(self.run, "write"):
+            (self.run / LOCKS).mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            yield False
+            return
+        except (OSError, NotImplementedError):
+            yield True
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def check(self) -> None:
+        """Raise `RunError` where the folder holds another atlas, or units would share a folder; nothing is written."""
+        check_names(self.units)
+        _joined(self.run, self._record())
+
+    def claim(self) -> None:
+        """Write down what is asked for: atlas.json, and run.json, which tells readers what the folder holds.
+
+        Methods and describers may join those of an earlier request. Raises `RunError` where anything else differs,
+        and says what.
+        """
+        check_names(self.units)
+        with explained(self.run, "write"):
+            self.run.mkdir(parents=True, exist_ok=True)
+        with locked(self.run, wait=CLAIMING_SECONDS):
+            record = _joined(self.run, self._record())
+            if not (self.run / RECORD).exists() or read_json(self.run / RECORD) != record:
+                write(self.run / RECORD, as_json(record))
+            renders = [part["render"] for part in record["prototypes"]]
+            facts = {
+                "schema": SCHEMA,
+                "versions": record["versions"],
+                "model": record["model"],
+                "renders": renders,
+            }
+            if not (self.run / "run.json").exists() or read_json(self.run / "run.json") != facts:
+                write(self.run / "run.json", as_json(facts))
+
+    def _record(self) -> dict[str, Any]:
+        asked = self.request
+        prototypes = [{"method": name, "render": render.plain()} for name, render in self.renders.items()]
+        judge = {"alpha": asked.judge.alpha, "n_random_models": asked.judge.n_random_models}
+        words = [
+            {"method": name, "options": one.options(), "judge": judge, **_told(asked.backends)}
+            for name, one in asked.describers.items()
+        ]
+        found = {
+            "schema": SCHEMA,
+            "versions": versions(),
+            "model": identity(self.model, self.spec),
+            "images": {"hash": self.images.hash(), "count": len(self.images)},
+            "units": spelled(asked.units),
+            "options": {name: getattr(asked, name) for name in ("batch", "count", "top", "seed")},
+            "prototypes": prototypes,
+            "words": words,
+        }
+        plain: dict[str, Any] = json.loads(as_json(found))
+        return plain
+
+
+def _told(backends: Mapping[str, Any]) -> dict[str, Any]:
+    """The encoder by its name, and the concepts by their number and a hash."""
+    encoder, concepts = backends.get("encoder"), backends.get("concepts") or ()
+    name = None if encoder is None else str(getattr(encoder, "name", encoder))
+    return {"encoder": name, "concepts": {"count": len(concepts), "hash": key_of(list(concepts))}}
+
+
+def _joined(run: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """The record of a folder with what is asked for now. Raises `RunError` for what does not go together."""
+    if not (run / RECORD).exists():
+        if (run / "run.json").exists():
+            raise RunError(f"{str(run)!r} holds a run that is no atlas; choose another folder")
+        return record
+    earlier = read_json(run / RECORD)
+    changed = [
+        difference
+        for part in record
+        if part not in ("prototypes", "words")
+        for difference in differences(earlier.get(part), record[part], part)
+        if not difference.startswith("model.spec ")
+    ]
+    joined = {**record, "model": earlier.get("model")}
+    for part in ("prototypes", "words"):
+        old = {one["method"]: one for one in earlier.get(part, [])}
+        new = {one["method"]: one for one in record[part]}
+        for name in old.keys() & new.keys():
+            changed += differences(_settings(old[name]), _settings(new[name]), name)
+        joined[part] = list((old | new).values())
+    if changed:
+        raise RunError(
+            f"the folder {str(run.parent)!r} holds another atlas: {'; '.join(changed)}; choose another folder, or ask "
+            "for the same"
+        )
+    return joined
+
+
+def _settings(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the files of a method, without the units, which the record holds once for all."""
+    render = part.get("render")
+    own = {name: value for name, value in part.items() if name not in ("render", "method")}
+    if render:
+        own |= {
+            name: value
+            for name, value in render.items()
+            if name not in ("units", "method", "images", "batch", "seed")
+        }
+    return own

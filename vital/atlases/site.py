@@ -1,0 +1,69 @@
+"""The site of an atlas: written from what the run folder holds, again and again while it grows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from vital import reporting
+from vital.atlases.context import CLAIMING_SECONDS, Context
+from vital.atlases.plan import Piece
+from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_labels
+from vital.models.identity import identity
+from vital.rendering.run_folder import SCHEMA, versions
+from vital.reporting.api import write_page
+from vital.reporting.collect import page_of
+from vital.utils.io import as_csv, as_json, locked, read_json, write
+
+REST, SHARE = 20.0, 0.05
+"""How long a site stays as it is, at least, and the share of the time that writing it may take."""
+SITE = Piece("site")
+
+
+@dataclass(eq=False)
+class SiteWriter:
+    """Writes the site, and beside the pictures what all pieces say in words. One process at a time does it."""
+
+    context: Context
+    _next: float = field(default=0.0, init=False)
+
+    def write_sometimes(self) -> None:
+        """Write it, unless that was done a short while ago, or another process does it."""
+        if time.monotonic() >= self._next:
+            self.write(wait=False)
+
+    def write(self, *, wait: bool = True) -> None:
+        """Write it; without `wait`, unless another process does."""
+        start = time.monotonic()
+        with self.context.held(SITE, wait=wait) as own:
+            if own:
+                write_words(self.context)
+                write_site(self.context)
+        spent = time.monotonic() - start
+        self._next = time.monotonic() + max(REST, spent / SHARE)
+
+
+def write_words(context: Context) -> None:
+    """Put what the pieces say in words together, in the order of the plan; rows of other methods stay as they are.
+
+    Raises `RunError` and `DataError`.
+    """
+    files = [context.words_file(piece) for piece in context.pieces if piece.stage == "words"]
+    said = [row for file in files if file.is_file() for row in read_json(file)["labels"]]
+    if not said:
+        return
+    table, own = context.run / LABELS, {row["method"] for row in said}
+    with locked(context.run, wait=CLAIMING_SECONDS):
+        others = [row for row in read_labels(table) if row["method"] not in own] if table.exists() else []
+        rows = [{column: row[column] for column in COLUMNS} for row in said]
+        write(table, as_csv(COLUMNS, [*rows, *others]))
+        facts = {"schema": SCHEMA, "versions": versions(), "model": identity(context.model, context.spec)}
+        write(context.run / DETAILS, as_json({**facts, "labels": said}))
+
+
+def write_site(context: Context) -> None:
+    """Write the site from the run folder."""
+    if writer := getattr(reporting, "write_site", None):
+        writer(context.site, context.run)
+    else:
+        write_page(page_of([context.run], context.site.resolve().name), context.site / "index.html")
