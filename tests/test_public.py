@@ -45,6 +45,7 @@ NAMES = {
     "optimize",
     "render",
     "report",
+    "write_site",
 }
 OBJECTS = sorted(NAMES - {"METHODS", "__version__"})
 

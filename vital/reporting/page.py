@@ -11,6 +11,7 @@ import hashlib
 import math
 import re
 import unicodedata
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -30,23 +31,32 @@ def as_html(page: Page) -> str:
     True
     """
     style, script = _part("style.css"), _part("script.js")
+    return (
+        templates(_part)
+        .get_template("page.html")
+        .render(
+            **page.plain(),
+            version=__version__,
+            style=Markup(style),  # noqa: S704 (a file of this package)
+            script=Markup(script),  # noqa: S704
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
+    )
+
+
+def templates(load: Callable[[str], str]) -> Environment:
+    """Templates by name, in which every text is escaped and made visible."""
     environment = Environment(
         autoescape=True,
-        loader=FunctionLoader(_part),
+        loader=FunctionLoader(load),
         undefined=StrictUndefined,
         finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "percent": percent}
-    return environment.get_template("page.html").render(
-        **page.plain(),
-        version=__version__,
-        style=Markup(style),  # noqa: S704 (a file of this package)
-        script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-    )
+    return environment
 
 
 def visible(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,16 @@ class LabelRow:
     seed: int = 0
 
 
+SOURCES = ("truth", "images", "prototype")
+"""What words are said of, in the order in which they are shown."""
+
+
+def headline(rows: Iterable[LabelRow]) -> str:
+    """What a unit is called: the first label, of images before prototypes; empty without one."""
+    said = (row for row in rows if row.label and row.source != "truth")
+    return next((row.label for row in sorted(said, key=lambda row: SOURCES.index(row.source))), "")
+
+
 @dataclass(frozen=True)
 class Card:
     """One unit. `agreement` is that of words from images with words from prototypes, in [0, 1], None without both."""
@@ -84,8 +94,7 @@ class Card:
     @property
     def headline(self) -> str:
         """What the unit is called on its card: the first label, of images before prototypes; empty without one."""
-        order = sorted(self.label_rows, key=lambda s: ("images", "prototype", "truth").index(s.source))
-        return next((s.label for s in order if s.label and s.source != "truth"), "")
+        return headline(self.label_rows)
 
     @property
     def silent(self) -> bool:
