@@ -24,6 +24,7 @@ from vital.cli.methods import methods
 from vital.cli.render import render
 from vital.cli.report import report
 from vital.cli.score import score
+from vital.cli.serve import serve
 from vital.errors import VitalError
 
 app = typer.Typer(
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo, layers, bank, merge, concepts, render, exemplars, circuit),
-    *(describe, dissect, explain, score, report, methods, doctor),
+    *(describe, dissect, explain, score, report, serve, methods, doctor),
 ):
     app.command()(command)
 app.command("compare")(compare_command)

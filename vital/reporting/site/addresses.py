@@ -16,7 +16,7 @@ LONGEST = 60
 
 _PLAIN = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 _HASHED = re.compile(r".*-[0-9a-f]{8}")
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?")
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?|index\.html")
 
 
 def file_name(text: str) -> str:
@@ -27,13 +27,15 @@ def file_name(text: str) -> str:
     >>> file_name("layer4"), file_name("blocks.9.mlp")
     ('layer4', 'blocks.9.mlp')
     >>> file_name("Layer4"), file_name("../layer4")
-    ('layer4-9c9ba6a6', 'layer4-6021e0f9')
+    ('layer4-2c0790a4', 'layer4-7164e63c')
     """
     plain = _PLAIN.fullmatch(text) and len(text) <= LONGEST
     if plain and not _HASHED.fullmatch(text) and not _RESERVED.fullmatch(text):
         return text
     kept = re.sub(r"[^a-z0-9._-]+", "_", text.lower()).strip("._-")[:LONGEST].rstrip("._-")
-    return f"{kept or 'unit'}-{sha256(text)[:8]}"
+    if not kept or _RESERVED.fullmatch(kept):
+        kept = f"unit-{kept}".rstrip("-")
+    return f"{kept}-{sha256(text)[:8]}"
 
 
 @dataclass(frozen=True)

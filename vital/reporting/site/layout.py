@@ -75,15 +75,16 @@ class Layout:
             script("vital.units", [i // SHARD, [rows[key] for key in keys[i : i + SHARD]]])
             for i in range(0, len(keys), SHARD)
         ]
-        for i, data in enumerate(shards):
-            put(self.folder / "data" / f"units-{i}.js", data)
+        names = [f"units-{i}.js" for i in range(len(shards))]
+        for name, data in zip(names, shards, strict=True):
+            put(self.folder / "data" / name, data)
         layers, start = [], 0
         for layer in self.plan.layers:
             count = sum(key in rows for key in layer.keys)
             layers.append(_Shown(layer, start, count, self._previews(layer, rows)))
             start += count
         told = {
-            "pictures": list(self.plan.pictures.items()),
+            "pictures": self.pictures,
             "layers": [
                 [visible(one.layer.name), f"{one.layer.root}/{one.layer.folder}", one.start, one.count]
                 for one in layers
@@ -94,6 +95,9 @@ class Layout:
         data = script("vital.layers", told)
         put(self.folder / "data" / "layers.js", data)
         self._write_pages(layers, sha256(data)[:8], rows)
+        for file in (self.folder / "data").glob("units-*.js"):
+            if file.name not in names:
+                file.unlink(missing_ok=True)
 
     def _write_pages(self, layers: Sequence[_Shown], stamp: str, rows: Mapping[Key, list[Any]]) -> None:
         options = self.plan.pictures

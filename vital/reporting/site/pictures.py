@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from PIL import Image, features
@@ -35,46 +37,53 @@ class Written:
 
 
 def put(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, making its folder; a site is made anew from its runs, so nothing is synced."""
+    """Write a file whole or not at all, making its folder; one that holds this already stays as it is.
+
+    A site can be made anew from its runs at any time, so nothing waits for the disk.
+    """
+    with suppress(OSError):
+        if path.stat().st_size == len(data) and path.read_bytes() == data:
+            return
     with replacing(path) as part:
         part.write_bytes(data)
 
 
-def write_pictures(view: UnitView, renders: list[Run], folders: list[Path], folder: Path) -> Written:
+def write_pictures(view: UnitView, renders: Sequence[Run], folders: Sequence[Path], folder: Path) -> Written:
     """Write the pictures of a unit into its folder; one that is damaged becomes a fault. Raises `RunError`."""
     done = Written()
     for made, run in zip(view.prototypes, renders, strict=True):
-        if not made.pictured or not _picture(
-            done, folder, made.stem, LARGE, lambda run=run: run.picture(view.unit)
-        ):
+        sides = {made.stem: LARGE, f"{made.stem}-s": SMALL}
+        if not made.pictured or not _write(done, folder, sides, partial(run.picture, view.unit)):
             continue
-        _picture(done, folder, f"{made.stem}-s", SMALL, lambda run=run: run.picture(view.unit))
         if made.masked:
-            _picture(
-                done, folder, f"{made.stem}-mask", LARGE, lambda run=run: run.picture(view.unit, masked=True)
-            )
+            _write(done, folder, {f"{made.stem}-mask": LARGE}, partial(run.picture, view.unit, masked=True))
         for ending in ORIGINALS:
             if run.file(view.unit, ending).is_file():
                 _copy(run.file(view.unit, ending), folder / f"{made.stem}{ending}")
                 done.files.append(f"{made.stem}{ending}")
-    saved = next(filter(None, (kept_exemplars(f, view.unit) for f in folders)), []) if view.exemplars else []
+    saved = (
+        next(filter(None, (kept_exemplars(one, view.unit) for one in folders)), []) if view.exemplars else []
+    )
     for shown, kept in zip(view.exemplars, saved, strict=False):
-        if _picture(done, folder, shown.stem, EXAMPLE, kept.to_pil):
-            _picture(done, folder, f"{shown.stem}-heat", EXAMPLE, lambda kept=kept: kept.to_pil(heat=True))
+        if _write(done, folder, {shown.stem: EXAMPLE}, kept.to_pil):
+            _write(done, folder, {f"{shown.stem}-heat": EXAMPLE}, partial(kept.to_pil, heat=True))
     return done
 
 
-def _picture(done: Written, folder: Path, name: str, side: int, opened: Callable[[], Image.Image]) -> bool:
-    """Write one picture; whether it could be read."""
+def _write(done: Written, folder: Path, sides: Mapping[str, int], opened: Callable[[], Image.Image]) -> bool:
+    """Write one picture in some sizes, by name; whether it could be read."""
     try:
         picture = opened()
     except RunError as error:
         done.faults.append(by_name(str(error)))
         return False
-    data, size = encoded(picture, side)
-    put(folder / f"{name}.webp", data)
-    done.sizes[name] = size
-    done.files.append(f"{name}.webp")
+    data, size = b"", (0, 0)
+    for name, side in sides.items():
+        if not data or max(size) > side:  # a small picture is the same in all sizes
+            data, size = encoded(picture, side)
+        put(folder / f"{name}.webp", data)
+        done.sizes[name] = size
+        done.files.append(f"{name}.webp")
     return True
 
 

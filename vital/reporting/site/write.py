@@ -122,7 +122,7 @@ def _checked(folder: Path) -> dict[str, Any]:
             f"{str(folder)!r} is a run folder; give another, such as {str(folder / 'site')!r}"
         )
     with explained(folder, "read"):
-        if folder.exists() and any(not entry.name.startswith(".") for entry in os.scandir(folder)):
+        if folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
             raise InvalidValueError(
                 f"{str(folder)!r} holds something that is no site; give a new or empty folder"
             )
@@ -158,7 +158,8 @@ class _Writing:
                 shown = time.monotonic()
         removed = self._remove_others()
         self._write_index()
-        self.layout.write_downloads([self._folder(key) / RECORD for key in self.plan.keys])
+        if self.written or removed or not (self.folder / "units.json").is_file():
+            self.layout.write_downloads([self._folder(key) / RECORD for key in self.plan.keys])
         put(self.folder / STAMPS, as_json(self.stamps))
         return Site(self.folder, len(self.plan.keys), self.written, removed)
 

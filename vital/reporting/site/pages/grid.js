@@ -114,7 +114,7 @@
   }
 
   function picture(row, folder) {
-    const names = index.layers.pictures.map(([stem]) => stem);
+    const names = index.layers.pictures;
     const wanted = names.indexOf($("picture").value);
     const has = (i) => i >= 0 && (row[PICTURES] >> i) & 1;
     const i = has(wanted) ? wanted : names.findIndex((_, n) => has(n));
