@@ -89,7 +89,7 @@ def row_of(record: Record, pictures: Sequence[str]) -> list[Any]:
     drawn = {made["stem"] for made in record["prototypes"] if made["picture"]}
     if any(one["picture"] for one in record["exemplars"]):
         drawn.add("e00")
-    first = next((made for made in record["prototypes"] if made["picture"]), {})
+    first: Record = next((made for made in record["prototypes"] if made["picture"]), {})
     said = dict.fromkeys(
         text for word in record["words"] for text in (word["label"], word["candidate"]) if text
     )

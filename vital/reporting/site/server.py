@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from vital.errors import InvalidValueError, RunError
 from vital.reporting.site.write import is_site
@@ -17,8 +17,7 @@ _OWN = frozenset((HOST, "localhost"))
 class _Handler(SimpleHTTPRequestHandler):
     """Serves files, lists no folders, answers to the names of this machine alone, and says nothing."""
 
-    extensions_map: ClassVar = {
-        **SimpleHTTPRequestHandler.extensions_map,
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | {
         ".webp": "image/webp",
         ".js": "text/javascript",
     }
