@@ -22,7 +22,7 @@ Title = Annotated[str | None, Option(help="The heading; the names of the runs un
 
 
 def report(runs: Runs, out: Out = None, site: SiteFolder = None, title: Title = None) -> None:
-    """Write one HTML page with all units of the runs, or a site with a page for each.
+    """Write one HTML page of the runs, or a site of many.
 
     Both show pictures, words, scores and the truth where it is known. The page is one file that asks for nothing else:
     it can be mailed, and opened without a network. A page of several runs needs --out, so that it does not take the

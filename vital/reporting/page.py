@@ -13,13 +13,15 @@ import re
 import unicodedata
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from vital._version import __version__
 from vital.reporting.records import Page
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _FORMATS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -47,6 +49,8 @@ def as_html(page: Page) -> str:
 
 def templates(load: Callable[[str], str]) -> Environment:
     """Templates by name, in which every text is escaped and made visible."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
     environment = Environment(
         autoescape=True,
         loader=FunctionLoader(load),
