@@ -46,6 +46,7 @@ NAMES = {
     "optimize",
     "render",
     "report",
+    "write_site",
 }
 OBJECTS = sorted(NAMES - {"METHODS", "__version__"})
 

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from vital.rendering import make_method as make_method
     from vital.rendering import render as render
     from vital.reporting import report as report
+    from vital.reporting import write_site as write_site
     from vital.terms import Term as Term
     from vital.tracing import list_layers as list_layers
     from vital.units import Unit as Unit
@@ -100,6 +101,7 @@ _HOMES = {
     "optimize": "optim",
     "render": "rendering",
     "report": "reporting",
+    "write_site": "reporting",
 }
 """Where each public object is defined; the imports above say the same to type checkers."""
 

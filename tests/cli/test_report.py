@@ -20,3 +20,13 @@ def test_runs_become_one_page(vital, pictures):
 def test_what_is_no_run_is_one_sentence(vital, here):
     done = vital("report", "nowhere")
     assert (done.code, done.err) == (1, "vital: there is no run folder 'nowhere'\n")
+
+
+def test_runs_become_a_site_that_is_renewed(vital, here):
+    words = ("--method", "fourier", "--steps", 2, "--size", 16, "--out", "run")
+    assert vital("render", "net.py:make", "class:bee", "3:3", *words).code == 0
+    assert vital("report", "run", "--site", "site").out == "site/index.html: 2 units, 2 of them written\n"
+    assert vital("report", "run", "--site", "site").out == "site/index.html: 2 units, 0 of them written\n"
+    assert (here / "site" / "units" / "class" / "1" / "fourier-0.png").is_file()
+    both = vital("report", "run", "--site", "site", "--out", "page.html")
+    assert (both.code, "give one of them" in both.err) == (2, True)

@@ -9,6 +9,7 @@ import torch
 import vital
 from tests.reporting.conftest import proto, said
 from vital.errors import InvalidValueError
+from vital.records import Description
 from vital.rendering.natural_exemplars import Exemplar
 from vital.reporting.api import page_file, page_from, write_page
 from vital.reporting.collect import page_of
@@ -104,6 +105,13 @@ def test_equal_runs_make_equal_pages_that_say_what_is_there(run):
     assert "control: random weights" in plain
     assert "words agree 33 %" in plain
     assert "<tr class=control>" in text
+
+
+def test_a_class_name_stays_where_its_label_was_taken_back():
+    unit = Unit("class", 3, label="airplane")
+    silent = Description(unit, "dnd", "", 0.1, candidate="blue sky", p_value=0.6)
+    text = as_html(page_from([], [silent]))
+    assert '<p class="class">class <bdi>airplane</bdi></p>' in text
 
 
 def test_a_browser_searches_sorts_and_turns_masks_on(run, browser, tmp_path):

@@ -27,6 +27,7 @@ from vital.cli.methods import methods
 from vital.cli.render import render
 from vital.cli.report import report
 from vital.cli.score import score
+from vital.cli.serve import serve
 from vital.cli.words import agree, classes
 from vital.errors import DefectError, VitalError
 from vital.utils.foreign import culprit, explained
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo, layers, bank, merge, concepts, atlas, render, exemplars, circuit),
-    *(describe, dissect, explain, score, agree, classes, report, methods, doctor),
+    *(describe, dissect, explain, score, agree, classes, report, serve, methods, doctor),
 ):
     app.command()(command)
 app.command("compare")(compare_command)

@@ -1,4 +1,4 @@
-"""`vital report`: one self-contained HTML page from run folders."""
+"""`vital report`: run folders as one self-contained HTML page, or as a site of many."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import typer
 from typer import Argument, Option
 
 from vital.cli.common import megabytes, watched
+from vital.errors import UsageError
 
 Runs = Annotated[list[Path], Argument(metavar="RUN", help="Run folders; units of one network share a card.")]
 Out = Annotated[
     Path | None, Option("--out", metavar="FILE", help="The page; of one RUN its report.html unless given.")
+]
+SiteFolder = Annotated[
+    Path | None, Option("--site", metavar="DIR", help="Write a site here instead: a page for every unit.")
 ]
 Title = Annotated[str | None, Option(help="The heading; the names of the runs unless given.")]
 
@@ -26,14 +30,27 @@ Encoder = Annotated[
 ]
 
 
-def report(runs: Runs, out: Out = None, title: Title = None, encoder: Encoder = None) -> None:
-    """Write one HTML page with all units of the runs.
+def report(
+    runs: Runs,
+    out: Out = None,
+    site: SiteFolder = None,
+    title: Title = None,
+    encoder: Encoder = None,
+) -> None:
+    """Write one HTML page of the runs, or a site of many.
 
-    It shows pictures, words, scores and the truth where it is known. The page is one file that asks for nothing else:
+    Both show pictures, words, scores and the truth where it is known. The page is one file that asks for nothing else:
     it can be mailed, and opened without a network. A page of several runs needs --out, so that it does not take the
-    place of the page of one.
+    place of the page of one. With many units take --site: a folder of static pages with search, for any host, or to be
+    opened as it is. Written again, it renews what has changed.
     """
     from vital.backends import load_text_encoder
+
+    if site is not None:
+        if out is not None:
+            raise UsageError(f"--out {out} is for one page and --site {site} for many; give one of them")
+        _write_site(site, runs, title)
+        return
     from vital.reporting.api import page_file, write_page
     from vital.reporting.collect import page_of
 
@@ -42,3 +59,11 @@ def report(runs: Runs, out: Out = None, title: Title = None, encoder: Encoder = 
     page = page_of(runs, title, encoder=eyes, progress=watched())
     write_page(page, file)
     typer.echo(f"{file}: {len(page.cards)} units, {megabytes(file.stat().st_size)}")
+
+
+def _write_site(folder: Path, runs: list[Path], title: str | None) -> None:
+    from vital.reporting import write_site
+
+    done = write_site(folder, *runs, title=title, progress=watched())
+    removed = f", {done.removed} removed" if done.removed else ""
+    typer.echo(f"{done.index}: {done.units} units, {done.written} of them written{removed}")

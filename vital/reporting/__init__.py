@@ -1,5 +1,6 @@
-"""The report: pictures and words of units side by side, on one page that needs nothing else."""
+"""Reports: pictures and words of units side by side, on one page that needs nothing else, or as a site of pages."""
 
 from vital.reporting.api import report
+from vital.reporting.site import Site, write_site
 
-__all__ = ["report"]
+__all__ = ["Site", "report", "write_site"]

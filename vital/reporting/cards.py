@@ -15,7 +15,7 @@ from vital.records import STANDS, Description
 from vital.rendering.natural_exemplars import Exemplar
 from vital.rendering.run_folder import SavedExemplar
 from vital.reporting.images import Sizes, embed_image
-from vital.reporting.records import Card, EmbeddedImage, Example, LabelRow, PrototypeImage
+from vital.reporting.records import SOURCES, Card, EmbeddedImage, Example, LabelRow, PrototypeImage
 from vital.units import Unit
 from vital.utils.text import jaccard
 
@@ -74,7 +74,7 @@ def card(found: UnitData, sizes: Sizes, encoder: TextEncoder | None = None) -> C
         run=found.run,
         prototypes=tuple(_prototype_image(drawn, unit, sizes) for drawn in found.drawn),
         examples=tuple(_example(seen, unit, sizes) for seen in found.seen[: sizes.examples]),
-        label_rows=tuple(sorted(label_rows, key=lambda s: (TRUTH, "images", "prototype").index(s.source))),
+        label_rows=tuple(sorted(label_rows, key=lambda s: SOURCES.index(s.source))),
         truth=truth,
         agreement=agreement(label_rows, encoder),
     )
@@ -126,15 +126,16 @@ def _prototype_image(drawn: Drawn, unit: str, sizes: Sizes) -> PrototypeImage:
         status=str(record.get("status", "done")),
         picture=_embed_image(drawn.picture, sizes.prototype, what, sizes.quality),
         masked=_embed_image(drawn.masked, sizes.prototype, f"{what}, where the loss looked", sizes.quality),
-        facts=(*_facts(provenance), *_bands(record)),
+        facts=facts_of(record),
         lacking=tuple(map(str, provenance.get("lacking") or ())),
     )
 
 
-def _facts(provenance: Mapping[str, Any]) -> list[str]:
-    """What a prototype's record says of how far it excites its unit."""
+def facts_of(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a prototype's record says of how far it excites its unit, and of which channels it shows."""
+    provenance = record.get("provenance") or {}
     names = ("value", "value_at_network_size", "probability", "percentile")
-    value, fitted, probability, percentile = (_number(provenance.get(name)) for name in names)
+    value, fitted, probability, percentile = (number_of(provenance.get(name)) for name in names)
     found = []
     if value is not None:
         found.append(
@@ -144,7 +145,7 @@ def _facts(provenance: Mapping[str, Any]) -> list[str]:
         found.append(f"probability {100 * probability:.1f} %")
     if percentile is not None:
         found.append("above all images" if percentile >= 100 else f"above {percentile:.4g} % of images")
-    return found
+    return (*found, *_bands(record))
 
 
 def _bands(record: Mapping[str, Any]) -> list[str]:
@@ -155,7 +156,8 @@ def _bands(record: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
+    """A number of a record; None for what is no finite number."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 

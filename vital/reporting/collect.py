@@ -14,13 +14,14 @@ from tqdm import tqdm
 from vital.backends import TextEncoder
 from vital.describing.evaluation.importers import import_labels
 from vital.errors import RunError
+from vital.records import Description
 from vital.rendering.run_folder import Render, kept_exemplars, read_run
 from vital.rendering.run_folder import Run as Folder
 from vital.reporting.cards import Drawn, UnitData, card, seen
 from vital.reporting.images import Sizes
 from vital.reporting.records import Page, Run, Table
 from vital.units import Unit
-from vital.utils.io import csv_lines, read_text
+from vital.utils.io import csv_lines, read_json, read_text
 
 CONTROLS = frozenset(("constant word", "shuffled units", "random weights", "next name", "control"))
 """What rows of tables are called that know nothing of the units."""
@@ -46,22 +47,103 @@ def page_of(
     A folder needs a run.json or a labels.csv. Raises `RunError` for one that has neither or is damaged, and
     `DataError` for a table that cannot be read.
     """
-    folders = [Path(path) for path in paths]
-    if not folders:
-        raise RunError("there is no run to report; give one run folder or more")
-    notes = [_read(folder) for folder in folders]
-    found: dict[tuple[str, str], UnitData] = {}
-    for folder, facts in zip(folders, notes, strict=True):
-        _gather(folder, facts, found)
-    every = sorted(found.values(), key=lambda one: _natural(str(one.unit)))
-    sizes = Sizes.of(len(every))
-    bar = tqdm(every, desc="cards", unit="unit", disable=not progress, leave=False)
+    runs = Runs(paths)
+    found = [runs.data(key) for key in runs.units]
+    found.sort(key=lambda one: natural_order(str(one.unit)))
+    sizes = Sizes.of(len(found))
+    bar = tqdm(found, desc="cards", unit="unit", disable=not progress, leave=False)
     return Page(
-        title=title or " and ".join(dict.fromkeys(_name(folder) for folder in folders)),
-        runs=tuple(_run(folder, facts) for folder, facts in zip(folders, notes, strict=True)),
+        title=title or runs.title,
+        runs=runs.about(),
         cards=tuple(card(one, sizes, encoder) for one in bar),
-        tables=tuple(table for folder in folders for table in _tables(folder)),
+        tables=runs.tables(),
     )
+
+
+NOT_YET = "not rendered yet"
+"""The status of a picture that is asked for and not there."""
+
+Key = tuple[str, str]
+"""A unit among several runs: its network, and its text."""
+
+
+class Runs:
+    """Run folders side by side: which units they hold, and what they hold of each, which is read when asked for.
+
+    `units` maps the units of all folders, in the order in which they name them, to what is known of them without
+    opening their files. Units of the same network in several folders are one. Raises as `page_of` does.
+    """
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        self.folders = [Path(path) for path in paths]
+        if not self.folders:
+            raise RunError("there is no run to report; give one run folder or more")
+        self.facts = [_read(folder) for folder in self.folders]
+        self.units: dict[Key, Unit] = {}
+        self._pictures: dict[Key, list[Folder]] = {}
+        self._words: dict[Key, list[tuple[str, Description]]] = {}
+        for folder, facts in zip(self.folders, self.facts, strict=True):
+            self._gather(folder, facts)
+
+    def _gather(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        """Note what one folder holds; the network, where it is known, tells equal units apart."""
+        network = network_of(folder, facts)
+        for entry in facts.get("renders", []):
+            run = Folder(folder, Render(**{**entry, "units": tuple(entry["units"])}))
+            for text in run.render.units:
+                unit = Unit.parse(text)
+                self.units.setdefault((network, str(unit)), unit)
+                self._pictures.setdefault((network, str(unit)), []).append(run)
+        if (folder / "labels.csv").is_file():
+            for said in import_labels(folder / "labels.csv", "vital"):
+                key = (network, str(said.unit))
+                self.units.setdefault(key, said.unit)
+                self._words.setdefault(key, []).append((_name(folder), said))
+
+    @property
+    def title(self) -> str:
+        """The names of the folders."""
+        return " and ".join(dict.fromkeys(map(_name, self.folders)))
+
+    def about(self) -> tuple[Run, ...]:
+        """What is known of each folder."""
+        return tuple(_run(folder, facts) for folder, facts in zip(self.folders, self.facts, strict=True))
+
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of scores of all folders."""
+        return tuple(table for folder in self.folders for table in _tables(folder))
+
+    def renders(self, key: Key) -> Sequence[Folder]:
+        """The requests for pictures of a unit."""
+        return self._pictures.get(key, ())
+
+    def folders_of(self, key: Key) -> list[Path]:
+        """The folders that hold anything of a unit."""
+        found = [run.path for run in self.renders(key)]
+        network, _ = key
+        return [
+            folder
+            for folder, facts in zip(self.folders, self.facts, strict=True)
+            if folder in found or (not found and network_of(folder, facts) == network)
+        ]
+
+    def words(self, key: Key) -> Sequence[tuple[str, Description]]:
+        """What is said of a unit, each with the name of the folder that says so."""
+        return self._words.get(key, ())
+
+    def data(self, key: Key) -> UnitData:
+        """Read what all folders hold of a unit. Raises `RunError`."""
+        renders, words = self.renders(key), self.words(key)
+        drawn = [read_drawn(run, self.units[key]) for run in renders]
+        saved = (kept_exemplars(folder, self.units[key]) for folder in self.folders_of(key))
+        label = next((str(d.record["label"]) for d in drawn if d.record.get("label")), "")
+        return UnitData(
+            replace(self.units[key], label=self.units[key].label or label),
+            _name(renders[0].path) if renders else words[0][0],
+            drawn,
+            [seen(one) for one in next(filter(None, saved), [])],
+            [said for _, said in words],
+        )
 
 
 def is_run(folder: Path) -> bool:
@@ -73,36 +155,22 @@ def _read(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise RunError(f"there is no run folder {str(folder)!r}")
     facts = read_run(folder)
+    if not facts and (folder / "labels.json").is_file():
+        facts = {"model": read_json(folder / "labels.json").get("model") or {}}
     if not is_run(folder):
         raise RunError(f"{str(folder)!r} is no run folder: it holds neither run.json nor labels.csv")
     return facts
 
 
-def _gather(folder: Path, facts: Mapping[str, Any], found: dict[tuple[str, str], UnitData]) -> None:
-    """Add what one folder holds to what was found; the network, where it is known, tells equal units apart."""
-    network = str(facts.get("model", {}).get("weights_hash") or folder)
-
-    def of(unit: Unit) -> UnitData:
-        return found.setdefault((network, str(unit)), UnitData(unit, _name(folder)))
-
-    for entry in facts.get("renders", []):
-        run = Folder(folder, Render(**{**entry, "units": tuple(entry["units"])}))
-        for text in run.render.units:
-            unit = Unit.parse(text)
-            one = of(unit)
-            one.drawn.append(_drawn(run, unit))
-            one.unit = replace(unit, label=one.unit.label or str(one.drawn[-1].record.get("label") or ""))
-            if not one.seen:
-                one.seen += [seen(kept) for kept in kept_exemplars(folder, unit)]
-    if (folder / "labels.csv").is_file():
-        for said in import_labels(folder / "labels.csv", "vital"):
-            of(said.unit).said.append(said)
+def network_of(folder: Path, facts: Mapping[str, Any]) -> str:
+    """What tells the networks of runs apart: the hash of the weights, or the folder where nobody knows it."""
+    return str(facts.get("model", {}).get("weights_hash") or folder)
 
 
-def _drawn(run: Folder, unit: Unit) -> Drawn:
+def read_drawn(run: Folder, unit: Unit) -> Drawn:
     """A prototype of a folder; one that is not there yet is a status."""
     if not run.file(unit, ".json").is_file():
-        record = {"method": run.render.method, "seed": run.render.seed, "status": "not rendered yet"}
+        record = {"method": run.render.method, "seed": run.render.seed, "status": NOT_YET}
         return Drawn(record)
     pictures = (
         partial(run.picture, unit, masked=masked) if run.file(unit, ending).is_file() else None
@@ -115,8 +183,8 @@ def _name(folder: Path) -> str:
     return folder.resolve().name
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Numbers in a text count as numbers: layer4:9 comes before layer4:10."""
+def natural_order(text: str) -> list[tuple[int, str]]:
+    """What texts are sorted by in which numbers count as numbers: layer4:9 comes before layer4:10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 

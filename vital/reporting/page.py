@@ -11,14 +11,17 @@ import hashlib
 import math
 import re
 import unicodedata
+from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from vital._version import __version__
 from vital.reporting.records import Page
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _FORMATS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -30,23 +33,34 @@ def as_html(page: Page) -> str:
     True
     """
     style, script = _part("style.css"), _part("script.js")
+    return (
+        templates(_part)
+        .get_template("page.html")
+        .render(
+            **page.plain(),
+            version=__version__,
+            style=Markup(style),  # noqa: S704 (a file of this package)
+            script=Markup(script),  # noqa: S704
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
+    )
+
+
+def templates(load: Callable[[str], str]) -> Environment:
+    """Templates by name, in which every text is escaped and made visible."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
     environment = Environment(
         autoescape=True,
-        loader=FunctionLoader(_part),
+        loader=FunctionLoader(load),
         undefined=StrictUndefined,
         finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "percent": percent}
-    return environment.get_template("page.html").render(
-        **page.plain(),
-        version=__version__,
-        style=Markup(style),  # noqa: S704 (a file of this package)
-        script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-    )
+    return environment
 
 
 def visible(value: Any) -> Any:

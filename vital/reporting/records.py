@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,22 @@ class LabelRow:
     verdict: str = ""
 
 
+SOURCES = ("truth", "images", "prototype")
+"""What words are said of, in the order in which they are shown."""
+
+
+def first_label(rows: Iterable[LabelRow]) -> LabelRow | None:
+    """The label that a unit goes by: one that stands before one that was not judged, of images before prototypes."""
+    said = (row for row in rows if row.label and row.source != "truth")
+    return next(iter(sorted(said, key=lambda row: (bool(row.verdict), SOURCES.index(row.source)))), None)
+
+
+def headline(rows: Iterable[LabelRow]) -> str:
+    """What a unit is called; empty without a label."""
+    found = first_label(rows)
+    return found.label if found else ""
+
+
 @dataclass(frozen=True)
 class Card:
     """One unit. `agreement` is that of words from images with words from prototypes, in [0, 1], None without both."""
@@ -89,20 +105,13 @@ class Card:
 
         Labels that stand come before those that were not judged.
         """
-        return self._first.label if self._first else ""
+        return headline(self.label_rows)
 
     @property
     def doubt(self) -> str:
         """Why the headline does not stand; empty where it does."""
-        return self._first.verdict if self._first else ""
-
-    @property
-    def _first(self) -> LabelRow | None:
-        order = sorted(
-            self.label_rows,
-            key=lambda s: (bool(s.verdict), ("images", "prototype", "truth").index(s.source)),
-        )
-        return next((s for s in order if s.label and s.source != "truth"), None)
+        found = first_label(self.label_rows)
+        return found.verdict if found else ""
 
     @property
     def silent(self) -> bool:

@@ -1,0 +1,162 @@
+"""What a run folder may hold of a unit beyond pictures and words: how images excite it, and which units are like it.
+
+    units/UNIT/activations.json    a histogram of the unit's activations over the images of a bank
+    units/UNIT/neighbors.json      the units that are most like it
+    units/UNIT/circuit.json        what feeds it, as `vital circuit` writes it (circuit.json in the run folder does too)
+
+Each file is written whole or not at all, and none is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vital.activations import ReferenceBank
+from vital.activations.selection import readout_name
+from vital.errors import InvalidValueError, RunError
+from vital.rendering.run_folder import folder_name
+from vital.units import Unit
+from vital.utils.io import as_json, read_json, write
+
+ACTIVATIONS, NEIGHBORS, CIRCUIT = "activations.json", "neighbors.json", "circuit.json"
+BLOCK = 512
+"""How many units are compared with all others at once."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many of `images` have an activation between two `edges`; there is one count fewer than edges."""
+
+    edges: tuple[float, ...]
+    counts: tuple[float, ...]
+    images: int
+
+
+@dataclass(frozen=True)
+class Link:
+    """Another unit, and how much it has to do with this one: a similarity, or a share of what feeds it."""
+
+    unit: str
+    weight: float
+
+
+def histogram(bank: ReferenceBank, unit: str | Unit, bins: int = 32) -> Histogram:
+    """Count how many images of a bank excite a unit how much.
+
+    The strongest images are counted exactly, the others by the bank's sample of them. Raises `InvalidValueError` for a
+    unit that the bank has not ranked, or that is a direction.
+    """
+    unit = bank.model.unit(unit)
+    if unit.source or not bank.ranks(unit):
+        raise InvalidValueError(f"the bank has ranked no images for {unit}; give a channel of {bank.layers}")
+    name, index = readout_name(unit), unit.channel
+    ranking, tables = bank.tables.means[name], bank.tables
+    sample, top = tables.sample[name][index].double(), ranking.values[index].double()
+    rest = sample[~torch.isin(tables.sampled, ranking.indices[index])]
+    every = torch.cat([top, rest])
+    low, high = float(every.min()), float(every.max())
+    edges = torch.linspace(low, high if high > low else low + 1, bins + 1, dtype=torch.float64)
+    weight = (tables.count - len(top)) / len(rest) if len(rest) else 0.0
+    counts = torch.histogram(top, edges).hist + weight * torch.histogram(rest, edges).hist
+    return Histogram(_short(edges), _short(counts), tables.count)
+
+
+def save_histogram(run: str | Path, unit: str | Unit, found: Histogram) -> None:
+    """Write a unit's histogram into a run folder. Raises `RunError`."""
+    told = {"unit": str(unit), "images": found.images, "edges": found.edges, "counts": found.counts}
+    write(_file(run, unit, ACTIVATIONS), as_json(told))
+
+
+def save_neighbors(run: str | Path, unit: str | Unit, neighbors: Sequence[Link], by: str) -> None:
+    """Write the units that are most like a unit into a run folder, nearest first; `by` says how they compare."""
+    rows = [{"unit": link.unit, "similarity": float(f"{link.weight:.4g}")} for link in neighbors]
+    write(_file(run, unit, NEIGHBORS), as_json({"unit": str(unit), "by": by, "neighbors": rows}))
+
+
+def nearest_units(
+    bank: ReferenceBank, units: Sequence[str | Unit], count: int = 8
+) -> Iterator[tuple[Unit, list[Link]]]:
+    """Find for each unit the `count` others whose activations go with its own, over the images that the bank sampled.
+
+    The similarity is Pearson's correlation. Units that the bank has not sampled, and directions, are left out.
+    """
+    found = [bank.model.unit(unit) for unit in units]
+    known = [unit for unit in found if not unit.source and bank.ranks(unit)]
+    if len(known) < 2:
+        return
+    rows = torch.stack([bank.tables.sample[readout_name(unit)][unit.channel].float() for unit in known])
+    rows = rows - rows.mean(1, keepdim=True)
+    rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    for start in range(0, len(known), BLOCK):
+        near = rows[start : start + BLOCK] @ rows.T
+        for i in range(len(near)):
+            near[i, start + i] = -2  # never its own neighbor
+            best = near[i].topk(min(count, len(known) - 1))
+            links = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            yield known[start + i], [Link(str(known[j]), value) for j, value in links]
+
+
+def read_histogram(run: Path, unit: str | Unit) -> Histogram | None:
+    """Read a unit's histogram; None where there is none. Raises `RunError` for a damaged one."""
+    file = _file(run, unit, ACTIVATIONS)
+    if not file.is_file():
+        return None
+    try:
+        found = read_json(file)
+        edges, counts = (tuple(map(float, found[name])) for name in ("edges", "counts"))
+        images = int(found["images"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(file, error) from error
+    if not counts or len(edges) != len(counts) + 1:
+        raise _damaged(file, ValueError(f"it has {len(edges)} edges and {len(counts)} counts"))
+    return Histogram(edges, counts, images)
+
+
+def read_neighbors(run: Path, unit: str | Unit) -> tuple[str, list[Link]]:
+    """Read how units were compared, and which are most like a unit; none where there is no such file."""
+    file = _file(run, unit, NEIGHBORS)
+    if not file.is_file():
+        return "", []
+    try:
+        found = read_json(file)
+        links = [Link(str(row["unit"]), float(row["similarity"])) for row in found["neighbors"]]
+        return str(found["by"]), links
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(file, error) from error
+
+
+def read_feeders(run: Path, unit: str | Unit, common: Mapping[str, Sequence[Link]]) -> list[Link]:
+    """Read what feeds a unit, most first: its own circuit.json, or what `common` holds of it (see `read_circuit`)."""
+    own = _file(run, unit, CIRCUIT)
+    return list((read_circuit(own) if own.is_file() else common).get(str(unit), ()))
+
+
+def read_circuit(file: Path) -> dict[str, list[Link]]:
+    """Read a circuit.json: for each unit what feeds it, most first. Raises `RunError` for a damaged one."""
+    try:
+        edges: list[dict[str, Any]] = read_json(file)["edges"]
+        found: dict[str, list[Link]] = {}
+        for edge in edges:
+            found.setdefault(str(edge["unit"]), []).append(Link(str(edge["feeder"]), float(edge["share"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(file, error) from error
+    return {unit: sorted(links, key=lambda link: -link.weight) for unit, links in found.items()}
+
+
+def _file(run: str | Path, unit: str | Unit, name: str) -> Path:
+    return Path(run) / "units" / folder_name(unit) / name
+
+
+def _damaged(file: Path, error: Exception) -> RunError:
+    why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return RunError(f"{str(file)!r} is damaged: {why}; remove it, and make it again")
+
+
+def _short(values: Tensor) -> tuple[float, ...]:
+    return tuple(float(f"{value:.6g}") for value in values.tolist())

@@ -1,0 +1,165 @@
+"""The pages of a site and the data that they load: what is written besides the folders of units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from vital._version import __version__
+from vital.reporting.collect import Key
+from vital.reporting.page import templates, visible
+from vital.reporting.site.figures import curve, histogram_figure
+from vital.reporting.site.pictures import Written, put
+from vital.reporting.site.plan import TO_ROOT, Layer, Plan
+from vital.reporting.site.records import COLUMNS, Record, csv_lines_of, row_of, script
+from vital.reporting.site.views import DONE, UnitView
+from vital.utils.hashing import sha256
+from vital.utils.io import read_json, replacing
+
+ASSETS = ("site.css", "site.js", "grid.js", "unit.js")
+PAGES = ("base.html", "grid_tools.html", "index.html", "layer.html", "unit.html")
+SHARD = 500
+"""How many units one file of the index holds."""
+PREVIEWS = 8
+"""How many pictures stand for a layer on the first page."""
+
+
+class Layout:
+    """Lays out the pages of a site."""
+
+    def __init__(self, folder: Path, plan: Plan, title: str) -> None:
+        self.folder, self.plan, self.title = folder, plan, title
+        self.pictures = list(plan.pictures)
+        self._templates = templates(_part)
+
+    @cached_property
+    def version(self) -> str:
+        """What changes when pages come out otherwise from the same runs: a release, a template, the title."""
+        return sha256([__version__, self.title, *map(_part, (*ASSETS, *PAGES))])[:12]
+
+    def _page(self, name: str, to_root: str, **given: Any) -> bytes:
+        common = {"site": self.title, "to_root": to_root, "made_by": __version__, "version": self.version}
+        return self._templates.get_template(name).render(**common, **given).encode()
+
+    def row(self, record: Record) -> list[Any]:
+        """A unit in the index."""
+        return row_of(record, self.pictures)
+
+    def unit_page(self, view: UnitView, done: Written) -> bytes:
+        """The page of a unit."""
+        figure = histogram_figure(view.histogram, view.prototypes) if view.histogram else None
+        return self._page(
+            "unit.html",
+            TO_ROOT,
+            unit=view,
+            sizes=done.sizes,
+            files=set(done.files),
+            faults=(*view.faults, *done.faults),
+            histogram=figure,
+            curves={made.stem: curve(made.losses) for made in view.prototypes},
+            several_runs=len(self.plan.runs.folders) > 1,
+        )
+
+    def write_assets(self) -> None:
+        """Write the style and the scripts."""
+        for name in ASSETS:
+            put(self.folder / "assets" / name, _part(name).encode())
+
+    def write_index(self, rows: Mapping[Key, list[Any]]) -> None:
+        """Write the index, its data and the pages of layers, of the units whose rows are there."""
+        keys = [key for key in self.plan.keys if key in rows]
+        shards = [
+            script("vital.units", [i // SHARD, [rows[key] for key in keys[i : i + SHARD]]])
+            for i in range(0, len(keys), SHARD)
+        ]
+        names = [f"units-{i}.js" for i in range(len(shards))]
+        for name, data in zip(names, shards, strict=True):
+            put(self.folder / "data" / name, data)
+        layers, start = [], 0
+        for layer in self.plan.layers:
+            count = sum(key in rows for key in layer.keys)
+            layers.append(_Shown(layer, start, count, self._previews(layer, rows)))
+            start += count
+        told = {
+            "pictures": self.pictures,
+            "layers": [
+                [visible(one.layer.name), f"{one.layer.root}/{one.layer.folder}", one.start, one.count]
+                for one in layers
+            ],
+            "shards": [sha256(data)[:8] for data in shards],
+            "size": SHARD,
+        }
+        data = script("vital.layers", told)
+        put(self.folder / "data" / "layers.js", data)
+        self._write_pages(layers, sha256(data)[:8], rows)
+        for file in (self.folder / "data").glob("units-*.js"):
+            if file.name not in names:
+                file.unlink(missing_ok=True)
+
+    def _write_pages(self, layers: Sequence[_Shown], stamp: str, rows: Mapping[Key, list[Any]]) -> None:
+        options = self.plan.pictures
+        for one in layers:
+            at = f"{one.layer.root}/{one.layer.folder}"
+            page = self._page(
+                "layer.html", "../../", layer=one.layer, count=one.count, at=at, stamp=stamp, options=options
+            )
+            put(self.folder / at / "index.html", page)
+        page = self._page(
+            "index.html",
+            "",
+            layers=layers,
+            networks=self.plan.networks,
+            stamp=stamp,
+            options=options,
+            runs=self.plan.runs.about(),
+            tables=self.plan.runs.tables(),
+            done=sum(row[4] % 4 == DONE for row in rows.values()),
+            labeled=sum(bool(row[2]) for row in rows.values()),
+            count=len(rows),
+            missing=len(self.plan.keys) - len(rows),
+        )
+        put(self.folder / "index.html", page)
+
+    def _previews(self, layer: Layer, rows: Mapping[Key, list[Any]]) -> list[str]:
+        """Small pictures of some units of a layer, from its first to its last."""
+        found = [key for key in layer.keys if key in rows and rows[key][9]]
+        chosen = (
+            [found[i * len(found) // PREVIEWS] for i in range(PREVIEWS)] if len(found) > PREVIEWS else found
+        )
+        return [f"{self.plan.address(key).folder}/{self._first(rows[key])}" for key in chosen]
+
+    def _first(self, row: Sequence[Any]) -> str:
+        """The small picture that stands for a unit."""
+        stem = next(stem for i, stem in enumerate(self.pictures) if row[9] >> i & 1)
+        return f"{stem}.webp" if stem == "e00" else f"{stem}-s.webp"
+
+    def write_downloads(self, records: Sequence[Path]) -> None:
+        """Write units.csv and units.json, unit by unit. Raises `RunError`."""
+
+        def lines() -> Iterator[bytes]:
+            yield (",".join(COLUMNS) + "\n").encode()
+            for file in records:
+                yield csv_lines_of(read_json(file))
+
+        def objects() -> Iterator[bytes]:
+            for i, file in enumerate(records):
+                yield (b",\n" if i else b"[\n") + file.read_bytes().rstrip()
+            yield b"\n]\n" if records else b"[]\n"
+
+        for name, parts in (("units.csv", lines()), ("units.json", objects())):
+            with replacing(self.folder / name) as part, part.open("wb") as file:
+                file.writelines(parts)
+
+
+class _Shown:
+    """A layer on the first page: where its units stand in the index, how many there are, and some of their pictures."""
+
+    def __init__(self, layer: Layer, start: int, count: int, previews: list[str]) -> None:
+        self.layer, self.start, self.count, self.previews = layer, start, count, previews
+
+
+def _part(name: str) -> str:
+    return (files("vital.reporting.site") / "pages" / name).read_text(encoding="utf-8")
