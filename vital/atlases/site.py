@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from vital import reporting
 from vital.atlases.context import CLAIMING_SECONDS, Context
 from vital.atlases.plan import Piece
 from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_labels
 from vital.models.identity import identity
 from vital.rendering.run_folder import SCHEMA, versions
-from vital.reporting.api import write_page
-from vital.reporting.collect import page_of
+from vital.reporting.site import write_site
 from vital.utils.io import as_csv, as_json, locked, read_json, write
 
 REST, SHARE = 20.0, 0.05
@@ -38,7 +36,7 @@ class SiteWriter:
         with self.context.held(SITE, wait=wait) as own:
             if own:
                 write_words(self.context)
-                write_site(self.context)
+                write_site(self.context.site, self.context.run)
         spent = time.monotonic() - start
         self._next = time.monotonic() + max(REST, spent / SHARE)
 
@@ -59,11 +57,3 @@ def write_words(context: Context) -> None:
         write(table, as_csv(COLUMNS, [*rows, *others]))
         facts = {"schema": SCHEMA, "versions": versions(), "model": identity(context.model, context.spec)}
         write(context.run / DETAILS, as_json({**facts, "labels": said}))
-
-
-def write_site(context: Context) -> None:
-    """Write the site from the run folder."""
-    if writer := getattr(reporting, "write_site", None):
-        writer(context.site, context.run)
-    else:
-        write_page(page_of([context.run], context.site.resolve().name), context.site / "index.html")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vital.atlases.context import BANK, Context
 from vital.atlases.plan import Piece
+from vital.atlases.relations import save_relations
 from vital.errors import RunError, VitalError
 from vital.rendering.api import render_group
 from vital.rendering.natural_exemplars import exemplars
@@ -68,6 +69,7 @@ def _bank(piece: Piece, context: Context) -> Failed:
 
 def _exemplars(piece: Piece, context: Context) -> Failed:
     failed: Failed = {}
+    save_relations(piece.units, context)
     for number, name in enumerate(piece.units, 1):
         if not _exemplar_file(name, context).is_file():
             failed |= _kept(name, partial(_save_exemplars, name, context))

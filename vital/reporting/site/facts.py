@@ -79,13 +79,25 @@ def save_neighbors(run: str | Path, unit: str | Unit, neighbors: Sequence[Link],
     write(_file(run, unit, NEIGHBORS), as_json({"unit": str(unit), "by": by, "neighbors": rows}))
 
 
+def save_feeders(run: str | Path, unit: str | Unit, feeders: Sequence[tuple[Unit, float]]) -> None:
+    """Write the units that feed a unit into a run folder, with their shares of its relevance, most first."""
+    rows = [{"unit": str(unit), "feeder": str(one), "share": float(f"{share:.4g}")} for one, share in feeders]
+    write(_file(run, unit, CIRCUIT), as_json({"unit": str(unit), "edges": rows}))
+
+
 def nearest_units(
-    bank: ReferenceBank, units: Sequence[str | Unit], count: int = 8
+    bank: ReferenceBank,
+    units: Sequence[str | Unit],
+    count: int = 8,
+    *,
+    of: Sequence[str | Unit] | None = None,
 ) -> Iterator[tuple[Unit, list[Link]]]:
     """Find for each unit the `count` others whose activations go with its own, over the images that the bank sampled.
 
-    The similarity is Pearson's correlation. Units that the bank has not sampled, and directions, are left out.
+    The similarity is Pearson's correlation. Units that the bank has not sampled, and directions, are left out. Given
+    `of`, only the neighbors of these units are looked for.
     """
+    wanted = None if of is None else {str(bank.model.unit(unit)) for unit in of}
     found = [bank.model.unit(unit) for unit in units]
     known = [unit for unit in found if not unit.source and bank.ranks(unit)]
     if len(known) < 2:
@@ -93,13 +105,14 @@ def nearest_units(
     rows = torch.stack([bank.tables.sample[readout_name(unit)][unit.channel].float() for unit in known])
     rows = rows - rows.mean(1, keepdim=True)
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    for start in range(0, len(known), BLOCK):
-        near = rows[start : start + BLOCK] @ rows.T
-        for i in range(len(near)):
-            near[i, start + i] = -2  # never its own neighbor
-            best = near[i].topk(min(count, len(known) - 1))
+    asked = [i for i, unit in enumerate(known) if wanted is None or str(unit) in wanted]
+    for start in range(0, len(asked), BLOCK):
+        part = asked[start : start + BLOCK]
+        for i, near in zip(part, rows[part] @ rows.T, strict=True):
+            near[i] = -2  # never its own neighbor
+            best = near.topk(min(count, len(known) - 1))
             links = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-            yield known[start + i], [Link(str(known[j]), value) for j, value in links]
+            yield known[i], [Link(str(known[j]), value) for j, value in links]
 
 
 def read_histogram(run: Path, unit: str | Unit) -> Histogram | None:

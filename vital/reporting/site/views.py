@@ -14,7 +14,7 @@ from vital.records import Description
 from vital.rendering.run_folder import Run, SavedExemplar, kept_exemplars
 from vital.reporting.cards import TRUTH, agreement, facts_of, label_row, number_of
 from vital.reporting.collect import NOT_YET, Key, Runs, read_drawn
-from vital.reporting.records import SOURCES, LabelRow, headline
+from vital.reporting.records import SOURCES, LabelRow, first_label, headline
 from vital.reporting.site.addresses import Address, file_name
 from vital.reporting.site.facts import Histogram, Link, read_feeders, read_histogram, read_neighbors
 from vital.units import Unit
@@ -119,6 +119,12 @@ class UnitView:
     def headline(self) -> str:
         """What the unit is called: the first label, of images before prototypes; empty without one."""
         return headline([said.row for said in self.words])
+
+    @property
+    def doubt(self) -> str:
+        """Why the headline does not stand; empty where it does."""
+        found = first_label(said.row for said in self.words)
+        return found.verdict if found else ""
 
     @property
     def silent(self) -> bool:

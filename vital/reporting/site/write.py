@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -94,7 +94,7 @@ def write_site(
 
     """
     folder = Path(folder)
-    earlier = _checked(folder)
+    earlier = _checked(folder, [Path(run).resolve() for run in runs])
     found = Runs(runs)
     plan = Plan(found, str(earlier.get("network", "")))
     with explained(folder, "write"):
@@ -108,8 +108,11 @@ def is_site(folder: Path) -> bool:
     return (folder / MARK).is_file() and (folder / "index.html").is_file()
 
 
-def _checked(folder: Path) -> dict[str, Any]:
-    """What is known of the site in a folder; nothing for a new one. Raises where the folder holds something else."""
+def _checked(folder: Path, runs: Sequence[Path]) -> dict[str, Any]:
+    """What is known of the site in a folder; nothing for a new one.
+
+    Raises where the folder holds something else than the runs that are shown.
+    """
     if (folder / MARK).is_file():
         found = read_json(folder / MARK)
         if found.get("site") != FORMAT:
@@ -122,7 +125,9 @@ def _checked(folder: Path) -> dict[str, Any]:
             f"{str(folder)!r} is a run folder; give another, such as {str(folder / 'site')!r}"
         )
     with explained(folder, "read"):
-        if folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+        if folder.exists() and any(
+            not entry.name.startswith(".") and entry.resolve() not in runs for entry in folder.iterdir()
+        ):
             raise InvalidValueError(
                 f"{str(folder)!r} holds something that is no site; give a new or empty folder"
             )
