@@ -18,17 +18,12 @@ from vital.utils.memory import short_of_memory
 
 
 def first_tensor(output: Any) -> Tensor | None:
-    """Find the tensor in what a module returned: itself, or the first one in a tuple, list or mapping.
+    """Find the tensor in what a module returned: itself, or the first one in a tuple, list, mapping or dataclass.
 
     >>> first_tensor({"out": (torch.zeros(2),)})
     tensor([0., 0.])
     """
-    if isinstance(output, Tensor):
-        return output
-    values = (
-        output.values() if isinstance(output, Mapping) else output if isinstance(output, list | tuple) else ()
-    )
-    return next((t for v in values if (t := first_tensor(v)) is not None), None)
+    return next(iter(tensors_of(output).values()), None)
 
 
 def tensors_of(output: Any, name: str = "") -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ LAYER:INDEX@ROW,COLUMN one position of a channel
 LAYER:INDEX#cls        a channel of a token layer, read at the class token (#patches: mean over patches, #all)
 LAYER:A-B              the channels A to B, both included
 class:INDEX|NAME       an output of the network
+LAYER[KEY]:INDEX       a channel of the tensor KEY, of several that the module LAYER returns (LAYER alone: the first)
 FILE.safetensors:ROW@LAYER    a direction: row ROW of the matrix in the file, in the space of LAYER
                        (FILE.safetensors!KEY:ROW@LAYER where the file holds several; ROW@LAYER@ROW,COLUMN at one
                        position; ROW@LAYER#patches, #cls or #all where the layer holds tokens)
@@ -16,6 +17,7 @@ FILE.safetensors:ROW@LAYER    a direction: row ROW of the matrix in the file, in
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -181,12 +183,24 @@ def find_layer(name: str, layers: Mapping[str, Layer]) -> Layer:
 def resolve(
     units: str | Unit | Iterable[str | Unit], layers: Mapping[str, Layer], classes: Sequence[str] = ()
 ) -> list[Unit]:
-    """Read units and hold them against a network: every one exists, and what it means is not in doubt."""
+    """Read units and hold them against a network: every one exists, and what it means is not in doubt.
+
+    Warns of layers that are one of several tensors of their module, where nobody said which.
+    """
     specs = [units] if isinstance(units, str | Unit) or not isinstance(units, Iterable) else list(units)
     for spec in specs:
         if not isinstance(spec, str | Unit):
             raise UnitError(f"a unit is {spec!r}; allowed are texts such as 'layer4:3' and 'class:tabby'")
-    return [_found(unit, layers, classes) for spec in specs for unit in parse(spec)]
+    found = [_found(unit, layers, classes) for spec in specs for unit in parse(spec)]
+    warn_of_choice(unit.layout for unit in found if unit.layout)
+    return found
+
+
+def warn_of_choice(layers: Iterable[Layer]) -> None:
+    """Warn of layers that are the first of several tensors that their module returns; at one line, so once each."""
+    for layer in {layer.name: layer for layer in layers}.values():
+        if layer.others and layer.name == layer.module:
+            warnings.warn(f"{layer.name!r} is {layer.choice}; write one of these for another", stacklevel=1)
 
 
 def _found(unit: Unit, layers: Mapping[str, Layer], classes: Sequence[str]) -> Unit:
@@ -238,4 +252,5 @@ __all__ = [
     "plain",
     "resolve",
     "slug",
+    "warn_of_choice",
 ]
