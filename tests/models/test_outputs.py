@@ -100,3 +100,20 @@ def test_another_head_is_another_network() -> None:
     bank = vital.build_bank(one, ["class"], images, disk=False)
     assert bank.fits(one)
     assert not bank.fits(other)
+
+
+def test_a_list_of_boxes_for_each_image_is_no_class() -> None:
+    class Detector(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> list[dict[str, Tensor]]:
+            return [{"boxes": m.flatten(1)[:, :4].T, "scores": m.mean((1, 2))} for m in self.conv(x)]
+
+    model = vital.load_model(toy.seeded(Detector()), size=8)
+    assert vital.list_layers(model)["class"].problem == (
+        "it returns no tensor with a row for each image; name a layer before it, or wrap the network in a module whose "
+        "forward returns one, such as the scores of its head"
+    )
+    assert vital.render(model, "conv:1", method="fourier", steps=1, progress=False)[0].status == "done"

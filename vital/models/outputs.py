@@ -13,8 +13,14 @@ from torch import Tensor, nn
 
 from vital.errors import ModelError, OutOfMemoryError, VitalError, unknown
 from vital.models.model import Model
+from vital.models.modules import built_for
 from vital.utils.foreign import RAISED, described
 from vital.utils.memory import short_of_memory
+
+NO_TENSOR = (
+    "no tensor with a row for each image; name a layer before it, or wrap the network in a module whose forward "
+    "returns one, such as the scores of its head"
+)
 
 
 def first_tensor(output: Any) -> Tensor | None:
@@ -51,12 +57,15 @@ def output_of(model: Model, output: Any, images: int = 1) -> Tensor | None:
     """The tensor of the layer `class` in what the network returned: that of `Model.head`, else the first with scores.
 
     That is the first floating one with an axis beside that of the images, which one number for each of `images` gets.
+    A list with a table for each image, as detectors return, has none.
     Raises `UnknownNameError` for a head that is not there.
 
     >>> output_of(Model(nn.Identity(), head="logits"), {"embedding": torch.zeros(1, 2), "logits": torch.ones(1, 3)})
     tensor([[1., 1., 1.]])
     """
     found = tensors_of(output)
+    if model.head is None and _by_image(output, images):
+        return None
     if model.head is None:
         chosen = next(iter((_scores(found) or found).values()), None)
         return chosen.unsqueeze(1) if chosen is not None and chosen.shape == (images,) else chosen
@@ -68,16 +77,25 @@ def output_of(model: Model, output: Any, images: int = 1) -> Tensor | None:
         raise unknown(f"output of {model.name}", str(model.head), list(found)) from None
 
 
-def warn_of_others(model: Model, output: Any) -> None:
+def warn_of_others(model: Model, output: Any, images: int = 1) -> None:
     """Warn where a network returned several tensors that the layer `class` could mean, and nobody said which."""
     found = _scores(tensors_of(output))
-    if model.head is None and len(found) > 1:
+    if model.head is None and len(found) > 1 and not _by_image(output, images):
         shown = ", ".join(f"{name} {tuple(tensor.shape[1:])}" for name, tensor in found.items())
         warnings.warn(
             f"{model.name} returns {len(found)} tensors ({shown}); class is the first, {next(iter(found))}. "
             f"To choose another say head, such as load_model(..., head={list(found)[1]!r}) or --head {list(found)[1]}",
             stacklevel=2,
         )
+
+
+def _by_image(output: Any, images: int) -> bool:
+    """Whether this is a list with a table for each image, such as its boxes and their scores."""
+    return (
+        isinstance(output, list | tuple)
+        and len(output) == images
+        and all(isinstance(part, Mapping) for part in output)
+    )
 
 
 def _scores(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -94,7 +112,7 @@ def answered(model: Model, given: Tensor) -> Tensor:
     with model.casting(), asked(model, f"run on an input of shape {tuple(given.shape)}"):
         found = output_of(model, model.module(model.as_input(given)), len(given))
     if found is None:
-        raise ModelError(f"{model.name} returned no tensor")
+        raise ModelError(f"{model.name} returned {NO_TENSOR}")
     return found
 
 
@@ -162,7 +180,11 @@ or wrap it in a module that can
         if short_of_memory(error):
             why = f"{model.device} has too little memory; use a smaller batch or size, or another device"
             raise OutOfMemoryError(f"{model.name} cannot {what}: {why}") from error
-        why = f"{described(error)}; mend it, or wrap it in a module that can"
+        own = built_for(model.module)
+        step = "mend it, or wrap it in a module that can"
+        if own and own != model.size:
+            step = f"it is built for {own[0]} x {own[1]}: say size={own} (--input-size {own[0]})"
+        why = f"{described(error)}; {step}"
         raise ModelError(f"{model.name} cannot {what}: {why}") from error
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vital.errors import ModelError
 from vital.models import Model
 from vital.models.modules import check_inputs, wrapping_hint
+from vital.models.outputs import NO_TENSOR
 from vital.tracing.batch_law import again, faults
 from vital.tracing.passes import Call, Shape, record, record_some, unseen
 from vital.types import Layer
@@ -122,10 +123,8 @@ def _layout(name: str, calls: list[Shape | None], order: int, size: tuple[int, i
     """What one recorded shape says; a `channel_axis` of −1 means that it does not say enough."""
     shape = calls[-1]
     if shape is None or len(calls) > 1:
-        runs = f"it runs {len(calls)} times in one pass"
-        return _unusable(
-            name, order, runs if shape is not None else "it returns no tensor; name a layer before it"
-        )
+        none = f"it returns {NO_TENSOR}" if name == OUTPUT else "it returns no tensor; name a layer before it"
+        return _unusable(name, order, none if shape is None else f"it runs {len(calls)} times in one pass")
     match shape:
         case (2, channels):
             return Layer(name, "vector", (channels,), order=order)

@@ -112,7 +112,7 @@ def record(model: Model, images: Tensor) -> list[Call]:
             return output_of(model, output, len(images))
 
         found = _calls(model.module, model.as_input(model.normalize(images)), [], answer)
-        warn_of_others(model, returned[-1])
+        warn_of_others(model, returned[-1], len(images))
         return found
 
 
