@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vital.errors import ModelError, OutOfMemoryError, VitalError, unknown
+from vital.errors import InvalidValueError, ModelError, OutOfMemoryError, VitalError, unknown
 from vital.models.model import Model
 from vital.models.modules import built_for
 from vital.utils.foreign import RAISED, described
 from vital.utils.memory import short_of_memory
 
+SMALL = 16
+"""A side of images that many networks cannot halve often enough."""
 NO_TENSOR = (
     "no tensor with a row for each image; name a layer before it, or wrap the network in a module whose forward "
     "returns one, such as the scores of its head"
@@ -58,7 +60,7 @@ def output_of(model: Model, output: Any, images: int = 1) -> Tensor | None:
 
     That is the first floating one with an axis beside that of the images, which one number for each of `images` gets.
     A list with a table for each image, as detectors return, has none.
-    Raises `UnknownNameError` for a head that is not there.
+    Raises `UnknownNameError` for a head that is not there, and `InvalidValueError` where there is one tensor alone.
 
     >>> output_of(Model(nn.Identity(), head="logits"), {"embedding": torch.zeros(1, 2), "logits": torch.ones(1, 3)})
     tensor([[1., 1., 1.]])
@@ -74,6 +76,10 @@ def output_of(model: Model, output: Any, images: int = 1) -> Tensor | None:
     try:
         return list(found.values())[int(model.head)]
     except (ValueError, IndexError):
+        if [*found] == [""]:
+            raise InvalidValueError(
+                f"{model.name} returns one tensor, and head is {str(model.head)!r}; leave head out (--head)"
+            ) from None
         raise unknown(f"output of {model.name}", str(model.head), list(found)) from None
 
 
@@ -160,9 +166,10 @@ def _count(output: Tensor | None) -> int:
 
 
 @contextmanager
-def asked(model: Model, what: str) -> Iterator[None]:
+def asked(model: Model, what: str, size: Sequence[int] = ()) -> Iterator[None]:
     """Turn whatever the network raises into a `ModelError` of one sentence: it cannot `what`, and why.
 
+    `size` is that of the images which it is shown, by default its own.
     Where memory does not suffice it is an `OutOfMemoryError`, which nobody takes for a fault of the network.
 
     >>> with asked(Model(nn.Identity(), "net"), "run on an image of shape (3, 8, 8)"):
@@ -180,12 +187,20 @@ or wrap it in a module that can
         if short_of_memory(error):
             why = f"{model.device} has too little memory; use a smaller batch or size, or another device"
             raise OutOfMemoryError(f"{model.name} cannot {what}: {why}") from error
-        own = built_for(model.module)
-        step = "mend it, or wrap it in a module that can"
-        if own and own != model.size:
-            step = f"it is built for {own[0]} x {own[1]}: say size={own} (--input-size {own[0]})"
-        why = f"{described(error)}; {step}"
+        why = f"{described(error)}; {_step(model, size or model.size)}"
         raise ModelError(f"{model.name} cannot {what}: {why}") from error
+
+
+def _step(model: Model, size: Sequence[int]) -> str:
+    """What to do where a network does not run on images of a size."""
+    built, own = built_for(model.module), model.size
+    if built and built != tuple(size):
+        return f"it is built for {built[0]} x {built[1]}: say size={built} (--input-size {built[0]})"
+    if size[0] < own[0] or size[1] < own[1]:
+        return f"give pictures of {own[0]} x {own[1]}, its own size, or more, or say fit (--fit)"
+    if min(size) < SMALL:
+        return "give it larger images, by size (--input-size)"
+    return "mend it, or wrap it in a module that can"
 
 
 @contextmanager

@@ -227,7 +227,7 @@ class Tracer:
         if not self.layers:
             return
         self._tape = Tape(given, kept=self._kept) if self.record else None
-        run = asked(self.model, f"run on an input of shape {tuple(given.shape)}")
+        run = asked(self.model, f"run on an input of shape {tuple(given.shape)}", given.shape[2:])
         try:
             with self._hooks(), self._tape or ExitStack(), self.model.casting(), run:
                 output = output_of(self.model, self.model.module(given), len(given))
