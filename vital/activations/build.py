@@ -107,6 +107,8 @@ def build_bank(
 
 def free_for_bank(path: str | Path) -> None:
     """Raise `DataError` where something else than a bank has that name already."""
+    if Path(path).is_dir():
+        raise DataError(f"cannot write {str(path)!r}: it is a folder; give the name of a file for the bank")
     found = store.load(Path(path))
     if Path(path).exists() and not (found and found[1].get("made_of")):
         raise DataError(f"{str(path)!r} is there already and is no bank; choose another name")

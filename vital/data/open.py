@@ -88,7 +88,7 @@ def load_images(
 
 def _found(source: Any, split: str | None, labeled: bool) -> ImageSet:
     if isinstance(source, str | Path):
-        return _named(str(source), split) if str(source) in SETS else _at(Path(source), split)
+        return _named(str(source), split) if str(source) in SETS else _at(Path(source).expanduser(), split)
     if split is not None and isinstance(source, Mapping):
         if split not in source:
             raise unknown("split", split, source)

@@ -33,7 +33,7 @@ def parse_factory(spec: str) -> tuple[Path, str] | None:
     'net'
     """
     path, colon, function = spec.rpartition(":")
-    return (Path(path), function) if colon and path.endswith(".py") and function else None
+    return (Path(path).expanduser(), function) if colon and path.endswith(".py") and function else None
 
 
 def from_factory(path: Path, function: str) -> Model:

@@ -37,7 +37,7 @@ def load_weights(module: nn.Module, path: str | Path) -> str:
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """Read all tensors of a file by their paths in it, those of one part for `FILE!PART`."""
-    path, part = _parted(str(path))
+    path, part = _parted(str(Path(path).expanduser()))
     sharded = path.name.endswith(INDEX)
     if path.suffix.lower() not in SUFFIXES and not sharded:
         raise WeightsError(
