@@ -220,7 +220,10 @@ def test_what_is_no_bank_is_told_before_its_images_are_looked_for(
         assert made.code == 2
         assert says in made.err
     made = vital("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", ".")
-    assert (made.code, "cannot write '.': it is a folder; give the name of a file for the bank" in made.err) == (1, True)
+    assert (
+        made.code,
+        "cannot write '.': it is a folder; give the name of a file for the bank" in made.err,
+    ) == (1, True)
 
 
 def test_a_bank_that_is_given_twice_is_not_merged(vital: Cli, here: Path, pictures: Path) -> None:
