@@ -155,11 +155,12 @@ def _named(name: str, split: str | None) -> ImageSet:
 def _given_labels(labels: str | Path | Sequence[Any], found: ImageSet) -> Labels:
     if isinstance(labels, str | Path):
         return read_labels(Path(labels), found.names)
-    if isinstance(labels, Tensor | np.ndarray):
-        labels = labels if isinstance(labels, np.ma.MaskedArray) else plain_array(labels)
-    if not isinstance(labels, Iterable) or isinstance(labels, Mapping):
+    given: Any = labels
+    if isinstance(given, Tensor):
+        given = plain_array(given)
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
         raise DataError(f"labels is {told(labels)}; give one label, or None, for each image, in their order")
-    values = list(labels)
+    values = list(given)
     if len(values) != len(found):
         raise DataError(
             f"{len(values)} labels for {len(found)} images; wanted is one label, or None, for each"

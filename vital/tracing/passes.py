@@ -178,13 +178,22 @@ def _calls(
 
 def random_state() -> object:
     """What changes when a random number is drawn, be it of torch, of Python or of numpy."""
-    devices = range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)
     return (
-        torch.default_generator.get_state().numpy().tobytes(),
-        *(torch.cuda.default_generators[device].get_state().numpy().tobytes() for device in devices),
+        *(one.get_state().numpy().tobytes() for one in _generators()),
         random.getstate(),
-        np.random.get_state()[2],  # noqa: NPY002  that from which a network draws
+        _numpy_position(),
     )
+
+
+def _generators() -> list[torch.Generator]:
+    """Those of torch that networks draw from; of CUDA there are none before it is in use."""
+    return [torch.default_generator, *torch.cuda.default_generators]
+
+
+def _numpy_position() -> int:
+    """How many of its numbers numpy has drawn, of the generator that networks draw from."""
+    state: Any = np.random.get_state()  # noqa: NPY002
+    return int(state[2])
 
 
 @contextmanager
@@ -192,8 +201,9 @@ def unseen() -> Iterator[None]:
     """Draw random numbers from seeds of our own, and leave all as it was."""
     own, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
+        with torch.random.fork_rng(range(len(torch.cuda.default_generators))):
+            for one in _generators():
+                one.manual_seed(0)
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002
             yield
