@@ -14,7 +14,7 @@ from tests import toy
 from vital.activations.relevances import served_classes
 from vital.activations.targets import Target
 from vital.attribution import relevance
-from vital.errors import InvalidValueError, UnknownNameError
+from vital.errors import DefectError, InvalidValueError, UnknownNameError
 from vital.models import Model
 
 MODEL, TOKENS = toy.model(double=True), toy.token_model(double=True)
@@ -114,7 +114,7 @@ def test_rankings_are_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     first = make(disk=True).most_relevant("act2:5", "label", 4)
     monkeypatch.setattr("vital.activations.relevances.scan", None)
     assert make(disk=True).most_relevant("act2:5", "label", 4) == first
-    with pytest.raises(TypeError):
+    with pytest.raises(DefectError, match="not callable"):  # another target is scanned for
         make(disk=True).most_relevant("act2:5", "predicted", 4)
 
 

@@ -65,6 +65,7 @@ def classifier():
 """
 
 
+@pytest.mark.filterwarnings("ignore:none of the")  # few images
 def test_cifar_units_are_described_by_what_a_classifier_says(data: Path) -> None:
     (data / "nets.py").write_text(NETS)
     asked = ("--classifier", f"{data / 'nets.py'}:classifier", "--classifier-weights", "random")

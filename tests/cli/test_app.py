@@ -55,7 +55,7 @@ def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: 
         ("net.py:make layer4:7", 2, "the network has no layer 'layer4'; did you mean"),
         ("--method furier", 2, "unknown method 'furier'; did you mean 'fourier'?"),
         ("--set lrr=3", 2, "unknown option of fourier 'lrr'; did you mean 'lr'?"),
-        ("--set name=3", 2, "unknown option of fourier 'name'; known are: steps"),
+        ("--set name=3", 2, "unknown option of fourier 'name'; known are: start"),
         ("--set lr", 2, "--set 'lr' is not a setting; write --set FIELD=VALUE"),
         ("--set lr=x", 2, "lr is 'x'; allowed are numbers above 0"),
         ("--set lr=1 --set lr=2", 2, "--set gives lr twice: '1' and '2'"),

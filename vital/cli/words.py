@@ -81,7 +81,10 @@ def classes(
     weights: opt.Weights = None,
     device: opt.Device = None,
 ) -> None:
-    """Find the classes that a description speaks of, nearest first, by the cosine of the texts."""
+    """Find the classes that a description speaks of.
+
+    They are listed nearest first, by the cosine of the texts.
+    """
     from vital.backends import load_text_encoder
     from vital.describing import class_of_description
     from vital.utils.class_names import read_names

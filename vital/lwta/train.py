@@ -22,7 +22,7 @@ from vital.data.labels import LABELING, match_classes
 from vital.errors import DataError, RunError
 from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
-from vital.models.outputs import answered, asked, count_outputs
+from vital.models.outputs import answered, count_outputs
 from vital.types import Images
 from vital.utils.io import as_json, locked, read_json, write
 from vital.utils.options import Count, NonNegative, Positive, Range, check_options
@@ -258,11 +258,8 @@ class _Training:
             group["lr"] = how.lr_at(done)
         model.module.train()
         with how.competition.at(model.module, rng, done) as sampler:
-            with (
-                torch.autocast(model.device.type, torch.bfloat16, enabled=how.bf16),
-                asked(model, f"learn from a batch of {len(shown)}"),
-            ):
-                scores = answered(model, shown)
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=how.bf16):
+                scores = answered(model, shown, f"learn from a batch of {len(shown)}")
             loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.label_smoothing)
             loss = loss + how.competition.weight * sampler.divergence().to(loss)
         return descend(model.module, loss, optimizer)

@@ -109,13 +109,15 @@ def _scores(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: t for name, t in tensors.items() if t.ndim > 1 and t.is_floating_point()}
 
 
-def answered(model: Model, given: Tensor) -> Tensor:
-    """Run the network on what `Model.normalize` gave, and find the tensor in its answer; else raises `ModelError`.
+def answered(model: Model, given: Tensor, what: str | None = None) -> Tensor:
+    """Run the network on what `Model.normalize` gave, and find the tensor in its answer.
+
+    Raises `ModelError` where it cannot, which says that it cannot `what`: by default, run on this input.
 
     >>> answered(Model(nn.Identity()), torch.ones(1))
     tensor([[1.]])
     """
-    with model.casting(), asked(model, f"run on an input of shape {tuple(given.shape)}"):
+    with model.casting(), asked(model, what or f"run on an input of shape {tuple(given.shape)}"):
         found = output_of(model, model.module(model.as_input(given)), len(given))
     if found is None:
         raise ModelError(f"{model.name} returned {NO_TENSOR}")

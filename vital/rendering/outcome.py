@@ -242,6 +242,7 @@ def status_of(
     ends, before = (
         float(((shown < LEVEL / 2) | (shown > 1 - LEVEL / 2)).double().mean()) for shown in (image, start)
     )
+    given = before if facts.get("options", {}).get("start") else 0.0  # an image of the user's may be black and white
     seen, percentile = bool(accumulated.any()), facts.get("percentile")
     asleep = unit.layer != OUTPUT and not unit.source and percentile == 0
     fell = own.rise <= RISE and own.steps >= ENOUGH and not percentile
@@ -252,7 +253,7 @@ def status_of(
         (not seen, DEAF),
         (still, OVERFLOWS if float(accumulated.amax()) > LOUD else STILL),
         (float(image.flatten(1).std(1, correction=0).amax()) < LEVEL, FLAT),
-        (ends > 0.5 >= before, CLIPPED),
+        (ends > 0.5 >= given, CLIPPED),
         (fell or (abs(own.rise) <= RISE and not own.alive), UNRAISED),
         (own.outweighed, OUTWEIGHED),
     )
