@@ -242,7 +242,9 @@ def status_of(
     ends, before = (
         float(((shown < LEVEL / 2) | (shown > 1 - LEVEL / 2)).double().mean()) for shown in (image, start)
     )
-    given = before if facts.get("options", {}).get("start") else 0.0  # an image of the user's may be black and white
+    given = (
+        before if facts.get("options", {}).get("start") else 0.0
+    )  # an image of the user's may be black and white
     seen, percentile = bool(accumulated.any()), facts.get("percentile")
     asleep = unit.layer != OUTPUT and not unit.source and percentile == 0
     fell = own.rise <= RISE and own.steps >= ENOUGH and not percentile
