@@ -73,7 +73,8 @@ class Layer:
     """What is known of one layer: how its output is laid out, for an input of the network's own size.
 
     `shape` is the output of one image, channels first: (C,), (C, H, W) or (C, T). `prefix` counts the class
-    and register tokens that stand before the patch tokens. `problem` says why the layer cannot be used.
+    and register tokens that stand before the patch tokens. `problem` says why the layer cannot be used. Where its
+    module returns several tensors, `tensor` is the key of this one, and `others` are the layers of the others.
     """
 
     name: str
@@ -84,6 +85,24 @@ class Layer:
     prefix: int = 0
     order: int = 0
     problem: str = ""
+    tensor: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> str:
+        """The name of the module that returns it.
+
+        >>> Layer("attn[1]", "map", (2, 4, 4), tensor="1").module
+        'attn'
+        """
+        return self.name.removesuffix(f"[{self.tensor}]")
+
+    @property
+    def choice(self) -> str:
+        """Which of several tensors it is, in words; empty for the only one."""
+        if not self.others:
+            return ""
+        return f"tensor {self.tensor!r} of {1 + len(self.others)}; the others: {', '.join(self.others)}"
 
     @property
     def channels(self) -> int:

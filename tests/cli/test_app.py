@@ -62,7 +62,7 @@ def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: 
         ("--steps 2 --set steps=3", 2, "steps is given by --steps and by --set"),
         ("--frames 1", 2, "--frames is 1; give 0 for none, or at least 2"),
         ("--image-labels l.csv", 2, "--image-labels l.csv needs its images; give --images DIR too"),
-        ("--bank b", 2, "--bank b does not say where its images are; give --images DIR too"),
+        ("--bank b", 2, "there is no bank b; make it with vital bank, or give --images DIR"),
         ("--method vital", 2, "the method vital needs reference images; give --images DIR"),
         ("--method vital --images no", 1, "there is no no"),
         ("--device tpu9", 2, "the device 'tpu9' cannot be used here"),

@@ -182,3 +182,64 @@ def test_a_bank_finds_its_images_from_other_folders_or_says_what_to_give(
     shutil.rmtree(here / "else" / "pictures")
     lost = vital("render", *asked, "../b.safetensors", "--out", "three")
     assert lost.err == told.format("images", here / "pictures", "--images DIR")
+
+
+def test_a_home_folder_that_the_shell_left_alone_is_found(
+    vital: Cli, here: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = here / "home of mine"
+    shutil.copytree(pictures, home / "pics")
+    shutil.copy(here / "net.py", home / "own.py")
+    monkeypatch.setenv("HOME", str(home))
+    bank = ("bank", "~/own.py:make", "--layers", "2", "--images=~/pics", "--out=~/b.safetensors")
+    assert vital(*bank).code == 0
+    assert (home / "b.safetensors").is_file()
+    assert not (here / "~").exists()
+    assert len(load_images("~/pics")) == 16
+    assert load_model("~/own.py:make").classes[0] == "ant"
+
+
+def test_what_is_no_bank_is_told_before_its_images_are_looked_for(
+    vital: Cli, here: Path, pictures: Path
+) -> None:
+    assert (
+        vital("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", "own.safetensors").code
+        == 0
+    )
+    whole = (here / "own.safetensors").read_bytes()
+    (here / "cut.safetensors").write_bytes(whole[:100])
+    (here / "empty.safetensors").write_bytes(b"")
+    for given, says in {
+        "ow.safetensors": "there is no bank ow.safetensors; did you mean 'own.safetensors'?",
+        "cut.safetensors": "--bank cut.safetensors is no bank, or is damaged; make it with vital bank",
+        "empty.safetensors": "--bank empty.safetensors is no bank, or is damaged; make it with vital bank",
+        "net.py": "--bank net.py is no bank, or is damaged; make it with vital bank",
+        ".": "--bank . is a folder; give the file that vital bank wrote",
+    }.items():
+        made = vital("render", "net.py:make", "class:ant", "--bank", given, "--out", "run")
+        assert made.code == 2
+        assert says in made.err
+    made = vital("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", ".")
+    assert (
+        made.code,
+        "cannot write '.': it is a folder; give the name of a file for the bank" in made.err,
+    ) == (1, True)
+
+
+def test_a_bank_that_is_given_twice_is_not_merged(vital: Cli, here: Path, pictures: Path) -> None:
+    vital("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", "b.safetensors")
+    made = vital("merge", "net.py:make", "b.safetensors", here / "b.safetensors", "--out", "m.safetensors")
+    assert (made.code, "a bank is given twice" in made.err) == (2, True)
+
+
+def test_the_images_beside_a_bank_are_found_through_a_link(
+    vital: Cli, here: Path, pictures: Path, tmp_path: Path
+) -> None:
+    (here / "kept").mkdir()
+    shutil.copytree(pictures, here / "pics")
+    vital("bank", "net.py:make", "--layers", "2", "--images", "pics", "--out", "b.safetensors")
+    shutil.move(here / "pics", here / "kept" / "pics")
+    shutil.move(here / "b.safetensors", here / "kept" / "b.safetensors")
+    (here / "link.safetensors").symlink_to(here / "kept" / "b.safetensors")
+    made = vital("exemplars", "net.py:make", "2:0", "--bank", "link.safetensors", "--out", "run")
+    assert made.code == 0

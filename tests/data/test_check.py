@@ -74,3 +74,20 @@ def test_values_that_leave_the_range_free_are_told(array, told):
 def test_a_picture_that_cannot_be_read_is_passed_over(folder):
     (folder / "cat" / "0.png").write_bytes(b"rubbish")
     assert len(load_images(folder)) == len(load_images(ImageFolder(folder, ToTensor()))) == 9
+
+
+@pytest.mark.parametrize("kind", ["tif", "gif", "png", "webp"])
+def test_pictures_behind_the_first_of_a_file_are_told(tmp_path, kind):
+    pages = [Image.new("RGB", (8, 8), color) for color in ("red", "blue", "green")]
+    pages[0].save(tmp_path / f"a.{kind}", save_all=True, append_images=pages[1:])
+    says = rf"some hold several pictures, of which the first is shown .*such as a\.{kind}$"
+    with pytest.warns(UserWarning, match=says):
+        load_images(tmp_path)
+
+
+def test_bands_that_no_color_stands_for_are_told(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    values = np.random.default_rng(0).integers(0, 255, (8, 8, 5), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", planarconfig="contig")
+    with pytest.warns(UserWarning, match="some hold 5 bands, of which 3 are shown"):
+        load_images(tmp_path)

@@ -91,7 +91,7 @@ def test_only_the_formats_of_pictures_are_decoded(tmp_path):
 def test_a_picture_with_the_wrong_channels_is_an_error_and_not_skipped():
     pictures = load_images([np.zeros((4, 4, 2), np.uint8)])
     with pytest.raises(
-        DataError, match=r"^the image 0 of list: the image has 2 channels, but model takes 3$"
+        DataError, match=r"^the image 0 of list: the image has 2 channels, but model takes 3; "
     ):
         pictures.tensor([0], MODEL)
     assert pictures.skipped == ()

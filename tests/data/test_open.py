@@ -6,6 +6,12 @@ from torch.utils.data import Subset, TensorDataset
 
 from vital.data import ImageSet, load_images
 from vital.errors import DataError
+from vital.models import Model
+
+CONVERT = "in [0, 1]; convert it, such as with array.astype(numpy.uint8)"
+DIVIDE = "must lie in [0, 1]; divide them by 255"
+MEND = "must lie in [0, 1]; mend or leave out the images whose values are not finite"
+UNDO = "must lie in [0, 1]; undo their normalization, for the network has its own"
 
 
 def draw(path, color=(255, 0, 0), size=(6, 4)):
@@ -78,7 +84,7 @@ def test_a_missing_path_answers_with_the_nearest(tmp_path):
 
 
 def test_empty_folders_are_refused(tmp_path):
-    allowed = ".jpg, .jpeg, .png, .webp, .bmp, .gif, .tif, .tiff, .ppm, .pgm"
+    allowed = ".jpg, .jpeg, .jfif, .png, .webp, .bmp, .gif, .tif, .tiff, .ppm, .pgm, .jp2, .avif"
     assert refusal(tmp_path) == f"the folder {tmp_path} holds no images; allowed are {allowed}"
     draw(tmp_path / "cat" / "a.png")
     (tmp_path / "dog").mkdir()
@@ -143,10 +149,10 @@ ALLOWED = "allowed are (N, H, W), (N, H, W, C) and (N, C, H, W)"
         (np.zeros((8, 8, 3), np.uint8), f"the array of shape (8, 8, 3) {ONE}"),
         (np.zeros((8, 8), np.uint8), f"the array has the shape (8, 8); {ALLOWED}"),
         (np.zeros((0, 8, 8, 3), np.uint8), "the array holds no images: its shape is (0, 8, 8, 3)"),
-        (np.zeros((2, 8, 8, 3), int), "the array is of type int64; allowed are uint8, uint16 and floats in [0, 1]"),
-        (np.full((2, 8, 8, 3), 255.0), "the array holds values from 255 to 255; floats must lie in [0, 1]"),
-        (torch.full((2, 3, 8, 8), -2.0), "the array holds values from -2 to -2; floats must lie in [0, 1]"),
-        (np.full((2, 8, 8, 3), np.nan), "the array holds values from nan to nan; floats must lie in [0, 1]"),
+        (np.zeros((2, 8, 8, 3), int), f"the array is of type int64; allowed are uint8, uint16 and floats {CONVERT}"),
+        (np.full((2, 8, 8, 3), 255.0), f"the array holds values from 255 to 255; floats {DIVIDE}"),
+        (torch.full((2, 3, 8, 8), -2.0), f"the array holds values from -2 to -2; floats {UNDO}"),
+        (np.full((2, 8, 8, 3), np.nan), f"the array holds values from nan to nan; floats {MEND}"),
     ],
 )  # fmt: skip
 def test_arrays_that_are_in_doubt_are_refused(array, sentence):
@@ -173,13 +179,12 @@ def test_numpy_files_with_and_without_labels(tmp_path):
 def test_numpy_files_that_cannot_be_used_are_one_sentence(tmp_path):
     array = np.zeros((4, 8, 8, 3), np.uint8)
     np.savez(tmp_path / "a.npz", pictures=array)
-    assert (
-        refusal(tmp_path / "a.npz") == f"{tmp_path}/a.npz holds pictures; wanted is an array named 'images'"
+    holds, step = (
+        f"{tmp_path}/a.npz holds pictures; wanted is an array named",
+        "save the images under that name",
     )
-    assert (
-        refusal(tmp_path / "a.npz", split="val")
-        == f"{tmp_path}/a.npz holds pictures; wanted is an array named 'val_images'"
-    )
+    assert refusal(tmp_path / "a.npz") == f"{holds} 'images'; {step}"
+    assert refusal(tmp_path / "a.npz", split="val") == f"{holds} 'val_images'; {step}"
     np.savez(tmp_path / "b.npz", images=array, labels=np.zeros(3))
     assert refusal(tmp_path / "b.npz") == f"{tmp_path}/b.npz holds labels of shape (3,) for 4 images"
     np.save(tmp_path / "c.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
@@ -284,3 +289,86 @@ def test_labels_may_be_given_anew():
         refusal(pictures, labels=[1, "a"])
         == "the labels mix kinds; allowed are whole numbers alone or names alone, and None"
     )
+
+
+def test_pictures_that_are_not_read_are_told(tmp_path):
+    (tmp_path / "b.heic").write_bytes(b"1")
+    assert refusal(tmp_path).endswith(".avif, and it holds .heic: convert these")
+    draw(tmp_path / "a.png")
+    with pytest.warns(UserWarning, match=r"1 files of .* are left out, which end with \.heic; convert them"):
+        assert load_images(tmp_path).names == ("a.png",)
+
+
+@pytest.mark.parametrize("kind", ["jp2", "jfif", "avif"])
+def test_more_kinds_of_pictures_are_read(tmp_path, kind):
+    Image.new("RGB", (8, 8), "red").save(tmp_path / f"a.{kind}", "JPEG" if kind == "jfif" else None)
+    red, green, blue = np.asarray(load_images(tmp_path)[0])[4, 4].tolist()
+    assert red > 240
+    assert max(green, blue) < 15
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("", "'' is no path; give that of a folder or a file"),
+        (
+            "https://x.org/a.png",
+            "'https://x.org/a.png' is no path; give that of a folder or a file, downloaded first",
+        ),
+        ("a.zip", "a.zip is no folder, picture or array of numpy; unpack it"),
+        ("a.h5", "a.h5 is no folder, picture or array of numpy; read it in Python"),
+        (
+            Image.new("RGB", (8, 8)),
+            "a Image is no set of images; allowed are paths, arrays and anything with a length ",
+        ),
+        (
+            np.array([None, None]),
+            "the array holds objects, not numbers; give a list of its images: list(array)",
+        ),
+    ],
+)
+def test_what_holds_no_images_says_what_to_do(tmp_path, monkeypatch, source, says):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.zip", "a.h5"):
+        (tmp_path / name).touch()
+    assert refusal(source).startswith(says)
+
+
+def test_an_archive_of_splits_says_how_to_choose(tmp_path):
+    np.savez(tmp_path / "a.npz", train_images=np.zeros((2, 8, 8, 3), np.uint8))
+    assert refusal(tmp_path / "a.npz").endswith(
+        "wanted is an array named 'images'; choose one with split='train'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        ([0.0, float("nan")], (0, None)),
+        (np.ma.masked_array([3, 1], mask=[True, False]), (None, 1)),
+        (torch.tensor([2.0, 1.0], dtype=torch.bfloat16), (2, 1)),
+        (["cat", float("nan")], (0, None)),
+    ],
+)
+def test_labels_that_are_missing_are_none(labels, found):
+    assert load_images(np.zeros((2, 8, 8, 3), np.uint8), labels=labels).labels == found
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (3, "labels is 3; give one label, or None, for each image"),
+        ({"a": 1, "b": 2}, "labels is {'a': 1, 'b': 2}; give one label, or None, for each image"),
+        ([0.5, 1], "label 0 is 0.5; allowed are whole numbers alone or names alone"),
+        (["a", " "], "label 1 is ' '; allowed are whole numbers alone or names alone"),
+        (torch.zeros(2, device="meta"), "a tensor on the device meta holds no values"),
+    ],
+)
+def test_what_is_no_label_is_told(labels, says):
+    assert refusal(np.zeros((2, 8, 8, 3), np.uint8), labels=labels).startswith(says)
+
+
+@pytest.mark.parametrize("image", [np.zeros((3, 8, 16), np.uint8), torch.zeros(8, 16, 3)])
+def test_channels_on_the_wrong_side_are_told(image):
+    with pytest.raises(DataError, match=r"arrays are \(H, W, C\) and tensors \(C, H, W\): turn the axes"):
+        load_images([image]).tensor([0], Model(torch.nn.Conv2d(3, 4, 1), size=(8, 8)))

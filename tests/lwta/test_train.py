@@ -131,7 +131,9 @@ def test_winners_are_sampled_ever_colder_and_settle_at_the_share_that_was_asked_
 
 
 def test_a_batch_that_the_network_cannot_learn_from_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="deep cannot learn from a batch of 1: ValueError: Expected more than 1 value"):
+    with pytest.raises(
+        ModelError, match="deep cannot learn from a batch of 1: ValueError: Expected more than 1 value"
+    ):
         fit(deep(), red_or_blue(), tmp_path, replace(HOW, batch_size=1))
 
 

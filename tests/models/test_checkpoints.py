@@ -136,7 +136,7 @@ def test_a_part_that_is_named_is_taken_without_a_word(tmp_path: Path) -> None:
     assert_loaded(module, OTHER)
     with pytest.raises(
         UnknownNameError,
-        match=r"unknown part of .*w\.pt 'emma'; known are: model.conv, .*, ema\.module\.conv",
+        match=r"unknown part of .*w\.pt 'emma'; did you mean 'ema'\?",
     ):
         load_weights(module, f"{path}!emma")
 
@@ -158,22 +158,33 @@ def test_a_model_says_which_part_of_the_file_its_weights_are(tmp_path: Path) -> 
             (
                 "does not fit the network: no name is the same; the network has conv.weight, conv.bias, norm.weight, "
                 "norm.bias, norm.running_mean, norm.running_var, norm.num_batches_tracked, fc.weight, … (9 in all); "
-                "the file has stem.kernel, stem.shift"
+                "the file has stem.kernel, stem.shift; build the network that the file was saved from, or rename its "
+                "tensors"
             ),
         ),
         (
             {k: v for k, v in under("net.").items() if "fc" not in k},
-            "does not fit the network under 'net': 2 missing (fc.weight, fc.bias)",
+            (
+                "does not fit the network under 'net': 2 missing (fc.weight, fc.bias); give a file that holds all, or "
+                "build the network without what is missing"
+            ),
         ),
         (
             {**state(), "fc.2.weight": torch.zeros(2)},
-            "does not fit the network: 1 unexpected (fc.2.weight)",
+            "does not fit the network: 1 unexpected (fc.2.weight); build the network that the file was saved from",
         ),
         (
             {"state_dict": {**under("net."), "net.fc.bias": torch.zeros(7)}},
             (
                 "does not fit the network under 'state_dict.net': 1 wrong shapes "
-                "(fc.bias is (7,) where the network has (2,))"
+                "(fc.bias is (7,) where the network has (2,)); build the network that the file was saved from"
+            ),
+        ),
+        (
+            {**state(), "fc.weight": torch.zeros(7, 4), "fc.bias": torch.zeros(7)},
+            (
+                "does not fit the network: 2 wrong shapes (fc.weight is (7, 4) where the network has (2, 4); fc.bias "
+                "is (7,) where the network has (2,)); build the network with 7 outputs of 'fc', not 2 (num_classes=7)"
             ),
         ),
     ],

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import vital
-from vital.errors import WeightsError
+from vital.errors import ModelError, WeightsError
 
 tf = pytest.importorskip("transformers")
 
@@ -82,3 +82,35 @@ def test_a_folder_without_a_network_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"^the weights hf:\S+ are not cached here") as caught:
         vital.load_model(f"hf:{tmp_path}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_for_segmentation_brings_its_head(tmp_path: Path) -> None:
+    config = tf.SegformerConfig(
+        num_encoder_blocks=2, depths=[1, 1], sr_ratios=[2, 1], hidden_sizes=[8, 16], num_attention_heads=[1, 2],
+        patch_sizes=[7, 3], strides=[4, 2], mlp_ratios=[2, 2], decoder_hidden_size=16,
+        id2label=NAMES, label2id={name: i for i, name in NAMES.items()},
+    )  # fmt: skip
+    network = tf.SegformerForSemanticSegmentation(config)
+    processor = tf.SegformerImageProcessor(size={"height": 32, "width": 32})
+    model = vital.load_model(saved(tmp_path, network, processor))
+    assert (model.classes, model.output) == (("cat", "dog", "owl"), "softmax")
+    assert vital.list_layers(model)["class"].shape == (3, 8, 8)
+
+
+def test_a_head_that_is_left_out_is_told(tmp_path: Path) -> None:
+    config = tf.YolosConfig(**{**VISION, "image_size": [32, 32]}, num_detection_tokens=3)
+    processor = tf.ViTImageProcessor(size={"height": 32, "width": 32})
+    spec = saved(tmp_path, tf.YolosForObjectDetection(config), processor)
+    with pytest.warns(UserWarning, match="is a YolosForObjectDetection and is taken without its head"):
+        assert vital.load_model(spec).output == "embedding"
+
+
+def test_the_size_that_a_network_is_built_for_is_read_and_told(tmp_path: Path) -> None:
+    network = tf.ViTModel(tf.ViTConfig(**VISION), add_pooling_layer=False)
+    assert vital.load_model(network).size == (32, 32)
+    spec = saved(tmp_path, network, tf.ViTImageProcessor())
+    with pytest.raises(
+        ModelError, match=r"; it is built for 32 x 32: say size=\(32, 32\) \(--input-size 32\)$"
+    ):
+        vital.list_layers(vital.load_model(spec))
+    assert vital.list_layers(vital.load_model(spec, size=32))["class"].shape == (16, 17)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import vital
 from tests import toy
-from vital.errors import UnknownNameError
+from vital.errors import InvalidValueError, ModelError, OutOfMemoryError, UnknownNameError
 from vital.models.identity import network
 from vital.models.outputs import answered
 
@@ -100,3 +100,51 @@ def test_another_head_is_another_network() -> None:
     bank = vital.build_bank(one, ["class"], images, disk=False)
     assert bank.fits(one)
     assert not bank.fits(other)
+
+
+def test_a_list_of_boxes_for_each_image_is_no_class() -> None:
+    class Detector(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> list[dict[str, Tensor]]:
+            return [{"boxes": m.flatten(1)[:, :4].T, "scores": m.mean((1, 2))} for m in self.conv(x)]
+
+    model = vital.load_model(toy.seeded(Detector()), size=8)
+    assert vital.list_layers(model)["class"].problem == (
+        "it returns no tensor with a row for each image; name a layer before it, or wrap the network in a module whose "
+        "forward returns one, such as the scores of its head"
+    )
+    assert vital.render(model, "conv:1", method="fourier", steps=1, progress=False)[0].status == "done"
+
+
+def test_a_head_of_one_tensor_is_left_out() -> None:
+    net = toy.network()
+    assert vital.list_layers(vital.load_model(net, size=32, head=0))["class"].shape == (10,)
+    for head in (1, "logits"):
+        with pytest.raises(
+            InvalidValueError, match=rf"returns one tensor, and head is '{head}'; leave head out"
+        ):
+            vital.load_model(net, size=32, head=head)
+
+
+@pytest.mark.parametrize(
+    ("own", "side", "step"),
+    [
+        (32, 2, r"give pictures of 32 x 32, its own size, or more, or say fit \(--fit\)$"),
+        (3, None, r"give it larger images, by size \(--input-size\)$"),
+    ],
+)
+def test_images_that_are_too_small_say_so(own: int, side: int | None, step: str) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(ModelError, match=step):
+        vital.render(
+            vital.load_model(net, size=own), "class:0", method="fourier", steps=1, size=side, progress=False
+        )
+
+
+def test_a_picture_beyond_all_memory_says_so() -> None:
+    model = vital.load_model(toy.network(), size=32)
+    with pytest.raises(OutOfMemoryError, match="use a smaller batch or size"):
+        vital.render(model, "class:0", method="fourier", steps=1, size=3_000_000_000, progress=False)

@@ -8,6 +8,10 @@ from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 from vital.models.pixels import to_tensor
 
+CONVERT = "in [0, 1]; convert it, such as with array.astype(numpy.uint8)"
+DIVIDE = "must lie in [0, 1]; divide them by 255"
+MEND = "must lie in [0, 1]; mend or leave out the images whose values are not finite"
+
 
 def model(channels: int = 3, size: tuple[int, int] = (8, 8), **more: object) -> Model:
     return Model(nn.Conv2d(channels, 4, 1), name="net", size=size, channels=channels, **more)
@@ -137,13 +141,22 @@ def test_exif_orientation_is_respected():
 @pytest.mark.parametrize(
     ("picture", "sentence"),
     [
-        (np.zeros((8, 8, 2), np.uint8), "the image has 2 channels, but net takes 3"),
+        (
+            np.zeros((8, 8, 2), np.uint8),
+            "the image has 2 channels, but net takes 3; give images with as many, or a network for these",
+        ),
         (
             np.zeros((8, 8), np.int64),
-            "an image of type int64; allowed are uint8, uint16 and floats in [0, 1]",
+            f"an image of type int64; allowed are uint8, uint16 and floats {CONVERT}",
         ),
-        (np.full((8, 8), 2.0), "an image with values from 2 to 2; floats must lie in [0, 1]"),
-        (np.full((8, 8), np.nan), "an image with values from nan to nan; floats must lie in [0, 1]"),
+        (
+            np.full((8, 8), 2.0),
+            f"an image with values from 2 to 2; floats {DIVIDE}",
+        ),
+        (
+            np.full((8, 8), np.nan),
+            f"an image with values from nan to nan; floats {MEND}",
+        ),
         (
             np.zeros((0, 8, 3), np.uint8),
             "an array of shape (0, 8, 3) is not one image; allowed are (H, W) and (H, W, C)",
@@ -154,7 +167,10 @@ def test_exif_orientation_is_respected():
         ),
         (torch.zeros(8, 8), "a tensor of shape (8, 8) is not one image; allowed is (C, H, W)"),
         ("cat.jpg", "a str is not an image; allowed are PIL images, arrays and tensors"),
-        (Image.new("I", (8, 8), 70000), "whole numbers from 70000 to 70000; allowed are 0 to 65535 (16 bit)"),
+        (
+            Image.new("I", (8, 8), 70000),
+            "whole numbers from 70000 to 70000; allowed are 0 to 65535 (16 bit): scale them to it",
+        ),
     ],
 )
 def test_what_is_no_picture_is_explained(picture, sentence):
@@ -166,7 +182,9 @@ def test_what_is_no_picture_is_explained(picture, sentence):
 def test_rgb_for_five_channels_is_explained():
     with pytest.raises(DataError) as caught:
         model(5).preprocess(Image.new("RGB", (8, 8)))
-    assert str(caught.value) == "the image has 3 channels, but net takes 5"
+    assert str(caught.value) == (
+        "the image has 3 channels, but net takes 5; give images with as many, or a network for these"
+    )
 
 
 @pytest.mark.parametrize("fields", [{"mean": (123.675, 116.28, 103.53)}, {"std": (58.395, 57.12, 57.375)}])

@@ -1,6 +1,8 @@
 import json
 import pickle
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -100,14 +102,15 @@ def test_missing_and_unexpected_names_are_counted_and_shown(tmp_path, state):
     torch.save(odd, tmp_path / "w.pt")
     assert refusal(tmp_path / "w.pt") == (
         f"{tmp_path / 'w.pt'} does not fit the network: 4 missing (1.weight, 1.bias, 1.running_mean, …); "
-        "5 unexpected (x1.weight, x1.bias, x1.running_mean, …)"
+        "5 unexpected (x1.weight, x1.bias, x1.running_mean, …); build the network that the file was saved from"
     )
 
 
 def test_wrong_shapes_are_shown(tmp_path, state):
     torch.save({**state, "0.bias": torch.zeros(5)}, tmp_path / "w.pt")
     assert refusal(tmp_path / "w.pt") == (
-        f"{tmp_path / 'w.pt'} does not fit the network: 1 wrong shapes (0.bias is (5,) where the network has (4,))"
+        f"{tmp_path / 'w.pt'} does not fit the network: 1 wrong shapes (0.bias is (5,) where the network has (4,)); "
+        "build the network that the file was saved from"
     )
 
 
@@ -158,7 +161,8 @@ def test_a_truncated_file_is_one_sentence(tmp_path, state):
 @pytest.mark.parametrize("content", [[1, 2], {}, {"a": 1}, torch.zeros(3)])
 def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "w.pt")
-    sentence = f"{tmp_path / 'w.pt'} holds no state dict, that is, no table from names to tensors"
+    sentence = f"{tmp_path / 'w.pt'} holds no state dict, that is, no table from names to tensors; "
+    sentence += "save one with torch.save(model.state_dict(), FILE)"
     assert refusal(tmp_path / "w.pt") == sentence
 
 
@@ -166,10 +170,10 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
     (tmp_path / "resnet.pt").touch()
     there = tmp_path / "resnt.pt"
     assert refusal(there) == f"there is no weights file {there}; did you mean 'resnet.pt'?"
-    other = tmp_path / "w.onnx"
+    other = tmp_path / "w.dat"
     assert refusal(other) == (
         f"{other} is not a weights file; allowed are .safetensors, .pt, .pth, .ckpt, .bin, .tar, "
-        ".index.json, and 'random' for random ones"
+        ".npz, .index.json, and 'random' for random ones"
     )
 
 
@@ -195,3 +199,98 @@ def test_an_index_stands_for_the_files_that_it_names(tmp_path):
         index.write_text(text)
         with pytest.raises(WeightsError, match=r"is no index of weights files, with a table 'weight_map'$"):
             load_weights(other, index)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_arrays_of_numpy_are_tensors(tmp_path, state, nested):
+    arrays = {name: tensor.numpy() for name, tensor in state.items()}
+    torch.save({"state_dict": arrays} if nested else arrays, tmp_path / "w.pt")
+    np.savez(tmp_path / "w.npz", **arrays)
+    for name in ("w.pt", "w.npz"):
+        module = network()
+        load_weights(module, tmp_path / name)
+        assert_loaded(module, state)
+
+
+def test_a_file_is_read_by_its_content_whatever_its_name(tmp_path, state):
+    save_file(state, tmp_path / "tensors.pt")
+    torch.save(state, tmp_path / "torch.safetensors")
+    for name in ("tensors.pt", "torch.safetensors"):
+        module = network()
+        load_weights(module, tmp_path / name)
+        assert_loaded(module, state)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("w.onnx", b"1", "is a file of ONNX; export the weights of the network in PyTorch"),
+        ("w.h5", b"1", "is a file of TensorFlow; build the network in PyTorch"),
+        ("w.msgpack", b"1", "is a file of Flax; transformers reads it"),
+        ("w.pkl", b"1", "is a pickle, which may run code; where you trust it, write it as tensors"),
+        ("w.pt", b"", "is empty; copy or download it again"),
+        (
+            "w.safetensors",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "is a pointer of Git LFS, not the file",
+        ),
+        ("w.pt", b"<!DOCTYPE html>", "is a web page, not the file"),
+        ("w.npz", b"PK", "cannot be read as plain arrays"),
+    ],
+)
+def test_what_holds_no_weights_says_what_to_do(tmp_path, name, content, says):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert refusal(path).startswith(f"{path} {says}")
+
+
+def test_folders_and_addresses_are_told(tmp_path, state):
+    torch.save(state, tmp_path / "w.pt")
+    assert refusal(tmp_path) == f"{tmp_path} is a folder; give the file in it, such as {tmp_path / 'w.pt'}"
+    assert refusal("https://x.org/w.pt") == (
+        "https://x.org/w.pt is an address; download the file, and give its path"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize")
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: (t * 100).to(torch.int8), "is int8 where the network has floats; save it as floats"),
+        (
+            lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8),
+            "is qint8 where the network has floats",
+        ),
+        (lambda t: t.to(torch.complex64), "is complex64 where the network has floats"),
+        (lambda t: t.to("meta"), "is on the device meta, and holds no values"),
+    ],
+)
+def test_values_that_are_no_weights_are_refused(tmp_path, state, change, says):
+    torch.save({**state, "0.weight": change(state["0.weight"])}, tmp_path / "w.pt")
+    assert f"'0.weight' {says}" in refusal(tmp_path / "w.pt")
+
+
+def test_sparse_weights_are_dense_in_the_network(tmp_path, state):
+    torch.save({**state, "0.weight": state["0.weight"].to_sparse()}, tmp_path / "w.pt")
+    module = network()
+    load_weights(module, tmp_path / "w.pt")
+    assert_loaded(module, state)
+
+
+def test_one_file_of_several_says_where_the_others_are_named(tmp_path, state):
+    path = tmp_path / "m-00001-of-00002.safetensors"
+    save_file({"0.weight": state["0.weight"]}, path)
+    assert refusal(path).endswith(
+        f"it is one of 2 files: give their index, {tmp_path}/m.safetensors.index.json"
+    )
+
+
+def test_torchscript_says_how_to_save_its_weights(tmp_path, monkeypatch):
+    said = (
+        "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``. In PyTorch 2.6"
+    )
+    monkeypatch.setattr(torch, "load", Mock(side_effect=RuntimeError(said)))
+    (tmp_path / "w.pt").write_bytes(b"PK")
+    assert "is TorchScript; save its state dict: torch.save(torch.jit.load('w.pt')" in refusal(
+        tmp_path / "w.pt"
+    )

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import random
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import vital
 from tests import toy
-from vital.errors import ModelError, UnitError
+from vital.cli.app import main
+from vital.errors import ModelError, UnitError, UnknownNameError
 from vital.models import Model
 from vital.tracing import Tracer, list_layers
 
@@ -246,6 +253,7 @@ def test_windows_and_a_batch_that_stands_second_hold_the_law() -> None:
     layers = list_layers(Model(Windows(), size=(4, 4)))
     assert [n for n, layer in layers.items() if layer.problem] == ["mix"]
     sentence = "its output (4, 2, 12) for two images, (2, 2, 12) for one, has no axis for the image"
+    sentence += "; name a layer before or after it"
     assert layers["mix"].problem == sentence
 
 
@@ -299,3 +307,163 @@ def test_weights_that_are_still_to_come_are_told(late: nn.Module, says: str) -> 
     for door in (Model, vital.load_model):
         with pytest.raises(ModelError, match=says):
             door(late)
+
+
+class Rarely(nn.Module):
+    """Something random that a pass over two images seldom shows."""
+
+    def __init__(self, draw: Any) -> None:
+        super().__init__()
+        self.draw = draw
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The map, changed at random."""
+        return x * float(self.draw() > 0.2)
+
+
+@pytest.mark.parametrize("draw", [lambda: torch.rand(1).item(), random.random, np.random.rand])
+def test_noise_that_seldom_shows_is_found_by_its_draws(draw: Any) -> None:
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    after = random.getstate()
+    problem = list_layers(Model(toy.seeded(Fault(Rarely(draw))), size=(16, 16)))["class"].problem
+    assert problem == RANDOM.format("'between' (Rarely)")
+    assert random.getstate() == after
+
+
+def test_draws_without_a_difference_are_told() -> None:
+    model = Model(toy.seeded(Fault(Rarely(lambda: 1 + torch.rand(1).item()))), "net", size=(16, 16))
+    says = r"^net draws random numbers in eval mode through 'between' \(Rarely\); they made no difference in 32 passes"
+    with pytest.warns(UserWarning, match=says):
+        layers = list_layers(model)
+    assert not any(layer.problem for layer in layers.values())
+
+
+def test_noise_is_blamed_on_what_makes_it_where_parts_are_given_it_by_name() -> None:
+    class Named(Fault):
+        def forward(self, x: Tensor) -> Tensor:
+            made = self.stem(x)
+            return self.head(input=made + 0.1 * torch.randn_like(made)).mean((2, 3))
+
+    layers = list_layers(Model(Named(nn.Identity()), size=(16, 16)))
+    assert layers["head"].problem == RANDOM.format("the forward of Named")
+
+
+class Inner(nn.Module):
+    """Makes of a map whatever a function says."""
+
+    def __init__(self, make: Callable[[Tensor], Any], take: Callable[[Any], Tensor]) -> None:
+        super().__init__()
+        self.stem, self.inner, self.head = nn.Conv2d(3, 4, 4, stride=4), _Made(make), nn.Conv2d(4, 5, 1)
+        self.take = take
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to logits."""
+        y: Tensor = self.head(self.take(self.inner(self.stem(x)))).mean((2, 3))
+        return y
+
+
+class _Made(nn.Module):
+    def __init__(self, make: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.make = make
+
+    def forward(self, x: Tensor) -> Any:
+        return self.make(x)
+
+
+@dataclass
+class Both:
+    near: Tensor
+    far: Tensor
+
+
+def model_of(make: Callable[[Tensor], Any], take: Callable[[Any], Tensor]) -> Model:
+    return Model(toy.seeded(Inner(make, take)), size=(16, 16))
+
+
+@pytest.mark.parametrize(
+    ("make", "take", "key"),
+    [
+        (lambda x: (x, 2 * x), lambda y: y[0], "1"),
+        (lambda x: [x, None, 2 * x], lambda y: y[0], "2"),
+        (lambda x: OrderedDict(p2=x, p3=2 * x), lambda y: y["p2"], "p3"),
+        (lambda x: {"maps": [x, 2 * x]}, lambda y: y["maps"][0], "maps.1"),
+        (lambda x: Both(x, 2 * x), lambda y: y.near, "far"),
+    ],
+)
+def test_a_tensor_of_several_is_chosen_by_its_key(make: Any, take: Any, key: str) -> None:
+    model = model_of(make, take)
+    name = f"inner[{key}]"
+    layers = list_layers(model)
+    assert layers["inner"].others == (name,)
+    assert (layers[name].shape, layers[name].others, layers[name].module) == ((4, 4, 4), ("inner",), "inner")
+    images = torch.rand(3, 3, 16, 16)
+    with Tracer(model, ["inner", name]) as tracer:
+        trace = tracer(images)
+    assert torch.equal(trace[name], 2 * trace["inner"])
+    assert torch.equal(trace.read(model.unit(f"{name}:2@1,1")), trace[name][:, 2, 1, 1])
+    first = layers["inner"].tensor
+    with pytest.warns(UserWarning, match=f"'inner' is tensor '{first}' of 2; the others: inner"):
+        model.unit("inner:0")
+    with pytest.raises(UnknownNameError, match=r"no layer 'inner\[9\]'; did you mean 'inner"):
+        model.unit("inner[9]:0")
+
+
+def test_a_recurrent_layer_gives_its_states() -> None:
+    class Rows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.LSTM(12, 6, batch_first=True), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.head(self.rnn(x.permute(0, 2, 1, 3).flatten(2))[0][:, -1])
+            return y
+
+    model = Model(toy.seeded(Rows()), size=(4, 4))
+    layers = list_layers(model)
+    assert [layers[n].shape for n in ("rnn", "rnn[1.0]", "rnn[1.1]")] == [(6, 4), (6, 1), (6, 1)]
+    with Tracer(model, ["rnn", "rnn[1.0]"]) as tracer:
+        trace = tracer(torch.rand(3, 3, 4, 4))
+    torch.testing.assert_close(trace["rnn"][:, :, -1], trace["rnn[1.0]"][:, :, 0])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: (x.argmax(1), x, 2 * x),
+        lambda x: (x.mean(), x, 2 * x),
+        lambda x: (torch.zeros(3), x, 2 * x),
+    ],
+)
+def test_a_first_tensor_that_is_no_map_is_refused_with_the_others(make: Any) -> None:
+    model = model_of(make, lambda y: y[1])
+    with pytest.raises(UnitError, match=r"the first of the 3 tensors .*; name 'inner\[1\]' or 'inner\[2\]'$"):
+        model.unit("inner:0")
+    assert model.unit("inner[1]:0").channel == 0
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_is_taken_is_said_by_the_commands(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nSIZE = 16\n"
+        "class Two(nn.Module):\n    def forward(self, x):\n        return {'a': x, 'b': 2 * x}\n"
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.stem, self.two = nn.Conv2d(3, 4, 4, stride=4), Two()\n"
+        "    def forward(self, x):\n        return self.two(self.stem(x))['b'].mean((2, 3))\n"
+        "def net():\n    return Net()\n"
+    )
+    spec = f"{tmp_path / 'net.py'}:net"
+    assert main(["layers", spec]) == 0
+    shown = capsys.readouterr().out
+    assert "two:0 (tensor 'a' of 2; the others: two[b])" in shown
+    assert "two[b]:0" in shown
+    out = ["--out", str(tmp_path / "run"), "--method", "pixels", "--steps", "2"]
+    assert main(["render", spec, "two:0", "two[b]:1", *out]) == 0
+    told = capsys.readouterr().err
+    assert told.count("'two' is tensor 'a' of 2; the others: two[b]; write one of these for another") == 1
+    images = np.random.default_rng(0).random((4, 16, 16, 3)).astype(np.float32)
+    with pytest.warns(UserWarning, match="'two' is tensor 'a' of 2"):
+        bank = vital.build_bank(vital.load_model(spec), ["two", "two[b]"], vital.load_images(images))
+    with pytest.warns(UserWarning, match="'two' is tensor"):
+        assert bank.strongest("two[b]:1", 4) == bank.strongest("two:1", 4)

@@ -274,7 +274,7 @@ def test_a_layer_that_cannot_be_told_apart_is_explained() -> None:
     problem = "layer 'a' cannot be used: its output (2, 4, 4, 4) does not say which axis holds the channels"
     with pytest.raises(UnitError) as caught:
         Tracer(model, ["a"])
-    assert str(caught.value) == problem
+    assert str(caught.value) == f"{problem}; name a layer before or after it"
 
 
 def test_a_layer_with_the_batch_second_is_recognized_and_turned() -> None:
@@ -296,14 +296,17 @@ FIVE += "or let an nn.Identity see it as (B, C, H, W)"
     ("part", "problem"),
     [
         (Apply(lambda x: "nothing"), "it returns no tensor; name a layer before it"),
-        (Apply(lambda x: x.sum()), "its output () for two images has no axis for the image"),
+        (
+            Apply(lambda x: x.sum()),
+            "its output () for two images has no axis for the image; name a layer before or after it",
+        ),
         (
             Apply(lambda x: x.unflatten(1, (1, 4))),
             FIVE,
         ),
         (
             Apply(lambda x: x.reshape(8, 4, 4)),
-            "its output (8, 4, 4) for two images has no axis for the image",
+            "its output (8, 4, 4) for two images has no axis for the image; name a layer before or after it",
         ),
     ],
 )

@@ -15,6 +15,7 @@ LAYERS = {
     "class": Layer("class", "vector", (3,)),
 }
 CLASSES = ("tench, Tinca tinca", "tabby, tabby cat", "Great_White shark")
+NO_INDEX = "and no name of a class; write whole numbers from 0, as in class:0 or class:0-9"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,15 @@ def test_a_direction_is_resolved_by_its_layer_alone() -> None:
     [
         ("layer4:2048", "layer4:2048 does not exist: layer 'layer4' has the units 0 to 2047"),
         ("class:3", "class:3 does not exist: layer 'class' has the units 0 to 2"),
+        (
+            "layer4:0-99999999999",
+            "layer4:99999999999 does not exist: layer 'layer4' has the units 0 to 2047",
+        ),
+        ("class:0-99999999", "class:99999999 does not exist: layer 'class' has the units 0 to 2"),
+        ("class:-1", f"class:-1 is no index {NO_INDEX}"),
+        ("class:1e3", f"class:1e3 is no index {NO_INDEX}"),
+        ("class:٣", f"class:٣ is no index {NO_INDEX}"),
+        ("class:" + "9" * 5000, f"class:{'9' * 5000} is no index {NO_INDEX}"),
         ("relu:3", "layer 'relu' cannot be used: it runs 3 times in one pass; name the block around it"),
         (
             "blocks.9.mlp:5",
@@ -180,3 +190,8 @@ def test_the_index_of_a_class_by_name_is_not_known_before_it_is_found() -> None:
         UnitError, match=r"^class:dog was not found in a network yet; model\.unit\('class:dog'\)"
     ):
         Unit.parse("class:dog").channel  # noqa: B018
+
+
+def test_a_range_that_no_layer_can_hold_is_not_laid_out() -> None:
+    with pytest.raises(UnitError, match="names 10000000000 units; allowed are 1000000 at once"):
+        parse("layer4:0-9999999999")

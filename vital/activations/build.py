@@ -15,7 +15,7 @@ from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 from vital.models.identity import network
 from vital.tracing import list_layers
-from vital.units import OUTPUT
+from vital.units import OUTPUT, warn_of_choice
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
 from vital.utils.options import checked_keywords
@@ -86,6 +86,7 @@ def build_bank(
     if top < 1 or batch < 1:
         raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
     known = list_layers(model)
+    warn_of_choice(known[layer] for layer in layers if layer in known)
     ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
     asked = tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers))
     made_of = _parts(model, asked, images, top) | {"how": _how(model, batch)}
@@ -106,6 +107,8 @@ def build_bank(
 
 def free_for_bank(path: str | Path) -> None:
     """Raise `DataError` where something else than a bank has that name already."""
+    if Path(path).is_dir():
+        raise DataError(f"cannot write {str(path)!r}: it is a folder; give the name of a file for the bank")
     found = store.load(Path(path))
     if Path(path).exists() and not (found and found[1].get("made_of")):
         raise DataError(f"{str(path)!r} is there already and is no bank; choose another name")

@@ -8,6 +8,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.common import images_of, listed, megabytes, opened_as, show_skipped, watched
+from vital.errors import UsageError
 
 
 @opt.grouped
@@ -50,6 +51,8 @@ def merge(
     from vital.activations import free_for_bank, load_bank, merged, opened_from
 
     free_for_bank(out)
+    if len({path.resolve() for path in banks}) < len(banks):
+        raise UsageError("a bank is given twice, whose images would count twice; give each once")
     net = network.open(model)
     made = merged([load_bank(path, net, images_of(path)) for path in banks])
     made.save(out, {"parts": json.dumps([opened_from(path) for path in banks])})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from vital.errors import InvalidValueError, UsageError, VitalError
+from vital.errors import InvalidValueError, UsageError, VitalError, nearest
 
 if TYPE_CHECKING:
     from vital.data import ImageSet
@@ -58,10 +58,29 @@ def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
     """Open the images that a bank was made of, as they were typed then; `labels` may be others."""
     from vital.activations import opened_from
 
+    _check_bank(bank)
     opened = opened_from(bank)
     if labels is not None and opened.get("parts"):
         raise UsageError(f"--image-labels {labels} cannot be given for {bank}, whose parts have their own")
     return _opened(bank, opened, labels)
+
+
+def _check_bank(bank: Path) -> None:
+    """Raise `UsageError` for what is no bank, before its images are looked for."""
+    from vital.utils.tensor_cache import load
+
+    if bank.is_dir():
+        raise UsageError(f"--bank {bank} is a folder; give the file that vital bank wrote")
+    if not bank.exists():
+        siblings = [path.name for path in bank.parent.iterdir()] if bank.parent.is_dir() else []
+        close = nearest(bank.name, siblings, 1)
+        hint = f"did you mean {close[0]!r}?" if close else "make it with vital bank, or give --images DIR"
+        raise UsageError(f"there is no bank {bank}; {hint}")
+    found = load(bank)
+    if found is None or "made_of" not in found[1]:
+        raise UsageError(
+            f"--bank {bank} is no bank, or is damaged; make it with vital bank, or give --images DIR"
+        )
 
 
 def opened_as(images: Path, labels: Path | None) -> dict[str, str]:
@@ -89,7 +108,7 @@ def _again(bank: Path, opened: Mapping[str, str], what: str, option: str) -> Pat
     if typed in SETS and what == "images":
         return Path(typed)
     folders = [Path(opened["folder"])] if opened.get("folder") else []
-    places = [folder / typed for folder in (*folders, Path(), bank.parent)]
+    places = [folder / typed for folder in (*folders, Path(), bank.parent, bank.resolve().parent)]
     found = next((place for place in places if place.exists()), None)
     if found is None:
         raise UsageError(

@@ -20,7 +20,8 @@ def layers(model: ModelName, network: NetworkOptions) -> None:
     """List the layers of a network, and how a unit is written.
 
     Each has its kind, its shape and its number of units; a layer whose units compete says so. Shapes do not depend on
-    weights, so named networks are built with random ones and nothing is downloaded.
+    weights, so named networks are built with random ones and nothing is downloaded. Of a module that returns several
+    tensors LAYER is the first, and LAYER[KEY] another.
     """
     from vital.lwta.layers import competing
     from vital.tracing import list_layers
@@ -40,7 +41,8 @@ def _row(model: Model, layer: Layer, block: int) -> tuple[str, str, str, str, st
         return layer.name, "-", "-", "-", f"cannot be used: {layer.problem}"
     shape = " x ".join(map(str, layer.shape))
     units = f"{layer.channels}, competing by {block}" if block > 1 else str(layer.channels)
-    return layer.name, layer.kind, shape, units, _example(model, layer)
+    note = f" ({layer.choice})" if layer.name == layer.module and layer.others else ""
+    return layer.name, layer.kind, shape, units, _example(model, layer) + note
 
 
 def _example(model: Model, layer: Layer) -> str:

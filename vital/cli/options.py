@@ -429,6 +429,19 @@ def read_settings(pairs: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def expanded(value: Any) -> Any:
+    """Paths and texts that begin with ~/ below the home folder, which shells leave to programs in --option=~/file.
+
+    >>> str(expanded("~/net.py:f")) != "~/net.py:f", expanded(3)
+    (True, 3)
+    """
+    if isinstance(value, list):
+        return [expanded(part) for part in value]
+    if isinstance(value, str | Path) and str(value).startswith("~/"):
+        return type(value)(Path.home() / str(value)[2:])
+    return value
+
+
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of the groups among its parameters, as if each were a parameter of its own.
 
@@ -459,6 +472,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def call(**given: Any) -> None:
+        given = {name: expanded(value) for name, value in given.items()}
         made = {
             name: kind(**{f.name: given.pop(f.name) for f in fields(kind) if f.name in given})
             for name, kind in groups.items()

@@ -10,14 +10,19 @@ import numpy as np
 from PIL import Image
 
 from vital.data.imageset import ImageSet, evenly
-from vital.data.sources import Array, Files, Indexable, Joined, Picture, Selected, Source
+from vital.data.sources import FORMATS, Array, Files, Indexable, Joined, Picture, Selected, Source
 from vital.errors import DataError
+from vital.utils.arrays import range_hint
 from vital.utils.foreign import RAISED
 
 LOOKED_AT, LOOKS = 8, 24
 """How many pictures are looked at, and how often in all: a random flip escapes once in 65,000 sets."""
 PLAIN = (".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 """Files of 8 bits a channel, of which nothing is asked."""
+SINGLE = (".jpg", ".jpeg", ".jfif", ".bmp", ".ppm", ".pgm")
+"""Files of one picture."""
+SAMPLES = 277
+"""Where a TIFF says how many bands it has."""
 DIM = 1 / 64
 """The share of white that some image reaches where its values are floats in [0, 1]."""
 
@@ -29,9 +34,12 @@ def check_pictures(images: ImageSet) -> None:
     that leave most of the range free, as 12 bits in 16 do.
     """
     highest: dict[str, float] = {}
+    left: dict[str, str] = {}
     indices = evenly(len(images), LOOKED_AT)
     for index in indices:
         source, at = _leaf(images.source, index)
+        if isinstance(source, Files) and (told := _left_out(source, at)):
+            left.setdefault(told, images.names[index])
         try:
             picture = _look(source, at)
         except DataError as error:
@@ -42,6 +50,8 @@ def check_pictures(images: ImageSet) -> None:
             _check_item(source, at, picture, images.name, max(3, LOOKS // len(indices)))
         kind, value = _top(picture)
         highest[kind] = max(highest.get(kind, 0.0), value)
+    for told, name in left.items():
+        warnings.warn(f"of the images of {images.name} some {told}, such as {name}", stacklevel=3)
     for kind, value in highest.items():
         if told := _dim(kind, value):
             warnings.warn(f"the images of {images.name} {told}", stacklevel=3)
@@ -57,6 +67,21 @@ def _leaf(source: Source, index: int) -> tuple[Source, int]:
             source = source.source
         else:
             return source, index
+
+
+def _left_out(source: Files, index: int) -> str:
+    """What of a file is not shown: the pictures behind its first, and bands that no color stands for."""
+    if PurePosixPath(source.names[index]).suffix.lower() in SINGLE:
+        return ""
+    try:
+        with Image.open(source.root / source.names[index], formats=FORMATS) as picture:
+            pages, bands = getattr(picture, "n_frames", 1), len(picture.getbands())
+            held: int = getattr(picture, "tag_v2", {}).get(SAMPLES, bands)
+    except RAISED:  # it is skipped, and listed, when it is used
+        return ""
+    if held > bands:
+        return f"hold {held} bands, of which {bands} are shown (give all as arrays, in an .npz file)"
+    return "hold several pictures, of which the first is shown (save each as a file)" if pages > 1 else ""
 
 
 def _look(source: Source, index: int) -> Picture | None:
@@ -78,9 +103,12 @@ def _check_item(source: Indexable, index: int, picture: Picture, name: str, look
     if first.dtype.kind == "f" and first.size:
         low, high = float(first.min()), float(first.max())
         if not (low >= -1e-6 and high <= 1 + 1e-6):
+            hint = range_hint(low, high)
+            if hint.startswith("undo"):
+                hint = "leave the normalization out of its transform, the network has its own"
             raise DataError(
                 f"item {index} of {name} is an image with values from {low:.4g} to {high:.4g}; floats must lie in "
-                "[0, 1]: leave the normalization out of its transform, the network has its own"
+                f"[0, 1]: {hint}"
             )
     for _ in range(looks - 1):
         if not np.array_equal(first, np.asarray(source.read(index))):

@@ -21,7 +21,7 @@ from torch.utils.data import (
 )
 
 from vital.data.imageset import ImageSet, evenly
-from vital.data.items import LABELS, is_vector, item_label, plain_label
+from vital.data.items import LABELS, is_vector, item_label, missing, plain_label
 from vital.data.join import joined
 from vital.data.labels import Labels, numbered
 from vital.data.sources import Files, Indexable, selected
@@ -151,7 +151,7 @@ def raw_labels(items: Any) -> list[int | str | None]:
     kept = [] if getattr(items, "target_transform", None) else list(_kept(items))
     if not kept or any(_disagree(kept[i], _label_at(items, i)) for i in evenly(len(kept), LOOKED_AT)):
         kept = [_label_at(items, index) for index in range(len(items))]
-    if odd := [value for value in kept if value is not None and plain_label(value) is None]:
+    if odd := [value for value in kept if not missing(value) and plain_label(value) is None]:
         what = (
             "vectors that are not one-hot"
             if is_vector(odd[0])

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from vital.errors import DataError
+from vital.utils.arrays import plain_array
 
 PICTURES = ("image", "img", "picture", "pixel_values", "images", "pixels", "jpg", "jpeg", "png", "webp")
 """What the key of the picture is called in items that are dicts."""
@@ -60,11 +61,24 @@ def whole(value: Any) -> int | None:
     >>> whole(np.int64(3)), whole(torch.tensor(4)), whole(1.0), whole(True), whole("5"), whole(0.5)
     (3, 4, 1, 1, None, None)
     """
-    if isinstance(value, Tensor | np.ndarray) and np.size(value := np.asarray(value)) == 1:
+    if missing(value):
+        return None
+    if isinstance(value, Tensor | np.ndarray) and np.size(value := plain_array(value)) == 1:
         value = value.item()
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return int(value)
     return int(value) if isinstance(value, int | np.integer | np.bool_) else None
+
+
+def missing(value: Any) -> bool:
+    """Whether a label says that there is none: None, no number (NaN), what is masked, and missing values of pandas.
+
+    >>> missing(None), missing(float("nan")), missing(np.ma.masked), missing(0), missing("")
+    (True, True, True, False, False)
+    """
+    if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def hot(value: Any) -> int | None:

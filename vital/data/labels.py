@@ -8,10 +8,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vital.data.items import is_vector, plain_label, whole
+from vital.data.items import is_vector, missing, plain_label, whole
 from vital.errors import DataError
 from vital.utils.class_names import class_matches
 from vital.utils.io import read_csv
+from vital.utils.parts import told
 
 KEYS = ("file", "wnid")
 VALUES = ("index", "label", "name")
@@ -30,11 +31,17 @@ def numbered(values: Sequence[Any]) -> Labels:
     >>> numbered([3, 1])
     ((3, 1), ())
     """
+    values = [None if missing(v) else v for v in values]
     if any(is_vector(v) for v in values):
         values = [_one_hot(v, i) for i, v in enumerate(values)]
     if all(v is None or whole(v) is not None for v in values):
         found = [whole(v) for v in values]
         return tuple(None if v is None or v < 0 else v for v in found), ()  # -1 is said of no label
+    for index, value in enumerate(values):
+        if value is not None and not (isinstance(value, str) and value.strip()) and whole(value) is None:
+            raise DataError(
+                f"label {index} is {told(value)}; allowed are whole numbers alone or names alone, and None"
+            )
     if not all(v is None or isinstance(v, str) for v in values):
         raise DataError("the labels mix kinds; allowed are whole numbers alone or names alone, and None")
     names = sorted({str(v) for v in values if v is not None})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from vital.data.check import check_pictures
@@ -18,6 +20,8 @@ from vital.data.imageset import ImageSet
 from vital.data.labels import Labels, numbered, read_labels
 from vital.data.sources import SUFFIXES, Array, Files, Source, as_batch
 from vital.errors import DataError, first_line, nearest, unknown
+from vital.utils.arrays import plain_array
+from vital.utils.parts import told
 from vital.utils.public import public
 from vital.utils.registry import Registry
 
@@ -27,6 +31,29 @@ SETS: Registry[Callable[[], ImageSet]] = Registry("set of images")
 # The world lies above the images, so its set is imported when it is asked for.
 SETS.register_lazy("world", "vital.world.scenes.dataset:images", example="world")
 
+PICTURES = (
+    ".heic",
+    ".heif",
+    ".jxl",
+    ".svg",
+    ".dng",
+    ".cr2",
+    ".nef",
+    ".arw",
+    ".psd",
+    ".exr",
+    ".hdr",
+    ".tga",
+    ".dcm",
+)
+"""Files of pictures that are not read."""
+_UNPACK = "unpack it, and give the folder"
+_READ = "read it in Python, and give its images: vital.load_images(array, labels=labels)"
+UNREAD = dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), _UNPACK)
+UNREAD |= dict.fromkeys(
+    (".h5", ".hdf5", ".mat", ".pt", ".pth", ".pkl", ".parquet", ".arrow", ".csv", ".json", ".tfrecord"), _READ
+)
+"""Files that hold images in other forms, and what to do."""
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "dev"})
 
 
@@ -88,7 +115,9 @@ def load_images(
 
 def _found(source: Any, split: str | None, labeled: bool) -> ImageSet:
     if isinstance(source, str | Path):
-        return _named(str(source), split) if str(source) in SETS else _at(Path(source), split)
+        if not str(source) or "://" in str(source):
+            raise DataError(f"{str(source)!r} is no path; give that of a folder or a file, downloaded first")
+        return _named(str(source), split) if str(source) in SETS else _at(Path(source).expanduser(), split)
     if split is not None and isinstance(source, Mapping):
         if split not in source:
             raise unknown("split", split, source)
@@ -102,8 +131,9 @@ def _found(source: Any, split: str | None, labeled: bool) -> ImageSet:
     source = indexable(source)
     if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
         kind = type(source).__name__
+        one = "; give a list of one: [picture]" if isinstance(source, Image.Image) else ""
         raise DataError(
-            f"a {kind} is no set of images; allowed are paths, arrays and anything with a length and items"
+            f"a {kind} is no set of images; allowed are paths, arrays and anything with a length and items{one}"
         )
     if isinstance(source, list | tuple) and source and all(isinstance(item, str | Path) for item in source):
         return _listed(source)
@@ -125,7 +155,12 @@ def _named(name: str, split: str | None) -> ImageSet:
 def _given_labels(labels: str | Path | Sequence[Any], found: ImageSet) -> Labels:
     if isinstance(labels, str | Path):
         return read_labels(Path(labels), found.names)
-    values = list(labels)
+    given: Any = labels
+    if isinstance(given, Tensor):
+        given = plain_array(given)
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
+        raise DataError(f"labels is {told(labels)}; give one label, or None, for each image, in their order")
+    values = list(given)
     if len(values) != len(found):
         raise DataError(
             f"{len(values)} labels for {len(found)} images; wanted is one label, or None, for each"
@@ -144,6 +179,8 @@ def _at(path: Path, split: str | None) -> ImageSet:
     if path.is_dir():
         return _folder(path, split)
     kind = path.suffix.lower()
+    if kind in UNREAD:
+        raise DataError(f"{path} is no folder, picture or array of numpy; {UNREAD[kind]}")
     if split is not None and kind != ".npz":
         raise DataError(f"split {split!r} needs a folder or an .npz file, not {path}")
     return _numpy(path, split) if kind in (".npz", ".npy") else _listed([path])
@@ -160,9 +197,20 @@ def _folder(root: Path, split: str | None) -> ImageSet:
         root = root / split
         if not root.is_dir():
             raise _missing(root)
-    names = tuple(sorted(_walk(root)))
+    found = sorted(_walk(root))
+    names = tuple(name for name in found if name.lower().endswith(SUFFIXES))
+    odd = sorted(
+        {PurePosixPath(name).suffix.lower() for name in found if not name.lower().endswith(SUFFIXES)}
+    )
     if not names:
-        raise DataError(f"the folder {root} holds no images; allowed are {', '.join(SUFFIXES)}")
+        held = f", and it holds {', '.join(odd)}: convert these" if odd else ""
+        raise DataError(f"the folder {root} holds no images; allowed are {', '.join(SUFFIXES)}{held}")
+    if odd:
+        warnings.warn(
+            f"{len(found) - len(names)} files of {root} are left out, which end with {', '.join(odd)}; convert them to "
+            "have them too",
+            stacklevel=4,
+        )
     tops = [name.partition("/")[0] if "/" in name else None for name in names]
     _check_folders(root, names, {top for top in tops if top is not None})
     own, classes = numbered(tops)
@@ -182,7 +230,7 @@ def _check_folders(root: Path, names: Sequence[str], tops: set[str]) -> None:
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """Paths of all images below a folder, links followed, each folder once."""
+    """Paths of all pictures below a folder, be they unreadable kinds; links are followed, each folder once."""
     seen: set[str] = set()
     for folder, below, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -191,7 +239,7 @@ def _walk(root: Path) -> Iterator[str]:
             continue
         seen.add(real)
         for file in files:
-            if _shown(file) and file.lower().endswith(SUFFIXES):
+            if _shown(file) and file.lower().endswith((*SUFFIXES, *PICTURES)):
                 yield (Path(folder) / file).relative_to(root).as_posix()
 
 
@@ -234,6 +282,8 @@ def _members(path: Path, content: Any, split: str | None) -> tuple[np.ndarray, n
     with content:
         if f"{prefix}images" not in content.files:
             held = ", ".join(content.files) or "nothing"
-            raise DataError(f"{path} holds {held}; wanted is an array named '{prefix}images'")
+            splits = [name.removesuffix("_images") for name in content.files if name.endswith("_images")]
+            hint = f"; choose one with split={splits[0]!r}" if splits else "; save the images under that name"
+            raise DataError(f"{path} holds {held}; wanted is an array named '{prefix}images'{hint}")
         labels = content[f"{prefix}labels"] if f"{prefix}labels" in content.files else None
         return content[f"{prefix}images"], labels

@@ -21,12 +21,15 @@ from torch import Tensor
 
 from vital.data.items import item_picture
 from vital.errors import DataError
+from vital.utils.arrays import CONVERT, plain_array, range_hint
 from vital.utils.foreign import RAISED
 from vital.utils.hashing import file_hash, sha256
 
 Picture = Image.Image | np.ndarray
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif",
+)  # fmt: skip
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 MANY = 20_000
 UNREADABLE = b"unreadable"
 CHANNELS = (1, 3, 4)
@@ -237,10 +240,10 @@ def opened(value: Any) -> Any:
 def as_rows(value: Any) -> np.ndarray:
     """Bring one picture, an array (H, W[, C]) or a tensor (C, H, W), to an array (H, W[, C])."""
     if isinstance(value, Tensor):
-        tensor = value.detach().cpu()
-        return (tensor.movedim(0, -1) if tensor.ndim == 3 else tensor).numpy()
+        array = plain_array(value)
+        return np.moveaxis(array, 0, -1) if array.ndim == 3 else array
     if isinstance(value, np.ndarray):
-        return value
+        return plain_array(value)
     raise DataError(
         f"a {type(value).__name__} is not an image; allowed are PIL images, arrays, tensors, bytes and paths"
     )
@@ -252,7 +255,10 @@ def as_batch(values: np.ndarray | Tensor, name: str) -> np.ndarray:
     Of four axes the one with 1, 3 or 4 entries holds the channels, or else the one that differs from two equal
     sides. Raises `DataError` where that is in doubt, and for values that are not those of images.
     """
-    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+    try:
+        array = plain_array(values)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
     _check_values(array, name)
     shape = array.shape
     if 0 in shape:
@@ -284,7 +290,14 @@ def _check_values(array: np.ndarray, name: str) -> None:
     if array.dtype in (np.uint8, np.uint16):
         return
     if not np.issubdtype(array.dtype, np.floating):
-        raise DataError(f"{name} is of type {array.dtype}; allowed are uint8, uint16 and floats in [0, 1]")
+        if array.dtype == object:
+            raise DataError(f"{name} holds objects, not numbers; give a list of its images: list(array)")
+        raise DataError(
+            f"{name} is of type {array.dtype}; allowed are uint8, uint16 and floats in [0, 1]; {CONVERT}"
+        )
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 1.0)
     if not (low >= -1e-6 and high <= 1 + 1e-6):
-        raise DataError(f"{name} holds values from {low:.4g} to {high:.4g}; floats must lie in [0, 1]")
+        hint = range_hint(low, high)
+        raise DataError(
+            f"{name} holds values from {low:.4g} to {high:.4g}; floats must lie in [0, 1]; {hint}"
+        )

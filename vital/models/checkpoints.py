@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from vital.errors import WeightsError
@@ -55,6 +57,8 @@ def flattened(content: Any, above: str = "") -> Iterator[tuple[str, Tensor]]:
     >>> [name for name, _ in flattened({"ema": {"_orig_mod.conv.bias": torch.zeros(1)}, "epoch": 3})]
     ['ema.conv.bias']
     """
+    if isinstance(content, np.ndarray) and content.dtype.kind in "fiub":
+        content = torch.from_numpy(np.ascontiguousarray(content).reshape(content.shape))
     if isinstance(content, Tensor) and above:
         yield _WRAPPERS.sub("", above), content
     elif isinstance(content, Mapping):
@@ -174,14 +178,32 @@ def _misfit(
     """What keeps the set that comes nearest from fitting; where nothing does, the names on both sides."""
     if not found:
         both = f"the network has {_shown(list(own))}; the file has {_shown(list(state))}"
-        return WeightsError(f"{source} does not fit the network: no name is the same; {both}")
+        step = "build the network that the file was saved from, or rename its tensors"
+        return WeightsError(f"{source} does not fit the network: no name is the same; {both}; {step}")
     best = min(found, key=lambda one: (len(one.missing) + len(one.wrong), len(one.surplus)))
     parts = [
         _some(what, keys) for what, keys in (("missing", best.missing), ("unexpected", best.surplus)) if keys
     ]
     parts = parts or [_some("wrong shapes", best.wrong, "; ")]
     where = f" under {best.prefix[:-1]!r}" if best.prefix else ""
-    return WeightsError(f"{source} does not fit the network{where}: {'; '.join(parts)}")
+    step = _step(best, own, source)
+    return WeightsError(f"{source} does not fit the network{where}: {'; '.join(parts)}; {step}")
+
+
+def _step(best: StateSet, own: Mapping[str, Tensor], source: str) -> str:
+    """What to do about weights that nearly fit."""
+    if shard := re.search(r"(.*)-\d{5}-of-(\d{5})(\.\w+)$", source):
+        return f"it is one of {int(shard[2])} files: give their index, {shard[1]}{shard[3]}.index.json"
+    names = [told.partition(" is ")[0] for told in best.wrong]
+    layers = {name.rpartition(".")[0] for name in names}
+    heads = all(best.tensors[name].shape[1:] == own[name].shape[1:] for name in names)
+    heads = heads and any(own[name].ndim > 1 for name in names)
+    if heads and len(layers) == 1 and not best.missing and not best.surplus:
+        count, mine = (len(tensors[names[0]]) for tensors in (best.tensors, own))
+        return f"build the network with {count} outputs of {layers.pop()!r}, not {mine} (num_classes={count})"
+    if best.missing and not best.surplus and not best.wrong:
+        return "give a file that holds all, or build the network without what is missing"
+    return "build the network that the file was saved from"
 
 
 def _some(what: str, keys: tuple[str, ...], gap: str = ", ", count: int = 3) -> str:

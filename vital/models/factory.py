@@ -33,7 +33,7 @@ def parse_factory(spec: str) -> tuple[Path, str] | None:
     'net'
     """
     path, colon, function = spec.rpartition(":")
-    return (Path(path), function) if colon and path.endswith(".py") and function else None
+    return (Path(path).expanduser(), function) if colon and path.endswith(".py") and function else None
 
 
 def from_factory(path: Path, function: str) -> Model:
@@ -140,7 +140,7 @@ def _fitting(module: nn.Module, name: str, channels: int, own: Mapping[str, Any]
     found = metadata(module)
     if "SIZE" in own:
         found.pop("RESIZE", None)
-    if found and len(found["MEAN"]) not in (1, channels) and not {"MEAN", "STD"} <= own.keys():
+    if len(found.get("MEAN", (0,))) not in (1, channels) and not {"MEAN", "STD"} <= own.keys():
         warnings.warn(
             f"{name}: its published mean and std are for {len(found['MEAN'])} channels, not for {channels}, and are "
             "not taken; give MEAN and STD in its file, or vital.Model(network, mean=..., std=...)",

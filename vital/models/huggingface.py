@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -12,15 +13,20 @@ from vital.models.model import Model
 from vital.models.published import RANDOM, Size, building, package
 
 T = TypeVar("T")
+HEADS = {
+    "ForImageClassification": "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING",
+    "ForSemanticSegmentation": "MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING",
+}
+"""The tasks whose networks return scores of classes, each with the table of those that there are."""
 _RESAMPLING = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 
 
 def from_huggingface(name: str, pretrained: bool, size: Size | None = None) -> Model:
     """Build the network NAME; preprocessing from its image processor, class names from its configuration.
 
-    A network for image classification is taken with its head, any other as it is, an image-text network with its image
-    tower alone. Code of a repository is never run. Raises `WeightsError` (no download), `ModelError` and
-    `MissingDependencyError`.
+    A network for image classification or semantic segmentation is taken with its head, an image-text network with its
+    image tower alone, any other without its head, which a warning says. Code of a repository is never run. Raises
+    `WeightsError` (no download), `ModelError` and `MissingDependencyError`.
     """
     del size  # it belongs to the weights
     library = package("transformers", "caption", "models named hf:NAME")
@@ -34,9 +40,9 @@ def from_huggingface(name: str, pretrained: bool, size: Size | None = None) -> M
 
     with building(label, pretrained), _no_bars(library.utils.logging):
         config = load("AutoConfig")
-        known = library.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
-        classifies = type(config) in known and "ForImageClassification" in str(config.architectures)
-        kind = "AutoModelForImageClassification" if classifies else "AutoModel"
+        made = next(iter(config.architectures or ()), "")
+        kind = next((f"AutoModel{task}" for task in HEADS if _does(library, config, task)), "AutoModel")
+        classifies = kind != "AutoModel"
         module, report = getattr(library, kind).from_config(config), {}
         if pretrained:
             module, report = load(kind, output_loading_info=True)
@@ -45,12 +51,22 @@ def from_huggingface(name: str, pretrained: bool, size: Size | None = None) -> M
         raise WeightsError(
             f"{label} does not fit its network: {len(missing)} weights are missing ({missing[0]}, …)"
         )
+    if not classifies and "For" in made:
+        warnings.warn(
+            f"{label} is a {made} and is taken without its head, so that class is its embedding; for the head wrap it "
+            "in a module whose forward returns one tensor of scores",
+            stacklevel=2,
+        )
     tower = getattr(module, "vision_model", module)
-    names = _classes(config) if classifies else ()
+    names = class_names(config) if classifies else ()
     told: dict[str, Any] = (
         {"output": "softmax", "head": "logits"} if classifies else {"output": "embedding", "head": 0}
     )
     return Model(tower, label, classes=names, weights=label if pretrained else RANDOM, **shown, **told)
+
+
+def _does(library: Any, config: Any, task: str) -> bool:
+    return task in str(config.architectures) and type(config) in getattr(library, HEADS[task])
 
 
 @contextmanager
@@ -73,7 +89,7 @@ def _local_first(load: Callable[[bool], T]) -> T:
         return load(False)
 
 
-def _classes(config: Any) -> tuple[str, ...]:
+def class_names(config: Any) -> tuple[str, ...]:
     """The names of the outputs; none where they are numbers with "LABEL_" in front, as transformers makes them up."""
     names = tuple(str(config.id2label[i]) for i in sorted(config.id2label))
     return () if all(name.startswith("LABEL_") for name in names) else names

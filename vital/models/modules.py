@@ -116,3 +116,17 @@ def wrapping_hint(module: nn.Module) -> str:
     if isinstance(first, nn.Embedding) and not any(isinstance(part, nn.Conv2d) for part in module.modules()):
         return f"it reads numbers of tokens; {_WRAP} makes its inputs of it"
     return ""
+
+
+def built_for(module: Any) -> tuple[int, int] | None:
+    """The size that a network of transformers, or a transformer of torchvision, says that it is built for.
+
+    >>> built_for(nn.Identity()) is None
+    True
+    """
+    own = getattr(module, "config", module)
+    size = getattr(getattr(own, "vision_config", own), "image_size", None)
+    pair = [size, size] if type(size) is int else size
+    if not isinstance(pair, list | tuple) or [type(side) for side in pair] != [int, int] or min(pair) < 1:
+        return None
+    return pair[0], pair[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -11,24 +11,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vital.errors import ModelError, OutOfMemoryError, VitalError, unknown
+from vital.errors import InvalidValueError, ModelError, OutOfMemoryError, VitalError, unknown
 from vital.models.model import Model
+from vital.models.modules import built_for
 from vital.utils.foreign import RAISED, described
 from vital.utils.memory import short_of_memory
 
+SMALL = 16
+"""A side of images that many networks cannot halve often enough."""
+NO_TENSOR = (
+    "no tensor with a row for each image; name a layer before it, or wrap the network in a module whose forward "
+    "returns one, such as the scores of its head"
+)
+
 
 def first_tensor(output: Any) -> Tensor | None:
-    """Find the tensor in what a module returned: itself, or the first one in a tuple, list or mapping.
+    """Find the tensor in what a module returned: itself, or the first one in a tuple, list, mapping or dataclass.
 
     >>> first_tensor({"out": (torch.zeros(2),)})
     tensor([0., 0.])
     """
-    if isinstance(output, Tensor):
-        return output
-    values = (
-        output.values() if isinstance(output, Mapping) else output if isinstance(output, list | tuple) else ()
-    )
-    return next((t for v in values if (t := first_tensor(v)) is not None), None)
+    return next(iter(tensors_of(output).values()), None)
 
 
 def tensors_of(output: Any, name: str = "") -> dict[str, Tensor]:
@@ -56,12 +59,15 @@ def output_of(model: Model, output: Any, images: int = 1) -> Tensor | None:
     """The tensor of the layer `class` in what the network returned: that of `Model.head`, else the first with scores.
 
     That is the first floating one with an axis beside that of the images, which one number for each of `images` gets.
-    Raises `UnknownNameError` for a head that is not there.
+    A list with a table for each image, as detectors return, has none.
+    Raises `UnknownNameError` for a head that is not there, and `InvalidValueError` where there is one tensor alone.
 
     >>> output_of(Model(nn.Identity(), head="logits"), {"embedding": torch.zeros(1, 2), "logits": torch.ones(1, 3)})
     tensor([[1., 1., 1.]])
     """
     found = tensors_of(output)
+    if model.head is None and _by_image(output, images):
+        return None
     if model.head is None:
         chosen = next(iter((_scores(found) or found).values()), None)
         return chosen.unsqueeze(1) if chosen is not None and chosen.shape == (images,) else chosen
@@ -70,19 +76,32 @@ def output_of(model: Model, output: Any, images: int = 1) -> Tensor | None:
     try:
         return list(found.values())[int(model.head)]
     except (ValueError, IndexError):
+        if [*found] == [""]:
+            raise InvalidValueError(
+                f"{model.name} returns one tensor, and head is {str(model.head)!r}; leave head out (--head)"
+            ) from None
         raise unknown(f"output of {model.name}", str(model.head), list(found)) from None
 
 
-def warn_of_others(model: Model, output: Any) -> None:
+def warn_of_others(model: Model, output: Any, images: int = 1) -> None:
     """Warn where a network returned several tensors that the layer `class` could mean, and nobody said which."""
     found = _scores(tensors_of(output))
-    if model.head is None and len(found) > 1:
+    if model.head is None and len(found) > 1 and not _by_image(output, images):
         shown = ", ".join(f"{name} {tuple(tensor.shape[1:])}" for name, tensor in found.items())
         warnings.warn(
             f"{model.name} returns {len(found)} tensors ({shown}); class is the first, {next(iter(found))}. "
             f"To choose another say head, such as load_model(..., head={list(found)[1]!r}) or --head {list(found)[1]}",
             stacklevel=2,
         )
+
+
+def _by_image(output: Any, images: int) -> bool:
+    """Whether this is a list with a table for each image, such as its boxes and their scores."""
+    return (
+        isinstance(output, list | tuple)
+        and len(output) == images
+        and all(isinstance(part, Mapping) for part in output)
+    )
 
 
 def _scores(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -101,7 +120,7 @@ def answered(model: Model, given: Tensor, what: str | None = None) -> Tensor:
     with model.casting(), asked(model, what or f"run on an input of shape {tuple(given.shape)}"):
         found = output_of(model, model.module(model.as_input(given)), len(given))
     if found is None:
-        raise ModelError(f"{model.name} returned no tensor")
+        raise ModelError(f"{model.name} returned {NO_TENSOR}")
     return found
 
 
@@ -149,9 +168,10 @@ def _count(output: Tensor | None) -> int:
 
 
 @contextmanager
-def asked(model: Model, what: str) -> Iterator[None]:
+def asked(model: Model, what: str, size: Sequence[int] = ()) -> Iterator[None]:
     """Turn whatever the network raises into a `ModelError` of one sentence: it cannot `what`, and why.
 
+    `size` is that of the images which it is shown, by default its own.
     Where memory does not suffice it is an `OutOfMemoryError`, which nobody takes for a fault of the network.
 
     >>> with asked(Model(nn.Identity(), "net"), "run on an image of shape (3, 8, 8)"):
@@ -169,8 +189,20 @@ or wrap it in a module that can
         if short_of_memory(error):
             why = f"{model.device} has too little memory; use a smaller batch or size, or another device"
             raise OutOfMemoryError(f"{model.name} cannot {what}: {why}") from error
-        why = f"{described(error)}; mend it, or wrap it in a module that can"
+        why = f"{described(error)}; {_step(model, size or model.size)}"
         raise ModelError(f"{model.name} cannot {what}: {why}") from error
+
+
+def _step(model: Model, size: Sequence[int]) -> str:
+    """What to do where a network does not run on images of a size."""
+    built, own = built_for(model.module), model.size
+    if built and built != tuple(size):
+        return f"it is built for {built[0]} x {built[1]}: say size={built} (--input-size {built[0]})"
+    if size[0] < own[0] or size[1] < own[1]:
+        return f"give pictures of {own[0]} x {own[1]}, its own size, or more, or say fit (--fit)"
+    if min(size) < SMALL:
+        return "give it larger images, by size (--input-size)"
+    return "mend it, or wrap it in a module that can"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from vital.errors import DataError, InvalidValueError
+from vital.utils.arrays import CONVERT, plain_array, range_hint
 from vital.utils.devices import moved
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
@@ -32,9 +33,9 @@ def to_tensor(picture: Any) -> Tensor:
             raise DataError(
                 f"a tensor of shape {tuple(picture.shape)} is not one image; allowed is (C, H, W)"
             )
-        return _of_array(picture.detach().cpu().movedim(0, -1).numpy())
+        return _of_array(np.moveaxis(plain_array(picture), 0, -1))
     if isinstance(picture, np.ndarray):
-        return _of_array(picture)
+        return _of_array(plain_array(picture))
     raise DataError(f"a {type(picture).__name__} is not an image; allowed are PIL images, arrays and tensors")
 
 
@@ -59,7 +60,7 @@ def _of_pil(picture: Image.Image) -> np.ndarray:
 def _sixteen_bit(values: np.ndarray) -> np.ndarray:
     if values.size and not 0 <= values.min() <= values.max() <= 65535:
         raise DataError(
-            f"whole numbers from {values.min()} to {values.max()}; allowed are 0 to 65535 (16 bit)"
+            f"whole numbers from {values.min()} to {values.max()}; allowed are 0 to 65535 (16 bit): scale them to it"
         )
     return values.astype(np.uint16)
 
@@ -76,14 +77,19 @@ def _of_array(values: np.ndarray) -> Tensor:
     elif np.issubdtype(values.dtype, np.floating):
         scaled = _in_range(values)
     else:
-        raise DataError(f"an image of type {values.dtype}; allowed are uint8, uint16 and floats in [0, 1]")
+        raise DataError(
+            f"an image of type {values.dtype}; allowed are uint8, uint16 and floats in [0, 1]; {CONVERT}"
+        )
     return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))
 
 
 def _in_range(values: np.ndarray) -> np.ndarray:
     low, high = float(values.min()), float(values.max())
     if not (low >= -1e-6 and high <= 1 + 1e-6):
-        raise DataError(f"an image with values from {low:.4g} to {high:.4g}; floats must lie in [0, 1]")
+        hint = range_hint(low, high)
+        raise DataError(
+            f"an image with values from {low:.4g} to {high:.4g}; floats must lie in [0, 1]; {hint}"
+        )
     return values.astype(np.float32).clip(0, 1)
 
 
@@ -103,7 +109,9 @@ def fit_channels(image: Tensor, channels: int, name: str) -> Tensor:
         return image.expand(3, -1, -1)
     if have == 3 and channels == 1:
         return (image * torch.tensor(_GREY).view(3, 1, 1)).sum(0, keepdim=True)
-    raise DataError(f"the image has {have} channel{'s' * (have > 1)}, but {name} takes {channels}")
+    hint = "arrays are (H, W, C) and tensors (C, H, W): turn the axes" if channels in image.shape[1:] else ""
+    hint = hint or "give images with as many, or a network for these"
+    raise DataError(f"the image has {have} channel{'s' * (have > 1)}, but {name} takes {channels}; {hint}")
 
 
 def resize_and_crop(image: Tensor, size: tuple[int, int], resize: int | None, how: str) -> Tensor:

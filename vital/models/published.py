@@ -22,6 +22,7 @@ from vital.errors import (
     unknown,
 )
 from vital.models.model import Model
+from vital.models.modules import built_for
 from vital.models.pixels import INTERPOLATIONS
 from vital.utils.registry import Registry
 
@@ -202,7 +203,9 @@ def from_open_clip(name: str, pretrained: bool, size: Size | None = None) -> Mod
 
 
 def metadata(module: Any) -> dict[str, Any]:
-    """What a module of timm or open_clip says of the images that it takes, in the words of a factory's constants.
+    """What a module says of the images that it takes, in the words of a factory's constants.
+
+    Those of timm and open_clip say all, those of transformers and the transformers of torchvision their size.
 
     >>> from torch import nn
     >>> metadata(nn.Identity())
@@ -213,7 +216,8 @@ def metadata(module: Any) -> dict[str, Any]:
     config = getattr(module, "pretrained_cfg", None) or getattr(module, "preprocess_cfg", None)
     config = config if isinstance(config, Mapping) else vars(config) if hasattr(config, "__dict__") else {}
     if not {"mean", "std"} <= config.keys():
-        return {}
+        size = built_for(module)
+        return {"SIZE": size} if size else {}
     size = config.get("size") or (config.get("input_size") or (224, 224))[-2:]
     height, width = (size, size) if isinstance(size, int) else size
     found = {

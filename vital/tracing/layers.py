@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from vital.errors import ModelError
 from vital.models import Model
 from vital.models.modules import check_inputs, wrapping_hint
-from vital.tracing.batch_law import faults
-from vital.tracing.passes import Call, Shape, record, record_some
+from vital.models.outputs import NO_TENSOR
+from vital.tracing.batch_law import again, faults
+from vital.tracing.passes import Call, Shape, record, record_some, unseen
 from vital.types import Layer
 from vital.units import OUTPUT
 from vital.utils.public import public
@@ -58,7 +59,7 @@ def list_layers(model: Model) -> dict[str, Layer]:
 
     """
     if model not in _SURVEYS:
-        with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
+        with unseen():
             _SURVEYS[model] = _survey(model)
     return _SURVEYS[model]
 
@@ -79,15 +80,16 @@ def _survey(model: Model) -> dict[str, Layer]:
     if any(layer.channel_axis < 0 for layer in layers.values()):
         some, _ = record_some(model, images.repeat(1, 1, 1, 2))
         wider = {name: found[-1] for name, found in _by_name(some).items()}
-        axes = _token_axes(model.module, layers, shapes, wider, prefix_hint)
+        parts = {call.name: model.module.get_submodule(call.part) for call in together if call.part}
+        axes = _token_axes(parts | {OUTPUT: model.module}, layers, shapes, wider, prefix_hint)
         layers = {
             n: _settle(layer, shapes[n][-1] or (), wider.get(n), axes.get(n), prefix_hint, model.size)
             for n, layer in layers.items()
         }
-    again, (alone, ended) = record_some(model, images)[0], record_some(model, images[:1])
+    (alone, ended), second = record_some(model, images[:1]), again(model, images, together)
     single = {name: found[-1] for name, found in _by_name(alone).items()}
     problems = {n: _no_image(layer, shapes[n][-1] or (), single.get(n)) for n, layer in layers.items()}
-    problems |= {name or OUTPUT: why for name, why in faults(model, together, again, alone, ended).items()}
+    problems |= {name or OUTPUT: why for name, why in faults(model, together, second, alone, ended).items()}
     problems = {call.name or OUTPUT: _no_float(call) for call in together if _no_float(call)} | {
         name: why for name, why in problems.items() if why
     }
@@ -95,7 +97,8 @@ def _survey(model: Model) -> dict[str, Layer]:
         n: _unusable(n, layer.order, problems[n]) if n in problems and not layer.problem else layer
         for n, layer in layers.items()
     }
-    layers = {name: _with_block(layer, shapes[name], layers) for name, layer in layers.items()}
+    layers |= {name: _among(layers[name], same) for same in _together(together) for name in same}
+    layers = {name: _with_step(layer, layers) for name, layer in layers.items()}
     return _hidden(model.module, layers) | layers
 
 
@@ -120,10 +123,8 @@ def _layout(name: str, calls: list[Shape | None], order: int, size: tuple[int, i
     """What one recorded shape says; a `channel_axis` of −1 means that it does not say enough."""
     shape = calls[-1]
     if shape is None or len(calls) > 1:
-        runs = f"it runs {len(calls)} times in one pass"
-        return _unusable(
-            name, order, runs if shape is not None else "it returns no tensor; name a layer before it"
-        )
+        none = f"it returns {NO_TENSOR}" if name == OUTPUT else "it returns no tensor; name a layer before it"
+        return _unusable(name, order, none if shape is None else f"it runs {len(calls)} times in one pass")
     match shape:
         case (2, channels):
             return Layer(name, "vector", (channels,), order=order)
@@ -173,7 +174,7 @@ def _grown(shape: Shape, wider: Shape | None) -> list[int]:
 
 
 def _token_axes(
-    module: nn.Module,
+    parts: Mapping[str, nn.Module],
     layers: Mapping[str, Layer],
     shapes: Mapping[str, list[Shape | None]],
     wider: Mapping[str, Shape | None],
@@ -192,7 +193,7 @@ def _token_axes(
         images = 0 if shape[0] == 2 else 1
         if len(grown := _grown(shape, wider.get(name))) == 1:
             found[name] = grown[0]
-        elif (own := _own_axis(module if name == OUTPUT else module.get_submodule(name), images)) is not None:
+        elif (own := _own_axis(parts[name], images)) is not None:
             found[name] = own
     known = {shape: {found[n] for n in found if unclear[n] == shape} for shape in unclear.values()}
     for name, shape in unclear.items():
@@ -256,13 +257,31 @@ def _unusable(name: str, order: int, problem: str) -> Layer:
     return Layer(name, "vector", (0,), order=order, problem=problem)
 
 
-def _with_block(layer: Layer, calls: list[Shape | None], layers: Mapping[str, Layer]) -> Layer:
-    """A layer that runs several times with what can be named instead: the block around it, where there is one."""
-    if len(calls) < 2 or calls[-1] is None:
+def _together(calls: Sequence[Call]) -> list[dict[str, str]]:
+    """The layers that one part returns together, with their keys, of each part that returns several tensors."""
+    found: dict[str, dict[str, str]] = {}
+    for call in calls:
+        found.setdefault(call.part, {})[call.name or OUTPUT] = call.key
+    return [same for same in found.values() if len(same) > 1]
+
+
+def _among(layer: Layer, same: Mapping[str, str]) -> Layer:
+    """A layer that is one of several tensors of its part."""
+    return replace(layer, tensor=same[layer.name], others=tuple(name for name in same if name != layer.name))
+
+
+def _with_step(layer: Layer, layers: Mapping[str, Layer]) -> Layer:
+    """A layer that cannot be used, with what can be: another tensor of its part, or the block around it."""
+    problem = layer.problem
+    if fits := [repr(name) for name in layer.others if problem and not layers[name].problem]:
+        what = f"the first of the {1 + len(layer.others)} tensors that it returns cannot be used"
+        what = what if layer.name == layer.module else "it is one of several tensors"
+        return replace(layer, problem=f"{what}: {problem.partition('; ')[0]}; name {' or '.join(fits)}")
+    if not problem or "; " in problem:
         return layer
-    around = next((name for name in _above(layer.name) if name in layers and not layers[name].problem), "")
+    around = next((name for name in _above(layer.module) if name in layers and not layers[name].problem), "")
     instead = f"the block around it, {around!r}" if around else "a layer before or after it"
-    return replace(layer, problem=f"{layer.problem}; name {instead}")
+    return replace(layer, problem=f"{problem}; name {instead}")
 
 
 def _above(name: str) -> Iterator[str]:

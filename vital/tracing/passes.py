@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import checkpoint
 
 from vital.models import Model
-from vital.models.outputs import asked, eval_mode, first_tensor, grey_image, output_of, warn_of_others
+from vital.models.outputs import (
+    asked,
+    eval_mode,
+    first_tensor,
+    grey_image,
+    output_of,
+    tensors_of,
+    warn_of_others,
+)
 from vital.utils.foreign import RAISED
 from vital.utils.memory import short_of_memory
 
@@ -53,11 +63,23 @@ def _first(tensor: Tensor, axis: int, images: int) -> Tensor | None:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a part: what it was given and what it returned, each None without a tensor."""
+    """One tensor that one call of a part returned, None where it returned none, and the tensors that it was given.
 
-    name: str
-    given: Numbers | None
+    Of several that came back the first has the name of the part, the others also a key, `part[key]`. `drew` says
+    whether random numbers were drawn in the call, where that was asked for.
+    """
+
+    part: str
+    given: tuple[Numbers | None, ...]
     made: Numbers | None
+    key: str = ""
+    first: bool = True
+    drew: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the layer."""
+        return self.part if self.first else f"{self.part}[{self.key}]"
 
     @property
     def shape(self) -> Shape | None:
@@ -77,7 +99,7 @@ def calls(module: nn.Module, given: Tensor) -> list[tuple[str, Shape | None]]:
     >>> calls(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))
     [('0', (2, 4)), ('1', (2, 4)), ('', (2, 4))]
     """
-    return [(call.name, call.shape) for call in _calls(module, given, [])]
+    return [(call.name, call.shape) for call in _calls(module, given, []) if call.first]
 
 
 def record(model: Model, images: Tensor) -> list[Call]:
@@ -90,12 +112,17 @@ def record(model: Model, images: Tensor) -> list[Call]:
             return output_of(model, output, len(images))
 
         found = _calls(model.module, model.as_input(model.normalize(images)), [], answer)
-        warn_of_others(model, returned[-1])
+        warn_of_others(model, returned[-1], len(images))
         return found
 
 
-def record_some(model: Model, images: Tensor) -> tuple[list[Call], BaseException | None]:
-    """The calls of a pass as far as it comes, and what ended it before its end."""
+def record_some(
+    model: Model, images: Tensor, *, draws: bool = False
+) -> tuple[list[Call], BaseException | None]:
+    """The calls of a pass as far as it comes, and what ended it before its end.
+
+    With `draws` the calls say whether they drew random numbers.
+    """
     found: list[Call] = []
     try:
         _calls(
@@ -103,6 +130,7 @@ def record_some(model: Model, images: Tensor) -> tuple[list[Call], BaseException
             model.as_input(model.normalize(images)),
             found,
             partial(output_of, model, images=len(images)),
+            draws=draws,
         )
     except RAISED as error:  # a network may fail in any way
         if short_of_memory(error):
@@ -111,19 +139,26 @@ def record_some(model: Model, images: Tensor) -> tuple[list[Call], BaseException
     return found, None
 
 
-def _calls(module: nn.Module, given: Tensor, found: list[Call], answer: Answer = first_tensor) -> list[Call]:
-    waiting: list[Numbers | None] = []
+def _calls(
+    module: nn.Module, given: Tensor, found: list[Call], answer: Answer = first_tensor, draws: bool = False
+) -> list[Call]:
+    state = random_state if draws else lambda: None
+    waiting: list[tuple[tuple[Numbers | None, ...], object]] = []
     images = len(given)
 
-    def before(part: nn.Module, inputs: Any) -> None:
+    def before(part: nn.Module, inputs: Any, named: Any) -> None:
         del part
-        waiting.append(Numbers.of(first_tensor(inputs), images))
+        tensors = tensors_of((inputs, named)).values()
+        waiting.append((tuple(Numbers.of(tensor, images) for tensor in tensors), state()))
 
     def after(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def note(part: nn.Module, inputs: Any, output: Any) -> None:
             del part, inputs
-            tensor = first_tensor(output) if name else answer(output)
-            found.append(Call(name, waiting.pop(), Numbers.of(tensor, images)))
+            shown, earlier = waiting.pop()
+            drew = earlier != state()
+            tensors = (tensors_of(output) if name else {"": answer(output)}) or {"": None}
+            for i, (key, tensor) in enumerate(tensors.items()):
+                found.append(Call(name, shown, Numbers.of(tensor, images), key, not i, drew))
 
         return note
 
@@ -133,12 +168,48 @@ def _calls(module: nn.Module, given: Tensor, found: list[Call], answer: Answer =
         for name, part in module.named_modules():
             if isinstance(part, torch.jit.ScriptModule):  # takes no hooks
                 continue
-            stack.callback(part.register_forward_pre_hook(before).remove)
+            stack.callback(part.register_forward_pre_hook(before, with_kwargs=True).remove)
             stack.callback(part.register_forward_hook(after(name)).remove)
         output = module(given)
     if isinstance(module, torch.jit.ScriptModule):
-        found.append(Call("", Numbers.of(given, images), Numbers.of(answer(output), images)))
+        found.append(Call("", (Numbers.of(given, images),), Numbers.of(answer(output), images)))
     return found
+
+
+def random_state() -> object:
+    """What changes when a random number is drawn, be it of torch, of Python or of numpy."""
+    return (
+        *(one.get_state().numpy().tobytes() for one in _generators()),
+        random.getstate(),
+        _numpy_position(),
+    )
+
+
+def _generators() -> list[torch.Generator]:
+    """Those of torch that networks draw from; of CUDA there are none before it is in use."""
+    return [torch.default_generator, *torch.cuda.default_generators]
+
+
+def _numpy_position() -> int:
+    """How many of its numbers numpy has drawn, of the generator that networks draw from."""
+    state: Any = np.random.get_state()  # noqa: NPY002
+    return int(state[2])
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """Draw random numbers from seeds of our own, and leave all as it was."""
+    own, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(range(len(torch.cuda.default_generators))):
+            for one in _generators():
+                one.manual_seed(0)
+            random.seed(0)
+            np.random.seed(0)  # noqa: NPY002
+            yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(arrays)  # noqa: NPY002
 
 
 def passes_gradient(model: Model) -> bool:

@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from vital.errors import InvalidValueError, ModelError, UnitError, UnknownNameError
 from vital.models import Model
-from vital.models.outputs import asked, first_tensor, grey_image, output_of
+from vital.models.outputs import asked, first_tensor, grey_image, output_of, tensors_of
 from vital.tracing import readout
 from vital.tracing.layers import list_layers
 from vital.tracing.passes import borrowed
@@ -227,7 +227,7 @@ class Tracer:
         if not self.layers:
             return
         self._tape = Tape(given, kept=self._kept) if self.record else None
-        run = asked(self.model, f"run on an input of shape {tuple(given.shape)}")
+        run = asked(self.model, f"run on an input of shape {tuple(given.shape)}", given.shape[2:])
         try:
             with self._hooks(), self._tape or ExitStack(), self.model.casting(), run:
                 output = output_of(self.model, self.model.module(given), len(given))
@@ -242,7 +242,9 @@ class Tracer:
 
     def _keep(self, name: str, value: Tensor | None) -> None:
         if value is None:
-            raise ModelError(f"layer {name!r} of {self.model.name} returned no tensor")
+            tensor = self._info[name].tensor if name in self._info else ""
+            what = f"no tensor {tensor!r}, which it did at first" if tensor else "no tensor"
+            raise ModelError(f"layer {name!r} of {self.model.name} returned {what}; name another layer")
         value = value if self._tape is None else self._tape.current(value)
         self._raw[name] = value.clone() if name in self._cloned else value
         self._versions[name] = version(self._raw[name])
@@ -257,7 +259,7 @@ class Tracer:
             yield
 
     def _watch(self, name: str) -> RemovableHandle:
-        module = self.model.module.get_submodule(self._info[name].name)
+        module = self.model.module.get_submodule(self._info[name].module)
         if name.startswith(INPUT_OF):
             return module.register_forward_pre_hook(self._on_input(name))
         return module.register_forward_hook(self._on_output(name))
@@ -273,7 +275,8 @@ class Tracer:
     def _on_output(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             del module, inputs
-            self._keep(name, first_tensor(output))
+            tensor = self._info[name].tensor
+            self._keep(name, tensors_of(output).get(tensor) if tensor else first_tensor(output))
             self._halt_when_done()
 
         return hook

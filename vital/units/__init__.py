@@ -10,3 +10,4 @@ from vital.units.unit import only as only
 from vital.units.unit import parse as parse
 from vital.units.unit import resolve as resolve
 from vital.units.unit import slug as slug
+from vital.units.unit import warn_of_choice as warn_of_choice

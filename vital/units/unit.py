@@ -8,6 +8,7 @@ LAYER:INDEX@ROW,COLUMN one position of a channel
 LAYER:INDEX#cls        a channel of a token layer, read at the class token (#patches: mean over patches, #all)
 LAYER:A-B              the channels A to B, both included
 class:INDEX|NAME       an output of the network
+LAYER[KEY]:INDEX       a channel of the tensor KEY, of several that the module LAYER returns (LAYER alone: the first)
 FILE.safetensors:ROW@LAYER    a direction: row ROW of the matrix in the file, in the space of LAYER
                        (FILE.safetensors!KEY:ROW@LAYER where the file holds several; ROW@LAYER@ROW,COLUMN at one
                        position; ROW@LAYER#patches, #cls or #all where the layer holds tokens)
@@ -16,6 +17,7 @@ FILE.safetensors:ROW@LAYER    a direction: row ROW of the matrix in the file, in
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +28,9 @@ from vital.utils.public import public
 
 OUTPUT = "class"
 TOKENS = ("cls", "patches", "all")
+NUMBER = "[0-9]{1,18}"
+MOST = 1_000_000
+"""The most units of one range."""
 HELP = "write LAYER:INDEX, LAYER:A-B, LAYER:INDEX@ROW,COLUMN, LAYER:INDEX#cls, class:NAME or FILE.safetensors:ROW@LAYER"
 
 
@@ -121,18 +126,28 @@ def parse(text: str | Unit) -> list[Unit]:
     >>> [str(u) for u in parse("layer4:0-2")]
     ['layer4:0', 'layer4:1', 'layer4:2']
     """
+    first, count = _read(text)
+    if count > MOST:
+        raise UnitError(f"{text!r} names {count} units; allowed are {MOST} at once")
+    return [first] if count == 1 else [replace(first, index=first.channel + i) for i in range(count)]
+
+
+def _read(text: str | Unit) -> tuple[Unit, int]:
+    """Read a unit, or the first of a range, and how many there are."""
     if isinstance(text, Unit):
-        return [text]
+        return text, 1
     if match := re.fullmatch(
-        r"(.+\.safetensors(?:![^:]+)?):(\d+)@([^@#]+)(?:@(\d+),(\d+))?(?:#(\w+))?", text
+        rf"(.+\.safetensors(?:![^:]+)?):({NUMBER})@([^@#]+)(?:@({NUMBER}),({NUMBER}))?(?:#(\w+))?", text
     ):
         source, index, layer, row, column, tokens = match.groups()
-        return [Unit(layer, int(index), _position(row, column), _tokens(text, tokens), source)]
+        return Unit(layer, int(index), _position(row, column), _tokens(text, tokens), source), 1
     is_class = text.startswith(f"{OUTPUT}:")
     name = (
         re.escape(OUTPUT) if is_class else ".+"
     )  # a layer's name may hold colons, and so may that of a class
-    if match := re.fullmatch(rf"({name}):(\d+)(?:-(\d+))?(?:@(\d+),(\d+))?(?:#(\w+))?", text):
+    if match := re.fullmatch(
+        rf"({name}):({NUMBER})(?:-({NUMBER}))?(?:@({NUMBER}),({NUMBER}))?(?:#(\w+))?", text
+    ):
         return _numbered(text, match)
     if match := re.fullmatch(r"(.+\.(?:pt|pth|ckpt|bin))(?:![^:]+)?:\d+@([^@#]+)(?:#\w+)?", text):
         raise UnitError(
@@ -143,17 +158,16 @@ def parse(text: str | Unit) -> list[Unit]:
     if not colon or not layer or not rest:
         raise UnitError(f"{text!r} is not a unit; {HELP}")
     if is_class:
-        return [Unit(OUTPUT, label=rest)]
+        return Unit(OUTPUT, label=rest), 1
     raise UnitError(f"{text!r} is not a unit: {rest!r} is not an index; {HELP}")
 
 
-def _numbered(text: str, match: re.Match[str]) -> list[Unit]:
+def _numbered(text: str, match: re.Match[str]) -> tuple[Unit, int]:
     layer, first, last, row, column, tokens = match.groups()
     if last and int(last) < int(first):
         raise UnitError(f"{text!r} is an empty range: {last} is below {first}")
-    position = _position(row, column)
-    indices = range(int(first), int(last or first) + 1)
-    return [Unit(layer, i, position, _tokens(text, tokens)) for i in indices]
+    unit = Unit(layer, int(first), _position(row, column), _tokens(text, tokens))
+    return unit, int(last or first) - int(first) + 1
 
 
 def _position(row: str | None, column: str | None) -> tuple[int, int] | None:
@@ -181,12 +195,33 @@ def find_layer(name: str, layers: Mapping[str, Layer]) -> Layer:
 def resolve(
     units: str | Unit | Iterable[str | Unit], layers: Mapping[str, Layer], classes: Sequence[str] = ()
 ) -> list[Unit]:
-    """Read units and hold them against a network: every one exists, and what it means is not in doubt."""
+    """Read units and hold them against a network: every one exists, and what it means is not in doubt.
+
+    Warns of layers that are one of several tensors of their module, where nobody said which.
+    """
     specs = [units] if isinstance(units, str | Unit) or not isinstance(units, Iterable) else list(units)
     for spec in specs:
         if not isinstance(spec, str | Unit):
             raise UnitError(f"a unit is {spec!r}; allowed are texts such as 'layer4:3' and 'class:tabby'")
-    return [_found(unit, layers, classes) for spec in specs for unit in parse(spec)]
+    found = [unit for spec in specs for unit in _each(spec, layers, classes)]
+    warn_of_choice(unit.layout for unit in found if unit.layout)
+    return found
+
+
+def _each(spec: str | Unit, layers: Mapping[str, Layer], classes: Sequence[str]) -> list[Unit]:
+    """The units of one text, of which the last is looked at before a range is laid out."""
+    first, count = _read(spec)
+    if count > 1:
+        _found(first, layers, classes)
+        _found(replace(first, index=first.channel + count - 1), layers, classes)
+    return [_found(unit, layers, classes) for unit in parse(spec)]
+
+
+def warn_of_choice(layers: Iterable[Layer]) -> None:
+    """Warn of layers that are the first of several tensors that their module returns; at one line, so once each."""
+    for layer in {layer.name: layer for layer in layers}.values():
+        if layer.others and layer.name == layer.module:
+            warnings.warn(f"{layer.name!r} is {layer.choice}; write one of these for another", stacklevel=1)
 
 
 def _found(unit: Unit, layers: Mapping[str, Layer], classes: Sequence[str]) -> Unit:
@@ -238,4 +273,5 @@ __all__ = [
     "plain",
     "resolve",
     "slug",
+    "warn_of_choice",
 ]

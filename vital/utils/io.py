@@ -67,7 +67,7 @@ def read_text(path: str | Path, hint: str = "") -> str:
     `hint` says what the file should be, and ends every complaint. Raises `RunError` for a file that cannot be read,
     with the nearest name where there is none, and `DataError` for one that is no UTF-8.
     """
-    path, hint = Path(path), f"; {hint}" if hint else ""
+    path, hint = Path(path).expanduser(), f"; {hint}" if hint else ""
     try:
         data = path.read_bytes()
     except OSError as error:

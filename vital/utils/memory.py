@@ -8,7 +8,13 @@ import torch
 
 from vital.errors import OutOfMemoryError
 
-_SAID = ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
+_SAID = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "alloc_failed",
+    "storage size calculation overflowed",
+)
 SHARE = 0.8
 """The share of the free memory that is counted on: some is lost between blocks, and others take some."""
 

@@ -27,7 +27,8 @@ def stages(model: Model) -> tuple[str, ...]:
     >>> stages(Model(net, size=(16, 16)))
     ('0', '4')
     """
-    usable = {n: la for n, la in list_layers(model).items() if not la.problem and n != OUTPUT}
+    known = list_layers(model)
+    usable = {n: la for n, la in known.items() if not la.problem and n == la.module != OUTPUT}
     maps = [la for la in usable.values() if la.kind == "map" and la.shape[1] * la.shape[2] > 1]
     weighted = [la for la in usable.values() if _has_matrix(model.module.get_submodule(la.name))]
     first = next((la for la in weighted if la in maps), None)
