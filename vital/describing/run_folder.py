@@ -18,6 +18,7 @@ reason     why it does not stand
 others     the next best: JSON, a list of [text, score]
 evidence   names of the images that were looked at: JSON, a list
 seed       the seed
+split_seed the seed of the halves of the images, on which it was chosen and judged; empty where it is not known
 model      the network
 """
 
@@ -37,10 +38,10 @@ from vital.utils.io import as_csv, as_json, explained, locked, read_csv, read_js
 LABELS, DETAILS, SCORES = "labels.csv", "labels.json", "scores.csv"
 COLUMNS = (
     "layer", "unit", "method", "label", "candidate", "score", "p_value", "status", "reason", "others", "evidence",
-    "seed", "model",
+    "seed", "split_seed", "model",
 )  # fmt: skip
 _LISTS = ("others", "evidence")
-_NUMBERS = {"score": float, "p_value": float, "seed": int}
+_NUMBERS = {"score": float, "p_value": float, "seed": int, "split_seed": int}
 Row = dict[str, Any]
 
 

@@ -226,6 +226,7 @@ def _vital(row: Row, layer: str) -> Description:
         model=row.get("model", ""),
         status=row.get("status", "") or NOT_JUDGED,
         reason=row.get("reason", ""),
+        split_seed=int(split) if (split := row.get("split_seed", "")) else None,
     )
 
 
