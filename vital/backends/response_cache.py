@@ -1,8 +1,8 @@
 """What backends answered, kept: every caption, summary and set of images is asked for once, and can be played back.
 
-An answer is kept under the backend (its name, options and code, and a sample of its weights, or what it says of itself
-in `fingerprint`), what it was asked, and the seed. What is no answer (a refusal, an empty text) is not kept: only that
-none came, so that a replay can go on.
+An answer is kept under the backend (its name, options, code and weights, or what it says of itself in `fingerprint`),
+what it was asked, and the seed. What is no answer (a refusal, an empty text) is not kept: only that none came, so that
+a replay can go on.
 """
 
 from __future__ import annotations
