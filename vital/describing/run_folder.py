@@ -41,9 +41,14 @@ COLUMNS = (
     "seed", "split_seed", "model",
 )  # fmt: skip
 _LISTS = ("others", "evidence")
-_NUMBERS = {"score": float, "p_value": float, "seed": float, "split_seed": float}
-_WHOLE = ("seed", "split_seed")
-"""Tables that were read and written by others may have 3.0 for 3."""
+
+
+def _whole(text: str) -> int:
+    """Read a whole number, which tables may have written as 3.0."""
+    return int(text.removesuffix(".0"))
+
+
+_NUMBERS = {"score": float, "p_value": float, "seed": _whole, "split_seed": _whole}
 Row = dict[str, Any]
 
 
@@ -84,10 +89,6 @@ def _read(row: Mapping[str, str], where: str) -> Row:
             found[column] = json.loads(found[column] or "[]")
         for column, kind in _NUMBERS.items():
             found[column] = kind(found[column]) if found[column] else None
-        for column in _WHOLE:
-            if found[column] is not None and not found[column].is_integer():
-                raise ValueError(f"{found[column]} is no whole number")
-            found[column] = None if found[column] is None else int(found[column])
     except ValueError as error:
         raise DataError(f"{where}: the {column} of {found['unit']} is damaged: {error}") from error
     return found
