@@ -2,9 +2,10 @@
 
 Describes all class units, all planted units and `--free` (64) units of the world's classifier that were taught nothing,
 half of layer4 and half of layer3, and the same units of a network with random weights. The truth of a unit is the
-concept that its value ranks best on 20,000 other scenes (`vital.world.truth`). A candidate agrees when it names the same values of the same factors. For free units the table
-has the AUPRC of the candidate's true presence on the held-out images, divided by that of the truth's concept, on
-average and the median. Goal: for the best method at least .7 on average.
+concept that its value ranks best on 20,000 other scenes (`vital.world.truth`). A candidate agrees when it names the
+same values of the same factors. For free units the table has the AUPRC of the candidate's true presence on the held-out
+images, divided by that of the truth's concept: the mean and the median. For them the best method should reach .7 on
+average.
 
 Goals, for clip-dissect: at least 95 % of class and planted units agree and at most 5 % of them abstain; at least 95 %
 of the units of the random network abstain.

@@ -25,7 +25,7 @@ model      the network
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,12 @@ def _whole(text: str) -> int:
     return int(text.removesuffix(".0"))
 
 
-_NUMBERS = {"score": float, "p_value": float, "seed": _whole, "split_seed": _whole}
+_NUMBERS: dict[str, Callable[[str], float]] = {
+    "score": float,
+    "p_value": float,
+    "seed": _whole,
+    "split_seed": _whole,
+}
 Row = dict[str, Any]
 
 
