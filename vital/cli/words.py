@@ -85,7 +85,10 @@ def classes(
     count: Annotated[int, Option(min=1, metavar="K", help="How many classes to list.")] = 5,
     network: opt.NetworkOptions,
 ) -> None:
-    """Find the classes that a description speaks of, nearest first, by the cosine of the texts."""
+    """Find the classes that a description speaks of.
+
+    They are ordered by the cosine of the texts, nearest first.
+    """
     from vital.describing import class_of_description
     from vital.utils.class_names import read_names
 
