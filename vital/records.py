@@ -180,7 +180,8 @@ class Description:
     chance that a unit of the same layer that knows nothing of the candidate gets as high a score on images that had
     no part in choosing it; None where it was not asked. `status` says whether the label stands, was taken back, or was
     not judged, and `reason` why it does not stand. `evidence` names the images that were looked at, `details`
-    holds what else the method has to tell (captions, weights, ranges, options).
+    holds what else the method has to tell (captions, weights, ranges, options). `split_seed` is that of the halves
+    of the images on which the label was chosen and judged; None where it is not known.
     """
 
     unit: Unit
@@ -196,6 +197,7 @@ class Description:
     details: Mapping[str, Any] = field(default_factory=dict)
     status: str = NOT_JUDGED
     reason: str = ""
+    split_seed: int | None = None
 
     @property
     def verdict(self) -> str:
@@ -217,6 +219,7 @@ class Description:
             "others": [[text, _rounded(score)] for text, score in self.others],
             "evidence": list(self.evidence),
             "seed": self.seed,
+            "split_seed": self.split_seed,
             "model": self.model,
             "details": dict(self.details),
         }

@@ -57,6 +57,15 @@ def test_what_a_user_may_want_to_say_is_an_answer():
         "person with no hat",
         "i-beam",
         "none-shaped knot",
+        "waiting in line",
+        "waiting room",
+        "writing desk",
+        "sure-footed goats",
+        "please wait sign",
+        "nothing but sky",
+        "okay sign",
+        "ways to school",
+        "wide-open mouth",
     ]
     for text in said:
         assert read_descriptions(text, 4) == [text]

@@ -28,7 +28,8 @@ REFUSED = [
     "m@http://h/v1/chat/completions", "m@http://h/v1/chat/completions/", "http://localhost:11434/v1",
     "https://h/v1/m",
     "localhost:11434", "localhost", "llama3/8b", "10.0.0.1", "[::1]:8000", "m@http://h..e/v1",
-    "m@javascript:alert(1)", "m@2",
+    "m@javascript:alert(1)", "m@2", "llama3:8b", "gpt-oss:latest", "m@https://h/V1/Chat/Completions",
+    "m@http://localhost:11434/api/generate",
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 import shutil
 import socket
+import warnings
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from PIL import Image
 
 from vital.backends import ImageTextEncoder, load_encoder
+from vital.backends.open_clip import _check_activation, _published
 from vital.errors import (
     InvalidValueError,
     MissingDependencyError,
@@ -214,3 +216,14 @@ def test_weights_of_another_activation_are_told(folder, tmp_path, name):
         UserWarning, match=r"computes with GELU, and its weights seem to be trained with QuickGELU"
     ):
         load_encoder(f"open_clip:tiny-clip@{tmp_path / name}")
+
+
+def test_no_published_weights_are_called_unfit():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for model, tag in open_clip.list_pretrained():
+            options = _published(open_clip, model, tag)
+            _check_activation(open_clip, f"open_clip:{model}/{tag}", model, options)
+    plain = {"force_quick_gelu": False, "pretrained": "laion"}
+    with pytest.warns(UserWarning, match=r"trained with GELU; open_clip:ViT-B-32 fits"):
+        _check_activation(open_clip, "it", "ViT-B-32-quickgelu", plain)

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from vital.backends import Summarizer, load_summarizer
+from vital.backends import NoAnswerError, Summarizer, load_summarizer
 from vital.errors import (
     InvalidValueError,
     ModelError,
@@ -467,6 +467,21 @@ def test_an_error_behind_status_200_is_said_in_the_servers_words_once(server, lo
         load().summarize(CAPTIONS, 1)
     assert len(server.asked) == 1
     assert not load().cache.folder.exists()
+
+
+AZURE = {"error": {"message": "The response was filtered.", "code": "content_filter", "status": 400}}
+
+
+@pytest.mark.parametrize(
+    "said", [(200, FAILED[name][0]) for name in ("refusal", "refusal part", "filter", "length")]
+    + [(400, AZURE), (200, AZURE)],
+)  # fmt: skip
+def test_what_is_kept_back_is_no_answer_and_no_failure_of_the_endpoint(server, load, said):
+    server.say(said)
+    with pytest.raises(NoAnswerError):
+        load().summarize(CAPTIONS, 1)
+    assert load().simplify(["a large red cube"]) == ["a large red cube"]
+    assert len(server.asked) == 2
 
 
 def test_an_error_that_passes_is_tried_again_and_a_quota_is_not(server, load):

@@ -266,3 +266,21 @@ def test_fresh_passes_over_what_was_kept_and_keeps_what_is_new(tmp_path):
     assert [asked[0] for asked in backend.asked] == ["describe", "summarize", "generate"] * 2
     with pytest.raises(InvalidValueError, match="give one of the two"):
         ResponseCache(tmp_path, fresh=True, replay=True)
+
+
+def test_weights_that_differ_in_a_single_value_are_another_backend():
+    class Maker:
+        name = "maker"
+
+        def __init__(self):
+            self.network = torch.nn.Linear(50, 50)
+            torch.nn.init.zeros_(self.network.weight)
+
+        def describe(self, images):
+            return [str(self.network(images.mean()))]
+
+    maker = Maker()
+    before = identity(maker)
+    assert identity(maker) == before
+    maker.network.weight.data[31, 17] += 1e-3
+    assert identity(maker) != before

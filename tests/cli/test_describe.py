@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vital.backends import NoAnswerError
 from vital.describing import read_labels
 from vital.world.scenes.dataset import images
 
@@ -106,3 +107,26 @@ def test_backends_are_chosen_and_asked_as_the_command_line_says(vital: Cli, scen
     wrong = vital(f"{asked} wrong {small} --summarizer openai:m@localhost:1/v1")
     assert (wrong.code, "starts with http:// or https://" in wrong.err) == (2, True), wrong.err
     assert not (here / "wrong").exists()
+
+
+def test_a_refusal_is_the_units_status_and_the_exit_code_is_1(
+    vital: Cli, scenes: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing:
+        name = "small"
+
+        def summarize(self, captions: list[str], count: int, images: Any = None) -> list[str]:
+            raise NoAnswerError("small refused to answer: I will not.")
+
+    monkeypatch.setattr("vital.backends.load_summarizer", lambda spec, **options: Refusing())
+    asked = f"describe world class:9 planted:2 --images {scenes} --methods dnd,clip-dissect --out run"
+    asked += " --concepts words.txt --captioner world --summarizer transformers:small"
+    for setting in ("n_random_models=0", "n_images=2", "n_shown=2", "n_real=20"):
+        asked += f" --set {setting}"
+    done = vital(asked)
+    assert done.code == 1
+    assert "vital: dnd of planted:2: no answer: small refused to answer: I will not." in done.err
+    rows = {(row["unit"], row["method"]): row for row in read_labels(here / "run" / "labels.csv")}
+    assert len(rows) == 4
+    assert rows["class:9", "dnd"]["reason"] == "no answer: small refused to answer: I will not."
+    assert rows["planted:2", "clip-dissect"]["candidate"] == "red"

@@ -71,3 +71,41 @@ def test_units_that_the_network_has_not_are_said(vital, here):
         assert (done.code, said in done.err, len(done.err.splitlines())) == (2, True, 1), done.err
     done = vital("score", "a.csv", "--images", "world")
     assert "--images world needs --model MODEL and --encoder" in done.err
+
+
+def test_labels_are_judged_on_the_halves_that_they_were_not_chosen_on(vital, here, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "vital.describing.evaluation.table.evaluate_external",
+        lambda evaluator, said: asked.append(evaluator.context.split_seed) or ([], []),
+    )
+    done = vital("describe", "world", "class:9", "--images", "world", "--out", "run", "--set", "split_seed=3",
+                 "--set", "n_random_models=0")  # fmt: skip
+    assert done.code == 0, done.err
+    (here / "theirs.csv").write_text("layer,unit,description\nlayer4,0,bees\n")
+    (here / "ours.csv").write_text("layer,unit,method,label,split_seed\n,class:1,ours,cone,4\n")
+    words = ("--model", "world", "--images", "world", "--encoder", "world")
+    assert vital("score", "run/labels.csv", *words).code == 0
+    assert vital("score", "run/labels.csv", "theirs.csv", *words).code == 0
+    assert vital("score", "theirs.csv", *words).code == 0
+    assert vital("score", "run/labels.csv", *words, "--split-seed", "7").code == 0
+    done = vital("score", "run/labels.csv", "ours.csv", *words)
+    assert (done.code, "halves of several seeds, 3, 4; score them one by one" in done.err) == (2, True)
+    assert vital("score", "run/labels.csv", "ours.csv", *words, "--split-seed", "3").code == 0
+    assert asked == [3, 3, 0, 7, 3]
+
+
+@pytest.mark.parametrize("command", ["score", "agree", "classes", "compare"])
+def test_where_an_encoder_computes_is_said_as_everywhere(vital, here, command):
+    (here / "a.csv").write_text("layer,unit,method,label\n,class:0,one,cube\n,class:0,two,cube\n")
+    (here / "names.txt").write_text("ant\nbee\n")
+    words = {
+        "score": "score a.csv --names names.txt",
+        "agree": "agree a.csv",
+        "classes": "classes bee --names names.txt",
+        "compare": "compare world class:9 --images world --out run",
+    }[command]
+    done = vital(f"{words} --encoder world --backend-device nowhere")
+    assert (done.code, "the device 'nowhere' cannot be used here" in done.err) == (2, True), done.err
+    done = vital(f"{words} --encoder world --backend-batch 2")
+    assert (done.code, "--backend-batch is an option of no backend that is named" in done.err) == (2, True)

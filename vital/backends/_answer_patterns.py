@@ -14,6 +14,7 @@ THOUGHTS = (
     (r"<\|start_thinking\|>", r"<\|end_thinking\|>"),
     (r"<\|channel>thought", r"<channel\|>"),
     (r"<unused94>", r"<unused95>"),
+    (r"<details[^<>]*>", r"</details>"),
 )
 """How thoughts begin and end. The beginning may be part of the prompt, and so be missing; the end may be cut off."""
 
@@ -69,22 +70,34 @@ ASIDE_VALUE = re.compile(
 )
 KEYED = re.compile(r'"[^"\\]{0,40}"\s*:\s*')
 
-MARK = re.compile(r"^(?:[-*•●▪◦‣·–—+>✓✔☐→]+(?=\s|\*|[\"“`])|\(?\d{1,3}[.):\]](?!\d)|\[\d{1,3}\]|\d{1,3}\s?[-–—](?=\s)"
-                   r"|\(?[a-hA-H][.)](?=\s)|\(?[ivx]{1,4}[.)](?=\s))\s*")  # fmt: skip
+MARK = re.compile(
+    r"^(?:[-*•●▪◦‣·–—+>✓✔☐→~]+(?=\s|\*|[\"“`])|\(?\d{1,3}[.):\]、．）：](?!\d)|\[\d{1,3}\]|\d{1,3}\s?[-–—](?=\s)|\d{1,3}\t"
+    r"|#\d{1,3}[.):]?(?=\s)|[Nn]o\.\s?\d{1,3}[.):]?(?=\s)|\d{1,2}(?:st|nd|rd|th)[.):](?=\s)|\\item(?=\s)"
+    r"|\(?[a-hA-H][.)](?=\s)|\(?(?:[ivx]{1,4}|[IVX]{1,4})[.)](?=\s))\s*(?:\[[ xX✓✗]\]\s+)?"
+)
+CHECKED = re.compile(r"^(\s*[-*+]\s+)\[[ xX✓✗]\]\s+", re.MULTILINE)
+"""A list of things to do."""
+COUNTED = re.compile(r"^\s*(\d{1,3})\s*[\s,;]\s*(\S.*)$")
+"""A line of a list whose numbers have no mark, which they need not have where they count."""
+ENVIRONMENT = re.compile(r"\\(?:begin|end)\{\w+\*?\}")
+ABBREVIATED = re.compile(r"\b(?:St|Mt|Ft|Dr|Mr|Mrs|Ms|Jr|Sr|Prof|vs|No|approx)\.$")
 EMPTY_MARK = re.compile(r"^(?:\(?\d{1,3}[.):]|[-*•–—>]+)$")
 QUOTES = "\"'`*_“”‘’«»„「」 \t"
 LABEL_WORDS = (
-    r"(?:(?:final|short|best|plain|my|the|common|main|most|likely|likeliest|possible|suggested|proposed|visual"
-    r"|shared|key"
-    r"|overall|brief|one|simplified|four|three|two|five|unit|neuron|top)\s+)*"
+    r"(?:(?:final|short|best|plain|my|the|common|main|most|likely|likeliest|possible|suggested|proposed|visual|shared"
+    r"|key|overall|brief|one|simplified|shortened|four|three|two|five|unit|neuron|top|primary|central|dominant"
+    r"|prominent|recurring|unifying|single|general|underlying|frequent)\s+)*"
     r"(?:answers?|labels?|descriptions?|phrases?|captions?|themes?|concepts?|summar(?:y|ies)|output|results?|response"
     r"|descriptors?|commonalit(?:y|ies)|features?|elements?|candidates?|options?|suggestions?|keywords?|tags?"
     r"|patterns?"
-    r"|denominators?|interpretations?|topics?|guess|choices?)(?:\s+in\s+common)?"
+    r"|denominators?|interpretations?|topics?|guess|choices?|title|focus|subjects?|motifs?|things?|aspects?|version)"
+    r"(?:\s+in\s+common)?"
 )
 LABEL = re.compile(
-    rf"^[*_#\s]*(?:{LABEL_WORDS}(?:\s*\#?(?:\d{{1,2}}|[a-d]\b))?|(?:most )?likely|first|second|third|fourth|a)"
-    r"[*_\s]*[:：=][*_\s]*(?=\S)",
+    rf"^[*_#\s]*(?:{LABEL_WORDS}(?:\s*\#?(?:\d{{1,2}}|[a-d]\b))?|(?:most )?(?:likely|prominent|common)|first|second"
+    r"|third|fourth|a|final|simplified|shortened|rephrased|tl;?dr|in (?:a|one) word|in (?:short|brief)"
+    r"|(?:you|one) could (?:say|write|call it))(?:[*_\s]*[:：=]|\s+[-–—](?=\s))[*_\s]*(?=\S)|"
+    r"^(?:first|second|third|fourth|last|final)ly,\s+",
     re.IGNORECASE,
 )
 ANSWER = re.compile(
@@ -93,7 +106,8 @@ ANSWER = re.compile(
 """Where the answer begins, after whatever stands before it."""
 HEDGE = re.compile(r"^(?:possibly|probably|perhaps|likely|maybe)[:,]?\s+(?=\S)", re.IGNORECASE)
 TAIL = re.compile(
-    r"(?:\s+\([^()]*\)?|\s+(?:as|in) (?:a |the |their )?common\b.*|[\t,;]\s*\d*\.?\d+\s*%?)[\s.]*$",
+    r"(?:\s+\([^()]*\)?|\s+(?:as|in) (?:a |the |their )?common\b.*|\s*(?:[\t,;=]|\.{2,}|…)\s*\d*\.?\d+\s*%?"
+    r"|\s+(?:\d+(?:\.\d+)?\s?%|[x×]\s?\d+))[\s.]*$",
     re.IGNORECASE,
 )
 """What is said of a description behind it."""
@@ -105,32 +119,31 @@ NUMBERED = re.compile(r"[,;]?\s+(?=\(?\d{1,2}[.)]\s)")
 TEX = re.compile(r"\\text\w*\{([^{}]*)\}")
 EMOJI = re.compile(r"\d?\ufe0f?\u20e3|[\ufe0e\ufe0f\u2600-\u27bf\U0001f000-\U0001faff]+")
 META = re.compile(
-    rf"^(?:json|final|yaml|markdown|plaintext|html|xml|assistant|the|here|sure|okay|ok|yes"
+    rf"^(?:json|final|yaml|markdown|plaintext|html|xml|assistant|the|here|sure|okay|ok|yes|end|done"
     rf"|{LABEL_WORDS}(?:\s*\#?\d{{1,2}})?(?:,\s*\w+)*"
     r"|(?:first|second|third|fourth) (?:description|phrase|label)|insert (?:a|your|the) .*"
     r"|your (?:descriptions?|answers?|phrases?|labels?)(?: here)?|one a line|string)$",
     re.IGNORECASE,
 )
-NOT_META = frozenset(("label", "labels", "tag", "tags", "pattern", "patterns", "features"))
+NOT_META = frozenset(("label", "labels", "tag", "tags", "pattern", "patterns", "features", "motif", "motifs"))
 """Words of `META` that images show."""
 PREFACE = re.compile(
     r"^(?:sure|certainly|of course|absolutely|okay|ok|yes|alright|great|got it|here(?:'s| is| are)|here you go"
     r"|no problem"
-    r"|happy to help|below (?:is|are)|the following|these are|this is (?:a|the|my) (?:list|short|answer)"
+    r"|let's see|let me (?:see|think)|happy to help|below (?:is|are)"
+    r"|the following|these are|this is (?:a|the|my) (?:list|short|answer)"
     r"|understood)\b"
     r"(?:[^:\n]{0,200}?:|[!.,]+(?=\s|$))\s*",
     re.IGNORECASE,
 )
 PREFACE_ALONE = re.compile(
-    r"^(?:sure|certainly|of course|absolutely|here(?:'s| is| are| you)|below (?:is|are)|the following|based on"
-    r"|looking at"
-    r"|after (?:looking|analyzing|reviewing)|given (?:the|these)|from the (?:given|captions)|to (?:find"
-    r"|summarize)|let me|let's"
-    r"|first,|okay|ok,|well,|hmm|so,|so (?:i|we|let)\b|wait|happy to|we (?:need|have|are|can|should|must)"
-    r"|the user|the task|i(?:'| )|as an"
-    r"|you (?:are|have|can|asked)|please|write|each (?:one|description|caption)|maybe|perhaps|possibly because"
-    r"|because"
-    r"|step \d|thoughts?:|analysis:|observations?:|q:|commentary to=|error:)(?:\W|$|\w)",
+    r"^(?:(?:sure|certainly|of course|absolutely|here(?:'s| is| are| you)|below (?:is|are)|the following|based on"
+    r"|looking at|after (?:looking|analyzing|reviewing)|given (?:the|these)|from the (?:given|captions)"
+    r"|to (?:find|summarize)|let me|let's|hmm|so (?:i|we|let)|wait|happy to|we (?:need|have|are|can|should|must)"
+    r"|the user|the task|i|as an|you (?:are|have|can|asked)|write (?:up|down|a|the|each|only|short|[\w\s]*:)"
+    r"|please (?:note|let|see|find|tell|keep|provide|write)|each (?:one|description|caption)|maybe|perhaps"
+    r"|possibly because|because|commentary to=\w*)(?![\w-])|please\W*$|step \d+\s*(?:[:.)]|$)"
+    r"|(?:first|okay|ok|well|so),|(?:okay|ok)\W*$|(?:thoughts?|analysis|observations?|q|error):)",
     re.IGNORECASE,
 )
 NOTE = re.compile(
@@ -142,33 +155,44 @@ NOTE = re.compile(
     r"|are)|please)",
     re.IGNORECASE,
 )
+WARNING = re.compile(r"^\W*(?:warning|disclaimer|caution|caveat|note)s?\W*:", re.IGNORECASE)
 SENTENCE = re.compile(
     r"^(?:(?:so|thus|therefore|overall|in short|in summary|based on (?:the|these) captions|it (?:seems"
     r"|appears)(?: that)?"
     r"|i(?:'d| would)? (?:think|believe|guess)(?: that)?)\W+)*(?:"
     r"i(?:'d| would) (?:say|call (?:it|this|them)|describe (?:it|this|them) as)|i (?:can )?see|it (?:looks like"
     r"|shows|is)|"
-    rf"(?:the )?{LABEL_WORDS}(?: (?:of|among|between|in|for|that) [\w\s]{{1,60}}?)? (?:is|are|would be"
-    rf"|seems to be|could be)"
+    rf"(?:that|this|it) (?:would|could|might) be|"
+    rf"(?:the |an? )?{LABEL_WORDS}(?: (?:of|among|between|in|for|that|across|throughout) [\w\s]{{1,60}}?)? (?:is|are"
+    rf"|would be|seems to be|appears to be|could be)"
     r"|what (?:most|all|the|these)[\w\s]{0,60}? (?:have in common|share) (?:is|are)"
     r"|(?:(?:most|all|many|each|every)(?: of)?(?: the| these)?|the|these|this|both)\s(?:[\w]+\s)?"
     r"(?:images?|captions?|pictures?|photos?|scenes?|descriptions?)(?: all| mostly| commonly| clearly)?"
     r" (?:shows?|depicts?|shares?|features?|contains?|mentions?|describes?|involves?|includes?|have in common"
-    r"|are of|is of"
-    r"|are about|have|has|displays?|portrays?)"
+    r"|are of|is of|are (?:all |mostly )?about|have|has|displays?|portrays?)"
     r"|they (?:all |mostly )?(?:show|depict|share|feature|contain|have in common|have|are)"
-    r"|the (?:unit|neuron) (?:responds|reacts|fires)(?: strongly)? (?:to|for|on)"
-    r")\s*(?:the (?:presence|theme|concept|idea|color|use) of |images of |that of |is that )?[:,]?\s*(?=\S)",
+    r"|(?:(?:the|this) (?:unit|neuron|feature|channel)|it) (?:(?:likely|probably|mostly|strongly|most|seems? to"
+    r"|appears? to|may|might|is) )*(?:(?:be )?(?:responds?|reacts?|fires?|activate[sd]?|excited|triggered|selective"
+    r"|sensitive|tuned|looks?|detects?|represents?|encodes?)(?: (?:most|mostly|mainly|strongly|primarily))*)"
+    r"(?: (?:to|for|on|by))?"
+    r")\s*(?:(?:the|an?) (?:\w+ )?(?:presence|theme|concept|idea|color|use|focus) (?:of|on) |images of |that of"
+    r"|is that |(?:all |mostly )?about )?[:,]?\s*(?=\S)",
     re.IGNORECASE,
 )
 NOTHING = re.compile(
     r"^(?:none|n/?\.?a\.?|null|nil|nan|nothing|undefined|empty|unknown|unclear|unsure|uncertain|tbd|idk|etc"
+    r"|miscellaneous|(?:very |quite |too )?little|object object|(?:all )?(?:very |quite )?(?:different|unrelated)"
+    r"|(?:all )?too (?:varied|diverse|different|random|dissimilar|general|vague|ambiguous)\b.*"
+    r"|(?:it(?:'s| is) )?(?:unclear|not clear|hard|difficult|impossible|tough) (?:to|what|which|whether|how)\b.*"
+    r"|(?:insufficient|too little|lack of|missing)\b.*\b(?:data|information|context|captions?|detail)\b.*"
+    r"|(?:\d{3}\s+)?(?:internal server error|too many requests|bad gateway|service unavailable|unauthorized|forbidden"
+    r"|bad request|gateway time-?out|upstream .*|(?:\w+ )?not found)"
     r"|error|no|not sure|unable to .*|(?:about )?(?:very )?(?:an? (?:wide )?variety of|different|unrelated"
-    r"|various|diverse|random)"
+    r"|various|diverse|random|mixed)"
     r" (?:things|objects|subjects|topics|scenes|images|content)|no idea|n\.a"
     r"|not applicable|no (?:answer|description|label|output|response|result|match|data|caption|text|comment"
     r"|content|summary)s?"
-    r"|(?:none|nothing|neither)\b(?!-).*"
+    r"|(?:none|nothing|neither)\b(?!-|\s+but\b).*"
     r"|(?:there (?:is|are|seems to be|appears to be) )?(?:no|not (?:a|any|enough)|nothing|little|insufficient"
     r"|hardly any)\s"
     r"(?:(?:single|clear|obvious|apparent|real|strong|evident|consistent|specific|discernible|particular"
@@ -191,7 +215,13 @@ REFUSAL = re.compile(
     r"^(?:i(?:'m| am) (?:\w+ )?(?:sorry|afraid|unable)|sorry\b(?!\s+(?:sign|face|card))|(?:my )?apologies"
     r"|i (?:must )?apologi[sz]e"
     r"|unfortunately|regrettably|lo siento|es tut mir leid|tut mir leid|je suis d[ée]sol[ée]|d[ée]sol[ée]|mi dispiace"
-    r"|抱歉|很抱歉|对不起|申し訳|すみません|죄송)"
+    r"|抱歉|很抱歉|对不起|申し訳|すみません|죄송|извините|простите|к сожалению|desculpe|infelizmente|purtroppo|helaas"
+    r"|het spijt|niestety|przepraszam|leider|je ne (?:peux|sais|suis)|no puedo|n[ãa]o (?:posso|consigo)|non posso"
+    r"|ich kann (?:\w+ ){0,4}nicht|я не могу|我(?:无法|不能))|できません|わかりません|수 없"
+    r"|^(?:could|can|would) you\b|\byou (?:haven't|have not|did not|didn't)\b"
+    r"|\byour (?:input|request|message|prompt|question)\b"
+    r"|\b(?:request|content|message|response|input|output|prompt)s? (?:(?:was|were|has been|is) )?(?:flagged|blocked"
+    r"|removed|filtered|rejected|denied|refused)\b"
     r"|\bi(?:'m| am)(?: really| currently| still)? (?:not able|unable|not allowed|not permitted|just an? "
     r"|only an? |an ai"
     r"|a (?:large )?language model|not comfortable|not sure|not certain|programmed)"

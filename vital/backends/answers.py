@@ -48,7 +48,10 @@ def read_phrase(answer: str, caption: str) -> str:
     >>> read_phrase('Phrase: "Brown dog."', "a brown dog"), read_phrase("N/A", "a brown dog")
     ('Brown dog', 'a brown dog')
     """
-    found = (text for text in _pieces(spoken(answer), several=False) if _is_short(text, LONGEST_PHRASE))
+    said = spoken(answer)
+    if caption.strip() and said.startswith(caption.strip()):
+        said = re.sub(r"^\s*(?:->|=>|→|⇒)\s*", "", said[len(caption.strip()) :]) or said
+    found = (text for text in _pieces(said, several=False) if _is_short(text, LONGEST_PHRASE))
     return next(found, caption)
 
 
@@ -110,7 +113,8 @@ def spoken(answer: str) -> str:
     'cubes'
     """
     text = answer[-LARGEST:].replace("\r\n", "\n").replace("\r", "\n").replace("’", "'")
-    text = re.sub(r"[\u200b-\u200f\u2060\ufeff\x00-\x08\x0b-\x1f]", "", text)
+    text = html.unescape(re.sub(r"[\u200b-\u200f\u2060\ufeff\x00-\x08\x0b-\x1f]", "", text))
+    text = like.CHECKED.sub(r"\1", like.ENVIRONMENT.sub("\n", text))
     if like.PAGE.match(text):
         return ""
     text = _without_thoughts(_final_channel(text))
@@ -126,7 +130,7 @@ def spoken(answer: str) -> str:
         text = text[found.end() :]
     ends = [end.start() for end in like.END.finditer(text) if text[: end.start()].strip()]
     text = like.END.sub("", text[: ends[0]] if ends else text)
-    text = html.unescape(like.ANY_TAG.sub("\n", like.INLINE.sub("", text))).strip()
+    text = like.ANY_TAG.sub("\n", like.INLINE.sub("", text)).strip()
     return text if "\n" in text or text[:1] in "[{" else text.replace("\\n", "\n")
 
 
@@ -218,9 +222,9 @@ def _lenient(text: str, start: int) -> tuple[Any, int]:
         return None, start + 1
     body = re.sub(r",(\s*[\]}])", r"\1", text[start : end + 1])
     body = body.replace("“", '"').replace("”", '"')
-    for read in (json.loads, ast.literal_eval):
+    for read, given in ((json.loads, body), (ast.literal_eval, body), (json.loads, body.replace('\\"', '"'))):
         try:
-            return read(body), end + 1
+            return read(given), end + 1
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
     return None, start + 1
@@ -311,13 +315,23 @@ def _listed(text: str) -> list[str]:
     lines = _without_notes([line for line in _fenced(text).splitlines() if line.strip()])
     if len(lines) == 1 and like.MARK.match(lines[0].strip()):
         lines = like.NUMBERED.split(lines[0])
+    lines = _uncounted(lines)
     marked = [
         line for line in lines if like.MARK.match(line.strip()) and not like.EMPTY_MARK.match(line.strip())
     ]
+    marked = [line for line in marked if not line.rstrip("*_ ").endswith(":")] or marked
     if marked:
         least = min(len(line) - len(line.lstrip()) for line in marked)
         return [line for line in marked if len(line) - len(line.lstrip()) == least]
     return [bare for line in lines if (bare := _answering(line))]
+
+
+def _uncounted(lines: list[str]) -> list[str]:
+    """Take off the numbers of lines that they count from 1, whatever stands between."""
+    found = [like.COUNTED.match(line) for line in lines]
+    numbers = [int(one[1]) for one in found if one]
+    counts = len(lines) > 1 and numbers == list(range(1, len(lines) + 1))
+    return [one[2] for one in found if one] if counts else lines
 
 
 def _fenced(text: str) -> str:
@@ -343,7 +357,7 @@ def _answering(line: str) -> str:
         or (heading and like.META.match(bare.strip(like.QUOTES)))
     ):
         return ""
-    return "" if like.PREFACE_ALONE.match(bare.strip(like.QUOTES)) else bare
+    return "" if like.PREFACE_ALONE.match(bare.strip(like.QUOTES)) or like.WARNING.match(bare) else bare
 
 
 def _without_lead(text: str) -> str:
@@ -362,20 +376,26 @@ def _between_commas(line: str) -> list[str]:
     """Cut a line at its commas, where what stands between them may be descriptions."""
     parts = [
         re.sub(r"^(?:and|or)\s+", "", part.strip())
-        for part in re.split(r"[,;、，]|\s\|\s", line)
+        for part in re.split(r"[,;、，]|\s[|/•·]\s", line)
         if part.strip()
     ]
+    if len(parts) > 2 and not any(" and " in part for part in parts[:-1]):
+        parts = [*parts[:-1], *parts[-1].split(" and ")]
     if len(parts) > 1 and any(like.ASIDE.match(part) for part in parts[1:]):
         return parts[:1]
     return parts if all(len(part.split()) <= LONGEST for part in parts) else _first_sentence(line)
 
 
 def _first_sentence(line: str) -> list[str]:
-    return [re.split(r"(?<=[a-z)\"”])[.!?]\s+(?=[A-Z])", line)[0]]
+    for end in re.finditer(r"(?<=[a-z)\"”])[.!?]\s+(?=[A-Z])", line):
+        if not like.ABBREVIATED.search(line[: end.start() + 1]):
+            return [line[: end.start()]]
+    return [line]
 
 
 def _unquoted(text: str) -> str:
     bare = text.strip("`*_ ")
+    bare = bare[:-1] if bare[-2:] in ('".', "”.", "'.") else bare
     pair = bare[:1] + bare[-1:]
     return bare[1:-1].strip() if len(bare) > 1 and pair in ('""', "''", "“”", "‘’", "«»") else bare
 
@@ -406,4 +426,5 @@ def _plain(piece: str) -> str:
     for _ in range(3):
         text = _unbracketed(text.strip(like.QUOTES + "|\\#…").rstrip(".,;:!?。"))
     text = " ".join(text.split())
+    text = text if " " in text else re.sub(r"(?<=\w)_(?=\w)", " ", text)
     return text if any(map(str.isalpha, text)) and not like.PREFACE_ALONE.match(text) else ""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from vital.backends.protocols import NoAnswerError
 from vital.errors import ModelError
 
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -26,6 +27,10 @@ _PASSING = re.compile(r"rate.?limit|overload|server.?error|internal|unavailable|
 _FORM = re.compile(r"response.?format|schema|\bjson|structured|grammar|guided|unsupported|not support|unknown"
                    r"|unrecognized|unexpected|extra|additional|not permitted", re.IGNORECASE)  # fmt: skip
 _ELSE = re.compile(r"model|context|token|api.?key|quota|billing|temperature|seed|message", re.IGNORECASE)
+_FILTER = re.compile(
+    r"\"(?:content_filter|content_policy_violation|ResponsibleAIPolicyViolation|content_filtered)\"",
+    re.IGNORECASE,
+)
 _PAGE = re.compile(r"^\s*<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 
@@ -77,8 +82,10 @@ class Sent:
 
 
 def refused(sent: Sent, name: str, url: str, advice: str = "") -> Exception:
-    """The error for a status that is not 200."""
+    """The error for a status that is not 200; a filter may answer so too."""
     error = _error(sent.value)
+    if sent.status in (400, 403, 422) and _FILTER.search(sent.text):
+        return NoAnswerError(f"{name} refused to answer: {_line(error or _shown(sent))}")
     said = f"status {sent.status} ({_line(error or _shown(sent))})"
     if sent.status in _AGAIN and not _QUOTA.search(error or sent.text):
         return RetryError(said, sent.wait)
@@ -87,14 +94,18 @@ def refused(sent: Sent, name: str, url: str, advice: str = "") -> Exception:
 
 def no_schema(sent: Sent) -> bool:
     """Whether a server refused a request for the form that it asked the answer to have."""
-    if sent.status not in (400, 422, 501):
+    if sent.status not in (400, 422, 501) or _FILTER.search(sent.text):
         return False
     said = _error(sent.value) or sent.text
     return bool(_FORM.search(said)) or not _ELSE.search(said)
 
 
 def answer_of(sent: Sent, name: str, url: str) -> str:
-    """Find the text of an answer. Raises `RetryError` and `ModelError` where there is none."""
+    """Find the text of an answer.
+
+    Raises `NoAnswerError` where the model or a filter keeps it back, `RetryError` for what another try may mend, and
+    `ModelError` for any other error.
+    """
     value = sent.value
     if value is None and sent.is_page:
         raise ModelError(
@@ -110,11 +121,11 @@ def answer_of(sent: Sent, name: str, url: str) -> str:
     if error := _error(value) or _error({"error": choice.get("error")}):
         raise _failed(value, choice, error, name)
     if refusal := _text(message.get("refusal")) or _refusal_part(message.get("content")):
-        raise ModelError(f"{name} refused to answer: {_line(refusal)}")
+        raise NoAnswerError(f"{name} refused to answer: {_line(refusal)}")
     if reason in ("content_filter", "safety", "SAFETY", "refusal"):
-        raise ModelError(f"{name} held its answer back ({reason}{_filtered(choice)})")
+        raise NoAnswerError(f"{name} held its answer back ({reason}{_filtered(choice)})")
     if reason in ("length", "max_tokens"):
-        raise ModelError(
+        raise NoAnswerError(
             f"{name} came to the most tokens of an answer before it said anything (finish_reason: {reason}); "
             "max_tokens (--max-tokens) allows more"
         )
@@ -130,6 +141,8 @@ def _failed(value: Any, choice: Any, error: str, name: str) -> Exception:
     kind = f"{inner.get('code') or ''} {inner.get('type') or ''} {inner.get('status') or ''}"
     numbers = {int(number) for number in re.findall(r"\b[1-5]\d\d\b", kind)}
     whole = f"{kind} {error}"
+    if _FILTER.search(json.dumps(inner)):
+        return NoAnswerError(f"{name} refused to answer: {_line(error)}")
     if not _QUOTA.search(whole) and (numbers & _AGAIN or (not numbers and _PASSING.search(whole))):
         return RetryError(f"an error ({_line(error)})")
     return ModelError(f"{name} answered with an error: {_line(error)}")

@@ -45,6 +45,10 @@ def _of_openai(model: str) -> str:
     """Check the name of a model of OpenAI, which has no URL behind it, and is none itself."""
     if "@" in model:
         raise InvalidValueError(f"what stands behind the @ is no URL: it has no http:// or https://; {WRITE}")
+    if ":" in model and not model.startswith("ft:"):
+        raise InvalidValueError(
+            f"a model of {OPENAI} has no : in its name, but for ft:…, and is no address; for another server {WRITE}"
+        )
     if not model or "/" in model or "\\" in model or _PLACE.match(model):
         raise InvalidValueError(
             f"a model of {OPENAI} has no / in its name, and is no address; for another server {WRITE}"
@@ -74,7 +78,9 @@ def _checked(url: str) -> str:
     if not _is_host(parts, host) or port == 0 or parts.netloc.endswith(":"):
         raise InvalidValueError(f"the URL of an endpoint has a host or a port that cannot be; {WRITE}")
     path = parts.path.rstrip("/")
-    if re.search(r"/(chat/)?completions$|/responses$|/embeddings$|/models$", path):
+    if re.search(
+        r"/(chat/)?completions$|/responses$|/embeddings$|/models$|/api/(chat|generate)$", path, re.IGNORECASE
+    ):
         raise InvalidValueError(
             "the URL of an endpoint ends in a method of the API; write what stands before it"
         )

@@ -52,6 +52,8 @@ _KINDS: dict[str, Registry[Any]] = {
     "summarizer": SUMMARIZERS,
     "generator": GENERATORS,
 }
+_TEXTS: tuple[Registry[Any], ...] = (TEXT_ENCODERS, ENCODERS)
+"""Where the makers of text encoders are; every image-text encoder is one."""
 
 # The world lies above the backends, so its own are imported when they are asked for.
 ENCODERS.register_lazy("world", "vital.world.networks.backends:encoder", example="world")
@@ -91,7 +93,9 @@ def load_text_encoder(
     All else is as in `load_encoder`.
     """
     if isinstance(spec, str):
-        kinds: Registry[Any] = Registry(TEXT_ENCODERS.what, {**TEXT_ENCODERS.entries, **ENCODERS.entries})
+        kinds: Registry[Any] = Registry(
+            TEXT_ENCODERS.what, {name: entry for own in _TEXTS for name, entry in own.entries.items()}
+        )
         found: TextEncoder = _loaded("a text encoder", TextEncoder, kinds, spec, device, dtype, options)
         return found
     if not hasattr(spec, "encode_text") and hasattr(spec, "encode"):
@@ -150,9 +154,10 @@ def options_among(kind: str, spec: str | object, given: Mapping[str, Any]) -> di
     >>> options_among("summarizer", "openai:m@http://localhost:1/v1", {"timeout": 3.0, "batch": 8})
     {'timeout': 3.0}
     """
-    registry: Registry[Any] = _KINDS[kind]
+    among = _TEXTS if kind == "text_encoder" else (_KINDS[kind],)
     name = spec.partition(":")[0] if isinstance(spec, str) else ""
-    if name not in registry:
+    registry = next((own for own in among if name in own), None)
+    if registry is None:
         return {}
     known = inspect.signature(registry[name]).parameters
     return {key: value for key, value in given.items() if key in known}

@@ -111,6 +111,8 @@ def _check_activation(open_clip: Any, label: str, model: str, options: Mapping[s
     """Warn where weights were trained with another activation than the network has, which spoils what they say.
 
     Of a file of one's own only its name and its kind can tell: OpenAI's own files are archives of TorchScript.
+    Published weights are computed with QuickGELU where they need it; for an architecture that has it, and no twin
+    without it, they were made.
     """
     built = bool((open_clip.get_model_config(model) or {}).get("quick_gelu"))
     file = str(options.get("pretrained", ""))
@@ -121,12 +123,14 @@ def _check_activation(open_clip: Any, label: str, model: str, options: Mapping[s
     else:
         named = _QUICK.search(Path(file).name) is not None or _is_script(file)
         trained, has = (True, built) if named else (built and _PLAIN.search(Path(file).name) is None, built)
-    if trained != has:
+    bare = model.removesuffix("-quickgelu")
+    write = bare if has else f"{bare}-quickgelu"
+    exists = write != model and write in open_clip.list_models()
+    if trained != has and (exists or "force_quick_gelu" not in options):
         own, other = ("QuickGELU", "GELU") if has else ("GELU", "QuickGELU")
-        bare = model.removesuffix("-quickgelu")
-        write = bare if has else f"{bare}-quickgelu"
+        fits = f"; open_clip:{write} fits" if exists else ""
         warnings.warn(
-            f"{label} computes with {own}, and its weights seem to be trained with {other}; open_clip:{write} fits",
+            f"{label} computes with {own}, and its weights seem to be trained with {other}{fits}",
             stacklevel=3,
         )
 

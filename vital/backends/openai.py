@@ -46,7 +46,8 @@ class Endpoint(Chat):
     `pause` … seconds, or as many as the server says. The `calls` of `cache` are requests, tries included.
     `key_from` names the environment variable or the file that holds the key for this URL; without it only
     OpenAI's own gets one, that of `$OPENAI_API_KEY`. `allow_http` names the host that a key may go to over plain
-    http. Raises `ModelError` where there is no answer.
+    http. Raises `NoAnswerError` where the model or a filter keeps its answer back, and `ModelError` for any other
+    failure.
     """
 
     model: str

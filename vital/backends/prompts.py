@@ -8,6 +8,7 @@ from typing import Any
 
 from vital.backends.answers import read_descriptions, read_phrase
 from vital.backends.phrases_summarizer import check_count
+from vital.backends.protocols import NoAnswerError
 from vital.types import Images
 
 QUESTION = """\
@@ -71,5 +72,10 @@ class Chat(ABC):
         return [self.phrase(caption) or caption for caption in captions]
 
     def phrase(self, caption: str) -> str:
-        """Bring a caption to one short phrase; empty where the answer holds none."""
-        return read_phrase(self.answer(simplification(caption), PHRASE), "") if caption.strip() else ""
+        """Bring a caption to one short phrase; empty where the answer holds none, or is kept back."""
+        if not caption.strip():
+            return ""
+        try:
+            return read_phrase(self.answer(simplification(caption), PHRASE), "")
+        except NoAnswerError:
+            return ""

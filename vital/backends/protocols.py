@@ -9,7 +9,15 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from vital.errors import ModelError
 from vital.types import Images
+
+
+class NoAnswerError(ModelError):
+    """A question that a backend does not answer, though it works: it refuses, or a filter holds its answer back.
+
+    A backend of one's own may raise it too: what was asked about gets no label and says why, and the run goes on.
+    """
 
 
 class Backend(Protocol):

@@ -1,8 +1,8 @@
 """What backends answered, kept: every caption, summary and set of images is asked for once, and can be played back.
 
-An answer is kept under the backend (its name, options and code, and a sample of its weights, or what it says of itself
-in `fingerprint`), what it was asked, and the seed. What is no answer (a refusal, an empty text) is not kept: only that
-none came, so that a replay can go on.
+An answer is kept under the backend (its name, options, code and weights, or what it says of itself in `fingerprint`),
+what it was asked, and the seed. What is no answer (a refusal, an empty text) is not kept: only that none came, so that
+a replay can go on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from PIL import Image
 
 from vital.backends.answers import read_caption, read_lines
 from vital.backends.prompts import Chat
-from vital.backends.protocols import Captioner, ImageGenerator, Summarizer
+from vital.backends.protocols import Captioner, ImageGenerator, NoAnswerError, Summarizer
 from vital.errors import InvalidValueError, ModelError, RunError
 from vital.types import Images
 from vital.utils.drawing import to_pil
@@ -104,12 +104,15 @@ class ResponseCache:
         return self._read[kind]
 
     def no_answer(self, key: str) -> bool:
-        """Whether a replay knows that no answer came to a question."""
-        return self.replay and key in self.kept("unanswered")
+        """Whether a replay knows that no answer came to a question. Raises `NoAnswerError` where it knows why."""
+        why = self.replay and self.kept("unanswered").get(key)
+        if isinstance(why, str):
+            raise NoAnswerError(why)
+        return bool(why)
 
-    def note_unanswered(self, keys: Iterable[str]) -> None:
-        """Note that no answer came to questions, which are asked again next time."""
-        new = [(key, True) for key in keys if key not in self.kept("unanswered")]
+    def note_unanswered(self, keys: Iterable[str], why: str = "") -> None:
+        """Note that no answer came to questions, and why where it is known; they are asked again next time."""
+        new = [(key, why or True) for key in keys if self.kept("unanswered").get(key) != (why or True)]
         if new:
             self.keep("unanswered", new)
 
@@ -196,7 +199,11 @@ class CachedSummarizer(CachedBackend):
             if self.cache.no_answer(key):
                 return []
             self._afford()
-            said = read_lines(self.asked().summarize(captions, count, images))
+            try:
+                said = read_lines(self.asked().summarize(captions, count, images))
+            except NoAnswerError as error:
+                self.cache.note_unanswered([key], str(error))
+                raise
             if not said:
                 self.cache.note_unanswered([key])
                 return []

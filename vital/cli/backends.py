@@ -111,12 +111,12 @@ class BackendOptions:
 
 def load_named(
     specs: Mapping[str, str | None],
-    model: Model,
+    model: Model | None,
     placement: PlacementOptions,
     answers: AnswerOptions | None = None,
     cache: ResponseCache | None = None,
 ) -> dict[str, Any]:
-    """Load the backends that are named, each with those options that it has, on the network's device.
+    """Load the backends that are named, each with those options that it has, on the network's device where one is.
 
     In a replay those with kept answers are not loaded. Raises `UsageError` for an option that none of them has.
     """
@@ -129,7 +129,8 @@ def load_named(
     for kind, spec in specs.items():
         if spec is None:
             continue
-        wanted = {"device": model.device, **placement.given(), **(asked if kind == "summarizer" else {})}
+        own_place = {} if model is None else {"device": model.device}
+        wanted = {**own_place, **placement.given(), **(asked if kind == "summarizer" else {})}
         if "max_tokens" in wanted:
             wanted["length"] = wanted["max_tokens"]  # as models on this machine call it
         own = options_among(kind, spec, wanted)
@@ -139,7 +140,7 @@ def load_named(
             continue
         shared = options_among(kind, spec, {"cache": cache})
         made = getattr(backends, f"load_{kind}")(spec, **own, **shared)
-        wrapped = cache is not None and kind != "encoder" and spec != "built-in"
+        wrapped = cache is not None and "encoder" not in kind and spec != "built-in"
         found[kind] = getattr(cache, kind)(made) if wrapped else made
     for option in sorted(unused):
         flag = "--backend-batch" if option == "batch" else f"--{option.replace('_', '-')}"

@@ -10,6 +10,7 @@ import typer
 from typer import Option
 
 from vital.cli import options as opt
+from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import listed, show_skipped, watched
 from vital.errors import InvalidValueError, UsageError
 
@@ -80,6 +81,7 @@ def compare_command(
     seeds: Seeds = None,
     judge: Judges = None,
     encoder: EncoderName = None,
+    placement: PlacementOptions,
     prompt: Prompt = "{}",
     held_out: HeldOut = None,
     controls: Controls = None,
@@ -117,7 +119,7 @@ def compare_command(
         curve_steps=_numbers(curve_steps),
         batch=batch,
         judges=[_judge(name, net, network) for name in judge] if judge else None,
-        encoder=encoder,
+        encoder=load_named({"encoder": encoder}, net, placement).get("encoder"),
         held_out=None if held_out is None else listed(held_out, "--held-out"),
         prompt=prompt,
         spec=model,

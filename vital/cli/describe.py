@@ -47,7 +47,8 @@ def describe(
 
     The answer may be that nothing is known. Writes labels.csv, labels.json and scores.csv to the folder RUN. Labels
     are chosen on one half of the images and judged on the other. A label is taken back where other units of the
-    layer, or units of networks with random weights, go as well with it; what cannot be judged says why.
+    layer, or units of networks with random weights, go as well with it; what cannot be judged says why. The exit code
+    is 1 when a language model refused to answer for a unit.
     """
     net = _opened(network, model, out, source.image_labels)
     chosen = net.units(units)
@@ -144,6 +145,7 @@ def _say(
     """Describe, write, and print what was said and how well it holds."""
     from vital.describing.api import describers_of, prepared
     from vital.describing.evaluation.table import shown_rows, verdict_lines
+    from vital.describing.methods.captioning import NO_ANSWER
     from vital.describing.run_folder import save_words
     from vital.models.identity import identity
 
@@ -175,6 +177,10 @@ def _say(
         )
         typer.echo(table(*shown_rows(rows)))
     show_skipped(images)
+    if unanswered := [d for d in said if d.reason.startswith(f"{NO_ANSWER}:")]:
+        for d in unanswered:
+            typer.echo(f"vital: {d.method} of {d.unit.title}: {d.reason}", err=True)
+        raise typer.Exit(1)
 
 
 def _shown(d: Description) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import typer
 from typer import Argument, Option
 
 from vital.cli import options as opt
+from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import open_images, show_skipped, table, watched
 from vital.errors import UsageError
 from vital.utils.io import as_csv, write
@@ -44,23 +45,34 @@ Encoder = Annotated[
 ]
 Format = Annotated[str | None, Option(metavar="FORMAT", help=f"One of {FORMATS}.")]
 Layer = Annotated[str | None, Option(metavar="LAYER", help="The layer whose units have the names.")]
+SplitSeed = Annotated[
+    int | None,
+    Option(
+        min=0,
+        metavar="N",
+        help="The seed of the halves of the images; by default the one that the labels were made with.",
+    ),
+]
 Out = Annotated[
     Path | None,
     Option("--out", metavar="RUN", help="Keep the tables: RUN/scores.csv, RUN/judged.csv, RUN/names.csv."),
 ]
 
 
+@opt.grouped
 def score(
     labels: Files,
+    *,
     names: Names = None,
     model: ScoredModel = None,
     images: opt.Images = None,
+    split_seed: SplitSeed = None,
     encoder: Encoder = None,
+    placement: PlacementOptions,
     format: Format = None,  # noqa: A002
     layer: Layer = None,
-    weights: opt.Weights = None,
-    device: opt.Device = None,
     out: Out = None,
+    network: opt.NetworkOptions,
 ) -> None:
     """Say how good labels are, of this or any other tool.
 
@@ -68,7 +80,6 @@ def score(
     --names, or the class names of --model alone, labels of outputs are held against the names: first where the true
     name stands among all, then the cosine, which says nothing without the rows below it.
     """
-    from vital.backends import load_text_encoder
     from vital.describing.evaluation.class_names import ClassNameMetrics
     from vital.describing.evaluation.importers import import_files
     from vital.describing.evaluation.table import COLUMNS
@@ -76,14 +87,14 @@ def score(
     from vital.describing.run_folder import rows_of
 
     said = import_files(labels, format, layer)
-    net = None if model is None else opt.NetworkOptions(weights=weights, device=device).open(model)
+    net = None if model is None else network.open(model)
     if images is not None:
-        judged, rows = _judged(said, net, images, encoder, device)
+        judged, rows = _judged(said, net, images, encoder, placement, split_seed)
         _keep(out, "scores.csv", COLUMNS, rows)
         _keep(out, "judged.csv", LABEL_COLUMNS, rows_of(judged))
     if images is None or names is not None:
         known = _names(names, net)
-        embed = [None] if encoder is None else [None, load_text_encoder(encoder, device=device)]
+        embed = [None, *load_named({"text_encoder": encoder}, net, placement).values()]
         found = list(_rows(said, layer, known, embed))
         typer.echo(table(HEADER, [_shown(row) for row in found]))
         _keep(
@@ -99,21 +110,28 @@ def _judged(
     net: Model | None,
     images: Path,
     encoder: str | None,
-    device: str | None,
+    placement: PlacementOptions,
+    split_seed: int | None,
 ) -> tuple[list[Description], list[Row]]:
     """Judge the labels on images, and print the table."""
-    from vital.backends import load_encoder
     from vital.describing.base import Context
     from vital.describing.evaluation.significance import LabelEvaluator
-    from vital.describing.evaluation.table import evaluate_external, shown_rows, verdict_lines
+    from vital.describing.evaluation.table import (
+        evaluate_external,
+        shown_rows,
+        split_seed_of,
+        verdict_lines,
+    )
 
     if net is None or encoder is None:
         raise UsageError(
             f"--images {images} needs --model MODEL and --encoder open_clip:NAME/PRETRAINED or world"
         )
-    eyes = load_encoder(encoder, device=device)
-    context = Context(net, open_images(images), encoder=eyes, progress=watched())
-    judged, rows = evaluate_external(LabelEvaluator(context), [one for part in said for one in part])
+    every = [one for part in said for one in part]
+    seed = split_seed_of(every) if split_seed is None else split_seed
+    eyes = load_named({"encoder": encoder}, net, placement)["encoder"]
+    context = Context(net, open_images(images), encoder=eyes, split_seed=seed, progress=watched())
+    judged, rows = evaluate_external(LabelEvaluator(context), every)
     head, cells = shown_rows(rows)
     typer.echo(table(head, cells))
     typer.echo(

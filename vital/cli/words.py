@@ -9,6 +9,7 @@ import typer
 from typer import Argument, Option
 
 from vital.cli import options as opt
+from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import table
 from vital.errors import UsageError
 from vital.utils.io import as_csv, write
@@ -31,12 +32,14 @@ NamedModel = Annotated[
 ]
 
 
+@opt.grouped
 def agree(
     labels: TwoFiles,
+    *,
     encoder: Encoder = None,
+    placement: PlacementOptions,
     format: Format = None,  # noqa: A002
     layer: Layer = None,
-    device: opt.Device = None,
     out: Out = None,
 ) -> None:
     """Say how far ways of naming the same units agree.
@@ -45,14 +48,13 @@ def agree(
     by the cosine of the texts, so that puppy and dog agree. The floor is what labels of other units and a text that
     says nothing reach.
     """
-    from vital.backends import load_text_encoder
     from vital.describing.evaluation.agreement import agreement, by_method, pairs_of
     from vital.describing.evaluation.importers import import_files
 
     said = by_method([one for part in import_files(labels, format, layer) for one in part])
     if len(said) < 2:
         raise UsageError(f"the files hold labels of {len(said)} method; give labels of two or more")
-    eyes = None if encoder is None else load_text_encoder(encoder, device=device)
+    eyes = load_named({"text_encoder": encoder}, None, placement).get("text_encoder")
     rows, single = [], []
     for (one, ours), (two, theirs) in pairs_of(said):
         units = [unit for unit in ours if unit in theirs]
@@ -72,20 +74,21 @@ def agree(
         write(out, as_csv(["unit", "method", "and", "label", "other", "likeness", "above"], single))
 
 
+@opt.grouped
 def classes(
     text: Text,
+    *,
     encoder: Encoder = None,
+    placement: PlacementOptions,
     names: Names = None,
     model: NamedModel = None,
     count: Annotated[int, Option(min=1, metavar="K", help="How many classes to list.")] = 5,
-    weights: opt.Weights = None,
-    device: opt.Device = None,
+    network: opt.NetworkOptions,
 ) -> None:
     """Find the classes that a description speaks of.
 
-    They are listed nearest first, by the cosine of the texts.
+    They are ordered by the cosine of the texts, nearest first.
     """
-    from vital.backends import load_text_encoder
     from vital.describing import class_of_description
     from vital.utils.class_names import read_names
 
@@ -99,6 +102,7 @@ def classes(
             raise UsageError(
                 "there are no class names; give --names FILE, or --model MODEL with its class names"
             )
-        known = list(opt.NetworkOptions(weights=weights, device=device).open(model).classes)
-    found = class_of_description(load_text_encoder(encoder, device=device), text, known, count)
+        known = list(network.open(model).classes)
+    eyes = load_named({"text_encoder": encoder}, None, placement)["text_encoder"]
+    found = class_of_description(eyes, text, known, count)
     typer.echo(table(["class", "cosine"], [(name, f"{cosine:.3f}") for name, cosine in found]))

@@ -114,6 +114,7 @@ class _Fit:
 
 def _fitted(features: np.ndarray, labels: np.ndarray) -> _Fit:
     """Fit on three of four images of each label, and try on the fourth."""
+    # by place, unlike the halves on which labels are judged: the share only names this judge, and decides nothing
     place = np.array([int((labels[:i] == label).sum()) for i, label in enumerate(labels)])
     held = place % 4 == 1
     if len(set(labels[~held].tolist())) < 2:

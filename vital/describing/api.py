@@ -98,7 +98,7 @@ class Words:
         for method in self.described.values():
             given = method.describe(self.context, units)
             said += checked_list("describe of the describer", method, given, Description, len(units))
-        said = silenced(self.context, said)
+        said = [replace(d, split_seed=self.context.split_seed) for d in silenced(self.context, said)]
         if self.context.encoder:
             said = self.evaluator().judged(said)
         else:

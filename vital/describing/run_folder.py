@@ -18,13 +18,14 @@ reason     why it does not stand
 others     the next best: JSON, a list of [text, score]
 evidence   names of the images that were looked at: JSON, a list
 seed       the seed
+split_seed the seed of the halves of the images, on which it was chosen and judged; empty where it is not known
 model      the network
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,22 @@ from vital.utils.io import as_csv, as_json, explained, locked, read_csv, read_js
 LABELS, DETAILS, SCORES = "labels.csv", "labels.json", "scores.csv"
 COLUMNS = (
     "layer", "unit", "method", "label", "candidate", "score", "p_value", "status", "reason", "others", "evidence",
-    "seed", "model",
+    "seed", "split_seed", "model",
 )  # fmt: skip
 _LISTS = ("others", "evidence")
-_NUMBERS = {"score": float, "p_value": float, "seed": int}
+
+
+def _whole(text: str) -> int:
+    """Read a whole number, which tables may have written as 3.0."""
+    return int(text.removesuffix(".0"))
+
+
+_NUMBERS: dict[str, Callable[[str], float]] = {
+    "score": float,
+    "p_value": float,
+    "seed": _whole,
+    "split_seed": _whole,
+}
 Row = dict[str, Any]
 
 

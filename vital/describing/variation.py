@@ -33,6 +33,8 @@ def why_silent(values: Tensor) -> str:
     """
     if not len(values):
         return "there is no image that labels are chosen on"
+    if len(values) == 1:
+        return "there is a single image that labels are chosen on"
     if not values.isfinite().all():
         return "the unit's values are not all finite"
     different = count_different(values)

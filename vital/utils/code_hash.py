@@ -11,9 +11,10 @@ import functools
 import inspect
 import re
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, Protocol
 
 DEEPEST = 12
@@ -33,6 +34,23 @@ _ASKED = (
 _CHANGING = frozenset(
     ("append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "clear", "remove")
 )
+
+
+_VALUES = frozenset(
+    (
+        "decimal",
+        "fractions",
+        "datetime",
+        "zoneinfo",
+        "string",
+        "operator",
+        "_operator",
+        "types",
+        "uuid",
+        "ipaddress",
+    )
+)
+"""Modules of Python whose objects are values."""
 
 
 class Say(Protocol):
@@ -58,7 +76,7 @@ def code_of(item: Any, say: Say, depth: int = 0) -> object:
         return ["method", code_of(item.__func__, say, depth), say(item.__self__, depth + 1)]
     if isinstance(item, type):
         return _class(item, say, depth)
-    function = inspect.unwrap(item) if callable(item) else item
+    function = inspect.unwrap(item, stop=_is_own_wrapper) if callable(item) else item
     name = getattr(function, "__qualname__", type(function).__qualname__)
     if not isinstance(function, FunctionType) or is_library(function) or depth > DEEPEST:
         return name
@@ -96,7 +114,15 @@ def _class(kind: type, say: Say, depth: int) -> object:
     return [name, dict(sorted(found.items()))]
 
 
+def _is_own_wrapper(item: Any) -> bool:
+    """Whether what wraps a function is no library's, so that it has a say in what comes out."""
+    name = getattr(item, "__globals__", {}).get("__name__", "functools")
+    return not is_library(SimpleNamespace(__module__=name))
+
+
 def _member(value: Any, say: Say, depth: int) -> object:
+    if isinstance(value, functools.partialmethod):
+        return code_of(functools.partial(value.func, *value.args, **value.keywords), say, depth)
     for part in ("fget", "__func__", "func"):
         if not isinstance(value, FunctionType | functools.partial) and hasattr(value, part):
             return code_of(getattr(value, part), say, depth)
@@ -125,9 +151,8 @@ def _answering_code(kind: type) -> list[CodeType]:
     left, found = list(_ASKED), dict[str, CodeType]()
     while left:
         name = left.pop()
-        method = (
-            inspect.unwrap(member) if callable(member := inspect.getattr_static(kind, name, None)) else None
-        )
+        member = inspect.getattr_static(kind, name, None)
+        method = inspect.unwrap(member) if callable(member) else None
         if isinstance(method, FunctionType) and name not in found and not is_library(method):
             found[name] = method.__code__
             left += names_in(method.__code__)
@@ -171,7 +196,7 @@ def is_library(item: Any) -> bool:
 
 
 def told(value: Any) -> object:
-    """Say what a pattern, a path or a set is, and nothing of all else.
+    """Say what a pattern, a path, bytes, a range or a set is, and nothing of all else.
 
     >>> told({2, 1}), told(Path("a"))
     (['1', '2'], 'a')
@@ -180,12 +205,30 @@ def told(value: Any) -> object:
         return [str(value.pattern), value.flags]
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, bytes | bytearray | complex | range | slice):
+        return repr(value)
     return sorted(map(repr, value)) if isinstance(value, set | frozenset) else None
+
+
+def parts_of(value: Any) -> list[Any] | None:
+    """What a value of the standard library is made of, as a copy would be; None for all else, such as a lock.
+
+    >>> import datetime
+    >>> parts_of(datetime.date(2020, 2, 1)) == parts_of(datetime.date(2020, 2, 1)) != parts_of(datetime.date.min)
+    True
+    """
+    if type(value).__module__ not in _VALUES or isinstance(value, type):
+        return None
+    try:
+        _, arguments, *more = value.__reduce_ex__(2)
+    except TypeError:
+        return None
+    return [part for part in (arguments, *more[:1]) if part is not None]
 
 
 def is_collection(value: object) -> bool:
     """Whether a value holds others in an order or by name."""
-    return isinstance(value, list | tuple | Mapping)
+    return isinstance(value, list | tuple | deque | Mapping)
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:

@@ -21,9 +21,6 @@ from torch import Tensor, nn
 from vital.utils import code_hash
 from vital.utils.io import as_json
 
-LOOKED_AT = 64
-"""How many values of each tensor tell a network from another."""
-
 _SECRET = frozenset(
     ("key", "apikey", "token", "secret", "password", "passwd", "bearer", "credentials", "authorization")
 )
@@ -90,7 +87,7 @@ def picture_hash(image: Tensor) -> str:
 
 
 def identity(backend: Any) -> str:
-    """Hash what tells a backend from others: its kind, name, options and code, and a sample of its weights.
+    """Hash what tells a backend from others: its kind, name, options and code, and its weights.
 
     One that says what it is in `fingerprint`, a text or a function that gives one, is told by that and its name.
     """
@@ -114,6 +111,18 @@ def _options(owner: Any) -> Iterator[tuple[str, Any]]:
                 yield from ((f"{name}.{key}", part) for key, part in parts.items())
 
 
+def _plain_options(part: nn.Module) -> Iterator[tuple[str, str]]:
+    """The options of a part of a network, but for whether it is trained right now."""
+    for name, value in sorted(vars(part).items()):
+        if (
+            not name.startswith("_")
+            and name != "training"
+            and is_plain(value)
+            and not _is_secret(name, value)
+        ):
+            yield name, repr(value)
+
+
 def _is_secret(name: str, value: object) -> bool:
     """Whether an option holds a key, which tells nothing of the answers; a number of tokens is none."""
     return not isinstance(value, bool | int | float) and bool(_SECRET & set(name.lower().split("_")))
@@ -128,18 +137,30 @@ class _Teller:
     def __call__(self, value: Any, depth: int) -> object:
         """Say what an option is; of an object of a library little more than its kind."""
         if isinstance(value, nn.Module):
-            return [code_hash.code_of(type(value), self, depth), tensor_hash(dict(_look(value)))]
-        if isinstance(value, Tensor | np.ndarray):
-            return tensor_hash(torch.as_tensor(value)) if value.dtype != object else None
+            return self._of_network(value, depth)
+        value = _without_arrays(value)
         if is_plain(value) or depth > code_hash.DEEPEST:
             return repr(value) if is_plain(value) else type(value).__qualname__
         if code_hash.is_collection(value):
             pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
             return [[str(key), self(part, depth + 1)] for key, part in pairs]
-        if isinstance(value, type | FunctionType | MethodType | functools.partial):
+        if isinstance(value, type | FunctionType | MethodType | functools.partial) or hasattr(
+            value, "__wrapped__"
+        ):
             return code_hash.code_of(value, self, depth)
         found = code_hash.told(value)
+        if found is None and (parts := code_hash.parts_of(value)) is not None:
+            return [type(value).__qualname__, self(parts, depth + 1)]
         return [str(getattr(value, "name", "")), self.of_object(value, depth)] if found is None else found
+
+    def _of_network(self, network: nn.Module, depth: int) -> object:
+        """The structure of a network, its weights, and the code and options of those parts that are no library's."""
+        own = [
+            [name, code_hash.code_of(type(part), self, depth), list(_plain_options(part))]
+            for name, part in network.named_modules()
+            if not code_hash.is_library(type(part))
+        ]
+        return [type(network).__qualname__, repr(network), own, _weights(network)]
 
     def of_object(self, owner: Any, depth: int) -> object:
         """The code and the options of an object, once."""
@@ -165,12 +186,19 @@ class _Teller:
         return [type(owner).__qualname__, names, parts]
 
 
-def _look(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Some values of each tensor, under its name and shape."""
-    for name, tensor in network.state_dict().items():
-        if isinstance(tensor, Tensor) and tensor.numel():
-            flat = tensor.detach().reshape(-1)
-            yield f"{name}{tuple(tensor.shape)}", flat[:: max(1, len(flat) // LOOKED_AT)][:LOOKED_AT]
+def _weights(network: nn.Module) -> str:
+    """Hash all weights of a network: about a second for each GB."""
+    return tensor_hash({name: t for name, t in network.state_dict().items() if isinstance(t, Tensor)})
+
+
+def _without_arrays(value: Any) -> Any:
+    """What tells a tensor, an array or one of their types, as plain values; any other value as it is."""
+    if isinstance(value, np.ndarray) and value.dtype.kind not in "biufc":
+        return value.tolist()
+    if isinstance(value, Tensor | np.ndarray):
+        return tensor_hash(torch.as_tensor(value))
+    kinds = torch.dtype | torch.layout | torch.memory_format | np.generic
+    return repr(value) if isinstance(value, kinds) else value
 
 
 def is_plain(value: object) -> bool:

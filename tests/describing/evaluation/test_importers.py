@@ -1,4 +1,5 @@
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,52 @@ def test_files_of_one_format_stay_apart(tmp_path):
     assert [part[0].label for part in said] == ["bee", "wasp", "ant", "cat"]
     with pytest.raises(UsageError, match="is given twice"):
         import_files([files[0], tmp_path / "two" / ".." / "one" / "fc.csv"])
+
+
+OURS = "unit,method,label,score,p_value,others,seed,split_seed,status\n"
+
+
+def test_numbers_of_labels_are_read_as_tables_write_them(tmp_path: Path) -> None:
+    (tmp_path / "fc.csv").write_text(f"{OURS}fc:0,m,dog,inf,0.1,[],0.0,3.0,\nfc:1,m,cat,1,,[],,,taken back\n")
+    first, second = import_labels(tmp_path / "fc.csv")
+    assert (first.seed, first.split_seed, math.isnan(first.score)) == (0, 3, True)
+    assert (second.label, second.candidate, second.split_seed) == ("", "cat", None)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('"[""cat"", ""bird""]"', ["cat", "bird"]),
+        ('"{""cat"": 1, ""bird"": 2}"', ["cat", "bird"]),
+        ('"[[""cat"", NaN], ""bird""]"', ["cat", "bird"]),
+        ("cat; bird", ["cat", "bird"]),
+        ("3", ["3"]),
+        ("", []),
+    ],
+)
+def test_the_next_best_are_read_in_every_form(tmp_path: Path, written: str, read: list[str]) -> None:
+    (tmp_path / "fc.csv").write_text(f"{OURS}fc:0,m,dog,1,,{written},0,,\n")
+    assert [text for text, _ in import_labels(tmp_path / "fc.csv")[0].others] == read
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("fc:0,m,dog,1,,[],x,,", "the seed is 'x'; allowed are whole numbers from 0"),
+        ("fc:0,m,dog,1,,[],0,-1,", "the split_seed is '-1'; allowed"),
+        ("fc:0,m,dog,1,7,[],0,,", "the p_value is 7; allowed are numbers from 0 to 1"),
+        ("fc:0,m,dog,1,,[],0,,maybe", "the status is 'maybe'; allowed are stands"),
+        ('fc:0,m,dog,1,,"[[1, 2, 3]]",0,,', "line 2: "),
+    ],
+)
+def test_rows_that_cannot_be_are_refused_in_one_sentence(tmp_path: Path, row: str, said: str) -> None:
+    (tmp_path / "fc.csv").write_text(f"{OURS}{row}\n")
+    with pytest.raises(DataError, match=re.escape(said)):
+        import_labels(tmp_path / "fc.csv")
+
+
+def test_a_sum_of_more_than_ten_concepts_is_read_whole(tmp_path: Path) -> None:
+    head = ",".join(f"weight{i},concept{i}" for i in range(12))
+    row = ",".join(f"{i},c{i}" for i in range(12))
+    (tmp_path / "fc.csv").write_text(f"unit,{head},sim correlation\n0,{row},0.5\n")
+    assert import_labels(tmp_path / "fc.csv")[0].label == "c11"

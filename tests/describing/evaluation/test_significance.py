@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 
+import vital
 from vital import ImageSet, Model
 from vital.describing.api import Words
 from vital.describing.base import Context, Describer
@@ -15,7 +17,7 @@ from vital.describing.matching.presence import presence, weighted
 from vital.errors import InvalidValueError, UsageError
 from vital.metrics import METRICS
 from vital.models.random import random_weights
-from vital.records import Description
+from vital.records import NOT_JUDGED, Description
 from vital.world.networks.backends import Encoder
 
 
@@ -152,3 +154,13 @@ def test_an_evaluator_needs_an_encoder_and_numbers_that_make_sense(context: Cont
     for wrong in ({"alpha": 0.0}, {"n_random_models": -1}):
         with pytest.raises(InvalidValueError, match="allowed are"):
             LabelEvaluator(context, **wrong)  # type: ignore[arg-type]
+
+
+def test_copies_of_an_image_are_no_further_evidence(context: Context, encoder: Encoder) -> None:
+    few = np.stack([np.asarray(context.images[i]) for i in range(12) for _ in range(20)])  # type: ignore[index]
+    copied = replace(context, images=vital.load_images(few))
+    (found,) = LabelEvaluator(copied, n_random_models=0).judged([claim(copied, "planted:2", "red")])
+    held = int((~copied.images.part()).sum())  # type: ignore[union-attr]
+    assert held >= 40
+    assert found.status == NOT_JUDGED
+    assert found.reason == f"{held // 20} different images were held out, and judging needs at least 20"

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import torch
 
-from vital.backends import BuiltIn, Summarizer, parts, vocabulary
+from vital.backends import BuiltIn, NoAnswerError, Summarizer, parts, vocabulary
 from vital.types import Images
 from vital.utils.random import generator
 
@@ -38,20 +38,29 @@ def proposals(
 
     The orders are drawn from `seed`; the first is the captions' own. Best first: those proposed in the most rounds, of
     equals those that stood higher on average. The built-in summarizer, which no order changes, is asked once for
-    `rounds` × `count`. Source: Describe-and-Dissect (TMLR 2025), which asks five times for one.
+    `rounds` × `count`. Source: Describe-and-Dissect (TMLR 2025), which asks five times for one. Raises `NoAnswerError`
+    where no round is answered.
     """
     if isinstance(summarizer, BuiltIn):
         rounds, count = 1, rounds * count
     votes: Counter[str] = Counter()
     stood: Counter[str] = Counter()
+    kept_back = list[NoAnswerError]()
     for round_ in range(rounds):
         order = list(range(len(captions)))
         if round_:
             order = torch.randperm(len(captions), generator=generator("captions", seed, round_)).tolist()
         shown = None if images is None else images[order]
-        for place, text in enumerate(summarizer.summarize([captions[i] for i in order], count, shown)):
+        try:
+            said = summarizer.summarize([captions[i] for i in order], count, shown)
+        except NoAnswerError as error:
+            kept_back.append(error)
+            continue
+        for place, text in enumerate(said):
             votes[clean(text)] += 1
             stood[clean(text)] += place
+    if len(kept_back) == rounds:
+        raise kept_back[0]
     return sorted(filter(None, votes), key=lambda text: (-votes[text], stood[text] / votes[text]))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 HEADERS = (
     "concept", "concepts", "word", "words", "label", "labels", "name", "names", "class", "classes", "class_name",
-    "text", "term", "description", "category", "phrase",
+    "text", "term", "description", "category", "phrase", "display_name", "displayname",
 )  # fmt: skip
 """What the column of concepts is called, the surest first."""
 
@@ -28,7 +28,11 @@ LONGEST = 200
 JOINERS = "\u200c\u200d"
 LEADS = re.compile(r"(?:[-*+•‣–]|\(?\d{1,6}[.)])\s+")
 QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»", "„": "“"}
-NUMBER = re.compile(r"\(?(\d{1,6})[.):\]]?(?:\s*[,;:|]\s*|\s+)(\S.*)")
+NUMBER = re.compile(r"\(?(\d{1,6})(?:[.):\]]?(?:\s*[,;:|]\s*|\s+)|[.)](?=[^\W\d]))(\S.*)")
+COUNTED = re.compile(r"(.*[^\s:])\s*:\s*\d*\.?\d+")
+ASSIGNED = re.compile(r"\w+\s*[:=]\s*(?=[\[(]\s*[\"'\n])")
+COMMENT = re.compile(r"#|(?://|;|%)\s")
+RULE = re.compile(r"[-:| ]*-[-:| ]*")
 WNID = re.compile(r"n\d{8}\b")
 SYNSET = re.compile(r"(?:Synset\(')?(\S+)\.[nvasr]\.\d\d(?:'\))?")
 PLACE = re.compile(r"/[a-z]/(\S+?)(?:\s+\d+)?")
@@ -57,13 +61,24 @@ def concepts_in(text: str, *, table: bool = False) -> list[str]:
     lines = _checked(text)
     if not lines:
         return []
+    lines[0] = lines[0][0], ASSIGNED.sub("", lines[0][1], count=1) or lines[0][1]
     begins = lines[0][1]
-    if begins[0] in "[{" and not begins.startswith("[ ]"):
+    if (begins[0] in "[{" and not begins.startswith("[ ]")) or re.match(r"\(\s*[\"']", begins):
         return _checked_texts(_of_json(lines))
-    lines = [(number, _uncommented(line)) for number, line in lines if not line.startswith("#")]
-    lines = [(number, line) for number, line in lines if line]
+    lines = [(number, _uncommented(line)) for number, line in lines if not COMMENT.match(line)]
+    lines = _unboxed([(number, line) for number, line in lines if line])
     found = _of_table(lines, table=table) or [(number, _unwrapped(line, number)) for number, line in lines]
     return _checked_texts(_unnumbered([(number, _named(line, number)) for number, line in found]))
+
+
+def _unboxed(lines: Lines) -> Lines:
+    """Lines without the bars around the rows of a table in Markdown, and without the heading of a list in YAML."""
+    if lines and all(line.startswith("|") for _, line in lines):
+        rows = [(number, line.strip("|").strip()) for number, line in lines if not RULE.fullmatch(line)]
+        headed = len(rows) < len(lines) and "|" not in rows[0][1]
+        lines = rows[1:] if headed else rows
+    first = lines[0][1] if lines else ""
+    return lines[1:] if first.endswith(":") and first[:-1].casefold() in HEADERS else lines
 
 
 def tidied(text: str) -> str:
@@ -144,7 +159,7 @@ def _of_table(lines: Lines, *, table: bool) -> Lines:
                 f"{first[:60]!r} has several cells, and none is called {', '.join(HEADERS[:6])}; "
                 "give a header or one concept a line",
             )
-    if len(lines) == 1 and first.count(",") > 1:
+    if len(lines) == 1 and "," in first.rstrip(","):
         return [(lines[0][0], cell) for cell in _rows(lines, ",")[0][1] if tidied(cell)]
     return []
 
@@ -165,7 +180,7 @@ def _named(line: str, number: int) -> str:
     if found := PLACE.fullmatch(line):
         return _spaced(found[1])
     if WNID.match(line):
-        words = re.sub(r"^[\s,;:]*(?:\d+\s+)?", "", line[9:])
+        words = re.sub(r"^[\s,;:_-]*(?:\d+\s+)?", "", line[9:])
         if not words:
             raise LineError(number, f"{line!r} is the number of a WordNet concept, without words")
         return _spaced(words)
@@ -192,7 +207,11 @@ def _unnumbered(lines: Lines) -> Lines:
     """Lines without the numbers that count them, at their beginning or end."""
     if _is_numbered(lines):
         lines = [(number, NUMBER.fullmatch(line)[2]) for number, line in lines]  # type: ignore[index]
-        return [(number, _named(_unwrapped(line, number), number)) for number, line in lines]
+        return _unnumbered([(number, _named(_unwrapped(line, number), number)) for number, line in lines])
+    if len(lines) > 1 and all(weights := [COUNTED.fullmatch(line) for _, line in lines]):
+        return [(number, one[1]) for (number, _), one in zip(lines, weights, strict=True) if one]
+    if lines and not any(" " in line for _, line in lines):
+        lines = [(number, line.replace("_", " ").strip()) for number, line in lines]
     ends = [re.fullmatch(r"(.*\S)[\s,]+(\d+)", line) for _, line in lines]
     if len(lines) > 1 and all(ends):
         numbers = [int(one[2]) for one in ends if one]

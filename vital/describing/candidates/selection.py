@@ -147,6 +147,7 @@ def described_as(
         evidence=tuple(dict.fromkeys(shown.names)),
         seed=context.seed,
         model=context.model.name,
+        reason="" if best else "the captions and their summary name nothing that the unit might respond to",
         details={
             "shown": shown.to_dict(),
             "candidates": [t.to_dict() for t in found],

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from vital.errors import DataError, UsageError, VitalError, nearest
-from vital.records import NOT_JUDGED, Description
+from vital.records import NOT_JUDGED, STANDS, TAKEN_BACK, Description
 from vital.units import Unit
 from vital.utils.io import read_csv
 from vital.utils.registry import Registry
@@ -212,21 +212,43 @@ def _said(text: str) -> str:
 
 def _vital(row: Row, layer: str) -> Description:
     unit = Unit.parse(row["unit"]) if ":" in row["unit"] else _unit(row, "unit", layer)
-    p = _number(row, "p_value")
+    p, status = _number(row, "p_value"), row.get("status", "") or NOT_JUDGED
+    if not (math.isnan(p) or 0 <= p <= 1):
+        raise ValueError(f"the p_value is {p:g}; allowed are numbers from 0 to 1")
+    if status not in (STANDS, TAKEN_BACK, NOT_JUDGED):
+        raise ValueError(f"the status is {status!r}; allowed are {STANDS}, {TAKEN_BACK} and {NOT_JUDGED}")
     return Description(
         unit=unit,
         method=row["method"],
-        label=row["label"],
+        label="" if status == TAKEN_BACK else row["label"],
         score=_number(row, "score"),
         candidate=row.get("candidate", "") or row["label"],
-        others=tuple((str(text), _finite(x)) for text, x in _json(row, "others")),
+        others=_others(row),
         p_value=None if math.isnan(p) else p,
         evidence=tuple(map(str, _json(row, "evidence"))),
-        seed=int(row.get("seed") or 0),
+        seed=_whole(row, "seed") or 0,
         model=row.get("model", ""),
-        status=row.get("status", "") or NOT_JUDGED,
+        status=status,
         reason=row.get("reason", ""),
+        split_seed=_whole(row, "split_seed"),
     )
+
+
+def _whole(row: Row, column: str) -> int | None:
+    """A whole number from 0, which tables may have written as 3.0; None for nothing."""
+    text = row.get(column, "")
+    if text and not re.fullmatch(r"\d+(?:\.0+)?", text):
+        raise ValueError(f"the {column} is {text!r}; allowed are whole numbers from 0")
+    return int(float(text)) if text else None
+
+
+def _others(row: Row) -> tuple[tuple[str, float], ...]:
+    """The next best: texts, each with its score or without one."""
+    found = list[tuple[str, float]]()
+    for each in _json(row, "others"):
+        pairs = each.items() if isinstance(each, dict) else [each if isinstance(each, list) else (each, None)]
+        found += [(str(text), _finite(score)) for text, score in pairs]
+    return tuple(found)
 
 
 def _json(row: Row, column: str) -> list[Any]:
@@ -235,8 +257,7 @@ def _json(row: Row, column: str) -> list[Any]:
     with suppress(ValueError):
         found = json.loads(text or "[]")
         return found if isinstance(found, list) else [found]
-    parts = [part.strip() for part in text.split(";") if part.strip()]
-    return [[part, None] for part in parts] if column == "others" else parts
+    return [part.strip() for part in text.split(";") if part.strip()]
 
 
 def _netdissect(row: Row, layer: str) -> Description:
@@ -281,7 +302,9 @@ def _linear(row: Row, layer: str) -> Description:
     score = _number(row, "sim correlation")
     if "description" in row:
         return Description(_unit(row, "unit", layer), "", _said(row["description"]), score)
-    pairs = [(row[f"concept{i}"], _number(row, f"weight{i}")) for i in range(10) if f"concept{i}" in row]
+    pairs = [
+        (row[f"concept{i}"], _number(row, f"weight{i}")) for i in range(len(row)) if f"concept{i}" in row
+    ]
     for i, (text, weight) in enumerate(pairs):
         if text and math.isnan(weight) and (cell := row.get(f"weight{i}")):
             raise ValueError(f"the weight of {text!r} is {cell!r}; allowed are finite numbers")

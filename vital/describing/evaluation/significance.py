@@ -43,6 +43,9 @@ JUDGING = METRICS["correlation"]
 FEWEST = 20
 """Held-out images without which nothing is judged."""
 
+TOLD_APART = 1e4
+"""Embeddings that differ by less than one in so many are of the same image."""
+
 LAYER, RANDOM = "layer", "random"
 """The two conditions of a label, as `details["failed"]` names them."""
 
@@ -107,10 +110,13 @@ class LabelEvaluator:
         units = [d.unit for d in given]
         known = matrix_of(self.context, units)
         held, own = ~known.choosing, known.of(units)
+        count = self._count_different(held)
         shown, claims = (
             torch.stack([self.shown(d) for d in part], 1) for part in (given, map(leading, given))
         )
-        why = [self._obstacle(d, own[:, i], held, shown[:, i], claims[:, i]) for i, d in enumerate(given)]
+        why = [
+            self._obstacle(d, own[:, i], held, count, shown[:, i], claims[:, i]) for i, d in enumerate(given)
+        ]
         rows = [i for i, reason in enumerate(why) if not reason]
         found = [unjudged(d, reason) for d, reason in zip(given, why, strict=True)]
         if rows:
@@ -120,14 +126,21 @@ class LabelEvaluator:
             for at, i in enumerate(rows):
                 numbers = {name: _short(METRICS[name](own[:, at], shown[:, at])) for name in METRICS}
                 claim = JUDGING(own[:, at], claims[:, at])
-                found[i] = self._verdict(given[i], claim, rivals[:, at], floors[at], numbers, len(own))
+                found[i] = self._verdict(given[i], claim, rivals[:, at], floors[at], numbers, count)
         return found
 
-    def _obstacle(self, d: Description, values: Tensor, held: Tensor, shown: Tensor, claim: Tensor) -> str:
+    def _count_different(self, held: Tensor) -> int:
+        """Count the held-out images that the encoder can tell apart: copies of one image prove no more than it does."""
+        return len((self._image_embeddings[held] * TOLD_APART).round().unique(dim=0))  # type: ignore[no-untyped-call]
+
+    def _obstacle(
+        self, d: Description, values: Tensor, held: Tensor, different: int, shown: Tensor, claim: Tensor
+    ) -> str:
         """Why a description cannot be judged; "" where it can be."""
         count, text = int(held.sum()), leading_text(d)
-        if count < FEWEST:
-            return f"{count} images were held out, and judging needs at least {FEWEST}"
+        if different < FEWEST:
+            which = "images" if different == count else "different images"
+            return f"{different} {which} were held out, and judging needs at least {FEWEST}"
         if not count_different(values[held]):
             return f"the unit has the same value on all {count} held-out images"
         if not is_excited(values, held):

@@ -111,6 +111,20 @@ def verdict_lines(descriptions: Sequence[Description]) -> list[str]:
     return lines
 
 
+def split_seed_of(said: Sequence[Description]) -> int:
+    """The seed of the halves that labels were chosen on, 0 where none says it. Raises `UsageError` for several.
+
+    On other halves a label would be judged on images that it was chosen on.
+    """
+    seeds = sorted({d.split_seed for d in said if d.split_seed is not None})
+    if len(seeds) > 1:
+        raise UsageError(
+            f"the labels were chosen on halves of several seeds, {', '.join(map(str, seeds))}; score them one by one, "
+            "or give --split-seed for all"
+        )
+    return seeds[0] if seeds else 0
+
+
 def evaluate_external(
     evaluator: LabelEvaluator, said: Sequence[Description]
 ) -> tuple[list[Description], list[Row]]:
@@ -124,7 +138,8 @@ def evaluate_external(
     if not known:
         raise UsageError("none of the rows has a label or a candidate; there is nothing to score")
     warn_of_halves(evaluator.context, list(dict.fromkeys(d.unit for d in known)))
-    judged = evaluator.judged(known)
+    seed = evaluator.context.split_seed
+    judged = [replace(one, split_seed=seed) for one in evaluator.judged(known)]
     blank = replace(evaluator.context, model=random_weights(evaluator.context.model, RANDOM_SEED), bank=None)
     return judged, score_rows(
         evaluator, judged, LabelEvaluator(blank, evaluator.alpha, n_random_models=0).judged(known)

@@ -8,18 +8,21 @@ from typing import cast
 
 import torch
 
-from vital.backends import BuiltIn, Captioner, Summarizer
+from vital.backends import BuiltIn, Captioner, NoAnswerError, Summarizer
 from vital.describing.base import Context, Describer, cached_backends, check_needs
 from vital.describing.candidates.candidates import candidates, proposals, with_backgrounds
 from vital.describing.candidates.evaluation import CandidateEvaluator, Shown
 from vital.describing.candidates.scoring import ScorerName
 from vital.describing.candidates.selection import check_scoring, described_as, score_candidates
 from vital.describing.candidates.top_images import TopImages
-from vital.describing.variation import silent_units
+from vital.describing.variation import silent, silent_units
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.drawing import as_rgb
 from vital.utils.options import Count, CountOrZero
+
+NO_ANSWER = "no answer"
+"""How the reason begins why nothing is said of a unit about which a backend keeps its answer back."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,19 @@ def load_backends(what: Captioning, method: str, context: Context, units: Sequen
 def labeled(
     what: Captioning, at: LoadedBackends, row: int, method: str, shown: TopImages, more: Sequence[str] = ()
 ) -> Description:
-    """Put one unit into words: caption what is shown of it, propose, and score what is proposed and `more`."""
+    """Put one unit into words: caption what is shown of it, propose, and score what is proposed and `more`.
+
+    Of a unit about which a backend keeps its answer back nothing is said but that.
+    """
+    try:
+        return _answered(what, at, row, method, shown, more)
+    except NoAnswerError as error:
+        return silent(at.context, at.units[row], method, f"{NO_ANSWER}: {error}")
+
+
+def _answered(
+    what: Captioning, at: LoadedBackends, row: int, method: str, shown: TopImages, more: Sequence[str]
+) -> Description:
     context, unit = at.context, at.units[row]
     pictures, summarizer = as_rgb(shown.pictures, context.model.bands), cast("Summarizer", context.summarizer)
     captions = cast("Captioner", context.captioner).describe(pictures)

@@ -1,6 +1,7 @@
 """What a unit of any network responds to on this world: the concept that its activation ranks best.
 
-The concept is chosen on one half of fresh scenes, and its figures are those on the other half.
+The concept is chosen on one half of fresh scenes, and its figures are those on the other half. The halves are the first
+and the last scenes: each scene is drawn by itself, so that its place says nothing of what it shows.
 """
 
 from __future__ import annotations
