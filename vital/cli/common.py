@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,21 +23,22 @@ class StoppedError(VitalError):
     exit_code = 130
 
 
-def open_images(where: Path, labels: Path | None = None) -> ImageSet:
+def open_images(where: Path, labels: Path | None = None, workers: int | None = None) -> ImageSet:
     """Open the images that the arguments name."""
     from vital.data import load_images
 
-    return load_images(where, labels=labels)
+    return load_images(where, labels=labels, workers=workers)
 
 
-def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
+def images_of(bank: Path, labels: Path | None = None, workers: int | None = None) -> ImageSet:
     """Open the images that a bank was made of, as they were typed then; `labels` may be others."""
     from vital.activations import opened_from
 
     opened = opened_from(bank)
     if labels is not None and opened.get("parts"):
         raise UsageError(f"--image-labels {labels} cannot be given for {bank}, whose parts have their own")
-    return _opened(bank, opened, labels)
+    found = _opened(bank, opened, labels)
+    return found if workers is None else replace(found, workers=workers)
 
 
 def opened_as(images: Path, labels: Path | None) -> dict[str, str]:

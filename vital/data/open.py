@@ -32,7 +32,11 @@ SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "
 
 @public
 def load_images(
-    source: Any, *, labels: str | Path | Sequence[Any] | None = None, split: str | None = None
+    source: Any,
+    *,
+    labels: str | Path | Sequence[Any] | None = None,
+    split: str | None = None,
+    workers: int | None = None,
 ) -> ImageSet:
     """Make an `ImageSet` of a folder, an `.npz`, `.npy` or image file, an array, a data set or a list of paths.
 
@@ -59,6 +63,9 @@ def load_images(
         or a name; by default those of the source.
     split
         The part of the source to take.
+    workers
+        How many processes decode the images of a pass over many; 0 for none. By default as many as there are
+        processors, up to 8, where that is worth while. What is read is the same.
 
     Returns
     -------
@@ -80,6 +87,8 @@ def load_images(
     found = _found(source, split, labels is None)
     if found is not source:
         check_pictures(found)
+    if workers is not None:
+        found = replace(found, workers=workers)
     if labels is None:
         return found
     own, names = _given_labels(labels, found)

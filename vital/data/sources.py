@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import accumulate
@@ -43,6 +44,10 @@ class Source(ABC):
     def read(self, index: int) -> Picture:
         """Decode one picture; whatever goes wrong is the caller's to explain."""
 
+    def divisible(self) -> bool:
+        """Whether several processes read the pictures faster than one."""
+        return True
+
     @abstractmethod
     def content(self) -> Iterator[bytes]:
         """Yield the bytes that identify the pictures, in order."""
@@ -73,16 +78,18 @@ class Files(Source):
 
     def content(self) -> Iterator[bytes]:
         """Yield each file's bytes, or for a large set its length and time of change."""
-        for name in self.names:
-            path = self.root / name
-            try:
-                if len(self.names) <= MANY:
-                    yield file_hash(path).encode()
-                else:
-                    known = path.stat()
-                    yield f"{known.st_size} {known.st_mtime_ns}".encode()
-            except OSError:
-                yield UNREADABLE
+        with ThreadPoolExecutor() as pool:  # hashing and waiting for a disk leave Python to others
+            yield from pool.map(self._known_by, self.names)
+
+    def _known_by(self, name: str) -> bytes:
+        path = self.root / name
+        try:
+            if len(self.names) <= MANY:
+                return file_hash(path).encode()
+            known = path.stat()
+            return f"{known.st_size} {known.st_mtime_ns}".encode()
+        except OSError:
+            return UNREADABLE
 
     def identify(self, index: int) -> bytes:
         """Give the hash of a file's bytes; its path in a large set, or where it cannot be opened."""
@@ -152,6 +159,10 @@ class Selected(Source):
         """Decode the picture that has this place among those selected."""
         return self.source.read(self.indices[index])
 
+    def divisible(self) -> bool:
+        """Whether several processes read the other source faster than one."""
+        return self.source.divisible()
+
     def content(self) -> Iterator[bytes]:
         """Yield each picture's size, mode and pixels."""
         yield from _pixels(self)
@@ -183,6 +194,10 @@ class Joined(Source):
         """Decode one picture of the part that holds it."""
         part, own = self.place(index)
         return part.read(own)
+
+    def divisible(self) -> bool:
+        """Whether several processes read all parts faster than one."""
+        return all(part.divisible() for part in self.parts)
 
     def content(self) -> Iterator[bytes]:
         """Yield one digest per part."""
