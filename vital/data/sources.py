@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
 from itertools import accumulate
 from pathlib import Path
@@ -78,10 +79,15 @@ class Files(Source):
 
     def content(self) -> Iterator[bytes]:
         """Yield each file's bytes, or for a large set its length and time of change."""
-        with ThreadPoolExecutor() as pool:  # hashing and waiting for a disk leave Python to others
-            yield from pool.map(self._known_by, self.names)
+        yield from self._known_by
 
-    def _known_by(self, name: str) -> bytes:
+    @cached_property
+    def _known_by(self) -> list[bytes]:
+        """What is known of each file; hashing and waiting for a disk leave Python to other threads."""
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(self._known, self.names))
+
+    def _known(self, name: str) -> bytes:
         path = self.root / name
         try:
             if len(self.names) <= MANY:
@@ -93,13 +99,8 @@ class Files(Source):
 
     def identify(self, index: int) -> bytes:
         """Give the hash of a file's bytes; its path in a large set, or where it cannot be opened."""
-        name = self.names[index]
-        if len(self.names) > MANY:
-            return name.encode()
-        try:
-            return file_hash(self.root / name).encode()
-        except OSError:
-            return name.encode()
+        known = UNREADABLE if len(self.names) > MANY else self._known_by[index]
+        return self.names[index].encode() if known == UNREADABLE else known
 
 
 @dataclass(frozen=True, eq=False)

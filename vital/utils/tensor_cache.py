@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -68,15 +68,15 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
     return None
 
 
-def prune(folder: Path, limit: int) -> None:
+def prune(folder: Path, limit: int, held: Collection[Path] = ()) -> None:
     """Delete the oldest files of a cache folder until it holds at most `limit` bytes.
 
-    The newest file, and all of the last minute, stay even where they alone are above the limit.
+    The newest file, all of the last minute, and what is `held`, stay even where they alone are above the limit.
     """
-    held, fresh = 0, time.time_ns() - FRESH_SECONDS * 10**9
+    total, fresh = 0, time.time_ns() - FRESH_SECONDS * 10**9
     for number, (changed, size, file) in enumerate(sorted(_aged(folder), reverse=True)):
-        held += size
-        if held > limit and number and changed < fresh:
+        total += size
+        if total > limit and number and changed < fresh and file not in held:
             with suppress(OSError):  # one that is open cannot be deleted everywhere; the next time will do
                 file.unlink(missing_ok=True)
 
