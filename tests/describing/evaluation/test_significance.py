@@ -1,12 +1,14 @@
 """Held-out scores, p-values and abstention."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
 
 from vital import ImageSet, Model
+from vital.activations import matrix
 from vital.describing.api import Words
 from vital.describing.base import Context, Describer
 from vital.describing.evaluation.significance import LabelEvaluator, p_value
@@ -152,3 +154,15 @@ def test_an_evaluator_needs_an_encoder_and_numbers_that_make_sense(context: Cont
     for wrong in ({"alpha": 0.0}, {"n_random_models": -1}):
         with pytest.raises(InvalidValueError, match="allowed are"):
             LabelEvaluator(context, **wrong)  # type: ignore[arg-type]
+
+
+def test_networks_with_random_weights_see_the_images_once_for_all_layers(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITAL_CACHE", str(tmp_path))
+    passes: list[str] = []
+    tracer = matrix.Tracer
+    monkeypatch.setattr(matrix, "Tracer", lambda *given: passes.append(given[0].name) or tracer(*given))
+    units = ("planted:2", "class:3", "layer3:1", "layer2:1")
+    LabelEvaluator(context, n_random_models=2).judged([claim(context, unit, "red") for unit in units])
+    assert len(passes) == 2 + len(units)  # whoever describes shows all layers to the network itself at once
