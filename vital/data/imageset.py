@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -26,6 +26,10 @@ from vital.utils.public import public
 
 class UnreadableImageError(DataError):
     """A picture that cannot be decoded."""
+
+
+class NothingReadableError(DataError):
+    """Not one of the pictures that are asked for can be decoded."""
 
 
 @public
@@ -86,6 +90,11 @@ class ImageSet:
         """The pictures that could not be decoded so far, as (name, reason), in the order in which they were met."""
         return tuple(self._skipped.items())
 
+    def note_skipped(self, found: Iterable[tuple[str, str]]) -> None:
+        """List pictures, as (name, reason), that an earlier pass could not decode."""
+        for name, reason in found:
+            self._skipped.setdefault(name, reason)
+
     def hash(self) -> str:
         """Hash names, labels and content: SHA-256, 16 hexadecimal digits, worked out once.
 
@@ -144,7 +153,7 @@ class ImageSet:
         """
         found, rows = self._read(indices, model, kept)
         if not rows:
-            raise DataError(
+            raise NothingReadableError(
                 f"none of the {len(indices)} images asked for in {self.name} can be read{self._why()}"
             )
         return found, torch.stack(rows)
@@ -211,7 +220,7 @@ class ImageSet:
             if progress:
                 progress(done, len(wanted))
         if not count:
-            raise DataError(
+            raise NothingReadableError(
                 f"none of the {len(wanted)} images asked for in {self.name} can be read{self._why()}"
             )
 

@@ -53,6 +53,10 @@ class Source(ABC):
     def content(self) -> Iterator[bytes]:
         """Yield the bytes that identify the pictures, in order."""
 
+    def stamps(self) -> np.ndarray:
+        """The length and time of change of each file that the pictures lie in, (F, 2); -1 for one that is missing."""
+        return np.empty((0, 2), np.int64)
+
     def identify(self, index: int) -> bytes:
         """Give bytes that identify one picture wherever it stands in a set: its size, mode and pixels."""
         return b"".join(_identity(self, index))
@@ -96,6 +100,10 @@ class Files(Source):
             return f"{known.st_size} {known.st_mtime_ns}".encode()
         except OSError:
             return UNREADABLE
+
+    def stamps(self) -> np.ndarray:
+        """The length and time of change of each file."""
+        return stamps_of([self.root / name for name in self.names])
 
     def identify(self, index: int) -> bytes:
         """Give the hash of a file's bytes; its path in a large set, or where it cannot be opened."""
@@ -168,6 +176,10 @@ class Selected(Source):
         """Yield each picture's size, mode and pixels."""
         yield from _pixels(self)
 
+    def stamps(self) -> np.ndarray:
+        """Those of the other source."""
+        return self.source.stamps()
+
     def identify(self, index: int) -> bytes:
         """Give what identifies the picture in the other source."""
         return self.source.identify(self.indices[index])
@@ -204,10 +216,28 @@ class Joined(Source):
         """Yield one digest per part."""
         return (sha256(part.content()).encode() for part in self.parts)
 
+    def stamps(self) -> np.ndarray:
+        """Those of the parts."""
+        return np.concatenate([part.stamps() for part in self.parts])
+
     def identify(self, index: int) -> bytes:
         """Give what identifies the picture in the part that holds it."""
         part, own = self.place(index)
         return part.identify(own)
+
+
+def stamps_of(paths: Sequence[Path]) -> np.ndarray:
+    """The length and time of change of files, (F, 2); -1 for one that is missing."""
+
+    def stamp(path: Path) -> tuple[int, int]:
+        try:
+            known = path.stat()
+        except OSError:
+            return -1, -1
+        return known.st_size, known.st_mtime_ns
+
+    with ThreadPoolExecutor() as pool:
+        return np.array(list(pool.map(stamp, paths)), np.int64).reshape(-1, 2)
 
 
 def selected(source: Source, indices: Sequence[int]) -> Source:
