@@ -61,18 +61,23 @@ def _opened(bank: Path, opened: Mapping[str, str], labels: Path | None = None) -
 def _again(bank: Path, opened: Mapping[str, str], what: str, option: str) -> Path:
     """The path that was typed when a bank was made, from the folder of then, from here, or beside the bank."""
     from vital.data.open import SETS
+    from vital.data.shards import shards_at
 
     typed = opened[what]
     if typed in SETS and what == "images":
         return Path(typed)
     folders = [Path(opened["folder"])] if opened.get("folder") else []
     places = [folder / typed for folder in (*folders, Path(), bank.parent)]
-    found = next((place for place in places if place.exists()), None)
+    found = next((place for place in places if place.exists() or _there(shards_at(place))), None)
     if found is None:
         raise UsageError(
             f"the {what} of --bank {bank} are no longer at {str(places[0])!r}; give {option} too"
         )
     return found
+
+
+def _there(paths: Sequence[Path]) -> bool:
+    return bool(paths) and all(path.exists() for path in paths)
 
 
 def show_skipped(pictures: ImageSet | None) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vital.units import Unit
 
 FORMS = "world, torchvision:NAME[/WEIGHTS], timm:NAME, hf:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
-IMAGES = "Images: a folder tree, a .npz or .npy file, or world, the built-in set."
+IMAGES = "Images: a folder, .npz, .npy or .tar, shards-{000..009}.tar, or world, the built-in set."
 UNITS = "Such as layer4:162, layer4:0-63, layer4:162@3,3, class:281, class:tabby, blocks.9:5#patches."
 
 ModelName = Annotated[str, Argument(metavar="MODEL", help=f"The network: {FORMS}.")]

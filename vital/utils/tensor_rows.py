@@ -52,7 +52,7 @@ class Rows:
 def growing(path: Path, name: str) -> Iterator[Rows]:
     """Write the rows of a tensor to a file, which takes its name when the block ends without an error.
 
-    `finish` ends it. Read it with `vital.utils.tensor_cache.load`, which leaves it on disk until it is looked at.
+    `finish` ends it. Read it with `load` of the cache, which leaves it on disk until it is looked at.
     Raises `RunError`.
 
     >>> import tempfile
