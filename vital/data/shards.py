@@ -44,7 +44,7 @@ class Shards(Source):
         return len(self.places)
 
     def _bytes(self, index: int) -> bytes:
-        shard, start, length = self.places[index].tolist()
+        shard, start, length = map(int, self.places[index])
         with self.paths[shard].open("rb") as file:
             file.seek(start)
             return file.read(length)

@@ -16,7 +16,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -170,7 +170,9 @@ class Team:
         finally:
             results.close()
 
-    def _results(self, pieces: Iterator[Sequence[int]]) -> Iterator[tuple[Tensor, list[Pixels | None]]]:
+    def _results(
+        self, pieces: Iterator[Sequence[int]]
+    ) -> Generator[tuple[Tensor, list[Pixels | None]], None, None]:
         """What the workers read of pieces, in their order; it stands where it is until the next is asked for."""
         waiting: deque[tuple[int, Sequence[int], Future[list[Pixels | None]]]] = deque()
         try:
@@ -225,7 +227,8 @@ def _pieces(part: Sequence[int]) -> Iterator[Sequence[int]]:
 def _shared(shape: tuple[int, ...], dtype: torch.dtype, *, forks: bool) -> Tensor:
     """Memory that workers see too; of a fork it is no file, so that a small /dev/shm is no limit."""
     if not forks:
-        return torch.zeros(shape, dtype=dtype).share_memory_()
+        file_backed: Tensor = torch.zeros(shape, dtype=dtype).share_memory_()  # type: ignore[no-untyped-call]
+        return file_backed
     count = torch.Size(shape).numel() * dtype.itemsize
     return torch.frombuffer(mmap.mmap(-1, count), dtype=dtype).view(shape)
 
