@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from vital.activations.matrix import build_matrix, embed_images, embed_texts, fi
 from vital.directions import save_directions
 from vital.errors import InvalidValueError, ModelError
 from vital.tracing import Tracer
+from vital.utils import tensor_cache as store
 from vital.world.networks.backends import Encoder
 
 
@@ -118,3 +120,41 @@ def test_the_greatest_place_counts_where_it_is_asked_for() -> None:
     assert found.key != mean.key
     with pytest.raises(InvalidValueError, match="pool is 'median'; allowed are mean, max"):
         build_matrix(model, shown, units, pool="median")
+
+
+def test_values_stay_on_disk_while_anybody_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITAL_CACHE", str(tmp_path))
+    monkeypatch.setattr(store, "LIMIT_BYTES", 1)
+    monkeypatch.setattr(store, "FRESH_SECONDS", -1)
+    model, shown = toy.model(), random_images()
+    passes = []
+    monkeypatch.setattr(module, "Tracer", lambda *given: passes.append(1) or Tracer(*given))
+    for _ in range(2):
+        for layer in ("layer1:0", "layer2:0"):
+            build_matrix(model, shown, model.units([layer]))
+    assert len(passes) == 2
+
+
+def test_memory_does_not_grow_with_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of the values grows; what the process holds of its own does not."""
+    monkeypatch.setenv("VITAL_CACHE", str(tmp_path))
+    model = Model(nn.Sequential(nn.Conv2d(3, 2048, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten()), size=(2, 2))
+    taken = []
+    for count in (500, 8000):
+        shown = load_images(np.zeros((count, 2, 2, 3), np.uint8))
+        shown.hash()
+        before = anonymous()
+        found = build_matrix(model, shown, model.units(["0:0"]))
+        taken.append(anonymous() - before)
+        assert found.megabytes == pytest.approx(count * 2048 * 4 / 1e6)
+    assert taken[1] - taken[0] < 20
+
+
+def anonymous() -> float:
+    """Megabytes that this process holds and that lie in no file."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("only Linux tells")
+    return int(re.search(r"RssAnon:\s+(\d+)", status.read_text())[1]) / 1000

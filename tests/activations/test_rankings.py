@@ -105,3 +105,25 @@ def test_of_a_unit_that_is_mostly_silent_nothing_lies_below_silence() -> None:
     values[0, 7] = 2.0
     found = merge([tables(values, torch.arange(50), torch.arange(50))], 4, sample=20)
     assert [found.below("a", 0, v) for v in (0.0, 1.0, 2.0, 3.0)] == [0.0, 0.98, 0.98, 1.0]
+
+
+def test_ranking_units_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    luck = torch.Generator().manual_seed(0)
+
+    def part(start: int, count: int) -> Tables:
+        values = torch.randint(0, 9, (7, count), generator=luck).float()
+        ids = torch.arange(start, start + count)
+        ranking = Ranking(values, ids.expand(7, -1), torch.randint(0, 4, (7, count), generator=luck))
+        keys = torch.randint(0, 2**60, (count,), generator=luck)
+        return Tables(
+            {"a": Ranking(values, ids.expand(7, -1))}, {"a": ranking}, {"a": values}, ids, keys, count
+        )
+
+    parts = [part(0, 5), part(5, 4), part(9, 6)]
+    whole = merge(parts, 6, sample=8).pack()
+    monkeypatch.setattr("vital.activations.rankings.BLOCK", 3)
+    blocks = merge(parts, 6, sample=8).pack()
+    assert whole.keys() == blocks.keys()
+    assert all(torch.equal(whole[name], blocks[name]) for name in whole)
+    order = torch.cat([p.keys for p in parts]).sort(stable=True).indices[:8]
+    assert torch.equal(whole["sample/a"], torch.cat([p.sample["a"] for p in parts], 1)[:, order])

@@ -243,3 +243,26 @@ def test_the_images_beside_a_bank_are_found_through_a_link(
     (here / "link.safetensors").symlink_to(here / "kept" / "b.safetensors")
     made = vital("exemplars", "net.py:make", "2:0", "--bank", "link.safetensors", "--out", "run")
     assert made.code == 0
+
+
+def test_shards_are_images_and_are_found_again(vital: Cli, here: Path, pictures: Path) -> None:
+    import tarfile
+
+    (pictures / "cat" / "broken.png").unlink()
+    for number, folder in enumerate(("ant", "cat")):
+        with tarfile.open(here / f"s-{number}.tar", "w") as tar:
+            for path in sorted((pictures / folder).iterdir()):
+                tar.add(path, f"{folder}-{path.name}")
+    words = ("bank", "net.py:make", "--layers", "2", "--images", "s-{0..1}.tar", "--workers", 2)
+    made = vital(*words, "--out", "b.safetensors")
+    assert made.code == 0, made.err
+    asked = ("exemplars", "net.py:make", "2:1", "--bank", "b.safetensors", "--out", "run")
+    assert vital(*asked, "--workers", 0).code == 0
+    (here / "s-1.tar").unlink()
+    lost = vital(*asked)
+    assert (lost.code, lost.err.partition("no longer")[1]) == (2, "no longer")
+
+
+def test_workers_below_none_are_refused(vital: Cli, here: Path, pictures: Path) -> None:
+    words = ("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", "b", "--workers", "-1")
+    assert vital(*words).code == 2

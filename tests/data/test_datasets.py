@@ -306,3 +306,24 @@ def test_a_subset_beyond_its_set_is_told(folder):
     assert refusal(Subset(ImageFolder(folder, ToTensor()), [0, 99])).startswith(
         "the Subset names item 99 of "
     )
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_huggingface_saved_is_opened_by_its_folder(tmp_path, several):
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=["dog", "cat"]))
+    pictures = [Image.new("RGB", (6, 5), (40 * i, 0, 0)) for i in range(4)]
+    made = datasets.Dataset.from_dict({"image": pictures, "label": [1, 0, 1, 1]}, features=features)
+    (datasets.DatasetDict(train=made) if several else made).save_to_disk(tmp_path / "saved")
+    found = load_images(tmp_path / "saved", split="train" if several else None)
+    assert (len(found), found.labels, found.class_names) == (4, (1, 0, 1, 1), ("dog", "cat"))
+    assert found.name == "saved"
+    assert found.hash() == load_images(tmp_path / "saved", split="train" if several else None).hash()
+    assert np.array_equal(np.asarray(found[3]), np.asarray(pictures[3]))
+    assert (
+        len(list(load_images(tmp_path / "saved" / "train" if several else tmp_path / "saved", workers=2)))
+        == 4
+    )
+    if several:
+        with pytest.raises(DataError, match="holds the splits train; choose one with split="):
+            load_images(tmp_path / "saved")

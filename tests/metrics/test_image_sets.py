@@ -7,7 +7,15 @@ import scipy.linalg
 import torch
 
 from vital.errors import InvalidValueError
-from vital.metrics import diversity, frechet_distance, kernel_distance, path_similarity, rank_of
+from vital.metrics import (
+    diversity,
+    frechet_distance,
+    kernel_distance,
+    path_similarity,
+    rank_of,
+    similarity_to_way,
+    way_sum,
+)
 
 
 def features(count: int, width: int = 5, seed: int = 0, shift: float = 0.0) -> torch.Tensor:
@@ -119,3 +127,25 @@ def test_diversity_is_the_mean_cosine_distance_of_all_pairs() -> None:
 def test_ties_count_against_a_rank() -> None:
     scores = torch.tensor([[0.5, 0.5, 0.1], [0.9, 0.2, 0.1]])
     assert rank_of(scores, torch.tensor([0, 2])).tolist() == [2, 3]
+
+
+def test_the_ways_of_many_units_are_sums_without_one_s_own() -> None:
+    luck = torch.Generator().manual_seed(3)
+    naturals = [
+        {"a": torch.rand(7, generator=luck) + 0.1 * torch.rand(4 + i, 7, generator=luck)} for i in range(5)
+    ]
+    x = {"a": torch.rand(1, 7, generator=luck)}
+    sums = [way_sum(n["a"]) for n in naturals]
+    total, count = torch.stack(sums).sum(0), sum(len(n["a"]) for n in naturals)
+    for i, own in enumerate(naturals):
+        others = {"a": torch.cat([n["a"] for j, n in enumerate(naturals) if j != i])}
+        left = {"a": (total - sums[i]) / (count - len(own["a"]))}
+        assert similarity_to_way(x, own, left) == pytest.approx(path_similarity(x, own, others), rel=1e-9)
+
+
+def test_paths_need_two_natural_images_and_one_other() -> None:
+    acts = {"a": torch.rand(3, 5)}
+    with pytest.raises(InvalidValueError, match="1 natural images are given at 'a'; allowed are 2 and more"):
+        path_similarity(acts, {"a": acts["a"][:1]}, acts)
+    with pytest.raises(InvalidValueError, match="no image of another unit is given at 'a'"):
+        path_similarity(acts, acts, {"a": acts["a"][:0]})

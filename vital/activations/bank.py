@@ -313,7 +313,7 @@ class ReferenceBank:
         own = {"patches": share, "start": start, "unit": self._named(unit)} if share or rule else {}
         key = key_of(bank=self.key, now=self._now(), **parts, **own)
         if key not in self._templates:
-            known = kept(key) if self.disk else None
+            known = kept(key, self._group(unit.layer)) if self.disk else None
             found = known or self._make(unit, layers, chosen, key, (rule, start), share)
             self._templates.clear()
             self._templates[key] = found
@@ -327,18 +327,22 @@ class ReferenceBank:
         spread = self.images.spread(count)
         key = key_of(bank=self.key, now=self._now(), usual=spread, layers=tuple(layers))
         if key not in self._usual:
-            known = kept(key) if self.disk else None
+            known = kept(key, self._group("")) if self.disk else None
             batches = (batch for _, batch in self._batches(spread))
             names = [self.images.names[i] for i in spread]
             found = known or make_template(self.model, layers, batches, images=names, key=key)
             if self.disk and not known:
-                keep(found)
+                keep(found, self._group(""))
             self._usual[key] = found
         return self._usual[key]
 
     def _now(self) -> tuple[str, str]:
         """What may change beneath the bank: the weights, and where they are."""
         return self.model.weights_hash(), self.model.device.type
+
+    def _group(self, layer: str) -> str:
+        """The file of the templates of a layer's units."""
+        return key_of(self.key, self._now(), layer)
 
     def _named(self, unit: Unit) -> str:
         """A unit's name, for a direction the key of its vector."""
@@ -366,7 +370,7 @@ class ReferenceBank:
         how = {"unit": unit, "images": names, "key": key, "rule": rule[0], "start": rule[1]}
         made = make_template(self.model, layers, batches, **how)  # type: ignore[arg-type]
         if self.disk:
-            keep(made)
+            keep(made, self._group(unit.layer))
         return made
 
     def _shown(self, unit: Unit, chosen: References, share: float) -> Iterator[tuple[Images, list[float]]]:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vital._version import __version__
 from vital.activations.bank import ReferenceBank, check_inputs
+from vital.activations.begun import Begun
 from vital.activations.rankings import FORMAT, merge, shifted, unpack
 from vital.activations.scan import scan
 from vital.data import ImageSet, joined
@@ -39,7 +42,8 @@ def build_bank(
 
     For each unit these are the strongest images and places; a sample of about 1000 images says what is usual. The
     result is kept under a key of all that decides it (network, preprocessing, images, layers, device, version), and
-    read back when nothing of that changed. Memory does not grow with the number of images.
+    read back when nothing of that changed. Memory does not grow with the number of images. A pass that is stopped goes
+    on where it was, with the same result, and the file is there when it is complete.
 
     Parameters
     ----------
@@ -70,7 +74,7 @@ def build_bank(
     UnknownNameError, InvalidValueError
         For a layer or a number that there is not.
     DataError
-        For a file at `path` that is no bank.
+        For a file at `path` that is no bank, and for images that change while the bank is made.
 
     Examples
     --------
@@ -85,7 +89,7 @@ def build_bank(
     layers = [layers] if isinstance(layers, str) else layers
     if top < 1 or batch < 1:
         raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
-    known = list_layers(model)
+    known, stamps = list_layers(model), images.source.stamps()
     warn_of_choice(known[layer] for layer in layers if layer in known)
     ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
     asked = tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers))
@@ -98,11 +102,26 @@ def build_bank(
     if found and found[1].get("key") == key:
         tables = unpack(found[0])
     else:
-        tables = scan(model, asked, images, top + 1, batch, progress)
+        begun = Begun(where, images, key, made_of) if disk or path else None
+        tables = scan(model, asked, images, top + 1, batch, progress, begun=begun)
+        _check_unchanged(images, stamps)
     bank = ReferenceBank(model, images, asked, tables, key, disk, made_of)
     if disk or path:
         bank.save(where)
+        Begun.remove(where)
     return bank
+
+
+def _check_unchanged(images: ImageSet, stamps: np.ndarray) -> None:
+    """Raise `DataError` where a file is another than when its set was opened."""
+    now = images.source.stamps()
+    if not np.array_equal(now, stamps):
+        same = len(now) == len(stamps) == len(images)
+        which = images.names[int((now != stamps).any(1).argmax())] if same else "a file"
+        raise DataError(
+            f"{which} of {images.name} changed while the bank was made, which would be of no set of images; make it "
+            "again when nothing writes there"
+        )
 
 
 def free_for_bank(path: str | Path) -> None:

@@ -14,8 +14,9 @@ from vital.data import ImageSet
 from vital.models import Model
 from vital.tracing.readout import vector_of
 from vital.units import Unit
-from vital.utils import tensor_cache as store
+from vital.utils import tensor_pack
 from vital.utils.hashing import key_of
+from vital.utils.io import cache_folder
 
 
 def direction_key(bank: str, unit: Unit) -> str:
@@ -36,13 +37,14 @@ def rank_directions(
 ) -> dict[str, Tables]:
     """Rank images for directions as a bank ranks them for channels, all in one pass: tables of one row by key.
 
-    `top` images are kept of each; `bank` is the key of the bank. On disk they lie beside the banks.
+    `top` images are kept of each; `bank` is the key of the bank. On disk all of a bank lie in one file.
     """
+    file = _file(bank, model)
     missing: dict[str, Unit] = {}
     found: dict[str, Tables] = {}
     for unit in units:
         key = direction_key(bank, unit)
-        held = store.load(_file(key, model)) if disk else None
+        held = tensor_pack.get(file, key) if disk else None
         if held:
             found[key] = unpack(held[0])
         else:
@@ -51,7 +53,7 @@ def rank_directions(
         made = _scanned(model, images, missing, top, progress)
         for key, tables in made.items():
             if disk:
-                store.keep(_file(key, model), tables.pack(), {"unit": str(missing[key])})
+                tensor_pack.put(file, key, tables.pack(), {"unit": str(missing[key])})
         found |= made
     return found
 
@@ -83,6 +85,6 @@ def _row(tables: Tables, name: str, place: int) -> Tables:
     return Tables({name: row(tables.means[name])}, peaks, sample, tables.sampled, tables.keys, tables.count)
 
 
-def _file(key: str, model: Model) -> Path:
+def _file(bank: str, model: Model) -> Path:
     """The weights may have changed beneath the bank, so that their hash is part of the name."""
-    return store.file_of("directions", key_of(key, model.weights_hash()))
+    return cache_folder() / "directions" / f"{key_of(bank, model.weights_hash())}.pack"

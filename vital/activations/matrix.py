@@ -7,6 +7,7 @@ content of the images, and a few embeddings of the encoder.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from vital.activations.scan import warn_of_size
 from vital.backends import ImageTextEncoder
 from vital.data import ImageSet
 from vital.data.views import Sizes
-from vital.errors import InvalidValueError, ModelError
+from vital.errors import InvalidValueError, ModelError, RunError
 from vital.models import Model
 from vital.models.identity import network
 from vital.tracing import Tracer
@@ -29,10 +30,14 @@ from vital.units import Unit
 from vital.utils import tensor_cache as store
 from vital.utils.drawing import as_rgb
 from vital.utils.hashing import key_of, tensor_hash
+from vital.utils.tensor_rows import growing
 
 FORMAT = 1
 BATCH = 32
 TEXTS = 1024
+
+_held: set[Path] = set()
+"""What this process reads, and will not remove, however much it is: without it the images would be shown again."""
 
 POOLS: Mapping[str, Callable[[Tensor], Tensor]] = {"mean": lambda x: x.mean(2), "max": lambda x: x.amax(2)}
 """What the places of a channel give together: (B, C, places) -> (B, C)."""
@@ -45,7 +50,7 @@ class ActivationMatrix:
     `numbers` (N,) are the images of the set that could be read; `choosing` (N,) says which of them labels are chosen on
     (see `ImageSet.part`), the others being held out; `layers` maps a readout (a layer, and which of its
     places count) to the values of all its channels, (N, C) float32, each the mean over its
-    places, or the greatest of them.
+    places, or the greatest of them. The values stay on disk, and memory holds what is looked at as long as it can.
     """
 
     model: Model = field(repr=False)
@@ -61,15 +66,15 @@ class ActivationMatrix:
     def of(self, units: Sequence[Unit]) -> Tensor:
         """The values of units of one readout: (N, U); those of a direction are the projections on it."""
         values = self.layer(units[0])
-        columns = [
-            values @ vector_of(self.model.unit(unit)).to(values) if unit.source else values[:, unit.channel]
-            for unit in units
-        ]
-        return torch.stack(columns, 1)
+        found = values[:, [unit.channel or 0 for unit in units]]  # all at once: the values may lie on disk
+        for column, unit in enumerate(units):
+            if unit.source:
+                found[:, column] = values @ vector_of(self.model.unit(unit)).to(values)
+        return found
 
     @property
     def megabytes(self) -> float:
-        """Memory that the values take, in 10⁶ bytes."""
+        """What the values take, on disk and in memory where they are looked at, in 10⁶ bytes."""
         return sum(v.numel() * v.element_size() for v in self.layers.values()) / 1e6
 
 
@@ -111,10 +116,9 @@ def build_matrix(
     known = {name: held[0] for name, path in paths.items() if (held := store.load(path))}
     missing = {name: reader for name, reader in readers.items() if name not in known}
     if missing:
-        made = _shown(model, images, missing, batch, progress, POOLS[pool])
-        for name, tensors in made.items():
-            store.keep(paths[name], tensors)
-        known |= made
+        _show(model, images, missing, paths, batch, progress, POOLS[pool])
+        known |= {name: _written(paths[name]) for name in missing}
+    _held.update(paths.values())
     numbers = next(iter(known.values()))["numbers"] if known else torch.empty(0, dtype=torch.int64)
     values = {name: held["values"] for name, held in known.items()}
     choosing = images.part(seed=split_seed)[numbers]
@@ -126,30 +130,31 @@ def _how(model: Model, batch: int, pool: str) -> tuple[Any, ...]:
 
 
 @torch.no_grad()
-def _shown(
+def _show(
     model: Model,
     images: ImageSet,
     readers: Mapping[str, Unit],
+    paths: Mapping[str, Path],
     batch: int,
     progress: bool,
     pooled: Callable[[Tensor], Tensor],
-) -> dict[str, dict[str, Tensor]]:
-    """The one pass: per readout the `numbers` of the images and the `values` of all channels."""
+) -> None:
+    """The one pass: a file per readout, with the `numbers` of the images and the `values` of all channels."""
     numbers: list[int] = []
-    found: dict[str, list[Tensor]] = {name: [] for name in readers}
     sizes = Sizes()
-    with Tracer(model, dict.fromkeys(unit.layer for unit in readers.values())) as tracer:
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(growing(paths[name], "values")) for name in readers}
+        layers = dict.fromkeys(unit.layer for unit in readers.values())
+        tracer = stack.enter_context(Tracer(model, layers))
         for which, pictures in _watched(images, model, batch, "probe images", progress, sizes):
             if not numbers:
                 warn_of_size(model, images, sizes.sizes)
             trace = tracer(pictures.to(model.device, model.image_dtype))
             numbers += which
             for name, reader in readers.items():
-                found[name].append(pooled(trace.vectors(reader)).float().cpu())
-    return {
-        name: {"numbers": torch.tensor(numbers), "values": _finite(torch.cat(parts), model, readers[name])}
-        for name, parts in found.items()
-    }
+                files[name].add(_finite(pooled(trace.vectors(reader)), model, reader))
+        for rows in files.values():
+            rows.finish({"numbers": torch.tensor(numbers)})
 
 
 def _finite(values: Tensor, model: Model, reader: Unit) -> Tensor:
@@ -173,16 +178,27 @@ def embed_images(
     encoder: ImageTextEncoder, model: Model, images: ImageSet, *, batch: int = 64, progress: bool = False
 ) -> Tensor:
     """Embed images as the network sees them, those that can be read: (N, D) float32 on the CPU, rows of length 1."""
-
-    def make() -> Tensor:
-        parts = _watched(images, model, batch, f"images to {encoder.name}", progress)
-        return torch.cat(
-            [encoder.encode_image(as_rgb(p, model.bands)).detach().float().cpu() for _, p in parts]
-        )
-
     own = {"model": network(model)["preprocessing"], "images": images.hash(), "batch": batch}
     own |= {"bands": model.bands} if model.bands else {}
-    return cached("images", make, encoder=fingerprint(encoder), **own)
+    path = _path("images", format=FORMAT, encoder=fingerprint(encoder), **own)
+    found = store.load(path)
+    if not found:
+        with growing(path, "it") as rows:
+            for _, pictures in _watched(images, model, batch, f"images to {encoder.name}", progress):
+                rows.add(encoder.encode_image(as_rgb(pictures, model.bands)))
+            rows.finish({})
+    _held.add(path)
+    return (found[0] if found else _written(path))["it"]
+
+
+def _written(path: Path) -> store.Tensors:
+    """Read what was just written, and let the oldest of its folder go where it has become too large."""
+    _held.add(path)
+    store.prune(path.parent, store.LIMIT_BYTES, _held)
+    found = store.load(path)
+    if not found:
+        raise RunError(f"{str(path)!r} was removed as soon as it was written; leave the cache folder alone")
+    return found[0]
 
 
 def embed_texts(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +13,9 @@ T = TypeVar("T")
 
 FORMAT = 2
 """What files of tables are written as; part of every key, so that older files are never read."""
+
+BLOCK = 256
+"""How many units are ranked anew at once."""
 
 SAMPLE = 1000
 """How many images stand for the whole set where a unit's quantiles are asked for."""
@@ -132,21 +135,43 @@ def merge(parts: Sequence[Tables], top: int, sample: int = SAMPLE) -> Tables:
 
     The result is that of one pass over all of them: rankings and samples are the best of the parts' best.
     """
-    means = {r: _joined(p.means[r] for p in parts).best(top) for r in parts[0].means}
-    peaks = {r: _joined(p.peaks[r] for p in parts).best(top) for r in parts[0].peaks}
+    means = {r: _best([p.means[r] for p in parts], top) for r in parts[0].means}
+    peaks = {r: _best([p.peaks[r] for p in parts], top) for r in parts[0].peaks}
     keys = torch.cat([p.keys for p in parts])
     order = keys.sort(stable=True).indices[:sample]
-    kept = {r: torch.cat([p.sample[r] for p in parts], 1)[:, order] for r in parts[0].sample}
+    kept = {r: _columns([p.sample[r] for p in parts], order) for r in parts[0].sample}
     sampled = torch.cat([p.sampled for p in parts])[order]
     return Tables(means, peaks, kept, sampled, keys[order], sum(p.count for p in parts))
 
 
-def _joined(rankings: Iterable[Ranking]) -> Ranking:
-    """Put rankings side by side."""
-    held = list(rankings)
-    places = [r.places for r in held if r.places is not None]
-    columns = (torch.cat([r.values for r in held], 1), torch.cat([r.indices for r in held], 1))
-    return Ranking(*columns, torch.cat(places, 1) if places else None)
+def _best(rankings: Sequence[Ranking], top: int) -> Ranking:
+    """The best of rankings side by side, for some units at a time: all at once would take much memory."""
+    starts = range(0, len(rankings[0].values), BLOCK)
+    return _together([_together(_cut(rankings, start), 1).best(top) for start in starts], 0)
+
+
+def _cut(rankings: Sequence[Ranking], start: int) -> list[Ranking]:
+    """The rankings of some units."""
+    return [ranking.map(lambda table: table[start : start + BLOCK]) for ranking in rankings]
+
+
+def _together(rankings: Sequence[Ranking], axis: int) -> Ranking:
+    """Put rankings side by side, or below each other."""
+    places = [r.places for r in rankings if r.places is not None]
+    columns = (torch.cat([r.values for r in rankings], axis), torch.cat([r.indices for r in rankings], axis))
+    return Ranking(*columns, torch.cat(places, axis) if places else None)
+
+
+def _columns(tables: Sequence[Tensor], order: Tensor) -> Tensor:
+    """Some columns of tables side by side, without putting all of them side by side."""
+    found = tables[0].new_empty(len(tables[0]), len(order))
+    start = 0
+    for table in tables:
+        end = start + table.shape[1]
+        own = (order >= start) & (order < end)
+        found[:, own] = table[:, order[own] - start]
+        start = end
+    return found
 
 
 def shifted(tables: Tables, by: int) -> Tables:

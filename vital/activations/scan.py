@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from vital.activations.begun import Begun
 from vital.activations.rankings import Ranking, Tables, merge
 from vital.activations.targets import Target
 from vital.data import ImageSet
+from vital.data.imageset import NothingReadableError
 from vital.data.views import Sizes
 from vital.errors import DataError
 from vital.models import Model
@@ -34,25 +36,34 @@ def scan(
     progress: bool,
     directions: Mapping[str, Tensor] | None = None,
     relevance: tuple[Target, str] | None = None,
+    begun: Begun | None = None,
 ) -> Tables:
     """Show every image to the network once and keep, per readout, the `top` strongest images of each channel.
 
     A readout is a layer, or `layer#all`, `layer#patches` and `layer#cls` where it has tokens. Images are ranked by
     the mean over the layer's places, and by the strongest place, of which each image has one. `directions` maps a
     layer to vectors (D, C), whose D products with the channels then stand for them. `relevance` is a target and a
-    rule: relevance for the target stands for the channels then, ranked by its sum over places. Memory does not grow
-    with the number of images. Raises `DataError` when no image can be read.
+    rule: relevance for the target stands for the channels then, ranked by its sum over places. A pass that was `begun`
+    goes on where it was stopped, and writes down what it finds. Memory does not grow with the number of images. Raises
+    `DataError` when no image can be read.
     """
     sizes = Sizes()
     known = list_layers(model)
-    kept: list[Tables] = []
+    done = begun.done if begun else 0
+    kept = [_on(begun.tables, model.device)] if begun and begun.tables else []
     waiting: list[Tables] = []
     bar = tqdm(
-        total=len(images), desc="images", unit="image", disable=None if progress else True, leave=False
+        total=len(images),
+        initial=done,
+        desc="images",
+        unit="image",
+        disable=None if progress else True,
+        leave=False,
     )
     watched = layers if relevance is None else (*layers, relevance[0].layer)
     with Tracer(model, watched, record=relevance is not None) as tracer, bar:
-        for which, pictures in images.batches(model, batch, kept=sizes):
+        rest = images.batches(model, batch, indices=range(done, len(images)), kept=sizes)
+        for which, pictures in _but_for_nothing(rest, bool(kept)):
             if not kept and not waiting:
                 warn_of_size(model, images, sizes.sizes)
             shown = pictures.to(model.device, model.image_dtype)
@@ -64,10 +75,23 @@ def scan(
             waiting.append(_tables(acts, known, which, pictures, total=relevance is not None))
             if sum(part.count for part in waiting) >= CHUNK:
                 kept, waiting = [merge([*kept, *waiting], top)], []
+                if begun:  # batches begin where they would in one go, whatever was skipped
+                    begun.keep(_on(kept[0], torch.device("cpu")), which[-1] // batch * batch + batch)
             bar.update(len(which))
     if not kept and not waiting:
         raise DataError(f"none of the {len(images)} images could be read")
-    return _on_cpu(merge([*kept, *waiting], top))
+    return _on(merge([*kept, *waiting], top), torch.device("cpu"))
+
+
+def _but_for_nothing(
+    batches: Iterator[tuple[list[int], Images]], found: bool
+) -> Iterator[tuple[list[int], Images]]:
+    """The batches, of which there may be none where images were `found` before."""
+    try:
+        yield from batches
+    except NothingReadableError:
+        if not found:
+            raise
 
 
 def warn_of_size(model: Model, images: ImageSet, sizes: Sequence[tuple[int, int]]) -> None:
@@ -150,8 +174,13 @@ def _readouts(layer: Layer, act: Tensor) -> Iterator[tuple[str, Tensor, int]]:
             yield f"{layer.name}#{tokens}", part.squeeze(2) if tokens == "cls" else part, which.start
 
 
-def _on_cpu(tables: Tables) -> Tables:
-    means = {r: ranking.map(Tensor.cpu) for r, ranking in tables.means.items()}
-    peaks = {r: ranking.map(Tensor.cpu) for r, ranking in tables.peaks.items()}
-    sample = {r: values.cpu() for r, values in tables.sample.items()}
-    return Tables(means, peaks, sample, tables.sampled.cpu(), tables.keys.cpu(), tables.count)
+def _on(tables: Tables, device: torch.device) -> Tables:
+    """The tables on a device."""
+
+    def moved(tensor: Tensor) -> Tensor:
+        return tensor.to(device)
+
+    means = {r: ranking.map(moved) for r, ranking in tables.means.items()}
+    peaks = {r: ranking.map(moved) for r, ranking in tables.peaks.items()}
+    sample = {r: moved(values) for r, values in tables.sample.items()}
+    return Tables(means, peaks, sample, moved(tables.sampled), moved(tables.keys), tables.count)

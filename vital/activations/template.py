@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,10 +16,9 @@ from vital.terms import RelevanceRequest
 from vital.tracing import Trace, Tracer
 from vital.types import Images
 from vital.units import Unit
-from vital.utils import tensor_cache as store
+from vital.utils import tensor_pack
+from vital.utils.io import cache_folder
 from vital.utils.sorting import ascending, rows
-
-FOLDER = "templates"
 
 
 @torch.no_grad()
@@ -91,17 +91,17 @@ def _seen(
         return trace, followed(trace, [request]) if request else {}
 
 
-def keep(template: Template) -> None:
-    """Write a template to the cache folder, under its key."""
+def keep(template: Template, group: str) -> None:
+    """Write a template to the cache folder, under its key and into the file of its group."""
     tensors = {f"q/{k}": t for k, t in template.layers.items()}
     tensors |= {f"importance/{k}": t for k, t in template.importance.items()}
     notes = {"unit": template.unit, "images": template.images, "rule": template.rule, "start": template.start}
-    store.keep(store.file_of(FOLDER, template.key), tensors, notes)
+    tensor_pack.put(_file(group), template.key, tensors, notes)
 
 
-def kept(key: str) -> Template | None:
+def kept(key: str, group: str) -> Template | None:
     """Read a template that `keep` wrote; None where there is none."""
-    found = store.load(store.file_of(FOLDER, key))
+    found = tensor_pack.get(_file(group), key)
     if found is None:
         return None
     tensors, notes = found
@@ -111,6 +111,10 @@ def kept(key: str) -> Template | None:
     return Template(
         parts[0], notes["unit"], tuple(notes["images"]), key, notes["rule"], notes["start"], parts[1]
     )
+
+
+def _file(group: str) -> Path:
+    return cache_folder() / "templates" / f"{group}.pack"
 
 
 def _add(sums: dict[str, Tensor], layer: str, part: Tensor) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -47,14 +48,14 @@ def stoppable(kept: Callable[[], str]) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def open_images(where: Path, labels: Path | None = None) -> ImageSet:
+def open_images(where: Path, labels: Path | None = None, workers: int | None = None) -> ImageSet:
     """Open the images that the arguments name."""
     from vital.data import load_images
 
-    return load_images(where, labels=labels)
+    return load_images(where, labels=labels, workers=workers)
 
 
-def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
+def images_of(bank: Path, labels: Path | None = None, workers: int | None = None) -> ImageSet:
     """Open the images that a bank was made of, as they were typed then; `labels` may be others."""
     from vital.activations import opened_from
 
@@ -62,7 +63,8 @@ def images_of(bank: Path, labels: Path | None = None) -> ImageSet:
     opened = opened_from(bank)
     if labels is not None and opened.get("parts"):
         raise UsageError(f"--image-labels {labels} cannot be given for {bank}, whose parts have their own")
-    return _opened(bank, opened, labels)
+    found = _opened(bank, opened, labels)
+    return found if workers is None else replace(found, workers=workers)
 
 
 def _check_bank(bank: Path) -> None:
@@ -103,18 +105,23 @@ def _opened(bank: Path, opened: Mapping[str, str], labels: Path | None = None) -
 def _again(bank: Path, opened: Mapping[str, str], what: str, option: str) -> Path:
     """The path that was typed when a bank was made, from the folder of then, from here, or beside the bank."""
     from vital.data.open import SETS
+    from vital.data.shards import shards_at
 
     typed = opened[what]
     if typed in SETS and what == "images":
         return Path(typed)
     folders = [Path(opened["folder"])] if opened.get("folder") else []
     places = [folder / typed for folder in (*folders, Path(), bank.parent, bank.resolve().parent)]
-    found = next((place for place in places if place.exists()), None)
+    found = next((place for place in places if place.exists() or _there(shards_at(place))), None)
     if found is None:
         raise UsageError(
             f"the {what} of --bank {bank} are no longer at {str(places[0])!r}; give {option} too"
         )
     return found
+
+
+def _there(paths: Sequence[Path]) -> bool:
+    return bool(paths) and all(path.exists() for path in paths)
 
 
 def show_skipped(pictures: ImageSet | None) -> None:

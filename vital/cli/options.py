@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vital.units import Unit
 
 FORMS = "world, torchvision:NAME[/WEIGHTS], timm:NAME, hf:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
-IMAGES = "Images: a folder tree, a .npz or .npy file, or world, the built-in set."
+IMAGES = "Images: a folder, .npz, .npy or .tar, shards-{000..009}.tar, or world, the built-in set."
 UNITS = "Such as layer4:162, layer4:0-63, layer4:162@3,3, class:281, class:tabby, blocks.9:5#patches."
 
 ModelName = Annotated[str, Argument(metavar="MODEL", help=f"The network: {FORMS}.")]
@@ -67,6 +67,10 @@ NeededImages = Annotated[Path, Option(metavar="DIR", help=IMAGES)]
 Images = Annotated[Path | None, Option(metavar="DIR", help=IMAGES)]
 ImageLabels = Annotated[
     Path | None, Option(metavar="CSV", help="Labels of the images: columns file, and index or name.")
+]
+Workers = Annotated[
+    int | None,
+    Option(min=0, metavar="N", help="Processes that decode images; by default as worth while, 0 for none."),
 ]
 BankFile = Annotated[
     Path | None, Option(metavar="BANK", help="What vital bank or vital merge made of the images.")
@@ -313,12 +317,13 @@ class NeededImageOptions:
 
     images: NeededImages
     image_labels: ImageLabels = None
+    workers: Workers = None
 
     def open(self) -> ImageSet:
         """Open the images."""
         from vital.cli.common import open_images
 
-        return open_images(self.images, self.image_labels)
+        return open_images(self.images, self.image_labels, self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,15 +333,16 @@ class ImageOptions:
     images: Images = None
     bank: BankFile = None
     image_labels: ImageLabels = None
+    workers: Workers = None
 
     def open(self) -> ImageSet | None:
         """Open the images; None where none are named."""
         from vital.cli.common import images_of, open_images
 
         if self.images is not None:
-            return open_images(self.images, self.image_labels)
+            return open_images(self.images, self.image_labels, self.workers)
         if self.bank is not None:
-            return images_of(self.bank, self.image_labels)
+            return images_of(self.bank, self.image_labels, self.workers)
         if self.image_labels is not None:
             raise UsageError(f"--image-labels {self.image_labels} needs its images; give --images DIR too")
         return None

@@ -31,6 +31,10 @@ class Permuted(Source):
         """Decode the picture that stands here now."""
         return self.source.read(self.order[index])
 
+    def divisible(self) -> bool:
+        """Whether several processes read the other source faster than one."""
+        return self.source.divisible()
+
     def content(self) -> Iterator[bytes]:
         """Yield the order, and what the other source yields."""
         yield repr(self.order).encode()

@@ -20,8 +20,9 @@ from vital.metrics import (
     frechet_distance,
     kernel_distance,
     natural_statistics,
-    path_similarity,
     rank_of,
+    similarity_to_way,
+    way_sum,
 )
 from vital.tracing import Tracer
 from vital.types import Images
@@ -179,12 +180,16 @@ def path(context: EvalContext, shown: Shown) -> Iterator[Score]:
     """Whether a picture takes the way of natural images of its unit through all these layers (`path_similarity`)."""
     layers, units = (*context.optimized, *context.held_out), list(dict.fromkeys(shown.units))
     natural = {unit: context.activations(context.natural_images(unit), layers) for unit in units}
+    sums = {unit: {name: way_sum(acts) for name, acts in natural[unit].items()} for unit in units}
+    counts = {unit: len(next(iter(natural[unit].values()), ())) for unit in units}
+    total = {name: torch.stack([own[name] for own in sums.values()]).sum(0) for name in layers}
     for unit in units if len(units) > 1 else ():
-        other = {name: torch.cat([natural[u][name] for u in units if u != unit]) for name in layers}
+        left = sum(counts.values()) - counts[unit]
+        other = {name: (total[name] - sums[unit][name]) / left for name in layers}
         own = {name: natural[unit][name] for name in context.upstream_layers(unit, layers)}
         own_pictures = context.activations(shown.of(unit), layers)
         values = [
-            path_similarity({n: acts[i : i + 1] for n, acts in own_pictures.items()}, own, other)
+            similarity_to_way({n: acts[i : i + 1] for n, acts in own_pictures.items()}, own, other)
             for i in range(len(shown.of(unit)))
         ]
         yield from per_picture(shown.alone(unit), "path similarity", values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -41,9 +42,17 @@ class Shown:
 
     def alone(self, unit: Unit) -> Shown:
         """The pictures of one unit alone, as pictures of the same method."""
-        own = [i for i, other in enumerate(self.units) if other == unit]
+        own = self._rows.get(unit, [])
         seeds = tuple(self.seeds[i] for i in own)
         return replace(self, units=(unit,) * len(own), seeds=seeds, images=self.images[own])
+
+    @cached_property
+    def _rows(self) -> dict[Unit, list[int]]:
+        """The pictures of each unit."""
+        found: dict[Unit, list[int]] = {}
+        for row, unit in enumerate(self.units):
+            found.setdefault(unit, []).append(row)
+        return found
 
     def named(self, method: str, *, control: bool = True) -> Shown:
         """The same pictures under another name."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from vital.data.labels import LABELING, match_class
 from vital.data.sources import Picture, Source
-from vital.data.views import View, Views
+from vital.data.views import View, Views, size_of
+from vital.data.workers import WORTH_SECONDS, Pixels, Preprocessor, Team, team_for, workers_for
 from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
 from vital.utils.foreign import RAISED, culprit, described, foreign
 from vital.utils.hashing import number_of, sha256
@@ -27,11 +28,8 @@ class UnreadableImageError(DataError):
     """A picture that cannot be decoded."""
 
 
-class Preprocessor(Protocol):
-    """The part of a model that turns a picture into (C, H, W) in [0, 1]."""
-
-    def preprocess(self, image: Picture) -> Tensor:
-        """Bring one picture to the network's size and channels."""
+class NothingReadableError(DataError):
+    """Not one of the pictures that are asked for can be decoded."""
 
 
 @public
@@ -45,6 +43,9 @@ class ImageSet:
     A picture that cannot be decoded is found when it is used: `set[i]` raises `UnreadableImageError`, while `load`,
     `tensor` and `batches` go on without it and list it in `skipped`.
 
+    `workers` processes read the pictures of a pass over many; 0 reads them in this process, and None starts as many as
+    there are processors, up to 8, where that is worth while. What is read is the same.
+
     >>> import numpy as np; from vital.data.sources import Array
     >>> pictures = ImageSet(Array(np.zeros((2, 4, 4, 3), np.uint8)), ("0", "1"), (0, None))
     >>> len(pictures), pictures[0].shape, pictures.of_class(0)
@@ -56,7 +57,12 @@ class ImageSet:
     labels: tuple[int | None, ...]
     class_names: tuple[str, ...] = ()
     name: str = "images"
+    workers: int | None = None
     _skipped: dict[str, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 0:
+            raise InvalidValueError(f"workers is {self.workers}; allowed are whole numbers from 0")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -83,6 +89,11 @@ class ImageSet:
     def skipped(self) -> tuple[tuple[str, str], ...]:
         """The pictures that could not be decoded so far, as (name, reason), in the order in which they were met."""
         return tuple(self._skipped.items())
+
+    def note_skipped(self, found: Iterable[tuple[str, str]]) -> None:
+        """List pictures, as (name, reason), that an earlier pass could not decode."""
+        for name, reason in found:
+            self._skipped.setdefault(name, reason)
 
     def hash(self) -> str:
         """Hash names, labels and content: SHA-256, 16 hexadecimal digits, worked out once.
@@ -120,7 +131,6 @@ class ImageSet:
         if kept is not None and index in kept:
             return kept[index]
         picture = self[index]
-        size = picture.size[::-1] if isinstance(picture, Image.Image) else picture.shape[:2]
         where = f"the image {self.names[index]} of {self.name}"
         try:
             with foreign(f"{where} cannot be preprocessed", DataError):
@@ -129,7 +139,7 @@ class ImageSet:
             if error.__cause__ is not None:
                 raise
             raise DataError(f"{where}: {error}") from error
-        made = View(pixels, (int(size[0]), int(size[1])))
+        made = View(pixels, size_of(picture))
         if kept is not None:
             kept[index] = made
         return made
@@ -143,7 +153,7 @@ class ImageSet:
         """
         found, rows = self._read(indices, model, kept)
         if not rows:
-            raise DataError(
+            raise NothingReadableError(
                 f"none of the {len(indices)} images asked for in {self.name} can be read{self._why()}"
             )
         return found, torch.stack(rows)
@@ -153,13 +163,18 @@ class ImageSet:
     ) -> tuple[list[int], list[Tensor]]:
         found, rows = [], []
         for index in indices:
-            try:
-                rows.append(self.view(index, model, kept).pixels)
-            except UnreadableImageError as error:
-                self._skip(index, error.__cause__ or error)
-                continue
-            found.append(index)
+            if view := self._seen(index, model, kept):
+                found.append(index)
+                rows.append(view.pixels)
         return found, rows
+
+    def _seen(self, index: int, model: Preprocessor, kept: Views | None) -> View | None:
+        """The view of a picture; None, and it is listed, where the picture cannot be read."""
+        try:
+            return self.view(index, model, kept)
+        except UnreadableImageError as error:
+            self._skip(index, error.__cause__ or error)
+            return None
 
     def _skip(self, index: int, error: BaseException) -> None:
         """List a picture among those that cannot be read, and warn of the first where the code of the set failed."""
@@ -195,19 +210,63 @@ class ImageSet:
         if size < 1:
             raise InvalidValueError(f"the batch size is {size}; allowed are whole numbers from 1")
         wanted = range(len(self)) if indices is None else indices
-        count = 0
-        for start in range(0, len(wanted), size):
-            part = wanted[start : start + size]
-            found, rows = self._read(part, model, kept)
+        parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+        count = done = 0
+        for part, (found, batch) in zip(parts, self._parts(parts, model, kept), strict=True):
             count += len(found)
-            if rows:
-                yield found, torch.stack(rows)
+            if batch is not None:
+                yield found, batch
+            done += len(part)
             if progress:
-                progress(start + len(part), len(wanted))
+                progress(done, len(wanted))
         if not count:
-            raise DataError(
+            raise NothingReadableError(
                 f"none of the {len(wanted)} images asked for in {self.name} can be read{self._why()}"
             )
+
+    def _parts(
+        self, parts: Sequence[Sequence[int]], model: Preprocessor, kept: Views | None
+    ) -> Iterator[tuple[list[int], Tensor | None]]:
+        """The batches of parts: read in this process up to the first picture, which says whether workers go on."""
+        anew = not kept
+        for number, part in enumerate(parts, 1):
+            began = time.perf_counter()
+            found, rows = self._read(part, model, kept)
+            left = (time.perf_counter() - began) * (len(parts) - number)
+            yield found, torch.stack(rows) if rows else None
+            if rows and anew and (team := self._team(model, rows[0], left)):
+                yield from self._of_team(team, parts[number:], model, kept)
+                return
+            if rows:
+                for rest in parts[number:]:
+                    found, rows = self._read(rest, model, kept)
+                    yield found, torch.stack(rows) if rows else None
+                return
+
+    def _of_team(
+        self, team: Team, parts: Sequence[Sequence[int]], model: Preprocessor, kept: Views | None
+    ) -> Iterator[tuple[list[int], Tensor | None]]:
+        """The batches of parts as workers read them."""
+
+        def again(index: int) -> tuple[Tensor, Pixels] | None:
+            return self._seen(index, model, None)
+
+        pin = getattr(getattr(model, "device", None), "type", "") == "cuda"
+        for found, batch, sizes in team.batches(parts, again, pin=pin):
+            for index, pixels, size in zip(found, batch, sizes, strict=True):
+                if kept is not None:
+                    kept[index] = View(pixels, size)
+            yield found, batch if found else None
+
+    def _team(self, model: Preprocessor, like: Tensor, left: float) -> Team | None:
+        """The workers that read the rest, which takes this process so many seconds; None where it reads them itself."""
+        count = workers_for(self.workers)
+        worth = left > WORTH_SECONDS if self.workers is None else left > 0
+        if not (count and worth and self.source.divisible() and _TEAMS.get(self, True)):
+            return None
+        alone = getattr(model, "preprocessor", model)
+        _TEAMS[self] = team_for(_TEAMS.get(self), self.source, alone, like, count, self.names, self.name)
+        return _TEAMS[self]
 
     def spread(self, count: int) -> list[int]:
         """The indices of `count` pictures spread evenly over the set; all of them where there are fewer."""
@@ -236,6 +295,10 @@ class ImageSet:
                 f"{self.name} holds no image of class {index}{named}; add some, or choose another class"
             )
         return found
+
+
+_TEAMS: WeakKeyDictionary[ImageSet, Team | None] = WeakKeyDictionary()
+"""The workers of each set, which wait for its next pass and end with it; None where it can have none."""
 
 
 def _reason(error: BaseException) -> str:

@@ -39,9 +39,9 @@ def joined(sets: Sequence[ImageSet]) -> ImageSet:
         labels = tuple(label for part in sets for label in _labels(part, classes))
     else:
         labels = tuple(label for part in sets for label in part.labels)
-    return ImageSet(
-        Joined(tuple(part.source for part in sets)), names, labels, classes, "+".join(p.name for p in sets)
-    )
+    source, name = Joined(tuple(part.source for part in sets)), "+".join(part.name for part in sets)
+    asked = [part.workers for part in sets if part.workers is not None]
+    return ImageSet(source, names, labels, classes, name, max(asked, default=None))
 
 
 def _labels(part: ImageSet, classes: Sequence[str]) -> list[int | None]:

@@ -18,9 +18,11 @@ from vital.data.check import check_pictures
 from vital.data.datasets import from_data_set, indexable
 from vital.data.imageset import ImageSet
 from vital.data.labels import Labels, numbered, read_labels
+from vital.data.shards import open_shards, shards_at
 from vital.data.sources import SUFFIXES, Array, Files, Source, as_batch
-from vital.errors import DataError, first_line, nearest, unknown
+from vital.errors import DataError, first_line, missing_extra, nearest, unknown
 from vital.utils.arrays import plain_array
+from vital.utils.foreign import foreign
 from vital.utils.parts import told
 from vital.utils.public import public
 from vital.utils.registry import Registry
@@ -49,17 +51,23 @@ PICTURES = (
 """Files of pictures that are not read."""
 _UNPACK = "unpack it, and give the folder"
 _READ = "read it in Python, and give its images: vital.load_images(array, labels=labels)"
-UNREAD = dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), _UNPACK)
+UNREAD = dict.fromkeys((".zip", ".gz", ".tgz", ".7z", ".rar"), _UNPACK)
 UNREAD |= dict.fromkeys(
     (".h5", ".hdf5", ".mat", ".pt", ".pth", ".pkl", ".parquet", ".arrow", ".csv", ".json", ".tfrecord"), _READ
 )
 """Files that hold images in other forms, and what to do."""
+SAVED = (("state.json", "dataset_info.json"), ("dataset_dict.json",))
+"""The files by which a folder that HuggingFace's `datasets` saved is known, that of one set or of several."""
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "dev"})
 
 
 @public
 def load_images(
-    source: Any, *, labels: str | Path | Sequence[Any] | None = None, split: str | None = None
+    source: Any,
+    *,
+    labels: str | Path | Sequence[Any] | None = None,
+    split: str | None = None,
+    workers: int | None = None,
 ) -> ImageSet:
     """Make an `ImageSet` of a folder, an `.npz`, `.npy` or image file, an array, a data set or a list of paths.
 
@@ -73,6 +81,9 @@ def load_images(
     - A data set of torch, torchvision or HuggingFace, or anything with a length and items that are pictures,
       (picture, label) pairs or dicts with `image` and `label`; a `DataLoader` stands for its data set. Class names are
       found whatever is wrapped around a data set, and items must be the same at each look.
+    - Shards of WebDataset: a `.tar` file, a folder of them, or a pattern such as `shards-{000..009}.tar`. A sample is
+      a picture with its label in `.cls`, `.json` or `.txt`; the files must not be compressed.
+    - A folder that HuggingFace's `datasets` saved (`save_to_disk`), with `split` where it holds several.
     - A list of paths.
     - `world`: 1,000 pictures of the known-answer world, rendered when they are looked at and labeled with its
       classes (`vital.world.scenes.dataset.images` makes others).
@@ -86,6 +97,9 @@ def load_images(
         or a name; by default those of the source.
     split
         The part of the source to take.
+    workers
+        How many processes decode the images of a pass over many; 0 for none. By default as many as there are
+        processors, up to 8, where that is worth while. What is read is the same.
 
     Returns
     -------
@@ -107,6 +121,8 @@ def load_images(
     found = _found(source, split, labels is None)
     if found is not source:
         check_pictures(found)
+    if workers is not None:
+        found = replace(found, workers=workers)
     if labels is None:
         return found
     own, names = _given_labels(labels, found)
@@ -174,6 +190,13 @@ def _plain(source: Source, name: str, labels: Labels | None = None) -> ImageSet:
 
 
 def _at(path: Path, split: str | None) -> ImageSet:
+    root = path / split if split is not None and (path / split).is_dir() else path
+    if any(all((path / name).is_file() for name in names) for names in SAVED):
+        return _saved(path, split)
+    if (shards := shards_at(root)) and not (root.is_dir() and next(_walk(root), None)):
+        if split is not None and root == path:
+            raise DataError(f"split {split!r} needs a folder of that name, not {path}")
+        return open_shards(shards, root.name)
     if not path.exists():
         raise _missing(path)
     if path.is_dir():
@@ -184,6 +207,21 @@ def _at(path: Path, split: str | None) -> ImageSet:
     if split is not None and kind != ".npz":
         raise DataError(f"split {split!r} needs a folder or an .npz file, not {path}")
     return _numpy(path, split) if kind in (".npz", ".npy") else _listed([path])
+
+
+def _saved(path: Path, split: str | None) -> ImageSet:
+    """What HuggingFace's `datasets` saved."""
+    try:
+        from datasets import load_from_disk
+    except ImportError as error:
+        raise missing_extra("datasets", "datasets", "folders that HuggingFace's datasets saved") from error
+    with foreign(f"{path} cannot be read as a saved data set", DataError, "save it again"):
+        found = load_from_disk(str(path))
+    if isinstance(found, Mapping) and split is None:
+        raise DataError(
+            f"{path} holds the splits {', '.join(found)}; choose one with split=, or name its folder"
+        )
+    return replace(_found(found, split, labeled=True), name=path.name)
 
 
 def _missing(path: Path) -> DataError:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
 from itertools import accumulate
 from pathlib import Path
@@ -46,9 +48,17 @@ class Source(ABC):
     def read(self, index: int) -> Picture:
         """Decode one picture; whatever goes wrong is the caller's to explain."""
 
+    def divisible(self) -> bool:
+        """Whether several processes read the pictures faster than one."""
+        return True
+
     @abstractmethod
     def content(self) -> Iterator[bytes]:
         """Yield the bytes that identify the pictures, in order."""
+
+    def stamps(self) -> np.ndarray:
+        """The length and time of change of each file that the pictures lie in, (F, 2); -1 for one that is missing."""
+        return np.empty((0, 2), np.int64)
 
     def identify(self, index: int) -> bytes:
         """Give bytes that identify one picture wherever it stands in a set: its size, mode and pixels."""
@@ -76,26 +86,32 @@ class Files(Source):
 
     def content(self) -> Iterator[bytes]:
         """Yield each file's bytes, or for a large set its length and time of change."""
-        for name in self.names:
-            path = self.root / name
-            try:
-                if len(self.names) <= MANY:
-                    yield file_hash(path).encode()
-                else:
-                    known = path.stat()
-                    yield f"{known.st_size} {known.st_mtime_ns}".encode()
-            except OSError:
-                yield UNREADABLE
+        yield from self._known_by
+
+    @cached_property
+    def _known_by(self) -> list[bytes]:
+        """What is known of each file; hashing and waiting for a disk leave Python to other threads."""
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(self._known, self.names))
+
+    def _known(self, name: str) -> bytes:
+        path = self.root / name
+        try:
+            if len(self.names) <= MANY:
+                return file_hash(path).encode()
+            known = path.stat()
+            return f"{known.st_size} {known.st_mtime_ns}".encode()
+        except OSError:
+            return UNREADABLE
+
+    def stamps(self) -> np.ndarray:
+        """The length and time of change of each file."""
+        return stamps_of([self.root / name for name in self.names])
 
     def identify(self, index: int) -> bytes:
         """Give the hash of a file's bytes; its path in a large set, or where it cannot be opened."""
-        name = self.names[index]
-        if len(self.names) > MANY:
-            return name.encode()
-        try:
-            return file_hash(self.root / name).encode()
-        except OSError:
-            return name.encode()
+        known = UNREADABLE if len(self.names) > MANY else self._known_by[index]
+        return self.names[index].encode() if known == UNREADABLE else known
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +171,17 @@ class Selected(Source):
         """Decode the picture that has this place among those selected."""
         return self.source.read(self.indices[index])
 
+    def divisible(self) -> bool:
+        """Whether several processes read the other source faster than one."""
+        return self.source.divisible()
+
     def content(self) -> Iterator[bytes]:
         """Yield each picture's size, mode and pixels."""
         yield from _pixels(self)
+
+    def stamps(self) -> np.ndarray:
+        """Those of the other source."""
+        return self.source.stamps()
 
     def identify(self, index: int) -> bytes:
         """Give what identifies the picture in the other source."""
@@ -187,14 +211,36 @@ class Joined(Source):
         part, own = self.place(index)
         return part.read(own)
 
+    def divisible(self) -> bool:
+        """Whether several processes read all parts faster than one."""
+        return all(part.divisible() for part in self.parts)
+
     def content(self) -> Iterator[bytes]:
         """Yield one digest per part."""
         return (sha256(part.content()).encode() for part in self.parts)
+
+    def stamps(self) -> np.ndarray:
+        """Those of the parts."""
+        return np.concatenate([part.stamps() for part in self.parts])
 
     def identify(self, index: int) -> bytes:
         """Give what identifies the picture in the part that holds it."""
         part, own = self.place(index)
         return part.identify(own)
+
+
+def stamps_of(paths: Sequence[Path]) -> np.ndarray:
+    """The length and time of change of files, (F, 2); -1 for one that is missing."""
+
+    def stamp(path: Path) -> tuple[int, int]:
+        try:
+            known = path.stat()
+        except OSError:
+            return -1, -1
+        return known.st_size, known.st_mtime_ns
+
+    with ThreadPoolExecutor() as pool:
+        return np.array(list(pool.map(stamp, paths)), np.int64).reshape(-1, 2)
 
 
 def selected(source: Source, indices: Sequence[int]) -> Source:

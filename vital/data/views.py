@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+from PIL import Image
 from torch import Tensor
 
 LIMIT_BYTES = 256_000_000
@@ -14,6 +16,16 @@ class View(NamedTuple):
 
     pixels: Tensor
     size: tuple[int, int]
+
+
+def size_of(picture: Image.Image | np.ndarray) -> tuple[int, int]:
+    """The (height, width) of a picture.
+
+    >>> size_of(np.zeros((2, 3, 1)))
+    (2, 3)
+    """
+    height, width = picture.size[::-1] if isinstance(picture, Image.Image) else picture.shape[:2]
+    return int(height), int(width)
 
 
 class Views(dict[int, View]):

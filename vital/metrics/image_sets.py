@@ -118,16 +118,42 @@ def path_similarity(
     >>> round(path_similarity({"a": n["a"][:1]}, n, {"a": torch.tensor([[3.0, 1.0, 0.0], [2.0, 1.0, 0.5]])}), 2)
     1.0
     """
+    if empty := [layer for layer, acts in other.items() if not len(acts)]:
+        raise InvalidValueError(f"no image of another unit is given at {empty[0]!r}; allowed are 1 and more")
+    return similarity_to_way(
+        picture, natural, {layer: way_sum(acts) / len(acts) for layer, acts in other.items()}
+    )
+
+
+def way_sum(acts: Tensor) -> Tensor:
+    """The sum of activations (N, C), each brought to mean 0 and length 1: (C,).
+
+    Over the number of images, and multiplied with such an activation, it is the mean Pearson correlation with them.
+    Sums of several units add up, so that what is usual for all others is their sum without the unit's own.
+
+    >>> way_sum(torch.tensor([[1.0, -1.0], [3.0, 1.0]])).numpy().round(3)
+    array([ 1.414, -1.414])
+    """
+    return _standard(acts).sum(0)
+
+
+def similarity_to_way(
+    picture: Mapping[str, Tensor], natural: Mapping[str, Tensor], other: Mapping[str, Tensor]
+) -> float:
+    """Work out `path_similarity` where `other` holds the `way_sum` of natural images of other units over their number.
+
+    Raises `InvalidValueError` for fewer than two natural images.
+    """
     way, width = 0.0, 0.0
     for layer, own in natural.items():
-        if len(own) < 2 or not len(other[layer]):
+        if len(own) < 2:
             raise InvalidValueError(
-                f"{len(own)} natural images and {len(other[layer])} others are given; allowed are 2 and 1"
+                f"{len(own)} natural images are given at {layer!r}; allowed are 2 and more"
             )
-        x, n, o = (_standard(t[layer]) for t in (picture, natural, other))
+        x, n = _standard(picture[layer]), _standard(own)
         between = n @ n.T
         alike = float((between.sum() - between.trace()) / (len(n) * (len(n) - 1)))
-        apart = float((n @ o.T).mean())
+        apart = float((n @ other[layer]).mean())
         way, width = way + float((x @ n.T).mean()) - apart, width + alike - apart
     return way / width if width > APART * len(natural) else math.nan
 

@@ -168,8 +168,12 @@ class Model:
         >>> Model(nn.Conv2d(3, 4, 1), size=(8, 8), resize=10).preprocess(np.zeros((1, 1), np.uint8)).shape
         torch.Size([3, 8, 8])
         """
-        plain = pixels.fit_channels(pixels.to_tensor(image), self.channels, self.name)
-        return pixels.resize_and_crop(plain, self.size, self.resize, self.interpolation)
+        return self.preprocessor.preprocess(image)
+
+    @property
+    def preprocessor(self) -> pixels.Preprocessing:
+        """What `preprocess` does, apart from the network."""
+        return pixels.Preprocessing(self.name, self.size, self.channels, self.resize, self.interpolation)
 
     def to(self, device: torch.device | str) -> Model:
         """Move the network, in place as `nn.Module.to` does, and return this model.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,26 @@ from vital.utils.devices import moved
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 _GREY = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network asks of a picture, apart from the network, so that other processes can do it."""
+
+    name: str
+    size: tuple[int, int]
+    channels: int
+    resize: int | None
+    interpolation: str
+
+    def preprocess(self, image: Any) -> Tensor:
+        """Bring one picture to the size and the channels: (C, H, W), float32 in [0, 1]. Raises `DataError`.
+
+        >>> Preprocessing("net", (8, 8), 3, None, "bilinear").preprocess(np.zeros((1, 1), np.uint8)).shape
+        torch.Size([3, 8, 8])
+        """
+        plain = fit_channels(to_tensor(image), self.channels, self.name)
+        return resize_and_crop(plain, self.size, self.resize, self.interpolation)
 
 
 def to_tensor(picture: Any) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -68,22 +68,22 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
     return None
 
 
-def prune(folder: Path, limit: int) -> None:
+def prune(folder: Path, limit: int, held: Collection[Path] = (), pattern: str = "*.safetensors") -> None:
     """Delete the oldest files of a cache folder until it holds at most `limit` bytes.
 
-    The newest file, and all of the last minute, stay even where they alone are above the limit.
+    The newest file, all of the last minute, and what is `held`, stay even where they alone are above the limit.
     """
-    held, fresh = 0, time.time_ns() - FRESH_SECONDS * 10**9
-    for number, (changed, size, file) in enumerate(sorted(_aged(folder), reverse=True)):
-        held += size
-        if held > limit and number and changed < fresh:
+    total, fresh = 0, time.time_ns() - FRESH_SECONDS * 10**9
+    for number, (changed, size, file) in enumerate(sorted(_aged(folder, pattern), reverse=True)):
+        total += size
+        if total > limit and number and changed < fresh and file not in held:
             with suppress(OSError):  # one that is open cannot be deleted everywhere; the next time will do
                 file.unlink(missing_ok=True)
 
 
-def _aged(folder: Path) -> Iterator[tuple[int, int, Path]]:
+def _aged(folder: Path, pattern: str) -> Iterator[tuple[int, int, Path]]:
     """Time of change, size and path of each file that another process has not deleted meanwhile."""
-    for file in folder.glob("*.safetensors"):
+    for file in folder.glob(pattern):
         with suppress(FileNotFoundError):
             known = file.stat()
             yield known.st_mtime_ns, known.st_size, file

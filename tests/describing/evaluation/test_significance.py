@@ -1,6 +1,7 @@
 """Held-out scores, p-values and abstention."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 import vital
 from vital import ImageSet, Model
+from vital.activations import matrix
 from vital.describing.api import Words
 from vital.describing.base import Context, Describer
 from vital.describing.evaluation.significance import LabelEvaluator, p_value
@@ -164,3 +166,15 @@ def test_copies_of_an_image_are_no_further_evidence(context: Context, encoder: E
     assert held >= 40
     assert found.status == NOT_JUDGED
     assert found.reason == f"{held // 20} different images were held out, and judging needs at least 20"
+
+
+def test_networks_with_random_weights_see_the_images_once_for_all_layers(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITAL_CACHE", str(tmp_path))
+    passes: list[str] = []
+    tracer = matrix.Tracer
+    monkeypatch.setattr(matrix, "Tracer", lambda *given: passes.append(given[0].name) or tracer(*given))
+    units = ("planted:2", "class:3", "layer3:1", "layer2:1")
+    LabelEvaluator(context, n_random_models=2).judged([claim(context, unit, "red") for unit in units])
+    assert len(passes) == 2 + len(units)  # whoever describes shows all layers to the network itself at once

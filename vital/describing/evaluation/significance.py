@@ -95,6 +95,8 @@ class LabelEvaluator:
         ]
         wanted = [i for i, d in enumerate(found) if d.candidate or d.label]
         self._embed([text for i in wanted for text, _ in terms_of(found[i])])
+        for copy in self._copies if wanted else ():  # one pass over the images for all layers
+            matrix_of(replace(self.context, model=copy), [found[i].unit for i in wanted])
         groups: dict[str, list[int]] = {}
         for i in wanted:
             groups.setdefault(readout_key(found[i].unit), []).append(i)

@@ -53,6 +53,10 @@ class Rendered(Source):
             self._kept.update(enumerate(as_bytes(render(block, self.size)), start))
         return self._kept[index]
 
+    def divisible(self) -> bool:
+        """Pictures are kept by the process that rendered them."""
+        return False
+
     def content(self) -> Iterator[bytes]:
         """Yield what decides the pictures: the renderer, the size, and each scene in words and numbers."""
         yield f"world {self.size} {fingerprint()}".encode()
