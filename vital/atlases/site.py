@@ -36,9 +36,14 @@ class SiteWriter:
         with self.context.held(SITE, wait=wait) as own:
             if own:
                 write_words(self.context)
-                write_site(self.context.site, self.context.run)
+                write_pages(self.context)
         spent = time.monotonic() - start
         self._next = time.monotonic() + max(REST, spent / SHARE)
+
+
+def write_pages(context: Context) -> None:
+    """Write the pages of the site from the run folder, under the name of the network."""
+    write_site(context.site, context.run, title=context.spec or context.model.name)
 
 
 def write_words(context: Context) -> None:

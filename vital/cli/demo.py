@@ -59,13 +59,13 @@ def demo(out: Out = Path("runs/demo")) -> None:
 
     from vital.atlases import carry_out, prepare
     from vital.atlases.api import kept
+    from vital.atlases.site import write_pages
     from vital.describing.evaluation.importers import import_labels
     from vital.describing.run_folder import write_labels
     from vital.models import load_model
     from vital.rendering.run_folder import write_sheet
     from vital.reporting.api import write_page
     from vital.reporting.collect import page_of
-    from vital.reporting.site import write_site
     from vital.world.networks.check import checked
     from vital.world.scenes.dataset import images
 
@@ -93,7 +93,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
         write_sheet(made.run, {str(check.truth.unit): _title(check) for check in checks})
         write_labels(made.run / "labels.csv", _said(checks, net.name))
         page = write_page(page_of([made.run], out.resolve().name), out / "report.html")
-        write_site(context.site, context.run)
+        write_pages(context)
     words = [said for said in import_labels(made.run / "labels.csv", "vital") if said.method in DESCRIBED]
     typer.echo(table(HEADER, [_row(check, words) for check in checks]))
     right = sum(check.right for check in checks)
