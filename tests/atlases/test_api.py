@@ -21,6 +21,7 @@ from vital.describing.run_folder import read_labels
 from vital.errors import DataError, InvalidValueError, RunError, UnknownNameError, UsageError
 from vital.rendering import Method
 from vital.rendering.run_folder import kept_exemplars, runs
+from vital.world.scenes.dataset import images as scenes
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*images held out.*:UserWarning", "ignore:.*held out.*:UserWarning"
@@ -207,6 +208,41 @@ def test_the_world_has_words_without_being_asked(tmp_path: Path) -> None:
     )
 
 
+def test_a_method_of_words_that_joins_later_is_asked_about_every_unit(make: Maker) -> None:
+    make()
+    made = make(methods=["vital", "fourier", "clip-dissect", "activation-ranges"])
+    said = {(row["unit"], row["method"]) for row in read_labels(made.run / "labels.csv")}
+    units = ("act1:0", "act1:1", "act1:2", "class:0")
+    assert {(unit, "activation-ranges") for unit in units} <= said
+    assert {(unit, "clip-dissect") for unit in units} <= said
+
+
+def test_words_of_prototypes_are_those_of_the_pictures_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = scenes(24)
+    context = prepare(
+        vital.load_model("world"), ["planted:0-1"], images, tmp_path,
+        methods=["fourier", "prototype"], steps=2, n_seeds=2,
+    )  # fmt: skip
+    units = context.request.units
+    drawn = context.words.context.prototypes
+    assert drawn is not None
+    context.claim()
+    for prototype in vital.render(context.model, units[:1], method=context.request.methods["fourier"]):
+        context.pictures("fourier").save(prototype)
+    asked: list[list[str]] = []
+
+    def render(model: Any, units: Any, **how: Any) -> Any:
+        asked.append([f"{unit} {how['seed']}" for unit in units])
+        return vital.render(model, units, **how)
+
+    monkeypatch.setattr("vital.atlases.context.render", render)
+    assert [made.unit for made in drawn(units, 0)] == list(units)
+    assert [made.seed for made in drawn(units, 1)] == [1, 1]
+    assert asked == [["planted:1 0"], ["planted:0 1", "planted:1 1"]]
+
+
 def test_units_that_would_share_a_folder_are_refused(tmp_path: Path) -> None:
     from torch import nn
 
@@ -271,6 +307,7 @@ KILLED = """
 import os, signal, sys
 import torch
 import vital
+from vital.world.scenes.dataset import images as scenes
 from vital.atlases import stages
 from vital.world.scenes.dataset import images
 

@@ -88,7 +88,17 @@ def test_the_demo_needs_no_network_and_little_memory(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0].split() == ["unit", "truth", "AUPRC", "judge", "sees", "nearest", "words", "clip-dissect"]
+    assert lines[0].split() == [
+        "unit",
+        "truth",
+        "AUPRC",
+        "judge",
+        "sees",
+        "nearest",
+        "words",
+        "clip-dissect",
+        "prototype",
+    ]
     assert len(lines) >= 1 + len(demo.UNITS)
     with Image.open(out / "run" / "sheet.png") as sheet:
         assert sheet.width >= len(demo.UNITS) * 128

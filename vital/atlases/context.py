@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from vital.describing.api import Words, prepared
 from vital.errors import RunError
 from vital.models import Model
 from vital.models.identity import identity
+from vital.records import Prototype
+from vital.rendering import render
 from vital.rendering.resume import request_for
 from vital.rendering.run_folder import LOG, SCHEMA, Render, Run, check_names, differences, versions
 from vital.units import Unit
@@ -85,10 +87,23 @@ class Context:
     def words(self) -> Words:
         """What puts units into words."""
         asked, given = self.request, dict(self.request.backends)
-        return prepared(
+        made = prepared(
             self.model, asked.units, (dict(asked.describers), asked.judge), bank=self.bank, images=self.images,
             concepts=given.pop("concepts", None), backends=given, seed=asked.seed,
         )  # fmt: skip
+        return replace(made, context=replace(made.context, prototypes=self._drawn))
+
+    def _drawn(self, units: Sequence[Unit], seed: int) -> list[Prototype]:
+        """Pictures of units for who puts them into words: those of the atlas, and of other seeds new ones."""
+        name, method = next(iter(self.request.methods.items()), ("", None))
+        kept = self.pictures(name) if method is not None and seed == self.request.seed else None
+        found = {unit: kept.prototype(unit) for unit in units if kept is not None and kept.complete([unit])}
+        if missing := [unit for unit in units if unit not in found]:
+            made = render(
+                self.model, missing, method=method or "vital", bank=self.bank, seed=seed, progress=False
+            )
+            found |= dict(zip(missing, made, strict=True))
+        return [found[unit] for unit in units]
 
     @cached_property
     def renders(self) -> dict[str, Render]:

@@ -18,7 +18,7 @@ from vital.rendering.resume import starved
 from vital.rendering.run_folder import EXEMPLARS, folder_name, save_exemplars
 from vital.utils import tensor_cache
 from vital.utils.foreign import explained
-from vital.utils.io import as_json, write
+from vital.utils.io import as_json, read_json, write
 
 Failed = dict[str, str]
 """The units for which a piece could not be done, and why."""
@@ -116,8 +116,15 @@ def _rendered(piece: Piece, context: Context) -> bool:
 
 def _words(piece: Piece, context: Context) -> Failed:
     said = context.words.describe([context.units[name] for name in piece.units])
-    write(context.words_file(piece), as_json({"labels": [one.to_dict() for one in said]}))
+    told = {"methods": list(context.request.describers), "labels": [one.to_dict() for one in said]}
+    write(context.words_file(piece), as_json(told))
     return {}
+
+
+def _worded(piece: Piece, context: Context) -> bool:
+    """Whether all methods of the request have said something: some may have joined later."""
+    file = context.words_file(piece)
+    return file.is_file() and set(context.request.describers) <= set(read_json(file).get("methods", ()))
 
 
 def _kept(name: str, make: Callable[[], None]) -> Failed:
@@ -141,5 +148,5 @@ WORK: Mapping[str, Stage] = {
         lambda piece, context: [context.pictures(piece.method).file(name, ".json") for name in piece.units],
         _rendered,
     ),
-    "words": Stage(_words, lambda piece, context: [context.words_file(piece)]),
+    "words": Stage(_words, lambda piece, context: [context.words_file(piece)], _worded),
 }

@@ -34,7 +34,7 @@ EXEMPLARS = 10
 METHOD = "vital"
 """The method of the pictures."""
 
-DESCRIBED = ("clip-dissect",)
+DESCRIBED = ("clip-dissect", "prototype")
 """The describers that take seconds."""
 
 HEADER = ("unit", "truth", "AUPRC", "judge sees", "nearest words", *DESCRIBED)
