@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from vital.atlases.context import CLAIMING_SECONDS, Context
 from vital.atlases.plan import Piece
@@ -55,10 +56,15 @@ def write_words(context: Context) -> None:
     said = [row for file in files if file.is_file() for row in read_json(file)["labels"]]
     if not said:
         return
-    table, own = context.run / LABELS, {row["method"] for row in said}
+    table, details = context.run / LABELS, context.run / DETAILS
+    own = {row["method"] for row in said}
+
+    def others(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [row for row in rows if row["method"] not in own]
+
     with locked(context.run, wait=CLAIMING_SECONDS):
-        others = [row for row in read_labels(table) if row["method"] not in own] if table.exists() else []
         rows = [{column: row[column] for column in COLUMNS} for row in said]
-        write(table, as_csv(COLUMNS, [*rows, *others]))
+        write(table, as_csv(COLUMNS, [*rows, *others(read_labels(table) if table.exists() else [])]))
         facts = {"schema": SCHEMA, "versions": versions(), "model": identity(context.model, context.spec)}
-        write(context.run / DETAILS, as_json({**facts, "labels": said}))
+        told = others(read_json(details).get("labels", []) if details.exists() else [])
+        write(details, as_json({**facts, "labels": [*said, *told]}))

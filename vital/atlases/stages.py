@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -115,7 +115,8 @@ def _rendered(piece: Piece, context: Context) -> bool:
 
 
 def _words(piece: Piece, context: Context) -> Failed:
-    said = context.words.describe([context.units[name] for name in piece.units])
+    words = replace(context.words, described={piece.method: context.words.described[piece.method]})
+    said = words.describe([context.units[name] for name in piece.units])
     write(context.words_file(piece), as_json({"labels": [one.to_dict() for one in said]}))
     return {}
 
