@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from vital.atlases.context import CLAIMING_SECONDS, Context
@@ -44,7 +45,17 @@ class SiteWriter:
 
 def write_pages(context: Context) -> None:
     """Write the pages of the site from the run folder, under the name of the network."""
-    write_site(context.site, context.run, title=context.spec or context.model.name)
+    write_site(context.site, context.run, title=title_of(context.spec or context.model.name))
+
+
+def title_of(network: str) -> str:
+    """The name of a network for a page that others read, which need not say where files lie on this machine.
+
+    >>> title_of("/home/me/nets/own.py:build"), title_of("timm:resnet18"), title_of("hf:~/nets/own")
+    ('own.py:build', 'timm:resnet18', 'hf:own')
+    """
+    parts = network.split(":")
+    return ":".join(Path(part).name if part.startswith(("/", "~", ".")) else part for part in parts)
 
 
 def write_words(context: Context) -> None:

@@ -219,8 +219,10 @@ def by_name(sentence: str) -> str:
 
     >>> by_name("cannot read '/home/me/run/units/a/b.png': it is damaged")
     "cannot read 'b.png': it is damaged"
+    >>> by_name("cannot read \\"/home/o'me/run/b.png\\": it is damaged")
+    'cannot read "b.png": it is damaged'
     """
-    return re.sub(r"'[^']*/([^'/]+)'", r"'\1'", sentence)
+    return re.sub(r"""(['"])(?:(?!\1).)*/((?:(?!\1|/).)+)\1""", r"\1\2\1", sentence)
 
 
 def _prototype(run: Run, unit: str, stem: str) -> tuple[PrototypeView, str]:
