@@ -157,6 +157,19 @@ def test_links_stay_when_another_network_joins(rich, tmp_path):
     assert len(list(site.glob("units-*/conv/2/index.html"))) == 1
 
 
+def test_pages_name_the_run_of_everything_once_there_are_several(rich, tmp_path):
+    other = tmp_path / "other"
+    write_labels(other / "labels.csv", [said("conv:40", "dnd", "a cat", 0.5)])
+    vital.write_site(tmp_path / "grown", rich, title="it")
+    vital.write_site(tmp_path / "grown", rich, other, title="it")
+    vital.write_site(tmp_path / "new", rich, other, title="it")
+    grown, new = (
+        {name: content for name, (content, _) in state(tmp_path / folder).items()}
+        for folder in ("grown", "new")
+    )
+    assert grown == new
+
+
 def test_two_runs_with_the_same_method_and_seed_stand_side_by_side(rich, tmp_path):
     other = tmp_path / "other"
     with entered(other, NETWORK, Render("vital", {"steps": 9}, 0, 1, ("conv:2",))) as opened:
