@@ -44,7 +44,9 @@ def test_shards_that_change_are_seen_in_a_part_of_a_set_too(folder: Path, tmp_pa
 
     shard()
     images = vital.load_images(tmp_path / "a.tar")
-    part = replace(images, source=selected(images.source, [0, 2]), names=images.names[:2], labels=(None, None))
+    part = replace(
+        images, source=selected(images.source, [0, 2]), names=images.names[:2], labels=(None, None)
+    )
     watches = [Watch(images), Watch(part)]
     (folder / "0.png").unlink()
     shard()
