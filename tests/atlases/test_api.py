@@ -121,6 +121,21 @@ def test_methods_may_be_added(make: Maker) -> None:
     assert make.files("parts") == make.files("whole")
 
 
+def test_describers_may_be_added(make: Maker) -> None:
+    make("whole", methods=["fourier", "clip-dissect", "linear"])
+    make("parts", methods=["fourier", "clip-dissect"])
+    made = make("parts", methods=["fourier", "linear"])
+    assert made.finished
+    said = read_labels(made.run / "labels.csv")
+    assert {(row["unit"], row["method"]) for row in said} == {
+        (row["unit"], row["method"]) for row in read_labels(make.site("whole") / "run" / "labels.csv")
+    }
+    details = json.loads((made.run / "labels.json").read_text())["labels"]
+    assert {row["method"] for row in details} == {"clip-dissect", "linear"}
+    for file in ("words-clip-dissect-00000.json", "words-linear-00001.json"):
+        assert make.files("parts")[f"run/words/{file}"] == make.files("whole")[f"run/words/{file}"]
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [

@@ -1,3 +1,5 @@
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import vital
 from tests import toy
 from vital.atlases import changes
 from vital.atlases.changes import Watch
+from vital.data.sources import selected
 from vital.errors import DataError
 from vital.rendering.natural_exemplars import exemplars
 
@@ -31,6 +34,23 @@ def test_files_that_change_or_go_are_seen(folder: Path) -> None:
     (folder / "4.png").unlink()
     assert watch.changed() == []  # it was looked at a moment ago
     assert [Path(name).name for name in watch.changed(now=True)] == ["2.png", "4.png"]
+
+
+def test_shards_that_change_are_seen_in_a_part_of_a_set_too(folder: Path, tmp_path: Path) -> None:
+    def shard() -> None:
+        with tarfile.open(tmp_path / "a.tar", "w") as tar:
+            for file in sorted(folder.iterdir()):
+                tar.add(file, file.name)
+
+    shard()
+    images = vital.load_images(tmp_path / "a.tar")
+    part = replace(
+        images, source=selected(images.source, [0, 2]), names=images.names[:2], labels=(None, None)
+    )
+    watches = [Watch(images), Watch(part)]
+    (folder / "0.png").unlink()
+    shard()
+    assert [[Path(name).name for name in watch.changed(now=True)] for watch in watches] == [["a.tar"]] * 2
 
 
 def test_arrays_do_not_change() -> None:

@@ -11,6 +11,7 @@ from vital.errors import InvalidValueError, UnitError, UnknownNameError
 from vital.models import Model
 from vital.rendering import make_method
 from vital.tracing import list_layers
+from vital.units import Unit
 
 MODEL = toy.model()
 
@@ -27,8 +28,8 @@ def test_pieces_are_strings_and_numbers_with_names_of_their_own() -> None:
         "bank",
         *(f"exemplars-0000{i}" for i in range(3)),
         *(f"prototypes-{method}-0000{i}" for i in range(3) for method in ("vital", "vital-scene")),
-        "words-00000",
-        "words-00001",
+        "words-clip-dissect-00000",
+        "words-clip-dissect-00001",
     ]
     assert pickle.loads(pickle.dumps(pieces)) == pieces  # noqa: S301
     assert pieces[1] == Piece("exemplars", 0, ("act1:0", "act1:1"))
@@ -73,6 +74,23 @@ def test_a_unit_of_tokens_goes_without_its_tokens() -> None:
     assert [unit.tokens for unit in units] == ["patches"] * 2
     pieces = pieces_of(Request(units, {}, batch=1))
     assert [p.units for p in chosen(pieces, model, [f"{layer}:1", "exemplars"])] == [(f"{layer}:1#patches",)]
+
+
+def test_a_unit_of_tokens_with_its_tokens_is_no_other_reading_of_it() -> None:
+    model = toy.token_model()
+    layer = next(name for name, one in list_layers(model).items() if one.kind == "tokens")
+    names = [f"{layer}:1#cls", f"{layer}:1#patches"]
+    pieces = pieces_of(Request(units_of(model, names), {}, batch=1))
+    for name in names:
+        assert [p.units for p in chosen(pieces, model, [name, "exemplars"])] == [(name,)]
+    assert [p.units for p in chosen(pieces, model, [f"{layer}:1", "exemplars"])] == [(n,) for n in names]
+    with pytest.raises(UnitError, match="is not among the 2 units of the atlas"):
+        chosen(pieces, model, [f"{layer}:1#all"])
+
+
+def test_units_are_spelled_with_the_whole_name_of_their_file() -> None:
+    units = [Unit.parse(f"d:33/b.safetensors:{i}@act1") for i in (3, 4)]
+    assert spelled(units) == {"d:33/b.safetensors@act1": "3-4"}
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/0", "-1/2"])

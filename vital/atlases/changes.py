@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vital.data import ImageSet
-from vital.data.sources import Files, Joined, Source
+from vital.data.shards import Shards
+from vital.data.sources import Files, Joined, Selected, Source
 
 LOOK_SECONDS, LOOK_SHARE = 30.0, 0.02
 """How often the files are looked at, at most, and the share of the time that looking may take."""
@@ -56,6 +57,10 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _files(source: Source) -> Iterator[Path]:
     if isinstance(source, Files):
         yield from (source.root / name for name in source.names)
+    elif isinstance(source, Shards):
+        yield from source.paths
+    elif isinstance(source, Selected):
+        yield from _files(source.source)
     elif isinstance(source, Joined):
         for part in source.parts:
             yield from _files(part)

@@ -76,8 +76,11 @@ def pieces_of(request: Request) -> tuple[Piece, ...]:
         for number, part in enumerate(parts)
         for method in request.methods
     ]
-    if request.describers:
-        found += [Piece("words", number, part) for number, part in enumerate(_by_layer(request.units))]
+    found += [
+        Piece("words", number, part, method)
+        for number, part in enumerate(_by_layer(request.units))
+        for method in request.describers
+    ]
     return tuple(found)
 
 
@@ -111,18 +114,21 @@ def chosen(
 def _named(pieces: Sequence[Piece], model: Model, names: Sequence[str]) -> set[str]:
     """The units of a plan that are meant; a unit of a token layer may go without its tokens."""
     planned = [unit for piece in pieces if piece.stage == "exemplars" for unit in piece.units]
-    known = {text.partition("#")[0]: text for text in planned}
-    found = set()
+    known: dict[str, set[str]] = {}
+    for text in planned:
+        for name in {text, text.partition("#")[0]}:
+            known.setdefault(name, set()).add(text)
+    found = set[str]()
     for name in names:
         if ":" not in name:
             raise unknown("stage or unit", name, STAGES)
         for unit in parse(name):
-            text = str(unit if unit.index is not None else model.unit(unit)).partition("#")[0]
+            text = str(unit if unit.index is not None else model.unit(unit))
             if text not in known:
                 raise UnitError(
                     f"{name} is not among the {len(planned)} units of the atlas; see its --layers"
                 )
-            found.add(known[text])
+            found |= known[text]
     return found
 
 
@@ -178,7 +184,8 @@ def spelled(units: Iterable[Unit]) -> dict[str, str]:
     """
     found: dict[str, list[list[int]]] = {}
     for unit in units:
-        place = str(unit).replace(f":{unit.index}", "", 1)
+        name = unit.source or unit.layer
+        place = name + str(unit).removeprefix(f"{name}:{unit.channel}")
         runs = found.setdefault(place, [])
         if runs and runs[-1][1] + 1 == unit.channel:
             runs[-1][1] = unit.channel

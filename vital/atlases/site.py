@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from vital.atlases.context import CLAIMING_SECONDS, Context
 from vital.atlases.plan import Piece
@@ -43,7 +45,17 @@ class SiteWriter:
 
 def write_pages(context: Context) -> None:
     """Write the pages of the site from the run folder, under the name of the network."""
-    write_site(context.site, context.run, title=context.spec or context.model.name)
+    write_site(context.site, context.run, title=title_of(context.spec or context.model.name))
+
+
+def title_of(network: str) -> str:
+    """The name of a network for a page that others read, which need not say where files lie on this machine.
+
+    >>> title_of("/home/me/nets/own.py:build"), title_of("timm:resnet18"), title_of("hf:~/nets/own")
+    ('own.py:build', 'timm:resnet18', 'hf:own')
+    """
+    parts = network.split(":")
+    return ":".join(Path(part).name if part.startswith(("/", "~", ".")) else part for part in parts)
 
 
 def write_words(context: Context) -> None:
@@ -55,10 +67,15 @@ def write_words(context: Context) -> None:
     said = [row for file in files if file.is_file() for row in read_json(file)["labels"]]
     if not said:
         return
-    table, own = context.run / LABELS, {row["method"] for row in said}
+    table, details = context.run / LABELS, context.run / DETAILS
+    own = {row["method"] for row in said}
+
+    def others(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [row for row in rows if row["method"] not in own]
+
     with locked(context.run, wait=CLAIMING_SECONDS):
-        others = [row for row in read_labels(table) if row["method"] not in own] if table.exists() else []
         rows = [{column: row[column] for column in COLUMNS} for row in said]
-        write(table, as_csv(COLUMNS, [*rows, *others]))
+        write(table, as_csv(COLUMNS, [*rows, *others(read_labels(table) if table.exists() else [])]))
         facts = {"schema": SCHEMA, "versions": versions(), "model": identity(context.model, context.spec)}
-        write(context.run / DETAILS, as_json({**facts, "labels": said}))
+        told = others(read_json(details).get("labels", []) if details.exists() else [])
+        write(details, as_json({**facts, "labels": [*said, *told]}))

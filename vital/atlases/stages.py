@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from vital.rendering.resume import starved
 from vital.rendering.run_folder import EXEMPLARS, folder_name, save_exemplars
 from vital.utils import tensor_cache
 from vital.utils.foreign import explained
-from vital.utils.io import as_json, read_json, write
+from vital.utils.io import as_json, write
 
 Failed = dict[str, str]
 """The units for which a piece could not be done, and why."""
@@ -115,16 +115,10 @@ def _rendered(piece: Piece, context: Context) -> bool:
 
 
 def _words(piece: Piece, context: Context) -> Failed:
-    said = context.words.describe([context.units[name] for name in piece.units])
-    told = {"methods": list(context.request.describers), "labels": [one.to_dict() for one in said]}
-    write(context.words_file(piece), as_json(told))
+    words = replace(context.words, described={piece.method: context.words.described[piece.method]})
+    said = words.describe([context.units[name] for name in piece.units])
+    write(context.words_file(piece), as_json({"labels": [one.to_dict() for one in said]}))
     return {}
-
-
-def _worded(piece: Piece, context: Context) -> bool:
-    """Whether all methods of the request have said something: some may have joined later."""
-    file = context.words_file(piece)
-    return file.is_file() and set(context.request.describers) <= set(read_json(file).get("methods", ()))
 
 
 def _kept(name: str, make: Callable[[], None]) -> Failed:
@@ -148,5 +142,5 @@ WORK: Mapping[str, Stage] = {
         lambda piece, context: [context.pictures(piece.method).file(name, ".json") for name in piece.units],
         _rendered,
     ),
-    "words": Stage(_words, lambda piece, context: [context.words_file(piece)], _worded),
+    "words": Stage(_words, lambda piece, context: [context.words_file(piece)]),
 }

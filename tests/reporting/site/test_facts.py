@@ -49,6 +49,36 @@ def test_the_nearest_units_go_up_and_down_together(bank):
     assert list(nearest_units(bank, units[:1])) == []
 
 
+def test_units_of_one_value_are_like_no_other():
+    conv = torch.nn.Conv2d(3, 5, 3)
+    with torch.no_grad():
+        conv.weight[:3] = 0
+        conv.bias[:3] = torch.tensor([0.1, 0.7, 1.3])
+    images = vital.load_images(toy.images(37).float())
+    bank = vital.build_bank(vital.Model(torch.nn.Sequential(conv), size=32), ["0"], images, disk=False)
+    found = {str(unit): links for unit, links in nearest_units(bank, [f"0:{i}" for i in range(5)])}
+    assert all(link.weight == 0 for i in range(3) for link in found[f"0:{i}"])
+    assert any(link.weight != 0 for link in found["0:3"])
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity"])
+def test_numbers_that_are_not_finite_are_damage(tmp_path, number):
+    folder = tmp_path / "units" / folder_name("conv:1")
+    folder.mkdir(parents=True)
+    (folder / "activations.json").write_text(f'{{"edges": [0, {number}], "counts": [1], "images": 1}}')
+    (folder / "neighbors.json").write_text(
+        f'{{"by": "", "neighbors": [{{"unit": "a:1", "similarity": {number}}}]}}'
+    )
+    (folder / "circuit.json").write_text(
+        f'{{"edges": [{{"unit": "b:1", "feeder": "a:1", "share": {number}}}]}}'
+    )
+    for read in (read_histogram, read_neighbors):
+        with pytest.raises(RunError, match="no finite number"):
+            read(tmp_path, "conv:1")
+    with pytest.raises(RunError, match="no finite number"):
+        read_circuit(folder / "circuit.json")
+
+
 def test_files_are_read_as_they_were_written(tmp_path):
     made = Histogram((0.0, 0.5, 1.0), (3.0, 1.0), 4)
     save_histogram(tmp_path, "conv:1", made)

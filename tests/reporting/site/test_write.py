@@ -95,6 +95,41 @@ def test_originals_can_be_downloaded_as_they_were(rich, tmp_path):
         assert (masked.format, masked.mode) == ("WEBP", "RGBA")
 
 
+def test_originals_behind_links_are_files_of_their_own_and_of_their_kind(rich, tmp_path):
+    unit, kept = rich / "units" / "conv_2", tmp_path / "kept"
+    kept.mkdir()
+    shutil.move(unit / "vital-0.png", kept / "a.png")
+    (unit / "vital-0.png").symlink_to(os.path.relpath(kept / "a.png", unit))
+    (tmp_path / "secret").write_text("secret")
+    (unit / "vital-0.npy").symlink_to(tmp_path / "secret")
+    site = write_site(tmp_path / "site", rich).path
+    page_folder = site / "units" / "conv" / "2"
+    assert (page_folder / "vital-0.png").read_bytes() == (kept / "a.png").read_bytes()
+    assert not (page_folder / "vital-0.png").is_symlink()
+    assert not (page_folder / "vital-0.npy").exists()
+
+
+def test_what_feeds_a_unit_through_all_tokens_links_to_the_page_of_its_patches(tmp_path):
+    run = tmp_path / "run"
+    write_labels(
+        run / "labels.csv", [said(unit, "dnd", "a cat", 0.5) for unit in ("b:1#patches", "c:1#patches")]
+    )
+    edges = [{"unit": "c:1#patches", "feeder": f"b:{i}#all", "share": 0.25} for i in (1, 2)]
+    (run / "circuit.json").write_text(json.dumps({"edges": edges}))
+    text = page(write_site(tmp_path / "site", run).path, next(_folder(tmp_path / "site", "c")))
+    assert re.findall(r'href="([^"]*/b/[^"]*)"', text) == [
+        f"../../../units/{next(_folder(tmp_path / 'site', 'b'))}/index.html"
+    ]
+    assert "b:1#all" in text
+    assert "b:2#all" in text
+
+
+def _folder(site, layer):
+    return (
+        str(file.parent.relative_to(site / "units")) for file in (site / "units" / layer).glob("*/index.html")
+    )
+
+
 def test_tables_hold_all_units(rich, tmp_path):
     site = write_site(tmp_path / "site", rich).path
     every = json.loads((site / "units.json").read_text())
@@ -155,6 +190,19 @@ def test_links_stay_when_another_network_joins(rich, tmp_path):
     write_site(site, other, rich)
     assert "a red cube" in page(site, "conv/2")
     assert len(list(site.glob("units-*/conv/2/index.html"))) == 1
+
+
+def test_pages_name_the_run_of_everything_once_there_are_several(rich, tmp_path):
+    other = tmp_path / "other"
+    write_labels(other / "labels.csv", [said("conv:40", "dnd", "a cat", 0.5)])
+    vital.write_site(tmp_path / "grown", rich, title="it")
+    vital.write_site(tmp_path / "grown", rich, other, title="it")
+    vital.write_site(tmp_path / "new", rich, other, title="it")
+    grown, new = (
+        {name: content for name, (content, _) in state(tmp_path / folder).items()}
+        for folder in ("grown", "new")
+    )
+    assert grown == new
 
 
 def test_two_runs_with_the_same_method_and_seed_stand_side_by_side(rich, tmp_path):

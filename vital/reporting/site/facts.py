@@ -9,6 +9,7 @@ Each file is written whole or not at all, and none is needed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from vital.units import Unit
 from vital.utils.io import as_json, read_json, write
 
 ACTIVATIONS, NEIGHBORS, CIRCUIT = "activations.json", "neighbors.json", "circuit.json"
+EVEN = 1e-6
+"""Activations that differ by no more than this share of the greatest are the same."""
 BLOCK = 512
 """How many units are compared with all others at once."""
 
@@ -103,7 +106,9 @@ def nearest_units(
     if len(known) < 2:
         return
     rows = torch.stack([bank.tables.sample[readout_name(unit)][unit.channel].float() for unit in known])
+    usual = rows.abs().amax(1, keepdim=True)
     rows = rows - rows.mean(1, keepdim=True)
+    rows = rows.where(rows.abs().amax(1, keepdim=True) > EVEN * usual, 0)  # what rounding leaves of one value
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
     asked = [i for i, unit in enumerate(known) if wanted is None or str(unit) in wanted]
     for start in range(0, len(asked), BLOCK):
@@ -122,7 +127,7 @@ def read_histogram(run: Path, unit: str | Unit) -> Histogram | None:
         return None
     try:
         found = read_json(file)
-        edges, counts = (tuple(map(float, found[name])) for name in ("edges", "counts"))
+        edges, counts = (tuple(map(_finite, found[name])) for name in ("edges", "counts"))
         images = int(found["images"])
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(file, error) from error
@@ -138,7 +143,7 @@ def read_neighbors(run: Path, unit: str | Unit) -> tuple[str, list[Link]]:
         return "", []
     try:
         found = read_json(file)
-        links = [Link(str(row["unit"]), float(row["similarity"])) for row in found["neighbors"]]
+        links = [Link(str(row["unit"]), _finite(row["similarity"])) for row in found["neighbors"]]
         return str(found["by"]), links
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(file, error) from error
@@ -156,7 +161,7 @@ def read_circuit(file: Path) -> dict[str, list[Link]]:
         edges: list[dict[str, Any]] = read_json(file)["edges"]
         found: dict[str, list[Link]] = {}
         for edge in edges:
-            found.setdefault(str(edge["unit"]), []).append(Link(str(edge["feeder"]), float(edge["share"])))
+            found.setdefault(str(edge["unit"]), []).append(Link(str(edge["feeder"]), _finite(edge["share"])))
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(file, error) from error
     return {unit: sorted(links, key=lambda link: -link.weight) for unit, links in found.items()}
@@ -164,6 +169,14 @@ def read_circuit(file: Path) -> dict[str, list[Link]]:
 
 def _file(run: str | Path, unit: str | Unit, name: str) -> Path:
     return Path(run) / "units" / folder_name(unit) / name
+
+
+def _finite(value: Any) -> float:
+    """Read a number; JSON, in which sites hold it, has none that is not finite. Raises `ValueError`."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"it holds {number}, which is no finite number")
+    return number
 
 
 def _damaged(file: Path, error: Exception) -> RunError:

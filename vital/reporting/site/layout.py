@@ -33,6 +33,7 @@ class Layout:
     def __init__(self, folder: Path, plan: Plan, title: str) -> None:
         self.folder, self.plan, self.title = folder, plan, title
         self.pictures = list(plan.pictures)
+        self.several_runs = len(plan.runs.folders) > 1
         self._templates = templates(_part)
 
     @cached_property
@@ -60,7 +61,7 @@ class Layout:
             faults=(*view.faults, *done.faults),
             histogram=figure,
             curves={made.stem: curve(made.losses) for made in view.prototypes},
-            several_runs=len(self.plan.runs.folders) > 1,
+            several_runs=self.several_runs,
         )
 
     def write_assets(self) -> None:

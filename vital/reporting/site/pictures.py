@@ -16,13 +16,13 @@ from PIL import Image, features
 from vital.errors import RunError
 from vital.rendering.run_folder import Run, kept_exemplars
 from vital.reporting.site.views import UnitView, by_name
-from vital.utils.io import replacing
+from vital.utils.io import explained, replacing
 
 LARGE, SMALL, EXAMPLE = 768, 320, 288
 """How wide and high pictures are at most: a prototype on its page and among others, and a natural image."""
 QUALITY = 84
-ORIGINALS = (".png", "-mask.png", ".gif", ".npy")
-"""The files of a prototype that can be downloaded as they are in the run folder."""
+ORIGINALS = {".png": b"\x89PNG", "-mask.png": b"\x89PNG", ".gif": b"GIF8", ".npy": b"\x93NUMPY"}
+"""The files of a prototype that can be downloaded as they are in the run folder, and how their content begins."""
 
 Size = tuple[int, int]
 
@@ -57,8 +57,8 @@ def write_pictures(view: UnitView, renders: Sequence[Run], folders: Sequence[Pat
             continue
         if made.masked:
             _write(done, folder, {f"{made.stem}-mask": LARGE}, partial(run.picture, view.unit, masked=True))
-        for ending in ORIGINALS:
-            if run.file(view.unit, ending).is_file():
+        for ending, start in ORIGINALS.items():
+            if _begins(run.file(view.unit, ending), start):
                 _copy(run.file(view.unit, ending), folder / f"{made.stem}{ending}")
                 done.files.append(f"{made.stem}{ending}")
     saved = (
@@ -104,10 +104,18 @@ def encoded(picture: Image.Image, side: int) -> tuple[bytes, Size]:
     return buffer.getvalue(), shown.size
 
 
+def _begins(file: Path, start: bytes) -> bool:
+    """Whether there is a file that begins so: a link in a run folder of others could lead to any file."""
+    if not file.is_file():
+        return False
+    with explained(file, "read"), file.open("rb") as opened:
+        return opened.read(len(start)) == start
+
+
 def _copy(source: Path, target: Path) -> None:
     """Let a file appear in the site too: linked where both lie on one disk, since run folders replace whole files."""
     with replacing(target) as part:
         try:
-            os.link(source, part)
+            os.link(source.resolve(), part)
         except OSError:
             shutil.copyfile(source, part)

@@ -100,6 +100,10 @@ class Plan:
     def _reference(self, network: str, text: str) -> Reference:
         """Refer to a unit: by its page and picture where the site has them, and by its text alone otherwise."""
         key = (network, text)
+        if key not in self.runs.units and text.endswith(
+            "#all"
+        ):  # as feeders are; pages are mostly of patches
+            key = (network, f"{text.removesuffix('#all')}#patches")
         if key not in self.runs.units:
             return Reference(text)
         at = TO_ROOT + self.address(key).folder
@@ -107,7 +111,7 @@ class Plan:
         drawn = [
             (stem, read_drawn(run, self.runs.units[key]))
             for run, stem in zip(renders, stems(renders), strict=True)
-            if run.file(text, ".json").is_file()
+            if run.file(key[1], ".json").is_file()
         ]
         stem = next((stem for stem, one in drawn if one.picture), "")
         name = next((str(one.record["label"]) for _, one in drawn if one.record.get("label")), "")

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vital.reporting.cards import number_of
 from vital.reporting.page import visible
 from vital.reporting.site.pictures import Written
 from vital.reporting.site.views import FAILED, PrototypeView, Reference, UnitView, WordsView
@@ -46,7 +47,13 @@ def record_of(view: UnitView, written: Written) -> Record:
             for made in view.prototypes
         ],
         "exemplars": [
-            {"name": one.name, "value": one.value, "of": one.of, "heat": one.by, "picture": path(one.stem)}
+            {
+                "name": one.name,
+                "value": number_of(one.value),
+                "of": one.of,
+                "heat": one.by,
+                "picture": path(one.stem),
+            }
             for one in view.exemplars
         ],
         "words": [_words(said) for said in view.words],

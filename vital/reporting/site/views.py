@@ -215,12 +215,14 @@ class _Reader:
 
 
 def by_name(sentence: str) -> str:
-    """A sentence in which files are called by their names: where they lie is nobody's business on a published page.
+    r"""A sentence in which files are called by their names: where they lie is nobody's business on a published page.
 
     >>> by_name("cannot read '/home/me/run/units/a/b.png': it is damaged")
     "cannot read 'b.png': it is damaged"
+    >>> by_name("cannot read \"/home/o'me/run/b.png\": it is damaged")
+    'cannot read "b.png": it is damaged'
     """
-    return re.sub(r"'[^']*/([^'/]+)'", r"'\1'", sentence)
+    return re.sub(r"""(['"])(?:(?!\1).)*/((?:(?!\1|/).)+)\1""", r"\1\2\1", sentence)
 
 
 def _prototype(run: Run, unit: str, stem: str) -> tuple[PrototypeView, str]:

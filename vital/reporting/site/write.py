@@ -189,9 +189,8 @@ class _Writing:
     def _unit(self, key: Key, around: Around) -> tuple[list[Any], bool]:
         """Write a unit where something of it has changed: its row of the index, and whether it was written."""
         view = unit_view(self.plan.runs, key, self.plan.address(key), around)
-        inputs = sha256([self.layout.version, json.dumps(asdict(view), sort_keys=True), self._content(key)])[
-            :32
-        ]
+        seen = json.dumps([asdict(view), self.layout.several_runs], sort_keys=True)
+        inputs = sha256([self.layout.version, seen, self._content(key)])[:32]
         folder = self._folder(key)
         with suppress(RunError):
             record = read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
