@@ -139,6 +139,17 @@ def test_images_are_shown_once_for_all_directions(make: Maker, monkeypatch: pyte
     assert passes == [("act1",)]
 
 
+@pytest.mark.parametrize("content", ["{}", '{"labels": 1}', '{"labels": [{"unit": "act1:0"}]}'])
+def test_damaged_words_are_one_sentence(make: Maker, content: str) -> None:
+    make(methods=["fourier", "clip-dissect"])
+    file = make.site() / "run" / "words" / "words-clip-dissect-00000.json"
+    file.write_text(content)
+    with pytest.raises(RunError, match=r"words-clip-dissect-00000\.json' is damaged; remove it"):
+        make(methods=["fourier", "clip-dissect"])
+    file.unlink()
+    assert make(methods=["fourier", "clip-dissect"]).finished
+
+
 def test_describers_may_be_added(make: Maker) -> None:
     make("whole", methods=["fourier", "clip-dissect", "linear"])
     make("parts", methods=["fourier", "clip-dissect"])
