@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import vital
 from tests import toy
 from tests.atlases.conftest import Maker
+from vital.activations import directions
+from vital.activations.scan import scan
 from vital.atlases import prepare
 from vital.describing.run_folder import read_labels
+from vital.directions import save_directions
 from vital.errors import DataError, InvalidValueError, RunError, UnknownNameError, UsageError
 from vital.rendering import Method
 from vital.rendering.run_folder import kept_exemplars, runs
@@ -119,6 +123,32 @@ def test_methods_may_be_added(make: Maker) -> None:
     assert make("parts", methods="vital").finished
     assert [run.render.method for run in runs(make.site("parts") / "run")] == ["fourier", "vital"]
     assert make.files("parts") == make.files("whole")
+
+
+def test_images_are_shown_once_for_all_directions(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[tuple[str, ...]] = []
+
+    def counted(model: Any, layers: Any, *given: Any, **how: Any) -> Any:
+        passes.append(layers)
+        return scan(model, layers, *given, **how)
+
+    monkeypatch.setattr(directions, "scan", counted)
+    vectors = torch.randn(4, 8, generator=torch.Generator().manual_seed(5))
+    units = save_directions(make.folder / "found.safetensors", vectors, "act1")
+    asked = {"methods": "fourier", "batch": 1, "concepts": None, "encoder": None, "n_random_models": None}
+    assert make(layers=[str(unit) for unit in units], **asked).finished
+    assert passes == [("act1",)]
+
+
+@pytest.mark.parametrize("content", ["{}", '{"labels": 1}', '{"labels": [{"unit": "act1:0"}]}'])
+def test_damaged_words_are_one_sentence(make: Maker, content: str) -> None:
+    make(methods=["fourier", "clip-dissect"])
+    file = make.site() / "run" / "words" / "words-clip-dissect-00000.json"
+    file.write_text(content)
+    with pytest.raises(RunError, match=r"words-clip-dissect-00000\.json' is damaged; remove it"):
+        make(methods=["fourier", "clip-dissect"])
+    file.unlink()
+    assert make(methods=["fourier", "clip-dissect"]).finished
 
 
 def test_describers_may_be_added(make: Maker) -> None:

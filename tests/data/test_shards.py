@@ -145,3 +145,22 @@ def test_what_is_no_set_of_shards_is_one_sentence(tmp_path: Path) -> None:
         load_images(tmp_path / "w.tar")
     with pytest.raises(DataError, match=r"e.tar holds no images; a sample has one of \.jpg"):
         load_images(tar(tmp_path / "e.tar", {"a.json": b"{}"}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "found"),
+    [("json", b"[" * 100_000, None), ("json", b'{"label": 1e400}', None), ("cls", b"9" * 5000, "9" * 5000)],
+)
+def test_labels_that_no_reader_takes_hold_nothing_up(
+    tmp_path: Path, kind: str, label: bytes, found: str | None
+) -> None:
+    odd = {"0.png": picture(0), f"0.{kind}": label}
+    images = load_images(tar(tmp_path / "a.tar", odd, {"1.png": picture(1), f"1.{kind}": b"3"}))
+    named = [None if one is None else (images.class_names or range(9))[one] for one in images.labels]
+    assert [str(one) if one is not None else None for one in named] == [found, "3"]
+
+
+@pytest.mark.parametrize("pattern", ["{0..99999999}", "{0..999}{0..999}{0..9}", f"{{0..{'9' * 5000}}}"])
+def test_patterns_of_too_many_names_are_refused_at_once(pattern: str) -> None:
+    with pytest.raises(DataError, match="stands for more than 1,000,000 names"):
+        shards.expanded(f"a-{pattern}.tar")

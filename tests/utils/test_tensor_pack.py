@@ -95,6 +95,18 @@ def test_files_of_other_layers_go_oldest_first(path: Path, monkeypatch: pytest.M
     assert [one.name for one in path.parent.glob("*.pack")] == ["2.pack"]
 
 
+def test_a_file_in_the_place_of_another_is_read_anew_though_its_number_is_the_same(
+    path: Path, tmp_path: Path
+) -> None:
+    for i in (1, 2):
+        put(path, i)
+    for i in (2, 1, 3):
+        put(tmp_path / "b.pack", i)
+    path.write_bytes((tmp_path / "b.pack").read_bytes())
+    for i in (1, 2, 3):
+        assert tensor_pack.get(path, name(i))[0]["x"].tolist() == [i] * 10
+
+
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match=r"^cannot write '.*': "):

@@ -77,11 +77,13 @@ class Context:
         file = self.run / BANK
         with self.held(Piece("bank"), wait=True):
             if file.exists():
-                return load_bank(file, self.model, self.images)
-            layers = tuple(dict.fromkeys(unit.layer for unit in self.request.units))
-            made = build_bank(self.model, layers, self.images, top=self.request.top)
-            made.save(file, self.opened)
-        return made
+                found = load_bank(file, self.model, self.images)
+            else:
+                layers = tuple(dict.fromkeys(unit.layer for unit in self.request.units))
+                found = build_bank(self.model, layers, self.images, top=self.request.top)
+                found.save(file, self.opened)
+            found.rank(self.request.units)  # one pass for all directions, not one for each
+        return found
 
     @cached_property
     def words(self) -> Words:

@@ -10,6 +10,7 @@ from typing import Any
 from vital.atlases.context import CLAIMING_SECONDS, Context
 from vital.atlases.plan import Piece
 from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_labels
+from vital.errors import RunError
 from vital.models.identity import identity
 from vital.rendering.run_folder import SCHEMA, versions
 from vital.reporting.site import write_site
@@ -64,7 +65,7 @@ def write_words(context: Context) -> None:
     Raises `RunError` and `DataError`.
     """
     files = [context.words_file(piece) for piece in context.pieces if piece.stage == "words"]
-    said = [row for file in files if file.is_file() for row in read_json(file)["labels"]]
+    said = [row for file in files if file.is_file() for row in _labels(file)]
     if not said:
         return
     table, details = context.run / LABELS, context.run / DETAILS
@@ -79,3 +80,11 @@ def write_words(context: Context) -> None:
         facts = {"schema": SCHEMA, "versions": versions(), "model": identity(context.model, context.spec)}
         told = others(read_json(details).get("labels", []) if details.exists() else [])
         write(details, as_json({**facts, "labels": [*said, *told]}))
+
+
+def _labels(file: Path) -> list[dict[str, Any]]:
+    """What a piece says in words. Raises `RunError` for a damaged file."""
+    rows = read_json(file).get("labels")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and {*COLUMNS} <= {*row} for row in rows):
+        raise RunError(f"{str(file)!r} is damaged; remove it, and the same command makes it again")
+    return rows

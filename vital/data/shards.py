@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby, product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from vital.utils.hashing import sha256
 BRACES = re.compile(r"\{([^{}]+)\}")
 LABELED = ("cls", "json", "txt")
 """What the parts of a sample that hold its label are called, the surest first."""
+MOST = 1_000_000
+"""The most names that a pattern may stand for."""
 LONGEST = 1_000_000
 """The most bytes of a part that are read for a label."""
 
@@ -83,13 +86,15 @@ class _Part:
 
 
 def expanded(text: str) -> list[str]:
-    """All names that a pattern in braces stands for.
+    """All names that a pattern in braces stands for. Raises `DataError` for more than `MOST`.
 
     >>> expanded("shards-{008..010}.tar"), expanded("{train,val}-{0..1}.tar")[1:3]
     (['shards-008.tar', 'shards-009.tar', 'shards-010.tar'], ['train-1.tar', 'val-0.tar'])
     """
     pieces = BRACES.split(text)
     choices = [_choices(piece) if number % 2 else [piece] for number, piece in enumerate(pieces)]
+    if prod(map(len, choices)) > MOST:
+        raise _too_many(text)
     return ["".join(parts) for parts in product(*choices)]
 
 
@@ -97,8 +102,14 @@ def _choices(text: str) -> list[str]:
     first, dots, last = text.partition("..")
     if not (dots and first.isdecimal() and last.isdecimal()):
         return text.split(",")
+    if max(len(first), len(last)) > len(str(MOST)) or int(last) - int(first) >= MOST:
+        raise _too_many(text)
     width = len(first) if first.startswith("0") else 0
     return [str(number).zfill(width) for number in range(int(first), int(last) + 1)]
+
+
+def _too_many(text: str) -> DataError:
+    return DataError(f"{text!r} stands for more than {MOST:,} names; give a folder, or fewer shards")
 
 
 def shards_at(path: Path) -> list[Path]:
@@ -170,10 +181,10 @@ def _label(kind: str, text: str) -> int | str | None:
     if kind == "json":
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return plain_label(item_label(value) if isinstance(value, dict) else value)
-    return int(text) if re.fullmatch(r"-?\d+", text) else text or None
+    return int(text) if re.fullmatch(r"-?\d{1,18}", text) else text or None
 
 
 def _labeled(said: Sequence[dict[str, Any]]) -> Labels:

@@ -29,9 +29,14 @@ PATIENCE = 60.0
 
 @dataclass
 class _Index:
-    """Where the records of a file are: its number in the file system, the end of the last whole record, all by key."""
+    """Where the records of a file are: the end of the last whole record, and all by key.
+
+    The file is told from one that took its place by its number in the file system and the head of its first record,
+    for such numbers are used again.
+    """
 
     file: int = -1
+    first: bytes = b""
     end: int = 0
     at: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
@@ -108,9 +113,11 @@ def _whole(file: BinaryIO, start: int) -> int:
 def _read_on(path: Path, file: BinaryIO) -> _Index:
     """What a file holds, as far as it is known already, and what was added since."""
     known = os.fstat(file.fileno())
-    index = _indices.get(path, _Index())
-    if index.file != known.st_ino or index.end > known.st_size:
+    file.seek(0)
+    first, index = file.read(HEAD), _indices.get(path, _Index())
+    if index.file != known.st_ino or index.end > known.st_size or (index.end and index.first != first):
         index = _Index(known.st_ino)
+    index.first = first
     while (end := _whole(file, index.end)) > index.end:
         file.seek(index.end + 12)
         index.at[file.read(24)] = (index.end + HEAD, end - index.end - HEAD)
