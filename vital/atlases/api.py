@@ -272,9 +272,16 @@ def carry_out(
         if not left or (shard is None and (not only or "site" in only)):
             site.write()
         if not left:
-            shutil.rmtree(context.run / LOCKS, ignore_errors=True)
+            _tidy(context.run)
     told = {**_statuses(context, wanted), **failed}
     return Atlas(context.site, context.run, len(context.pieces) - len(left), len(context.pieces), told)
+
+
+def _tidy(run: Path) -> None:
+    """Remove the locks of a run that is done, and the halves of files that killed processes left."""
+    shutil.rmtree(run / LOCKS, ignore_errors=True)
+    for half in run.rglob(".*.part"):
+        half.unlink(missing_ok=True)
 
 
 def _do(

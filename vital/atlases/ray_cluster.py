@@ -38,18 +38,20 @@ def connected(address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    where = f"at {address}" if address else "on this machine"
+    where = "on this machine" if address in (None, "auto") else f"at {address}"
+    none = RunError(
+        f"no Ray answers {where}; start one there with `ray start --head`, or leave --address out for this machine alone"
+    )
     if address and not _answers(address):
-        raise RunError(
-            f"no Ray answers {where}; start one there with `ray start --head --port PORT`, or leave --address out for "
-            "this machine alone"
-        )
+        raise none
     how: dict[str, Any] = (
         {"address": address} if address else {"address": "local", "include_dashboard": False}
     )
     try:
         with warnings.catch_warnings(action="ignore"):
             ray.init(**how, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
+    except ConnectionError as error:
+        raise none from error
     except Exception as error:
         raise RunError(
             f"Ray {where} cannot be used: {first_line(error)}; run this on a node of the cluster, with the same "

@@ -1,4 +1,4 @@
-"""The engine `ray`: pieces of an atlas on the devices of a Ray cluster, each with a process that loads the network once.
+"""The engine `ray`: pieces of an atlas on the devices of a Ray cluster, each with a process that has the network.
 
 Results go through the run folder, which all nodes see; what travels is the context, once to each process, and then the
 pieces by name. A process or a node that dies is replaced, and what it worked on is done again by another.

@@ -27,7 +27,7 @@ from vital.utils.foreign import described, explained
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where the run was started: the folder, the places of imports, modules of the user's files, and VITAL_ settings."""
+    """Where a run was started: its folder, the places of imports, modules of the user's files, VITAL_ settings."""
 
     folder: str
     path: tuple[str, ...]
