@@ -51,7 +51,7 @@ def listening(answer: bytes | None) -> Iterator[str]:
 
         if answer is not None:
             threading.Thread(target=serve, daemon=True).start()
-        yield "127.0.0.1:{}".format(server.getsockname()[1])
+        yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("answer", [None, b"HTTP/1.1 400 Bad Request\r\n\r\n"])
@@ -68,7 +68,7 @@ def test_an_address_where_no_ray_answers_is_told_within_seconds(answer: bytes | 
 def test_an_address_where_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(RunError, match="no Ray answers at .*, or leave --address out"):
+    with pytest.raises(RunError, match=r"no Ray answers at .*, or leave out --address"):
         engine_of("ray", address=f"ray://127.0.0.1:{port}")
 
 

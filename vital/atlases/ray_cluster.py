@@ -40,7 +40,7 @@ def connected(address: str | None) -> Iterator[Any]:
         return
     where = "on this machine" if address in (None, "auto") else f"at {address}"
     none = RunError(
-        f"no Ray answers {where}; start one there with `ray start --head`, or leave --address out for this machine alone"
+        f"no Ray answers {where}; start one there with `ray start --head`, or leave out --address for this machine"
     )
     if address and not _answers(address):
         raise none
