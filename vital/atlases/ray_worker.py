@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import importlib.util
 import os
 import pickle
@@ -55,8 +56,7 @@ def _own_files() -> Iterator[tuple[str, str]]:
 
 def packed(context: Context) -> bytes:
     """A context as bytes, with the network on the CPU. Raises `ModelError` where that is not possible."""
-    from ray import cloudpickle
-
+    cloudpickle: Any = importlib.import_module("ray.cloudpickle")
     net = context.model
     if net.device.type != "cpu":
         context = replace(context, model=replace(net, module=copy.deepcopy(net.module).cpu()))
@@ -74,7 +74,8 @@ class Worker:
     """Does pieces in a process of its own."""
 
     def __init__(self, around: Surroundings, threads: int) -> None:
-        self.around, self.context = around, None
+        self.around = around
+        self.context: Context | None = None
         os.environ.update(around.settings)
         with suppress(OSError):  # where the folder is not there, that of the atlas is told
             os.chdir(around.folder)
