@@ -26,6 +26,9 @@ from vital.atlases.ray_worker import Worker, packed, surroundings
 from vital.errors import InvalidValueError, MissingDependencyError, RunError, UsageError
 
 ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:none of the .* shows what excites", "ignore::FutureWarning:ray", "ignore::ResourceWarning"
+)
 SMALL = 80 << 20
 """Bytes of a node's store of objects."""
 
@@ -163,7 +166,7 @@ def cluster() -> Iterator[Any]:
 
     made = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 1, "object_store_memory": SMALL, "node_ip_address": "127.0.0.1"},
+        head_node_args={"num_cpus": 1, "object_store_memory": SMALL},
     )
     yield made
     ray.shutdown()
@@ -221,7 +224,7 @@ def test_a_node_that_joins_late_gets_work(tmp_path: Path, cluster: Any) -> None:
         while not ended.wait(0.05) and len(ray_kills.done(tmp_path)) < 4:
             seen.update(ray_kills.busy())
         early = set(seen)
-        cluster.add_node(num_cpus=1, object_store_memory=SMALL, node_ip_address="127.0.0.1")
+        cluster.add_node(num_cpus=1, object_store_memory=SMALL)
         while not ended.wait(0.05):
             seen.update(ray_kills.busy())
         joined.append((len(early), len(seen)))
@@ -230,7 +233,8 @@ def test_a_node_that_joins_late_gets_work(tmp_path: Path, cluster: Any) -> None:
     watcher = threading.Thread(target=join)
     watcher.start()
     try:
-        made = ray_kills.make(tmp_path, engine="ray", address=cluster.address)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        made = ray_kills.make(tmp_path, engine="ray")
     finally:
         ended.set()
         watcher.join()

@@ -19,11 +19,16 @@ GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 
 """How a client of gRPC begins, which is what Ray speaks: the preface of HTTP/2, and a frame of no settings."""
 SETTINGS = 4
 """The kind of frame that a server of HTTP/2 answers with."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Names of this machine, for which Ray takes the address that others see: it must answer there too."""
 
 
 def package_ray() -> Any:
     """Import Ray. Raises `MissingDependencyError`, which names the extra."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault(
+        "RAY_gcs_server_request_timeout_seconds", "20"
+    )  # else it looks for a node for a minute
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a change to come
     return package("ray", "ray", "ray", "runs of the engine ray")
 
@@ -73,8 +78,14 @@ def _answers(address: str) -> bool:
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not (host and colon and port.isdecimal() and int(port) < 2**16):
         raise InvalidValueError(f"address is {address!r}; write HOST:PORT, such as 10.0.0.1:6379, or auto")
+    host = host.strip("[]")
+    places = [host, package_ray().util.get_node_ip_address()] if host in LOOPBACK else [host]
+    return all(_greets(place, int(port)) for place in places)
+
+
+def _greets(host: str, port: int) -> bool:
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS) as line:
+        with socket.create_connection((host, port), timeout=ANSWER_SECONDS) as line:
             line.sendall(GREETING)
             with line.makefile("rb") as answer:
                 return answer.read(9)[3:4] == bytes([SETTINGS])
