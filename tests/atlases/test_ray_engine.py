@@ -33,6 +33,15 @@ SMALL = 80 << 20
 """Bytes of a node's store of objects."""
 
 
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """What a worker sets for its process, which here is that of the tests."""
+    handler, path = signal.getsignal(signal.SIGTERM), list(sys.path)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+    sys.path[:] = path
+
+
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
     images = vital.load_images(toy.images(6).float().numpy())

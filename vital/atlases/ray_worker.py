@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import os
 import pickle
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -81,6 +82,8 @@ class Worker:
             os.chdir(around.folder)
         sys.path += [place for place in around.path if place not in sys.path]
         torch.set_num_threads(threads)
+        # Ray ends a process by an error in whatever it does, which would be taken for a fault of the network
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
 
     def load(self, data: bytes, *, gpu: bool) -> str:
         """Take in the context; say why that is not possible, or nothing."""
