@@ -23,6 +23,14 @@ def test_units_are_counted_by_stage() -> None:
     assert shown.line().startswith("exemplars 3 of 3 units, ")
 
 
+def test_stages_may_take_turns() -> None:
+    pieces = [*PIECES, Piece("words", 0, ("a:0", "a:1"))]
+    shown = Progress.of(pieces)
+    for piece, said in ((1, "exemplars 2 of 3"), (3, "words 2 of 2"), (2, "exemplars 3 of 3")):
+        shown.tell(pieces[piece], 1.0)
+        assert shown.line().startswith(said)
+
+
 def test_a_line_is_written_now_and_then_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.02)
     shown = Progress({"exemplars": 2}, stream=io.StringIO())

@@ -3,7 +3,7 @@
 from vital.atlases.api import Atlas, atlas, carry_out, prepare
 from vital.atlases.context import Context
 from vital.atlases.costs import Cost, estimate
-from vital.atlases.engine import ENGINES, Outcome, attempt
+from vital.atlases.engine import ENGINES, Outcome, attempt, engine_of
 from vital.atlases.plan import STAGES, Piece, Request, pieces_of
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "atlas",
     "attempt",
     "carry_out",
+    "engine_of",
     "estimate",
     "pieces_of",
     "prepare",

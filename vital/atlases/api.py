@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from vital.activations.bank import check_inputs
 from vital.atlases.changes import Watch
 from vital.atlases.context import LOCKS, Context
-from vital.atlases.engine import ENGINES, Outcome
+from vital.atlases.engine import Engine, Outcome, engine_of
 from vital.atlases.plan import STAGES, Piece, Request, chosen, read_shard, units_of
 from vital.atlases.progress import Progress
 from vital.atlases.site import SiteWriter
@@ -72,6 +72,8 @@ def atlas(
     only: str | Sequence[str] = (),
     shard: str | None = None,
     engine: str = "local",
+    address: str | None = None,
+    workers: int | None = None,
     progress: bool = True,
     **options: Any,
 ) -> Atlas:
@@ -116,7 +118,12 @@ def atlas(
         The share of one of several machines that work in one folder, such as "1/4". A call without it does what is
         left, and finishes the site.
     engine
-        What does the pieces: "local", in this process.
+        What does the pieces: "local", in this process, or "ray", on the devices of a Ray cluster.
+    address
+        Where the Ray cluster is, "HOST:PORT" or "auto"; by default one of this machine is made for the run.
+    workers
+        The number of Ray's processes that share the CPUs of each node; by default each GPU has one, and where there
+        are none, two CPUs have one.
     progress
         Whether to show a bar, or a line every half a minute where there is no terminal.
     **options
@@ -145,12 +152,13 @@ def atlas(
     (True, True)
 
     """
+    do = engine_of(engine, address=address, workers=workers)
     context = prepare(
         model, layers, images, out, methods=methods, concepts=concepts, encoder=encoder, per_layer=per_layer,
         tokens=tokens, count=count, top=top, seed=seed, batch=batch, **options,
     )  # fmt: skip
     share = None if shard is None else read_shard(shard)
-    return carry_out(context, only=_listed(only), shard=share, engine=engine, progress=progress)
+    return carry_out(context, only=_listed(only), shard=share, engine=do, progress=progress)
 
 
 def prepare(
@@ -248,11 +256,11 @@ def carry_out(
     *,
     only: Sequence[str] = (),
     shard: tuple[int, int] | None = None,
-    engine: str = "local",
+    engine: str | Engine = "local",
     progress: bool = True,
 ) -> Atlas:
     """Do what is left of an atlas, or of a part of it. Raises what `atlas` raises."""
-    do = ENGINES[engine]
+    do = engine_of(engine) if isinstance(engine, str) else engine
     wanted = chosen(context.pieces, context.model, only, shard)
     with hashed_once():
         watch = Watch(context.images)
@@ -264,9 +272,16 @@ def carry_out(
         if not left or (shard is None and (not only or "site" in only)):
             site.write()
         if not left:
-            shutil.rmtree(context.run / LOCKS, ignore_errors=True)
+            _tidy(context.run)
     told = {**_statuses(context, wanted), **failed}
     return Atlas(context.site, context.run, len(context.pieces) - len(left), len(context.pieces), told)
+
+
+def _tidy(run: Path) -> None:
+    """Remove the locks of a run that is done, and the halves of files that killed processes left."""
+    shutil.rmtree(run / LOCKS, ignore_errors=True)
+    for half in run.rglob(".*.part"):
+        half.unlink(missing_ok=True)
 
 
 def _do(

@@ -1,7 +1,8 @@
 """Engines: what does pieces of work, in this process or elsewhere.
 
 An engine takes pieces and a context and yields an `Outcome` as each piece ends, in any order. It calls `attempt`, in
-whichever process, with the piece and a copy of the context; both can be pickled.
+whichever process, with the piece and a copy of the context; both can be pickled. An engine with options is a dataclass
+of them, and its objects are called.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias
 
 from vital.atlases.context import Context
 from vital.atlases.plan import Piece
 from vital.atlases.stages import Failed, fatal, is_done, work
-from vital.errors import VitalError
+from vital.errors import UsageError, VitalError
 from vital.utils.foreign import explained
 from vital.utils.registry import Registry
 
@@ -30,7 +31,27 @@ class Outcome:
 
 
 Engine: TypeAlias = Callable[[Iterable[Piece], Context], Iterator[Outcome]]
-ENGINES: Registry[Engine] = Registry("engine")
+ENGINES: Registry[Any] = Registry("engine")
+ENGINES.register_lazy("ray", "vital.atlases.ray_engine:Ray")
+
+
+def engine_of(name: str, **options: Any) -> Engine:
+    """The engine of a name, with those of its options that are not None.
+
+    Raises `UnknownNameError`, `UsageError` for options that it does not have, and what the engine raises where it
+    cannot be used here.
+
+    >>> engine_of("local", workers=2)
+    Traceback (most recent call last):
+    ...
+    vital.errors.UsageError: the engine local has no workers; choose another engine, such as ray
+    """
+    found, given = ENGINES[name], {option: value for option, value in options.items() if value is not None}
+    known = [one.name for one in fields(found)] if isinstance(found, type) else []
+    if strange := [option for option in given if option not in known]:
+        raise UsageError(f"the engine {name} has no {strange[0]}; choose another engine, such as ray")
+    engine: Engine = found(**given) if isinstance(found, type) else found
+    return engine
 
 
 @ENGINES.register("local")

@@ -20,13 +20,14 @@ LINE_SECONDS = 30.0
 
 @dataclass(eq=False)
 class Progress:
-    """The stage that is worked on, and how much of it is done, in units of the network."""
+    """The stage that is worked on, and how much of it is done, in units of the network; stages may take turns."""
 
     totals: dict[str, int]
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     stage: str = ""
     done: float = 0
     _shares: dict[str, float] = field(default_factory=dict, init=False)
+    _left: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
     _start: float = 0
     _bar: tqdm | None = field(default=None, init=False)
 
@@ -56,10 +57,12 @@ class Progress:
         return f"{self._counted()}, {duration(gone)} gone{left}"
 
     def _begin(self, stage: str) -> None:
-        self.stage, self.done, self._start = stage, 0.0, time.monotonic()
-        self._shares.clear()
+        self._left[self.stage] = self.done, self._start
+        self.done, self._start = self._left.get(stage, (0.0, time.monotonic()))
+        self.stage = stage
         if self._bar is not None:
             self._bar.reset(self.totals[stage])
+            self._bar.update(self.done)
 
     def _counted(self) -> str:
         of = self.totals.get(self.stage, 0)

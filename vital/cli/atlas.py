@@ -43,6 +43,8 @@ def atlas(
     only: opt.Only = None,
     shard: opt.Shard = None,
     engine: opt.EngineName = "local",
+    address: opt.Address = None,
+    workers: opt.Workers = None,
     estimate: opt.Estimate = None,
     network: opt.NetworkOptions,
 ) -> None:
@@ -52,10 +54,11 @@ def atlas(
     is done in small pieces, which are kept in SITE/run as they end; the same command again goes on where it stopped.
     The page of the site can be looked at from the beginning. The exit code is 1 when a unit failed.
     """
-    from vital.atlases import prepare
+    from vital.atlases import engine_of, prepare
     from vital.atlases.api import carry_out, kept
     from vital.atlases.plan import chosen, read_shard
 
+    do = engine_of(engine, address=address, workers=workers)
     share = None if shard is None else read_shard(shard)
     names = [name for part in only or () for name in listed(part, "--only")]
     net, pictures = network.open(model, source.image_labels), source.open()
@@ -71,7 +74,7 @@ def atlas(
             _tell(context, chosen(context.pieces, net, names, share))
         if estimate:
             return
-        made = carry_out(context, only=names, shard=share, engine=engine)
+        made = carry_out(context, only=names, shard=share, engine=do)
     show_skipped(pictures)
     typer.echo(f"{made.site / 'index.html'}: {made.done} of {made.pieces} pieces are done")
     show_failed(made)

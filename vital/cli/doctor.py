@@ -19,7 +19,7 @@ NEEDED = ("torch", "torchvision", "jinja2", "kornia", "numpy", "pillow", "safete
 OPTIONAL = {
     "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "diffusers": "generate",
     "sentence-transformers": "sentences", "scikit-learn": "concepts", "matplotlib": "report",
-    "pandas": "pandas", "torch-lucent": "",
+    "pandas": "pandas", "ray": "ray", "torch-lucent": "",
 }  # fmt: skip
 
 
