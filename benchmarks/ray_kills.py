@@ -139,7 +139,7 @@ def measure(folder: Path, kills: int) -> dict[str, Any]:
     make(folder / "whole")
     begin = time.perf_counter()
     with cluster(), killing(folder / "killed", kills) as killed:
-        made = make(folder / "killed", engine="ray", workers=2)
+        made = make(folder / "killed", engine="ray", actors=2)
     seconds = time.perf_counter() - begin
     whole, again = files(folder / "whole"), files(folder / "killed")
     differing = sorted(name for name in whole.keys() | again.keys() if whole.get(name) != again.get(name))

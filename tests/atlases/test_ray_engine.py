@@ -96,8 +96,8 @@ def test_options_that_an_engine_lacks_and_numbers_that_are_not_allowed() -> None
         UsageError, match="the engine local has no address; choose another engine, such as ray"
     ):
         engine_of("local", address="host:1")
-    with pytest.raises(InvalidValueError, match="workers is 0"):
-        engine_of("ray", workers=0)
+    with pytest.raises(InvalidValueError, match="actors is 0"):
+        engine_of("ray", actors=0)
 
 
 def test_a_missing_package_names_its_extra_before_any_work(
@@ -192,7 +192,7 @@ def local() -> Iterator[None]:
 @pytest.mark.slow
 def test_the_cluster_makes_what_one_process_makes(make: Maker, local: None) -> None:
     make("whole")
-    made = make("parts", engine="ray", workers=2)
+    made = make("parts", engine="ray", actors=2)
     assert made.finished
     assert make.files("parts") == make.files("whole")
     assert make("parts", engine="ray").finished
@@ -204,14 +204,14 @@ def test_twenty_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
     assert (found["kills"], found["lost"], found["double"], found["differing"]) == (20, 0, 0, 0), found
 
 
-def command(folder: Path, address: str, workers: int) -> list[str]:
+def command(folder: Path, address: str, actors: int) -> list[str]:
     """A command that makes the small atlas of the benchmark."""
     code = (
         "import sys, torch; from pathlib import Path; from benchmarks.ray_kills import make\n"
         "torch.set_num_threads(1)\n"
-        "make(Path(sys.argv[1]), engine='ray', address=sys.argv[2], workers=int(sys.argv[3]))"
+        "make(Path(sys.argv[1]), engine='ray', address=sys.argv[2], actors=int(sys.argv[3]))"
     )
-    return [sys.executable, "-c", code, str(folder), address, str(workers)]
+    return [sys.executable, "-c", code, str(folder), address, str(actors)]
 
 
 @pytest.mark.slow
@@ -269,7 +269,7 @@ def test_a_piece_that_kills_its_processes_has_a_status_and_the_others_go_on(
     model = vital.Model(Deadly().eval(), size=(32, 32))
     images = vital.load_images(toy.images(6).float().numpy())
     made = vital.atlas(
-        model, "inner.act1:0-1", images, tmp_path, methods="fourier", steps=2, batch=1, engine="ray", workers=1,
+        model, "inner.act1:0-1", images, tmp_path, methods="fourier", steps=2, batch=1, engine="ray", actors=1,
         progress=False,
     )  # fmt: skip
     assert made.done == made.pieces - 2

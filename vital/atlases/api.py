@@ -73,7 +73,7 @@ def atlas(
     shard: str | None = None,
     engine: str = "local",
     address: str | None = None,
-    workers: int | None = None,
+    actors: int | None = None,
     progress: bool = True,
     **options: Any,
 ) -> Atlas:
@@ -121,7 +121,7 @@ def atlas(
         What does the pieces: "local", in this process, or "ray", on the devices of a Ray cluster.
     address
         Where the Ray cluster is, "HOST:PORT" or "auto"; by default one of this machine is made for the run.
-    workers
+    actors
         The number of Ray's processes that share the CPUs of each node; by default each GPU has one, and where there
         are none, two CPUs have one.
     progress
@@ -152,7 +152,7 @@ def atlas(
     (True, True)
 
     """
-    do = engine_of(engine, address=address, workers=workers)
+    do = engine_of(engine, address=address, actors=actors)
     context = prepare(
         model, layers, images, out, methods=methods, concepts=concepts, encoder=encoder, per_layer=per_layer,
         tokens=tokens, count=count, top=top, seed=seed, batch=batch, **options,

@@ -41,10 +41,10 @@ def engine_of(name: str, **options: Any) -> Engine:
     Raises `UnknownNameError`, `UsageError` for options that it does not have, and what the engine raises where it
     cannot be used here.
 
-    >>> engine_of("local", workers=2)
+    >>> engine_of("local", actors=2)
     Traceback (most recent call last):
     ...
-    vital.errors.UsageError: the engine local has no workers; choose another engine, such as ray
+    vital.errors.UsageError: the engine local has no actors; choose another engine, such as ray
     """
     found, given = ENGINES[name], {option: value for option, value in options.items() if value is not None}
     known = [one.name for one in fields(found)] if isinstance(found, type) else []

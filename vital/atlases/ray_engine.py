@@ -35,17 +35,17 @@ LOOK_SECONDS, WAIT_SECONDS = 1.0, 60.0
 class Ray:
     """Do the pieces on the Ray cluster at an address; without one on a cluster of this machine, made for the run.
 
-    Each GPU of the cluster has a process; `workers` is the number of processes that share the CPUs of each node
+    Each GPU of the cluster has a process; `actors` is the number of processes that share the CPUs of each node
     instead, by default one for two CPUs where there is no GPU. Raises `MissingDependencyError` without Ray, and
     `RunError` where no Ray answers.
     """
 
     address: str | None = None
-    workers: int | None = None
+    actors: int | None = None
 
     def __post_init__(self) -> None:
-        if self.workers is not None:
-            check_whole("workers", self.workers, 1)
+        if self.actors is not None:
+            check_whole("actors", self.actors, 1)
         package_ray()
         if self.address is not None:
             with connected(self.address):
@@ -57,7 +57,7 @@ class Ray:
         if not todo:
             return
         with connected(self.address) as ray:
-            pool = _Pool(ray, context, self.workers, len(todo))
+            pool = _Pool(ray, context, self.actors, len(todo))
             try:
                 for part in ([p for p in todo if p.stage == "bank"], [p for p in todo if p.stage != "bank"]):
                     yield from pool.run(part)
@@ -79,9 +79,9 @@ class _Process:
 class _Pool:
     """The processes on all nodes, and the pieces that wait for one of them."""
 
-    def __init__(self, ray: Any, context: Context, workers: int | None, most: int) -> None:
-        self.ray, self.workers, self.most = ray, workers, most
-        self.gpu = workers is None and ray.cluster_resources().get("GPU", 0) >= 1
+    def __init__(self, ray: Any, context: Context, actors: int | None, most: int) -> None:
+        self.ray, self.actors, self.most = ray, actors, most
+        self.gpu = actors is None and ray.cluster_resources().get("GPU", 0) >= 1
         self.packed, self.around = ray.put(packed(context)), surroundings()
         self.processes: list[_Process] = []
         self.queue: deque[tuple[Piece, bool]] = deque()
@@ -117,7 +117,7 @@ class _Pool:
         self.next_look = now + LOOK_SECONDS
         nodes = {node["NodeID"]: node["Resources"] for node in self.ray.nodes() if node["Alive"]}
         for node, resources in nodes.items():
-            count, needs = _share(resources, self.workers, gpu=self.gpu)
+            count, needs = _share(resources, self.actors, gpu=self.gpu)
             count -= sum(one.node == node for one in self.processes)
             for _ in range(0 if node in self.refused else count):
                 if len(self.processes) < self.most:
@@ -219,7 +219,7 @@ class _Pool:
             return
         why = (
             f"each of the {self.deaths[worked]} processes that worked on it died, as happens where memory does not "
-            "suffice; use fewer --workers, a smaller --batch, or nodes with more memory"
+            "suffice; use fewer --actors, a smaller --batch, or nodes with more memory"
         )
         if worked.stage == "bank":
             raise OutOfMemoryError(f"the bank is not made: {why}")
@@ -238,7 +238,7 @@ def _refs(one: _Process) -> list[Any]:
     return [one.loading] if one.loading is not None else [ref for ref, _ in one.flight]
 
 
-def _share(resources: Mapping[str, float], workers: int | None, *, gpu: bool) -> tuple[int, dict[str, float]]:
+def _share(resources: Mapping[str, float], actors: int | None, *, gpu: bool) -> tuple[int, dict[str, float]]:
     """The number of processes on a node, and what each needs.
 
     >>> _share({"CPU": 16.0, "GPU": 4.0}, None, gpu=True)
@@ -247,9 +247,9 @@ def _share(resources: Mapping[str, float], workers: int | None, *, gpu: bool) ->
     ((2, {'num_cpus': 2, 'num_gpus': 0}), (4, {'num_cpus': 0.5, 'num_gpus': 0}), (0, {}))
     """
     cpus = int(resources.get("CPU", 0))
-    count = int(resources.get("GPU", 0)) if gpu else workers or max(1, cpus // THREADS)
+    count = int(resources.get("GPU", 0)) if gpu else actors or max(1, cpus // THREADS)
     if not count or not cpus:
         return 0, {}
-    most = cpus if gpu or workers else THREADS
+    most = cpus if gpu or actors else THREADS
     each = min(most, cpus // count) or cpus / count
     return count, {"num_cpus": each, "num_gpus": int(gpu)}

@@ -44,7 +44,7 @@ def atlas(
     shard: opt.Shard = None,
     engine: opt.EngineName = "local",
     address: opt.Address = None,
-    workers: opt.Workers = None,
+    actors: opt.Actors = None,
     estimate: opt.Estimate = None,
     network: opt.NetworkOptions,
 ) -> None:
@@ -58,7 +58,7 @@ def atlas(
     from vital.atlases.api import carry_out, kept
     from vital.atlases.plan import chosen, read_shard
 
-    do = engine_of(engine, address=address, workers=workers)
+    do = engine_of(engine, address=address, actors=actors)
     share = None if shard is None else read_shard(shard)
     names = [name for part in only or () for name in listed(part, "--only")]
     net, pictures = network.open(model, source.image_labels), source.open()

@@ -240,7 +240,7 @@ Address = Annotated[
         help="The Ray cluster, or auto for that of this node; without it one of this machine is made for the run.",
     ),
 ]
-Workers = Annotated[
+Actors = Annotated[
     int | None,
     Option(
         metavar="N",
