@@ -43,6 +43,14 @@ def test_what_was_put_comes_back(path: Path) -> None:
     assert held(path, range(6)) == [0, 1, 2, 3, 4]
 
 
+def test_tensors_come_back_in_the_order_in_which_they_were_put(path: Path) -> None:
+    layers = ["relu3", "conv1", "relu4", "bn", "relu1", "a", "head", "b"]
+    tensor_pack.put(path, name(0), {layer: torch.zeros(1) for layer in layers}, {})
+    for _ in range(5):
+        tensors, _ = tensor_pack.get(path, name(0))
+        assert list(tensors) == layers
+
+
 @pytest.mark.parametrize("cut", [1, 20, 60, 150])
 def test_a_record_that_was_cut_off_is_written_over(path: Path, cut: int) -> None:
     for i in range(3):

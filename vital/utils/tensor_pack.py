@@ -1,7 +1,8 @@
 """Many small sets of tensors in one file of the cache, each under its key: thousands of files would be slow to list.
 
-A record is its length, the checksum of what follows, its key, and a safetensors file. Records are added at the end, by
-one process at a time; one that a killed process left unfinished is written over, and a damaged one counts as missing.
+A record is its length, the checksum of what follows, its key, and a safetensors file, which also says the order of its
+tensors: safetensors reads them in any. Records are added at the end, by one process at a time; one that a killed
+process left unfinished is written over, and a damaged one counts as missing.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def put(path: Path, key: str, tensors: Mapping[str, Tensor], notes: Mapping[str,
     from safetensors.torch import save
 
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    body = key.encode() + save(whole, {"vital": json.dumps(notes, sort_keys=True)})
+    said = json.dumps({"notes": notes, "order": list(whole)}, sort_keys=True)
+    body = key.encode() + save(whole, {"vital": said})
     record = (len(body) - 24).to_bytes(8, "little") + zlib.crc32(body).to_bytes(4, "little") + body
     with explained(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,11 +74,11 @@ def put(path: Path, key: str, tensors: Mapping[str, Tensor], notes: Mapping[str,
 
 
 def get(path: Path, key: str) -> tuple[Tensors, dict[str, Any]] | None:
-    """Read what `put` wrote; None where there is nothing under the key, or it is damaged. Raises `RunError`."""
+    """Read what `put` wrote, in its order; None where nothing is under the key or it is damaged. Raises `RunError`."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    with suppress(FileNotFoundError, SafetensorError, ValueError), path.open("rb") as file:
+    with suppress(FileNotFoundError, SafetensorError, ValueError, KeyError), path.open("rb") as file:
         index = _read_on(path, file)
         if found := index.at.get(key.encode()):
             start, length = found
@@ -84,8 +86,9 @@ def get(path: Path, key: str) -> tuple[Tensors, dict[str, Any]] | None:
             summed, body = int.from_bytes(file.read(4), "little"), file.read(24 + length)
             if zlib.crc32(body) == summed:
                 size = int.from_bytes(body[24:32], "little")
-                notes = json.loads(body[32 : 32 + size]).get("__metadata__", {})
-                return load(body[24:]), json.loads(notes.get("vital", "{}"))
+                said = json.loads(json.loads(body[32 : 32 + size])["__metadata__"]["vital"])
+                tensors = load(body[24:])
+                return {name: tensors[name] for name in said["order"]}, said["notes"]
     return None
 
 
