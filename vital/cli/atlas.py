@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vital.cli import atlas_options as own
 from vital.cli import options as opt
 from vital.cli.common import listed, megabytes, opened_as, show_skipped, stoppable, table
 from vital.errors import UsageError
@@ -24,14 +25,14 @@ SHOWN = 10
 @opt.grouped
 def atlas(
     model: opt.ModelName,
-    layers: opt.AtlasLayers,
+    layers: own.AtlasLayers,
     source: opt.NeededImageOptions,
-    out: opt.AtlasFolder,
+    out: own.AtlasFolder,
     *,
-    methods: opt.AtlasMethods = None,
+    methods: own.AtlasMethods = None,
     concepts: opt.Concepts = None,
     encoder: opt.EncoderName = None,
-    per_layer: opt.PerLayer = None,
+    per_layer: own.PerLayer = None,
     tokens: opt.Tokens = None,
     count: opt.HowMany = 8,
     top: opt.Top = 50,
@@ -40,12 +41,12 @@ def atlas(
     seed: opt.Seed = 0,
     batch: opt.Batch = None,
     settings: opt.Settings = None,
-    only: opt.Only = None,
-    shard: opt.Shard = None,
-    engine: opt.EngineName = "local",
-    address: opt.Address = None,
-    actors: opt.Actors = None,
-    estimate: opt.Estimate = None,
+    only: own.Only = None,
+    shard: own.Shard = None,
+    engine: own.EngineName = "local",
+    address: own.Address = None,
+    actors: own.Actors = None,
+    estimate: own.Estimate = None,
     network: opt.NetworkOptions,
 ) -> None:
     """Make a site of every unit of whole layers.
