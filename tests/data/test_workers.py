@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import threading
@@ -125,8 +126,9 @@ def test_workers_end_with_their_set(folder):
     assert len(members) == 2
     assert all(member.is_alive() for member in members)
     del pictures
+    gc.collect()
     for member in members:
-        member.join(5)
+        member.join(60)
     assert not any(member.is_alive() for member in members)
 
 
