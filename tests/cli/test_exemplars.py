@@ -110,3 +110,9 @@ def test_a_folder_of_another_network_is_refused(vital: Cli, here: Path, pictures
     answer = vital("exemplars", "net.py:make", "class:0", "--images", pictures, "--out", "run")
     assert answer.code == 1
     assert "belongs to another network; choose another folder" in answer.err
+
+
+def test_by_relevance_needs_to_know_for_what(vital: Cli, pictures: Path) -> None:
+    answer = vital("exemplars net.py:make 3:1 --by relevance --out run --images", pictures)
+    assert answer.code == 2
+    assert "--by relevance needs --for UNIT" in answer.err

@@ -619,3 +619,12 @@ def test_a_picture_starts_from_an_image_whose_content_counts(vital: Cli, here: P
     assert gone.code != 0
     assert gone.err.count("\n") == 1
     assert "gone.png" in gone.err
+
+
+def test_a_folder_of_images_is_no_place_for_results(vital: Cli, pictures: Path) -> None:
+    before = sorted(pictures.rglob("*"))
+    for out in (pictures, pictures / "runs" / "a"):
+        answer = vital("render", "net.py:make", "class:bee", "--images", pictures, "--out", out)
+        assert answer.code == 2
+        assert f"--out {out} lies in the folder of the images, {pictures}" in answer.err
+    assert sorted(pictures.rglob("*")) == before

@@ -170,6 +170,17 @@ def test_a_near_miss_is_answered_with_the_nearest_name(text: str, sentence: str)
     assert str(caught.value) == sentence
 
 
+def test_a_layer_like_no_other_is_answered_with_those_that_there_are() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        resolve("stem:1", LAYERS, CLASSES)
+    assert str(caught.value) == f"the network has no layer 'stem'; it has {', '.join(LAYERS)}"
+
+
+def test_a_direction_without_its_layer_is_asked_for_it() -> None:
+    with pytest.raises(UnitError, match=r"a direction needs its layer; write d\.safetensors!w:3@LAYER"):
+        Unit.parse("d.safetensors!w:3")
+
+
 def test_a_class_name_in_a_network_without_names_asks_for_the_index() -> None:
     with pytest.raises(UnknownNameError) as caught:
         resolve("class:tabby", LAYERS)

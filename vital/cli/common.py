@@ -55,6 +55,17 @@ def open_images(where: Path, labels: Path | None = None, workers: int | None = N
     return load_images(where, labels=labels, workers=workers)
 
 
+def check_apart(out: Path | None, images: Path | str | None) -> None:
+    """Raise `UsageError` for a folder of results in that of the images, which a later command would take for images."""
+    if out is None or images is None or out.suffix == ".safetensors" or not Path(images).is_dir():
+        return
+    if out.resolve().is_relative_to(Path(images).resolve()):
+        raise UsageError(
+            f"--out {out} lies in the folder of the images, {images}, and what is written there would be taken for "
+            "images later; give a folder outside it"
+        )
+
+
 def images_of(bank: Path, labels: Path | None = None, workers: int | None = None) -> ImageSet:
     """Open the images that a bank was made of, as they were typed then; `labels` may be others."""
     from vital.activations import opened_from

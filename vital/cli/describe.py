@@ -166,8 +166,8 @@ def _say(
     options = {name: method.options() for name, method in words.described.items()}
     save_words(out, identity(net, spec), {**request, "methods": options}, said, rows)
     typer.echo(table(["unit", "method", "label", "p", "score", "verdict"], [_shown(d) for d in said][:SHOWN]))
-    if len(said) > SHOWN:
-        typer.echo(f"… {len(said)} rows in all, in {out / 'labels.csv'}")
+    more = "… " if len(said) > SHOWN else ""
+    typer.echo(f"{more}{len(said)} rows in all, in {out / 'labels.csv'}")
     for line in verdict_lines(said):
         typer.echo(line)
     typer.echo(f"the values of whole layers take {words.megabytes(said):.1f} MB of memory")

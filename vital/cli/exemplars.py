@@ -9,6 +9,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.common import show_skipped, table, watched
+from vital.errors import UsageError
 from vital.utils.io import as_png, write
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ def exemplars(
     from vital.activations.targets import find_target
     from vital.rendering.natural_exemplars import exemplars as find
 
+    if by == "relevance" and not for_unit:
+        raise UsageError(
+            "--by relevance needs --for UNIT, a class or unit that reads this one, label or predicted"
+        )
     net, pictures = network.open(model, source.image_labels), source.needed("images are needed")
     chosen = list(dict.fromkeys(net.units(units)))
     aim = find_target(net, pictures, for_unit) if for_unit else None

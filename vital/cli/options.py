@@ -432,7 +432,10 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def call(**given: Any) -> None:
+        from vital.cli.common import check_apart
+
         given = {name: expanded(value) for name, value in given.items()}
+        check_apart(given.get("out"), given.get("images"))
         made = {
             name: kind(**{f.name: given.pop(f.name) for f in fields(kind) if f.name in given})
             for name, kind in groups.items()

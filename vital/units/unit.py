@@ -25,6 +25,7 @@ from vital.errors import UnitError, UnknownNameError, nearest
 from vital.types import Layer
 from vital.utils.class_names import class_index, plain
 from vital.utils.public import public
+from vital.utils.text import shortened
 
 OUTPUT = "class"
 TOKENS = ("cls", "patches", "all")
@@ -141,6 +142,8 @@ def _read(text: str | Unit) -> tuple[Unit, int]:
     ):
         source, index, layer, row, column, tokens = match.groups()
         return Unit(layer, int(index), _position(row, column), _tokens(text, tokens), source), 1
+    if re.fullmatch(rf".+\.safetensors(?:![^:]+)?:{NUMBER}", text):
+        raise UnitError(f"{text!r} is not a unit: a direction needs its layer; write {text}@LAYER")
     is_class = text.startswith(f"{OUTPUT}:")
     name = (
         re.escape(OUTPUT) if is_class else ".+"
@@ -183,10 +186,9 @@ def _tokens(text: str, tokens: str | None) -> str:
 def find_layer(name: str, layers: Mapping[str, Layer]) -> Layer:
     """The layer of that name; raises with the nearest names, or with the reason why it cannot be used."""
     if name not in layers:
-        close = nearest(name, layers) or list(layers)[:8]
-        raise UnknownNameError(
-            f"the network has no layer {name!r}; did you mean {' or '.join(map(repr, close))}?"
-        )
+        close = " or ".join(map(repr, nearest(name, layers)))
+        hint = f"did you mean {close}?" if close else f"it has {shortened(list(layers), 8)}"
+        raise UnknownNameError(f"the network has no layer {name!r}; {hint}")
     if layers[name].problem:
         raise UnitError(f"layer {name!r} cannot be used: {layers[name].problem}")
     return layers[name]

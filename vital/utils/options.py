@@ -11,6 +11,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
 from importlib.metadata import EntryPoint
 from numbers import Integral, Real
@@ -18,7 +19,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 from weakref import WeakKeyDictionary
 
-from vital.errors import InvalidValueError, UsageError, unknown
+from vital.errors import InvalidValueError, UnknownNameError, UsageError, VitalError, unknown
 from vital.utils.registry import Registry
 
 T = TypeVar("T")
@@ -233,9 +234,21 @@ def made_with(
     kind = registry[name]
     known = options_of(kind)
     for option in options:
-        if option not in known:
-            raise unknown(f"option of {name}", option, [*known, *others])
+        if option in known:
+            continue
+        if having := _having(registry, option):
+            raise UnknownNameError(f"{name} has no option {option!r}; it is one of {', '.join(having)}")
+        raise unknown(f"option of {name}", option, [*known, *others])
     return kind(**{k: known[k].read(v) if isinstance(v, str) else v for k, v in options.items()})
+
+
+def _having(registry: Registry[type[T]], option: str) -> list[str]:
+    """The names of what has an option; what cannot be imported has none."""
+    found = []
+    for name in registry:
+        with suppress(VitalError):
+            found += [name] if option in options_of(registry[name]) else []
+    return found
 
 
 def parameters_of(function: Callable[..., Any]) -> list[str]:

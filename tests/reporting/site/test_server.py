@@ -35,3 +35,9 @@ def test_a_site_is_served_to_this_machine_alone(rich, tmp_path):
 def test_what_is_no_site_is_not_served(rich):
     with pytest.raises(InvalidValueError, match="is no site; write one first: vital report RUN --site"):
         opened(rich)
+
+
+def test_a_folder_inside_a_site_names_the_site(rich, tmp_path):
+    write_site(tmp_path / "site", rich)
+    with pytest.raises(InvalidValueError, match=r"units' is no site; did you mean '.*site'\?"):
+        opened(tmp_path / "site" / "units")

@@ -57,6 +57,13 @@ def test_a_site_holds_what_its_runs_hold(rich, tmp_path):
     assert "no label would say sea" in plain(page(done.path, "conv/10"))
 
 
+def test_a_unit_without_a_name_or_words_is_named_once(rich, tmp_path):
+    site = write_site(tmp_path / "site", rich).path
+    text = page(site, "conv/3")
+    lead = text[text.index('<header class="lead">') : text.index("</h1>")]
+    assert lead.count("conv:3") == 1
+
+
 def test_a_class_name_is_shown_and_found_where_its_label_was_taken_back(rich, tmp_path):
     site = write_site(tmp_path / "site", rich).path
     assert "<h1><bdi>airplane</bdi></h1>" in page(site, "class/7")

@@ -50,7 +50,11 @@ def opened(site: Path, port: int = 0) -> ThreadingHTTPServer:
     Raises `InvalidValueError` for a folder that is no site, and `RunError` for a port that is taken.
     """
     if not is_site(site):
-        raise InvalidValueError(f"{str(site)!r} is no site; write one first: vital report RUN --site {site}")
+        near = [folder for folder in site.parents if is_site(folder)]
+        hint = (
+            f"did you mean {str(near[0])!r}?" if near else f"write one first: vital report RUN --site {site}"
+        )
+        raise InvalidValueError(f"{str(site)!r} is no site; {hint}")
     try:
         return ThreadingHTTPServer((HOST, port), partial(_Handler, directory=str(site)))
     except OSError as error:
