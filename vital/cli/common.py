@@ -168,12 +168,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def megabytes(count: int) -> str:
-    """Say a number of bytes in MB.
+    """Say a number of bytes in MB, and a small one in kB.
 
-    >>> megabytes(1_540_000)
-    '1.5 MB'
+    >>> megabytes(1_540_000), megabytes(2_100)
+    ('1.5 MB', '2.1 kB')
     """
-    return f"{count / 1e6:.1f} MB"
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
 
 def watched() -> bool:

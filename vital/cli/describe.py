@@ -12,7 +12,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.backends import AnswerOptions, BackendOptions, PlacementOptions, load_named
-from vital.cli.common import listed, show_skipped, table, watched
+from vital.cli.common import listed, megabytes, show_skipped, table, watched
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _say(
     typer.echo(f"{more}{len(said)} rows in all, in {out / 'labels.csv'}")
     for line in verdict_lines(said):
         typer.echo(line)
-    typer.echo(f"the values of whole layers take {words.megabytes(said):.1f} MB of memory")
+    typer.echo(f"the values of whole layers take {megabytes(round(1e6 * words.megabytes(said)))} of memory")
     if rows:
         typer.echo(
             "\nheld-out images, candidates whether or not they stand; in brackets what is not to be trusted\n"
