@@ -106,7 +106,7 @@ def test_the_demo_needs_no_network_and_little_memory(tmp_path: Path) -> None:
     assert page.count('<article class="card"') == len(demo.UNITS)
     assert page.count("images that excite it most") == len(demo.UNITS)
     assert lines[-1].endswith(str(out / "report.html"))
-    assert len((out / "run" / "labels.csv").read_text().splitlines()) == 1 + 4 * len(demo.UNITS)
+    assert len((out / "run" / "labels.csv").read_text().splitlines()) == 1 + 5 * len(demo.UNITS)
     assert (out / "index.html").is_file()
     (run,) = runs(out / "run")
     assert run.complete(run.render.units)

@@ -79,6 +79,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
         count=EXEMPLARS,
         steps=STEPS,
         n_random_models=1,
+        n_seeds=1,
     )
     typer.echo(f"vital: {out / 'index.html'} can be looked at from the first pictures on", err=True)
     with stoppable(lambda: kept(context)):
