@@ -20,7 +20,7 @@ from vital.atlases.site import SiteWriter
 from vital.atlases.stages import fatal, is_done, take_back
 from vital.backends import ImageTextEncoder
 from vital.data import ImageSet
-from vital.describing.api import describers_of
+from vital.describing.api import describers_of, is_world
 from vital.describing.base import DESCRIBERS
 from vital.describing.candidates.concept_lists import WORLD, read_concepts
 from vital.describing.evaluation.significance import JudgeOptions
@@ -191,7 +191,7 @@ def prepare(
     if strange := [name for name in names if name not in METHODS and name not in DESCRIBERS]:
         raise unknown("method", strange[0], [*METHODS, *DESCRIBERS])
     pictures = [name for name in names if name in METHODS] or list(PICTURES)
-    world = model.name.split(":")[0] == WORLD if isinstance(model, Model) else False
+    world = isinstance(model, Model) and is_world(model)
     known = bool(concepts is not None and encoder is not None) or world
     words = [name for name in names if name in DESCRIBERS] or (list(WORDS) if known else [])
     _check_options(options, pictures, words)

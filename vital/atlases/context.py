@@ -24,6 +24,7 @@ from vital.records import Prototype
 from vital.rendering import render
 from vital.rendering.resume import request_for
 from vital.rendering.run_folder import LOG, SCHEMA, Render, Run, check_names, differences, versions
+from vital.reporting.site.facts import Link, nearest_units
 from vital.units import Unit
 from vital.utils.hashing import key_of
 from vital.utils.io import append_json, as_json, explained, locked, read_json, write
@@ -84,6 +85,11 @@ class Context:
                 found.save(file, self.opened)
             found.rank(self.request.units)  # one pass for all directions, not one for each
         return found
+
+    @cached_property
+    def neighbors(self) -> dict[str, list[Link]]:
+        """The units that are most like each, found once for all pieces."""
+        return {str(unit): links for unit, links in nearest_units(self.bank, self.request.units)}
 
     @cached_property
     def words(self) -> Words:

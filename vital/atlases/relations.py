@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from vital.atlases.context import Context
 from vital.attribution import feeders
 from vital.errors import VitalError
 from vital.reporting.site import (
     histogram,
-    nearest_units,
     save_feeders,
     save_histogram,
     save_neighbors,
@@ -24,18 +23,17 @@ CORRELATION = "correlation of activations"
 
 def save_relations(names: Sequence[str], context: Context) -> None:
     """Write the histogram, the neighbors and the feeders of units of the bank into the run folder."""
-    units = [context.units[name] for name in names]
-    for unit in units:
+    for unit in (context.units[name] for name in names):
         if not unit.source and context.bank.ranks(unit):
             save_histogram(context.run, unit, histogram(context.bank, unit))
             _save_feeders(unit, context)
-    for unit, links in nearest_units(context.bank, list(context.units.values()), of=units):
-        save_neighbors(context.run, unit, links, CORRELATION)
+            if links := context.neighbors.get(str(unit)):
+                save_neighbors(context.run, unit, links, CORRELATION)
 
 
 def _save_feeders(unit: Unit, context: Context) -> None:
     """Write the units of the layer before, of those in the atlas, that feed a unit most; nothing without a rule."""
-    before = next(_layers_before(unit, context), None)
+    before = _layer_before(unit, context)
     if before is None:
         return
     bank = context.bank
@@ -46,9 +44,13 @@ def _save_feeders(unit: Unit, context: Context) -> None:
     save_feeders(context.run, unit, [(feeder.unit, feeder.share) for feeder in found if feeder.share > 0])
 
 
-def _layers_before(unit: Unit, context: Context) -> Iterator[str]:
-    """The layers of the atlas that stand before a unit's, the nearest first."""
+def _layer_before(unit: Unit, context: Context) -> str | None:
+    """The nearest layer of the atlas that stands before a unit's; None for the first."""
     asked = {one.layer for one in context.request.units if not one.source}
-    order = [name for name in list_layers(context.model) if name in asked]
-    place = order.index(unit.layer) if unit.layer in order else len(order)
-    return reversed(order[:place])
+    before = None
+    for name in list_layers(context.model):
+        if name == unit.layer:
+            break
+        if name in asked:
+            before = name
+    return before

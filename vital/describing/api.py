@@ -264,6 +264,11 @@ def describers_of(
     return made, JudgeOptions(**judge)
 
 
+def is_world(model: Model) -> bool:
+    """Whether a network is one of the known-answer world, which has backends of its own."""
+    return model.name.split(":")[0] == WORLD
+
+
 def _load_backends(model: Model, given: Mapping[str, Any], needs: set[str]) -> dict[str, Any]:
     """Load the backends that are named; on the world its own, where they are needed and none is named."""
     load: dict[str, Callable[..., Any]] = {
@@ -274,7 +279,7 @@ def _load_backends(model: Model, given: Mapping[str, Any], needs: set[str]) -> d
     }
     if wrong := [name for name in given if name not in load]:
         raise InvalidValueError(f"a backend is called {wrong[0]}; allowed are {', '.join(load)}")
-    own = model.name.split(":")[0] == WORLD
+    own = is_world(model)
     spare = {name: WORLD for name in load if own and name in {"encoder", *needs}}
     specs = {name: given.get(name) or spare.get(name) for name in load}
     return {

@@ -89,18 +89,12 @@ def save_feeders(run: str | Path, unit: str | Unit, feeders: Sequence[tuple[Unit
 
 
 def nearest_units(
-    bank: ReferenceBank,
-    units: Sequence[str | Unit],
-    count: int = 8,
-    *,
-    of: Sequence[str | Unit] | None = None,
+    bank: ReferenceBank, units: Sequence[str | Unit], count: int = 8
 ) -> Iterator[tuple[Unit, list[Link]]]:
     """Find for each unit the `count` others whose activations go with its own, over the images that the bank sampled.
 
-    The similarity is Pearson's correlation. Units that the bank has not sampled, and directions, are left out. Given
-    `of`, only the neighbors of these units are looked for.
+    The similarity is Pearson's correlation. Units that the bank has not sampled, and directions, are left out.
     """
-    wanted = None if of is None else {str(bank.model.unit(unit)) for unit in of}
     found = [bank.model.unit(unit) for unit in units]
     known = [unit for unit in found if not unit.source and bank.ranks(unit)]
     if len(known) < 2:
@@ -110,10 +104,8 @@ def nearest_units(
     rows = rows - rows.mean(1, keepdim=True)
     rows = rows.where(rows.abs().amax(1, keepdim=True) > EVEN * usual, 0)  # what rounding leaves of one value
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    asked = [i for i, unit in enumerate(known) if wanted is None or str(unit) in wanted]
-    for start in range(0, len(asked), BLOCK):
-        part = asked[start : start + BLOCK]
-        for i, near in zip(part, rows[part] @ rows.T, strict=True):
+    for start in range(0, len(known), BLOCK):
+        for i, near in enumerate(rows[start : start + BLOCK] @ rows.T, start):
             near[i] = -2  # never its own neighbor
             best = near.topk(min(count, len(known) - 1))
             links = zip(best.indices.tolist(), best.values.tolist(), strict=True)
