@@ -127,9 +127,7 @@ def test_workers_end_with_their_set(folder):
     assert all(member.is_alive() for member in members)
     del pictures
     gc.collect()
-    for member in members:
-        member.join(60)
-    assert not any(member.is_alive() for member in members)
+    assert set(workers.ended_of(members, 60)) == members
 
 
 class Fatal:

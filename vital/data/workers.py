@@ -16,11 +16,12 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import chain
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 from weakref import finalize
 
@@ -205,8 +206,7 @@ class Team:
 
     def _lost(self) -> DataError:
         """What is said of a worker that ended."""
-        for member in self._members:
-            member.join(5)
+        ended_of(self._members, 5)
         ended = [m for m in self._members if m.exitcode not in (None, 0, -signal.SIGTERM)]
         reading = {pid: index for index, pid in self._notes.tolist() if index >= 0}
         lost = next((m for m in ended if m.pid in reading), ended[0] if ended else None)
@@ -218,6 +218,19 @@ class Team:
             f"the worker process that read {where} {how}; look at that image, or read with fewer --workers "
             "(workers=), 0 for none"
         )
+
+
+def ended_of(members: Collection[BaseProcess], seconds: float) -> list[BaseProcess]:
+    """Wait for processes to end, up to so many seconds: those that have.
+
+    Another thread may have taken an exit code and not told it yet, when `join` comes back and `is_alive` says yes.
+    """
+    until = time.monotonic() + seconds
+    waiting = set(members)
+    while (waiting := {m for m in waiting if m.exitcode is None}) and time.monotonic() < until:
+        next(iter(waiting)).join(0.05)
+        time.sleep(0.01)
+    return [member for member in members if member.exitcode is not None]
 
 
 def _pieces(part: Sequence[int]) -> Iterator[Sequence[int]]:
