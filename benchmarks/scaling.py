@@ -43,6 +43,7 @@ from torch import nn
 
 import vital
 from benchmarks.common import machine, report, start
+from benchmarks.site_cost import run_folder
 from vital.activations.matrix import build_matrix
 from vital.comparing.base import MEASURES
 from vital.comparing.context import EvalContext, Extractor
@@ -52,6 +53,8 @@ EXPONENT, GROWTH, FASTER = 1.05, 0.10, 1.7
 SIDE, WIDTH = 8, 64
 TAKES = 2
 """How often each figure is measured; the least counts, for whatever disturbs adds to it."""
+REPORTED = 64
+"""The side of the pictures that a report shows, in pixels."""
 DIFFERENT = 200
 """Different JPEG files; the others are links to them."""
 
@@ -86,6 +89,8 @@ AXES = (
     Axis("words", "concepts", (1000, 2000, 4000), (1000, 2000, 4000, 8000)),
     Axis("template", "units", (128, 256, 512), (128, 256, 512, 1024)),
     Axis("path", "units", (100, 200, 400), (100, 200, 400, 800)),
+    Axis("report", "units", (32, 64, 128), (32, 64, 128, 256)),
+    Axis("site", "units", (128, 256, 512), (256, 512, 1024, 2048)),
 )
 
 
@@ -167,7 +172,21 @@ def path(sizes: Sizes, folder: Path) -> Callable[[], object]:
     return lambda: list(MEASURES["path"].scores(context, shown))
 
 
-WORK = {"bank": bank, "probe": probe, "words": words, "template": template, "path": path}
+def page(sizes: Sizes, folder: Path) -> Callable[[], object]:
+    """The one-file report of a run folder of so many units."""
+    made = run_folder(Path(tempfile.mkdtemp(dir=folder)) / "run", sizes.units, REPORTED)
+    return lambda: vital.report(made)
+
+
+def site(sizes: Sizes, folder: Path) -> Callable[[], object]:
+    """The site of a run folder of so many units."""
+    made = run_folder(Path(tempfile.mkdtemp(dir=folder)) / "run", sizes.units, REPORTED)
+    return lambda: vital.write_site(made.parent / "site", made)
+
+
+WORK = {
+    "bank": bank, "probe": probe, "words": words, "template": template, "path": path, "report": page, "site": site,
+}  # fmt: skip
 
 
 class Memory:
