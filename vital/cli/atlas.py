@@ -11,6 +11,7 @@ import typer
 from vital.cli import atlas_options as own
 from vital.cli import options as opt
 from vital.cli.common import listed, megabytes, opened_as, show_skipped, stoppable, table
+from vital.cli.config import keep_config
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ def atlas(
     steps: opt.Steps = None,
     size: opt.Size = None,
     seed: opt.Seed = 0,
-    batch: opt.Batch = None,
     settings: opt.Settings = None,
     only: own.Only = None,
     shard: own.Shard = None,
@@ -66,7 +66,7 @@ def atlas(
     context = prepare(
         net, listed(layers, "--layers"), pictures, out, methods=listed(methods, "--methods") if methods else None,
         concepts=concepts, encoder=encoder, per_layer=per_layer, tokens=tokens, count=count, top=top, seed=seed,
-        batch=batch, spec=model, opened=opened_as(source.images, source.image_labels),
+        batch=source.batch, spec=model, opened=opened_as(source.images, source.image_labels),
         **_options(steps, size, settings),
     )  # fmt: skip
     with stoppable(lambda: kept(context)):
@@ -75,6 +75,7 @@ def atlas(
             _tell(context, chosen(context.pieces, net, names, share))
         if estimate:
             return
+        keep_config()
         made = carry_out(context, only=names, shard=share, engine=do)
     show_skipped(pictures)
     typer.echo(f"{made.site / 'index.html'}: {made.done} of {made.pieces} pieces are done")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer import Option
 
+from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import listed, show_skipped, watched
@@ -26,7 +27,12 @@ OTHERS = "others"
 """How `vital.compare` names all methods whose seeds are not given."""
 
 Methods = Annotated[
-    str, Option(metavar="METHOD,METHOD", help="Methods to compare; vital methods lists them.")
+    str,
+    Option(
+        metavar="METHOD,METHOD",
+        help="Methods to compare; vital methods lists them.",
+        autocompletion=completion.methods,
+    ),
 ]
 Pictures = Annotated[
     list[str] | None, Option(metavar="NAME=DIR", help="Pictures made elsewhere: DIR/UNIT.png.")
@@ -39,7 +45,11 @@ Seeds = Annotated[
 ]
 BudgetName = Annotated[
     str | None,
-    Option(metavar="steps|time", help="Give all methods as many steps, or as much time, as the first."),
+    Option(
+        metavar="steps|time",
+        help="Give all methods as many steps, or as much time, as the first.",
+        autocompletion=completion.of("steps", "time"),
+    ),
 ]
 Judges = Annotated[
     list[str] | None,
@@ -51,14 +61,23 @@ Judges = Annotated[
 ]
 EncoderName = Annotated[
     str | None,
-    Option("--encoder", metavar="ENCODER", help="world or open_clip:NAME/PRETRAINED, to ask in words."),
+    Option(
+        "--encoder",
+        metavar="ENCODER",
+        help="What is asked in words: world, open_clip:NAME/PRETRAINED or hf:NAME.",
+        autocompletion=completion.encoders,
+    ),
 ]
-Prompt = Annotated[str, Option(help='How the encoder is asked, such as "a photo of a {}".')]
+Prompt = Annotated[str, Option(metavar="TEXT", help='How the encoder is asked, such as "a photo of a {}".')]
 HeldOut = Annotated[
     str | None, Option(metavar="LAYER,LAYER", help="Layers to measure at that no method aligns.")
 ]
 Controls = Annotated[
-    str | None, Option(metavar="CONTROL,CONTROL", help=f"Of {', '.join(CONTROLS)}; by default all.")
+    str | None,
+    Option(
+        metavar="CONTROL,CONTROL",
+        help=f"What stands beside the methods, of {', '.join(CONTROLS)}; by default all.",
+    ),
 ]
 NoControls = Annotated[bool, Option("--no-controls", help="Show no controls.")]
 CurveSteps = Annotated[
@@ -88,7 +107,6 @@ def compare_command(
     no_controls: NoControls = False,
     budget: BudgetName = None,
     curve_steps: CurveSteps = None,
-    batch: opt.Batch = None,
     settings: Fields = None,
     network: opt.NetworkOptions,
 ) -> None:
@@ -117,7 +135,7 @@ def compare_command(
         options=_options(settings or []),
         budget=cast("Budget | None", budget),
         curve_steps=_numbers(curve_steps),
-        batch=batch,
+        batch=source.batch,
         judges=[_judge(name, net, network) for name in judge] if judge else None,
         encoder=load_named({"encoder": encoder}, net, placement).get("encoder"),
         held_out=None if held_out is None else listed(held_out, "--held-out"),
