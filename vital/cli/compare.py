@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast
@@ -12,11 +13,11 @@ from typer import Option
 from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
-from vital.cli.common import listed, show_skipped, watched
+from vital.cli.common import listed, show_skipped, table, watched
 from vital.errors import InvalidValueError, UsageError
 
 if TYPE_CHECKING:
-    from vital.comparing import ClassJudge
+    from vital.comparing import ClassJudge, Comparison
     from vital.comparing.budget import Budget
     from vital.models import Model
 
@@ -143,8 +144,19 @@ def compare_command(
         spec=model,
         progress=watched(),
     )
-    typer.echo(f"{found}\n\n{', '.join(map(str, write_comparison(found, out)))}")
+    typer.echo(f"{_shown(found)}\n\n{', '.join(map(str, write_comparison(found, out)))}")
     show_skipped(natural)
+
+
+def _shown(found: Comparison) -> str:
+    """All metrics one below the other; on a terminal each as a table."""
+    if not sys.stdout.isatty():
+        return str(found)
+    tables = [
+        f"{found.table.title(metric)}\n\n{table(['method', 'mean [95 %]', ''], found.table.rows(metric))}"
+        for metric in found.table.metrics
+    ]
+    return "\n\n\n".join([*tables, *found.notes])
 
 
 def _seeds(texts: Sequence[str]) -> dict[str, int]:

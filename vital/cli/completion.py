@@ -111,7 +111,8 @@ def for_bash(run: Callable[[], int]) -> int:
     words, place = joined(os.environ["COMP_WORDS"].split(" "), int(os.environ["COMP_CWORD"]))
     os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = " ".join(words), str(place)
     typed = words[place] if place < len(words) else ""
-    cut = max(typed.rfind(":"), typed.rfind("=")) + 1
+    value = typed.partition("=")[2] if typed.startswith("-") else typed
+    cut = value.rfind(":") + 1
     with redirect_stdout(io.StringIO()) as said:
         code = run()
     print("\n".join(line[cut:] for line in said.getvalue().splitlines()))  # noqa: T201  to the shell

@@ -64,9 +64,10 @@ def defaults(context: typer.Context, file: Path) -> dict[str, Any]:
     said = {key: value for key, value in own.items() if key not in tables}
     said |= own[name] if name in tables else {}
     allowed = [key for key in known if key not in ("config", "help")]
-    for key in said:
+    for key, value in said.items():
         if key not in allowed:
-            raise UsageError(f"{str(file)!r}: {unknown(f'option of vital {name}', str(key), allowed)}")
+            names = [*allowed, *sorted(commands)] if isinstance(value, Mapping) else allowed
+            raise UsageError(f"{str(file)!r}: {unknown(f'option of vital {name}', str(key), names)}")
     return {
         str(known[key].name): _typed(known[key], f"{str(file)!r}: {key}", value)
         for key, value in said.items()
