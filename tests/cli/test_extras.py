@@ -69,7 +69,7 @@ ALONE = [
     f"merge {NET} bank.safetensors --out merged.safetensors",
     f"render {NET} class:0 --method fourier --steps 2 --out run",
     f"exemplars {NET} class:0 --bank bank.safetensors --count 2 --out run",
-    f"circuit {NET} class:1 --layers 3 --bank bank.safetensors --count 1 --steps 2 --out circuit",
+    f"circuit {NET} 3:0 --layers 1 --bank bank.safetensors --count 1 --steps 2 --out circuit",
     "describe world class:0 --images world.npz --set n_random_models=0 --out words",
     "score words/labels.csv --model world --images world.npz --encoder world",
     "report run",

@@ -40,6 +40,7 @@ def atlas(
     steps: opt.Steps = None,
     size: opt.Size = None,
     seed: opt.Seed = 0,
+    batch: opt.Batch = None,
     settings: opt.Settings = None,
     only: own.Only = None,
     shard: own.Shard = None,
@@ -66,7 +67,7 @@ def atlas(
     context = prepare(
         net, listed(layers, "--layers"), pictures, out, methods=listed(methods, "--methods") if methods else None,
         concepts=concepts, encoder=encoder, per_layer=per_layer, tokens=tokens, count=count, top=top, seed=seed,
-        batch=source.batch, spec=model, opened=opened_as(source.images, source.image_labels),
+        batch=batch, spec=model, opened=opened_as(source.images, source.image_labels),
         **_options(steps, size, settings),
     )  # fmt: skip
     with stoppable(lambda: kept(context)):

@@ -63,7 +63,7 @@ def circuit(
     seen = made.tensor(made.strongest(top, REFERENCES))
     graph = attribution_graph(net, top, names, seen, count, rule=rule)
     references = pictures if method.needs_images else None
-    request = how.request(net, graph.units, method, references, batch=source.batch)
+    request = how.request(net, graph.units, method, references)
     with carried_out(out, net, model, [request], graph.units, method, references, source) as (run,):
         shown = Prototypes(run.prototype(each) for each in graph.units)
         write(out / "circuit.png", as_png(circuit_sheet(shown, graph)))

@@ -108,6 +108,7 @@ def compare_command(
     no_controls: NoControls = False,
     budget: BudgetName = None,
     curve_steps: CurveSteps = None,
+    batch: opt.Batch = None,
     settings: Fields = None,
     network: opt.NetworkOptions,
 ) -> None:
@@ -136,7 +137,7 @@ def compare_command(
         options=_options(settings or []),
         budget=cast("Budget | None", budget),
         curve_steps=_numbers(curve_steps),
-        batch=source.batch,
+        batch=batch,
         judges=[_judge(name, net, network) for name in judge] if judge else None,
         encoder=load_named({"encoder": encoder}, net, placement).get("encoder"),
         held_out=None if held_out is None else listed(held_out, "--held-out"),

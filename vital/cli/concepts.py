@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def concepts(
     model: opt.ModelName,
     layer: opt.OneLayer,
-    source: opt.ImageOptions,
+    source: opt.BatchedImageOptions,
     out: opt.Directions,
     *,
     count: opt.Count = None,

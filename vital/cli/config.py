@@ -44,7 +44,7 @@ Config = Annotated[
         metavar="FILE",
         is_eager=True,
         callback=_take,
-        help="Options from a file: TOML, YAML or JSON. What is written here counts more.",
+        help="Options from a file: TOML, YAML or JSON; those of the command line count more.",
     ),
 ]
 

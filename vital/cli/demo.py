@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,7 +80,7 @@ def demo(
     context = prepare(
         net,
         UNITS,
-        replace(images(IMAGES), batch=batch),
+        images(IMAGES),
         out,
         methods=[METHOD, *DESCRIBED],
         count=EXEMPLARS,

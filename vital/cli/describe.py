@@ -32,7 +32,7 @@ def describe(
     model: opt.ModelName,
     units: opt.UnitNames,
     out: opt.WordsFolder,
-    source: opt.ImageOptions,
+    source: opt.BatchedImageOptions,
     *,
     methods: opt.Methods = "clip-dissect",
     concepts: opt.Concepts = None,
@@ -68,7 +68,7 @@ def describe(
 def dissect(
     model: opt.ModelName,
     layers: opt.Layers,
-    source: opt.NeededImageOptions,
+    source: opt.BatchedNeededImageOptions,
     out: opt.WordsFolder,
     *,
     concepts: opt.Concepts = None,

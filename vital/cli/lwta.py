@@ -69,7 +69,7 @@ def _group() -> None:
 @opt.grouped
 def train(
     model: opt.ModelName,
-    source: opt.TrainingImageOptions,
+    source: opt.NeededImageOptions,
     out: TrainingFolder,
     *,
     competitors: Competitors = 4,

@@ -59,7 +59,7 @@ Batch = Annotated[
     Option(
         min=1,
         metavar="N",
-        help="The most units, or images, that go through the network together; less takes less memory.",
+        help="The most that go through the network at once: units where pictures are made, else images.",
     ),
 ]
 ChannelsLast = Annotated[
@@ -304,8 +304,8 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingImageOptions:
-    """Which images a network is trained on."""
+class NeededImageOptions:
+    """Which images are shown, for a command that makes something of them."""
 
     images: NeededImages
     image_labels: ImageLabels = None
@@ -319,8 +319,8 @@ class TrainingImageOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeededImageOptions(TrainingImageOptions):
-    """Which images are shown, for a command that makes something of them, and how many at once."""
+class BatchedNeededImageOptions(NeededImageOptions):
+    """Which images are shown, and how many at once."""
 
     batch: Batch = None
 
@@ -331,20 +331,15 @@ class NeededImageOptions(TrainingImageOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOptions:
-    """Which natural images there are, given or those of a bank, and how many are shown at once."""
+    """Which natural images there are: given, or those of a bank."""
 
     images: Images = None
     bank: BankFile = None
     image_labels: ImageLabels = None
     workers: Workers = None
-    batch: Batch = None
 
     def open(self) -> ImageSet | None:
         """Open the images; None where none are named."""
-        found = self._open()
-        return None if found is None else replace(found, batch=self.batch)
-
-    def _open(self) -> ImageSet | None:
         from vital.cli.common import images_of, open_images
 
         if self.images is not None:
@@ -378,6 +373,18 @@ class ImageOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchedImageOptions(ImageOptions):
+    """Which natural images there are, and how many are shown at once."""
+
+    batch: Batch = None
+
+    def open(self) -> ImageSet | None:
+        """Open the images; None where none are named."""
+        found = super().open()
+        return None if found is None else replace(found, batch=self.batch)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodOptions:
     """How pictures are made."""
 
@@ -386,6 +393,7 @@ class MethodOptions:
     size: Size = None
     fit: Fit = False
     seed: Seed = 0
+    batch: Batch = None
     settings: Settings = None
 
     def make(self) -> Method:
@@ -400,19 +408,14 @@ class MethodOptions:
         return make_method(self.method, **named, **given)
 
     def request(
-        self,
-        model: Model,
-        units: Sequence[Unit],
-        method: Method,
-        pictures: ImageSet | None,
-        *,
-        batch: int | None = None,
-        frames: int = 0,
+        self, model: Model, units: Sequence[Unit], method: Method, pictures: ImageSet | None, frames: int = 0
     ) -> Render:
         """The request for pictures of these units."""
         from vital.rendering.resume import request_for
 
-        return request_for(model, units, method, seed=self.seed, batch=batch, frames=frames, images=pictures)
+        return request_for(
+            model, units, method, seed=self.seed, batch=self.batch, frames=frames, images=pictures
+        )
 
 
 def read_bands(text: str) -> tuple[int, ...]:

@@ -52,7 +52,7 @@ def render(
     chosen = list(dict.fromkeys(net.units(units)))
     _warn_of_size(method, net)
     _warn_of_outputs(net, chosen)
-    first = how.request(net, chosen, method, pictures, batch=source.batch, frames=frames)
+    first = how.request(net, chosen, method, pictures, frames)
     requests = [replace(first, seed=first.seed + i) for i in range(count)]
     with carried_out(out, net, model, requests, chosen, method, pictures, source) as runs:
         _report(runs, chosen)
