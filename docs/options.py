@@ -34,8 +34,8 @@ HEAD = """# Commands
 
 <!-- written by docs/options.py -->
 
-Every command, with its arguments and options; `vital COMMAND --help` says the same. [The guide](guide.md#the-command-line)
-says what they have in common.
+Every command, with its arguments and options; `vital COMMAND --help` says the same.
+[The guide](guide.md#the-command-line) says what they have in common.
 """
 START, END = "<!-- written by docs/options.py -->\n", "<!-- end -->\n"
 
@@ -81,8 +81,9 @@ def _row(one: Any) -> str:
     shown = f"{' / '.join(flags)} {'' if one.is_flag else one.metavar}".strip() if flags else one.metavar
     given = one.default not in (None, False, [], ()) and not one.required
     default = "needed" if one.required else f"`{one.default}`" if given else ""
+    key = "" if flags or one.name == one.metavar.lower() else f" In a file `{one.name}`."
     often = " May be repeated." if getattr(one, "multiple", False) else ""
-    cells = [f"`{shown}`", default, f"{one.help}{often if 'repeated' not in one.help else ''}"]
+    cells = [f"`{shown}`", default, f"{one.help}{often if 'repeated' not in one.help else ''}{key}"]
     return f"| {' | '.join(re.sub(r'[|]', chr(92) + '|', cell) for cell in cells)} |"
 
 

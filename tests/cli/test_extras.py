@@ -65,7 +65,7 @@ NEEDING = [
 ]  # fmt: skip
 ALONE = [
     f"layers {NET}",
-    f"bank {NET} --layers 3 --images images.npz --out bank.safetensors",
+    f"bank {NET} --layers 1,3 --images images.npz --out bank.safetensors",
     f"merge {NET} bank.safetensors --out merged.safetensors",
     f"render {NET} class:0 --method fourier --steps 2 --out run",
     f"exemplars {NET} class:0 --bank bank.safetensors --count 2 --out run",
