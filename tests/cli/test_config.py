@@ -115,8 +115,12 @@ def test_a_run_can_be_made_again_from_its_folder(vital: Cli, here: Path, picture
         path.unlink()
     again = vital("render --config run/config.toml")
     assert (again.code, again.out) == (first.code, first.out)
+    assert "out" not in tomllib.loads(config)["render"]
     assert {path: path.read_bytes() for path in made} == made
     assert (here / "run" / "config.toml").read_text() == config
+    other = vital("render --config run/config.toml --out other")
+    assert other.code == first.code
+    assert (here / "other" / "config.toml").read_text() == config
     assert vital(f"exemplars {asked} --count 2 --out run").code == 0
     tables = tomllib.loads((here / "run" / "config.toml").read_text())
     assert {"render", "exemplars"} == {*tables}
@@ -140,7 +144,12 @@ def test_strange_texts_come_back_as_they_were() -> None:
     assert tomllib.loads(_table("lwta train", values)) == {"lwta train": values}
 
 
-def test_where_a_key_is_stands_in_no_file(vital: Cli, here: Path) -> None:
-    from vital.cli.config import ASIDE
-
-    assert "key-from" in ASIDE
+@pytest.mark.filterwarnings("ignore:none of the")
+def test_where_a_key_is_stands_in_no_file(vital: Cli, here: Path, pictures: Path) -> None:
+    (here / "key").write_text("sk-secret")
+    asked = f"describe world class:0 --images {pictures} --set n_random_models=0 --key-from key --summarizer"
+    answer = vital(f"{asked} openai:m@http://localhost:9/v1 --methods clip-dissect --out run")
+    assert answer.code in (0, 1), answer.err
+    written = (here / "run" / "config.toml").read_text()
+    assert "openai:m@http://localhost:9/v1" in written
+    assert "key" not in written.replace("keys", "")

@@ -100,6 +100,7 @@ def test_a_missing_package_is_named_before_any_work(
     assert not any(path.name.startswith("run") for path in here.iterdir())
 
 
+@pytest.mark.filterwarnings("ignore:none of the")  # 24 pictures do not show every class
 def test_all_else_works_without_any(vital: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in IMPORTED.values():
         monkeypatch.setitem(sys.modules, package, None)

@@ -24,8 +24,11 @@ from vital.errors import DataError, InvalidValueError, UsageError, unknown
 NAME = "config.toml"
 """The file of a run folder that says how the run was asked for."""
 HEAD = "# Written by vital"
-ASIDE = ("config", "help", "key-from", "shard", "only", "estimate", "address")
-"""What is never written: where a key is, and who does which share of the work."""
+ASIDE = ("config", "out", "help", "quiet", "verbose", "key-from", "shard", "only", "estimate", "address")
+"""What is never written: where a key is, who does which share of the work, and how much is said of it.
+
+Nor is the folder written, so that equal runs are equal files; it is the one where the file lies (`defaults`).
+"""
 
 _KEPT: ContextVar[Callable[[], None]] = ContextVar("_KEPT")
 
@@ -56,7 +59,10 @@ def key_of(parameter: Any) -> str:
 
 
 def defaults(context: typer.Context, file: Path) -> dict[str, Any]:
-    """What a file says for the parameters of a command. Raises `UsageError` for what they do not have."""
+    """What a file says for the parameters of a command; that of a run folder means the folder where it lies.
+
+    Raises `UsageError` for what the command does not have.
+    """
     known = {key_of(one): one for one in context.command.params}
     own, commands = _read(file), _commands(context)
     name = _command(context)
@@ -68,11 +74,18 @@ def defaults(context: typer.Context, file: Path) -> dict[str, Any]:
         if key not in allowed:
             names = [*allowed, *sorted(commands)] if isinstance(value, Mapping) else allowed
             raise UsageError(f"{str(file)!r}: {unknown(f'option of vital {name}', str(key), names)}")
+    if file.name == NAME and _ours(file) and (folder := _run_folder(known.get("out"), file)):
+        said.setdefault("out", str(folder))
     return {
         str(known[key].name): _typed(known[key], f"{str(file)!r}: {key}", value)
         for key, value in said.items()
         if value is not None
     }
+
+
+def _run_folder(out: Any, file: Path) -> Path | None:
+    """What --out was for the file of a run folder; None for a command without one."""
+    return {"RUN": file.parent, "SITE": file.parent.parent}.get(getattr(out, "metavar", ""))
 
 
 def _command(context: typer.Context) -> str:
