@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.cli.test_options import COMMANDS
+from vital.cli.config import _keep, _table
+
 Cli = Callable[..., Any]
 
 TOML = """
@@ -138,18 +141,14 @@ def test_what_was_refused_leaves_no_file(vital: Cli, here: Path, pictures: Path)
 
 
 def test_strange_texts_come_back_as_they_were() -> None:
-    from vital.cli.config import _table
-
     values = {"a": 'q"\\\n\t\x7f\x01é😀', "b": [1, 2.5, "x"], "c": True, "d": 1e-05, "e": -3}
     assert tomllib.loads(_table("lwta train", values)) == {"lwta train": values}
 
 
-@pytest.mark.filterwarnings("ignore:none of the")
-def test_where_a_key_is_stands_in_no_file(vital: Cli, here: Path, pictures: Path) -> None:
-    (here / "key").write_text("sk-secret")
-    asked = f"describe world class:0 --images {pictures} --set n_random_models=0 --key-from key --summarizer"
-    answer = vital(f"{asked} openai:m@http://localhost:9/v1 --methods clip-dissect --out run")
-    assert answer.code in (0, 1), answer.err
-    written = (here / "run" / "config.toml").read_text()
-    assert "openai:m@http://localhost:9/v1" in written
-    assert "key" not in written.replace("keys", "")
+def test_where_a_key_is_stands_in_no_file(here: Path) -> None:
+    words = ["world", "class:0", "--out", "run", "--images", "world", "--key-from", "secret", "--calls", "3"]
+    with COMMANDS["describe"].make_context("vital describe", words) as context:
+        _keep(context, here)
+    kept = tomllib.loads((here / "config.toml").read_text())["describe"]
+    assert (kept["model"], kept["units"], kept["calls"]) == ("world", ["class:0"], 3)
+    assert "secret" not in (here / "config.toml").read_text()

@@ -139,7 +139,7 @@ def _json(text: str) -> Any:
 def _yaml(text: str) -> Any:
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """Refuses a name that is given twice, of which the last would count."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
