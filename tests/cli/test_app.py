@@ -49,7 +49,7 @@ def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: 
     ("words", "code", "said"),
     [
         ("net.py:mak class:0", 2, "unknown function in net.py 'mak'; did you mean 'make'?"),
-        ("nat.py:make class:0", 1, "there is no file nat.py; did you mean 'net.py'?"),
+        ("nat.py:make class:0", 2, "there is no file nat.py; did you mean 'net.py'?"),
         ("net.py:make class:bea", 2, "unknown class 'bea'; did you mean 'bee'?"),
         ("net.py:make class:7", 2, "class:7 does not exist: layer 'class' has the units 0 to 4"),
         ("net.py:make layer4:7", 2, "the network has no layer 'layer4'; it has "),
@@ -65,9 +65,9 @@ def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: 
         ("--image-labels l.csv", 2, "--image-labels l.csv needs its images; give --images DIR too"),
         ("--bank b", 2, "there is no bank b; make it with vital bank, or give --images DIR"),
         ("--method vital", 2, "the method vital needs reference images; give --images DIR"),
-        ("--method vital --images no", 1, "there is no no"),
+        ("--method vital --images no", 2, "there is no no"),
         ("--device tpu9", 2, "the device 'tpu9' cannot be used here"),
-        ("--weights w.pt", 1, "there is no weights file w.pt"),
+        ("--weights w.pt", 2, "there is no weights file w.pt"),
     ],
 )
 def test_an_error_is_one_line_with_its_exit_code(

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,3 +124,13 @@ def test_a_signal_before_and_after_is_handled_as_before() -> None:
     with stoppable(lambda: "nothing"):
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_atlas_can_be_made_again_from_its_folder(vital: Cli, pictures: Path, here: Path) -> None:
+    del pictures
+    assert vital(f"{ATLAS} --no-estimate --shard 1/2").code in (0, 1)
+    kept = here / "site" / "run" / "config.toml"
+    assert not {"shard", "estimate", "config"} & {*tomllib.loads(kept.read_text())["atlas"]}
+    again = vital("atlas --config site/run/config.toml --no-estimate")
+    assert "3 of 3 pieces are done" in again.out
+    assert vital("atlas --config site/run/config.toml --batch 1").code == 1, "of another request"

@@ -102,3 +102,13 @@ def test_a_sparse_autoencoder_is_read_and_rendered(vital: Cli, here: Path, pictu
     answer = vital("concepts net.py:make --layer 6 --sae sae.pt --out d.safetensors")
     assert answer.code == 2
     assert "'W_dec' has the shape (20, 8); a decoder for layer '6' has 5 rows or columns" in answer.err
+
+
+def test_other_directions_are_not_replaced_in_silence(vital: Cli, here: Path, pictures: Path) -> None:
+    command = (
+        f"concepts net.py:make --weights random --layer 3 --images {pictures} --out c.safetensors --count"
+    )
+    said = "vital: c.safetensors held other directions, which these have replaced\n"
+    assert said not in vital(f"{command} 2").err
+    assert said not in vital(f"{command} 2").err
+    assert said in vital(f"{command} 3").err

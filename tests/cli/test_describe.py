@@ -65,11 +65,11 @@ def test_dissect_names_every_unit_of_a_layer_beside_earlier_words_and_pictures(
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        (("--concepts", "nowhere.txt"), 1, "cannot read 'nowhere.txt'"),
+        (("--concepts", "nowhere.txt"), 2, "cannot read 'nowhere.txt'"),
         (("--methods", "clip"), 2, "did you mean 'clip-dissect'"),
         (("--encoder", "nothing"), 2, "unknown kind of image-text encoder"),
         (("--set", "alpha=2"), 2, "alpha is 2"),
-        (("--images", "none"), 1, "there is no none"),
+        (("--images", "none"), 2, "there is no none"),
     ],
 )
 def test_a_wrong_request_writes_nothing(
@@ -131,3 +131,11 @@ def test_a_refusal_is_the_units_status_and_the_exit_code_is_1(
     assert len(rows) == 4
     assert rows["class:9", "dnd"]["reason"] == "no answer: small refused to answer: I will not."
     assert rows["planted:2", "clip-dissect"]["candidate"] == "red"
+
+
+def test_the_words_of_the_world_are_not_taken_in_silence(vital: Cli, scenes: Path, here: Path) -> None:
+    asked = (
+        f"describe net.py:make class:1 --images {scenes} --encoder world --set n_random_models=0 --out run"
+    )
+    assert "vital: the words are those of the built-in world, which net:make may" in vital(asked).err
+    assert "built-in world" not in vital(f"{asked} --concepts words.txt").err

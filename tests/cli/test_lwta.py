@@ -76,6 +76,7 @@ def test_what_is_written_and_the_name_are_as_said(data: Path, capsys: pytest.Cap
         "weights.safetensors",
         "training.json",
         "checkpoint.pt",
+        "config.toml",
         ".lock",
     }
     name, option, weights = last.removeprefix("the network is ").split()

@@ -19,7 +19,7 @@ def test_runs_become_one_page(vital, pictures):
 
 def test_what_is_no_run_is_one_sentence(vital, here):
     done = vital("report", "nowhere")
-    assert (done.code, done.err) == (1, "vital: there is no run folder 'nowhere'\n")
+    assert (done.code, done.err) == (2, "vital: there is no run folder 'nowhere'\n")
 
 
 def test_runs_become_a_site_that_is_renewed(vital, here):

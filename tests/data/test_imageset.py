@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -203,3 +204,13 @@ def test_a_set_does_not_change():
     pictures = load_images(np.zeros((2, 4, 4, 3), np.uint8))
     with pytest.raises(AttributeError):
         pictures.labels = (1, 2)
+
+
+def test_a_batch_is_as_large_as_is_asked_and_allowed(folder):
+    pictures = replace(load_images(folder), batch=4)
+    sizes = {size: [len(which) for which, _ in pictures.batches(MODEL, size)] for size in (2, 4, 32)}
+    assert sizes == {2: [2, 2, 2], 4: [4, 2], 32: [4, 2]}
+    assert [pictures.together(size) for size in (2, 32)] == [2, 4]
+    assert pictures.hash() == load_images(folder).hash()
+    with pytest.raises(InvalidValueError, match="batch is 0; allowed are whole numbers from 1"):
+        replace(pictures, batch=0)

@@ -89,6 +89,7 @@ def build_bank(
     layers = [layers] if isinstance(layers, str) else layers
     if top < 1 or batch < 1:
         raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
+    batch = images.together(batch)
     known, stamps = list_layers(model), images.source.stamps()
     warn_of_choice(known[layer] for layer in layers if layer in known)
     ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem

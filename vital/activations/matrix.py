@@ -110,6 +110,7 @@ def build_matrix(
     """
     if pool not in POOLS:
         raise InvalidValueError(f"pool is {pool!r}; allowed are {', '.join(POOLS)}")
+    batch = images.together(batch)
     readers = {readout_key(unit): _reader(unit) for unit in units}
     own = {"model": network(model), "images": images.hash(), "how": _how(model, batch, pool)}
     paths = {name: _path("probes", readout_key=name, **own) for name in readers}

@@ -14,11 +14,14 @@ from vital._version import __version__
 from vital.cli.atlas import atlas
 from vital.cli.bank import bank, merge
 from vital.cli.circuit import circuit
+from vital.cli.command import Command
 from vital.cli.compare import compare_command
+from vital.cli.completion import SHELL, for_bash
 from vital.cli.concepts import concepts
 from vital.cli.demo import demo
 from vital.cli.describe import describe, dissect
 from vital.cli.doctor import doctor
+from vital.cli.examples import epilog
 from vital.cli.exemplars import exemplars
 from vital.cli.explain import explain
 from vital.cli.layers import layers
@@ -45,8 +48,8 @@ for command in (
     *(demo, layers, bank, merge, concepts, atlas, render, exemplars, circuit),
     *(describe, dissect, explain, score, agree, classes, report, serve, methods, doctor),
 ):
-    app.command()(command)
-app.command("compare")(compare_command)
+    app.command(cls=Command, epilog=epilog(command.__name__))(command)
+app.command("compare", cls=Command, epilog=epilog("compare"))(compare_command)
 app.add_typer(lwta)
 
 
@@ -71,6 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Whatever else is raised is one line too, which says whose code failed; with VITAL_DEBUG its traceback comes first.
     """
+    if os.environ.get(SHELL) == "complete_bash":
+        return for_bash(_run)
+    return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _warn  # type: ignore[assignment]
         try:

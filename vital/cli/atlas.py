@@ -11,6 +11,7 @@ import typer
 from vital.cli import atlas_options as own
 from vital.cli import options as opt
 from vital.cli.common import listed, megabytes, opened_as, show_skipped, stoppable, table
+from vital.cli.config import keep_config
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def atlas(
             _tell(context, chosen(context.pieces, net, names, share))
         if estimate:
             return
+        keep_config()
         made = carry_out(context, only=names, shard=share, engine=do)
     show_skipped(pictures)
     typer.echo(f"{made.site / 'index.html'}: {made.done} of {made.pieces} pieces are done")

@@ -7,11 +7,14 @@ from typing import Annotated
 
 from typer import Option
 
+from vital.cli import completion
+
 AtlasLayers = Annotated[
     str,
     Option(
         "--layers",
         metavar="LAYER,LAYER",
+        autocompletion=completion.layers,
         help="The layers whose units are shown, all of them, or units such as layer4:0-63.",
     ),
 ]
@@ -25,6 +28,7 @@ AtlasMethods = Annotated[
         metavar="METHOD,METHOD",
         help="Pictures and words, as vital methods lists them; by default vital,vital-scene and, where words can be "
         "had, clip-dissect.",
+        autocompletion=completion.all_methods,
     ),
 ]
 PerLayer = Annotated[
@@ -47,7 +51,9 @@ Shard = Annotated[
 EngineName = Annotated[
     str,
     Option(
-        metavar="ENGINE", help="What does the work: local, this process; ray, the devices of a Ray cluster."
+        metavar="ENGINE",
+        help="What does the work: local, this process; ray, the devices of a Ray cluster.",
+        autocompletion=completion.of("local", "ray"),
     ),
 ]
 Address = Annotated[

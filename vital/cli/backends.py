@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from vital.cli import completion
 from vital.cli.options import CaptionerName, EncoderName, GeneratorName, SummarizerName
 from vital.errors import UsageError
 
@@ -17,15 +18,34 @@ if TYPE_CHECKING:
 
 Where = Annotated[
     str | None,
-    Option(help="Where backends compute: cpu, cuda, cuda:1, mps; by default where the network does."),
+    Option(
+        metavar="DEVICE",
+        help="Where backends compute: cpu, cuda, cuda:1, mps; by default where the network does.",
+        autocompletion=completion.of("cpu", "cuda", "mps"),
+    ),
 ]
-Precision = Annotated[str | None, Option(help="In what backends compute: float32, float16 or bfloat16.")]
-Together = Annotated[int | None, Option(min=1, help="The most images or texts that a backend takes at once.")]
+Precision = Annotated[
+    str | None,
+    Option(
+        metavar="DTYPE",
+        help="In what backends compute: float32, float16 or bfloat16.",
+        autocompletion=completion.of("float32", "float16", "bfloat16"),
+    ),
+]
+Together = Annotated[
+    int | None,
+    Option(min=1, metavar="N", help="The most images or texts that a backend takes at once."),
+]
 Temperature = Annotated[
     float | None,
-    Option(min=0, help="How freely a language model behind an endpoint answers; by default 0.3."),
+    Option(
+        min=0, metavar="T", help="How freely a language model behind an endpoint answers; by default 0.3."
+    ),
 ]
-MaxTokens = Annotated[int | None, Option(min=1, help="The most tokens of an answer of a language model.")]
+MaxTokens = Annotated[
+    int | None,
+    Option(min=1, metavar="N", help="The most tokens of an answer of a language model."),
+]
 Timeout = Annotated[
     float | None,
     Option(metavar="SECONDS", help="How long an endpoint may take for an answer; by default 60."),

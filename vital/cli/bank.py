@@ -15,7 +15,7 @@ from vital.errors import UsageError
 def bank(
     model: opt.ModelName,
     layers: opt.Layers,
-    source: opt.NeededImageOptions,
+    source: opt.BatchedNeededImageOptions,
     out: opt.NewBank,
     *,
     top: opt.Top = 50,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,9 @@ from vital.errors import InvalidValueError, UsageError, VitalError, nearest
 
 if TYPE_CHECKING:
     from vital.data import ImageSet
+
+NUMBER = re.compile(r"[-+−]?[\d.]+(e[-+]?\d+)?( ?%| [kMG]?B| s)?|-|nan")
+"""What stands at the right of its column on a terminal."""
 
 
 class StoppedError(VitalError):
@@ -154,7 +158,9 @@ def listed(text: str, option: str) -> list[str]:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Lay out rows in columns that are as wide as they must be.
+    """Lay out rows in columns that are as wide as they must be; on a terminal, as wide as it has room for.
+
+    What is read by another program has one line for each row, whole, and no colors.
 
     >>> print(table(["name", "n"], [["conv1", 64], ["fc", 10]]))
     name   n
@@ -162,9 +168,30 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     fc     10
     """
     texts = [[str(cell) for cell in row] for row in [header, *rows]]
+    if sys.stdout.isatty():
+        return _for_terminal(texts)
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in texts)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _for_terminal(texts: Sequence[Sequence[str]]) -> str:
+    """The first row as a heading above a line; cells that find no room are broken into lines."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    for title, column in zip(texts[0], zip(*texts, strict=True), strict=True):
+        numbers = len(texts) > 1 and all(NUMBER.fullmatch(cell.strip()) for cell in column[1:])
+        made.add_column(Text(title), justify="right" if numbers else "left", overflow="fold")
+    for row in texts[1:]:
+        made.add_row(*map(Text, row))
+    console = Console()
+    with console.capture() as caught:
+        console.print(made)
+    return "\n".join(line.rstrip() for line in caught.get().splitlines())
 
 
 def megabytes(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer import Option
 
+from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
-from vital.cli.common import listed, show_skipped, watched
+from vital.cli.common import listed, show_skipped, table, watched
 from vital.errors import InvalidValueError, UsageError
 
 if TYPE_CHECKING:
-    from vital.comparing import ClassJudge
+    from vital.comparing import ClassJudge, Comparison
     from vital.comparing.budget import Budget
     from vital.models import Model
 
@@ -26,7 +28,12 @@ OTHERS = "others"
 """How `vital.compare` names all methods whose seeds are not given."""
 
 Methods = Annotated[
-    str, Option(metavar="METHOD,METHOD", help="Methods to compare; vital methods lists them.")
+    str,
+    Option(
+        metavar="METHOD,METHOD",
+        help="Methods to compare; vital methods lists them.",
+        autocompletion=completion.methods,
+    ),
 ]
 Pictures = Annotated[
     list[str] | None, Option(metavar="NAME=DIR", help="Pictures made elsewhere: DIR/UNIT.png.")
@@ -39,7 +46,11 @@ Seeds = Annotated[
 ]
 BudgetName = Annotated[
     str | None,
-    Option(metavar="steps|time", help="Give all methods as many steps, or as much time, as the first."),
+    Option(
+        metavar="steps|time",
+        help="Give all methods as many steps, or as much time, as the first.",
+        autocompletion=completion.of("steps", "time"),
+    ),
 ]
 Judges = Annotated[
     list[str] | None,
@@ -51,14 +62,23 @@ Judges = Annotated[
 ]
 EncoderName = Annotated[
     str | None,
-    Option("--encoder", metavar="ENCODER", help="world or open_clip:NAME/PRETRAINED, to ask in words."),
+    Option(
+        "--encoder",
+        metavar="ENCODER",
+        help="What is asked in words: world, open_clip:NAME/PRETRAINED or hf:NAME.",
+        autocompletion=completion.encoders,
+    ),
 ]
-Prompt = Annotated[str, Option(help='How the encoder is asked, such as "a photo of a {}".')]
+Prompt = Annotated[str, Option(metavar="TEXT", help='How the encoder is asked, such as "a photo of a {}".')]
 HeldOut = Annotated[
     str | None, Option(metavar="LAYER,LAYER", help="Layers to measure at that no method aligns.")
 ]
 Controls = Annotated[
-    str | None, Option(metavar="CONTROL,CONTROL", help=f"Of {', '.join(CONTROLS)}; by default all.")
+    str | None,
+    Option(
+        metavar="CONTROL,CONTROL",
+        help=f"What stands beside the methods, of {', '.join(CONTROLS)}; by default all.",
+    ),
 ]
 NoControls = Annotated[bool, Option("--no-controls", help="Show no controls.")]
 CurveSteps = Annotated[
@@ -125,8 +145,19 @@ def compare_command(
         spec=model,
         progress=watched(),
     )
-    typer.echo(f"{found}\n\n{', '.join(map(str, write_comparison(found, out)))}")
+    typer.echo(f"{_shown(found)}\n\n{', '.join(map(str, write_comparison(found, out)))}")
     show_skipped(natural)
+
+
+def _shown(found: Comparison) -> str:
+    """All metrics one below the other; on a terminal each as a table."""
+    if not sys.stdout.isatty():
+        return str(found)
+    tables = [
+        f"{found.table.title(metric)}\n\n{table(['method', 'mean [95 %]', ''], found.table.rows(metric))}"
+        for metric in found.table.metrics
+    ]
+    return "\n\n\n".join([*tables, *found.notes])
 
 
 def _seeds(texts: Sequence[str]) -> dict[str, int]:

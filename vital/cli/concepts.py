@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def concepts(
     model: opt.ModelName,
     layer: opt.OneLayer,
-    source: opt.ImageOptions,
+    source: opt.BatchedImageOptions,
     out: opt.Directions,
     *,
     count: opt.Count = None,
@@ -72,8 +72,11 @@ def concepts(
         origin = f"{len(pictures)} images"
         notes |= {"images": str(source.images or source.bank), "seed": seed}
     notes |= {"model": net.name, "weights_hash": net.weights_hash()}
+    before = out.read_bytes() if out.exists() else None
     units = save_directions(out, vectors, layer, tokens=tokens, notes=notes)
     typer.echo(f"{out}: {len(vectors)} directions in {layer}, from {origin}; the first unit: {units[0]}")
+    if before not in (None, out.read_bytes()):
+        typer.echo(f"vital: {out} held other directions, which these have replaced", err=True)
     show_skipped(pictures)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
+from vital.cli import options as opt
 from vital.cli.atlas import show_failed
 from vital.cli.common import stoppable, table, watched
 
@@ -48,7 +49,13 @@ STEPS = 192
 Out = Annotated[Path, Option("--out", metavar="SITE", help="The folder of the site; a stopped demo goes on.")]
 
 
-def demo(out: Out = Path("runs/demo")) -> None:
+@opt.grouped
+def demo(
+    out: Out = Path("runs/demo"),
+    device: opt.Device = None,
+    dtype: opt.Dtype = None,
+    batch: opt.Batch = None,
+) -> None:
     """Show eight units of a small built-in network, as a small atlas.
 
     Pictures and words of each stand beside what is true of it. Trains nothing and downloads nothing. SITE/index.html
@@ -69,7 +76,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
     from vital.world.networks.check import checked
     from vital.world.scenes.dataset import images
 
-    net = load_model("world")
+    net = load_model("world", device=device, dtype=dtype)
     context = prepare(
         net,
         UNITS,
@@ -78,6 +85,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
         methods=[METHOD, *DESCRIBED],
         count=EXEMPLARS,
         steps=STEPS,
+        batch=batch,
         n_random_models=1,
         n_seeds=1,
     )

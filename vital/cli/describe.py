@@ -32,7 +32,7 @@ def describe(
     model: opt.ModelName,
     units: opt.UnitNames,
     out: opt.WordsFolder,
-    source: opt.ImageOptions,
+    source: opt.BatchedImageOptions,
     *,
     methods: opt.Methods = "clip-dissect",
     concepts: opt.Concepts = None,
@@ -68,7 +68,7 @@ def describe(
 def dissect(
     model: opt.ModelName,
     layers: opt.Layers,
-    source: opt.NeededImageOptions,
+    source: opt.BatchedNeededImageOptions,
     out: opt.WordsFolder,
     *,
     concepts: opt.Concepts = None,
@@ -143,12 +143,20 @@ def _say(
     settings: Sequence[str] | None,
 ) -> None:
     """Describe, write, and print what was said and how well it holds."""
-    from vital.describing.api import describers_of, prepared
+    from vital.describing.api import describers_of, is_world, prepared
+    from vital.describing.candidates.concept_lists import WORLD
     from vital.describing.evaluation.table import shown_rows, verdict_lines
     from vital.describing.methods.captioning import NO_ANSWER
     from vital.describing.run_folder import save_words
     from vital.models.identity import identity
 
+    eyes = getattr(loaded.get("encoder"), "name", "")
+    if request["concepts"] is None and eyes == WORLD and not is_world(net):
+        typer.echo(
+            f"vital: the words are those of the built-in world, which {net.name} may know nothing of; give your own "
+            "with --concepts FILE",
+            err=True,
+        )
     words = prepared(
         net,
         units,

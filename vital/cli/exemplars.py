@@ -23,7 +23,7 @@ def exemplars(
     model: opt.ModelName,
     units: opt.UnitNames,
     out: opt.RunFolder,
-    source: opt.ImageOptions,
+    source: opt.BatchedImageOptions,
     *,
     count: opt.HowMany = 8,
     by: opt.ExemplarsBy = "activation",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from vital.cli import options as opt
 from vital.cli.common import listed, open_images, table
@@ -15,21 +16,40 @@ from vital.utils.io import as_json, as_png, write
 if TYPE_CHECKING:
     from vital.data import ImageSet
 
+OneImage = Annotated[Path, Argument(metavar="IMAGE", help="The image file to explain.")]
+SomeLayers = Annotated[
+    str | None, Option(metavar="LAYER,LAYER", help="Competing layers to explain by; all by default.")
+]
+UnitLabels = Annotated[
+    Path | None, Option(metavar="CSV", help="Words for the units: a file of labels that vital score reads.")
+]
+Decision = Annotated[
+    str | None,
+    Option(metavar="CLASS", help="The class to explain, such as class:tabby; by default the network's."),
+]
+By = Annotated[
+    str, Option(metavar="BY", help="What a contribution is: gradient (times response) or relevance.")
+]
+Contributors = Annotated[int, Option("--count", min=1, metavar="K", help="Winners shown per layer.")]
+ExplanationFolder = Annotated[
+    Path | None, Option("--out", metavar="RUN", help="Write it as JSON, text and picture to this folder.")
+]
+
 
 @opt.grouped
 def explain(
     model: opt.ModelName,
-    image: opt.OneImage,
+    image: OneImage,
     *,
-    out: opt.ExplanationFolder = None,
-    layers: opt.SomeLayers = None,
-    unit_labels: opt.UnitLabels = None,
-    decision: opt.Decision = None,
-    by: opt.By = "gradient",
+    out: ExplanationFolder = None,
+    layers: SomeLayers = None,
+    unit_labels: UnitLabels = None,
+    decision: Decision = None,
+    by: By = "gradient",
     rule: opt.Rule = "zplus",
     tokens: opt.Tokens = None,
-    count: opt.Contributors = 5,
-    as_text: Annotated[bool, typer.Option("--text", help="Print sentences and no table.")] = False,
+    count: Contributors = 5,
+    as_text: Annotated[bool, Option("--text", help="Print sentences and no table.")] = False,
     network: opt.NetworkOptions,
 ) -> None:
     """Say which units of a competing network decided on an image.

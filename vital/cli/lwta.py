@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
 from vital.cli import options as opt
+from vital.cli.command import Command
 from vital.cli.common import listed, open_images, show_skipped, table, watched
+from vital.cli.examples import epilog
 from vital.utils.io import as_json, write
 
 if TYPE_CHECKING:
@@ -19,6 +22,37 @@ if TYPE_CHECKING:
     from vital.data import ImageSet
     from vital.lwta.train import Progress
     from vital.models import Model
+
+Competitors = Annotated[int, Option(min=1, metavar="U", help="Units of a block, of which one wins.")]
+Skipped = Annotated[
+    str | None,
+    Option(
+        metavar="LAYER,LAYER",
+        help="Activation modules that stay as they are: names, or patterns such as '*.relu_1' (no commas in them).",
+    ),
+]
+TestImages = Annotated[
+    Path | None, Option(metavar="DIR", help="Labeled images on which the result is measured.")
+]
+Epochs = Annotated[int, Option(min=1, metavar="N", help="How often every image is seen.")]
+BatchSize = Annotated[int, Option(min=1, metavar="N", help="Images of one step.")]
+LearningRate = Annotated[float, Option(metavar="RATE", help="The largest learning rate.")]
+Sampling = Annotated[
+    float,
+    Option(
+        min=0,
+        max=1,
+        metavar="SHARE",
+        help="Share of training, from its beginning, in which winners are sampled.",
+    ),
+]
+Samples = Annotated[
+    int, Option(min=1, metavar="N", help="Samples whose outputs are averaged when measuring.")
+]
+Bf16 = Annotated[bool, Option("--bf16", help="Compute in bfloat16 where it is safe; for a GPU.")]
+TrainingFolder = Annotated[
+    Path, Option("--out", metavar="RUN", help="The folder of the training; a stopped one goes on.")
+]
 
 app = typer.Typer(
     name="lwta", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
@@ -31,23 +65,23 @@ def _group() -> None:
     """Make networks whose units compete (local winner takes all)."""
 
 
-@app.command()
+@app.command(cls=Command, epilog=epilog("lwta train"))
 @opt.grouped
 def train(
     model: opt.ModelName,
     source: opt.NeededImageOptions,
-    out: opt.TrainingFolder,
+    out: TrainingFolder,
     *,
-    competitors: opt.Competitors = 4,
-    skip: opt.Skipped = None,
-    test: opt.TestImages = None,
-    epochs: opt.Epochs = 20,
-    batch_size: opt.BatchSize = 64,
-    lr: opt.LearningRate = 1e-3,
-    sampling: opt.Sampling = 0.5,
-    samples: opt.Samples = 6,
+    competitors: Competitors = 4,
+    skip: Skipped = None,
+    test: TestImages = None,
+    epochs: Epochs = 20,
+    batch_size: BatchSize = 64,
+    lr: LearningRate = 1e-3,
+    sampling: Sampling = 0.5,
+    samples: Samples = 6,
     seed: opt.Seed = 0,
-    bf16: opt.Bf16 = False,
+    bf16: Bf16 = False,
     network: opt.NetworkOptions,
 ) -> None:
     """Convert a network and train it on labeled images.

@@ -7,10 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
+from vital.cli import completion
 from vital.cli.common import table
 from vital.errors import unknown
 
-Name = Annotated[str | None, typer.Argument(metavar="NAME", help="One method; all of them unless given.")]
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="One method; all of them unless given.",
+        autocompletion=completion.all_methods,
+    ),
+]
 
 
 def methods(name: Name = None) -> None:

@@ -5,15 +5,14 @@ A parameter of a command whose type is a group stands for all options of the gro
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, cast
 
 from typer import Argument, Option
 
+from vital.cli import completion, grouping
 from vital.errors import InvalidValueError, UsageError
 
 if TYPE_CHECKING:
@@ -25,18 +24,44 @@ if TYPE_CHECKING:
     from vital.rendering.run_folder import Render
     from vital.units import Unit
 
+grouped = grouping.grouped
+
 FORMS = "world, torchvision:NAME[/WEIGHTS], timm:NAME, hf:NAME, open_clip:NAME/PRETRAINED or path/to/file.py:FUNCTION"
 IMAGES = "Images: a folder, .npz, .npy or .tar, shards-{000..009}.tar, or world, the built-in set."
 UNITS = "Such as layer4:162, layer4:0-63, layer4:162@3,3, class:281, class:tabby, blocks.9:5#patches."
 
-ModelName = Annotated[str, Argument(metavar="MODEL", help=f"The network: {FORMS}.")]
-UnitNames = Annotated[list[str], Argument(metavar="UNIT", help=UNITS)]
+ModelName = Annotated[
+    str, Argument(metavar="MODEL", help=f"The network: {FORMS}.", autocompletion=completion.models)
+]
+UnitNames = Annotated[list[str], Argument(metavar="UNIT", help=UNITS, autocompletion=completion.units)]
 
 Weights = Annotated[
     str | None, Option(metavar="FILE|random", help="A state dict; random for random weights.")
 ]
-Device = Annotated[str | None, Option(help="Where to compute: cpu, cuda, cuda:1, mps.")]
-Dtype = Annotated[str | None, Option(help="In what to compute: float32, float64, bf16 or fp16.")]
+Device = Annotated[
+    str | None,
+    Option(
+        metavar="DEVICE",
+        help="Where to compute: cpu, cuda, cuda:1, mps.",
+        autocompletion=completion.of("cpu", "cuda", "mps"),
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    Option(
+        metavar="DTYPE",
+        help="In what to compute: float32, float64, bf16 or fp16.",
+        autocompletion=completion.of("float32", "float64", "bf16", "fp16"),
+    ),
+]
+Batch = Annotated[
+    int | None,
+    Option(
+        min=1,
+        metavar="N",
+        help="The most that go through the network at once: units where pictures are made, else images.",
+    ),
+]
 ChannelsLast = Annotated[
     bool,
     Option("--channels-last", help="Convolve in the memory layout channels_last; faster on some devices."),
@@ -76,11 +101,19 @@ BankFile = Annotated[
     Path | None, Option(metavar="BANK", help="What vital bank or vital merge made of the images.")
 ]
 
-Layers = Annotated[str, Option(metavar="LAYER,LAYER", help="The layers whose units are ranked.")]
-Top = Annotated[int, Option(min=1, help="Images kept for each unit.")]
+Layers = Annotated[
+    str,
+    Option(
+        metavar="LAYER,LAYER", help="The layers whose units are ranked.", autocompletion=completion.layers
+    ),
+]
+Top = Annotated[int, Option(min=1, metavar="N", help="Images kept for each unit.")]
 NewBank = Annotated[Path, Option("--out", metavar="BANK", help="The file to write: NAME.safetensors.")]
 
-OneLayer = Annotated[str, Option("--layer", metavar="LAYER", help="The layer to look into.")]
+OneLayer = Annotated[
+    str,
+    Option("--layer", metavar="LAYER", help="The layer to look into.", autocompletion=completion.layers),
+]
 Count = Annotated[int | None, Option(min=1, metavar="K", help="How many directions to find.")]
 Decomposition = Annotated[
     str | None,
@@ -105,13 +138,14 @@ Directions = Annotated[Path, Option("--out", metavar="FILE", help="The file to w
 
 Banks = Annotated[list[Path], Argument(metavar="BANK", help="Banks that vital bank wrote.")]
 
-OneUnit = Annotated[str, Argument(metavar="UNIT", help=UNITS)]
+OneUnit = Annotated[str, Argument(metavar="UNIT", help=UNITS, autocompletion=completion.units)]
 CircuitLayers = Annotated[
     str,
     Option(
         "--layers",
         metavar="LAYER,LAYER",
         help="The layers to look into, from later to earlier; class for the classes that UNIT serves.",
+        autocompletion=completion.layers,
     ),
 ]
 ForClass = Annotated[
@@ -123,7 +157,12 @@ Feeders = Annotated[
 ]
 HowMany = Annotated[int, Option("--count", min=1, metavar="K", help="Images shown for each unit.")]
 ExemplarsBy = Annotated[
-    str, Option(help="Rank by activation, or all images by relevance for another unit (RelMax).")
+    str,
+    Option(
+        metavar="BY",
+        help="Rank by activation, or all images by relevance for another unit (RelMax).",
+        autocompletion=completion.of("activation", "relevance"),
+    ),
 ]
 ForUnit = Annotated[
     str | None,
@@ -139,20 +178,30 @@ Conditions = Annotated[
         "--condition", metavar="UNIT", help="Follow relevance through these units alone; may be repeated."
     ),
 ]
-Rule = Annotated[str, Option(help="How relevance is followed, such as zplus or epsilon.")]
+Rule = Annotated[
+    str,
+    Option(
+        metavar="RULE",
+        help="How relevance is followed, such as zplus or epsilon.",
+        autocompletion=completion.of("zplus", "epsilon"),
+    ),
+]
 
 RunFolder = Annotated[Path, Option("--out", metavar="RUN", help="The run folder; a stopped run goes on.")]
-MethodName = Annotated[str, Option(help="One of those that vital methods lists.")]
-Steps = Annotated[int | None, Option(min=1, help="The method's option steps.")]
+MethodName = Annotated[
+    str,
+    Option(
+        metavar="METHOD",
+        help="One of those that vital methods lists.",
+        autocompletion=completion.methods,
+    ),
+]
+Steps = Annotated[int | None, Option(min=1, metavar="N", help="The method's option steps.")]
 Size = Annotated[int | None, Option(min=1, metavar="PX", help="The method's option size.")]
 Fit = Annotated[
     bool, Option("--fit", help="The method's option fit: show the picture at the network's size.")
 ]
-Seed = Annotated[int, Option(help="What is left to chance goes by it.")]
-Batch = Annotated[
-    int | None,
-    Option(min=1, help="The most units that share a pass; by default 16 on a CPU and 32 on a GPU."),
-]
+Seed = Annotated[int, Option(metavar="SEED", help="What is left to chance goes by it.")]
 Pictures = Annotated[
     int,
     Option("--count", min=1, metavar="N", help="Independent pictures of each unit, of seeds from SEED on."),
@@ -165,19 +214,48 @@ Frames = Annotated[
 ]
 
 Methods = Annotated[
-    str, Option(metavar="METHOD,METHOD", help="Ways to put units into words; vital methods lists them.")
+    str,
+    Option(
+        metavar="METHOD,METHOD",
+        help="Ways to put units into words; vital methods lists them.",
+        autocompletion=completion.describers,
+    ),
 ]
 Concepts = Annotated[
     str | None, Option(metavar="FILE", help="Words to choose from, one a line; world for the built-in list.")
 ]
 EncoderName = Annotated[
-    str | None, Option(metavar="ENCODER", help="world, open_clip:NAME/PRETRAINED or hf:NAME.")
+    str | None,
+    Option(
+        metavar="ENCODER",
+        help="What sees images and words: world, open_clip:NAME/PRETRAINED or hf:NAME.",
+        autocompletion=completion.encoders,
+    ),
 ]
-CaptionerName = Annotated[str | None, Option(metavar="CAPTIONER", help="world or transformers:NAME.")]
+CaptionerName = Annotated[
+    str | None,
+    Option(
+        metavar="CAPTIONER",
+        help="What says what an image shows: world or transformers:NAME.",
+        autocompletion=completion.of("world", "transformers:"),
+    ),
+]
 SummarizerName = Annotated[
-    str | None, Option(metavar="SUMMARIZER", help="built-in, openai:MODEL[@URL] or transformers:NAME.")
+    str | None,
+    Option(
+        metavar="SUMMARIZER",
+        help="What makes one label of many captions: built-in, world, openai:MODEL[@URL] or transformers:NAME.",
+        autocompletion=completion.of("built-in", "world", "openai:", "transformers:"),
+    ),
 ]
-GeneratorName = Annotated[str | None, Option(metavar="GENERATOR", help="world or diffusers:NAME.")]
+GeneratorName = Annotated[
+    str | None,
+    Option(
+        metavar="GENERATOR",
+        help="What draws images of a label: world or diffusers:NAME.",
+        autocompletion=completion.of("world", "diffusers:"),
+    ),
+]
 WordsSettings = Annotated[
     list[str] | None,
     Option(
@@ -188,46 +266,6 @@ WordsSettings = Annotated[
 ]
 WordsFolder = Annotated[
     Path, Option("--out", metavar="RUN", help="The run folder, which may hold pictures already.")
-]
-
-OneImage = Annotated[Path, Argument(metavar="IMAGE", help="The image file to explain.")]
-SomeLayers = Annotated[
-    str | None, Option(metavar="LAYER,LAYER", help="Competing layers to explain by; all by default.")
-]
-UnitLabels = Annotated[
-    Path | None, Option(metavar="CSV", help="Words for the units: a file of labels that vital score reads.")
-]
-Decision = Annotated[
-    str | None,
-    Option(metavar="CLASS", help="The class to explain, such as class:tabby; by default the network's."),
-]
-By = Annotated[str, Option(help="What a contribution is: gradient (times response) or relevance.")]
-Contributors = Annotated[int, Option("--count", min=1, metavar="K", help="Winners shown per layer.")]
-ExplanationFolder = Annotated[
-    Path | None, Option("--out", metavar="RUN", help="Write it as JSON, text and picture to this folder.")
-]
-
-Competitors = Annotated[int, Option(min=1, metavar="U", help="Units of a block, of which one wins.")]
-Skipped = Annotated[
-    str | None,
-    Option(
-        metavar="LAYER,LAYER",
-        help="Activation modules that stay as they are: names, or patterns such as '*.relu_1' (no commas in them).",
-    ),
-]
-TestImages = Annotated[
-    Path | None, Option(metavar="DIR", help="Labeled images on which the result is measured.")
-]
-Epochs = Annotated[int, Option(min=1, help="How often every image is seen.")]
-BatchSize = Annotated[int, Option(min=1, help="Images of one step.")]
-LearningRate = Annotated[float, Option(help="The largest learning rate.")]
-Sampling = Annotated[
-    float, Option(min=0, max=1, help="Share of training, from its beginning, in which winners are sampled.")
-]
-Samples = Annotated[int, Option(min=1, help="Samples whose outputs are averaged when measuring.")]
-Bf16 = Annotated[bool, Option("--bf16", help="Compute in bfloat16 where it is safe; for a GPU.")]
-TrainingFolder = Annotated[
-    Path, Option("--out", metavar="RUN", help="The folder of the training; a stopped one goes on.")
 ]
 
 
@@ -281,6 +319,17 @@ class NeededImageOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchedNeededImageOptions(NeededImageOptions):
+    """Which images are shown, and how many at once."""
+
+    batch: Batch = None
+
+    def open(self) -> ImageSet:
+        """Open the images."""
+        return replace(super().open(), batch=self.batch)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageOptions:
     """Which natural images there are: given, or those of a bank."""
 
@@ -321,6 +370,18 @@ class ImageOptions:
 
         found = self.read_bank(model, pictures)
         return bank_for(model, pictures, units, progress=watched()) if found is None else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchedImageOptions(ImageOptions):
+    """Which natural images there are, and how many are shown at once."""
+
+    batch: Batch = None
+
+    def open(self) -> ImageSet | None:
+        """Open the images; None where none are named."""
+        found = super().open()
+        return None if found is None else replace(found, batch=self.batch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -387,61 +448,3 @@ def read_settings(pairs: Sequence[str]) -> dict[str, str]:
                 f"--set gives {name.strip()} twice: {found[name.strip()]!r} and {value!r}"
             )
     return found
-
-
-def expanded(value: Any) -> Any:
-    """Paths and texts that begin with ~/ below the home folder, which shells leave to programs in --option=~/file.
-
-    >>> str(expanded("~/net.py:f")) != "~/net.py:f", expanded(3)
-    (True, 3)
-    """
-    if isinstance(value, list):
-        return [expanded(part) for part in value]
-    if isinstance(value, str | Path) and str(value).startswith("~/"):
-        return type(value)(Path.home() / str(value)[2:])
-    return value
-
-
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of the groups among its parameters, as if each were a parameter of its own.
-
-    >>> @grouped
-    ... def load(model: str, *, network: NetworkOptions) -> None:
-    ...     print(model, network.device)
-    >>> list(inspect.signature(load).parameters)
-    ['model', 'weights', 'device', 'dtype', 'channels_last', 'input_size', 'classes', 'bands', 'output', 'head']
-    >>> load(model="world", device="cpu")
-    world cpu
-    """
-    hints, groups = get_type_hints(command, include_extras=True), dict[str, Any]()
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        kind = hints[name]
-        if not is_dataclass(kind):
-            parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=kind))
-            continue
-        groups[name] = kind
-        own = get_type_hints(kind, include_extras=True)
-        for field in fields(kind):
-            default = parameter.empty if field.default is MISSING else field.default
-            parameters.append(
-                inspect.Parameter(
-                    field.name, parameter.KEYWORD_ONLY, default=default, annotation=own[field.name]
-                )
-            )
-
-    @functools.wraps(command)
-    def call(**given: Any) -> None:
-        from vital.cli.common import check_apart
-
-        given = {name: expanded(value) for name, value in given.items()}
-        check_apart(given.get("out"), given.get("images"))
-        made = {
-            name: kind(**{f.name: given.pop(f.name) for f in fields(kind) if f.name in given})
-            for name, kind in groups.items()
-        }
-        command(**made, **given)
-
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return call

@@ -13,6 +13,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.common import StoppedError, show_skipped, table, watched
+from vital.cli.config import keep_config
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def carried_out(
         for request in requests:
             held.close()
             runs.append(held.enter_context(entered(out, identity(net, spec), request)))
+            keep_config()
             _resume(runs, net, units, method, bank)
         write_sheet(out)
         show_skipped(pictures)

@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from vital.cli import completion
+from vital.cli import options as opt
+from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import megabytes, watched
 from vital.errors import UsageError
 
@@ -18,24 +21,28 @@ Out = Annotated[
 SiteFolder = Annotated[
     Path | None, Option("--site", metavar="DIR", help="Write a site here instead: a page for every unit.")
 ]
-Title = Annotated[str | None, Option(help="The heading; the names of the runs unless given.")]
+Title = Annotated[str | None, Option(metavar="TEXT", help="The heading; the names of the runs unless given.")]
 
 
 Encoder = Annotated[
     str | None,
     Option(
-        metavar="SPEC",
+        metavar="ENCODER",
         help="What says how far labels agree: sentence-transformers:NAME; else words in common.",
+        autocompletion=completion.text_encoders,
     ),
 ]
 
 
+@opt.grouped
 def report(
     runs: Runs,
+    *,
     out: Out = None,
     site: SiteFolder = None,
     title: Title = None,
     encoder: Encoder = None,
+    placement: PlacementOptions,
 ) -> None:
     """Write one HTML page of the runs, or a site of many.
 
@@ -44,8 +51,6 @@ def report(
     place of the page of one. With many units take --site: a folder of static pages with search, for any host, or to be
     opened as it is. Written again, it renews what has changed.
     """
-    from vital.backends import load_text_encoder
-
     if site is not None:
         if out is not None:
             raise UsageError(f"--out {out} is for one page and --site {site} for many; give one of them")
@@ -55,7 +60,7 @@ def report(
     from vital.reporting.collect import page_of
 
     file = page_file(out or runs[0], runs)
-    eyes = None if encoder is None else load_text_encoder(encoder)
+    eyes = load_named({"text_encoder": encoder}, None, placement).get("text_encoder")
     page = page_of(runs, title, encoder=eyes, progress=watched())
     write_page(page, file)
     typer.echo(f"{file}: {len(page.cards)} units, {megabytes(file.stat().st_size)}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
+from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import open_images, show_skipped, table, watched
@@ -38,12 +39,28 @@ Names = Annotated[
 ]
 ScoredModel = Annotated[
     str | None,
-    Option(metavar="MODEL", help=f"The network of the units, whose class names are the names: {opt.FORMS}."),
+    Option(
+        metavar="MODEL",
+        help=f"The network of the units, whose class names are the names: {opt.FORMS}.",
+        autocompletion=completion.models,
+    ),
 ]
 Encoder = Annotated[
-    str | None, Option(metavar="SPEC", help="sentence-transformers:NAME, open_clip:NAME/PRETRAINED or world.")
+    str | None,
+    Option(
+        metavar="ENCODER",
+        help="What reads texts: sentence-transformers:NAME, open_clip:NAME/PRETRAINED, hf:NAME or world.",
+        autocompletion=completion.text_encoders,
+    ),
 ]
-Format = Annotated[str | None, Option(metavar="FORMAT", help=f"One of {FORMATS}.")]
+Format = Annotated[
+    str | None,
+    Option(
+        metavar="FORMAT",
+        help=f"How the labels are written: {FORMATS}; by default by the header.",
+        autocompletion=completion.of(*FORMATS.split(", ")),
+    ),
+]
 Layer = Annotated[str | None, Option(metavar="LAYER", help="The layer whose units have the names.")]
 SplitSeed = Annotated[
     int | None,
@@ -66,6 +83,7 @@ def score(
     names: Names = None,
     model: ScoredModel = None,
     images: opt.Images = None,
+    batch: opt.Batch = None,
     split_seed: SplitSeed = None,
     encoder: Encoder = None,
     placement: PlacementOptions,
@@ -89,7 +107,7 @@ def score(
     said = import_files(labels, format, layer)
     net = None if model is None else network.open(model)
     if images is not None:
-        judged, rows = _judged(said, net, images, encoder, placement, split_seed)
+        judged, rows = _judged(said, net, images, batch, encoder, placement, split_seed)
         _keep(out, "scores.csv", COLUMNS, rows)
         _keep(out, "judged.csv", LABEL_COLUMNS, rows_of(judged))
     if images is None or names is not None:
@@ -109,6 +127,7 @@ def _judged(
     said: Sequence[list[Description]],
     net: Model | None,
     images: Path,
+    batch: int | None,
     encoder: str | None,
     placement: PlacementOptions,
     split_seed: int | None,
@@ -130,7 +149,8 @@ def _judged(
     every = [one for part in said for one in part]
     seed = split_seed_of(every) if split_seed is None else split_seed
     eyes = load_named({"encoder": encoder}, net, placement)["encoder"]
-    context = Context(net, open_images(images), encoder=eyes, split_seed=seed, progress=watched())
+    pictures = replace(open_images(images), batch=batch)
+    context = Context(net, pictures, encoder=eyes, split_seed=seed, progress=watched())
     judged, rows = evaluate_external(LabelEvaluator(context), every)
     head, cells = shown_rows(rows)
     typer.echo(table(head, cells))

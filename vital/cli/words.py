@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import table
@@ -18,7 +19,12 @@ TwoFiles = Annotated[
     list[Path], Argument(metavar="LABELS.csv", help="Files of labels: two methods or more in one or several.")
 ]
 Encoder = Annotated[
-    str | None, Option(metavar="SPEC", help="sentence-transformers:NAME, open_clip:NAME/PRETRAINED or world.")
+    str | None,
+    Option(
+        metavar="ENCODER",
+        help="What reads texts: sentence-transformers:NAME, open_clip:NAME/PRETRAINED, hf:NAME or world.",
+        autocompletion=completion.text_encoders,
+    ),
 ]
 Format = Annotated[
     str | None, Option(metavar="FORMAT", help="The format of the files; by default by the header.")
@@ -28,7 +34,12 @@ Out = Annotated[Path | None, Option("--out", metavar="CSV", help="Write what agr
 Text = Annotated[str, Argument(metavar="TEXT", help="A description, in quotes.")]
 Names = Annotated[Path | None, Option(metavar="FILE", help="Names of classes, a line each.")]
 NamedModel = Annotated[
-    str | None, Option(metavar="MODEL", help=f"The network whose classes they are: {opt.FORMS}.")
+    str | None,
+    Option(
+        metavar="MODEL",
+        help=f"The network whose classes they are: {opt.FORMS}.",
+        autocompletion=completion.models,
+    ),
 ]
 
 

@@ -156,16 +156,22 @@ class Table:
         return "\n\n".join(self._block(metric) for metric in self.metrics)
 
     def _block(self, metric: str) -> str:
+        rows = self.rows(metric)
+        width = max((len(name) for name, *_ in rows), default=0)
+        lines = [f"  {name.ljust(width)}  {mean}{f'  {best}' if best else ''}" for name, mean, best in rows]
+        return "\n".join([self.title(metric), *lines])
+
+    def title(self, metric: str) -> str:
+        """What a metric says, which way is better, and what it is worth."""
         way = WORDS[better(metric)] + ("" if ranked(metric) else ", ranks nothing")
+        verdict = self.uninformative(metric)
+        return f"{metric} ({way})" + (f"; {verdict}" if verdict else "")
+
+    def rows(self, metric: str) -> list[tuple[str, str, str]]:
+        """Of a metric each method and control that was measured, its mean with the interval, and which is best."""
+        best = self.best(metric)
         names = [name for name in (*self.methods, *self.controls) if self.cell(name, metric)]
-        width = max(map(len, names), default=0)
-        best, verdict = self.best(metric), self.uninformative(metric)
-        lines = [f"{metric} ({way})" + (f"; {verdict}" if verdict else "")]
-        lines += [
-            f"  {name.ljust(width)}  {_shown(self.cell(name, metric))}{'  best' if name == best else ''}"
-            for name in names
-        ]
-        return "\n".join(lines)
+        return [(name, _shown(self.cell(name, metric)), "best" if name == best else "") for name in names]
 
 
 def _shown(cell: Interval | None) -> str:

@@ -44,7 +44,8 @@ class ImageSet:
     `tensor` and `batches` go on without it and list it in `skipped`.
 
     `workers` processes read the pictures of a pass over many; 0 reads them in this process, and None starts as many as
-    there are processors, up to 8, where that is worth while. What is read is the same.
+    there are processors, up to 8, where that is worth while. What is read is the same. `batch` is the most pictures
+    that `batches` gives at once, whatever is asked for; None is no limit.
 
     >>> import numpy as np; from vital.data.sources import Array
     >>> pictures = ImageSet(Array(np.zeros((2, 4, 4, 3), np.uint8)), ("0", "1"), (0, None))
@@ -58,11 +59,14 @@ class ImageSet:
     class_names: tuple[str, ...] = ()
     name: str = "images"
     workers: int | None = None
+    batch: int | None = None
     _skipped: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 0:
             raise InvalidValueError(f"workers is {self.workers}; allowed are whole numbers from 0")
+        if self.batch is not None and self.batch < 1:
+            raise InvalidValueError(f"batch is {self.batch}; allowed are whole numbers from 1")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -209,6 +213,7 @@ class ImageSet:
         """
         if size < 1:
             raise InvalidValueError(f"the batch size is {size}; allowed are whole numbers from 1")
+        size = self.together(size)
         wanted = range(len(self)) if indices is None else indices
         parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
         count = done = 0
@@ -223,6 +228,10 @@ class ImageSet:
             raise NothingReadableError(
                 f"none of the {len(wanted)} images asked for in {self.name} can be read{self._why()}"
             )
+
+    def together(self, size: int) -> int:
+        """How many pictures there are in a batch where `size` are asked for: those, or as many as `batch` allows."""
+        return size if self.batch is None else min(size, self.batch)
 
     def _parts(
         self, parts: Sequence[Sequence[int]], model: Preprocessor, kept: Views | None
