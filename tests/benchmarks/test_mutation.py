@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from benchmarks.mutation import ROOMS, ROOT, Tried, attempt, broken, faults_of, files_of, summary, suite_of
+from benchmarks.mutation import ROOMS, ROOT, Tried, attempt, broken, faults_of, files_of, suite_of, summary
 
 
 @pytest.mark.parametrize(
