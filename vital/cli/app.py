@@ -21,6 +21,7 @@ from vital.cli.describe import describe, dissect
 from vital.cli.doctor import doctor
 from vital.cli.exemplars import exemplars
 from vital.cli.explain import explain
+from vital.cli.figure import figure
 from vital.cli.layers import layers
 from vital.cli.lwta import app as lwta
 from vital.cli.methods import methods
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo, layers, bank, merge, concepts, atlas, render, exemplars, circuit),
-    *(describe, dissect, explain, score, agree, classes, report, serve, methods, doctor),
+    *(describe, dissect, explain, score, agree, classes, report, figure, serve, methods, doctor),
 ):
     app.command()(command)
 app.command("compare")(compare_command)

@@ -55,6 +55,7 @@ def explain(
         write(out / "explanation.json", as_json(found.to_dict()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())
         write(out / "explanation.png", as_png(found.picture(count)))
+        write(out / "image.png", as_png(found.image))
     if as_text:
         typer.echo(found.text(count))
         return
