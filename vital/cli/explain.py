@@ -35,8 +35,8 @@ def explain(
     """Say which units of a competing network decided on an image.
 
     Those are the units that won their blocks, with what they contribute to the decision. IMAGE is one image; a folder
-    of several is refused. With --out writes explanation.json (every block), explanation.txt and explanation.png to
-    the folder. MODEL is world:competing, or any network made with vital lwta train and named lwta:U/MODEL with
+    of several is refused. With --out writes explanation.json (every block), explanation.txt, explanation.png and
+    image.png to the folder. MODEL is world:competing, or any network made with vital lwta train and named lwta:U/MODEL with
     --weights.
     """
     from vital.lwta.explain import explain as find

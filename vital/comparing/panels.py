@@ -37,7 +37,7 @@ def _panel(table: Table, curves: Sequence[Table], metric: str) -> Panel:
         if (cell := table.cell(name, metric))
     ]
     doubt = ["(uninformative)"] if table.uninformative(metric) else []
-    return Panel(f"{metric} {sign(metric)}", found, doubt)
+    return Panel(f"{metric}\N{NO-BREAK SPACE}{sign(metric)}", found, doubt)
 
 
 def _series(method: str, tables: Sequence[Table], metric: str) -> Series:

@@ -87,12 +87,12 @@ def fitted(text: str, width: float, size: float, weight: str = "normal") -> str:
 
 
 def wrapped(text: str, width: float, size: float, lines: int = 2) -> list[str]:
-    """The text in up to so many lines, broken at spaces; the last one is cut where it does not fit.
+    """The text in up to so many lines, broken at spaces that break; the last one is cut where it does not fit.
 
     >>> wrapped("striped torus of metal", 0.7, TEXT)
-    ['striped', 'torus of …']
+    ['striped torus', 'of metal']
     """
-    found, left = [], text.split()
+    found, left = [], [word for word in text.split(" ") if word]
     while left and len(found) < lines - 1:
         count = next((n for n in range(len(left), 1, -1) if length(" ".join(left[:n]), size) <= width), 1)
         if length(" ".join(left), size) <= width:

@@ -70,11 +70,13 @@ def cost_figure(panels: Sequence[Panel], columns: int = 2, cost: str = "seconds 
     wide = min(step - 0.5, 2.4)
     _legend(canvas, panels)
     heads = [[*wrapped(p.title, wide + 0.06, TEXT, 3), *p.notes] for p in panels]
-    head = max(map(len, heads), default=0) * TEXT * LINE
-    top, row = canvas.bottom + 2 * GAP, TALL + head + SMALL * LINE + 0.3
     styles = styled(panels)
+    y = head = 0.0
     for i, panel in enumerate(panels):
-        x, y = (i % many) * step + 0.42, top + (i // many) * row
+        x = (i % many) * step + 0.42
+        if i % many == 0:
+            y = canvas.bottom + (2 * GAP if i else GAP)
+            head = max(map(len, heads[i : i + many])) * TEXT * LINE
         start = y + head - len(heads[i]) * TEXT * LINE
         for number, words in enumerate(heads[i]):
             canvas.text(x, start + number * TEXT * LINE, words, TEXT, wide + 0.06, color=INK)

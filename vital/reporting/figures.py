@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,10 +144,12 @@ def _words(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[Paper
     check_names("method", known, choice.methods)
     keys, said = held.chosen(choice, UNITS["words"], lambda key: held.words(key, choice.methods))
     order = {name: i for i, name in enumerate(choice.methods or known)}
-    found = [
-        one for key in keys for one in sorted(held.words(key, choice.methods), key=lambda d: order[d.method])
-    ]
-    return Descriptions(found).figure(columns), f"words of {said} by {', '.join(order)}"
+    found = Descriptions(
+        replace(one, unit=replace(one.unit, label=held.label(key)))
+        for key in keys
+        for one in sorted(held.words(key, choice.methods), key=lambda d: order[d.method])
+    )
+    return found.figure(columns), f"words of {said} by {', '.join(order)}"
 
 
 def _compare(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[PaperFigure, str]:
@@ -162,7 +164,7 @@ def _compare(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[Pap
     found = panels(table, curves, choice.metrics)
     most = choice.count or (len(found) if choice.metrics else PAGE.get(columns))
     of = f" of {len(found)}" if len(found[:most]) < len(found) else ""
-    shows = f"{len(found[:most])}{of} metrics of {', '.join(table.methods)}"
+    shows = f"{len(found[:most])}{of} {'metric' if len(found) == 1 else 'metrics'} of {', '.join(table.methods)}"
     return cost_figure(found[:most], columns), shows
 
 
