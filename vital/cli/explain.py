@@ -36,8 +36,8 @@ def explain(
 
     Those are the units that won their blocks, with what they contribute to the decision. IMAGE is one image; a folder
     of several is refused. With --out writes explanation.json (every block), explanation.txt, explanation.png and
-    image.png to the folder. MODEL is world:competing, or any network made with vital lwta train and named lwta:U/MODEL with
-    --weights.
+    image.png to the folder. MODEL is world:competing, or any network made with vital lwta train and named
+    lwta:U/MODEL with --weights.
     """
     from vital.lwta.explain import explain as find
 

@@ -76,7 +76,8 @@ class Descriptions(RecordList[Description]):
         from vital.figures import Word, words_figure
 
         units, methods = (
-            list(dict.fromkeys(row)) for row in ([d.unit for d in self], [d.method for d in self])
+            list(dict.fromkeys(d.unit for d in self)),
+            list(dict.fromkeys(d.method for d in self)),
         )
         words = {
             (units.index(d.unit), methods.index(d.method)): Word(

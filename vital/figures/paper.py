@@ -92,7 +92,8 @@ def wrapped(text: str, width: float, size: float, lines: int = 2) -> list[str]:
     >>> wrapped("striped torus of metal", 0.7, TEXT)
     ['striped torus', 'of metal']
     """
-    found, left = [], [word for word in text.split(" ") if word]
+    found = list[str]()
+    left = [word for word in text.split(" ") if word]
     while left and len(found) < lines - 1:
         count = next((n for n in range(len(left), 1, -1) if length(" ".join(left[:n]), size) <= width), 1)
         if length(" ".join(left), size) <= width:

@@ -113,7 +113,7 @@ def _exemplar_side(width: float, made: int, most: int, rows: int) -> tuple[float
 
 def _band(canvas: Canvas, unit: Shown, side: float, count: int, rows: int) -> None:
     """Draw one unit below what is there."""
-    y = canvas.bottom + (3 * GAP if canvas.bottom else 0)
+    y = canvas.bottom + (3 * GAP if canvas.bottom else 0.02)
     head = "  ".join(unit.title)
     canvas.text(0, y, head, TEXT, canvas.width, color=INK, weight="bold")
     y += TEXT * LINE

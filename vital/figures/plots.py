@@ -162,7 +162,7 @@ def dashes(number: int) -> tuple[float, tuple[float, ...]]:
 def _legend(canvas: Canvas, panels: Sequence[Panel]) -> None:
     """Write the methods, and below them the controls, in as many lines as they need."""
     controls = list(dict.fromkeys(s.name for panel in panels for s in panel.series if s.control))
-    entries = [(name, color, sign, None) for name, (color, sign) in styled(panels).items()]
+    entries: list[tuple[str, str, str, Any]] = [(n, *style, None) for n, style in styled(panels).items()]
     entries += [(name, FAINT, "", dashes(i)) for i, name in enumerate(controls)]
     x, y, swatch = 0.0, 0.02, 0.24
     for name, color, sign, pattern in entries:

@@ -164,7 +164,9 @@ def _compare(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[Pap
     found = panels(table, curves, choice.metrics)
     most = choice.count or (len(found) if choice.metrics else PAGE.get(columns))
     of = f" of {len(found)}" if len(found[:most]) < len(found) else ""
-    shows = f"{len(found[:most])}{of} {'metric' if len(found) == 1 else 'metrics'} of {', '.join(table.methods)}"
+    shows = (
+        f"{len(found[:most])}{of} {'metric' if len(found) == 1 else 'metrics'} of {', '.join(table.methods)}"
+    )
     return cost_figure(found[:most], columns), shows
 
 
