@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from PIL import Image
 
 from vital.figures.canvas import Canvas
-from vital.figures.paper import GAP, INK, LINE, SMALL, TEXT, wrapped
+from vital.figures.paper import GAP, INK, LINE, SMALL, TEXT, WIDTHS, wrapped
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
@@ -68,7 +68,10 @@ def grid_figure(
         top = canvas.bottom + (2 * GAP if canvas.bottom else GAP) + max(map(len, heads)) * TEXT * LINE
         for row, name in enumerate(rows):
             y = top + row * (tall + GAP)
-            canvas.text(start - GAP, y + tall / 2, name, TEXT, tall, align="right", color=INK, upright=True)
+            if left:
+                canvas.text(
+                    start - GAP, y + tall / 2, name, TEXT, tall, align="right", color=INK, upright=True
+                )
             for place, (column, _) in enumerate(band):
                 shown = cells.get((row, column), MISSING)
                 head = () if row else heads[place]
@@ -103,7 +106,7 @@ def exemplars_figure(units: Sequence[Shown], columns: int = 2) -> PaperFigure:
 
 def _exemplar_side(width: float, made: int, most: int, rows: int) -> tuple[float, int]:
     """How wide an exemplar is and how many there are, so that prototypes beside them are as high as their rows."""
-    least = 0.42
+    least = 0.42 if width > WIDTHS[1] else 0.32
     for count in range(most, 0, -1):
         side = (width - (made + count) * GAP - (rows - 1) * made * GAP) / (made * rows + count)
         if side >= least or count == 1:
