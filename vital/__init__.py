@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vital import describing as describing
     from vital import directions as directions
     from vital import errors as errors
+    from vital import figures as figures
     from vital import lwta as lwta
     from vital import metrics as metrics
     from vital import models as models
@@ -73,8 +74,8 @@ if TYPE_CHECKING:
 
 _PACKAGES = (
     "activations", "atlases", "attribution", "backends", "cli", "comparing", "data", "describing", "directions",
-    "errors", "lwta", "metrics", "models", "objectives", "optim", "params", "records", "regularizers", "rendering",
-    "reporting", "terms", "tracing", "transforms", "types", "units", "utils", "world",
+    "errors", "figures", "lwta", "metrics", "models", "objectives", "optim", "params", "records", "regularizers",
+    "rendering", "reporting", "terms", "tracing", "transforms", "types", "units", "utils", "world",
 )  # fmt: skip
 _HOMES = {
     "METHODS": "rendering",

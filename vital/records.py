@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from vital.units import RecordList, Unit
-from vital.utils.drawing import fits_png, shown_bands, titled_figure, titled_sheet, to_array, to_pil
+from vital.utils.drawing import fits_png, shown_bands, titled_sheet, to_array, to_pil
 from vital.utils.io import as_png
 from vital.utils.public import public
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from vital.figures import Shown
+    from vital.figures.vector import PaperFigure
 
 
 @public
@@ -130,6 +131,17 @@ class Prototype:
         return self.to_png()
 
 
+class Natural(Protocol):
+    """A natural image of a unit, with its heat map: `vital.rendering.natural_exemplars.Exemplar`."""
+
+    @property
+    def unit(self) -> Unit:
+        """The unit that it shows."""
+
+    def to_pil(self, *, heat: bool = False) -> Image.Image:
+        """The image; with `heat`, with its heat map."""
+
+
 @public
 class Prototypes(RecordList[Prototype]):
     """A list of prototypes that shows itself in a notebook as a contact sheet.
@@ -145,9 +157,40 @@ class Prototypes(RecordList[Prototype]):
         """
         return titled_sheet([p.to_pil() for p in self], self._titles(), columns, size)
 
-    def figure(self, columns: int = 8) -> Figure:
-        """The same as a figure of matplotlib; raises `MissingDependencyError` without it."""
-        return titled_figure([p.to_pil() for p in self], self._titles(), columns)
+    def figure(
+        self, columns: int = 2, *, exemplars: Iterable[Natural] = (), labels: Iterable[Description] = ()
+    ) -> PaperFigure:
+        """A figure for a paper, on one or two `columns` of the page: 3.25 or 6.75 inches wide.
+
+        Prototypes of one method stand row by row, those of several as a grid of units by methods. With `exemplars` or
+        `labels` each unit stands beside its images and words. Raises `MissingDependencyError` without matplotlib.
+        """
+        from vital.figures import exemplars_figure, grid_figure, tiles_figure
+
+        natural, said = list(exemplars), list(labels)
+        if natural or said:
+            return exemplars_figure([self._shown(unit, natural, said) for unit in self._units()], columns)
+        if len({p.method for p in self}) < 2:
+            titles = [[*title, *failure(p)] for p, title in zip(self, self._titles(), strict=True)]
+            return tiles_figure([p.to_pil() for p in self], titles, columns)
+        rows, units = ways(self), self._units()
+        cells = {
+            (list(rows).index((p.method, p.seed)), units.index(p.unit)): failed(p) or p.to_pil() for p in self
+        }
+        return grid_figure(list(rows.values()), list(map(lines_of, units)), cells, columns)
+
+    def _units(self) -> list[Unit]:
+        return list(dict.fromkeys(p.unit for p in self))
+
+    def _shown(self, unit: Unit, natural: Sequence[Natural], said: Sequence[Description]) -> Shown:
+        """One unit with all that is known of it, for a figure."""
+        from vital.figures import Shown
+
+        rows = ways(self)
+        made = [(failed(p) or p.to_pil(), rows[p.method, p.seed]) for p in self if p.unit == unit]
+        seen = [(e.to_pil(), e.to_pil(heat=True)) for e in natural if str(e.unit) == str(unit)]
+        words = [d.said for d in said if str(d.unit) == str(unit)]
+        return Shown(lines_of(unit), made, seen, words)
 
     def _titles(self) -> list[list[str]]:
         """The title of each, with the seed where a unit has several pictures."""
@@ -156,6 +199,28 @@ class Prototypes(RecordList[Prototype]):
 
     def _repr_png_(self) -> bytes:
         return as_png(self.to_grid())
+
+
+def ways(made: Iterable[Prototype]) -> dict[tuple[str, int], str]:
+    """How pictures were made, by method and seed: the method, and the seed where a method has several."""
+    seeds: dict[str, dict[int, None]] = {}
+    for one in made:
+        seeds.setdefault(one.method, {})[one.seed] = None
+    return {
+        (method, seed): f"{method}, seed {seed}" if len(own) > 1 else method
+        for method, own in seeds.items()
+        for seed in own
+    }
+
+
+def failed(made: Prototype) -> str:
+    """What became of a picture that did not come out, in a word or two; "" of one that did."""
+    return "" if made.status == "done" else made.status.partition(":")[0]
+
+
+def failure(made: Prototype) -> list[str]:
+    """The line below the title of a picture that did not come out."""
+    return [f"({failed(made)})"] if failed(made) else []
 
 
 def lines_of(unit: Unit) -> list[str]:
@@ -203,6 +268,17 @@ class Description:
     def verdict(self) -> str:
         """The status, and behind a colon the reason where there is one."""
         return f"{self.status}: {self.reason}" if self.reason else self.status
+
+    @property
+    def said(self) -> str:
+        """What it says in one line, with its method and p-value.
+
+        >>> Description(Unit("fc", 3), "dnd", "", 0.5, "a cat").said
+        'dnd: no label (would say a cat)'
+        """
+        odds = "" if self.p_value is None else f" (p = {self.p_value:.2g})"
+        would = f" (would say {self.candidate})" if self.candidate else ""
+        return f"{self.method}: {self.label + odds if self.label else 'no label' + would}"
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

@@ -164,3 +164,24 @@ def test_what_cannot_be_explained_is_said() -> None:
             explain(small(0), picture, decision=decision)
     with pytest.raises(ModelError, match="no competing layers"):
         explain(vital.load_model("world"), torch.rand(1, 3, 64, 64))
+
+
+def test_patches_have_places_in_the_image_and_the_class_token_has_none() -> None:
+    models = pytest.importorskip("torchvision.models")
+    network = convert(models.vit_b_32(weights=None, image_size=64), 4)
+    model, picture = Model(network, size=(64, 64)), torch.rand(1, 3, 64, 64)
+    layer = "encoder.layers.encoder_layer_11.mlp.1"
+    found = explain(model, picture, layers=[layer], decision="class:5", tokens="patches")
+    for winner in found.winners:
+        assert winner.where is not None
+        assert winner.where.shape == (2, 2)
+        assert winner.share == pytest.approx(float((~winner.where.isnan()).float().mean()))
+    assert found.winners[0].to_dict()["places"] == [
+        "".join(".#"[bool(x)] for x in row) for row in ~found.winners[0].where.isnan()
+    ]
+    pytest.importorskip("matplotlib")
+    said = [text.get_text() for text in found.figure(1).texts]
+    assert "a square is a patch token" in said
+    alone = explain(model, picture, layers=[layer], decision="class:5")
+    assert alone.winners[0].where is None
+    assert any("class token" in text.get_text() for text in alone.figure(count=2).texts)

@@ -24,6 +24,7 @@ from vital.cli.doctor import doctor
 from vital.cli.examples import epilog
 from vital.cli.exemplars import exemplars
 from vital.cli.explain import explain
+from vital.cli.figure import figure
 from vital.cli.layers import layers
 from vital.cli.lwta import app as lwta
 from vital.cli.methods import methods
@@ -46,7 +47,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo, layers, bank, merge, concepts, atlas, render, exemplars, circuit),
-    *(describe, dissect, explain, score, agree, classes, report, serve, methods, doctor),
+    *(describe, dissect, explain, score, agree, classes, report, figure, serve, methods, doctor),
 ):
     app.command(cls=Command, epilog=epilog(command.__name__))(command)
 app.command("compare", cls=Command, epilog=epilog("compare"))(compare_command)

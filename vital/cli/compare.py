@@ -115,8 +115,8 @@ def compare_command(
     """Compare methods by the pictures that they make of units.
 
     Controls stand beside them. Writes comparison.csv (all scores), table.csv, table.md, table.tex, montage.png and,
-    with --curve-steps, curves.png into the folder RUN, where pictures and scores are kept: a method added later is
-    rendered and measured alone.
+    with --curve-steps, curves.csv and curves.png into the folder RUN, where pictures and scores are kept: a method
+    added later is rendered and measured alone.
     """
     from vital.comparing import compare, write_comparison
 

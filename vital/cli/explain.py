@@ -55,9 +55,9 @@ def explain(
     """Say which units of a competing network decided on an image.
 
     Those are the units that won their blocks, with what they contribute to the decision. IMAGE is one image; a folder
-    of several is refused. With --out writes explanation.json (every block), explanation.txt and explanation.png to
-    the folder. MODEL is world:competing, or any network made with vital lwta train and named lwta:U/MODEL with
-    --weights.
+    of several is refused. With --out writes explanation.json (every block), explanation.txt, explanation.png and
+    image.png to the folder. MODEL is world:competing, or any network made with vital lwta train and named
+    lwta:U/MODEL with --weights.
     """
     from vital.lwta.explain import explain as find
 
@@ -75,6 +75,7 @@ def explain(
         write(out / "explanation.json", as_json(found.to_dict()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())
         write(out / "explanation.png", as_png(found.picture(count)))
+        write(out / "image.png", as_png(found.image))
     if as_text:
         typer.echo(found.text(count))
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vital.activations import ReferenceBank
 from vital.activations.bank import check_inputs
@@ -32,6 +32,9 @@ from vital.units import Unit
 from vital.utils.options import check_whole, checked_keywords
 from vital.utils.public import public
 
+if TYPE_CHECKING:
+    from vital.figures.vector import PaperFigure
+
 DEFAULT = ("vital", "fourier", "maco", "deep-inversion")
 SEEDS, OTHERS = 3, "others"
 
@@ -44,6 +47,18 @@ class Comparison:
     shown: tuple[Shown, ...] = field(repr=False)
     curves: tuple[Table, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
+
+    def figure(self, columns: int = 2, metrics: Sequence[str] = ()) -> PaperFigure:
+        """Quality against seconds for a paper, a panel for each metric, on one or two `columns` of the page.
+
+        `metrics` are some of `table.metrics`, by default those that are no costs, as many as fit a page.
+        Raises `UnknownNameError` for another, and `MissingDependencyError` without matplotlib.
+        """
+        from vital.comparing.panels import panels
+        from vital.figures import PAGE, cost_figure
+
+        found = panels(self.table, self.curves, metrics)
+        return cost_figure(found if metrics else found[: PAGE.get(columns)], columns)
 
     def _repr_markdown_(self) -> str:
         return self.table.markdown()

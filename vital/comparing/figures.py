@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from vital.comparing.api import Comparison
 from vital.comparing.base import COSTS
+from vital.comparing.panels import curves_csv
 from vital.comparing.records import Shown
 from vital.comparing.table import Table, steps_and_seconds
 from vital.errors import missing_extra
@@ -100,6 +101,7 @@ def write_comparison(found: Comparison, path: Path) -> list[Path]:
         write(path / name, content)
     names = list(files)
     if found.curves:
+        write(path / "curves.csv", curves_csv(found.curves))
         curves(found.curves, path / "curves.png")
-        names.append("curves.png")
+        names += ["curves.csv", "curves.png"]
     return [path / name for name in names]

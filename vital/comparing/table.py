@@ -47,6 +47,11 @@ class Table:
         own = tuple(score for score in self.scores if score.unit.startswith(f"{layer}:"))
         return replace(self, scores=own)
 
+    def only(self, methods: Sequence[str]) -> Table:
+        """The same of some methods alone, in this order, and the controls."""
+        kept = {*methods, *self.controls}
+        return replace(self, scores=tuple(s for s in self.scores if s.method in kept), methods=tuple(methods))
+
     @cached_property
     def _units(self) -> dict[tuple[str, str], dict[str, float]]:
         """The mean over seeds: (method, metric) -> unit -> value."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vital.activations import ReferenceBank, build_bank
 from vital.activations.bank import check_inputs
@@ -40,12 +40,15 @@ from vital.describing.variation import matrix_of, silenced, warn_of_halves
 from vital.errors import DataError, InvalidValueError, UsageError, unknown
 from vital.models import Model
 from vital.models.random import random_weights
-from vital.records import Description, Prototype
+from vital.records import TAKEN_BACK, Description, Prototype, lines_of
 from vital.rendering.api import render
 from vital.units import RecordList, Unit
 from vital.utils.options import options_of, parameters_of
 from vital.utils.parts import checked_list
 from vital.utils.public import public
+
+if TYPE_CHECKING:
+    from vital.figures.vector import PaperFigure
 
 HEADER = ("unit", "method", "label", "candidate", "p", "verdict")
 CONTROLLED = 64
@@ -64,6 +67,25 @@ class Descriptions(RecordList[Description]):
     def to_csv(self, path: str | Path) -> None:
         """Write them to a file of the schema of `vital.describing.run_folder`; see `write_labels`."""
         write_labels(path, self)
+
+    def figure(self, columns: int = 2) -> PaperFigure:
+        """A table for a paper, units by methods, on one or two `columns` of the page.
+
+        Raises `MissingDependencyError` without matplotlib.
+        """
+        from vital.figures import Word, words_figure
+
+        units, methods = (
+            list(dict.fromkeys(d.unit for d in self)),
+            list(dict.fromkeys(d.method for d in self)),
+        )
+        words = {
+            (units.index(d.unit), methods.index(d.method)): Word(
+                d.label or d.candidate, bool(d.label) and d.status != TAKEN_BACK, d.p_value
+            )
+            for d in self
+        }
+        return words_figure(list(map(lines_of, units)), methods, words, columns)
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in HEADER)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
@@ -23,6 +23,10 @@ from vital.types import Images, Layer
 from vital.units import OUTPUT, TOKENS, Unit
 from vital.utils.drawing import to_pil
 
+if TYPE_CHECKING:
+    from vital.figures import Place
+    from vital.figures.vector import PaperFigure
+
 BY = ("gradient", "relevance")
 
 
@@ -32,7 +36,8 @@ class Winner:
 
     `share` is the share of the layer's places at which it won, `strength` its mean response there (maybe negative),
     `contribution` the sum there of what it contributes to the decision, in units of the decision's score. `where`
-    (H, W) holds its responses where it won and NaN elsewhere; None where the layer has no places.
+    (H, W) holds its responses where it won and NaN elsewhere; None where the layer has no places in the image, as at a
+    class token. Of a layer of tokens it holds the patches.
     """
 
     unit: Unit
@@ -46,7 +51,9 @@ class Winner:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         numbers = {n: round(getattr(self, n), 6) for n in ("share", "strength", "contribution")}
-        return {"unit": str(self.unit), "block": self.block, "label": self.label, **numbers}
+        where = [] if self.where is None else (~self.where.isnan()).tolist()
+        places = {"places": ["".join(".#"[won] for won in row) for row in where]} if where else {}
+        return {"unit": str(self.unit), "block": self.block, "label": self.label, **numbers, **places}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +108,19 @@ class Explanation:
         numbers = {"score": round(self.score, 6), "probability": odds}
         return {**decided, **numbers, "winners": [w.to_dict() for w in self.winners]}
 
+    def figure(self, columns: int = 2, count: int = 5, layers: Sequence[str] = ()) -> PaperFigure:
+        """A figure for a paper, on one or two `columns` of the page: `count` winners of each layer with their places.
+
+        `layers` are some of its own, by default the last four. Raises `UnknownNameError` for another, and
+        `MissingDependencyError` without matplotlib.
+        """
+        from vital.figures import explanation_figure
+
+        odds = "" if self.probability is None else f"probability {self.probability:.1%}"
+        decision = [self.decision.label or str(self.decision), odds]
+        chosen = [(name, list(map(_place, self.of(name, count)))) for name in _shown(self.layers, layers)]
+        return explanation_figure(self.image, decision, chosen, columns, self.by)
+
     def picture(self, count: int = 4, size: int = 128) -> Image.Image:
         """Draw it: the image, and a row per layer with the places where its first winners won."""
         from vital.lwta.explain_figure import drawn
@@ -112,6 +132,26 @@ class Explanation:
         head = "".join(f"<th>{name}</th>" for name in ("unit", "label", "places", "strength", "contribution"))
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         return f"<p>{html.escape(self.text(0).splitlines()[0])}</p><table><tr>{head}</tr>{body}</table>"
+
+
+LAST = 4
+"""How many layers a figure shows, the last ones."""
+
+
+def _shown(own: Sequence[str], layers: Sequence[str]) -> Sequence[str]:
+    for name in layers:
+        if name not in own:
+            raise unknown("layer of the explanation", name, own)
+    return layers or own[-LAST:]
+
+
+def _place(winner: Winner) -> Place:
+    """A winner, for a figure."""
+    from vital.figures import Place
+
+    name = winner.label or f"unit {winner.unit.index}"
+    won = None if winner.where is None else (~winner.where.isnan()).numpy()
+    return Place(name, winner.contribution, winner.share, won, winner.unit.tokens)
 
 
 def explain(
@@ -199,14 +239,23 @@ def _winners(
     total = (x * won).sum(1).view(-1, width)
     first = count == count.amax(1, keepdim=True)
     best = total.masked_fill(~first, -torch.inf).argmax(1) + torch.arange(len(count)) * width
-    found = []
+    found, sides = [], _sides(trace.model, layer, channel.tokens, tuple(responses.shape[2:]))
     for block, index in enumerate(best.tolist()):
         own, unit = won[index], replace(channel, index=index)
-        sides = responses.shape[2:] if responses.ndim == 4 else ()
-        where = x[index].masked_fill(~own, torch.nan).view(sides) if sides else None
+        placed = x[index].masked_fill(~own, torch.nan)
+        where = placed[-sides[0] * sides[1] :].view(sides) if sides else None
         numbers = (float(own.float().mean()), float(x[index][own].mean()), float(r[index][own].sum()))
         found.append(Winner(unit, block, labels.get(str(unit), ""), *numbers, where))
     return sorted(found, key=lambda w: -abs(w.contribution))
+
+
+def _sides(model: Model, layer: Layer, tokens: str, places: tuple[int, ...]) -> tuple[int, ...]:
+    """Rows and columns of a layer's places in the image; empty where it has none. Of tokens those are the patches."""
+    if len(places) == 2 or not places or tokens == "cls":
+        return places if len(places) == 2 else ()
+    patches = places[0] - layer.prefix
+    rows = round((patches * model.size[0] / model.size[1]) ** 0.5)
+    return (rows, patches // rows) if rows and patches > 1 and patches % rows == 0 else ()
 
 
 def _kind(layer: Layer, tokens: str | None) -> str:

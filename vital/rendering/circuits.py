@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
@@ -12,11 +12,14 @@ from vital.activations import ReferenceBank
 from vital.attribution import AttributionGraph, Feeder, Relevance, attribution_graph
 from vital.errors import InvalidValueError
 from vital.models import Model
-from vital.records import Prototypes
+from vital.records import Prototypes, failed, lines_of
 from vital.rendering.api import render
 from vital.units import Unit
 from vital.utils.drawing import FAINT, GAP, PAPER, scaled, write_centered
 from vital.utils.io import as_png
+
+if TYPE_CHECKING:
+    from vital.figures.vector import PaperFigure
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,23 @@ class Circuit:
     def to_grid(self, size: int = 160) -> Image.Image:
         """One picture: the unit above, its feeders below with their shares; `size` is the width of a prototype."""
         return circuit_sheet(self.prototypes, self.graph, size)
+
+    def figure(self, columns: int = 2) -> PaperFigure:
+        """A figure for a paper, on one or two `columns` of the page.
+
+        Raises `MissingDependencyError` without matplotlib.
+        """
+        from vital.figures import Node, circuit_figure
+
+        shown = {p.unit: failed(p) or p.to_pil() for p in self.prototypes}
+        levels = [[Node(str(self.unit), lines_of(self.unit), shown[self.unit])]]
+        levels += [
+            [Node(str(f.unit), lines_of(f.unit), shown[f.unit], f.share) for f in level]
+            for level in self.graph.levels
+            if level
+        ]
+        edges = [(str(edge.unit), str(edge.feeder), edge.share) for edge in self.graph.edges]
+        return circuit_figure(levels, edges, columns)
 
     def _repr_png_(self) -> bytes:
         return as_png(self.to_grid())

@@ -22,11 +22,11 @@ from vital.tracing import INPUT_OF, Tracer, list_layers
 from vital.tracing.readout import at_places
 from vital.types import Images
 from vital.units import OUTPUT, RecordList, Unit
-from vital.utils.drawing import contact_sheet, shown_bands, titled_figure, to_array, to_pil
+from vital.utils.drawing import contact_sheet, shown_bands, to_array, to_pil
 from vital.utils.io import as_png
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from vital.figures.vector import PaperFigure
 
 FALLBACK = "gradient x activation"
 OF_A_PLACE = 32
@@ -104,11 +104,17 @@ class Exemplars(RecordList[Exemplar]):
         pictures = [e.to_pil(heat=heat) for heat in (False, True) for e in self]
         return contact_sheet(pictures, max(1, len(self)), size)
 
-    def figure(self) -> Figure:
-        """The same as a figure of matplotlib, with names and values; raises `MissingDependencyError` without it."""
+    def figure(self, columns: int = 2) -> PaperFigure:
+        """A figure for a paper, with names and values, on one or two `columns` of the page.
+
+        `Prototypes.figure(exemplars=...)` shows them beside prototypes. Raises `MissingDependencyError` without
+        matplotlib.
+        """
+        from vital.figures import tiles_figure
+
         pictures = [e.to_pil(heat=heat) for heat in (False, True) for e in self]
         titles = [[e.name, f"{e.value:.3g}"] for e in self] + [[] for _ in self]
-        return titled_figure(pictures, titles, max(1, len(self)))
+        return tiles_figure(pictures, titles, columns, max(1, len(self)))
 
     def _repr_png_(self) -> bytes:
         return as_png(self.to_grid())

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from vital.errors import InvalidValueError, missing_extra
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from vital.errors import InvalidValueError
 
 INK, FAINT, PAPER = (20, 20, 20), (150, 150, 150), "white"
 GAP = 8
@@ -140,29 +137,6 @@ def titled_sheet(
         for row, words in enumerate(lines):
             write_centered(draw, words, left + width // 2, top + tall + row * line, width, text)
     return sheet
-
-
-def titled_figure(
-    pictures: Sequence[Image.Image], titles: Sequence[Sequence[str]], columns: int = 8, inches: float = 1.6
-) -> Figure:
-    """Pictures in a grid as a figure of matplotlib, each with its title above it, `inches` wide.
-
-    Raises `MissingDependencyError` without matplotlib.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise missing_extra("matplotlib", "report", "figures") from error
-    columns = max(1, min(columns, len(pictures)))
-    rows = -(-len(pictures) // columns)
-    lines = max(map(len, titles), default=0)
-    figure = Figure(figsize=(columns * inches, max(1, rows) * (inches + 0.15 * lines)), layout="constrained")
-    for i, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
-        axes = figure.add_subplot(rows, columns, i + 1)
-        axes.imshow(picture.convert("RGB"))
-        axes.set_title("\n".join(title), fontsize="x-small", parse_math=False)
-        axes.set_axis_off()
-    return figure
 
 
 def contact_sheet(pictures: Sequence[Image.Image], columns: int = 8, size: int | None = None) -> Image.Image:
