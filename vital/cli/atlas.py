@@ -97,7 +97,7 @@ def _options(steps: int | None, size: int | None, settings: Sequence[str] | None
 def _tell(context: Context, pieces: Sequence[Piece]) -> None:
     """Say what is left to do, and what time and disk that takes."""
     from vital.atlases import estimate
-    from vital.atlases.progress import duration
+    from vital.utils.progress import duration
 
     costs = estimate(context, pieces)
     if not costs:

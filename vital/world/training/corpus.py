@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
-from tqdm import tqdm
 
 from vital.errors import RunError
 from vital.utils.io import as_json, read_json, write
+from vital.utils.progress import tracked
 from vital.utils.random import generator, seed_of
 from vital.world.networks.architectures import PLANTED
 from vital.world.renderer.render import render
@@ -71,7 +71,8 @@ def rendered(
     """
     _claim(folder, scenes, size)
     parts = []
-    for start in tqdm(range(0, len(scenes), PART), desc=folder.name, unit="part", disable=quiet or None):
+    starts = range(0, len(scenes), PART)
+    for start in tracked(starts, folder.name, len(starts), "part", shown=not quiet):
         path = folder / f"{start // PART:04d}.safetensors"
         if not path.is_file():
             pictures = render(scenes[start : start + PART], size, device)
