@@ -20,7 +20,7 @@ from vital.reporting.images import Sizes
 from vital.reporting.records import Page, Run, Table
 from vital.units import Unit
 from vital.utils.io import csv_lines, read_json, read_text
-from vital.utils.progress import tracked
+from vital.utils.progress import Progress
 
 CONTROLS = frozenset(("constant word", "shuffled units", "random weights", "next name", "control"))
 """What rows of tables are called that know nothing of the units."""
@@ -50,11 +50,12 @@ def page_of(
     found = [runs.data(key) for key in runs.units]
     found.sort(key=lambda one: natural_order(str(one.unit)))
     sizes = Sizes.of(len(found))
-    shown = tracked(found, "cards", len(found), "unit", shown=progress)
+    with Progress("cards", len(found), "unit", shown=progress) as bar:
+        cards = tuple(card(one, sizes, encoder) for one in bar.each(found))
     return Page(
         title=title or runs.title,
         runs=runs.about(),
-        cards=tuple(card(one, sizes, encoder) for one in shown),
+        cards=cards,
         tables=runs.tables(),
     )
 

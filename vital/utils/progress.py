@@ -28,7 +28,7 @@ _OPEN: list[Progress] = []
 class Progress:
     """A job: what it is, and how much of it is done; shown between `with` and its end where that is wanted.
 
-    `what` may change on the way. `stream` is standard error unless given.
+    `stream` is standard error unless given.
 
     >>> with Progress("images", 8, "image", shown=False) as bar:
     ...     bar.update(3)
@@ -86,12 +86,11 @@ class Progress:
         if self._outer is not None:
             self._outer.say("")
 
-    def over(self, items: Iterable[T]) -> Iterator[T]:
+    def each(self, items: Iterable[T]) -> Iterator[T]:
         """The items, each counted when the next is asked for."""
-        with self:
-            for item in items:
-                yield item
-                self.update()
+        for item in items:
+            yield item
+            self.update()
 
     def update(self, count: float = 1) -> None:
         """Take in that so much more is done."""
@@ -155,17 +154,6 @@ class Progress:
             if self.what:
                 self.stream.write(f"vital: {self.line()}\n")
                 self.stream.flush()
-
-
-def tracked(
-    items: Iterable[T], what: str, total: int, unit: str = "step", *, shown: bool | None = True
-) -> Iterator[T]:
-    """The items, each counted when the next is asked for.
-
-    >>> list(tracked([3, 4], "units", 2, "unit", shown=False))
-    [3, 4]
-    """
-    return Progress(what, total, unit, shown=shown).over(items)
 
 
 def aside(text: str) -> None:

@@ -14,7 +14,7 @@ from vital.describing.variation import silent
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.options import Count, CountOrZero, Range
-from vital.utils.progress import tracked
+from vital.utils.progress import Progress
 
 Coverage = Annotated[float, Range(0, 1, open=True)]
 
@@ -57,13 +57,13 @@ class Dnd(Captioning):
     def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
         at = load_backends(self, "dnd", context, units)
-        units = tracked(at.units, "dnd", len(at.units), "unit", shown=context.progress)
-        return [
-            silent(context, unit, "dnd", at.quiet[unit])
-            if unit in at.quiet
-            else labeled(self, at, row, "dnd", self._shown(context, unit))
-            for row, unit in enumerate(units)
-        ]
+        with Progress("dnd", len(at.units), "unit", shown=context.progress) as bar:
+            return [
+                silent(context, unit, "dnd", at.quiet[unit])
+                if unit in at.quiet
+                else labeled(self, at, row, "dnd", self._shown(context, unit))
+                for row, unit in enumerate(bar.each(at.units))
+            ]
 
     def _shown(self, context: Context, unit: Unit) -> TopImages:
         """The pictures of one unit: its strongest images and their crops."""

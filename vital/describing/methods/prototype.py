@@ -18,7 +18,7 @@ from vital.records import Description, Prototype
 from vital.units import Unit
 from vital.utils.drawing import as_rgb
 from vital.utils.options import Count, CountOrZero
-from vital.utils.progress import tracked
+from vital.utils.progress import Progress
 
 
 @DESCRIBERS.register("prototype", example="prototype")
@@ -57,14 +57,13 @@ class OfPrototypes(Captioning):
         drawn = [draw(asked, context.seed + seed) if asked else [] for seed in range(self.n_seeds)]
         own = {unit: [group[i] for group in drawn] for i, unit in enumerate(asked)}
         found = []
-        for row, unit in enumerate(
-            tracked(at.units, "prototype", len(at.units), "unit", shown=context.progress)
-        ):
-            if unit in at.quiet:
-                found.append(silent(context, unit, "prototype", at.quiet[unit]))
-                continue
-            shown = self._shown(at, row, own[unit])
-            found.append(labeled(self, at, row, "prototype", shown, self._retrieved(at, shown)))
+        with Progress("prototype", len(at.units), "unit", shown=context.progress) as bar:
+            for row, unit in enumerate(bar.each(at.units)):
+                if unit in at.quiet:
+                    found.append(silent(context, unit, "prototype", at.quiet[unit]))
+                    continue
+                shown = self._shown(at, row, own[unit])
+                found.append(labeled(self, at, row, "prototype", shown, self._retrieved(at, shown)))
         return found
 
     def _shown(self, at: LoadedBackends, row: int, own: Sequence[Prototype]) -> TopImages:

@@ -19,7 +19,7 @@ from vital.models import Model
 from vital.tracing import Tracer
 from vital.units import Unit
 from vital.utils import tensor_cache as store
-from vital.utils.progress import Progress, tracked
+from vital.utils.progress import Progress
 from vital.utils.random import generator
 from vital.world.renderer.render import SIDES, render
 from vital.world.scenes.concepts import Concept, concepts, truths
@@ -199,12 +199,13 @@ def _ranked(values: Tensor, shown: Tensor, name: str, *, progress: bool) -> dict
     usable = (torch.minimum(choosing.sum(1), testing.sum(1)) >= FEWEST).nonzero().view(-1)
     choosing = choosing[usable].contiguous()
     best, areas, correlations = [], [], []
-    for row in tracked(values, f"truths of {name}", len(values), "unit", shown=progress):
-        order = average_precision(row[None, :half], choosing)[0].argsort(descending=True, stable=True)
-        two = usable[order[:2]]
-        best.append(two)
-        areas.append(average_precision(row[None, half:], testing[two])[0])
-        correlations.append(_correlation(row[half:], testing[two[0]]))
+    with Progress(f"truths of {name}", len(values), "unit", shown=progress) as bar:
+        for row in bar.each(values):
+            order = average_precision(row[None, :half], choosing)[0].argsort(descending=True, stable=True)
+            two = usable[order[:2]]
+            best.append(two)
+            areas.append(average_precision(row[None, half:], testing[two])[0])
+            correlations.append(_correlation(row[half:], testing[two[0]]))
     concept = torch.stack(best)
     chance = testing.double().mean(1)[concept[:, 0]]
     return {

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vital.errors import RunError
 from vital.utils.io import as_json, read_json, write
-from vital.utils.progress import tracked
+from vital.utils.progress import Progress
 from vital.utils.random import generator, seed_of
 from vital.world.networks.architectures import PLANTED
 from vital.world.renderer.render import render
@@ -72,12 +72,13 @@ def rendered(
     _claim(folder, scenes, size)
     parts = []
     starts = range(0, len(scenes), PART)
-    for start in tracked(starts, folder.name, len(starts), "part", shown=not quiet):
-        path = folder / f"{start // PART:04d}.safetensors"
-        if not path.is_file():
-            pictures = render(scenes[start : start + PART], size, device)
-            write(path, save({"pictures": (pictures * 255 + 0.5).byte()}))
-        parts.append(load_file(path)["pictures"])
+    with Progress(folder.name, len(starts), "part", shown=not quiet) as bar:
+        for start in bar.each(starts):
+            path = folder / f"{start // PART:04d}.safetensors"
+            if not path.is_file():
+                pictures = render(scenes[start : start + PART], size, device)
+                write(path, save({"pictures": (pictures * 255 + 0.5).byte()}))
+            parts.append(load_file(path)["pictures"])
     return corpus(scenes, torch.cat(parts))
 
 

@@ -150,15 +150,15 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
     for epoch in range(first, epochs):
         rng = generator("world", name, plan.seed, epoch)
         order = rows[torch.randperm(len(rows), generator=rng)]
-        bar = Progress(f"{name} {epoch + 1}/{epochs}", steps, shown=not plan.quiet)
-        for step in bar.over(range(steps)):
-            batch = order[step * plan.batch : (step + 1) * plan.batch]
-            done = (epoch * steps + step) / (epochs * steps)
-            for group in optimizer.param_groups:
-                group["lr"] = plan.lr * task.lr_factor * schedule(done)
-            images = roughened(moved(_images(known.pictures[batch], plan.device), rng), rng)
-            loss = _step(plan, task, network, optimizer, Batch(images, known, batch, rng, teacher), done)
-            bar.say(f"loss {loss:.3f}")
+        with Progress(f"{name} {epoch + 1}/{epochs}", steps, shown=not plan.quiet) as bar:
+            for step in bar.each(range(steps)):
+                batch = order[step * plan.batch : (step + 1) * plan.batch]
+                done = (epoch * steps + step) / (epochs * steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = plan.lr * task.lr_factor * schedule(done)
+                images = roughened(moved(_images(known.pictures[batch], plan.device), rng), rng)
+                loss = _step(plan, task, network, optimizer, Batch(images, known, batch, rng, teacher), done)
+                bar.say(f"loss {loss:.3f}")
         save_checkpoint(path, network, optimizer, epoch + 1)
     network.eval()
     return network
