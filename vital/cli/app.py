@@ -28,6 +28,7 @@ from vital.cli.render import render
 from vital.cli.report import report
 from vital.cli.score import score
 from vital.cli.serve import serve
+from vital.cli.talk import log, shown_logs, talkative
 from vital.cli.words import agree, classes
 from vital.errors import DefectError, VitalError
 from vital.utils.foreign import culprit, explained
@@ -45,8 +46,8 @@ for command in (
     *(demo, layers, bank, merge, concepts, atlas, render, exemplars, circuit),
     *(describe, dissect, explain, score, agree, classes, report, serve, methods, doctor),
 ):
-    app.command()(command)
-app.command("compare")(compare_command)
+    app.command()(talkative(command))
+app.command("compare")(talkative(compare_command))
 app.add_typer(lwta)
 
 
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Whatever else is raised is one line too, which says whose code failed; with VITAL_DEBUG its traceback comes first.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), shown_logs():
         warnings.showwarning = _warn  # type: ignore[assignment]
         try:
             app(None if arguments is None else list(arguments), prog_name="vital")
@@ -99,4 +100,4 @@ def _told(error: VitalError, cause: BaseException | None = None) -> int:
 
 def _warn(message: Warning | str, *where: Any) -> None:
     del where
-    typer.echo(f"vital: warning: {message}", err=True)
+    log.warning("warning: %s", message)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
-
+from vital.cli.talk import is_quiet, log
 from vital.errors import InvalidValueError, UsageError, VitalError, nearest
 
 if TYPE_CHECKING:
@@ -138,7 +136,7 @@ def _there(paths: Sequence[Path]) -> bool:
 def show_skipped(pictures: ImageSet | None) -> None:
     """List the images that could not be read, on standard error."""
     for name, reason in pictures.skipped if pictures else ():
-        typer.echo(f"vital: skipped {name}: {reason}", err=True)
+        log.warning("skipped %s: %s", name, reason)
 
 
 def listed(text: str, option: str) -> list[str]:
@@ -177,5 +175,5 @@ def megabytes(count: int) -> str:
 
 
 def watched() -> bool:
-    """Whether somebody sees a progress bar: only when standard error is a terminal."""
-    return sys.stderr.isatty()
+    """Whether progress is shown: a bar on a terminal, else a line every half a minute; none where --quiet is given."""
+    return not is_quiet()

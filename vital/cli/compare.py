@@ -12,6 +12,7 @@ from typer import Option
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import listed, show_skipped, watched
+from vital.cli.talk import wrote
 from vital.errors import InvalidValueError, UsageError
 
 if TYPE_CHECKING:
@@ -125,7 +126,9 @@ def compare_command(
         spec=model,
         progress=watched(),
     )
-    typer.echo(f"{found}\n\n{', '.join(map(str, write_comparison(found, out)))}")
+    files = write_comparison(found, out)
+    wrote(*files)
+    typer.echo(f"{found}\n\n{', '.join(map(str, files))}")
     show_skipped(natural)
 
 

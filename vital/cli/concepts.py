@@ -9,6 +9,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.common import show_skipped
+from vital.cli.talk import wrote
 from vital.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def concepts(
         notes |= {"images": str(source.images or source.bank), "seed": seed}
     notes |= {"model": net.name, "weights_hash": net.weights_hash()}
     units = save_directions(out, vectors, layer, tokens=tokens, notes=notes)
+    wrote(out)
     typer.echo(f"{out}: {len(vectors)} directions in {layer}, from {origin}; the first unit: {units[0]}")
     show_skipped(pictures)
 

@@ -11,6 +11,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.common import listed, open_images, show_skipped, table, watched
+from vital.cli.talk import talkative, wrote
 from vital.utils.io import as_json, write
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def _group() -> None:
 
 
 @app.command()
+@talkative
 @opt.grouped
 def train(
     model: opt.ModelName,
@@ -74,6 +76,7 @@ def train(
         classes_of(tested, net)  # to refuse a set without labels before the training
     fit(net, pictures, out, how, progress=watched())
     typer.echo(f"wrote {out / 'weights.safetensors'}")
+    wrote(out / "weights.safetensors")
     if tested:
         _measured(net, tested, samples, seed, out)
     show_skipped(pictures)
