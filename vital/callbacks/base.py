@@ -48,7 +48,7 @@ class End:
     """
 
     names: tuple[str, ...]
-    images: Sequence[Tensor] = field(default=(), repr=False)
+    images: Tensor | Sequence[Tensor] = field(default=(), repr=False)
     status: tuple[str, ...] = ()
     bands: tuple[int, ...] = ()
     results: Sequence[Any] = field(default=(), repr=False)
@@ -85,7 +85,10 @@ Callbacks: TypeAlias = Callback | Callable[[Step], None] | Iterable[Callback | C
 
 class _Function(Callback):
     def __init__(self, function: Callable[[Step], None]) -> None:
-        self.on_step = function  # type: ignore[method-assign]
+        self.function = function
+
+    def on_step(self, step: Step) -> None:
+        self.function(step)
 
 
 class _Several(Callback):
@@ -161,7 +164,7 @@ def callbacks_of(given: Callbacks) -> list[Callback]:
         raise InvalidValueError(f"callback is the class {given.__name__}; call it first")
     if callable(given):
         return [_Function(given)]
-    if isinstance(given, Iterable) and not isinstance(given, str):
+    if isinstance(given, Iterable) and not isinstance(given, str):  # type: ignore[unreachable]
         return [one for part in given for one in callbacks_of(part)]
     raise InvalidValueError(
         f"callback is {given!r}; allowed are a vital.callbacks.Callback, a function of a Step, and a list of them"
@@ -179,5 +182,5 @@ def guarded(given: Callbacks) -> list[Callback]:
 
 
 def _name(callback: Callback) -> str:
-    own = callback.on_step if isinstance(callback, _Function) else type(callback)
+    own = callback.function if isinstance(callback, _Function) else type(callback)
     return getattr(own, "__name__", type(own).__name__)

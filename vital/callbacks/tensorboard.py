@@ -10,6 +10,7 @@ import numpy as np
 
 from vital.callbacks.base import Callback, End, Step
 from vital.errors import missing_extra
+from vital.types import Images
 from vital.utils.drawing import to_pil
 from vital.utils.options import check_whole
 
@@ -42,7 +43,7 @@ class TensorBoard(Callback):
             raise missing_extra("tensorboard", "tensorboard", "event files") from error
         self.folder = Path(folder)
         self.every, self.images_every = check_whole("every", every), check_whole("images_every", images_every)
-        self.writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self.writer: Any = SummaryWriter(str(folder))
         self._last = 0
 
     def on_begin(self, names: Sequence[str], steps: int) -> None:
@@ -70,7 +71,7 @@ class TensorBoard(Callback):
         """Close the event file."""
         self.writer.close()
 
-    def _show(self, names: Sequence[str], images: Sequence[Any], bands: tuple[int, ...]) -> None:
+    def _show(self, names: Sequence[str], images: Images | Sequence[Images], bands: tuple[int, ...]) -> None:
         for name, image in zip(names, images, strict=False):
             pixels = np.asarray(to_pil(image, bands).convert("RGB"))
             self.writer.add_image(f"{name}/picture", pixels, self._last, dataformats="HWC")

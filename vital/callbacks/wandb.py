@@ -8,6 +8,7 @@ from typing import Any
 from vital.callbacks.base import Callback, End, Step
 from vital.callbacks.tensorboard import due, scalars
 from vital.errors import missing_extra
+from vital.types import Images
 from vital.utils.drawing import to_pil
 from vital.utils.options import check_whole
 
@@ -82,7 +83,7 @@ class WandB(Callback):
             self.run.finish()
 
     def _pictures(
-        self, names: Sequence[str], images: Sequence[Any], bands: tuple[int, ...]
+        self, names: Sequence[str], images: Images | Sequence[Images], bands: tuple[int, ...]
     ) -> dict[str, Any]:
         return {
             f"{name}/picture": self._library.Image(to_pil(image, bands).convert("RGB"))

@@ -232,9 +232,10 @@ def render_group(
         return partial(carry_out, model, few, seed=own, keys=[str(unit)])
 
     advice = f"not even this picture alone fits into {model.device}; choose a smaller size or another device"
-    for one, made in zip(ready, in_parts(model, ready, repr(method), together, trial), strict=True):
+    made = in_parts(model, ready, repr(method), together, trial)
+    for one, prototype in zip(ready, made, strict=True):
         full = f"{OUT_OF_MEMORY}: {advice}"
-        rendered[one] = made or _ended(_blank(model, *one, method, full, frames), watch)
+        rendered[one] = prototype or _ended(_blank(model, *one, method, full, frames), watch)
     return [rendered[one] for one in asked]
 
 
