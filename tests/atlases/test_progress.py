@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from vital.utils import progress
 from vital.atlases.plan import Piece
 from vital.atlases.progress import StageProgress
+from vital.utils import progress
 
 PIECES = [Piece("bank"), Piece("exemplars", 0, ("a:0", "a:1")), Piece("exemplars", 1, ("a:2",))]
 
