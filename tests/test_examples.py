@@ -65,7 +65,14 @@ def accuracy(folder: Path) -> float:
 
 
 def test_every_example_is_run_here() -> None:
-    assert {"shapes.py", *SHEETS, *NETWORKS} == set(EXAMPLES)
+    assert {"shapes.py", "with_tensorboard.py", *SHEETS, *NETWORKS} == set(EXAMPLES)
+
+
+def test_what_tensorboard_shows_is_written(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    told = run(tmp_path, "with_tensorboard.py", tmp_path / "board", 2)
+    assert f"tensorboard --logdir {tmp_path / 'board'}" in told
+    assert list((tmp_path / "board").glob("events.out.*"))
 
 
 @pytest.mark.parametrize(("script", "layers"), NETWORKS.items())

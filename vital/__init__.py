@@ -12,6 +12,7 @@ so that `import vital` and the command line start at once; the subpackages are r
 `vital.describing.DESCRIBERS`.
 """
 
+import logging as _logging
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from vital import atlases as atlases
     from vital import attribution as attribution
     from vital import backends as backends
+    from vital import callbacks as callbacks
     from vital import cli as cli
     from vital import comparing as comparing
     from vital import data as data
@@ -72,9 +74,12 @@ if TYPE_CHECKING:
     from vital.tracing import list_layers as list_layers
     from vital.units import Unit as Unit
 
+_logging.getLogger("vital").addHandler(_logging.NullHandler())
+
 _PACKAGES = (
-    "activations", "atlases", "attribution", "backends", "cli", "comparing", "data", "describing", "directions",
-    "errors", "figures", "lwta", "metrics", "models", "objectives", "optim", "params", "records", "regularizers",
+    "activations", "atlases", "attribution", "backends", "callbacks", "cli", "comparing", "data", "describing",
+    "directions", "errors", "figures", "lwta", "metrics", "models", "objectives", "optim", "params", "records",
+    "regularizers",
     "rendering", "reporting", "terms", "tracing", "transforms", "types", "units", "utils", "world",
 )  # fmt: skip
 _HOMES = {

@@ -356,13 +356,14 @@ def test_a_class_without_images_fails_alone(vital: Cli, here: Path, pictures: Pa
     assert [record["status"] for record in records] == ["done", sentence, "done"]
 
 
-def test_progress_is_shown_on_a_terminal_and_nowhere_else(
+def test_a_terminal_has_a_bar_unless_it_is_to_be_quiet(
     vital: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("render", "net.py:make", "class:0-1", *FAST, "--batch", 1, "--out")
-    assert vital(*words, "quiet").err == ""
-    monkeypatch.setattr(sys.modules["vital.cli.render"], "watched", lambda: True)
-    assert "2/2 units" in vital(*words, "shown").err
+    assert vital(*words, "piped").err == ""
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True, raising=False)
+    assert "2 of 2 units" in vital(*words, "shown").err
+    assert vital(*words, "quiet", "--quiet").err == ""
 
 
 def test_a_device_that_is_full_loses_nothing_and_the_same_command_goes_on(vital: Cli, here: Path) -> None:

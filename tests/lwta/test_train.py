@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import vital
+from vital.callbacks import Step
 from vital.data import ImageSet
 from vital.errors import DataError, InvalidValueError, ModelError, RunError
 from vital.lwta import LWTA
@@ -50,7 +51,7 @@ def written(folder: Path) -> bytes:
     return (folder / "weights.safetensors").read_bytes()
 
 
-class KilledError(Exception):
+class KilledError(BaseException):
     """Stands for the end of the process."""
 
 
@@ -66,8 +67,8 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(tmp_path: Path) -> None:
     pictures = red_or_blue()
     fit(small(), pictures, tmp_path / "whole", HOW)
 
-    def kill(done: int, steps: int, loss: float) -> None:
-        if done == 6:
+    def kill(step: Step) -> None:
+        if step.number == 6:
             raise KilledError
 
     with pytest.raises(KilledError):
@@ -75,7 +76,7 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(tmp_path: Path) -> None:
     assert not (tmp_path / "parted" / "weights.safetensors").exists()
     torch.rand(7)  # what happened elsewhere between the two does not count
     steps: list[int] = []
-    fit(small(), pictures, tmp_path / "parted", HOW, lambda done, of, loss: steps.append(done))
+    fit(small(), pictures, tmp_path / "parted", HOW, lambda step: steps.append(step.number))
     assert steps == [*range(5, 13)]
     assert written(tmp_path / "parted") == written(tmp_path / "whole")
 
@@ -109,7 +110,7 @@ def test_the_weights_that_are_written_are_those_of_the_network(tmp_path: Path) -
 def test_a_single_image_that_is_left_over_joins_the_batch_before_it(tmp_path: Path, batch: int) -> None:
     steps: list[int] = []
     how = replace(HOW, epochs=1, batch_size=batch)
-    fit(deep(), red_or_blue(17), tmp_path, how, lambda done, of, loss: steps.append(of))
+    fit(deep(), red_or_blue(17), tmp_path, how, lambda step: steps.append(step.of))
     assert steps == [17 // batch] * (17 // batch)
 
 

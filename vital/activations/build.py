@@ -21,6 +21,7 @@ from vital.tracing import list_layers
 from vital.units import OUTPUT, warn_of_choice
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
+from vital.utils.logs import logger
 from vital.utils.options import checked_keywords
 from vital.utils.public import public
 
@@ -102,6 +103,7 @@ def build_bank(
     found = store.load(where) if disk or path else None
     if found and found[1].get("key") == key:
         tables = unpack(found[0])
+        logger.debug("the bank of %s is kept in %s", images.name, where)
     else:
         begun = Begun(where, images, key, made_of) if disk or path else None
         tables = scan(model, asked, images, top + 1, batch, progress, begun=begun)

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vital.activations.scan import warn_of_size
 from vital.backends import ImageTextEncoder
@@ -30,6 +29,7 @@ from vital.units import Unit
 from vital.utils import tensor_cache as store
 from vital.utils.drawing import as_rgb
 from vital.utils.hashing import key_of, tensor_hash
+from vital.utils.progress import Progress
 from vital.utils.tensor_rows import growing
 
 FORMAT = 1
@@ -167,9 +167,8 @@ def _finite(values: Tensor, model: Model, reader: Unit) -> Tensor:
 def _watched(
     images: ImageSet, model: Model, batch: int, what: str, progress: bool, kept: Sizes | None = None
 ) -> Iterator[tuple[list[int], Images]]:
-    """Batches under a progress bar that is quiet where there is no terminal."""
-    bar = tqdm(total=len(images), desc=what, unit="image", disable=None if progress else True, leave=False)
-    with bar:
+    """Batches, with their progress."""
+    with Progress(what, len(images), "image", shown=progress) as bar:
         for which, pictures in images.batches(model, batch, kept=kept):
             yield which, pictures
             bar.update(len(which))

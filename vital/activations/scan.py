@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vital.activations.begun import Begun
 from vital.activations.rankings import Ranking, Tables, merge
@@ -21,6 +20,7 @@ from vital.tracing import Tracer, list_layers
 from vital.tracing.readout import token_slice
 from vital.types import Images, Layer
 from vital.utils.hashing import number_of
+from vital.utils.progress import Progress
 
 CHUNK = 256
 """Images between two merges: sorting the tables after every batch would cost more than it does now."""
@@ -52,14 +52,7 @@ def scan(
     done = begun.done if begun else 0
     kept = [_on(begun.tables, model.device)] if begun and begun.tables else []
     waiting: list[Tables] = []
-    bar = tqdm(
-        total=len(images),
-        initial=done,
-        desc="images",
-        unit="image",
-        disable=None if progress else True,
-        leave=False,
-    )
+    bar = Progress("scan", len(images), "image", shown=progress, done=done)
     watched = layers if relevance is None else (*layers, relevance[0].layer)
     with Tracer(model, watched, record=relevance is not None) as tracer, bar:
         rest = images.batches(model, batch, indices=range(done, len(images)), kept=sizes)

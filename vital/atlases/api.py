@@ -15,7 +15,7 @@ from vital.atlases.changes import Watch
 from vital.atlases.context import LOCKS, Context
 from vital.atlases.engine import Engine, Outcome, engine_of
 from vital.atlases.plan import STAGES, Piece, Request, chosen, read_shard, units_of
-from vital.atlases.progress import Progress
+from vital.atlases.progress import StageProgress
 from vital.atlases.site import SiteWriter
 from vital.atlases.stages import fatal, is_done, take_back
 from vital.backends import ImageTextEncoder
@@ -267,7 +267,7 @@ def carry_out(
         context.claim()
         todo = [piece for piece in wanted if not is_done(piece, context)]
         site = SiteWriter(context)
-        failed = _do(partial(do, todo, context), context, Progress.of(todo), watch, site, progress)
+        failed = _do(partial(do, todo, context), context, StageProgress.of(todo), watch, site, progress)
         left = [piece for piece in context.pieces if not is_done(piece, context)]
         if not left or (shard is None and (not only or "site" in only)):
             site.write()
@@ -287,7 +287,7 @@ def _tidy(run: Path) -> None:
 def _do(
     outcomes: Callable[[], Iterable[Outcome]],
     context: Context,
-    progress: Progress,
+    progress: StageProgress,
     watch: Watch,
     site: SiteWriter,
     shown: bool,

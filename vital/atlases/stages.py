@@ -16,6 +16,7 @@ from vital.rendering.api import render_group
 from vital.rendering.natural_exemplars import exemplars
 from vital.rendering.resume import starved
 from vital.rendering.run_folder import EXEMPLARS, folder_name, save_exemplars
+from vital.rendering.watching import Saved
 from vital.utils import tensor_cache
 from vital.utils.foreign import explained
 from vital.utils.io import as_json, write
@@ -101,12 +102,10 @@ def _prototypes(piece: Piece, context: Context) -> Failed:
 def _render(piece: Piece, names: Sequence[str], context: Context) -> None:
     run, method = context.pictures(piece.method), context.request.methods[piece.method]
     bank = context.bank if method.needs_images else None
-    made = render_group(
+    render_group(
         context.model, [context.units[name] for name in names], method, bank, context.request.seed,
-        callback=lambda step: context.tell(piece, step.number / step.of),
+        callback=[Saved(run), lambda step: context.tell(piece, step.number / step.of)],
     )  # fmt: skip
-    for prototype in made:
-        run.save(prototype)
 
 
 def _rendered(piece: Piece, context: Context) -> bool:

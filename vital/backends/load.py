@@ -16,6 +16,7 @@ from vital.backends.sentence_transformers import Sentences, from_sentence_transf
 from vital.backends.transformers import caption_with_transformers, summarize_with_transformers
 from vital.backends.transformers_encoders import encode_with_transformers
 from vital.errors import InvalidValueError, UsageError, unknown
+from vital.utils.logs import busy
 from vital.utils.registry import Registry
 
 T = TypeVar("T")
@@ -182,7 +183,8 @@ def _loaded(
         raise UsageError(f"{spec!r} names nothing after the colon; write {kinds.entries[kind].example}")
     make = kinds[kind]
     _check_options(kind, make, options)
-    return make(name, device=device, dtype=dtype, **options)
+    with busy(f"loading {spec}"):
+        return make(name, device=device, dtype=dtype, **options)
 
 
 def _fitting(what: str, protocol: type[Any], backend: T) -> T:

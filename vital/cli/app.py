@@ -32,6 +32,7 @@ from vital.cli.render import render
 from vital.cli.report import report
 from vital.cli.score import score
 from vital.cli.serve import serve
+from vital.cli.talk import log, shown_logs, talkative
 from vital.cli.words import agree, classes
 from vital.errors import DefectError, VitalError
 from vital.utils.foreign import culprit, explained
@@ -49,8 +50,8 @@ for command in (
     *(demo, layers, bank, merge, concepts, atlas, render, exemplars, circuit),
     *(describe, dissect, explain, score, agree, classes, report, figure, serve, methods, doctor),
 ):
-    app.command(cls=Command, epilog=epilog(command.__name__))(command)
-app.command("compare", cls=Command, epilog=epilog("compare"))(compare_command)
+    app.command(cls=Command, epilog=epilog(command.__name__))(talkative(command))
+app.command("compare", cls=Command, epilog=epilog("compare"))(talkative(compare_command))
 app.add_typer(lwta)
 
 
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None = None) -> int:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), shown_logs():
         warnings.showwarning = _warn  # type: ignore[assignment]
         try:
             app(None if arguments is None else list(arguments), prog_name="vital")
@@ -109,4 +110,4 @@ def _told(error: VitalError, cause: BaseException | None = None) -> int:
 
 def _warn(message: Warning | str, *where: Any) -> None:
     del where
-    typer.echo(f"vital: warning: {message}", err=True)
+    log.warning("warning: %s", message)

@@ -10,8 +10,9 @@ import typer
 
 from vital.cli import atlas_options as own
 from vital.cli import options as opt
-from vital.cli.common import listed, megabytes, opened_as, show_skipped, stoppable, table
+from vital.cli.common import listed, megabytes, opened_as, show_skipped, stoppable, table, watched
 from vital.cli.config import keep_config
+from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,9 +78,10 @@ def atlas(
         if estimate:
             return
         keep_config()
-        made = carry_out(context, only=names, shard=share, engine=do)
+        made = carry_out(context, only=names, shard=share, engine=do, progress=watched())
     show_skipped(pictures)
     typer.echo(f"{made.site / 'index.html'}: {made.done} of {made.pieces} pieces are done")
+    wrote(made.site / "index.html")
     show_failed(made)
     if made.failed:
         raise typer.Exit(1)
@@ -99,7 +101,7 @@ def _options(steps: int | None, size: int | None, settings: Sequence[str] | None
 def _tell(context: Context, pieces: Sequence[Piece]) -> None:
     """Say what is left to do, and what time and disk that takes."""
     from vital.atlases import estimate
-    from vital.atlases.progress import duration
+    from vital.utils.progress import duration
 
     costs = estimate(context, pieces)
     if not costs:
@@ -118,10 +120,7 @@ def _tell(context: Context, pieces: Sequence[Piece]) -> None:
     typer.echo(f"\npictures come to {context.run / 'units'}, the site to {context.site / 'index.html'}")
     free = shutil.disk_usage(existing(context.site)).free
     if size > free:
-        typer.echo(
-            f"vital: {megabytes(free)} are free on the disk of {str(context.site)!r}, less than that",
-            err=True,
-        )
+        log.warning("%s are free on the disk of %r, less than that", megabytes(free), str(context.site))
 
 
 def existing(path: Path) -> Path:
@@ -141,6 +140,6 @@ def show_failed(made: Atlas) -> None:
     for name, why in made.failed.items():
         reasons.setdefault(why, []).append(name)
     for why, names in list(reasons.items())[:SHOWN]:
-        typer.echo(f"vital: {shortened(names)}: {why}", err=True)
+        log.error("%s: %s", shortened(names), why)
     if made.failed:
-        typer.echo(f"vital: {len(made.failed)} results failed: {shortened(list(made.failed), 20)}", err=True)
+        log.error("%d results failed: %s", len(made.failed), shortened(list(made.failed), 20))

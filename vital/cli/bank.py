@@ -8,6 +8,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.common import images_of, listed, megabytes, opened_as, show_skipped, watched
+from vital.cli.talk import wrote
 from vital.errors import UsageError
 
 
@@ -31,6 +32,7 @@ def bank(
     net, pictures = network.open(model), source.open()
     made = build_bank(net, listed(layers, "--layers"), pictures, top=top, path=out, progress=watched())
     made.save(out, opened_as(source.images, source.image_labels))
+    wrote(out)
     size = megabytes(out.stat().st_size)
     typer.echo(f"{out}: {len(pictures)} images, layers {', '.join(made.layers)}, {size}")
     show_skipped(pictures)
@@ -56,6 +58,7 @@ def merge(
     net = network.open(model)
     made = merged([load_bank(path, net, images_of(path)) for path in banks])
     made.save(out, {"parts": json.dumps([opened_from(path) for path in banks])})
+    wrote(out)
     size, layers = megabytes(out.stat().st_size), ", ".join(made.layers)
     typer.echo(f"{out}: {len(made.images)} images of {len(banks)} banks, layers {layers}, {size}")
     show_skipped(made.images)

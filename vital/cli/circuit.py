@@ -11,6 +11,7 @@ import typer
 from vital.cli import options as opt
 from vital.cli.common import listed, show_skipped, table
 from vital.cli.render import carried_out
+from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 from vital.utils.io import as_json, as_png, write
 
@@ -68,6 +69,7 @@ def circuit(
         shown = Prototypes(run.prototype(each) for each in graph.units)
         write(out / "circuit.png", as_png(circuit_sheet(shown, graph)))
         write(out / "circuit.json", as_json(_told(graph, names, rule)))
+        wrote(out / "circuit.png")
         _report(run, graph)
 
 
@@ -99,7 +101,7 @@ def _report(run: Run, graph: AttributionGraph) -> None:
         edges = [(edge.unit, edge.feeder, percent(edge.share)) for edge in graph.edges]
         typer.echo("\n" + table(["unit", "feeder", "share"], edges))
     if failed := [str(unit) for unit, state in states.items() if state != "done"]:
-        typer.echo(f"vital: {len(failed)} of {len(states)} units failed: {', '.join(failed)}", err=True)
+        log.error("%d of %d units failed: %s", len(failed), len(states), ", ".join(failed))
         raise typer.Exit(1)
 
 
@@ -114,11 +116,12 @@ def _classes(
     found = served_classes(net, unit, pictures, target=target or str(aim), rule=rule)
     told = {"unit": str(unit), "rule": rule, "target": str(aim), "classes": [one.to_row() for one in found]}
     write(out / "classes.json", as_json(told))
+    wrote(out / "classes.json")
     rows = [(one.unit.title, percent(one.share), one.images, one.status) for one in found[:count]]
     typer.echo(table([f"class ({aim})", "mean share", "images", "status"], rows))
     show_skipped(pictures)
     if all(one.status != "done" for one in found):
-        typer.echo(f"vital: no relevance arrived at {unit}; choose another unit or other images", err=True)
+        log.error("no relevance arrived at %s; choose another unit or other images", unit)
         raise typer.Exit(1)
 
 

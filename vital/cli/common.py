@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
-
+from vital.cli.talk import is_quiet, log
 from vital.errors import InvalidValueError, UsageError, VitalError, nearest
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def _there(paths: Sequence[Path]) -> bool:
 def show_skipped(pictures: ImageSet | None) -> None:
     """List the images that could not be read, on standard error."""
     for name, reason in pictures.skipped if pictures else ():
-        typer.echo(f"vital: skipped {name}: {reason}", err=True)
+        log.warning("skipped %s: %s", name, reason)
 
 
 def listed(text: str, option: str) -> list[str]:
@@ -204,5 +203,5 @@ def megabytes(count: int) -> str:
 
 
 def watched() -> bool:
-    """Whether somebody sees a progress bar: only when standard error is a terminal."""
-    return sys.stderr.isatty()
+    """Whether progress is shown: a bar on a terminal, else a line every half a minute; none where --quiet is given."""
+    return not is_quiet()

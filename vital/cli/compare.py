@@ -14,6 +14,7 @@ from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import listed, show_skipped, table, watched
+from vital.cli.talk import wrote
 from vital.errors import InvalidValueError, UsageError
 
 if TYPE_CHECKING:
@@ -145,7 +146,9 @@ def compare_command(
         spec=model,
         progress=watched(),
     )
-    typer.echo(f"{_shown(found)}\n\n{', '.join(map(str, write_comparison(found, out)))}")
+    files = write_comparison(found, out)
+    wrote(*files)
+    typer.echo(f"{_shown(found)}\n\n{', '.join(map(str, files))}")
     show_skipped(natural)
 
 

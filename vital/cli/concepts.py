@@ -9,6 +9,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.common import show_skipped
+from vital.cli.talk import wrote
 from vital.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def concepts(
     notes |= {"model": net.name, "weights_hash": net.weights_hash()}
     before = out.read_bytes() if out.exists() else None
     units = save_directions(out, vectors, layer, tokens=tokens, notes=notes)
+    wrote(out)
     typer.echo(f"{out}: {len(vectors)} directions in {layer}, from {origin}; the first unit: {units[0]}")
     if before not in (None, out.read_bytes()):
         typer.echo(f"vital: {out} held other directions, which these have replaced", err=True)

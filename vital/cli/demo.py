@@ -12,6 +12,7 @@ from typer import Option
 from vital.cli import options as opt
 from vital.cli.atlas import show_failed
 from vital.cli.common import stoppable, table, watched
+from vital.cli.talk import log, wrote
 
 if TYPE_CHECKING:
     from vital.records import Description
@@ -89,9 +90,9 @@ def demo(
         n_random_models=1,
         n_seeds=1,
     )
-    typer.echo(f"vital: {out / 'index.html'} can be looked at from the first pictures on", err=True)
+    log.info("%s can be looked at from the first pictures on", out / "index.html")
     with stoppable(lambda: kept(context)):
-        made = carry_out(context)
+        made = carry_out(context, progress=watched())
         show_failed(made)
         if not made.finished:
             raise typer.Exit(1)
@@ -103,6 +104,7 @@ def demo(
         write_labels(made.run / "labels.csv", _said(checks, net.name))
         page = write_page(page_of([made.run], out.resolve().name), out / "report.html")
         write_pages(context)
+        wrote(page)
     words = [said for said in import_labels(made.run / "labels.csv", "vital") if said.method in DESCRIBED]
     typer.echo(table(HEADER, [_row(check, words) for check in checks]))
     right = sum(check.right for check in checks)

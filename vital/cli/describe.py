@@ -13,6 +13,7 @@ import typer
 from vital.cli import options as opt
 from vital.cli.backends import AnswerOptions, BackendOptions, PlacementOptions, load_named
 from vital.cli.common import listed, megabytes, show_skipped, table, watched
+from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ def _say(
     rows = words.scores(said)
     options = {name: method.options() for name, method in words.described.items()}
     save_words(out, identity(net, spec), {**request, "methods": options}, said, rows)
+    wrote(out / "labels.csv")
     typer.echo(table(["unit", "method", "label", "p", "score", "verdict"], [_shown(d) for d in said][:SHOWN]))
     more = "… " if len(said) > SHOWN else ""
     typer.echo(f"{more}{len(said)} rows in all, in {out / 'labels.csv'}")
@@ -187,7 +189,7 @@ def _say(
     show_skipped(images)
     if unanswered := [d for d in said if d.reason.startswith(f"{NO_ANSWER}:")]:
         for d in unanswered:
-            typer.echo(f"vital: {d.method} of {d.unit.title}: {d.reason}", err=True)
+            log.error("%s of %s: %s", d.method, d.unit.title, d.reason)
         raise typer.Exit(1)
 
 

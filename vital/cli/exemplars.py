@@ -9,6 +9,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.common import show_skipped, table, watched
+from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 from vital.utils.io import as_png, write
 
@@ -57,7 +58,7 @@ def exemplars(
     how: dict[str, Any] = {"by": by, "for_unit": for_unit, "rule": rule, "conditions": passed}
     found = {unit: find(made, unit, count, **how) for unit in chosen}
     for unit, some in found.items():
-        _keep(out, unit, some)
+        wrote(_keep(out, unit, some))
     _show_beside(out, net, found)
     rows = [(unit, e.name, f"{e.value:.4g}", e.by, e.status) for unit, some in found.items() for e in some]
     typer.echo(table(["unit", "image", some_by(found), "heat", "status"], rows))
@@ -70,7 +71,7 @@ def _check_arrived(found: dict[Unit, Exemplars]) -> None:
     """End with exit code 1 where no relevance arrived in any image of a unit."""
     if dead := [str(unit) for unit, some in found.items() if all(e.status != "done" for e in some)]:
         why = "choose other units, conditions or images"
-        typer.echo(f"vital: no relevance arrived for {', '.join(dead)}; {why}", err=True)
+        log.error("no relevance arrived for %s; %s", ", ".join(dead), why)
         raise typer.Exit(1)
 
 
@@ -79,11 +80,13 @@ def some_by(found: dict[Unit, Exemplars]) -> str:
     return next((e.of for some in found.values() for e in some), "value")
 
 
-def _keep(out: Path, unit: Unit, some: Exemplars) -> None:
+def _keep(out: Path, unit: Unit, some: Exemplars) -> Path:
     from vital.rendering.run_folder import folder_name, save_exemplars
 
     save_exemplars(out, some)
-    write(out / "units" / folder_name(unit) / "exemplars.png", as_png(some.to_grid()))
+    file = out / "units" / folder_name(unit) / "exemplars.png"
+    write(file, as_png(some.to_grid()))
+    return file
 
 
 def _show_beside(out: Path, model: Model, found: dict[Unit, Exemplars]) -> None:

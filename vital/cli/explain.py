@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from vital.cli import options as opt
 from vital.cli.common import listed, open_images, table
+from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 from vital.utils.io import as_json, as_png, write
 
@@ -70,12 +71,13 @@ def explain(
     )
     if unit_labels and not any(winner.label for winner in found.winners):
         named = f"which names {', '.join([*words][:3])}" if words else "in which no label stands"
-        typer.echo(f"vital: no winner has a label in {str(unit_labels)!r}, {named}", err=True)
+        log.warning("no winner has a label in %r, %s", str(unit_labels), named)
     if out is not None:
         write(out / "explanation.json", as_json(found.to_dict()))
         write(out / "explanation.txt", f"{found.text(count)}\n".encode())
         write(out / "explanation.png", as_png(found.picture(count)))
         write(out / "image.png", as_png(found.image))
+        wrote(out / "explanation.png")
     if as_text:
         typer.echo(found.text(count))
         return
@@ -103,5 +105,5 @@ def _labels(path: Path, name: str) -> dict[str, str]:
         if one.label:
             found.setdefault(str(one.unit), (one.label, one.model))
     if others := {model for _, model in found.values()} - {name, ""}:
-        typer.echo(f"vital: {str(path)!r} has words of {', '.join(sorted(others))}, not of {name}", err=True)
+        log.warning("%r has words of %s, not of %s", str(path), ", ".join(sorted(others)), name)
     return {unit: words for unit, (words, _) in found.items()}

@@ -14,13 +14,11 @@ from vital.cli import options as opt
 from vital.cli.command import Command
 from vital.cli.common import listed, open_images, show_skipped, table, watched
 from vital.cli.examples import epilog
+from vital.cli.talk import talkative, wrote
 from vital.utils.io import as_json, write
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from vital.data import ImageSet
-    from vital.lwta.train import Progress
     from vital.models import Model
 
 Competitors = Annotated[int, Option(min=1, metavar="U", help="Units of a block, of which one wins.")]
@@ -66,6 +64,7 @@ def _group() -> None:
 
 
 @app.command(cls=Command, epilog=epilog("lwta train"))
+@talkative
 @opt.grouped
 def train(
     model: opt.ModelName,
@@ -92,7 +91,6 @@ def train(
     lwta:U/MODEL, or lwta:U-LAYER,LAYER/MODEL with --skip, and --weights RUN/weights.safetensors.
     """
     import torch
-    from tqdm import tqdm
 
     from vital.lwta import convert
     from vital.lwta.conversion import format_spec
@@ -110,24 +108,15 @@ def train(
     tested = open_images(test) if test else None
     if tested:
         classes_of(tested, net)  # to refuse a set without labels before the training
-    with tqdm(desc="lwta", unit="step", disable=not watched()) as bar:
-        fit(net, pictures, out, how, _shown(bar))
+    fit(net, pictures, out, how, progress=watched())
     typer.echo(f"wrote {out / 'weights.safetensors'}")
+    wrote(out / "weights.safetensors")
     if tested:
         _measured(net, tested, samples, seed, out)
     show_skipped(pictures)
     shown_at = "" if network.input_size is None else f" --input-size {network.input_size}"
     told = f"{quote(net.name)} --weights {quote(str(out / 'weights.safetensors'))}"
     typer.echo(f"the network is {told}{shown_at}")
-
-
-def _shown(bar: tqdm) -> Progress:
-    def show(done: int, steps: int, loss: float) -> None:
-        bar.total = steps
-        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-        bar.update(done - bar.n)
-
-    return show
 
 
 def _measured(model: Model, test: ImageSet, samples: int, seed: int, out: Path) -> None:

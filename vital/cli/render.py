@@ -14,6 +14,7 @@ import typer
 from vital.cli import options as opt
 from vital.cli.common import StoppedError, show_skipped, table, watched
 from vital.cli.config import keep_config
+from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def render(
     first = how.request(net, chosen, method, pictures, frames)
     requests = [replace(first, seed=first.seed + i) for i in range(count)]
     with carried_out(out, net, model, requests, chosen, method, pictures, source) as runs:
+        wrote(out / "sheet.png")
         _report(runs, chosen)
 
 
@@ -98,7 +100,7 @@ def references_of(method: Method, name: str, source: opt.ImageOptions) -> ImageS
     if not method.needs_images:
         if pictures is not None:
             given = "--images" if source.images is not None else "--bank"
-            typer.echo(f"vital: {given} does not apply: the method {name} takes no images", err=True)
+            log.warning("%s does not apply: the method %s takes no images", given, name)
         return None
     if pictures is None:
         without = ", ".join(name for name, kind in METHODS.items() if not kind.needs_images)
@@ -133,11 +135,10 @@ def _warn_of_size(method: Method, model: Model) -> None:
     side = method.options().get("size")
     if side is not None and side < max(model.size) and not method.options().get("fit"):
         own = " × ".join(map(str, model.size))
-        typer.echo(
-            f"vital: the size {side} is below the network's own {own}, so the picture lacks fine detail and "
-            "the unit may respond to it otherwise when it is brought to that size; with --fit the network sees it so "
-            "in every step",
-            err=True,
+        log.warning(
+            "the size %s is below the network's own %s, so the picture lacks fine detail and the unit may respond "
+            "to it otherwise when it is brought to that size; with --fit the network sees it so in every step",
+            *(side, own),
         )
 
 
@@ -146,7 +147,7 @@ def _warn_of_outputs(model: Model, units: Sequence[Unit]) -> None:
     from vital.models.scores import meaning, unsaid
 
     if any(unit.is_class for unit in units) and meaning(model) is None:
-        typer.echo(f"vital: {unsaid(model)}", err=True)
+        log.warning("%s", unsaid(model))
 
 
 COLUMNS = {
@@ -187,19 +188,21 @@ def _report(runs: Sequence[Run], units: Sequence[Unit]) -> None:
     ]
     typer.echo(table(header, rows))
     said: dict[str, dict[str, None]] = {}
-    failed = []
+    failed, wrongs = [], set[str]()
     for unit, _, record in records:
         facts, name = record["provenance"], str(unit)
         if record["status"] != "done":
             failed.append(f"{name} with seed {record['seed']}" if several else name)
         wrong = [record["status"]] if _word(record["status"]) != record["status"] else []
+        wrongs.update(wrong)
         for line in (*wrong, *facts.get("lacking", ()), *facts.get("unused", ())):
             said.setdefault(line, {})[name] = None
     for line, names in said.items():
-        typer.echo(f"vital: {shortened(list(names))}: {line}", err=True)
+        loud = log.error if line in wrongs else log.warning
+        loud("%s: %s", shortened(list(names)), line)
     if failed:
         what = "pictures" if several else "units"
-        typer.echo(f"vital: {len(failed)} of {len(records)} {what} failed: {', '.join(failed)}", err=True)
+        log.error("%d of %d %s failed: %s", len(failed), len(records), what, ", ".join(failed))
         raise typer.Exit(1)
 
 

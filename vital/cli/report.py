@@ -12,6 +12,7 @@ from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import megabytes, watched
+from vital.cli.talk import wrote
 from vital.errors import UsageError
 
 Runs = Annotated[list[Path], Argument(metavar="RUN", help="Run folders; units of one network share a card.")]
@@ -63,6 +64,7 @@ def report(
     eyes = load_named({"text_encoder": encoder}, None, placement).get("text_encoder")
     page = page_of(runs, title, encoder=eyes, progress=watched())
     write_page(page, file)
+    wrote(file)
     typer.echo(f"{file}: {len(page.cards)} units, {megabytes(file.stat().st_size)}")
 
 
@@ -70,5 +72,6 @@ def _write_site(folder: Path, runs: list[Path], title: str | None) -> None:
     from vital.reporting import write_site
 
     done = write_site(folder, *runs, title=title, progress=watched())
+    wrote(done.index)
     removed = f", {done.removed} removed" if done.removed else ""
     typer.echo(f"{done.index}: {done.units} units, {done.written} of them written{removed}")

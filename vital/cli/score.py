@@ -14,6 +14,7 @@ from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import open_images, show_skipped, table, watched
+from vital.cli.talk import wrote
 from vital.errors import UsageError
 from vital.utils.io import as_csv, write
 
@@ -203,3 +204,4 @@ def _keep(out: Path | None, name: str, header: Sequence[str], rows: Iterable[Row
     """Write a table into a run folder, where there is one."""
     if out is not None:
         write(out / name, as_csv(header, rows))
+        wrote(out / name)

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from vital.cli.talk import wrote
+
 Folder = Annotated[
     Path, Argument(metavar="SITE", help="A folder that vital report --site or an atlas wrote.")
 ]
@@ -24,6 +26,7 @@ def serve(site: Folder, port: Port = 8000) -> None:
     from vital.reporting.site.server import opened
 
     with opened(site, port) as server:
+        wrote(f"http://127.0.0.1:{server.server_port}/")
         typer.echo(f"http://127.0.0.1:{server.server_port}/ shows {site}; Control-C ends it")
         with suppress(KeyboardInterrupt):
             server.serve_forever()

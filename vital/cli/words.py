@@ -12,6 +12,7 @@ from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
 from vital.cli.common import table
+from vital.cli.talk import wrote
 from vital.errors import UsageError
 from vital.utils.io import as_csv, write
 
@@ -83,6 +84,7 @@ def agree(
     typer.echo(table(["method", "and", "units", "likeness", "floor", "above", "same words"], rows))
     if out is not None:
         write(out, as_csv(["unit", "method", "and", "label", "other", "likeness", "above"], single))
+        wrote(out)
 
 
 @opt.grouped

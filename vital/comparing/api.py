@@ -29,6 +29,7 @@ from vital.models.weights_hash import hashed_once
 from vital.rendering import METHODS, make_method
 from vital.rendering.api import bank_for, units_per_batch
 from vital.units import Unit
+from vital.utils.logs import busy
 from vital.utils.options import check_whole, checked_keywords
 from vital.utils.public import public
 
@@ -205,12 +206,16 @@ class _Comparer:
         shown = [*weighed(self.renderer, own, self.request, self.cache), *made]
         main = self.request.main(shown)
         controls, left_out = render_controls(self.renderer, self.request, main)
-        scores = [score for one in (*shown, *controls) for score in measured(self.context, one, self.cache)]
+        scores = [score for one in (*shown, *controls) for score in self._measured(one)]
         twins, also = self._twins(main)
         names, lesser = (tuple(one.method for one in row) for row in (shown, controls))
         curves = tuple(curve for steps in curve_steps if (curve := self._curve(steps)))
         said = tuple(dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown), *self.context.notes]))
         return Comparison(Table((*scores, *twins), names, lesser, main), (*shown, *controls), curves, said)
+
+    def _measured(self, shown: Shown) -> list[Score]:
+        with busy(f"measuring the pictures of {shown.method}"):
+            return measured(self.context, shown, self.cache)
 
     def _twins(self, main: str) -> tuple[list[Score], list[str]]:
         """What the shortcut twins of the world say, where it is the world."""
@@ -239,7 +244,7 @@ class _Comparer:
             return None
         if not shown:
             return None
-        scores = [score for one in shown for score in measured(self.context, one, self.cache)]
+        scores = [score for one in shown for score in self._measured(one)]
         return Table(tuple(scores), tuple(one.method for one in shown), (), shown[0].method)
 
 

@@ -21,6 +21,7 @@ from vital.data.workers import WORTH_SECONDS, Pixels, Preprocessor, Team, team_f
 from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
 from vital.utils.foreign import RAISED, culprit, described, foreign
 from vital.utils.hashing import number_of, sha256
+from vital.utils.logs import busy
 from vital.utils.public import public
 
 
@@ -110,7 +111,8 @@ class ImageSet:
     @cached_property
     def _hash(self) -> str:
         known = map(repr, (self.names, self.labels, self.class_names))
-        return sha256(chain(known, self.source.content()))[:16]
+        with busy(f"hashing {len(self)} images of {self.name}"):
+            return sha256(chain(known, self.source.content()))[:16]
 
     def part(self, share: float = 0.5, seed: int = 0, name: str = "choosing") -> Tensor:
         """Draw a part of the pictures, each with the chance `share`: (N,) bool.

@@ -23,6 +23,7 @@ from vital.data.sources import SUFFIXES, Array, Files, Source, as_batch
 from vital.errors import DataError, first_line, missing_extra, nearest, unknown
 from vital.utils.arrays import plain_array
 from vital.utils.foreign import foreign
+from vital.utils.logs import busy
 from vital.utils.parts import told
 from vital.utils.public import public
 from vital.utils.registry import Registry
@@ -118,9 +119,12 @@ def load_images(
     (2, (3, 5))
 
     """
-    found = _found(source, split, labels is None)
-    if found is not source:
-        check_pictures(found)
+    with busy(
+        f"looking at the images {source}" if isinstance(source, str | Path) else "looking at the images"
+    ):
+        found = _found(source, split, labels is None)
+        if found is not source:
+            check_pictures(found)
     if workers is not None:
         found = replace(found, workers=workers)
     if labels is None:

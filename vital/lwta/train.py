@@ -6,7 +6,7 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vital.callbacks import Callback, End, Step
+from vital.callbacks.base import Callbacks, guarded, told
 from vital.data import ImageSet
 from vital.data.labels import LABELING, match_classes
 from vital.errors import DataError, RunError
@@ -25,12 +27,14 @@ from vital.models import Model
 from vital.models.outputs import answered, count_outputs
 from vital.types import Images
 from vital.utils.io import as_json, locked, read_json, write
+from vital.utils.logs import logger
 from vital.utils.options import Count, NonNegative, Positive, Range, check_options
+from vital.utils.progress import Progress
 from vital.utils.random import generator, seed_of
 
 PartialShare = Annotated[float, Range(0, 1, below=True)]
-Progress = Callable[[int, int, float], None]
-"""Called after each step with the steps done, the steps of all epochs, and the loss."""
+NAMES = ("training",)
+"""What callbacks hear of it is called."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ def fit(
     images: ImageSet,
     folder: Path,
     how: TrainConfig | None = None,
-    progress: Progress | None = None,
+    callback: Callbacks = None,
+    progress: bool = False,
 ) -> None:
     """Train a network in place on the labeled images of a set, and write its weights to `folder`/weights.safetensors.
 
@@ -102,6 +107,9 @@ def fit(
     with the network's classes as everywhere (`ImageSet.of_class`); images without one are left out. Raises `DataError`
     for a set without labels, or with some that fit no class, and `RunError` for a folder that is in use, holds another
     training, or parts of one that does not say whose it is, and `ModelError` for a network that fails.
+
+    A callback (`vital.callbacks`) is told of each step, of all epochs, with the loss; one that fails is left out with a
+    warning. `progress` shows a bar, or a line every half a minute where there is no terminal.
 
     >>> import tempfile, numpy as np
     >>> from vital.data import load_images
@@ -115,7 +123,8 @@ def fit(
     how = how or TrainConfig()
     targets = classes_of(images, model)
     with locked(_claimed(folder, model, images, how)):
-        _Training(model, images, targets, how, folder / "checkpoint.pt", progress).run()
+        watch = told(guarded(callback))
+        _Training(model, images, targets, how, folder / "checkpoint.pt", watch, progress).run()
         write(
             folder / "weights.safetensors",
             save({k: v.cpu().contiguous().clone() for k, v in model.module.state_dict().items()}),
@@ -209,7 +218,8 @@ class _Training:
     targets: dict[int, int]
     how: TrainConfig
     checkpoint: Path
-    progress: Progress | None
+    watch: Callback
+    progress: bool
 
     def run(self) -> None:
         """Go through the epochs that are left."""
@@ -217,19 +227,29 @@ class _Training:
         optimizer = adamw(network, how.lr, how.weight_decay)
         per_epoch = len(cuts(len(self.targets), how.batch_size)) - 1
         modes = [(part, part.training) for part in network.modules()]
+        first, steps = load_checkpoint(self.checkpoint, network, optimizer), per_epoch * how.epochs
+        if first:
+            logger.debug("the training goes on after epoch %d of %d", first, how.epochs)
+        self.watch.on_begin(NAMES, steps)
         try:
-            for epoch in range(load_checkpoint(self.checkpoint, network, optimizer), how.epochs):
-                rng = generator("lwta", how.seed, epoch)
-                with self._seeded(epoch):
-                    for step, rows in enumerate(self._batches(rng), epoch * per_epoch):
-                        loss = self._step(rows, optimizer, rng, step / (per_epoch * how.epochs))
-                        if self.progress:
-                            self.progress(step + 1, per_epoch * how.epochs, loss)
-                save_checkpoint(self.checkpoint, network, optimizer, epoch + 1)
+            with Progress("training", steps, shown=self.progress, done=first * per_epoch) as bar:
+                for epoch in range(first, how.epochs):
+                    self._epoch(epoch, optimizer, per_epoch, bar)
+                    save_checkpoint(self.checkpoint, network, optimizer, epoch + 1)
+            self.watch.on_end(End(NAMES, status=("done",)))
         finally:
             optimizer.zero_grad(set_to_none=True)
             for part, mode in modes:
                 part.training = mode
+
+    def _epoch(self, epoch: int, optimizer: torch.optim.Optimizer, per_epoch: int, bar: Progress) -> None:
+        rng, steps = generator("lwta", self.how.seed, epoch), per_epoch * self.how.epochs
+        with self._seeded(epoch):
+            for step, rows in enumerate(self._batches(rng), epoch * per_epoch):
+                loss = self._step(rows, optimizer, rng, step / steps)
+                self.watch.on_step(Step(step + 1, steps, torch.tensor([loss]), names=NAMES))
+                bar.note = f"epoch {epoch + 1} of {self.how.epochs}, loss {loss:.3f}"
+                bar.update()
 
     @contextmanager
     def _seeded(self, epoch: int) -> Iterator[None]:

@@ -20,6 +20,7 @@ from vital.models.published import SOURCES, image_tower
 from vital.models.scores import check_softmax
 from vital.models.weights import fit, read_state
 from vital.utils.class_names import names_of_outputs, read_classes
+from vital.utils.logs import busy
 from vital.utils.public import public
 
 RANDOM = "random"
@@ -135,7 +136,7 @@ def load_model(
     extent = None if size is None else _extent(size)
     control, file = str(weights) == RANDOM, weights not in (None, RANDOM)
     state = read_state(str(weights)) if file else {}
-    with seeded(seed):
+    with seeded(seed), busy(f"loading the network {spec if isinstance(spec, str) else type(spec).__name__}"):
         if isinstance(spec, str):
             model = _named(spec, extent, pretrained=weights is None, control=control)
         else:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vital.utils.hashing import tensor_hash
+from vital.utils.logs import busy
 
 _KNOWN: ContextVar[MutableMapping[nn.Module, tuple[object, str]] | None] = ContextVar("_KNOWN", default=None)
 
@@ -56,7 +57,8 @@ def _mark(value: object) -> object:
 
 
 def _hashed(state: Mapping[str, Any]) -> str:
-    return tensor_hash({k: v if isinstance(v, Tensor) else _as_tensor(v) for k, v in state.items()})[:16]
+    with busy("hashing the weights"):
+        return tensor_hash({k: v if isinstance(v, Tensor) else _as_tensor(v) for k, v in state.items()})[:16]
 
 
 def _as_tensor(value: object) -> Tensor:

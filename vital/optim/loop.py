@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import TypeAlias
 
@@ -12,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from vital.attribution import followed
+from vital.callbacks.base import Callbacks, End, Step, told
 from vital.models import Model
 from vital.models.outputs import asked
 from vital.models.pixels import resized_like
@@ -47,6 +48,7 @@ from vital.utils.parts import (
     named,
     transformed,
 )
+from vital.utils.progress import Progress
 from vital.utils.public import public
 from vital.utils.random import Random, generator, seed_of
 
@@ -91,19 +93,6 @@ class Rendering:
         return as_png(self.to_grid())
 
 
-@dataclass(frozen=True)
-class Step:
-    """What a progress callback sees after a step: its number, the number of all, and each image's loss.
-
-    `redirect` says whether dead rectifiers let gradients through in it.
-    """
-
-    number: int
-    of: int
-    losses: Tensor = field(repr=False)
-    redirect: bool = False
-
-
 @public
 @checked_keywords
 def optimize(
@@ -119,7 +108,7 @@ def optimize(
     n_transforms: int = 1,
     redirect: int = 16,
     frames: Sequence[int] = (),
-    callback: Callable[[Step], None] | None = None,
+    callback: Callbacks = None,
     progress: bool = False,
 ) -> Rendering:
     """Search the parameterization for the image that minimizes a term.
@@ -152,9 +141,9 @@ def optimize(
     frames
         The steps of which pictures are kept.
     callback
-        Called with a `Step` after each step.
+        Called with a `Step` after each step; or a `vital.callbacks.Callback`, or several of them.
     progress
-        Whether to show a bar.
+        Whether to show a bar, or a line every half a minute where there is no terminal.
 
     Returns
     -------
@@ -185,20 +174,23 @@ def optimize(
     settings = optimizer or Optimizer()
     moving = settings.build(run.parameters())
     kept: list[tuple[int, Images]] = []
-    with run.tracer() as tracer:
-        for step in tqdm(range(steps), disable=None if progress else True, unit="step", leave=False):
+    watch, names = told(callback), run.names()
+    watch.on_begin(names, steps)
+    with run.tracer() as tracer, Progress("search", steps, shown=progress) as bar:
+        for step in bar.each(range(steps)):
             if step in wanted:
                 kept.append((step, run.picture()))
             _set_lr(moving, settings, step, steps)
             redirected = run.redirects
             losses = run.step(tracer, moving)
-            if callback:
-                with foreign("the callback failed"):
-                    callback(Step(step + 1, steps, losses, redirected))
+            look = partial(run.losses_at, step), run.picture
+            watch.on_step(Step(step + 1, steps, losses, redirected, names, model.bands, *look))
     images = run.picture()
     if steps in wanted:
         kept.append((steps, images))
-    return run.result(images, tuple(kept))
+    found = run.result(images, tuple(kept))
+    watch.on_end(End(names, found.images, found.status, model.bands))
+    return found
 
 
 def _set_lr(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> None:
@@ -227,6 +219,7 @@ class _Run:
 
     def __init__(self, setup: _Setup, terms: Sequence[Sum], sources: Sequence[Source]) -> None:
         self.model, self.terms, self.steps = setup.model, terms, setup.steps
+        self.keys, self.per_slot = [key for _, key in sources], setup.parameterization.images
         size = 1 if setup.model.dtype == torch.float64 and setup.model.device.type == "cpu" else len(terms)
         parts = [slice(first, first + size) for first in range(0, len(terms), size)]
         self.batches = [_Batch(setup, terms[part], sources[part]) for part in parts]
@@ -258,15 +251,28 @@ class _Run:
             batch.settle()
         return torch.cat(losses)
 
-    def result(self, images: Images, frames: tuple[tuple[int, Images], ...]) -> Rendering:
-        made = [batch.losses() for batch in self.batches]
+    def names(self) -> tuple[str, ...]:
+        """What the images are called: their keys, and numbers where a slot has several."""
+        if self.per_slot == 1:
+            return tuple(self.keys)
+        return tuple(f"{key} image {i}" for key in self.keys for i in range(self.per_slot))
+
+    def losses_at(self, step: int) -> dict[str, Tensor]:
+        """The loss of each image by each part of its term, at one step that was made."""
+        found = self._logged(slice(step, step + 1))
+        return {name: values[:, 0] for name, values in found.items()}
+
+    def _logged(self, steps: slice) -> dict[str, Tensor]:
+        made = [batch.losses(steps) for batch in self.batches]
         names = dict.fromkeys(name for losses in made for name in losses)
-        count = len(images) // len(self.batches)
-        nothing = torch.full((count, self.steps), float("nan"))
-        losses = {name: torch.cat([own.get(name, nothing) for own in made]) for name in names}
+        example = made[0]["total"]
+        nothing = torch.full_like(example, float("nan"))
+        return {name: torch.cat([own.get(name, nothing) for own in made]) for name in names}
+
+    def result(self, images: Images, frames: tuple[tuple[int, Images], ...]) -> Rendering:
         status = tuple(told for batch in self.batches for told in batch.status())
         alpha = torch.cat([batch.opacity(images.shape[2:]) for batch in self.batches])
-        return Rendering(images, alpha, losses, status, self.steps, frames)
+        return Rendering(images, alpha, self._logged(slice(None)), status, self.steps, frames)
 
 
 class _Batch:
@@ -419,16 +425,14 @@ class _Batch:
         self.alive = self.alive & fine
         self.held = {key: tensor.detach().clone() for key, tensor in self.parameters.items()}
 
-    def losses(self) -> dict[str, Tensor]:
-        """What was logged: (slots · images, steps) for each part, and for the total."""
+    def losses(self, steps: slice = slice(None)) -> dict[str, Tensor]:
+        """What was logged in these steps: (slots · images, steps) for each part, and for the total."""
         images = len(self.terms) * self.per_slot
         found: dict[str, Tensor] = {}
         for group, history in zip(self.groups, self.history, strict=True):
             rows = [slot * self.per_slot + i for slot in group.slots for i in range(self.per_slot)]
-            for name, values in zip([*group.names, "total"], history.cpu(), strict=True):
-                whole = found.setdefault(
-                    name, torch.full((images, self.setup.steps), float("nan"), dtype=values.dtype)
-                )
+            for name, values in zip([*group.names, "total"], history[:, :, steps].cpu(), strict=True):
+                whole = found.setdefault(name, values.new_full((images, values.shape[1]), float("nan")))
                 whole[rows] = values
         return found
 

@@ -13,12 +13,14 @@ import torch
 
 from vital.activations import ReferenceBank, build_bank
 from vital.activations.bank import check_inputs
+from vital.callbacks import Callback
+from vital.callbacks.base import Callbacks, guarded, told
 from vital.data import ImageSet
 from vital.errors import DataError, InvalidValueError, unknown
 from vital.models import Model
 from vital.models.scores import unsaid
 from vital.models.weights_hash import hashed_once
-from vital.optim import Rendering, Step, checkpoints, optimize
+from vital.optim import Rendering, checkpoints, optimize
 from vital.records import Prototype, Prototypes
 from vital.rendering.fitting import in_parts
 from vital.rendering.methods.base import METHODS, Method, Plan, image_size, plan_for, unused_options
@@ -33,11 +35,13 @@ from vital.rendering.outcome import (
     responses,
     status_of,
 )
+from vital.rendering.watching import Counted, Renamed, end_of, name_of
 from vital.tracing import NoRuleError
 from vital.transforms import Resize
 from vital.units import Unit
 from vital.utils.options import check_whole, made_with, options_of, parameters_of
 from vital.utils.parts import check_part_class
+from vital.utils.progress import Progress
 from vital.utils.public import public
 from vital.utils.text import shortened
 
@@ -61,6 +65,7 @@ def render(
     count: int = 1,
     batch: int | None = None,
     frames: int = 0,
+    callback: Callbacks = None,
     progress: bool = True,
     **options: Any,
 ) -> Prototypes:
@@ -87,8 +92,11 @@ def render(
         suffice. A picture does not depend on it beyond rounding.
     frames
         The number of pictures that are kept of the way.
+    callback
+        Is told how it goes on: a `vital.callbacks.Callback` such as `vital.callbacks.TensorBoard`, a function that is
+        called with each step, or several of them. One that fails is left out with a warning.
     progress
-        Whether to show a bar.
+        Whether to show a bar, or a line every half a minute where there is no terminal.
     **options
         Options of the method.
 
@@ -122,10 +130,12 @@ def render(
             raise DataError(f"the bank was made with another network than {model.name}; make one for this")
         if bank is not None and method.needs_images:
             bank.rank(chosen, progress=progress)
-        made = Prototypes()
-        for group in groups([(unit, own) for unit in chosen for own in seeds], together):
-            several, own = zip(*group, strict=True)
-            made += render_group(model, several, method, bank, own, frames=frames, progress=progress)
+        made, asked = Prototypes(), [(unit, own) for unit in chosen for own in seeds]
+        with Progress(method_name(method), len(asked), "unit", shown=progress) as job:
+            watch = [Counted(job), *guarded(callback)]
+            for group in groups(asked, together):
+                several, own = zip(*group, strict=True)
+                made += render_group(model, several, method, bank, own, frames=frames, callback=watch)
     _warn_of_unused(made)
     return made
 
@@ -134,10 +144,10 @@ def _warn_of_unused(made: Prototypes) -> None:
     """Say once for all units which options that were set do not apply to them."""
     said: dict[str, list[str]] = {}
     for one in made:
-        for told in one.provenance.get("unused", ()):
-            said.setdefault(told, []).append(str(one.unit))
-    for told, units in said.items():
-        warnings.warn(f"{shortened(units)}: {told}", stacklevel=3)
+        for line in one.provenance.get("unused", ()):
+            said.setdefault(line, []).append(str(one.unit))
+    for line, units in said.items():
+        warnings.warn(f"{shortened(units)}: {line}", stacklevel=3)
 
 
 def _method(name: object, options: dict[str, Any]) -> Method:
@@ -192,26 +202,28 @@ def render_group(
     seed: int | Sequence[int],
     *,
     frames: int = 0,
-    progress: bool = False,
-    callback: Callable[[Step], None] | None = None,
+    callback: Callbacks = None,
 ) -> list[Prototype]:
     """Render units that share their forward passes, as many as fit into memory; `seed` is that of all, or one each.
 
-    One that cannot be rendered gets a grey picture and a status.
+    One that cannot be rendered gets a grey picture and a status. The callback is told of each batch as it ends.
     """
+    watch = told(callback)
     asked = list(zip(units, [seed] * len(units) if isinstance(seed, int) else seed, strict=True))
     problems = {(unit, own): why for unit, own in asked if (why := method.problem(unit, bank, own))}
     ready = [one for one in asked if one not in problems]
+    rendered = {one: _blank(model, *one, method, why, frames) for one, why in problems.items()}
+    watch.on_end(end_of([*rendered.values()]))
 
     def together(part: Sequence[Asked]) -> list[Prototype]:
         try:
-            return _rendered(model, part, method, bank, frames, callback, progress)
+            return _rendered(model, part, method, bank, frames, watch)
         except NoRuleError as error:
             if len(part) > 1:  # others may need none
                 return [one for each in part for one in together([each])]
             (unit, own), *_ = part
             why = f"{NO_RULE}: {error}, or choose another method"
-            return [_blank(model, unit, own, method, why, frames)]
+            return [_ended(_blank(model, unit, own, method, why, frames), watch)]
 
     def trial() -> Callable[[], Rendering]:
         (unit, own), *_ = ready
@@ -219,14 +231,17 @@ def render_group(
         few = replace(plan, steps=TRIAL, redirect=min(TRIAL, plan.redirect))
         return partial(carry_out, model, few, seed=own, keys=[str(unit)])
 
-    made = in_parts(model, ready, repr(method), together, trial)
-    rendered = dict(zip(ready, made, strict=True))
     advice = f"not even this picture alone fits into {model.device}; choose a smaller size or another device"
-    return [
-        rendered.get(one)
-        or _blank(model, *one, method, problems.get(one, f"{OUT_OF_MEMORY}: {advice}"), frames)
-        for one in asked
-    ]
+    made = in_parts(model, ready, repr(method), together, trial)
+    for one, prototype in zip(ready, made, strict=True):
+        full = f"{OUT_OF_MEMORY}: {advice}"
+        rendered[one] = prototype or _ended(_blank(model, *one, method, full, frames), watch)
+    return [rendered[one] for one in asked]
+
+
+def _ended(prototype: Prototype, watch: Callback) -> Prototype:
+    watch.on_end(end_of([prototype]))
+    return prototype
 
 
 def _blank(model: Model, unit: Unit, seed: int, method: Method, why: str, frames: int) -> Prototype:
@@ -269,8 +284,7 @@ def _rendered(
     method: Method,
     bank: ReferenceBank | None,
     frames: int,
-    callback: Callable[[Step], None] | None,
-    progress: bool,
+    watch: Callback,
 ) -> list[Prototype]:
     units, seeds = zip(*asked, strict=True)
     plan = _planned(model, asked, method, bank)
@@ -280,8 +294,7 @@ def _rendered(
         seed=seeds,
         keys=[str(unit) for unit in units],
         frames=list(checkpoints(plan.steps, frames)) if frames > 1 else [0],
-        callback=callback,
-        progress=progress,
+        callback=Renamed(watch, [name_of(*one) for one in asked]),
     )
     facts = {
         "model": model.name,
@@ -303,7 +316,7 @@ def _rendered(
     own = measured(model, units, seen, bank)
     became = responses(model, units, plan.terms, (started_as, seen), own, plan.steps)
     notes = [{"output": said} if unit.is_class and (said := unsaid(model)) else {} for unit in units]
-    return [
+    made = [
         replace(
             _prototype(
                 rendering,
@@ -320,6 +333,8 @@ def _rendered(
         )
         for i, unit in enumerate(units)
     ]
+    watch.on_end(end_of(made))
+    return made
 
 
 def _planned(model: Model, asked: Sequence[Asked], method: Method, bank: ReferenceBank | None) -> Plan:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from tqdm import tqdm
-
 from vital.activations import ReferenceBank
+from vital.callbacks.base import Callbacks, guarded
 from vital.data import ImageSet
 from vital.models import Model
-from vital.optim import Step
 from vital.rendering.api import groups, method_name, render_group, units_per_batch
 from vital.rendering.methods.base import Method
 from vital.rendering.outcome import OUT_OF_MEMORY
 from vital.rendering.run_folder import Render, Run
+from vital.rendering.watching import Counted, Preview, Saved
 from vital.tracing import digests
 from vital.units import Unit
+from vital.utils.logs import logger
+from vital.utils.progress import Progress
 
 
 def request_for(
@@ -63,40 +65,49 @@ def resume_run(
     bank: Callable[[], ReferenceBank | None],
     *,
     progress: bool = False,
+    callback: Callbacks = None,
 ) -> None:
     """Render the groups of a run that are not complete; `bank` is called where there is something to render.
 
-    A group with a unit for which memory did not suffice is rendered again.
+    Units are written as they end, and what those of a batch look like meanwhile is in preview.png. A group with a unit
+    for which memory did not suffice is rendered again.
     """
     todo = [
         group for group in groups(units, run.render.batch) if not run.complete(group) or starved(run, group)
     ]
+    kept = len(units) - sum(map(len, todo))
+    if kept:
+        logger.debug("%d of %d units are in %s already", kept, len(units), run.path)
     if not todo:
         return
     references, asked = bank(), run.render
-    done, of = 0, sum(map(len, todo))
-    with tqdm(unit="step", disable=not progress, leave=False, desc=f"{asked.method} 0/{of} units") as bar:
-
-        def callback(step: Step) -> None:
-            rest = step.of - step.number
-            bar.total = max(step.of * len(todo), bar.n + 1 + rest)  # more where groups go in parts
-            bar.update()
-
+    with Progress(asked.method, sum(map(len, todo)), "unit", shown=progress) as job, _preview(run) as preview:
+        watch = [Saved(run), Counted(job), preview, *guarded(callback)]
         for group in todo:
             start, busy = time.perf_counter(), time.process_time()
-            options: dict[str, Any] = {"frames": asked.frames, "callback": callback}
-            for prototype in render_group(model, group, method, references, asked.seed, **options):
-                run.save(prototype)
-            done += len(group)
-            bar.set_description(f"{asked.method} {done}/{of} units")
+            made = render_group(
+                model, group, method, references, asked.seed, frames=asked.frames, callback=watch
+            )
+            seconds = round(time.perf_counter() - start, 3)
             run.log(
                 "group",
                 method=asked.method,
                 seed=asked.seed,
                 units=list(map(str, group)),
-                seconds=round(time.perf_counter() - start, 3),
+                seconds=seconds,
                 cpu=round(time.process_time() - busy, 3),
             )
+            for one in made:
+                logger.debug("%s: %s, %.1f s", one.unit, one.status, seconds / len(made))
+
+
+@contextmanager
+def _preview(run: Run) -> Iterator[Preview]:
+    shown = Preview(run.path)
+    try:
+        yield shown
+    finally:
+        shown.close()
 
 
 def starved(run: Run, units: Sequence[str | Unit]) -> bool:

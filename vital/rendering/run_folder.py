@@ -9,6 +9,7 @@
     units/UNIT/exemplars.json         natural exemplars (`save_exemplars`); written last
     units/UNIT/exemplars/00.png       an image, best first, and 00-heat.png with its heat map
     sheet.png                         all pictures with titles, in the order of run.json
+    preview.png                       while it is rendered: what the pictures look like now
     log.jsonl                         dates and durations; the one file that differs between equal runs
     .lock                             empty; keeps other processes out while one writes
 

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from vital.backends import TextEncoder
 from vital.describing.evaluation.importers import import_labels
 from vital.errors import RunError
@@ -22,6 +20,7 @@ from vital.reporting.images import Sizes
 from vital.reporting.records import Page, Run, Table
 from vital.units import Unit
 from vital.utils.io import csv_lines, read_json, read_text
+from vital.utils.progress import Progress
 
 CONTROLS = frozenset(("constant word", "shuffled units", "random weights", "next name", "control"))
 """What rows of tables are called that know nothing of the units."""
@@ -51,11 +50,12 @@ def page_of(
     found = [runs.data(key) for key in runs.units]
     found.sort(key=lambda one: natural_order(str(one.unit)))
     sizes = Sizes.of(len(found))
-    bar = tqdm(found, desc="cards", unit="unit", disable=not progress, leave=False)
+    with Progress("cards", len(found), "unit", shown=progress) as bar:
+        cards = tuple(card(one, sizes, encoder) for one in bar.each(found))
     return Page(
         title=title or runs.title,
         runs=runs.about(),
-        cards=tuple(card(one, sizes, encoder) for one in bar),
+        cards=cards,
         tables=runs.tables(),
     )
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vital.errors import RunError, first_line
 from vital.utils.io import cache_folder, explained, replacing
+from vital.utils.logs import logger
 
 LIMIT_BYTES = 2_000_000_000
 FRESH_SECONDS = 60
@@ -30,6 +31,7 @@ def cached(path: Path, make: Callable[[], Mapping[str, Tensor]]) -> Tensors:
     """Read tensors from the cache, or make and keep them where they are missing or the file is damaged."""
     found = load(path)
     if found:
+        logger.debug("found in the cache: %s", path.name)
         return found[0]
     made = dict(make())
     keep(path, made)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, cast
 
-from tqdm import tqdm
-
 from vital.activations import ReferenceBank
 from vital.describing.base import DESCRIBERS, Context
 from vital.describing.candidates.top_images import TopImages, collect_top_images
@@ -16,6 +14,7 @@ from vital.describing.variation import silent
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.options import Count, CountOrZero, Range
+from vital.utils.progress import Progress
 
 Coverage = Annotated[float, Range(0, 1, open=True)]
 
@@ -58,13 +57,13 @@ class Dnd(Captioning):
     def describe(self, context: Context, units: Sequence[Unit]) -> list[Description]:
         """Say what each unit responds to, in the order of the units."""
         at = load_backends(self, "dnd", context, units)
-        bar = tqdm(at.units, desc="dnd", unit="unit", disable=None if context.progress else True, leave=False)
-        return [
-            silent(context, unit, "dnd", at.quiet[unit])
-            if unit in at.quiet
-            else labeled(self, at, row, "dnd", self._shown(context, unit))
-            for row, unit in enumerate(bar)
-        ]
+        with Progress("dnd", len(at.units), "unit", shown=context.progress) as bar:
+            return [
+                silent(context, unit, "dnd", at.quiet[unit])
+                if unit in at.quiet
+                else labeled(self, at, row, "dnd", self._shown(context, unit))
+                for row, unit in enumerate(bar.each(at.units))
+            ]
 
     def _shown(self, context: Context, unit: Unit) -> TopImages:
         """The pictures of one unit: its strongest images and their crops."""

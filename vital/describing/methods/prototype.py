@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
-from tqdm import tqdm
 
 from vital.activations.crops import boxes
 from vital.backends import ImageTextEncoder
@@ -19,6 +18,7 @@ from vital.records import Description, Prototype
 from vital.units import Unit
 from vital.utils.drawing import as_rgb
 from vital.utils.options import Count, CountOrZero
+from vital.utils.progress import Progress
 
 
 @DESCRIBERS.register("prototype", example="prototype")
@@ -56,16 +56,14 @@ class OfPrototypes(Captioning):
         asked = [unit for unit in at.units if unit not in at.quiet]
         drawn = [draw(asked, context.seed + seed) if asked else [] for seed in range(self.n_seeds)]
         own = {unit: [group[i] for group in drawn] for i, unit in enumerate(asked)}
-        bar = tqdm(
-            at.units, desc="prototype", unit="unit", disable=None if context.progress else True, leave=False
-        )
         found = []
-        for row, unit in enumerate(bar):
-            if unit in at.quiet:
-                found.append(silent(context, unit, "prototype", at.quiet[unit]))
-                continue
-            shown = self._shown(at, row, own[unit])
-            found.append(labeled(self, at, row, "prototype", shown, self._retrieved(at, shown)))
+        with Progress("prototype", len(at.units), "unit", shown=context.progress) as bar:
+            for row, unit in enumerate(bar.each(at.units)):
+                if unit in at.quiet:
+                    found.append(silent(context, unit, "prototype", at.quiet[unit]))
+                    continue
+                shown = self._shown(at, row, own[unit])
+                found.append(labeled(self, at, row, "prototype", shown, self._retrieved(at, shown)))
         return found
 
     def _shown(self, at: LoadedBackends, row: int, own: Sequence[Prototype]) -> TopImages:

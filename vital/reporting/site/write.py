@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from vital.errors import InvalidValueError, RunError
 from vital.reporting.collect import Key, Runs, is_run
 from vital.reporting.site.layout import Layout
@@ -25,6 +23,7 @@ from vital.reporting.site.records import record_of
 from vital.reporting.site.views import Around, unit_view
 from vital.utils.hashing import sha256
 from vital.utils.io import as_json, explained, locked, read_json
+from vital.utils.progress import Progress
 from vital.utils.public import public
 
 FORMAT = 1
@@ -154,13 +153,13 @@ class _Writing:
         self.layout.write_assets()
         self._write_index()
         shown = time.monotonic()
-        bar = tqdm(self._units(), "site", len(self.plan.keys), unit="unit", disable=not progress, leave=False)
-        for key, row, is_new in bar:
-            self.rows[key] = row
-            self.written += is_new
-            if time.monotonic() - shown > SHOW_SECONDS:
-                self._write_index()
-                shown = time.monotonic()
+        with Progress("site", len(self.plan.keys), "unit", shown=progress) as bar:
+            for key, row, is_new in bar.each(self._units()):
+                self.rows[key] = row
+                self.written += is_new
+                if time.monotonic() - shown > SHOW_SECONDS:
+                    self._write_index()
+                    shown = time.monotonic()
         removed = self._remove_others()
         self._write_index()
         if self.written or removed or not (self.folder / "units.json").is_file():

@@ -13,13 +13,13 @@ from itertools import islice
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vital.errors import InvalidValueError, ModelError, UnitError
 from vital.models import Model
 from vital.tracing import Tracer
 from vital.units import Unit
 from vital.utils import tensor_cache as store
+from vital.utils.progress import Progress
 from vital.utils.random import generator
 from vital.world.renderer.render import SIDES, render
 from vital.world.scenes.concepts import Concept, concepts, truths
@@ -154,10 +154,7 @@ def _identity(model: Model, scenes: int, seed: int) -> tuple[object, ...]:
 def _pictures(model: Model, scenes: Sequence[Scene], *, progress: bool) -> Iterator[Tensor]:
     """Show the network's view of the scenes part by part: (B, 3, H, W) in [0, 1]; each is rendered once for all."""
     side = min(max(model.resize or min(model.size), SIDES[0]), SIDES[1])
-    bar = tqdm(
-        total=len(scenes), desc="scenes", unit="scene", disable=None if progress else True, leave=False
-    )
-    with bar:
+    with Progress("scenes", len(scenes), "scene", shown=progress) as bar:
         for start in range(0, len(scenes), PART):
             part = scenes[start : start + PART]
             path = path_of("scenes", fingerprint(), model.device.type, side, *part)
@@ -202,13 +199,13 @@ def _ranked(values: Tensor, shown: Tensor, name: str, *, progress: bool) -> dict
     usable = (torch.minimum(choosing.sum(1), testing.sum(1)) >= FEWEST).nonzero().view(-1)
     choosing = choosing[usable].contiguous()
     best, areas, correlations = [], [], []
-    bar = tqdm(values, desc=f"truths of {name}", unit="unit", disable=None if progress else True, leave=False)
-    for row in bar:
-        order = average_precision(row[None, :half], choosing)[0].argsort(descending=True, stable=True)
-        two = usable[order[:2]]
-        best.append(two)
-        areas.append(average_precision(row[None, half:], testing[two])[0])
-        correlations.append(_correlation(row[half:], testing[two[0]]))
+    with Progress(f"truths of {name}", len(values), "unit", shown=progress) as bar:
+        for row in bar.each(values):
+            order = average_precision(row[None, :half], choosing)[0].argsort(descending=True, stable=True)
+            two = usable[order[:2]]
+            best.append(two)
+            areas.append(average_precision(row[None, half:], testing[two])[0])
+            correlations.append(_correlation(row[half:], testing[two[0]]))
     concept = torch.stack(best)
     chance = testing.double().mean(1)[concept[:, 0]]
     return {

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
-from tqdm import tqdm
 
 from vital.errors import RunError
 from vital.utils.io import as_json, read_json, write
+from vital.utils.progress import Progress
 from vital.utils.random import generator, seed_of
 from vital.world.networks.architectures import PLANTED
 from vital.world.renderer.render import render
@@ -71,12 +71,14 @@ def rendered(
     """
     _claim(folder, scenes, size)
     parts = []
-    for start in tqdm(range(0, len(scenes), PART), desc=folder.name, unit="part", disable=quiet or None):
-        path = folder / f"{start // PART:04d}.safetensors"
-        if not path.is_file():
-            pictures = render(scenes[start : start + PART], size, device)
-            write(path, save({"pictures": (pictures * 255 + 0.5).byte()}))
-        parts.append(load_file(path)["pictures"])
+    starts = range(0, len(scenes), PART)
+    with Progress(folder.name, len(starts), "part", shown=not quiet) as bar:
+        for start in bar.each(starts):
+            path = folder / f"{start // PART:04d}.safetensors"
+            if not path.is_file():
+                pictures = render(scenes[start : start + PART], size, device)
+                write(path, save({"pictures": (pictures * 255 + 0.5).byte()}))
+            parts.append(load_file(path)["pictures"])
     return corpus(scenes, torch.cat(parts))
 
 

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from vital.errors import VitalError, unknown
 from vital.lwta.train import adamw, descend, load_checkpoint, save_checkpoint, schedule
 from vital.models.model import Model, usable_device
 from vital.utils.io import as_json, locked, write
+from vital.utils.progress import Progress
 from vital.utils.random import generator, seed_of
 from vital.world.networks.architectures import PLANTED, SIZE, normalized
 from vital.world.networks.weights import FOLDER, ship, take_over, wrapped
@@ -150,15 +150,15 @@ def fitted(plan: Plan, name: str, task: Task, known: Corpus) -> nn.Module:
     for epoch in range(first, epochs):
         rng = generator("world", name, plan.seed, epoch)
         order = rows[torch.randperm(len(rows), generator=rng)]
-        bar = tqdm(range(steps), desc=f"{name} {epoch + 1}/{epochs}", leave=False, disable=plan.quiet or None)
-        for step in bar:
-            batch = order[step * plan.batch : (step + 1) * plan.batch]
-            done = (epoch * steps + step) / (epochs * steps)
-            for group in optimizer.param_groups:
-                group["lr"] = plan.lr * task.lr_factor * schedule(done)
-            images = roughened(moved(_images(known.pictures[batch], plan.device), rng), rng)
-            loss = _step(plan, task, network, optimizer, Batch(images, known, batch, rng, teacher), done)
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        with Progress(f"{name} {epoch + 1}/{epochs}", steps, shown=not plan.quiet) as bar:
+            for step in bar.each(range(steps)):
+                batch = order[step * plan.batch : (step + 1) * plan.batch]
+                done = (epoch * steps + step) / (epochs * steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = plan.lr * task.lr_factor * schedule(done)
+                images = roughened(moved(_images(known.pictures[batch], plan.device), rng), rng)
+                loss = _step(plan, task, network, optimizer, Batch(images, known, batch, rng, teacher), done)
+                bar.say(f"loss {loss:.3f}")
         save_checkpoint(path, network, optimizer, epoch + 1)
     network.eval()
     return network
