@@ -153,10 +153,9 @@ def _say(
 
     eyes = getattr(loaded.get("encoder"), "name", "")
     if request["concepts"] is None and eyes == WORLD and not is_world(net):
-        typer.echo(
-            f"vital: the words are those of the built-in world, which {net.name} may know nothing of; give your own "
-            "with --concepts FILE",
-            err=True,
+        log.warning(
+            "the words are those of the built-in world, which %s may know nothing of; give your own with --concepts FILE",
+            net.name,
         )
     words = prepared(
         net,

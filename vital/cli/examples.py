@@ -67,6 +67,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         f"vital compare {RESNET} class:tabby class:tench --images photos --seeds 1 --out runs/compared",
     ),
     "report": ("vital report runs/first", "vital report runs/first runs/words --site site"),
+    "figure": (
+        "vital figure runs/first --columns 1 --out units.pdf",
+        "vital figure runs/resnet runs/compared --kind compare --out methods.svg",
+    ),
     "serve": ("vital serve site", "vital serve runs/demo --port 9000"),
     "atlas": (
         "vital atlas world --layers planted --images world --per-layer 2 --out runs/atlas",

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from vital.cli import options as opt
 from vital.cli.common import listed, megabytes
+from vital.cli.talk import wrote
 from vital.errors import UsageError
 
 Runs = Annotated[
@@ -22,7 +24,7 @@ KindName = Annotated[
     str | None,
     Option("--kind", metavar="KIND", help="grid, exemplars, words, compare, circuit or explain."),
 ]
-Columns = Annotated[int, Option(min=1, max=2, help="Columns of the page: 1 is 3.25 inches wide, 2 are 6.75.")]
+Columns = Annotated[int, Option(min=1, max=2, metavar="N", help="Columns of the page: 1 is 3.25 inches wide, 2 are 6.75.")]
 SomeUnits = Annotated[
     list[str] | None, Option("--unit", metavar="UNIT", help="Show this unit alone; may be given again.")
 ]
@@ -42,6 +44,7 @@ Count = Annotated[
 ]
 
 
+@opt.grouped
 def figure(
     runs: Runs,
     out: Out = None,
@@ -58,7 +61,7 @@ def figure(
     Text stays text, colors are told apart by everyone, and the same folders give the same file. The kinds: grid (units
     by methods), exemplars (units with the images that excite them and their words), words (a table of labels), compare
     (quality against seconds), circuit and explain. Without --kind it is the most special one that the folders have
-    something for. Example: vital figure runs/mine --kind grid --columns 1 --out units.pdf
+    something for.
     """
     from vital.reporting.figures import make_figure
     from vital.reporting.holdings import Choice
@@ -76,6 +79,7 @@ def figure(
     )
     made = make_figure(*runs, kind=kind, columns=columns, choice=chosen)
     file = made.figure.save(out or runs[0] / "figure.pdf")
+    wrote(file)
     wide, tall = made.figure.get_size_inches()
     size = megabytes(file.stat().st_size)
     typer.echo(f"{file}: {made.kind}, {made.shows}; {wide:.2f} x {tall:.2f} inches, {size}")
