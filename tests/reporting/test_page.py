@@ -11,9 +11,9 @@ from tests.reporting.conftest import proto, said
 from vital.errors import InvalidValueError
 from vital.records import Description
 from vital.rendering.natural_exemplars import Exemplar
-from vital.reporting.api import page_file, page_from, write_page
-from vital.reporting.collect import page_of
+from vital.reporting.api import page_file, write_page
 from vital.reporting.page import as_html
+from vital.reporting.sections import page_from, page_of
 from vital.units import Unit
 
 EVIL = [
@@ -120,8 +120,8 @@ def test_a_browser_searches_sorts_and_turns_masks_on(run, browser, tmp_path):
     def cards(state):
         seen = browser(file, state)
         assert 'data-ready=""' in seen
-        found = re.findall(r'<article class="card[^>]*>', seen)
-        names = re.findall(r'<a href="#unit=([^"]*)"', seen)
+        found = re.findall(r'<article class="unit card[^>]*>', seen)
+        names = re.findall(r'<p class="id"><a href="#unit=([^"]*)"', seen)
         return [name for name, card in zip(names, found, strict=True) if " hidden" not in card], seen
 
     every, seen = cards("")
@@ -135,7 +135,7 @@ def test_a_browser_searches_sorts_and_turns_masks_on(run, browser, tmp_path):
     assert none == []
     assert ">0 of 3</output>" in seen
     assert 'aria-pressed="true"' in cards("mask=1")[1]
-    assert 'class="card here"' in cards("unit=conv:10")[1]
+    assert 'class="unit card here"' in cards("unit=conv:10")[1]
 
 
 def test_what_python_holds_is_a_page_too(tmp_path):

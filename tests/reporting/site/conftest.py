@@ -5,7 +5,7 @@ import pytest
 from tests.reporting.conftest import NETWORK, proto, said
 from vital.describing.run_folder import write_labels
 from vital.rendering.run_folder import Render, entered
-from vital.reporting.site.facts import Histogram, Link, save_histogram, save_neighbors
+from vital.reporting.facts import Histogram, Link, save_histogram, save_neighbors
 from vital.utils.io import as_json
 
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from pathlib import Path
 
-from vital.errors import RunError
 from vital.rendering.run_folder import folder_name
+from vital.reporting.addresses import Address, address, root_of
 from vital.reporting.cards import label_row
-from vital.reporting.collect import Key, Runs, natural_order, network_of, read_drawn
-from vital.reporting.records import headline
-from vital.reporting.site.addresses import Address, address, root_of
-from vital.reporting.site.facts import CIRCUIT, Link, read_circuit
-from vital.reporting.site.views import HEADINGS, Around, Reference, stems
+from vital.reporting.collect import Key, Runs, natural_order, network_of, read_drawn, stems
+from vital.reporting.records import Reference, headline
+from vital.reporting.views import HEADINGS, Around, key_of
 from vital.utils.hashing import sha256
 
 TO_ROOT = "../../../"
@@ -60,17 +57,6 @@ class Plan:
         return address(self.runs.units[key], root_of(key[0], self.main))
 
     @cached_property
-    def circuits(self) -> list[dict[str, list[Link]]]:
-        """What feeds which unit, by run folder; nothing for one whose circuit.json is missing or damaged."""
-        found: list[dict[str, list[Link]]] = []
-        for folder in self.runs.folders:
-            links: dict[str, list[Link]] = {}
-            with suppress(RunError):
-                links = read_circuit(folder / CIRCUIT) if (folder / CIRCUIT).is_file() else {}
-            found.append(links)
-        return found
-
-    @cached_property
     def pictures(self) -> dict[str, str]:
         """What pictures of units there are to choose from: the beginning of their files' names, and a heading."""
         found: dict[str, str] = {}
@@ -89,22 +75,15 @@ class Plan:
                 before = self._neighbor(layer.keys[i - 1]) if i else None
                 after = self._neighbor(layer.keys[i + 1]) if i + 1 < len(layer.keys) else None
 
-                def refer(text: str, weight: float | None, network: str = key[0]) -> Reference:
-                    return replace(self._known(network, text), weight=weight)
-
-                yield key, Around(refer, before, after, self.circuits)
+                yield key, Around(partial(self._known, key[0]), before, after)
 
     def _neighbor(self, key: Key) -> Reference:
         return Reference(key[1], href=f"../{self.address(key).page}/index.html")
 
     def _reference(self, network: str, text: str) -> Reference:
         """Refer to a unit: by its page and picture where the site has them, and by its text alone otherwise."""
-        key = (network, text)
-        if key not in self.runs.units and text.endswith(
-            "#all"
-        ):  # as feeders are; pages are mostly of patches
-            key = (network, f"{text.removesuffix('#all')}#patches")
-        if key not in self.runs.units:
+        key = key_of(self.runs.units, network, text)
+        if key is None:
             return Reference(text)
         at = TO_ROOT + self.address(key).folder
         renders, rows = self.runs.renders(key), [label_row(said) for _, said in self.runs.words(key)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vital.reporting.site.facts import Histogram
-from vital.reporting.site.views import PrototypeView
+from vital.reporting.facts import Histogram
+from vital.reporting.records import PrototypeView, UnitView
 
 WIDTH, HEIGHT = 640, 150
 
@@ -40,6 +40,20 @@ class Bars:
     low: float
     high: float
     images: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of a unit: its histogram, and the curve of losses of each prototype by its files' name."""
+
+    histogram: Bars | None
+    curves: Mapping[str, str]
+
+
+def figures_of(view: UnitView) -> Figures:
+    """Draw the figures of a unit."""
+    bars = histogram_figure(view.histogram, view.prototypes) if view.histogram else None
+    return Figures(bars, {made.stem: curve(made.losses) for made in view.prototypes})
 
 
 def histogram_figure(found: Histogram, made: Sequence[PrototypeView]) -> Bars:
