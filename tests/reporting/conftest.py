@@ -86,3 +86,35 @@ def browser():
         return ended.stdout
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Chromium, driven by playwright."""
+    api = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("there is no Chromium")
+    with api.sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def look(chromium):
+    """Opens a page of a folder; at the end nothing may have been complained of."""
+    said_by_it, context = [], chromium.new_context(viewport={"width": 1000, "height": 800})
+
+    def opened(folder, place="index.html"):
+        page = context.new_page()
+        page.on("console", lambda line: said_by_it.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: said_by_it.append(str(error)))
+        page.on("requestfailed", lambda asked: said_by_it.append(asked.url))
+        page.goto((folder / place).as_uri())
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield opened
+    context.close()
+    assert said_by_it == []

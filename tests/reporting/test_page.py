@@ -39,26 +39,29 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attributes)))
 
 
-def evil_page():
-    unit = Unit("layer4", 3, label=EVIL[0])
+def page_with(texts):
+    """A page that shows these texts everywhere that texts of others are shown."""
+    unit = Unit("layer4", 3, label=texts[0])
     image = torch.rand(3, 8, 8)
     return page_from(
-        [proto("layer4:3", status=text, method=text) for text in EVIL],
-        [said("layer4:3", text, "", candidate=text, others=((text, 0.1),)) for text in EVIL]
-        + [said("layer4:3", f"{text} b", text) for text in EVIL],
-        [{text: text for text in EVIL}],
-        [Exemplar(unit, image, image[0], 0, text, 1.0, "activation", "lrp") for text in EVIL],
-        title=EVIL[0] + EVIL[4],
+        [proto("layer4:3", status=text, method=text) for text in texts],
+        [said("layer4:3", text, "", candidate=text, others=((text, 0.1),)) for text in texts]
+        + [said("layer4:3", f"{text} b", text) for text in texts],
+        [{text: text for text in texts}],
+        [Exemplar(unit, image, image[0], 0, text, 1.0, "activation", "lrp") for text in texts],
+        title=texts[0] + texts[4],
     )
 
 
+def evil_page():
+    return page_with(EVIL)
+
+
 def test_texts_of_others_stay_texts():
-    calm = Tags(as_html(page_from([proto("layer4:3")], [said("layer4:3", "dnd", "cat")])))
+    calm = Tags(as_html(page_with([f"calm {i}" for i in range(len(EVIL))])))
     text = as_html(evil_page())
     tags = Tags(text)
-    assert {tag for tag, _ in tags.found} <= {tag for tag, _ in calm.found} | {
-        "section", "span", "small", "details", "summary", "p", "a", "div", "figure", "figcaption",
-    }  # fmt: skip
+    assert [tag for tag, _ in tags.found] == [tag for tag, _ in calm.found]
     assert [tag for tag, _ in tags.found].count("script") == 1
     assert not [name for _, attributes in tags.found for name in attributes if name.startswith("on")]
     assert "49" not in re.sub(r"data:[^\"]*", "", text).partition("<main")[2].partition("</main")[0]
@@ -128,7 +131,8 @@ def test_a_browser_searches_sorts_and_turns_masks_on(run, browser, tmp_path):
     assert every == ["conv%3A2", "conv%3A3", "conv%3A10"]
     assert ">3 of 3</output>" in seen
     assert cards("q=red+cube")[0] == ["conv%3A2"]
-    assert cards("show=failed")[0] == ["conv%3A3", "conv%3A10"]
+    assert cards("show=failed")[0] == ["conv%3A10"]
+    assert cards("show=waiting")[0] == ["conv%3A3"]
     assert cards("show=silent")[0] == ["conv%3A10"]
     assert cards("sort=score:clip-dissect")[0] == ["conv%3A2", "conv%3A10", "conv%3A3"]
     none, seen = cards("q=nothing-like-it")

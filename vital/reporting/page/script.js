@@ -2,10 +2,12 @@
 {
   const cards = [...document.querySelectorAll(".card")];
   const numeric = (text) => (text === undefined ? null : Number(text));
+  // What is searched is what is said of the unit itself, not of its neighbors, and no prose that all units share.
+  const said = "header bdi, .fault, .prototypes figcaption bdi, .by bdi, .says bdi";
   const facts = cards.map((card) => ({
     card,
     at: Number(card.dataset.at),
-    text: folded(`${card.dataset.unit} ${card.textContent}`),
+    text: folded([card.dataset.unit, ...[...card.querySelectorAll(said)].map((one) => one.textContent)].join("\n")),
     percentile: numeric(card.dataset.percentile),
     value: numeric(card.dataset.value),
     agreement: numeric(card.dataset.agreement),

@@ -39,11 +39,11 @@ class Plan:
         self.runs = runs
         networks = list(dict.fromkeys(map(network_of, runs.folders, runs.facts)))
         self.main = main if main in networks else networks[0]
-        self.networks = networks
         found: dict[tuple[str, str], list[Key]] = {}
         for key, unit in runs.units.items():
             found.setdefault((key[0], unit.layer), []).append(key)
         self.layers = [self._layer(*place, keys) for place, keys in found.items()]
+        self.networks = [one for one in networks if one in {layer.network for layer in self.layers}]
         self.keys = [key for layer in self.layers for key in layer.keys]
         self._known = cache(self._reference)
 
