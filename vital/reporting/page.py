@@ -45,6 +45,7 @@ def as_html(page: Page) -> str:
             script=Markup(script),  # noqa: S704
             style_hash=_hash(style),
             script_hash=_hash(script),
+            icon=base64.b64encode(part("icon.svg").encode()).decode(),
         )
     )
 

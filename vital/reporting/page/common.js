@@ -79,6 +79,8 @@ addEventListener("click", (event) => {
   if (zoom && large.box) { event.preventDefault(); large.show(zoom); }
   const save = event.target.closest(".save");
   if (save) save.href = pngOf(save.closest("figure").querySelector(`.zoom .${save.dataset.save}`));
+  const file = event.target.closest("a[download]");
+  if (file && file.protocol === "file:" && !file.hash) file.target = "_blank"; // browsers open local files, and the page is to stay
   const jump = event.target.closest(".jump");
   if (jump) {
     event.preventDefault();

@@ -20,8 +20,9 @@ from vital.reporting.site.records import COLUMNS, Record, csv_lines_of, row_of, 
 from vital.utils.hashing import sha256
 from vital.utils.io import read_json, replacing
 
-SHARED = ("parts.html", "style.css", "common.js")
-ASSETS = ("style.css", "common.js", "site.js", "grid.js", "unit.js")
+SHARED = ("parts.html", "style.css", "common.js", "icon.svg")
+"""What the report is made of too."""
+ASSETS = ("icon.svg", "style.css", "common.js", "site.js", "grid.js", "unit.js")
 PAGES = ("parts.html", "base.html", "grid_tools.html", "index.html", "layer.html", "unit.html")
 SHARD = 500
 """How many units one file of the index holds."""
@@ -70,7 +71,7 @@ class Layout:
         )
 
     def write_assets(self) -> None:
-        """Write the style and the scripts."""
+        """Write the style, the scripts and the icon."""
         for name in ASSETS:
             put(self.folder / "assets" / name, _part(name).encode())
 
