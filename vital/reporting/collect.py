@@ -233,13 +233,15 @@ def read_drawn(run: Folder, unit: Unit, stem: str = "", name: str = "") -> Drawn
     if not run.file(unit, ".json").is_file():
         record = {"method": run.render.method, "seed": run.render.seed, "status": NOT_YET}
         return Drawn(record, run=name, stem=stem)
-    pictures = (
-        partial(run.picture, unit, masked=masked) if run.file(unit, ending).is_file() else None
-        for masked, ending in ((False, ".png"), (True, "-mask.png"))
+    picture, masked, frames = (run.file(unit, ending) for ending in (".png", "-mask.png", ".gif"))
+    return Drawn(
+        {"method": run.render.method, "seed": run.render.seed, **run.to_dict(unit)},
+        partial(run.picture, unit) if picture.is_file() else None,
+        partial(run.picture, unit, masked=True) if masked.is_file() else None,
+        run=name,
+        stem=stem,
+        frames=frames if frames.is_file() else None,
     )
-    frames = run.file(unit, ".gif")
-    record = {"method": run.render.method, "seed": run.render.seed, **run.to_dict(unit)}
-    return Drawn(record, *pictures, run=name, stem=stem, frames=frames if frames.is_file() else None)
 
 
 def _told_apart(folders: Sequence[Path]) -> list[str]:
