@@ -66,11 +66,11 @@ def test_a_unit_enlarges_masks_heats_and_downloads(rich, tmp_path, look):
     assert first.locator(".plain").is_hidden()
     first.click()
     assert page.locator("#large").is_visible()
-    assert page.locator("#large-png").get_attribute("href") == "vital-0-mask.png"
+    assert page.locator("#large-save").get_attribute("href") == "vital-0-mask.png"
     page.keyboard.press("m")
-    assert page.locator("#large-png").get_attribute("href") == "vital-0.png"
+    assert page.locator("#large-save").get_attribute("href") == "vital-0.png"
     page.keyboard.press("ArrowRight")
-    assert page.locator("#large-png").get_attribute("href") == "vital-scene-0.png"
+    assert page.locator("#large-save").get_attribute("href") == "vital-scene-0.png"
     page.keyboard.press("Escape")
     assert page.locator("#large").is_hidden()
     assert "units/conv/2" in page.url
@@ -89,6 +89,7 @@ def test_pages_fit_a_phone_and_print(rich, tmp_path, look):
     for place in ("index.html", "units/conv/index.html", "units/conv/2/index.html"):
         page = look(site, place)
         page.set_viewport_size({"width": 360, "height": 740})
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert page.pdf().startswith(b"%PDF")
 
