@@ -25,8 +25,8 @@ from PIL import Image, ImageFilter
 from benchmarks.common import machine, report, spread
 from vital.rendering.run_folder import Render
 from vital.reporting import write_site
+from vital.reporting.facts import Histogram, Link
 from vital.reporting.site import save_histogram, save_neighbors
-from vital.reporting.site.facts import Histogram, Link
 from vital.utils.io import as_csv, as_json, as_png
 
 GOALS = {"index_bytes": 2e6, "first_paint_ms": 2000, "search_ms": 100}

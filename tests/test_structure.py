@@ -29,6 +29,7 @@ SUBJECTS = {
     "tests/lwta/test_described.py": "describers on competing networks",
     "tests/lwta/test_prototypes.py": "prototypes of competing networks",
     "tests/models/test_units.py": "the door through which text becomes units of a network, and all that call it",
+    "tests/reporting/test_browser.py": "the demo in a browser",
     "tests/rendering/test_architectures.py": "every method on every kind of network",
     "tests/rendering/methods/test_start.py": "images that a search starts from",
     "tests/rendering/test_fit.py": "canvases resized to the network",

@@ -10,7 +10,9 @@ from vital.records import Description, Prototype
 from vital.rendering import save_exemplars
 from vital.rendering.natural_exemplars import Exemplar
 from vital.rendering.run_folder import Render, entered
+from vital.reporting.facts import Histogram, Link, save_histogram, save_neighbors
 from vital.units import Unit
+from vital.utils.io import as_json
 
 NETWORK = {
     "spec": "net.py:make",
@@ -60,6 +62,25 @@ def run(tmp_path) -> Path:
     return folder
 
 
+@pytest.fixture
+def rich(run) -> Path:
+    """The run folder `run` with a second method, a histogram, neighbors, what feeds a unit, and a silent class."""
+    request = Render("vital-scene", {"steps": 4}, 0, 2, ("conv:2", "class:7"))
+    with entered(run, NETWORK, request) as opened:
+        opened.save(proto("conv:2", method="vital-scene"))
+        unit = proto("class:7", method="vital-scene")
+        object.__setattr__(unit.unit, "label", "airplane")
+        opened.save(unit)
+    save_histogram(run, "conv:2", Histogram((0.0, 1.0, 2.0, 3.0), (90.0, 9.0, 1.0), 100))
+    save_neighbors(run, "conv:2", [Link("conv:10", 0.8), Link("elsewhere:1", 0.5)], "activations")
+    edges = [{"unit": "conv:2", "feeder": "conv:3", "share": 0.25}]
+    (run / "circuit.json").write_bytes(as_json({"unit": "conv:2", "edges": edges}))
+    write_labels(
+        run / "labels.csv", [said("class:7", "clip-dissect", "", 0.1, candidate="blue sky", p_value=0.7)]
+    )
+    return run
+
+
 @pytest.fixture(scope="session")
 def browser():
     """What a page looks like to a browser after its script ran: its DOM as text, for a page and what follows its #."""
@@ -86,3 +107,35 @@ def browser():
         return ended.stdout
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Chromium, driven by playwright."""
+    api = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("there is no Chromium")
+    with api.sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def look(chromium):
+    """Opens a page of a folder; at the end nothing may have been complained of."""
+    said_by_it, context = [], chromium.new_context(viewport={"width": 1000, "height": 800})
+
+    def opened(folder, place="index.html"):
+        page = context.new_page()
+        page.on("console", lambda line: said_by_it.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: said_by_it.append(str(error)))
+        page.on("requestfailed", lambda asked: said_by_it.append(asked.url))
+        page.goto((folder / place).as_uri())
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield opened
+    context.close()
+    assert said_by_it == []

@@ -4,11 +4,16 @@ from itertools import pairwise
 import pytest
 
 from tests.reporting.conftest import said
-from vital.reporting.cards import UnitData, agreement, card, label_row
+from vital.reporting.addresses import address
+from vital.reporting.cards import UnitData, agreement, label_row
 from vital.reporting.images import Sizes
+from vital.reporting.views import view_of
 from vital.units import Unit
 
-SIZES = Sizes.of(1)
+
+def view(*found):
+    unit = Unit.parse("fc:0")
+    return view_of(UnitData(unit, said=[("", one) for one in found]), address(unit))
 
 
 def test_words_agree_as_far_as_they_are_the_same():
@@ -24,29 +29,24 @@ def test_words_agree_as_far_as_they_are_the_same():
 
 
 def test_the_truth_comes_first_and_the_headline_is_what_is_said_of_images():
-    made = card(
-        UnitData(
-            Unit.parse("fc:0"),
-            said=[
-                said("fc:0", "prototype", "cone"),
-                said("fc:0", "dnd", "", candidate="sea"),
-                said("fc:0", "clip-dissect", "red cubes", math.nan),
-                said("fc:0", "truth", "red cube"),
-            ],
-        ),
-        SIZES,
+    made = view(
+        said("fc:0", "prototype", "cone"),
+        said("fc:0", "dnd", "", candidate="sea"),
+        said("fc:0", "clip-dissect", "red cubes", math.nan),
+        said("fc:0", "truth", "red cube"),
     )
-    assert [s.method for s in made.label_rows] == ["truth", "dnd", "clip-dissect", "prototype"]
+    rows = [one.row for one in made.words]
+    assert [row.method for row in rows] == ["truth", "dnd", "clip-dissect", "prototype"]
     assert (made.headline, made.truth, made.silent) == ("red cubes", "red cube", False)
-    assert [s.truth for s in made.label_rows] == [None, None, 1.0, 0.0]
-    assert [s.score for s in made.label_rows][2] is None
+    assert [row.truth for row in rows] == [None, None, 1.0, 0.0]
+    assert [row.score for row in rows][2] is None
 
 
 def test_a_unit_is_silent_where_methods_were_asked_and_none_answers():
     asked = [said("fc:0", "dnd", "", candidate="sea"), said("fc:0", "truth", "red")]
-    assert card(UnitData(Unit.parse("fc:0"), said=asked), SIZES).silent
-    assert not card(UnitData(Unit.parse("fc:0"), said=asked[1:]), SIZES).silent
-    assert not card(UnitData(Unit.parse("fc:0")), SIZES).silent
+    assert view(*asked).silent
+    assert not view(*asked[1:]).silent
+    assert not view().silent
 
 
 def test_more_units_have_smaller_pictures():

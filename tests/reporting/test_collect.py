@@ -8,22 +8,23 @@ from PIL import Image
 from tests.reporting.conftest import NETWORK, proto
 from vital.errors import DataError, RunError
 from vital.rendering.run_folder import Render, entered
-from vital.reporting.collect import page_of
+from vital.reporting.sections import page_of
 from vital.utils.io import as_json
 
 
 def test_a_page_holds_what_the_run_folder_holds(run):
     page = page_of([run])
-    assert [card.unit for card in page.cards] == ["conv:2", "conv:3", "conv:10"]
-    done, missing, failed = page.cards
+    assert [one.view.unit for one in page.units] == ["conv:2", "conv:3", "conv:10"]
+    done, missing, failed = (one.view for one in page.units)
     assert (done.headline, done.truth, done.failed) == ("a red cube", "red cube", ())
     assert done.agreement == pytest.approx(1 / 3)
-    assert len(done.examples) == 2
-    assert done.examples[0].caption == "image 0.png, activation 2, heat: lrp zplus"
+    assert len(done.exemplars) == 2
+    first = done.exemplars[0]
+    assert (first.name, first.of, first.value, first.by) == ("image 0.png", "activation", 2, "lrp zplus")
     assert missing.failed == ("vital, seed 0: not rendered yet",)
     assert failed.failed == ("vital, seed 0: diverged at step 3: the loss is not finite",)
     assert failed.silent
-    assert failed.prototypes[0].picture is not None
+    assert page.units[2].images["vital-0"].width == 16
     (about,) = page.runs
     assert (about.name, about.control) == ("mine", "random weights")
     assert about.facts["weights"] == "random 5e5e5e5e5e5e"
@@ -34,10 +35,10 @@ def test_a_page_holds_what_the_run_folder_holds(run):
 
 
 def test_pictures_are_those_of_the_folder_and_masks_are_transparent(run):
-    drawing = page_of([run]).cards[0].prototypes[0]
+    images = page_of([run]).units[0].images
     plain, masked = (
         Image.open(io.BytesIO(base64.b64decode(s.src.partition(",")[2])))
-        for s in (drawing.picture, drawing.masked)
+        for s in (images["vital-0"], images["vital-0-mask"])
     )
     assert (plain.size, plain.mode, masked.mode) == ((16, 16), "RGB", "RGBA")
     assert masked.getchannel("A").getextrema()[0] < 60
@@ -49,8 +50,8 @@ def test_units_of_one_network_share_a_card_and_of_two_do_not(run, tmp_path):
         with entered(folder, network, Render("fourier", {}, 1, 1, ("conv:2",))) as opened:
             opened.save(proto("conv:2", method="fourier", seed=1))
     page = page_of([run, more, other])
-    assert [card.unit for card in page.cards] == ["conv:2", "conv:2", "conv:3", "conv:10"]
-    assert [[d.method for d in card.prototypes] for card in page.cards[:2]] == [
+    assert [one.view.unit for one in page.units] == ["conv:2", "conv:2", "conv:3", "conv:10"]
+    assert [[d.method for d in one.view.prototypes] for one in page.units[:2]] == [
         ["vital", "fourier"],
         ["fourier"],
     ]
@@ -60,7 +61,7 @@ def test_units_of_one_network_share_a_card_and_of_two_do_not(run, tmp_path):
 def test_a_folder_of_labels_alone_is_a_page(run, tmp_path):
     (tmp_path / "words").mkdir()
     shutil.copy(run / "labels.csv", tmp_path / "words")
-    assert [card.unit for card in page_of([tmp_path / "words"]).cards] == ["conv:2", "conv:10"]
+    assert [one.view.unit for one in page_of([tmp_path / "words"]).units] == ["conv:2", "conv:10"]
 
 
 def test_what_is_no_run_is_said(run, tmp_path):

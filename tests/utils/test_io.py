@@ -16,7 +16,7 @@ from vital.describing.candidates.concept_lists import read_concepts
 from vital.describing.evaluation.class_names import read_names
 from vital.describing.evaluation.importers import import_labels
 from vital.errors import DataError, RunError
-from vital.reporting.collect import page_of
+from vital.reporting.sections import page_of
 from vital.utils import io
 
 

@@ -24,7 +24,7 @@ from vital.records import Prototype
 from vital.rendering import render
 from vital.rendering.resume import request_for
 from vital.rendering.run_folder import LOG, SCHEMA, Render, Run, check_names, differences, versions
-from vital.reporting.site.facts import Link, nearest_units
+from vital.reporting.facts import Link, nearest_units
 from vital.units import Unit
 from vital.utils.hashing import key_of
 from vital.utils.io import append_json, as_json, explained, locked, read_json, write

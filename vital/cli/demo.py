@@ -73,7 +73,7 @@ def demo(
     from vital.models import load_model
     from vital.rendering.run_folder import write_sheet
     from vital.reporting.api import write_page
-    from vital.reporting.collect import page_of
+    from vital.reporting.sections import page_of
     from vital.world.networks.check import checked
     from vital.world.scenes.dataset import images
 
@@ -128,7 +128,7 @@ def _row(check: Check, words: Sequence[Description]) -> tuple[str, ...]:
 def _said(checks: Sequence[Check], model: str) -> list[Description]:
     """All that is said of the units: the truth, what the judge sees, and the words nearest to the picture."""
     from vital.records import Description
-    from vital.reporting.cards import TRUTH
+    from vital.reporting.records import TRUTH
 
     found = []
     for check in checks:

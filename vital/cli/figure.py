@@ -24,7 +24,9 @@ KindName = Annotated[
     str | None,
     Option("--kind", metavar="KIND", help="grid, exemplars, words, compare, circuit or explain."),
 ]
-Columns = Annotated[int, Option(min=1, max=2, metavar="N", help="Columns of the page: 1 is 3.25 inches wide, 2 are 6.75.")]
+Columns = Annotated[
+    int, Option(min=1, max=2, metavar="N", help="Columns of the page: 1 is 3.25 inches wide, 2 are 6.75.")
+]
 SomeUnits = Annotated[
     list[str] | None, Option("--unit", metavar="UNIT", help="Show this unit alone; may be given again.")
 ]

@@ -58,14 +58,15 @@ def report(
         _write_site(site, runs, title)
         return
     from vital.reporting.api import page_file, write_page
-    from vital.reporting.collect import page_of
+    from vital.reporting.sections import page_of
 
     file = page_file(out or runs[0], runs)
     eyes = load_named({"text_encoder": encoder}, None, placement).get("text_encoder")
     page = page_of(runs, title, encoder=eyes, progress=watched())
     write_page(page, file)
     wrote(file)
-    typer.echo(f"{file}: {len(page.cards)} units, {megabytes(file.stat().st_size)}")
+    waiting = f", {page.waiting} of them under way" if page.waiting else ""
+    typer.echo(f"{file}: {len(page.units)} units{waiting}, {megabytes(file.stat().st_size)}")
 
 
 def _write_site(folder: Path, runs: list[Path], title: str | None) -> None:

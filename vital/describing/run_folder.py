@@ -131,7 +131,7 @@ def save_words(
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
         check_folder(path, model)
-        new = [d.to_dict() | {"request": dict(request)} for d in descriptions]
+        new = [d.to_dict() | {"class": d.unit.label, "request": dict(request)} for d in descriptions]
         facts = {"schema": SCHEMA, "versions": versions(), "model": dict(model)}
         write(path / DETAILS, as_json(facts | {"labels": _renewed(_details(path).get("labels", []), new)}))
         write_labels(path / LABELS, descriptions)

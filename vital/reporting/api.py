@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,7 @@ from vital.backends import TextEncoder, load_text_encoder
 from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
 from vital.rendering.natural_exemplars import Exemplar
-from vital.reporting.cards import Drawn, UnitData, card, seen
-from vital.reporting.images import Sizes
-from vital.reporting.records import Page, Run
+from vital.reporting.records import Page
 from vital.utils.io import write
 from vital.utils.public import public
 
@@ -81,11 +78,13 @@ def report(
     eyes = None if encoder is None else load_text_encoder(encoder)
     protos, labels, table, exemplars = list(protos), list(labels), list(table), list(exemplars)
     if not (protos or labels or table or exemplars):
-        from vital.reporting.collect import page_of
+        from vital.reporting.sections import page_of
 
         file = page_file(out, [run])
         page = page_of([run], title, encoder=eyes)
     else:
+        from vital.reporting.sections import page_from
+
         file = page_file(out)
         page = page_from(protos, labels, table, exemplars, out.stem if title is None else title, eyes)
     return write_page(page, file)
@@ -114,46 +113,3 @@ def write_page(page: Page, file: Path) -> Path:
 
     write(file, as_html(page).encode())
     return file
-
-
-def page_from(
-    protos: Sequence[Prototype],
-    labels: Sequence[Description],
-    table: Sequence[Mapping[str, Any]] = (),
-    exemplars: Sequence[Exemplar] = (),
-    title: str = "vital",
-    encoder: TextEncoder | None = None,
-) -> Page:
-    """Gather what Python holds into the records of a page, units in the order in which they come."""
-    found: dict[str, UnitData] = {}
-    for unit in [*(p.unit for p in protos), *(e.unit for e in exemplars), *(d.unit for d in labels)]:
-        found.setdefault(str(unit), UnitData(unit))
-    for proto in protos:
-        pictures = partial(proto.to_pil), partial(proto.to_pil, masked=True)
-        found[str(proto.unit)].drawn.append(Drawn(proto.to_dict(), *pictures))
-    for one in exemplars:
-        found[str(one.unit)].seen.append(seen(one))
-    for said in labels:
-        found[str(said.unit)].said.append(said)
-    sizes = Sizes.of(len(found))
-    cards = tuple(card(one, sizes, encoder) for one in found.values())
-    models = dict.fromkeys(said.model for said in labels if said.model)
-    runs = (Run(title, facts={"network": ", ".join(models)}),) if models else ()
-    return Page(title, runs, cards, _tables(table))
-
-
-def _tables(rows: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
-    from vital.reporting.collect import table_of
-
-    if not rows:
-        return ()
-    if wrong := next((row for row in rows if not isinstance(row, Mapping)), None):
-        raise InvalidValueError(
-            f"a row of the table is {wrong!r}; give rows by name of column, such as a dict"
-        )
-    header = list(dict.fromkeys(str(key) for row in rows for key in row))
-    return (table_of("comparison", header, [[_text(row.get(key, "")) for key in header] for row in rows]),)
-
-
-def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,83 +1,79 @@
-"""What was found of units, from anywhere, to the cards of a page."""
+"""What was found of a unit, from anywhere, before it is on a page; and what is said of it in the words of a page."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from vital.backends import TextEncoder
+from vital.errors import RunError
 from vital.records import STANDS, Description
 from vital.rendering.natural_exemplars import Exemplar
 from vital.rendering.run_folder import SavedExemplar
-from vital.reporting.images import Sizes, embed_image
-from vital.reporting.records import SOURCES, Card, EmbeddedImage, Example, LabelRow, PrototypeImage
+from vital.reporting.facts import Histogram, Link
+from vital.reporting.records import TRUTH, LabelRow, Opener
 from vital.units import Unit
 from vital.utils.text import jaccard
-
-TRUTH = "truth"
-"""The method that says what is true, where that is known."""
 
 FROM_PROTOTYPES = ("prototype", "judge", "nearest words")
 """How methods that look at prototypes are called, or how their names begin; others look at images."""
 
-Opener = Callable[[], Image.Image]
-
 
 @dataclass(frozen=True)
 class Drawn:
-    """A prototype before it is in a page; pictures are opened when the page is made, one at a time."""
+    """A prototype before it is on a page; pictures are opened when the page is made, one at a time."""
 
     record: Mapping[str, Any]
     picture: Opener | None = None
     masked: Opener | None = None
+    run: str = ""
+    stem: str = ""
+    frames: Path | None = None
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A natural image before it is in a page, with its heat map where there is one."""
+    """A natural image before it is on a page, with its heat map where there is one."""
 
-    caption: str
+    name: str
+    value: float
+    of: str
+    by: str
     picture: Opener
     heat: Opener | None = None
 
 
 @dataclass
 class UnitData:
-    """All that was found of one unit. It grows while a run is read."""
+    """All that was found of one unit. It grows while a run is read; `faults` are what could not be read."""
 
     unit: Unit
-    run: str = ""
+    network: str = ""
     drawn: list[Drawn] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    said: list[Description] = field(default_factory=list)
+    said: list[tuple[str, Description]] = field(default_factory=list)
+    histogram: Histogram | None = None
+    compared_by: str = ""
+    neighbors: Sequence[Link] = ()
+    feeders: Sequence[Link] = ()
+    classes: Sequence[Link] = ()
+    faults: list[RunError] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The name of its class; empty where it is none."""
+        labels = (str(one.record.get("label") or "") for one in self.drawn)
+        return self.unit.label or next(filter(None, labels), "")
 
 
 def seen(exemplar: Exemplar | SavedExemplar) -> Seen:
-    """An exemplar of this session, or of a run folder, before it is in a page."""
-    caption = f"{exemplar.name}, {exemplar.of} {exemplar.value:.4g}, heat: {exemplar.by}"
-    return Seen(caption, exemplar.to_pil, partial(exemplar.to_pil, heat=True))
-
-
-def card(found: UnitData, sizes: Sizes, encoder: TextEncoder | None = None) -> Card:
-    """Make the card of a unit, with pictures of the given sizes; `encoder` is that of `agreement`."""
-    unit = str(found.unit)
-    truth = next((said.label for said in found.said if said.method == TRUTH), "")
-    label_rows = tuple(label_row(said, truth) for said in found.said)
-    return Card(
-        unit=unit,
-        name=found.unit.label or next((str(d.record.get("label") or "") for d in found.drawn), ""),
-        run=found.run,
-        prototypes=tuple(_prototype_image(drawn, unit, sizes) for drawn in found.drawn),
-        examples=tuple(_example(seen, unit, sizes) for seen in found.seen[: sizes.examples]),
-        label_rows=tuple(sorted(label_rows, key=lambda s: SOURCES.index(s.source))),
-        truth=truth,
-        agreement=agreement(label_rows, encoder),
-    )
+    """An exemplar of this session, or of a run folder, before it is on a page."""
+    opened = exemplar.to_pil, partial(exemplar.to_pil, heat=True)
+    return Seen(exemplar.name, exemplar.value, exemplar.of, exemplar.by, *opened)
 
 
 def label_row(said: Description, truth: str = "") -> LabelRow:
@@ -91,7 +87,6 @@ def label_row(said: Description, truth: str = "") -> LabelRow:
         candidate=said.candidate or said.label,
         score=said.score if math.isfinite(said.score) else None,
         p_value=said.p_value,
-        others=tuple(text for text, _ in said.others[:5]),
         truth=jaccard(said.label, truth) if truth and said.label and not own else None,
         seed=said.seed,
         verdict="" if own or said.status == STANDS else said.verdict,
@@ -115,22 +110,6 @@ def agreement(label_rows: Sequence[LabelRow], encoder: TextEncoder | None = None
     return max((min(1.0, max(0.0, x)) for x in found if x is not None), default=None)
 
 
-def _prototype_image(drawn: Drawn, unit: str, sizes: Sizes) -> PrototypeImage:
-    record = drawn.record
-    method, seed = str(record.get("method", "")), int(record.get("seed") or 0)
-    what = f"prototype of {unit} by {method}"
-    provenance = record.get("provenance") or {}
-    return PrototypeImage(
-        method=method,
-        seed=seed,
-        status=str(record.get("status", "done")),
-        picture=_embed_image(drawn.picture, sizes.prototype, what, sizes.quality),
-        masked=_embed_image(drawn.masked, sizes.prototype, f"{what}, where the loss looked", sizes.quality),
-        facts=facts_of(record),
-        lacking=tuple(map(str, provenance.get("lacking") or ())),
-    )
-
-
 def facts_of(record: Mapping[str, Any]) -> tuple[str, ...]:
     """What a prototype's record says of how far it excites its unit, and of which channels it shows."""
     provenance = record.get("provenance") or {}
@@ -139,7 +118,8 @@ def facts_of(record: Mapping[str, Any]) -> tuple[str, ...]:
     found = []
     if value is not None:
         found.append(
-            f"value {value:.4g}" + (f" ({fitted:.4g} at the network's size)" if fitted is not None else "")
+            f"activation {value:.4g}"
+            + (f" ({fitted:.4g} at the network's size)" if fitted is not None else "")
         )
     if probability is not None:
         found.append(f"probability {100 * probability:.1f} %")
@@ -159,15 +139,3 @@ def _bands(record: Mapping[str, Any]) -> list[str]:
 def number_of(value: Any) -> float | None:
     """A number of a record; None for what is no finite number."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _example(seen: Seen, unit: str, sizes: Sizes) -> Example:
-    picture = embed_image(
-        seen.picture(), sizes.example, f"image that excites {unit}: {seen.caption}", sizes.quality
-    )
-    heat = _embed_image(seen.heat, sizes.example, f"where {unit} looked in it", sizes.quality)
-    return Example(picture, heat, seen.caption)
-
-
-def _embed_image(opened: Opener | None, side: int, alt: str, quality: int) -> EmbeddedImage | None:
-    return None if opened is None else embed_image(opened(), side, alt, quality)

@@ -1,83 +1,57 @@
-"""Run folders to the records of a page: pictures, exemplars, labels and scores, as they lie there."""
+"""Run folders to what pages show: pictures, exemplars, labels and scores, as they lie there."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from vital.backends import TextEncoder
 from vital.describing.evaluation.importers import import_labels
 from vital.errors import RunError
 from vital.records import Description
 from vital.rendering.run_folder import Render, kept_exemplars, read_run
 from vital.rendering.run_folder import Run as Folder
-from vital.reporting.cards import Drawn, UnitData, card, seen
-from vital.reporting.images import Sizes
-from vital.reporting.records import Page, Run, Table
+from vital.reporting.addresses import file_name
+from vital.reporting.cards import Drawn, UnitData, seen
+from vital.reporting.facts import (
+    CIRCUIT,
+    Link,
+    read_circuit,
+    read_classes,
+    read_feeders,
+    read_histogram,
+    read_neighbors,
+)
+from vital.reporting.findings import FINDINGS, findings_of, tables_of
+from vital.reporting.records import NOT_YET, Finding, Run, Table
 from vital.units import Unit
-from vital.utils.io import csv_lines, read_json, read_text
-from vital.utils.progress import Progress
-
-CONTROLS = frozenset(("constant word", "shuffled units", "random weights", "next name", "control"))
-"""What rows of tables are called that know nothing of the units."""
-
-SCORES = ("scores.csv", "names.csv")
-"""The tables of a run folder that a page shows."""
-
-TABLE_ROWS = 200
-"""How many rows of a table of scores a page shows."""
-
-
-def page_of(
-    paths: Sequence[str | Path],
-    title: str | None = None,
-    *,
-    encoder: TextEncoder | None = None,
-    progress: bool = False,
-) -> Page:
-    """Read run folders into one page; units of the same network in several folders share a card.
-
-    `encoder` says how far labels agree; without one the words in common do.
-
-    A folder needs a run.json or a labels.csv. Raises `RunError` for one that has neither or is damaged, and
-    `DataError` for a table that cannot be read.
-    """
-    runs = Runs(paths)
-    found = [runs.data(key) for key in runs.units]
-    found.sort(key=lambda one: natural_order(str(one.unit)))
-    sizes = Sizes.of(len(found))
-    with Progress("cards", len(found), "unit", shown=progress) as bar:
-        cards = tuple(card(one, sizes, encoder) for one in bar.each(found))
-    return Page(
-        title=title or runs.title,
-        runs=runs.about(),
-        cards=cards,
-        tables=runs.tables(),
-    )
-
-
-NOT_YET = "not rendered yet"
-"""The status of a picture that is asked for and not there."""
+from vital.utils.io import locked, read_json
 
 Key = tuple[str, str]
 """A unit among several runs: its network, and its text."""
+
+T = TypeVar("T")
 
 
 class Runs:
     """Run folders side by side: which units they hold, and what they hold of each, which is read when asked for.
 
     `units` maps the units of all folders, in the order in which they name them, to what is known of them without
-    opening their files. Units of the same network in several folders are one. Raises as `page_of` does.
+    opening their files. Units of the same network in several folders are one. A folder needs a run.json, a labels.csv,
+    or what a comparison or an explanation left there, unless another process is writing it. Raises `RunError` for one
+    that has none or is damaged, and `DataError` for a table that cannot be read.
     """
 
     def __init__(self, paths: Sequence[str | Path]) -> None:
         self.folders = [Path(path) for path in paths]
         if not self.folders:
             raise RunError("there is no run to report; give one run folder or more")
+        self.names = dict(zip(self.folders, _told_apart(self.folders), strict=True))
         self.facts = [_read(folder) for folder in self.folders]
         self.units: dict[Key, Unit] = {}
         self._pictures: dict[Key, list[Folder]] = {}
@@ -95,23 +69,35 @@ class Runs:
                 self.units.setdefault((network, str(unit)), unit)
                 self._pictures.setdefault((network, str(unit)), []).append(run)
         if (folder / "labels.csv").is_file():
+            names = _class_names(folder)
             for said in import_labels(folder / "labels.csv", "vital"):
                 key = (network, str(said.unit))
-                self.units.setdefault(key, said.unit)
-                self._words.setdefault(key, []).append((_name(folder), said))
+                unit = self.units.setdefault(key, said.unit)
+                if not unit.label and names.get(key[1]):
+                    self.units[key] = replace(unit, label=names[key[1]])
+                self._words.setdefault(key, []).append((self.names[folder], said))
 
     @property
     def title(self) -> str:
         """The names of the folders."""
-        return " and ".join(dict.fromkeys(map(_name, self.folders)))
+        return " and ".join(dict.fromkeys(self.names.values()))
 
     def about(self) -> tuple[Run, ...]:
         """What is known of each folder."""
-        return tuple(_run(folder, facts) for folder, facts in zip(self.folders, self.facts, strict=True))
+        told = zip(self.folders, self.facts, strict=True)
+        return tuple(_run(self.names[folder], facts) for folder, facts in told)
 
     def tables(self) -> tuple[Table, ...]:
         """The tables of scores of all folders."""
-        return tuple(table for folder in self.folders for table in _tables(folder))
+        return tuple(table for folder in self.folders for table in tables_of(folder, self.names[folder]))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the folders hold beyond single units: comparisons, circuits, explanations, served classes."""
+        return tuple(found for folder in self.folders for found in findings_of(folder, self.names[folder]))
+
+    def in_use(self) -> bool:
+        """Whether another process is writing one of the folders."""
+        return any(map(_in_use, self.folders))
 
     def renders(self, key: Key) -> Sequence[Folder]:
         """The requests for pictures of a unit."""
@@ -131,19 +117,70 @@ class Runs:
         """What is said of a unit, each with the name of the folder that says so."""
         return self._words.get(key, ())
 
+    @cached_property
+    def _circuits(self) -> dict[Path, dict[str, list[Link]]]:
+        """What feeds which unit, by run folder; nothing for one whose circuit.json is missing or damaged."""
+        found: dict[Path, dict[str, list[Link]]] = {folder: {} for folder in self.folders}
+        for folder in self.folders:
+            with suppress(RunError):
+                found[folder] = read_circuit(folder / CIRCUIT) if (folder / CIRCUIT).is_file() else {}
+        return found
+
     def data(self, key: Key) -> UnitData:
-        """Read what all folders hold of a unit. Raises `RunError`."""
-        renders, words = self.renders(key), self.words(key)
-        drawn = [read_drawn(run, self.units[key]) for run in renders]
-        saved = (kept_exemplars(folder, self.units[key]) for folder in self.folders_of(key))
-        label = next((str(d.record["label"]) for d in drawn if d.record.get("label")), "")
-        return UnitData(
-            replace(self.units[key], label=self.units[key].label or label),
-            _name(renders[0].path) if renders else words[0][0],
-            drawn,
-            [seen(one) for one in next(filter(None, saved), [])],
-            [said for _, said in words],
+        """Read what all folders hold of a unit; what is damaged becomes a fault, and the rest is there."""
+        read, unit, text = _Reader(), self.units[key], key[1]
+        folders, renders = self.folders_of(key), self.renders(key)
+        drawn = [
+            read(read_drawn, run, unit, stem, self.names[run.path])
+            for run, stem in zip(renders, stems(renders), strict=True)
+        ]
+        saved = read.first(kept_exemplars, folders, unit) or []
+        by, neighbors = read.first(read_neighbors, folders, unit) or ("", [])
+        feeders = (read(read_feeders, folder, unit, self._circuits[folder]) for folder in folders)
+        made = UnitData(
+            unit=unit,
+            network=key[0],
+            drawn=[one for one in drawn if one is not None],
+            seen=[seen(one) for one in saved],
+            said=list(self.words(key)),
+            histogram=read.first(read_histogram, folders, text),
+            compared_by=by,
+            neighbors=neighbors,
+            feeders=next(filter(None, feeders), []),
+            classes=read.first(read_classes, folders, text) or [],
         )
+        made.faults = read.faults
+        return made
+
+
+class _Reader:
+    """Reads files, and keeps what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.faults: list[RunError] = []
+
+    def __call__(self, what: Callable[..., T], *given: Any) -> T | None:
+        try:
+            return what(*given)
+        except RunError as error:
+            self.faults.append(error)
+            return None
+
+    def first(self, what: Callable[..., T], folders: Sequence[Path], *given: Any) -> T | None:
+        """What the first folder holds that holds anything."""
+        found = (self(what, folder, *given) for folder in folders)
+        return next((one for one in found if one and one != ("", [])), None)
+
+
+def stems(renders: Sequence[Folder]) -> list[str]:
+    """How the files of a unit's prototypes are called: by method and seed, and by run where two are alike."""
+    found: list[str] = []
+    for run in renders:
+        stem = f"{file_name(run.render.method)}-{run.render.seed}"
+        if stem in found:
+            stem = f"{stem}.{file_name(run.path.resolve().name)}"
+        found.append(stem if stem not in found else f"{stem}.{len(found)}")
+    return found
 
 
 def is_run(folder: Path) -> bool:
@@ -154,12 +191,36 @@ def is_run(folder: Path) -> bool:
 def _read(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise RunError(f"there is no run folder {str(folder)!r}")
-    facts = read_run(folder)
+    try:
+        facts = read_run(folder)
+    except RunError:
+        if (folder / "run.json").is_file() or not _in_use(folder):
+            raise
+        facts = {}
     if not facts and (folder / "labels.json").is_file():
         facts = {"model": read_json(folder / "labels.json").get("model") or {}}
-    if not is_run(folder):
+    if not (is_run(folder) or any((folder / name).is_file() for name in FINDINGS) or _in_use(folder)):
         raise RunError(f"{str(folder)!r} is no run folder: it holds neither run.json nor labels.csv")
     return facts
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether another process is writing a folder; asked only where something lacks, since asking holds it shortly."""
+    if not (folder / ".lock").is_file():
+        return False
+    try:
+        with locked(folder):
+            return False
+    except RunError:
+        return True
+
+
+def _class_names(folder: Path) -> dict[str, str]:
+    """The names of classes among the units that words are of, where labels.json tells them."""
+    if not (folder / "labels.json").is_file():
+        return {}
+    rows: Iterable[Mapping[str, Any]] = read_json(folder / "labels.json").get("labels") or ()
+    return {str(row["unit"]): str(row["class"]) for row in rows if row.get("class")}
 
 
 def network_of(folder: Path, facts: Mapping[str, Any]) -> str:
@@ -167,20 +228,30 @@ def network_of(folder: Path, facts: Mapping[str, Any]) -> str:
     return str(facts.get("model", {}).get("weights_hash") or folder)
 
 
-def read_drawn(run: Folder, unit: Unit) -> Drawn:
-    """A prototype of a folder; one that is not there yet is a status."""
+def read_drawn(run: Folder, unit: Unit, stem: str = "", name: str = "") -> Drawn:
+    """A prototype of a folder; one that is not there yet is a status. Raises `RunError`."""
     if not run.file(unit, ".json").is_file():
         record = {"method": run.render.method, "seed": run.render.seed, "status": NOT_YET}
-        return Drawn(record)
-    pictures = (
-        partial(run.picture, unit, masked=masked) if run.file(unit, ending).is_file() else None
-        for masked, ending in ((False, ".png"), (True, "-mask.png"))
+        return Drawn(record, run=name, stem=stem)
+    picture, masked, frames = (run.file(unit, ending) for ending in (".png", "-mask.png", ".gif"))
+    return Drawn(
+        {"method": run.render.method, "seed": run.render.seed, **run.to_dict(unit)},
+        partial(run.picture, unit) if picture.is_file() else None,
+        partial(run.picture, unit, masked=True) if masked.is_file() else None,
+        run=name,
+        stem=stem,
+        frames=frames if frames.is_file() else None,
     )
-    return Drawn(run.to_dict(unit), *pictures)
 
 
-def _name(folder: Path) -> str:
-    return folder.resolve().name
+def _told_apart(folders: Sequence[Path]) -> list[str]:
+    """The names of folders, each with the folder that it lies in where two are called the same."""
+    places = [folder.resolve() for folder in folders]
+    times = Counter(place.name for place in dict.fromkeys(places))
+    return [
+        f"{place.parent.name}/{place.name}" if times[place.name] > 1 and place.parent.name else place.name
+        for place in places
+    ]
 
 
 def natural_order(text: str) -> list[tuple[int, str]]:
@@ -188,7 +259,7 @@ def natural_order(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
-def _run(folder: Path, facts: Mapping[str, Any]) -> Run:
+def _run(name: str, facts: Mapping[str, Any]) -> Run:
     """The facts of a folder by heading: network, weights, versions, what was rendered."""
     model, versions = facts.get("model", {}), facts.get("versions", {})
     shown = {
@@ -201,7 +272,7 @@ def _run(folder: Path, facts: Mapping[str, Any]) -> Run:
     for entry in facts.get("renders", []):
         shown[f"{entry['method']}, seed {entry['seed']}"] = _request(entry)
     control = "random weights" if model.get("weights") == "random" else ""
-    return Run(_name(folder), control, {key: value for key, value in shown.items() if value})
+    return Run(name, control, {key: value for key, value in shown.items() if value})
 
 
 def _request(entry: Mapping[str, Any]) -> str:
@@ -210,21 +281,3 @@ def _request(entry: Mapping[str, Any]) -> str:
     source = f" from {images['count']} images ({str(images['hash'])[:8]})" if images else ""
     options = ", ".join(f"{name}={value}" for name, value in entry.get("options", {}).items())
     return f"{len(entry['units'])} units{source}; {options}"
-
-
-def _tables(folder: Path) -> list[Table]:
-    """The tables of scores that a folder holds."""
-    return [table for name in SCORES if (folder / name).is_file() for table in _table(folder / name)]
-
-
-def _table(file: Path) -> list[Table]:
-    """The table that a file holds; none where it is empty."""
-    rows = [row for _, row in csv_lines(read_text(file), repr(str(file)))]
-    return [table_of(f"{_name(file.parent)}/{file.name}", rows[0], rows[1:])] if rows else []
-
-
-def table_of(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table of texts; rows that name a control (`CONTROLS`) are marked. Long ones are cut."""
-    controls = frozenset(i for i, row in enumerate(rows) if CONTROLS & set(row))
-    shown = name if len(rows) <= TABLE_ROWS else f"{name}: the first {TABLE_ROWS} of {len(rows)} rows"
-    return Table(shown, tuple(header), tuple(map(tuple, rows[:TABLE_ROWS])), controls)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from vital._version import __version__
+from vital.reporting.plots import figures_of
 from vital.reporting.records import Page
 
 if TYPE_CHECKING:
@@ -32,17 +33,19 @@ def as_html(page: Page) -> str:
     >>> "<title>a &amp; b</title>" in as_html(Page("a & b"))
     True
     """
-    style, script = _part("style.css"), _part("script.js")
+    style, script = part("style.css"), part("common.js") + part("script.js")
     return (
-        templates(_part)
+        templates(part)
         .get_template("page.html")
         .render(
-            **page.plain(),
+            page=page,
+            figures=[figures_of(one.view) for one in page.units],
             version=__version__,
             style=Markup(style),  # noqa: S704 (a file of this package)
             script=Markup(script),  # noqa: S704
             style_hash=_hash(style),
             script_hash=_hash(script),
+            icon=base64.b64encode(part("icon.svg").encode()).decode(),
         )
     )
 
@@ -99,7 +102,8 @@ def _numbered(found: re.Match[str] | str) -> str:
     return f"[U+{ord(found if isinstance(found, str) else found[0]):04X}]"
 
 
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """A template, style or script of the report, of which pages of a site take some."""
     return (files("vital.reporting") / "page" / name).read_text(encoding="utf-8")
 
 

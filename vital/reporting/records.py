@@ -1,42 +1,37 @@
-"""What a page shows: frozen records of texts, numbers and pictures, which the template lays out."""
+"""What pages show: frozen records of texts and numbers, which templates lay out with the pictures that go with them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from PIL import Image
+
+from vital.reporting.addresses import Address
+from vital.reporting.facts import Histogram
+
+TRUTH = "truth"
+"""The method that says what is true, where that is known."""
+
+NOT_YET = "not rendered yet"
+"""The status of a picture that is asked for and not there."""
+
+SOURCES = ("truth", "images", "prototype")
+"""What words are said of, in the order in which they are shown."""
+
+DONE, WAITING, FAILED = range(3)
+"""The states of a unit: all is there, something is not there yet, something did not come out."""
+
+Opener = Callable[[], Image.Image]
 
 
 @dataclass(frozen=True)
-class EmbeddedImage:
-    """A picture inside the page: its data URI, its size in pixels, and what it is for those who do not see it."""
+class Picture:
+    """A picture of a page: where it is, a file beside the page or a data URI inside it, and its size in pixels."""
 
     src: str = field(repr=False)
     width: int
     height: int
-    alt: str
-
-
-@dataclass(frozen=True)
-class PrototypeImage:
-    """A prototype: the picture, the same under its mask, how it was made, whether it came out and what was lacking."""
-
-    method: str
-    seed: int
-    status: str
-    picture: EmbeddedImage | None
-    masked: EmbeddedImage | None = None
-    facts: tuple[str, ...] = ()
-    lacking: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Example:
-    """A natural image that shows the unit, with its heat map where there is one."""
-
-    picture: EmbeddedImage
-    heat: EmbeddedImage | None
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -54,19 +49,14 @@ class LabelRow:
     candidate: str
     score: float | None
     p_value: float | None
-    others: tuple[str, ...] = ()
     truth: float | None = None
     seed: int = 0
     verdict: str = ""
 
 
-SOURCES = ("truth", "images", "prototype")
-"""What words are said of, in the order in which they are shown."""
-
-
 def first_label(rows: Iterable[LabelRow]) -> LabelRow | None:
     """The label that a unit goes by: one that stands before one that was not judged, of images before prototypes."""
-    said = (row for row in rows if row.label and row.source != "truth")
+    said = (row for row in rows if row.label and row.source != TRUTH)
     return next(iter(sorted(said, key=lambda row: (bool(row.verdict), SOURCES.index(row.source)))), None)
 
 
@@ -77,52 +67,126 @@ def headline(rows: Iterable[LabelRow]) -> str:
 
 
 @dataclass(frozen=True)
-class Card:
-    """One unit. `agreement` is that of words from images with words from prototypes, in [0, 1], None without both."""
+class PrototypeView:
+    """A prototype: what its files are called, how it was made, and how it came out.
+
+    `percentile` and `value` are None where they are not known; `losses` holds the total loss at the logged steps.
+    """
+
+    stem: str
+    method: str
+    heading: str
+    seed: int
+    run: str
+    status: str
+    pictured: bool
+    masked: bool
+    frames: bool
+    facts: tuple[str, ...]
+    lacking: tuple[str, ...]
+    value: float | None
+    percentile: float | None
+    losses: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExemplarView:
+    """An image that excites the unit: what its files are called, its name, and what it was ranked by."""
+
+    stem: str
+    name: str
+    value: float
+    of: str
+    by: str
+
+
+@dataclass(frozen=True)
+class WordsView:
+    """What a method says, the candidates that lost with their scores, and the images that it looked at.
+
+    `seen` are the numbers of those images among the exemplars, from 1.
+    """
+
+    row: LabelRow
+    run: str
+    others: tuple[tuple[str, float | None], ...] = ()
+    evidence: tuple[str, ...] = ()
+    seen: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Another unit on a page: where its page and small picture are, "" without one, and its weight here."""
 
     unit: str
+    title: str = ""
+    href: str = ""
+    picture: str = ""
+    weight: float | None = None
+
+
+@dataclass(frozen=True)
+class UnitView:
+    """All that a page shows of a unit. `faults` are sentences about what cannot be read."""
+
+    unit: str
+    layer: str
     name: str
-    run: str
-    prototypes: tuple[PrototypeImage, ...] = ()
-    examples: tuple[Example, ...] = ()
-    label_rows: tuple[LabelRow, ...] = ()
+    network: str
+    address: Address
+    prototypes: tuple[PrototypeView, ...] = ()
+    exemplars: tuple[ExemplarView, ...] = ()
+    words: tuple[WordsView, ...] = ()
     truth: str = ""
     agreement: float | None = None
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """What went wrong, a line for each picture that did not come out."""
-        return tuple(f"{d.method}, seed {d.seed}: {d.status}" for d in self.prototypes if d.status != "done")
-
-    @property
-    def lacking(self) -> tuple[str, ...]:
-        """What the images were lacking, a line for each thing and picture."""
-        return tuple(f"{d.method}, seed {d.seed}: {line}" for d in self.prototypes for line in d.lacking)
+    histogram: Histogram | None = None
+    compared_by: str = ""
+    neighbors: tuple[Reference, ...] = ()
+    feeders: tuple[Reference, ...] = ()
+    classes: tuple[Reference, ...] = ()
+    faults: tuple[str, ...] = ()
+    previous: Reference | None = None
+    next: Reference | None = None
 
     @property
     def headline(self) -> str:
-        """What the unit is called on its card: the first label, of images before prototypes; empty without one.
-
-        Labels that stand come before those that were not judged.
-        """
-        return headline(self.label_rows)
+        """What the unit is called: the first label, of images before prototypes; empty without one."""
+        return headline([said.row for said in self.words])
 
     @property
     def doubt(self) -> str:
         """Why the headline does not stand; empty where it does."""
-        found = first_label(self.label_rows)
+        found = first_label(said.row for said in self.words)
         return found.verdict if found else ""
 
     @property
     def silent(self) -> bool:
         """Whether a method was asked and none has a label."""
-        asked = [s for s in self.label_rows if s.source != "truth"]
-        return bool(asked) and not any(s.label for s in asked)
+        asked = [said.row for said in self.words if said.row.source != TRUTH]
+        return bool(asked) and not any(row.label for row in asked)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """What is not there or did not come out, a line for each prototype."""
+        return tuple(f"{d.method}, seed {d.seed}: {d.status}" for d in self.prototypes if d.status != "done")
+
+    @property
+    def state(self) -> int:
+        """How far the unit is: DONE, WAITING or FAILED."""
+        statuses = {made.status for made in self.prototypes} - {"done"}
+        if self.faults or statuses - {NOT_YET}:
+            return FAILED
+        return WAITING if statuses else DONE
+
+    @property
+    def best(self) -> PrototypeView | None:
+        """The first prototype with a picture."""
+        return next((made for made in self.prototypes if made.pictured), None)
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where the cards come from: a name, whether it is a control, and facts by heading."""
+    """Where units come from: a name, whether it is a control, and facts by heading."""
 
     name: str
     control: str = ""
@@ -140,25 +204,68 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Sheet:
+    """A picture of a whole run, such as a montage: its name, what it shows, and what opens it."""
+
+    name: str
+    caption: str
+    picture: Opener = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a run folder holds beyond single units: a comparison, a circuit, an explanation or served classes."""
+
+    title: str
+    run: str
+    lines: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnitSection:
+    """A unit of a report with its pictures by name: what its files would be called in a site, without an ending.
+
+    `images` are the pictures and `files` the endings of the files that can be downloaded, as a site has them.
+    """
+
+    view: UnitView
+    images: Mapping[str, Picture] = field(repr=False)
+    files: frozenset[str] = frozenset()
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The runs that hold pictures or words of it."""
+        names = [*(made.run for made in self.view.prototypes), *(said.run for said in self.view.words)]
+        return tuple(dict.fromkeys(name for name in names if name))
+
+
+@dataclass(frozen=True)
 class Page:
-    """All that one page shows."""
+    """All that one page shows. `images` are the pictures of its findings by name."""
 
     title: str
     runs: tuple[Run, ...] = ()
-    cards: tuple[Card, ...] = ()
+    units: tuple[UnitSection, ...] = ()
     tables: tuple[Table, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    images: Mapping[str, Picture] = field(default_factory=dict, repr=False)
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods whose scores cards can be sorted by."""
-        scored = (s.method for card in self.cards for s in card.label_rows if s.score is not None)
+        """The methods whose scores units can be sorted by."""
+        scored = (
+            said.row.method for one in self.units for said in one.view.words if said.row.score is not None
+        )
         return tuple(dict.fromkeys(scored))
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers of the units, in their order."""
-        return tuple(dict.fromkeys(card.unit.rpartition(":")[0] for card in self.cards))
+        return tuple(dict.fromkeys(one.view.layer for one in self.units))
 
-    def plain(self) -> dict[str, Any]:
-        """The names that the template knows."""
-        return {"page": self, "cards": self.cards, "runs": self.runs, "tables": self.tables}
+    @property
+    def waiting(self) -> int:
+        """How many units are not finished."""
+        return sum(one.view.state == WAITING for one in self.units)

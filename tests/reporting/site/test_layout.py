@@ -1,7 +1,5 @@
 """The pages in a browser, opened from their folder: nothing serves them."""
 
-import shutil
-
 import pytest
 
 from tests.reporting.conftest import said
@@ -9,38 +7,7 @@ from tests.reporting.test_page import EVIL
 from vital.describing.run_folder import write_labels
 from vital.reporting.site import write_site
 
-api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not program:
-        pytest.skip("there is no Chromium")
-    with api.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def look(chromium):
-    """Opens a page of a site; at the end nothing may have been complained of."""
-    said_by_it, context = [], chromium.new_context(viewport={"width": 1000, "height": 800})
-
-    def opened(site, place="index.html"):
-        page = context.new_page()
-        page.on("console", lambda line: said_by_it.append(line.text) if line.type == "error" else None)
-        page.on("pageerror", lambda error: said_by_it.append(str(error)))
-        page.on("requestfailed", lambda asked: said_by_it.append(asked.url))
-        page.goto((site / place).as_uri())
-        page.wait_for_selector("html[data-ready]")
-        return page
-
-    yield opened
-    context.close()
-    assert said_by_it == []
 
 
 def shown(page):
@@ -99,11 +66,11 @@ def test_a_unit_enlarges_masks_heats_and_downloads(rich, tmp_path, look):
     assert first.locator(".plain").is_hidden()
     first.click()
     assert page.locator("#large").is_visible()
-    assert page.locator("#large-png").get_attribute("href") == "vital-0-mask.png"
+    assert page.locator("#large-save").get_attribute("href") == "vital-0-mask.png"
     page.keyboard.press("m")
-    assert page.locator("#large-png").get_attribute("href") == "vital-0.png"
+    assert page.locator("#large-save").get_attribute("href") == "vital-0.png"
     page.keyboard.press("ArrowRight")
-    assert page.locator("#large-png").get_attribute("href") == "vital-scene-0.png"
+    assert page.locator("#large-save").get_attribute("href") == "vital-scene-0.png"
     page.keyboard.press("Escape")
     assert page.locator("#large").is_hidden()
     assert "units/conv/2" in page.url
@@ -122,6 +89,7 @@ def test_pages_fit_a_phone_and_print(rich, tmp_path, look):
     for place in ("index.html", "units/conv/index.html", "units/conv/2/index.html"):
         page = look(site, place)
         page.set_viewport_size({"width": 360, "height": 740})
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert page.pdf().startswith(b"%PDF")
 

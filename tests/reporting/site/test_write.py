@@ -54,7 +54,7 @@ def test_a_site_holds_what_its_runs_hold(rich, tmp_path):
     assert "image 0.png" in text
     assert "not rendered yet" in plain(page(done.path, "conv/3"))
     assert "diverged at step 3: the loss is not finite" in plain(page(done.path, "conv/10"))
-    assert "no label would say sea" in plain(page(done.path, "conv/10"))
+    assert "no label (would say sea)" in plain(page(done.path, "conv/10"))
 
 
 def test_a_unit_without_a_name_or_words_is_named_once(rich, tmp_path):

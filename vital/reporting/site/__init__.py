@@ -1,6 +1,6 @@
 """The site: a static folder of pages for any number of units, for any host and for no host at all."""
 
-from vital.reporting.site.facts import histogram, nearest_units, save_feeders, save_histogram, save_neighbors
+from vital.reporting.facts import histogram, nearest_units, save_feeders, save_histogram, save_neighbors
 from vital.reporting.site.write import Site, is_site, write_site
 
 __all__ = [

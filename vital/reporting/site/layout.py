@@ -10,17 +10,20 @@ from typing import Any
 
 from vital._version import __version__
 from vital.reporting.collect import Key
-from vital.reporting.page import templates, visible
-from vital.reporting.site.figures import curve, histogram_figure
-from vital.reporting.site.pictures import Written, put
+from vital.reporting.page import part, templates, visible
+from vital.reporting.plots import figures_of
+from vital.reporting.records import DONE, Picture, UnitView
+from vital.reporting.sections import sheet_name
+from vital.reporting.site.pictures import Written, put, sheet_file
 from vital.reporting.site.plan import TO_ROOT, Layer, Plan
 from vital.reporting.site.records import COLUMNS, Record, csv_lines_of, row_of, script
-from vital.reporting.site.views import DONE, UnitView
 from vital.utils.hashing import sha256
 from vital.utils.io import read_json, replacing
 
-ASSETS = ("site.css", "site.js", "grid.js", "unit.js")
-PAGES = ("base.html", "grid_tools.html", "index.html", "layer.html", "unit.html")
+SHARED = ("parts.html", "style.css", "common.js", "icon.svg")
+"""What the report is made of too."""
+ASSETS = ("icon.svg", "style.css", "common.js", "site.js", "grid.js", "unit.js")
+PAGES = ("parts.html", "base.html", "grid_tools.html", "index.html", "layer.html", "unit.html")
 SHARD = 500
 """How many units one file of the index holds."""
 PREVIEWS = 8
@@ -34,6 +37,7 @@ class Layout:
         self.folder, self.plan, self.title = folder, plan, title
         self.pictures = list(plan.pictures)
         self.several_runs = len(plan.runs.folders) > 1
+        self.sheets: dict[str, Picture] = {}
         self._templates = templates(_part)
 
     @cached_property
@@ -51,23 +55,36 @@ class Layout:
 
     def unit_page(self, view: UnitView, done: Written) -> bytes:
         """The page of a unit."""
-        figure = histogram_figure(view.histogram, view.prototypes) if view.histogram else None
+        images = {name: Picture(f"{name}.webp", *size) for name, size in done.sizes.items()}
+        for made in view.prototypes:
+            if f"{made.stem}.gif" in done.files:
+                images[f"{made.stem}-frames"] = Picture(f"{made.stem}.gif", *done.sizes[made.stem])
         return self._page(
             "unit.html",
             TO_ROOT,
             unit=view,
-            sizes=done.sizes,
+            images=images,
             files=set(done.files),
             faults=(*view.faults, *done.faults),
-            histogram=figure,
-            curves={made.stem: curve(made.losses) for made in view.prototypes},
+            figures=figures_of(view),
             several_runs=self.several_runs,
         )
 
     def write_assets(self) -> None:
-        """Write the style and the scripts."""
+        """Write the style, the scripts and the icon."""
         for name in ASSETS:
             put(self.folder / "assets" / name, _part(name).encode())
+
+    def write_sheets(self) -> None:
+        """Write the pictures of whole runs. Raises `RunError`."""
+        self.sheets = {
+            sheet_name(i, sheet.name): sheet_file(self.folder, sheet_name(i, sheet.name), sheet)
+            for i, found in enumerate(self.plan.runs.findings())
+            for sheet in found.sheets
+        }
+        for file in (self.folder / "sheets").glob("*.png"):
+            if file.stem not in self.sheets:
+                file.unlink(missing_ok=True)
 
     def write_index(self, rows: Mapping[Key, list[Any]]) -> None:
         """Write the index, its data and the pages of layers, of the units whose rows are there."""
@@ -117,6 +134,8 @@ class Layout:
             options=options,
             runs=self.plan.runs.about(),
             tables=self.plan.runs.tables(),
+            findings=self.plan.runs.findings(),
+            images=self.sheets,
             done=sum(row[4] % 4 == DONE for row in rows.values()),
             labeled=sum(bool(row[2]) for row in rows.values()),
             count=len(rows),
@@ -163,4 +182,8 @@ class _Shown:
 
 
 def _part(name: str) -> str:
-    return (files("vital.reporting.site") / "pages" / name).read_text(encoding="utf-8")
+    return (
+        part(name)
+        if name in SHARED
+        else (files("vital.reporting.site") / "pages" / name).read_text(encoding="utf-8")
+    )

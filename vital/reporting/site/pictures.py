@@ -15,8 +15,9 @@ from PIL import Image, features
 
 from vital.errors import RunError
 from vital.rendering.run_folder import Run, kept_exemplars
-from vital.reporting.site.views import UnitView, by_name
-from vital.utils.io import explained, replacing
+from vital.reporting.records import Picture, Sheet, UnitView
+from vital.reporting.views import by_name
+from vital.utils.io import as_png, explained, replacing
 
 LARGE, SMALL, EXAMPLE = 768, 320, 288
 """How wide and high pictures are at most: a prototype on its page and among others, and a natural image."""
@@ -85,6 +86,13 @@ def _write(done: Written, folder: Path, sides: Mapping[str, int], opened: Callab
         done.sizes[name] = size
         done.files.append(f"{name}.webp")
     return True
+
+
+def sheet_file(folder: Path, name: str, sheet: Sheet) -> Picture:
+    """Write the picture of a whole run into the folder of a site, where it can be downloaded. Raises `RunError`."""
+    picture = sheet.picture()
+    put(folder / "sheets" / f"{name}.png", as_png(picture))
+    return Picture(f"sheets/{name}.png", *picture.size)
 
 
 def encoded(picture: Image.Image, side: int) -> tuple[bytes, Size]:

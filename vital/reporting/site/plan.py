@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from pathlib import Path
 
-from vital.errors import RunError
 from vital.rendering.run_folder import folder_name
+from vital.reporting.addresses import Address, address, root_of
 from vital.reporting.cards import label_row
-from vital.reporting.collect import Key, Runs, natural_order, network_of, read_drawn
-from vital.reporting.records import headline
-from vital.reporting.site.addresses import Address, address, root_of
-from vital.reporting.site.facts import CIRCUIT, Link, read_circuit
-from vital.reporting.site.views import HEADINGS, Around, Reference, stems
+from vital.reporting.collect import Key, Runs, natural_order, network_of, read_drawn, stems
+from vital.reporting.records import Reference, headline
+from vital.reporting.views import HEADINGS, Around, key_of
 from vital.utils.hashing import sha256
 
 TO_ROOT = "../../../"
@@ -42,11 +39,11 @@ class Plan:
         self.runs = runs
         networks = list(dict.fromkeys(map(network_of, runs.folders, runs.facts)))
         self.main = main if main in networks else networks[0]
-        self.networks = networks
         found: dict[tuple[str, str], list[Key]] = {}
         for key, unit in runs.units.items():
             found.setdefault((key[0], unit.layer), []).append(key)
         self.layers = [self._layer(*place, keys) for place, keys in found.items()]
+        self.networks = [one for one in networks if one in {layer.network for layer in self.layers}]
         self.keys = [key for layer in self.layers for key in layer.keys]
         self._known = cache(self._reference)
 
@@ -58,17 +55,6 @@ class Plan:
     def address(self, key: Key) -> Address:
         """Where the page of a unit lies."""
         return address(self.runs.units[key], root_of(key[0], self.main))
-
-    @cached_property
-    def circuits(self) -> list[dict[str, list[Link]]]:
-        """What feeds which unit, by run folder; nothing for one whose circuit.json is missing or damaged."""
-        found: list[dict[str, list[Link]]] = []
-        for folder in self.runs.folders:
-            links: dict[str, list[Link]] = {}
-            with suppress(RunError):
-                links = read_circuit(folder / CIRCUIT) if (folder / CIRCUIT).is_file() else {}
-            found.append(links)
-        return found
 
     @cached_property
     def pictures(self) -> dict[str, str]:
@@ -89,22 +75,15 @@ class Plan:
                 before = self._neighbor(layer.keys[i - 1]) if i else None
                 after = self._neighbor(layer.keys[i + 1]) if i + 1 < len(layer.keys) else None
 
-                def refer(text: str, weight: float | None, network: str = key[0]) -> Reference:
-                    return replace(self._known(network, text), weight=weight)
-
-                yield key, Around(refer, before, after, self.circuits)
+                yield key, Around(partial(self._known, key[0]), before, after)
 
     def _neighbor(self, key: Key) -> Reference:
         return Reference(key[1], href=f"../{self.address(key).page}/index.html")
 
     def _reference(self, network: str, text: str) -> Reference:
         """Refer to a unit: by its page and picture where the site has them, and by its text alone otherwise."""
-        key = (network, text)
-        if key not in self.runs.units and text.endswith(
-            "#all"
-        ):  # as feeders are; pages are mostly of patches
-            key = (network, f"{text.removesuffix('#all')}#patches")
-        if key not in self.runs.units:
+        key = key_of(self.runs.units, network, text)
+        if key is None:
             return Reference(text)
         at = TO_ROOT + self.address(key).folder
         renders, rows = self.runs.renders(key), [label_row(said) for _, said in self.runs.words(key)]

@@ -10,8 +10,8 @@ from typing import Any
 
 from vital.reporting.cards import number_of
 from vital.reporting.page import visible
+from vital.reporting.records import FAILED, PrototypeView, Reference, UnitView, WordsView
 from vital.reporting.site.pictures import Written
-from vital.reporting.site.views import FAILED, PrototypeView, Reference, UnitView, WordsView
 
 Record = dict[str, Any]
 
@@ -66,6 +66,7 @@ def record_of(view: UnitView, written: Written) -> Record:
         },
         "neighbors": {"by": view.compared_by, "units": _references(view.neighbors)},
         "feeders": _references(view.feeders),
+        "classes": _references(view.classes),
     }
 
 

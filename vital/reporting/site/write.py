@@ -20,7 +20,7 @@ from vital.reporting.site.layout import Layout
 from vital.reporting.site.pictures import put, write_pictures
 from vital.reporting.site.plan import Plan, content_of, files_of, stamp_of
 from vital.reporting.site.records import record_of
-from vital.reporting.site.views import Around, unit_view
+from vital.reporting.views import Around, view_of
 from vital.utils.hashing import sha256
 from vital.utils.io import as_json, explained, locked, read_json
 from vital.utils.progress import Progress
@@ -151,6 +151,7 @@ class _Writing:
         mark = {"site": FORMAT, "network": self.plan.main, "title": self.layout.title}
         put(self.folder / MARK, as_json(mark))
         self.layout.write_assets()
+        self.layout.write_sheets()
         self._write_index()
         shown = time.monotonic()
         with Progress("site", len(self.plan.keys), "unit", shown=progress) as bar:
@@ -187,7 +188,7 @@ class _Writing:
 
     def _unit(self, key: Key, around: Around) -> tuple[list[Any], bool]:
         """Write a unit where something of it has changed: its row of the index, and whether it was written."""
-        view = unit_view(self.plan.runs, key, self.plan.address(key), around)
+        view = view_of(self.plan.runs.data(key), self.plan.address(key), around)
         seen = json.dumps([asdict(view), self.layout.several_runs], sort_keys=True)
         inputs = sha256([self.layout.version, seen, self._content(key)])[:32]
         folder = self._folder(key)

@@ -21,7 +21,7 @@
         for (let n = Math.max(start, i * size); n < Math.min(start + count, i * size + rows.length); n++) {
           const row = rows[n - i * size];
           const page = row[PAGE] || row[UNIT].slice(name.length + 1);
-          state.rows.push({ row, at: n, folder: `${root}${at}/${page}`, text: folded(`${row[UNIT]}\n${row[CLASS]}\n${row[LABEL]}\n${row[WORDS]}`) });
+          state.rows.push({ row, at: n, layer: at, folder: `${root}${at}/${page}`, text: folded(`${row[UNIT]}\n${row[CLASS]}\n${row[LABEL]}\n${row[WORDS]}`) });
         }
       }
     }
@@ -31,7 +31,8 @@
   function choose() {
     const asked = folded($("q").value).split(/\s+/).filter(Boolean);
     const fits = kept[$("show").value];
-    const found = state.rows.filter((one) => fits(one.row) && asked.every((word) => one.text.includes(word)));
+    const among = $("among")?.value;
+    const found = state.rows.filter((one) => fits(one.row) && (!among || one.layer === among) && asked.every((word) => one.text.includes(word)));
     const sort = $("sort").value;
     const column = numbers[sort.replace("-", "")];
     if (column !== undefined) {
@@ -47,7 +48,7 @@
       found.sort((a, b) => rank(a) - rank(b) || a.at - b.at);
     }
     state.shown = found;
-    const searching = !layer && !asked.length && $("show").value === "all";
+    const searching = !layer && !asked.length && !among && $("show").value === "all";
     if (!layer) {
       $("results").hidden = searching;
       $("layers").hidden = !searching;
@@ -155,7 +156,7 @@
     return true;
   }
 
-  const fields = [["q", ""], ["sort", "unit"], ["show", "all"], ["picture", null]];
+  const fields = [["q", ""], ["sort", "unit"], ["among", ""], ["show", "all"], ["picture", null]].filter(([id]) => $(id));
   function remember() {
     const now = new URLSearchParams();
     for (const [id, usual] of fields) if ($(id).value && $(id).value !== (usual ?? $(id).options[0]?.value)) now.set(id, $(id).value);
@@ -168,7 +169,7 @@
     for (const [id, usual] of fields) {
       const wanted = then.get(id) ?? usual;
       if (id === "q") $(id).value = wanted;
-      else if (wanted && [...$(id).options].some((option) => option.value === wanted)) $(id).value = wanted;
+      else if (wanted !== null && [...$(id).options].some((option) => option.value === wanted)) $(id).value = wanted;
     }
     $("heat").checked = then.get("heat") === "1";
   }
@@ -181,10 +182,10 @@
     document.documentElement.dataset.search = (performance.now() - from).toFixed(1);
   }
   function heatable() { $("heat").closest("label").hidden = $("picture").value !== "e00"; }
-  function clear() { $("q").value = ""; $("show").value = "all"; change(); }
+  function clear() { for (const id of ["q", "among"]) if ($(id)) $(id).value = ""; $("show").value = "all"; change(); }
 
   $("find").addEventListener("submit", (event) => { event.preventDefault(); if (state.shown.length) go(0); });
-  for (const id of ["q", "sort", "show", "picture", "heat"]) $(id).addEventListener("input", change);
+  for (const id of ["q", "sort", "among", "show", "picture", "heat"]) $(id)?.addEventListener("input", change);
   $("clear").addEventListener("click", () => { clear(); $("q").focus(); });
   addEventListener("hashchange", () => { recall(); heatable(); choose(); });
   let waiting = false;
@@ -199,7 +200,7 @@
   onKey({
     "/": () => $("q").focus(),
     leave: () => { if ($("q").value) clear(); else $("q").blur(); },
-    Escape: () => { if ($("q").value || $("show").value !== "all") clear(); else if (layer) location.href = `${root}index.html`; },
+    Escape: () => { if (large.open) return false; if ($("q").value || $("among")?.value || $("show").value !== "all") clear(); else if (layer) location.href = `${root}index.html`; return true; },
     ArrowRight: () => move(() => 1),
     ArrowLeft: () => move(() => -1),
     ArrowDown: () => move(() => state.columns),

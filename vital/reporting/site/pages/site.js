@@ -1,6 +1,4 @@
-"use strict";
-// What all pages share: the search field, keys, and the data, which come as scripts so that a folder needs no server.
-const $ = (id) => document.getElementById(id);
+// The data of a site, which come as scripts so that a folder needs no server.
 const root = document.body.dataset.root;
 const index = { layers: null, waiting: new Map() };
 globalThis.vital = {
@@ -18,23 +16,3 @@ function shard(number) {
     document.head.append(script);
   });
 }
-
-const folded = (text) => text.toLowerCase().normalize("NFKC");
-const remembered = {
-  get: (name) => { try { return sessionStorage.getItem(name); } catch { return null; } },
-  set: (name, value) => { try { sessionStorage.setItem(name, value); } catch { /* some viewers keep nothing */ } },
-};
-
-/** Do what a key stands for, unless somebody writes or holds another key. */
-function onKey(does) {
-  addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
-    const action = typing ? (event.key === "Escape" && event.target === $("q") ? does.leave : null) : does[event.key];
-    if (action && action(event) !== false) event.preventDefault();
-  });
-}
-addEventListener("beforeprint", () => {
-  for (const image of document.images) image.loading = "eager";
-  for (const one of document.querySelectorAll("main details")) one.open = true;
-});

@@ -1,62 +1,35 @@
 "use strict";
-// The page of a unit: pictures that enlarge, masks and heat that turn on and off, and keys.
+// The page of a unit: masks and heat that stay on from page to page, and keys that go to other units.
 {
-  const large = $("large");
-  const zooms = [...document.querySelectorAll(".zoom")];
-  let open = 0;
+  const root = document.body.dataset.root;
 
-  const visible = (zoom) => [...zoom.querySelectorAll("img")].find((image) => getComputedStyle(image).display !== "none");
-
-  function enlarge(i) {
-    open = (i + zooms.length) % zooms.length;
-    const zoom = zooms[open];
-    const image = visible(zoom);
-    $("large-image").src = image.src;
-    $("large-image").alt = image.alt;
-    $("large-caption").textContent = zoom.dataset.caption;
-    const png = zoom.dataset.png;
-    $("large-png").href = png ? (image.className === "over" ? png.replace(/\.png$/, "-mask.png") : png) : image.src;
-    $("large-png").textContent = png ? "Download PNG" : "Download picture";
-    if (!large.open) large.showModal();
+  function turn(section, on) {
+    overlaid.turn(section, on);
+    remembered.set(section.dataset.over, on ? "1" : "");
   }
-
-  function toggle(id, where) {
-    const button = $(id);
-    if (!button) return;
-    const set = (on) => {
-      button.setAttribute("aria-pressed", on);
-      document.body.classList.toggle(where, on);
-      remembered.set(where, on ? "1" : "");
-    };
-    button.addEventListener("click", () => set(button.getAttribute("aria-pressed") !== "true"));
-    set(remembered.get(where) === "1");
+  for (const section of document.querySelectorAll("section[data-over]")) {
+    if (!overlaid.button(section)) continue;
+    overlaid.button(section).addEventListener("click", () => turn(section, !overlaid.is(section)));
+    turn(section, remembered.get(section.dataset.over) === "1");
   }
+  const press = (kind) => {
+    for (const section of overlaid.all(kind)) overlaid.button(section)?.click();
+    if (large.open) large.go(large.at);
+  };
 
-  zooms.forEach((zoom, i) => zoom.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    enlarge(i);
-  }));
-  large.addEventListener("click", (event) => { if (event.target === large) large.close(); });
-  $("large-previous").addEventListener("click", () => enlarge(open - 1));
-  $("large-next").addEventListener("click", () => enlarge(open + 1));
-  toggle("mask", "masked");
-  toggle("heat", "heated");
   $("find").addEventListener("submit", (event) => {
     event.preventDefault();
     location.href = `${root}index.html#${new URLSearchParams({ q: $("q").value })}`;
   });
-
-  const follow = (id) => { const link = $(id); if (!link) return false; link.click(); return true; };
-  const walk = (by, id) => { if (large.open) { enlarge(open + by); return true; } return follow(id); };
+  const follow = (id) => { const link = large.open ? null : $(id); if (!link) return false; link.click(); return true; };
   onKey({
     "/": () => { if (large.open) return false; $("q").focus(); return true; },
     leave: () => $("q").blur(),
-    Escape: () => (large.open ? false : follow("up")),
-    ArrowLeft: () => walk(-1, "previous"),
-    ArrowRight: () => walk(1, "next"),
-    m: () => { $("mask")?.click(); if (large.open) enlarge(open); },
-    h: () => { $("heat")?.click(); if (large.open) enlarge(open); },
+    Escape: () => follow("up"),
+    ArrowLeft: () => follow("previous"),
+    ArrowRight: () => follow("next"),
+    m: () => press("mask"),
+    h: () => press("heat"),
   });
   document.documentElement.dataset.ready = "1";
 }

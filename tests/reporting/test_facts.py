@@ -5,7 +5,7 @@ import vital
 from tests import toy
 from vital.errors import InvalidValueError, RunError
 from vital.rendering.run_folder import folder_name
-from vital.reporting.site.facts import (
+from vital.reporting.facts import (
     Histogram,
     Link,
     histogram,

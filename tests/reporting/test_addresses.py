@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vital.reporting.site.addresses import address, file_name, root_of
+from vital.reporting.addresses import address, file_name, root_of
 from vital.units import Unit
 
 HARD = [

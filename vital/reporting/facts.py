@@ -3,6 +3,7 @@
     units/UNIT/activations.json    a histogram of the unit's activations over the images of a bank
     units/UNIT/neighbors.json      the units that are most like it
     units/UNIT/circuit.json        what feeds it, as `vital circuit` writes it (circuit.json in the run folder does too)
+    units/UNIT/classes.json        the classes that it serves (classes.json in the run folder does too)
 
 Each file is written whole or not at all, and none is needed.
 """
@@ -25,7 +26,12 @@ from vital.rendering.run_folder import folder_name
 from vital.units import Unit
 from vital.utils.io import as_json, read_json, write
 
-ACTIVATIONS, NEIGHBORS, CIRCUIT = "activations.json", "neighbors.json", "circuit.json"
+ACTIVATIONS, NEIGHBORS, CIRCUIT, CLASSES = (
+    "activations.json",
+    "neighbors.json",
+    "circuit.json",
+    "classes.json",
+)
 EVEN = 1e-6
 """Activations that differ by no more than this share of the greatest are the same."""
 BLOCK = 512
@@ -43,10 +49,14 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Link:
-    """Another unit, and how much it has to do with this one: a similarity, or a share of what feeds it."""
+    """Another unit, and how much it has to do with this one: a similarity, or a share of what feeds it.
+
+    `label` is the name of a class where it is known.
+    """
 
     unit: str
     weight: float
+    label: str = ""
 
 
 def histogram(bank: ReferenceBank, unit: str | Unit, bins: int = 32) -> Histogram:
@@ -157,6 +167,24 @@ def read_circuit(file: Path) -> dict[str, list[Link]]:
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(file, error) from error
     return {unit: sorted(links, key=lambda link: -link.weight) for unit, links in found.items()}
+
+
+def read_classes(run: Path, unit: str | Unit) -> list[Link]:
+    """Read the classes that a unit serves, most first; none where no file tells of it. Raises `RunError`."""
+    for file in (_file(run, unit, CLASSES), run / CLASSES):
+        if not file.is_file():
+            continue
+        try:
+            found = read_json(file)
+            if str(found["unit"]) != str(unit):
+                continue
+            links = [
+                Link(str(row["class"]), _finite(row["share"]), str(row["label"])) for row in found["classes"]
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(file, error) from error
+        return sorted((link for link in links if link.weight > 0), key=lambda link: -link.weight)
+    return []
 
 
 def _file(run: str | Path, unit: str | Unit, name: str) -> Path:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vital.reporting.site.facts import Histogram
-from vital.reporting.site.views import PrototypeView
+from vital.reporting.facts import Histogram
+from vital.reporting.records import PrototypeView, UnitView
 
 WIDTH, HEIGHT = 640, 150
 
@@ -42,11 +42,26 @@ class Bars:
     images: int
 
 
+@dataclass(frozen=True)
+class Figures:
+    """The figures of a unit: its histogram, and the curve of losses of each prototype by its files' name."""
+
+    histogram: Bars | None
+    curves: Mapping[str, str]
+
+
+def figures_of(view: UnitView) -> Figures:
+    """Draw the figures of a unit."""
+    bars = histogram_figure(view.histogram, view.prototypes) if view.histogram else None
+    return Figures(bars, {made.stem: curve(made.losses) for made in view.prototypes})
+
+
 def histogram_figure(found: Histogram, made: Sequence[PrototypeView]) -> Bars:
     """Lay out a histogram, wide enough for the values of the prototypes.
 
     Heights go by the square root of the counts, so that the few strongest images can be seen beside the many others.
     """
+    runs = {one.run for one in made if one.value is not None}
     values = [(i, one) for i, one in enumerate(made, 1) if one.value is not None]
     low = min([found.edges[0], *(one.value for _, one in values if one.value is not None)])
     high = max([found.edges[-1], *(one.value for _, one in values if one.value is not None)])
@@ -60,14 +75,18 @@ def histogram_figure(found: Histogram, made: Sequence[PrototypeView]) -> Bars:
     for left, right, count in zip(found.edges, found.edges[1:], found.counts, strict=False):
         tall = round((HEIGHT - 24) * (max(0.0, count) / most) ** 0.5, 1)
         bars.append(Bar(x(left), round(HEIGHT - tall, 1), max(1.0, round(x(right) - x(left) - 1, 1)), tall))
-    marks = tuple(Mark(x(one.value or 0.0), i, _place(one, found)) for i, one in values)
+    marks = tuple(
+        Mark(x(one.value or 0.0), i, _place(one, found, one.run if len(runs) > 1 else ""))
+        for i, one in values
+    )
     return Bars(tuple(bars), marks, low, high, found.images)
 
 
-def _place(made: PrototypeView, found: Histogram) -> str:
+def _place(made: PrototypeView, found: Histogram, run: str) -> str:
     """Where a prototype lies among the images, in words."""
     value = made.value or 0.0
     name = f"{made.heading}, seed {made.seed}" if made.seed else made.heading
+    name = f"{name}, run {run}" if run else name
     share = made.percentile
     if share is None:
         full = sum(found.counts) or 1.0
