@@ -154,7 +154,7 @@ def _say(
     eyes = getattr(loaded.get("encoder"), "name", "")
     if request["concepts"] is None and eyes == WORLD and not is_world(net):
         log.warning(
-            "the words are those of the built-in world, which %s may know nothing of; give your own with --concepts FILE",
+            "the words are those of the built-in world, which %s may know nothing of; --concepts FILE gives your own",
             net.name,
         )
     words = prepared(
