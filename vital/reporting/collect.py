@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from vital.backends import TextEncoder
 from vital.describing.evaluation.importers import import_labels
+from vital.describing.run_folder import read_details
 from vital.errors import RunError
 from vital.records import Description
 from vital.rendering.run_folder import Render, kept_exemplars, read_run
@@ -21,7 +22,7 @@ from vital.reporting.cards import Drawn, UnitData, card, seen
 from vital.reporting.images import Sizes
 from vital.reporting.records import Page, Run, Table
 from vital.units import Unit
-from vital.utils.io import csv_lines, read_json, read_text
+from vital.utils.io import csv_lines, read_text, within
 
 CONTROLS = frozenset(("constant word", "shuffled units", "random weights", "next name", "control"))
 """What rows of tables are called that know nothing of the units."""
@@ -95,7 +96,7 @@ class Runs:
                 self.units.setdefault((network, str(unit)), unit)
                 self._pictures.setdefault((network, str(unit)), []).append(run)
         if (folder / "labels.csv").is_file():
-            for said in import_labels(folder / "labels.csv", "vital"):
+            for said in import_labels(within(folder, folder / "labels.csv"), "vital"):
                 key = (network, str(said.unit))
                 self.units.setdefault(key, said.unit)
                 self._words.setdefault(key, []).append((_name(folder), said))
@@ -156,7 +157,7 @@ def _read(folder: Path) -> dict[str, Any]:
         raise RunError(f"there is no run folder {str(folder)!r}")
     facts = read_run(folder)
     if not facts and (folder / "labels.json").is_file():
-        facts = {"model": read_json(folder / "labels.json").get("model") or {}}
+        facts = {"model": read_details(folder).get("model") or {}}
     if not is_run(folder):
         raise RunError(f"{str(folder)!r} is no run folder: it holds neither run.json nor labels.csv")
     return facts
@@ -185,7 +186,8 @@ def _name(folder: Path) -> str:
 
 def natural_order(text: str) -> list[tuple[int, str]]:
     """What texts are sorted by in which numbers count as numbers: layer4:9 comes before layer4:10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+    parts = re.split(r"(\d{1,18})", text)
+    return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)]
 
 
 def _run(folder: Path, facts: Mapping[str, Any]) -> Run:
@@ -214,7 +216,12 @@ def _request(entry: Mapping[str, Any]) -> str:
 
 def _tables(folder: Path) -> list[Table]:
     """The tables of scores that a folder holds."""
-    return [table for name in SCORES if (folder / name).is_file() for table in _table(folder / name)]
+    return [
+        table
+        for name in SCORES
+        if (folder / name).is_file()
+        for table in _table(within(folder, folder / name))
+    ]
 
 
 def _table(file: Path) -> list[Table]:

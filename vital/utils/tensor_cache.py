@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from vital.errors import RunError, first_line
-from vital.utils.io import cache_folder, explained, replacing
+from vital.utils.io import cache_folder, explained, kept_if_possible, replacing
 
 LIMIT_BYTES = 2_000_000_000
 FRESH_SECONDS = 60
@@ -32,7 +32,8 @@ def cached(path: Path, make: Callable[[], Mapping[str, Tensor]]) -> Tensors:
     if found:
         return found[0]
     made = dict(make())
-    keep(path, made)
+    with kept_if_possible():
+        keep(path, made)
     return made
 
 

@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -29,7 +28,7 @@ from typing import Any
 from vital.errors import DataError, UsageError, VitalError, nearest
 from vital.records import NOT_JUDGED, STANDS, TAKEN_BACK, Description
 from vital.units import Unit
-from vital.utils.io import read_csv
+from vital.utils.io import parse_json, read_csv
 from vital.utils.registry import Registry
 
 Row = Mapping[str, str]
@@ -255,7 +254,7 @@ def _json(row: Row, column: str) -> list[Any]:
     """A list written as JSON, or as texts with semicolons between them."""
     text = row.get(column, "")
     with suppress(ValueError):
-        found = json.loads(text or "[]")
+        found = parse_json(text or "[]")
         return found if isinstance(found, list) else [found]
     return [part.strip() for part in text.split(";") if part.strip()]
 
