@@ -23,6 +23,9 @@ from vital.utils.foreign import RAISED, culprit, described, foreign
 from vital.utils.hashing import number_of, sha256
 from vital.utils.public import public
 
+MOST_WORKERS = 256
+"""The most processes that read images."""
+
 
 class UnreadableImageError(DataError):
     """A picture that cannot be decoded."""
@@ -61,8 +64,10 @@ class ImageSet:
     _skipped: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 0:
-            raise InvalidValueError(f"workers is {self.workers}; allowed are whole numbers from 0")
+        if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
+            raise InvalidValueError(
+                f"workers is {self.workers}; allowed are whole numbers from 0 to {MOST_WORKERS}"
+            )
 
     def __len__(self) -> int:
         return len(self.names)

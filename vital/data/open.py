@@ -23,7 +23,7 @@ from vital.errors import DataError, first_line, missing_extra, nearest, unknown
 from vital.utils.array_files import Arrays, read_arrays
 from vital.utils.arrays import plain_array
 from vital.utils.foreign import foreign
-from vital.utils.io import readable
+from vital.utils.io import path_of, readable
 from vital.utils.parts import told
 from vital.utils.public import public
 from vital.utils.registry import Registry
@@ -134,7 +134,7 @@ def _found(source: Any, split: str | None, labeled: bool) -> ImageSet:
     if isinstance(source, str | Path):
         if not str(source) or "://" in str(source):
             raise DataError(f"{str(source)!r} is no path; give that of a folder or a file, downloaded first")
-        return _named(str(source), split) if str(source) in SETS else _at(Path(source).expanduser(), split)
+        return _named(str(source), split) if str(source) in SETS else _at(path_of(source), split)
     if split is not None and isinstance(source, Mapping):
         if split not in source:
             raise unknown("split", split, source)
@@ -312,7 +312,7 @@ def _shown(name: str) -> bool:
 
 def _listed(paths: Sequence[str | Path]) -> ImageSet:
     for path in paths:
-        if not Path(path).is_file():
+        if not path_of(path).is_file():
             raise _missing(Path(path))
     names = tuple(Path(path).as_posix() for path in paths)
     return ImageSet(Files(Path(), names), tuple(map(readable, names)), (None,) * len(names), (), "files")

@@ -25,7 +25,7 @@ from vital.models import Model
 from vital.models.outputs import answered, count_outputs
 from vital.types import Images
 from vital.utils.io import as_json, locked, read_json, write
-from vital.utils.options import Count, NonNegative, Positive, Range, check_options
+from vital.utils.options import Count, NonNegative, Positive, Range, check_options, check_whole
 from vital.utils.random import generator, seed_of
 
 PartialShare = Annotated[float, Range(0, 1, below=True)]
@@ -196,9 +196,16 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
     """Go on from a checkpoint, where there is one; the epochs that are done."""
     if not path.is_file():
         return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        check_whole("epoch", state["epoch"], 0)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    except Exception as error:  # torch passes on whatever a damaged archive makes its parts raise
+        raise RunError(
+            f"the checkpoint {str(path)!r} is damaged or of another network: {type(error).__name__}; remove it to "
+            "train from the beginning"
+        ) from error
     return int(state["epoch"])
 
 

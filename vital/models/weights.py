@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from vital.errors import WeightsError, first_line, nearest, unknown
 from vital.models.checkpoints import choose, flattened
 from vital.utils.array_files import read_arrays
-from vital.utils.io import parse_json
+from vital.utils.io import parse_json, path_of
 
 INDEX = ".index.json"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar", ".npz")
@@ -64,7 +64,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     """Read all tensors of a file by their paths in it, those of one part for `FILE!PART`."""
     if "://" in str(path):
         raise WeightsError(f"{path} is an address; download the file, and give its path")
-    path, part = _parted(str(Path(path).expanduser()))
+    path, part = _parted(str(path_of(path)))
     _check_file(path)
     state = dict(flattened(_shards(path) if path.name.endswith(INDEX) else _content(path)))
     if not state:

@@ -31,6 +31,8 @@ LONGEST_TEXT = 2**29
 """The most bytes of a file of text that are read."""
 AGAIN = "remove it, and make it again"
 """What to do about a damaged file that a command makes."""
+LONGEST_NAME = 255
+"""The most bytes of the name of a file."""
 LONGEST_NUMBER = 100
 """The most digits of a whole number in JSON."""
 
@@ -70,13 +72,24 @@ def _sweep(path: Path) -> None:
             Path(entry.path).unlink(missing_ok=True)
 
 
+def path_of(given: str | Path) -> Path:
+    """The path that was typed, with ~ as the home folder. Raises `RunError` for what no file can be called."""
+    text = str(given)
+    if "\0" in text or any(len(os.fsencode(name)) > LONGEST_NAME for name in Path(text).parts):
+        raise RunError(f"{text[:60] + '…' if len(text) > 60 else text!r} is no path; give that of a file or folder")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise RunError(f"{text!r} is no path: {first_line(error)}; give it in full") from error
+
+
 def read_text(path: str | Path, hint: str = "") -> str:
     """Read a text file in UTF-8, with or without a byte order mark.
 
     `hint` says what the file should be, and ends every complaint. Raises `RunError` for a file that cannot be read,
     with the nearest name where there is none, and `DataError` for one that is no UTF-8.
     """
-    path, hint = Path(path).expanduser(), f"; {hint}" if hint else ""
+    path, hint = path_of(path), f"; {hint}" if hint else ""
     try:
         with path.open("rb") as file:
             data = file.read(LONGEST_TEXT + 1)

@@ -178,9 +178,20 @@ def _letters(text: str) -> str:
 
 def _unit(row: Row, column: str, layer: str, first: int = 0) -> Unit:
     text = row[column]
-    if not re.fullmatch(r"\d+(?:\.0+)?", text) or int(float(text)) < first:
-        raise ValueError(f"the {column} is {text!r}; allowed are whole numbers from {first}")
-    return Unit(row.get("layer") or layer, int(float(text)) - first)
+    index = _index(text)
+    if index is None or index < first:
+        raise ValueError(f"the {column} is {text[:40]!r}; allowed are whole numbers from {first}")
+    return Unit(row.get("layer") or layer, index - first)
+
+
+def _index(text: str) -> int | None:
+    """A whole number from 0, which tables may have written as 3.0; None for anything else.
+
+    >>> _index("3.0"), _index("²"), _index("9" * 400)
+    (3, None, None)
+    """
+    match = re.fullmatch(r"(\d{1,18})(?:\.0+)?", text)
+    return int(match[1]) if match else None
 
 
 def _number(row: Row, column: str) -> float:
@@ -236,9 +247,10 @@ def _vital(row: Row, layer: str) -> Description:
 def _whole(row: Row, column: str) -> int | None:
     """A whole number from 0, which tables may have written as 3.0; None for nothing."""
     text = row.get(column, "")
-    if text and not re.fullmatch(r"\d+(?:\.0+)?", text):
-        raise ValueError(f"the {column} is {text!r}; allowed are whole numbers from 0")
-    return int(float(text)) if text else None
+    index = _index(text)
+    if text and index is None:
+        raise ValueError(f"the {column} is {text[:40]!r}; allowed are whole numbers from 0")
+    return index
 
 
 def _others(row: Row) -> tuple[tuple[str, float], ...]:
