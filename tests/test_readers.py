@@ -65,7 +65,9 @@ TEXT = st.one_of(
 )
 VALUE: st.SearchStrategy[Any] = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), PIECES),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 
@@ -139,7 +141,10 @@ def run_of(file: Path) -> Path:
 
 OF_FILES: dict[str, Callable[[bytes], Any]] = {
     "labels of units": in_file("labels.csv", import_labels),
-    **{f"labels by {kind}": in_file("x_fc.csv", lambda f, kind=kind: import_labels(f, kind)) for kind in IMPORTERS},  # type: ignore[misc]
+    **{
+        f"labels by {kind}": in_file("x_fc.csv", lambda f, kind=kind: import_labels(f, kind))
+        for kind in IMPORTERS
+    },  # type: ignore[misc]
     "labels of a run": in_file("labels.csv", read_labels),
     "labels of images": in_file("labels.csv", lambda file: read_image_labels(file, ["a.png", "b/c.png"])),
     "concepts": in_file("words.txt", read_concepts),
@@ -148,7 +153,9 @@ OF_FILES: dict[str, Callable[[bytes], Any]] = {
     "classes": in_file("classes.csv", read_classes),
     "run.json": in_file("run/run.json", lambda file: (read_run(file.parent), runs(file.parent))),
     "exemplars": in_file(f"{UNIT_FOLDER}exemplars.json", lambda file: kept_exemplars(run_of(file), "fc:3")),
-    "a histogram": in_file(f"{UNIT_FOLDER}activations.json", lambda file: read_histogram(run_of(file), "fc:3")),
+    "a histogram": in_file(
+        f"{UNIT_FOLDER}activations.json", lambda file: read_histogram(run_of(file), "fc:3")
+    ),
     "neighbors": in_file(f"{UNIT_FOLDER}neighbors.json", lambda file: read_neighbors(run_of(file), "fc:3")),
     "a circuit": in_file("run/circuit.json", read_circuit),
     "JSON": in_file("a.json", read_json),
@@ -188,8 +195,20 @@ for name, data, read in (
 
 @pytest.mark.parametrize("what", OF_FILES)
 def test_a_file_of_text_is_read_or_refused(what: str) -> None:
-    starts = ["", "unit,label,method\n", "layer,unit,description\n", "file,index\n", "index,name\n", '{"schema": 1, ']
-    starts += ["unit,category,label,score\n", "Neuron ID,label\n", "neuron,concept,AUC\n", "unit,sim correlation,weight0,concept0\n"]
+    starts = [
+        "",
+        "unit,label,method\n",
+        "layer,unit,description\n",
+        "file,index\n",
+        "index,name\n",
+        '{"schema": 1, ',
+    ]
+    starts += [
+        "unit,category,label,score\n",
+        "Neuron ID,label\n",
+        "neuron,concept,AUC\n",
+        "unit,sim correlation,weight0,concept0\n",
+    ]
 
     @fuzzed
     @given(st.sampled_from(starts), TEXT, VALUE, st.integers(0, 3))
@@ -199,7 +218,18 @@ def test_a_file_of_text_is_read_or_refused(what: str) -> None:
         elif way == 1:
             data = json.dumps(value).encode()
         elif way == 2:
-            keys = ("schema", "renders", "model", "exemplars", "edges", "counts", "neighbors", "by", "images", "unit")
+            keys = (
+                "schema",
+                "renders",
+                "model",
+                "exemplars",
+                "edges",
+                "counts",
+                "neighbors",
+                "by",
+                "images",
+                "unit",
+            )
             data = json.dumps(dict.fromkeys(keys, value) | {"schema": 1}).encode()
         else:
             data = as_csv(start.strip().split(",") or ["a"], [[text] * max(1, start.count(",") + 1)])

@@ -12,6 +12,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from vital.data.labels import LABELING, match_class
@@ -143,7 +144,8 @@ class ImageSet:
         except DataError as error:
             if error.__cause__ is not None:
                 raise
-            raise DataError(f"{where}: {error}") from error
+            one_of_many = isinstance(picture, Image.Image)  # a file; arrays have their values in common
+            raise (UnreadableImageError if one_of_many else DataError)(f"{where}: {error}") from error
         made = View(pixels, size_of(picture))
         if kept is not None:
             kept[index] = made
@@ -308,7 +310,7 @@ _TEAMS: WeakKeyDictionary[ImageSet, Team | None] = WeakKeyDictionary()
 
 def _reason(error: BaseException) -> str:
     """Why a picture cannot be read: what its decoder says, or what failed in the code of its data set."""
-    return first_line(error) if isinstance(error, OSError) else described(error)
+    return first_line(error) if isinstance(error, OSError | DataError) else described(error)
 
 
 def evenly(total: int, count: int) -> list[int]:

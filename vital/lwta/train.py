@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from vital.data import ImageSet
 from vital.data.labels import LABELING, match_classes
-from vital.errors import DataError, RunError
+from vital.errors import DataError, ModelError, RunError
 from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
 from vital.models.outputs import answered, count_outputs
@@ -177,7 +177,12 @@ def adamw(network: nn.Module, lr: float, weight_decay: float) -> torch.optim.Opt
 
 
 def descend(network: nn.Module, loss: Tensor, optimizer: torch.optim.Optimizer) -> float:
-    """Take one step down a loss, its gradient cut to length 1; the loss as a number."""
+    """Take one step down a loss, its gradient cut to length 1; the loss as a number.
+
+    Raises `ModelError` for a loss that is not finite, before it reaches the weights.
+    """
+    if not torch.isfinite(loss):
+        raise ModelError("the loss is not finite; use a lower learning rate, or mend what the network gives")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)

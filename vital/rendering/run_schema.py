@@ -105,6 +105,11 @@ class RunFile(_Record):
 
 class _Provenance(_Record):
     lacking: list[str] = []
+    unused: list[str] = []
+    value: Number = 0.0
+    value_at_network_size: Number = 0.0
+    probability: Number = 0.0
+    percentile: Number = 0.0
 
 
 class PictureFile(_Record):
@@ -116,7 +121,7 @@ class PictureFile(_Record):
     status: str
     label: str = ""
     losses: dict[str, list[Number | None]] = {}
-    provenance: _Provenance = _Provenance()
+    provenance: _Provenance
     bands: list[CountOrZero] = []
     channels: CountOrZero = 3
 
@@ -155,6 +160,23 @@ class WordsFile(_Record):
     labels: list[WordsFacts] = []
 
 
+class _AtlasPictures(_Record):
+    method: FileName
+    render: RenderFacts
+
+
+class _AtlasWords(_Record):
+    method: str
+
+
+class AtlasFile(_Record):
+    """atlas.json."""
+
+    model: NetworkFacts
+    prototypes: list[_AtlasPictures]
+    words: list[_AtlasWords]
+
+
 class LogLine(_Record):
     """A line of log.jsonl that tells of rendered units."""
 
@@ -169,3 +191,12 @@ class LogLine(_Record):
 def schema_of(kind: Any) -> TypeAdapter[Any]:
     """What `vital.utils.io.read_json` holds a file against."""
     return TypeAdapter(kind)
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value that was read from JSON is of a kind."""
+    try:
+        schema_of(kind).validate_python(value)
+    except ValueError:
+        return False
+    return True

@@ -76,7 +76,9 @@ def path_of(given: str | Path) -> Path:
     """The path that was typed, with ~ as the home folder. Raises `RunError` for what no file can be called."""
     text = str(given)
     if "\0" in text or any(len(os.fsencode(name)) > LONGEST_NAME for name in Path(text).parts):
-        raise RunError(f"{text[:60] + '…' if len(text) > 60 else text!r} is no path; give that of a file or folder")
+        raise RunError(
+            f"{text[:60] + '…' if len(text) > 60 else text!r} is no path; give that of a file or folder"
+        )
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
