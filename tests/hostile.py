@@ -29,7 +29,7 @@ from PIL import Image
 
 from vital.cli import main
 
-SECRET = "nobody may read this"
+SECRET = "nobody may read this"  # noqa: S105
 SECONDS = 60
 """How long a command may take."""
 UNEXPLAINED = ("Traceback", "a defect of vital")
@@ -95,7 +95,8 @@ COMMANDS = {
     "exemplars": f"exemplars {NETWORK} class:bee --images pictures --count 2 --out run",
     "describe": f"describe {NETWORK} class:bee --images pictures --encoder world --concepts words.txt "
     "--set n_random_models=0 --methods clip-dissect --fresh --out run",
-    "circuit": f"circuit {NETWORK} class:cat --layers 2 --images pictures --method fourier --steps 1 --seed 3 --out run",
+    "circuit": f"circuit {NETWORK} class:cat --layers 2 --images pictures --method fourier --steps 1 --seed 3 "
+    "--out run",
     "compare": f"compare {NETWORK} class:0-1 --methods fourier,pixels --images pictures --seeds 1 "
     "--set fourier.steps=2 --set pixels.steps=2 --controls real_images --out compared",
     "atlas": f"atlas {NETWORK} --layers class --images pictures --methods fourier --steps 2 --per-layer 2 --out site",
@@ -114,7 +115,7 @@ READS = {
 
 def wounds(folder: Path, count: int | None = None, seed: int = 0) -> list[Wound]:
     """All wounds of all files of the runs in a folder, or so many of them, of all files in turn."""
-    draw, every = random.Random(seed), list[list[Wound]]()
+    draw, every = random.Random(seed), list[list[Wound]]()  # noqa: S311
     for root in READS:
         for path in sorted((folder / root).rglob("*")):
             name = path.relative_to(folder).as_posix()

@@ -72,13 +72,8 @@ def test_a_set_goes_on_without_odd_images_and_names_them(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_image_alone_is_one_sentence(name: str, tmp_path: Path) -> None:
     ODD[name].save(tmp_path / name)
-    try:
-        (found,) = [batch for _, batch in load_images(tmp_path, workers=0).batches(MODEL, 4)]
-    except DataError as error:
-        assert name in str(error)
-    else:
-        assert float(found.min()) >= 0
-        assert float(found.max()) <= 1
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        list(load_images(tmp_path, workers=0).batches(MODEL, 4))
 
 
 def test_pipes_and_devices_are_no_images(tmp_path: Path) -> None:
@@ -144,11 +139,10 @@ def test_a_folder_that_cannot_be_read_is_named_and_left_out(
 
 def test_names_that_are_no_text_are_shown_and_their_files_are_read(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/caf\xe9"
-    os.mkdir(folder)
+    Path(os.fsdecode(folder)).mkdir()
     data = io.BytesIO()
     Image.fromarray(COLOR).save(data, "PNG")
-    with open(folder + b"/\xff.png", "wb") as file:
-        file.write(data.getvalue())
+    Path(os.fsdecode(folder + b"/\xff.png")).write_bytes(data.getvalue())
     images = load_images(tmp_path, workers=0)
     assert images.names == ("caf\\xe9/\\xff.png",)
     assert images.class_names == ("caf\\xe9",)

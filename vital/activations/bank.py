@@ -414,7 +414,8 @@ class ReferenceBank:
         row = ranking.map(lambda table: table[index])
         if bool(row.values.isnan().any()):
             raise ModelError(
-                f"{self.model.name} gives values that are no numbers for {unit}; choose another unit, or mend the network"
+                f"{self.model.name} gives values that are no numbers for {unit}; choose another unit, or mend the "
+                "network"
             )
         return row
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +15,7 @@ MOST_PIXELS = 2**26
 
 @contextmanager
 def opened_picture(
-    source: str | Path | BytesIO, formats: Sequence[str] | None = None
+    source: str | Path | BytesIO, formats: tuple[str, ...] | None = None
 ) -> Iterator[Image.Image]:
     """Open a picture, whose pixels are not read yet.
 
