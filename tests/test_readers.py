@@ -80,9 +80,11 @@ def refused(read: Callable[[], Any]) -> None:
         warnings.simplefilter("ignore")
         try:
             read()
+            said = ""
         except VitalError as error:
-            assert "allow_pickle" not in str(error)
-            str(error).encode("utf-8", "backslashreplace")
+            said = str(error)
+    assert "a defect of vital" not in said, said[:500]
+    assert "allow_pickle" not in said
 
 
 def options_from(text: str) -> None:

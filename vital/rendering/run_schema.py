@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from vital.errors import VitalError
-from vital.units import Unit
+from vital.units import is_unit
 
 SCHEMA = 1
 """What run.json is written as."""
@@ -37,10 +36,8 @@ def _file_name(text: str) -> str:
 
 
 def _unit(text: str) -> str:
-    try:
-        Unit.parse(text)
-    except VitalError as error:
-        raise ValueError(str(error)) from error
+    if not is_unit(text):
+        raise ValueError(f"{text[:40]!r} is no unit")
     return text
 
 
