@@ -23,8 +23,8 @@ from vital.models.identity import identity
 from vital.records import Prototype
 from vital.rendering import render
 from vital.rendering.resume import request_for
-from vital.rendering.run_folder import LOG, SCHEMA, Render, Run, check_names, differences, versions
-from vital.rendering.run_schema import AtlasFile, schema_of
+from vital.rendering.run_folder import LOG, Render, Run, check_names, differences, versions
+from vital.rendering.run_schema import SCHEMA, AtlasFile, schema_of
 from vital.reporting.site.facts import Link, nearest_units
 from vital.units import Unit
 from vital.utils.hashing import key_of

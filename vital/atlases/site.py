@@ -12,8 +12,8 @@ from vital.atlases.plan import Piece
 from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_details, read_labels
 from vital.errors import RunError
 from vital.models.identity import identity
-from vital.rendering.run_folder import SCHEMA, versions
-from vital.rendering.run_schema import WordsFile, schema_of
+from vital.rendering.run_folder import versions
+from vital.rendering.run_schema import SCHEMA, WordsFile, schema_of
 from vital.reporting.site import write_site
 from vital.utils.io import as_csv, as_json, locked, read_json, write
 

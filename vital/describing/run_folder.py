@@ -31,8 +31,8 @@ from typing import Any
 from vital.describing.evaluation import table
 from vital.errors import DataError, RunError
 from vital.records import Description
-from vital.rendering.run_folder import SCHEMA, differences, read_run, versions
-from vital.rendering.run_schema import WordsFile, schema_of
+from vital.rendering.run_folder import differences, read_run, versions
+from vital.rendering.run_schema import SCHEMA, WordsFile, schema_of
 from vital.utils.io import as_csv, as_json, explained, locked, parse_json, read_csv, read_json, within, write
 
 LABELS, DETAILS, SCORES = "labels.csv", "labels.json", "scores.csv"

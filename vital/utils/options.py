@@ -131,7 +131,7 @@ class Option:
         bounded = isinstance(self.allowed, Range) and self.allowed.most not in (None, MOST)
         if isinstance(value, Real) and not _finite(value) and not bounded:
             allowed = f"finite {allowed}"
-        elif isinstance(value, Real) and value > MOST and not bounded:
+        elif isinstance(value, int | float) and value > MOST and not bounded:
             allowed += f", and none above {MOST}"
         return InvalidValueError(f"{self.name} is {_said(value)}; allowed are {allowed}")
 
