@@ -35,7 +35,7 @@ from vital.attribution.receptive_field import check_share, position_of
 from vital.data import ImageSet
 from vital.data.imageset import check_images
 from vital.data.views import View, Views
-from vital.errors import DataError, InvalidValueError
+from vital.errors import DataError, InvalidValueError, ModelError
 from vital.models import Model
 from vital.models.identity import network
 from vital.models.model import check_model
@@ -411,7 +411,13 @@ class ReferenceBank:
             raise InvalidValueError(
                 f"the bank keeps the {top} strongest images of a unit, and {count} are asked for"
             )
-        return ranking.map(lambda table: table[index])
+        row = ranking.map(lambda table: table[index])
+        if bool(row.values.isnan().any()):
+            raise ModelError(
+                f"{self.model.name} gives values that are no numbers for {unit}; choose another unit, or mend the "
+                "network"
+            )
+        return row
 
     def tensor(self, indices: Sequence[int]) -> Images:
         """Images of the set as the network sees them, before normalization: (N, C, H, W) in [0, 1]."""

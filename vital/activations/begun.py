@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vital.activations.rankings import Tables, unpack
+from vital.activations.rankings import Tables, unpacked_if_whole
 from vital.data import ImageSet
 from vital.errors import DataError
 from vital.utils import tensor_cache as store
@@ -40,8 +40,10 @@ class Begun:
             return
         tensors, notes = found
         if notes.get("key") == self.key:
-            self.tables, self.done = unpack(tensors), notes["done"]
-            self.images.note_skipped(notes["skipped"])
+            self.tables = unpacked_if_whole(tensors, len(self.images))
+            if self.tables:
+                self.done = notes["done"]
+                self.images.note_skipped(notes["skipped"])
         elif _without_images(notes.get("made_of", {})) == _without_images(self.made_of):
             raise DataError(
                 f"the images of {self.images.name} have changed since {str(self.target)!r} was begun with "

@@ -11,10 +11,10 @@ import numpy as np
 from vital._version import __version__
 from vital.activations.bank import ReferenceBank, check_inputs
 from vital.activations.begun import Begun
-from vital.activations.rankings import FORMAT, merge, shifted, unpack
+from vital.activations.rankings import FORMAT, merge, shifted, unpack, unpacked_if_whole
 from vital.activations.scan import scan
 from vital.data import ImageSet, joined
-from vital.errors import DataError, InvalidValueError
+from vital.errors import DataError, InvalidValueError, first_line
 from vital.models import Model
 from vital.models.identity import network
 from vital.tracing import list_layers
@@ -101,8 +101,9 @@ def build_bank(
     if path:
         free_for_bank(path)
     found = store.load(where) if disk or path else None
-    if found and found[1].get("key") == key:
-        tables = unpack(found[0])
+    held = unpacked_if_whole(found[0], len(images)) if found and found[1].get("key") == key else None
+    if held:
+        tables = held
         logger.debug("the bank of %s is kept in %s", images.name, where)
     else:
         begun = Begun(where, images, key, made_of) if disk or path else None
@@ -189,13 +190,23 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
         raise DataError(
             f"{str(path)!r} is not a bank that can be read; make one with vital bank or build_bank"
         )
-    parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
+    try:
+        parts = _parts(model, tuple(map(str, made_of["layers"])), images, int(made_of["top"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"the bank {str(path)!r} is damaged; make it again with vital bank") from error
     if changed := [name for name, value in parts.items() if key_of(x=value) != key_of(x=made_of.get(name))]:
         raise DataError(
             f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these"
         )
     made_of = parts | {"how": made_of.get("how")}
-    return ReferenceBank(model, images, parts["layers"], unpack(found[0]), found[1]["key"], disk, made_of)
+    try:
+        return ReferenceBank(
+            model, images, parts["layers"], unpack(found[0], len(images)), str(found[1]["key"]), disk, made_of
+        )
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            f"the bank {str(path)!r} is damaged: {first_line(error)}; make it again with vital bank"
+        ) from error
 
 
 def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:

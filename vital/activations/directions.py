@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from vital.activations.rankings import FORMAT, Ranking, Tables, unpack
+from vital.activations.rankings import FORMAT, Ranking, Tables, unpacked_if_whole
 from vital.activations.scan import scan
 from vital.activations.selection import readout_name
 from vital.data import ImageSet
@@ -45,8 +45,9 @@ def rank_directions(
     for unit in units:
         key = direction_key(bank, unit)
         held = tensor_pack.get(file, key) if disk else None
-        if held:
-            found[key] = unpack(held[0])
+        tables = unpacked_if_whole(held[0], len(images)) if held else None
+        if tables:
+            found[key] = tables
         else:
             missing[key] = unit
     if missing:

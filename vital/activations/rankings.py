@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -96,8 +97,43 @@ class Tables:
         return tensors | {f"sample/{readout}": values for readout, values in self.sample.items()}
 
 
-def unpack(tensors: Mapping[str, Tensor]) -> Tables:
-    """Read what `Tables.pack` laid out; raises `KeyError` where something is missing."""
+def unpack(tensors: Mapping[str, Tensor], images: int) -> Tables:
+    """Read what `Tables.pack` laid out of a set of so many images.
+
+    Raises `ValueError` where something is missing or does not fit the rest.
+    """
+    try:
+        found = _unpacked(tensors)
+        faults = [r for r in found.sample if not _fits(found, r, images)]
+    except (KeyError, TypeError, IndexError, RuntimeError) as error:
+        raise ValueError(f"it lacks {error}" if isinstance(error, KeyError) else str(error)) from error
+    if faults or not 0 < found.count <= images or set(found.means) != set(found.sample):
+        raise ValueError(f"its tables {f'of {faults[0]!r} ' if faults else ''}do not fit together")
+    return found
+
+
+def unpacked_if_whole(tensors: Mapping[str, Tensor], images: int) -> Tables | None:
+    """The same from a cache; None for a damaged file, which is made again."""
+    with suppress(ValueError):
+        return unpack(tensors, images)
+    return None
+
+
+def _fits(found: Tables, readout: str, images: int) -> bool:
+    """Whether the tables of a readout are of the same units, and of images that there are."""
+    sample, means, peaks = found.sample[readout], found.means[readout], found.peaks.get(readout)
+    units = len(sample)
+    right = sample.shape == (units, *found.sampled.shape) and found.sampled.shape == found.keys.shape
+    for ranking in (means, peaks or means):
+        shape, numbers = ranking.values.shape, ranking.indices
+        right &= len(shape) == 2 and len(ranking.values) == units and numbers.shape == shape
+        right &= ranking.places is None or ranking.places.shape == shape
+        right &= numbers.dtype == torch.int64 and numbers.numel() > 0
+        right = right and int(numbers.amin()) >= 0 and int(numbers.amax()) < images
+    return right and found.sampled.dtype == torch.int64 and sample.is_floating_point()
+
+
+def _unpacked(tensors: Mapping[str, Tensor]) -> Tables:
 
     def group(name: str) -> dict[str, Tensor]:
         return {k.partition("/")[2]: t for k, t in tensors.items() if k.startswith(f"{name}/")}

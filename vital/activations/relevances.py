@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from vital.activations.directions import direction_key
-from vital.activations.rankings import FORMAT, Tables, unpack
+from vital.activations.rankings import FORMAT, Tables, unpacked_if_whole
 from vital.activations.scan import scan
 from vital.activations.targets import Target, find_target
 from vital.attribution import Relevance, propagate
@@ -52,8 +52,9 @@ def rank_relevances(
     for layer in dict.fromkeys(layers):
         key = relevance_key(bank, layer, target, rule)
         held = store.load(_file(key, model)) if disk else None
-        if held:
-            found[key] = unpack(held[0])
+        tables = unpacked_if_whole(held[0], len(images)) if held else None
+        if tables:
+            found[key] = tables
         else:
             missing[layer] = key
     if missing:

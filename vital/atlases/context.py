@@ -23,11 +23,12 @@ from vital.models.identity import identity
 from vital.records import Prototype
 from vital.rendering import render
 from vital.rendering.resume import request_for
-from vital.rendering.run_folder import LOG, SCHEMA, Render, Run, check_names, differences, versions
+from vital.rendering.run_folder import LOG, Render, Run, check_names, differences, versions
+from vital.rendering.run_schema import SCHEMA, AtlasFile, schema_of
 from vital.reporting.facts import Link, nearest_units
 from vital.units import Unit
 from vital.utils.hashing import key_of
-from vital.utils.io import append_json, as_json, explained, locked, read_json, write
+from vital.utils.io import append_json, as_json, explained, locked, read_json, within, write
 
 RUN, RECORD, BANK, LOCKS, WORDS = "run", "atlas.json", "bank.safetensors", ".locks", "words"
 CLAIMING_SECONDS = 60
@@ -221,7 +222,7 @@ def _joined(run: Path, record: dict[str, Any]) -> dict[str, Any]:
         if (run / "run.json").exists():
             raise RunError(f"{str(run)!r} holds a run that is no atlas; choose another folder")
         return record
-    earlier = read_json(run / RECORD)
+    earlier = read_json(within(run, run / RECORD), schema_of(AtlasFile))
     changed = [
         difference
         for part in record

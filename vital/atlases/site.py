@@ -9,10 +9,11 @@ from typing import Any
 
 from vital.atlases.context import CLAIMING_SECONDS, Context
 from vital.atlases.plan import Piece
-from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_labels
+from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_details, read_labels
 from vital.errors import RunError
 from vital.models.identity import identity
-from vital.rendering.run_folder import SCHEMA, versions
+from vital.rendering.run_folder import versions
+from vital.rendering.run_schema import SCHEMA, WordsFile, schema_of
 from vital.reporting.site import write_site
 from vital.utils.io import as_csv, as_json, locked, read_json, write
 
@@ -78,13 +79,13 @@ def write_words(context: Context) -> None:
         rows = [{column: row[column] for column in COLUMNS} for row in said]
         write(table, as_csv(COLUMNS, [*rows, *others(read_labels(table) if table.exists() else [])]))
         facts = {"schema": SCHEMA, "versions": versions(), "model": identity(context.model, context.spec)}
-        told = others(read_json(details).get("labels", []) if details.exists() else [])
+        told = others(read_details(context.run).get("labels", []))
         write(details, as_json({**facts, "labels": [*said, *told]}))
 
 
 def _labels(file: Path) -> list[dict[str, Any]]:
     """What a piece says in words. Raises `RunError` for a damaged file."""
-    rows = read_json(file).get("labels")
+    rows = read_json(file, schema_of(WordsFile))["labels"]
     if not isinstance(rows, list) or not all(isinstance(row, dict) and {*COLUMNS} <= {*row} for row in rows):
         raise RunError(f"{str(file)!r} is damaged; remove it, and the same command makes it again")
     return rows

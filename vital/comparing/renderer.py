@@ -20,6 +20,7 @@ from vital.rendering import Method
 from vital.rendering.api import groups, units_per_batch
 from vital.rendering.resume import request_for, resume_run
 from vital.rendering.run_folder import Render, Run, entered, folder_name, runs
+from vital.rendering.run_schema import LogLine, fits
 from vital.types import Images
 from vital.units import Unit
 from vital.utils.drawing import fits_png
@@ -96,7 +97,8 @@ def time_of(run: Run) -> tuple[float, float]:
     """
     found: dict[str, tuple[float, float]] = {}
     for entry in run.events():
-        if (entry.get("method"), entry.get("seed")) == (run.render.method, run.render.seed):
+        own = (entry.get("method"), entry.get("seed")) == (run.render.method, run.render.seed)
+        if own and fits(entry, LogLine):
             share = len(entry["units"])
             each = entry["seconds"] / share, entry.get("cpu", math.nan) / share
             found |= dict.fromkeys(entry["units"], each)

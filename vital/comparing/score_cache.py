@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel
 
 from vital._version import __version__
 from vital.comparing.context import EvalContext, Extractor
@@ -15,11 +16,18 @@ from vital.comparing.records import Score, Shown
 from vital.errors import RunError
 from vital.models import Model
 from vital.models.identity import identity as network
+from vital.rendering.run_schema import schema_of
 from vital.utils.hashing import identity, key_of, picture_hash
 from vital.utils.io import cached_json, read_json
 
 FORMAT = 1
 """Part of every key: goes up when the scores of equal pictures change."""
+
+
+class _ScoresFile(BaseModel):
+    """Rows of metric, value, unit and seed."""
+
+    scores: list[tuple[str, float, str, int | None]]
 
 
 @dataclass(frozen=True)
@@ -35,14 +43,16 @@ class ScoreCache:
     def scores(self, method: str, key: str, measure: Callable[[], Iterable[Score]]) -> list[Score]:
         """The scores under a key as those of a method; measured, and written, where there are none. `RunError`."""
         found = cached_json(
-            self._file(key), lambda: {"scores": [(s.metric, s.value, s.unit, s.seed) for s in measure()]}
+            self._file(key),
+            lambda: {"scores": [(s.metric, s.value, s.unit, s.seed) for s in measure()]},
+            schema_of(_ScoresFile),
         )
         return [Score(method, *row) for row in found["scores"]]
 
     def holds(self, key: str) -> bool:
         """Whether there are scores under a key that can be read."""
         with suppress(RunError):
-            return "scores" in read_json(self._file(key))
+            return bool(read_json(self._file(key), schema_of(_ScoresFile)))
         return False
 
     def _file(self, key: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from statistics import fmean
 
 from vital.comparing.base import COSTS, PART, WORDS, better, loss, ranked, sign
 from vital.comparing.records import REAL, Score
+from vital.errors import DataError, first_line
 from vital.metrics import Interval, interval
 from vital.utils.io import as_csv, parse_csv
 
@@ -136,10 +138,10 @@ class Table:
         """The wide table in Markdown, the best method of each metric in bold."""
         header, *rows = self.wide()
         best = [self.best(metric) for metric in self.metrics]
-        lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+        lines = [f"| {' | '.join(map(_in_markdown, header))} |", f"|{'---|' * len(header)}"]
         for name, *cells in rows:
             marked = [f"**{c}**" if name == b and c else c for c, b in zip(cells, best, strict=True)]
-            lines.append(f"| {' | '.join([name, *marked])} |")
+            lines.append(f"| {' | '.join([_in_markdown(name), *marked])} |")
         return "\n".join(lines) + "\n"
 
     def latex(self) -> str:
@@ -197,10 +199,15 @@ def read_long(text: str) -> list[Score]:
     99.0
     """
     _, rows = parse_csv(text, "the table of scores", needs=LONG)
-    return [
-        Score(r["method"], r["metric"], float(r["value"]), r["unit"], int(r["seed"]) if r["seed"] else None)
-        for _, r in rows
-    ]
+    try:
+        return [
+            Score(
+                r["method"], r["metric"], float(r["value"]), r["unit"], int(r["seed"]) if r["seed"] else None
+            )
+            for _, r in rows
+        ]
+    except ValueError as error:
+        raise DataError(f"the table of scores is damaged: {first_line(error)}; make it again") from error
 
 
 _SPECIAL: Mapping[int, str] = str.maketrans({
@@ -211,7 +218,27 @@ _SPECIAL: Mapping[int, str] = str.maketrans({
 
 
 def _escaped(text: str) -> str:
-    return text.translate(_SPECIAL)
+    r"""A text in LaTeX that is shown as it is, in one line; a bracket at its beginning is no option of the line before.
+
+    >>> print(_escaped("[1] a_b \\ 50 %"))
+    {}[1] a\_b \textbackslash{} 50 \%
+    """
+    plain = _one_line(text).translate(_SPECIAL)
+    return f"{{}}{plain}" if plain.startswith("[") else plain
+
+
+def _in_markdown(text: str) -> str:
+    r"""A text in Markdown that is shown as it is, in one cell.
+
+    >>> print(_in_markdown("a|b <script> [x](y)"))
+    a\|b &lt;script> \[x\](y)
+    """
+    marked = re.sub(r"([\\`*\[\]|])", r"\\\1", _one_line(text))
+    return marked.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _one_line(text: str) -> str:
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from vital.data.sources import FORMATS, Array, Files, Indexable, Joined, Picture
 from vital.errors import DataError
 from vital.utils.arrays import range_hint
 from vital.utils.foreign import RAISED
+from vital.utils.pictures import opened_picture
 
 LOOKED_AT, LOOKS = 8, 24
 """How many pictures are looked at, and how often in all: a random flip escapes once in 65,000 sets."""
@@ -74,7 +75,7 @@ def _left_out(source: Files, index: int) -> str:
     if PurePosixPath(source.names[index]).suffix.lower() in SINGLE:
         return ""
     try:
-        with Image.open(source.root / source.names[index], formats=FORMATS) as picture:
+        with opened_picture(source.root / source.names[index], FORMATS) as picture:
             pages, bands = getattr(picture, "n_frames", 1), len(picture.getbands())
             held: int = getattr(picture, "tag_v2", {}).get(SAMPLES, bands)
     except RAISED:  # it is skipped, and listed, when it is used

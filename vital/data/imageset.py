@@ -12,6 +12,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from vital.data.labels import LABELING, match_class
@@ -23,6 +24,9 @@ from vital.utils.foreign import RAISED, culprit, described, foreign
 from vital.utils.hashing import number_of, sha256
 from vital.utils.logs import busy
 from vital.utils.public import public
+
+MOST_WORKERS = 256
+"""The most processes that read images."""
 
 
 class UnreadableImageError(DataError):
@@ -64,8 +68,10 @@ class ImageSet:
     _skipped: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 0:
-            raise InvalidValueError(f"workers is {self.workers}; allowed are whole numbers from 0")
+        if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
+            raise InvalidValueError(
+                f"workers is {self.workers}; allowed are whole numbers from 0 to {MOST_WORKERS}"
+            )
         if self.batch is not None and self.batch < 1:
             raise InvalidValueError(f"batch is {self.batch}; allowed are whole numbers from 1")
 
@@ -144,7 +150,8 @@ class ImageSet:
         except DataError as error:
             if error.__cause__ is not None:
                 raise
-            raise DataError(f"{where}: {error}") from error
+            one_of_many = isinstance(picture, Image.Image)  # a file; arrays have their values in common
+            raise (UnreadableImageError if one_of_many else DataError)(f"{where}: {error}") from error
         made = View(pixels, size_of(picture))
         if kept is not None:
             kept[index] = made
@@ -314,7 +321,7 @@ _TEAMS: WeakKeyDictionary[ImageSet, Team | None] = WeakKeyDictionary()
 
 def _reason(error: BaseException) -> str:
     """Why a picture cannot be read: what its decoder says, or what failed in the code of its data set."""
-    return first_line(error) if isinstance(error, OSError) else described(error)
+    return first_line(error) if isinstance(error, OSError | DataError) else described(error)
 
 
 def evenly(total: int, count: int) -> list[int]:

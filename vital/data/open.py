@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -21,8 +20,10 @@ from vital.data.labels import Labels, numbered, read_labels
 from vital.data.shards import open_shards, shards_at
 from vital.data.sources import SUFFIXES, Array, Files, Source, as_batch
 from vital.errors import DataError, first_line, missing_extra, nearest, unknown
+from vital.utils.array_files import Arrays, read_arrays
 from vital.utils.arrays import plain_array
 from vital.utils.foreign import foreign
+from vital.utils.io import path_of, readable
 from vital.utils.logs import busy
 from vital.utils.parts import told
 from vital.utils.public import public
@@ -137,7 +138,7 @@ def _found(source: Any, split: str | None, labeled: bool) -> ImageSet:
     if isinstance(source, str | Path):
         if not str(source) or "://" in str(source):
             raise DataError(f"{str(source)!r} is no path; give that of a folder or a file, downloaded first")
-        return _named(str(source), split) if str(source) in SETS else _at(Path(source).expanduser(), split)
+        return _named(str(source), split) if str(source) in SETS else _at(path_of(source), split)
     if split is not None and isinstance(source, Mapping):
         if split not in source:
             raise unknown("split", split, source)
@@ -239,7 +240,8 @@ def _folder(root: Path, split: str | None) -> ImageSet:
         root = root / split
         if not root.is_dir():
             raise _missing(root)
-    found = sorted(_walk(root))
+    left: list[tuple[str, str]] = []
+    found = sorted(_walk(root, left))
     names = tuple(name for name in found if name.lower().endswith(SUFFIXES))
     odd = sorted(
         {PurePosixPath(name).suffix.lower() for name in found if not name.lower().endswith(SUFFIXES)}
@@ -253,10 +255,17 @@ def _folder(root: Path, split: str | None) -> ImageSet:
             "have them too",
             stacklevel=4,
         )
+    if left:
+        told = "; ".join(f"{name}: {why}" for name, why in left[:3])
+        warnings.warn(f"{len(left)} of the files and folders of {root} are left out: {told}", stacklevel=4)
     tops = [name.partition("/")[0] if "/" in name else None for name in names]
     _check_folders(root, names, {top for top in tops if top is not None})
-    own, classes = numbered(tops)
-    return ImageSet(Files(root, names), names, own, classes, root.name or str(root))
+    own, classes = numbered([top if top is None else readable(top) for top in tops])
+    made = ImageSet(
+        Files(root, names), tuple(map(readable, names)), own, classes, readable(root.name or str(root))
+    )
+    made.note_skipped(left)
+    return made
 
 
 def _check_folders(root: Path, names: Sequence[str], tops: set[str]) -> None:
@@ -271,18 +280,34 @@ def _check_folders(root: Path, names: Sequence[str], tops: set[str]) -> None:
         raise DataError(f"the class folder {root / empty[0]} holds no images; fill it or take it away")
 
 
-def _walk(root: Path) -> Iterator[str]:
-    """Paths of all pictures below a folder, be they unreadable kinds; links are followed, each folder once."""
-    seen: set[str] = set()
-    for folder, below, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        below[:] = [name for name in below if _shown(name)] if real not in seen else []
+def _walk(root: Path, left: list[tuple[str, str]] | None = None) -> Iterator[str]:
+    """Paths of all pictures below a folder, be they unreadable kinds; links are followed, each folder once.
+
+    What cannot be read is added to those that are `left` out, with the reason: folders, pipes and devices.
+    """
+    left = [] if left is None else left
+    seen, todo = set[str](), [""]
+    while todo:
+        folder = todo.pop()
+        real = os.path.realpath(root / folder)
         if real in seen:
             continue
         seen.add(real)
-        for file in files:
-            if _shown(file) and file.lower().endswith((*SUFFIXES, *PICTURES)):
-                yield (Path(folder) / file).relative_to(root).as_posix()
+        try:
+            with os.scandir(root / folder) as entries:
+                held = [entry for entry in entries if _shown(entry.name)]
+        except OSError as error:
+            left.append((readable(folder or str(root)), error.strerror or str(error)))
+            continue
+        for entry in held:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir():
+                todo.append(name)
+            elif entry.name.lower().endswith((*SUFFIXES, *PICTURES)):
+                if entry.is_file() or not Path(entry.path).exists():  # a dead link is listed when it is used
+                    yield name
+                else:
+                    left.append((readable(name), "it is no file, but a pipe or a device"))
 
 
 def _shown(name: str) -> bool:
@@ -291,20 +316,16 @@ def _shown(name: str) -> bool:
 
 def _listed(paths: Sequence[str | Path]) -> ImageSet:
     for path in paths:
-        if not Path(path).is_file():
+        if not path_of(path).is_file():
             raise _missing(Path(path))
     names = tuple(Path(path).as_posix() for path in paths)
-    return ImageSet(Files(Path(), names), names, (None,) * len(names), (), "files")
+    return ImageSet(Files(Path(), names), tuple(map(readable, names)), (None,) * len(names), (), "files")
 
 
 def _numpy(path: Path, split: str | None) -> ImageSet:
     try:
-        if path.suffix.lower() == ".npy":
-            pictures, labels = _members(path, np.lib.format.open_memmap(path, mode="r"), split)
-        else:
-            with path.open("rb") as file:
-                pictures, labels = _members(path, np.load(file, allow_pickle=False), split)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        pictures, labels = _members(path, read_arrays(path), split)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as plain arrays: {first_line(error)}") from error
     source = Array(as_batch(pictures, str(path)))
     if labels is None:
@@ -316,16 +337,16 @@ def _numpy(path: Path, split: str | None) -> ImageSet:
     return _plain(source, path.name, numbered(labels.reshape(-1).tolist()))
 
 
-def _members(path: Path, content: Any, split: str | None) -> tuple[np.ndarray, np.ndarray | None]:
+def _members(
+    path: Path, content: np.ndarray | Arrays, split: str | None
+) -> tuple[np.ndarray, np.ndarray | None]:
     """The images and labels of an `.npz` file, or of an array alone."""
     prefix = f"{split}_" if split else ""
     if isinstance(content, np.ndarray):
         return content, None
-    with content:
-        if f"{prefix}images" not in content.files:
-            held = ", ".join(content.files) or "nothing"
-            splits = [name.removesuffix("_images") for name in content.files if name.endswith("_images")]
-            hint = f"; choose one with split={splits[0]!r}" if splits else "; save the images under that name"
-            raise DataError(f"{path} holds {held}; wanted is an array named '{prefix}images'{hint}")
-        labels = content[f"{prefix}labels"] if f"{prefix}labels" in content.files else None
-        return content[f"{prefix}images"], labels
+    if f"{prefix}images" not in content:
+        held = ", ".join(content) or "nothing"
+        splits = [name.removesuffix("_images") for name in content if name.endswith("_images")]
+        hint = f"; choose one with split={splits[0]!r}" if splits else "; save the images under that name"
+        raise DataError(f"{path} holds {held}; wanted is an array named '{prefix}images'{hint}")
+    return content[f"{prefix}images"], content.get(f"{prefix}labels")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,8 @@ from vital.data.labels import Labels, numbered
 from vital.data.sources import FORMATS, MANY, SUFFIXES, Source, stamps_of
 from vital.errors import DataError, first_line
 from vital.utils.hashing import sha256
+from vital.utils.io import parse_json
+from vital.utils.pictures import opened_picture
 
 BRACES = re.compile(r"\{([^{}]+)\}")
 LABELED = ("cls", "json", "txt")
@@ -54,7 +55,7 @@ class Shards(Source):
 
     def read(self, index: int) -> Image.Image:
         """Decode one picture; EXIF orientation is applied."""
-        with Image.open(BytesIO(self._bytes(index)), formats=FORMATS) as picture:
+        with opened_picture(BytesIO(self._bytes(index)), FORMATS) as picture:
             picture.load()
             return ImageOps.exif_transpose(picture)
 
@@ -180,8 +181,8 @@ def _labels_of(path: Path, held: Sequence[_Part]) -> dict[str, Any]:
 def _label(kind: str, text: str) -> int | str | None:
     if kind == "json":
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = parse_json(text)
+        except ValueError:
             return None
         return plain_label(item_label(value) if isinstance(value, dict) else value)
     return int(text) if re.fullmatch(r"-?\d{1,18}", text) else text or None

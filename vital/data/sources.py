@@ -6,6 +6,7 @@ arrays (H, W[, C]).
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from vital.errors import DataError
 from vital.utils.arrays import CONVERT, plain_array, range_hint
 from vital.utils.foreign import RAISED
 from vital.utils.hashing import file_hash, sha256
+from vital.utils.pictures import opened_picture
 
 Picture = Image.Image | np.ndarray
 SUFFIXES = (
@@ -80,7 +82,7 @@ class Files(Source):
 
     def read(self, index: int) -> Picture:
         """Decode one file."""
-        with Image.open(self.root / self.names[index], formats=FORMATS) as picture:
+        with opened_picture(self.root / self.names[index], FORMATS) as picture:
             picture.load()
             return ImageOps.exif_transpose(picture)
 
@@ -111,7 +113,7 @@ class Files(Source):
     def identify(self, index: int) -> bytes:
         """Give the hash of a file's bytes; its path in a large set, or where it cannot be opened."""
         known = UNREADABLE if len(self.names) > MANY else self._known_by[index]
-        return self.names[index].encode() if known == UNREADABLE else known
+        return os.fsencode(self.names[index]) if known == UNREADABLE else known
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +280,7 @@ def opened(value: Any) -> Any:
         value = BytesIO(value)
     elif not (isinstance(value, str | Path) and str(value).lower().endswith(SUFFIXES)):
         return value
-    with Image.open(value, formats=FORMATS) as picture:
+    with opened_picture(value, FORMATS) as picture:
         picture.load()
         return picture
 

@@ -24,7 +24,6 @@ model      the network
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,9 @@ from typing import Any
 from vital.describing.evaluation import table
 from vital.errors import DataError, RunError
 from vital.records import Description
-from vital.rendering.run_folder import SCHEMA, differences, read_run, versions
-from vital.utils.io import as_csv, as_json, explained, locked, read_csv, read_json, write
+from vital.rendering.run_folder import differences, read_run, versions
+from vital.rendering.run_schema import SCHEMA, WordsFile, schema_of
+from vital.utils.io import as_csv, as_json, explained, locked, parse_json, read_csv, read_json, within, write
 
 LABELS, DETAILS, SCORES = "labels.csv", "labels.json", "scores.csv"
 COLUMNS = (
@@ -91,11 +91,13 @@ def _read(row: Mapping[str, str], where: str) -> Row:
     found: Row = {column: row[column] for column in COLUMNS}
     try:
         for column in _LISTS:
-            found[column] = json.loads(found[column] or "[]")
+            found[column] = parse_json(found[column] or "[]")
         for column, kind in _NUMBERS.items():
             found[column] = kind(found[column]) if found[column] else None
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(f"{where}: the {column} of {found['unit']} is damaged: {error}") from error
+    if odd := [column for column in _LISTS if not isinstance(found[column], list)]:
+        raise DataError(f"{where}: the {odd[0]} of {found['unit']} is damaged: it is no list")
     return found
 
 
@@ -104,7 +106,7 @@ def check_folder(path: Path, model: Mapping[str, Any]) -> None:
 
     Raises `RunError` for a folder of another network, and `DataError` for a labels.csv of another kind.
     """
-    for earlier in (read_run(path), _details(path)):
+    for earlier in (read_run(path), read_details(path)):
         found = earlier.get("model")
         changed = differences(found, dict(model), "model") if found else []
         if changed := [change for change in changed if not change.startswith("model.spec ")]:
@@ -112,11 +114,13 @@ def check_folder(path: Path, model: Mapping[str, Any]) -> None:
                 f"the folder {str(path)!r} belongs to another network: {'; '.join(changed)}; choose another folder"
             )
     if (path / LABELS).exists():
-        read_labels(path / LABELS)
+        read_labels(within(path, path / LABELS))
 
 
-def _details(path: Path) -> dict[str, Any]:
-    return read_json(path / DETAILS) if (path / DETAILS).exists() else {}
+def read_details(path: Path) -> dict[str, Any]:
+    """What labels.json holds. Raises `RunError`."""
+    file = path / DETAILS
+    return read_json(within(path, file), schema_of(WordsFile)) if file.exists() else {}
 
 
 def save_words(
@@ -133,7 +137,9 @@ def save_words(
         check_folder(path, model)
         new = [d.to_dict() | {"class": d.unit.label, "request": dict(request)} for d in descriptions]
         facts = {"schema": SCHEMA, "versions": versions(), "model": dict(model)}
-        write(path / DETAILS, as_json(facts | {"labels": _renewed(_details(path).get("labels", []), new)}))
+        write(
+            path / DETAILS, as_json(facts | {"labels": _renewed(read_details(path).get("labels", []), new)})
+        )
         write_labels(path / LABELS, descriptions)
         if scores:
             write(path / SCORES, as_csv(table.COLUMNS, scores))

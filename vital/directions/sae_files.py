@@ -7,7 +7,6 @@ takes the place of each class that such a file names, so that tensors beside pic
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import warnings
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from vital.errors import DataError, first_line
 from vital.models.checkpoints import flattened
+from vital.utils.io import parse_json
 
 FOLDER = ("sae_weights.safetensors", "sae.safetensors", "sae.pt", "ae.pt", "weights.pt")
 """What the file with the weights is called in a folder."""
@@ -113,7 +113,7 @@ def _torch(path: Path) -> SaeFile:
 
 def _check_header(line: bytes, path: Path) -> None:
     try:
-        json.loads(line)
+        parse_json(line)
     except ValueError as error:
         raise DataError(
             f"{str(path)!r} begins like a file of saev and has no line of JSON ({first_line(error)})"

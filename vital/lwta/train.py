@@ -21,14 +21,14 @@ from vital.callbacks import Callback, End, Step
 from vital.callbacks.base import Callbacks, guarded, told
 from vital.data import ImageSet
 from vital.data.labels import LABELING, match_classes
-from vital.errors import DataError, RunError
+from vital.errors import DataError, ModelError, RunError
 from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
 from vital.models.outputs import answered, count_outputs
 from vital.types import Images
 from vital.utils.io import as_json, locked, read_json, write
 from vital.utils.logs import logger
-from vital.utils.options import Count, NonNegative, Positive, Range, check_options
+from vital.utils.options import Count, NonNegative, Positive, Range, check_options, check_whole
 from vital.utils.progress import Progress
 from vital.utils.random import generator, seed_of
 
@@ -186,7 +186,12 @@ def adamw(network: nn.Module, lr: float, weight_decay: float) -> torch.optim.Opt
 
 
 def descend(network: nn.Module, loss: Tensor, optimizer: torch.optim.Optimizer) -> float:
-    """Take one step down a loss, its gradient cut to length 1; the loss as a number."""
+    """Take one step down a loss, its gradient cut to length 1; the loss as a number.
+
+    Raises `ModelError` for a loss that is not finite, before it reaches the weights.
+    """
+    if not torch.isfinite(loss):
+        raise ModelError("the loss is not finite; use a lower learning rate, or mend what the network gives")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -205,9 +210,16 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
     """Go on from a checkpoint, where there is one; the epochs that are done."""
     if not path.is_file():
         return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        check_whole("epoch", state["epoch"], 0)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    except Exception as error:  # torch passes on whatever a damaged archive makes its parts raise
+        raise RunError(
+            f"the checkpoint {str(path)!r} is damaged or of another network: {type(error).__name__}; remove it to "
+            "train from the beginning"
+        ) from error
     return int(state["epoch"])
 
 

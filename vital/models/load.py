@@ -152,6 +152,7 @@ def load_model(
         if not half or model.dtype == torch.float64:
             model.module.to(torch.float32 if half else kind)
         model = replace(model, autocast=kind if half else None)
+        _check_range(model.module, kind)
     if channels_last:
         model.module.to(memory_format=torch.channels_last)
         model = replace(model, channels_last=True)
@@ -223,6 +224,18 @@ def _given(spec: nn.Module | Model, size: Size | None, *, private: bool, control
     if private:
         model = replace(model, module=copied(model.module))
     return resized(model, size)
+
+
+def _check_range(module: nn.Module, kind: torch.dtype) -> None:
+    """Raise `WeightsError` for weights that are too large for a type of floats, and would be infinite in it."""
+    most = torch.finfo(kind).max
+    for name, weights in module.named_parameters():
+        large = float(weights.detach().abs().max()) if weights.numel() else 0.0
+        if most < large < float("inf"):
+            told = str(kind).removeprefix("torch.")
+            raise WeightsError(
+                f"the weights {name!r} reach {large:.3g}, and {told} ends at {most:.3g}; compute in float32"
+            )
 
 
 def _check_random(spec: str, one: Model, other: Model) -> None:

@@ -28,6 +28,8 @@ from vital.utils.public import public
 
 HALF = (torch.bfloat16, torch.float16)
 """The floating types of two bytes."""
+LARGEST = 2**14
+"""The most pixels along a side of an image that a network is shown."""
 BROAD = 5.0
 """A std that no channel of an image in [0, 1] has."""
 Output = Literal["softmax", "sigmoid", "regression", "embedding"]
@@ -75,9 +77,9 @@ class Model:
         object.__setattr__(self, "module", ready(self.module))
         for name, count in (("size", 2), ("mean", 1), ("std", 1)):
             object.__setattr__(self, name, _row(getattr(self, name), count))
-        if len(self.size) != 2 or min(self.size) < 1:
+        if len(self.size) != 2 or min(self.size) < 1 or max(self.size) > LARGEST:
             raise InvalidValueError(
-                f"{self.name}: the size is {self.size}; allowed are (height, width) from 1"
+                f"{self.name}: the size is {self.size}; allowed are (height, width) from 1 to {LARGEST}"
             )
         if self.autocast not in (None, *HALF):
             raise InvalidValueError(

@@ -54,6 +54,26 @@ def _check_weights(module: nn.Module) -> None:
             raise ModelError(
                 f"{type(module).__name__} has no weights: {name!r} is on the device meta; {hint}"
             )
+    for name, tensor in module.named_parameters():
+        if why := _unusual(tensor):
+            raise ModelError(
+                f"{type(module).__name__}: the weights {name!r} are {why}, through which no gradient passes; "
+                "give the network that it was made of, in floats of 16 bits or more"
+            )
+
+
+def _unusual(weights: Tensor) -> str:
+    """What weights are that cannot be computed with as the floats of others are; empty for these.
+
+    >>> _unusual(torch.zeros(2)), _unusual(torch.zeros(2, dtype=torch.cfloat))
+    ('', 'complex64')
+    """
+    if weights.is_quantized:
+        return "quantized"
+    if weights.layout != torch.strided:
+        return str(weights.layout).removeprefix("torch.").replace("_", " ")
+    plain = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    return "" if weights.dtype in plain else str(weights.dtype).removeprefix("torch.")
 
 
 def copied(module: nn.Module, kept: dict[int, Any] | None = None) -> nn.Module:

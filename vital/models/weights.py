@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 import pickle
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,8 @@ from torch import Tensor, nn
 
 from vital.errors import WeightsError, first_line, nearest, unknown
 from vital.models.checkpoints import choose, flattened
+from vital.utils.array_files import read_arrays
+from vital.utils.io import parse_json, path_of
 
 INDEX = ".index.json"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar", ".npz")
@@ -64,7 +64,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     """Read all tensors of a file by their paths in it, those of one part for `FILE!PART`."""
     if "://" in str(path):
         raise WeightsError(f"{path} is an address; download the file, and give its path")
-    path, part = _parted(str(Path(path).expanduser()))
+    path, part = _parted(str(path_of(path)))
     _check_file(path)
     state = dict(flattened(_shards(path) if path.name.endswith(INDEX) else _content(path)))
     if not state:
@@ -134,18 +134,15 @@ def _content(path: Path) -> Any:
 
 def _numpy(path: Path) -> Any:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        return dict(read_arrays(path))
+    except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read as plain arrays: {first_line(error)}; {AGAIN}") from error
 
 
 def _shards(path: Path) -> dict[str, Any]:
     """What the files hold that an index names, which lie beside it."""
     try:
-        names = sorted(
-            {str(name) for name in json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()}
-        )
+        names = sorted({str(name) for name in parse_json(path.read_bytes())["weight_map"].values()})
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise WeightsError(f"{path} is no index of weights files, with a table 'weight_map'") from error
     found: dict[str, Any] = {}

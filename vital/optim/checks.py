@@ -12,7 +12,7 @@ from vital.terms import Sum, Term, as_sum
 from vital.types import Parameterization, Transform
 from vital.units import Unit
 from vital.utils.options import check_whole
-from vital.utils.parts import check_layers, check_part_class
+from vital.utils.parts import check_layers, check_numbers_of, check_part_class
 
 EXAMPLE = "vital.objectives.Channel('layer4:3')"
 
@@ -27,6 +27,7 @@ def as_terms(given: Any) -> list[Sum]:
     sums = [as_sum(term) for term in terms]
     for part in (part for term in sums for _, part in term.parts):
         check_part_class(type(part))
+        check_numbers_of(part)
         check_layers(part)
     if not sums or not all(term.parts for term in sums):
         raise InvalidValueError("there is no term to optimize; give at least one")
@@ -62,6 +63,7 @@ def as_transforms(given: Any) -> tuple[Transform, ...]:
                 hint = "wrap a function of an image as vital.transforms.Lambda(function)"
             raise InvalidValueError(f"{_shown(transform)} is not a transform of vital; {hint}")
         check_part_class(type(transform))
+        check_numbers_of(transform)
     return transforms
 
 
@@ -117,6 +119,7 @@ def check_parts(model: Any, parameterization: Any, optimizer: Any) -> None:
         if not isinstance(given, kind):
             raise InvalidValueError(f"the {what} is {_shown(given)}; {hint}")
     check_part_class(type(parameterization))
+    check_numbers_of(parameterization)
 
 
 def check_numbers(steps: Any, n_transforms: Any, redirect: Any) -> None:

@@ -41,25 +41,28 @@ from vital.errors import InvalidValueError, RunError
 from vital.models.pixels import to_tensor
 from vital.records import Prototype
 from vital.rendering.natural_exemplars import Exemplar
+from vital.rendering.run_schema import SCHEMA, ExemplarsFile, PictureFile, RunFile, schema_of
 from vital.units import Unit, slug
 from vital.utils.drawing import TILE, contact_sheet, fits_png, titled_sheet, to_pil
 from vital.utils.hashing import sha256
 from vital.utils.io import (
+    AGAIN,
     append_json,
     as_json,
     as_npy,
     as_png,
+    damaged,
     explained,
     json_lines,
     locked,
     read_json,
     read_npy,
     read_picture,
+    within,
     write,
 )
 from vital.utils.text import shortened
 
-SCHEMA = 1
 LOG = "log.jsonl"
 SHEET_PIXELS = 32_000_000
 FRAME_MS, LAST_MS = 200, 1600
@@ -131,8 +134,18 @@ class Run:
         write(self.file(unit, ".json"), as_json(prototype.to_dict()))
 
     def to_dict(self, unit: str | Unit) -> dict[str, Any]:
-        """Read the record of a unit. Raises `RunError` where there is none."""
-        return read_json(self.file(unit, ".json"))
+        """Read the record of a unit. Raises `RunError` where there is none, or that of another picture."""
+        file = within(self.path, self.file(unit, ".json"))
+        record = read_json(file, schema_of(PictureFile))
+        if (record["unit"], record["method"], record["seed"]) != (
+            str(unit),
+            self.render.method,
+            self.render.seed,
+        ):
+            raise damaged(
+                file, f"it is of {record['unit']}, {record['method']}, seed {record['seed']}", AGAIN
+            )
+        return record
 
     def picture(self, unit: str | Unit, *, masked: bool = False) -> Image.Image:
         """Read the picture of a unit; `masked`, with its transparency mask. Raises `RunError`."""
@@ -150,7 +163,11 @@ class Run:
 
     def all_channels(self, unit: str | Unit) -> Tensor:
         """Read all channels of a picture, (C, H, W), where a PNG has no room for them. Raises `RunError`."""
-        return torch.from_numpy(read_npy(self.file(unit, ".npy")))
+        file = self.file(unit, ".npy")
+        values = read_npy(file)
+        if values.dtype != np.float32 or values.ndim != 3 or len(values) != self.render.channels:
+            raise damaged(file, f"it holds {values.shape} of {values.dtype}", AGAIN)
+        return torch.from_numpy(values)
 
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to log.jsonl, with the time. Raises `RunError`."""
@@ -205,12 +222,12 @@ def read_run(path: Path) -> dict[str, Any]:
                 f"{str(path)!r} holds units but no run.json that says whose; choose another folder"
             )
         return {}
-    found = read_json(file)
+    found = read_json(within(path, file))
     if found.get("schema") != SCHEMA:
         raise RunError(f"{str(file)!r} has the schema {found.get('schema')!r}; this version reads {SCHEMA}")
-    if not isinstance(found.get("renders"), list):
+    if "renders" not in found:
         raise RunError(f"{str(file)!r} has the schema {SCHEMA} but lists no renders; choose another folder")
-    return found
+    return read_json(file, schema_of(RunFile))
 
 
 def runs(path: Path) -> list[Run]:
@@ -393,22 +410,17 @@ def kept_exemplars(run: str | Path, unit: str | Unit) -> list[SavedExemplar]:
     folder = Path(run) / "units" / folder_name(unit)
     if not (folder / EXEMPLARS).is_file():
         return []
-    try:
-        return [
-            SavedExemplar(
-                str(row["name"]),
-                float(row["value"]),
-                str(row["of"]),
-                str(row["by"]),
-                (
-                    folder / "exemplars" / Path(row["picture"]).name,
-                    folder / "exemplars" / Path(row["heat"]).name,
-                ),
-            )
-            for row in read_json(folder / EXEMPLARS)["exemplars"]
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{str(folder / EXEMPLARS)!r} is damaged: {error}; remove it") from error
+    found = read_json(within(Path(run), folder / EXEMPLARS), schema_of(ExemplarsFile))
+    return [
+        SavedExemplar(
+            row["name"],
+            float(row["value"]),
+            row["of"],
+            row["by"],
+            (folder / "exemplars" / row["picture"], folder / "exemplars" / row["heat"]),
+        )
+        for row in found["exemplars"]
+    ]
 
 
 def gif(pictures: Sequence[Image.Image]) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vital.describing.evaluation.importers import import_labels
+from vital.describing.run_folder import read_details
 from vital.errors import RunError
 from vital.records import Description
 from vital.rendering.run_folder import Render, kept_exemplars, read_run
@@ -30,7 +31,7 @@ from vital.reporting.facts import (
 from vital.reporting.findings import FINDINGS, findings_of, tables_of
 from vital.reporting.records import NOT_YET, Finding, Run, Table
 from vital.units import Unit
-from vital.utils.io import locked, read_json
+from vital.utils.io import check_links, locked, within
 
 Key = tuple[str, str]
 """A unit among several runs: its network, and its text."""
@@ -70,7 +71,7 @@ class Runs:
                 self._pictures.setdefault((network, str(unit)), []).append(run)
         if (folder / "labels.csv").is_file():
             names = _class_names(folder)
-            for said in import_labels(folder / "labels.csv", "vital"):
+            for said in import_labels(within(folder, folder / "labels.csv"), "vital"):
                 key = (network, str(said.unit))
                 unit = self.units.setdefault(key, said.unit)
                 if not unit.label and names.get(key[1]):
@@ -191,6 +192,7 @@ def is_run(folder: Path) -> bool:
 def _read(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise RunError(f"there is no run folder {str(folder)!r}")
+    check_links(folder)
     try:
         facts = read_run(folder)
     except RunError:
@@ -198,7 +200,7 @@ def _read(folder: Path) -> dict[str, Any]:
             raise
         facts = {}
     if not facts and (folder / "labels.json").is_file():
-        facts = {"model": read_json(folder / "labels.json").get("model") or {}}
+        facts = {"model": read_details(folder).get("model") or {}}
     if not (is_run(folder) or any((folder / name).is_file() for name in FINDINGS) or _in_use(folder)):
         raise RunError(f"{str(folder)!r} is no run folder: it holds neither run.json nor labels.csv")
     return facts
@@ -217,9 +219,7 @@ def _in_use(folder: Path) -> bool:
 
 def _class_names(folder: Path) -> dict[str, str]:
     """The names of classes among the units that words are of, where labels.json tells them."""
-    if not (folder / "labels.json").is_file():
-        return {}
-    rows: Iterable[Mapping[str, Any]] = read_json(folder / "labels.json").get("labels") or ()
+    rows: Iterable[Mapping[str, Any]] = read_details(folder).get("labels") or ()
     return {str(row["unit"]): str(row["class"]) for row in rows if row.get("class")}
 
 
@@ -256,7 +256,8 @@ def _told_apart(folders: Sequence[Path]) -> list[str]:
 
 def natural_order(text: str) -> list[tuple[int, str]]:
     """What texts are sorted by in which numbers count as numbers: layer4:9 comes before layer4:10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+    parts = re.split(r"(\d{1,18})", text)
+    return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)]
 
 
 def _run(name: str, facts: Mapping[str, Any]) -> Run:

@@ -21,10 +21,10 @@ from torch import Tensor
 
 from vital.activations import ReferenceBank
 from vital.activations.selection import readout_name
-from vital.errors import InvalidValueError, RunError
+from vital.errors import InvalidValueError
 from vital.rendering.run_folder import folder_name
 from vital.units import Unit
-from vital.utils.io import as_json, read_json, write
+from vital.utils.io import AGAIN, as_json, damaged, read_json, within, write
 
 ACTIVATIONS, NEIGHBORS, CIRCUIT, CLASSES = (
     "activations.json",
@@ -128,13 +128,13 @@ def read_histogram(run: Path, unit: str | Unit) -> Histogram | None:
     if not file.is_file():
         return None
     try:
-        found = read_json(file)
+        found = read_json(within(run, file))
         edges, counts = (tuple(map(_finite, found[name])) for name in ("edges", "counts"))
         images = int(found["images"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(file, error) from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise damaged(file, error, AGAIN) from error
     if not counts or len(edges) != len(counts) + 1:
-        raise _damaged(file, ValueError(f"it has {len(edges)} edges and {len(counts)} counts"))
+        raise damaged(file, f"it has {len(edges)} edges and {len(counts)} counts", AGAIN)
     return Histogram(edges, counts, images)
 
 
@@ -144,17 +144,17 @@ def read_neighbors(run: Path, unit: str | Unit) -> tuple[str, list[Link]]:
     if not file.is_file():
         return "", []
     try:
-        found = read_json(file)
+        found = read_json(within(run, file))
         links = [Link(str(row["unit"]), _finite(row["similarity"])) for row in found["neighbors"]]
         return str(found["by"]), links
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(file, error) from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise damaged(file, error, AGAIN) from error
 
 
 def read_feeders(run: Path, unit: str | Unit, common: Mapping[str, Sequence[Link]]) -> list[Link]:
     """Read what feeds a unit, most first: its own circuit.json, or what `common` holds of it (see `read_circuit`)."""
     own = _file(run, unit, CIRCUIT)
-    return list((read_circuit(own) if own.is_file() else common).get(str(unit), ()))
+    return list((read_circuit(within(run, own)) if own.is_file() else common).get(str(unit), ()))
 
 
 def read_circuit(file: Path) -> dict[str, list[Link]]:
@@ -164,8 +164,8 @@ def read_circuit(file: Path) -> dict[str, list[Link]]:
         found: dict[str, list[Link]] = {}
         for edge in edges:
             found.setdefault(str(edge["unit"]), []).append(Link(str(edge["feeder"]), _finite(edge["share"])))
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(file, error) from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise damaged(file, error, AGAIN) from error
     return {unit: sorted(links, key=lambda link: -link.weight) for unit, links in found.items()}
 
 
@@ -175,14 +175,14 @@ def read_classes(run: Path, unit: str | Unit) -> list[Link]:
         if not file.is_file():
             continue
         try:
-            found = read_json(file)
+            found = read_json(within(run, file))
             if str(found["unit"]) != str(unit):
                 continue
             links = [
                 Link(str(row["class"]), _finite(row["share"]), str(row["label"])) for row in found["classes"]
             ]
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(file, error) from error
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise damaged(file, error, AGAIN) from error
         return sorted((link for link in links if link.weight > 0), key=lambda link: -link.weight)
     return []
 
@@ -197,11 +197,6 @@ def _finite(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"it holds {number}, which is no finite number")
     return number
-
-
-def _damaged(file: Path, error: Exception) -> RunError:
-    why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-    return RunError(f"{str(file)!r} is damaged: {why}; remove it, and make it again")
 
 
 def _short(values: Tensor) -> tuple[float, ...]:

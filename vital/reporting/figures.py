@@ -29,7 +29,7 @@ from vital.lwta.explain import LAST
 from vital.rendering.run_folder import EXEMPLARS, runs
 from vital.reporting.holdings import Choice, Holdings, check_names, picture_of
 from vital.units import Unit
-from vital.utils.io import read_json, read_picture, read_text
+from vital.utils.io import check_links, read_json, read_picture, read_text
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
@@ -82,6 +82,7 @@ def kinds_of(folders: Sequence[Path]) -> list[str]:
     for folder in folders:
         if not folder.is_dir():
             raise RunError(f"there is no run folder {str(folder)!r}")
+        check_links(folder)
     holds = {
         **{kind: any((folder / name).is_file() for folder in folders) for kind, name in FILES.items()},
         "exemplars": any(any(folder.glob(f"units/*/{EXEMPLARS}")) for folder in folders),

@@ -13,6 +13,7 @@ from torch import Tensor
 from vital.errors import InvalidValueError, UnitError, unknown
 from vital.units import Unit
 from vital.utils.hashing import tensor_hash
+from vital.utils.io import path_of
 
 
 def read_direction(unit: str | Unit) -> Tensor:
@@ -31,7 +32,7 @@ def written(unit: Unit) -> tuple[int, ...]:
     path = unit.source.partition("!")[0]
     if not path:
         raise UnitError(f"{unit.layer!r} brings no vector; give one, or write FILE.safetensors:ROW@LAYER")
-    if not Path(path).is_file():
+    if not path_of(path).is_file():
         raise UnitError(f"{unit} cannot be read: there is no file {path!r}")
     known = Path(path).stat()
     return known.st_dev, known.st_ino, known.st_mtime_ns, known.st_size

@@ -133,6 +133,18 @@ def parse(text: str | Unit) -> list[Unit]:
     return [first] if count == 1 else [replace(first, index=first.channel + i) for i in range(count)]
 
 
+def is_unit(text: str) -> bool:
+    """Whether a text is that of one unit, as it stands in files.
+
+    >>> is_unit("layer4:162"), is_unit("layer4:0-9"), is_unit("../secret")
+    (True, False, False)
+    """
+    try:
+        return _read(text)[1] == 1
+    except UnitError:
+        return False
+
+
 def _read(text: str | Unit) -> tuple[Unit, int]:
     """Read a unit, or the first of a range, and how many there are."""
     if isinstance(text, Unit):

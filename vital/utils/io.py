@@ -6,17 +6,20 @@ import csv
 import io
 import json
 import os
+import re
+import stat
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import platformdirs
 from filelock import FileLock, Timeout
 
-from vital.errors import DataError, RunError, nearest
+from vital.errors import DataError, RunError, first_line, nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,12 +27,20 @@ if TYPE_CHECKING:
 
 STALE_SECONDS = 3600
 """The half of a file that nobody has written to for so long was left by a process that was killed."""
+LONGEST_TEXT = 2**29
+"""The most bytes of a file of text that are read."""
+AGAIN = "remove it, and make it again"
+"""What to do about a damaged file that a command makes."""
+LONGEST_NAME = 255
+"""The most bytes of the name of a file."""
+LONGEST_NUMBER = 100
+"""The most digits of a whole number in JSON."""
 
 
 def write(path: Path, data: bytes | str) -> None:
     """Write a file whole or not at all, making its folder where needed; text becomes UTF-8. Raises `RunError`."""
     with replacing(path) as part, part.open("wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
+        file.write(encoded(data) if isinstance(data, str) else data)
         file.flush()
         os.fsync(file.fileno())
 
@@ -61,24 +72,57 @@ def _sweep(path: Path) -> None:
             Path(entry.path).unlink(missing_ok=True)
 
 
+def path_of(given: str | Path) -> Path:
+    """The path that was typed, with ~ as the home folder. Raises `RunError` for what no file can be called."""
+    text = str(given)
+    if "\0" in text or any(len(os.fsencode(name)) > LONGEST_NAME for name in Path(text).parts):
+        raise RunError(
+            f"{text[:60] + '…' if len(text) > 60 else text!r} is no path; give that of a file or folder"
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise RunError(f"{text!r} is no path: {first_line(error)}; give it in full") from error
+
+
 def read_text(path: str | Path, hint: str = "") -> str:
     """Read a text file in UTF-8, with or without a byte order mark.
 
     `hint` says what the file should be, and ends every complaint. Raises `RunError` for a file that cannot be read,
     with the nearest name where there is none, and `DataError` for one that is no UTF-8.
     """
-    path, hint = Path(path).expanduser(), f"; {hint}" if hint else ""
+    path, hint = path_of(path), f"; {hint}" if hint else ""
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        there = () if path.exists() else path.parent.glob(f"*{path.suffix}")
-        close = nearest(path.name, (file.name for file in there), 1)
+        with path.open("rb") as file:
+            data = file.read(LONGEST_TEXT + 1)
+    except (OSError, ValueError) as error:
+        close = nearest(path.name, _like(path), 1) if isinstance(error, FileNotFoundError) else []
         meant = f"; did you mean {close[0]!r}?" if close else ""
-        raise RunError(f"cannot read {str(path)!r}: {error.strerror or error}{meant}{hint}") from error
+        why = getattr(error, "strerror", None) or error
+        raise RunError(f"cannot read {str(path)!r}: {why}{meant}{hint}") from error
+    if len(data) > LONGEST_TEXT:
+        raise DataError(f"{str(path)!r} is longer than {LONGEST_TEXT >> 20} MB, and no text for this{hint}")
     try:
         return _decoded(data)
     except ValueError as error:
         raise DataError(f"{str(path)!r}, {error}; save it as UTF-8{hint}") from error
+
+
+def _like(path: Path) -> list[str]:
+    """The names of the files beside one that have its ending."""
+    with suppress(OSError, ValueError):
+        return [file.name for file in path.parent.iterdir() if file.suffix == path.suffix]
+    return []
+
+
+def encoded(text: str) -> bytes:
+    r"""Text in UTF-8; what is no text, as a byte in the name of a file, becomes \udcff, as JSON spells it."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def readable(name: str) -> str:
+    r"""The name of a file as text: a byte in it that is none is shown as \xff."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _decoded(data: bytes) -> str:
@@ -133,31 +177,51 @@ def csv_lines(text: str, name: str) -> list[tuple[int, list[str]]]:
     """Read the rows of CSV that hold anything, each with the line that it ends on. Raises `DataError`."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        return [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
-    except csv.Error as error:
+        return [(reader.line_num, [*map(_bare, row)]) for row in reader if any(map(str.strip, row))]
+    except (csv.Error, ValueError) as error:
         raise DataError(
             f"{name}, line {reader.line_num}, is no table of comma-separated text: {error}"
         ) from error
 
 
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""What spreadsheets take for a formula, or what stands for such a text."""
+
+
 def as_csv(header: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> bytes:
     r"""Encode rows, by column or in order, as CSV: lists as JSON, nothing for None, six digits of a number.
 
+    Text that a spreadsheet would take for a formula gets an apostrophe before it, which `csv_lines` takes away.
+
     >>> as_csv(["unit", "p", "others"], [{"unit": "fc:1", "p": None, "others": [["a cat", 0.5]]}])
     b'unit,p,others\nfc:1,,"[[""a cat"", 0.5]]"\n'
+    >>> as_csv(["label", "score"], [["=1+1", -1]])
+    b"label,score\n'=1+1,-1\n"
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(header)
+    table.writerow(map(csv_cell, header))
     ordered = ([row[name] for name in header] if isinstance(row, Mapping) else row for row in rows)
-    table.writerows(map(_cell, row) for row in ordered)
-    return text.getvalue().encode()
+    table.writerows(map(csv_cell, row) for row in ordered)
+    return encoded(text.getvalue())
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
+    """A cell of a table: no spreadsheet takes its text for a formula.
+
+    >>> csv_cell("=1+1"), csv_cell(-0.5), csv_cell(None), csv_cell("a cat")
+    ("'=1+1", '-0.5', '', 'a cat')
+    """
     if isinstance(value, list | tuple):
         return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return f"'{value}" if FORMULA.match(value) else value
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _bare(cell: str) -> str:
+    """A text without the apostrophe that `csv_cell` put before it."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 def as_json(value: Any) -> bytes:
@@ -166,28 +230,118 @@ def as_json(value: Any) -> bytes:
     >>> as_json({"b": 1, "a": None})
     b'{\n "a": null,\n "b": 1\n}\n'
     """
-    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return encoded(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises `RunError` for a file that is missing, cannot be read or is damaged."""
+class Schema(Protocol):
+    """What JSON has to be, such as a `pydantic.TypeAdapter`."""
+
+    def validate_json(self, data: str, /) -> Any:
+        """Read JSON. Raises `ValueError` for another kind."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Read JSON, whatever it is. Raises `ValueError`, which says why, and no other error.
+
+    >>> parse_json("[" * 100_000)
+    Traceback (most recent call last):
+    ...
+    ValueError: it is nested too deeply
+    """
     try:
-        with explained(path, "read"):
-            found, why = json.loads(_decoded(path.read_bytes())), "it holds no JSON object"
-    except ValueError as error:
-        found, why = None, str(error)
-    if not isinstance(found, dict):
-        raise RunError(f"{str(path)!r} is damaged: {why}; remove it, or choose another folder")
+        text = _decoded(text) if isinstance(text, bytes) else text
+        found = json.loads(text, parse_int=_whole)
+        if "\\ud" in text.lower():  # half of a pair, which no file and no page can hold
+            json.dumps(found, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a character") from None
     return found
 
 
-def cached_json(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Read a JSON object, or make and write it where there is none that can be read. Raises `RunError`."""
+def _whole(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"it holds a number of {len(digits)} digits")
+    return int(digits)
+
+
+def read_json(path: Path, schema: Schema | None = None) -> dict[str, Any]:
+    """Read a JSON object, and hold it to a schema.
+
+    Raises `RunError` for a file that is missing, cannot be read, is damaged or is of another kind.
+    """
+    try:
+        text = _decoded(read_regular(path))
+        found, why = parse_json(text), "it holds no JSON object"
+        if schema is not None and isinstance(found, dict):
+            schema.validate_json(text)
+    except ValueError as error:
+        raise damaged(path, error) from error
+    if not isinstance(found, dict):
+        raise damaged(path, why)
+    return found
+
+
+def damaged(path: Path, why: Exception | str, step: str = "remove it, or choose another folder") -> RunError:
+    """The error for a file of a run folder that is not what it should be; `why` may be one of pydantic."""
+    errors = getattr(why, "errors", None)
+    if callable(errors):
+        first = errors()[0]
+        place, said = ".".join(map(str, first["loc"])), first["msg"].partition("error, ")[2] or first["msg"]
+        why = f"{place}: {said[0].lower()}{said[1:]}"
+    elif isinstance(why, KeyError):
+        why = f"it lacks {why}"
+    return RunError(f"{str(path)!r} is damaged: {why}; {step}")
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a file of a folder that vital wrote, where nothing but plain files lies. Raises `RunError`."""
+    with explained(path, "read"):
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+            raise RunError(f"{str(path)!r} is no file but a pipe or a device; remove it")
+        return path.read_bytes()
+
+
+def within(folder: Path, path: Path) -> Path:
+    """A path of a file in a folder. Raises `RunError` where it, or a link on the way to it, leads elsewhere."""
+    place = os.path.realpath(path)
+    if not place.startswith(os.path.realpath(folder) + os.sep):
+        raise RunError(
+            f"{str(path)!r} leads out of the folder {str(folder)!r}; remove it, or put the file there"
+        )
+    return path
+
+
+def check_links(folder: Path) -> None:
+    """Raise `RunError` where a link anywhere in a folder leads out of it."""
+    with explained(folder, "read"):
+        for place, folders, files in os.walk(folder):
+            for name in [*folders, *files]:
+                if os.path.islink(path := os.path.join(place, name)):  # noqa: PTH114, PTH118 - of many thousands
+                    within(folder, Path(path))
+
+
+def cached_json(
+    path: Path, make: Callable[[], dict[str, Any]], schema: Schema | None = None
+) -> dict[str, Any]:
+    """Read a JSON object, or make it where there is none that can be read, and write it where that can be done."""
     with suppress(RunError):
-        return read_json(path)
+        return read_json(path, schema)
     made = make()
-    write(path, as_json(made))
+    with kept_if_possible():
+        write(path, as_json(made))
     return made
+
+
+@contextmanager
+def kept_if_possible() -> Iterator[None]:
+    """Go on with a warning where the block cannot write to a cache: a full disk must not stop a run."""
+    try:
+        yield
+    except RunError as error:
+        warnings.warn(f"{error}; it is not kept, and made again next time", stacklevel=3)
 
 
 def append_json(path: Path, values: Iterable[Any]) -> None:
@@ -200,7 +354,7 @@ def append_json(path: Path, values: Iterable[Any]) -> None:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 cut_off = file.read(1) != b"\n"
-            file.write(b"\n" * cut_off + lines.encode())
+            file.write(b"\n" * cut_off + encoded(lines))
 
 
 def json_lines(path: Path) -> Iterator[Any]:
@@ -210,7 +364,7 @@ def json_lines(path: Path) -> Iterator[Any]:
             lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
         for line in lines:
             with suppress(ValueError):
-                yield json.loads(line)
+                yield parse_json(line)
 
 
 def as_png(picture: Image.Image, notes: Mapping[str, str] | None = None) -> bytes:
@@ -238,24 +392,30 @@ def read_npy(path: Path) -> np.ndarray:
     """Read an .npy file whole, nothing pickled. Raises `RunError` for one that is missing or damaged."""
     import numpy as np
 
+    from vital.utils.array_files import read_arrays
+
     try:
         with explained(path, "read"):
-            found: np.ndarray = np.load(path, allow_pickle=False)
-            return found
-    except (ValueError, EOFError) as error:
-        raise RunError(f"{str(path)!r} is damaged: {error}; remove it, and make it again") from error
+            found = read_arrays(path)
+    except ValueError as error:
+        raise damaged(path, error, AGAIN) from error
+    if not isinstance(found, np.ndarray):
+        raise damaged(path, "it holds several arrays", AGAIN)
+    return np.array(found)
 
 
 def read_picture(path: Path) -> Image.Image:
     """Read a picture whole. Raises `RunError` for one that is missing, cannot be read or is damaged."""
-    from PIL import Image
+    from vital.utils.pictures import opened_picture
 
     try:
-        with explained(path, "read"), Image.open(path) as picture:
+        with explained(path, "read"), opened_picture(path) as picture:
             picture.load()
             return picture.copy()
-    except (Image.DecompressionBombError, SyntaxError, ValueError) as error:
-        raise RunError(f"{str(path)!r} is damaged: {error}; remove it, and make it again") from error
+    except RunError:
+        raise
+    except Exception as error:  # decoders raise errors of many types
+        raise damaged(path, first_line(error), AGAIN) from error
 
 
 def cache_folder() -> Path:

@@ -25,12 +25,17 @@ from vital.utils.registry import Registry
 T = TypeVar("T")
 P = ParamSpec("P")
 _KNOWN: WeakKeyDictionary[type, dict[str, Option]] = WeakKeyDictionary()
+MOST = 1_000_000
+"""The greatest number of anything: what is above it is a slip, and would take days, or all memory."""
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that are allowed, from `least` to `most`; without the first where `open`, the last where `below`."""
+    """The numbers that are allowed, from `least` to `most`; without the first where `open`, the last where `below`.
+
+    The bound `MOST`, which keeps slips out, is told to those alone who went above it.
+    """
 
     least: float
     most: float | None = None
@@ -46,7 +51,7 @@ class Range:
         start = f"{'above' if self.open else 'from'} {self.least}"
         end = (
             ""
-            if self.most is None
+            if self.most in (None, MOST)
             else f"{'and up ' if self.open else ''}to {'below ' if self.below else ''}{self.most}"
         )
         return f"{start} {end}".strip()
@@ -70,15 +75,17 @@ class Names:
         return f"out of {', '.join(self)}"
 
 
-Count = Annotated[int, Range(1)]
+Count = Annotated[int, Range(1, MOST)]
 """A whole number from 1."""
-CountOrZero = Annotated[int, Range(0)]
+CountOrZero = Annotated[int, Range(0, MOST)]
 """A whole number from 0."""
+Side = Annotated[int, Range(1, 8192)]
+"""Pixels along a side of a picture."""
 Share = Annotated[float, Range(0, 1)]
 """A share of the whole, from 0 to 1."""
-NonNegative = Annotated[float, Range(0)]
+NonNegative = Annotated[float, Range(0, MOST)]
 """A number from 0, such as a weight."""
-Positive = Annotated[float, Range(0, open=True)]
+Positive = Annotated[float, Range(0, MOST, open=True)]
 """A number above 0."""
 
 
@@ -121,10 +128,12 @@ class Option:
         if isinstance(self.allowed, Names) and isinstance(value, str):
             return unknown(self.allowed.registry.what, value, self.allowed)
         allowed = f"{_allowed(self.kind, self.allowed)}{', or none' if self.optional else ''}"
-        bounded = isinstance(self.allowed, Range) and self.allowed.most is not None
-        if isinstance(value, Real) and not math.isfinite(value) and not bounded:
+        bounded = isinstance(self.allowed, Range) and self.allowed.most not in (None, MOST)
+        if isinstance(value, Real) and not _finite(value) and not bounded:
             allowed = f"finite {allowed}"
-        return InvalidValueError(f"{self.name} is {value!r}; allowed are {allowed}")
+        elif isinstance(value, int | float) and value > MOST and not bounded:
+            allowed += f", and none above {MOST}"
+        return InvalidValueError(f"{self.name} is {_said(value)}; allowed are {allowed}")
 
 
 def options_of(kind: type[Any]) -> Mapping[str, Option]:
@@ -220,7 +229,7 @@ def check_whole(name: str, value: Any, least: int | None = None) -> int:
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or (least is not None and value < least):
         since = "" if least is None else f" from {least}"
-        raise InvalidValueError(f"{name} is {value!r}; allowed are whole numbers{since}")
+        raise InvalidValueError(f"{name} is {_said(value)}; allowed are whole numbers{since}")
     return int(value)
 
 
@@ -309,9 +318,23 @@ def _fits(value: Any, kind: Any, allowed: Range | Names | None) -> bool:
     types: Any = {int: Integral, float: Real, bool: bool, str: str}.get(kind, object)
     if not isinstance(value, types) or (isinstance(value, bool) and kind in (int, float)):
         return False
-    if kind is float and not math.isfinite(value):
+    if kind is float and not _finite(value):
         return False
     return allowed is None or value in allowed
+
+
+def _finite(value: Any) -> bool:
+    """Whether a number is finite, for a number without range too; a whole number may be too large for a float."""
+    return isinstance(value, Integral) or math.isfinite(value)
+
+
+def _said(value: object) -> str:
+    """A value as it was given; a long one is cut."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:80]}…"
 
 
 def _plain(value: Any) -> Any:

@@ -6,8 +6,9 @@ has to wait for the device is looked at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from inspect import get_annotations
 from typing import Any, TypeVar
 
@@ -58,6 +59,16 @@ def check_part_class(kind: type) -> None:
         raise InvalidValueError(
             f"the dataclass {kind.__name__} is not frozen; write @dataclass(frozen=True) above it"
         )
+
+
+def check_numbers_of(part: object) -> None:
+    """Raise `InvalidValueError` where a number among the fields of a part is not finite."""
+    for field in fields(part):  # type: ignore[arg-type]
+        value = getattr(part, field.name, None)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidValueError(
+                f"{field.name} of {type(part).__name__} is {value}; allowed are finite numbers"
+            )
 
 
 def check_layers(term: Any) -> None:

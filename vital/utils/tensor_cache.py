@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vital.errors import RunError, first_line
-from vital.utils.io import cache_folder, explained, replacing
+from vital.utils.io import cache_folder, explained, kept_if_possible, parse_json, replacing
 from vital.utils.logs import logger
 
 LIMIT_BYTES = 2_000_000_000
+SUMMED_BYTES = 2**26
+"""How large a tensor may be to be read whole where its file is opened; larger ones stay on the disk."""
 FRESH_SECONDS = 60
 """Files that changed in the last seconds may be what another process has just written and goes on to read."""
 
@@ -30,11 +34,12 @@ def file_of(folder: str, key: str) -> Path:
 def cached(path: Path, make: Callable[[], Mapping[str, Tensor]]) -> Tensors:
     """Read tensors from the cache, or make and keep them where they are missing or the file is damaged."""
     found = load(path)
-    if found:
+    if found and found[1] == {"of": path.stem}:
         logger.debug("found in the cache: %s", path.name)
         return found[0]
     made = dict(make())
-    keep(path, made)
+    with kept_if_possible():
+        keep(path, made, {"of": path.stem})
     return made
 
 
@@ -50,24 +55,46 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) ->
     from safetensors.torch import save_file
 
     whole = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
+    said = json.dumps(notes, sort_keys=True)
     try:
         with replacing(path) as part:
-            save_file(whole, part, metadata={"vital": json.dumps(notes, sort_keys=True)})
+            save_file(whole, part, metadata={"vital": said, "sum": _sum(whole, said)})
     except SafetensorError as error:  # a full disk, among others
         raise RunError(f"cannot write {str(path)!r}: {first_line(error)}") from error
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
-    """Read what `save` wrote; None when the file is missing or damaged. Raises `RunError` for a folder."""
+    """Read what `save` wrote; None when the file is missing, damaged or another. Raises `RunError` for a folder."""
     from safetensors import SafetensorError, safe_open
 
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise RunError(f"cannot read {str(path)!r}: it is no file, but a pipe or a device; remove it")
     try:
         with explained(path, "read"), suppress(FileNotFoundError), safe_open(path, "pt") as file:
-            notes = json.loads((file.metadata() or {}).get("vital", "{}"))
-            return {key: file.get_tensor(key) for key in file.keys()}, notes  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError):
+            held = file.metadata() or {}
+            said, found = held.get("vital", ""), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            if held.get("sum") == _sum(found, said):
+                return found, parse_json(said)
+    except (SafetensorError, ValueError):
         pass
     return None
+
+
+def checksum(tensor: Tensor) -> int:
+    """A checksum of the values of a tensor; 0 for a large one, which is not read when its file is opened."""
+    if tensor.nbytes > SUMMED_BYTES:
+        return 0
+    return zlib.crc32(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+
+
+def _sum(tensors: Mapping[str, Tensor], notes: str) -> str:
+    return content_sum({k: (t.dtype, t.shape, checksum(t)) for k, t in tensors.items()}, notes)
+
+
+def content_sum(told: Mapping[str, tuple[torch.dtype, Sequence[int], int]], notes: str) -> str:
+    """What tells the content of a file from any other, of the type, shape and checksum of each tensor."""
+    rows = sorted((name, str(kind), list(shape), number) for name, (kind, shape, number) in told.items())
+    return f"{zlib.crc32(json.dumps([rows, notes]).encode()):08x}"
 
 
 def prune(folder: Path, limit: int, held: Collection[Path] = (), pattern: str = "*.safetensors") -> None:

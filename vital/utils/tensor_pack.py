@@ -78,7 +78,8 @@ def get(path: Path, key: str) -> tuple[Tensors, dict[str, Any]] | None:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    with suppress(FileNotFoundError, SafetensorError, ValueError, KeyError), path.open("rb") as file:
+    damage = (SafetensorError, ValueError, KeyError, TypeError, OverflowError)
+    with suppress(FileNotFoundError, *damage), path.open("rb") as file:
         index = _read_on(path, file)
         if found := index.at.get(key.encode()):
             start, length = found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vital.utils.io import replacing
+from vital.utils.tensor_cache import SUMMED_BYTES, checksum, content_sum
 
 HEADER = 1024
 """The bytes that are kept free for the header, which is known at the end."""
@@ -22,28 +24,34 @@ class Rows:
     """The rows of one tensor of a file, float32, which grow; see `growing`."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
-        self._file, self._name, self._shape = file, name, list[int]()
+        self._file, self._name, self._shape, self._sum = file, name, list[int](), 0
         file.write(b" " * HEADER)
 
     def add(self, block: Tensor) -> None:
         """Write more rows (B, ...)."""
         rows = block.detach().float().cpu().contiguous()
         self._file.write(rows.numpy().data)
+        self._sum = zlib.crc32(rows.numpy().data, self._sum)
         self._shape = [len(rows) + (self._shape[0] if self._shape else 0), *rows.shape[1:]]
 
     def finish(self, others: Mapping[str, Tensor]) -> None:
         """Write the other tensors of the file, and what it holds."""
         end = self._file.tell() - HEADER
+        own = self._sum if end <= SUMMED_BYTES else 0
         fill = torch.zeros(-end % 8, dtype=torch.uint8)  # numbers of eight bytes begin at multiples of eight
         held: dict[str, object] = {
             self._name: {"dtype": "F32", "shape": self._shape, "data_offsets": [0, end]}
         }
+        told: dict[str, tuple[torch.dtype, Sequence[int], int]]
+        told = {self._name: (torch.float32, self._shape, own)}
         for name, tensor in {"fill": fill, **others}.items():
+            told[name] = tensor.dtype, tensor.shape, checksum(tensor)
             begin, end = end, end + tensor.nbytes
             kind = _KINDS[tensor.dtype]
             held[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, end]}
             self._file.write(tensor.contiguous().numpy().data)
-        header = json.dumps({"__metadata__": {"vital": "{}"}, **held}).encode()
+        said = {"vital": "{}", "sum": content_sum(told, "{}")}
+        header = json.dumps({"__metadata__": said, **held}).encode()
         self._file.seek(0)
         self._file.write((HEADER - 8).to_bytes(8, "little") + header.ljust(HEADER - 8))
 

@@ -102,18 +102,22 @@ def test_originals_can_be_downloaded_as_they_were(rich, tmp_path):
         assert (masked.format, masked.mode) == ("WEBP", "RGBA")
 
 
-def test_originals_behind_links_are_files_of_their_own_and_of_their_kind(rich, tmp_path):
-    unit, kept = rich / "units" / "conv_2", tmp_path / "kept"
-    kept.mkdir()
-    shutil.move(unit / "vital-0.png", kept / "a.png")
-    (unit / "vital-0.png").symlink_to(os.path.relpath(kept / "a.png", unit))
+@pytest.mark.parametrize("name", ["vital-0.png", "vital-0.npy", "vital-0.json"])
+def test_files_behind_links_are_their_own_and_of_the_run_folder(rich, tmp_path, name):
+    unit = rich / "units" / "conv_2"
+    (rich / "kept").mkdir()
+    shutil.move(unit / "vital-0.png", rich / "kept" / "a.png")
+    (unit / "vital-0.png").symlink_to(os.path.relpath(rich / "kept" / "a.png", unit))
+    original = write_site(tmp_path / "site", rich).path / "units" / "conv" / "2" / "vital-0.png"
+    assert original.read_bytes() == (rich / "kept" / "a.png").read_bytes()
+    assert not original.is_symlink()
     (tmp_path / "secret").write_text("secret")
-    (unit / "vital-0.npy").symlink_to(tmp_path / "secret")
-    site = write_site(tmp_path / "site", rich).path
-    page_folder = site / "units" / "conv" / "2"
-    assert (page_folder / "vital-0.png").read_bytes() == (kept / "a.png").read_bytes()
-    assert not (page_folder / "vital-0.png").is_symlink()
-    assert not (page_folder / "vital-0.npy").exists()
+    (unit / name).unlink(missing_ok=True)
+    (unit / name).symlink_to(tmp_path / "secret")
+    with pytest.raises(RunError, match="leads out of the folder"):
+        write_site(tmp_path / "site", rich)
+    with pytest.raises(RunError, match="leads out of the folder"):
+        vital.report(rich)
 
 
 def test_what_feeds_a_unit_through_all_tokens_links_to_the_page_of_its_patches(tmp_path):

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from vital.utils.io import parse_json
+
 HEADERS = (
     "concept", "concepts", "word", "words", "label", "labels", "name", "names", "class", "classes", "class_name",
     "text", "term", "description", "category", "phrase", "display_name", "displayname",
@@ -240,15 +242,20 @@ def _of_json(lines: Lines) -> Lines:
     """The texts of JSON, of JSON lines, or of a list as Python prints it."""
     text = "\n".join(line for _, line in lines)
     try:
-        return [(lines[0][0], each) for each in _of_value(json.loads(text), lines[0][0])]
-    except json.JSONDecodeError as error:
+        return [(lines[0][0], each) for each in _of_value(parse_json(text), lines[0][0])]
+    except LineError:
+        raise
+    except ValueError as error:
         with suppress(json.JSONDecodeError):
-            return [(number, each) for number, line in lines for each in _of_value(json.loads(line), number)]
+            return [(number, each) for number, line in lines for each in _of_value(parse_json(line), number)]
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             if "'" in text:  # Python would join neighbors that lack a comma
                 return [(lines[0][0], each) for each in _of_value(ast.literal_eval(text), lines[0][0])]
-        where = lines[min(error.lineno, len(lines)) - 1][0]
-        raise LineError(where, f"it is no JSON: {error.msg}") from error
+        number, said = (
+            (error.lineno, error.msg) if isinstance(error, json.JSONDecodeError) else (1, str(error))
+        )
+        where = lines[min(number, len(lines)) - 1][0]
+        raise LineError(where, f"it is no JSON: {said}") from error
 
 
 def _of_value(value: Any, line: int) -> Iterator[str]:

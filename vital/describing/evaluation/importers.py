@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -29,7 +28,7 @@ from typing import Any
 from vital.errors import DataError, UsageError, VitalError, nearest
 from vital.records import NOT_JUDGED, STANDS, TAKEN_BACK, Description
 from vital.units import Unit
-from vital.utils.io import read_csv
+from vital.utils.io import parse_json, read_csv
 from vital.utils.registry import Registry
 
 Row = Mapping[str, str]
@@ -179,9 +178,20 @@ def _letters(text: str) -> str:
 
 def _unit(row: Row, column: str, layer: str, first: int = 0) -> Unit:
     text = row[column]
-    if not re.fullmatch(r"\d+(?:\.0+)?", text) or int(float(text)) < first:
-        raise ValueError(f"the {column} is {text!r}; allowed are whole numbers from {first}")
-    return Unit(row.get("layer") or layer, int(float(text)) - first)
+    index = _index(text)
+    if index is None or index < first:
+        raise ValueError(f"the {column} is {text[:40]!r}; allowed are whole numbers from {first}")
+    return Unit(row.get("layer") or layer, index - first)
+
+
+def _index(text: str) -> int | None:
+    """A whole number from 0, which tables may have written as 3.0; None for anything else.
+
+    >>> _index("3.0"), _index("²"), _index("9" * 400)
+    (3, None, None)
+    """
+    match = re.fullmatch(r"(\d{1,18})(?:\.0+)?", text)
+    return int(match[1]) if match else None
 
 
 def _number(row: Row, column: str) -> float:
@@ -237,9 +247,10 @@ def _vital(row: Row, layer: str) -> Description:
 def _whole(row: Row, column: str) -> int | None:
     """A whole number from 0, which tables may have written as 3.0; None for nothing."""
     text = row.get(column, "")
-    if text and not re.fullmatch(r"\d+(?:\.0+)?", text):
-        raise ValueError(f"the {column} is {text!r}; allowed are whole numbers from 0")
-    return int(float(text)) if text else None
+    index = _index(text)
+    if text and index is None:
+        raise ValueError(f"the {column} is {text[:40]!r}; allowed are whole numbers from 0")
+    return index
 
 
 def _others(row: Row) -> tuple[tuple[str, float], ...]:
@@ -255,7 +266,7 @@ def _json(row: Row, column: str) -> list[Any]:
     """A list written as JSON, or as texts with semicolons between them."""
     text = row.get(column, "")
     with suppress(ValueError):
-        found = json.loads(text or "[]")
+        found = parse_json(text or "[]")
         return found if isinstance(found, list) else [found]
     return [part.strip() for part in text.split(";") if part.strip()]
 

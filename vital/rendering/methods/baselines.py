@@ -23,7 +23,7 @@ from vital.rendering.methods.base import METHODS, Method, Plan, image_size, roll
 from vital.terms import Term
 from vital.types import Parameterization
 from vital.units import OUTPUT, Unit
-from vital.utils.options import Count, NonNegative, Positive, Share
+from vital.utils.options import Count, NonNegative, Positive, Share, Side
 from vital.utils.random import generator
 
 REDIRECT = 16
@@ -99,7 +99,7 @@ class PixelAscent(Accentuating):
     """
 
     steps: Count = 512
-    size: Count | None = None
+    size: Side | None = None
     lr: Positive = 0.05
     tv: NonNegative = 1.0
     roll: Share | None = None
@@ -132,7 +132,7 @@ class FourierAscent(Accentuating):
     """
 
     steps: Count = 512
-    size: Count | None = None
+    size: Side | None = None
     lr: Positive = 0.05
     fit: bool = False
 
@@ -164,7 +164,7 @@ class Maco(Method):
 
     needs_images: ClassVar[bool] = True
     steps: Count = 256
-    size: Count | None = None
+    size: Side | None = None
     lr: Positive = 1.0
     n_transforms: Count = 32
     n_images: Count = 500
@@ -219,7 +219,7 @@ class DeepInversion(Method):
     """
 
     steps: Count = 1000
-    size: Count | None = None
+    size: Side | None = None
     lr: Positive = 0.25
     bn: NonNegative = 0.01
     tv: NonNegative = 1e-4

@@ -33,7 +33,7 @@ from vital.rendering.methods.base import METHODS, Method, Plan, image_size
 from vital.terms import Term
 from vital.types import Transform
 from vital.units import OUTPUT, Unit
-from vital.utils.options import Count, NonNegative, Positive, Share
+from vital.utils.options import Count, NonNegative, Positive, Share, Side
 
 PATCH_SHARE = 0.9
 """The share of what a place responds to that a reference patch of an inner unit holds."""
@@ -76,7 +76,7 @@ class AlignmentMethod(Method):
 
     needs_images: ClassVar[bool] = True
     steps: Count = 256
-    size: Count | None = None
+    size: Side | None = None
     n_references: Count = 1
     selection: Choice = "activation"
     layers: tuple[str, ...] | None = None

@@ -19,7 +19,7 @@ from vital.rendering.methods.stages import stages
 from vital.terms import Term
 from vital.tracing import list_layers
 from vital.units import OUTPUT, Unit
-from vital.utils.options import Count, CountOrZero, NonNegative, Positive, Share
+from vital.utils.options import Count, CountOrZero, NonNegative, Positive, Share, Side
 
 VIT_L = ("conv_proj", *(f"encoder.layers.encoder_layer_{i}" for i in (2, 9, 20, 23)))
 VIT_L_PRIORS = {16: 3e-3, 32: 3e-4}
@@ -79,7 +79,7 @@ class VitalReference(Method):
 
     needs_images: ClassVar[bool] = True
     steps: Count = 2000
-    size: Count | None = None
+    size: Side | None = None
     n_references: Count = 50
     selection: Choice = "auto"
     layers: tuple[str, ...] | None = None

@@ -12,6 +12,7 @@ from vital.reporting.cards import number_of
 from vital.reporting.page import visible
 from vital.reporting.records import FAILED, PrototypeView, Reference, UnitView, WordsView
 from vital.reporting.site.pictures import Written
+from vital.utils.io import csv_cell
 
 Record = dict[str, Any]
 
@@ -20,8 +21,6 @@ COLUMNS = (
     "status", "value", "percentile", "page", "picture",
 )  # fmt: skip
 """The columns of units.csv; a unit has one row for each method that says something of it, and at least one."""
-
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def record_of(view: UnitView, written: Written) -> Record:
@@ -146,17 +145,5 @@ def csv_lines_of(record: Record) -> bytes:
     for word in record["words"] or [{}]:
         others = " | ".join(other for other, _ in word.get("others", ()))
         row = word | common | {"others": others}
-        table.writerow([_cell(row.get(name)) for name in COLUMNS])
+        table.writerow([csv_cell(visible(row.get(name))) for name in COLUMNS])
     return text.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it.
-
-    >>> _cell("=1+1"), _cell(-0.5), _cell(None), _cell("a cat")
-    ("'=1+1", '-0.5', '', 'a cat')
-    """
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = "" if value is None else str(visible(str(value)))
-    return f"'{text}" if text.startswith(_DANGEROUS) else text

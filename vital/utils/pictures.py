@@ -1,0 +1,32 @@
+"""Files of pictures, opened with care: they may come from anywhere, and be anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+MOST_PIXELS = 2**26
+"""The most pixels of a picture: as many take 2.4 GB on their way to a network."""
+
+
+@contextmanager
+def opened_picture(
+    source: str | Path | BytesIO, formats: tuple[str, ...] | None = None
+) -> Iterator[Image.Image]:
+    """Open a picture, whose pixels are not read yet.
+
+    Raises `OSError` for a pipe or a device, which would be read forever, and for more pixels than `MOST_PIXELS`;
+    decoders raise errors of many types for what is damaged.
+    """
+    if not isinstance(source, BytesIO) and Path(source).exists() and not Path(source).is_file():
+        raise OSError("it is no file, but a folder, a pipe or a device")
+    with Image.open(source, formats=formats) as picture:
+        width, height = picture.size
+        if width * height > MOST_PIXELS:
+            most = f"{MOST_PIXELS / 1e6:.0f} million"
+            raise OSError(f"it has {width} x {height} pixels; allowed are {most}, so make it smaller")
+        yield picture
