@@ -17,7 +17,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
-from vital.reporting.site.facts import read_circuit, read_histogram, read_neighbors
 
 from vital.backends.answers import read_caption, read_lines
 from vital.backends.endpoint_address import read_spec
@@ -35,6 +34,7 @@ from vital.models.weights import read_state
 from vital.rendering import METHODS
 from vital.rendering.run_folder import kept_exemplars, read_run, runs
 from vital.reporting.collect import natural_order
+from vital.reporting.facts import read_circuit, read_histogram, read_neighbors
 from vital.units import Unit, parse
 from vital.units.direction import read_direction
 from vital.utils.class_names import read_classes, read_names

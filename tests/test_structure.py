@@ -24,6 +24,7 @@ SUBJECTS = {
     "tests/attribution/test_rules.py": "every rule on every operation",
     "tests/attribution/test_tape.py": "relevance along recorded operations",
     "tests/attribution/test_zennit.py": "zennit, which does the same",
+    "tests/data/test_odd_files.py": "files that are no usual pictures",
     "tests/describing/test_anchors.py": "labels of planted units",
     "tests/describing/test_describers.py": "every describer",
     "tests/lwta/test_described.py": "describers on competing networks",

@@ -58,7 +58,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) ->
     said = json.dumps(notes, sort_keys=True)
     try:
         with replacing(path) as part:
-            save_file(whole, part, metadata={"vital": said, "sum": _sum(whole, said)})
+            save_file(whole, part, metadata={"vital": f"{_sum(whole, said)} {said}"})  # one, for they have no order
     except SafetensorError as error:  # a full disk, among others
         raise RunError(f"cannot write {str(path)!r}: {first_line(error)}") from error
 
@@ -71,9 +71,9 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
         raise RunError(f"cannot read {str(path)!r}: it is no file, but a pipe or a device; remove it")
     try:
         with explained(path, "read"), suppress(FileNotFoundError), safe_open(path, "pt") as file:
-            held = file.metadata() or {}
-            said, found = held.get("vital", ""), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            if held.get("sum") == _sum(found, said):
+            total, _, said = (file.metadata() or {}).get("vital", "").partition(" ")
+            found = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            if total == _sum(found, said):
                 return found, parse_json(said)
     except (SafetensorError, ValueError):
         pass
