@@ -24,6 +24,9 @@ from vital.utils.hashing import key_of
 from vital.utils.options import checked_keywords
 from vital.utils.public import public
 
+BATCH = 16
+"""How many images are shown at once."""
+
 
 @public
 @checked_keywords
@@ -33,7 +36,7 @@ def build_bank(
     images: ImageSet,
     *,
     top: int = 50,
-    batch: int = 16,
+    batch: int = BATCH,
     path: str | Path | None = None,
     disk: bool = True,
     progress: bool = False,
@@ -86,14 +89,9 @@ def build_bank(
 
     """
     check_inputs(model, images, None)
-    layers = [layers] if isinstance(layers, str) else layers
-    if top < 1 or batch < 1:
-        raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
-    known, stamps = list_layers(model), images.source.stamps()
-    warn_of_choice(known[layer] for layer in layers if layer in known)
-    ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
-    asked = tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers))
-    made_of = _parts(model, asked, images, top) | {"how": _how(model, batch)}
+    stamps = images.source.stamps()
+    made_of = planned(model, layers, images, top=top, batch=batch)
+    asked, made_of = made_of["layers"], made_of | {"how": how_made(model, batch)}
     key = key_of(**made_of)
     where = Path(path) if path else store.file_of("banks", key)
     if path:
@@ -104,7 +102,7 @@ def build_bank(
     else:
         begun = Begun(where, images, key, made_of) if disk or path else None
         tables = scan(model, asked, images, top + 1, batch, progress, begun=begun)
-        _check_unchanged(images, stamps)
+        check_unchanged(images, stamps)
     bank = ReferenceBank(model, images, asked, tables, key, disk, made_of)
     if disk or path:
         bank.save(where)
@@ -112,7 +110,23 @@ def build_bank(
     return bank
 
 
-def _check_unchanged(images: ImageSet, stamps: np.ndarray) -> None:
+def planned(
+    model: Model, layers: str | Sequence[str], images: ImageSet, *, top: int, batch: int = BATCH
+) -> dict[str, Any]:
+    """All that decides what a bank of these layers holds, before any work, but how it is computed.
+
+    Raises what `build_bank` raises for what there is not.
+    """
+    layers = [layers] if isinstance(layers, str) else layers
+    if top < 1 or batch < 1:
+        raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
+    known = list_layers(model)
+    warn_of_choice(known[layer] for layer in layers if layer in known)
+    ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
+    return _parts(model, tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers)), images, top)
+
+
+def check_unchanged(images: ImageSet, stamps: np.ndarray) -> None:
     """Raise `DataError` where a file is another than when its set was opened."""
     now = images.source.stamps()
     if not np.array_equal(now, stamps):
@@ -220,8 +234,7 @@ def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:
         [shifted(bank.tables, start) for bank, start in zip(banks, starts, strict=True)],
         first.made_of["top"] + 1,
     )
-    ways = {key_of(x=bank.made_of["how"]): bank.made_of["how"] for bank in banks}
-    how = first.made_of["how"] if len(ways) == 1 else [ways[name] for name in sorted(ways)]
+    how = all_ways([bank.made_of["how"] for bank in banks])
     made_of = first.made_of | {"images": images.hash(), "how": how}
     key = key_of(**made_of)
     return ReferenceBank(first.model, images, first.layers, tables, key, first.disk, made_of)
@@ -232,6 +245,12 @@ def _parts(model: Model, layers: tuple[str, ...], images: ImageSet, top: int) ->
     return {**network(model), "images": images.hash(), "layers": layers, "top": top}
 
 
-def _how(model: Model, batch: int) -> dict[str, Any]:
+def all_ways(given: Sequence[Any]) -> Any:
+    """How parts of a bank were computed: the one way, or a list of the ways."""
+    ways = {key_of(x=how): how for how in given}
+    return given[0] if len(ways) == 1 else [ways[name] for name in sorted(ways)]
+
+
+def how_made(model: Model, batch: int) -> dict[str, Any]:
     """All that may change the last bits of what is computed, and the form in which it is kept."""
     return {"device": model.device.type, "batch": batch, "vital": __version__, "format": FORMAT}

@@ -20,7 +20,7 @@ from vital.describing.api import Words, prepared
 from vital.errors import RunError
 from vital.models import Model
 from vital.models.identity import identity
-from vital.records import Prototype
+from vital.records import Description, Prototype
 from vital.rendering import render
 from vital.rendering.resume import request_for
 from vital.rendering.run_folder import LOG, SCHEMA, Render, Run, check_names, differences, versions
@@ -127,9 +127,28 @@ class Context:
         """The run folder as one method sees it."""
         return Run(self.run, self.renders[method])
 
+    @property
+    def record(self) -> Path:
+        """What is there before any piece is begun, and is seen by whoever sees the folder."""
+        return self.run / RECORD
+
+    def bank_file(self, piece: Piece) -> Path:
+        """Where the bank, or the part of it that a piece makes, is kept."""
+        del piece
+        return self.run / BANK
+
+    def make_bank(self, piece: Piece) -> None:
+        """Make the bank, or a part of it."""
+        del piece
+        _ = self.bank
+
     def words_file(self, piece: Piece) -> Path:
         """Where the words of a piece are kept."""
         return self.run / WORDS / f"{piece.name}.json"
+
+    def save_words(self, piece: Piece, said: Sequence[Description]) -> None:
+        """Keep the words of a piece."""
+        write(self.words_file(piece), as_json({"labels": [one.to_dict() for one in said]}))
 
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to log.jsonl, with the time. Raises `RunError`."""

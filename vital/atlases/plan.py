@@ -40,6 +40,11 @@ class Piece:
     method: str = ""
 
     @property
+    def whole(self) -> bool:
+        """Whether all others wait for it, as for a bank that one process makes."""
+        return self.stage == "bank" and not self.units
+
+    @property
     def name(self) -> str:
         """A name for files."""
         number = f"{self.number:05d}" if self.units else ""

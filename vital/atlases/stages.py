@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from vital.atlases.context import BANK, Context
+from vital.atlases.context import Context
 from vital.atlases.plan import Piece
 from vital.atlases.relations import save_relations
 from vital.errors import RunError, VitalError
@@ -18,7 +18,6 @@ from vital.rendering.resume import starved
 from vital.rendering.run_folder import EXEMPLARS, folder_name, save_exemplars
 from vital.utils import tensor_cache
 from vital.utils.foreign import explained
-from vital.utils.io import as_json, write
 
 Failed = dict[str, str]
 """The units for which a piece could not be done, and why."""
@@ -62,8 +61,7 @@ def fatal(error: BaseException) -> bool:
 
 
 def _bank(piece: Piece, context: Context) -> Failed:
-    del piece
-    _ = context.bank
+    context.make_bank(piece)
     return {}
 
 
@@ -102,8 +100,8 @@ def _render(piece: Piece, names: Sequence[str], context: Context) -> None:
     run, method = context.pictures(piece.method), context.request.methods[piece.method]
     bank = context.bank if method.needs_images else None
     made = render_group(
-        context.model, [context.units[name] for name in names], method, bank, context.request.seed,
-        callback=lambda step: context.tell(piece, step.number / step.of),
+        context.model, [context.units[name] for name in names], method, bank, run.render.seed,
+        frames=run.render.frames, callback=lambda step: context.tell(piece, step.number / step.of),
     )  # fmt: skip
     for prototype in made:
         run.save(prototype)
@@ -117,7 +115,7 @@ def _rendered(piece: Piece, context: Context) -> bool:
 def _words(piece: Piece, context: Context) -> Failed:
     words = replace(context.words, described={piece.method: context.words.described[piece.method]})
     said = words.describe([context.units[name] for name in piece.units])
-    write(context.words_file(piece), as_json({"labels": [one.to_dict() for one in said]}))
+    context.save_words(piece, said)
     return {}
 
 
@@ -133,7 +131,7 @@ def _kept(name: str, make: Callable[[], None]) -> Failed:
 
 
 WORK: Mapping[str, Stage] = {
-    "bank": Stage(_bank, lambda _, context: [context.run / BANK]),
+    "bank": Stage(_bank, lambda piece, context: [context.bank_file(piece)]),
     "exemplars": Stage(
         _exemplars, lambda piece, context: [_exemplar_file(name, context) for name in piece.units]
     ),

@@ -170,16 +170,27 @@ def entered(path: str | Path, model: Mapping[str, Any], render: Render) -> Itera
     and no unit may be in two of them. A render of which no unit was finished leaves no claim. Raises `RunError` for
     a folder that belongs to another run, saying what differs, that is in use, or that cannot be written.
     """
+    with entered_together(path, model, [render]) as (run,):
+        yield run
+
+
+@contextmanager
+def entered_together(
+    path: str | Path, model: Mapping[str, Any], renders: Sequence[Render]
+) -> Iterator[list[Run]]:
+    """Open a run folder for several renders at once, as `entered` does for one."""
     path = Path(path)
-    check_names(render.units)
+    for render in renders:
+        check_names(render.units)
     with explained(path, "write"):
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        _enter(path, {"schema": SCHEMA, "versions": versions(), "model": dict(model)}, render.plain())
-        yield Run(path, render)
+        facts = {"schema": SCHEMA, "versions": versions(), "model": dict(model)}
+        _enter(path, facts, [render.plain() for render in renders])
+        yield [Run(path, render) for render in renders]
 
 
-def _enter(path: Path, facts: dict[str, Any], render: dict[str, Any]) -> None:
+def _enter(path: Path, facts: dict[str, Any], renders: Sequence[dict[str, Any]]) -> None:
     earlier = read_run(path)
     kept = [
         run.render.plain() for run in runs(path) if any(run.complete([unit]) for unit in run.render.units)
@@ -187,10 +198,11 @@ def _enter(path: Path, facts: dict[str, Any], render: dict[str, Any]) -> None:
     if kept:
         _check_facts(path, earlier, facts)
         facts = {**facts, **earlier}
-    if render not in kept:
-        for other in kept:
-            _check_beside(path, other, render)
-        kept.append(render)
+    for render in renders:
+        if render not in kept:
+            for other in kept:
+                _check_beside(path, other, render)
+            kept.append(render)
     if {**facts, "renders": kept} != earlier:
         write(path / "run.json", as_json({**facts, "renders": kept}))
 
