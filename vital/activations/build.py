@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from vital._version import __version__
 from vital.activations.bank import ReferenceBank, check_inputs
 from vital.activations.begun import Begun
-from vital.activations.rankings import FORMAT, merge, shifted, unpack
+from vital.activations.rankings import FORMAT, Tables, merge, shifted, unpack
 from vital.activations.scan import scan
 from vital.data import ImageSet, joined
 from vital.errors import DataError, InvalidValueError
@@ -194,19 +195,26 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
     True
 
     """
-    found = store.load(Path(path))
-    made_of = found[1].get("made_of") if found else None
-    if not found or not made_of or found[1].get("format") != FORMAT:
-        raise DataError(
-            f"{str(path)!r} is not a bank that can be read; make one with vital bank or build_bank"
-        )
+    made_of, tables, key = _read(Path(path))
     parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
     if changed := [name for name, value in parts.items() if key_of(x=value) != key_of(x=made_of.get(name))]:
         raise DataError(
             f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these"
         )
     made_of = parts | {"how": made_of.get("how")}
-    return ReferenceBank(model, images, parts["layers"], unpack(found[0]), found[1]["key"], disk, made_of)
+    return ReferenceBank(model, images, parts["layers"], tables, key, disk, made_of)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Tables, str]:
+    """What a bank was made of, what it holds, and its key. Raises `DataError` for a file that is no bank."""
+    found = store.load(path)
+    with suppress(KeyError, TypeError, AttributeError):  # what another program wrote, or another version
+        if found and found[1]["format"] == FORMAT:
+            tensors, notes = found
+            made_of = {**notes["made_of"]}
+            tuple(map(str, made_of["layers"])), int(made_of["top"])
+            return made_of, unpack(tensors), str(notes["key"])
+    raise DataError(f"{str(path)!r} is not a bank that can be read; make one with vital bank or build_bank")
 
 
 def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:

@@ -53,19 +53,29 @@ def bank_of_parts(
     """
     whole, ways = None, []
     for file in files:
-        found = store.load(file)
-        if found is None or key_of(x=found[1].get("made_of")) != key_of(x=made_of):
+        part = _read(file, made_of)
+        if part is None:
             file.unlink(missing_ok=True)
             raise damaged(file)
-        images.note_skipped(found[1]["skipped"])
-        ways.append(found[1]["how"])
-        if found[0]:
-            part = unpack(found[0])
-            whole = part if whole is None else merge([whole, part], made_of["top"] + 1)
+        tables, how, skipped = part
+        images.note_skipped(skipped.items())
+        ways.append(how)
+        if tables:
+            whole = tables if whole is None else merge([whole, tables], made_of["top"] + 1)
     if whole is None:
         raise NothingReadableError(f"none of the {len(images)} images could be read")
     done = {**made_of, "how": all_ways(ways)}
     return ReferenceBank(model, images, tuple(made_of["layers"]), whole, key_of(**done), True, done)
+
+
+def _read(file: Path, made_of: Mapping[str, Any]) -> tuple[Tables | None, Any, dict[str, str]] | None:
+    """What a part found, how, and what it skipped; None for a damaged file, or one of another bank."""
+    found = store.load(file)
+    with suppress(KeyError, TypeError, ValueError):
+        if found and key_of(x=found[1]["made_of"]) == key_of(x=made_of):
+            tensors, notes = found
+            return unpack(tensors) if tensors else None, notes["how"], dict(notes["skipped"])
+    return None
 
 
 def damaged(file: Path) -> RunError:

@@ -78,7 +78,7 @@ def write_words(context: Context) -> None:
         rows = [{column: row[column] for column in COLUMNS} for row in said]
         write(table, as_csv(COLUMNS, [*rows, *others(read_labels(table) if table.exists() else [])]))
         facts = {"schema": SCHEMA, "versions": versions(), "model": identity(context.model, context.spec)}
-        told = others(read_json(details).get("labels", []) if details.exists() else [])
+        told = others(_labels(details) if details.exists() else [])
         write(details, as_json({**facts, "labels": [*said, *told]}))
 
 

@@ -15,7 +15,8 @@ from vital.errors import RunError, VitalError
 from vital.rendering.api import render_group
 from vital.rendering.natural_exemplars import exemplars
 from vital.rendering.resume import starved
-from vital.rendering.run_folder import EXEMPLARS, folder_name, save_exemplars
+from vital.rendering.run_folder import EXEMPLARS, folder_name, kept_exemplars, save_exemplars
+from vital.reporting.site.facts import read_feeders, read_histogram, read_neighbors
 from vital.utils import tensor_cache
 from vital.utils.foreign import explained
 
@@ -69,10 +70,21 @@ def _exemplars(piece: Piece, context: Context) -> Failed:
     failed: Failed = {}
     save_relations(piece.units, context)
     for number, name in enumerate(piece.units, 1):
-        if not _exemplar_file(name, context).is_file():
+        if not _is_shown(name, context):
             failed |= _kept(name, partial(_save_exemplars, name, context))
         context.tell(piece, number / len(piece.units))
     return failed
+
+
+def _is_shown(name: str, context: Context) -> bool:
+    """Whether what is known of a unit beside prototypes and words is there and can be read."""
+    with suppress(RunError):
+        shown = kept_exemplars(context.run, name)
+        read_histogram(context.run, name)
+        read_neighbors(context.run, name)
+        read_feeders(context.run, name, {})
+        return bool(shown) and all(one.is_there for one in shown)
+    return False
 
 
 def _save_exemplars(name: str, context: Context) -> None:
@@ -109,7 +121,14 @@ def _render(piece: Piece, names: Sequence[str], context: Context) -> None:
 
 def _rendered(piece: Piece, context: Context) -> bool:
     run = context.pictures(piece.method)
-    return run.complete(piece.units) and not starved(run, piece.units)
+    with suppress(RunError):  # a damaged record
+        return run.complete(piece.units) and not starved(run, piece.units)
+    return False
+
+
+def _has_bank(piece: Piece, context: Context) -> bool:
+    notes = tensor_cache.notes_of(context.bank_file(piece))
+    return notes is not None and "made_of" in notes
 
 
 def _words(piece: Piece, context: Context) -> Failed:
@@ -131,9 +150,11 @@ def _kept(name: str, make: Callable[[], None]) -> Failed:
 
 
 WORK: Mapping[str, Stage] = {
-    "bank": Stage(_bank, lambda piece, context: [context.bank_file(piece)]),
+    "bank": Stage(_bank, lambda piece, context: [context.bank_file(piece)], _has_bank),
     "exemplars": Stage(
-        _exemplars, lambda piece, context: [_exemplar_file(name, context) for name in piece.units]
+        _exemplars,
+        lambda piece, context: [_exemplar_file(name, context) for name in piece.units],
+        lambda piece, context: all(_is_shown(name, context) for name in piece.units),
     ),
     "prototypes": Stage(
         _prototypes,

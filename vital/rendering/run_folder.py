@@ -49,6 +49,7 @@ from vital.utils.io import (
     as_npy,
     as_png,
     explained,
+    is_filled,
     json_lines,
     locked,
     read_json,
@@ -115,7 +116,7 @@ class Run:
         way = (".gif", "-frames.png") if self.render.frames else ()
         all_channels = () if fits_png(self.render.channels) else (".npy",)
         endings = (".png", "-mask.png", *all_channels, *way, ".json")
-        return all(self.file(unit, ending).is_file() for unit in units for ending in endings)
+        return all(is_filled(self.file(unit, ending)) for unit in units for ending in endings)
 
     def save(self, prototype: Prototype) -> None:
         """Write the files of a unit, the record last. Raises `RunError`."""
@@ -130,8 +131,14 @@ class Run:
         write(self.file(unit, ".json"), as_json(prototype.to_dict()))
 
     def to_dict(self, unit: str | Unit) -> dict[str, Any]:
-        """Read the record of a unit. Raises `RunError` where there is none."""
-        return read_json(self.file(unit, ".json"))
+        """Read the record of a unit. Raises `RunError` where there is none, or a damaged one."""
+        found = read_json(self.file(unit, ".json"))
+        if not isinstance(found.get("status"), str) or not isinstance(found.get("provenance"), dict):
+            raise RunError(
+                f"{str(self.file(unit, '.json'))!r} is damaged: it is no record of a picture; remove it, and the same "
+                "command makes it again"
+            )
+        return found
 
     def picture(self, unit: str | Unit, *, masked: bool = False) -> Image.Image:
         """Read the picture of a unit; `masked`, with its transparency mask. Raises `RunError`."""
@@ -372,6 +379,11 @@ class SavedExemplar:
     of: str
     by: str
     _files: tuple[Path, Path] = field(repr=False)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its pictures are there."""
+        return all(map(is_filled, self._files))
 
     def to_pil(self, *, heat: bool = False) -> Image.Image:
         """Read the image; with `heat`, the one with the heat map. Raises `RunError`."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -167,6 +168,15 @@ def as_json(value: Any) -> bytes:
     b'{\n "a": null,\n "b": 1\n}\n'
     """
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def is_filled(path: Path) -> bool:
+    """Whether there is a file with something in it; an empty one is what a disk that failed has left."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return S_ISREG(found.st_mode) and found.st_size > 0
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ LIMIT_BYTES = 2_000_000_000
 FRESH_SECONDS = 60
 """Files that changed in the last seconds may be what another process has just written and goes on to read."""
 
+T = TypeVar("T")
 Tensors = dict[str, Tensor]
 
 
@@ -57,12 +58,21 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) ->
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
     """Read what `save` wrote; None when the file is missing or damaged. Raises `RunError` for a folder."""
+    return _read(path, lambda file, notes: ({key: file.get_tensor(key) for key in file.keys()}, notes))  # noqa: SIM118
+
+
+def notes_of(path: Path) -> dict[str, Any] | None:
+    """Read the notes of a file alone; None when it is missing or damaged. Raises `RunError` for a folder."""
+    return _read(path, lambda _, notes: notes)
+
+
+def _read(path: Path, take: Callable[[Any, dict[str, Any]], T]) -> T | None:
     from safetensors import SafetensorError, safe_open
 
     try:
         with explained(path, "read"), suppress(FileNotFoundError), safe_open(path, "pt") as file:
             notes = json.loads((file.metadata() or {}).get("vital", "{}"))
-            return {key: file.get_tensor(key) for key in file.keys()}, notes  # noqa: SIM118
+            return take(file, notes) if isinstance(notes, dict) else None
     except (SafetensorError, json.JSONDecodeError):
         pass
     return None
