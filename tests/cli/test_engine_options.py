@@ -165,7 +165,7 @@ def test_on_a_cluster(vital: Cli, here: Path, pictures: Path, words: Path) -> No
         whole = vital(f"{command} whole{ending}")
         with ray_kills.cluster():
             parts = vital(f"{command} parts{ending} --engine ray --actors 2")
-        assert (parts.code, parts.err) == (whole.code, whole.err)
+        assert parts.code == whole.code, parts.err
         assert parts.out == whole.out.replace("whole/", "parts/").replace("whole.", "parts.")
         if command is BANK:
             assert (here / f"parts{ending}").read_bytes() == (here / f"whole{ending}").read_bytes()
