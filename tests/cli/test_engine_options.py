@@ -1,7 +1,9 @@
 """`--engine` of `vital render`, `vital bank` and `vital dissect`: the files are those of one process."""
 
+import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,10 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 from benchmarks import ray_kills
-from vital.atlases import ENGINES, Context, Outcome, Piece
+from vital.activations import parts
+from vital.atlases import ENGINES, Context, Outcome, Piece, commands
 from vital.atlases.ray_worker import Worker, packed, surroundings
 from vital.world.scenes.dataset import images
 
@@ -76,9 +81,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_pictures_by_an_engine_are_those_of_one_process(vital: Cli, here: Path) -> None:
-    whole, parts = vital(f"{RENDER} whole"), vital(f"{RENDER} parts --engine sent")
-    assert whole.code == parts.code
-    assert parts.out == whole.out.replace("whole", "parts")
+    whole, made = vital(f"{RENDER} whole"), vital(f"{RENDER} parts --engine sent")
+    assert whole.code == made.code
+    assert made.out == whole.out.replace("whole", "parts")
     assert files(here / "parts") == files(here / "whole")
     assert not (here / "parts" / ".locks").exists()
 
@@ -125,22 +130,104 @@ def test_units_without_a_picture_are_told(vital: Cli, here: Path) -> None:
 
 
 def test_a_bank_by_an_engine_is_that_of_one_process(vital: Cli, here: Path, pictures: Path) -> None:
-    whole, parts = vital(f"{BANK} whole.safetensors"), vital(f"{BANK} parts.safetensors --engine sent")
-    assert (parts.code, parts.err) == (0, whole.err)
-    assert parts.out == whole.out.replace("whole", "parts")
+    whole, made = vital(f"{BANK} whole.safetensors"), vital(f"{BANK} parts.safetensors --engine sent")
+    assert (made.code, made.err) == (0, whole.err)
+    assert made.out == whole.out.replace("whole", "parts")
     assert (here / "parts.safetensors").read_bytes() == (here / "whole.safetensors").read_bytes()
     assert not (here / ".parts.safetensors.parts").exists()
-    assert vital(f"{BANK} parts.safetensors --engine sent").out == parts.out
+    assert vital(f"{BANK} parts.safetensors --engine sent").out == made.out
 
 
 @pytest.mark.slow
 def test_words_by_an_engine_are_those_of_one_process(vital: Cli, here: Path, words: Path) -> None:
-    whole, parts = vital(f"{DISSECT} whole"), vital(f"{DISSECT} parts --engine sent")
-    assert (parts.code, parts.err) == (0, whole.err)
-    assert parts.out == whole.out.replace("whole/", "parts/")
+    whole, made = vital(f"{DISSECT} whole"), vital(f"{DISSECT} parts --engine sent")
+    assert (made.code, made.err) == (0, whole.err)
+    assert made.out == whole.out.replace("whole/", "parts/")
     assert files(here / "parts") == files(here / "whole")
     assert set(files(here / "parts")) == {"labels.csv", "labels.json", "scores.csv"}
     assert not (here / "parts" / ".words").exists()
+
+
+@pytest.mark.parametrize(("command", "ending"), [(RENDER, ""), (BANK, ".safetensors")])
+@pytest.mark.usefixtures("pictures")
+def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(
+    vital: Cli, here: Path, monkeypatch: pytest.MonkeyPatch, command: str, ending: str
+) -> None:
+    left, sync, save = [3], os.fsync, safetensors.torch.save_file
+
+    def full(file: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(file)
+
+    def also_full(*given: Any, **how: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        save(*given, **how)
+
+    monkeypatch.setattr(parts, "CHUNK", 5)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        patched.setattr("safetensors.torch.save_file", also_full)
+        answer = vital(f"{command} parts{ending} --engine sent")
+    assert answer.code == 1
+    assert re.search(
+        r"^vital: cannot write '.*': No space left on device; \d of \d pieces are kept in", answer.err
+    )
+    assert "; free some space, and the same command goes on" in answer.err
+    assert vital(f"{command} whole{ending}").code == vital(f"{command} parts{ending} --engine sent").code
+    if ending:
+        assert (here / f"parts{ending}").read_bytes() == (here / f"whole{ending}").read_bytes()
+    else:
+        assert files(here / "parts") == files(here / "whole")
+
+
+def test_images_that_change_during_a_run_leave_nothing(
+    vital: Cli, here: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changing(pieces: Iterable[Piece], context: Context) -> Iterator[Outcome]:
+        for number, outcome in enumerate(sent(pieces, context)):
+            if not number:
+                (pictures / "ant" / "0.png").write_bytes((pictures / "bee" / "0.png").read_bytes())
+            yield outcome
+
+    monkeypatch.setattr(parts, "CHUNK", 5)
+    ENGINES.register("changing")(changing)
+    try:
+        answer = vital(f"{BANK} parts.safetensors --engine changing")
+    finally:
+        del ENGINES.entries["changing"]
+    assert answer.code == 1
+    assert re.search(
+        r"^vital: images changed during the run: .*0.png; what was made of them is removed", answer.err
+    )
+    assert not (here / "parts.safetensors").exists()
+    assert not list(here.glob(".parts.safetensors.parts/*.safetensors"))
+    assert vital(f"{BANK} parts.safetensors --engine sent").code == 0
+    assert vital(f"{BANK} whole.safetensors").code == 0
+    assert (here / "parts.safetensors").read_bytes() == (here / "whole.safetensors").read_bytes()
+
+
+def test_parts_of_other_images_are_told_and_those_of_another_request_go(
+    vital: Cli, here: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "CHUNK", 5)
+    kept = here / ".b.safetensors.parts"
+    with monkeypatch.context() as patched:
+        patched.setattr(commands, "bank_of_parts", lambda *_: 1 / 0)
+        vital(f"{BANK} b.safetensors --engine sent")
+    assert len(list(kept.glob("*.safetensors"))) == 4
+    moved = (pictures / "cat" / "0.png").rename(here / "away.png")
+    answer = vital(f"{BANK} b.safetensors --engine sent")
+    assert (answer.code, "put them back, or remove '.b.safetensors.parts' to begin anew" in answer.err) == (
+        1,
+        True,
+    )
+    moved.rename(pictures / "cat" / "0.png")
+    assert vital(f"{BANK} b.safetensors --engine sent --top 3").code == 0
+    assert not kept.exists()
 
 
 @pytest.mark.parametrize("command", [f"{RENDER} run", f"{BANK} b.safetensors", f"{DISSECT} run"])
@@ -164,9 +251,9 @@ def test_on_a_cluster(vital: Cli, here: Path, pictures: Path, words: Path) -> No
         ending = ".safetensors" * (command is BANK)
         whole = vital(f"{command} whole{ending}")
         with ray_kills.cluster():
-            parts = vital(f"{command} parts{ending} --engine ray --actors 2")
-        assert parts.code == whole.code, parts.err
-        assert parts.out == whole.out.replace("whole/", "parts/").replace("whole.", "parts.")
+            made = vital(f"{command} parts{ending} --engine ray --actors 2")
+        assert made.code == whole.code, made.err
+        assert made.out == whole.out.replace("whole/", "parts/").replace("whole.", "parts.")
         if command is BANK:
             assert (here / f"parts{ending}").read_bytes() == (here / f"whole{ending}").read_bytes()
         else:

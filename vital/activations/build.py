@@ -19,7 +19,7 @@ from vital.errors import DataError, InvalidValueError
 from vital.models import Model
 from vital.models.identity import network
 from vital.tracing import list_layers
-from vital.units import OUTPUT, warn_of_choice
+from vital.units import OUTPUT, layer_with_units, warn_of_choice
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
 from vital.utils.options import checked_keywords
@@ -103,7 +103,7 @@ def build_bank(
     else:
         begun = Begun(where, images, key, made_of) if disk or path else None
         tables = scan(model, asked, images, top + 1, batch, progress, begun=begun)
-        check_unchanged(images, stamps)
+        _check_unchanged(images, stamps)
     bank = ReferenceBank(model, images, asked, tables, key, disk, made_of)
     if disk or path:
         bank.save(where)
@@ -122,12 +122,12 @@ def planned(
     if top < 1 or batch < 1:
         raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
     known = list_layers(model)
-    warn_of_choice(known[layer] for layer in layers if layer in known)
+    warn_of_choice([layer_with_units(layer, known) for layer in layers])
     ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
     return _parts(model, tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers)), images, top)
 
 
-def check_unchanged(images: ImageSet, stamps: np.ndarray) -> None:
+def _check_unchanged(images: ImageSet, stamps: np.ndarray) -> None:
     """Raise `DataError` where a file is another than when its set was opened."""
     now = images.source.stamps()
     if not np.array_equal(now, stamps):

@@ -16,17 +16,19 @@ from typing import Any
 
 from vital.activations import ReferenceBank
 from vital.activations.bank import check_inputs
-from vital.activations.build import check_unchanged, free_for_bank, load_bank, planned
+from vital.activations.build import free_for_bank, load_bank, planned
 from vital.activations.parts import bank_of_parts, damaged, parts_of, save_part
+from vital.atlases.api import stop
+from vital.atlases.changes import Watch
 from vital.atlases.context import LOCKS, Context
 from vital.atlases.engine import Engine
 from vital.atlases.plan import Piece, Request, pieces_of
 from vital.atlases.progress import Progress
-from vital.atlases.stages import is_done
+from vital.atlases.stages import fatal, is_done
 from vital.data import ImageSet
 from vital.describing.api import Descriptions, Words, prepared
 from vital.describing.variation import warn_of_halves
-from vital.errors import DataError, RunError
+from vital.errors import DataError, RunError, VitalError
 from vital.models import Model
 from vital.models.identity import network
 from vital.records import Description
@@ -35,6 +37,7 @@ from vital.rendering.run_folder import Render, Run
 from vital.units import Unit
 from vital.utils.hashing import key_of
 from vital.utils.io import as_json, cached_json, explained, locked, read_json, write
+from vital.utils.text import shortened
 
 PARTS = "parts.json"
 
@@ -49,10 +52,15 @@ def carry_out_pieces(context: Context, engine: Engine, *, progress: bool = True)
     todo, failed = left(context), dict[str, str]()
     shown = Progress.of(todo)
     context.tell = shown.tell
-    with shown.shown(progress):
-        for outcome in engine(todo, context):
-            shown.tell(outcome.piece, 1.0)
-            failed |= outcome.failed
+    try:
+        with shown.shown(progress):
+            for outcome in engine(todo, context):
+                shown.tell(outcome.piece, 1.0)
+                failed |= outcome.failed
+    except VitalError as error:
+        if fatal(error):
+            stop(error, context)
+        raise
     shutil.rmtree(context.run / LOCKS, ignore_errors=True)
     return failed
 
@@ -137,6 +145,21 @@ class Parts(Context):
             self._claim()
             yield
         shutil.rmtree(self.run, ignore_errors=True)
+
+    def carry_out(self, engine: Engine, *, progress: bool = True) -> dict[str, str]:
+        """Do the parts that are not done, as `carry_out_pieces` does.
+
+        Raises `DataError` where images change meanwhile; then no part is kept.
+        """
+        watch = Watch(self.images)
+        failed = carry_out_pieces(self, engine, progress=progress)
+        if changed := watch.changed(now=True):
+            self.clear()
+            raise DataError(
+                f"images changed during the run: {shortened(changed)}; what was made of them is removed, and the same "
+                "command begins anew when nothing writes there"
+            )
+        return failed
 
     def _claim(self) -> None:
         earlier = cached_json(self.record, dict)
@@ -244,7 +267,7 @@ def bank_in_parts(
     """
     path = Path(path)
     check_inputs(model, images, None)
-    stamps, made_of = images.source.stamps(), planned(model, layers, images, top=top)
+    made_of = planned(model, layers, images, top=top)
     free_for_bank(path)
     if path.exists():
         with suppress(DataError):  # of something else, which the new one replaces
@@ -255,12 +278,7 @@ def bank_in_parts(
         path.with_name(f".{path.name}.parts"), model, images, Request((), {}), made_of=made_of
     )
     with context.claimed():
-        carry_out_pieces(context, engine, progress=progress)
-        try:
-            check_unchanged(images, stamps)
-        except DataError:
-            context.clear()
-            raise
+        context.carry_out(engine, progress=progress)
         bank = bank_of_parts(model, images, [context.bank_file(piece) for piece in context.pieces], made_of)
         bank.save(path)
     return bank
@@ -297,7 +315,7 @@ def words_in_parts(
     context = WordParts(folder / ".words", known.model, known.images, request, made_of=made_of)
     warn_of_halves(known, known.model.units(units))
     with context.claimed():
-        failed = carry_out_pieces(context, engine, progress=progress)
+        failed = context.carry_out(engine, progress=progress)
         if failed:
             name, why = next(iter(failed.items()))
             raise RunError(

@@ -113,14 +113,14 @@ def whole_layers(model: Model, layers: Sequence[str], tokens: str | None = None)
     ['class:0', 'class:1']
     """
     from vital.tracing import list_layers
-    from vital.units import TOKENS, find_layer
+    from vital.units import TOKENS, layer_with_units
 
     if tokens is not None and tokens not in TOKENS:
         raise UsageError(f"--tokens is {tokens!r}; allowed are {', '.join(TOKENS)}")
     known = list_layers(model)
     found = []
     for name in layers:
-        layer = find_layer(name, known)
+        layer = layer_with_units(name, known)
         which = f"#{tokens}" if tokens and layer.kind == "tokens" else ""
         found.append(f"{name}:0-{layer.channels - 1}{which}")
     return model.units(found)

@@ -199,10 +199,11 @@ def entered_together(
 
 def _enter(path: Path, facts: dict[str, Any], renders: Sequence[dict[str, Any]]) -> None:
     earlier = read_run(path)
-    kept = [
-        run.render.plain() for run in runs(path) if any(run.complete([unit]) for unit in run.render.units)
-    ]
-    if kept:
+    begun = [run for run in runs(path) if any(run.complete([unit]) for unit in run.render.units)]
+    known = [run.render.plain() for run in runs(path)]
+    held = [run.render.plain() for run in begun]
+    kept = [one for one in known if one in held or one in renders]  # in their order, whatever ended first
+    if begun:
         _check_facts(path, earlier, facts)
         facts = {**facts, **earlier}
     for render in renders:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
@@ -50,10 +52,19 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) ->
 
     whole = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
     try:
-        with replacing(path) as part:
-            save_file(whole, part, metadata={"vital": json.dumps(notes, sort_keys=True)})
-    except SafetensorError as error:  # a full disk, among others
+        with explained(path, "write"), replacing(path) as part:
+            try:
+                save_file(whole, part, metadata={"vital": json.dumps(notes, sort_keys=True)})
+            except SafetensorError as error:
+                raise _of_system(error) from error
+    except SafetensorError as error:
         raise RunError(f"cannot write {str(path)!r}: {first_line(error)}") from error
+
+
+def _of_system(error: Exception) -> Exception:
+    """What the system said, such as that the disk is full, which the library gives as text; else the error itself."""
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else error
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
