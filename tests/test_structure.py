@@ -19,6 +19,7 @@ FILE_LINES, EXAMPLE_LINES = 500, 60
 FUNCTION_LINES, MEDIAN_LINES = 60, 10
 
 SUBJECTS = {
+    "tests/atlases/test_damage.py": "damaged files of an atlas, whatever reads them",
     "tests/attribution/test_conservation.py": "relevance is neither made nor lost, over all rules and networks",
     "tests/attribution/test_published.py": "the published formulas, by hand",
     "tests/attribution/test_rules.py": "every rule on every operation",

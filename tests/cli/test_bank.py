@@ -266,3 +266,27 @@ def test_shards_are_images_and_are_found_again(vital: Cli, here: Path, pictures:
 def test_workers_below_none_are_refused(vital: Cli, here: Path, pictures: Path) -> None:
     words = ("bank", "net.py:make", "--layers", "2", "--images", pictures, "--out", "b", "--workers", "-1")
     assert vital(*words).code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bank empty.py:make --layers none,conv --out b.safetensors",
+        "dissect empty.py:make --layers none --concepts words.txt --encoder world --out run",
+        "exemplars empty.py:make none:0 --out run",
+        "atlas empty.py:make --layers none --out site",
+    ],
+)
+def test_a_layer_without_units_is_one_sentence(vital: Cli, here: Path, pictures: Path, words: str) -> None:
+    (here / "words.txt").write_text("red\ngreen\n")
+    (here / "empty.py").write_text(
+        "import torch\nfrom torch import nn\nSIZE = 16\n"
+        "class None_(nn.Module):\n    def forward(self, x):\n        return x[:, :0]\n"
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.conv, self.none, self.last = nn.Conv2d(3, 4, 3), None_(), nn.Conv2d(4, 4, 3)\n"
+        "    def forward(self, x):\n        x = self.conv(x)\n"
+        "        return self.last(torch.cat([x, self.none(x)], 1)).mean((2, 3))\n"
+        "def make():\n    return Net()\n"
+    )
+    answer = vital(f"{words} --images {pictures}")
+    assert (answer.code, answer.err) == (2, "vital: layer 'none' has no units; choose another\n")

@@ -99,7 +99,9 @@ def test_runs_of_the_same_name_are_told_apart(run, tmp_path):
 
 def test_class_names_come_from_the_words_where_nothing_was_rendered(tmp_path):
     (tmp_path / "labels.csv").write_text("unit,method,label\nclass:7,dnd,\n")
-    (tmp_path / "labels.json").write_text(json.dumps({"labels": [{"unit": "class:7", "method": "dnd", "label": "", "class": "airplane"}]}))
+    (tmp_path / "labels.json").write_text(
+        json.dumps({"labels": [{"unit": "class:7", "method": "dnd", "label": "", "class": "airplane"}]})
+    )
     assert page_of([tmp_path]).units[0].view.name == "airplane"
 
 

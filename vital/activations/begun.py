@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vital.activations.rankings import Tables, unpacked_if_whole
+from vital.activations.rankings import Tables, unpack
 from vital.data import ImageSet
 from vital.errors import DataError
 from vital.utils import tensor_cache as store
@@ -40,10 +41,10 @@ class Begun:
             return
         tensors, notes = found
         if notes.get("key") == self.key:
-            self.tables = unpacked_if_whole(tensors, len(self.images))
-            if self.tables:
-                self.done = notes["done"]
-                self.images.note_skipped(notes["skipped"])
+            with suppress(KeyError, TypeError, ValueError, AttributeError):  # damaged: the pass begins anew
+                tables, done = unpack(tensors, len(self.images)), int(notes["done"])
+                self.images.note_skipped(dict(notes["skipped"]).items())
+                self.tables, self.done = tables, done
         elif _without_images(notes.get("made_of", {})) == _without_images(self.made_of):
             raise DataError(
                 f"the images of {self.images.name} have changed since {str(self.target)!r} was begun with "
@@ -74,5 +75,7 @@ def _beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.begun")
 
 
-def _without_images(made_of: Mapping[str, Any]) -> str:
+def _without_images(made_of: Any) -> str:
+    if not isinstance(made_of, Mapping):
+        return ""
     return key_of({name: value for name, value in made_of.items() if name != "images"})

@@ -11,19 +11,22 @@ import numpy as np
 from vital._version import __version__
 from vital.activations.bank import ReferenceBank, check_inputs
 from vital.activations.begun import Begun
-from vital.activations.rankings import FORMAT, merge, shifted, unpack, unpacked_if_whole
+from vital.activations.rankings import FORMAT, Tables, merge, shifted, unpack, unpacked_if_whole
 from vital.activations.scan import scan
 from vital.data import ImageSet, joined
 from vital.errors import DataError, InvalidValueError, first_line
 from vital.models import Model
 from vital.models.identity import network
 from vital.tracing import list_layers
-from vital.units import OUTPUT, warn_of_choice
+from vital.units import OUTPUT, layer_with_units, warn_of_choice
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
 from vital.utils.logs import logger
 from vital.utils.options import checked_keywords
 from vital.utils.public import public
+
+BATCH = 16
+"""How many images are shown at once."""
 
 
 @public
@@ -34,7 +37,7 @@ def build_bank(
     images: ImageSet,
     *,
     top: int = 50,
-    batch: int = 16,
+    batch: int = BATCH,
     path: str | Path | None = None,
     disk: bool = True,
     progress: bool = False,
@@ -87,15 +90,10 @@ def build_bank(
 
     """
     check_inputs(model, images, None)
-    layers = [layers] if isinstance(layers, str) else layers
-    if top < 1 or batch < 1:
-        raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
+    stamps = images.source.stamps()
+    made_of = planned(model, layers, images, top=top, batch=batch)
     batch = images.together(batch)
-    known, stamps = list_layers(model), images.source.stamps()
-    warn_of_choice(known[layer] for layer in layers if layer in known)
-    ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
-    asked = tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers))
-    made_of = _parts(model, asked, images, top) | {"how": _how(model, batch)}
+    asked, made_of = made_of["layers"], made_of | {"how": how_made(model, batch)}
     key = key_of(**made_of)
     where = Path(path) if path else store.file_of("banks", key)
     if path:
@@ -114,6 +112,22 @@ def build_bank(
         bank.save(where)
         Begun.remove(where)
     return bank
+
+
+def planned(
+    model: Model, layers: str | Sequence[str], images: ImageSet, *, top: int, batch: int = BATCH
+) -> dict[str, Any]:
+    """All that decides what a bank of these layers holds, before any work, but how it is computed.
+
+    Raises what `build_bank` raises for what there is not.
+    """
+    layers = [layers] if isinstance(layers, str) else layers
+    if top < 1 or batch < 1:
+        raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
+    known = list_layers(model)
+    warn_of_choice([layer_with_units(layer, known) for layer in layers])
+    ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
+    return _parts(model, tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers)), images, top)
 
 
 def _check_unchanged(images: ImageSet, stamps: np.ndarray) -> None:
@@ -184,29 +198,30 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
     True
 
     """
-    found = store.load(Path(path))
-    made_of = found[1].get("made_of") if found else None
-    if not found or not made_of or found[1].get("format") != FORMAT:
-        raise DataError(
-            f"{str(path)!r} is not a bank that can be read; make one with vital bank or build_bank"
-        )
-    try:
-        parts = _parts(model, tuple(map(str, made_of["layers"])), images, int(made_of["top"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"the bank {str(path)!r} is damaged; make it again with vital bank") from error
+    made_of, tables, key = _read(Path(path), len(images))
+    parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
     if changed := [name for name, value in parts.items() if key_of(x=value) != key_of(x=made_of.get(name))]:
         raise DataError(
             f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these"
         )
     made_of = parts | {"how": made_of.get("how")}
+    return ReferenceBank(model, images, parts["layers"], tables, key, disk, made_of)
+
+
+def _read(path: Path, images: int) -> tuple[dict[str, Any], Tables, str]:
+    """What a bank was made of, what it holds, and its key. Raises `DataError` for a file that is no bank."""
+    found = store.load(path)
     try:
-        return ReferenceBank(
-            model, images, parts["layers"], unpack(found[0], len(images)), str(found[1]["key"]), disk, made_of
-        )
-    except (KeyError, ValueError) as error:
+        if found and found[1]["format"] == FORMAT:
+            tensors, notes = found
+            made_of = {**notes["made_of"]}
+            made_of |= {"layers": tuple(map(str, made_of["layers"])), "top": int(made_of["top"])}
+            return made_of, unpack(tensors, images), str(notes["key"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"the bank {str(path)!r} is damaged: {first_line(error)}; make it again with vital bank"
         ) from error
+    raise DataError(f"{str(path)!r} is not a bank that can be read; make one with vital bank or build_bank")
 
 
 def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:
@@ -234,8 +249,7 @@ def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:
         [shifted(bank.tables, start) for bank, start in zip(banks, starts, strict=True)],
         first.made_of["top"] + 1,
     )
-    ways = {key_of(x=bank.made_of["how"]): bank.made_of["how"] for bank in banks}
-    how = first.made_of["how"] if len(ways) == 1 else [ways[name] for name in sorted(ways)]
+    how = all_ways([bank.made_of["how"] for bank in banks])
     made_of = first.made_of | {"images": images.hash(), "how": how}
     key = key_of(**made_of)
     return ReferenceBank(first.model, images, first.layers, tables, key, first.disk, made_of)
@@ -246,6 +260,12 @@ def _parts(model: Model, layers: tuple[str, ...], images: ImageSet, top: int) ->
     return {**network(model), "images": images.hash(), "layers": layers, "top": top}
 
 
-def _how(model: Model, batch: int) -> dict[str, Any]:
+def all_ways(given: Sequence[Any]) -> Any:
+    """How parts of a bank were computed: the one way, or a list of the ways."""
+    ways = {key_of(x=how): how for how in given}
+    return given[0] if len(ways) == 1 else [ways[name] for name in sorted(ways)]
+
+
+def how_made(model: Model, batch: int) -> dict[str, Any]:
     """All that may change the last bits of what is computed, and the form in which it is kept."""
     return {"device": model.device.type, "batch": batch, "vital": __version__, "format": FORMAT}

@@ -14,7 +14,6 @@ from vital.activations.targets import Target
 from vital.data import ImageSet
 from vital.data.imageset import NothingReadableError
 from vital.data.views import Sizes
-from vital.errors import DataError
 from vital.models import Model
 from vital.tracing import Tracer, list_layers
 from vital.tracing.readout import token_slice
@@ -37,6 +36,7 @@ def scan(
     directions: Mapping[str, Tensor] | None = None,
     relevance: tuple[Target, str] | None = None,
     begun: Begun | None = None,
+    part: range | None = None,
 ) -> Tables:
     """Show every image to the network once and keep, per readout, the `top` strongest images of each channel.
 
@@ -44,18 +44,19 @@ def scan(
     the mean over the layer's places, and by the strongest place, of which each image has one. `directions` maps a
     layer to vectors (D, C), whose D products with the channels then stand for them. `relevance` is a target and a
     rule: relevance for the target stands for the channels then, ranked by its sum over places. A pass that was `begun`
-    goes on where it was stopped, and writes down what it finds. Memory does not grow with the number of images. Raises
-    `DataError` when no image can be read.
+    goes on where it was stopped, and writes down what it finds. `part` are the images to show, by default all. Memory
+    does not grow with the number of images. Raises `NothingReadableError` when no image can be read.
     """
     sizes = Sizes()
     known = list_layers(model)
     done = begun.done if begun else 0
+    wanted = part or range(done, len(images))
     kept = [_on(begun.tables, model.device)] if begun and begun.tables else []
     waiting: list[Tables] = []
-    bar = Progress("scan", len(images), "image", shown=progress, done=done)
+    bar = Progress("scan", done + len(wanted), "image", shown=progress, done=done)
     watched = layers if relevance is None else (*layers, relevance[0].layer)
     with Tracer(model, watched, record=relevance is not None) as tracer, bar:
-        rest = images.batches(model, batch, indices=range(done, len(images)), kept=sizes)
+        rest = images.batches(model, batch, indices=wanted, kept=sizes)
         for which, pictures in _but_for_nothing(rest, bool(kept)):
             if not kept and not waiting:
                 warn_of_size(model, images, sizes.sizes)
@@ -72,7 +73,7 @@ def scan(
                     begun.keep(_on(kept[0], torch.device("cpu")), which[-1] // batch * batch + batch)
             bar.update(len(which))
     if not kept and not waiting:
-        raise DataError(f"none of the {len(images)} images could be read")
+        raise NothingReadableError(f"none of the {done + len(wanted)} images could be read")
     return _on(merge([*kept, *waiting], top), torch.device("cpu"))
 
 

@@ -309,7 +309,7 @@ def _do(
         _check_images(watch, new, context)
     except VitalError as error:
         if fatal(error):
-            _stop(error, context)
+            stop(error, context)
         raise
     return failed
 
@@ -334,7 +334,7 @@ def kept(context: Context) -> str:
     return f"{done} of {len(context.pieces)} pieces are kept in {str(context.site)!r}"
 
 
-def _stop(error: VitalError, context: Context) -> NoReturn:
+def stop(error: VitalError, context: Context) -> NoReturn:
     """Raise what stops an atlas, with what was kept and how to go on."""
     cause = error.__cause__
     full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -354,4 +354,4 @@ def _statuses(context: Context, pieces: Iterable[Piece]) -> dict[str, str]:
     return found
 
 
-__all__ = ["STAGES", "Atlas", "atlas", "carry_out", "kept", "prepare"]
+__all__ = ["STAGES", "Atlas", "atlas", "carry_out", "kept", "prepare", "stop"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,10 @@ from vital.activations import ReferenceBank, build_bank, load_bank
 from vital.atlases.plan import Piece, Request, pieces_of, spelled
 from vital.data import ImageSet
 from vital.describing.api import Words, prepared
-from vital.errors import RunError
+from vital.errors import DataError, RunError
 from vital.models import Model
 from vital.models.identity import identity
-from vital.records import Prototype
+from vital.records import Description, Prototype
 from vital.rendering import render
 from vital.rendering.resume import request_for
 from vital.rendering.run_folder import LOG, Render, Run, check_names, differences, versions
@@ -78,14 +78,19 @@ class Context:
         """The bank over the images: that of the run folder, or a new one that goes there; one process makes it."""
         file = self.run / BANK
         with self.held(Piece("bank"), wait=True):
-            if file.exists():
-                found = load_bank(file, self.model, self.images)
-            else:
+            found = self._kept_bank()
+            if found is None:
                 layers = tuple(dict.fromkeys(unit.layer for unit in self.request.units))
                 found = build_bank(self.model, layers, self.images, top=self.request.top)
                 found.save(file, self.opened)
             found.rank(self.request.units)  # one pass for all directions, not one for each
         return found
+
+    def _kept_bank(self) -> ReferenceBank | None:
+        """The bank of the run folder; None where there is none, or a damaged one, which is made again."""
+        with suppress(DataError):
+            return load_bank(self.run / BANK, self.model, self.images)
+        return None
 
     @cached_property
     def neighbors(self) -> dict[str, list[Link]]:
@@ -128,9 +133,28 @@ class Context:
         """The run folder as one method sees it."""
         return Run(self.run, self.renders[method])
 
+    @property
+    def record(self) -> Path:
+        """What is there before any piece is begun, and is seen by whoever sees the folder."""
+        return self.run / RECORD
+
+    def bank_file(self, piece: Piece) -> Path:
+        """Where the bank, or the part of it that a piece makes, is kept."""
+        del piece
+        return self.run / BANK
+
+    def make_bank(self, piece: Piece) -> None:
+        """Make the bank, or a part of it."""
+        del piece
+        _ = self.bank
+
     def words_file(self, piece: Piece) -> Path:
         """Where the words of a piece are kept."""
         return self.run / WORDS / f"{piece.name}.json"
+
+    def save_words(self, piece: Piece, said: Sequence[Description]) -> None:
+        """Keep the words of a piece."""
+        write(self.words_file(piece), as_json({"labels": [one.to_dict() for one in said]}))
 
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to log.jsonl, with the time. Raises `RunError`."""
@@ -222,7 +246,7 @@ def _joined(run: Path, record: dict[str, Any]) -> dict[str, Any]:
         if (run / "run.json").exists():
             raise RunError(f"{str(run)!r} holds a run that is no atlas; choose another folder")
         return record
-    earlier = read_json(within(run, run / RECORD), schema_of(AtlasFile))
+    earlier = _earlier(run)
     changed = [
         difference
         for part in record
@@ -243,6 +267,32 @@ def _joined(run: Path, record: dict[str, Any]) -> dict[str, Any]:
             "for the same"
         )
     return joined
+
+
+def _earlier(run: Path) -> dict[str, Any]:
+    """The record of a folder. Raises `RunError` for a damaged one."""
+    try:
+        found, why = (
+            read_json(within(run, run / RECORD), schema_of(AtlasFile)),
+            "it does not have the form of one",
+        )
+    except RunError as error:
+        found, why = {}, str(error).partition(" is damaged: ")[2].partition("; remove it")[0] or str(error)
+    filled = {"schema": int, "versions": dict, "model": dict, "images": dict, "units": dict, "options": dict}
+    lists = {"prototypes": list, "words": list}
+    methods = [one for part in ("prototypes", "words") for one in found.get(part) or ()]
+    formed = all(found.get(part) for part in filled) and all(
+        isinstance(found.get(part), kind) for part, kind in (filled | lists).items()
+    )
+    if formed and all(
+        isinstance(one, dict) and "method" in one and isinstance(one.get("render", {}), dict)
+        for one in methods
+    ):
+        return found
+    raise RunError(
+        f"{str(run / RECORD)!r}, which says what was asked for, is damaged: {why}; remove it and 'run.json' beside it, "
+        "and the same command goes on"
+    )
 
 
 def _settings(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def attempt(piece: Piece, context: Context, *, wait: bool = False) -> Outcome:
     A unit that fails is part of the outcome. Raises `VitalError` where nothing can go on: without a bank, or where
     files cannot be written.
     """
-    with context.held(piece, wait=wait or piece.stage == "bank") as own:
+    with context.held(piece, wait=wait or piece.whole) as own:
         if not own:
             return Outcome(piece, busy=True)
         if is_done(piece, context):

@@ -19,7 +19,7 @@ from vital.models import Model
 from vital.rendering.api import groups
 from vital.rendering.methods.base import Method
 from vital.tracing import list_layers
-from vital.units import TOKENS, Unit, find_layer
+from vital.units import TOKENS, Unit, layer_with_units
 from vital.units.unit import parse
 
 STAGES = ("bank", "exemplars", "prototypes", "words", "site")
@@ -38,6 +38,11 @@ class Piece:
     number: int = 0
     units: tuple[str, ...] = ()
     method: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all others wait for it, as for a bank that one process makes."""
+        return self.stage == "bank" and not self.units
 
     @property
     def name(self) -> str:
@@ -164,9 +169,7 @@ def units_of(
         if ":" in name and name not in known:
             found += model.units(name)[:per_layer]
             continue
-        layer = find_layer(name, known)
-        if not layer.channels:
-            raise UnitError(f"layer {name!r} has no units; choose another")
+        layer = layer_with_units(name, known)
         last = min(layer.channels, per_layer or layer.channels) - 1
         found += model.units(
             f"{name}:0-{last}" + (f"#{tokens or 'patches'}" if layer.kind == "tokens" else "")

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from vital.atlases.context import RECORD, Context
+from vital.atlases.context import Context
 from vital.atlases.engine import Outcome, attempt
 from vital.atlases.plan import Piece
 from vital.errors import ModelError, VitalError
@@ -99,8 +99,8 @@ class Worker:
         for name, file in self.around.files:
             _load_file(name, file)
         context, renders = pickle.loads(data)  # noqa: S301  what the run itself has sent
-        if not (context.run / RECORD).exists():
-            return f"it does not see {str(context.site)!r}; put the atlas on storage that all nodes share"
+        if not context.record.exists():
+            return f"it does not see {str(context.site)!r}; put that folder on storage that all nodes share"
         if gpu:
             context = replace(context, model=replace(context.model, module=context.model.module.to("cuda")))
         context.__dict__["renders"] = renders

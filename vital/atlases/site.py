@@ -9,7 +9,7 @@ from typing import Any
 
 from vital.atlases.context import CLAIMING_SECONDS, Context
 from vital.atlases.plan import Piece
-from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_details, read_labels
+from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_labels
 from vital.errors import RunError
 from vital.models.identity import identity
 from vital.rendering.run_folder import versions
@@ -79,7 +79,7 @@ def write_words(context: Context) -> None:
         rows = [{column: row[column] for column in COLUMNS} for row in said]
         write(table, as_csv(COLUMNS, [*rows, *others(read_labels(table) if table.exists() else [])]))
         facts = {"schema": SCHEMA, "versions": versions(), "model": identity(context.model, context.spec)}
-        told = others(read_details(context.run).get("labels", []))
+        told = others(_labels(details) if details.exists() else [])
         write(details, as_json({**facts, "labels": [*said, *told]}))
 
 

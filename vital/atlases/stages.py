@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from vital.atlases.context import BANK, Context
+from vital.atlases.context import Context
 from vital.atlases.plan import Piece
 from vital.atlases.relations import save_relations
 from vital.errors import RunError, VitalError
 from vital.rendering.api import render_group
 from vital.rendering.natural_exemplars import exemplars
 from vital.rendering.resume import starved
-from vital.rendering.run_folder import EXEMPLARS, folder_name, save_exemplars
+from vital.rendering.run_folder import EXEMPLARS, folder_name, kept_exemplars, save_exemplars
 from vital.rendering.watching import Saved
+from vital.reporting.facts import read_feeders, read_histogram, read_neighbors
 from vital.utils import tensor_cache
 from vital.utils.foreign import explained
-from vital.utils.io import as_json, write
 
 Failed = dict[str, str]
 """The units for which a piece could not be done, and why."""
@@ -63,8 +63,7 @@ def fatal(error: BaseException) -> bool:
 
 
 def _bank(piece: Piece, context: Context) -> Failed:
-    del piece
-    _ = context.bank
+    context.make_bank(piece)
     return {}
 
 
@@ -72,10 +71,21 @@ def _exemplars(piece: Piece, context: Context) -> Failed:
     failed: Failed = {}
     save_relations(piece.units, context)
     for number, name in enumerate(piece.units, 1):
-        if not _exemplar_file(name, context).is_file():
+        if not _is_shown(name, context):
             failed |= _kept(name, partial(_save_exemplars, name, context))
         context.tell(piece, number / len(piece.units))
     return failed
+
+
+def _is_shown(name: str, context: Context) -> bool:
+    """Whether what is known of a unit beside prototypes and words is there and can be read."""
+    with suppress(RunError):
+        shown = kept_exemplars(context.run, name)
+        read_histogram(context.run, name)
+        read_neighbors(context.run, name)
+        read_feeders(context.run, name, {})
+        return bool(shown) and all(one.is_there for one in shown)
+    return False
 
 
 def _save_exemplars(name: str, context: Context) -> None:
@@ -103,20 +113,28 @@ def _render(piece: Piece, names: Sequence[str], context: Context) -> None:
     run, method = context.pictures(piece.method), context.request.methods[piece.method]
     bank = context.bank if method.needs_images else None
     render_group(
-        context.model, [context.units[name] for name in names], method, bank, context.request.seed,
+        context.model, [context.units[name] for name in names], method, bank, run.render.seed,
+        frames=run.render.frames,
         callback=[Saved(run), lambda step: context.tell(piece, step.number / step.of)],
     )  # fmt: skip
 
 
 def _rendered(piece: Piece, context: Context) -> bool:
     run = context.pictures(piece.method)
-    return run.complete(piece.units) and not starved(run, piece.units)
+    with suppress(RunError):  # a damaged record
+        return run.complete(piece.units) and not starved(run, piece.units)
+    return False
+
+
+def _has_bank(piece: Piece, context: Context) -> bool:
+    notes = tensor_cache.notes_of(context.bank_file(piece))
+    return notes is not None and "made_of" in notes
 
 
 def _words(piece: Piece, context: Context) -> Failed:
     words = replace(context.words, described={piece.method: context.words.described[piece.method]})
     said = words.describe([context.units[name] for name in piece.units])
-    write(context.words_file(piece), as_json({"labels": [one.to_dict() for one in said]}))
+    context.save_words(piece, said)
     return {}
 
 
@@ -132,9 +150,11 @@ def _kept(name: str, make: Callable[[], None]) -> Failed:
 
 
 WORK: Mapping[str, Stage] = {
-    "bank": Stage(_bank, lambda _, context: [context.run / BANK]),
+    "bank": Stage(_bank, lambda piece, context: [context.bank_file(piece)], _has_bank),
     "exemplars": Stage(
-        _exemplars, lambda piece, context: [_exemplar_file(name, context) for name in piece.units]
+        _exemplars,
+        lambda piece, context: [_exemplar_file(name, context) for name in piece.units],
+        lambda piece, context: all(_is_shown(name, context) for name in piece.units),
     ),
     "prototypes": Stage(
         _prototypes,

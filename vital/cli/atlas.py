@@ -12,11 +12,12 @@ from vital.cli import atlas_options as own
 from vital.cli import options as opt
 from vital.cli.common import listed, megabytes, opened_as, show_skipped, stoppable, table, watched
 from vital.cli.config import keep_config
+from vital.cli.engine_options import EngineOptions
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from vital.atlases import Atlas, Context, Piece
 
@@ -45,9 +46,7 @@ def atlas(
     settings: opt.Settings = None,
     only: own.Only = None,
     shard: own.Shard = None,
-    engine: own.EngineName = "local",
-    address: own.Address = None,
-    actors: own.Actors = None,
+    engine: EngineOptions,
     estimate: own.Estimate = None,
     network: opt.NetworkOptions,
 ) -> None:
@@ -57,11 +56,11 @@ def atlas(
     is done in small pieces, which are kept in SITE/run as they end; the same command again goes on where it stopped.
     The page of the site can be looked at from the beginning. The exit code is 1 when a unit failed.
     """
-    from vital.atlases import engine_of, prepare
+    from vital.atlases import prepare
     from vital.atlases.api import carry_out, kept
     from vital.atlases.plan import chosen, read_shard
 
-    do = engine_of(engine, address=address, actors=actors)
+    do = engine.make()
     share = None if shard is None else read_shard(shard)
     names = [name for part in only or () for name in listed(part, "--only")]
     net, pictures = network.open(model, source.image_labels), source.open()
@@ -136,10 +135,17 @@ def show_failed(made: Atlas) -> None:
     """Say which units failed, and why, on standard error."""
     from vital.utils.text import shortened
 
+    show_reasons(made.failed)
+    if made.failed:
+        log.error("%d results failed: %s", len(made.failed), shortened(list(made.failed), 20))
+
+
+def show_reasons(failed: Mapping[str, str]) -> None:
+    """Say the first reasons, each once, with those for which it holds."""
+    from vital.utils.text import shortened
+
     reasons: dict[str, list[str]] = {}
-    for name, why in made.failed.items():
+    for name, why in failed.items():
         reasons.setdefault(why, []).append(name)
     for why, names in list(reasons.items())[:SHOWN]:
         log.error("%s: %s", shortened(names), why)
-    if made.failed:
-        log.error("%d results failed: %s", len(made.failed), shortened(list(made.failed), 20))

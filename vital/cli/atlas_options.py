@@ -48,30 +48,6 @@ Shard = Annotated[
         help="The share of one of N machines in one folder; without it, what is left is done, and the site.",
     ),
 ]
-EngineName = Annotated[
-    str,
-    Option(
-        metavar="ENGINE",
-        help="What does the work: local, this process; ray, the devices of a Ray cluster.",
-        autocompletion=completion.of("local", "ray"),
-    ),
-]
-Address = Annotated[
-    str | None,
-    Option(
-        metavar="HOST:PORT",
-        help="The Ray cluster, or auto for that of this node; without it one of this machine is made for the run.",
-    ),
-]
-Actors = Annotated[
-    int | None,
-    Option(
-        metavar="N",
-        min=1,
-        help="With --engine ray: processes that share the CPUs of each node; by default one for each GPU, or where "
-        "there are none one for two CPUs.",
-    ),
-]
 Estimate = Annotated[
     bool | None,
     Option(

@@ -8,6 +8,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.common import images_of, listed, megabytes, opened_as, show_skipped, watched
+from vital.cli.engine_options import EngineOptions
 from vital.cli.talk import wrote
 from vital.errors import UsageError
 
@@ -20,17 +21,24 @@ def bank(
     out: opt.NewBank,
     *,
     top: opt.Top = 50,
+    engine: EngineOptions,
     network: opt.NetworkOptions,
 ) -> None:
     """Find the images that excite each unit most.
 
     One pass over the images finds them, and a file keeps the answer. The output layer is always among the layers. A
-    file that was made of the same network, images and layers is kept as it is.
+    file that was made of the same network, images and layers is kept as it is. With --engine ray each process shows
+    some of the images.
     """
     from vital.activations import build_bank
+    from vital.atlases.commands import bank_in_parts
 
-    net, pictures = network.open(model), source.open()
-    made = build_bank(net, listed(layers, "--layers"), pictures, top=top, path=out, progress=watched())
+    do = engine.elsewhere()
+    net, pictures, names = network.open(model), source.open(), listed(layers, "--layers")
+    if do is None:
+        made = build_bank(net, names, pictures, top=top, path=out, progress=watched())
+    else:
+        made = bank_in_parts(net, names, pictures, out, do, top=top)
     made.save(out, opened_as(source.images, source.image_labels))
     wrote(out)
     size = megabytes(out.stat().st_size)

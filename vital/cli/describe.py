@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import typer
 from vital.cli import options as opt
 from vital.cli.backends import AnswerOptions, BackendOptions, PlacementOptions, load_named
 from vital.cli.common import listed, megabytes, show_skipped, table, watched
+from vital.cli.engine_options import EngineOptions
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from vital.activations import ReferenceBank
     from vital.backends.response_cache import ResponseCache
     from vital.data import ImageSet
+    from vital.describing.api import Words
     from vital.models import Model
     from vital.records import Description
     from vital.units import Unit
@@ -78,21 +81,27 @@ def dissect(
     tokens: opt.Tokens = None,
     seed: opt.Seed = 0,
     settings: opt.WordsSettings = None,
+    engine: EngineOptions,
     network: opt.NetworkOptions,
 ) -> None:
     """Say in words what all units of whole layers respond to.
 
     The method is CLIP-Dissect. In layers of tokens, --tokens says which of them count: patches, cls or all. Writes
-    what vital describe writes.
+    what vital describe writes. With --engine ray each process has some of the units.
     """
+    from vital.atlases.commands import words_in_parts
+
+    do = engine.elsewhere()
     net = _opened(network, model, out)
     units = whole_layers(net, listed(layers, "--layers"), tokens)
     specs = {"encoder": encoder}
     request = {"images": str(source.images), "concepts": concepts, "backends": specs}
     opened, loaded = source.open(), load_named(specs, net, placement)
+    sent = loaded.get("encoder") if placement.given() else encoder
     _say(
         out, model, net, units, ["clip-dissect"], request,
         loaded=loaded, images=opened, seed=seed, settings=settings,
+        ask=do and partial(words_in_parts, folder=out, engine=do, encoder=sent),
     )  # fmt: skip
 
 
@@ -105,14 +114,14 @@ def whole_layers(model: Model, layers: Sequence[str], tokens: str | None = None)
     ['class:0', 'class:1']
     """
     from vital.tracing import list_layers
-    from vital.units import TOKENS, find_layer
+    from vital.units import TOKENS, layer_with_units
 
     if tokens is not None and tokens not in TOKENS:
         raise UsageError(f"--tokens is {tokens!r}; allowed are {', '.join(TOKENS)}")
     known = list_layers(model)
     found = []
     for name in layers:
-        layer = find_layer(name, known)
+        layer = layer_with_units(name, known)
         which = f"#{tokens}" if tokens and layer.kind == "tokens" else ""
         found.append(f"{name}:0-{layer.channels - 1}{which}")
     return model.units(found)
@@ -142,6 +151,7 @@ def _say(
     bank: ReferenceBank | None = None,
     seed: int,
     settings: Sequence[str] | None,
+    ask: Callable[[Words, list[Unit]], Sequence[Description]] | None = None,
 ) -> None:
     """Describe, write, and print what was said and how well it holds."""
     from vital.describing.api import describers_of, is_world, prepared
@@ -169,7 +179,8 @@ def _say(
         seed=seed,
         progress=watched(),
     )
-    said = words.describe(list(dict.fromkeys(units)))
+    chosen = list(dict.fromkeys(units))
+    said = ask(words, chosen) if ask else words.describe(chosen)
     rows = words.scores(said)
     options = {name: method.options() for name, method in words.described.items()}
     save_words(out, identity(net, spec), {**request, "methods": options}, said, rows)

@@ -59,9 +59,12 @@ def exemplars(
     found = {unit: find(made, unit, count, **how) for unit in chosen}
     for unit, some in found.items():
         wrote(_keep(out, unit, some))
-    _show_beside(out, net, found)
+    beside = _show_beside(out, net, found)
     rows = [(unit, e.name, f"{e.value:.4g}", e.by, e.status) for unit, some in found.items() for e in some]
     typer.echo(table(["unit", "image", some_by(found), "heat", "status"], rows))
+    typer.echo(f"\n{out / 'units'}: exemplars.png of each unit, the images and below each the same with heat")
+    if beside:
+        typer.echo(f"{beside}: the prototypes beside them")
     show_skipped(made.images)
     if conditions or by == "relevance":
         _check_arrived(found)
@@ -89,13 +92,14 @@ def _keep(out: Path, unit: Unit, some: Exemplars) -> Path:
     return file
 
 
-def _show_beside(out: Path, model: Model, found: dict[Unit, Exemplars]) -> None:
+def _show_beside(out: Path, model: Model, found: dict[Unit, Exemplars]) -> Path | None:
+    """Draw the prototypes that the folder holds with the exemplars; None where it holds none."""
     from vital.rendering.run_folder import prototypes_in
     from vital.rendering.sheets import plot_with_exemplars
 
     prototypes = prototypes_in(out, model.weights_hash(), list(found))
-    if prototypes:
-        write(
-            out / "exemplars.png",
-            as_png(plot_with_exemplars(prototypes, [found[p.unit] for p in prototypes])),
-        )
+    if not prototypes:
+        return None
+    file = out / "exemplars.png"
+    write(file, as_png(plot_with_exemplars(prototypes, [found[p.unit] for p in prototypes])))
+    return file

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vital.cli import options as opt
-from vital.cli.common import StoppedError, show_skipped, table, watched
+from vital.cli.common import StoppedError, show_skipped, stoppable, table, watched
 from vital.cli.config import keep_config
+from vital.cli.engine_options import EngineOptions
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 
 if TYPE_CHECKING:
     from vital.activations import ReferenceBank
+    from vital.atlases.engine import Engine
     from vital.data import ImageSet
     from vital.models import Model
     from vital.rendering import Method
@@ -36,6 +38,8 @@ def render(
     network: opt.NetworkOptions,
     frames: opt.Frames = 0,
     count: opt.Pictures = 1,
+    *,
+    engine: EngineOptions,
 ) -> None:
     """Render a picture of what each unit responds to.
 
@@ -43,8 +47,9 @@ def render(
     The same command again goes on where it stopped. With --count each unit has several pictures, of the seeds SEED,
     SEED + 1 and so on; each is the one that --seed gives, and a larger count adds to them. The exit code is 1 when a
     unit failed, or its picture is flat, clipped or never moved; what the images were lacking for a picture is said
-    below the table.
+    below the table. With --engine ray each process has some of the units.
     """
+    do = engine.elsewhere()
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
     method = how.make()
@@ -55,7 +60,7 @@ def render(
     _warn_of_outputs(net, chosen)
     first = how.request(net, chosen, method, pictures, frames)
     requests = [replace(first, seed=first.seed + i) for i in range(count)]
-    with carried_out(out, net, model, requests, chosen, method, pictures, source) as runs:
+    with carried_out(out, net, model, requests, chosen, method, pictures, source, do) as runs:
         wrote(out / "sheet.png")
         _report(runs, chosen)
 
@@ -70,11 +75,15 @@ def carried_out(
     method: Method,
     pictures: ImageSet | None,
     source: opt.ImageOptions | None = None,
+    engine: Engine | None = None,
 ) -> Iterator[list[Run]]:
-    """Do requests for units in a run folder, one after the other; it stays held until the caller has reported."""
+    """Do requests for units in a run folder, one after the other; it stays held until the caller has reported.
+
+    An engine does all of them at once.
+    """
     from vital.models.identity import identity
     from vital.models.weights_hash import hashed_once
-    from vital.rendering.run_folder import entered, write_sheet
+    from vital.rendering.run_folder import entered, entered_together, write_sheet
 
     @cache
     def bank() -> ReferenceBank | None:
@@ -82,7 +91,10 @@ def carried_out(
 
     runs: list[Run] = []
     with hashed_once(), ExitStack() as held:
-        for request in requests:
+        if engine:
+            runs += held.enter_context(entered_together(out, identity(net, spec), requests))
+            _resume_by(engine, runs, net, units, method, bank)
+        for request in requests[len(runs) :]:
             held.close()
             runs.append(held.enter_context(entered(out, identity(net, spec), request)))
             keep_config()
@@ -130,6 +142,31 @@ def _resume(
         raise StoppedError(f"stopped; {kept}, and the same command goes on with the others") from None
 
 
+def _resume_by(
+    engine: Engine,
+    runs: Sequence[Run],
+    model: Model,
+    units: Sequence[Unit],
+    method: Method,
+    bank: Callable[[], ReferenceBank | None],
+) -> None:
+    """Render what is not complete by an engine, and say on standard error of which units there is no picture."""
+    from vital.atlases.commands import Pictures, carry_out_pieces, left
+    from vital.cli.atlas import show_reasons
+
+    pictures = Pictures.of(runs, model, units, method)
+    if not left(pictures):
+        return
+    pictures.references = bank()
+    with stoppable(lambda: _kept(runs, units)):
+        show_reasons(carry_out_pieces(pictures, engine))
+
+
+def _kept(runs: Sequence[Run], units: Sequence[Unit]) -> str:
+    done = sum(run.complete([unit]) for run in runs for unit in units)
+    return f"{done} of {len(runs) * len(units)} pictures are kept in {str(runs[0].path)!r}"
+
+
 def _warn_of_size(method: Method, model: Model) -> None:
     """Say what it means that a picture is smaller than what the network takes."""
     side = method.options().get("size")
@@ -164,7 +201,8 @@ def _report(runs: Sequence[Run], units: Sequence[Unit]) -> None:
     from vital.utils.text import shortened
 
     several = len(runs) > 1
-    records = [(unit, run, run.to_dict(unit)) for unit in units for run in runs]
+    asked = [(unit, run) for unit in units for run in runs]
+    records = [(unit, run, run.to_dict(unit)) for unit, run in asked if run.complete([unit])]
     every = [record["provenance"] for *_, record in records]
     shown = [name for name in COLUMNS if name == "value" or any(name in known for known in every)]
     header = [
@@ -188,11 +226,12 @@ def _report(runs: Sequence[Run], units: Sequence[Unit]) -> None:
     ]
     typer.echo(table(header, rows))
     said: dict[str, dict[str, None]] = {}
-    failed, wrongs = [], set[str]()
-    for unit, _, record in records:
+    wrongs = set[str]()
+    failed = [_named(unit, run, several) for unit, run in asked if not run.complete([unit])]
+    for unit, run, record in records:
         facts, name = record["provenance"], str(unit)
         if record["status"] != "done":
-            failed.append(f"{name} with seed {record['seed']}" if several else name)
+            failed.append(_named(unit, run, several))
         wrong = [record["status"]] if _word(record["status"]) != record["status"] else []
         wrongs.update(wrong)
         for line in (*wrong, *facts.get("lacking", ()), *facts.get("unused", ())):
@@ -202,8 +241,12 @@ def _report(runs: Sequence[Run], units: Sequence[Unit]) -> None:
         loud("%s: %s", shortened(list(names)), line)
     if failed:
         what = "pictures" if several else "units"
-        log.error("%d of %d %s failed: %s", len(failed), len(records), what, ", ".join(failed))
+        log.error("%d of %d %s failed: %s", len(failed), len(asked), what, ", ".join(failed))
         raise typer.Exit(1)
+
+
+def _named(unit: Unit, run: Run, several: bool) -> str:
+    return f"{unit} with seed {run.render.seed}" if several else str(unit)
 
 
 def _word(status: str) -> str:

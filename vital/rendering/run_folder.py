@@ -53,6 +53,7 @@ from vital.utils.io import (
     as_png,
     damaged,
     explained,
+    is_filled,
     json_lines,
     locked,
     read_json,
@@ -119,7 +120,7 @@ class Run:
         way = (".gif", "-frames.png") if self.render.frames else ()
         all_channels = () if fits_png(self.render.channels) else (".npy",)
         endings = (".png", "-mask.png", *all_channels, *way, ".json")
-        return all(self.file(unit, ending).is_file() for unit in units for ending in endings)
+        return all(is_filled(self.file(unit, ending)) for unit in units for ending in endings)
 
     def save(self, prototype: Prototype) -> None:
         """Write the files of a unit, the record last. Raises `RunError`."""
@@ -188,27 +189,40 @@ def entered(path: str | Path, model: Mapping[str, Any], render: Render) -> Itera
     and no unit may be in two of them. A render of which no unit was finished leaves no claim. Raises `RunError` for
     a folder that belongs to another run, saying what differs, that is in use, or that cannot be written.
     """
+    with entered_together(path, model, [render]) as (run,):
+        yield run
+
+
+@contextmanager
+def entered_together(
+    path: str | Path, model: Mapping[str, Any], renders: Sequence[Render]
+) -> Iterator[list[Run]]:
+    """Open a run folder for several renders at once, as `entered` does for one."""
     path = Path(path)
-    check_names(render.units)
+    for render in renders:
+        check_names(render.units)
     with explained(path, "write"):
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        _enter(path, {"schema": SCHEMA, "versions": versions(), "model": dict(model)}, render.plain())
-        yield Run(path, render)
+        facts = {"schema": SCHEMA, "versions": versions(), "model": dict(model)}
+        _enter(path, facts, [render.plain() for render in renders])
+        yield [Run(path, render) for render in renders]
 
 
-def _enter(path: Path, facts: dict[str, Any], render: dict[str, Any]) -> None:
+def _enter(path: Path, facts: dict[str, Any], renders: Sequence[dict[str, Any]]) -> None:
     earlier = read_run(path)
-    kept = [
-        run.render.plain() for run in runs(path) if any(run.complete([unit]) for unit in run.render.units)
-    ]
-    if kept:
+    begun = [run for run in runs(path) if any(run.complete([unit]) for unit in run.render.units)]
+    known = [run.render.plain() for run in runs(path)]
+    held = [run.render.plain() for run in begun]
+    kept = [one for one in known if one in held or one in renders]  # in their order, whatever ended first
+    if begun:
         _check_facts(path, earlier, facts)
         facts = {**facts, **earlier}
-    if render not in kept:
-        for other in kept:
-            _check_beside(path, other, render)
-        kept.append(render)
+    for render in renders:
+        if render not in kept:
+            for other in kept:
+                _check_beside(path, other, render)
+            kept.append(render)
     if {**facts, "renders": kept} != earlier:
         write(path / "run.json", as_json({**facts, "renders": kept}))
 
@@ -378,6 +392,11 @@ class SavedExemplar:
     of: str
     by: str
     _files: tuple[Path, Path] = field(repr=False)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its pictures are there."""
+        return all(map(is_filled, self._files))
 
     def to_pil(self, *, heat: bool = False) -> Image.Image:
         """Read the image; with `heat`, the one with the heat map. Raises `RunError`."""

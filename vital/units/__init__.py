@@ -7,6 +7,7 @@ from vital.units.unit import TOKENS as TOKENS
 from vital.units.unit import Unit as Unit
 from vital.units.unit import find_layer as find_layer
 from vital.units.unit import is_unit as is_unit
+from vital.units.unit import layer_with_units as layer_with_units
 from vital.units.unit import only as only
 from vital.units.unit import parse as parse
 from vital.units.unit import resolve as resolve

@@ -206,6 +206,14 @@ def find_layer(name: str, layers: Mapping[str, Layer]) -> Layer:
     return layers[name]
 
 
+def layer_with_units(name: str, layers: Mapping[str, Layer]) -> Layer:
+    """The layer of that name, as `find_layer` has it; raises where it has no units."""
+    found = find_layer(name, layers)
+    if not found.channels:
+        raise UnitError(f"layer {name!r} has no units; choose another")
+    return found
+
+
 def resolve(
     units: str | Unit | Iterable[str | Unit], layers: Mapping[str, Layer], classes: Sequence[str] = ()
 ) -> list[Unit]:
@@ -240,7 +248,7 @@ def warn_of_choice(layers: Iterable[Layer]) -> None:
 
 def _found(unit: Unit, layers: Mapping[str, Layer], classes: Sequence[str]) -> Unit:
     """The unit as this network has it; one that was found in it before is the same object."""
-    layer = find_layer(unit.layer, layers)
+    layer = layer_with_units(unit.layer, layers)
     found = replace(unit, layout=layer)
     if unit.layer == OUTPUT:
         index = class_index(unit.label, classes) if unit.index is None else unit.index
@@ -282,6 +290,7 @@ __all__ = [
     "Unit",
     "class_index",
     "find_layer",
+    "layer_with_units",
     "only",
     "parse",
     "plain",

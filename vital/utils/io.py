@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, Protocol
 
 import platformdirs
@@ -264,6 +265,15 @@ def _whole(digits: str) -> int:
     if len(digits) > LONGEST_NUMBER:
         raise ValueError(f"it holds a number of {len(digits)} digits")
     return int(digits)
+
+
+def is_filled(path: Path) -> bool:
+    """Whether there is a file with something in it; an empty one is what a disk that failed has left."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return S_ISREG(found.st_mode) and found.st_size > 0
 
 
 def read_json(path: Path, schema: Schema | None = None) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +25,7 @@ SUMMED_BYTES = 2**26
 FRESH_SECONDS = 60
 """Files that changed in the last seconds may be what another process has just written and goes on to read."""
 
+T = TypeVar("T")
 Tensors = dict[str, Tensor]
 
 
@@ -57,14 +60,40 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) ->
     whole = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
     said = json.dumps(notes, sort_keys=True)
     try:
-        with replacing(path) as part:
-            save_file(whole, part, metadata={"vital": f"{_sum(whole, said)} {said}"})  # one, for they have no order
-    except SafetensorError as error:  # a full disk, among others
+        with explained(path, "write"), replacing(path) as part:
+            try:
+                save_file(
+                    whole, part, metadata={"vital": f"{_sum(whole, said)} {said}"}
+                )  # one, for they have no order
+            except SafetensorError as error:
+                raise _of_system(error) from error
+    except SafetensorError as error:
         raise RunError(f"cannot write {str(path)!r}: {first_line(error)}") from error
+
+
+def _of_system(error: Exception) -> Exception:
+    """What the system said, such as that the disk is full, which the library gives as text; else the error itself."""
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else error
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
     """Read what `save` wrote; None when the file is missing, damaged or another. Raises `RunError` for a folder."""
+    found = _read(path, lambda file: {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+    if found is None:
+        return None
+    tensors, total, said, notes = found
+    return (tensors, notes) if total == _sum(tensors, said) else None
+
+
+def notes_of(path: Path) -> dict[str, Any] | None:
+    """Read the notes of a file alone; None when it is missing or damaged. Raises `RunError` for a folder."""
+    found = _read(path, lambda _: None)
+    return found and found[3]
+
+
+def _read(path: Path, take: Callable[[Any], T]) -> tuple[T, str, str, dict[str, Any]] | None:
+    """What is taken of a file, its checksum, and its notes as text and read; None where it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
     if path.exists() and not (path.is_file() or path.is_dir()):
@@ -72,9 +101,8 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
     try:
         with explained(path, "read"), suppress(FileNotFoundError), safe_open(path, "pt") as file:
             total, _, said = (file.metadata() or {}).get("vital", "").partition(" ")
-            found = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            if total == _sum(found, said):
-                return found, parse_json(said)
+            if isinstance(notes := parse_json(said), dict):
+                return take(file), total, said, notes
     except (SafetensorError, ValueError):
         pass
     return None

@@ -229,12 +229,14 @@ def test_two_runs_with_the_same_method_and_seed_stand_side_by_side(rich, tmp_pat
 def test_a_damaged_picture_is_told_on_its_page_and_the_others_are_shown(rich, tmp_path):
     (rich / "units" / "conv_2" / "vital-0.png").write_bytes(b"no picture")
     (rich / "units" / "conv_10" / "activations.json").write_text("{")
+    (rich / "units" / "conv_10" / "vital-0.json").write_text("{}")
     site = write_site(tmp_path / "site", rich).path
     text = page(site, "conv/2")
     assert "cannot read" in text
     assert "vital-scene-0.webp" in text
     assert str(tmp_path) not in text
     assert "activations.json" in page(site, "conv/10")
+    assert "vital-0.json" in page(site, "conv/10")
     assert str(tmp_path) not in (site / "units.json").read_text()
 
 

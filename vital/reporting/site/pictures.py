@@ -15,6 +15,7 @@ from PIL import Image, features
 
 from vital.errors import RunError
 from vital.rendering.run_folder import Run, kept_exemplars
+from vital.reporting.collect import stems
 from vital.reporting.records import Picture, Sheet, UnitView
 from vital.reporting.views import by_name
 from vital.utils.io import as_png, explained, replacing
@@ -51,8 +52,9 @@ def put(path: Path, data: bytes) -> None:
 
 def write_pictures(view: UnitView, renders: Sequence[Run], folders: Sequence[Path], folder: Path) -> Written:
     """Write the pictures of a unit into its folder; one that is damaged becomes a fault. Raises `RunError`."""
-    done = Written()
-    for made, run in zip(view.prototypes, renders, strict=True):
+    done, named = Written(), dict(zip(stems(renders), renders, strict=True))
+    for made in view.prototypes:  # without those of damaged records
+        run = named[made.stem]
         sides = {made.stem: LARGE, f"{made.stem}-s": SMALL}
         if not made.pictured or not _write(done, folder, sides, partial(run.picture, view.unit)):
             continue

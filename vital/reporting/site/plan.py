@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
 
+from vital.errors import RunError
 from vital.rendering.run_folder import folder_name
 from vital.reporting.addresses import Address, address, root_of
 from vital.reporting.cards import label_row
@@ -87,11 +89,11 @@ class Plan:
             return Reference(text)
         at = TO_ROOT + self.address(key).folder
         renders, rows = self.runs.renders(key), [label_row(said) for _, said in self.runs.words(key)]
-        drawn = [
-            (stem, read_drawn(run, self.runs.units[key]))
-            for run, stem in zip(renders, stems(renders), strict=True)
-            if run.file(key[1], ".json").is_file()
-        ]
+        drawn = []
+        for run, stem in zip(renders, stems(renders), strict=True):
+            with suppress(RunError):  # its own page says what is damaged
+                if run.file(key[1], ".json").is_file():
+                    drawn.append((stem, read_drawn(run, self.runs.units[key])))
         stem = next((stem for stem, one in drawn if one.picture), "")
         name = next((str(one.record["label"]) for _, one in drawn if one.record.get("label")), "")
         picture = f"{at}/{stem}-s.webp" if stem else ""
