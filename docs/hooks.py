@@ -1,0 +1,210 @@
+"""What the site has beside the pages of docs/: pages made of other files, of the command line and of docstrings.
+
+Links work on both sides: a page links to `../benchmarks/README.md` where the file is, and the site has a page of it.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib
+import posixpath
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+OUTSIDE = {
+    "objectives/README.md": "objectives.md",
+    "regularizers/README.md": "regularizers.md",
+    "benchmarks/README.md": "results/methods.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+} | {f"benchmarks/results/{p.name}": f"results/{p.name}" for p in ROOT.glob("benchmarks/results/*.md")}
+"""Files of the repository, and the pages of the site that show them."""
+
+PYTHON = {
+    "vital": ("vital", ["vital"]),
+    "parts": (
+        "Terms, canvases, transforms",
+        ["terms", "objectives", "regularizers", "params", "transforms", "optim"],
+    ),
+    "pictures": ("Pictures", ["rendering", "activations", "records"]),
+    "words": ("Words", ["describing", "backends", "metrics"]),
+    "networks": ("Networks and images", ["models", "data", "units", "tracing", "types", "errors"]),
+    "attribution": ("Relevance, directions", ["attribution", "directions"]),
+    "pages": ("Comparing, pages, atlas", ["comparing", "reporting", "atlases"]),
+    "world": ("World, competing units", ["world", "lwta"]),
+}
+"""The pages of the Python reference: a title, and the packages whose public names they list."""
+
+LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+FENCE = re.compile(r"(^```.*?^```[ \t]*$)", re.MULTILINE | re.DOTALL)
+
+
+def generated() -> dict[str, str]:
+    """Every page that is no file of docs/, by its place in the site."""
+    pages = {page: (ROOT / file).read_text("utf-8") for file, page in OUTSIDE.items()}
+    pages |= {f"api/{name}.md": reference(*made) for name, made in PYTHON.items()}
+    return pages | {"commands.md": commands(), "examples.md": examples()}
+
+
+def linked(text: str, place: str, source: str) -> str:
+    """The text of the page at a place of the site, whose links go from the file `source` of the repository."""
+
+    def moved(found: re.Match[str]) -> str:
+        mark, label, target = found.groups()
+        path, _, anchor = target.partition("#")
+        if not path or ":" in path or path.startswith("/"):
+            return found[0]
+        file = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+        page = site_page(file)
+        if page is None:
+            return f"{label} (`{file}`)" if (ROOT / file).exists() else found[0]
+        to = posixpath.relpath(page, posixpath.dirname(place) or ".")
+        return f"{mark}[{label}]({to}{'#' * bool(anchor)}{anchor})"
+
+    parts = FENCE.split(text)  # what stands between fences is no Markdown
+    return "".join(part if i % 2 else LINK.sub(moved, part) for i, part in enumerate(parts))
+
+
+def site_page(file: str) -> str | None:
+    """The page or picture of the site that shows a file of the repository; None where there is none."""
+    if file in OUTSIDE:
+        return OUTSIDE[file]
+    if file.startswith("examples"):
+        return "examples.md"
+    if file.startswith("docs/") and not file.endswith(".py"):
+        return file.removeprefix("docs/")
+    return None
+
+
+def reference(title: str, packages: list[str]) -> str:
+    """A page of the Python reference: every public name of some packages, for mkdocstrings to fill in."""
+    lines = [f"# {title}", ""]
+    for name in packages:
+        module = importlib.import_module("vital" if name == "vital" else f"vital.{name}")
+        first = (module.__doc__ or "").strip().split("\n\n", maxsplit=1)[0]
+        lines += [f"## {module.__name__}", "", first if name != "vital" else "What `import vital` gives.", ""]
+        for public in public_names(module):
+            lines += [f"::: {module.__name__}.{public}", ""]
+    return "\n".join(lines)
+
+
+def public_names(module: Any) -> list[str]:
+    """The public classes and functions of a package, but its subpackages; of a module those that it defines."""
+    listed = getattr(module, "__all__", None)
+    if listed is None:
+        listed = [name for name, thing in vars(module).items() if is_of(module, thing) and thing.__doc__]
+    return [
+        name
+        for name in listed
+        if not name.startswith("_") and callable(getattr(module, name, None)) and name[0].isalpha()
+    ]
+
+
+def is_of(module: Any, thing: Any) -> bool:
+    """Whether a thing is defined in a module, or in one below it; what is public says `vital` (vital/utils/public.py)."""
+    home = getattr(thing, "__module__", None) or ""
+    return callable(thing) and (home == "vital" or f"{home}.".startswith(f"{module.__name__}."))
+
+
+def commands() -> str:
+    """The page of the command line: every command with its arguments and options, as `--help` has them."""
+    import typer
+
+    from vital.cli.app import app
+
+    lines = ["# Commands", "", "Every command with its options, as `vital COMMAND --help` shows them.", ""]
+    for name, command in sorted(flat("vital", typer.main.get_command(app))):
+        lines += [f"## {name}", "", *described(command), ""]
+        rows = [row(parameter) for parameter in command.params if parameter.name != "help"]
+        if rows:
+            lines += ["| argument or option | default | meaning |", "|---|---|---|", *rows, ""]
+    return "\n".join(lines)
+
+
+def flat(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """A command by its full name, or those of a group."""
+    for part, inner in getattr(command, "commands", {}).items():
+        yield from flat(f"{name} {part}", inner)
+    if not hasattr(command, "commands"):
+        yield name, command
+
+
+def described(command: Any) -> list[str]:
+    """What a command does, and its examples in a block of their own."""
+    said = [cell(part) for part in (command.help or "").split("\n\n")]
+    lines = [line for part in said for line in (part, "")]
+    if epilog := (command.epilog or "").replace("\b", "").strip():
+        lines += ["```text", epilog, "```"]
+    return lines
+
+
+def row(parameter: Any) -> str:
+    """An argument or option as a row of a table."""
+    flags = [*parameter.opts, *parameter.secondary_opts]
+    is_option = parameter.param_type_name == "option"
+    written = ", ".join(f"`{flag}`" for flag in flags) if is_option else f"`{parameter.metavar or flags[0]}`"
+    takes_value = is_option and not getattr(parameter, "is_flag", False)
+    if takes_value:
+        written += f" {parameter.metavar}" if parameter.metavar else ""
+    default = parameter.default
+    plain = default is None or callable(default) or default is False or default == () or "Sentinel" in repr(default)
+    value = "required" if parameter.required else "" if plain else f"`{default}`"
+    return f"| {cell(written)} | {cell(value)} | {cell(parameter.help or '')} |"
+
+
+def cell(text: str) -> str:
+    """A text on one line, in which nothing is taken for Markdown or for a column."""
+    joined = " ".join(text.replace("\b", "").split())
+    return re.sub(r"([|<*])", r"\\\1", joined)
+
+
+def examples() -> str:
+    """The page of the example scripts: each with what its first lines say, and its code."""
+    lines = ["# Example scripts", "", "Whole programs of the folder `examples/`; a test runs each of them.", ""]
+    for file in sorted((ROOT / "examples").glob("*.py")):
+        lines += [f"## {file.name}", "", "```python", file.read_text("utf-8").rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def with_formulas(text: str) -> str:
+    """A page in which formulas are MathML, which browsers draw themselves."""
+    from latex2mathml.converter import convert
+
+    def inline(found: re.Match[str]) -> str:
+        return str(convert(html.unescape(found[1])))
+
+    def block(found: re.Match[str]) -> str:
+        return str(convert(html.unescape(found[1]).strip(), display="block"))
+
+    text = re.sub(r'<span class="arithmatex">\\\((.*?)\\\)</span>', inline, text, flags=re.DOTALL)
+    return re.sub(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', block, text, flags=re.DOTALL)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the pages that are made here. (An event of mkdocs, as the two below.)"""
+    from mkdocs.structure.files import File
+
+    for place, text in generated().items():
+        files.append(File.generated(config, place, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Turn links to files of the repository to their pages."""
+    del config, files
+    place = page.file.src_uri
+    source = next((file for file, made in OUTSIDE.items() if made == place), f"docs/{place}")
+    return linked(markdown, place, source)
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
+    """Draw formulas."""
+    del page, config, files
+    return with_formulas(content) if 'class="arithmatex"' in content else content
