@@ -49,6 +49,7 @@ FENCE = re.compile(r"(^```.*?^```[ \t]*$)", re.MULTILINE | re.DOTALL)
 def generated() -> dict[str, str]:
     """Every page that is no file of docs/, by its place in the site."""
     pages = {page: (ROOT / file).read_text("utf-8") for file, page in OUTSIDE.items()}
+    pages |= {page: in_sections(pages[page]) for page in ("objectives.md", "regularizers.md")}
     pages |= {f"api/{name}.md": reference(*made) for name, made in PYTHON.items()}
     return pages | {"commands.md": commands(), "examples.md": examples()}
 
@@ -81,6 +82,22 @@ def site_page(file: str) -> str | None:
     if file.startswith("docs/") and not file.endswith(".py"):
         return file.removeprefix("docs/")
     return None
+
+
+def in_sections(catalog: str) -> str:
+    """A catalog of terms whose table is too wide for a page: a section for each row."""
+    head, table = catalog.split("\n| name |")
+    rows = [re.split(r"(?<!\\) \| ", line.strip("| ")) for line in table.splitlines()[2:]]
+    sections = [
+        f"## {name.strip('`')}\n\n{picture}\n\n{what}\n\n{bare(formula)}\n\n*Source.* {source}\n\n```python\n{bare(example, '')}\n```\n"
+        for name, what, formula, source, picture, example in rows
+    ]
+    return f"{head}\n" + "\n".join(sections).replace(r"\|", "|")
+
+
+def bare(code: str, mark: str = "`") -> str:
+    """Code in a cell of a table, out of it."""
+    return f"{mark}{code.strip('`').replace(chr(92) + '|', '|')}{mark}"
 
 
 def reference(title: str, packages: list[str]) -> str:
