@@ -18,7 +18,7 @@ from vital.rendering import circuit, exemplars, plot_with_exemplars
 from vital.utils.drawing import titled_sheet, to_pil
 
 HERE = Path(__file__).resolve().parent
-CLASSES = "class:0,class:13,class:27,class:45".split(",")
+CLASSES = ["class:0", "class:13", "class:27", "class:45"]
 PLANTED = [f"planted:{i}" for i in (2, 16, 18, 21, 27, 37)]
 
 

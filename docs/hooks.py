@@ -88,16 +88,17 @@ def in_sections(catalog: str) -> str:
     """A catalog of terms whose table is too wide for a page: a section for each row."""
     head, table = catalog.split("\n| name |")
     rows = [re.split(r"(?<!\\) \| ", line.strip("| ")) for line in table.splitlines()[2:]]
-    sections = [
-        f"## {name.strip('`')}\n\n{picture}\n\n{what}\n\n{bare(formula)}\n\n*Source.* {source}\n\n```python\n{bare(example, '')}\n```\n"
-        for name, what, formula, source, picture, example in rows
-    ]
-    return f"{head}\n" + "\n".join(sections).replace(r"\|", "|")
+    sections = []
+    for name, what, formula, source, picture, example in rows:
+        code = f"```python\n{bare(example)}\n```"
+        parts = [f"## {name.strip('`')}", picture, what, f"`{bare(formula)}`", f"*Source.* {source}", code]
+        sections.append("\n\n".join(parts))
+    return f"{head}\n" + "\n\n".join(sections).replace(r"\|", "|") + "\n"
 
 
-def bare(code: str, mark: str = "`") -> str:
-    """Code in a cell of a table, out of it."""
-    return f"{mark}{code.strip('`').replace(chr(92) + '|', '|')}{mark}"
+def bare(code: str) -> str:
+    """What stands between the marks of code in a cell of a table."""
+    return code.strip("`").replace(r"\|", "|")
 
 
 def reference(title: str, packages: list[str]) -> str:
@@ -125,7 +126,7 @@ def public_names(module: Any) -> list[str]:
 
 
 def is_of(module: Any, thing: Any) -> bool:
-    """Whether a thing is defined in a module, or in one below it; what is public says `vital` (vital/utils/public.py)."""
+    """Whether a thing is defined in a module or below it; public ones say `vital` (vital/utils/public.py)."""
     home = getattr(thing, "__module__", None) or ""
     return callable(thing) and (home == "vital" or f"{home}.".startswith(f"{module.__name__}."))
 
@@ -171,7 +172,13 @@ def row(parameter: Any) -> str:
     if takes_value:
         written += f" {parameter.metavar}" if parameter.metavar else ""
     default = parameter.default
-    plain = default is None or callable(default) or default is False or default == () or "Sentinel" in repr(default)
+    plain = (
+        default is None
+        or callable(default)
+        or default is False
+        or default == ()
+        or "Sentinel" in repr(default)
+    )
     value = "required" if parameter.required else "" if plain else f"`{default}`"
     return f"| {cell(written)} | {cell(value)} | {cell(parameter.help or '')} |"
 
@@ -184,7 +191,12 @@ def cell(text: str) -> str:
 
 def examples() -> str:
     """The page of the example scripts: each with what its first lines say, and its code."""
-    lines = ["# Example scripts", "", "Whole programs of the folder `examples/`; a test runs each of them.", ""]
+    lines = [
+        "# Example scripts",
+        "",
+        "Whole programs of the folder `examples/`; a test runs each of them.",
+        "",
+    ]
     for file in sorted((ROOT / "examples").glob("*.py")):
         lines += [f"## {file.name}", "", "```python", file.read_text("utf-8").rstrip(), "```", ""]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Every block of code on a page does what it shows: Python runs on the built-in world, commands are parsed by the real ones.
+"""Every block of code on a page does what it shows: Python runs on the world, commands are parsed by the real ones.
 
 A block below a line `<!-- not run: WHY -->` is compiled alone, and the names that it uses of `vital` are looked up.
 """
@@ -8,10 +8,9 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import os
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,7 +150,7 @@ def test_every_block_of_python_compiles_and_names_what_there_is(page: str) -> No
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """The world with few images, few steps, a folder of one's own, and the registries as they were."""
+    """The world with few images, few steps, a folder of one's own, and the rules of relevance as they were."""
     from vital.world.scenes.dataset import images
 
     few, load, render = images(96, seed=5), vital.load_images, vital.render
@@ -167,20 +166,20 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
     monkeypatch.setattr(vital, "load_images", load_few, raising=False)
     monkeypatch.setattr(vital, "render", render_soon, raising=False)
-    monkeypatch.setattr(RULES, "entries", dict(RULES.entries))
     monkeypatch.chdir(tmp_path)
+    rules = dict(RULES.entries)
     yield
-    assert os.listdir(ROOT)
+    RULES.entries.clear()
+    RULES.entries.update(rules)
 
 
-def run(page: str, change: Callable[[str], str] = str) -> dict[str, Any]:
-    """Run the blocks of a page one after the other, as in a notebook; what they leave."""
+def run(page: str) -> None:
+    """Run the blocks of a page one after the other, as in a notebook."""
     left: dict[str, Any] = {"__name__": "page"}
     exec(compile(GIVEN.get(page, ""), f"what {page} takes for granted", "exec"), left)  # noqa: S102
     for place, block in enumerate(python_of(page)):
         if block.runs:
-            exec(compile(change(block.code), f"block {place} of {page}", "exec"), left)  # noqa: S102
-    return left
+            exec(compile(block.code, f"block {place} of {page}", "exec"), left)  # noqa: S102
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The documentation as a site: it is built without a warning, and its own pages are those of the files that they show."""
+"""The documentation as a site: it is built without a warning, and shows what the files of the repository say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from docs import hooks
-from docs.docstrings import as_markdown
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,11 +53,22 @@ def test_every_public_name_is_in_the_python_reference() -> None:
 
 
 def test_docstrings_become_markdown() -> None:
-    text = "Do it.\n\nFormula: a * b\n    + c\nSource: someone\n\nOptions:\n    lr: The rate,\n        or so.\n    n: A number.\n"
+    pytest.importorskip("griffe")
+    from docs.docstrings import as_markdown
+
+    options = "Options:\n    lr: The rate,\n        or so.\n    n: A number.\n"
+    text = f"Do it.\n\nFormula: a * b\n    + c\nSource: someone\n\n{options}"
     assert as_markdown(text) == (
         "Do it.\n\n**Formula.** `a * b + c`\n\n**Source.** someone\n\n\n"
         "Options:\n\n- `lr`: The rate, or so.\n- `n`: A number.\n"
     )
+
+
+def test_a_catalog_becomes_sections() -> None:
+    page = hooks.generated()["regularizers.md"]
+    assert "\n## l1\n\n![l1](../docs/thumbnails/l1.jpg)\n\nKeep pixels near a grey value" in page
+    assert "`mean |x − center|`" in page
+    assert page.count("\n## ") == page.count("*Source.* ") == page.count("```python")
 
 
 def test_formulas_are_drawn_by_the_browser_alone() -> None:
