@@ -22,15 +22,16 @@ CLASSES = ["class:0", "class:13", "class:27", "class:45"]
 PLANTED = [f"planted:{i}" for i in (2, 16, 18, 21, 27, 37)]
 
 
-def world(layers: list[str], **weights: str) -> tuple[vital.Model, vital.ReferenceBank]:
+def world(**weights: str) -> tuple[vital.Model, vital.ReferenceBank]:
     """The network of the world, and what a thousand scenes say of its units."""
     model = vital.load_model("world", **weights)
+    layers = ["layer3", "layer4", "planted", "class"]
     return model, vital.build_bank(model, layers, vital.load_images("world"))
 
 
 def methods() -> Image.Image:
     """Four classes as four methods show them, below an image of each."""
-    model, bank = world(["class"])
+    model, bank = world()
     tiles = [to_pil(bank.tensor(bank.strongest(unit, 1))[0]) for unit in CLASSES]
     titles = [["a scene", model.classes[model.unit(unit).index or 0]] for unit in CLASSES]
     for method in ("vital", "vital-scene", "fourier", "maco"):
@@ -44,7 +45,7 @@ def taught() -> Image.Image:
     """Units that were taught one concept each, with what that is."""
     from vital.world.networks.architectures import PLANTED as TAUGHT
 
-    model, bank = world(["planted"])
+    model, bank = world()
     made = vital.render(model, PLANTED, bank=bank, progress=False)
     titles = [[str(p.unit), f"“{TAUGHT[p.unit.index or 0].name}”"] for p in made]
     return titled_sheet([p.to_pil() for p in made], titles, 6, 150)
@@ -52,7 +53,7 @@ def taught() -> Image.Image:
 
 def beside_exemplars() -> Image.Image:
     """Units that were taught nothing, beside the scenes that excite them most."""
-    model, bank = world(["layer4"])
+    model, bank = world()
     units = ["layer4:5", "layer4:40", "layer4:100"]
     made = vital.render(model, units, bank=bank, progress=False)
     return plot_with_exemplars(made, [exemplars(bank, unit, 6) for unit in units])
@@ -60,7 +61,7 @@ def beside_exemplars() -> Image.Image:
 
 def feeders() -> Image.Image:
     """A class and what feeds it."""
-    model, bank = world(["layer3", "layer4"])
+    model, bank = world()
     return circuit(model, "class:13", ["layer4", "layer3"], bank=bank, count=2).to_grid(130)
 
 
@@ -68,7 +69,7 @@ def control() -> Image.Image:
     """The same classes of the same network, trained and with random weights."""
     tiles, titles = [], []
     for name, weights in (("trained", {}), ("random weights", {"weights": "random"})):
-        model, bank = world(["class"], **weights)
+        model, bank = world(**weights)
         for method in ("vital", "vital-scene"):
             made = vital.render(model, CLASSES[:3], method=method, bank=bank, progress=False)
             tiles += [prototype.to_pil() for prototype in made]

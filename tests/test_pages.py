@@ -156,7 +156,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     few, load, render = images(96, seed=5), vital.load_images, vital.render
 
     def load_few(source: Any, **options: Any) -> Any:
-        return few if source == "world" else load(source, **options)
+        return few if isinstance(source, str) and source == "world" else load(source, **options)
 
     def render_soon(*args: Any, **options: Any) -> Any:
         options |= {"progress": False}
@@ -176,10 +176,10 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 def run(page: str) -> None:
     """Run the blocks of a page one after the other, as in a notebook."""
     left: dict[str, Any] = {"__name__": "page"}
-    exec(compile(GIVEN.get(page, ""), f"what {page} takes for granted", "exec"), left)  # noqa: S102
-    for place, block in enumerate(python_of(page)):
-        if block.runs:
-            exec(compile(block.code, f"block {place} of {page}", "exec"), left)  # noqa: S102
+    codes = [("before", GIVEN.get(page, "")), *enumerate(b.code for b in python_of(page) if b.runs)]
+    for place, code in codes:
+        made = compile(code, f"block {place} of {page}", "exec", dont_inherit=True)
+        exec(made, left)  # noqa: S102
 
 
 @pytest.mark.slow
