@@ -38,7 +38,7 @@ GIVEN = {
     "docs/guide.md": WORLD,
     "docs/methods.md": f"""{WORLD}
 model, images = vital.load_model("world"), vital.load_images("world")
-template = vital.build_bank(model, ["layer4"], images).template("class:3")
+template = vital.build_bank(model, ["layer4"], images).template("layer4:5")
 """,
     "docs/report.md": f"""{WORLD}
 from vital.rendering import exemplars
