@@ -40,13 +40,6 @@ GIVEN = {
 model, images = vital.load_model("world"), vital.load_images("world")
 template = vital.build_bank(model, ["layer4"], images).template("layer4:5")
 """,
-    "docs/report.md": f"""{WORLD}
-from vital.rendering import exemplars
-model, images = vital.load_model("world"), vital.load_images("world")
-bank = vital.build_bank(model, ["planted"], images)
-units, found = ["planted:2"], exemplars(bank, "planted:2", 2)
-protos, labels, table = vital.render(model, units, bank=bank), vital.describe(model, units, images=images), []
-""",
 }
 """What a page takes for granted, where its blocks are examples of one call each."""
 
