@@ -17,7 +17,7 @@ import typer
 from vital.cli.app import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CATALOGS = [ROOT / folder / "README.md" for folder in ("objectives", "regularizers", "benchmarks")]
 CODE = sorted((ROOT / "vital").rglob("*.py"))
 SCRIPTS = sorted(path for folder in ("examples", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
