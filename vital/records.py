@@ -146,7 +146,7 @@ class Prototypes(RecordList[Prototype]):
         return titled_sheet([p.to_pil() for p in self], self._titles(), columns, size)
 
     def figure(self, columns: int = 8) -> Figure:
-        """The same as a figure of matplotlib; raises `MissingDependencyError` without it."""
+        """The same as a figure of matplotlib."""
         return titled_figure([p.to_pil() for p in self], self._titles(), columns)
 
     def _titles(self) -> list[list[str]]:

@@ -105,7 +105,7 @@ class Exemplars(RecordList[Exemplar]):
         return contact_sheet(pictures, max(1, len(self)), size)
 
     def figure(self) -> Figure:
-        """The same as a figure of matplotlib, with names and values; raises `MissingDependencyError` without it."""
+        """The same as a figure of matplotlib, with names and values."""
         pictures = [e.to_pil(heat=heat) for heat in (False, True) for e in self]
         titles = [[e.name, f"{e.value:.3g}"] for e in self] + [[] for _ in self]
         return titled_figure(pictures, titles, max(1, len(self)))

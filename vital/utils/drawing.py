@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from vital.errors import InvalidValueError, missing_extra
+from vital.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,14 +145,9 @@ def titled_sheet(
 def titled_figure(
     pictures: Sequence[Image.Image], titles: Sequence[Sequence[str]], columns: int = 8, inches: float = 1.6
 ) -> Figure:
-    """Pictures in a grid as a figure of matplotlib, each with its title above it, `inches` wide.
+    """Pictures in a grid as a figure of matplotlib, each with its title above it, `inches` wide."""
+    from matplotlib.figure import Figure
 
-    Raises `MissingDependencyError` without matplotlib.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise missing_extra("matplotlib", "report", "figures") from error
     columns = max(1, min(columns, len(pictures)))
     rows = -(-len(pictures) // columns)
     lines = max(map(len, titles), default=0)
