@@ -32,7 +32,11 @@ def commands() -> list[str]:
     """The README's commands of `vital`, one line each; without those that download, or want files of one's own."""
     blocks = re.findall(r"```bash\n(.*?)```", (CHECKOUT / "README.md").read_text("utf-8"), re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [line for line in lines if line.startswith("vital ") and not any(n in line for n in (*DOWNLOADED, *OWN))]
+    return [
+        line
+        for line in lines
+        if line.startswith("vital ") and not any(n in line for n in (*DOWNLOADED, *OWN))
+    ]
 
 
 def run(line: str) -> tuple[int, str, float]:
@@ -48,8 +52,12 @@ def main() -> None:
     held = {str(path) for path in metadata.files("vital-fv") or ()}
     tops = {name.partition("/")[0] for name in held if not name.startswith("..")}
     assert tops == {"vital", f"vital_fv-{metadata.version('vital-fv')}.dist-info"}, tops
-    meant = {path for path in (CHECKOUT / "vital").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    assert {path.relative_to(CHECKOUT).as_posix() for path in meant} <= held, "files of vital are not in the wheel"
+    meant = {
+        path for path in (CHECKOUT / "vital").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {path.relative_to(CHECKOUT).as_posix() for path in meant} <= held, (
+        "files of vital are not in the wheel"
+    )
     assert not any(importlib.util.find_spec(name) for name in ("tests", "benchmarks", "timm", "transformers"))
     assert len(commands()) > 4
     for line in ("--version", "doctor", "methods", *(line.removeprefix("vital ") for line in commands())):

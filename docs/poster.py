@@ -37,7 +37,9 @@ def rows(model: vital.Model) -> tuple[list[list[Image.Image]], list[str]]:
     for method in METHODS:
         found = vital.render(model, UNITS, method=method, bank=bank, steps=192)
         made.append([prototype.to_pil() for prototype in found])
-    said = vital.describe(model, UNITS, bank=bank, methods=["clip-dissect"], encoder="world", concepts="world")
+    said = vital.describe(
+        model, UNITS, bank=bank, methods=["clip-dissect"], encoder="world", concepts="world"
+    )
     return made, [description.label or "-" for description in said]
 
 
