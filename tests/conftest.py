@@ -1,9 +1,12 @@
 """What every test gets: one thread, a fixed seed, and no network."""
 
 import importlib.util
+import os
 import socket
 from pathlib import Path
 from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # also of the programs that tests start; read when torch is imported
 
 import pytest
 import torch
@@ -21,6 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         room = item.path.relative_to(item.config.rootpath).parts[1:2]
         if room and room[0] in QUICK and not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.quick)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`, the tests of one file run in one process, so that what a file's fixtures make is made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

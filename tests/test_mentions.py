@@ -106,6 +106,7 @@ def unresolved(names: list[str]) -> list[str]:
     return lost
 
 
+@pytest.mark.slow
 def test_every_name_is_reached_after_importing_vital_alone() -> None:
     names, _, _ = found()
     assert len(names) > 50

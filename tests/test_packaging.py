@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 import subprocess
 import sys
@@ -11,8 +13,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 import vital
+from vital.cli import doctor
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -121,3 +125,80 @@ def test_every_requirement_has_a_lower_bound_and_no_upper_one() -> None:
     assert [
         r for r in listed if not r.startswith("vital-fv[") and not re.fullmatch(r"[\w-]+>=[\d.]+", r)
     ] == []
+
+
+def names(requirements: list[str]) -> set[str]:
+    """The packages that requirements name, as distributions spell them."""
+    found = (re.match(r"[\w.-]+", requirement) for requirement in requirements)
+    return {match[0].lower().replace("_", "-") for match in found if match}
+
+
+def brought() -> dict[str, set[str]]:
+    """What each extra brings."""
+    extras = PROJECT["optional-dependencies"]
+    return {extra: names(extras[extra]) for extra in extras if extra not in ("all", "dev")}
+
+
+def test_the_doctor_looks_at_all_that_belongs_to_vital() -> None:
+    listed = {package.lower().replace("_", "-"): extra for package, extra in doctor.OPTIONAL.items()}
+    assert {name.replace("_", "-") for name in doctor.NEEDED} == names(PROJECT["dependencies"])
+    assert {package for package, extra in listed.items() if extra} == set().union(*brought().values())
+    assert all(package in brought()[extra] for package, extra in listed.items() if extra)
+
+
+def test_no_extra_brings_what_every_installation_has() -> None:
+    base = names(PROJECT["dependencies"])
+    assert {extra: sorted(own & base) for extra, own in brought().items() if own & base} == {}
+
+
+IMPORTED_AS = {
+    "PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "threadpoolctl": "scikit-learn",
+    "click": "typer", "markupsafe": "jinja2", "huggingface_hub": "",
+}  # fmt: skip
+"""What imports are installed as, or by what; the last is looked at where it happens to be."""
+ASKED_FIRST = {"datasets", "ray"}
+"""Extras that are imported by name, where it was seen that they are there."""
+
+
+def test_what_vital_imports_by_name_belongs_to_every_installation() -> None:
+    base, lost = names(PROJECT["dependencies"]), {}
+    for path in (ROOT / "vital").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                modules = [node.module or ""]
+            elif isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            else:
+                continue
+            for top in {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"vital"}:
+                if IMPORTED_AS.get(top, top) not in {*base, *ASKED_FIRST, ""}:
+                    lost[top] = path.relative_to(ROOT).as_posix()
+    assert lost == {}, "import it with `package(...)`, which names the extra, or add it to the dependencies"
+
+
+def test_the_citation_is_of_this_version_and_licence() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == vital.__version__
+    assert cited["license"] == PROJECT["license"]
+    assert {"cff-version", "message", "title", "authors"} <= cited.keys()
+
+
+def test_every_form_of_an_issue_can_be_filled_in() -> None:
+    forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+    assert len(forms) == 4
+    for form in forms:
+        held = yaml.safe_load(form.read_text(encoding="utf-8"))
+        if form.name != "config.yml":
+            assert {"name", "description", "body"} <= held.keys()
+            assert len({part["id"] for part in held["body"]}) == len(held["body"])
+
+
+def test_the_workflow_runs_the_scripts_that_there_are() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    run = re.findall(r"run: bash (\S+)", text)
+    assert run == [".ci/run", ".ci/lowest", ".ci/audit"]
+    assert all(os.access(ROOT / script, os.X_OK) for script in run)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) < 150

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import sys
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import nn
 import vital
 from tests import toy
 from vital.describing.api import Descriptions
-from vital.errors import InvalidValueError, MissingDependencyError, UnknownNameError
+from vital.errors import InvalidValueError, UnknownNameError
 from vital.optim import Rendering, optimize
 from vital.records import Description, Prototype, Prototypes
 from vital.rendering.natural_exemplars import Exemplar, Exemplars
@@ -193,20 +192,3 @@ def test_exemplars_and_descriptions_are_data_frames_too() -> None:
     words = LISTS["descriptions"].to_pandas()
     assert words["method"].tolist() == ["dnd", "dnd", "linear"]
     assert "details" not in words.columns
-
-
-@pytest.mark.parametrize(
-    ("package", "sentence"),
-    [
-        ("pandas", r"data frames need the package pandas: pip install 'vital-fv\[pandas\]'"),
-        ("matplotlib", r"figures need the package matplotlib: pip install 'vital-fv\[report\]'"),
-    ],
-)
-def test_a_missing_package_is_one_sentence(
-    package: str, sentence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in (package, "matplotlib.figure"):
-        monkeypatch.setitem(sys.modules, name, None)
-    shown: Any = Prototypes([prototype(TABBY)])
-    with pytest.raises(MissingDependencyError, match=f"^{sentence}$"):
-        shown.to_pandas() if package == "pandas" else shown.figure()

@@ -163,7 +163,7 @@ class Prototypes(RecordList[Prototype]):
         """A figure for a paper, on one or two `columns` of the page: 3.25 or 6.75 inches wide.
 
         Prototypes of one method stand row by row, those of several as a grid of units by methods. With `exemplars` or
-        `labels` each unit stands beside its images and words. Raises `MissingDependencyError` without matplotlib.
+        `labels` each unit stands beside its images and words.
         """
         from vital.figures import exemplars_figure, grid_figure, tiles_figure
 

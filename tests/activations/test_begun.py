@@ -153,6 +153,7 @@ vital.build_bank(net, ["0"], vital.load_images(sys.argv[1]), path=sys.argv[2], b
 """
 
 
+@pytest.mark.slow
 def test_a_killed_bank_goes_on(folder: Path, tmp_path: Path) -> None:
     def command(out: str, pause: float) -> list[str]:
         return [sys.executable, "-c", PROGRAM, str(folder), str(tmp_path / out), str(pause)]

@@ -83,6 +83,7 @@ def test_nothing_is_done_twice(make: Maker) -> None:
     assert (make.files(), pieces(make)) == (before, done)
 
 
+@pytest.mark.slow
 def test_an_atlas_that_is_killed_anywhere_ends_with_the_same_files(
     make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

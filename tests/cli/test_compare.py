@@ -122,6 +122,7 @@ def timeless(run: Path) -> list[dict[str, str]]:
     return [row for row in scores(run) if row["metric"] not in COSTS or row["metric"] in ("steps", "peak MB")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopped_at", ["units/class_1/fourier-0.json", "scores/*.json"])
 def test_a_killed_comparison_ends_with_the_same_bytes(vital: Cli, here: Path, stopped_at: str) -> None:
     words = [

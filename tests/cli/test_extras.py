@@ -23,32 +23,28 @@ ROOT = Path(__file__).parents[2]
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 IMPORTED = {
-    "timm": "timm", "open_clip_torch": "open_clip", "transformers": "transformers", "matplotlib": "matplotlib",
-    "scikit-image": "skimage", "scikit-learn": "sklearn", "torchmetrics": "torchmetrics", "datasets": "datasets",
+    "timm": "timm", "open_clip_torch": "open_clip", "transformers": "transformers", "datasets": "datasets",
     "accelerate": "accelerate", "diffusers": "diffusers", "httpx": "httpx", "tenacity": "tenacity",
-    "pandas": "pandas", "ray": "ray", "sentence-transformers": "sentence_transformers",
+    "ray": "ray", "sentence-transformers": "sentence_transformers",
+    "tensorboard": "tensorboard", "wandb": "wandb",
 }  # fmt: skip
 """What the extras bring, as it is imported."""
 ELSEWHERE = {
     "datasets": "named where a folder of that kind is opened, before anything is computed",
     "accelerate": "diffusers takes it where it is there",
-    "pandas": "for tables in Python alone",
-    "skimage": "vital compare goes on without it, with a note",
+    "tensorboard": "named where vital.callbacks.TensorBoard is made; no command has it",
+    "wandb": "named where vital.callbacks.WandB is made; no command has it",
 }
 """What the door does not look for, and why."""
 
 NET = "net.py:make --weights random"
 NEEDING = [
-    (f"compare {NET} class:0 --images images.npz --out run", "torchmetrics", "compare"),
-    (f"compare {NET} class:0 --images images.npz --curve-steps 2,4 --out run", "matplotlib", "report"),
     (f"compare {NET} class:0 --images images.npz --judge timm:resnet18 --out run", "timm", "timm"),
     (f"compare {NET} class:0 --images images.npz --encoder open_clip:a/b --out run", "open_clip", "clip"),
-    (f"concepts {NET} --layer 3 --images images.npz --count 2 --out run.safetensors", "sklearn", "concepts"),
     ("render timm:resnet18 class:0 --images images.npz --out run", "timm", "timm"),
     ("render lwta:4/timm:resnet18 class:0 --images images.npz --out run", "timm", "timm"),
     ("layers hf:google/vit-base-patch16-224", "transformers", "caption"),
     ("bank open_clip:RN50/openai --layers visual --images images.npz --out run.safetensors", "open_clip", "clip"),
-    (f"describe {NET} class:0 --images images.npz --methods linear --out run", "sklearn", "concepts"),
     (f"describe {NET} class:0 --images images.npz --encoder hf:a/b --out run", "transformers", "caption"),
     (f"describe {NET} class:0 --images images.npz --captioner transformers:a --out run", "transformers", "caption"),
     (f"describe {NET} class:0 --images images.npz --summarizer openai:a --out run", "httpx", "llm"),

@@ -222,6 +222,7 @@ def test_control_c_says_what_is_kept_and_the_rest_follows(vital: Cli, here: Path
     assert contents(here / "run", typed=True) == contents(here / "straight", typed=True)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_bytes(vital: Cli, here: Path) -> None:
     words = [
         "render",

@@ -1,6 +1,9 @@
 import csv
 
+import numpy as np
 import pytest
+
+from vital.world.scenes.dataset import images
 
 
 def test_labels_are_held_against_names(vital, here):
@@ -73,18 +76,21 @@ def test_units_that_the_network_has_not_are_said(vital, here):
     assert "--images world needs --model MODEL and --encoder" in done.err
 
 
+@pytest.mark.filterwarnings("ignore:none of the")  # few images
 def test_labels_are_judged_on_the_halves_that_they_were_not_chosen_on(vital, here, monkeypatch):
     asked = []
     monkeypatch.setattr(
         "vital.describing.evaluation.table.evaluate_external",
         lambda evaluator, said: asked.append(evaluator.context.split_seed) or ([], []),
     )
-    done = vital("describe", "world", "class:9", "--images", "world", "--out", "run", "--set", "split_seed=3",
+    pictures = images(48)
+    np.savez(here / "scenes.npz", images=np.stack([pictures[i] for i in range(len(pictures))]))
+    done = vital("describe", "world", "class:9", "--images", "scenes.npz", "--out", "run", "--set", "split_seed=3",
                  "--set", "n_random_models=0")  # fmt: skip
     assert done.code == 0, done.err
     (here / "theirs.csv").write_text("layer,unit,description\nlayer4,0,bees\n")
     (here / "ours.csv").write_text("layer,unit,method,label,split_seed\n,class:1,ours,cone,4\n")
-    words = ("--model", "world", "--images", "world", "--encoder", "world")
+    words = ("--model", "world", "--images", "scenes.npz", "--encoder", "world")
     assert vital("score", "run/labels.csv", *words).code == 0
     assert vital("score", "run/labels.csv", "theirs.csv", *words).code == 0
     assert vital("score", "theirs.csv", *words).code == 0

@@ -54,7 +54,8 @@ def test_equal_seconds_give_the_steps_that_fit_and_are_kept(renderer, methods) -
     assert steps(apply_budget(renderer, methods, "time")[0]) == [100, 200, 1]
 
 
-def test_a_time_holds_for_its_method_options_network_and_units(renderer, methods, units) -> None:
+def test_a_time_holds_for_its_method_options_network_and_units(renderer, methods, units, monkeypatch) -> None:
+    monkeypatch.setattr(budget, "step_seconds", lambda *_: 0.01)
     apply_budget(renderer, methods, "time")
     assert sorted(times(renderer).values()) == ["fourier", "pixels", "vital"]
     other = toy.wrap(toy.seeded(toy.network(), 1))

@@ -13,7 +13,7 @@ from vital.comparing import HogClassifier, build_context
 from vital.comparing.hog import hog_features, recognizer_for
 from vital.comparing.world import Stored, fresh_scenes
 from vital.data import ImageSet
-from vital.errors import DataError, InvalidValueError, MissingDependencyError
+from vital.errors import DataError, InvalidValueError
 from vital.units import Unit
 from vital.world.scenes.dataset import CLASSES, Rendered
 from vital.world.scenes.dataset import images as world_images
@@ -140,13 +140,6 @@ def test_one_label_alone_is_refused(model) -> None:
     pictures = replace(shapes(8), labels=(0,) * 8)
     with pytest.raises(DataError, match="two to tell apart"):
         HogClassifier(pictures, model).agrees(torch.rand(1, 3, 32, 32), [Unit("class", 0)])
-
-
-@pytest.mark.parametrize("package", ["skimage.feature", "sklearn.pipeline"])
-def test_a_missing_package_is_named_with_the_command(hog, model, monkeypatch, package) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingDependencyError, match=r"scikit-.*vital-fv\[compare\]"):
-        hog.agrees(*fresh(model, 2))
 
 
 def test_the_worlds_fresh_scenes_are_of_all_classes_and_kept(monkeypatch) -> None:

@@ -1,4 +1,3 @@
-import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,7 +15,7 @@ from tests import toy
 from vital.data import ImageSet
 from vital.directions import decompose, make_estimator, nmf, unit_rows
 from vital.directions.factorization import ESTIMATORS, activations
-from vital.errors import DataError, InvalidValueError, MissingDependencyError, UnitError, UnknownNameError
+from vital.errors import DataError, InvalidValueError, UnitError, UnknownNameError
 
 MODEL = toy.model(batch_norm=False)
 PICTURES = vital.load_images(toy.images(6).float())
@@ -136,14 +135,6 @@ def test_what_cannot_be_factorized_is_one_sentence() -> None:
     sick.module[0].weight.data[:] = float("inf")
     with pytest.raises(DataError, match="the activations at '1' are not all finite"):
         nmf(sick, "1", vital.load_images(torch.rand(2, 3, 8, 8)), 2)
-
-
-def test_without_scikit_learn_the_command_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
-    with pytest.raises(
-        MissingDependencyError, match=r"need the package scikit-learn: pip install 'vital-fv\[concepts\]'"
-    ):
-        nmf(MODEL, "act2", vital.load_images(toy.images(2).float()), 2)
 
 
 def matrix(layer: str, seed: int = 0) -> Any:
@@ -274,9 +265,3 @@ def test_names_and_parameters_of_an_estimator() -> None:
     ]:
         with pytest.raises(InvalidValueError, match=f"^{own} of {name} is given by {by}; leave it out$"):
             make_estimator(name, 3, **{own: 3})
-
-
-def test_an_estimator_needs_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
-    with pytest.raises(MissingDependencyError, match=r"scikit-learn: pip install 'vital-fv\[concepts\]'"):
-        make_estimator("KMeans", 2)

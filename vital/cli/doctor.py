@@ -15,12 +15,17 @@ from vital.cli.common import megabytes, table
 from vital.errors import first_line
 from vital.utils.io import cache_folder
 
-NEEDED = ("torch", "torchvision", "jinja2", "kornia", "numpy", "pillow", "safetensors", "tqdm", "typer")
+NEEDED = (
+    "torch", "torchvision", "filelock", "jinja2", "kornia", "matplotlib", "numpy", "pandas", "pillow", "platformdirs",
+    "safetensors", "scikit-image", "scikit-learn", "scipy", "torchmetrics", "tqdm", "typer",
+)  # fmt: skip
+"""What every installation has: the dependencies in pyproject.toml."""
 OPTIONAL = {
-    "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "diffusers": "generate",
-    "sentence-transformers": "sentences", "scikit-learn": "concepts", "matplotlib": "report",
-    "pandas": "pandas", "ray": "ray", "torch-lucent": "",
+    "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "datasets": "datasets",
+    "accelerate": "generate", "diffusers": "generate", "httpx": "llm", "tenacity": "llm", "ray": "ray",
+    "sentence-transformers": "sentences", "torch-lucent": "",
 }  # fmt: skip
+"""What an extra brings, and which."""
 
 
 def doctor() -> None:

@@ -13,9 +13,6 @@ Need = tuple[str, str, str]
 
 TIMM: Need = ("timm", "timm", "timm")
 OPEN_CLIP: Need = ("open_clip", "open_clip_torch", "clip")
-SKLEARN: Need = ("sklearn", "scikit-learn", "concepts")
-TORCHMETRICS: Need = ("torchmetrics", "torchmetrics", "compare")
-MATPLOTLIB: Need = ("matplotlib", "matplotlib", "report")
 RAY: Need = ("ray", "ray", "ray")
 
 MODELS: Mapping[str, tuple[Need, ...]] = {
@@ -42,37 +39,26 @@ BACKENDS: Mapping[str, Mapping[str, tuple[Need, ...]]] = {
 }
 """What backends need, by their option and the first word of their names."""
 
-METHODS: Mapping[str, tuple[Need, ...]] = {"linear": (SKLEARN,)}
-"""What methods need."""
 
-
-def check(command: str, given: Mapping[str, Any]) -> None:
+def check(given: Mapping[str, Any]) -> None:
     """Raise `MissingDependencyError` for the first package that is needed and is not there."""
-    for (package, distribution, extra), purpose in needed(command, given):
+    for (package, distribution, extra), purpose in needed(given):
         if find_spec(package) is None:
             raise missing_extra(distribution, extra, purpose)
 
 
-def needed(command: str, given: Mapping[str, Any]) -> Iterator[tuple[Need, str]]:
+def needed(given: Mapping[str, Any]) -> Iterator[tuple[Need, str]]:
     """What the values of a command's parameters need, and for what.
 
-    >>> [need[0] for need, _ in needed("render", {"model": "timm:resnet50"})]
+    >>> [need[0] for need, _ in needed({"model": "timm:resnet50"})]
     ['timm']
     """
     yield from _of_names("models named {}:NAME", MODELS, [given.get("model"), *(given.get("judge") or ())])
     for option, kinds in BACKENDS.items():
         if option == "encoder" or not given.get("replay"):  # kept answers need nobody to ask
             yield from _of_names(f"{option}s named {{}}:NAME", kinds, [given.get(option)])
-    methods = str(given.get("methods") or "").split(",")
-    yield from _of_names("descriptions by the method {}", METHODS, [name.strip() for name in methods])
     if given.get("engine") == "ray":
         yield RAY, "runs of the engine ray"
-    if command == "concepts" and given.get("sae") is None:
-        yield SKLEARN, "concepts from activations"
-    if command == "compare":
-        yield TORCHMETRICS, "distances between sets of pictures"
-        if given.get("curve_steps"):
-            yield MATPLOTLIB, "curves"
 
 
 def _of_names(

@@ -76,7 +76,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         context = given.pop("context", None)
         given.pop("config", None)
         given = {name: expanded(value) for name, value in given.items()}
-        extras.check(command.__name__.removesuffix("_command"), given)
+        extras.check(given)
         check_apart(given.get("out"), given.get("images"))
         made = {
             name: kind(**{f.name: given.pop(f.name) for f in fields(kind) if f.name in given})

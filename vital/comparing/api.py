@@ -53,7 +53,7 @@ class Comparison:
         """Quality against seconds for a paper, a panel for each metric, on one or two `columns` of the page.
 
         `metrics` are some of `table.metrics`, by default those that are no costs, as many as fit a page.
-        Raises `UnknownNameError` for another, and `MissingDependencyError` without matplotlib.
+        Raises `UnknownNameError` for another.
         """
         from vital.comparing.panels import panels
         from vital.figures import PAGE, cost_figure

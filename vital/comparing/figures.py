@@ -14,7 +14,6 @@ from vital.comparing.base import COSTS
 from vital.comparing.panels import curves_csv
 from vital.comparing.records import Shown
 from vital.comparing.table import Table, steps_and_seconds
-from vital.errors import missing_extra
 from vital.utils.drawing import GAP, INK, PAPER, fitted, font, scaled, to_pil, write_centered
 from vital.utils.io import as_csv, as_png, write
 
@@ -50,12 +49,10 @@ def montage(shown: Sequence[Shown], size: int = 96, most: int = 16) -> Image.Ima
 def curves(tables: Sequence[Table], path: Path) -> None:
     """Draw every metric against steps and against seconds, on logarithmic axes, a line per method, as PNG.
 
-    `tables` are of equal methods at growing numbers of steps. Raises `MissingDependencyError` without matplotlib.
+    `tables` are of equal methods at growing numbers of steps.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise missing_extra("matplotlib", "report", "curves") from error
+    from matplotlib.figure import Figure
+
     metrics = [name for name in tables[0].metrics if name not in COSTS]
     figure = Figure(figsize=(9, 2.6 * len(metrics)), layout="constrained")
     axes = figure.subplots(len(metrics), 2, squeeze=False)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ from torch import Tensor
 from vital.comparing.records import at_size
 from vital.data import ImageSet
 from vital.data.imageset import evenly
-from vital.errors import DataError, InvalidValueError, missing_extra
+from vital.errors import DataError, InvalidValueError
 from vital.metrics import luminance
 from vital.models import Model
 from vital.types import Images
@@ -28,8 +26,6 @@ from vital.utils.hashing import key_of
 SIDE, GRID = 64, 4
 HUES, LIGHTS = 8, 4
 MOST, FEWEST = 4000, 2
-PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
-"""What is needed, as it is imported and as it is installed."""
 BATCH = 64
 
 
@@ -40,7 +36,7 @@ class HogClassifier:
     It is fitted, when it is first asked, on the labeled `images` as `own` sees them: of each label with two images or
     more as many as come to 4000 in all, evenly spread. Every fourth of a label is held out, and `accuracy` is that of
     the very classifier that judges. `own` is the network whose classes are asked for. The same images give the same
-    words. Raises `MissingDependencyError`, and `DataError` where fewer than two labels can be told apart.
+    words. Raises `DataError` where fewer than two labels can be told apart.
     """
 
     images: ImageSet
@@ -114,6 +110,11 @@ class _Fit:
 
 def _fitted(features: np.ndarray, labels: np.ndarray) -> _Fit:
     """Fit on three of four images of each label, and try on the fourth."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     # by place, unlike the halves on which labels are judged: the share only names this judge, and decides nothing
     place = np.array([int((labels[:i] == label).sum()) for i, label in enumerate(labels)])
     held = place % 4 == 1
@@ -121,14 +122,9 @@ def _fitted(features: np.ndarray, labels: np.ndarray) -> _Fit:
         raise DataError(
             "the images that can be read are of fewer than two labels; HOG needs two to tell apart"
         )
-    pipeline, linear, scaler = (
-        _part("sklearn", part) for part in ("pipeline", "linear_model", "preprocessing")
-    )
-    classifier = pipeline.make_pipeline(
-        scaler.StandardScaler(), linear.LogisticRegression(C=0.01, max_iter=200)
-    )
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", _part("sklearn", "exceptions").ConvergenceWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
         classifier.fit(features[~held], labels[~held])
     right = classifier.predict(features[held]) == labels[held]
     return _Fit(classifier, float(right.mean()), int(held.sum()))
@@ -139,17 +135,18 @@ def hog_features(images: Images) -> Tensor:
 
     Source: Dalal and Triggs, CVPR 2005: 9 orientations, cells of 8 pixels, blocks of 2 × 2 cells, on the luminance; and
     over a grid of 4 × 4 a histogram of 8 hues, each pixel by how colorful it is (max − min), and of 4 lightnesses.
-    Raises `InvalidValueError` and `MissingDependencyError`.
+    Raises `InvalidValueError`.
 
     >>> hog_features(torch.rand(2, 3, 32, 32)).shape
     torch.Size([2, 1956])
     """
+    from skimage.feature import hog
+
     if images.ndim != 4 or images.shape[1] not in {1, 3} or not len(images):
         raise InvalidValueError(
             f"pictures of the shape {tuple(images.shape)} are given; allowed is (B, C, H, W) with C 1 or 3"
         )
     small = at_size(images.detach().cpu().float(), (SIDE, SIDE))
-    hog = _part("skimage", "feature").hog
     edges = [hog(grey.numpy(), 9, (8, 8), (2, 2)) for grey in luminance(small)]
     return torch.cat([torch.from_numpy(np.stack(edges)).float(), _colors(small)], 1)
 
@@ -166,13 +163,6 @@ def _colors(images: Tensor) -> Tensor:
     return torch.nn.functional.adaptive_avg_pool2d(torch.stack(maps, 1), GRID).flatten(1)
 
 
-def _part(package: str, name: str) -> Any:
-    try:
-        return importlib.import_module(f"{package}.{name}")
-    except ImportError as error:
-        raise missing_extra(PACKAGES[package], "compare", "recognizers that are no networks") from error
-
-
 def recognizer_for(
     own: Model, images: ImageSet, units: Sequence[Unit]
 ) -> tuple[HogClassifier | None, tuple[str, ...]]:
@@ -183,8 +173,6 @@ def recognizer_for(
     classes = [unit for unit in dict.fromkeys(units) if unit.is_class]
     if not classes:
         return None, ()
-    if missing := [name for package, name in PACKAGES.items() if find_spec(package) is None]:
-        return None, (f"HOG is not asked: {missing[0]} is not installed (pip install 'vital-fv[compare]')",)
     found = HogClassifier(images, own)
     silent = [unit for unit in classes if not found.labels_of(unit)]
     why = ""

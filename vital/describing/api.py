@@ -69,10 +69,7 @@ class Descriptions(RecordList[Description]):
         write_labels(path, self)
 
     def figure(self, columns: int = 2) -> PaperFigure:
-        """A table for a paper, units by methods, on one or two `columns` of the page.
-
-        Raises `MissingDependencyError` without matplotlib.
-        """
+        """A table for a paper, units by methods, on one or two `columns` of the page."""
         from vital.figures import Word, words_figure
 
         units, methods = (

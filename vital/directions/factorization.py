@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vital.data import ImageSet
 from vital.directions.files import unit_rows
-from vital.errors import DataError, InvalidValueError, first_line, missing_extra, unknown
+from vital.errors import DataError, InvalidValueError, first_line, unknown
 from vital.models import Model
 from vital.tracing import Tracer, list_layers
 from vital.units import Unit, find_layer
@@ -68,13 +68,12 @@ def nmf(
     scikit-learn's `NMF`, and `MiniBatchNMF` above 2·10⁷ numbers.
 
     Raises `InvalidValueError` for activations below 0 and for fewer places than `count`, `DataError` for activations
-    that are not finite or have fewer directions than `count` in them, `MissingDependencyError` without scikit-learn.
+    that are not finite or have fewer directions than `count` in them.
     """
     if count < 1 or rows < 1 or steps < 1:
         raise InvalidValueError(
             f"count is {count}, rows {rows}, steps {steps}; allowed are whole numbers from 1"
         )
-    _sklearn("decomposition")
     matrix = activations(model, layer, images, tokens=tokens, rows=rows, seed=seed)
     name = "NMF" if matrix.numel() <= MANY else "MiniBatchNMF"
     return _decomposed(matrix, make_estimator(name, count, max_iter=steps), seed, layer)
@@ -124,14 +123,14 @@ def make_estimator(name: str, count: int, **parameters: Any) -> Any:
     """Make the estimator of scikit-learn of that name for `count` directions; texts are read as Python reads them.
 
     Raises `UnknownNameError` for a name or a parameter that there is not, `InvalidValueError` for a parameter that has
-    its own option, and `MissingDependencyError` without scikit-learn.
+    its own option.
 
     >>> make_estimator("KMeans", 8, init="random", tol="0.01")
     KMeans(init='random', tol=0.01)
     """
     if name not in ESTIMATORS:
         raise unknown("decomposition", name, ESTIMATORS)
-    kind = getattr(_sklearn(ESTIMATORS[name]), name)
+    kind = getattr(importlib.import_module(f"sklearn.{ESTIMATORS[name]}"), name)
     known = list(inspect.signature(kind).parameters)
     size = "n_clusters" if "n_clusters" in known else "n_components"
     for parameter in parameters:
@@ -223,16 +222,17 @@ def _decomposed(matrix: Tensor, estimator: Any, seed: int, layer: str) -> Tensor
 
 def _fitted(estimator: Any, matrix: Any, seed: int, layer: str) -> tuple[Any, Any]:
     """A copy of the estimator, fitted, and what its `fit_transform` gives, or None where it has none."""
-    copied = (
-        _sklearn("base").clone(estimator) if hasattr(estimator, "get_params") else copy.deepcopy(estimator)
-    )
+    from sklearn.base import clone
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits  # scikit-learn brings it
+
+    copied = clone(estimator) if hasattr(estimator, "get_params") else copy.deepcopy(estimator)
     if getattr(copied, "random_state", seed) is None:
         copied.random_state = seed
-    limits = importlib.import_module("threadpoolctl").threadpool_limits  # scikit-learn brings it
     try:
         # Threads of KMeans add their sums in the order in which they end, which changes the last bits.
-        with warnings.catch_warnings(), limits(limits=1, user_api="openmp"):
-            warnings.simplefilter("ignore", _sklearn("exceptions").ConvergenceWarning)
+        with warnings.catch_warnings(), threadpool_limits(limits=1, user_api="openmp"):
+            warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", RuntimeWarning)  # of shares of a variance that is 0
             if hasattr(copied, "fit_transform"):
                 return copied, copied.fit_transform(matrix)
@@ -278,10 +278,3 @@ def _carried(fitted: Any, codes: Any, vectors: Tensor) -> Tensor:
 
 def _tensor(values: Any) -> Tensor:
     return torch.as_tensor(np.asarray(values)).float()
-
-
-def _sklearn(part: str) -> Any:
-    try:
-        return importlib.import_module(f"sklearn.{part}")
-    except ImportError as error:
-        raise missing_extra("scikit-learn", "concepts", "concepts from activations") from error

@@ -18,7 +18,6 @@ from vital.figures.paper import (
     SMALL,
     TEXT,
     check_columns,
-    check_matplotlib,
     fitted,
 )
 
@@ -33,7 +32,7 @@ Mark = Callable[["PaperFigure", float], None]
 class Canvas:
     """What will be on a figure that takes so many `columns` of a page. `bottom` is where it ends so far.
 
-    Raises `InvalidValueError` for another number of columns, and `MissingDependencyError` without matplotlib.
+    Raises `InvalidValueError` for another number of columns.
     """
 
     columns: int = 2
@@ -42,7 +41,6 @@ class Canvas:
 
     def __post_init__(self) -> None:
         self.width = check_columns(self.columns)
-        check_matplotlib()
 
     def picture(
         self,

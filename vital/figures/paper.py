@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from functools import lru_cache
 
-from vital.errors import InvalidValueError, missing_extra
+from vital.errors import InvalidValueError
 
 WIDTHS = {1: 3.25, 2: 6.75}
 """How wide a figure is, in inches, by the columns of the page that it takes."""
@@ -42,14 +42,6 @@ def check_columns(columns: int) -> float:
     if columns not in WIDTHS:
         raise InvalidValueError(f"columns is {columns!r}; allowed are 1 and 2, the columns of the page")
     return WIDTHS[columns]
-
-
-def check_matplotlib() -> None:
-    """Raise `MissingDependencyError` without matplotlib."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise missing_extra("matplotlib", "report", "figures") from error
 
 
 @lru_cache(maxsize=4096)

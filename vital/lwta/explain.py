@@ -111,8 +111,7 @@ class Explanation:
     def figure(self, columns: int = 2, count: int = 5, layers: Sequence[str] = ()) -> PaperFigure:
         """A figure for a paper, on one or two `columns` of the page: `count` winners of each layer with their places.
 
-        `layers` are some of its own, by default the last four. Raises `UnknownNameError` for another, and
-        `MissingDependencyError` without matplotlib.
+        `layers` are some of its own, by default the last four. Raises `UnknownNameError` for another.
         """
         from vital.figures import explanation_figure
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vital.data.imageset import evenly
-from vital.errors import InvalidValueError, missing_extra
+from vital.errors import InvalidValueError
 
 
 class _AsTheyAre(nn.Module):
@@ -33,15 +33,16 @@ def frechet_distance(features: Tensor, real: Tensor) -> float:
     Source: Heusel et al., NeurIPS 2017; worked out by torchmetrics
 
     0 for equal sets, in squared units of the features. It depends on the extractor and on both numbers of pictures, and
-    is biased upwards for few: name them with it. Raises `InvalidValueError` for fewer than two pictures,
-    `MissingDependencyError`.
+    is biased upwards for few: name them with it. Raises `InvalidValueError` for fewer than two pictures.
 
     >>> x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
     >>> round(frechet_distance(x + 2, x), 3)
     16.0
     """
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
     _check(features, real)
-    metric = _torchmetrics("fid").FrechetInceptionDistance(_AsTheyAre(features.shape[1]))
+    metric = FrechetInceptionDistance(_AsTheyAre(features.shape[1]))
     return _compared(metric, features, real)
 
 
@@ -52,28 +53,20 @@ def kernel_distance(features: Tensor, real: Tensor) -> float:
     Source: kernel inception distance, Bińkowski et al., ICLR 2018; worked out by torchmetrics
 
     Unbiased for any number of pictures, so that it may fall below 0. All of the smaller set are compared with as many
-    of the other, spread evenly. Raises `InvalidValueError` for fewer than two pictures, `MissingDependencyError`.
+    of the other, spread evenly. Raises `InvalidValueError` for fewer than two pictures.
 
     >>> x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
     >>> kernel_distance(x + 2, x) > kernel_distance(x + 1, x) > 0
     True
     """
+    from torchmetrics.image.kid import KernelInceptionDistance
+
     _check(features, real)
     count = min(len(features), len(real))
-    kind = _torchmetrics("kid").KernelInceptionDistance
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns that it keeps features, which are here already
-        metric = kind(_AsTheyAre(features.shape[1]), subsets=1, subset_size=count)
+        metric = KernelInceptionDistance(_AsTheyAre(features.shape[1]), subsets=1, subset_size=count)
     return _compared(metric, *(one[evenly(len(one), count)] for one in (features, real)))
-
-
-def _torchmetrics(name: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(f"torchmetrics.image.{name}")
-    except ImportError as error:
-        raise missing_extra("torchmetrics", "compare", "distances between sets of pictures") from error
 
 
 def _compared(metric: Any, features: Tensor, real: Tensor) -> float:

@@ -47,10 +47,7 @@ class Circuit:
         return circuit_sheet(self.prototypes, self.graph, size)
 
     def figure(self, columns: int = 2) -> PaperFigure:
-        """A figure for a paper, on one or two `columns` of the page.
-
-        Raises `MissingDependencyError` without matplotlib.
-        """
+        """A figure for a paper, on one or two `columns` of the page."""
         from vital.figures import Node, circuit_figure
 
         shown = {p.unit: failed(p) or p.to_pil() for p in self.prototypes}

@@ -107,8 +107,7 @@ class Exemplars(RecordList[Exemplar]):
     def figure(self, columns: int = 2) -> PaperFigure:
         """A figure for a paper, with names and values, on one or two `columns` of the page.
 
-        `Prototypes.figure(exemplars=...)` shows them beside prototypes. Raises `MissingDependencyError` without
-        matplotlib.
+        `Prototypes.figure(exemplars=...)` shows them beside prototypes.
         """
         from vital.figures import tiles_figure
 

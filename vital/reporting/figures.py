@@ -60,7 +60,7 @@ def make_figure(
     `kind` is "grid" (units by methods), "exemplars" (units with their images and words), "words", "compare" (quality
     against seconds), "circuit" or "explain"; by default the most special one that the folders have something for.
     `choice` says which units, methods, metrics and layers. Raises `RunError` for folders that hold nothing for it,
-    `InvalidValueError`, `UnknownNameError`, and `MissingDependencyError` without matplotlib.
+    `InvalidValueError` and `UnknownNameError`.
     """
     paths = [Path(folder) for folder in folders]
     if kind is not None and kind not in KINDS:

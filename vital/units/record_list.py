@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, Self, SupportsIndex, TypeVar, overload
 
-from vital.errors import InvalidValueError, UnknownNameError, missing_extra, unknown
+from vital.errors import InvalidValueError, UnknownNameError, unknown
 from vital.units.unit import OUTPUT, Unit
 from vital.utils.class_names import class_matches
 from vital.utils.text import shortened
@@ -80,11 +80,9 @@ class RecordList(list[R]):
         return type(self)(found)
 
     def to_pandas(self) -> DataFrame:
-        """A data frame with one row per record; raises `MissingDependencyError` without pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise missing_extra("pandas", "pandas", "data frames") from error
+        """A data frame with one row per record."""
+        import pandas as pd
+
         return pd.DataFrame([record.to_row() for record in self])
 
     def copy(self) -> Self:

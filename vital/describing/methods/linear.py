@@ -15,7 +15,6 @@ from vital.describing.matching.clip_features import ClipFeatures, by_readout
 from vital.describing.matching.presence import presence, presence_blocks, stretched, weighted
 from vital.describing.matching.search import TopConcepts
 from vital.describing.variation import silent
-from vital.errors import missing_extra
 from vital.metrics import METRICS
 from vital.records import Description
 from vital.units import Unit
@@ -129,10 +128,8 @@ def said(terms: Sequence[Sequence[Any]]) -> str:
 
 def _pursued(values: Tensor, shown: Tensor, count: int) -> tuple[list[int], list[float]]:
     """Take `count` columns by orthogonal matching pursuit: their numbers and weights per standard deviation."""
-    try:
-        from sklearn.linear_model import orthogonal_mp
-    except ImportError as error:
-        raise missing_extra("scikit-learn", "concepts", "linear explanations") from error
+    from sklearn.linear_model import orthogonal_mp
+
     y = values.double() - values.double().mean()
     x = shown.double() - shown.double().mean(0)
     lengths = x.norm(dim=0).clamp(min=1e-9)
