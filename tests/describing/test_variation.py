@@ -114,7 +114,7 @@ def test_without_an_encoder_nothing_stands(context: Context, tmp_path) -> None:
     (row,) = read_labels(tmp_path / "labels.csv")
     assert f"{row['status']}: {row['reason']}" == found[0].verdict
     assert json.loads(json.dumps(found[0].to_dict()))["status"] == "not judged"
-    page = vital.report(tmp_path / "page.html", labels=found).read_text()
+    page = vital.report(tmp_path / "page.html", found).read_text()
     assert found[0].verdict in page
 
 

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -8,6 +9,9 @@ import torch
 
 import vital
 from tests.reporting.conftest import proto, said
+from vital.comparing import Comparison
+from vital.comparing.records import Score
+from vital.comparing.table import Table
 from vital.errors import InvalidValueError
 from vital.records import Description
 from vital.rendering.natural_exemplars import Exemplar
@@ -152,6 +156,42 @@ def test_what_python_holds_is_a_page_too(tmp_path):
     assert "<title>Mine</title>" in text
     assert "0.1235" in text
     assert vital.report(tmp_path / "x.html", [proto("class:3")]).name == "x.html"
+
+
+def test_what_python_holds_may_come_in_any_order_and_one_by_one(tmp_path):
+    scores = (
+        Score("vital", "percentile", 98.5, "class:3", 0),
+        Score("fourier", "percentile", 70, "class:3", 0),
+    )
+    found = Comparison(Table(scores, ("vital", "fourier")), ())
+    text = vital.report(
+        tmp_path / "out.html", found, said("class:3", "dnd", "a red cube"), proto("class:3")
+    ).read_text()
+    assert "a red cube" in text
+    assert "98.5" in text
+    assert "fourier" in text
+
+
+def test_run_folders_are_reported_side_by_side(run, tmp_path):
+    shutil.copytree(run, tmp_path / "again")
+    both = vital.report(tmp_path / "both.html", run, tmp_path / "again").read_text()
+    assert both == vital.report(tmp_path / "listed.html", [str(run), str(tmp_path / "again")]).read_text()
+    assert len(both) > len(vital.report(run).read_text())
+
+
+@pytest.mark.parametrize("what", [(3,), ([proto("class:3"), None],), (torch.rand(3, 8, 8),)])
+def test_what_no_page_can_show_is_named(tmp_path, what):
+    with pytest.raises(
+        InvalidValueError, match=r"a (int|NoneType|Tensor) cannot be shown on a page; give run folders"
+    ):
+        vital.report(tmp_path / "out.html", *what)
+
+
+def test_a_page_is_of_folders_or_of_what_python_holds(run, tmp_path):
+    with pytest.raises(InvalidValueError, match="or of what Python holds; give one of them"):
+        vital.report(tmp_path / "out.html", run, proto("class:3"))
+    with pytest.raises(InvalidValueError, match="there is nothing to show"):
+        vital.report(tmp_path / "out.html", [], [])
 
 
 def test_a_run_folder_is_reported_by_its_name_alone(run):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from vital.backends import TextEncoder, load_text_encoder
+from vital.comparing import Comparison
 from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
 from vital.rendering.natural_exemplars import Exemplar
@@ -16,36 +17,32 @@ from vital.utils.public import public
 
 NAME = "report.html"
 
+T = TypeVar("T")
+Shown: TypeAlias = str | Path | Prototype | Exemplar | Description | Comparison | Mapping[str, Any]
+"""What a page can show."""
+KINDS = (str, Path, Prototype, Exemplar, Description, Comparison, Mapping)
+
 
 @public
 def report(
     out: str | Path,
-    protos: Iterable[Prototype] = (),
-    labels: Iterable[Description] = (),
-    table: Iterable[Mapping[str, Any]] = (),
-    *,
-    exemplars: Iterable[Exemplar] = (),
+    *shown: Shown | Iterable[Shown],
     title: str | None = None,
     encoder: str | TextEncoder | None = None,
 ) -> Path:
     """Write one self-contained HTML page, and say where it is.
 
-    With nothing else `out` is a run folder, and the page shows what it holds. Otherwise the page shows what is given,
-    with pictures, words and exemplars of one unit on one card.
+    It shows run folders, or what Python holds: pictures, words and exemplars of one unit in one section. With nothing
+    else `out` is a run folder, and the page shows what it holds.
 
     Parameters
     ----------
     out
         A file that ends in .html, or a folder, which gets report.html. In a run folder report.html is the page of
         that run, and no other page takes its place.
-    protos
-        Prototypes.
-    labels
-        Descriptions.
-    table
-        Rows by name of column, which are shown below the cards.
-    exemplars
-        Exemplars.
+    shown
+        Run folders; or prototypes, exemplars, descriptions, comparisons and rows of a table by name of column, one by
+        one or in lists, in any order.
     title
         The heading; by default the name of the folder or file.
     encoder
@@ -73,21 +70,47 @@ def report(
     ('report.html', True)
 
     """
-    out = Path(out)
-    run = out.parent if out.suffix == ".html" else out
+    from vital.reporting.sections import page_from, page_of
+
+    out, given = Path(out), list(_each(shown))
     eyes = None if encoder is None else load_text_encoder(encoder)
-    protos, labels, table, exemplars = list(protos), list(labels), list(table), list(exemplars)
-    if not (protos or labels or table or exemplars):
-        from vital.reporting.sections import page_of
+    folders = [Path(one) for one in given if isinstance(one, str | Path)]
+    if not shown:
+        folders = [out.parent if out.suffix == ".html" else out]
+    if shown and not given:
+        raise InvalidValueError("there is nothing to show: the lists that are given are empty")
+    if folders and len(folders) < len(given):
+        raise InvalidValueError(
+            f"a page is of run folders, such as {str(folders[0])!r}, or of what Python holds; give one of them"
+        )
+    if folders:
+        file = page_file(out, folders)
+        return write_page(page_of(folders, title, encoder=eyes), file)
+    protos, labels, exemplars = _of(given, Prototype), _of(given, Description), _of(given, Exemplar)
+    file, rows = page_file(out), [dict(one) for one in given if isinstance(one, Mapping)]
+    for one in _of(given, Comparison):
+        header, *cells = one.table.wide()
+        rows += [dict(zip(header, row, strict=True)) for row in cells]
+    name = out.stem if title is None else title
+    return write_page(page_from(protos, labels, rows, exemplars, name, eyes), file)
 
-        file = page_file(out, [run])
-        page = page_of([run], title, encoder=eyes)
-    else:
-        from vital.reporting.sections import page_from
 
-        file = page_file(out)
-        page = page_from(protos, labels, table, exemplars, out.stem if title is None else title, eyes)
-    return write_page(page, file)
+def _each(shown: Iterable[Any]) -> Iterator[Any]:
+    """What is shown, one by one. Raises `InvalidValueError` for what cannot be."""
+    for one in shown:
+        if isinstance(one, KINDS):
+            yield one
+        elif isinstance(one, Iterable) and not hasattr(one, "shape"):
+            yield from _each(one)
+        else:
+            raise InvalidValueError(
+                f"a {type(one).__name__} cannot be shown on a page; give run folders, prototypes, exemplars, "
+                "descriptions, comparisons, or rows of a table by name of column"
+            )
+
+
+def _of(given: Sequence[Any], kind: type[T]) -> list[T]:
+    return [one for one in given if isinstance(one, kind)]
 
 
 def page_file(out: Path, runs: Sequence[Path] = ()) -> Path:
