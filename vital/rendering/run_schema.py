@@ -186,7 +186,7 @@ class LogLine(_Record):
 
 @cache
 def schema_of(kind: Any) -> TypeAdapter[Any]:
-    """What `vital.utils.io.read_json` holds a file against."""
+    """What `read_json` holds a file against."""
     return TypeAdapter(kind)
 
 
