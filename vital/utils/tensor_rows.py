@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vital.utils.io import replacing
-from vital.utils.tensor_cache import SUMMED_BYTES, checksum, content_sum
+from vital.utils.tensor_cache import SUMMED_BYTES, Told, checksum, noted
 
 HEADER = 1024
 """The bytes that are kept free for the header, which is known at the end."""
@@ -42,16 +42,14 @@ class Rows:
         held: dict[str, object] = {
             self._name: {"dtype": "F32", "shape": self._shape, "data_offsets": [0, end]}
         }
-        told: dict[str, tuple[torch.dtype, Sequence[int], int]]
-        told = {self._name: (torch.float32, self._shape, own)}
+        told: dict[str, Told] = {self._name: (torch.float32, self._shape, own)}
         for name, tensor in {"fill": fill, **others}.items():
             told[name] = tensor.dtype, tensor.shape, checksum(tensor)
             begin, end = end, end + tensor.nbytes
             kind = _KINDS[tensor.dtype]
             held[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, end]}
             self._file.write(tensor.contiguous().numpy().data)
-        said = {"vital": "{}", "sum": content_sum(told, "{}")}
-        header = json.dumps({"__metadata__": said, **held}).encode()
+        header = json.dumps({"__metadata__": noted(told, "{}"), **held}).encode()
         self._file.seek(0)
         self._file.write((HEADER - 8).to_bytes(8, "little") + header.ljust(HEADER - 8))
 
