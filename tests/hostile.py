@@ -82,7 +82,7 @@ def good(folder: Path) -> Path:
         for name in ("render", "exemplars", "describe", "circuit", "compare", "atlas"):
             code, _, err = ended(COMMANDS[name])
             assert code == 0, (name, err)
-    from vital.reporting.site.facts import Histogram, Link, save_histogram, save_neighbors
+    from vital.reporting.facts import Histogram, Link, save_histogram, save_neighbors
 
     save_histogram(folder / "run", "class:1", Histogram((0.0, 1.0, 2.0), (3.0, 1.0), 4))
     save_neighbors(folder / "run", "class:1", [Link("3:3", 0.5)], "correlation")
@@ -103,14 +103,22 @@ COMMANDS = {
     "report": "report run --out page.html",
     "report --site": "report run --site pages",
     "report compared": "report compared --out page.html",
+    **{
+        f"figure {kind}": f"figure run --kind {kind} --out run/figure.png"
+        for kind in ("grid", "exemplars", "words", "circuit")
+    },
+    "figure compared": "figure compared --out compared/figure.png",
     "score": "score run/labels.csv --names names.txt",
     "agree": "agree run/labels.csv other.csv",
 }
 READS = {
-    "run": ("report", "report --site", "render", "exemplars", "describe", "score", "agree", "circuit"),
-    "compared": ("compare", "report compared"),
+    "run": (
+        "report", "report --site", "render", "exemplars", "describe", "score", "agree", "circuit",
+        "figure grid", "figure exemplars", "figure words", "figure circuit",
+    ),
+    "compared": ("compare", "report compared", "figure compared"),
     "site": ("atlas",),
-}
+}  # fmt: skip
 
 
 def wounds(folder: Path, count: int | None = None, seed: int = 0) -> list[Wound]:

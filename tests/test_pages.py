@@ -79,12 +79,13 @@ def commands(page: str) -> Iterator[list[str]]:
 
 def parse(words: list[str]) -> None:
     """Let the command line read a command without doing it. Raises what it says of a wrong one."""
-    command, context = typer.main.get_command(app), None
+    command, name = typer.main.get_command(app), "vital"
+    context = None
     while hasattr(command, "commands"):
         assert words[0] in command.commands, f"there is no command {words[0]!r}"
-        command, words = command.commands[words[0]], words[1:]
-    context = command.make_context("vital", list(words))
-    context.close()
+        context = command.context_class(command, info_name=name, parent=context)
+        command, name, words = command.commands[words[0]], words[0], words[1:]
+    command.make_context(name, list(words), parent=context).close()
 
 
 @pytest.mark.parametrize("page", NAMES)
@@ -96,8 +97,14 @@ def test_every_block_says_its_language(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in NAMES if any(commands(page))])
-def test_every_command_is_understood(page: str) -> None:
+def test_every_command_is_understood(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tables = [block.code for block in blocks(page) if block.language == "toml"]
     for words in commands(page):
+        if "--config" in words:
+            file = Path(words[words.index("--config") + 1])
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(next(table for table in tables if f"[{words[0]}]" in table), encoding="utf-8")
         try:
             parse(words)
         except Exception as error:  # noqa: BLE001 (whatever the command line has against it)

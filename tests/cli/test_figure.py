@@ -42,6 +42,11 @@ def test_units_and_methods_are_chosen_and_put_in_order(vital, run):
         (("--methods", "fourie"), "unknown method 'fourie'; did you mean 'fourier'"),
         (("--kind", "gird"), "unknown kind of figure 'gird'; did you mean 'grid'"),
         (("--kind", "circuit"), "'run' has nothing for a figure of the kind circuit; it has grid"),
+        (
+            ("--layers", "3"),
+            "a figure of the kind grid takes no choice of layers; it takes units, methods, count",
+        ),
+        (("--metrics", "percentile"), "a figure of the kind grid takes no choice of metrics"),
         (("--out", "a.jpg"), "allowed are the endings .pdf, .svg and .png"),
     ):
         done = vital("figure", "run", *words)
@@ -68,6 +73,9 @@ def test_exemplars_and_words_make_a_figure_of_their_own(vital, run, pictures):
     assert vital("exemplars", "net.py:make", "3:3", *source, "--count", "3", "--out", "bare").code == 0
     alone = vital("figure", "bare", "--out", "b.png")
     assert "exemplars, 1 unit with" in alone.out, alone.err
+    (file,) = (pictures.parent / "bare").glob("units/*/exemplars.json")
+    file.write_text('{"unit": "../secret", "exemplars": []}')
+    assert "exemplars.json' is damaged: unit: '../secret' is no unit" in vital("figure", "bare").err
 
 
 def test_a_circuit_is_a_figure(vital, pictures):
@@ -77,7 +85,10 @@ def test_a_circuit_is_a_figure(vital, pictures):
     done = vital("figure", "run", "--out", "a.png")
     assert "circuit, 3:3 and 2 units that feed it" in done.out, done.err
     (pictures.parent / "run" / "circuit.json").write_text("{}")
-    assert "circuit.json' is damaged: 'unit'; make it again" in vital("figure", "run").err
+    assert (
+        "circuit.json' is damaged: it lacks 'unit'; remove it, and make it again"
+        in vital("figure", "run").err
+    )
 
 
 def test_a_comparison_is_a_figure_of_quality_against_seconds(vital, here):

@@ -282,7 +282,7 @@ def test_one_picture_has_one_value_in_table_record_png_and_report(
         assert [row[3], row[5], row[6]] == shown
         with Image.open(here / "run" / "units" / folder / "maco-0.png") as picture:
             assert json.loads(picture.text["vital"])["provenance"] == facts
-        assert f"value {shown[0]} ({shown[2]} at the network&#39;s size)" in page
+        assert f"activation {shown[0]} ({shown[2]} at the network&#39;s size)" in page
     likely = 100 * record_of(here / "run", "class_1", "maco-0")["provenance"]["probability"]
     assert first[4] == f"{likely:.1f} %"
     assert f"probability {likely:.1f} %" in page
@@ -317,7 +317,7 @@ def test_what_was_lacking_stands_below_the_table(vital: Cli, here: Path, picture
     assert (answer.code, len(lines)) == (0, 3)
     assert vital("report", "run").code == 0
     page = (here / "run" / "report.html").read_text()
-    assert "<bdi>vital, seed 0: 2 reference images where 8 were asked for</bdi>" in page
+    assert "<bdi>2 reference images where 8 were asked for</bdi>" in page
 
 
 @pytest.mark.parametrize("given", [("--size", 12), ("--set", "size=12")])

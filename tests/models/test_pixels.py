@@ -203,7 +203,7 @@ def test_a_normalization_for_other_values_is_told(fields):
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"size": (0, 8)}, "net: the size is (0, 8); allowed are (height, width) from 1"),
+        ({"size": (0, 8)}, "net: the size is (0, 8); allowed are (height, width) from 1 to 16384"),
         ({"resize": 7}, "net: resize is 7, below the crop of 8"),
         (
             {"mean": (0.0, 0.0)},

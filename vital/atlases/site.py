@@ -10,16 +10,17 @@ from typing import Any
 from vital.atlases.context import CLAIMING_SECONDS, Context
 from vital.atlases.plan import Piece
 from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_labels
-from vital.errors import RunError
 from vital.models.identity import identity
 from vital.rendering.run_folder import versions
 from vital.rendering.run_schema import SCHEMA, WordsFile, schema_of
 from vital.reporting.site import write_site
-from vital.utils.io import as_csv, as_json, locked, read_json, write
+from vital.utils.io import as_csv, as_json, damaged, locked, read_json, write
 
 REST, SHARE = 20.0, 0.05
 """How long a site stays as it is, at least, and the share of the time that writing it may take."""
 SITE = Piece("site")
+MADE_AGAIN = "remove it, and the same command makes it again"
+"""What to do about damaged words."""
 
 
 @dataclass(eq=False)
@@ -85,7 +86,9 @@ def write_words(context: Context) -> None:
 
 def _labels(file: Path) -> list[dict[str, Any]]:
     """What a piece says in words. Raises `RunError` for a damaged file."""
-    rows = read_json(file, schema_of(WordsFile))["labels"]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and {*COLUMNS} <= {*row} for row in rows):
-        raise RunError(f"{str(file)!r} is damaged; remove it, and the same command makes it again")
+    rows: list[dict[str, Any]] | None = read_json(file, schema_of(WordsFile), MADE_AGAIN).get("labels")
+    if rows is None:
+        raise damaged(file, "it has no labels", MADE_AGAIN)
+    if lacking := [column for row in rows for column in COLUMNS if column not in row]:
+        raise damaged(file, f"a label lacks {lacking[0]!r}", MADE_AGAIN)
     return rows

@@ -38,7 +38,7 @@ def bank(
     if do is None:
         made = build_bank(net, names, pictures, top=top, path=out, progress=watched())
     else:
-        made = bank_in_parts(net, names, pictures, out, do, top=top)
+        made = bank_in_parts(net, names, pictures, out, do, top=top, progress=watched())
     made.save(out, opened_as(source.images, source.image_labels))
     wrote(out)
     size = megabytes(out.stat().st_size)

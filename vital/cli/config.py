@@ -24,7 +24,9 @@ from vital.errors import DataError, InvalidValueError, UsageError, unknown
 NAME = "config.toml"
 """The file of a run folder that says how the run was asked for."""
 HEAD = "# Written by vital"
-ASIDE = ("config", "out", "help", "quiet", "verbose", "key-from", "shard", "only", "estimate", "address")
+ASIDE = (
+    "config", "out", "help", "quiet", "verbose", "key-from", "shard", "only", "estimate", "engine", "address", "actors",
+)  # fmt: skip
 """What is never written: where a key is, who does which share of the work, and how much is said of it.
 
 Nor is the folder written, so that equal runs are equal files; it is the one where the file lies (`defaults`).

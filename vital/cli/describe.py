@@ -101,7 +101,7 @@ def dissect(
     _say(
         out, model, net, units, ["clip-dissect"], request,
         loaded=loaded, images=opened, seed=seed, settings=settings,
-        ask=do and partial(words_in_parts, folder=out, engine=do, encoder=sent),
+        ask=do and partial(words_in_parts, folder=out, engine=do, encoder=sent, progress=watched()),
     )  # fmt: skip
 
 
@@ -154,19 +154,13 @@ def _say(
     ask: Callable[[Words, list[Unit]], Sequence[Description]] | None = None,
 ) -> None:
     """Describe, write, and print what was said and how well it holds."""
-    from vital.describing.api import describers_of, is_world, prepared
-    from vital.describing.candidates.concept_lists import WORLD
+    from vital.describing.api import describers_of, prepared
     from vital.describing.evaluation.table import shown_rows, verdict_lines
     from vital.describing.methods.captioning import NO_ANSWER
     from vital.describing.run_folder import save_words
     from vital.models.identity import identity
 
-    eyes = getattr(loaded.get("encoder"), "name", "")
-    if request["concepts"] is None and eyes == WORLD and not is_world(net):
-        log.warning(
-            "the words are those of the built-in world, which %s may know nothing of; --concepts FILE gives your own",
-            net.name,
-        )
+    _warn_of_words(net, request["concepts"], loaded.get("encoder"))
     words = prepared(
         net,
         units,
@@ -201,6 +195,18 @@ def _say(
         for d in unanswered:
             log.error("%s of %s: %s", d.method, d.unit.title, d.reason)
         raise typer.Exit(1)
+
+
+def _warn_of_words(net: Model, concepts: str | None, encoder: object) -> None:
+    """Say where a network that is not of the built-in world is put into its words."""
+    from vital.describing.api import is_world
+    from vital.describing.candidates.concept_lists import WORLD
+
+    if concepts is None and getattr(encoder, "name", "") == WORLD and not is_world(net):
+        log.warning(
+            "the words are those of the built-in world, which %s may know nothing of; --concepts FILE gives your own",
+            net.name,
+        )
 
 
 def _shown(d: Description) -> tuple[str, ...]:

@@ -159,7 +159,7 @@ def _resume_by(
         return
     pictures.references = bank()
     with stoppable(lambda: _kept(runs, units)):
-        show_reasons(carry_out_pieces(pictures, engine))
+        show_reasons(carry_out_pieces(pictures, engine, progress=watched()))
 
 
 def _kept(runs: Sequence[Run], units: Sequence[Unit]) -> str:

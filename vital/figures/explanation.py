@@ -47,7 +47,7 @@ def explanation_figure(
 ) -> PaperFigure:
     """Draw the image with its decision, a legend, and for each layer its first winners with bars of contributions.
 
-    Raises `InvalidValueError` and `MissingDependencyError`.
+    Raises `InvalidValueError`.
     """
     canvas = Canvas(columns)
     many = min(ABREAST[columns], max((len(places) for _, places in layers), default=1))

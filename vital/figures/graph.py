@@ -36,7 +36,7 @@ def circuit_figure(
 
     An edge is (unit, feeder, share). Of a level that is too wide the first units are shown, and how many more there
     are.
-    Raises `InvalidValueError` and `MissingDependencyError`.
+    Raises `InvalidValueError`.
     """
     canvas = Canvas(columns)
     most = int((canvas.width + 2 * GAP) / (NARROWEST + 2 * GAP))

@@ -32,7 +32,7 @@ def tiles_figure(
 ) -> PaperFigure:
     """Draw pictures row by row, each with the lines of its title above it, as many in each row as nearly as possible.
 
-    Raises `InvalidValueError` and `MissingDependencyError`.
+    Raises `InvalidValueError`.
     """
     canvas = Canvas(columns)
     many = per_row or _even(len(pictures), MOST[columns])
@@ -56,7 +56,7 @@ def grid_figure(
 
     A row that is alone is not named. `cells` holds the picture of a row and a column, or a text that says why there is
     none.
-    Raises `InvalidValueError` and `MissingDependencyError`.
+    Raises `InvalidValueError`.
     """
     canvas = Canvas(columns)
     left, many = (TEXT * LINE + GAP if len(rows) > 1 else 0.0), _even(len(titles), MOST[columns])
@@ -92,7 +92,7 @@ class Shown:
 def exemplars_figure(units: Sequence[Shown], columns: int = 2) -> PaperFigure:
     """Draw each unit as a band: title and words, its prototypes, and beside them its exemplars above their heat.
 
-    Raises `InvalidValueError` and `MissingDependencyError`.
+    Raises `InvalidValueError`.
     """
     canvas = Canvas(columns)
     made = max((len(unit.prototypes) for unit in units), default=0)

@@ -62,7 +62,7 @@ class Panel:
 def cost_figure(panels: Sequence[Panel], columns: int = 2, cost: str = "seconds per picture") -> PaperFigure:
     """Draw a panel for each metric: its mean with its interval against the cost, which has a logarithmic axis.
 
-    Raises `InvalidValueError` and `MissingDependencyError`.
+    Raises `InvalidValueError`.
     """
     canvas = Canvas(columns)
     many = min(ABREAST[columns], max(1, len(panels)))

@@ -38,7 +38,7 @@ def words_figure(
 ) -> PaperFigure:
     """Draw a table: the lines of a unit's title on the left, and what each method says of it.
 
-    Raises `InvalidValueError` and `MissingDependencyError`.
+    Raises `InvalidValueError`.
     """
     canvas = Canvas(columns)
     first = canvas.width * (0.3 if len(methods) < 4 else 0.22)

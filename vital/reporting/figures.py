@@ -13,7 +13,7 @@ import numpy as np
 from vital.comparing import CONTROLS
 from vital.comparing.panels import panels, read_curves, table_of
 from vital.describing import Descriptions
-from vital.errors import RunError, unknown
+from vital.errors import InvalidValueError, RunError, UnitError, unknown
 from vital.figures import (
     PAGE,
     Node,
@@ -27,9 +27,10 @@ from vital.figures import (
 )
 from vital.lwta.explain import LAST
 from vital.rendering.run_folder import EXEMPLARS, runs
+from vital.reporting.facts import read_circuit
 from vital.reporting.holdings import Choice, Holdings, check_names, picture_of
 from vital.units import Unit
-from vital.utils.io import check_links, read_json, read_picture, read_text
+from vital.utils.io import AGAIN, check_links, damaged, read_json, read_picture, read_text
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
@@ -38,6 +39,13 @@ FILES = {"explain": "explanation.json", "circuit": "circuit.json", "compare": "c
 """The files that make a folder one for a kind."""
 KINDS = (*FILES, "exemplars", "grid", "words")
 """The kinds of figures, in the order in which they are looked for."""
+TAKEN = {
+    "explain": ("layers", "count"),
+    "circuit": ("methods",),
+    "compare": ("methods", "metrics", "count"),
+    **dict.fromkeys(("exemplars", "grid", "words"), ("units", "methods", "count")),
+}
+"""What may be chosen for each kind, as `Choice` calls it."""
 WINNERS, UNITS = 5, {"exemplars": 5, "grid": 24, "words": 40}
 """How many winners of a layer and units are shown where nobody says."""
 
@@ -70,8 +78,13 @@ def make_figure(
         raise RunError(
             f"{_named(paths)} has nothing for a figure of the kind {kind}; it has {', '.join(there)}"
         )
-    chosen = kind or there[0]
-    made, shows = _MAKERS[chosen](paths, choice or Choice(), columns)
+    chosen, asked = kind or there[0], choice or Choice()
+    for name, value in vars(asked).items():
+        if value and name not in TAKEN[chosen]:
+            raise InvalidValueError(
+                f"a figure of the kind {chosen} takes no choice of {name}; it takes {', '.join(TAKEN[chosen])}"
+            )
+    made, shows = _MAKERS[chosen](paths, asked, columns)
     return Made(made, chosen, shows, tuple(name for name in there if name != chosen))
 
 
@@ -174,14 +187,16 @@ def _compare(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[Pap
 def _circuit(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[PaperFigure, str]:
     """A unit and what feeds it."""
     folder = _only(folders, "circuit")
-    with _damage(folder / FILES["circuit"]):
-        told = read_json(folder / FILES["circuit"])
-        top, shares = str(told["unit"]), dict(told["shares"])
-        edges = [(str(e["unit"]), str(e["feeder"]), float(e["share"])) for e in told["edges"]]
+    file = folder / FILES["circuit"]
+    with _damage(file):
+        told = read_json(file)
+        top, layers = str(told["unit"]), list(map(str, told["layers"]))
+        shares = {str(Unit.parse(unit)): float(share) for unit, share in dict(told["shares"]).items()}
+    edges = [(of, link.unit, link.weight) for of, links in read_circuit(file).items() for link in links]
     levels: dict[str, list[Node]] = {"": [_node(folder, top, None, choice)]}
     for unit, share in sorted(shares.items(), key=lambda item: -item[1]):
-        levels.setdefault(Unit.parse(unit).layer, []).append(_node(folder, unit, float(share), choice))
-    order = ["", *(name for name in map(str, told["layers"]) if name in levels)]
+        levels.setdefault(Unit.parse(unit).layer, []).append(_node(folder, unit, share, choice))
+    order = ["", *(name for name in layers if name in levels)]
     made = circuit_figure([levels[name] for name in order], edges, columns)
     return made, f"{top} and {len(shares)} units that feed it"
 
@@ -230,8 +245,8 @@ def _damage(file: Path) -> Iterator[None]:
     """Raise `RunError` where a file lacks what it should hold."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(f"{str(file)!r} is damaged: {error}; make it again") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UnitError) as error:
+        raise damaged(file, error, AGAIN) from error
 
 
 Maker = Callable[[Sequence[Path], Choice, int], tuple["PaperFigure", str]]

@@ -11,6 +11,7 @@ from vital.errors import unknown
 from vital.figures.pictures import Picture
 from vital.records import Description
 from vital.rendering.run_folder import EXEMPLARS, Run, SavedExemplar, kept_exemplars
+from vital.rendering.run_schema import ExemplarsFile, schema_of
 from vital.reporting.collect import Key, Runs, is_run
 from vital.units import Unit
 from vital.utils.class_names import class_matches
@@ -44,7 +45,7 @@ class Holdings:
         self.units: dict[Key, Unit] = dict(self.runs.units) if self.runs else {}
         texts = {text for _, text in self.units}
         for file in chain.from_iterable(sorted(folder.glob(f"units/*/{EXEMPLARS}")) for folder in folders):
-            text = str(read_json(file)["unit"])
+            text = str(read_json(file, schema_of(ExemplarsFile))["unit"])
             if text not in texts:
                 self.units.setdefault((UNKNOWN, text), Unit.parse(text))
 

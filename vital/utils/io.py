@@ -276,8 +276,12 @@ def is_filled(path: Path) -> bool:
     return S_ISREG(found.st_mode) and found.st_size > 0
 
 
-def read_json(path: Path, schema: Schema | None = None) -> dict[str, Any]:
-    """Read a JSON object, and hold it to a schema.
+ELSEWHERE = "remove it, or choose another folder"
+"""What to do about a damaged file of a run folder."""
+
+
+def read_json(path: Path, schema: Schema | None = None, step: str = ELSEWHERE) -> dict[str, Any]:
+    """Read a JSON object, and hold it to a schema; `step` is what to do about a damaged one.
 
     Raises `RunError` for a file that is missing, cannot be read, is damaged or is of another kind.
     """
@@ -287,13 +291,13 @@ def read_json(path: Path, schema: Schema | None = None) -> dict[str, Any]:
         if schema is not None and isinstance(found, dict):
             schema.validate_json(text)
     except ValueError as error:
-        raise damaged(path, error) from error
+        raise damaged(path, error, step) from error
     if not isinstance(found, dict):
-        raise damaged(path, why)
+        raise damaged(path, why, step)
     return found
 
 
-def damaged(path: Path, why: Exception | str, step: str = "remove it, or choose another folder") -> RunError:
+def damaged(path: Path, why: Exception | str, step: str = ELSEWHERE) -> RunError:
     """The error for a file of a run folder that is not what it should be; `why` may be one of pydantic."""
     errors = getattr(why, "errors", None)
     if callable(errors):

@@ -26,7 +26,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 _KNOWN: WeakKeyDictionary[type, dict[str, Option]] = WeakKeyDictionary()
 MOST = 1_000_000
-"""The greatest number of anything: what is above it is a slip, and would take days, or all memory."""
+"""The most of anything that is counted: what is above it is a slip, and would take days, or all memory."""
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -83,9 +83,9 @@ Side = Annotated[int, Range(1, 8192)]
 """Pixels along a side of a picture."""
 Share = Annotated[float, Range(0, 1)]
 """A share of the whole, from 0 to 1."""
-NonNegative = Annotated[float, Range(0, MOST)]
+NonNegative = Annotated[float, Range(0)]
 """A number from 0, such as a weight."""
-Positive = Annotated[float, Range(0, MOST, open=True)]
+Positive = Annotated[float, Range(0, open=True)]
 """A number above 0."""
 
 
@@ -128,10 +128,11 @@ class Option:
         if isinstance(self.allowed, Names) and isinstance(value, str):
             return unknown(self.allowed.registry.what, value, self.allowed)
         allowed = f"{_allowed(self.kind, self.allowed)}{', or none' if self.optional else ''}"
-        bounded = isinstance(self.allowed, Range) and self.allowed.most not in (None, MOST)
-        if isinstance(value, Real) and not _finite(value) and not bounded:
+        most = self.allowed.most if isinstance(self.allowed, Range) else None
+        whole = self.kind is int and isinstance(value, Integral)
+        if isinstance(value, Real) and not whole and not _finite(value) and most in (None, MOST):
             allowed = f"finite {allowed}"
-        elif isinstance(value, int | float) and value > MOST and not bounded:
+        elif isinstance(value, Real) and most == MOST and value > MOST:
             allowed += f", and none above {MOST}"
         return InvalidValueError(f"{self.name} is {_said(value)}; allowed are {allowed}")
 
@@ -324,8 +325,11 @@ def _fits(value: Any, kind: Any, allowed: Range | Names | None) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    """Whether a number is finite, for a number without range too; a whole number may be too large for a float."""
-    return isinstance(value, Integral) or math.isfinite(value)
+    """Whether a number is finite as a float, for which a whole number may be too large."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _said(value: object) -> str:

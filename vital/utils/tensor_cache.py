@@ -27,6 +27,8 @@ FRESH_SECONDS = 60
 
 T = TypeVar("T")
 Tensors = dict[str, Tensor]
+Told = tuple[torch.dtype, Sequence[int], int]
+"""The type, shape and checksum of a tensor."""
 
 
 def file_of(folder: str, key: str) -> Path:
@@ -62,9 +64,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) ->
     try:
         with explained(path, "write"), replacing(path) as part:
             try:
-                save_file(
-                    whole, part, metadata={"vital": f"{_sum(whole, said)} {said}"}
-                )  # one, for they have no order
+                save_file(whole, part, metadata=noted(_told(whole), said))
             except SafetensorError as error:
                 raise _of_system(error) from error
     except SafetensorError as error:
@@ -83,7 +83,7 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
     if found is None:
         return None
     tensors, total, said, notes = found
-    return (tensors, notes) if total == _sum(tensors, said) else None
+    return (tensors, notes) if total == content_sum(_told(tensors), said) else None
 
 
 def notes_of(path: Path) -> dict[str, Any] | None:
@@ -115,11 +115,16 @@ def checksum(tensor: Tensor) -> int:
     return zlib.crc32(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
-def _sum(tensors: Mapping[str, Tensor], notes: str) -> str:
-    return content_sum({k: (t.dtype, t.shape, checksum(t)) for k, t in tensors.items()}, notes)
+def _told(tensors: Mapping[str, Tensor]) -> dict[str, Told]:
+    return {name: (tensor.dtype, tensor.shape, checksum(tensor)) for name, tensor in tensors.items()}
 
 
-def content_sum(told: Mapping[str, tuple[torch.dtype, Sequence[int], int]], notes: str) -> str:
+def noted(told: Mapping[str, Told], notes: str) -> dict[str, str]:
+    """The metadata of a file of tensors: its checksum and notes, as one text, for several have no order."""
+    return {"vital": f"{content_sum(told, notes)} {notes}"}
+
+
+def content_sum(told: Mapping[str, Told], notes: str) -> str:
     """What tells the content of a file from any other, of the type, shape and checksum of each tensor."""
     rows = sorted((name, str(kind), list(shape), number) for name, (kind, shape, number) in told.items())
     return f"{zlib.crc32(json.dumps([rows, notes]).encode()):08x}"
