@@ -11,7 +11,7 @@ from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
 from vital.rendering.natural_exemplars import Exemplar
 from vital.reporting.records import Page
-from vital.utils.io import write
+from vital.utils.io import path_of, write
 from vital.utils.public import public
 
 NAME = "report.html"
@@ -73,7 +73,7 @@ def report(
     ('report.html', True)
 
     """
-    out = Path(out)
+    out = path_of(out)
     run = out.parent if out.suffix == ".html" else out
     eyes = None if encoder is None else load_text_encoder(encoder)
     protos, labels, table, exemplars = list(protos), list(labels), list(table), list(exemplars)
