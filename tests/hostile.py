@@ -1,26 +1,31 @@
 """Run folders as a stranger could hand them over, and what every command that reads one makes of them.
 
-    python tests/hostile.py [COUNT]    counts what fails over all wounds of all files, or over so many of them
+    python -m tests.hostile [COUNT]    counts what fails over the wounds of all kinds of files, or over so many of them
 
 A wound changes one file of a good run. A command may end well or with sentences; it may not end with an error that
-nobody explained, hang, or read what lies outside the folder.
+nobody explained, hang, or read what lies outside the folder. Each is a fork of a process that has all loaded.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
+import multiprocessing as mp
 import os
 import random
+import re
+import select
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import cycle, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +37,8 @@ from vital.cli import main
 SECRET = "nobody may read this"  # noqa: S105
 SECONDS = 60
 """How long a command may take."""
+SHAPES = ("a folder", "missing", "a pipe", "a link", "a bomb")
+"""Wounds that change what a file is."""
 UNEXPLAINED = ("Traceback", "a defect of vital")
 """What a sentence of an error that nobody explained holds."""
 NET = """
@@ -103,41 +110,54 @@ COMMANDS = {
     "report": "report run --out page.html",
     "report --site": "report run --site pages",
     "report compared": "report compared --out page.html",
-    **{
-        f"figure {kind}": f"figure run --kind {kind} --out run/figure.png"
-        for kind in ("grid", "exemplars", "words", "circuit")
-    },
-    "figure compared": "figure compared --out compared/figure.png",
     "score": "score run/labels.csv --names names.txt",
     "agree": "agree run/labels.csv other.csv",
 }
 READS = {
-    "run": (
-        "report", "report --site", "render", "exemplars", "describe", "score", "agree", "circuit",
-        "figure grid", "figure exemplars", "figure words", "figure circuit",
-    ),
-    "compared": ("compare", "report compared", "figure compared"),
+    "run": ("report", "report --site", "render", "exemplars", "describe", "score", "agree", "circuit"),
+    "compared": ("compare", "report compared"),
     "site": ("atlas",),
-}  # fmt: skip
+}
 
 
-def wounds(folder: Path, count: int | None = None, seed: int = 0) -> list[Wound]:
-    """All wounds of all files of the runs in a folder, or so many of them, of all files in turn."""
-    draw, every = random.Random(seed), list[list[Wound]]()  # noqa: S311
+def wounds(folder: Path, count: int | None = None, seed: int = 0, *, every: bool = False) -> list[Wound]:
+    """The wounds of the largest file of each kind, or so many of them, of all files in turn.
+
+    Each place of a file of JSON gets some of the `VALUES`, the next place others; `every` file and value, if wanted.
+    """
+    draw, found = random.Random(seed), list[list[Wound]]()  # noqa: S311
+    files: dict[str, Path] = {}
     for root in READS:
         for path in sorted((folder / root).rglob("*")):
             name = path.relative_to(folder).as_posix()
             kept = path.is_file() and path.suffix not in (".lock", ".webp", ".html", ".js", ".css", ".gz")
             if kept and (root != "site" or name.startswith("site/run/")):
-                found = list(_of_file(name, path))
-                draw.shuffle(found)
-                every.append(found)
-    draw.shuffle(every)
-    turns = [wound for turn in zip_longest(*every) for wound in turn if wound is not None]
+                kind = name if every else _kind(name)
+                if kind not in files or path.stat().st_size > files[kind].stat().st_size:
+                    files[kind] = path
+    for path in files.values():
+        of_file = list(_of_file(path.relative_to(folder).as_posix(), path, every=every))
+        draw.shuffle(of_file)
+        found.append(of_file)
+    draw.shuffle(found)
+    turns = [wound for turn in zip_longest(*found) for wound in turn if wound is not None]
     return turns[:count]
 
 
-def _of_file(name: str, path: Path) -> Iterator[Wound]:
+def commands_for(wound: Wound, opened: Mapping[str, set[str]]) -> list[str]:
+    """The commands that a wound is shown to: what a file holds, to those that open it; what it is, to all."""
+    names = READS[wound.file.partition("/")[0]]
+    if wound.name in SHAPES or wound.file.endswith(".safetensors"):
+        return list(names)
+    return [name for name in names if name in opened.get(wound.file, ())] or [names[0]]
+
+
+def _kind(name: str) -> str:
+    """The name of a file, or of a place in it, without the numbers that tell it from others of its kind."""
+    return re.sub(r"[0-9a-f]{24}|[0-9]+", "#", name)
+
+
+def _of_file(name: str, path: Path, *, every: bool) -> Iterator[Wound]:
     for what, data in TEXTS.items():
         yield Wound(name, what, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
     for cut in (0.5, 0.95):
@@ -151,16 +171,18 @@ def _of_file(name: str, path: Path) -> Iterator[Wound]:
             name, "a link", lambda file: (file.unlink(), file.symlink_to(Path("secret.json").absolute()))[1]
         )
     if path.suffix == ".json":
-        yield from _of_json(name, json.loads(path.read_text()))
+        yield from _of_json(name, json.loads(path.read_text()), every=every)
     if path.suffix == ".png":
         bomb = io.BytesIO()
         Image.new("1", (13_300, 13_300)).save(bomb, "PNG")
         yield Wound(name, "a bomb", lambda file: _replace(file, bomb.getvalue()))
 
 
-def _of_json(name: str, value: Any) -> Iterator[Wound]:
-    for place in _places(value):
-        for new in VALUES:
+def _of_json(name: str, value: Any, *, every: bool) -> Iterator[Wound]:
+    found = {} if every else {_kind(repr(place)): place for place in _places(value)}
+    turn = cycle(VALUES)
+    for place in _places(value) if every else found.values():
+        for new in VALUES if every else islice(turn, 7):
             text = json.dumps(_changed(value, place, new)).encode()
             said = f"{'.'.join(map(str, place))} = {str(new)[:20]!r}"
             yield Wound(name, said, lambda file, text=text: _replace(file, text))  # type: ignore[misc]
@@ -239,47 +261,149 @@ def ended(command: str) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-def failures(folder: Path, wound: Wound) -> Iterator[tuple[str, str]]:
+def readers(folder: Path) -> dict[str, set[str]]:
+    """The commands that open each file of a good run; the network, the images and all packages are then loaded."""
+    found: dict[str, set[str]] = {}
+    listening: list[str] = []
+
+    def heard(event: str, given: tuple[Any, ...]) -> None:
+        if event == "open" and listening and isinstance(given[0], str | bytes | os.PathLike):
+            path = os.path.abspath(os.fsdecode(given[0]))  # noqa: PTH100  a hook runs at every call
+            if path.startswith(f"{folder}{os.sep}"):
+                found.setdefault(path[len(str(folder)) + 1 :], set()).add(listening[0])
+
+    sys.addaudithook(heard)
+    with inside(folder):
+        for name in dict.fromkeys(name for names in READS.values() for name in names):
+            listening[:] = [name]
+            ended(COMMANDS[name])
+    listening.clear()
+    return found
+
+
+def said_of(folder: Path, root: str, name: str) -> str:
+    """What is wrong with how a command ended over a wound; empty where nothing is."""
+    code, out, err = ended(COMMANDS[name])
+    pages = [Path("page.html"), *Path("pages").rglob("*.html"), *Path(root).rglob("*.csv")]
+    told = (
+        out
+        + err
+        + "".join(p.read_text(errors="replace") for p in pages if p.is_file() and not p.is_symlink())
+    )
+    if any(mark in err for mark in UNEXPLAINED) or code not in (0, 1, 2):
+        return err.strip()[-300:] or f"it ended with {code}"
+    return f"it read what lies outside of {folder.name}" if SECRET in told else ""
+
+
+def forked(job: Callable[[], str]) -> str:
+    """What a job answers in a process of its own, which begins with all that this one has loaded."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reads)
+        with contextlib.suppress(BaseException):
+            os.write(writes, (job() or "well").encode("utf-8", "replace")[:4000])
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as answer:
+        ready = select.select([answer], [], [], SECONDS + 10)[0]
+        told = answer.read().decode() if ready else ""
+    if not ready:
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "" if told == "well" else told or "it hangs, or its process died"
+
+
+def failures(folder: Path, wound: Wound, commands: Iterable[str]) -> Iterator[tuple[str, str]]:
     """The commands that do not bear a wound, and what they said; the good runs are as they were afterwards."""
     root = wound.file.partition("/")[0]
     with inside(folder):
-        (folder / "names.txt").write_text("ant\nbee\ncat\ndog\nelk\n")
-        (folder / "other.csv").write_text("layer,unit,method,label\n,class:1,mine,snow\n")
-        kept = Path(tempfile.mkdtemp(dir=folder)) / "kept"
-        shutil.copytree(root, kept, symlinks=True)
-        try:
-            for name in READS[root]:
-                shutil.rmtree(root)
-                shutil.copytree(kept, root, symlinks=True)
-                wound.deal(folder / wound.file)
-                for left in ("page.html", "pages"):
-                    shutil.rmtree(left, ignore_errors=True)
-                    Path(left).unlink(missing_ok=True)
-                code, out, err = ended(COMMANDS[name])
-                pages = [Path("page.html"), *Path("pages").rglob("*.html"), *Path(root).rglob("*.csv")]
-                told = out + err + "".join(p.read_text(errors="replace") for p in pages if p.is_file())
-                if any(mark in err for mark in UNEXPLAINED) or code not in (0, 1, 2):
-                    yield name, err.strip()[-300:]
-                elif SECRET in told:
-                    yield name, "it read what lies outside the folder"
-        finally:
-            shutil.rmtree(root)
-            shutil.copytree(kept, root, symlinks=True)
-            shutil.rmtree(kept.parent)
+        for name in commands:
+            restored(folder, root)
+            wound.deal(folder / wound.file)
+            if said := forked(lambda name=name: said_of(folder, root, name)):  # type: ignore[misc]
+                yield name, said
+        restored(folder, root)
 
 
-def run(count: int | None) -> int:
-    """Count what fails, and show each failure."""
+def restored(folder: Path, root: str) -> None:
+    """Let the runs, and all that a command may have left beside them, be as they were; what is so already stays."""
+    for part in (root, "cache", "page.html", "pages"):
+        old, new = folder.with_name("kept") / part, folder / part
+        kept, found = _below(old), _below(new)
+        for name in sorted(found.keys() - kept.keys(), key=len, reverse=True):
+            _removed(new / name)
+        for name, told in sorted(kept.items(), key=lambda item: len(item[0])):
+            if found.get(name) != told:
+                _removed(new / name)
+                (new / name).mkdir() if (old / name).is_dir() else shutil.copy2(old / name, new / name)
+
+
+def _below(top: Path) -> dict[str, tuple[int, ...]]:
+    """What lies in a folder: the kind, size and time of change of each file."""
+    found = {}
+    for path in [top, *top.rglob("*")] if os.path.lexists(top) else ():
+        told = path.lstat()
+        plain = stat.S_ISREG(told.st_mode)
+        found[path.relative_to(top).as_posix()] = (
+            stat.S_IFMT(told.st_mode),
+            told.st_size * plain,
+            told.st_mtime_ns * plain,
+        )
+    return found
+
+
+def _removed(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def prepared() -> Iterator[tuple[Path, dict[str, set[str]]]]:
+    """A folder of good runs with a copy beside it, and which commands open which of its files."""
     with tempfile.TemporaryDirectory() as name:
-        folder, failed, done = good(Path(name)), 0, 0
-        for wound in wounds(folder, count):
-            done += len(READS[wound.file.partition("/")[0]])
-            for command, said in failures(folder, wound):
-                failed += 1
-                print(f"{command}: {wound.file}: {wound.name}: {said}", flush=True)
-        print(f"{failed} of {done} fail")
-    return int(bool(failed))
+        folder = Path(name).resolve() / "good"
+        folder.mkdir()
+        good(folder)
+        shutil.copytree(folder, folder.with_name("kept"), symlinks=True)
+        opened = readers(folder)
+        for root in READS:
+            restored(folder, root)
+        yield folder, opened
+
+
+def run(count: int | None = None, workers: int = 2, *, every: bool = False) -> int:
+    """Count what fails, and show each failure; so many processes share the wounds."""
+    with prepared() as (folder, opened):
+        jobs = [(wound, commands_for(wound, opened)) for wound in wounds(folder, count, every=every)]
+        total = sum(len(names) for _, names in jobs)
+        print(f"{len(jobs)} wounds, {total} commands", flush=True)
+        fork = mp.get_context("fork")
+        failed = fork.Value("i", 0)
+
+        def share(turn: int) -> None:
+            own = folder.with_name(f"share{turn}")
+            shutil.copytree(folder, own, symlinks=True)
+            for number, (wound, names) in enumerate(jobs[turn::workers]):
+                for command, said in failures(own, wound, names):
+                    with failed.get_lock():
+                        failed.value += 1
+                    print(f"{command}: {wound.file}: {wound.name}: {said}", flush=True)
+                if number % 500 == 499:
+                    print(f"{number + 1} of {len(jobs) // workers}", flush=True)
+
+        shares = [fork.Process(target=share, args=(turn,)) for turn in range(workers)]
+        for one in shares:
+            one.start()
+        for one in shares:
+            one.join()
+        print(f"{failed.value} of {total} fail")
+        return failed.value + sum(one.exitcode != 0 for one in shares)
 
 
 if __name__ == "__main__":
-    sys.exit(run(int(sys.argv[1]) if sys.argv[1:] else None))
+    known = argparse.ArgumentParser(description="How the commands bear damaged and hostile run folders.")
+    known.add_argument("count", nargs="?", type=int, help="so many wounds, of all files in turn")
+    known.add_argument("--workers", type=int, default=2)
+    known.add_argument("--all", action="store_true", help="every value at every place of every file")
+    asked = known.parse_args()
+    sys.exit(bool(run(asked.count, asked.workers, every=asked.all)))

@@ -141,3 +141,16 @@ def first_line(error: BaseException) -> str:
     'sizes differ'
     """
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def said(value: object) -> str:
+    """A value as it was given, in one line; a long one is cut.
+
+    >>> said("a.png"), said([1] * 100)
+    ("'a.png'", '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1…')
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # noqa: BLE001  Python writes no number of more than 4,300 digits, and a foreign repr may fail
+        return "a number of thousands of digits" if isinstance(value, int) else f"a {type(value).__name__}"
+    return text if len(text) <= 200 else f"{text[:80]}…"

@@ -46,6 +46,7 @@ from vital.types import Images
 from vital.units import OUTPUT, Unit
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
+from vital.utils.io import path_of
 from vital.utils.public import public
 from vital.utils.text import shortened
 
@@ -433,7 +434,7 @@ class ReferenceBank:
     def save(self, path: str | Path, opened: Mapping[str, str] | None = None) -> None:
         """Write the bank to a safetensors file; `opened` says how the images were opened (see `opened_from`)."""
         notes = {"key": self.key, "format": FORMAT, "made_of": self.made_of, "opened": dict(opened or {})}
-        store.save(Path(path), self.tables.pack(), notes)
+        store.save(path_of(path), self.tables.pack(), notes)
 
     def provenance(self) -> dict[str, Any]:
         """What identifies the bank: its key, the images and their number."""

@@ -21,6 +21,7 @@ from vital.tracing import list_layers
 from vital.units import OUTPUT, layer_with_units, warn_of_choice
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
+from vital.utils.io import path_of
 from vital.utils.logs import logger
 from vital.utils.options import checked_keywords
 from vital.utils.public import public
@@ -95,7 +96,7 @@ def build_bank(
     batch = images.together(batch)
     asked, made_of = made_of["layers"], made_of | {"how": how_made(model, batch)}
     key = key_of(**made_of)
-    where = Path(path) if path else store.file_of("banks", key)
+    where = path_of(path) if path else store.file_of("banks", key)
     if path:
         free_for_bank(path)
     found = store.load(where) if disk or path else None
@@ -144,10 +145,10 @@ def _check_unchanged(images: ImageSet, stamps: np.ndarray) -> None:
 
 def free_for_bank(path: str | Path) -> None:
     """Raise `DataError` where something else than a bank has that name already."""
-    if Path(path).is_dir():
+    if path_of(path).is_dir():
         raise DataError(f"cannot write {str(path)!r}: it is a folder; give the name of a file for the bank")
-    found = store.load(Path(path))
-    if Path(path).exists() and not (found and found[1].get("made_of")):
+    found = store.load(path_of(path))
+    if path_of(path).exists() and not (found and found[1].get("made_of")):
         raise DataError(f"{str(path)!r} is there already and is no bank; choose another name")
 
 
@@ -156,7 +157,7 @@ def opened_from(path: str | Path) -> dict[str, str]:
 
     Of a bank that `vital merge` wrote, `parts` holds the same of each part, as a JSON list.
     """
-    found = store.load(Path(path))
+    found = store.load(path_of(path))
     return dict(found[1].get("opened", {})) if found else {}
 
 
@@ -198,7 +199,7 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
     True
 
     """
-    made_of, tables, key = _read(Path(path), len(images))
+    made_of, tables, key = _read(path_of(path), len(images))
     parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
     if changed := [name for name, value in parts.items() if key_of(x=value) != key_of(x=made_of.get(name))]:
         raise DataError(

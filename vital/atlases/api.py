@@ -29,6 +29,7 @@ from vital.models import Model
 from vital.models.weights_hash import hashed_once
 from vital.rendering import METHODS, make_method
 from vital.rendering.api import units_per_batch
+from vital.utils.io import path_of
 from vital.utils.options import check_whole, options_of, parameters_of
 from vital.utils.public import public
 from vital.utils.text import shortened
@@ -213,7 +214,7 @@ def prepare(
         top,
         check_whole("seed", seed),
     )
-    return Context(Path(out), model, images, request, spec, opened)
+    return Context(path_of(out), model, images, request, spec, opened)
 
 
 def _listed(given: str | Sequence[str]) -> list[str]:

@@ -29,6 +29,7 @@ from vital.models.weights_hash import hashed_once
 from vital.rendering import METHODS, make_method
 from vital.rendering.api import bank_for, units_per_batch
 from vital.units import Unit
+from vital.utils.io import path_of
 from vital.utils.logs import busy
 from vital.utils.options import check_whole, checked_keywords
 from vital.utils.public import public
@@ -169,8 +170,8 @@ def compare(
     chosen_methods = {name: make_method(name, **dict((options or {}).get(name, {}))) for name in methods}
     request = Request(chosen_methods, tuple(controls), *_by_name(seeds))
     _check(request, options or {}, pictures or {})
-    made = [from_folder(name, Path(folder), model, chosen) for name, folder in (pictures or {}).items()]
-    with hashed_once(), tempfile.TemporaryDirectory() if out is None else nullcontext(out) as folder:
+    made = [from_folder(name, path_of(folder), model, chosen) for name, folder in (pictures or {}).items()]
+    with hashed_once(), tempfile.TemporaryDirectory() if out is None else nullcontext(path_of(out)) as folder:
         found = bank or bank_for(model, images, chosen, progress=progress)
         context = build_context(
             found, chosen, judges=judges, encoder=encoder, extractor=extractor, held_out=held_out, prompt=prompt,

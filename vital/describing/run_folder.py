@@ -33,7 +33,18 @@ from vital.errors import DataError, RunError
 from vital.records import Description
 from vital.rendering.run_folder import differences, read_run, versions
 from vital.rendering.run_schema import SCHEMA, WordsFile, schema_of
-from vital.utils.io import as_csv, as_json, explained, locked, parse_json, read_csv, read_json, within, write
+from vital.utils.io import (
+    as_csv,
+    as_json,
+    explained,
+    locked,
+    parse_json,
+    path_of,
+    read_csv,
+    read_json,
+    within,
+    write,
+)
 
 LABELS, DETAILS, SCORES = "labels.csv", "labels.json", "scores.csv"
 COLUMNS = (
@@ -72,7 +83,7 @@ def write_labels(path: str | Path, descriptions: Iterable[Description]) -> None:
 
     A row of the same unit, method and seed is replaced. Raises `RunError`, and `DataError` for a file of another kind.
     """
-    path = Path(path)
+    path = path_of(path)
     held = read_labels(path) if path.exists() else []
     write(path, as_csv(COLUMNS, _renewed(held, rows_of(descriptions))))
 

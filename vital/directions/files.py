@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vital.errors import DataError, InvalidValueError
 from vital.units import Unit
-from vital.utils.io import write
+from vital.utils.io import path_of, write
 
 KEY = "directions"
 
@@ -53,7 +53,7 @@ def free_name(path: str | Path) -> Path:
 
     Raises `InvalidValueError` for a name that units cannot read and `DataError` where another file is in the way.
     """
-    path = Path(path)
+    path = path_of(path)
     if path.suffix != ".safetensors" or "!" in str(path):
         raise InvalidValueError(
             f"{str(path)!r} cannot hold directions; allowed are names NAME.safetensors without '!'"

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vital.errors import DataError, first_line
 from vital.models.checkpoints import flattened
-from vital.utils.io import parse_json
+from vital.utils.io import parse_json, path_of
 
 FOLDER = ("sae_weights.safetensors", "sae.safetensors", "sae.pt", "ae.pt", "weights.pt")
 """What the file with the weights is called in a folder."""
@@ -48,7 +48,7 @@ def open_sae(path: str | Path) -> SaeFile:
 
     Where the dictionary of Overcomplete is archetypal it is the key `dictionary`: the mixtures of its points.
     """
-    given = Path(path)
+    given = path_of(path)
     file = _in_folder(given) if given.is_dir() else given
     if not file.is_file():
         raise DataError(f"there is no file {str(given)!r}")

@@ -11,7 +11,7 @@ from matplotlib import rc_context, rcParamsDefault
 from matplotlib.figure import Figure
 
 from vital.errors import InvalidValueError
-from vital.utils.io import write
+from vital.utils.io import path_of, write
 
 DPI = 300
 """Pixels per inch of a PNG."""
@@ -55,7 +55,7 @@ class PaperFigure(Figure):
 
     def save(self, path: str | Path) -> Path:
         """Write the file whole or not at all, and say where; the ending is .pdf, .svg or .png. Raises `RunError`."""
-        path = Path(path)
+        path = path_of(path)
         if path.suffix[1:].lower() not in METADATA:
             raise InvalidValueError(
                 f"the figure is {str(path)!r}; allowed are the endings .pdf, .svg and .png"

@@ -56,6 +56,7 @@ from vital.utils.io import (
     is_filled,
     json_lines,
     locked,
+    path_of,
     read_json,
     read_npy,
     read_picture,
@@ -198,7 +199,7 @@ def entered_together(
     path: str | Path, model: Mapping[str, Any], renders: Sequence[Render]
 ) -> Iterator[list[Run]]:
     """Open a run folder for several renders at once, as `entered` does for one."""
-    path = Path(path)
+    path = path_of(path)
     for render in renders:
         check_names(render.units)
     with explained(path, "write"):

@@ -12,7 +12,7 @@ from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
 from vital.rendering.natural_exemplars import Exemplar
 from vital.reporting.records import Page
-from vital.utils.io import write
+from vital.utils.io import path_of, write
 from vital.utils.public import public
 
 NAME = "report.html"
@@ -72,9 +72,9 @@ def report(
     """
     from vital.reporting.sections import page_from, page_of
 
-    out, given = Path(out), list(_each(shown))
+    out, given = path_of(out), list(_each(shown))
     eyes = None if encoder is None else load_text_encoder(encoder)
-    folders = [Path(one) for one in given if isinstance(one, str | Path)]
+    folders = [path_of(one) for one in given if isinstance(one, str | Path)]
     if not shown:
         folders = [out.parent if out.suffix == ".html" else out]
     if shown and not given:

@@ -31,7 +31,7 @@ from vital.reporting.facts import (
 from vital.reporting.findings import FINDINGS, findings_of, tables_of
 from vital.reporting.records import NOT_YET, Finding, Run, Table
 from vital.units import Unit
-from vital.utils.io import check_links, locked, within
+from vital.utils.io import check_links, locked, path_of, within
 
 Key = tuple[str, str]
 """A unit among several runs: its network, and its text."""
@@ -49,7 +49,7 @@ class Runs:
     """
 
     def __init__(self, paths: Sequence[str | Path]) -> None:
-        self.folders = [Path(path) for path in paths]
+        self.folders = [path_of(path) for path in paths]
         if not self.folders:
             raise RunError("there is no run to report; give one run folder or more")
         self.names = dict(zip(self.folders, _told_apart(self.folders), strict=True))

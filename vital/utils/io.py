@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import platformdirs
 from filelock import FileLock, Timeout
 
-from vital.errors import DataError, RunError, first_line, nearest
+from vital.errors import DataError, RunError, first_line, nearest, said
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,9 @@ def _sweep(path: Path) -> None:
 
 def path_of(given: str | Path) -> Path:
     """The path that was typed, with ~ as the home folder. Raises `RunError` for what no file can be called."""
-    text = str(given)
+    text = os.fspath(given) if isinstance(given, str | os.PathLike) else given
+    if not isinstance(text, str):
+        raise RunError(f"{said(given)} is no path; give that of a file or folder")
     if "\0" in text or any(len(os.fsencode(name)) > LONGEST_NAME for name in Path(text).parts):
         raise RunError(
             f"{text[:60] + '…' if len(text) > 60 else text!r} is no path; give that of a file or folder"
@@ -302,8 +304,8 @@ def damaged(path: Path, why: Exception | str, step: str = ELSEWHERE) -> RunError
     errors = getattr(why, "errors", None)
     if callable(errors):
         first = errors()[0]
-        place, said = ".".join(map(str, first["loc"])), first["msg"].partition("error, ")[2] or first["msg"]
-        why = f"{place}: {said[0].lower()}{said[1:]}"
+        place, told = ".".join(map(str, first["loc"])), first["msg"].partition("error, ")[2] or first["msg"]
+        why = f"{place}: {told[0].lower()}{told[1:]}"
     elif isinstance(why, KeyError):
         why = f"it lacks {why}"
     return RunError(f"{str(path)!r} is damaged: {why}; {step}")

@@ -19,7 +19,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 from weakref import WeakKeyDictionary
 
-from vital.errors import InvalidValueError, UnknownNameError, UsageError, VitalError, unknown
+from vital.errors import InvalidValueError, UnknownNameError, UsageError, VitalError, said, unknown
 from vital.utils.registry import Registry
 
 T = TypeVar("T")
@@ -134,7 +134,7 @@ class Option:
             allowed = f"finite {allowed}"
         elif isinstance(value, Real) and most == MOST and value > MOST:
             allowed += f", and none above {MOST}"
-        return InvalidValueError(f"{self.name} is {_said(value)}; allowed are {allowed}")
+        return InvalidValueError(f"{self.name} is {said(value)}; allowed are {allowed}")
 
 
 def options_of(kind: type[Any]) -> Mapping[str, Option]:
@@ -145,10 +145,10 @@ def options_of(kind: type[Any]) -> Mapping[str, Option]:
 
 
 def _options(kind: type[Any]) -> dict[str, Option]:
-    hints, said = get_type_hints(kind, include_extras=True), meanings(kind)
+    hints, told = get_type_hints(kind, include_extras=True), meanings(kind)
     return {
         field.name: Option(
-            field.name, *_parts(hints[field.name]), _default(field), " ".join(said.get(field.name, ()))
+            field.name, *_parts(hints[field.name]), _default(field), " ".join(told.get(field.name, ()))
         )
         for field in fields(kind)
     }
@@ -222,6 +222,8 @@ def check_options(made: Any) -> None:
 def check_whole(name: str, value: Any, least: int | None = None) -> int:
     """Return a whole number as an int. Raises `InvalidValueError` for another value, and for one below `least`.
 
+    What has a least number is a count, and none is above `MOST`.
+
     >>> check_whole("steps", 2.5, 1)
     Traceback (most recent call last):
     ...
@@ -230,7 +232,11 @@ def check_whole(name: str, value: Any, least: int | None = None) -> int:
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or (least is not None and value < least):
         since = "" if least is None else f" from {least}"
-        raise InvalidValueError(f"{name} is {_said(value)}; allowed are whole numbers{since}")
+        raise InvalidValueError(f"{name} is {said(value)}; allowed are whole numbers{since}")
+    if least is not None and value > MOST:
+        raise InvalidValueError(
+            f"{name} is {said(value)}; allowed are whole numbers{since}, and none above {MOST}"
+        )
     return int(value)
 
 
@@ -330,15 +336,6 @@ def _finite(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:
         return False
-
-
-def _said(value: object) -> str:
-    """A value as it was given; a long one is cut."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no number of more than 4,300 digits
-        return "a number of thousands of digits"
-    return text if len(text) <= 200 else f"{text[:80]}…"
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar, cast
 
 import torch
 
+from vital.errors import DefectError
+from vital.utils.arguments import misfit
 from vital.utils.foreign import PASSING, RAISED, explained
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -19,7 +21,8 @@ T = TypeVar("T", bound=Callable[..., Any])
 def public(item: T) -> T:
     """Let a class or function say that it is of `vital`, so that help, repr and pickles name it as users do.
 
-    A function, and each method of a class, is a door: no exception but a `VitalError` passes it.
+    A function, and each method of a class, is a door: no exception but a `VitalError` passes it. Where an argument is
+    of another kind than its annotation says, the error names it.
 
     Python looks for doctests and for the names in annotations by `__module__`, so both are settled before. It looks
     for the source of a class by it too, which is not found (docs/design.md says why); that of a method is.
@@ -33,7 +36,7 @@ def public(item: T) -> T:
     if isinstance(item, type):
         item.__annotations__ = inspect.get_annotations(item, eval_str=True)
         for name, member in list(vars(item).items()):
-            if not name.startswith("_") and _is_plain(member):
+            if (name == "__init__" or not name.startswith("_")) and _is_plain(member):
                 setattr(item, name, _door(member))
     else:
         item = _with_gradients(_door(item))
@@ -59,7 +62,9 @@ def _door(function: T) -> T:
         except RAISED as error:
             if isinstance(error, TypeError) and not _fits(function, args, kwargs):
                 raise
-            raise explained(error) from error
+            made = explained(error)
+            given = misfit(function, args, kwargs) if isinstance(made, DefectError) else None
+            raise given or made from error
 
     return cast("T", door)
 

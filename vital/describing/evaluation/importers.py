@@ -28,7 +28,7 @@ from typing import Any
 from vital.errors import DataError, UsageError, VitalError, nearest
 from vital.records import NOT_JUDGED, STANDS, TAKEN_BACK, Description
 from vital.units import Unit
-from vital.utils.io import parse_json, read_csv
+from vital.utils.io import parse_json, path_of, read_csv
 from vital.utils.registry import Registry
 
 Row = Mapping[str, str]
@@ -62,7 +62,7 @@ def import_labels(path: str | Path, format: str | None = None, layer: str | None
     layer from the end of their name (`resnet50_imagenet_fc.csv` tells of fc) or from `layer`. Raises `DataError` for
     a file that is of no format or has a row that cannot be read, and `RunError` for one that cannot be opened.
     """
-    path = Path(path)
+    path = path_of(path)
     header, rows = read_csv(path)
     header = [column.lower() for column in header]
     name = format or detected(path, header)
@@ -93,7 +93,7 @@ def import_files(
     A method that several files have gets the file's name behind its own, with as many folders as it takes. Raises
     `UsageError` for a file that is given twice, and what `import_labels` raises.
     """
-    files = [Path(path) for path in paths]
+    files = [path_of(path) for path in paths]
     if twice := [
         str(file) for i, file in enumerate(files) if file.resolve() in {f.resolve() for f in files[:i]}
     ]:

@@ -22,7 +22,7 @@ from vital.reporting.site.plan import Plan, content_of, files_of, stamp_of
 from vital.reporting.site.records import record_of
 from vital.reporting.views import Around, view_of
 from vital.utils.hashing import sha256
-from vital.utils.io import as_json, explained, locked, read_json
+from vital.utils.io import as_json, explained, locked, path_of, read_json
 from vital.utils.progress import Progress
 from vital.utils.public import public
 
@@ -92,8 +92,8 @@ def write_site(
     (1, True)
 
     """
-    folder = Path(folder)
-    earlier = _checked(folder, [Path(run).resolve() for run in runs])
+    folder = path_of(folder)
+    earlier = _checked(folder, [path_of(run).resolve() for run in runs])
     found = Runs(runs)
     plan = Plan(found, str(earlier.get("network", "")))
     with explained(folder, "write"):
