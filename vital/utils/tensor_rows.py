@@ -50,7 +50,7 @@ class Rows:
             kind = _KINDS[tensor.dtype]
             held[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, end]}
             self._file.write(tensor.contiguous().numpy().data)
-        said = {"vital": "{}", "sum": content_sum(told, "{}")}
+        said = {"vital": f"{content_sum(told, '{}')} {{}}"}
         header = json.dumps({"__metadata__": said, **held}).encode()
         self._file.seek(0)
         self._file.write((HEADER - 8).to_bytes(8, "little") + header.ljust(HEADER - 8))
