@@ -118,7 +118,7 @@ def test_a_stopped_atlas_says_what_was_kept(pictures: Path, here: Path, sent: st
 
 
 def test_a_signal_before_and_after_is_handled_as_before() -> None:
-    from vital.cli.common import stoppable
+    from vital.cli.stopping import stoppable
 
     before = signal.getsignal(signal.SIGTERM)
     with stoppable(lambda: "nothing"):

@@ -18,6 +18,7 @@ from vital.describing.evaluation.importers import import_labels
 from vital.errors import DataError, RunError
 from vital.reporting.sections import page_of
 from vital.utils import io
+from vital.utils.part_files import STALE_SECONDS
 
 
 def test_what_a_killed_process_left_is_removed_by_a_later_write_and_what_another_writes_is_not(
@@ -26,7 +27,7 @@ def test_what_a_killed_process_left_is_removed_by_a_later_write_and_what_another
     killed, busy = tmp_path / ".a.bin.00.part", tmp_path / ".a.bin.01.part"
     for part in (killed, busy):
         part.write_bytes(b"half of someth")
-    long_ago = time.time() - io.STALE_SECONDS - 1
+    long_ago = time.time() - STALE_SECONDS - 1
     os.utime(killed, (long_ago, long_ago))
     io.write(tmp_path / "a.bin", b"whole")
     assert sorted(file.name for file in tmp_path.iterdir()) == [busy.name, "a.bin"]

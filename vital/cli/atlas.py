@@ -10,9 +10,10 @@ import typer
 
 from vital.cli import atlas_options as own
 from vital.cli import options as opt
-from vital.cli.common import listed, megabytes, opened_as, show_skipped, stoppable, table, watched
+from vital.cli.common import listed, megabytes, opened_as, show_skipped, table, watched
 from vital.cli.config import keep_config
 from vital.cli.engine_options import EngineOptions
+from vital.cli.stopping import stoppable
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 

@@ -4,51 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from vital.cli.talk import is_quiet, log
-from vital.errors import InvalidValueError, UsageError, VitalError, nearest
+from vital.errors import InvalidValueError, UsageError, nearest
 
 if TYPE_CHECKING:
     from vital.data import ImageSet
 
 NUMBER = re.compile(r"[-+−]?[\d.]+(e[-+]?\d+)?( ?%| [kMG]?B| s)?|-|nan")
 """What stands at the right of its column on a terminal."""
-
-
-class StoppedError(VitalError):
-    """Somebody pressed Control-C, or another program asked this one to end."""
-
-    def __init__(self, message: str, exit_code: int = 130) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
-class TerminatedError(KeyboardInterrupt):
-    """Another program asked this one to end (SIGTERM)."""
-
-
-@contextmanager
-def stoppable(kept: Callable[[], str]) -> Iterator[None]:
-    """Turn Control-C and SIGTERM in the block into a `StoppedError` that says what was kept and how to go on."""
-
-    def terminate(*_: object) -> NoReturn:
-        raise TerminatedError
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        code = 143 if isinstance(stop, TerminatedError) else 130
-        raise StoppedError(f"stopped; {kept()}, and the same command goes on", code) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def open_images(where: Path, labels: Path | None = None, workers: int | None = None) -> ImageSet:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from vital._version import __version__
-from vital.cli.common import StoppedError
+from vital.cli.stopping import StoppedError
 from vital.errors import DataError, InvalidValueError, UsageError, unknown
 
 NAME = "config.toml"

@@ -11,7 +11,8 @@ from typer import Option
 
 from vital.cli import options as opt
 from vital.cli.atlas import show_failed
-from vital.cli.common import stoppable, table, watched
+from vital.cli.common import table, watched
+from vital.cli.stopping import stoppable
 from vital.cli.talk import log, wrote
 
 if TYPE_CHECKING:

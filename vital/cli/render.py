@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vital.cli import options as opt
-from vital.cli.common import StoppedError, show_skipped, stoppable, table, watched
+from vital.cli.common import show_skipped, table, watched
 from vital.cli.config import keep_config
 from vital.cli.engine_options import EngineOptions
+from vital.cli.stopping import stoppable
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 
@@ -133,13 +134,14 @@ def _resume(
     from vital.rendering.resume import resume_run
 
     run = runs[-1]
-    try:
-        resume_run(run, model, units, method, bank, progress=watched())
-    except KeyboardInterrupt:
+
+    def kept() -> str:
         done = sum(run.complete([unit]) for unit in units)
         seed = f" of seed {run.render.seed}" if len(runs) > 1 else ""
-        kept = f"{done} of {len(units)} units{seed} are kept in {str(run.path)!r}"
-        raise StoppedError(f"stopped; {kept}, and the same command goes on with the others") from None
+        return f"{done} of {len(units)} units{seed} are kept in {str(run.path)!r}"
+
+    with stoppable(kept, "goes on with the others"):
+        resume_run(run, model, units, method, bank, progress=watched())
 
 
 def _resume_by(

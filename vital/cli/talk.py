@@ -15,6 +15,7 @@ from typing import Annotated, Any, TextIO, get_type_hints
 
 from typer import Option
 
+from vital.cli.stopping import stoppable
 from vital.errors import UsageError, VitalError
 from vital.utils.logs import FIRST_WORD_SECONDS
 
@@ -36,7 +37,7 @@ Verbose = Annotated[
 
 
 def talkative(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command --quiet and --verbose.
+    """Give a command --quiet and --verbose, and let it end in one sentence where it is stopped.
 
     >>> list(inspect.signature(talkative(lambda model: None)).parameters)
     ['model', 'quiet', 'verbose']
@@ -61,7 +62,7 @@ def talkative(command: Callable[..., None]) -> Callable[..., None]:
         logging.getLogger("vital").setLevel(
             logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO
         )
-        with _silenced() if quiet else nullcontext(), _first_word():
+        with _silenced() if quiet else nullcontext(), _first_word(), stoppable():
             command(**given)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

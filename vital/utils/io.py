@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
 import re
 import stat
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,13 +20,12 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from vital.errors import DataError, RunError, first_line, nearest, said
+from vital.utils.part_files import part_of, sweep
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-STALE_SECONDS = 3600
-"""The half of a file that nobody has written to for so long was left by a process that was killed."""
 LONGEST_TEXT = 2**29
 """The most bytes of a file of text that are read."""
 AGAIN = "remove it, and make it again"
@@ -50,27 +48,17 @@ def write(path: Path, data: bytes | str) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Name a neighbor to write to, which takes the file's place when the block ends without an error.
 
-    The neighbor is new each time, so that two processes may write the same file at once: the last one wins. What a
-    killed process left is removed by a later write of the file. Raises `RunError`.
+    The neighbor is new each time, so that two processes may write the same file at once: the last one wins. It is there
+    already, empty, and has to stay the same file: write into it. What a killed process left is removed by the next
+    write of the file. Raises `RunError`.
     """
-    part = path.with_name(f".{path.name}.{token_hex(8)}.part")
     with explained(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with part_of(path) as part:
             yield part
             part.replace(path)
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
     with suppress(OSError):
-        _sweep(path)
-
-
-def _sweep(path: Path) -> None:
-    start, oldest = f".{path.name}.", time.time() - STALE_SECONDS
-    for entry in os.scandir(path.parent):
-        if entry.name.startswith(start) and entry.name.endswith(".part") and entry.stat().st_mtime < oldest:
-            Path(entry.path).unlink(missing_ok=True)
+        sweep(path)
 
 
 def path_of(given: str | Path) -> Path:
@@ -370,7 +358,9 @@ def append_json(path: Path, values: Iterable[Any]) -> None:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 cut_off = file.read(1) != b"\n"
-            file.write(b"\n" * cut_off + encoded(lines))
+            data = b"\n" * cut_off + encoded(lines)
+            if file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def json_lines(path: Path) -> Iterator[Any]:

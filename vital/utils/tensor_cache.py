@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,8 +13,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from vital.errors import RunError, first_line
-from vital.utils.io import cache_folder, explained, kept_if_possible, parse_json, replacing
+from vital.errors import RunError
+from vital.utils.io import cache_folder, explained, kept_if_possible, parse_json, write
 from vital.utils.logs import logger
 
 LIMIT_BYTES = 2_000_000_000
@@ -56,25 +54,13 @@ def keep(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | N
 
 def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
     """Write tensors and notes to a safetensors file, whole or not at all. Raises `RunError`."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import (
+        save as as_bytes,  # its save_file leaves files of other names when it is killed
+    )
 
     whole = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
     said = json.dumps(notes, sort_keys=True)
-    try:
-        with explained(path, "write"), replacing(path) as part:
-            try:
-                save_file(whole, part, metadata=noted(_told(whole), said))
-            except SafetensorError as error:
-                raise _of_system(error) from error
-    except SafetensorError as error:
-        raise RunError(f"cannot write {str(path)!r}: {first_line(error)}") from error
-
-
-def _of_system(error: Exception) -> Exception:
-    """What the system said, such as that the disk is full, which the library gives as text; else the error itself."""
-    number = re.search(r"\(os error (\d+)\)", str(error))
-    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else error
+    write(path, as_bytes(whole, noted(_told(whole), said)))
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:

@@ -124,8 +124,17 @@ def _begins(file: Path, start: bytes) -> bool:
 
 def _copy(source: Path, target: Path) -> None:
     """Let a file appear in the site too: linked where both lie on one disk, since run folders replace whole files."""
-    with replacing(target) as part:
+    source = source.resolve()
+    with explained(target, "write"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            if target.samefile(source):
+                return
+            target.unlink()
         try:
-            os.link(source.resolve(), part)
+            os.link(source, target)
+        except FileExistsError:  # another process was faster
+            pass
         except OSError:
-            shutil.copyfile(source, part)
+            with replacing(target) as part:
+                shutil.copyfile(source, part)
