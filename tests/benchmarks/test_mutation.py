@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 import pytest
 
-from benchmarks.mutation import ROOMS, ROOT, Tried, attempt, broken, faults_of, files_of, suite_of, summary
+from benchmarks.mutation.__main__ import ROOMS, Tried, files_of, summary
+from benchmarks.mutation.faults import ROOT, Break, broken, faults_of
+from benchmarks.mutation.trial import Usual, attempt, suite_of, usual
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,15 @@ def test_the_first_fault_of_a_line(text: str, after: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["raise ValueError(f'{a + b}')", "x: int | None", "@f(1)\ndef g(): pass", "x = 'a'"]
+    "text",
+    [
+        "raise ValueError(f'{a + b}')",
+        "x: int | None",
+        "@f(1)\ndef g(): pass",
+        "x = 'a'",
+        "zip(a, b, strict=True)",
+        "Power = Literal[1, 2]",
+    ],
 )
 def test_sentences_and_types_are_left_alone(text: str) -> None:
     assert ast.unparse(broken(text, 0)) == ast.unparse(ast.parse(text))
@@ -48,6 +59,22 @@ def test_every_fault_is_another_one() -> None:
     assert len(made) == len(faults) > 5
 
 
+def test_the_tests_that_enter_the_function_come_first_and_the_quickest_ahead() -> None:
+    text = "a.py"
+    seconds = {"slow": 2.0, "quick": 1.0, "other": 0.5, "none": 0.1}
+    enters = {"slow": {(text, 3)}, "quick": {(text, 3), (text, 7)}, "other": {(text, 7)}, "none": set()}
+    known = Usual(seconds, enters)
+    fault = replace(faults_of("vital/regularizers/norms.py")[0], file=text, function=3)
+    assert known.first(fault) == ["quick", "slow"]
+    assert known.first(replace(fault, function=0)) == ["other", "quick", "slow"]
+
+
+def test_a_fault_knows_its_function() -> None:
+    seen = Break("")
+    seen.visit(ast.parse("x = 1\ndef f(a=2):\n    def g():\n        return 3\n    return 4\n"))
+    assert [(one.before, one.function) for one in seen.found] == [("1", 0), ("2", 0), ("3", 3), ("4", 2)]
+
+
 def test_shares_are_of_those_that_were_tried() -> None:
     fault, other = faults_of("vital/regularizers/norms.py")[:2]
     found = summary(["regularizers"], [Tried(fault, "tests/a.py::b", 1), Tried(other, "", 1)])
@@ -59,4 +86,4 @@ def test_shares_are_of_those_that_were_tried() -> None:
 @pytest.mark.slow
 def test_a_fault_is_in_what_is_tested() -> None:
     fault = next(one for one in faults_of("vital/regularizers/smoothness.py") if one.kind == "product")
-    assert "test_" in attempt(fault.file, fault, 600)[0]
+    assert "test_" in attempt(fault, usual([fault.file]))[0]

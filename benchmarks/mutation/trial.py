@@ -1,0 +1,257 @@
+"""Run the tests of a file with a fault in it, those that enter the function with the fault first."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import doctest
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import multiprocessing as mp
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchmarks.mutation.faults import ROOT, Fault, broken
+
+SLOWER, LEAST_SECONDS = 10, 30
+"""Tests that take so many times as long as they did, and so many seconds more, have caught the fault."""
+WAITING = 5
+"""Seconds on the clock for each second of the processor: others may use the machine."""
+
+LAWS = {
+    "vital/objectives": ("terms", "stacks", "ranges", "signatures", "company"),
+    "vital/regularizers": ("terms", "stacks", "ranges", "signatures"),
+    "vital/params": ("params", "ranges", "signatures"),
+    "vital/transforms": ("transforms", "ranges", "signatures"),
+}
+"""The laws that look at every part of a folder."""
+
+QUIET = (
+    "-x",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:xdist",
+    "--no-header",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+)
+BROKEN = "the trial itself failed:"
+ENTERED = "__entered__"
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What the tests do without a fault: the seconds of each, and the functions that it enters (file, line)."""
+
+    seconds: dict[str, float]
+    enters: dict[str, set[tuple[str, int]]]
+
+    def first(self, fault: Fault) -> list[str]:
+        """The tests that enter the function with the fault, or any of the file where none holds it; quickest first."""
+        at = (fault.file, fault.function)
+        inside = [test for test, entered in self.enters.items() if at in entered]
+        touched = [
+            test for test, entered in self.enters.items() if fault.file in {file for file, _ in entered}
+        ]
+        return sorted(inside or touched, key=lambda test: self.seconds[test])
+
+
+class Loader(importlib.abc.MetaPathFinder):
+    """Import some modules from code that is changed: {file: code from its text}."""
+
+    def __init__(self, changed: dict[str, Callable[[str], ast.Module]]) -> None:
+        self.changed = {module_of(file): (file, change) for file, change in changed.items()}
+
+    def find_spec(self, name: str, _: Any, target: ModuleType | None = None) -> Any:  # noqa: ARG002
+        """Find the modules that are changed, and no others."""
+        if name not in self.changed:
+            return None
+        file, change = self.changed[name]
+        loader = _Source(name, str(ROOT / file))
+        loader.change = change
+        return importlib.util.spec_from_file_location(name, str(ROOT / file), loader=loader)
+
+
+class _Source(importlib.machinery.SourceFileLoader):
+    change: Callable[[str], ast.Module]
+
+    def get_code(self, _: str) -> Any:
+        return compile(self.change(Path(self.path).read_text(encoding="utf-8")), self.path, "exec")
+
+
+def module_of(file: str) -> str:
+    """The name under which a file is imported.
+
+    >>> module_of("vital/units/unit.py")
+    'vital.units.unit'
+    """
+    return ".".join(Path(file).with_suffix("").parts)
+
+
+def watched(text: str, file: str) -> ast.Module:
+    """The code, where each function first says that it is entered.
+
+    >>> print(ast.unparse(watched("def f(): return 1", "a.py")))
+    def f():
+        __entered__(('a.py', 1))
+        return 1
+    """
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            say = ast.parse(f"{ENTERED}({(file, node.lineno)!r})").body[0]
+            node.body.insert(1 if ast.get_docstring(node) is not None else 0, say)
+    return ast.fix_missing_locations(tree)
+
+
+def suite_of(file: str) -> list[str]:
+    """The tests that look at a module: those that mirror it, those of its folder, and the laws."""
+    path = Path(file)
+    mirror = Path("tests", *path.parts[1:-1])
+    found = sorted(str(one.relative_to(ROOT)) for one in (ROOT / mirror).glob("test_*.py"))
+    return found + [f"tests/laws/test_{law}.py" for law in LAWS.get(path.parent.as_posix(), ())]
+
+
+@dataclass(eq=False)
+class _Notes:
+    """Follows the tests: the first that failed, the seconds of each, and which functions it entered."""
+
+    now: set[tuple[str, int]] = field(default_factory=set)
+    failed: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    enters: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.now.clear()
+        self.seconds[nodeid] = -time.process_time()
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.seconds[nodeid] += time.process_time()
+        self.enters[nodeid] = sorted(self.now)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self.failed = self.failed or f"import of {report.nodeid}"
+
+
+@dataclass(eq=False)
+class _Chosen:
+    """Runs the tests of a list in its order, or all but those."""
+
+    tests: Sequence[str]
+    others: bool = False
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        place = {test: number for number, test in enumerate(self.tests)}
+        kept = [item for item in items if (item.nodeid in place) != self.others]
+        items[:] = kept if self.others else sorted(kept, key=lambda item: place[item.nodeid])
+
+
+def _pytest(files: Collection[str], folder: Path, *plugins: object) -> int:
+    import pytest
+
+    return int(pytest.main([*QUIET, f"--basetemp={folder / 'run'}", *files], plugins=list(plugins)))
+
+
+def _child(work: Callable[[Path], str], folder: Path) -> None:
+    """Work in this process, which ends with it; what it says is written to a file."""
+    os.setsid()
+    os.chdir(ROOT)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    try:
+        said = work(folder)
+    except BaseException as error:  # noqa: BLE001 - told to the parent, whatever it is
+        said = f"{BROKEN} {error!r}"
+    (folder / "said").write_text(said, encoding="utf-8")
+    os._exit(0)
+
+
+def _alone(work: Callable[[Path], str], limit: float) -> str:
+    """What is said by some work in a process of its own; a limit in seconds."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        process = mp.get_context("fork").Process(target=_child, args=(work, folder))
+        process.start()
+        process.join(limit)
+        slow = process.is_alive() or process.exitcode == -signal.SIGXCPU
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid or 0, signal.SIGKILL)
+        process.join()
+        path = folder / "said"
+        said = path.read_text(encoding="utf-8") if path.exists() else "the process ended"
+        if said.startswith(BROKEN):
+            raise SystemExit(said)
+        return "time" if slow else said
+
+
+def usual(files: Collection[str]) -> Usual:
+    """Run the tests of some files, which have the same, without any fault; `SystemExit` where one fails."""
+
+    def work(folder: Path) -> str:
+        notes = _Notes()
+        setattr(builtins, ENTERED, notes.now.add)
+        sys.meta_path.insert(0, Loader({file: lambda text, file=file: watched(text, file) for file in files}))
+        for file in files:
+            if doctest.testmod(importlib.import_module(module_of(file))).failed:
+                return json.dumps(["its examples", {}, {}])
+        code = _pytest(suite_of(next(iter(files))), folder, notes)
+        return json.dumps([notes.failed or code, notes.seconds, notes.enters])
+
+    failed, seconds, enters = json.loads(_alone(work, 3600))
+    if failed:
+        raise SystemExit(f"the tests of {next(iter(files))} fail without any fault: {failed}")
+    return Usual(seconds, {test: {(file, line) for file, line in said} for test, said in enters.items()})
+
+
+def attempt(fault: Fault, known: Usual) -> tuple[str, float]:
+    """Run the tests of a file with a fault in it: what failed first, "" where nothing did, and seconds."""
+    first = known.first(fault)
+    limit = [
+        LEAST_SECONDS + SLOWER * sum(map(known.seconds.__getitem__, tests))
+        for tests in (first, known.seconds)
+    ]
+
+    def work(folder: Path) -> str:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(limit[0]), resource.RLIM_INFINITY))
+        sys.meta_path.insert(0, Loader({fault.file: lambda text: broken(text, fault.number)}))
+        try:
+            module = importlib.import_module(module_of(fault.file))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is caught
+            return f"import: {type(error).__name__}"
+        if not isinstance(module.__loader__, _Source):
+            raise TypeError(f"the fault could not be put into {fault.file}")
+        if doctest.testmod(module).failed:
+            return "its examples"
+        for chosen, tests, seconds in (
+            (_Chosen(first), first, limit[0]),
+            (_Chosen(first, others=True), known.seconds, limit[1]),
+        ):
+            resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), resource.RLIM_INFINITY))
+            notes = _Notes()
+            code = _pytest({test.partition("::")[0]: 0 for test in tests}, folder, notes, chosen)
+            if notes.failed or code not in (0, 5):  # 5: none is left
+                return notes.failed or f"pytest ended with {code}"
+        return ""
+
+    began = time.monotonic()
+    return _alone(work, WAITING * limit[1]), time.monotonic() - began

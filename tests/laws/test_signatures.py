@@ -1,0 +1,43 @@
+"""What the parts are called with is promised: a default that changes is a change that users notice."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from vital import objectives, params, regularizers, transforms
+from vital.params import PARAMS
+from vital.terms import OBJECTIVES, REGULARIZERS
+from vital.transforms import TRANSFORMS
+from vital.utils.registry import Registry
+
+ROOMS: dict[ModuleType, Registry[Any]] = {
+    objectives: OBJECTIVES, regularizers: REGULARIZERS, params: PARAMS, transforms: TRANSFORMS,
+}  # fmt: skip
+KEPT = Path(__file__).with_name("signatures.txt")
+
+
+def shown(name: str, kind: Any) -> str:
+    """A call with its defaults, without types."""
+    given = inspect.signature(kind)
+    plain = [part.replace(annotation=inspect.Parameter.empty) for part in given.parameters.values()]
+    return f"{name}{given.replace(parameters=plain, return_annotation=inspect.Signature.empty)}"
+
+
+def lines() -> list[str]:
+    """One line for each registered part and each of its ways to be made."""
+    found = [shown("transforms.maco", transforms.maco)]
+    for room, registry in ROOMS.items():
+        for entry in registry.entries.values():
+            name, kind = f"{room.__name__.removeprefix('vital.')}.{entry.item.__qualname__}", entry.item
+            found.append(shown(name, kind))
+            if inspect.ismethod(getattr(kind, "of", None)):
+                found.append(shown(f"{name}.of", kind.of))
+    return sorted(found)
+
+
+def test_the_parts_have_the_defaults_that_are_written_down() -> None:
+    kept = KEPT.read_text(encoding="utf-8").splitlines()
+    assert kept == lines(), "write a change of a default into CHANGELOG.md, and its line into signatures.txt"
