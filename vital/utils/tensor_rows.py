@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vital.utils.io import replacing
-from vital.utils.tensor_cache import SUMMED_BYTES, checksum, content_sum
+from vital.utils.tensor_cache import SUMMED_BYTES, checksum, noted
 
 HEADER = 1024
 """The bytes that are kept free for the header, which is known at the end."""
@@ -50,8 +50,7 @@ class Rows:
             kind = _KINDS[tensor.dtype]
             held[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, end]}
             self._file.write(tensor.contiguous().numpy().data)
-        said = {"vital": f"{content_sum(told, '{}')} {{}}"}
-        header = json.dumps({"__metadata__": said, **held}).encode()
+        header = json.dumps({"__metadata__": noted(told, "{}"), **held}).encode()
         self._file.seek(0)
         self._file.write((HEADER - 8).to_bytes(8, "little") + header.ljust(HEADER - 8))
 
