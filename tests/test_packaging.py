@@ -134,9 +134,9 @@ def names(requirements: list[str]) -> set[str]:
 
 
 def brought() -> dict[str, set[str]]:
-    """What each extra brings."""
+    """What each extra brings that users have."""
     extras = PROJECT["optional-dependencies"]
-    return {extra: names(extras[extra]) for extra in extras if extra not in ("all", "dev")}
+    return {extra: names(extras[extra]) for extra in extras if extra not in ("all", "dev", "docs")}
 
 
 def test_the_doctor_looks_at_all_that_belongs_to_vital() -> None:
@@ -153,11 +153,11 @@ def test_no_extra_brings_what_every_installation_has() -> None:
 
 IMPORTED_AS = {
     "PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "threadpoolctl": "scikit-learn",
-    "click": "typer", "markupsafe": "jinja2", "huggingface_hub": "",
+    "click": "typer", "markupsafe": "jinja2", "yaml": "pyyaml", "huggingface_hub": "",
 }  # fmt: skip
 """What imports are installed as, or by what; the last is looked at where it happens to be."""
-ASKED_FIRST = {"datasets", "ray"}
-"""Extras that are imported by name, where it was seen that they are there."""
+ASKED_FIRST = {"datasets", "ray", "timm", "wandb"}
+"""Extras that are imported by name, where it is seen whether they are there."""
 
 
 def test_what_vital_imports_by_name_belongs_to_every_installation() -> None:

@@ -17,13 +17,14 @@ from vital.utils.io import cache_folder
 
 NEEDED = (
     "torch", "torchvision", "filelock", "jinja2", "kornia", "matplotlib", "numpy", "pandas", "pillow", "platformdirs",
-    "safetensors", "scikit-image", "scikit-learn", "scipy", "torchmetrics", "tqdm", "typer",
+    "pydantic", "pyyaml", "rich", "safetensors", "scikit-image", "scikit-learn", "scipy", "torchmetrics", "tqdm",
+    "typer",
 )  # fmt: skip
 """What every installation has: the dependencies in pyproject.toml."""
 OPTIONAL = {
     "timm": "timm", "open_clip_torch": "clip", "transformers": "caption", "datasets": "datasets",
     "accelerate": "generate", "diffusers": "generate", "httpx": "llm", "tenacity": "llm", "ray": "ray",
-    "sentence-transformers": "sentences", "torch-lucent": "",
+    "sentence-transformers": "sentences", "tensorboard": "tensorboard", "wandb": "wandb", "torch-lucent": "",
 }  # fmt: skip
 """What an extra brings, and which."""
 
