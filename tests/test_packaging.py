@@ -134,7 +134,7 @@ def names(requirements: list[str]) -> set[str]:
 
 
 def brought() -> dict[str, set[str]]:
-    """What each extra brings."""
+    """What each extra brings that users have."""
     extras = PROJECT["optional-dependencies"]
     return {extra: names(extras[extra]) for extra in extras if extra not in ("all", "dev", "docs")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +139,18 @@ def test_what_was_refused_leaves_no_file(vital: Cli, here: Path, pictures: Path)
     (here / "run").mkdir()
     assert vital("render net.py:make class:99 --method fourier --out run").code == 2
     assert not (here / "run" / "config.toml").exists()
+
+
+def test_a_pipe_is_no_file_of_options(vital: Cli, here: Path) -> None:
+    (here / "run").mkdir()
+    os.mkfifo(here / "run" / "config.toml")
+    answer = vital("render --config run/config.toml")
+    assert (answer.code, answer.err) == (
+        2,
+        "vital: --config 'run/config.toml' is no file but a folder, a pipe or a device\n",
+    )
+    assert vital("render net.py:make class:0 --method fourier --steps 1 --out run").code < 2
+    assert (here / "run" / "config.toml").is_fifo()
 
 
 def test_strange_texts_come_back_as_they_were() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from vital._version import __version__
 from vital.activations.bank import ReferenceBank, check_inputs
 from vital.activations.begun import Begun
-from vital.activations.rankings import FORMAT, Tables, merge, shifted, unpack, unpacked_if_whole
+from vital.activations.rankings import FORMAT, merge, shifted, unpack, unpacked_if_whole
 from vital.activations.scan import scan
 from vital.data import ImageSet, joined
 from vital.errors import DataError, InvalidValueError, first_line
@@ -199,30 +199,36 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
     True
 
     """
-    made_of, tables, key = _read(path_of(path), len(images))
+    tensors, made_of, key = _read(path_of(path))
     parts = _parts(model, tuple(made_of["layers"]), images, made_of["top"])
     if changed := [name for name, value in parts.items() if key_of(x=value) != key_of(x=made_of.get(name))]:
         raise DataError(
             f"the bank {str(path)!r} was made of other {' and '.join(changed)}; make it again for these"
         )
+    try:
+        tables = unpack(tensors, len(images))
+    except ValueError as error:
+        raise _damaged(Path(path), error) from error
     made_of = parts | {"how": made_of.get("how")}
     return ReferenceBank(model, images, parts["layers"], tables, key, disk, made_of)
 
 
-def _read(path: Path, images: int) -> tuple[dict[str, Any], Tables, str]:
-    """What a bank was made of, what it holds, and its key. Raises `DataError` for a file that is no bank."""
+def _read(path: Path) -> tuple[store.Tensors, dict[str, Any], str]:
+    """What a bank holds, what it was made of, and its key. Raises `DataError` for a file that is no bank."""
     found = store.load(path)
     try:
         if found and found[1]["format"] == FORMAT:
             tensors, notes = found
             made_of = {**notes["made_of"]}
             made_of |= {"layers": tuple(map(str, made_of["layers"])), "top": int(made_of["top"])}
-            return made_of, unpack(tensors, images), str(notes["key"])
+            return tensors, made_of, str(notes["key"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"the bank {str(path)!r} is damaged: {first_line(error)}; make it again with vital bank"
-        ) from error
+        raise _damaged(path, error) from error
     raise DataError(f"{str(path)!r} is not a bank that can be read; make one with vital bank or build_bank")
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"the bank {str(path)!r} is damaged: {first_line(error)}; make it again with vital bank")
 
 
 def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:

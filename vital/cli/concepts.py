@@ -9,7 +9,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.common import show_skipped
-from vital.cli.talk import wrote
+from vital.cli.talk import log, wrote
 from vital.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def concepts(
     wrote(out)
     typer.echo(f"{out}: {len(vectors)} directions in {layer}, from {origin}; the first unit: {units[0]}")
     if before not in (None, out.read_bytes()):
-        typer.echo(f"vital: {out} held other directions, which these have replaced", err=True)
+        log.warning("%s held other directions, which these have replaced", out)
     show_skipped(pictures)
 
 

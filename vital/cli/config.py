@@ -109,6 +109,8 @@ def _commands(context: typer.Context) -> set[str]:
 
 def _read(file: Path) -> dict[str, Any]:
     """Read a file of options. Raises `UsageError` where there is none, and `DataError` for one that is damaged."""
+    if file.exists() and not file.is_file():
+        raise UsageError(f"--config {str(file)!r} is no file but a folder, a pipe or a device")
     try:
         text = file.read_text("utf-8-sig")
     except FileNotFoundError as error:
@@ -265,7 +267,7 @@ def _said(value: Any) -> bool:
 
 def _ours(file: Path) -> bool:
     try:
-        return file.read_bytes().startswith(HEAD.encode())
+        return file.is_file() and file.read_bytes().startswith(HEAD.encode())
     except OSError:
         return False
 
