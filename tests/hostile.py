@@ -39,7 +39,7 @@ SECONDS = 60
 """How long a command may take."""
 SHAPES = ("a folder", "missing", "a pipe", "a link", "a bomb")
 """Wounds that change what a file is."""
-UNEXPLAINED = ("Traceback", "a defect of vital")
+UNEXPLAINED = ("Traceback", "a defect of vital", "HangsError")
 """What a sentence of an error that nobody explained holds."""
 NET = """
 from torch import nn

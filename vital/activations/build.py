@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,11 +109,22 @@ def build_bank(
         begun = Begun(where, images, key, made_of) if disk or path else None
         tables = scan(model, asked, images, top + 1, batch, progress, begun=begun)
         _check_unchanged(images, stamps)
+        _warn_of_nan(tables, model)
     bank = ReferenceBank(model, images, asked, tables, key, disk, made_of)
     if disk or path:
         bank.save(where)
         Begun.remove(where)
     return bank
+
+
+def _warn_of_nan(tables: Tables, model: Model) -> None:
+    """Say which units gave values that are no numbers; what asks for one of them refuses it."""
+    for name, ranking in tables.means.items():
+        if count := int(ranking.values.isnan().any(1).sum()):
+            warnings.warn(
+                f"{model.name}: {count} of {len(ranking.values)} units of {name!r} give values that are no numbers",
+                stacklevel=3,
+            )
 
 
 def planned(

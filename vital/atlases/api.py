@@ -30,7 +30,7 @@ from vital.models.weights_hash import hashed_once
 from vital.rendering import METHODS, make_method
 from vital.rendering.api import units_per_batch
 from vital.utils.io import path_of
-from vital.utils.options import check_whole, options_of, parameters_of
+from vital.utils.options import check_seed, check_whole, options_of, parameters_of
 from vital.utils.public import public
 from vital.utils.text import shortened
 
@@ -212,7 +212,7 @@ def prepare(
         units_per_batch(model, batch),
         count,
         top,
-        check_whole("seed", seed),
+        check_seed(seed),
     )
     return Context(path_of(out), model, images, request, spec, opened)
 

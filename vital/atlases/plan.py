@@ -14,7 +14,7 @@ from typing import Any
 from vital.activations.matrix import readout_key
 from vital.describing.base import Describer
 from vital.describing.evaluation.significance import TOGETHER, JudgeOptions
-from vital.errors import InvalidValueError, UnitError, unknown
+from vital.errors import InvalidValueError, UnitError, said, unknown
 from vital.models import Model
 from vital.rendering.api import groups
 from vital.rendering.methods.base import Method
@@ -144,8 +144,9 @@ def read_shard(text: str) -> tuple[int, int]:
     (2, 8)
     """
     number, slash, of = text.partition("/")
-    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise InvalidValueError(f"shard is {text!r}; write I/N, such as 1/4 for the first of four")
+    numbers = slash and all(part.isdecimal() and len(part) < 10 for part in (number, of))
+    if not (numbers and 1 <= int(number) <= int(of)):
+        raise InvalidValueError(f"shard is {said(text)}; write I/N, such as 1/4 for the first of four")
     return int(number), int(of)
 
 

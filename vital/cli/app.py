@@ -94,6 +94,10 @@ def _run(arguments: Sequence[str] | None = None) -> int:
             return end.code if isinstance(end.code, int) else 0
         except Exception as error:  # noqa: BLE001  nobody explained it
             return _told(explained(error), error)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) or not culprit(error):
+                raise
+            return _told(explained(error), error)
     return 0
 
 

@@ -16,6 +16,7 @@ from vital.cli.engine_options import EngineOptions
 from vital.cli.stopping import stoppable
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
+from vital.utils.io import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +130,7 @@ def existing(path: Path) -> Path:
     >>> existing(Path("/no/such/folder"))
     PosixPath('/')
     """
-    return next(folder for folder in (path.resolve(), *path.resolve().parents) if folder.is_dir())
+    return next(folder for folder in (resolved(path), *resolved(path).parents) if folder.is_dir())
 
 
 def show_failed(made: Atlas) -> None:

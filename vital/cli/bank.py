@@ -11,6 +11,7 @@ from vital.cli.common import images_of, listed, megabytes, opened_as, show_skipp
 from vital.cli.engine_options import EngineOptions
 from vital.cli.talk import wrote
 from vital.errors import UsageError
+from vital.utils.io import resolved
 
 
 @opt.grouped
@@ -61,7 +62,7 @@ def merge(
     from vital.activations import free_for_bank, load_bank, merged, opened_from
 
     free_for_bank(out)
-    if len({path.resolve() for path in banks}) < len(banks):
+    if len({resolved(path) for path in banks}) < len(banks):
         raise UsageError("a bank is given twice, whose images would count twice; give each once")
     net = network.open(model)
     made = merged([load_bank(path, net, images_of(path)) for path in banks])

@@ -7,6 +7,9 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand
 
+from vital.errors import InvalidValueError, said
+from vital.utils.options import MOST, check_seed
+
 
 class Command(TyperCommand):
     """A command that takes lists with spaces behind their commas."""
@@ -20,7 +23,20 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words of the command line."""
         flags = {flag for one in self.params for flag in one.opts if "," in (one.metavar or "")}
-        return super().parse_args(ctx, joined(args, flags))
+        left = super().parse_args(ctx, joined(args, flags))
+        for one in self.params:
+            _check_size(one, ctx.params.get(one.name or ""))
+        return left
+
+
+def _check_size(parameter: Any, value: Any) -> None:
+    """Raise `InvalidValueError` for a number that nobody can mean: it would take days, or all memory."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        name = next((flag for flag in parameter.opts if flag.startswith("--")), str(parameter.name))
+        if "seed" in name:
+            check_seed(value, name)
+        elif value > MOST:
+            raise InvalidValueError(f"{name} is {said(value)}; allowed is nothing above {MOST}")
 
 
 def _no_type(ctx: Any) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vital.cli.talk import is_quiet, log
 from vital.errors import InvalidValueError, UsageError, nearest
+from vital.utils.io import resolved
 
 if TYPE_CHECKING:
     from vital.data import ImageSet
@@ -31,7 +32,7 @@ def check_apart(out: Path | None, images: Path | str | None) -> None:
     """Raise `UsageError` for a folder of results in that of the images, which a later command would take for images."""
     if out is None or images is None or out.suffix == ".safetensors" or not Path(images).is_dir():
         return
-    if out.resolve().is_relative_to(Path(images).resolve()):
+    if resolved(out).is_relative_to(resolved(images)):
         raise UsageError(
             f"--out {out} lies in the folder of the images, {images}, and what is written there would be taken for "
             "images later; give a folder outside it"
@@ -94,7 +95,7 @@ def _again(bank: Path, opened: Mapping[str, str], what: str, option: str) -> Pat
     if typed in SETS and what == "images":
         return Path(typed)
     folders = [Path(opened["folder"])] if opened.get("folder") else []
-    places = [folder / typed for folder in (*folders, Path(), bank.parent, bank.resolve().parent)]
+    places = [folder / typed for folder in (*folders, Path(), bank.parent, resolved(bank).parent)]
     found = next((place for place in places if place.exists() or _there(shards_at(place))), None)
     if found is None:
         raise UsageError(

@@ -19,7 +19,8 @@ import typer
 
 from vital._version import __version__
 from vital.cli.stopping import StoppedError
-from vital.errors import DataError, InvalidValueError, UsageError, unknown
+from vital.errors import DataError, InvalidValueError, RunError, UsageError, unknown
+from vital.utils.io import path_of, read_regular
 
 NAME = "config.toml"
 """The file of a run folder that says how the run was asked for."""
@@ -109,17 +110,17 @@ def _commands(context: typer.Context) -> set[str]:
 
 def _read(file: Path) -> dict[str, Any]:
     """Read a file of options. Raises `UsageError` where there is none, and `DataError` for one that is damaged."""
-    if file.exists() and not file.is_file():
+    if not path_of(file).exists():
+        raise UsageError(f"there is no file {str(file)!r} for --config")
+    if not file.is_file():
         raise UsageError(f"--config {str(file)!r} is no file but a folder, a pipe or a device")
-    try:
-        text = file.read_text("utf-8-sig")
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no file {str(file)!r} for --config") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--config {str(file)!r} cannot be read: {error}") from error
     reader = READERS.get(file.suffix.lower())
     if reader is None:
         raise UsageError(f"--config is {str(file)!r}; allowed are files named {', '.join(READERS)}")
+    try:
+        text = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"--config {str(file)!r} cannot be read: {error}") from error
     try:
         found = reader(text)
     except (ValueError, RecursionError) as error:
@@ -267,8 +268,8 @@ def _said(value: Any) -> bool:
 
 def _ours(file: Path) -> bool:
     try:
-        return file.is_file() and file.read_bytes().startswith(HEAD.encode())
-    except OSError:
+        return read_regular(file).startswith(HEAD.encode())
+    except RunError:
         return False
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from typer import Argument, Option
 
 from vital.cli import completion, grouping
-from vital.errors import InvalidValueError, UsageError
+from vital.errors import InvalidValueError, UsageError, said
 
 if TYPE_CHECKING:
     from vital.activations import ReferenceBank
@@ -425,8 +425,10 @@ def read_bands(text: str) -> tuple[int, ...]:
     (3, 2, 1)
     """
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise InvalidValueError(f"--bands is {text!r}; give three numbers of channels, such as 3,2,1, or one")
+    if not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise InvalidValueError(
+            f"--bands is {said(text)}; give three numbers of channels, such as 3,2,1, or one"
+        )
     return tuple(map(int, parts))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from vital.comparing.base import COSTS, sign
 from vital.comparing.records import REAL
 from vital.comparing.table import Table, read_long
-from vital.errors import unknown
+from vital.errors import DataError, said, unknown
 from vital.figures import Panel, Series
 from vital.utils.io import as_csv, parse_csv
 
@@ -61,7 +62,11 @@ def read_curves(text: str, like: Table) -> list[Table]:
     """Read what `curves_csv` wrote, with the methods of a table."""
     _, rows = parse_csv(text, "the table of curves", needs=LONG)
     parts: dict[int, list[dict[str, Any]]] = {}
-    for _, row in rows:
+    for line, row in rows:
+        if not re.fullmatch("[0-9]{1,9}", row["point"]):
+            raise DataError(
+                f"the table of curves, line {line}: the point is {said(row['point'])}; allowed are whole numbers"
+            )
         parts.setdefault(int(row["point"]), []).append(row)
     return [
         Table(tuple(read_long(as_csv(LONG[1:], part).decode())), like.methods)

@@ -230,7 +230,9 @@ def _saved(path: Path, split: str | None) -> ImageSet:
 
 
 def _missing(path: Path) -> DataError:
-    siblings = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
+    if os.path.lexists(path):
+        return DataError(f"{path} is no folder and no file that can be read, but a link or a device")
+    siblings = sorted(readable(p.name) for p in path.parent.iterdir()) if path.parent.is_dir() else []
     close = nearest(path.name, siblings)
     return DataError(f"there is no {path}" + (f"; did you mean {close[0]!r}?" if close else ""))
 

@@ -22,6 +22,7 @@ from vital.models.model import OUTPUTS, Model, Output
 from vital.models.published import metadata
 from vital.utils.foreign import foreign
 from vital.utils.hashing import sha256
+from vital.utils.io import resolved
 
 SIDE = 224
 
@@ -60,7 +61,7 @@ def from_factory(path: Path, function: str) -> Model:
 @contextmanager
 def _beside(folder: Path) -> Iterator[None]:
     """Let the file import its neighbors while it runs."""
-    entry = str(folder.resolve())
+    entry = str(resolved(folder))
     sys.path.insert(0, entry)
     try:
         yield
@@ -70,7 +71,7 @@ def _beside(folder: Path) -> Iterator[None]:
 
 
 def _run(path: Path) -> ModuleType:
-    name = f"_{path.stem}_{sha256(str(path.resolve()))[:16]}"
+    name = f"_{path.stem}_{sha256(str(resolved(path)))[:16]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ModelError(f"{path} cannot be imported")

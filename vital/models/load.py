@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vital.errors import InvalidValueError, UsageError, WeightsError, nearest
+from vital.errors import InvalidValueError, UsageError, WeightsError, nearest, said
 from vital.models.factory import from_factory, from_module, parse_factory
-from vital.models.model import HALF, Model, Output, usable_device
+from vital.models.model import HALF, LARGEST, Model, Output, usable_device
 from vital.models.modules import check_inputs, copied, ready
 from vital.models.outputs import count_outputs, fitting_heads
 from vital.models.published import SOURCES, image_tower
@@ -21,6 +21,7 @@ from vital.models.scores import check_softmax
 from vital.models.weights import fit, read_state
 from vital.utils.class_names import names_of_outputs, read_classes
 from vital.utils.logs import busy
+from vital.utils.options import check_seed
 from vital.utils.public import public
 
 RANDOM = "random"
@@ -275,8 +276,15 @@ def _with_fitting_names(model: Model) -> Model:
 
 def _extent(size: int | Size) -> Size:
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise InvalidValueError(f"the size is {size}; allowed are a whole number from 1 or (height, width)")
+    if len(pair) != 2 or not all(isinstance(side, int) and 0 < side <= LARGEST for side in pair):
+        raise InvalidValueError(
+            f"the size is {said(size)}; allowed are a whole number from 1 or (height, width)"
+            + (
+                f", none above {LARGEST}"
+                if any(isinstance(side, int) and side > LARGEST for side in pair)
+                else ""
+            )
+        )
     return pair
 
 
@@ -303,5 +311,5 @@ def seeded(seed: int) -> Iterator[None]:
     True
     """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(check_seed(seed))
         yield

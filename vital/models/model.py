@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from vital.errors import InvalidValueError
+from vital.errors import InvalidValueError, said
 from vital.models import pixels
 from vital.models.modules import ready
 from vital.models.weights_hash import weights_hash
@@ -79,7 +79,7 @@ class Model:
             object.__setattr__(self, name, _row(getattr(self, name), count))
         if len(self.size) != 2 or min(self.size) < 1 or max(self.size) > LARGEST:
             raise InvalidValueError(
-                f"{self.name}: the size is {self.size}; allowed are (height, width) from 1 to {LARGEST}"
+                f"{self.name}: the size is {said(self.size)}; allowed are (height, width) from 1 to {LARGEST}"
             )
         if self.autocast not in (None, *HALF):
             raise InvalidValueError(

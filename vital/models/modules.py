@@ -17,6 +17,10 @@ from vital.utils.foreign import RAISED, described
 _WRAP = "wrap it in a module whose forward takes the image alone and"
 
 
+QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
+"""Where the modules live that compute with whole numbers."""
+
+
 def ready(given: object) -> nn.Module:
     """The module itself, or what can be watched and differentiated in its place.
 
@@ -54,7 +58,14 @@ def _check_weights(module: nn.Module) -> None:
             raise ModelError(
                 f"{type(module).__name__} has no weights: {name!r} is on the device meta; {hint}"
             )
-    for name, tensor in module.named_parameters():
+    for name, part in module.named_modules():
+        if type(part).__module__.startswith(QUANTIZED):
+            raise ModelError(
+                f"{type(module).__name__}: the module {name!r} is quantized, and no gradient passes through it; "
+                "give the network that it was made of"
+            )
+    stranded = [(name, tensor) for name, tensor in module.named_buffers() if _layout(tensor)]
+    for name, tensor in (*module.named_parameters(), *stranded):
         if why := _unusual(tensor):
             raise ModelError(
                 f"{type(module).__name__}: the weights {name!r} are {why}, through which no gradient passes; "
@@ -70,10 +81,23 @@ def _unusual(weights: Tensor) -> str:
     """
     if weights.is_quantized:
         return "quantized"
-    if weights.layout != torch.strided:
-        return str(weights.layout).removeprefix("torch.").replace("_", " ")
+    if layout := _layout(weights):
+        return layout
     plain = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     return "" if weights.dtype in plain else str(weights.dtype).removeprefix("torch.")
+
+
+def _layout(tensor: Tensor) -> str:
+    """How a tensor lies in memory; empty for one that is a plain block of numbers.
+
+    >>> _layout(torch.zeros(2)), _layout(torch.eye(2).to_sparse())
+    ('', 'sparse coo')
+    """
+    if tensor.is_nested:
+        return "nested"
+    return (
+        "" if tensor.layout == torch.strided else str(tensor.layout).removeprefix("torch.").replace("_", " ")
+    )
 
 
 def copied(module: nn.Module, kept: dict[int, Any] | None = None) -> nn.Module:

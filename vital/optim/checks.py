@@ -11,7 +11,7 @@ from vital.optim.optimizer import Optimizer
 from vital.terms import Sum, Term, as_sum
 from vital.types import Parameterization, Transform
 from vital.units import Unit
-from vital.utils.options import check_whole
+from vital.utils.options import check_seed, check_whole
 from vital.utils.parts import check_layers, check_numbers_of, check_part_class
 
 EXAMPLE = "vital.objectives.Channel('layer4:3')"
@@ -96,12 +96,12 @@ def as_keys(given: Sequence[str] | None, count: int) -> Sequence[str]:
 def as_seeds(given: Any, count: int) -> list[int]:
     """A seed for each of `count` terms: the one for all, or one each."""
     if not isinstance(given, Sequence) or isinstance(given, str):
-        return [check_whole("seed", given)] * count
+        return [check_seed(given)] * count
     if len(given) != count:
         raise InvalidValueError(
             f"there are {len(given)} seeds for {count} terms; give one for all, or one each"
         )
-    return [check_whole("a seed", seed) for seed in given]
+    return [check_seed(seed, "a seed") for seed in given]
 
 
 def check_parts(model: Any, parameterization: Any, optimizer: Any) -> None:

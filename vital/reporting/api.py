@@ -12,7 +12,7 @@ from vital.errors import InvalidValueError
 from vital.records import Description, Prototype
 from vital.rendering.natural_exemplars import Exemplar
 from vital.reporting.records import Page
-from vital.utils.io import path_of, write
+from vital.utils.io import path_of, resolved, write
 from vital.utils.public import public
 
 NAME = "report.html"
@@ -121,7 +121,7 @@ def page_file(out: Path, runs: Sequence[Path] = ()) -> Path:
     from vital.reporting.collect import is_run
 
     file = out if out.suffix in (".html", ".htm") else out / NAME
-    alone = len(runs) == 1 and runs[0].resolve() == file.parent.resolve()
+    alone = len(runs) == 1 and resolved(runs[0]) == resolved(file.parent)
     if file.name == NAME and is_run(file.parent) and not alone:
         raise InvalidValueError(
             f"{str(file)!r} is the page of the run in that folder alone; give another file, such as "

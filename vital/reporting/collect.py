@@ -31,7 +31,7 @@ from vital.reporting.facts import (
 from vital.reporting.findings import FINDINGS, findings_of, tables_of
 from vital.reporting.records import NOT_YET, Finding, Run, Table
 from vital.units import Unit
-from vital.utils.io import check_links, locked, path_of, within
+from vital.utils.io import check_links, locked, path_of, resolved, within
 
 Key = tuple[str, str]
 """A unit among several runs: its network, and its text."""
@@ -179,7 +179,7 @@ def stems(renders: Sequence[Folder]) -> list[str]:
     for run in renders:
         stem = f"{file_name(run.render.method)}-{run.render.seed}"
         if stem in found:
-            stem = f"{stem}.{file_name(run.path.resolve().name)}"
+            stem = f"{stem}.{file_name(resolved(run.path).name)}"
         found.append(stem if stem not in found else f"{stem}.{len(found)}")
     return found
 
@@ -246,7 +246,7 @@ def read_drawn(run: Folder, unit: Unit, stem: str = "", name: str = "") -> Drawn
 
 def _told_apart(folders: Sequence[Path]) -> list[str]:
     """The names of folders, each with the folder that it lies in where two are called the same."""
-    places = [folder.resolve() for folder in folders]
+    places = [resolved(folder) for folder in folders]
     times = Counter(place.name for place in dict.fromkeys(places))
     return [
         f"{place.parent.name}/{place.name}" if times[place.name] > 1 and place.parent.name else place.name

@@ -61,7 +61,7 @@ def fits(value: Any, hint: Any) -> bool:
     if origin in (Annotated, Union, UnionType):
         return any(fits(value, part) for part in (inner[:1] if origin is Annotated else inner))
     if origin is Literal:
-        return not isinstance(value, str | int | float | NoneType) or value in inner
+        return isinstance(value, PLAIN) and value in inner
     if origin is type:
         return isinstance(value, type)
     if origin is tuple:
@@ -102,7 +102,8 @@ def _is(value: Any, kind: type) -> bool:
         return True
     try:
         if kind is bool:
-            return not isinstance(value, PLAIN) or bool(value) == value
+            truth = bool(value)
+            return not isinstance(value, PLAIN) or truth == value
         if kind in (int, float):
             kind(value) if kind is float else operator.index(value)
             return not isinstance(value, str | bytes)

@@ -66,7 +66,7 @@ def path_of(given: str | Path) -> Path:
     text = os.fspath(given) if isinstance(given, str | os.PathLike) else given
     if not isinstance(text, str):
         raise RunError(f"{said(given)} is no path; give that of a file or folder")
-    if "\0" in text or any(len(os.fsencode(name)) > LONGEST_NAME for name in Path(text).parts):
+    if not _can_be_called(text):
         raise RunError(
             f"{text[:60] + '…' if len(text) > 60 else text!r} is no path; give that of a file or folder"
         )
@@ -74,6 +74,19 @@ def path_of(given: str | Path) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise RunError(f"{text!r} is no path: {first_line(error)}; give it in full") from error
+
+
+def _can_be_called(text: str) -> bool:
+    """Whether a file system may have a file of this path: no part is too long, or holds what is no character."""
+    try:
+        return "\0" not in text and all(len(os.fsencode(name)) <= LONGEST_NAME for name in Path(text).parts)
+    except UnicodeEncodeError:
+        return False
+
+
+def resolved(path: str | Path) -> Path:
+    """The path without links, as far as there is one: `Path.resolve` raises for links that lead to each other."""
+    return Path(os.path.realpath(path))
 
 
 def read_text(path: str | Path, hint: str = "") -> str:

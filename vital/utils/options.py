@@ -230,14 +230,28 @@ def check_whole(name: str, value: Any, least: int | None = None) -> int:
     vital.errors.InvalidValueError: steps is 2.5; allowed are whole numbers from 1
     """
     whole = isinstance(value, Integral) and not isinstance(value, bool)
+    since = "" if least is None else f" from {least}"
     if not whole or (least is not None and value < least):
-        since = "" if least is None else f" from {least}"
         raise InvalidValueError(f"{name} is {said(value)}; allowed are whole numbers{since}")
     if least is not None and value > MOST:
         raise InvalidValueError(
             f"{name} is {said(value)}; allowed are whole numbers{since}, and none above {MOST}"
         )
     return int(value)
+
+
+def check_seed(value: Any, name: str = "seed") -> int:
+    """Return a seed as an int. Raises `InvalidValueError` for what no generator of random numbers takes.
+
+    >>> check_seed(10**20)
+    Traceback (most recent call last):
+    ...
+    vital.errors.InvalidValueError: seed is 100000000000000000000; allowed are whole numbers below 2**63 in size
+    """
+    seed = check_whole(name, value)
+    if abs(seed) >= 2**63:
+        raise InvalidValueError(f"{name} is {said(value)}; allowed are whole numbers below 2**63 in size")
+    return seed
 
 
 def made_with(

@@ -32,7 +32,7 @@ LEADS = re.compile(r"(?:[-*+•‣–]|\(?\d{1,6}[.)])\s+")
 QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»", "„": "“"}
 NUMBER = re.compile(r"\(?(\d{1,6})(?:[.):\]]?(?:\s*[,;:|]\s*|\s+)|[.)](?=[^\W\d]))(\S.*)")
 COUNTED = re.compile(r"(.*[^\s:])\s*:\s*\d*\.?\d+")
-ASSIGNED = re.compile(r"\w+\s*[:=]\s*(?=[\[(]\s*[\"'\n])")
+ASSIGNED = re.compile(r"\A\w+\s*[:=]\s*(?=[\[(]\s*[\"'\n])")
 COMMENT = re.compile(r"#|(?://|;|%)\s")
 RULE = re.compile(r"[-:| ]*-[-:| ]*")
 WNID = re.compile(r"n\d{8}\b")
@@ -246,8 +246,11 @@ def _of_json(lines: Lines) -> Lines:
     except LineError:
         raise
     except ValueError as error:
-        with suppress(json.JSONDecodeError):
-            return [(number, each) for number, line in lines for each in _of_value(parse_json(line), number)]
+        parsed = None
+        with suppress(ValueError):
+            parsed = [(number, parse_json(line)) for number, line in lines]
+        if parsed is not None:
+            return [(number, each) for number, value in parsed for each in _of_value(value, number)]
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             if "'" in text:  # Python would join neighbors that lack a comma
                 return [(lines[0][0], each) for each in _of_value(ast.literal_eval(text), lines[0][0])]

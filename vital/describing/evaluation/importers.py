@@ -28,7 +28,7 @@ from typing import Any
 from vital.errors import DataError, UsageError, VitalError, nearest
 from vital.records import NOT_JUDGED, STANDS, TAKEN_BACK, Description
 from vital.units import Unit
-from vital.utils.io import parse_json, path_of, read_csv
+from vital.utils.io import parse_json, path_of, read_csv, resolved
 from vital.utils.registry import Registry
 
 Row = Mapping[str, str]
@@ -95,7 +95,7 @@ def import_files(
     """
     files = [path_of(path) for path in paths]
     if twice := [
-        str(file) for i, file in enumerate(files) if file.resolve() in {f.resolve() for f in files[:i]}
+        str(file) for i, file in enumerate(files) if resolved(file) in {resolved(f) for f in files[:i]}
     ]:
         raise UsageError(f"the file {twice[0]!r} is given twice; give each file once")
     said = [import_labels(file, format, layer) for file in files]
@@ -113,8 +113,8 @@ def _told_apart(files: Sequence[Path]) -> list[str]:
     >>> _told_apart([Path("one/labels.csv"), Path("two/labels.csv"), Path("two/dnd.csv")])
     ['one/labels', 'two/labels', 'dnd']
     """
-    parts = [file.resolve().with_suffix("").parts for file in files]
-    wholes = [file.resolve().parts for file in files]
+    parts = [resolved(file).with_suffix("").parts for file in files]
+    wholes = [resolved(file).parts for file in files]
     names = []
     for own, whole in zip(parts, wholes, strict=True):
         same = [other for other in parts if other[-1] == own[-1]]

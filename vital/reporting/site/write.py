@@ -22,7 +22,7 @@ from vital.reporting.site.plan import Plan, content_of, files_of, stamp_of
 from vital.reporting.site.records import record_of
 from vital.reporting.views import Around, view_of
 from vital.utils.hashing import sha256
-from vital.utils.io import as_json, explained, locked, path_of, read_json
+from vital.utils.io import as_json, explained, locked, path_of, read_json, resolved
 from vital.utils.progress import Progress
 from vital.utils.public import public
 
@@ -93,7 +93,7 @@ def write_site(
 
     """
     folder = path_of(folder)
-    earlier = _checked(folder, [path_of(run).resolve() for run in runs])
+    earlier = _checked(folder, [resolved(path_of(run)) for run in runs])
     found = Runs(runs)
     plan = Plan(found, str(earlier.get("network", "")))
     with explained(folder, "write"):
@@ -125,7 +125,7 @@ def _checked(folder: Path, runs: Sequence[Path]) -> dict[str, Any]:
         )
     with explained(folder, "read"):
         if folder.exists() and any(
-            not entry.name.startswith(".") and entry.resolve() not in runs for entry in folder.iterdir()
+            not entry.name.startswith(".") and resolved(entry) not in runs for entry in folder.iterdir()
         ):
             raise InvalidValueError(
                 f"{str(folder)!r} holds something that is no site; give a new or empty folder"
