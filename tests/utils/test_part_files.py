@@ -54,7 +54,7 @@ def test_the_time_tells_where_locks_do_not(
     long_ago = time.time() - STALE_SECONDS - 1
     os.utime(old, (long_ago, long_ago))
     if not locks:
-        monkeypatch.setattr(part_files, "fcntl", None)
+        monkeypatch.setattr(part_files, "LOCKS", None)
     sweep(tmp_path / "a.txt")
     assert halves(tmp_path) == [new]
     with part_of(tmp_path / "a.txt") as part:
@@ -64,7 +64,7 @@ def test_the_time_tells_where_locks_do_not(
 def test_a_half_that_is_swept_before_it_is_locked_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, seen = part_files.fcntl.flock, list[str]()
+    lock, seen = part_files.LOCKS.flock, list[str]()
 
     def late(file: int, how: int) -> None:
         if not seen:
@@ -72,7 +72,7 @@ def test_a_half_that_is_swept_before_it_is_locked_is_made_anew(
             halves(tmp_path)[0].unlink()
         lock(file, how)
 
-    monkeypatch.setattr(part_files.fcntl, "flock", late)
+    monkeypatch.setattr(part_files.LOCKS, "flock", late)
     with part_of(tmp_path / "a.txt") as part:
         assert part.exists()
         assert part.name not in seen
