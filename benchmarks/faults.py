@@ -52,6 +52,7 @@ LIMIT = 120.0
 TORN_BYTES = 37
 """How much of what is written next arrives before the disk is full."""
 CODES = {"interrupt": (signal.SIGINT, 130), "terminate": (signal.SIGTERM, 143)}
+COSTS = (b"seconds", b"peak MB")
 VOLATILE = ("log.jsonl", ".lock")
 """Files that say when and how long, or hold nothing."""
 NET = """
@@ -264,10 +265,20 @@ def contents(here: Path) -> dict[str, bytes]:
     """The files of a folder by their path, without those that say when, caches and temporaries."""
     found = (path for path in sorted(here.rglob("*")) if path.is_file())
     return {
-        str(path.relative_to(here)): path.read_bytes()
+        str(path.relative_to(here)): _lasting(path)
         for path in found
         if path.name not in VOLATILE and not _temporary(path) and path.relative_to(here).parts[0] != "cache"
     }
+
+
+def _lasting(path: Path) -> bytes:
+    """What a file holds but for how long something took: rows of the scores of a comparison, and all its tables."""
+    if path.name.startswith("table."):
+        return b""
+    if path.name != "comparison.csv":
+        return path.read_bytes()
+    lines = path.read_bytes().splitlines(keepends=True)
+    return b"".join(line for line in lines if not any(what in line for what in COSTS))
 
 
 def _temporary(path: Path) -> bool:

@@ -229,6 +229,20 @@ def test_workers_leave_with_a_parent_that_was_killed(folder, tmp_path):
     pytest.fail(f"the workers {left} outlive their parent")
 
 
+@needs_fork
+def test_workers_end_by_a_signal_that_their_command_catches(folder):
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        pictures = replace(load_images(folder), workers=2)
+        list(pictures.batches(MODEL, 4))
+        member = next(iter(imageset._TEAMS[pictures]._members))
+        os.kill(member.pid, signal.SIGTERM)
+        member.join(20)
+        assert member.exitcode == -signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _runs(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"

@@ -17,7 +17,9 @@ QUIET = {"layers", "classes", "serve", "methods", "doctor"}
 
 
 def test_every_command_that_writes_is_tried() -> None:
-    named = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    named = {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    }
     tried = {words.partition(" --")[0] for words in TASKS}
     assert named | {"lwta train"} == tried | QUIET
 

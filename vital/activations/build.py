@@ -12,7 +12,7 @@ import numpy as np
 from vital._version import __version__
 from vital.activations.bank import ReferenceBank, check_inputs
 from vital.activations.begun import Begun
-from vital.activations.rankings import FORMAT, merge, shifted, unpack, unpacked_if_whole
+from vital.activations.rankings import FORMAT, Tables, merge, shifted, unpack, unpacked_if_whole
 from vital.activations.scan import scan
 from vital.data import ImageSet, joined
 from vital.errors import DataError, InvalidValueError, first_line

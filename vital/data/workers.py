@@ -70,6 +70,7 @@ _desks: list[_Desk] = []
 
 def _begin(desk: _Desk, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not that of a command, which a fork inherits
     torch.set_num_threads(1)
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     _desks.append(desk)

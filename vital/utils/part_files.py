@@ -6,6 +6,7 @@ locks, and for halves from other machines, whose locks may not be seen here, the
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import time
@@ -14,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from types import ModuleType
 
-try:
-    import fcntl
-except ImportError:  # Windows, where a file that is open cannot take another's place
-    fcntl = None  # type: ignore[assignment]
+LOCKS: ModuleType | None = None
+"""The module `fcntl`; None on Windows, where a file that is open cannot take another's place."""
+with suppress(ImportError):
+    LOCKS = importlib.import_module("fcntl")
 
 STALE_SECONDS = 3600
 """The half of a file that nobody has written to for so long was left by a process that was killed."""
@@ -43,11 +45,11 @@ def _made(path: Path) -> tuple[Path, int | None]:
     while True:
         part = path.with_name(f".{path.name}.{MACHINE}{token_hex(4)}.part")
         file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        if fcntl is None:
+        if LOCKS is None:
             os.close(file)
             return part, None
         with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
+            LOCKS.flock(file, LOCKS.LOCK_EX)
         if os.fstat(file).st_nlink:
             return part, file
         os.close(file)  # `sweep` of another process came between
@@ -65,13 +67,13 @@ def sweep(path: Path) -> None:
 def _remove_left(part: Path, own: bool) -> None:
     """Remove a half, unless its writer lives; `own` ones are of this machine."""
     stale = part.stat().st_mtime < time.time() - STALE_SECONDS
-    if fcntl is None or not own:
+    if LOCKS is None or not own:
         if stale:
             part.unlink(missing_ok=True)
         return
     file = os.open(part, os.O_RDWR)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        LOCKS.flock(file, LOCKS.LOCK_EX | LOCKS.LOCK_NB)
         part.unlink(missing_ok=True)
     except BlockingIOError:
         pass

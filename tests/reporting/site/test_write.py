@@ -295,3 +295,21 @@ def test_a_writing_that_was_stopped_goes_on(rich, tmp_path, monkeypatch):
     monkeypatch.setattr(write, "write_pictures", made)
     assert write_site(site, rich).written < 4
     assert len(json.loads((site / "units.json").read_text())) == 4
+
+
+def test_downloads_catch_up_after_a_writing_that_was_stopped_behind_the_pages(rich, tmp_path, monkeypatch):
+    whole = write_site(tmp_path / "whole", rich).path
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    site = write_site(tmp_path / "site", rich).path
+    write_labels(rich / "labels.csv", [said("conv:2", "clip-dissect", "a blue cube")])
+    with monkeypatch.context() as patch:
+        patch.setattr("vital.reporting.site.layout.Layout.write_downloads", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            write_site(site, rich)
+    assert (site / "units.csv").read_bytes() == (whole / "units.csv").read_bytes()
+    assert write_site(site, rich).written == 0, "all pages are there"
+    assert b"a blue cube" in (site / "units.csv").read_bytes()
+    assert b"a blue cube" in (site / "units.json").read_bytes()

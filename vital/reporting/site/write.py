@@ -27,7 +27,7 @@ from vital.utils.progress import Progress
 from vital.utils.public import public
 
 FORMAT = 1
-MARK, RECORD, STAMPS = "site.json", "unit.json", ".stamps.json"
+MARK, RECORD, UNITS, STAMPS = "site.json", "unit.json", "units.json", ".stamps.json"
 AHEAD = 32
 """How many units are worked on or wait for a worker at once."""
 SHOW_SECONDS = 30.0
@@ -141,6 +141,7 @@ class _Writing:
         self.layout = Layout(folder, plan, title)
         self.rows: dict[Key, list[Any]] = {}
         self.stamps: dict[str, list[str]] = {}
+        self.inputs: dict[str, str] = {}
         self.written = 0
         self.earlier: dict[str, Any] = {}
         with suppress(RunError):
@@ -163,7 +164,9 @@ class _Writing:
                     shown = time.monotonic()
         removed = self._remove_others()
         self._write_index()
-        if self.written or removed or not (self.folder / "units.json").is_file():
+        self.stamps[UNITS] = [sha256(repr(sorted(self.inputs.items())))]
+        fresh = self.stamps[UNITS] == self.earlier.get(UNITS)  # or a stopped writing has left them behind
+        if self.written or removed or not fresh or not (self.folder / UNITS).is_file():
             self.layout.write_downloads([self._folder(key) / RECORD for key in self.plan.keys])
         put(self.folder / STAMPS, as_json(self.stamps))
         return Site(self.folder, len(self.plan.keys), self.written, removed)
@@ -192,6 +195,7 @@ class _Writing:
         seen = json.dumps([asdict(view), self.layout.several_runs], sort_keys=True)
         inputs = sha256([self.layout.version, seen, self._content(key)])[:32]
         folder = self._folder(key)
+        self.inputs[self.plan.address(key).folder] = inputs
         with suppress(RunError):
             record = read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
             if record.get("inputs") == inputs:
