@@ -38,6 +38,9 @@ LAWS = {
 }
 """The laws that look at every part of a folder."""
 
+DEFAULTS = "tests/laws/test_signatures.py"
+"""The law that looks at what runs when a part is imported."""
+
 LARGE = {"vital/backends", "vital/comparing", "vital/data", "vital/utils"}
 """Folders of many subjects: of these, a module's own tests alone."""
 
@@ -77,7 +80,9 @@ class Usual:
         at = (fault.file, fault.function)
         inside = [test for test, entered in self.enters.items() if at in entered]
         touched = [
-            test for test, entered in self.enters.items() if fault.file in {file for file, _ in entered}
+            test
+            for test, entered in self.enters.items()
+            if test.startswith(DEFAULTS) or fault.file in {file for file, _ in entered}
         ]
         return sorted(inside or touched, key=lambda test: self.seconds[test])
 
