@@ -173,6 +173,11 @@ SHAPES = {
         "Here it is:\n\n| Description | Captions |\n|:--|--:|\n| **Red cubes** | 6 |\n| Snow | 2 |\n",
         TWO,
     ),
+    "a table whose head names the column": (
+        "| Group | Description |\n|---|---|\n| toys | Red cubes |\n| weather | Snow |",
+        TWO,
+    ),
+    "a table with a rule above": ("|---|---|\n| red cubes | 6 |\n| snow | 2 |", TWO),
     "a table without a head": ("| red cubes | 6 |\n| snow | 2 |", TWO),
     "html list": ("<ul><li>Red cubes</li><li>Snow</li></ul>", TWO),
     "html line": ("<b>red cubes</b><br>snow &amp; ice", ["red cubes", "snow & ice"]),

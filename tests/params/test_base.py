@@ -81,6 +81,30 @@ def test_fit_leaves_the_start_alone_and_works_under_no_grad() -> None:
     torch.testing.assert_close(made["x"], torch.tensor([[0.1, 0.2, -0.3]]), rtol=0, atol=1e-3)
 
 
+def test_fit_is_adam_whose_rate_falls_along_a_cosine() -> None:
+    target = torch.tensor([[3.0, -1.0]], dtype=torch.float64)
+    moved = torch.zeros(1, 2, dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([moved], lr=0.2)
+    rates = torch.optim.lr_scheduler.CosineAnnealingLR(adam, T_max=7)
+    for _ in range(7):
+        adam.zero_grad()
+        (moved - target).square().mean().backward()
+        adam.step()
+        rates.step()
+    made = fit(lambda p: p["x"], {"x": torch.zeros(1, 2)}, target, steps=7, lr=0.2)
+    torch.testing.assert_close(made["x"], moved.detach())
+
+
+def test_fit_takes_400_steps_of_at_most_a_twentieth() -> None:
+    target, calls = torch.full((1, 1), 1e6, dtype=torch.float64), []
+    made = fit(lambda p: calls.append(1) or p["x"], {"x": torch.zeros(1, 1)}, target)  # type: ignore[func-returns-value]
+    assert len(calls) == 400
+    mean_rate = sum(
+        0.025 * (1 + np.cos(np.pi * step / 400)) for step in range(400)
+    )  # a far target: whole steps
+    assert float(made["x"]) == pytest.approx(mean_rate, rel=1e-3)
+
+
 def test_public_names_are_sorted_and_exist() -> None:
     assert all(hasattr(par, name) for name in par.__all__)
     files = {"base", "color", "cppn", "fourier", "lowres", "phase", "pixels", "shared", "start"}

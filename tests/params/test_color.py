@@ -40,3 +40,9 @@ def test_black_and_white_come_back_to_half_a_level() -> None:
     back = color.to_image(color.to_canvas(image))
     torch.testing.assert_close(back, image, rtol=0, atol=1 / 500)
     assert color.to_canvas(image).isfinite().all()
+
+
+def test_black_and_white_are_kept_half_of_one_of_256_levels_away() -> None:
+    ends = torch.tensor([0.0, 1.0, 0.5], dtype=torch.float64).view(1, 3, 1, 1)
+    back = color.to_image(color.to_canvas(ends, mixed=False), mixed=False)
+    torch.testing.assert_close(back.flatten(), torch.tensor([0.5 / 256, 1 - 0.5 / 256, 0.5]).double())

@@ -43,3 +43,18 @@ def test_an_empty_network_is_refused_in_one_sentence(options: dict[str, int], na
     with pytest.raises(InvalidValueError) as caught:
         CPPN(8, **options)  # type: ignore[arg-type]
     assert str(caught.value) == f"{name} is 0; allowed are whole numbers from 1"
+
+
+def test_the_coordinates_of_two_pixels_are_the_ends_and_of_one_the_middle() -> None:
+    like, reach = torch.zeros((), dtype=torch.float64), 3**0.5
+    assert CPPN((2, 1))._places(like)[0].tolist() == [[0, 0], pytest.approx([-reach, reach])]
+    assert CPPN((1, 2))._places(like)[0].tolist() == [pytest.approx([-reach, reach]), [0, 0]]
+    assert CPPN(1)._places(like).tolist() == [[[0], [0]]]
+
+
+def test_hidden_weights_start_with_the_variance_of_one_over_their_inputs() -> None:
+    start = CPPN(2, hidden=400, layers=2).init(torch.Generator().manual_seed(0))
+    for name, inputs in (("weight 0", 2), ("weight 1", 800)):
+        assert start[name].shape == (1, 400, inputs)
+        assert float(0.1 * start[name].std()) == pytest.approx(inputs**-0.5, rel=0.06)
+    assert all(not bool(v.any()) for k, v in start.items() if k in ("weight 2", "bias 0", "bias 1", "bias 2"))

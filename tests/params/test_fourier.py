@@ -77,6 +77,19 @@ def test_the_half_canvas_is_the_low_frequencies_of_the_whole(size: tuple[int, in
     torch.testing.assert_close(coarse, one_wave(down, right).expand(1, 3, -1, -1))
 
 
+@pytest.mark.parametrize("size", [(8, 8), (12, 10), (6, 14)])
+def test_the_half_canvas_is_every_other_pixel_of_one_without_fine_waves(size: tuple[int, int]) -> None:
+    height, width = size
+    canvas = torch.randn(2, 3, height, width, generator=generator(), dtype=torch.float64)
+    waves = torch.fft.fft2(canvas)
+    for axis, side in ((2, height), (3, width)):
+        fine = torch.fft.fftfreq(side).abs() * side >= side // 2 / 2
+        waves.index_fill_(axis, fine.nonzero().flatten(), 0)
+    smooth = torch.fft.ifft2(waves).real
+    whole = Fourier(size, coarse=0.5)
+    torch.testing.assert_close(whole.at(0.0).paint(whole.unpaint(smooth)), smooth[..., ::2, ::2])
+
+
 def test_while_it_is_coarse_the_fine_waves_get_no_gradient() -> None:
     made = Fourier((12, 12), coarse=0.5)
     start = {k: v.double().requires_grad_() for k, v in made.init(generator()).items()}

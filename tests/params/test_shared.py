@@ -26,6 +26,12 @@ def test_each_image_is_its_own_canvas_plus_the_common_one() -> None:
             torch.testing.assert_close(images[3 * slot + i : 3 * slot + i + 1], color.to_image(own + grid))
 
 
+def test_without_a_common_part_grids_of_factor_4_and_8_are_shared() -> None:
+    parameters = start(Shared(Fourier((16, 24)), images=2), count=1)
+    shapes = {name: tuple(value.shape) for name, value in parameters.items() if name.startswith("common ")}
+    assert shapes == {"common by 4": (1, 3, 4, 6), "common by 8": (1, 3, 2, 3)}
+
+
 def test_the_common_part_moves_all_images_of_a_slot_and_an_own_part_only_one() -> None:
     made = Shared(Fourier(8), images=3)
     parameters = {k: v.requires_grad_() for k, v in start(made).items()}
