@@ -20,6 +20,7 @@ from vital.figures.paper import (
     check_columns,
     fitted,
 )
+from vital.utils.text import printable
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
@@ -89,7 +90,7 @@ class Canvas:
         upright: bool = False,
     ) -> None:
         """Put one line below `y`, cut to a `width`; `upright` from below to above, beside `x` and centered at `y`."""
-        shown = words if width is None else fitted(words, width, size, weight)
+        shown = printable(words) if width is None else fitted(words, width, size, weight)
         self._reach(y if upright else y + size * LINE)
 
         def mark(figure: PaperFigure, height: float) -> None:

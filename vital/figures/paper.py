@@ -10,6 +10,7 @@ import warnings
 from functools import lru_cache
 
 from vital.errors import InvalidValueError
+from vital.utils.text import printable
 
 WIDTHS = {1: 3.25, 2: 6.75}
 """How wide a figure is, in inches, by the columns of the page that it takes."""
@@ -68,7 +69,7 @@ def fitted(text: str, width: float, size: float, weight: str = "normal") -> str:
     >>> fitted("tabby, tabby cat", 0.5, TEXT), fitted("weights/sae.safetensors:3@layer4", 0.8, TEXT)
     ('tabby,…', 'weight…layer4')
     """
-    text = " ".join(text.split())
+    text = printable(" ".join(text.split()))
     keep = len(text)
     shown = text
     while keep > 1 and length(shown, size, weight) > width:
@@ -85,7 +86,7 @@ def wrapped(text: str, width: float, size: float, lines: int = 2) -> list[str]:
     ['striped torus', 'of metal']
     """
     found = list[str]()
-    left = [word for word in text.split(" ") if word]
+    left = [word for word in printable(text).split(" ") if word]
     while left and len(found) < lines - 1:
         count = next((n for n in range(len(left), 1, -1) if length(" ".join(left[:n]), size) <= width), 1)
         if length(" ".join(left), size) <= width:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import re
-import unicodedata
 from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -20,11 +18,10 @@ from markupsafe import Markup
 from vital._version import __version__
 from vital.reporting.plots import figures_of
 from vital.reporting.records import Page
+from vital.utils.text import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-_FORMATS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 def as_html(page: Page) -> str:
@@ -67,17 +64,12 @@ def templates(load: Callable[[str], str]) -> Environment:
 
 
 def visible(value: Any) -> Any:
-    r"""Show the control characters of a text by their number; what is not a text, or is markup, stays.
+    r"""A text with its control characters shown by their number; what is not a text, or is markup, stays.
 
-    >>> visible("cat\u202egod"), visible("a\x00b"), visible("Ελλάδα")
-    ('cat[U+202E]god', 'a[U+0000]b', 'Ελλάδα')
+    >>> visible("a\x00b"), visible(Markup("<b>"))
+    ('a[U+0000]b', Markup('<b>'))
     """
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    text = _FORMATS.sub(_numbered, value)
-    return "".join(
-        _numbered(c) if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n" else c for c in text
-    )
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def number(value: float | None) -> str:
@@ -96,10 +88,6 @@ def percent(value: float) -> str:
     '50 %'
     """
     return f"{100 * value:.0f} %"
-
-
-def _numbered(found: re.Match[str] | str) -> str:
-    return f"[U+{ord(found if isinstance(found, str) else found[0]):04X}]"
 
 
 def part(name: str) -> str:

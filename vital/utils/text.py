@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -36,6 +37,8 @@ FILLERS = frozenset(
     )
 )
 """Words that say nothing of what is seen."""
+_FORMATS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Characters that turn the direction of writing around."""
 
 
 def plain_name(text: str) -> str:
@@ -155,3 +158,19 @@ def shortened(names: Sequence[str], most: int = 4) -> str:
     'a, b, … (3 in all)'
     """
     return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
+
+
+def printable(text: str) -> str:
+    r"""The text, its control characters and those that turn the direction of writing shown by their number.
+
+    >>> printable("cat\u202egod"), printable("a\x00b"), printable("Ελλάδα")
+    ('cat[U+202E]god', 'a[U+0000]b', 'Ελλάδα')
+    """
+    text = _FORMATS.sub(lambda found: _numbered(found[0]), text)
+    return "".join(
+        _numbered(c) if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n" else c for c in text
+    )
+
+
+def _numbered(character: str) -> str:
+    return f"[U+{ord(character):04X}]"
