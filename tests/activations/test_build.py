@@ -1,10 +1,7 @@
-import json
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 import vital
@@ -13,6 +10,7 @@ from vital.activations import ReferenceBank, build_bank, load_bank, merged
 from vital.activations.rankings import SAMPLE
 from vital.data import joined
 from vital.errors import DataError
+from vital.utils import tensor_cache as store
 
 LAYERS = ["layer1", "act2"]
 
@@ -104,11 +102,9 @@ def test_the_file_of_an_older_version_is_one_sentence(tmp_path: Path) -> None:
     model, pictures, path = toy.model(), noise(9), tmp_path / "old.safetensors"
     made = bank(model, pictures)
     made.save(path)
-    with safe_open(path, "pt") as file:
-        notes = json.loads(file.metadata()["vital"])
+    _, notes = store.load(path)
     del notes["format"]
-    old = {f"values/{k}": v.contiguous() for k, v in made.values.items()}
-    save_file(old, path, metadata={"vital": json.dumps(notes)})
+    store.save(path, {f"values/{k}": v.contiguous() for k, v in made.values.items()}, notes)
     with pytest.raises(
         DataError, match=r"is not a bank that can be read; make one with vital bank or build_bank$"
     ):

@@ -7,7 +7,7 @@ def test_runs_become_one_page(vital, pictures):
     assert done.out.startswith("both.html: 2 units, ")
     text = (pictures.parent / "both.html").read_text()
     assert "<title>Two seeds</title>" in text
-    assert text.count('class="proto"') == 4
+    assert text.count('class="zoom"') == 4
     assert "class <bdi>" not in text
     assert "bee, honey bee" in text
     assert vital("report", "run0").out.startswith("run0/report.html: 2 units, ")
@@ -30,3 +30,5 @@ def test_runs_become_a_site_that_is_renewed(vital, here):
     assert (here / "site" / "units" / "class" / "1" / "fourier-0.png").is_file()
     both = vital("report", "run", "--site", "site", "--out", "page.html")
     assert (both.code, "give one of them" in both.err) == (2, True)
+    eyes = vital("report", "run", "--site", "site", "--encoder", "world")
+    assert (eyes.code, "--encoder world is for one page" in eyes.err) == (2, True)

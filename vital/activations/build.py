@@ -229,7 +229,7 @@ def _read(path: Path) -> tuple[store.Tensors, dict[str, Any], str]:
     """What a bank holds, what it was made of, and its key. Raises `DataError` for a file that is no bank."""
     found = store.load(path)
     try:
-        if found and found[1]["format"] == FORMAT:
+        if found and found[1].get("format") == FORMAT:
             tensors, notes = found
             made_of = {**notes["made_of"]}
             made_of |= {"layers": tuple(map(str, made_of["layers"])), "top": int(made_of["top"])}

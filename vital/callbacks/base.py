@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vital.errors import InvalidValueError
 from vital.types import Images
-from vital.utils.foreign import PASSING, RAISED, described, foreign
+from vital.utils.foreign import RAISED, described, foreign
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class _Guarded(Callback):
             return
         try:
             getattr(self.callback, what)(*facts)
-        except PASSING:
+        except Warning:  # one that is to be an error
             raise
         except RAISED as error:
             self.failed = True

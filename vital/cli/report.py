@@ -55,6 +55,10 @@ def report(
     if site is not None:
         if out is not None:
             raise UsageError(f"--out {out} is for one page and --site {site} for many; give one of them")
+        if encoder is not None:
+            raise UsageError(
+                f"--encoder {encoder} is for one page; a site compares labels by the words in common"
+            )
         _write_site(site, runs, title)
         return
     from vital.reporting.api import page_file, write_page

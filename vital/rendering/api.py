@@ -213,7 +213,8 @@ def render_group(
     problems = {(unit, own): why for unit, own in asked if (why := method.problem(unit, bank, own))}
     ready = [one for one in asked if one not in problems]
     rendered = {one: _blank(model, *one, method, why, frames) for one, why in problems.items()}
-    watch.on_end(end_of([*rendered.values()]))
+    if rendered:
+        watch.on_end(end_of([*rendered.values()]))
 
     def together(part: Sequence[Asked]) -> list[Prototype]:
         try:

@@ -52,7 +52,7 @@ def end_of(made: Sequence[Prototype]) -> End:
     """What callbacks hear at the end of some pictures."""
     names = tuple(name_of(one.unit, one.seed) for one in made)
     status = tuple(one.status for one in made)
-    return End(names, [one.image for one in made], status, made[0].bands if made else (), made)
+    return End(names, [one.image for one in made], status, made[0].bands, made)
 
 
 class Counted(Callback):

@@ -42,6 +42,9 @@ class Arrays(Mapping[str, np.ndarray]):
                 found: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
                 return found
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
 

@@ -132,7 +132,7 @@ class Option:
         whole = self.kind is int and isinstance(value, Integral)
         if isinstance(value, Real) and not whole and not _finite(value) and most in (None, MOST):
             allowed = f"finite {allowed}"
-        elif isinstance(value, Real) and most == MOST and not value <= MOST:
+        elif isinstance(value, int | float) and most == MOST and value > MOST:
             allowed += f", and none above {MOST}"
         return InvalidValueError(f"{self.name} is {said(value)}; allowed are {allowed}")
 
