@@ -25,7 +25,8 @@ Distances of sets are given for the pictures of one seed (mean over seeds) and f
 The comparisons of methods below were rendered with the preset of before (results/earlier-presets.md);
 the blind readings with that of their day. How far the numbers agree with people: results/eye-agreement.md.
 The presets on ImageNet networks: results/imagenet-networks.md. Other layouts of a network: results/layouts.md.
-What a step dispatches and costs: results/engine.md. How time and memory grow: results/scaling.md."""
+What a step dispatches and costs: results/engine.md. How time and memory grow: results/scaling.md.
+What readers make of damaged input: results/fuzz.md."""
 
 
 def write_page(results: Path) -> None:
