@@ -144,3 +144,35 @@ def test_a_warning_is_one_line(vital: Cli, here: Path) -> None:
         answer = vital("layers", "net.py:make")
     assert answer.code == 0
     assert answer.err == "vital: warning: net:make: 4 class names for 5 outputs, so the names are dropped\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--count", "1000000000"), "--count is 1000000000; allowed is nothing above 1000000"),
+        (("--frames", "1000000000"), "--frames is 1000000000; allowed is nothing above 1000000"),
+        (("--seed", "1" + "0" * 20), "--seed is 100000000000000000000; allowed are whole numbers below"),
+    ],
+)
+def test_a_number_that_nobody_can_mean_is_refused(vital: Cli, words: tuple[str, ...], said: str) -> None:
+    answer = vital("render", "net.py:make", "class:0", "--method", "pixels", "--out", "r", *words)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+@pytest.mark.parametrize(
+    "raised", ["GeneratorExit", "type('Own', (BaseException,), {})('odd')", "SystemExit(0)"]
+)
+def test_whatever_a_network_raises_is_one_sentence(vital: Cli, tmp_path: Path, raised: str) -> None:
+    (tmp_path / "odd.py").write_text(f"def make():\n    raise {raised}\n")
+    answer = vital("layers", f"{tmp_path / 'odd.py'}:make")
+    assert answer.code == 1
+    assert "make failed" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_links_that_lead_to_each_other_are_no_run_folder(vital: Cli, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    answer = vital("report", str(tmp_path / "loop"), "--out", str(tmp_path / "page.html"))
+    assert answer.code == 2
+    assert "there is no run folder" in answer.err

@@ -157,3 +157,18 @@ def test_a_network_that_returns_a_table_is_rendered() -> None:
             return {"loss": None, "logits": self.net(x)}
 
     assert torch.equal(rendered(toy.wrap(Table()), "class:3"), rendered(toy.model(), "class:3"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_quantized_networks_and_layouts_that_are_no_blocks_of_numbers_are_refused() -> None:
+    quantized = torch.ao.quantization.quantize_dynamic(toy.network(), {nn.Linear}, dtype=torch.qint8)
+    with pytest.raises(ModelError, match="the module 'head' is quantized, and no gradient passes"):
+        vital.Model(quantized)
+    for odd, how in (
+        (torch.eye(3).to_sparse_csr(), "sparse csr"),
+        (torch.nested.nested_tensor([torch.zeros(2)]), "nested"),
+    ):
+        net = toy.network()
+        net.register_buffer("odd", odd)
+        with pytest.raises(ModelError, match=f"the weights 'odd' are {how}"):
+            vital.Model(net)

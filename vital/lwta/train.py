@@ -26,7 +26,7 @@ from vital.lwta.schedule import SamplingSchedule
 from vital.models import Model
 from vital.models.outputs import answered, count_outputs
 from vital.types import Images
-from vital.utils.io import as_json, locked, read_json, write
+from vital.utils.io import as_json, explained, locked, read_json, write
 from vital.utils.logs import logger
 from vital.utils.options import Count, NonNegative, Positive, Range, check_options, check_whole
 from vital.utils.progress import Progress
@@ -133,7 +133,8 @@ def fit(
 
 def _claimed(folder: Path, model: Model, images: ImageSet, how: TrainConfig) -> Path:
     """Make the folder, or see that it is that of the same training."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with explained(folder, "write"):
+        folder.mkdir(parents=True, exist_ok=True)
     path = folder / "training.json"
     own: dict[str, Any] = {"fit": asdict(how), "images": images.hash(), "model": model.name}
     own |= {"code": model.code_hash(), "start": model.weights_hash()}

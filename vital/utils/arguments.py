@@ -5,6 +5,7 @@ Nothing is looked at before, so that whatever behaves as it should may be given.
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import operator
 import os
@@ -38,9 +39,9 @@ def misfit(
     InvalidValueError("picture of blur is 'a.png'; allowed are lists of numbers")
     """
     try:
-        hints = get_type_hints(function)
+        hints = _hints(function)
         bound = inspect.signature(function).bind(*args, **given)
-    except (TypeError, NameError, AttributeError):
+    except TypeError:
         return None
     kinds = {name: one.kind for name, one in bound.signature.parameters.items()}
     for name, value in bound.arguments.items():
@@ -49,6 +50,18 @@ def misfit(
             what = function.__qualname__.removesuffix(".__init__")
             return InvalidValueError(f"{name} of {what} is {said(value)}; allowed are {worded(hints[name])}")
     return None
+
+
+class _Names(dict[str, Any]):
+    """The names that annotations hold; one that is imported for type checkers alone stands for anything."""
+
+    def __missing__(self, name: str) -> Any:
+        return getattr(builtins, name, Any)
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    inner = inspect.unwrap(function)
+    return get_type_hints(inner, localns=_Names(inner.__globals__))
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -65,7 +78,8 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is type:
         return isinstance(value, type)
     if origin is tuple:
-        return not isinstance(value, PLAIN) or _is_tuple(value, inner)
+        stranger = not isinstance(value, PLAIN) and hasattr(value, "__getitem__")
+        return stranger or _is_tuple(value, inner)
     if isinstance(origin, type):
         return _is_container(value, origin) and _holds(value, inner)
     return not isinstance(hint, type) or _is(value, hint)
@@ -89,7 +103,9 @@ def _holds(value: Any, inner: tuple[Any, ...]) -> bool:
     if not inner or callable(value):
         return True
     if isinstance(value, Mapping):
-        return len(inner) != 2 or all(fits(k, inner[0]) and fits(v, inner[1]) for k, v in value.items())
+        if len(inner) == 1:
+            return all(fits(key, inner[0]) for key in value)
+        return all(fits(k, inner[0]) and fits(v, inner[1]) for k, v in value.items())
     if isinstance(value, list | tuple | set):
         return all(fits(part, inner[0]) for part in value)
     with suppress(Exception):  # a stranger; one that cannot be asked may be right
@@ -98,7 +114,7 @@ def _holds(value: Any, inner: tuple[Any, ...]) -> bool:
 
 
 def _is(value: Any, kind: type) -> bool:
-    if kind is object:
+    if kind in (object, Any):
         return True
     try:
         if kind is bool:

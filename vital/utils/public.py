@@ -36,6 +36,8 @@ def public(item: T) -> T:
     if isinstance(item, type):
         item.__annotations__ = inspect.get_annotations(item, eval_str=True)
         for name, member in list(vars(item).items()):
+            if isinstance(member, classmethod) and not name.startswith("_"):
+                setattr(item, name, classmethod(_door(member.__func__)))
             if (name == "__init__" or not name.startswith("_")) and _is_plain(member):
                 setattr(item, name, _door(member))
     else:

@@ -59,3 +59,10 @@ def test_a_missing_file_names_its_neighbor_and_a_folder_is_none(tmp_path: Path) 
 def test_texts_that_are_no_list_of_concepts_are_refused(texts: list) -> None:
     with pytest.raises(InvalidValueError):
         read_concepts(texts)
+
+
+@pytest.mark.parametrize("letter", ["x", "9", "a ", "[", "#"])
+def test_a_line_of_many_letters_is_refused_at_once(tmp_path: Path, letter: str) -> None:
+    (tmp_path / "words.txt").write_text(letter * 100_000 + "\nred")
+    with pytest.raises(DataError):
+        read_concepts(tmp_path / "words.txt")
