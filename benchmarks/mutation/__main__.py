@@ -37,16 +37,7 @@ ROOMS = {
 }  # fmt: skip
 """What is broken: rooms of files and folders."""
 
-LOADED = (
-    "torch",
-    "pytest",
-    "hypothesis",
-    "numpy",
-    "scipy.stats",
-    "PIL.Image",
-    "torchvision",
-    "sklearn.decomposition",
-)
+LOADED = ("torch", "pytest", "hypothesis", "numpy", "scipy.stats", "PIL.Image", "torchvision", "sklearn.decomposition")
 """What all attempts import: once, and not by each process."""
 
 

@@ -32,3 +32,18 @@ def test_equal_values_give_equal_intervals_and_one_value_has_none() -> None:
 def test_what_has_no_mean_is_refused(values: list[float]) -> None:
     with pytest.raises(InvalidValueError, match="finite numbers"):
         interval(values)
+
+
+@pytest.mark.parametrize("level", [0, 1, -0.1, 1.1, float("nan")])
+def test_a_level_lies_between_0_and_1(level: float) -> None:
+    with pytest.raises(InvalidValueError, match="level"):
+        interval([1.0, 2.0], level)
+
+
+@pytest.mark.parametrize("level", [0.01, 0.5, 0.99])
+def test_the_ends_are_the_quantiles_of_a_mean_at_any_level(level: float) -> None:
+    values = np.random.default_rng(1).normal(0, 1, 400)
+    found, reach = interval(values.tolist(), level), stats.norm.ppf((1 + level) / 2) / 400**0.5
+    assert (found.low, found.high) == pytest.approx((values.mean() - reach, values.mean() + reach), abs=0.02)
+    assert found != interval(values.tolist(), level, seed=1)
+    assert found.n == 400

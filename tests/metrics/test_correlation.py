@@ -57,6 +57,8 @@ def test_equal_pairs_give_equal_intervals_and_few_pairs_have_finite_ends() -> No
         ([0.1, math.nan], [1, 0], 0.95, "finite"),
         ([0.1, 0.2], [1, 0.5], 0.95, "allowed are 0 and 1"),
         ([0.1, 0.2], [1, 0], 1.0, "level"),
+        ([0.1, 0.2], [1, 0], 0.0, "level"),
+        ([0.1, 0.2], [1, 0], math.nan, "level"),
     ],
 )
 def test_what_does_not_correlate_is_refused(values, right, level, says) -> None:

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,6 +38,31 @@ def test_the_slope_of_noise_is_the_one_that_it_was_made_with(slope, size) -> Non
     found = spectral_slope(power_noise(slope, *size))
     assert float(found.mean()) == pytest.approx(slope, abs=0.1)
     assert float((found - slope).abs().max()) < 0.3
+
+
+def slope_by_hand(x: np.ndarray) -> float:
+    """The slope of one picture's luminance (H, W), ring by ring, at the mean frequency of each ring."""
+    height, width = x.shape
+    hann = [0.5 - 0.5 * np.cos(2 * np.pi * np.arange(side) / side) for side in (height, width)]
+    window = np.outer(*hann)
+    amplitude = np.abs(np.fft.fft2((x - (x * window).sum() / window.sum()) * window))
+    side = min(height, width)
+    cycles = side * np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
+    points = []
+    for number in range(2, side // 4 + 1):
+        ring = (cycles > number - 0.5) & (cycles < number + 0.5)
+        points.append((np.log(cycles[ring].mean()), np.log(amplitude[ring].mean())))
+    return float(np.polyfit(*zip(*points, strict=True), 1)[0])
+
+
+@pytest.mark.parametrize("size", [(16, 16), (19, 17), (24, 40), (41, 23)])
+def test_the_slope_is_its_formula_ring_by_ring(size: tuple[int, int]) -> None:
+    x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    light = 0.2126 * x[:, 0] + 0.7152 * x[:, 1] + 0.0722 * x[:, 2]
+    assert spectral_slope(x).tolist() == pytest.approx([slope_by_hand(one.numpy()) for one in light])
+    assert spectral_slope(x[:, :2]).tolist() == pytest.approx(
+        [slope_by_hand(one.numpy()) for one in x[:, :2].mean(1)]
+    )
 
 
 def test_the_slope_depends_neither_on_brightness_nor_on_contrast() -> None:

@@ -129,6 +129,7 @@ def test_lucid_has_the_published_steps() -> None:
         "Jitter",
         "Trim",
     ]
+    assert [getattr(v, "pixels", None) for v in lucid().transforms] == [12, 8 / 2, None, None, 4 / 2, 12]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (31, 47)])
