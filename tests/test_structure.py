@@ -29,7 +29,7 @@ SUBJECTS = {
     "tests/data/test_odd_files.py": "files that are no usual pictures",
     "tests/describing/test_anchors.py": "labels of planted units",
     "tests/describing/test_describers.py": "every describer",
-    "tests/figures/test_hostile_names.py": "names that are attacks, in every figure",
+    "tests/figures/test_hostile_names.py": "names that are attacks, in figures",
     "tests/lwta/test_described.py": "describers on competing networks",
     "tests/lwta/test_prototypes.py": "prototypes of competing networks",
     "tests/models/test_units.py": "the door through which text becomes units of a network, and all that call it",
