@@ -227,13 +227,17 @@ def _escaped(text: str) -> str:
     return f"{{}}{plain}" if plain.startswith("[") else plain
 
 
+_MARKS = re.compile(r"[\\`*~\[\]|]|(?<![^\W_])_+|_+(?![^\W_])")
+"""What Markdown takes for marks; an underscore within a word is none."""
+
+
 def _in_markdown(text: str) -> str:
     r"""A text in Markdown that is shown as it is, in one cell.
 
-    >>> print(_in_markdown("a|b <script> [x](y)"))
-    a\|b &lt;script> \[x\](y)
+    >>> print(_in_markdown("a|b <script> [x](y)"), _in_markdown("_a_ resnet_v2"))
+    a\|b &lt;script> \[x\](y) \_a\_ resnet_v2
     """
-    marked = re.sub(r"([\\`*\[\]|])", r"\\\1", _one_line(text))
+    marked = _MARKS.sub(lambda found: "".join(f"\\{c}" for c in found[0]), _one_line(text))
     return marked.replace("&", "&amp;").replace("<", "&lt;")
 
 

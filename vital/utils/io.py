@@ -202,12 +202,20 @@ def as_csv(header: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[An
     >>> as_csv(["label", "score"], [["=1+1", -1]])
     b"label,score\n'=1+1,-1\n"
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    lines = _Lines()
+    table = csv.writer(
+        lines
+    )  # which quotes every line break in a cell where its own lines end with both kinds
     table.writerow(map(csv_cell, header))
     ordered = ([row[name] for name in header] if isinstance(row, Mapping) else row for row in rows)
     table.writerows(map(csv_cell, row) for row in ordered)
-    return encoded(text.getvalue())
+    return encoded("".join(line.removesuffix("\r\n") + "\n" for line in lines))
+
+
+class _Lines(list[str]):
+    """A file of lines, for `csv.writer`."""
+
+    write = list[str].append
 
 
 def csv_cell(value: Any) -> Any:
