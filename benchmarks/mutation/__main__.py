@@ -37,7 +37,16 @@ ROOMS = {
 }  # fmt: skip
 """What is broken: rooms of files and folders."""
 
-LOADED = ("torch", "pytest", "hypothesis", "numpy", "scipy.stats", "PIL.Image", "torchvision", "sklearn.decomposition")
+LOADED = (
+    "torch",
+    "pytest",
+    "hypothesis",
+    "numpy",
+    "scipy.stats",
+    "PIL.Image",
+    "torchvision",
+    "sklearn.decomposition",
+)
 """What all attempts import: once, and not by each process."""
 
 
