@@ -166,7 +166,7 @@ class Break(ast.NodeTransformer):
                 kind, swapped = SWAPPED[type(op)]
                 other = copy.copy(node)
                 other.ops = [*node.ops[:place], swapped(), *node.ops[place + 1 :]]
-                node = self.put(node, kind, other)  # type: ignore[assignment]
+                node = self.put(node, kind, other)
         return node
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
