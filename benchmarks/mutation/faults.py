@@ -65,7 +65,7 @@ class Break(ast.NodeTransformer):
     def __init__(self, file: str, number: int | None = None) -> None:
         self.file, self.number, self.found, self.function = file, number, list[Fault](), 0
 
-    def put(self, node: ast.AST, kind: str, other: ast.AST) -> ast.AST:
+    def put(self, node: ast.AST, kind: str, other: ast.AST) -> Any:
         """Note that `other` could stand for `node`, which it does where this is the fault asked for."""
         mine = len(self.found) == self.number
         after = ast.fix_missing_locations(ast.copy_location(other, node))
@@ -81,13 +81,13 @@ class Break(ast.NodeTransformer):
         """Sentences of errors and types are no behavior of this kind."""
         return node
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
         """The values that a type allows are a type."""
         return node if getattr(node.value, "id", "") == "Literal" else self.generic_visit(node)
 
     visit_Raise = visit_JoinedStr = visit_Import = visit_ImportFrom = left_alone  # noqa: N815
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:
+    def visit_Call(self, node: ast.Call) -> Any:
         """Calls hold axes; those that warn or name types hold sentences."""
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         if name in ("warn", "TypeVar", "cast", "NewType"):
@@ -113,7 +113,7 @@ class Break(ast.NodeTransformer):
                 keyword.value = self.visit(keyword.value)
         return node
 
-    def _function(self, node: Any) -> ast.AST:
+    def _function(self, node: Any) -> Any:
         """The body and the defaults of a function, no annotation and no decorator."""
         node.args.defaults = [self.visit(value) for value in node.args.defaults]
         node.args.kw_defaults = [value and self.visit(value) for value in node.args.kw_defaults]
@@ -124,17 +124,17 @@ class Break(ast.NodeTransformer):
 
     visit_FunctionDef = visit_AsyncFunctionDef = _function  # noqa: N815
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         """The body of a class."""
         node.body = [self.visit(part) for part in node.body]
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         """The value alone."""
         node.value = node.value and self.visit(node.value)
         return node
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
         """Signs and products; types that are joined by | are left alone, as are texts."""
         self.generic_visit(node)
         if any(
@@ -148,7 +148,7 @@ class Break(ast.NodeTransformer):
             return self.put(node, kind, other)
         return node
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         """Signs and products that change a name in place."""
         self.generic_visit(node)
         if type(node.op) in SWAPPED:
@@ -158,7 +158,7 @@ class Break(ast.NodeTransformer):
             return self.put(node, kind, other)
         return node
 
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+    def visit_Compare(self, node: ast.Compare) -> Any:
         """Borders and conditions, each comparison of a chain."""
         self.generic_visit(node)
         for place, op in enumerate(node.ops):
@@ -166,10 +166,10 @@ class Break(ast.NodeTransformer):
                 kind, swapped = SWAPPED[type(op)]
                 other = copy.copy(node)
                 other.ops = [*node.ops[:place], swapped(), *node.ops[place + 1 :]]
-                node = self.put(node, kind, other)  # type: ignore[assignment]
+                node = self.put(node, kind, other)
         return node
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
         """And for or."""
         self.generic_visit(node)
         kind, op = SWAPPED[type(node.op)]
@@ -177,14 +177,14 @@ class Break(ast.NodeTransformer):
         other.op = op()
         return self.put(node, kind, other)
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         """A minus or a not that is dropped."""
         self.generic_visit(node)
         if isinstance(node.op, ast.USub):
             return self.put(node, "sign", node.operand)
         return self.put(node, "condition", node.operand) if isinstance(node.op, ast.Not) else node
 
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+    def visit_Constant(self, node: ast.Constant) -> Any:
         """Whole numbers off by one, other numbers dropped, truths turned over."""
         if isinstance(node.value, bool):
             return self.put(node, "condition", _constant(not node.value))
@@ -198,7 +198,7 @@ class Break(ast.NodeTransformer):
 def _whole(node: ast.AST) -> int | None:
     """The whole number that stands in the code, with its sign."""
     with contextlib.suppress(ValueError, SyntaxError, TypeError):
-        value = ast.literal_eval(node)  # type: ignore[arg-type]
+        value = ast.literal_eval(node)
         return value if type(value) is int else None
     return None
 

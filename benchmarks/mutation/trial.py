@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -241,7 +242,7 @@ def usual(files: Collection[str]) -> Usual:
     def work(folder: Path) -> str:
         notes = _Notes()
         setattr(builtins, ENTERED, notes.now.add)
-        sys.meta_path.insert(0, Loader({file: lambda text, file=file: watched(text, file) for file in files}))
+        sys.meta_path.insert(0, Loader({file: partial(watched, file=file) for file in files}))
         for file in files:
             importlib.import_module(module_of(file))
         _pytest(suite_of(next(iter(files))), folder, notes)
