@@ -111,7 +111,7 @@ TASKS: Mapping[str, Task] = {
     "explain": Task("explain world:competing photo.png --out explained"),
     "compare": Task(COMPARE),
     "score": Task("score fc.csv --names names.txt --out scored"),
-    "agree": Task("agree fc.csv fc.csv --out agreed.csv"),
+    "agree": Task("agree fc.csv other.csv --out agreed.csv"),
     "report": Task("report run", (RENDER,)),
     "report --site": Task("report run --site site", (RENDER,)),
     "figure": Task("figure run --out units.svg", (RENDER,)),
@@ -138,7 +138,8 @@ def furnish(here: Path) -> None:
     scenes = np.stack([shown[i] for i in range(40)])
     np.savez(here / "scenes.npz", images=scenes)
     Image.fromarray(scenes[0]).save(here / "photo.png")
-    (here / "fc.csv").write_text("layer,unit,description\nfc,0,bees\nfc,1,honey bee\nfc,2,\n")
+    for name in ("fc.csv", "other.csv"):
+        (here / name).write_text("layer,unit,description\nfc,0,bees\nfc,1,honey bee\nfc,2,\n")
     (here / "names.txt").write_text("ant\nbee, honey bee\ncat\n")
     (here / "words.txt").write_text("red\ngreen\nsnow\nstriped sphere\n")
 
