@@ -47,7 +47,7 @@ SUBJECTS = {
     "tests/world/test_shipped.py": "the networks that are shipped",
 }
 """Tests of a subject that lies in several modules."""
-OWN = ("benchmarks", "laws", "real")
+OWN = ("benchmarks", "faults", "laws", "real")
 """Folders of tests that mirror another tree, or none."""
 
 Def = ast.FunctionDef | ast.AsyncFunctionDef

@@ -168,7 +168,7 @@ def test_a_defect_is_told_from_what_was_given() -> None:
     with pytest.raises(
         VitalError, match=r"^vital failed: .*; if what you gave is allowed, this is a defect of vital"
     ):
-        MODEL.normalize("a")  # type: ignore[arg-type]
+        MODEL.normalize(torch.ones(1, 5, 8, 8))
 
 
 def test_places_are_those_of_foreign_code_alone() -> None:
