@@ -81,7 +81,6 @@ def test_the_first_argument_of_another_kind_is_named() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: vital.report("r.html", title=[3]), r"title of report is \[3\]; allowed are"),
         (lambda: vital.report("r.html", [3]), "a int cannot be shown on a page; give run folders"),
         (lambda: vital.render(MODEL, "class:0", method="pixels", progress=torch.zeros(2)), "progress of render"),
         (lambda: vital.render(MODEL, "class:0", method="pixels", count=10**9), "count is 1000000000; allowed"),
