@@ -20,9 +20,9 @@ REST, SHARE = 20.0, 0.05
 """How long a site stays as it is, at least, and the share of the time that writing it may take."""
 SITE = Piece("site")
 WORLD = (
-    "Pictures and words of units of a small network that was trained on drawn scenes of objects with a shape, a texture "
-    "and a color. The units of its layer planted were taught one concept each. Where the truth about a unit is known, "
-    "it stands beside what was found."
+    "Pictures and words of units of a small network that was trained on drawn scenes of objects with a shape, a "
+    "texture and a color. The units of its layer planted were taught one concept each. Where the truth about a unit "
+    "is known, it stands beside what was found."
 )
 """What the site of the built-in network shows."""
 MADE_AGAIN = "remove it, and the same command makes it again"
