@@ -41,8 +41,8 @@ def test_a_site_holds_what_its_runs_hold(rich, tmp_path):
     text = plain(page(done.path, "conv/2"))
     for part in (
         "a red cube",
-        "The unit alone",
-        "In its usual surroundings",
+        "vital: the unit alone",
+        "vital-scene: in its usual surroundings",
         "truth: red cube",
         "not judged",
     ):
