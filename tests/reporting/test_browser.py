@@ -78,7 +78,7 @@ def test_pictures_enlarge_step_and_are_downloaded_as_png(demo, host, look, place
     unit = of_unit(page)
     zooms = unit.locator(".zoom")
     zooms.first.click()
-    assert enlarged(page).startswith("class:41 · The unit alone")
+    assert enlarged(page).startswith("class:41 · vital: the unit alone")
     name, picture = saved(page, page.locator("#large-save"))
     assert (name, picture.format, picture.mode) == ("class-41-vital-0.png", "PNG", "RGB")
     page.locator("#large-over").click()

@@ -209,3 +209,14 @@ def test_no_other_page_takes_the_place_of_a_runs_own(run, tmp_path):
     assert (run / "report.html").read_bytes() == own
     assert vital.report(run / "mine.html", [proto("class:3")]).is_file()
     assert page_file(tmp_path / "both.html", [run, tmp_path]).name == "both.html"
+
+
+def test_scores_say_why_a_label_may_stand_beside_a_better_control(run):
+    (run / "scores.csv").write_text("row,labeled,auprc,auc\ndnd,1,0.3,0.8\nrandom weights,0,0.4,0.8\n")
+    text = as_html(page_of([run]))
+    assert "<bdi>(auc)</bdi>" in text
+    assert "<bdi>auprc</bdi>" in text
+    assert "decided unit by unit" in text
+    assert "in brackets are not to be trusted" in text
+    (run / "scores.csv").write_text("row,mrr\ndnd,0.3\n")
+    assert "decided unit by unit" not in as_html(page_of([run]))

@@ -19,6 +19,12 @@ from vital.utils.io import as_csv, as_json, damaged, locked, read_json, write
 REST, SHARE = 20.0, 0.05
 """How long a site stays as it is, at least, and the share of the time that writing it may take."""
 SITE = Piece("site")
+WORLD = (
+    "Pictures and words of units of a small network that was trained on drawn scenes of objects with a shape, a "
+    "texture and a color. The units of its layer planted were taught one concept each. Where the truth about a unit "
+    "is known, it stands beside what was found."
+)
+"""What the site of the built-in network shows."""
 MADE_AGAIN = "remove it, and the same command makes it again"
 """What to do about damaged words."""
 
@@ -48,7 +54,9 @@ class SiteWriter:
 
 def write_pages(context: Context) -> None:
     """Write the pages of the site from the run folder, under the name of the network."""
-    write_site(context.site, context.run, title=title_of(context.spec or context.model.name))
+    network = context.spec or context.model.name
+    about = WORLD if network == "world" else ""
+    write_site(context.site, context.run, title=title_of(network), about=about)
 
 
 def title_of(network: str) -> str:

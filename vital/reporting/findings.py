@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vital.errors import RunError
+from vital.metrics import untrusted
 from vital.reporting.facts import CIRCUIT, CLASSES, read_circuit
 from vital.reporting.records import Finding, Sheet, Table
 from vital.utils.io import csv_lines, read_json, read_picture, read_text
@@ -52,6 +53,16 @@ def tables_of(folder: Path, name: str) -> list[Table]:
     ]
 
 
+def _bracketed(header: Sequence[str]) -> list[str]:
+    """The columns, those of metrics that are not to be trusted in brackets, as `vital describe` shows them.
+
+    >>> _bracketed(["row", "auprc", "auc"])
+    ['row', 'auprc', '(auc)']
+    """
+    blind = set(untrusted())
+    return [f"({column})" if column in blind else column for column in header]
+
+
 def findings_of(folder: Path, name: str) -> list[Finding]:
     """What a folder holds beyond single units. Raises `RunError` and `DataError` for what is damaged."""
     kinds = (
@@ -73,7 +84,7 @@ def table_of(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
 def _table(file: Path, name: str) -> list[Table]:
     """The table that a file holds; none where it is empty."""
     rows = [row for _, row in csv_lines(read_text(file), repr(str(file)))]
-    return [table_of(name, rows[0], rows[1:])] if rows else []
+    return [table_of(name, _bracketed(rows[0]), rows[1:])] if rows else []
 
 
 def _sheets(folder: Path, captions: Mapping[str, str]) -> tuple[Sheet, ...]:

@@ -85,7 +85,7 @@ def histogram_figure(found: Histogram, made: Sequence[PrototypeView]) -> Bars:
 def _place(made: PrototypeView, found: Histogram, run: str) -> str:
     """Where a prototype lies among the images, in words."""
     value = made.value or 0.0
-    name = f"{made.heading}, seed {made.seed}" if made.seed else made.heading
+    name = f"{made.method}, seed {made.seed}" if made.seed else made.method
     name = f"{name}, run {run}" if run else name
     share = made.percentile
     if share is None:

@@ -202,6 +202,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     controls: frozenset[int] = frozenset()
 
+    @property
+    def untrusted(self) -> bool:
+        """Whether a metric stands in brackets: it is not to be trusted."""
+        return any(cell.startswith("(") for cell in self.header)
+
 
 @dataclass(frozen=True)
 class Sheet:

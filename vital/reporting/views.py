@@ -23,8 +23,8 @@ from vital.reporting.records import (
     WordsView,
 )
 
-HEADINGS = {"vital": "The unit alone", "vital-scene": "In its usual surroundings"}
-"""What a method's pictures show, where there is a plainer word for it than the method's name."""
+HEADINGS = {"vital": "vital: the unit alone", "vital-scene": "vital-scene: in its usual surroundings"}
+"""A method with what its pictures show, where the name alone does not say it."""
 
 EXEMPLARS = 12
 """How many images a unit shows."""

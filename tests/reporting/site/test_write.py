@@ -41,8 +41,8 @@ def test_a_site_holds_what_its_runs_hold(rich, tmp_path):
     text = plain(page(done.path, "conv/2"))
     for part in (
         "a red cube",
-        "The unit alone",
-        "In its usual surroundings",
+        "vital: the unit alone",
+        "vital-scene: in its usual surroundings",
         "truth: red cube",
         "not judged",
     ):
@@ -313,3 +313,11 @@ def test_downloads_catch_up_after_a_writing_that_was_stopped_behind_the_pages(ri
     assert write_site(site, rich).written == 0, "all pages are there"
     assert b"a blue cube" in (site / "units.csv").read_bytes()
     assert b"a blue cube" in (site / "units.json").read_bytes()
+
+
+def test_the_first_page_says_what_is_shown_and_names_each_picture_with_its_truth(rich, tmp_path):
+    site = write_site(tmp_path / "site", rich, about="A <small> network.").path
+    text = (site / "index.html").read_text(encoding="utf-8")
+    assert "A &lt;small&gt; network." in text
+    for part in ("conv:2", "a red cube", "truth: red cube", "airplane"):
+        assert part in plain(text)

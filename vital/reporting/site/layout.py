@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -33,8 +34,8 @@ PREVIEWS = 8
 class Layout:
     """Lays out the pages of a site."""
 
-    def __init__(self, folder: Path, plan: Plan, title: str) -> None:
-        self.folder, self.plan, self.title = folder, plan, title
+    def __init__(self, folder: Path, plan: Plan, title: str, about: str = "") -> None:
+        self.folder, self.plan, self.title, self.about = folder, plan, title, about
         self.pictures = list(plan.pictures)
         self.several_runs = len(plan.runs.folders) > 1
         self.sheets: dict[str, Picture] = {}
@@ -128,6 +129,7 @@ class Layout:
         page = self._page(
             "index.html",
             "",
+            about=self.about,
             layers=layers,
             networks=self.plan.networks,
             stamp=stamp,
@@ -143,13 +145,17 @@ class Layout:
         )
         put(self.folder / "index.html", page)
 
-    def _previews(self, layer: Layer, rows: Mapping[Key, list[Any]]) -> list[str]:
-        """Small pictures of some units of a layer, from its first to its last."""
+    def _previews(self, layer: Layer, rows: Mapping[Key, list[Any]]) -> list[_Preview]:
+        """Some units of a layer, from its first to its last."""
         found = [key for key in layer.keys if key in rows and rows[key][9]]
         chosen = (
             [found[i * len(found) // PREVIEWS] for i in range(PREVIEWS)] if len(found) > PREVIEWS else found
         )
-        return [f"{self.plan.address(key).folder}/{self._first(rows[key])}" for key in chosen]
+        return [self._preview(key, rows[key]) for key in chosen]
+
+    def _preview(self, key: Key, row: Sequence[Any]) -> _Preview:
+        picture = f"{self.plan.address(key).folder}/{self._first(row)}"
+        return _Preview(picture, unit=row[0], title=row[2] or row[1], truth=row[10])
 
     def _first(self, row: Sequence[Any]) -> str:
         """The small picture that stands for a unit."""
@@ -174,10 +180,20 @@ class Layout:
                 file.writelines(parts)
 
 
-class _Shown:
-    """A layer on the first page: where its units stand in the index, how many there are, and some of their pictures."""
+@dataclass(frozen=True)
+class _Preview:
+    """A unit on the first page: its small picture, its name, what it is called, and the truth where it is known."""
 
-    def __init__(self, layer: Layer, start: int, count: int, previews: list[str]) -> None:
+    picture: str
+    unit: str
+    title: str
+    truth: str
+
+
+class _Shown:
+    """A layer on the first page: where its units stand in the index, how many there are, and some of them."""
+
+    def __init__(self, layer: Layer, start: int, count: int, previews: list[_Preview]) -> None:
         self.layer, self.start, self.count, self.previews = layer, start, count, previews
 
 

@@ -91,7 +91,7 @@ def row_of(record: Record, pictures: Sequence[str]) -> list[Any]:
     """A unit in the index that pages search, as site.js reads it.
 
     What it says are: unit, class, label, other words, state (and 4 more where nothing has a label), value, percentile,
-    agreement, name of the page, and which of `pictures` there are, as a sum of powers of two.
+    agreement, name of the page, which of `pictures` there are, as a sum of powers of two, and the truth.
     """
     drawn = {made["stem"] for made in record["prototypes"] if made["picture"]}
     if any(one["picture"] for one in record["exemplars"]):
@@ -114,6 +114,7 @@ def row_of(record: Record, pictures: Sequence[str]) -> list[Any]:
         _digits(record["agreement"]),
         0 if page == own else page,
         sum(1 << i for i, stem in enumerate(pictures) if stem in drawn),
+        visible(record["truth"]),
     ]
 
 

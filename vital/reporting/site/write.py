@@ -51,7 +51,7 @@ class Site:
 
 @public
 def write_site(
-    folder: str | Path, *runs: str | Path, title: str | None = None, progress: bool = False
+    folder: str | Path, *runs: str | Path, title: str | None = None, about: str = "", progress: bool = False
 ) -> Site:
     """Write a static site with a page for every unit of some run folders.
 
@@ -67,6 +67,8 @@ def write_site(
         Run folders; those of one network first whose links are to be without a hash.
     title
         The heading; by default the names of the run folders.
+    about
+        What stands below the heading: what the site shows.
     progress
         Whether to show a bar.
 
@@ -99,7 +101,7 @@ def write_site(
     with explained(folder, "write"):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        return _Writing(folder, plan, title or found.title).run(progress)
+        return _Writing(folder, plan, title or found.title, about).run(progress)
 
 
 def is_site(folder: Path) -> bool:
@@ -136,9 +138,9 @@ def _checked(folder: Path, runs: Sequence[Path]) -> dict[str, Any]:
 class _Writing:
     """One writing of a site."""
 
-    def __init__(self, folder: Path, plan: Plan, title: str) -> None:
+    def __init__(self, folder: Path, plan: Plan, title: str, about: str = "") -> None:
         self.folder, self.plan = folder, plan
-        self.layout = Layout(folder, plan, title)
+        self.layout = Layout(folder, plan, title, about)
         self.rows: dict[Key, list[Any]] = {}
         self.stamps: dict[str, list[str]] = {}
         self.inputs: dict[str, str] = {}

@@ -6,7 +6,7 @@
   const state = { rows: [], shown: [], tiles: new Map(), columns: 1, height: 1, at: 0 };
   const started = performance.now();
 
-  const [UNIT, CLASS, LABEL, WORDS, STATE, VALUE, PERCENTILE, AGREEMENT, PAGE, PICTURES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+  const [UNIT, CLASS, LABEL, WORDS, STATE, VALUE, PERCENTILE, AGREEMENT, PAGE, PICTURES, TRUTH] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
   const kept = { all: () => true, labeled: (r) => r[LABEL], silent: (r) => !r[LABEL], waiting: (r) => r[STATE] % 4 === 1, failed: (r) => r[STATE] % 4 === 2 };
   const numbers = { percentile: PERCENTILE, value: VALUE, agreement: AGREEMENT };
 
@@ -108,7 +108,8 @@
     const title = row[LABEL] || row[CLASS];
     link.append(line("id", row[UNIT]));
     link.append(line(title ? "what" : "what none", title || (row[STATE] >= 4 ? "no label" : ["", "not finished", "failed"][row[STATE] % 4])));
-    if (row[LABEL] && row[CLASS] && row[CLASS] !== row[LABEL]) link.append(line("class", row[CLASS]));
+    if (row[TRUTH]) link.append(line("class", `truth: ${row[TRUTH]}`));
+    else if (row[LABEL] && row[CLASS] && row[CLASS] !== row[LABEL]) link.append(line("class", row[CLASS]));
     else if (row[PERCENTILE] !== null) link.append(line("class", row[PERCENTILE] >= 100 ? "above all images" : `above ${Number(row[PERCENTILE].toPrecision(4))} %`));
     tile.append(link);
     return tile;
