@@ -56,7 +56,7 @@ def end_of(made: Sequence[Prototype]) -> End:
 
 
 class Counted(Callback):
-    """Moves a progress on by units, of which each step is a share."""
+    """Moves a progress on by units, of which each step is a share, and says how many are done."""
 
     def __init__(self, job: Progress) -> None:
         self.job, self._count, self._share = job, 0, 0.0
