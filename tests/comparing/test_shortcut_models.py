@@ -109,7 +109,7 @@ def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_pat
         assert units == {f"twin-{factor} class:{i}" for factor in TWIN_FACTORS for i in CLASSES}
     real = [s.value for s in found if (s.method, s.metric) == ("real images", OTHERS)]
     assert sum(real) / len(real) > 0.8
-    assert len([file for file in tmp_path.rglob("*-0.png")]) == rendered(asked) == 3 * 6 * 3
+    assert len(list(tmp_path.rglob("*-0.png"))) == rendered(asked) == 3 * 6 * 3
 
     more = replace(asked, methods=methods | {"fourier": make_method("fourier", steps=1)})
     pictures = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
