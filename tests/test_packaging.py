@@ -25,10 +25,17 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def setup_commands() -> list[str]:
-    """The README's shell blocks under the heading of the two commands, joined to one line each."""
+    """The README's shell blocks under the heading of the two commands, joined to one line each.
+
+    Not among them is the block of those who have no GPU, which is known by its index.
+    """
     section = README.split("## Two commands")[1].split("\n## ")[0]
     blocks = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-    return [" ".join(block.replace("\\\n", " ").split()) for block in blocks]
+    return [joined(block) for block in blocks if "--index-url" not in block]
+
+
+def joined(block: str) -> str:
+    return " ".join(block.replace("\\\n", " ").split())
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +110,13 @@ def test_the_readme_has_two_commands_that_start_from_nothing() -> None:
     assert all(command.startswith("python3 -m venv .venv && ") for command in commands)
     assert "vital demo" in commands[0]
     assert "pytest" in commands[1]
+
+
+def test_without_a_gpu_the_readme_begins_as_the_page_about_it_does() -> None:
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    page = (ROOT / "docs" / "howto" / "cpu.md").read_text(encoding="utf-8")
+    assert "--index-url" in blocks[0]
+    assert joined(page.split("```bash\n")[1]).startswith(joined(blocks[0]).replace(" && ", " "))
 
 
 def test_ci_runs_exactly_the_readmes_test_command() -> None:

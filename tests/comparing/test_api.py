@@ -202,3 +202,16 @@ def test_the_notes_say_who_was_not_asked(model, bank, units, tmp_path: Path) -> 
     own = vital.build_bank(model, ["layer3"], bare, disk=False)
     found = run(model, own, units, tmp_path, ("fourier",), controls=())
     assert found.notes == ("HOG is not asked: array has no labels",)
+
+
+def test_what_is_to_be_rendered_is_told_before_it_is(
+    model, bank, units, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "vital")
+    run(model, bank, units[:1], tmp_path, ("fourier", "pixels"), seeds=1, controls=("random weights",))
+    assert caplog.messages[0] == (
+        "3 pictures: 2 of the methods, 1 of random weights; name fewer controls for less"
+    )
+    caplog.clear()
+    run(model, bank, units[:1], tmp_path, ("fourier",), seeds=1, controls=())
+    assert not any("pictures:" in message for message in caplog.messages)

@@ -7,7 +7,16 @@ import torch
 from vital.comparing.records import REAL, Shown
 from vital.comparing.renderer import Renderer
 from vital.comparing.score_cache import ScoreCache
-from vital.comparing.shortcut_models import FAITHFUL, OTHERS, USED, Twin, faithful, measured_twins, twins
+from vital.comparing.shortcut_models import (
+    FAITHFUL,
+    OTHERS,
+    USED,
+    Twin,
+    faithful,
+    measured_twins,
+    rendered,
+    twins,
+)
 from vital.comparing.variants import Request
 from vital.rendering import make_method
 from vital.units import Unit
@@ -88,7 +97,9 @@ def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_pat
     methods = {"vital": make_method("vital", steps=1), "pixels": make_method("pixels", steps=1)}
     asked = Request(methods, (REAL, "random weights"), 2, {"twins": 1})
     renderer, cache = Renderer(tmp_path, model, units, bank), ScoreCache(tmp_path / "scores")
-    found, notes = measured_twins(list(twins(renderer)), asked, "vital", cache)
+    own = list(twins(renderer))
+    assert [twin.renderer.where for twin in own] == [f" on world:twin-{factor}" for factor in TWIN_FACTORS]
+    found, notes = measured_twins(own, asked, "vital", cache)
     assert notes == []
     rows = {"vital", "pixels", "real images", "vital, random weights"}
     assert {score.method for score in found} == rows
@@ -98,6 +109,7 @@ def test_methods_and_controls_are_asked_on_all_twins(model, units, bank, tmp_pat
         assert units == {f"twin-{factor} class:{i}" for factor in TWIN_FACTORS for i in CLASSES}
     real = [s.value for s in found if (s.method, s.metric) == ("real images", OTHERS)]
     assert sum(real) / len(real) > 0.8
+    assert len(list(tmp_path.rglob("*-0.png"))) == rendered(asked) == 3 * 6 * 3
 
     more = replace(asked, methods=methods | {"fourier": make_method("fourier", steps=1)})
     pictures = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}

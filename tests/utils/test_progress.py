@@ -4,8 +4,11 @@ import time
 import types
 
 import pytest
+import torch
 import tqdm.std
 
+from vital.callbacks.base import Step
+from vital.rendering.watching import Counted
 from vital.utils import progress
 from vital.utils.progress import Progress, aside
 
@@ -88,3 +91,14 @@ def test_nothing_is_shown_where_nothing_is_wanted() -> None:
         with Progress("steps", 2, shown=wanted, stream=stream) as bar:
             bar.update()
         assert stream.getvalue() == ""
+
+
+def test_steps_move_the_bar_and_only_whole_units_are_told() -> None:
+    with Progress("rendering by vital", 5, "unit", shown=False) as job:
+        watch = Counted(job)
+        watch.on_begin(["a", "b", "c", "d", "e"], 4)
+        for number in (1, 2):
+            watch.on_step(Step(number, 4, torch.zeros(5)))
+        assert job.done == 2.5
+        assert job.line().startswith("rendering by vital 0 of 5 units, ")
+        assert job.line().endswith(", step 2 of 4")

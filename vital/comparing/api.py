@@ -30,7 +30,7 @@ from vital.rendering import METHODS, make_method
 from vital.rendering.api import bank_for, units_per_batch
 from vital.units import Unit
 from vital.utils.io import path_of
-from vital.utils.logs import busy
+from vital.utils.logs import busy, logger
 from vital.utils.options import check_whole, checked_keywords
 from vital.utils.public import public
 
@@ -203,6 +203,7 @@ class _Comparer:
 
     def comparison(self, made: Sequence[Shown], curve_steps: Sequence[int]) -> Comparison:
         """Show and measure the methods, pictures made elsewhere, controls, twins, and all methods at other steps."""
+        self._announce(len(curve_steps))
         own, notes = render_methods(self.renderer, self.request, bool(made))
         shown = [*weighed(self.renderer, own, self.request, self.cache), *made]
         main = self.request.main(shown)
@@ -214,17 +215,32 @@ class _Comparer:
         said = tuple(dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown), *self.context.notes]))
         return Comparison(Table((*scores, *twins), names, lesser, main), (*shown, *controls), curves, said)
 
+    def _announce(self, curves: int) -> None:
+        """Say how many pictures it takes, and for what, where controls or curves take some."""
+        layers = [unit.layer for unit in self.renderer.units]
+        found = self.request.rendered(layers)
+        if self._has_twins:
+            from vital.comparing.shortcut_models import rendered
+
+            found[f"the control {TWINS}"] = rendered(self.request)
+        found["curves"] = len(layers) * len(self.request.methods) * curves
+        said = [f"{count} of {name}" for name, count in found.items() if count]
+        if len(said) > 1 and self.renderer.render_missing:
+            logger.info("%d pictures: %s; name fewer controls for less", sum(found.values()), ", ".join(said))
+
+    @property
+    def _has_twins(self) -> bool:
+        """Whether shortcut twins are asked for, and it is the world."""
+        asked = TWINS in self.request.controls and bool(self.request.methods)
+        return asked and of_the_world(self.renderer.model)
+
     def _measured(self, shown: Shown) -> list[Score]:
         with busy(f"measuring the pictures of {shown.method}"):
             return measured(self.context, shown, self.cache)
 
     def _twins(self, main: str) -> tuple[list[Score], list[str]]:
         """What the shortcut twins of the world say, where it is the world."""
-        if (
-            TWINS not in self.request.controls
-            or not of_the_world(self.renderer.model)
-            or not self.request.methods
-        ):
+        if not self._has_twins:
             return [], []
         from vital.comparing.shortcut_models import measured_twins, twins
 

@@ -36,6 +36,7 @@ class Renderer:
 
     A method lies in the folder itself with the options that it came with first, and below `options/` with others.
     `batch` units are rendered together (None: as many as usual). Without `render_missing`, what is missing stays so.
+    `where` is said beside the method while pictures are rendered.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Renderer:
     progress: bool = False
     batch: int | None = None
     render_missing: bool = True
+    where: str = ""
 
     @property
     def together(self) -> tuple[Unit, ...]:
@@ -79,7 +81,15 @@ class Renderer:
         run = Run(self._place(request), request)
         if self.render_missing or run.complete(self.units):
             with entered(run.path, identity(self.model, self.spec), request):
-                resume_run(run, self.model, self.units, method, lambda: self.bank, progress=self.progress)
+                resume_run(
+                    run,
+                    self.model,
+                    self.units,
+                    method,
+                    lambda: self.bank,
+                    progress=self.progress,
+                    where=self.where,
+                )
         return run
 
     def _place(self, request: Render) -> Path:

@@ -42,8 +42,16 @@ def twins(renderer: Renderer) -> Iterator[Twin]:
         units = tuple(net.units(f"{OUTPUT}:0-{len(TWIN_CLASSES) - 1}"))
         bank = bank_for(net, pictures, units, progress=renderer.progress)
         path = renderer.path / "twins" / factor
-        own = replace(renderer, path=path, model=net, units=units, bank=bank, spec=net.name)
+        own = replace(
+            renderer, path=path, model=net, units=units, bank=bank, spec=net.name, where=f" on {net.name}"
+        )
         yield Twin(factor, own)
+
+
+def rendered(request: Request) -> int:
+    """How many pictures the twins take."""
+    each = request.on_twins().rendered([OUTPUT] * len(TWIN_CLASSES))
+    return len(TWIN_FACTORS) * sum(each.values())
 
 
 def faithful(twin: Twin, shown: Shown) -> Iterator[Score]:

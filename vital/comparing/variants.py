@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -49,6 +50,24 @@ class Request:
         """The seeds of the controls of a method."""
         return range(self.seeds_by_name.get("controls", len(self.seeds_of(main))))
 
+    def rendered(self, layers: Sequence[str]) -> dict[str, int]:
+        """How many pictures the methods and each control take, for units of these layers; nothing where it is none.
+
+        >>> from vital import make_method
+        >>> Request({"vital": make_method("vital")}, (REAL, RANDOM, OTHER), 2).rendered(["layer3"])
+        {'the methods': 2, 'random weights': 2}
+        """
+        found = {"the methods": len(layers) * sum(len(self.seeds_of(name)) for name in self.methods)}
+        lead = next((n for n, m in self.methods.items() if m.needs_images), next(iter(self.methods), None))
+        if lead is None:
+            return {}
+        alone = 1 in Counter(layers).values()
+        for name in _BANKS:
+            needless = name != RANDOM and not self.methods[lead].needs_images
+            if name in self.controls and not needless and not (name == OTHER and alone):
+                found[name] = len(layers) * len(self.seeds_of_controls(lead))
+        return found
+
     def main(self, shown: Sequence[Shown]) -> str:
         """The method that controls are made of: the first that needs references, else the first."""
         names = [one.method for one in shown]
@@ -85,7 +104,10 @@ def render_controls(renderer: Renderer, request: Request, main: str) -> tuple[li
             try:
                 other = bank(renderer)
                 path = renderer.path / "controls" / name.replace(" ", "-")
-                made = replace(renderer, path=path, model=other.model, bank=other).shown(main, method, seeds)
+                own = replace(
+                    renderer, path=path, model=other.model, bank=other, where=f"{renderer.where}, {name}"
+                )
+                made = own.shown(main, method, seeds)
                 shown.append(made.named(f"{main}, {name}"))
                 notes += missing_seeds(shown[-1], seeds)
             except (InvalidValueError, ModelError, UnfinishedError) as error:

@@ -131,7 +131,7 @@ def render(
         if bank is not None and method.needs_images:
             bank.rank(chosen, progress=progress)
         made, asked = Prototypes(), [(unit, own) for unit in chosen for own in seeds]
-        with Progress(method_name(method), len(asked), "unit", shown=progress) as job:
+        with Progress(f"rendering by {method_name(method)}", len(asked), "unit", shown=progress) as job:
             watch = [Counted(job), *guarded(callback)]
             for group in groups(asked, together):
                 several, own = zip(*group, strict=True)

@@ -66,11 +66,12 @@ def resume_run(
     *,
     progress: bool = False,
     callback: Callbacks = None,
+    where: str = "",
 ) -> None:
     """Render the groups of a run that are not complete; `bank` is called where there is something to render.
 
     Units are written as they end, and what those of a batch look like meanwhile is in preview.png. A group with a unit
-    for which memory did not suffice is rendered again.
+    for which memory did not suffice is rendered again. `where` is said beside the method while it goes on.
     """
     todo = [
         group for group in groups(units, run.render.batch) if not run.complete(group) or starved(run, group)
@@ -81,7 +82,10 @@ def resume_run(
     if not todo:
         return
     references, asked = bank(), run.render
-    with Progress(asked.method, sum(map(len, todo)), "unit", shown=progress) as job, _preview(run) as preview:
+    with (
+        Progress(f"rendering by {asked.method}{where}", sum(map(len, todo)), "unit", shown=progress) as job,
+        _preview(run) as preview,
+    ):
         watch = [Saved(run), Counted(job), preview, *guarded(callback)]
         for group in todo:
             start, busy = time.perf_counter(), time.process_time()

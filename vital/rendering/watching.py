@@ -56,28 +56,31 @@ def end_of(made: Sequence[Prototype]) -> End:
 
 
 class Counted(Callback):
-    """Moves a progress on by units, of which each step is a share."""
+    """Moves a progress on by units, of which each step is a share; only whole ones are told."""
 
     def __init__(self, job: Progress) -> None:
-        self.job, self._count, self._share = job, 0, 0.0
+        self.job, self._count = job, 0
 
     def on_begin(self, names: Sequence[str], steps: int) -> None:
         """Begin, perhaps again with fewer where memory did not suffice."""
         del steps
-        self.job.update(-self._share)
-        self._count, self._share = len(names), 0.0
+        self._count = len(names)
+        self._move_on(0.0)
 
     def on_step(self, step: Step) -> None:
         """Count a step."""
-        self._share += self._count / step.of
         self.job.note = f"step {step.number} of {step.of}"
-        self.job.update(self._count / step.of)
+        self._move_on(self.job.begun + self._count / step.of)
 
     def on_end(self, end: End) -> None:
         """Count whole units."""
         self.job.note = ""
-        self.job.update(len(end.names) - self._share)
-        self._share = 0.0
+        self._move_on(0.0, len(end.names))
+
+    def _move_on(self, begun: float, whole: int = 0) -> None:
+        """Set what is begun of a batch, and count `whole` units."""
+        more, self.job.begun = whole + begun - self.job.begun, begun
+        self.job.update(more)
 
 
 class Saved(Callback):

@@ -28,7 +28,8 @@ _OPEN: list[Progress] = []
 class Progress:
     """A job: what it is, and how much of it is done; shown between `with` and its end where that is wanted.
 
-    `stream` is standard error unless given.
+    `stream` is standard error unless given. `begun` is what is counted as done of parts that are not finished: it moves
+    the bar, and is not among the parts that are told.
 
     >>> with Progress("images", 8, "image", shown=False) as bar:
     ...     bar.update(3)
@@ -48,6 +49,7 @@ class Progress:
     ) -> None:
         self.what, self.total, self.unit, self.done = what, total, unit, done
         self.wanted, self.note = bool(shown), ""
+        self.begun = 0.0
         self.stream: TextIO = stream or sys.stderr
         self._start, self._before = time.monotonic(), done
         self._bar: Any = None
@@ -120,7 +122,7 @@ class Progress:
         """What it is, and how much of it is done."""
         if not self.total or not self.unit:
             return self.what
-        return f"{self.what} {int(self.done + 1e-6)} of {int(self.total + 1e-6)} {self.unit}s"
+        return f"{self.what} {int(self.done - self.begun + 1e-6)} of {int(self.total + 1e-6)} {self.unit}s"
 
     def line(self) -> str:
         """How much is done, how fast, for how long, and how long the rest takes at this pace."""
