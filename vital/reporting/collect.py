@@ -277,8 +277,9 @@ def _run(name: str, facts: Mapping[str, Any]) -> Run:
 
 
 def _request(entry: Mapping[str, Any]) -> str:
-    """One render in words: how many units, from what, with which options."""
+    """One render in words: how many units, from what, with which options; those that are not set are left out."""
     images = entry.get("images")
     source = f" from {images['count']} images ({str(images['hash'])[:8]})" if images else ""
-    options = ", ".join(f"{name}={value}" for name, value in entry.get("options", {}).items())
-    return f"{len(entry['units'])} units{source}; {options}"
+    options = (f"{name} {value}" for name, value in entry.get("options", {}).items() if value is not None)
+    count = len(entry["units"])
+    return f"{count} unit{'' if count == 1 else 's'}{source}; {', '.join(options)}"
