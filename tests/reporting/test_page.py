@@ -238,3 +238,10 @@ def test_options_that_are_not_set_are_left_out(run):
     text = as_html(page_of([run]))
     assert "3 units from 7 images (abababab); steps 4<" in text
     assert "unit_weight" not in text
+
+
+def test_captions_of_images_are_words_and_their_full_names_stay(run):
+    picture = torch.rand(3, 16, 16)
+    one = Exemplar(Unit.parse("conv:2"), picture, None, 0, "00068 a striped torus", 2.0, "activation", "")
+    text = as_html(page_from([], [], exemplars=[one]))
+    assert 'title="00068 a striped torus"><bdi>a striped torus</bdi>' in text
