@@ -225,7 +225,7 @@ def test_scores_say_why_a_label_may_stand_beside_a_better_control(run):
 
 def test_the_head_names_the_network_and_only_words_have_a_note_on_scores(run):
     text = as_html(page_of([run]))
-    assert "in <bdi>net</bdi>" in text
+    assert "in the network <bdi>net</bdi>" in text
     assert "The score of a method tells" in text
     (run / "labels.csv").unlink()
     assert "The score of a method tells" not in as_html(page_of([run]))
