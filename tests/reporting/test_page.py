@@ -242,6 +242,8 @@ def test_options_that_are_not_set_are_left_out(run):
 
 def test_captions_of_images_are_words_and_their_full_names_stay(run):
     picture = torch.rand(3, 16, 16)
-    one = Exemplar(Unit.parse("conv:2"), picture, None, 0, "00068 a striped torus", 2.0, "activation", "")
+    one = Exemplar(
+        Unit.parse("conv:2"), picture, picture[0], 0, "00068 a striped torus", 2.0, "activation", ""
+    )
     text = as_html(page_from([], [], exemplars=[one]))
     assert 'title="00068 a striped torus"><bdi>a striped torus</bdi>' in text

@@ -24,6 +24,7 @@ from vital.reporting.facts import (
     Link,
     read_circuit,
     read_classes,
+    read_failures,
     read_feeders,
     read_histogram,
     read_neighbors,
@@ -127,6 +128,23 @@ class Runs:
                 found[folder] = read_circuit(folder / CIRCUIT) if (folder / CIRCUIT).is_file() else {}
         return found
 
+    @cached_property
+    def _failures(self) -> dict[Path, list[tuple[str, str, str]]]:
+        """The units without words by run folder; nothing for one where that cannot be read."""
+        found: dict[Path, list[tuple[str, str, str]]] = {folder: [] for folder in self.folders}
+        for folder in self.folders:
+            with suppress(RunError):
+                found[folder] = read_failures(folder)
+        return found
+
+    def failures(self) -> tuple[str, ...]:
+        """How many units have no words by a method, and why, a line for each reason."""
+        counts = Counter((method, why) for rows in self._failures.values() for _, method, why in rows)
+        return tuple(
+            f"{count} unit{'' if count == 1 else 's'} without words by {method}: {why}"
+            for (method, why), count in counts.items()
+        )
+
     def data(self, key: Key) -> UnitData:
         """Read what all folders hold of a unit; what is damaged becomes a fault, and the rest is there."""
         read, unit, text = _Reader(), self.units[key], key[1]
@@ -149,6 +167,12 @@ class Runs:
             neighbors=neighbors,
             feeders=next(filter(None, feeders), []),
             classes=read.first(read_classes, folders, text) or [],
+            lacking=[
+                f"no words by {method}: {why}"
+                for folder in folders
+                for name, method, why in self._failures[folder]
+                if name == text
+            ],
         )
         made.faults = read.faults
         return made
