@@ -276,7 +276,7 @@ class Description:
         >>> Description(Unit("fc", 3), "dnd", "", 0.5, "a cat").said
         'dnd: no label (would say a cat)'
         """
-        odds = "" if self.p_value is None else f" (p = {self.p_value:.2g})"
+        odds = "" if self.p_value is None else f" (p = {self.p_value:.3g})"
         would = f" (would say {self.candidate})" if self.candidate else ""
         return f"{self.method}: {self.label + odds if self.label else 'no label' + would}"
 

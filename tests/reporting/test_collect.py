@@ -28,7 +28,7 @@ def test_a_page_holds_what_the_run_folder_holds(run):
     (about,) = page.runs
     assert (about.name, about.control) == ("mine", "random weights")
     assert about.facts["weights"] == "random 5e5e5e5e5e5e"
-    assert about.facts["vital, seed 0"] == "3 units from 7 images (abababab); steps=4"
+    assert about.facts["vital, seed 0"] == "3 units from 7 images (abababab); steps 4"
     (table,) = page.tables
     assert (table.rows[1], table.controls) == (("dnd", "constant word", "0.1"), {1})
     assert page.methods == ("truth", "clip-dissect", "prototype")

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -220,3 +221,29 @@ def test_scores_say_why_a_label_may_stand_beside_a_better_control(run):
     assert "in brackets are not to be trusted" in text
     (run / "scores.csv").write_text("row,mrr\ndnd,0.3\n")
     assert "decided unit by unit" not in as_html(page_of([run]))
+
+
+def test_the_head_names_the_network_and_only_words_have_a_note_on_scores(run):
+    text = as_html(page_of([run]))
+    assert "in the network <bdi>net</bdi>" in text
+    assert "The score of a method tells" in text
+    (run / "labels.csv").unlink()
+    assert "The score of a method tells" not in as_html(page_of([run]))
+
+
+def test_options_that_are_not_set_are_left_out(run):
+    facts = json.loads((run / "run.json").read_text())
+    facts["renders"][0]["options"] = {"steps": 4, "unit_weight": None}
+    (run / "run.json").write_text(json.dumps(facts))
+    text = as_html(page_of([run]))
+    assert "3 units from 7 images (abababab); steps 4<" in text
+    assert "unit_weight" not in text
+
+
+def test_captions_of_images_are_words_and_their_full_names_stay(run):
+    picture = torch.rand(3, 16, 16)
+    one = Exemplar(
+        Unit.parse("conv:2"), picture, picture[0], 0, "00068 a striped torus", 2.0, "activation", ""
+    )
+    text = as_html(page_from([], [], exemplars=[one]))
+    assert 'title="00068 a striped torus"><bdi>a striped torus</bdi>' in text

@@ -25,12 +25,12 @@ from vital.rendering import render
 from vital.rendering.resume import request_for
 from vital.rendering.run_folder import LOG, Render, Run, check_names, differences, versions
 from vital.rendering.run_schema import SCHEMA, AtlasFile, schema_of
-from vital.reporting.facts import Link, nearest_units
+from vital.reporting.facts import FAILED, WORDS, Link, nearest_units
 from vital.units import Unit
 from vital.utils.hashing import key_of
 from vital.utils.io import append_json, as_json, explained, locked, read_json, within, write
 
-RUN, RECORD, BANK, LOCKS, WORDS = "run", "atlas.json", "bank.safetensors", ".locks", "words"
+RUN, RECORD, BANK, LOCKS = "run", "atlas.json", "bank.safetensors", ".locks"
 CLAIMING_SECONDS = 60
 """How long another process may take to say what it asks for."""
 
@@ -155,6 +155,14 @@ class Context:
     def save_words(self, piece: Piece, said: Sequence[Description]) -> None:
         """Keep the words of a piece."""
         write(self.words_file(piece), as_json({"labels": [one.to_dict() for one in said]}))
+
+    def save_failed(self, piece: Piece, failed: Mapping[str, str]) -> None:
+        """Keep for the pages which units a piece has no words of, and why; nothing is kept where none failed."""
+        file = self.run / WORDS / f"{piece.name}{FAILED}"
+        if failed:
+            write(file, as_json({"method": piece.method, "failed": failed}))
+        else:
+            file.unlink(missing_ok=True)
 
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to log.jsonl, with the time. Raises `RunError`."""

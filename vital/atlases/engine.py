@@ -87,6 +87,8 @@ def attempt(piece: Piece, context: Context, *, wait: bool = False) -> Outcome:
             "piece", piece=piece.name, units=list(piece.units), **{k: round(v, 3) for k, v in spent.items()},
             **({"failed": failed} if failed else {}), **({"traceback": trace} if trace else {}),
         )  # fmt: skip
+        if piece.stage == "words":
+            context.save_failed(piece, failed)
         return Outcome(piece, failed)
 
 

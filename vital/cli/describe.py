@@ -211,5 +211,5 @@ def _warn_of_words(net: Model, concepts: str | None, encoder: object) -> None:
 
 def _shown(d: Description) -> tuple[str, ...]:
     label = d.label or (f"- (candidate: {d.candidate})" if d.candidate else "-")
-    p = "-" if d.p_value is None else f"{d.p_value:.3f}"
+    p = "-" if d.p_value is None else f"{d.p_value:.3g}"
     return d.unit.title, d.method, label, p, f"{d.score:.4g}" if math.isfinite(d.score) else "-", d.verdict

@@ -48,9 +48,9 @@ def report(
     """Write one HTML page of the runs, or a site of many.
 
     Both show pictures, words, scores, and the truth where a run holds it: vital demo writes it. The page is one file
-    that asks for nothing else: it can be mailed, and opened without a network. A page of several runs needs --out, so that it does not take the
-    place of the page of one. With many units take --site: a folder of static pages with search, for any host, or to be
-    opened as it is. Written again, it renews what has changed.
+    that asks for nothing else: it can be mailed, and opened without a network. A page of several runs needs --out, so
+    that it does not take the place of the page of one. With many units take --site: a folder of static pages with
+    search, for any host, or to be opened as it is. Written again, it renews what has changed.
     """
     if site is not None:
         if out is not None:

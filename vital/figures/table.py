@@ -26,7 +26,7 @@ class Word:
     def __str__(self) -> str:
         if not self.text:
             return "–"
-        odds = "" if self.p_value is None else f", p = {self.p_value:.2g}"
+        odds = "" if self.p_value is None else f", p = {self.p_value:.3g}"
         return f"{self.text if self.holds else f'({self.text})'}{odds}"
 
 

@@ -49,7 +49,10 @@ class Seen:
 
 @dataclass
 class UnitData:
-    """All that was found of one unit. It grows while a run is read; `faults` are what could not be read."""
+    """All that was found of one unit.
+
+    It grows while a run is read. `faults` are what could not be read, and `lacking` says what did not come about.
+    """
 
     unit: Unit
     network: str = ""
@@ -62,6 +65,7 @@ class UnitData:
     feeders: Sequence[Link] = ()
     classes: Sequence[Link] = ()
     faults: list[RunError] = field(default_factory=list)
+    lacking: Sequence[str] = ()
 
     @property
     def name(self) -> str:

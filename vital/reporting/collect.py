@@ -24,6 +24,7 @@ from vital.reporting.facts import (
     Link,
     read_circuit,
     read_classes,
+    read_failures,
     read_feeders,
     read_histogram,
     read_neighbors,
@@ -127,6 +128,23 @@ class Runs:
                 found[folder] = read_circuit(folder / CIRCUIT) if (folder / CIRCUIT).is_file() else {}
         return found
 
+    @cached_property
+    def _failures(self) -> dict[Path, list[tuple[str, str, str]]]:
+        """The units without words by run folder; nothing for one where that cannot be read."""
+        found: dict[Path, list[tuple[str, str, str]]] = {folder: [] for folder in self.folders}
+        for folder in self.folders:
+            with suppress(RunError):
+                found[folder] = read_failures(folder)
+        return found
+
+    def failures(self) -> tuple[str, ...]:
+        """How many units have no words by a method, and why, a line for each reason."""
+        counts = Counter((method, why) for rows in self._failures.values() for _, method, why in rows)
+        return tuple(
+            f"{count} unit{'' if count == 1 else 's'} without words by {method}: {why}"
+            for (method, why), count in counts.items()
+        )
+
     def data(self, key: Key) -> UnitData:
         """Read what all folders hold of a unit; what is damaged becomes a fault, and the rest is there."""
         read, unit, text = _Reader(), self.units[key], key[1]
@@ -149,6 +167,12 @@ class Runs:
             neighbors=neighbors,
             feeders=next(filter(None, feeders), []),
             classes=read.first(read_classes, folders, text) or [],
+            lacking=[
+                f"no words by {method}: {why}"
+                for folder in folders
+                for name, method, why in self._failures[folder]
+                if name == text
+            ],
         )
         made.faults = read.faults
         return made
@@ -277,8 +301,9 @@ def _run(name: str, facts: Mapping[str, Any]) -> Run:
 
 
 def _request(entry: Mapping[str, Any]) -> str:
-    """One render in words: how many units, from what, with which options."""
+    """One render in words: how many units, from what, with which options; those that are not set are left out."""
     images = entry.get("images")
     source = f" from {images['count']} images ({str(images['hash'])[:8]})" if images else ""
-    options = ", ".join(f"{name}={value}" for name, value in entry.get("options", {}).items())
-    return f"{len(entry['units'])} units{source}; {options}"
+    options = (f"{name} {value}" for name, value in entry.get("options", {}).items() if value is not None)
+    count = len(entry["units"])
+    return f"{count} unit{'' if count == 1 else 's'}{source}; {', '.join(options)}"

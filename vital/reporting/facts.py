@@ -4,6 +4,7 @@
     units/UNIT/neighbors.json      the units that are most like it
     units/UNIT/circuit.json        what feeds it, as `vital circuit` writes it (circuit.json in the run folder does too)
     units/UNIT/classes.json        the classes that it serves (classes.json in the run folder does too)
+    words/PIECE.failed.json        the units that an atlas has no words of yet, and why
 
 Each file is written whole or not at all, and none is needed.
 """
@@ -32,6 +33,8 @@ ACTIVATIONS, NEIGHBORS, CIRCUIT, CLASSES = (
     "circuit.json",
     "classes.json",
 )
+WORDS, FAILED = "words", ".failed.json"
+"""The folder in which an atlas keeps the words of its pieces, and how the names of files end that tell what failed."""
 EVEN = 1e-6
 """Activations that differ by no more than this share of the greatest are the same."""
 BLOCK = 512
@@ -201,3 +204,15 @@ def _finite(value: Any) -> float:
 
 def _short(values: Tensor) -> tuple[float, ...]:
     return tuple(float(f"{value:.6g}") for value in values.tolist())
+
+
+def read_failures(folder: Path) -> list[tuple[str, str, str]]:
+    """The units that an atlas has no words of: unit, method, and why. Raises `RunError`."""
+    found = []
+    for file in sorted((folder / WORDS).glob(f"*{FAILED}")):
+        told = read_json(file)
+        failed = told.get("failed")
+        if not isinstance(failed, Mapping):
+            raise damaged(file, "it tells no units")
+        found += [(str(unit), str(told.get("method", "")), str(why)) for unit, why in failed.items()]
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ def templates(load: Callable[[str], str]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent}
+    environment.filters |= {"caption": caption, "number": number, "percent": percent}
     return environment
 
 
@@ -79,6 +80,15 @@ def number(value: float | None) -> str:
     ('0.123', '–')
     """
     return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
+
+
+def caption(name: str) -> str:
+    """The name of an image without the number before its words.
+
+    >>> caption("00068 a striped torus on the left"), caption("00068.png")
+    ('a striped torus on the left', '00068.png')
+    """
+    return re.sub(r"^\d+ (?=\D)", "", name)
 
 
 def percent(value: float) -> str:

@@ -266,6 +266,12 @@ class Page:
         return tuple(dict.fromkeys(scored))
 
     @property
+    def networks(self) -> tuple[str, ...]:
+        """The names of the networks of the runs, where they are known."""
+        names = (run.facts.get("network", "") for run in self.runs)
+        return tuple(dict.fromkeys(filter(None, names)))
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """The layers of the units, in their order."""
         return tuple(dict.fromkeys(one.view.layer for one in self.units))

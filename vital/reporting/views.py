@@ -80,7 +80,7 @@ def view_of(
         neighbors=refer(found.neighbors),
         feeders=refer(found.feeders),
         classes=refer(found.classes[:SERVED]),
-        faults=tuple(by_name(str(fault)) for fault in found.faults),
+        faults=tuple(by_name(str(fault)) for fault in (*found.faults, *found.lacking)),
         previous=near.previous,
         next=near.next,
     )

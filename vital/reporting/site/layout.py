@@ -18,6 +18,7 @@ from vital.reporting.sections import sheet_name
 from vital.reporting.site.pictures import Written, put, sheet_file
 from vital.reporting.site.plan import TO_ROOT, Layer, Plan
 from vital.reporting.site.records import COLUMNS, Record, csv_lines_of, row_of, script
+from vital.reporting.views import by_name
 from vital.utils.hashing import sha256
 from vital.utils.io import read_json, replacing
 
@@ -141,6 +142,7 @@ class Layout:
             done=sum(row[4] % 4 == DONE for row in rows.values()),
             labeled=sum(bool(row[2]) for row in rows.values()),
             count=len(rows),
+            failures=[by_name(line) for line in self.plan.runs.failures()],
             missing=len(self.plan.keys) - len(rows),
         )
         put(self.folder / "index.html", page)
