@@ -11,7 +11,7 @@ from vital import ImageSet, Model, load_images
 from vital.activations import matrix as module
 from vital.activations.matrix import build_matrix, embed_images, embed_texts, fingerprint, readout_key
 from vital.directions import save_directions
-from vital.errors import InvalidValueError, ModelError
+from vital.errors import InvalidValueError, ModelError, RunError
 from vital.tracing import Tracer
 from vital.utils import tensor_cache as store
 from vital.world.networks.backends import Encoder
@@ -158,3 +158,12 @@ def anonymous() -> float:
     if not status.exists():
         pytest.skip("only Linux tells")
     return int(re.search(r"RssAnon:\s+(\d+)", status.read_text())[1]) / 1000
+
+
+def test_what_cannot_be_read_back_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, shown = toy.model(), random_images(3)
+    monkeypatch.setattr(store, "load", lambda _: None)
+    with pytest.raises(
+        RunError, match=r"was written, but cannot be read back; give another folder by VITAL_CACHE"
+    ):
+        build_matrix(model, shown, model.units(["layer2:3"]))

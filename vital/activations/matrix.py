@@ -197,7 +197,9 @@ def _written(path: Path) -> store.Tensors:
     store.prune(path.parent, store.LIMIT_BYTES, _held)
     found = store.load(path)
     if not found:
-        raise RunError(f"{str(path)!r} was removed as soon as it was written; leave the cache folder alone")
+        raise RunError(
+            f"{str(path)!r} was written, but cannot be read back; give another folder by VITAL_CACHE"
+        )
     return found[0]
 
 
