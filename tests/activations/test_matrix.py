@@ -8,6 +8,7 @@ from torch import nn
 
 from tests import toy
 from vital import ImageSet, Model, load_images
+from vital.activations import build_bank
 from vital.activations import matrix as module
 from vital.activations.matrix import build_matrix, embed_images, embed_texts, fingerprint, readout_key
 from vital.directions import save_directions
@@ -167,3 +168,12 @@ def test_what_cannot_be_read_back_is_told_so(monkeypatch: pytest.MonkeyPatch) ->
         RunError, match=r"was written, but cannot be read back; give another folder by VITAL_CACHE"
     ):
         build_matrix(model, shown, model.units(["layer2:3"]))
+
+
+def test_it_is_told_for_which_layers_images_are_read(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "vital")
+    model, shown = toy.model(), random_images(7)
+    build_bank(model, ["layer1"], shown, disk=False)
+    build_matrix(model, shown, model.units(["layer2:3"]))
+    assert "reading 7 images once for layer1, class" in caplog.messages
+    assert "reading 7 images once for layer2" in caplog.messages
