@@ -129,9 +129,18 @@ def missing_extra(package: str, extra: str, purpose: str) -> MissingDependencyEr
     """A `MissingDependencyError` that carries the command which mends it.
 
     >>> str(missing_extra("timm", "timm", "models named timm:NAME"))
-    "models named timm:NAME need the package timm: pip install 'vital-fv[timm]'"
+    "models named timm:NAME need the package timm: pip install 'vital-fv[timm]', or '.[timm]' in a clone"
     """
-    return MissingDependencyError(f"{purpose} need the package {package}: pip install 'vital-fv[{extra}]'")
+    return MissingDependencyError(f"{purpose} need the package {package}: {install(extra)}")
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra, from an index or from a clone.
+
+    >>> install("timm")
+    "pip install 'vital-fv[timm]', or '.[timm]' in a clone"
+    """
+    return f"pip install 'vital-fv[{extra}]', or '.[{extra}]' in a clone"
 
 
 def first_line(error: BaseException) -> str:

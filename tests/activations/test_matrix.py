@@ -8,10 +8,11 @@ from torch import nn
 
 from tests import toy
 from vital import ImageSet, Model, load_images
+from vital.activations import build_bank
 from vital.activations import matrix as module
 from vital.activations.matrix import build_matrix, embed_images, embed_texts, fingerprint, readout_key
 from vital.directions import save_directions
-from vital.errors import InvalidValueError, ModelError
+from vital.errors import InvalidValueError, ModelError, RunError
 from vital.tracing import Tracer
 from vital.utils import tensor_cache as store
 from vital.world.networks.backends import Encoder
@@ -158,3 +159,21 @@ def anonymous() -> float:
     if not status.exists():
         pytest.skip("only Linux tells")
     return int(re.search(r"RssAnon:\s+(\d+)", status.read_text())[1]) / 1000
+
+
+def test_what_cannot_be_read_back_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, shown = toy.model(), random_images(3)
+    monkeypatch.setattr(store, "load", lambda _: None)
+    with pytest.raises(
+        RunError, match=r"was written, but cannot be read back; give another folder by VITAL_CACHE"
+    ):
+        build_matrix(model, shown, model.units(["layer2:3"]))
+
+
+def test_it_is_told_for_which_layers_images_are_read(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "vital")
+    model, shown = toy.model(), random_images(7)
+    build_bank(model, ["layer1"], shown, disk=False)
+    build_matrix(model, shown, model.units(["layer2:3"]))
+    assert "reading 7 images once for layer1, class" in caplog.messages
+    assert "reading 7 images once for layer2" in caplog.messages

@@ -117,5 +117,8 @@ def test_a_missing_package_carries_the_command(hidden, load, name, package, extr
     hidden(package)
     with pytest.raises(MissingDependencyError) as caught:
         load(name)
-    assert str(caught.value) == f"{whose} need the package {package}: pip install 'vital-fv[{extra}]'"
+    assert (
+        str(caught.value)
+        == f"{whose} need the package {package}: pip install 'vital-fv[{extra}]', or '.[{extra}]' in a clone"
+    )
     assert package not in sys.modules

@@ -44,7 +44,19 @@ def test_a_missing_package_names_its_extra(vital: Cli, monkeypatch: pytest.Monke
     monkeypatch.setattr(metadata, "version", missing)
     lines = vital("doctor").out.splitlines()
     assert [line.split() for line in lines if line.startswith("timm")] == [
-        ["timm", "-", "optional:", "pip", "install", "'vital-fv[timm]'"]
+        [
+            "timm",
+            "-",
+            "optional:",
+            "pip",
+            "install",
+            "'vital-fv[timm]',",
+            "or",
+            "'.[timm]'",
+            "in",
+            "a",
+            "clone",
+        ]
     ]
     assert any(line.split() == ["kornia", "-", "missing:", "pip", "install", "vital-fv"] for line in lines)
 

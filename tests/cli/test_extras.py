@@ -87,7 +87,7 @@ def test_a_missing_package_is_named_before_any_work(
     answer = vital(line)
     assert time.process_time() - began < 1
     assert (answer.code, answer.out) == (1, "")
-    assert answer.err.endswith(f": pip install 'vital-fv[{extra}]'\n"), answer.err
+    assert answer.err.endswith(f": pip install 'vital-fv[{extra}]', or '.[{extra}]' in a clone\n"), answer.err
     assert answer.err.count("\n") == 1
     assert not any(path.name.startswith("run") for path in here.iterdir())
 

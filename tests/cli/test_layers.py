@@ -48,7 +48,8 @@ def test_every_unit_that_is_suggested_can_be_rendered(vital: Cli, here: Any) -> 
     )
     lines = vital("layers", "odd.py:Net").out.splitlines()
     told = [line.split()[-1] for line in lines if line.split()[1] in ("map", "tokens", "vector")]
-    assert told == ["stem:0", "heads.a:b:0", "heads.c#d:0", "heads.7:1:0#patches", "class:0"]
-    assert "name a layer before or after it" in next(line for line in lines if line.startswith("act "))
+    assert told == ["class:0", "stem:0", "heads.a:b:0", "heads.c#d:0", "heads.7:1:0#patches"]
+    assert lines[-1].startswith("act ")
+    assert "name a layer before or after it" in lines[-1]
     answer = vital("render", "odd.py:Net", *told, "--method", "fourier", "--steps", 1, "--out", "run")
     assert answer.code == 0, answer.err

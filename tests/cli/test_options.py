@@ -11,6 +11,7 @@ import typer
 
 from vital.cli.app import app
 from vital.cli.grouping import WRITTEN
+from vital.rendering import make_method
 
 Cli = Callable[..., Any]
 
@@ -87,3 +88,8 @@ def test_what_is_written_is_named_out_or_site() -> None:
         if str(one.help).startswith(("The run folder", "The folder of", "The file to write", "Write "))
     }
     assert written <= {*WRITTEN}
+
+
+def test_the_help_says_how_many_steps_a_picture_takes_unless_told_otherwise(vital: Cli) -> None:
+    said = " ".join(vital("render --help").out.replace("│", " ").split())
+    assert f"{make_method('vital').options()['steps']} for vital" in said

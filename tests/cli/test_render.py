@@ -522,7 +522,7 @@ def test_options_that_do_not_apply_are_told(vital: Cli, here: Path, pictures: Pa
         "of one weight\n"
     ) in found.err
     found = vital("render", "net.py:make", "class:0", *FAST, "--images", pictures, "--out", "two")
-    assert found.err == "vital: --images does not apply: the method fourier takes no images\n"
+    assert found.err == "vital: --images is ignored: the method fourier takes no images\n"
 
 
 def test_the_options_say_what_the_outputs_are_and_which_tensor_is_class(vital: Cli, here: Path) -> None:

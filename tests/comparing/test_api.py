@@ -210,7 +210,7 @@ def test_what_is_to_be_rendered_is_told_before_it_is(
     caplog.set_level("INFO", "vital")
     run(model, bank, units[:1], tmp_path, ("fourier", "pixels"), seeds=1, controls=("random weights",))
     assert caplog.messages[0] == (
-        "3 pictures: 2 of the methods, 1 of random weights; name fewer controls for less"
+        "3 pictures: 2 of the methods, 1 of the control random weights; name fewer controls for less"
     )
     caplog.clear()
     run(model, bank, units[:1], tmp_path, ("fourier",), seeds=1, controls=())

@@ -243,12 +243,15 @@ def test_open_clip_networks_without_weights_say_so(tiny_clip):
         (
             "timm",
             "timm:resnet18",
-            "models named timm:NAME need the package timm: pip install 'vital-fv[timm]'",
+            "models named timm:NAME need the package timm: pip install 'vital-fv[timm]', or '.[timm]' in a clone",
         ),
         (
             "open_clip",
             "open_clip:RN50",
-            "models named open_clip:NAME need the package open_clip_torch: pip install 'vital-fv[clip]'",
+            (
+                "models named open_clip:NAME need the package open_clip_torch: "
+                "pip install 'vital-fv[clip]', or '.[clip]' in a clone"
+            ),
         ),
         (
             "torchvision",

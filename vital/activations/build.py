@@ -23,9 +23,10 @@ from vital.units import OUTPUT, layer_with_units, warn_of_choice
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
 from vital.utils.io import path_of
-from vital.utils.logs import logger
+from vital.utils.logs import busy, logger
 from vital.utils.options import checked_keywords
 from vital.utils.public import public
+from vital.utils.text import shortened
 
 BATCH = 16
 """How many images are shown at once."""
@@ -107,7 +108,8 @@ def build_bank(
         logger.debug("the bank of %s is kept in %s", images.name, where)
     else:
         begun = Begun(where, images, key, made_of) if disk or path else None
-        tables = scan(model, asked, images, top + 1, batch, progress, begun=begun)
+        with busy(f"reading {len(images)} images once for {shortened(asked)}"):
+            tables = scan(model, asked, images, top + 1, batch, progress, begun=begun)
         _check_unchanged(images, stamps)
         _warn_of_nan(tables, model)
     bank = ReferenceBank(model, images, asked, tables, key, disk, made_of)

@@ -29,8 +29,10 @@ from vital.units import Unit
 from vital.utils import tensor_cache as store
 from vital.utils.drawing import as_rgb
 from vital.utils.hashing import key_of, tensor_hash
+from vital.utils.logs import busy
 from vital.utils.progress import Progress
 from vital.utils.tensor_rows import growing
+from vital.utils.text import shortened
 
 FORMAT = 1
 BATCH = 32
@@ -117,7 +119,9 @@ def build_matrix(
     known = {name: held[0] for name, path in paths.items() if (held := store.load(path))}
     missing = {name: reader for name, reader in readers.items() if name not in known}
     if missing:
-        _show(model, images, missing, paths, batch, progress, POOLS[pool])
+        layers = list(dict.fromkeys(reader.layer for reader in missing.values()))
+        with busy(f"reading {len(images)} images once for {shortened(layers)}"):
+            _show(model, images, missing, paths, batch, progress, POOLS[pool])
         known |= {name: _written(paths[name]) for name in missing}
     _held.update(paths.values())
     numbers = next(iter(known.values()))["numbers"] if known else torch.empty(0, dtype=torch.int64)
@@ -147,7 +151,7 @@ def _show(
         files = {name: stack.enter_context(growing(paths[name], "values")) for name in readers}
         layers = dict.fromkeys(unit.layer for unit in readers.values())
         tracer = stack.enter_context(Tracer(model, layers))
-        for which, pictures in _watched(images, model, batch, "probe images", progress, sizes):
+        for which, pictures in _watched(images, model, batch, "reading images", progress, sizes):
             if not numbers:
                 warn_of_size(model, images, sizes.sizes)
             trace = tracer(pictures.to(model.device, model.image_dtype))
@@ -197,7 +201,9 @@ def _written(path: Path) -> store.Tensors:
     store.prune(path.parent, store.LIMIT_BYTES, _held)
     found = store.load(path)
     if not found:
-        raise RunError(f"{str(path)!r} was removed as soon as it was written; leave the cache folder alone")
+        raise RunError(
+            f"{str(path)!r} was written, but cannot be read back; give another folder by VITAL_CACHE"
+        )
     return found[0]
 
 

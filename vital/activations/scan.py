@@ -53,7 +53,7 @@ def scan(
     wanted = part or range(done, len(images))
     kept = [_on(begun.tables, model.device)] if begun and begun.tables else []
     waiting: list[Tables] = []
-    bar = Progress("scan", done + len(wanted), "image", shown=progress, done=done)
+    bar = Progress("reading images", done + len(wanted), "image", shown=progress, done=done)
     watched = layers if relevance is None else (*layers, relevance[0].layer)
     with Tracer(model, watched, record=relevance is not None) as tracer, bar:
         rest = images.batches(model, batch, indices=wanted, kept=sizes)

@@ -43,7 +43,7 @@ def package(name: str, distribution: str, extra: str, purpose: str) -> Any:
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
         raise MissingDependencyError(
             f"{purpose} need the package {distribution}, which is installed but does not work here: "
-            f"{first_line(error)}; pip install --upgrade 'vital-fv[{extra}]'"
+            f"{first_line(error)}; pip install --upgrade 'vital-fv[{extra}]', or '.[{extra}]' in a clone"
         ) from error
 
 

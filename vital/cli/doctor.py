@@ -12,7 +12,7 @@ import typer
 
 from vital._version import __version__
 from vital.cli.common import megabytes, table
-from vital.errors import first_line
+from vital.errors import first_line, install
 from vital.utils.io import cache_folder
 
 NEEDED = (
@@ -69,7 +69,7 @@ def _broken(package: str) -> str:
 def _optional(package: str, extra: str) -> tuple[str, str, str]:
     version = _version(package)
     if version is None:
-        return package, "-", f"optional: pip install 'vital-fv[{extra}]'" if extra else "optional"
+        return package, "-", f"optional: {install(extra)}" if extra else "optional"
     return package, version, ""
 
 

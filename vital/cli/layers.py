@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 def layers(model: ModelName, network: NetworkOptions) -> None:
     """List the layers of a network, and how a unit is written.
 
-    Each has its kind, its shape and its number of units; a layer whose units compete says so. Shapes do not depend on
-    weights, so named networks are built with random ones and nothing is downloaded. Of a module that returns several
-    tensors LAYER is the first, and LAYER[KEY] another.
+    The classes come first, and what cannot be used last. Each has its kind, its shape and its number of units; a layer
+    whose units compete says so. Shapes do not depend on weights, so named networks are built with random ones and
+    nothing is downloaded. Of a module that returns several tensors LAYER is the first, and LAYER[KEY] another.
     """
     from vital.lwta.layers import competing
     from vital.tracing import list_layers
@@ -31,9 +32,16 @@ def layers(model: ModelName, network: NetworkOptions) -> None:
     net = network.open(model)
     height, width = net.size
     blocks = {name: lwta.competitors for name, lwta in competing(net.module).items()}
-    rows = [_row(net, layer, blocks.get(layer.name, 1)) for layer in list_layers(net).values()]
+    rows = [_row(net, layer, blocks.get(layer.name, 1)) for layer in _ordered(list_layers(net).values())]
     typer.echo(f"{net.name}, images of {net.channels} x {height} x {width}, {len(rows)} layers")
     typer.echo(table(["layer", "kind", "shape", "units", "write"], rows))
+
+
+def _ordered(layers: Iterable[Layer]) -> list[Layer]:
+    """The output, the layers that can be used in the order of execution, and the others."""
+    from vital.units import OUTPUT
+
+    return sorted(layers, key=lambda layer: (bool(layer.problem), layer.name != OUTPUT))
 
 
 def _row(model: Model, layer: Layer, block: int) -> tuple[str, str, str, str, str]:

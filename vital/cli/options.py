@@ -196,11 +196,19 @@ MethodName = Annotated[
         autocompletion=completion.methods,
     ),
 ]
-Steps = Annotated[int | None, Option(min=1, metavar="N", help="The method's option steps.")]
-Size = Annotated[int | None, Option(min=1, metavar="PX", help="The method's option size.")]
-Fit = Annotated[
-    bool, Option("--fit", help="The method's option fit: show the picture at the network's size.")
+Steps = Annotated[
+    int | None,
+    Option(
+        min=1,
+        metavar="N",
+        help="How many steps to take: 256 for vital; vital methods NAME says it of the others.",
+    ),
 ]
+Size = Annotated[
+    int | None,
+    Option(min=1, metavar="PX", help="How large the picture is; by default the size that the network takes."),
+]
+Fit = Annotated[bool, Option("--fit", help="Bring the picture to the network's size in every step.")]
 Seed = Annotated[int, Option(metavar="SEED", help="What is left to chance goes by it.")]
 Pictures = Annotated[
     int,

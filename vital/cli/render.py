@@ -113,7 +113,7 @@ def references_of(method: Method, name: str, source: opt.ImageOptions) -> ImageS
     if not method.needs_images:
         if pictures is not None:
             given = "--images" if source.images is not None else "--bank"
-            log.warning("%s does not apply: the method %s takes no images", given, name)
+            log.warning("%s is ignored: the method %s takes no images", given, name)
         return None
     if pictures is None:
         without = ", ".join(name for name, kind in METHODS.items() if not kind.needs_images)

@@ -55,7 +55,7 @@ class Request:
 
         >>> from vital import make_method
         >>> Request({"vital": make_method("vital")}, (REAL, RANDOM, OTHER), 2).rendered(["layer3"])
-        {'the methods': 2, 'random weights': 2}
+        {'the methods': 2, 'the control random weights': 2}
         """
         found = {"the methods": len(layers) * sum(len(self.seeds_of(name)) for name in self.methods)}
         lead = next((n for n, m in self.methods.items() if m.needs_images), next(iter(self.methods), None))
@@ -65,7 +65,7 @@ class Request:
         for name in _BANKS:
             needless = name != RANDOM and not self.methods[lead].needs_images
             if name in self.controls and not needless and not (name == OTHER and alone):
-                found[name] = len(layers) * len(self.seeds_of_controls(lead))
+                found[f"the control {name}"] = len(layers) * len(self.seeds_of_controls(lead))
         return found
 
     def main(self, shown: Sequence[Shown]) -> str:
