@@ -103,8 +103,8 @@ def test_the_demo_needs_no_network_and_little_memory(tmp_path: Path) -> None:
     with Image.open(out / "run" / "sheet.png") as sheet:
         assert sheet.width >= len(demo.UNITS) * 128
     page = (out / "report.html").read_text()
-    assert page.count('<article class="card"') == len(demo.UNITS)
-    assert page.count("images that excite it most") == len(demo.UNITS)
+    assert page.count('<article class="unit card"') == len(demo.UNITS)
+    assert page.count("Images that excite it most") == len(demo.UNITS)
     assert lines[-1].endswith(str(out / "report.html"))
     assert len((out / "run" / "labels.csv").read_text().splitlines()) == 1 + 5 * len(demo.UNITS)
     assert (out / "index.html").is_file()
