@@ -74,6 +74,7 @@ def test_another_request_is_refused(vital: Cli, pictures: Path) -> None:
     assert "holds another atlas: options.seed was 0 and is now 3" in answer.err
 
 
+@pytest.mark.filterwarnings("ignore:.*give values that are no numbers")
 def test_units_that_fail_are_listed_and_the_exit_code_is_one(vital: Cli, pictures: Path) -> None:
     del pictures
     answer = vital(f"{ATLAS.replace('net.py:make', 'net.py:sick').replace('1,class', 'class')} --no-estimate")
