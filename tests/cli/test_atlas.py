@@ -87,6 +87,7 @@ STOPPED = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
 from vital.atlases import stages
 from vital.cli import main
 render, calls = stages.render_group, []

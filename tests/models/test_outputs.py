@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import vital
 from tests import toy
-from vital.errors import InvalidValueError, ModelError, OutOfMemoryError, UnknownNameError
+from vital.errors import InvalidValueError, ModelError, UnknownNameError
 from vital.models.identity import network
 from vital.models.outputs import answered
 
@@ -144,7 +144,7 @@ def test_images_that_are_too_small_say_so(own: int, side: int | None, step: str)
         )
 
 
-def test_a_picture_beyond_all_memory_says_so() -> None:
+def test_a_size_beyond_all_pictures_is_refused() -> None:
     model = vital.load_model(toy.network(), size=32)
-    with pytest.raises(OutOfMemoryError, match="use a smaller batch or size"):
+    with pytest.raises(InvalidValueError, match="size is 3000000000; allowed are whole numbers from 1 to 8192"):
         vital.render(model, "class:0", method="fourier", steps=1, size=3_000_000_000, progress=False)
