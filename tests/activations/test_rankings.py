@@ -41,12 +41,12 @@ def test_ties_go_to_the_earlier_image() -> None:
 
 def test_what_is_packed_is_unpacked() -> None:
     made = merge([sample_class(30)], 4, 6)
-    again = unpack(made.pack())
+    again = unpack(made.pack(), 30)
     assert again.count == made.count
     assert made.pack().keys() == again.pack().keys()
     assert all(torch.equal(again.pack()[k], t) for k, t in made.pack().items())
-    with pytest.raises(KeyError):
-        unpack({k: t for k, t in made.pack().items() if k != "keys"})
+    with pytest.raises(ValueError, match="it lacks 'keys'"):
+        unpack({k: t for k, t in made.pack().items() if k != "keys"}, 30)
 
 
 def exact(values: torch.Tensor, value: float) -> float:

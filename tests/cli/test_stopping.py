@@ -21,8 +21,12 @@ def test_any_command_that_is_stopped_ends_in_a_sentence(
     def stopped(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), sent)
 
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job in the background has it ignored
     monkeypatch.setattr("vital.models.load_model", stopped)
     answer = vital("layers net.py:make --quiet")
+    signal.signal(signal.SIGINT, before)
     assert (answer.code, answer.out) == (code, "")
     assert answer.err == "vital: stopped; what was finished is kept, and the same command goes on\n"
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -146,5 +146,7 @@ def test_images_that_are_too_small_say_so(own: int, side: int | None, step: str)
 
 def test_a_size_beyond_all_pictures_is_refused() -> None:
     model = vital.load_model(toy.network(), size=32)
-    with pytest.raises(InvalidValueError, match="size is 3000000000; allowed are whole numbers from 1 to 8192"):
+    with pytest.raises(
+        InvalidValueError, match="size is 3000000000; allowed are whole numbers from 1 to 8192"
+    ):
         vital.render(model, "class:0", method="fourier", steps=1, size=3_000_000_000, progress=False)

@@ -26,7 +26,7 @@ def parts_of(count: int) -> list[range]:
     """The parts of a set of images, which begin where batches do, whoever shows them.
 
     >>> parts_of(600), len(parts_of(1_281_167))
-    ([range(0, 256), range(256, 512), range(512, 600)], 63)
+    ([range(0, 256), range(256, 512), range(512, 600)], 64)
     """
     chunks = -(-count // CHUNK)
     size = CHUNK * max(1, -(-chunks // MOST))

@@ -9,10 +9,11 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from importlib.machinery import PathFinder
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,7 @@ class Worker:
         here, there = versions(), self.around.versions
         if differing := [f"{n} {here.get(n)} for {there[n]}" for n in there if here.get(n) != there[n]]:
             return f"it has {', '.join(differing)}; install the same versions on all nodes"
-        for name, file in self.around.files:
-            _load_file(name, file)
+        sys.meta_path.append(_OwnFiles(dict(self.around.files)))
         context, renders = pickle.loads(data)  # noqa: S301  what the run itself has sent
         if not context.record.exists():
             return f"it does not see {str(context.site)!r}; put that folder on storage that all nodes share"
@@ -119,16 +119,20 @@ class Worker:
             return None, _sendable(error), _sendable(error.__cause__)
 
 
-def _load_file(name: str, file: str) -> None:
-    """Import a module of the user's from its file, and what lies beside it from there."""
-    if (folder := str(Path(file).parent)) not in sys.path:
-        sys.path.append(folder)
-    if name in sys.modules or PathFinder.find_spec(name) or not Path(file).exists():
-        return
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is not None and spec.loader is not None:
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+class _OwnFiles(MetaPathFinder):
+    """Finds the modules of the user's files, and what lies beside them, when the context asks for them."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.files = files
+
+    def find_spec(self, fullname: str, *_: Any) -> ModuleSpec | None:
+        """Find a module of these that is found nowhere else."""
+        file = Path(self.files.get(fullname, ""))
+        if not file.is_file():
+            return None
+        if str(file.parent) not in sys.path:
+            sys.path.append(str(file.parent))
+        return importlib.util.spec_from_file_location(fullname, file)
 
 
 def _sendable(error: Any) -> Any:
