@@ -125,6 +125,7 @@ def cluster() -> Iterator[Any]:
     import ray
 
     ray.init(
+        "local",
         num_cpus=2, include_dashboard=False, object_store_memory=80 << 20, log_to_driver=False,
         logging_level="ERROR", _node_ip_address="127.0.0.1",
     )  # fmt: skip
