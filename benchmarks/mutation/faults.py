@@ -134,6 +134,15 @@ class Break(ast.NodeTransformer):
         node.value = node.value and self.visit(node.value)
         return node
 
+    def swap(self, node: Any) -> Any:
+        """Put the other operator, where there is one."""
+        if type(node.op) not in SWAPPED:
+            return node
+        kind, op = SWAPPED[type(node.op)]
+        other = copy.copy(node)
+        other.op = op()
+        return self.put(node, kind, other)
+
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         """Signs and products; types that are joined by | are left alone, as are texts."""
         self.generic_visit(node)
@@ -141,22 +150,12 @@ class Break(ast.NodeTransformer):
             isinstance(side, ast.Constant) and isinstance(side.value, str) for side in (node.left, node.right)
         ):
             return node
-        if type(node.op) in SWAPPED:
-            kind, op = SWAPPED[type(node.op)]
-            other = copy.copy(node)
-            other.op = op()
-            return self.put(node, kind, other)
-        return node
+        return self.swap(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         """Signs and products that change a name in place."""
         self.generic_visit(node)
-        if type(node.op) in SWAPPED:
-            kind, op = SWAPPED[type(node.op)]
-            other = copy.copy(node)
-            other.op = op()
-            return self.put(node, kind, other)
-        return node
+        return self.swap(node)
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         """Borders and conditions, each comparison of a chain."""
@@ -172,10 +171,7 @@ class Break(ast.NodeTransformer):
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
         """And for or."""
         self.generic_visit(node)
-        kind, op = SWAPPED[type(node.op)]
-        other = copy.copy(node)
-        other.op = op()
-        return self.put(node, kind, other)
+        return self.swap(node)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         """A minus or a not that is dropped."""
