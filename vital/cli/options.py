@@ -240,6 +240,14 @@ EncoderName = Annotated[
         autocompletion=completion.encoders,
     ),
 ]
+TextEncoderName = Annotated[
+    str | None,
+    Option(
+        metavar="ENCODER",
+        help="What reads texts: sentence-transformers:NAME, open_clip:NAME/PRETRAINED, hf:NAME or world.",
+        autocompletion=completion.text_encoders,
+    ),
+]
 CaptionerName = Annotated[
     str | None,
     Option(

@@ -46,14 +46,6 @@ ScoredModel = Annotated[
         autocompletion=completion.models,
     ),
 ]
-Encoder = Annotated[
-    str | None,
-    Option(
-        metavar="ENCODER",
-        help="What reads texts: sentence-transformers:NAME, open_clip:NAME/PRETRAINED, hf:NAME or world.",
-        autocompletion=completion.text_encoders,
-    ),
-]
 Format = Annotated[
     str | None,
     Option(
@@ -86,7 +78,7 @@ def score(
     images: opt.Images = None,
     batch: opt.Batch = None,
     split_seed: SplitSeed = None,
-    encoder: Encoder = None,
+    encoder: opt.TextEncoderName = None,
     placement: PlacementOptions,
     format: Format = None,  # noqa: A002
     layer: Layer = None,

@@ -19,14 +19,6 @@ from vital.utils.io import as_csv, write
 TwoFiles = Annotated[
     list[Path], Argument(metavar="LABELS.csv", help="Files of labels: two methods or more in one or several.")
 ]
-Encoder = Annotated[
-    str | None,
-    Option(
-        metavar="ENCODER",
-        help="What reads texts: sentence-transformers:NAME, open_clip:NAME/PRETRAINED, hf:NAME or world.",
-        autocompletion=completion.text_encoders,
-    ),
-]
 Format = Annotated[
     str | None, Option(metavar="FORMAT", help="The format of the files; by default by the header.")
 ]
@@ -48,7 +40,7 @@ NamedModel = Annotated[
 def agree(
     labels: TwoFiles,
     *,
-    encoder: Encoder = None,
+    encoder: opt.TextEncoderName = None,
     placement: PlacementOptions,
     format: Format = None,  # noqa: A002
     layer: Layer = None,
@@ -91,7 +83,7 @@ def agree(
 def classes(
     text: Text,
     *,
-    encoder: Encoder = None,
+    encoder: opt.TextEncoderName = None,
     placement: PlacementOptions,
     names: Names = None,
     model: NamedModel = None,
