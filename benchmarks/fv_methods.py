@@ -178,8 +178,6 @@ def main(words: Sequence[str] | None = None) -> None:
     if given.place == "write":
         write_page(given.results)
         return
-    for number in (signal.SIGINT, signal.SIGTERM):  # a job in the background ignores the first
-        signal.signal(number, signal.default_int_handler)
     found, stopped = carried_out(given)
     row = result(found, given, stopped)
     write_comparison(found, given.out)
@@ -193,4 +191,6 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):  # a job in the background ignores the first
+        signal.signal(number, signal.default_int_handler)
     main()
