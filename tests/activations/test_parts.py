@@ -1,5 +1,6 @@
 """A bank in parts is that of one go, to the byte."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def made(images: vital.ImageSet, folder: Path) -> tuple[Any, list[Path], dict[st
     model = toy.model(double=True)
     made_of = planned(model, ["act1"], images, top=5)
     files = []
-    for number, part in reversed(list(enumerate(parts_of(len(images))))):
+    for number, part in reversed(list(enumerate(parts_of(images)))):
         files.insert(0, folder / f"{number}.safetensors")
         save_part(model, images, part, files[0], made_of)
     return model, files, made_of
@@ -58,6 +59,18 @@ def test_parts_are_put_together_to_the_bank_of_one_go(images: vital.ImageSet, tm
     vital.build_bank(model, ["act1"], images, top=5, path=tmp_path / "whole")
     assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
     assert len(fresh.skipped) == 33
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("batch", [5, 12, 70])
+def test_parts_hold_whole_batches(images: vital.ImageSet, tmp_path: Path, batch: int) -> None:
+    images = replace(images, batch=batch)
+    model, files, made_of = made(images, tmp_path)
+    assert all(part.start % min(batch, 32) == 0 for part in parts_of(images))
+    assert len(files) > 1
+    bank_of_parts(model, images, files, made_of).save(tmp_path / "parts")
+    vital.build_bank(model, ["act1"], images, top=5, path=tmp_path / "whole")
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 @pytest.mark.usefixtures("small")

@@ -31,6 +31,17 @@ def test_parts_merge_to_what_one_pass_finds() -> None:
         assert torch.equal(joined.pack()[name], tensor), name
 
 
+def test_a_merge_over_the_first_part_is_the_same_merge() -> None:
+    whole = sample_class(90)
+    kept = merge([part(whole, 0, 20)], 7, 11)
+    again = merge([part(whole, 0, 20)], 7, 11)
+    rest = shifted(part(whole, 20, 90), 20)
+    apart, over = merge([kept, rest], 7, 11), merge([again, rest], 7, 11, reuse=True)
+    assert all(torch.equal(over.pack()[k], t) for k, t in apart.pack().items())
+    assert over.means["a"].values is again.means["a"].values
+    assert merge([merge([whole], 90), rest], 7, 11, reuse=True).means["a"].values.shape == (3, 7)
+
+
 def test_ties_go_to_the_earlier_image() -> None:
     found = merge([sample_class(90)], 30, 5)
     ranked = found.means["a"]

@@ -50,9 +50,11 @@ def test_damaged_files_are_made_again(atlas: Maker, kind: str) -> None:
     assert atlas.files() == atlas.files("whole")
 
 
-def test_empty_pictures_are_made_again(atlas: Maker) -> None:
+@pytest.mark.parametrize("share", [0, 0.5, 0.999])
+def test_pictures_that_were_cut_off_are_made_again(atlas: Maker, share: float) -> None:
     for name in ("fourier-0.png", "fourier-0-mask.png", "exemplars/00.png"):
-        (atlas.site() / "run" / "units" / "act1_1" / name).write_bytes(b"")
+        file = atlas.site() / "run" / "units" / "act1_1" / name
+        file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
     assert atlas(**ASKED).finished
     assert atlas.files() == atlas.files("whole")
 

@@ -22,14 +22,21 @@ MOST = 64
 """How many parts there are at most: each keeps a table of all units until they are put together."""
 
 
-def parts_of(count: int) -> list[range]:
-    """The parts of a set of images, which begin where batches do, whoever shows them.
+def parts_of(images: ImageSet) -> list[range]:
+    """The parts of a set of images, which begin where batches do, whoever shows them."""
+    return _ranges(len(images), images.together(BATCH))
 
-    >>> parts_of(600), len(parts_of(1_281_167))
+
+def _ranges(count: int, batch: int) -> list[range]:
+    """Parts of whole batches.
+
+    >>> _ranges(600, 32), len(_ranges(1_281_167, 32))
     ([range(0, 256), range(256, 512), range(512, 600)], 64)
+    >>> _ranges(600, 24)
+    [range(0, 264), range(264, 528), range(528, 600)]
     """
-    chunks = -(-count // CHUNK)
-    size = CHUNK * max(1, -(-chunks // MOST))
+    chunk = -(-CHUNK // batch) * batch
+    size = chunk * max(1, -(-count // (chunk * MOST)))
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 

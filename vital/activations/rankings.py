@@ -42,10 +42,14 @@ class Ranking:
         order = self.values.sort(dim=1, descending=True, stable=True).indices[:, :top]
         return self.map(lambda table: table.gather(1, order))
 
+    @property
+    def tables(self) -> tuple[Tensor, ...]:
+        """Values, indices and, where there are some, places."""
+        return tuple(table for table in (self.values, self.indices, self.places) if table is not None)
+
     def map(self, change: Callable[[Tensor], Tensor]) -> Ranking:
         """Change every table in the same way."""
-        places = None if self.places is None else change(self.places)
-        return Ranking(change(self.values), change(self.indices), places)
+        return Ranking(*map(change, self.tables))
 
     def shifted(self, by: int) -> Ranking:
         """The same ranking of images whose numbers are higher by `by`."""
@@ -166,48 +170,55 @@ def share_below(value: float, top: Tensor, body: Tensor, count: int) -> float:
     return (count - len(top)) / count * share
 
 
-def merge(parts: Sequence[Tables], top: int, sample: int = SAMPLE) -> Tables:
+def merge(parts: Sequence[Tables], top: int, sample: int = SAMPLE, *, reuse: bool = False) -> Tables:
     """Make one of the tables of several parts of a set, whose images are numbered through in the order of the parts.
 
-    The result is that of one pass over all of them: rankings and samples are the best of the parts' best.
+    The result is that of one pass over all of them: rankings and samples are the best of the parts' best. With `reuse`
+    it is written over the first part where it has the same size, which saves the memory of a second one.
     """
-    means = {r: _best([p.means[r] for p in parts], top) for r in parts[0].means}
-    peaks = {r: _best([p.peaks[r] for p in parts], top) for r in parts[0].peaks}
+    means = {r: _best([p.means[r] for p in parts], top, reuse) for r in parts[0].means}
+    peaks = {r: _best([p.peaks[r] for p in parts], top, reuse) for r in parts[0].peaks}
     keys = torch.cat([p.keys for p in parts])
     order = keys.sort(stable=True).indices[:sample]
-    kept = {r: _columns([p.sample[r] for p in parts], order) for r in parts[0].sample}
+    kept = {r: _columns([p.sample[r] for p in parts], order, reuse) for r in parts[0].sample}
     sampled = torch.cat([p.sampled for p in parts])[order]
     return Tables(means, peaks, kept, sampled, keys[order], sum(p.count for p in parts))
 
 
-def _best(rankings: Sequence[Ranking], top: int) -> Ranking:
+def _best(rankings: Sequence[Ranking], top: int, reuse: bool) -> Ranking:
     """The best of rankings side by side, for some units at a time: all at once would take much memory."""
-    starts = range(0, len(rankings[0].values), BLOCK)
-    return _together([_together(_cut(rankings, start), 1).best(top) for start in starts], 0)
-
-
-def _cut(rankings: Sequence[Ranking], start: int) -> list[Ranking]:
-    """The rankings of some units."""
-    return [ranking.map(lambda table: table[start : start + BLOCK]) for ranking in rankings]
-
-
-def _together(rankings: Sequence[Ranking], axis: int) -> Ranking:
-    """Put rankings side by side, or below each other."""
-    places = [r.places for r in rankings if r.places is not None]
-    columns = (torch.cat([r.values for r in rankings], axis), torch.cat([r.indices for r in rankings], axis))
-    return Ranking(*columns, torch.cat(places, axis) if places else None)
-
-
-def _columns(tables: Sequence[Tensor], order: Tensor) -> Tensor:
-    """Some columns of tables side by side, without putting all of them side by side."""
-    found = tables[0].new_empty(len(tables[0]), len(order))
-    start = 0
-    for table in tables:
-        end = start + table.shape[1]
-        own = (order >= start) & (order < end)
-        found[:, own] = table[:, order[own] - start]
-        start = end
+    width = min(top, sum(ranking.values.shape[1] for ranking in rankings))
+    found = rankings[0].map(lambda table: _room(table, width, reuse))
+    for start in range(0, len(found.values), BLOCK):
+        cut = [ranking.map(lambda table, start=start: _block(table, start)) for ranking in rankings]
+        best = _side_by_side(cut).best(top)
+        for into, table in zip(found.tables, best.tables, strict=True):
+            _block(into, start).copy_(table)
     return found
+
+
+def _columns(tables: Sequence[Tensor], order: Tensor, reuse: bool) -> Tensor:
+    """Some columns of tables side by side, for some units at a time."""
+    found = _room(tables[0], len(order), reuse)
+    for start in range(0, len(found), BLOCK):
+        rows = torch.cat([_block(table, start) for table in tables], 1)
+        _block(found, start).copy_(rows[:, order])
+    return found
+
+
+def _room(table: Tensor, width: int, reuse: bool) -> Tensor:
+    """A table of so many columns to write into: the same one where that may be, else a new one."""
+    return table if reuse and table.shape[1] == width else table.new_empty(len(table), width)
+
+
+def _block(table: Tensor, start: int) -> Tensor:
+    """The rows of some units."""
+    return table[start : start + BLOCK]
+
+
+def _side_by_side(rankings: Sequence[Ranking]) -> Ranking:
+    """One ranking of all columns."""
+    return Ranking(*(torch.cat(tables, 1) for tables in zip(*(r.tables for r in rankings), strict=True)))
 
 
 def shifted(tables: Tables, by: int) -> Tables:

@@ -68,13 +68,13 @@ def scan(
                 acts = _relevance(tracer, shown, which, layers, *relevance)
             waiting.append(_tables(acts, known, which, pictures, total=relevance is not None))
             if sum(part.count for part in waiting) >= CHUNK:
-                kept, waiting = [merge([*kept, *waiting], top)], []
+                kept, waiting = [merge([*kept, *waiting], top, reuse=bool(kept))], []
                 if begun:  # batches begin where they would in one go, whatever was skipped
                     begun.keep(_on(kept[0], torch.device("cpu")), which[-1] // batch * batch + batch)
             bar.update(len(which))
     if not kept and not waiting:
         raise NothingReadableError(f"none of the {done + len(wanted)} images could be read")
-    return _on(merge([*kept, *waiting], top), torch.device("cpu"))
+    return _on(merge([*kept, *waiting], top, reuse=bool(kept)), torch.device("cpu"))
 
 
 def _but_for_nothing(

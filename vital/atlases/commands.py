@@ -191,16 +191,16 @@ class BankParts(Parts):
         """The parts of the images."""
         return tuple(
             Piece("bank", number, (f"{part.start}-{part.stop - 1}",))
-            for number, part in enumerate(parts_of(len(self.images)))
+            for number, part in enumerate(parts_of(self.images))
         )
 
     def bank_file(self, piece: Piece) -> Path:
-        """The file of a part."""
-        return self.run / f"{piece.name}.safetensors"
+        """The file of a part, named by its images: another size of batch makes other parts."""
+        return self.run / f"bank-{piece.units[0]}.safetensors"
 
     def make_bank(self, piece: Piece) -> None:
         """Show the images of a part."""
-        part = parts_of(len(self.images))[piece.number]
+        part = parts_of(self.images)[piece.number]
         save_part(self.model, self.images, part, self.bank_file(piece), self.made_of)
 
 

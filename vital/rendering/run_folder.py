@@ -53,7 +53,6 @@ from vital.utils.io import (
     as_png,
     damaged,
     explained,
-    is_filled,
     json_lines,
     locked,
     path_of,
@@ -63,6 +62,7 @@ from vital.utils.io import (
     within,
     write,
 )
+from vital.utils.pictures import is_whole
 from vital.utils.text import shortened
 
 LOG = "log.jsonl"
@@ -121,7 +121,7 @@ class Run:
         way = (".gif", "-frames.png") if self.render.frames else ()
         all_channels = () if fits_png(self.render.channels) else (".npy",)
         endings = (".png", "-mask.png", *all_channels, *way, ".json")
-        return all(is_filled(self.file(unit, ending)) for unit in units for ending in endings)
+        return all(is_whole(self.file(unit, ending)) for unit in units for ending in endings)
 
     def save(self, prototype: Prototype) -> None:
         """Write the files of a unit, the record last. Raises `RunError`."""
@@ -397,7 +397,7 @@ class SavedExemplar:
     @property
     def is_there(self) -> bool:
         """Whether its pictures are there."""
-        return all(map(is_filled, self._files))
+        return all(map(is_whole, self._files))
 
     def to_pil(self, *, heat: bool = False) -> Image.Image:
         """Read the image; with `heat`, the one with the heat map. Raises `RunError`."""

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, Protocol
 
 import platformdirs
@@ -276,15 +275,6 @@ def _whole(digits: str) -> int:
     if len(digits) > LONGEST_NUMBER:
         raise ValueError(f"it holds a number of {len(digits)} digits")
     return int(digits)
-
-
-def is_filled(path: Path) -> bool:
-    """Whether there is a file with something in it; an empty one is what a disk that failed has left."""
-    try:
-        found = path.stat()
-    except OSError:
-        return False
-    return S_ISREG(found.st_mode) and found.st_size > 0
 
 
 ELSEWHERE = "remove it, or choose another folder"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from stat import S_ISREG
 
 from PIL import Image
 
@@ -30,3 +31,24 @@ def opened_picture(
             most = f"{MOST_PIXELS / 1e6:.0f} million"
             raise OSError(f"it has {width} x {height} pixels; allowed are {most}, so make it smaller")
         yield picture
+
+
+ENDS = {".png": b"IEND\xaeB`\x82", ".gif": b";"}
+"""What files of some kinds end with."""
+
+
+def is_whole(path: Path) -> bool:
+    """Whether there is a file that was written to its end, as far as its kind tells.
+
+    A disk that failed leaves empty files, and files that were cut off.
+    """
+    try:
+        found = path.stat()
+        if not S_ISREG(found.st_mode) or not found.st_size:
+            return False
+        end = ENDS.get(path.suffix, b"")
+        with path.open("rb") as file:
+            file.seek(max(0, found.st_size - len(end)))
+            return file.read(len(end)) == end
+    except OSError:
+        return False
