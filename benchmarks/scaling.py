@@ -51,6 +51,8 @@ from vital.comparing.records import Shown
 
 EXPONENT, GROWTH, FASTER = 1.05, 0.10, 1.7
 SIDE, WIDTH = 8, 64
+WIDEST = 1024
+"""The units of a network of which some are asked for: a pass costs the same for few and for many of them."""
 TAKES = 2
 """How often each figure is measured; the least counts, for whatever disturbs adds to it."""
 REPORTED = 64
@@ -156,15 +158,15 @@ def words(sizes: Sizes, folder: Path) -> Callable[[], object]:
 
 
 def template(sizes: Sizes, folder: Path) -> Callable[[], object]:
-    """The templates of all units of a layer, kept on disk."""
-    model = network(sizes.units)
+    """The templates of some units of a layer, kept on disk."""
+    model = network(WIDEST)
     found = vital.build_bank(model, ["1"], images(sizes.images, folder))
     return lambda: [found.template(f"1:{i}").megabytes for i in range(sizes.units)]
 
 
 def path(sizes: Sizes, folder: Path) -> Callable[[], object]:
-    """Path similarity of one picture of each unit."""
-    model = network(sizes.units)
+    """Path similarity of one picture of each of some units."""
+    model = network(WIDEST)
     found = vital.build_bank(model, ["0", "1"], images(sizes.images, folder), disk=False)
     context = EvalContext(found, ("0",), ("1",), Extractor("pixels", lambda seen: seen.flatten(1)))
     units = tuple(model.units(f"1:0-{sizes.units - 1}"))
