@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from shutil import which
 
 import torch
 from PIL import Image, ImageDraw
@@ -21,7 +22,6 @@ import vital
 from vital import objectives as obj
 from vital import params as par
 from vital import transforms
-from vital.comparing.figures import montage
 from vital.figures.vector import PaperFigure
 from vital.lwta.explain import explain
 from vital.models.random import random_weights
@@ -89,13 +89,18 @@ def banked(model: vital.Model) -> tuple[vital.Model, vital.ReferenceBank]:
 def pictures(units: Sequence[str], method: str = "vital", **options: object) -> list[Image.Image]:
     """What a method shows of units of the world's network."""
     model, bank = world()
-    return [one.to_pil() for one in vital.render(model, units, method=method, bank=bank, progress=False, **options)]
+    return [
+        one.to_pil()
+        for one in vital.render(model, units, method=method, bank=bank, progress=False, **options)
+    ]
 
 
 def strongest(units: Sequence[str], count: int = 4) -> list[Image.Image]:
     """The scenes that excite units most, four and four."""
     _, bank = world()
-    return [contact_sheet([to_pil(x) for x in bank.tensor(bank.strongest(unit, count))], 2, 96) for unit in units]
+    return [
+        contact_sheet([to_pil(x) for x in bank.tensor(bank.strongest(unit, count))], 2, 96) for unit in units
+    ]
 
 
 def names(units: Sequence[str]) -> list[str]:
@@ -123,19 +128,28 @@ def heat() -> Image.Image:
 def shapes() -> Image.Image:
     """Six classes of the drawn shapes, as six methods show them."""
     folder, classes = HERE.parent / "runs/shapes", [f"class:{i}" for i in range(6)]
-    model = vital.load_model(f"{HERE.parent}/examples/shapes.py:network", weights=folder / "weights.safetensors")
+    model = vital.load_model(
+        f"{HERE.parent}/examples/shapes.py:network", weights=folder / "weights.safetensors"
+    )
     bank = vital.build_bank(model, ["class"], vital.load_images(folder / "images.npz"), progress=False)
     rows = {"drawings": [to_pil(bank.tensor(bank.strongest(unit, 1))[0]) for unit in classes]}
     for method in ("vital", "vital-reference", "fourier", "maco", "deep-inversion", "pixels"):
         made = vital.render(model, classes, method=method, bank=bank, progress=False)
-        rows[method.replace("-", "\n", 1)] = [one.to_pil() for one in made]
+        rows[method.replace("-", "-\n", 1)] = [one.to_pil() for one in made]
     heads = [f"{color} {shape}" for color in ("red", "blue") for shape in ("disc", "cross", "triangle")]
     return grid(rows, heads, side=112)
 
 
 def surroundings() -> Image.Image:
     """Units alone, and in the surroundings in which images have them."""
-    units = ["planted:36", "planted:35", "planted:33", "class:striped torus", "class:checkered cube", "planted:4"]
+    units = [
+        "planted:36",
+        "planted:35",
+        "planted:33",
+        "class:striped torus",
+        "class:checkered cube",
+        "planted:4",
+    ]
     rows = {"strongest\nimages": strongest(units), "vital": pictures(units)}
     rows["vital-\nscene"] = pictures(units, "vital-scene")
     return grid(rows, [*map(known, units)])
@@ -149,17 +163,10 @@ def known(unit: str) -> str:
 
 def layers() -> Image.Image:
     """Some units of each layer, from the first to the classes."""
-    chosen = {
-        "stem": range(8),
-        "layer1": range(8),
-        "layer2": range(8),
-        "layer3": range(8),
-        "layer4": range(8),
-    }
     rows = {}
-    for layer, indices in chosen.items():
-        rows[layer] = pictures([f"{layer}:{i}" for i in indices], "fourier")
-    return grid(rows, [""] * 8, side=112)
+    for layer in ("stem", "layer1", "layer2", "layer3", "layer4"):
+        rows[layer] = pictures([f"{layer}:{i}" for i in range(7)], "fourier", steps=96)
+    return grid(rows, [""] * 7, side=112)
 
 
 def taught() -> Image.Image:
@@ -202,7 +209,11 @@ def of_directions(vectors: torch.Tensor, chosen: Sequence[int], name: str) -> Im
     with tempfile.TemporaryDirectory() as folder:
         units = vital.directions.save_directions(Path(folder) / "rows.safetensors", vectors, "layer4")
         some = [units[i] for i in chosen]
-        rows = {"strongest\nimages": strongest(some), "vital": pictures(some), "fourier": pictures(some, "fourier")}
+        rows = {
+            "strongest\nimages": strongest(some),
+            "vital": pictures(some),
+            "fourier": pictures(some, "fourier"),
+        }
     return grid(rows, [f"{name} {i}" for i in chosen])
 
 
@@ -247,8 +258,8 @@ def seeds() -> Image.Image:
     model, bank = world()
     unit = "planted:15"
     rows = {"six seeds": [p.to_pil() for p in vital.render(model, unit, bank=bank, count=6, progress=False)]}
-    term = obj.Channel(unit) + 2.0 * obj.Diversity("layer3")
-    made = vital.optimize(model, term, par.Shared(par.Fourier(64), 6), [transforms.Roll(3)], steps=256)
+    term = obj.Channel(unit) + 20.0 * obj.Diversity("layer2")
+    made = vital.optimize(model, term, par.Shared(par.Fourier(64), 6), [transforms.Roll(3)], steps=160)
     rows["made to\ndiffer"] = [to_pil(image) for image in made.images]
     return grid(rows, [""] * 6)
 
@@ -275,28 +286,37 @@ def way() -> Image.Image:
 
 def cost() -> Image.Image:
     """Quality against seconds, three methods with controls."""
-    return drawn(compared().figure(metrics=["percentile", "distance (held out)", "judge world"]))
-
-
-@cache
-def compared() -> vital.comparing.Comparison:
-    """Three methods on units of the world, with growing numbers of steps."""
     model, bank = world()
-    return vital.compare(
+    methods = ["vital", "fourier", "pixels"]
+    found = vital.compare(
         model,
-        [*SIX, "class:dotted sphere", "class:checkered cylinder"],
-        methods=["vital", "fourier", "pixels"],
+        SIX,
+        methods=methods,
         bank=bank,
         seeds=1,
         controls=["real images", "random weights"],
-        curve_steps=[16, 64, 256],
+        options={method: {"steps": 192} for method in methods},
+        curve_steps=[24, 64, 192],
         progress=False,
     )
+    return drawn(found.figure(metrics=["percentile", "distance (held out)", "judge world"]))
 
 
-def montaged() -> Image.Image:
-    """The pictures of that comparison."""
-    return montage(compared().shown, 112, 6)
+def page() -> Image.Image:
+    """What a report shows of a unit, in Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    model, bank = world()
+    made = vital.render(model, "layer4:52", bank=bank, progress=False)
+    said = vital.describe(model, "layer4:52", bank=bank, methods=["clip-dissect"], progress=False)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+        file = vital.report(Path(folder) / "report.html", made, exemplars(bank, "layer4:52", 10), said)
+        browser = play.chromium.launch(executable_path=which("chromium"), args=["--no-sandbox"])
+        window = browser.new_page(viewport={"width": 1100, "height": 1200})
+        window.goto(file.as_uri())
+        shot = window.screenshot(full_page=True)
+        browser.close()
+    return Image.open(BytesIO(shot))
 
 
 PICTURES: dict[str, Callable[[], Image.Image]] = {
@@ -312,19 +332,19 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
     "gallery/directions": directions,
     "gallery/latents": latents,
     "gallery/cost": cost,
-    "gallery/montage": montaged,
     "gallery/seeds": seeds,
     "gallery/learned": learned,
     "gallery/frames": way,
+    "gallery/report": page,
 }
 
 
 def main() -> None:
     """Render the pictures that are named, or all."""
     (HERE / "gallery").mkdir(exist_ok=True)
-    for name in PICTURES:
+    for name, draw in PICTURES.items():
         if not sys.argv[1:] or name.split("/")[-1] in sys.argv[1:]:
-            PICTURES[name]().convert("RGB").save(HERE / f"{name}.jpg", quality=86)
+            draw().convert("RGB").save(HERE / f"{name}.jpg", quality=86)
             print(f"wrote docs/{name}.jpg")
 
 
