@@ -68,7 +68,7 @@ def grid(
     return sheet
 
 
-def drawn(figure: PaperFigure, width: int = 1100) -> Image.Image:
+def drawn(figure: PaperFigure, width: int = 900) -> Image.Image:
     """A figure as a picture of a width."""
     with Image.open(BytesIO(figure.to_bytes("png"))) as picture:
         return scaled(picture, width)
@@ -190,7 +190,7 @@ def feeders() -> Image.Image:
     """A class and what feeds it."""
     model, bank = world()
     found = circuit(model, "class:striped torus", ["layer4", "layer3"], bank=bank, count=3, progress=False)
-    return drawn(found.figure(1), 700)
+    return drawn(found.figure(1), 560)
 
 
 def winners() -> Image.Image:
