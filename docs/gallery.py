@@ -64,7 +64,7 @@ def grid(
         for column, picture in enumerate(pictures):
             sheet.paste(scaled(picture, side), (left + step * column, y))
     for column, words in enumerate(below):
-        write_centered(draw, words, left + step * column + side // 2, top + step * len(rows), side, TEXT)
+        write_centered(draw, words, left + step * column + side // 2, top + step * len(rows), side, TEXT - 2)
     return sheet
 
 
@@ -314,9 +314,9 @@ def page() -> Image.Image:
         browser = play.chromium.launch(executable_path=which("chromium"), args=["--no-sandbox"])
         window = browser.new_page(viewport={"width": 1100, "height": 1200})
         window.goto(file.as_uri())
-        shot = window.screenshot(full_page=True)
+        shot = window.screenshot()
         browser.close()
-    return Image.open(BytesIO(shot))
+    return scaled(Image.open(BytesIO(shot)), 900)
 
 
 PICTURES: dict[str, Callable[[], Image.Image]] = {

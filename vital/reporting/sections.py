@@ -98,8 +98,9 @@ def page_from(
     sections = tuple(_section(one, sizes, encoder) for one in found.values())
     of = [*(str(p.provenance.get("model") or "") for p in protos), *(said.model for said in labels)]
     models = dict.fromkeys(filter(None, of))
-    heading = title or _heading(" and ".join(models) or "vital", len(sections))
-    runs = (Run(heading, facts={"network": ", ".join(models)}),) if models else ()
+    network = " and ".join(models)
+    heading = title or _heading(network or "vital", len(sections))
+    runs = (Run(network, facts={"network": network}),) if models else ()
     return Page(heading, runs, sections, _tables(table))
 
 
