@@ -27,7 +27,7 @@ OUTSIDE = {
 """Files of the repository, and the pages of the site that show them."""
 
 PYTHON = {
-    "vital": ("vital", ["vital"]),
+    "vital": ("Main functions", ["vital"]),
     "parts": (
         "Terms, canvases, transforms",
         ["terms", "objectives", "regularizers", "params", "transforms", "optim"],

@@ -71,6 +71,17 @@ def test_a_catalog_becomes_sections() -> None:
     assert page.count("\n## ") == page.count("*Source.* ") == page.count("```python")
 
 
+def test_every_picture_of_the_gallery_is_there_and_made_by_its_script() -> None:
+    from docs.gallery import PICTURES
+
+    page = (ROOT / "docs" / "gallery.md").read_text("utf-8")
+    shown = set(re.findall(r"\]\((?!thumbnails)([\w/]+)\.jpg\)", page))
+    assert shown | {"units"} == set(PICTURES)
+    assert all((ROOT / "docs" / f"{name}.jpg").is_file() for name in PICTURES)
+    held = (ROOT / "docs" / "gallery").iterdir()
+    assert {file.stem for file in held} == {Path(name).name for name in shown if "/" in name}
+
+
 def test_formulas_are_drawn_by_the_browser_alone() -> None:
     pytest.importorskip("latex2mathml")
     shown = hooks.with_formulas('<p><span class="arithmatex">\\(a &lt; b\\)</span></p>')

@@ -55,7 +55,7 @@ def test_units_of_one_network_share_a_card_and_of_two_do_not(run, tmp_path):
         ["vital", "fourier"],
         ["fourier"],
     ]
-    assert page.title == "mine and more and other"
+    assert page.title == "net.py:make, random weights: 4 units"
 
 
 def test_a_folder_of_labels_alone_is_a_page(run, tmp_path):

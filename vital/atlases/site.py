@@ -13,6 +13,7 @@ from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_labels
 from vital.models.identity import identity
 from vital.rendering.run_folder import versions
 from vital.rendering.run_schema import SCHEMA, WordsFile, schema_of
+from vital.reporting.collect import title_of
 from vital.reporting.site import write_site
 from vital.utils.io import as_csv, as_json, damaged, locked, read_json, write
 
@@ -56,17 +57,8 @@ def write_pages(context: Context) -> None:
     """Write the pages of the site from the run folder, under the name of the network."""
     network = context.spec or context.model.name
     about = WORLD if network == "world" else ""
-    write_site(context.site, context.run, title=title_of(network), about=about)
-
-
-def title_of(network: str) -> str:
-    """The name of a network for a page that others read, which need not say where files lie on this machine.
-
-    >>> title_of("/home/me/nets/own.py:build"), title_of("timm:resnet18"), title_of("hf:~/nets/own")
-    ('own.py:build', 'timm:resnet18', 'hf:own')
-    """
-    parts = network.split(":")
-    return ":".join(Path(part).name if part.startswith(("/", "~", ".")) else part for part in parts)
+    title = title_of({"spec": network, "weights": context.model.weights})
+    write_site(context.site, context.run, title=title, about=about)
 
 
 def write_words(context: Context) -> None:

@@ -103,7 +103,7 @@ def demo(
         )
         write_sheet(made.run, {str(check.truth.unit): _title(check) for check in checks})
         write_labels(made.run / "labels.csv", _said(checks, net.name))
-        page = write_page(page_of([made.run], out.resolve().name), out / "report.html")
+        page = write_page(page_of([made.run]), out / "report.html")
         write_pages(context)
         wrote(page)
     words = [said for said in import_labels(made.run / "labels.csv", "vital") if said.method in DESCRIBED]

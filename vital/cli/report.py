@@ -22,7 +22,9 @@ Out = Annotated[
 SiteFolder = Annotated[
     Path | None, Option("--site", metavar="DIR", help="Write a site here instead: a page for every unit.")
 ]
-Title = Annotated[str | None, Option(metavar="TEXT", help="The heading; the names of the runs unless given.")]
+Title = Annotated[
+    str | None, Option(metavar="TEXT", help="The heading; by default the network and the number of units.")
+]
 
 
 Encoder = Annotated[

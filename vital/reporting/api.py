@@ -44,7 +44,7 @@ def report(
         Run folders; or prototypes, exemplars, descriptions, comparisons and rows of a table by name of column, one by
         one or in lists, in any order.
     title
-        The heading; by default the name of the folder or file.
+        The heading; by default the network and the number of units.
     encoder
         What says how far labels agree, an encoder of texts or its name; by default the words in common.
 
@@ -91,8 +91,7 @@ def report(
     for one in _of(given, Comparison):
         header, *cells = one.table.wide()
         rows += [dict(zip(header, row, strict=True)) for row in cells]
-    name = out.stem if title is None else title
-    return write_page(page_from(protos, labels, rows, exemplars, name, eyes), file)
+    return write_page(page_from(protos, labels, rows, exemplars, title, eyes), file)
 
 
 def _each(shown: Iterable[Any]) -> Iterator[Any]:

@@ -37,6 +37,9 @@ from vital.utils.io import check_links, locked, path_of, resolved, within
 Key = tuple[str, str]
 """A unit among several runs: its network, and its text."""
 
+RANDOM = "random weights"
+"""What is said of a network that was not trained."""
+
 T = TypeVar("T")
 
 
@@ -81,8 +84,9 @@ class Runs:
 
     @property
     def title(self) -> str:
-        """The names of the folders."""
-        return " and ".join(dict.fromkeys(self.names.values()))
+        """The names of the networks; where one is not known, that of the folder."""
+        told = zip(self.names.values(), self.facts, strict=True)
+        return " and ".join(dict.fromkeys(title_of(facts.get("model") or {}) or name for name, facts in told))
 
     def about(self) -> tuple[Run, ...]:
         """What is known of each folder."""
@@ -247,6 +251,18 @@ def _class_names(folder: Path) -> dict[str, str]:
     return {str(row["unit"]): str(row["class"]) for row in rows if row.get("class")}
 
 
+def title_of(model: Mapping[str, Any]) -> str:
+    """The name of a network on a page that others read, which need not say where files lie on this machine.
+
+    >>> title_of({"spec": "/home/me/nets/own.py:build"}), title_of({"spec": "hf:~/own", "weights": "random"})
+    ('own.py:build', 'hf:own, random weights')
+    """
+    parts = str(model.get("spec") or model.get("name") or "").split(":")
+    name = ":".join(Path(part).name if part.startswith(("/", "~", ".")) else part for part in parts)
+    control = model.get("weights") == "random" and name and not name.endswith(RANDOM)
+    return f"{name}, {RANDOM}" if control else name
+
+
 def network_of(folder: Path, facts: Mapping[str, Any]) -> str:
     """What tells the networks of runs apart: the hash of the weights, or the folder where nobody knows it."""
     return str(facts.get("model", {}).get("weights_hash") or folder)
@@ -296,7 +312,7 @@ def _run(name: str, facts: Mapping[str, Any]) -> Run:
     }
     for entry in facts.get("renders", []):
         shown[f"{entry['method']}, seed {entry['seed']}"] = _request(entry)
-    control = "random weights" if model.get("weights") == "random" else ""
+    control = RANDOM if model.get("weights") == "random" else ""
     return Run(name, control, {key: value for key, value in shown.items() if value})
 
 

@@ -69,7 +69,8 @@ def page_of(
     faults = [fault for one in found for fault in one.faults]
     if faults and not runs.in_use():
         raise faults[0]
-    return Page(title or runs.title, runs.about(), sections, runs.tables(), findings, _sheets(findings))
+    heading = title or _heading(runs.title, len(sections))
+    return Page(heading, runs.about(), sections, runs.tables(), findings, _sheets(findings))
 
 
 def page_from(
@@ -77,7 +78,7 @@ def page_from(
     labels: Sequence[Description],
     table: Sequence[Mapping[str, Any]] = (),
     exemplars: Sequence[Exemplar] = (),
-    title: str = "vital",
+    title: str | None = None,
     encoder: TextEncoder | None = None,
 ) -> Page:
     """Gather what Python holds into the records of a page, units in the order in which they come."""
@@ -95,9 +96,21 @@ def page_from(
         found[str(said.unit)].said.append(("", said))
     sizes = Sizes.of(len(found))
     sections = tuple(_section(one, sizes, encoder) for one in found.values())
-    models = dict.fromkeys(said.model for said in labels if said.model)
-    runs = (Run(title, facts={"network": ", ".join(models)}),) if models else ()
-    return Page(title, runs, sections, _tables(table))
+    of = [*(str(p.provenance.get("model") or "") for p in protos), *(said.model for said in labels)]
+    models = dict.fromkeys(filter(None, of))
+    network = " and ".join(models)
+    heading = title or _heading(network or "vital", len(sections))
+    runs = (Run(network, facts={"network": network}),) if models else ()
+    return Page(heading, runs, sections, _tables(table))
+
+
+def _heading(network: str, count: int) -> str:
+    """What a page is called: the network, and how many units of it are shown.
+
+    >>> _heading("world", 8), _heading("world", 1), _heading("world", 0)
+    ('world: 8 units', 'world: 1 unit', 'world')
+    """
+    return f"{network}: {count} unit{'' if count == 1 else 's'}" if count else network
 
 
 def _section(

@@ -66,7 +66,7 @@ def write_site(
     runs
         Run folders; those of one network first whose links are to be without a hash.
     title
-        The heading; by default the names of the run folders.
+        The heading; by default the networks.
     about
         What stands below the heading: what the site shows.
     progress
