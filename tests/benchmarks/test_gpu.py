@@ -128,7 +128,6 @@ def test_pictures_are_alike_by_their_forms_and_not_by_their_brightness() -> None
     assert abs(gpu.alike(a, b)) < 0.2
 
 
-@pytest.mark.slow
 def test_throughput_is_told_for_each_number_of_units(capsys: pytest.CaptureFixture[str]) -> None:
     few = ["--arch", "tiny", "--methods", "pixels", "--kinds", "class", "--windows", "3", "--json"]
     throughput.main([*few, "--batches", "1", "2"])

@@ -146,7 +146,7 @@ def test_words_by_an_engine_are_those_of_one_process(vital: Cli, here: Path, wor
     assert (made.code, made.err) == (0, whole.err)
     assert made.out == whole.out.replace("whole/", "parts/")
     assert files(here / "parts") == files(here / "whole")
-    assert set(files(here / "parts")) == {"labels.csv", "labels.json", "scores.csv"}
+    assert set(files(here / "parts")) == {"config.toml", "labels.csv", "labels.json", "scores.csv"}
     assert not (here / "parts" / ".words").exists()
 
 

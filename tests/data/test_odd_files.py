@@ -103,7 +103,6 @@ def test_an_image_with_too_many_pixels_is_left_out_before_it_is_decoded(
     assert (name, "it has 10 x 9 pixels; allowed are" in reason) == ("large.png", True)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_bomb_takes_no_memory(tmp_path: Path) -> None:
     import resource

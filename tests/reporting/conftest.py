@@ -127,11 +127,15 @@ def look(chromium):
     """Opens a page of a folder; at the end nothing may have been complained of."""
     said_by_it, context = [], chromium.new_context(viewport={"width": 1000, "height": 800})
 
+    def failed(request):
+        if request.failure != "net::ERR_ABORTED":  # what a page still asks for as it is left
+            said_by_it.append(f"{request.url}: {request.failure}")
+
     def opened(folder, place="index.html"):
         page = context.new_page()
         page.on("console", lambda line: said_by_it.append(line.text) if line.type == "error" else None)
         page.on("pageerror", lambda error: said_by_it.append(str(error)))
-        page.on("requestfailed", lambda asked: said_by_it.append(asked.url))
+        page.on("requestfailed", failed)
         page.goto((folder / place).as_uri())
         page.wait_for_selector("html[data-ready]")
         return page
