@@ -44,7 +44,8 @@ HEADER = re.compile(
     re.IGNORECASE,
 )
 END = re.compile(
-    r"</s>|<turn\|>|[\[<{]/?(?:end(?:[_ -]?of[_ -]?\w+)?|eos|eot|eod|eom|inst|done|stop|pad|sep|finish(?:ed)?)[\]>}](?!\()"
+    r"</s>|<turn\|>"
+    r"|[\[<{]/?(?:end(?:[_ -]?of[_ -]?\w+)?|eos|eot|eod|eom|inst|done|stop|pad|sep|finish(?:ed)?)[\]>}](?!\()"
     r"|<[|｜]\w[\w▁]*[|｜]>"
     r"|^\s*(?:user|human|caption|question|instruction|###\s*(?:user|human|instruction|input))\s*:",
     re.IGNORECASE | re.MULTILINE,

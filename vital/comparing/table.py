@@ -14,10 +14,12 @@ from vital.comparing.records import REAL, Score
 from vital.errors import DataError, first_line
 from vital.metrics import Interval, interval
 from vital.utils.io import as_csv, parse_csv
+from vital.utils.public import with_doors
 
 LONG = ("method", "metric", "unit", "seed", "value")
 
 
+@with_doors
 @dataclass(frozen=True, eq=False)
 class Table:
     """All scores of a comparison. `methods` and `controls` name its rows in order; it shows itself in a notebook.

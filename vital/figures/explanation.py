@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from vital.errors import InvalidValueError
 from vital.figures.canvas import Canvas
-from vital.figures.paper import AGAINST, FOR, GAP, INK, LINE, SMALL, TEXT, wrapped
+from vital.figures.paper import AGAINST, FOR, GAP, INK, LINE, SMALL, TEXT, check_columns, wrapped
+from vital.utils.options import check_whole
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
 
 ABREAST = {1: 4, 2: 6}
-"""Winners side by side, by columns of the page."""
+"""The most winners side by side, by columns of the page."""
+USUAL = 5
+"""How many are shown where nobody says."""
 BAR = 0.05
 """The height of the bar of a contribution."""
 DIM = 4
@@ -38,6 +42,24 @@ class Place:
     kind: str = ""
 
 
+def winners_shown(columns: int, count: int | None = None) -> int:
+    """How many winners of each layer a figure shows: `count`, or what is usual. Raises `InvalidValueError` for more.
+
+    >>> winners_shown(2), winners_shown(1), winners_shown(2, 6)
+    (5, 4, 6)
+    """
+    check_columns(columns)
+    if count is None:
+        return min(USUAL, ABREAST[columns])
+    if check_whole("count", count, 1) > ABREAST[columns]:
+        wide = "one column" if columns == 1 else "two columns"
+        raise InvalidValueError(
+            f"count is {count}; allowed are whole numbers from 1 to {ABREAST[columns]}, the winners side by side that "
+            f"{wide} of a page have room for"
+        )
+    return count
+
+
 def explanation_figure(
     image: Image.Image,
     decision: Sequence[str],
@@ -50,7 +72,7 @@ def explanation_figure(
     Raises `InvalidValueError`.
     """
     canvas = Canvas(columns)
-    many = min(ABREAST[columns], max((len(places) for _, places in layers), default=1))
+    many = winners_shown(columns, max((len(places) for _, places in layers), default=1) or 1)
     left = 1.3 if columns == 2 else 0.0
     side = min(1.1, (canvas.width - left - (many - 1) * GAP) / max(1, many))
     _head(canvas, image, decision, layers, by)
@@ -59,7 +81,7 @@ def explanation_figure(
     for layer, places in layers:
         canvas.text(left, y, layer, TEXT, canvas.width - left, color=INK, weight="bold")
         y += TEXT * LINE + 0.02
-        for i, place in enumerate(places[:many]):
+        for i, place in enumerate(places):
             _place(canvas, image, place, (left + i * (side + GAP), y, side), most)
         y += side * image.height / image.width + TEXT * LINE + SMALL * LINE + BAR + 3 * GAP
     return canvas.figure()

@@ -52,6 +52,8 @@ def replacing(path: Path) -> Iterator[Path]:
     already, empty, and has to stay the same file: write into it. What a killed process left is removed by the next
     write of the file. Raises `RunError`.
     """
+    if not path.name:
+        raise RunError(f"{str(path)!r} is no file; give the name of one")
     with explained(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with part_of(path) as part:
