@@ -182,11 +182,16 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is type:
         return isinstance(value, type)
     if origin is tuple:
-        stranger = not isinstance(value, PLAIN) and hasattr(value, "__getitem__")
+        stranger = not isinstance(value, PLAIN) and hasattr(value, "__getitem__") and not _is_single(value)
         return stranger or _is_tuple(value, inner)
     if isinstance(origin, type):
         return _is_container(value, origin) and _holds(value, inner)
     return not isinstance(hint, type) or _is(value, hint)
+
+
+def _is_single(value: Any) -> bool:
+    """Whether this is an array of one number, with no axis to go along."""
+    return getattr(value, "ndim", None) == 0
 
 
 def _is_tuple(value: Any, inner: tuple[Any, ...]) -> bool:
@@ -199,7 +204,7 @@ def _is_tuple(value: Any, inner: tuple[Any, ...]) -> bool:
 def _is_container(value: Any, kind: type) -> bool:
     if issubclass(kind, Callable):  # type: ignore[arg-type]
         return callable(value)
-    if getattr(value, "ndim", None) == 0:  # an array of one number
+    if _is_single(value):
         return False
     asked = "keys" if issubclass(kind, Mapping) else "__getitem__"
     return isinstance(value, kind) or (not isinstance(value, PLAIN) and hasattr(value, asked))
