@@ -190,8 +190,8 @@ def csv_lines(text: str, name: str) -> list[tuple[int, list[str]]]:
         ) from error
 
 
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""What spreadsheets take for a formula, or what stands for such a text."""
+FORMULA = re.compile(r"'*(?:[\t\r\n]|[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+"""What spreadsheets take for a formula, some in wide letters and behind what is not seen, or what stands for it."""
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> bytes:
