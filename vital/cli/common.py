@@ -16,7 +16,7 @@ import typer
 
 from vital.cli.talk import is_quiet, log
 from vital.errors import InvalidValueError, UsageError, nearest
-from vital.utils.io import resolved
+from vital.utils.io import path_of, resolved
 
 if TYPE_CHECKING:
     from vital.data import ImageSet
@@ -95,7 +95,7 @@ def _again(bank: Path, opened: Mapping[str, str], what: str, option: str) -> Pat
     from vital.data.open import SETS
     from vital.data.shards import shards_at
 
-    typed = opened[what]
+    typed = str(path_of(opened[what]))
     if typed in SETS and what == "images":
         return Path(typed)
     folders = [Path(opened["folder"])] if opened.get("folder") else []

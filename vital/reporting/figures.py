@@ -28,6 +28,7 @@ from vital.figures import (
 )
 from vital.lwta.explain import LAST
 from vital.rendering.run_folder import EXEMPLARS, runs
+from vital.rendering.run_schema import ExplanationFile, schema_of
 from vital.reporting.facts import read_circuit
 from vital.reporting.holdings import Choice, Holdings, check_names, picture_of
 from vital.units import Unit
@@ -219,7 +220,7 @@ def _explain(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[Pap
     """One image explained."""
     folder, most = _only(folders, "explain"), winners_shown(columns, choice.count)
     with _damage(folder / FILES["explain"]):
-        told = read_json(folder / FILES["explain"])
+        told = read_json(folder / FILES["explain"], schema_of(ExplanationFile))
         layers: dict[str, list[Place]] = {}
         for one in told["winners"]:
             layers.setdefault(Unit.parse(one["unit"]).layer, []).append(_place(one))
