@@ -71,6 +71,7 @@ def good(folder: Path) -> Path:
         for name in MADE:
             code, _, err = ended(COMMANDS[name], AT_FIRST)
             assert code == 0, (name, err)
+    shutil.rmtree(folder / "run2")  # made anew each time, out of the cache
     from vital.reporting.facts import Histogram, Link, save_histogram, save_neighbors
 
     save_histogram(folder / "run", "class:1", Histogram((0.0, 1.0, 2.0), (3.0, 1.0), 4))
@@ -81,6 +82,7 @@ def good(folder: Path) -> Path:
 NETWORK = "net.py:make --weights random"
 MADE = (
     "render", "exemplars", "describe", "circuit", "compare", "atlas", "explain", "bank", "exemplars --bank", "train",
+    "render --vital",
 )  # fmt: skip
 """The commands that make the good runs."""
 COMMANDS = {
@@ -105,6 +107,7 @@ COMMANDS = {
     "figure explained": "figure explained --out figure.svg",
     "bank": f"bank {NETWORK} --layers 3 --images pictures --out banked/bank.safetensors",
     "exemplars --bank": f"exemplars {NETWORK} class:bee --bank banked/bank.safetensors --count 2 --out banked/run",
+    "render --vital": f"render {NETWORK} class:bee --images pictures --method vital --steps 1 --size 16 --out run2",
     "train": f"lwta train {NETWORK} --images pictures --competitors 2 --epochs 1 --test pictures --out trained",
 }
 READS = {
@@ -125,6 +128,7 @@ READS = {
     "explained": ("figure explained", "explain"),
     "banked": ("exemplars --bank", "bank"),
     "trained": ("train",),
+    "cache": ("exemplars", "describe", "circuit", "compare", "render --vital"),
 }
 
 
@@ -295,7 +299,7 @@ def failures(folder: Path, cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
 
 def restored(folder: Path, *roots: str) -> None:
     """Let the runs, and all that a command may have left beside them, be as they were; what is so already stays."""
-    for part in (*roots, "cache", "page.html", "pages", "figure.svg", CODE):
+    for part in (*dict.fromkeys((*roots, "cache")), "run2", "page.html", "pages", "figure.svg", CODE):
         old, new = folder.with_name("kept") / part, folder / part
         kept, found = _below(old), _below(new)
         for name in sorted(found.keys() - kept.keys(), key=len, reverse=True):

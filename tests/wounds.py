@@ -9,12 +9,18 @@ import os
 import pickle
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
+from torch import Tensor
+
+from vital.utils import tensor_cache
 
 VALUES: tuple[Any, ...] = (
     None, True, 7, -1, 10**30, 1.5, float("nan"), "", "x", "../../../secret", "/etc/passwd", "\x00", "=1+1", [], [None],
@@ -71,6 +77,8 @@ def of_file(name: str, path: Path, *, every: bool) -> Iterator[Wound]:
         )
     if path.suffix == ".json":
         yield from _of_json(name, json.loads(path.read_text()), every=every)
+    if path.suffix == ".safetensors":
+        yield from _of_tensors(name, path)
     if path.suffix == ".csv":
         yield from _of_csv(name, path.read_text())
     if path.suffix == ".toml":
@@ -84,6 +92,36 @@ def of_file(name: str, path: Path, *, every: bool) -> Iterator[Wound]:
 CELLS = ("", "nan", "inf", "-1", "1e999", "9" * 5000, "²", "../../../secret", "/etc/passwd", "\ud800", "=1+1", "[[[[",
          '[["x", NaN]]', "[null]", '{"a": 1}', "\x00", "a" * 5000, "class:0-99999999", "\u202e")  # fmt: skip
 """What stands in the place of a cell, and of a value of TOML."""
+
+
+TENSORS: dict[str, Callable[[Tensor], Tensor]] = {
+    "NaN": lambda t: torch.full_like(t, torch.nan) if t.is_floating_point() else t[:0] if t.ndim else t[None],
+    "-1": lambda t: torch.full_like(t, -1), "2**30": lambda t: torch.full_like(t, 2**30), "bits": lambda t: t.bool(),
+    "flat": lambda t: t.reshape(-1)[:-1], "one more axis": lambda t: t[None], "whole": lambda t: t.long(),
+    "half": lambda t: t.half(), "one row": lambda t: t[:1] if t.ndim else t[None],
+}  # fmt: skip
+"""What a tensor becomes, in a file that says of itself that it is whole."""
+
+
+def _of_tensors(name: str, path: Path) -> Iterator[Wound]:
+    """Tensors changed, left out, and added, with the checksum that goes with them."""
+    found = tensor_cache.load(path)
+    if found is None:
+        return
+    tensors, notes = found
+
+    def saved(file: Path, changed: dict[str, Tensor]) -> None:
+        file.unlink(missing_ok=True)
+        tensor_cache.save(file, changed, notes)
+
+    for key, tensor in tensors.items():
+        for what, change in TENSORS.items():
+            with suppress(RuntimeError):  # there is no such number of its kind
+                changed = tensors | {key: change(tensor)}
+                yield Wound(name, f"{key} is {what}", partial(saved, changed=changed))
+        left = {other: one for other, one in tensors.items() if other != key}
+        yield Wound(name, f"without {key}", partial(saved, changed=left))
+    yield Wound(name, "one more", partial(saved, changed=tensors | {"x": torch.zeros(2)}))
 
 
 def _of_csv(name: str, text: str) -> Iterator[Wound]:
