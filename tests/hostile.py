@@ -23,6 +23,7 @@ import stat
 import sys
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import zip_longest
@@ -132,6 +133,10 @@ READS = {
 }
 
 
+Case = tuple[Wound, str]
+"""A wound, and a command that meets it."""
+
+
 def wounds(folder: Path, count: int | None = None, seed: int = 0, *, every: bool = False) -> list[Wound]:
     """The wounds of the largest file of each kind, or so many of them, of all files in turn.
 
@@ -156,12 +161,21 @@ def wounds(folder: Path, count: int | None = None, seed: int = 0, *, every: bool
     return turns[:count]
 
 
-def commands_for(wound: Wound, opened: Mapping[str, set[str]]) -> list[str]:
-    """The commands that a wound is shown to: what a file holds, to those that open it; what it is, to all."""
-    names = READS[wound.file.partition("/")[0]]
-    if wound.name in SHAPES or wound.file.endswith(".safetensors"):
-        return list(names)
-    return [name for name in names if name in opened.get(wound.file, ())] or [names[0]]
+def cases_of(dealt: Sequence[Wound], opened: Mapping[str, set[str]], *, every: bool = False) -> list[Case]:
+    """The commands that meet each wound: what a file is, all that read its folder; what it holds, those that open it.
+
+    Of the latter it is one, the next for the next wound of the file, or `every` one.
+    """
+    found, turn = list[Case](), Counter[str]()
+    for wound in dealt:
+        names = READS[wound.file.partition("/")[0]]
+        if wound.name not in SHAPES:
+            own = [name for name in names if name in opened.get(wound.file, ())]
+            names = tuple(own) or (names if wound.file.endswith(".safetensors") else names[:1])
+            turn[wound.file] += 1
+            names = names if every else (names[turn[wound.file] % len(names)],)
+        found += [(wound, name) for name in names]
+    return found
 
 
 @contextlib.contextmanager
@@ -272,10 +286,6 @@ def forked(jobs: Sequence[Callable[[], str]]) -> list[str]:
     return said if len(said) == len(jobs) else [*said, "it hangs, or its process died"]
 
 
-Case = tuple[Wound, str]
-"""A wound, and a command that meets it."""
-
-
 def met(folder: Path, case: Case) -> str:
     """Deal a wound, and say what is wrong with how a command bears it."""
     wound, name = case
@@ -345,7 +355,7 @@ def run(count: int | None = None, workers: int = 2, *, every: bool = False) -> i
     """Count what fails, and show each failure; so many processes share the wounds."""
     with prepared() as (folder, opened):
         dealt = wounds(folder, count, every=every)
-        cases = [(wound, name) for wound in dealt for name in commands_for(wound, opened)]
+        cases = cases_of(dealt, opened, every=every)
         parts = [cases[start : start + TOGETHER] for start in range(0, len(cases), TOGETHER)]
         print(f"{len(dealt)} wounds, {len(cases)} commands", flush=True)
         fork = mp.get_context("fork")
@@ -359,7 +369,7 @@ def run(count: int | None = None, workers: int = 2, *, every: bool = False) -> i
                     with failed.get_lock():
                         failed.value += 1
                     print(f"{command}: {wound.file}: {wound.name}: {said}", flush=True)
-                if number % 5 == 0:
+                if number % 3 == 0:
                     print(f"{number * TOGETHER} of {len(cases) // workers}", flush=True)
 
         shares = [fork.Process(target=share, args=(turn,)) for turn in range(workers)]
@@ -375,6 +385,10 @@ if __name__ == "__main__":
     known = argparse.ArgumentParser(description="How the commands bear damaged and hostile run folders.")
     known.add_argument("count", nargs="?", type=int, help="so many wounds, of all files in turn")
     known.add_argument("--workers", type=int, default=2)
-    known.add_argument("--all", action="store_true", help="every value at every place of every file")
+    known.add_argument(
+        "--all",
+        action="store_true",
+        help="every value at every place of every file, shown to every command that opens it",
+    )
     asked = known.parse_args()
     sys.exit(bool(run(asked.count, asked.workers, every=asked.all)))

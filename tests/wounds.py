@@ -129,7 +129,7 @@ def _of_csv(name: str, text: str) -> Iterator[Wound]:
     rows, turn = list(csv.reader(io.StringIO(text, newline=""))), cycle(CELLS)
     for place, row in list(enumerate(rows))[:2]:
         for column in range(len(row)):
-            for new in islice(turn, 7):
+            for new in islice(turn, 5):
                 changed = [[*one] for one in rows]
                 changed[place][column] = new
                 written = io.StringIO()
@@ -141,10 +141,10 @@ def _of_csv(name: str, text: str) -> Iterator[Wound]:
 
 def _of_toml(name: str, text: str) -> Iterator[Wound]:
     """Values changed, and texts among them."""
-    lines = text.splitlines()
+    lines, turn = text.splitlines(), cycle(VALUES)
     for place, line in enumerate(lines):
         key, equals, _ = line.partition(" = ")
-        for new in VALUES if equals else ():
+        for new in islice(turn, 5 if equals else 0):
             told = "nan" if new is None else json.dumps(new).replace("NaN", "nan").replace(": ", " = ")
             data = "\n".join([*lines[:place], f"{key} = {told}", *lines[place + 1 :]]).encode()
             said = f"{key} = {str(new)[:20]!r}"

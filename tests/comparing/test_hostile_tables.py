@@ -73,7 +73,10 @@ MARKS = [
 ]
 NAMES = [*EVIL, *FORMULAS, *TEX, *MARKS]
 UNESCAPED = re.compile(r"(?<!\\)[&%$#_{}~^]")
-KNOWN = r"\\textbackslash\{\}|\\textasciitilde\{\}|\\text(?:less|greater|bar|asciigrave)\{\}|\\textasciicircum\{\}|\$\\(?:uparrow|downarrow|rightarrow)\$|\{\}"
+KNOWN = (
+    r"\\text(?:backslash|asciitilde|less|greater|bar|asciigrave|asciicircum)\{\}"
+    r"|\$\\(?:uparrow|downarrow|rightarrow)\$|\{\}"
+)
 
 
 def table() -> Table:

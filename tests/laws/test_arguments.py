@@ -182,9 +182,7 @@ def wrong(call: Callable[[], Any], value: str) -> str:
     except VitalError as error:
         said = str(error)
         said.encode()
-        own = isinstance(error, DefectError) or (
-            type(error) is ForeignCodeError and value not in ("a function", "a type")
-        )
+        own = type(error) in (DefectError, ForeignCodeError) and value not in ("a function", "a type")
         return f"{type(error).__name__}: {said[:200]}" if own or "\n" in said or len(said) > 4000 else ""
     except HangsError:
         return "it hangs"

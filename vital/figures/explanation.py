@@ -72,7 +72,7 @@ def explanation_figure(
     Raises `InvalidValueError`.
     """
     canvas = Canvas(columns)
-    many = winners_shown(columns, max((len(places) for _, places in layers), default=1) or 1)
+    many = min(ABREAST[columns], max((len(places) for _, places in layers), default=1))
     left = 1.3 if columns == 2 else 0.0
     side = min(1.1, (canvas.width - left - (many - 1) * GAP) / max(1, many))
     _head(canvas, image, decision, layers, by)
@@ -81,7 +81,7 @@ def explanation_figure(
     for layer, places in layers:
         canvas.text(left, y, layer, TEXT, canvas.width - left, color=INK, weight="bold")
         y += TEXT * LINE + 0.02
-        for i, place in enumerate(places):
+        for i, place in enumerate(places[:many]):
             _place(canvas, image, place, (left + i * (side + GAP), y, side), most)
         y += side * image.height / image.width + TEXT * LINE + SMALL * LINE + BAR + 3 * GAP
     return canvas.figure()

@@ -165,7 +165,7 @@ class _Names(dict[str, Any]):
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     inner = inspect.unwrap(function)
-    return get_type_hints(inner, localns=_Names(inner.__globals__))
+    return get_type_hints(inner, localns=_Names(inner.__globals__), include_extras=True)
 
 
 def fits(value: Any, hint: Any) -> bool:
