@@ -388,7 +388,7 @@ if __name__ == "__main__":
     known.add_argument(
         "--all",
         action="store_true",
-        help="every value at every place of every file, shown to every command that opens it",
+        help="every value, place, file, and command that opens it",
     )
     asked = known.parse_args()
     sys.exit(bool(run(asked.count, asked.workers, every=asked.all)))
