@@ -3,7 +3,8 @@
     python -m tests.hostile [COUNT]    counts what fails over the wounds of all kinds of files, or over so many of them
 
 A wound changes one file of a good run. A command may end well or with sentences; it may not end with an error that
-nobody explained, hang, or read what lies outside the folder. Each is a fork of a process that has all loaded.
+nobody explained, hang, or read what lies outside the folder. Many commands run one after the other in a fork of a
+process that has all loaded; one that fails there runs once more in a fork of its own, and counts if it fails again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import json
 import multiprocessing as mp
 import os
 import random
-import re
 import select
 import shutil
 import signal
@@ -23,20 +23,24 @@ import stat
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import cycle, islice, zip_longest
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from tests.wounds import CODE, Wound, kind_of, of_file
 from vital.cli import main
 
 SECRET = "nobody may read this"  # noqa: S105
 SECONDS, AT_FIRST = 120, 900
 """How long a command may take, and one that has yet to load all packages."""
+TOGETHER = 100
+"""How many commands run in one process."""
 SHAPES = ("a folder", "missing", "a pipe", "a link", "a bomb")
 """Wounds that change what a file is."""
 UNEXPLAINED = ("Traceback", "a defect of vital", "HangsError")
@@ -50,27 +54,6 @@ def make():
         nn.Conv2d(3, 8, 5, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
 """
-VALUES: tuple[Any, ...] = (
-    None, True, 7, -1, 10**30, 1.5, float("nan"), "", "x", "../../../secret", "/etc/passwd", "\x00", "=1+1", [], [None],
-    {}, {"x": 1}, "a" * 5000, [[[[]]]], "²",
-)  # fmt: skip
-"""What stands in the place of a value of JSON."""
-TEXTS = {
-    "empty": b"", "no JSON": b"{", "a list": b"[]", "a number": b"7", "no text": b"\xff\xfe\x00", "null": b"null",
-    "deep": b'{"a":' * 100_000, "deep list": b"[" * 100_000, "digits": b'{"schema": ' + b"9" * 5000 + b"}",
-    "half a character": b'{"schema": 1, "renders": [], "model": {"name": "\\ud800"}}', "zeros": bytes(1000),
-    "a formula": b"=cmd()\n", "quotes": b'"\n"a,b\n', "long": b"a," * 100_000,
-}  # fmt: skip
-"""What stands in the place of a whole file."""
-
-
-@dataclass(frozen=True)
-class Wound:
-    """A change of one file; `deal` changes it."""
-
-    file: str
-    name: str
-    deal: Callable[[Path], None]
 
 
 def good(folder: Path) -> Path:
@@ -86,9 +69,10 @@ def good(folder: Path) -> Path:
     Image.new("RGB", (8, 8), (1, 2, 3)).save(folder / "secret.png")
     (folder / "secret.json").write_text(json.dumps({"status": SECRET, "label": SECRET}))
     with inside(folder):
-        for name in ("render", "exemplars", "describe", "circuit", "compare", "atlas"):
+        for name in MADE:
             code, _, err = ended(COMMANDS[name], AT_FIRST)
             assert code == 0, (name, err)
+    shutil.rmtree(folder / "run2")  # made anew each time, out of the cache
     from vital.reporting.facts import Histogram, Link, save_histogram, save_neighbors
 
     save_histogram(folder / "run", "class:1", Histogram((0.0, 1.0, 2.0), (3.0, 1.0), 4))
@@ -97,6 +81,11 @@ def good(folder: Path) -> Path:
 
 
 NETWORK = "net.py:make --weights random"
+MADE = (
+    "render", "exemplars", "describe", "circuit", "compare", "atlas", "explain", "bank", "exemplars --bank", "train",
+    "render --vital",
+)  # fmt: skip
+"""The commands that make the good runs."""
 COMMANDS = {
     "render": f"render {NETWORK} class:bee 3:3 --method fourier --steps 2 --size 16 --out run",
     "exemplars": f"exemplars {NETWORK} class:bee --images pictures --count 2 --out run",
@@ -112,12 +101,40 @@ COMMANDS = {
     "report compared": "report compared --out page.html",
     "score": "score run/labels.csv --names names.txt",
     "agree": "agree run/labels.csv other.csv",
+    "render --config": "render --config run/config.toml",
+    "figure": "figure run --out figure.svg",
+    "figure compared": "figure compared --out figure.svg",
+    "explain": "explain world:competing pictures/ant/0.png --out explained",
+    "figure explained": "figure explained --out figure.svg",
+    "bank": f"bank {NETWORK} --layers 3 --images pictures --out banked/bank.safetensors",
+    "exemplars --bank": f"exemplars {NETWORK} class:bee --bank banked/bank.safetensors --count 2 --out banked/run",
+    "render --vital": f"render {NETWORK} class:bee --images pictures --method vital --steps 1 --size 16 --out run2",
+    "train": f"lwta train {NETWORK} --images pictures --competitors 2 --epochs 1 --test pictures --out trained",
 }
 READS = {
-    "run": ("report", "report --site", "render", "exemplars", "describe", "score", "agree", "circuit"),
-    "compared": ("compare", "report compared"),
+    "run": (
+        "report",
+        "report --site",
+        "render",
+        "exemplars",
+        "describe",
+        "score",
+        "agree",
+        "circuit",
+        "figure",
+        "render --config",
+    ),
+    "compared": ("compare", "report compared", "figure compared"),
     "site": ("atlas",),
+    "explained": ("figure explained", "explain"),
+    "banked": ("exemplars --bank", "bank"),
+    "trained": ("train",),
+    "cache": ("exemplars", "describe", "circuit", "compare", "render --vital"),
 }
+
+
+Case = tuple[Wound, str]
+"""A wound, and a command that meets it."""
 
 
 def wounds(folder: Path, count: int | None = None, seed: int = 0, *, every: bool = False) -> list[Wound]:
@@ -132,89 +149,33 @@ def wounds(folder: Path, count: int | None = None, seed: int = 0, *, every: bool
             name = path.relative_to(folder).as_posix()
             kept = path.is_file() and path.suffix not in (".lock", ".webp", ".html", ".js", ".css", ".gz")
             if kept and (root != "site" or name.startswith("site/run/")):
-                kind = name if every else _kind(name)
+                kind = name if every else kind_of(name)
                 if kind not in files or path.stat().st_size > files[kind].stat().st_size:
                     files[kind] = path
     for path in files.values():
-        of_file = list(_of_file(path.relative_to(folder).as_posix(), path, every=every))
-        draw.shuffle(of_file)
-        found.append(of_file)
+        dealt = list(of_file(path.relative_to(folder).as_posix(), path, every=every))
+        draw.shuffle(dealt)
+        found.append(dealt)
     draw.shuffle(found)
     turns = [wound for turn in zip_longest(*found) for wound in turn if wound is not None]
     return turns[:count]
 
 
-def commands_for(wound: Wound, opened: Mapping[str, set[str]]) -> list[str]:
-    """The commands that a wound is shown to: what a file holds, to those that open it; what it is, to all."""
-    names = READS[wound.file.partition("/")[0]]
-    if wound.name in SHAPES or wound.file.endswith(".safetensors"):
-        return list(names)
-    return [name for name in names if name in opened.get(wound.file, ())] or [names[0]]
+def cases_of(dealt: Sequence[Wound], opened: Mapping[str, set[str]], *, every: bool = False) -> list[Case]:
+    """The commands that meet each wound: what a file is, all that read its folder; what it holds, those that open it.
 
-
-def _kind(name: str) -> str:
-    """The name of a file, or of a place in it, without the numbers that tell it from others of its kind."""
-    return re.sub(r"[0-9a-f]{24}|[0-9]+", "#", name)
-
-
-def _of_file(name: str, path: Path, *, every: bool) -> Iterator[Wound]:
-    for what, data in TEXTS.items():
-        yield Wound(name, what, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
-    for cut in (0.5, 0.95):
-        data = path.read_bytes()[: int(cut * path.stat().st_size)]
-        yield Wound(name, f"cut at {cut}", lambda file, data=data: _replace(file, data))  # type: ignore[misc]
-    yield Wound(name, "a folder", lambda file: (file.unlink(), file.mkdir())[1])
-    yield Wound(name, "missing", Path.unlink)
-    yield Wound(name, "a pipe", lambda file: (file.unlink(), os.mkfifo(file))[1])
-    if path.suffix != ".png":
-        yield Wound(
-            name, "a link", lambda file: (file.unlink(), file.symlink_to(Path("secret.json").absolute()))[1]
-        )
-    if path.suffix == ".json":
-        yield from _of_json(name, json.loads(path.read_text()), every=every)
-    if path.suffix == ".png":
-        bomb = io.BytesIO()
-        Image.new("1", (13_300, 13_300)).save(bomb, "PNG")
-        yield Wound(name, "a bomb", lambda file: _replace(file, bomb.getvalue()))
-
-
-def _of_json(name: str, value: Any, *, every: bool) -> Iterator[Wound]:
-    found = {} if every else {_kind(repr(place)): place for place in _places(value)}
-    turn = cycle(VALUES)
-    for place in _places(value) if every else found.values():
-        for new in VALUES if every else islice(turn, 7):
-            text = json.dumps(_changed(value, place, new)).encode()
-            said = f"{'.'.join(map(str, place))} = {str(new)[:20]!r}"
-            yield Wound(name, said, lambda file, text=text: _replace(file, text))  # type: ignore[misc]
-
-
-def _places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    entries = (
-        value.items()
-        if isinstance(value, dict)
-        else list(enumerate(value))[:2]
-        if isinstance(value, list)
-        else ()
-    )
-    for key, part in entries:
-        yield (*above, key)
-        if len(above) < 4:
-            yield from _places(part, (*above, key))
-
-
-def _changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
-    copied = json.loads(json.dumps(value))
-    *way, last = place
-    part = copied
-    for key in way:
-        part = part[key]
-    part[last] = new
-    return copied
-
-
-def _replace(file: Path, data: bytes) -> None:
-    file.unlink(missing_ok=True)
-    file.write_bytes(data)
+    Of the latter it is one, the next for the next wound of the file, or `every` one.
+    """
+    found, turn = list[Case](), Counter[str]()
+    for wound in dealt:
+        names = READS[wound.file.partition("/")[0]]
+        if wound.name not in SHAPES:
+            own = [name for name in names if name in opened.get(wound.file, ())]
+            names = tuple(own) or (names if wound.file.endswith(".safetensors") else names[:1])
+            turn[wound.file] += 1
+            names = names if every else (names[turn[wound.file] % len(names)],)
+        found += [(wound, name) for name in names]
+    return found
 
 
 @contextlib.contextmanager
@@ -292,43 +253,63 @@ def said_of(folder: Path, root: str, name: str) -> str:
     )
     if any(mark in err for mark in UNEXPLAINED) or code not in (0, 1, 2):
         return err.strip()[-300:] or f"it ended with {code}"
+    if Path(CODE).exists():
+        return "it ran what a file holds"
     return f"it read what lies outside of {folder.name}" if SECRET in told else ""
 
 
-def forked(job: Callable[[], str]) -> str:
-    """What a job answers in a process of its own, which begins with all that this one has loaded."""
+def forked(jobs: Sequence[Callable[[], str]]) -> list[str]:
+    """What jobs answer in a process of their own, which begins with all that this one has loaded.
+
+    Where it hangs or dies the answers end with that of the job that did it.
+    """
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reads)
         with contextlib.suppress(BaseException):
-            os.write(writes, (job() or "well").encode("utf-8", "replace")[:4000])
+            for job in jobs:
+                told = job().replace("\n", " ").encode("utf-8", "replace")[:3000]
+                os.write(writes, told + b"\n")
         os._exit(0)
     os.close(writes)
-    with os.fdopen(reads, "rb") as answer:
-        ready = select.select([answer], [], [], SECONDS + 10)[0]
-        told = answer.read().decode() if ready else ""
-    if not ready:
+    found = b""
+    while select.select([reads], [], [], SECONDS + 10)[0]:
+        if not (told := os.read(reads, 65536)):
+            break
+        found += told
+    else:
         os.kill(child, signal.SIGKILL)
+    os.close(reads)
     os.waitpid(child, 0)
-    return "" if told == "well" else told or "it hangs, or its process died"
+    said = found.decode().split("\n")[:-1]
+    return said if len(said) == len(jobs) else [*said, "it hangs, or its process died"]
 
 
-def failures(folder: Path, wound: Wound, commands: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The commands that do not bear a wound, and what they said; the good runs are as they were afterwards."""
+def met(folder: Path, case: Case) -> str:
+    """Deal a wound, and say what is wrong with how a command bears it."""
+    wound, name = case
     root = wound.file.partition("/")[0]
+    restored(folder, *READS)
+    wound.deal(folder / wound.file)
+    return said_of(folder, root, name)
+
+
+def failures(folder: Path, cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
+    """The commands that do not bear a wound, and what they said; the good runs are as they were afterwards."""
     with inside(folder):
-        for name in commands:
-            restored(folder, root)
-            wound.deal(folder / wound.file)
-            if said := forked(lambda name=name: said_of(folder, root, name)):  # type: ignore[misc]
-                yield name, said
-        restored(folder, root)
+        while cases:
+            answers = forked([partial(met, folder, case) for case in cases])
+            for case, said in zip(cases, answers, strict=False):
+                if said and (again := forked([partial(met, folder, case)])[0]):
+                    yield case, again
+            cases = cases[len(answers) :]
+        restored(folder, *READS)
 
 
-def restored(folder: Path, root: str) -> None:
+def restored(folder: Path, *roots: str) -> None:
     """Let the runs, and all that a command may have left beside them, be as they were; what is so already stays."""
-    for part in (root, "cache", "page.html", "pages"):
+    for part in (*dict.fromkeys((*roots, "cache")), "run2", "page.html", "pages", "figure.svg", CODE):
         old, new = folder.with_name("kept") / part, folder / part
         kept, found = _below(old), _below(new)
         for name in sorted(found.keys() - kept.keys(), key=len, reverse=True):
@@ -366,37 +347,37 @@ def prepared() -> Iterator[tuple[Path, dict[str, set[str]]]]:
         good(folder)
         shutil.copytree(folder, folder.with_name("kept"), symlinks=True)
         opened = readers(folder)
-        for root in READS:
-            restored(folder, root)
+        restored(folder, *READS)
         yield folder, opened
 
 
 def run(count: int | None = None, workers: int = 2, *, every: bool = False) -> int:
     """Count what fails, and show each failure; so many processes share the wounds."""
     with prepared() as (folder, opened):
-        jobs = [(wound, commands_for(wound, opened)) for wound in wounds(folder, count, every=every)]
-        total = sum(len(names) for _, names in jobs)
-        print(f"{len(jobs)} wounds, {total} commands", flush=True)
+        dealt = wounds(folder, count, every=every)
+        cases = cases_of(dealt, opened, every=every)
+        parts = [cases[start : start + TOGETHER] for start in range(0, len(cases), TOGETHER)]
+        print(f"{len(dealt)} wounds, {len(cases)} commands", flush=True)
         fork = mp.get_context("fork")
         failed = fork.Value("i", 0)
 
         def share(turn: int) -> None:
             own = folder.with_name(f"share{turn}")
             shutil.copytree(folder, own, symlinks=True)
-            for number, (wound, names) in enumerate(jobs[turn::workers]):
-                for command, said in failures(own, wound, names):
+            for number, part in enumerate(parts[turn::workers], 1):
+                for (wound, command), said in failures(own, part):
                     with failed.get_lock():
                         failed.value += 1
                     print(f"{command}: {wound.file}: {wound.name}: {said}", flush=True)
-                if number % 500 == 499:
-                    print(f"{number + 1} of {len(jobs) // workers}", flush=True)
+                if number % 3 == 0:
+                    print(f"{number * TOGETHER} of {len(cases) // workers}", flush=True)
 
         shares = [fork.Process(target=share, args=(turn,)) for turn in range(workers)]
         for one in shares:
             one.start()
         for one in shares:
             one.join()
-        print(f"{failed.value} of {total} fail")
+        print(f"{failed.value} of {len(cases)} fail")
         return failed.value + sum(one.exitcode != 0 for one in shares)
 
 
@@ -404,6 +385,10 @@ if __name__ == "__main__":
     known = argparse.ArgumentParser(description="How the commands bear damaged and hostile run folders.")
     known.add_argument("count", nargs="?", type=int, help="so many wounds, of all files in turn")
     known.add_argument("--workers", type=int, default=2)
-    known.add_argument("--all", action="store_true", help="every value at every place of every file")
+    known.add_argument(
+        "--all",
+        action="store_true",
+        help="every value, place, file, and command that opens it",
+    )
     asked = known.parse_args()
     sys.exit(bool(run(asked.count, asked.workers, every=asked.all)))

@@ -22,7 +22,22 @@ A message says what was wrong, the value given, what is allowed, and the nearest
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+LONGEST_WORD, LONGEST = 1000, 4000
+"""The most characters of a word, and of a sentence, that is shown whole."""
+
+
+def _sentence(text: str) -> str:
+    r"""A message that every file and terminal can hold: what is no character is shown by its number, what is long cut.
+
+    >>> _sentence("a\udcff is unknown"), len(_sentence("a" * 5000 + " is unknown"))
+    ('a\\udcff is unknown', 92)
+    """
+    text = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda long: f"{long[0][:80]}…", text)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 4 :]}"
 
 
 class VitalError(Exception):
@@ -30,6 +45,9 @@ class VitalError(Exception):
 
     __module__ = "vital"
     exit_code = 1
+
+    def __init__(self, *said: object) -> None:
+        super().__init__(*(_sentence(one) if isinstance(one, str) else one for one in said))
 
 
 class UsageError(VitalError):

@@ -17,6 +17,7 @@ from torch import Tensor
 from vital.units import RecordList, Unit
 from vital.utils.drawing import fits_png, shown_bands, titled_sheet, to_array, to_pil
 from vital.utils.io import as_png
+from vital.utils.options import Count, Side
 from vital.utils.public import public
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class Prototypes(RecordList[Prototype]):
     `vital.units.RecordList`.
     """
 
-    def to_grid(self, columns: int = 8, size: int | None = None) -> Image.Image:
+    def to_grid(self, columns: Count = 8, size: Side | None = None) -> Image.Image:
         """All pictures side by side, row by row, with their units' titles below them.
 
         `size` is the width of a tile, by default that of the widest picture, and at least 128 pixels.

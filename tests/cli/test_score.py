@@ -44,6 +44,31 @@ def test_a_wrong_request_is_one_sentence(vital, here):
         assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--batch", "4"), "--batch is ignored: labels are judged on images alone; give --images DIR"),
+        (("--split-seed", "1"), "--split-seed is ignored: labels are judged on images alone; give --images DIR"),
+        (("--backend-device", "cpu"), "--backend-device is ignored: no encoder is named; give --encoder ENCODER"),
+        (("--device", "cpu"), "--device is ignored: no network is named; give --model MODEL"),
+        (("--model", "world"), "--model is ignored: the names are those of --names"),
+    ],
+)
+def test_an_option_of_which_nothing_comes_is_told(vital, here, words, said):
+    (here / "fc.csv").write_text("layer,unit,description\nfc,0,bees\n")
+    (here / "names.txt").write_text("ant\n")
+    done = vital("score", "fc.csv", "--names", "names.txt", *words)
+    assert (done.code, done.err.strip()) == (0, f"vital: {said}")
+
+
+def test_an_option_out_of_a_file_is_for_other_commands_too(vital, here):
+    (here / "fc.csv").write_text("layer,unit,description\nfc,0,bees\n")
+    (here / "names.txt").write_text("ant\n")
+    (here / "all.toml").write_text("batch = 4\n")
+    done = vital("score", "fc.csv", "--names", "names.txt", "--config", "all.toml")
+    assert (done.code, done.err) == (0, "")
+
+
 @pytest.mark.slow
 def test_labels_are_judged_on_images_beside_what_knows_nothing(vital, here):
     right, wrong = ("striped torus", "metal star", "small"), ("metal star", "small", "striped torus")

@@ -1,8 +1,10 @@
 """Training learns, goes on where it was, and says what does not fit."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -219,3 +221,48 @@ def test_pictures_are_moved_and_mirrored_each_on_its_own() -> None:
     found = varied(ramp, torch.Generator().manual_seed(0))
     assert len({tuple(one.flatten().tolist()) for one in found}) > 10
     assert torch.equal(varied(ramp, torch.Generator(), flip=False, shift=0.0), ramp)
+
+
+def state_with(**changed: object) -> Callable[[dict[str, Any]], None]:
+    """Change the state that an optimizer has of the first parameter."""
+    return lambda told: told["optimizer"]["state"][0].update(changed)
+
+
+def group_with(**changed: object) -> Callable[[dict[str, Any]], None]:
+    return lambda told: told["optimizer"]["param_groups"][0].update(changed)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda told: told.update(epoch=9),
+        lambda told: told.update(epoch=10**400),
+        lambda told: told.update(epoch=float("nan")),
+        lambda told: told.update(network=[1]),
+        lambda told: told.pop("optimizer"),
+        lambda told: told["network"]["0.weight"].fill_(float("nan")),
+        lambda told: told["network"].update({"0.bias": "x"}),
+        lambda told: told["optimizer"].update(state={10**6: {}}),
+        lambda told: told["optimizer"].update(param_groups=[]),
+        state_with(exp_avg=torch.zeros(3)),
+        state_with(exp_avg_sq=torch.tensor(float("inf"))),
+        state_with(step="x"),
+        state_with(more=torch.zeros(1)),
+        group_with(betas=(5, -3)),
+        group_with(weight_decay=float("nan")),
+        group_with(params=[0]),
+        group_with(capturable=True),
+    ],
+)
+def test_a_checkpoint_with_other_content_is_named_with_what_to_remove(
+    damage: Callable[[dict[str, Any]], None], tmp_path: Path
+) -> None:
+    fit(small(), red_or_blue(8), tmp_path, replace(HOW, epochs=1))
+    file = tmp_path / "checkpoint.pt"
+    told = torch.load(file, weights_only=True)
+    damage(told)
+    torch.save(told, file)
+    with pytest.raises(
+        RunError, match=r"checkpoint.pt' is damaged .*; remove it to train from the beginning$"
+    ):
+        fit(small(), red_or_blue(8), tmp_path, replace(HOW, epochs=1))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from vital.errors import DataError, InvalidValueError, first_line
 from vital.models import Model
 from vital.models.identity import network
 from vital.tracing import list_layers
-from vital.units import OUTPUT, layer_with_units, warn_of_choice
+from vital.units import OUTPUT, TOKENS, layer_with_units, warn_of_choice
 from vital.utils import tensor_cache as store
 from vital.utils.hashing import key_of
-from vital.utils.io import path_of
+from vital.utils.io import parse_json, path_of
 from vital.utils.logs import busy, logger
 from vital.utils.options import checked_keywords
 from vital.utils.public import public
@@ -172,7 +173,21 @@ def opened_from(path: str | Path) -> dict[str, str]:
     Of a bank that `vital merge` wrote, `parts` holds the same of each part, as a JSON list.
     """
     found = store.load(path_of(path))
-    return dict(found[1].get("opened", {})) if found else {}
+    opened = found[1].get("opened", {}) if found else {}
+    if not _is_opened(opened):
+        raise _damaged(Path(path), ValueError("it does not say how its images were opened"))
+    return dict(opened)
+
+
+def _is_opened(told: Any) -> bool:
+    """Whether this is what `opened_from` gives: names and texts, of which one may be a list of the same."""
+    if not isinstance(told, Mapping) or not all(isinstance(text, str) for text in told.values()):
+        return False
+    try:
+        parts = parse_json(told.get("parts", "[]"))
+    except ValueError:
+        return False
+    return isinstance(parts, list) and all(map(_is_opened, parts))
 
 
 @public
@@ -221,10 +236,25 @@ def load_bank(path: str | Path, model: Model, images: ImageSet, *, disk: bool = 
         )
     try:
         tables = unpack(tensors, len(images))
+        _check_layers(tables, parts["layers"], model)
     except ValueError as error:
         raise _damaged(Path(path), error) from error
     made_of = parts | {"how": made_of.get("how")}
     return ReferenceBank(model, images, parts["layers"], tables, key, disk, made_of)
+
+
+def _check_layers(tables: Tables, names: Collection[str], model: Model) -> None:
+    """Raise `ValueError` for tables of other layers, units or places than the network has."""
+    known, found = list_layers(model), set()
+    for readout, ranking in (*tables.means.items(), *tables.peaks.items()):
+        name, _, tokens = readout.rpartition("#")
+        layer = known[name if tokens in TOKENS and name in known else readout]
+        found.add(layer.name)
+        most = 0 if ranking.places is None else int(ranking.places.amax())
+        if len(ranking.values) != layer.channels or most >= math.prod(layer.shape[1:]):
+            raise ValueError(f"its tables of {layer.name!r} are of other units or places")
+    if found != set(names):
+        raise ValueError("its tables are of other layers")
 
 
 def _read(path: Path) -> tuple[store.Tensors, dict[str, Any], str]:

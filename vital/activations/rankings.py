@@ -131,7 +131,12 @@ def _fits(found: Tables, readout: str, images: int) -> bool:
     for ranking in (means, peaks or means):
         shape, numbers = ranking.values.shape, ranking.indices
         right &= len(shape) == 2 and len(ranking.values) == units and numbers.shape == shape
-        right &= ranking.places is None or ranking.places.shape == shape
+        right &= ranking.values.dtype == sample.dtype
+        right = right and not bool((ranking.values[:, 1:] > ranking.values[:, :-1]).any())
+        if (places := ranking.places) is not None:
+            right = (
+                right and places.shape == shape and places.dtype == torch.int64 and int(places.amin()) >= 0
+            )
         right &= numbers.dtype == torch.int64 and numbers.numel() > 0
         right = right and int(numbers.amin()) >= 0 and int(numbers.amax()) < images
     return right and found.sampled.dtype == torch.int64 and sample.is_floating_point()

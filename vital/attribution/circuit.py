@@ -18,6 +18,8 @@ from vital.models import Model
 from vital.tracing import Tracer, list_layers
 from vital.types import Images
 from vital.units import Unit, find_layer
+from vital.utils.options import Count
+from vital.utils.public import door
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ def feeders(
     unit: str | Unit,
     layer: str,
     images: Images,
-    count: int = 4,
+    count: Count = 4,
     *,
     rule: str | Relevance = "zplus",
-    batch: int = 8,
+    batch: Count = 8,
 ) -> list[Feeder]:
     """The `count` units of an earlier layer that feed a unit most, largest share first.
 
@@ -92,15 +94,16 @@ def feeders(
     return list(attribution_graph(model, unit, [layer], images, count, rule=rule, batch=batch).levels[0])
 
 
+@door
 def attribution_graph(
     model: Model,
     unit: str | Unit,
     layers: Sequence[str],
     images: Images,
-    count: int = 4,
+    count: Count = 4,
     *,
     rule: str | Relevance = "zplus",
-    batch: int = 8,
+    batch: Count = 8,
 ) -> AttributionGraph:
     """The units of several layers, from later to earlier, that feed a unit, and how much each feeds which.
 

@@ -31,7 +31,7 @@ RESPONSE = re.compile(
 )
 GRANITE = re.compile(r"^\s*here is my thought process\W", re.IGNORECASE)
 WRAPPED = re.compile(
-    r"<(answer|response|output|final|result|final_answer)>(.*?)(?:</\1>|\Z)"
+    r"[<\[](answer|response|output|final|result|final_answer)[>\]](?!\()(.*?)(?:[<\[]/\1[>\]]|\Z)"
     r"|<\|(?:begin_of_box|begin_of_solution|start_response)\|>(.*?)(?:<\|end_\w+\|>|\Z)"
     r"|\\boxed\{(?:\\text\{)?([^{}]*)\}",
     FLAGS,
@@ -44,7 +44,9 @@ HEADER = re.compile(
     re.IGNORECASE,
 )
 END = re.compile(
-    r"</s>|<eos>|<end_of_turn>|<turn\|>|<pad>|\[/?INST\]|<end_of_utterance>|<\|end▁of▁sentence\|>|<[|｜]\w[\w▁]*[|｜]>"
+    r"</s>|<turn\|>"
+    r"|[\[<{]/?(?:end(?:[_ -]?of[_ -]?\w+)?|eos|eot|eod|eom|inst|done|stop|pad|sep|finish(?:ed)?)[\]>}](?!\()"
+    r"|<[|｜]\w[\w▁]*[|｜]>"
     r"|^\s*(?:user|human|caption|question|instruction|###\s*(?:user|human|instruction|input))\s*:",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -401,14 +401,14 @@ def _unquoted(text: str) -> str:
 
 
 def _unbracketed(text: str) -> str:
-    """Take off brackets that stand around a whole text, or that lack their other half."""
+    """Take off brackets around a whole text or its beginning, and those that lack their other half."""
     for start, end in ("()", "[]", "{}", "<>"):
         whole = text.startswith(start) and text.endswith(end)
         if whole or (text.startswith(start) and end not in text):
             text = text[1:]
         if whole or (text.endswith(end) and start not in text):
             text = text[:-1]
-    return text
+    return re.sub(r"^(?:\[([^\[\]]*)\]|\{([^{}]*)\})", r"\1\2 ", text)
 
 
 def _plain(piece: str) -> str:
@@ -425,6 +425,7 @@ def _plain(piece: str) -> str:
     text = _first_sentence(text)[0]
     for _ in range(3):
         text = _unbracketed(text.strip(like.QUOTES + "|\\#…").rstrip(".,;:!?。"))
+    text = text.lstrip("[{|#,;:!?" + like.QUOTES)
     text = " ".join(text.split())
     text = text if " " in text else re.sub(r"(?<=\w)_(?=\w)", " ", text)
     return text if any(map(str.isalpha, text)) and not like.PREFACE_ALONE.match(text) else ""

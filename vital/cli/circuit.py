@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vital.cli import options as opt
-from vital.cli.common import listed, show_skipped, table
+from vital.cli.common import listed, names_of, say_ignored, show_skipped, table
 from vital.cli.render import carried_out
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
@@ -55,6 +55,7 @@ def circuit(
     net, pictures = network.open(model, source.image_labels), source.needed("images are needed")
     top = net.unit(unit)
     if names == [OUTPUT]:
+        say_ignored("with --layers class nothing is rendered", *names_of(opt.MethodOptions))
         _classes(net, top, pictures, out, count, for_class, rule)
         return
     if for_class is not None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from vital.cli.talk import is_quiet, log
 from vital.errors import InvalidValueError, UsageError, nearest
-from vital.utils.io import resolved
+from vital.utils.io import path_of, resolved
 
 if TYPE_CHECKING:
     from vital.data import ImageSet
@@ -91,7 +95,7 @@ def _again(bank: Path, opened: Mapping[str, str], what: str, option: str) -> Pat
     from vital.data.open import SETS
     from vital.data.shards import shards_at
 
-    typed = opened[what]
+    typed = str(path_of(opened[what]))
     if typed in SETS and what == "images":
         return Path(typed)
     folders = [Path(opened["folder"])] if opened.get("folder") else []
@@ -106,6 +110,37 @@ def _again(bank: Path, opened: Mapping[str, str], what: str, option: str) -> Pat
 
 def _there(paths: Sequence[Path]) -> bool:
     return bool(paths) and all(path.exists() for path in paths)
+
+
+_TYPED: ContextVar[Mapping[str, str]] = ContextVar("typed", default={})  # noqa: B039  nobody changes it
+
+
+@contextmanager
+def typed_options(context: typer.Context | None) -> Iterator[None]:
+    """Let `say_ignored` know which options were typed, until the block ends."""
+    token = _TYPED.set(
+        {
+            str(option.name): option.opts[0]
+            for option in (context.command.params if context else ())
+            if getattr(context.get_parameter_source(str(option.name)), "name", "") == "COMMANDLINE"
+        }
+    )
+    try:
+        yield
+    finally:
+        _TYPED.reset(token)
+
+
+def names_of(group: type) -> list[str]:
+    """The names of the options of a group."""
+    return [option.name for option in fields(group)]
+
+
+def say_ignored(why: str, *names: str) -> None:
+    """Say which of some options were typed, though nothing comes of them; a file of options is for many commands."""
+    for name in names:
+        if name in (flags := _TYPED.get()):
+            log.warning("%s is ignored: %s", flags[name], why)
 
 
 def show_skipped(pictures: ImageSet | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vital.cli import options as opt
-from vital.cli.common import show_skipped
+from vital.cli.common import say_ignored, show_skipped
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError, unknown
 
@@ -54,6 +54,7 @@ def concepts(
     _refuse({"--part": part, "--key": key} if sae is None else found, alone=sae is None)
     free_name(out)
     if sae is not None:
+        say_ignored("a file is read, and no image", "seed", "batch", "workers")
         net = network.open(model)
         if tokens is not None:
             net.unit(f"{layer}:0#{tokens}")  # refuses tokens that the layer does not have

@@ -13,7 +13,7 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.backends import AnswerOptions, BackendOptions, PlacementOptions, load_named
-from vital.cli.common import listed, megabytes, show_skipped, table, watched
+from vital.cli.common import listed, megabytes, names_of, say_ignored, show_skipped, table, watched
 from vital.cli.engine_options import EngineOptions
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
@@ -61,6 +61,7 @@ def describe(
     specs = asdict(backends)
     request = {"images": str(source.images or source.bank), "concepts": concepts, "backends": specs}
     names, cache = listed(methods, "--methods"), answers.cache()
+    _say_unused(names)
     loaded = load_named(specs, net, placement, answers, cache)
     _say(
         out, model, net, chosen, names, request,
@@ -103,6 +104,19 @@ def dissect(
         loaded=loaded, images=opened, seed=seed, settings=settings,
         ask=do and partial(words_in_parts, folder=out, engine=do, encoder=sent, progress=watched()),
     )  # fmt: skip
+
+
+def _say_unused(methods: Sequence[str]) -> None:
+    """Say which backends none of these methods takes; what those of others take is not known."""
+    from vital.describing import DESCRIBERS
+
+    kinds = [DESCRIBERS[name] for name in methods if name in DESCRIBERS]
+    if all(kind.__module__.startswith("vital.") and "captioner" not in kind.needs for kind in kinds):
+        say_ignored(
+            f"{' and '.join(methods)} take no captions",
+            *("captioner", "summarizer", "generator"),
+            *names_of(AnswerOptions),
+        )
 
 
 def whole_layers(model: Model, layers: Sequence[str], tokens: str | None = None) -> list[Unit]:

@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Option
 
 from vital.cli import options as opt
-from vital.cli.common import listed, open_images, table
+from vital.cli.common import listed, open_images, say_ignored, table
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
 from vital.utils.io import as_json, as_png, write
@@ -62,6 +62,8 @@ def explain(
     """
     from vital.lwta.explain import explain as find
 
+    if by == "gradient":
+        say_ignored("it is how relevance is followed; give --by relevance", "rule")
     net = network.open(model)
     picture = _one(image).tensor([0], net)
     words = _labels(unit_labels, net.name) if unit_labels else {}

@@ -42,7 +42,9 @@ LayersOf = Annotated[
 ]
 Count = Annotated[
     int | None,
-    Option(min=1, metavar="N", help="Units, metrics or winners of a layer; by default what fits a page."),
+    Option(
+        min=1, metavar="N", help="Units, metrics or winners of a layer, up to 6; by default what fits a page."
+    ),
 ]
 
 

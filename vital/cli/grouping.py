@@ -71,7 +71,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def call(**given: Any) -> None:
-        from vital.cli.common import check_apart
+        from vital.cli.common import check_apart, typed_options
 
         context = given.pop("context", None)
         given.pop("config", None)
@@ -82,7 +82,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
             name: kind(**{f.name: given.pop(f.name) for f in fields(kind) if f.name in given})
             for name, kind in groups.items()
         }
-        with kept(context, given.get("out")), _of_what_is_there(context):
+        with kept(context, given.get("out")), _of_what_is_there(context), typed_options(context):
             command(**made, **given)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from typer import Option
 
 from vital.cli import options as opt
 from vital.cli.command import Command
-from vital.cli.common import listed, open_images, show_skipped, table, watched
+from vital.cli.common import listed, open_images, say_ignored, show_skipped, table, watched
 from vital.cli.examples import epilog
 from vital.cli.talk import talkative, wrote
 from vital.utils.io import as_json, write
@@ -97,6 +97,8 @@ def train(
     from vital.lwta.schedule import SamplingSchedule
     from vital.lwta.train import TrainConfig, classes_of, fit
 
+    if test is None:
+        say_ignored("nothing is measured without --test DIR", "samples")
     schedule = SamplingSchedule(sampling)
     how = TrainConfig(epochs, batch_size, lr, seed=seed, bf16=bf16, competition=schedule)
     net = network.open(model)

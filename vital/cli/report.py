@@ -11,7 +11,7 @@ from typer import Argument, Option
 from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
-from vital.cli.common import megabytes, watched
+from vital.cli.common import megabytes, names_of, say_ignored, watched
 from vital.cli.talk import wrote
 from vital.errors import UsageError
 
@@ -61,11 +61,14 @@ def report(
             raise UsageError(
                 f"--encoder {encoder} is for one page; a site compares labels by the words in common"
             )
+        say_ignored("a site takes no encoder", *names_of(PlacementOptions))
         _write_site(site, runs, title)
         return
     from vital.reporting.api import page_file, write_page
     from vital.reporting.sections import page_of
 
+    if encoder is None:
+        say_ignored("no encoder is named; give --encoder ENCODER", *names_of(PlacementOptions))
     file = page_file(out or runs[0], runs)
     eyes = load_named({"text_encoder": encoder}, None, placement).get("text_encoder")
     page = page_of(runs, title, encoder=eyes, progress=watched())

@@ -13,7 +13,7 @@ from typer import Argument, Option
 from vital.cli import completion
 from vital.cli import options as opt
 from vital.cli.backends import PlacementOptions, load_named
-from vital.cli.common import open_images, show_skipped, table, watched
+from vital.cli.common import names_of, open_images, say_ignored, show_skipped, table, watched
 from vital.cli.talk import wrote
 from vital.errors import UsageError
 from vital.utils.io import as_csv, write
@@ -97,6 +97,15 @@ def score(
     from vital.describing.run_folder import COLUMNS as LABEL_COLUMNS
     from vital.describing.run_folder import rows_of
 
+    if images is None:
+        say_ignored("labels are judged on images alone; give --images DIR", "batch", "split_seed")
+    if encoder is None:
+        say_ignored("no encoder is named; give --encoder ENCODER", *names_of(PlacementOptions))
+    if model is None:
+        say_ignored("no network is named; give --model MODEL", *names_of(opt.NetworkOptions))
+    elif images is None and names is not None:
+        say_ignored("the names are those of --names", "model", *names_of(opt.NetworkOptions))
+        model = None
     said = import_files(labels, format, layer)
     net = None if model is None else network.open(model)
     if images is not None:

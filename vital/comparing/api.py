@@ -32,7 +32,7 @@ from vital.units import Unit
 from vital.utils.io import path_of
 from vital.utils.logs import busy, logger
 from vital.utils.options import check_whole, checked_keywords
-from vital.utils.public import public
+from vital.utils.public import public, with_doors
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
@@ -41,6 +41,7 @@ DEFAULT = ("vital", "fourier", "maco", "deep-inversion")
 SEEDS, OTHERS = 3, "others"
 
 
+@with_doors
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """What a comparison found: the table, the pictures behind it, and in words what could not be done."""

@@ -14,10 +14,12 @@ from vital.comparing.records import REAL, Score
 from vital.errors import DataError, first_line
 from vital.metrics import Interval, interval
 from vital.utils.io import as_csv, parse_csv
+from vital.utils.public import with_doors
 
 LONG = ("method", "metric", "unit", "seed", "value")
 
 
+@with_doors
 @dataclass(frozen=True, eq=False)
 class Table:
     """All scores of a comparison. `methods` and `controls` name its rows in order; it shows itself in a notebook.
@@ -213,8 +215,13 @@ def read_long(text: str) -> list[Score]:
 _SPECIAL: Mapping[int, str] = str.maketrans({
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "→": r"$\rightarrow$",
+    "→": r"$\rightarrow$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
 })  # fmt: skip
+
+
+_ALIKE = re.compile("([-'])(?=[-'])")
+"""Two signs that LaTeX sets as one."""
 
 
 def _escaped(text: str) -> str:
@@ -223,12 +230,16 @@ def _escaped(text: str) -> str:
     >>> print(_escaped("[1] a_b \\ 50 %"))
     {}[1] a\_b \textbackslash{} 50 \%
     """
-    plain = _one_line(text).translate(_SPECIAL)
+    plain = _ALIKE.sub(r"\1{}", _one_line(text).translate(_SPECIAL))
     return f"{{}}{plain}" if plain.startswith("[") else plain
 
 
 _MARKS = re.compile(r"[\\`*~\[\]|]|(?<![^\W_])_+|_+(?![^\W_])")
 """What Markdown takes for marks; an underscore within a word is none."""
+
+
+_ADDRESS = re.compile(r":(?=//)|(?<=www)\.|@", re.IGNORECASE)
+"""What makes a link of an address by itself."""
 
 
 def _in_markdown(text: str) -> str:
@@ -238,7 +249,8 @@ def _in_markdown(text: str) -> str:
     a\|b &lt;script> \[x\](y) \_a\_ resnet_v2
     """
     marked = _MARKS.sub(lambda found: "".join(f"\\{c}" for c in found[0]), _one_line(text))
-    return marked.replace("&", "&amp;").replace("<", "&lt;")
+    plain = marked.replace("&", "&amp;").replace("<", "&lt;")
+    return _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", plain)
 
 
 def _one_line(text: str) -> str:

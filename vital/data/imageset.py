@@ -19,10 +19,11 @@ from vital.data.labels import LABELING, match_class
 from vital.data.sources import Picture, Source
 from vital.data.views import View, Views, size_of
 from vital.data.workers import WORTH_SECONDS, Pixels, Preprocessor, Team, team_for, workers_for
-from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line
+from vital.errors import DataError, EmptyClassError, InvalidValueError, first_line, said
 from vital.utils.foreign import RAISED, culprit, described, foreign
 from vital.utils.hashing import number_of, sha256
 from vital.utils.logs import busy
+from vital.utils.options import Share
 from vital.utils.public import public
 
 MOST_WORKERS = 256
@@ -120,7 +121,7 @@ class ImageSet:
         with busy(f"hashing {len(self)} images of {self.name}"):
             return sha256(chain(known, self.source.content()))[:16]
 
-    def part(self, share: float = 0.5, seed: int = 0, name: str = "choosing") -> Tensor:
+    def part(self, share: Share = 0.5, seed: int = 0, name: str = "choosing") -> Tensor:
         """Draw a part of the pictures, each with the chance `share`: (N,) bool.
 
         A hash of the picture's content decides, with `seed` and the part's `name`; in a large set of files it is that
@@ -135,11 +136,21 @@ class ImageSet:
     def _identities(self) -> tuple[str, ...]:
         return tuple(sha256(self.source.identify(index)) for index in range(len(self)))
 
+    def _check(self, index: int) -> None:
+        """Raise `InvalidValueError` for the number of an image that there is not."""
+        if not -len(self) <= index < len(self):
+            raise InvalidValueError(
+                f"{self.name} has no image {said(index)}; allowed are 0 to {len(self) - 1}"
+                if len(self)
+                else f"{self.name} has no images"
+            )
+
     def view(self, index: int, model: Preprocessor, kept: Views | None = None) -> View:
         """Show the network's view of one picture: one of the `kept`, which take it in where it is new.
 
         Raises `UnreadableImageError`.
         """
+        self._check(index)
         if kept is not None and index in kept:
             return kept[index]
         picture = self[index]

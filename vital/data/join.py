@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from vital.data.imageset import ImageSet
 from vital.data.sources import Joined
 from vital.errors import DataError
+from vital.utils.public import door
 
 
+@door
 def joined(sets: Sequence[ImageSet]) -> ImageSet:
     """Make one set of several, with their images in the order of the sets.
 

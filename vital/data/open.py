@@ -303,7 +303,12 @@ def _walk(root: Path, left: list[tuple[str, str]] | None = None) -> Iterator[str
             continue
         for entry in held:
             name = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.is_dir():
+            try:
+                below = entry.is_dir()
+            except OSError as error:  # links that lead to each other
+                left.append((readable(name), error.strerror or str(error)))
+                continue
+            if below:
                 todo.append(name)
             elif entry.name.lower().endswith((*SUFFIXES, *PICTURES)):
                 if entry.is_file() or not Path(entry.path).exists():  # a dead link is listed when it is used

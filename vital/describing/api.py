@@ -45,7 +45,7 @@ from vital.rendering.api import render
 from vital.units import RecordList, Unit
 from vital.utils.options import options_of, parameters_of
 from vital.utils.parts import checked_list
-from vital.utils.public import public
+from vital.utils.public import public, with_doors
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
@@ -55,6 +55,7 @@ CONTROLLED = 64
 """How many units of a network with random weights are described."""
 
 
+@with_doors
 class Descriptions(RecordList[Description]):
     """A list of descriptions that shows itself in a notebook as a table; see `vital.units.RecordList`."""
 

@@ -45,6 +45,7 @@ from vital.utils.io import (
     within,
     write,
 )
+from vital.utils.public import door
 
 LABELS, DETAILS, SCORES = "labels.csv", "labels.json", "scores.csv"
 COLUMNS = (
@@ -78,6 +79,7 @@ def rows_of(descriptions: Iterable[Description]) -> list[Row]:
     return [{column: d.to_dict()[column] for column in COLUMNS} for d in descriptions]
 
 
+@door
 def write_labels(path: str | Path, descriptions: Iterable[Description]) -> None:
     """Write descriptions to a CSV file, whole or not at all; rows of other units or methods that it holds stay.
 
@@ -93,6 +95,7 @@ def _renewed(held: Iterable[Row], new: Iterable[Row]) -> list[Row]:
     return list({(row["unit"], row["method"], row["seed"]): row for row in (*held, *new)}.values())
 
 
+@door
 def read_labels(path: str | Path) -> list[Row]:
     """Read a labels.csv: numbers as numbers, lists as lists, None for nothing. Raises `RunError` and `DataError`."""
     return [_read(row, f"{str(path)!r}, line {line}") for line, row in read_csv(path, needs=COLUMNS)[1]]

@@ -19,6 +19,7 @@ from vital.errors import DataError, InvalidValueError, first_line, unknown
 from vital.models import Model
 from vital.tracing import Tracer, list_layers
 from vital.units import Unit, find_layer
+from vital.utils.public import door
 from vital.utils.random import generator
 
 MANY = 2 * 10**7
@@ -45,6 +46,7 @@ POSITIVE = frozenset({"NMF", "MiniBatchNMF", "LatentDirichletAllocation"})
 """Those that take no value below 0."""
 
 
+@door
 def nmf(
     model: Model,
     layer: str,
@@ -79,6 +81,7 @@ def nmf(
     return _decomposed(matrix, make_estimator(name, count, max_iter=steps), seed, layer)
 
 
+@door
 def decompose(
     model: Model,
     layer: str,
@@ -119,6 +122,7 @@ def decompose(
     return _decomposed(matrix, estimator, seed, layer)
 
 
+@door
 def make_estimator(name: str, count: int, **parameters: Any) -> Any:
     """Make the estimator of scikit-learn of that name for `count` directions; texts are read as Python reads them.
 

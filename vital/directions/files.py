@@ -15,10 +15,12 @@ from torch import Tensor
 from vital.errors import DataError, InvalidValueError
 from vital.units import Unit
 from vital.utils.io import path_of, write
+from vital.utils.public import door
 
 KEY = "directions"
 
 
+@door
 def save_directions(
     path: str | Path,
     vectors: Tensor,

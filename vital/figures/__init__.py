@@ -3,7 +3,7 @@
 They take plain pictures, texts and numbers, and give figures of matplotlib (`vital.figures.paper`).
 """
 
-from vital.figures.explanation import Place, explanation_figure
+from vital.figures.explanation import Place, explanation_figure, winners_shown
 from vital.figures.graph import Node, circuit_figure
 from vital.figures.paper import PALETTE, WIDTHS
 from vital.figures.pictures import Shown, exemplars_figure, grid_figure, tiles_figure
@@ -26,5 +26,6 @@ __all__ = [
     "explanation_figure",
     "grid_figure",
     "tiles_figure",
+    "winners_shown",
     "words_figure",
 ]

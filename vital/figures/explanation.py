@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from vital.errors import InvalidValueError
 from vital.figures.canvas import Canvas
-from vital.figures.paper import AGAINST, FOR, GAP, INK, LINE, SMALL, TEXT, wrapped
+from vital.figures.paper import AGAINST, FOR, GAP, INK, LINE, SMALL, TEXT, check_columns, wrapped
+from vital.utils.options import check_whole
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
 
 ABREAST = {1: 4, 2: 6}
-"""Winners side by side, by columns of the page."""
+"""The most winners side by side, by columns of the page."""
+USUAL = 5
+"""How many are shown where nobody says."""
 BAR = 0.05
 """The height of the bar of a contribution."""
 DIM = 4
@@ -36,6 +40,24 @@ class Place:
     share: float
     won: np.ndarray | None = None
     kind: str = ""
+
+
+def winners_shown(columns: int, count: int | None = None) -> int:
+    """How many winners of each layer a figure shows: `count`, or what is usual. Raises `InvalidValueError` for more.
+
+    >>> winners_shown(2), winners_shown(1), winners_shown(2, 6)
+    (5, 4, 6)
+    """
+    check_columns(columns)
+    if count is None:
+        return min(USUAL, ABREAST[columns])
+    if check_whole("count", count, 1) > ABREAST[columns]:
+        wide = "one column" if columns == 1 else "two columns"
+        raise InvalidValueError(
+            f"count is {count}; allowed are whole numbers from 1 to {ABREAST[columns]}, the winners side by side that "
+            f"{wide} of a page have room for"
+        )
+    return count
 
 
 def explanation_figure(

@@ -21,6 +21,7 @@ from vital.models.load import RANDOM
 from vital.models.modules import copied, ready
 from vital.tracing import calls
 from vital.utils.foreign import RAISED, described
+from vital.utils.public import door
 
 ACTIVATIONS = frozenset({
     *("ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Mish", "Hardswish", "Softplus"),
@@ -31,6 +32,7 @@ ACTIVATIONS = frozenset({
 Call = tuple[str, tuple[int, ...] | None]
 
 
+@door
 def convert(
     network: nn.Module,
     competitors: int,

@@ -22,6 +22,8 @@ from vital.tracing.readout import at_places
 from vital.types import Images, Layer
 from vital.units import OUTPUT, TOKENS, Unit
 from vital.utils.drawing import to_pil
+from vital.utils.options import Count, CountOrZero, Side
+from vital.utils.public import door, with_doors
 
 if TYPE_CHECKING:
     from vital.figures import Place
@@ -56,6 +58,7 @@ class Winner:
         return {"unit": str(self.unit), "block": self.block, "label": self.label, **numbers, **places}
 
 
+@with_doors
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """What the winning units of each block contribute to one decision; it shows itself in a notebook.
@@ -79,11 +82,11 @@ class Explanation:
         """The layers, in order."""
         return tuple(dict.fromkeys(w.unit.layer for w in self.winners))
 
-    def of(self, layer: str, count: int | None = None) -> tuple[Winner, ...]:
+    def of(self, layer: str, count: CountOrZero | None = None) -> tuple[Winner, ...]:
         """Give the winners of one layer, the largest contributions first; all, or the first `count`."""
         return tuple(w for w in self.winners if w.unit.layer == layer)[:count]
 
-    def table(self, count: int = 5) -> list[tuple[str, str, str, str, str]]:
+    def table(self, count: Count = 5) -> list[tuple[str, str, str, str, str]]:
         """Unit, label, share of places, strength and contribution, for the first `count` winners of each layer."""
         chosen = [w for layer in self.layers for w in self.of(layer, count)]
         return [
@@ -91,7 +94,7 @@ class Explanation:
             for w in chosen
         ]
 
-    def text(self, count: int = 3) -> str:
+    def text(self, count: CountOrZero = 3) -> str:
         """Say it in sentences: the decision, and the winners that contribute most in each layer."""
         odds = "" if self.probability is None else f"probability {self.probability:.1%}, "
         lines = [f"{self.decision.label or self.decision}: {odds}score {self.score:.3g}."]
@@ -108,19 +111,21 @@ class Explanation:
         numbers = {"score": round(self.score, 6), "probability": odds}
         return {**decided, **numbers, "winners": [w.to_dict() for w in self.winners]}
 
-    def figure(self, columns: int = 2, count: int = 5, layers: Sequence[str] = ()) -> PaperFigure:
+    def figure(self, columns: int = 2, count: int | None = None, layers: Sequence[str] = ()) -> PaperFigure:
         """A figure for a paper, on one or two `columns` of the page: `count` winners of each layer with their places.
 
-        `layers` are some of its own, by default the last four. Raises `UnknownNameError` for another.
+        By default they are as many as the page has room for, up to five. `layers` are some of its own, by default the
+        last four. Raises `UnknownNameError` for another, and `InvalidValueError` for more winners than find room.
         """
-        from vital.figures import explanation_figure
+        from vital.figures import explanation_figure, winners_shown
 
+        count = winners_shown(columns, count)
         odds = "" if self.probability is None else f"probability {self.probability:.1%}"
         decision = [self.decision.label or str(self.decision), odds]
         chosen = [(name, list(map(_place, self.of(name, count)))) for name in _shown(self.layers, layers)]
         return explanation_figure(self.image, decision, chosen, columns, self.by)
 
-    def picture(self, count: int = 4, size: int = 128) -> Image.Image:
+    def picture(self, count: Count = 4, size: Side = 128) -> Image.Image:
         """Draw it: the image, and a row per layer with the places where its first winners won."""
         from vital.lwta.explain_figure import drawn
 
@@ -153,6 +158,7 @@ def _place(winner: Winner) -> Place:
     return Place(name, winner.contribution, winner.share, won, winner.unit.tokens)
 
 
+@door
 def explain(
     model: Model,
     image: Images,

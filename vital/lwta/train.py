@@ -6,7 +6,7 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from vital.models.outputs import answered, count_outputs
 from vital.types import Images
 from vital.utils.io import as_json, explained, locked, read_json, write
 from vital.utils.logs import logger
-from vital.utils.options import Count, NonNegative, Positive, Range, check_options, check_whole
+from vital.utils.options import MOST, Count, NonNegative, Positive, Range, check_options, check_whole
 from vital.utils.progress import Progress
 from vital.utils.random import generator, seed_of
 
@@ -207,13 +207,15 @@ def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
     write(path, buffer.getvalue())
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Go on from a checkpoint, where there is one; the epochs that are done."""
+def load_checkpoint(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int | None = None
+) -> int:
+    """Go on from a checkpoint of up to so many epochs, where there is one; those that are done."""
     if not path.is_file():
         return 0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        check_whole("epoch", state["epoch"], 0)
+        _check_checkpoint(state, optimizer, epochs or MOST)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
     except Exception as error:  # torch passes on whatever a damaged archive makes its parts raise
@@ -222,6 +224,33 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
             "train from the beginning"
         ) from error
     return int(state["epoch"])
+
+
+def _check_checkpoint(state: dict[str, Any], optimizer: torch.optim.Optimizer, epochs: int) -> None:
+    """Raise for what PyTorch would take though it is no state of this training."""
+    if check_whole("epoch", state["epoch"], 0) > epochs:
+        raise ValueError("more epochs than there are")
+    _check_finite(state["network"].values())
+    _check_optimizer(state["optimizer"], optimizer)
+
+
+def _check_finite(tensors: Iterable[Tensor]) -> None:
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+        raise ValueError("numbers that are not finite")
+
+
+def _check_optimizer(kept: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    own = optimizer.state_dict()["param_groups"]
+    if [{**group, "lr": 0} for group in kept["param_groups"]] != [{**group, "lr": 0} for group in own]:
+        raise ValueError("another optimizer")
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    for number, state in kept["state"].items():
+        shape = parameters[number].shape
+        if set(state) != {"step", "exp_avg", "exp_avg_sq"} or state["step"].numel() != 1:
+            raise ValueError("another optimizer")
+        if {state["exp_avg"].shape, state["exp_avg_sq"].shape} != {shape}:
+            raise ValueError("other shapes")
+        _check_finite(state.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +269,10 @@ class _Training:
         optimizer = adamw(network, how.lr, how.weight_decay)
         per_epoch = len(cuts(len(self.targets), how.batch_size)) - 1
         modes = [(part, part.training) for part in network.modules()]
-        first, steps = load_checkpoint(self.checkpoint, network, optimizer), per_epoch * how.epochs
+        first, steps = (
+            load_checkpoint(self.checkpoint, network, optimizer, how.epochs),
+            per_epoch * how.epochs,
+        )
         if first:
             logger.debug("the training goes on after epoch %d of %d", first, how.epochs)
         self.watch.on_begin(NAMES, steps)

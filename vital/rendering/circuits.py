@@ -17,11 +17,14 @@ from vital.rendering.api import render
 from vital.units import Unit
 from vital.utils.drawing import FAINT, GAP, PAPER, scaled, write_centered
 from vital.utils.io import as_png
+from vital.utils.options import Count, Side
+from vital.utils.public import door, with_doors
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
 
 
+@with_doors
 @dataclass(frozen=True, eq=False)
 class Circuit:
     """A unit, the units that feed it with their shares, and a prototype of each, in the order of `graph.units`.
@@ -42,7 +45,7 @@ class Circuit:
         """The units of the first layer below it."""
         return self.graph.levels[0]
 
-    def to_grid(self, size: int = 160) -> Image.Image:
+    def to_grid(self, size: Side = 160) -> Image.Image:
         """One picture: the unit above, its feeders below with their shares; `size` is the width of a prototype."""
         return circuit_sheet(self.prototypes, self.graph, size)
 
@@ -64,14 +67,15 @@ class Circuit:
         return as_png(self.to_grid())
 
 
+@door
 def circuit(
     model: Model,
     unit: str | Unit,
     layers: str | Sequence[str],
     *,
     bank: ReferenceBank,
-    count: int = 4,
-    n_exemplars: int = 8,
+    count: Count = 4,
+    n_exemplars: Count = 8,
     rule: str | Relevance = "zplus",
     **options: Any,
 ) -> Circuit:
@@ -98,7 +102,8 @@ def circuit(
     return Circuit(graph, render(model, graph.units, bank=bank, **options))
 
 
-def circuit_sheet(prototypes: Prototypes, graph: AttributionGraph, size: int = 160) -> Image.Image:
+@door
+def circuit_sheet(prototypes: Prototypes, graph: AttributionGraph, size: Side = 160) -> Image.Image:
     """Draw a circuit: the unit above, below it the levels with their shares; the larger the share the thicker the line.
 
     `prototypes` are in the order of `graph.units`. Raises `InvalidValueError` where there is not one for each unit.

@@ -24,6 +24,8 @@ from vital.types import Images
 from vital.units import OUTPUT, RecordList, Unit
 from vital.utils.drawing import contact_sheet, shown_bands, to_array, to_pil
 from vital.utils.io import as_png
+from vital.utils.options import Count, Side
+from vital.utils.public import door, with_doors
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
@@ -36,6 +38,7 @@ WARM, HOT = (1.0, 0.1, 0.0), (1.0, 0.9, 0.1)
 """The colors of the overlay, from little heat to most."""
 
 
+@with_doors
 @dataclass(frozen=True, eq=False)
 class Exemplar:
     """An image that shows a unit, and where in it the unit looked.
@@ -93,13 +96,14 @@ class Exemplar:
         return as_png(self.to_pil(heat=True))
 
 
+@with_doors
 class Exemplars(RecordList[Exemplar]):
     """A list of exemplars that shows itself in a notebook: the images above, the same with their heat below.
 
     A slice is such a list too; see `vital.units.RecordList`.
     """
 
-    def to_grid(self, size: int | None = None) -> Image.Image:
+    def to_grid(self, size: Side | None = None) -> Image.Image:
         """The images in one row, and below each the same with its heat."""
         pictures = [e.to_pil(heat=heat) for heat in (False, True) for e in self]
         return contact_sheet(pictures, max(1, len(self)), size)
@@ -119,17 +123,18 @@ class Exemplars(RecordList[Exemplar]):
         return as_png(self.to_grid())
 
 
+@door
 def exemplars(
     bank: ReferenceBank,
     unit: str | Unit,
-    count: int = 8,
+    count: Count = 8,
     *,
     by: Literal["activation", "relevance"] = "activation",
     for_unit: str | Unit | None = None,
     candidates: int | None = None,
     rule: str = "zplus",
     conditions: Iterable[str | Unit] = (),
-    batch: int = 8,
+    batch: Count = 8,
 ) -> Exemplars:
     """The images that show a unit best, best first, each with a heat map.
 

@@ -63,6 +63,7 @@ from vital.utils.io import (
     write,
 )
 from vital.utils.pictures import is_whole
+from vital.utils.public import door
 from vital.utils.text import shortened
 
 LOG = "log.jsonl"
@@ -404,6 +405,7 @@ class SavedExemplar:
         return read_picture(self._files[heat])
 
 
+@door
 def save_exemplars(run: str | Path, exemplars: Sequence[Exemplar]) -> None:
     """Write the exemplars of one unit into a run folder.
 
@@ -425,6 +427,7 @@ def save_exemplars(run: str | Path, exemplars: Sequence[Exemplar]) -> None:
     write(folder / EXEMPLARS, as_json({"unit": units.pop(), "exemplars": rows}))
 
 
+@door
 def kept_exemplars(run: str | Path, unit: str | Unit) -> list[SavedExemplar]:
     """The exemplars of a unit that a run folder holds, best first; none where nobody saved any. Raises `RunError`."""
     folder = Path(run) / "units" / folder_name(unit)

@@ -174,6 +174,30 @@ class AtlasFile(_Record):
     words: list[_AtlasWords]
 
 
+def _rows(rows: list[str]) -> list[str]:
+    if len({len(row) for row in rows}) > 1 or (rows and not rows[0]):
+        raise ValueError("its rows of places are not of one length")
+    return rows
+
+
+class _WinnerFacts(_Record):
+    unit: UnitText
+    label: str
+    share: Annotated[float, Field(ge=0, le=1)]
+    contribution: Annotated[float, Field(allow_inf_nan=False)]
+    places: Annotated[list[str], AfterValidator(_rows)] = []
+
+
+class ExplanationFile(_Record):
+    """explanation.json."""
+
+    decision: UnitText
+    name: str = Field(alias="class")
+    probability: Annotated[float, Field(ge=0, le=1)] | None
+    by: str
+    winners: Annotated[list[_WinnerFacts], Field(min_length=1)]
+
+
 class LogLine(_Record):
     """A line of log.jsonl that tells of rendered units."""
 

@@ -24,13 +24,16 @@ from vital.figures import (
     exemplars_figure,
     explanation_figure,
     grid_figure,
+    winners_shown,
 )
 from vital.lwta.explain import LAST
 from vital.rendering.run_folder import EXEMPLARS, runs
+from vital.rendering.run_schema import ExplanationFile, schema_of
 from vital.reporting.facts import read_circuit
 from vital.reporting.holdings import Choice, Holdings, check_names, picture_of
 from vital.units import Unit
 from vital.utils.io import AGAIN, check_links, damaged, read_json, read_picture, read_text
+from vital.utils.public import door
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
@@ -46,8 +49,8 @@ TAKEN = {
     **dict.fromkeys(("exemplars", "grid", "words"), ("units", "methods", "count")),
 }
 """What may be chosen for each kind, as `Choice` calls it."""
-WINNERS, UNITS = 5, {"exemplars": 5, "grid": 24, "words": 40}
-"""How many winners of a layer and units are shown where nobody says."""
+UNITS = {"exemplars": 5, "grid": 24, "words": 40}
+"""How many units are shown where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Made:
     others: tuple[str, ...] = ()
 
 
+@door
 def make_figure(
     *folders: str | Path, kind: str | None = None, columns: int = 2, choice: Choice | None = None
 ) -> Made:
@@ -214,9 +218,9 @@ def _node(folder: Path, unit: str, share: float | None, choice: Choice) -> Node:
 
 def _explain(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[PaperFigure, str]:
     """One image explained."""
-    folder = _only(folders, "explain")
+    folder, most = _only(folders, "explain"), winners_shown(columns, choice.count)
     with _damage(folder / FILES["explain"]):
-        told = read_json(folder / FILES["explain"])
+        told = read_json(folder / FILES["explain"], schema_of(ExplanationFile))
         layers: dict[str, list[Place]] = {}
         for one in told["winners"]:
             layers.setdefault(Unit.parse(one["unit"]).layer, []).append(_place(one))
@@ -224,9 +228,7 @@ def _explain(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[Pap
         decision += [] if told["probability"] is None else [f"probability {told['probability']:.1%}"]
         by = str(told["by"])
     check_names("layer of the explanation", layers, choice.layers)
-    chosen = [
-        (name, layers[name][: choice.count or WINNERS]) for name in choice.layers or list(layers)[-LAST:]
-    ]
+    chosen = [(name, layers[name][:most]) for name in choice.layers or list(layers)[-LAST:]]
     made = explanation_figure(read_picture(folder / "image.png"), decision, chosen, columns, by)
     return made, f"{decision[0]} by the winners of {', '.join(name for name, _ in chosen)}"
 

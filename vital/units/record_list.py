@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, SupportsIndex, TypeVar, o
 from vital.errors import InvalidValueError, UnknownNameError, unknown
 from vital.units.unit import OUTPUT, Unit
 from vital.utils.class_names import class_matches
+from vital.utils.public import with_doors
 from vital.utils.text import shortened
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Record(Protocol):
 R = TypeVar("R", bound=Record)
 
 
+@with_doors
 class RecordList(list[R]):
     """A list of records that keeps its type when sliced or added to, and finds records by their unit.
 

@@ -1,21 +1,28 @@
-"""What a caller gave in the place of something else: found when a call has failed, by the annotations of the function.
+"""What a caller gave in the place of something else, by the annotations of the function.
 
-Nothing is looked at before, so that whatever behaves as it should may be given.
+Most of it is found when a call has failed, so that whatever behaves as it should may be given. Before a call iterators
+become lists, which can be gone through twice, numbers of numpy Python's own, and numbers are held against the ranges in
+annotations, such as `vital.utils.options.Share`.
 """
 
 from __future__ import annotations
 
 import builtins
+import functools
 import inspect
 import operator
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from vital.errors import InvalidValueError, said
+from vital.utils.options import MOST, Option, Range, parts_of_hint
 
 PLAIN = (str, bytes, int, float, complex, list, tuple, dict, set, NoneType, Path)
 """What is data alone, and stands for no object with methods of its own."""
@@ -27,6 +34,102 @@ WORDS = {
     NoneType: "none",
     Path: "paths",
 }
+
+
+ODD = (np.generic, range, Iterator)
+"""What is looked at before a call, whatever the annotation."""
+
+
+def prepared(
+    function: Callable[..., Any], args: tuple[Any, ...], given: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, ready for it.
+
+    Raises `InvalidValueError` for a number outside its range, an iterator that gives nothing, and one without an end.
+
+    >>> def blur(pictures: Iterable[str], width: int) -> None: ...
+    >>> prepared(blur, (iter(["a.png"]), np.int64(3)), {})
+    ((['a.png'], 3), {})
+    """
+    ranged, found = _ranged(function), dict(given)
+    if not ranged and not any(isinstance(value, ODD) for value in (*args, *given.values())):
+        return args, found
+    names = _positional(function, len(args))
+    settled = tuple(_settled(function, *pair) for pair in zip(names, args, strict=True))
+    found = {name: _settled(function, name, value) for name, value in given.items()}
+    for name, value in (*zip(names, settled, strict=True), *found.items()):
+        if name in ranged:
+            ranged[name].check(value)
+    return settled, found
+
+
+def _settled(function: Callable[..., Any], name: str, value: Any) -> Any:
+    """One argument, ready for a call."""
+    if isinstance(value, np.number | np.bool_):
+        return value.item()
+    if isinstance(value, range):
+        if _is_long(value):
+            raise InvalidValueError(f"{_of(name, function)} is {value}; allowed are up to {MOST} at once")
+        return value
+    if not isinstance(value, Iterator) or hasattr(value, "read") or not _takes_list(function, name):
+        return value
+    found, what = list(islice(value, MOST + 1)), f"{_of(name, function)} is a {type(value).__name__}"
+    if not found:
+        raise InvalidValueError(f"{what} that gives nothing, as one does that was used before; give a list")
+    if len(found) > MOST:
+        raise InvalidValueError(f"{what} that gives more than {MOST}; allowed are as many at once")
+    return found
+
+
+def _is_long(value: range) -> bool:
+    try:
+        return len(value) > MOST
+    except OverflowError:
+        return True
+
+
+def _of(name: str, function: Callable[..., Any]) -> str:
+    return f"{name} of {function.__qualname__.removesuffix('.__init__')}"
+
+
+@functools.cache
+def _ranged(function: Callable[..., Any]) -> dict[str, Option]:
+    """The arguments whose annotations hold a range."""
+    found = {}
+    for name, hint in _known_hints(function).items():
+        kind, allowed, optional = parts_of_hint(hint)
+        if isinstance(allowed, Range):
+            found[name] = Option(name, kind, allowed, optional, None, "")
+    return found
+
+
+@functools.cache
+def _known_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return _hints(function)
+    except TypeError:
+        return {}
+
+
+@functools.cache
+def _positional(function: Callable[..., Any], count: int) -> list[str]:
+    """The names of the first arguments; those that a function takes many of have one name."""
+    kinds = inspect.signature(function).parameters.values()
+    names = [one.name for one in kinds if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    more = next((one.name for one in kinds if one.kind is one.VAR_POSITIONAL), "")
+    return (names + [more] * count)[:count]
+
+
+@functools.cache
+def _takes_list(function: Callable[..., Any], name: str) -> bool:
+    return _is_list(_known_hints(function).get(name))
+
+
+def _is_list(hint: Any) -> bool:
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Annotated, Union, UnionType):
+        return any(map(_is_list, inner[:1] if origin is Annotated else inner))
+    return origin in (Iterable, Sequence, list, tuple)
 
 
 def misfit(
@@ -47,8 +150,9 @@ def misfit(
     for name, value in bound.arguments.items():
         several = kinds[name] in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         if not several and name in hints and not fits(value, hints[name]):
-            what = function.__qualname__.removesuffix(".__init__")
-            return InvalidValueError(f"{name} of {what} is {said(value)}; allowed are {worded(hints[name])}")
+            return InvalidValueError(
+                f"{_of(name, function)} is {said(value)}; allowed are {worded(hints[name])}"
+            )
     return None
 
 
@@ -61,7 +165,7 @@ class _Names(dict[str, Any]):
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     inner = inspect.unwrap(function)
-    return get_type_hints(inner, localns=_Names(inner.__globals__))
+    return get_type_hints(inner, localns=_Names(inner.__globals__), include_extras=True)
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -78,11 +182,16 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is type:
         return isinstance(value, type)
     if origin is tuple:
-        stranger = not isinstance(value, PLAIN) and hasattr(value, "__getitem__")
+        stranger = not isinstance(value, PLAIN) and hasattr(value, "__getitem__") and not _is_single(value)
         return stranger or _is_tuple(value, inner)
     if isinstance(origin, type):
         return _is_container(value, origin) and _holds(value, inner)
     return not isinstance(hint, type) or _is(value, hint)
+
+
+def _is_single(value: Any) -> bool:
+    """Whether this is an array of one number, with no axis to go along."""
+    return getattr(value, "ndim", None) == 0
 
 
 def _is_tuple(value: Any, inner: tuple[Any, ...]) -> bool:
@@ -95,7 +204,10 @@ def _is_tuple(value: Any, inner: tuple[Any, ...]) -> bool:
 def _is_container(value: Any, kind: type) -> bool:
     if issubclass(kind, Callable):  # type: ignore[arg-type]
         return callable(value)
-    return isinstance(value, kind) or (not isinstance(value, PLAIN) and hasattr(value, "__getitem__"))
+    if _is_single(value):
+        return False
+    asked = "keys" if issubclass(kind, Mapping) else "__getitem__"
+    return isinstance(value, kind) or (not isinstance(value, PLAIN) and hasattr(value, asked))
 
 
 def _holds(value: Any, inner: tuple[Any, ...]) -> bool:
@@ -109,7 +221,7 @@ def _holds(value: Any, inner: tuple[Any, ...]) -> bool:
     if isinstance(value, list | tuple | set):
         return all(fits(part, inner[0]) for part in value)
     with suppress(Exception):  # a stranger; one that cannot be asked may be right
-        return fits(value[0], inner[0])
+        return len(value) > 0 and fits(value[0], inner[0])
     return True
 
 
@@ -118,8 +230,7 @@ def _is(value: Any, kind: type) -> bool:
         return True
     try:
         if kind is bool:
-            truth = bool(value)
-            return not isinstance(value, PLAIN) or truth == value
+            return bool(bool(value) == value)
         if kind in (int, float):
             kind(value) if kind is float else operator.index(value)
             return not isinstance(value, str | bytes)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from vital.utils import code_hash
-from vital.utils.io import as_json
+from vital.utils.io import as_json, encoded
 
 _SECRET = frozenset(
     ("key", "apikey", "token", "secret", "password", "passwd", "bearer", "credentials", "authorization")
@@ -211,4 +211,4 @@ def is_plain(value: object) -> bool:
 
 
 def _bytes(data: bytes | str) -> bytes:
-    return data.encode() if isinstance(data, str) else data
+    return encoded(data) if isinstance(data, str) else data

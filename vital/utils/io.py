@@ -51,6 +51,8 @@ def replacing(path: Path) -> Iterator[Path]:
     already, empty, and has to stay the same file: write into it. What a killed process left is removed by the next
     write of the file. Raises `RunError`.
     """
+    if not path.name:
+        raise RunError(f"{str(path)!r} is no file; give the name of one")
     with explained(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with part_of(path) as part:
@@ -187,8 +189,8 @@ def csv_lines(text: str, name: str) -> list[tuple[int, list[str]]]:
         ) from error
 
 
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""What spreadsheets take for a formula, or what stands for such a text."""
+FORMULA = re.compile(r"'*(?:[\t\r\n]|[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+"""What spreadsheets take for a formula, some in wide letters and behind what is not seen, or what stands for it."""
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> bytes:

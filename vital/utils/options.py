@@ -115,7 +115,7 @@ class Option:
         if value is None:
             fits = self.optional
         elif get_origin(self.kind) is tuple:
-            inner = _parts(get_args(self.kind)[0])[:2]
+            inner = parts_of_hint(get_args(self.kind)[0])[:2]
             fits = isinstance(value, list | tuple) and len(value) > 0
             fits = fits and all(_fits(part, *inner) for part in value)
         else:
@@ -148,7 +148,7 @@ def _options(kind: type[Any]) -> dict[str, Option]:
     hints, told = get_type_hints(kind, include_extras=True), meanings(kind)
     return {
         field.name: Option(
-            field.name, *_parts(hints[field.name]), _default(field), " ".join(told.get(field.name, ()))
+            field.name, *parts_of_hint(hints[field.name]), _default(field), " ".join(told.get(field.name, ()))
         )
         for field in fields(kind)
     }
@@ -313,7 +313,7 @@ def _default(field: Any) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _parts(hint: Any) -> tuple[Any, Range | Names | None, bool]:
+def parts_of_hint(hint: Any) -> tuple[Any, Range | Names | None, bool]:
     """The type that a hint stands for, its range, and whether None is allowed."""
     allowed, optional = None, False
     if get_origin(hint) in (Union, UnionType):
@@ -326,7 +326,7 @@ def _parts(hint: Any) -> tuple[Any, Range | Names | None, bool]:
 
 def _read(text: str, kind: Any) -> Any:
     if get_origin(kind) is tuple:
-        part = _parts(get_args(kind)[0])[0]
+        part = parts_of_hint(get_args(kind)[0])[0]
         return tuple(_read(piece.strip(), part) for piece in text.split(",") if piece.strip())
     if get_origin(kind) is Literal:
         return {str(choice): choice for choice in get_args(kind)}[text]
@@ -366,7 +366,7 @@ def _allowed(kind: Any, allowed: Range | Names | None) -> str:
     ('whole numbers from 1', 'texts with commas between them')
     """
     if get_origin(kind) is tuple:
-        inner, limits, _ = _parts(get_args(kind)[0])
+        inner, limits, _ = parts_of_hint(get_args(kind)[0])
         return f"{_allowed(inner, limits)} with commas between them"
     if get_origin(kind) is Literal:
         return ", ".join(map(str, get_args(kind)))

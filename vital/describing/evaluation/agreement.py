@@ -17,6 +17,7 @@ from vital.describing.evaluation.class_names import cosines
 from vital.errors import InvalidValueError
 from vital.records import Description
 from vital.units import Unit
+from vital.utils.public import door
 from vital.utils.text import jaccard
 
 CONSTANT = "things and objects"
@@ -56,6 +57,7 @@ class Agreement:
         return tuple(None if c is None else (c - self.floor) / room for c in self.cosines)
 
 
+@door
 def agreement(ours: Sequence[str], theirs: Sequence[str], encoder: TextEncoder | None = None) -> Agreement:
     """Compare two lists of labels of the same units, "" where there is none.
 

@@ -1,0 +1,190 @@
+"""Wounds: how each kind of file of a run is changed by whoever means no good."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pickle
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vital.utils import tensor_cache
+
+VALUES: tuple[Any, ...] = (
+    None, True, 7, -1, 10**30, 1.5, float("nan"), "", "x", "../../../secret", "/etc/passwd", "\x00", "=1+1", [], [None],
+    {}, {"x": 1}, "a" * 5000, [[[[]]]], "²",
+)  # fmt: skip
+"""What stands in the place of a value of JSON."""
+TEXTS = {
+    "empty": b"", "no JSON": b"{", "a list": b"[]", "a number": b"7", "no text": b"\xff\xfe\x00", "null": b"null",
+    "deep": b'{"a":' * 100_000, "deep list": b"[" * 100_000, "digits": b'{"schema": ' + b"9" * 5000 + b"}",
+    "half a character": b'{"schema": 1, "renders": [], "model": {"name": "\\ud800"}}', "zeros": bytes(1000),
+    "a formula": b"=cmd()\n", "quotes": b'"\n"a,b\n', "long": b"a," * 100_000, "code": b"",
+}  # fmt: skip
+"""What stands in the place of a whole file."""
+CODE = "ran.txt"
+"""The file that a pickle writes where it is run."""
+
+
+class Pickled:
+    """What writes a file when a pickle of it is read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path(CODE),)
+
+
+TEXTS["code"] = pickle.dumps(Pickled())
+
+
+@dataclass(frozen=True)
+class Wound:
+    """A change of one file; `deal` changes it."""
+
+    file: str
+    name: str
+    deal: Callable[[Path], None]
+
+
+def kind_of(name: str) -> str:
+    """The name of a file, or of a place in it, without the numbers that tell it from others of its kind."""
+    return re.sub(r"[0-9a-f]{24}|[0-9]+", "#", name)
+
+
+def of_file(name: str, path: Path, *, every: bool) -> Iterator[Wound]:
+    for what, data in TEXTS.items():
+        yield Wound(name, what, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+    for cut in (0.5, 0.95):
+        data = path.read_bytes()[: int(cut * path.stat().st_size)]
+        yield Wound(name, f"cut at {cut}", lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+    yield Wound(name, "a folder", lambda file: (file.unlink(), file.mkdir())[1])
+    yield Wound(name, "missing", Path.unlink)
+    yield Wound(name, "a pipe", lambda file: (file.unlink(), os.mkfifo(file))[1])
+    if path.suffix != ".png":
+        yield Wound(
+            name, "a link", lambda file: (file.unlink(), file.symlink_to(Path("secret.json").absolute()))[1]
+        )
+    if path.suffix == ".json":
+        yield from _of_json(name, json.loads(path.read_text()), every=every)
+    if path.suffix == ".safetensors":
+        yield from _of_tensors(name, path)
+    if path.suffix == ".csv":
+        yield from _of_csv(name, path.read_text())
+    if path.suffix == ".toml":
+        yield from _of_toml(name, path.read_text())
+    if path.suffix == ".png":
+        bomb = io.BytesIO()
+        Image.new("1", (13_300, 13_300)).save(bomb, "PNG")
+        yield Wound(name, "a bomb", lambda file: _replace(file, bomb.getvalue()))
+
+
+CELLS = ("", "nan", "inf", "-1", "1e999", "9" * 5000, "²", "../../../secret", "/etc/passwd", "\ud800", "=1+1", "[[[[",
+         '[["x", NaN]]', "[null]", '{"a": 1}', "\x00", "a" * 5000, "class:0-99999999", "\u202e")  # fmt: skip
+"""What stands in the place of a cell, and of a value of TOML."""
+
+
+TENSORS: dict[str, Callable[[Tensor], Tensor]] = {
+    "NaN": lambda t: torch.full_like(t, torch.nan) if t.is_floating_point() else t[:0] if t.ndim else t[None],
+    "-1": lambda t: torch.full_like(t, -1), "2**30": lambda t: torch.full_like(t, 2**30), "bits": lambda t: t.bool(),
+    "flat": lambda t: t.reshape(-1)[:-1], "one more axis": lambda t: t[None], "whole": lambda t: t.long(),
+    "half": lambda t: t.half(), "one row": lambda t: t[:1] if t.ndim else t[None],
+}  # fmt: skip
+"""What a tensor becomes, in a file that says of itself that it is whole."""
+
+
+def _of_tensors(name: str, path: Path) -> Iterator[Wound]:
+    """Tensors changed, left out, and added, with the checksum that goes with them."""
+    found = tensor_cache.load(path)
+    if found is None:
+        return
+    tensors, notes = found
+
+    def saved(file: Path, changed: dict[str, Tensor]) -> None:
+        file.unlink(missing_ok=True)
+        tensor_cache.save(file, changed, notes)
+
+    for key, tensor in tensors.items():
+        for what, change in TENSORS.items():
+            with suppress(RuntimeError):  # there is no such number of its kind
+                changed = tensors | {key: change(tensor)}
+                yield Wound(name, f"{key} is {what}", partial(saved, changed=changed))
+        left = {other: one for other, one in tensors.items() if other != key}
+        yield Wound(name, f"without {key}", partial(saved, changed=left))
+    yield Wound(name, "one more", partial(saved, changed=tensors | {"x": torch.zeros(2)}))
+
+
+def _of_csv(name: str, text: str) -> Iterator[Wound]:
+    """Cells of the first two rows, the header among them, changed."""
+    rows, turn = list(csv.reader(io.StringIO(text, newline=""))), cycle(CELLS)
+    for place, row in list(enumerate(rows))[:2]:
+        for column in range(len(row)):
+            for new in islice(turn, 5):
+                changed = [[*one] for one in rows]
+                changed[place][column] = new
+                written = io.StringIO()
+                csv.writer(written, lineterminator="\n").writerows(changed)
+                data = written.getvalue().encode("utf-8", "surrogatepass")
+                said = f"{place}.{column} = {new[:20]!r}"
+                yield Wound(name, said, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+
+
+def _of_toml(name: str, text: str) -> Iterator[Wound]:
+    """Values changed, and texts among them."""
+    lines, turn = text.splitlines(), cycle(VALUES)
+    for place, line in enumerate(lines):
+        key, equals, _ = line.partition(" = ")
+        for new in islice(turn, 5 if equals else 0):
+            told = "nan" if new is None else json.dumps(new).replace("NaN", "nan").replace(": ", " = ")
+            data = "\n".join([*lines[:place], f"{key} = {told}", *lines[place + 1 :]]).encode()
+            said = f"{key} = {str(new)[:20]!r}"
+            yield Wound(name, said, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+
+
+def _of_json(name: str, value: Any, *, every: bool) -> Iterator[Wound]:
+    found = {} if every else {kind_of(repr(place)): place for place in _places(value)}
+    turn = cycle(VALUES)
+    for place in _places(value) if every else found.values():
+        for new in VALUES if every else islice(turn, 7):
+            text = json.dumps(_changed(value, place, new)).encode()
+            said = f"{'.'.join(map(str, place))} = {str(new)[:20]!r}"
+            yield Wound(name, said, lambda file, text=text: _replace(file, text))  # type: ignore[misc]
+
+
+def _places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    entries = (
+        value.items()
+        if isinstance(value, dict)
+        else list(enumerate(value))[:2]
+        if isinstance(value, list)
+        else ()
+    )
+    for key, part in entries:
+        yield (*above, key)
+        if len(above) < 4:
+            yield from _places(part, (*above, key))
+
+
+def _changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
+    copied = json.loads(json.dumps(value))
+    *way, last = place
+    part = copied
+    for key in way:
+        part = part[key]
+    part[last] = new
+    return copied
+
+
+def _replace(file: Path, data: bytes) -> None:
+    file.unlink(missing_ok=True)
+    file.write_bytes(data)
