@@ -38,6 +38,9 @@ LAWS = {
     "vital/regularizers": ("terms", "stacks", "ranges", "signatures"),
     "vital/params": ("params", "ranges", "signatures"),
     "vital/transforms": ("transforms", "ranges", "signatures"),
+    "vital/attribution": ("signatures",),
+    "vital/metrics": ("signatures",),
+    "vital/describing/methods": ("signatures",),
 }
 """The laws that look at every part of a folder."""
 

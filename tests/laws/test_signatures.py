@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from vital import objectives, params, regularizers, transforms
+from vital import attribution, metrics, objectives, params, regularizers, transforms
+from vital.describing import DESCRIBERS
 from vital.params import PARAMS
 from vital.terms import OBJECTIVES, REGULARIZERS
 from vital.transforms import TRANSFORMS
@@ -16,6 +18,8 @@ from vital.utils.registry import Registry
 ROOMS: dict[ModuleType, Registry[Any]] = {
     objectives: OBJECTIVES, regularizers: REGULARIZERS, params: PARAMS, transforms: TRANSFORMS,
 }  # fmt: skip
+PUBLIC = (attribution, metrics)
+"""Packages of which all names count."""
 KEPT = Path(__file__).with_name("signatures.txt")
 
 
@@ -27,8 +31,16 @@ def shown(name: str, kind: Any) -> str:
 
 
 def lines() -> list[str]:
-    """One line for each registered part and each of its ways to be made."""
+    """One line for each registered part and each of its ways to be made, and for each function."""
     found = [shown("transforms.maco", transforms.maco)]
+    found += [shown(f"describing.{name}", entry.item) for name, entry in DESCRIBERS.entries.items()]
+    for package in PUBLIC:
+        room, own = (
+            package.__name__.removeprefix("vital."),
+            [getattr(package, name) for name in package.__all__],
+        )
+        made = [one for one in own if inspect.isfunction(one) or (inspect.isclass(one) and is_dataclass(one))]
+        found += [shown(f"{room}.{one.__name__}", one) for one in made]
     for room, registry in ROOMS.items():
         for entry in registry.entries.values():
             name, kind = f"{room.__name__.removeprefix('vital.')}.{entry.item.__qualname__}", entry.item
