@@ -54,6 +54,7 @@ DESCRIBERS = ("tests/describing/test_describers.py",)
 
 BESIDE = {
     "vital/backends/chat_response.py": ("tests/backends/test_openai.py",),
+    "vital/backends/endpoint_address.py": ("tests/backends/test_openai.py",),
     "vital/describing/evaluation/agreement.py": ("tests/describing/methods/test_prototype.py",),
     "vital/describing/matching/clip_features.py": DESCRIBERS,
     "vital/describing/matching/presence.py": DESCRIBERS,

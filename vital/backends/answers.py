@@ -401,13 +401,15 @@ def _unquoted(text: str) -> str:
 
 
 def _unbracketed(text: str) -> str:
-    """Take off brackets that stand around a whole text, or that lack their other half."""
+    """Take off brackets that stand around a whole text, that lack their other half, or that a text begins with."""
     for start, end in ("()", "[]", "{}", "<>"):
         whole = text.startswith(start) and text.endswith(end)
         if whole or (text.startswith(start) and end not in text):
             text = text[1:]
         if whole or (text.endswith(end) and start not in text):
             text = text[:-1]
+        elif text.startswith(start) and start in "[{":
+            text = text[1:].replace(end, "", 1).lstrip(" :;,.")
     return text
 
 
