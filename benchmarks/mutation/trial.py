@@ -40,6 +40,7 @@ LAWS = {
     "vital/transforms": ("transforms", "ranges", "signatures"),
     "vital/attribution": ("signatures",),
     "vital/metrics": ("signatures",),
+    "vital/describing/matching": ("signatures",),
     "vital/describing/methods": ("signatures",),
 }
 """The laws that look at every part of a folder."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import inspect
+import pkgutil
 from dataclasses import is_dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from vital import attribution, metrics, objectives, params, regularizers, transforms
-from vital.describing import DESCRIBERS
+from vital.describing import DESCRIBERS, matching, methods
 from vital.params import PARAMS
 from vital.terms import OBJECTIVES, REGULARIZERS
 from vital.transforms import TRANSFORMS
@@ -48,6 +51,35 @@ def lines() -> list[str]:
             if inspect.ismethod(getattr(kind, "of", None)):
                 found.append(shown(f"{name}.of", kind.of))
     return sorted(found)
+
+
+def numbers() -> list[str]:
+    """One line for each number with a name in the modules that say what comes out."""
+    found = []
+    for room in (*ROOMS, *PUBLIC, matching, methods):
+        for part in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+            own = vars(importlib.import_module(part.name)).items()
+            found += [f"{part.name} {name} = {value}" for name, value in own
+                      if name.isupper() and isinstance(value, int | float) and defined(part.name, name)]  # fmt: skip
+    return sorted(found)
+
+
+def defined(module: str, name: str) -> bool:
+    """Whether a name is given its value in a module, and not only imported there."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    names = [
+        node for one in tree.body if isinstance(one, ast.Assign | ast.AnnAssign) for node in ast.walk(one)
+    ]
+    return any(
+        isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store) and one.id == name for one in names
+    )
+
+
+def test_numbers_with_a_name_are_those_that_are_written_down() -> None:
+    kept = KEPT.with_name("numbers.txt").read_text(encoding="utf-8").splitlines()
+    assert kept == numbers(), (
+        "write what comes out otherwise into CHANGELOG.md, and the line into numbers.txt"
+    )
 
 
 def test_the_parts_have_the_defaults_that_are_written_down() -> None:
