@@ -64,6 +64,9 @@ def test_a_part_of_a_list_is_such_a_list(name: str) -> None:
 def test_a_record_is_found_by_the_text_or_the_name_of_its_unit(name: str, text: str | Unit) -> None:
     records = LISTS[name]
     assert records[text] is records[0]
+    assert text in records
+    assert records[0] in records
+    assert records[0] not in records[1:]
     assert list(records.of(text)) == [records[0]]
 
 
@@ -88,6 +91,7 @@ def test_an_unknown_unit_is_answered_with_the_nearest(text: str, sentence: str) 
     with pytest.raises(UnknownNameError) as caught:
         LISTS["prototypes"][text]
     assert str(caught.value).startswith(sentence)
+    assert text not in LISTS["prototypes"]
     with pytest.raises(UnknownNameError, match="there is no unit to choose from"):
         Prototypes().of(text)
 

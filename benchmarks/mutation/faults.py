@@ -7,6 +7,7 @@ import contextlib
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,3 +224,26 @@ def broken(text: str, number: int) -> ast.Module:
     """
     made: ast.Module = Break("", number).visit(ast.parse(text))
     return made
+
+
+def replaced(text: str, path: str, number: int) -> dict[CodeType, CodeType]:
+    """What a fault changes of compiled code: that of functions and modules without it, and with it.
+
+    >>> [old.co_name for old in replaced("def f(): return 1\\ndef g(): return 2", "a.py", 1)]
+    ['<module>', 'g']
+    """
+    pairs = [
+        tuple(
+            compile(code, path, "exec", dont_inherit=True) for code in (ast.parse(text), broken(text, number))
+        )
+    ]
+    found: dict[CodeType, CodeType] = {}
+    while pairs:
+        old, new = pairs.pop()
+        if old == new:
+            continue
+        found[old] = new
+        inner = [[one for one in code.co_consts if isinstance(one, CodeType)] for code in (old, new)]
+        if len(inner[0]) == len(inner[1]):
+            pairs += zip(*inner, strict=True)
+    return found

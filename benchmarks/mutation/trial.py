@@ -6,6 +6,7 @@ import ast
 import builtins
 import contextlib
 import doctest
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -17,16 +18,17 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
-from benchmarks.mutation.faults import ROOT, Fault, broken
+from benchmarks.mutation.faults import ROOT, Fault, broken, replaced
 
-SLOWER, LEAST_SECONDS = 10, 30
+SLOWER, LEAST_SECONDS = 5, 15
 """Tests that take so many times as long as they did, and so many seconds more, have caught the fault."""
 WAITING = 5
 """Seconds on the clock for each second of the processor: others may use the machine."""
@@ -36,19 +38,36 @@ LAWS = {
     "vital/regularizers": ("terms", "stacks", "ranges", "signatures"),
     "vital/params": ("params", "ranges", "signatures"),
     "vital/transforms": ("transforms", "ranges", "signatures"),
+    "vital/attribution": ("signatures",),
+    "vital/metrics": ("signatures",),
+    "vital/describing/matching": ("signatures",),
+    "vital/describing/methods": ("signatures",),
 }
 """The laws that look at every part of a folder."""
 
 DEFAULTS = "tests/laws/test_signatures.py"
 """The law that looks at what runs when a part is imported."""
 
-LARGE = {"vital/backends", "vital/comparing", "vital/data", "vital/utils"}
+LARGE = {"vital/activations", "vital/backends", "vital/comparing", "vital/data", "vital/utils"}
 """Folders of many subjects: of these, a module's own tests alone."""
+
+DESCRIBERS = ("tests/describing/test_describers.py",)
 
 BESIDE = {
     "vital/backends/chat_response.py": ("tests/backends/test_openai.py",),
-    "vital/describing/matching/clip_features.py": ("tests/describing/test_describers.py",),
-    "vital/describing/matching/search.py": ("tests/describing/test_describers.py",),
+    "vital/backends/endpoint_address.py": ("tests/backends/test_openai.py",),
+    "vital/describing/evaluation/agreement.py": ("tests/describing/methods/test_prototype.py",),
+    "vital/describing/matching/clip_features.py": DESCRIBERS,
+    "vital/describing/matching/presence.py": DESCRIBERS,
+    "vital/describing/matching/search.py": DESCRIBERS,
+    "vital/describing/matching/similarity.py": DESCRIBERS,
+    "vital/describing/matching/wpmi_sums.py": DESCRIBERS,
+    "vital/describing/methods/activation_ranges.py": (
+        *DESCRIBERS,
+        "tests/describing/matching/test_presence.py",
+    ),
+    "vital/describing/methods/clip_dissect.py": DESCRIBERS,
+    "vital/describing/methods/linear.py": (*DESCRIBERS, "tests/describing/matching/test_presence.py"),
     "vital/units/direction.py": ("tests/directions/test_files.py", "tests/objectives/test_direction.py"),
     "vital/units/record_list.py": ("tests/test_records.py",),
     "vital/units/unit.py": ("tests/test_readers.py",),
@@ -62,6 +81,7 @@ QUIET = (
     "-p",
     "no:xdist",
     "--no-header",
+    "--tb=native",
     "-W",
     "ignore::pytest.PytestAssertRewriteWarning",
 )
@@ -71,10 +91,18 @@ ENTERED = "__entered__"
 
 @dataclass(frozen=True)
 class Usual:
-    """What the tests do without a fault: the seconds of each, and the functions that it enters (file, line)."""
+    """What the tests do without a fault: the seconds of each, and the functions that it enters (file, line).
+
+    `early` are the functions that are entered before any test, while modules are imported.
+    """
 
     seconds: dict[str, float]
     enters: dict[str, set[tuple[str, int]]]
+    early: set[tuple[str, int]] = field(default_factory=set)
+
+    def can_be_swapped(self, fault: Fault) -> bool:
+        """Whether the fault does all of its harm after the imports, so that code which is imported can take it."""
+        return bool(fault.function) and (fault.file, fault.function) not in self.early
 
     def first(self, fault: Fault) -> list[str]:
         """The tests that enter the function with the fault, or any of the file where none holds it; quickest first."""
@@ -86,6 +114,16 @@ class Usual:
             if test.startswith(DEFAULTS) or fault.file in {file for file, _ in entered}
         ]
         return sorted(inside or touched, key=lambda test: self.seconds[test])
+
+    def beside(self, tests: Sequence[str]) -> list[str]:
+        """The other tests of the same files, which may share what only the first of them made."""
+        files = {test.partition("::")[0] for test in tests}
+        return [test for test in self.enters if test.partition("::")[0] in files and test not in set(tests)]
+
+    def clock(self, fault: Fault) -> float:
+        """The seconds on the clock after which a fault is caught whatever happens."""
+        first = self.first(fault)
+        return WAITING * (LEAST_SECONDS + self.limit([*first, *self.beside(first)]))
 
     def limit(self, tests: Collection[str]) -> float:
         """The seconds after which some tests count as failed."""
@@ -155,9 +193,13 @@ class _Notes:
     """Follows the tests: those that failed, the seconds of each, and which functions it entered."""
 
     now: set[tuple[str, int]] = field(default_factory=set)
+    early: list[tuple[str, int]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     enters: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+
+    def pytest_collection_finish(self) -> None:
+        self.early = sorted(self.now)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.now.clear()
@@ -228,8 +270,6 @@ def _alone(work: Callable[[Path], str], limit: float) -> str:
         process.join()
         path = folder / "said"
         said = path.read_text(encoding="utf-8") if path.exists() else "the process ended"
-        if said.startswith(BROKEN):
-            raise SystemExit(said)
         return "time" if slow else said
 
 
@@ -246,40 +286,137 @@ def usual(files: Collection[str]) -> Usual:
         for file in files:
             importlib.import_module(module_of(file))
         _pytest(suite_of(next(iter(files))), folder, notes)
-        return json.dumps([notes.failed, notes.seconds, notes.enters])
+        return json.dumps([notes.failed, notes.seconds, notes.enters, notes.early])
 
-    failed, seconds, enters = json.loads(_alone(work, 3600))
+    said = _alone(work, 3600)
+    if said.startswith(BROKEN):
+        raise SystemExit(said)
+    failed, seconds, enters, early = json.loads(said)
     for test in failed:
         print(f"fails without any fault: {test}", file=sys.stderr, flush=True)
-    passed = {test: {(file, line) for file, line in enters[test]} for test in enters if test not in failed}
-    return Usual(seconds, passed)
+    passed = {test: set(map(tuple, enters[test])) for test in enters if test not in failed}
+    return Usual(seconds, passed, set(map(tuple, early)))
 
 
-def attempt(fault: Fault, known: Usual) -> tuple[str, float]:
-    """Run the tests of a file with a fault in it: what failed first, "" where nothing did, and seconds."""
-    first = known.first(fault)
-    others = [test for test in known.enters if test not in set(first)]
+def attempts(faults: Sequence[Fault], known: Usual) -> Iterator[tuple[Fault, str, float]]:
+    """Try faults of files that have the same tests: each with what failed first, "" where nothing did, and seconds."""
+    left = [fault for fault in faults if not known.can_be_swapped(fault)]
+    for fault, said, seconds in _swapped([fault for fault in faults if fault not in left], known):
+        if said.startswith(BROKEN):
+            left.append(fault)
+        else:
+            yield fault, said, seconds
+    for fault in left:
+        began = time.monotonic()
+        said = _alone(partial(_imported, fault, known), known.clock(fault))
+        if said.startswith(BROKEN):
+            raise SystemExit(said)
+        yield fault, said, time.monotonic() - began
+
+
+def _swapped(faults: Sequence[Fault], known: Usual) -> Iterator[tuple[Fault, str, float]]:
+    """Collect the tests once; a process for each fault then changes the code of its functions in place."""
+    if not faults:
+        return
+    receiver, sender = mp.Pipe(duplex=False)
 
     def work(folder: Path) -> str:
-        sys.meta_path.insert(0, Loader({fault.file: lambda text: broken(text, fault.number)}))
-        _limit(LEAST_SECONDS)
-        try:
-            module = importlib.import_module(module_of(fault.file))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is caught
-            return f"import: {type(error).__name__}"
-        if not isinstance(module.__loader__, _Source):
-            raise TypeError(f"the fault could not be put into {fault.file}")
-        if doctest.testmod(module).failed:
-            return "its examples"
-        for tests in filter(None, (first, others)):
-            _limit(known.limit(tests))
-            notes = _Notes()
-            code = _pytest(
-                {test.partition("::")[0]: 0 for test in tests}, folder, notes, _Chosen(tests), options=["-x"]
-            )
-            if notes.failed or code:
-                return notes.failed[0] if notes.failed else f"pytest ended with {code}"
+        receiver.close()
+        for file in {fault.file for fault in faults}:
+            importlib.import_module(module_of(file))
+        trials = _Trials(faults, known, sender)
+        _pytest(suite_of(faults[0].file), folder, trials, trials.notes)
         return ""
 
-    began = time.monotonic()
-    return _alone(work, WAITING * known.limit(known.enters)), time.monotonic() - began
+    with tempfile.TemporaryDirectory() as name:
+        process = mp.get_context("fork").Process(target=_child, args=(work, Path(name)))
+        process.start()
+        sender.close()
+        try:
+            for fault in faults:
+                yield fault, *receiver.recv()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid or 0, signal.SIGKILL)
+            process.join()
+
+
+@dataclass(eq=False)
+class _Trials:
+    """In place of running the tests that were collected, tries each fault with them."""
+
+    faults: Sequence[Fault]
+    known: Usual
+    sender: Connection
+    notes: _Notes = field(default_factory=_Notes)
+    functions: list[FunctionType] = field(default_factory=list)
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        files = {str(ROOT / fault.file) for fault in self.faults}
+        self.functions = [one for one in gc.get_objects() if type(one) is FunctionType]
+        self.functions = [one for one in self.functions if one.__code__.co_filename in files]
+        gc.freeze()  # what is imported stays: no process needs to look at it again
+        for fault in self.faults:
+            began = time.monotonic()
+            said = _alone(partial(self.one, fault, items), self.known.clock(fault))
+            self.sender.send((said, time.monotonic() - began))
+        return True
+
+    def one(self, fault: Fault, items: Mapping[str, Any], _: Path) -> str:
+        swap(fault, self.functions)
+        return _judged(fault, self.known, partial(self.run, items))
+
+    def run(self, items: Mapping[str, Any], tests: Sequence[str]) -> str:
+        chosen = [items[test] for test in tests]
+        for item, following in zip(chosen, [*chosen[1:], None], strict=True):
+            try:
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            except BaseException as error:  # noqa: BLE001 - what ends all tests has caught the fault too
+                return f"{item.nodeid}: {error!r}"
+            if self.notes.failed:
+                return self.notes.failed[0]
+        return ""
+
+
+def swap(fault: Fault, functions: Collection[FunctionType]) -> None:
+    """Put a fault into those functions that have it. Raises `LookupError` where none has."""
+    path = str(ROOT / fault.file)
+    changed = replaced((ROOT / fault.file).read_text(encoding="utf-8"), path, fault.number)
+    found = [one for one in functions if one.__code__ in changed]
+    for one in found:
+        one.__code__ = changed[one.__code__]
+    if not found:
+        raise LookupError(f"no function took {fault}")
+
+
+def _imported(fault: Fault, known: Usual, folder: Path) -> str:
+    """Import a module with a fault in it, and run its tests."""
+    sys.meta_path.insert(0, Loader({fault.file: lambda text: broken(text, fault.number)}))
+    _limit(LEAST_SECONDS)
+    try:
+        module = importlib.import_module(module_of(fault.file))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is caught
+        return f"import: {type(error).__name__}"
+    if not isinstance(module.__loader__, _Source):
+        raise TypeError(f"the fault could not be put into {fault.file}")
+
+    def run(tests: Sequence[str]) -> str:
+        notes, files = _Notes(), {test.partition("::")[0]: 0 for test in tests}
+        code = _pytest(files, folder, notes, _Chosen(tests), options=["-x"])
+        return notes.failed[0] if notes.failed else f"pytest ended with {code}" if code else ""
+
+    return _judged(fault, known, run)
+
+
+def _judged(fault: Fault, known: Usual, run: Callable[[Sequence[str]], str]) -> str:
+    """What catches a fault that is in the code: its module's examples, or a test; "" where nothing does."""
+    _limit(LEAST_SECONDS)
+    if doctest.testmod(sys.modules[module_of(fault.file)]).failed:
+        return "its examples"
+    first = known.first(fault)
+    for tests in filter(None, (first, known.beside(first))):
+        _limit(known.limit(tests))
+        if failed := run(tests):
+            return failed
+    return ""

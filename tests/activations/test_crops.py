@@ -167,6 +167,21 @@ def test_maps_of_channels_and_of_tokens_are_laid_out_alike():
         assert attention_boxes(model, Unit.parse(unit), pictures) == [[], []]
 
 
+@pytest.mark.parametrize(("size", "grid"), [((8, 16), (2, 4)), ((16, 8), (4, 2)), ((4, 8), (1, 2))])
+def test_tokens_lie_in_the_shape_of_the_picture(size, grid):
+    pictures = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    found = attention(Model(Tokens(), size=size), Unit.parse("blocks:2#patches"), pictures)
+    torch.testing.assert_close(found, nn.functional.avg_pool2d(pictures, 4)[:, 2])
+    assert found.shape == (2, *grid)
+
+
+def test_a_single_place_is_no_map():
+    tokens = Model(Tokens(), size=(4, 4))
+    plain = Model(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(3, 2)), size=(4, 4))
+    for model, unit in ((tokens, "blocks:1#patches"), (plain, "0:1")):
+        assert attention(model, Unit.parse(unit), torch.rand(2, 3, 4, 4)) is None
+
+
 def test_a_box_lies_around_what_excites_the_unit():
     model = Model(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(48, 2)), size=(16, 16))
     for own, (row, column) in zip(

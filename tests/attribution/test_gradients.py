@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -58,13 +59,13 @@ def rectified(net: nn.Sequential, start: int, stop: int, x: Tensor, grad: Tensor
     for part, before in reversed(list(zip(net[start:stop], inputs, strict=True))):
         inner = before.detach().requires_grad_()
         (grad,) = torch.autograd.grad(part(inner), inner, grad)
-        grad = grad.clamp(min=0) if isinstance(part, nn.ReLU | nn.ReLU6) else grad
+        grad = grad.clamp(min=0) if isinstance(part, nn.ReLU | nn.Hardtanh) else grad
     return grad.clamp(min=0)
 
 
-@pytest.mark.parametrize("act", [nn.ReLU, nn.ReLU6])
+@pytest.mark.parametrize("act", [nn.ReLU, nn.ReLU6, lambda: nn.Hardtanh(0.0, 4.0)])
 @pytest.mark.parametrize("inplace", [False, True])
-def test_guided_backpropagation_layer_by_layer(act: type[nn.Module], inplace: bool) -> None:
+def test_guided_backpropagation_layer_by_layer(act: Callable[[], nn.Module], inplace: bool) -> None:
     parts = [nn.Conv2d(3, 8, 3), act(), nn.Conv2d(8, 9, 3), act(), nn.Conv2d(9, 5, 3), act()]
     net = toy.seeded(nn.Sequential(*parts))
     model = toy.wrap(net, double=True)

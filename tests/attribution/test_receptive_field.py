@@ -189,6 +189,16 @@ def mass_in(weight: Tensor, picture: Tensor, at: int, box: Box) -> float:
     return float(inside.sum() / whole.sum())
 
 
+def test_the_effective_field_holds_nine_tenths_where_no_share_is_named() -> None:
+    conv = nn.Conv2d(3, 1, 9, bias=False)
+    conv.weight.data.fill_(1.0)
+    model = vital.Model(nn.Sequential(conv), size=(9, 9))
+    conv.weight.data[..., 1:-1, 1:-1] = 3.0  # 32 of 179 lie on the rim
+    assert effective_field(model, "0:0", torch.ones(3, 9, 9), (0, 0)) == Box(0, 0, 9, 9)
+    conv.weight.data[..., 1:-1, 1:-1] = 6.0  # 32 of 326
+    assert effective_field(model, "0:0", torch.ones(3, 9, 9), (0, 0)) == Box(1, 1, 8, 8)
+
+
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_the_effective_field_is_the_smallest_box_that_holds_the_share(share: float) -> None:
     model = of(nn.Conv2d(3, 4, 9))

@@ -84,11 +84,14 @@ def test_every_way_to_write_a_constant_matrix(rule: str) -> None:
         torch.testing.assert_close(back(way, x, r, rule), expected)
 
 
+@pytest.mark.parametrize("kernel", [2, 1])
 @pytest.mark.parametrize("rule", RULE_NAMES)
-def test_a_transposed_convolution(rule: str) -> None:
-    conv = nn.ConvTranspose2d(18, 5, 2, stride=2, bias=False).double().requires_grad_(requires_grad=False)
+def test_a_transposed_convolution(rule: str, kernel: int) -> None:
+    conv = (
+        nn.ConvTranspose2d(18, 5, kernel, stride=2, bias=False).double().requires_grad_(requires_grad=False)
+    )
     x = draw(1, 18, 3, 3)
-    r = draw(1, 5, 6, 6)
+    r = draw(*conv(x).shape)
     parts = matrix(conv, x) * x.flatten()
     parts = torch.where((parts > 0).sum(1, keepdim=True) == 0, -parts, parts) if rule == "zplus" else parts
     expected = shares(F.pad(parts, (0, 64)), r.flatten(), rule)[: x.numel()]

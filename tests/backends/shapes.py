@@ -168,6 +168,11 @@ SHAPES = {
     "yaml": ("```yaml\ndescriptions:\n  - red cubes\n  - snow\n```", TWO),
     "a fence": ("```\nred cubes\nsnow\n```", TWO),
     "a call of a tool": ('{"name": "answer", "arguments": {"descriptions": ["red cubes", "snow"]}}', TWO),
+    "json with the mark of a new line": ('["red cubes\\nsnow"]', TWO),
+    "a sentence around an object of Python": (
+        "I say {'why': 'hats', 'descriptions': ['red cubes', 'snow']}.",
+        TWO,
+    ),
     "a table": ("| # | Description |\n|---|---|\n| 1 | Red cubes |\n| 2 | Snow |", TWO),
     "a table of captions": (
         "Here it is:\n\n| Description | Captions |\n|:--|--:|\n| **Red cubes** | 6 |\n| Snow | 2 |\n",

@@ -158,6 +158,8 @@ def test_a_long_answer_is_read_in_time(piece):
         ("a\nb\nc\nd\ne", ["a", "b", "c", "d"]),
         ("", []),
         (' "." \n - \n', []),
+        ("[:] Snow", ["snow"]),
+        ("[red] cubes", ["red cubes"]),
     ],
 )
 def test_answers_are_read(answer, found):

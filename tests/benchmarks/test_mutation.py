@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.mutation.__main__ import ROOMS, Tried, files_of, summary
-from benchmarks.mutation.faults import ROOT, Break, broken, faults_of
+from benchmarks.mutation.__main__ import ROOMS, Tried, drawn, files_of, summary
+from benchmarks.mutation.faults import ROOT, Break, broken, faults_of, replaced
 from benchmarks.mutation.trial import Usual, suite_of
 
 
@@ -71,6 +71,34 @@ def test_the_tests_that_enter_the_function_come_first_and_the_quickest_ahead() -
     assert known.first(replace(fault, function=0)) == ["other", "quick", "slow"]
 
 
+def test_then_come_the_others_of_the_same_files() -> None:
+    seconds = {"a.py::one": 1.0, "a.py::two": 2.0, "b.py::three": 4.0}
+    known = Usual(seconds, {test: set() for test in seconds})
+    assert known.beside(["a.py::two"]) == ["a.py::one"]
+    assert known.beside([]) == []
+
+
+def test_code_that_runs_with_the_imports_is_imported_again() -> None:
+    fault = replace(faults_of("vital/regularizers/norms.py")[0], file="a.py", function=3)
+    assert Usual({}, {}, {("a.py", 7)}).can_be_swapped(fault)
+    assert not Usual({}, {}, {("a.py", 3)}).can_be_swapped(fault)
+    assert not Usual({}, {}).can_be_swapped(replace(fault, function=0))
+
+
+def test_a_fault_in_an_inner_function_changes_what_holds_it() -> None:
+    text = "def f():\n    def g():\n        return 3\n    return g\ndef h():\n    return 4\n"
+    changed = replaced(text, "a.py", 0)
+    assert sorted(code.co_name for code in changed) == ["<module>", "f", "g"]
+    assert {code.co_name for code in changed.values()} == {"<module>", "f", "g"}
+
+
+def test_a_seed_draws_the_same_faults_again_and_another_one_others() -> None:
+    first = drawn("regularizers", 20, 1)
+    assert first == drawn("regularizers", 20, 1)
+    assert len(set(first)) == 20
+    assert first != drawn("regularizers", 20, 2)
+
+
 def test_a_fault_knows_its_function() -> None:
     seen = Break("")
     seen.visit(ast.parse("x = 1\ndef f(a=2):\n    def g():\n        return 3\n    return 4\n"))
@@ -89,10 +117,12 @@ def test_shares_are_of_those_that_were_tried() -> None:
 def test_a_fault_is_in_what_is_tested() -> None:
     code = (  # in a process of its own, for a fault cannot be put into what is imported already
         "from benchmarks.mutation.faults import faults_of\n"
-        "from benchmarks.mutation.trial import attempt, usual\n"
-        "fault = next(one for one in faults_of('vital/regularizers/smoothness.py') if one.kind == 'product')\n"
-        "print('caught by', attempt(fault, usual([fault.file]))[0])\n"
+        "from benchmarks.mutation.trial import attempts, usual\n"
+        "found = faults_of('vital/regularizers/smoothness.py')\n"
+        "chosen = [next(one for one in found if one.kind == 'product'), found[0]]\n"
+        "for fault, by, _ in attempts(chosen, usual([found[0].file])):\n"
+        "    print(fault.function and 'in place' or 'imported', by)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr
-    assert "test_" in done.stdout.partition("caught by ")[2]
+    assert [line.split(" tests/")[0] for line in done.stdout.splitlines()] == ["in place", "imported"]

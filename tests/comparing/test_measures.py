@@ -192,6 +192,16 @@ def test_zero_shot_equals_a_slow_ranking(context, real) -> None:
     assert values(found, "zero shot@5") == [float(rank <= 5) for rank in ranks]
 
 
+@pytest.mark.parametrize(("choices", "tops"), [(5, {1}), (6, {1, 5})])
+def test_a_rank_that_nothing_can_miss_is_no_score(context, real, choices: int, tops: set[int]) -> None:
+    few = {
+        unit: replace(asked, choices=tuple(dict.fromkeys((asked.answer, *asked.choices)))[:choices])
+        for unit, asked in context.questions.items()
+    }
+    found = MEASURES["zero-shot"].scores(replace(context, questions=few), real)
+    assert {score.metric.split()[1] for score in found} == {f"shot@{top}" for top in tops}
+
+
 @pytest.mark.parametrize("prompt", ["a photo", "", "{} and {}"])
 def test_a_prompt_without_one_place_for_the_words_is_refused(bank, units, prompt) -> None:
     for call in (
@@ -302,6 +312,10 @@ def test_distances_of_sets_name_their_numbers_and_are_told_by_seed_and_by_layer(
     assert {s.metric.split(" · ")[1] for s in found if "·" in s.metric} == {"class", "layer3"}
     one = measured(context, real.alone(real.units[0]).named("few"))
     assert len([s for s in one if s.metric.startswith("Fréchet")]) == 1
+    rows = [i for i, seed in enumerate(real.seeds) if seed == 0]
+    once = Shown("once", [real.units[i] for i in rows], [0] * len(rows), real.images[rows])
+    whole = [s for s in MEASURES["frechet"].scores(context, once) if "·" not in s.metric]
+    assert [s.seed for s in whole] == [0]
 
 
 def test_the_kernel_distance_is_to_as_many_natural_images_and_says_so(context, real) -> None:

@@ -1,12 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
 from vital.data import load_images, views
-from vital.data.views import Views
+from vital.data.views import Views, size_of
 from vital.models import Model
 
 MODEL = Model(nn.Identity(), size=(4, 4))
@@ -22,6 +23,11 @@ def test_a_kept_view_is_what_the_model_makes_of_the_picture_and_belongs_to_nobod
     again = pictures.tensor([0, 2], MODEL, kept)
     again.zero_()
     assert torch.equal(pictures.tensor([2, 0], MODEL, kept), first)
+
+
+def test_the_size_is_height_and_width() -> None:
+    picture = Image.new("L", (5, 3))
+    assert size_of(picture) == size_of(np.asarray(picture)) == (3, 5)
 
 
 def test_the_oldest_go_beyond_the_limit_and_the_last_never(monkeypatch: pytest.MonkeyPatch) -> None:

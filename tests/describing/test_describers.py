@@ -88,6 +88,7 @@ def test_a_linear_explanation_has_few_terms_and_is_scored_on_the_other_half(cont
         terms = d.details["terms"]
         assert 1 <= len(terms) <= 4
         assert [w for _, w in terms] == sorted((w for _, w in terms), reverse=True)
+        assert all(w == round(w, 6) for _, w in terms)
         assert d.candidate == said(terms)
         assert -1 <= d.score <= 1
     assert found[0].score > 0.5

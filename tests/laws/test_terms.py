@@ -155,6 +155,20 @@ def test_a_term_is_immutable(entry: Any) -> None:
 
 
 @every_term
+def test_a_term_that_was_used_is_equal_to_one_that_was_not(entry: Any) -> None:
+    model = toy.model(double=True)
+    term = build(entry, model)
+    other = dataclasses.replace(term)
+    assert term == other
+    together = term.stack([term, other])
+    term(traced(model, term, toy.images(2)))
+    together(traced(model, term, toy.images(4)))
+    assert term == other
+    assert hash(term) == hash(other)
+    assert term.stack([term, other]) == together
+
+
+@every_term
 def test_three_steps_improve_it(entry: Any) -> None:
     model = toy.model(double=True)
     term = build(entry, model)

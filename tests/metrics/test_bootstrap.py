@@ -4,6 +4,7 @@ from scipy import stats
 
 from vital.errors import InvalidValueError
 from vital.metrics import interval
+from vital.utils.random import seed_of
 
 
 def test_the_interval_is_that_of_scipys_bootstrap() -> None:
@@ -14,6 +15,14 @@ def test_the_interval_is_that_of_scipys_bootstrap() -> None:
     ).confidence_interval
     assert found.mean == pytest.approx(values.mean())
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.03)
+
+
+def test_it_is_the_quantiles_of_the_means_of_2000_samples_of_its_seed() -> None:
+    values = np.random.default_rng(0).normal(3, 1, 30)
+    drawn = np.random.default_rng(seed_of("interval", 5, 30)).integers(0, 30, (2000, 30))
+    wanted = np.quantile([values[rows].mean() for rows in drawn], [0.05, 0.95])
+    found = interval(values.tolist(), 0.9, seed=5)
+    assert (found.low, found.high) == pytest.approx(tuple(wanted), abs=1e-12)
 
 
 def test_it_covers_the_true_mean_about_as_often_as_it_says() -> None:

@@ -81,6 +81,9 @@ def test_many_pairs_are_the_pairs_one_by_one(name: str) -> None:
     assert whole.shape == (3, 2)
     for unit in range(3):
         assert METRICS[name](values[:, unit], shown).allclose(whole[unit])
+        assert METRICS[name](values, shown[:, 0]).shape == (3,)
+        assert METRICS[name](values[:, unit], shown).shape == (2,)
+        assert METRICS[name](values[:, unit], shown[:, 0]).shape == ()
         for concept in range(2):
             assert METRICS[name](values[:, unit], shown[:, concept]).allclose(whole[unit, concept])
 

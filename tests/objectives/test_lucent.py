@@ -85,6 +85,7 @@ SEPARATE = {
     "logarithm": lambda T: -T("layer2").abs().log().mean(),
     "norms": lambda T: -T("layer2").flatten(1).norm(dim=1).mean(),
     "noise": lambda T: -(T("layer2") * torch.rand_like(T("layer2"))).mean(),
+    "nothing": lambda T: 0 * T("layer2").mean(),
     "cosine": lambda T: -torch.cosine_similarity(torch.ones(1, 16, 1, 1), T("layer2")).mean(),
 }
 REFUSED = "the Lucent objective compares images or picks one of several, .* pass couples=True"
@@ -134,6 +135,8 @@ def test_a_comparing_objective_wants_images_to_compare() -> None:
     with pytest.raises(InvalidValueError, match=r"FromLucent compares the images of a unit, but .* makes 1"):
         optimize(MODEL, term, toy.Canvas(), steps=1)
     assert optimize(MODEL, term, toy.Canvas(images=2), steps=1).status == ("done", "done")
+    content = FromLucent.of(MODEL, SEPARATE["mean"], couples=True)
+    assert optimize(MODEL, content, toy.Canvas(), steps=1).status == ("done",)
 
 
 @pytest.fixture

@@ -25,6 +25,13 @@ def test_a_caricature_follows_its_formula() -> None:
         torch.testing.assert_close(loss, -dot / 64 * max(0.05, cosine) ** 2)
 
 
+def test_a_layer_of_one_channel_has_a_caricature_too() -> None:
+    model = toy.wrap(torch.nn.Conv2d(3, 1, 3, padding=1), double=True, size=8)
+    picture = toy.images(1, size=8)
+    trace = toy.trace(model, ["class"], picture)
+    assert Caricature.of(model, "class", picture)(trace) < 0
+
+
 def test_a_picture_with_or_without_a_batch_axis_makes_the_same_term() -> None:
     assert Caricature.of(MODEL, "layer2", PICTURE) == Caricature.of(MODEL, "layer2", PICTURE[0])
     assert Caricature.of(MODEL, "layer2", PICTURE) != Caricature.of(MODEL, "layer2", PICTURE.flip(3))

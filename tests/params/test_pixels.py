@@ -97,6 +97,18 @@ def test_decorrelated_pixels_are_clamped_as_colors(dtype: torch.dtype) -> None:
     assert torch.equal(held, once)
 
 
+def test_decorrelated_pixels_that_are_allowed_are_left_as_they_are() -> None:
+    made = Pixels(8, mean=MEAN, std=STD, decorrelate=True)
+    image = torch.rand(1, 3, 8, 8, generator=generator(), dtype=torch.float64)
+    image[0, 1, 2, 5] = 1.5
+    parameters = made.encode(image)
+    before = parameters["pixels"].clone()
+    made.project(parameters)
+    torch.testing.assert_close(made.decode(parameters), image.clamp(0, 1))
+    changed = (parameters["pixels"] != before).any(1)[0]
+    assert changed.nonzero().tolist() == [[2, 5]]
+
+
 def test_an_encoded_image_decodes_to_itself_in_decorrelated_colors() -> None:
     made, image = (
         Pixels(4, mean=MEAN, std=STD, decorrelate=True),

@@ -59,6 +59,8 @@ def test_terms_of_other_images_differ_and_say_so() -> None:
     assert one != other
     assert repr(one) != repr(other)
     assert one == reg.Colors.of(toy.images(1, seed=1))
+    loss(one, toy.images(1, seed=3))
+    assert one == reg.Colors.of(toy.images(1, seed=1))
 
 
 def test_another_size_is_interpolated() -> None:

@@ -61,7 +61,10 @@ def test_blurring_keeps_a_plain_image_and_the_mean_weight() -> None:
     torch.testing.assert_close(blurred(torch.full((1, 3, 9, 9), 0.7), 1.0), torch.full((1, 3, 9, 9), 0.7))
     spot = torch.zeros(1, 1, 31, 31)
     spot[..., 15, 15] = 1
-    assert float(blurred(spot, 2.0).sum()) == pytest.approx(1)
+    found = blurred(spot, 2.0)
+    assert float(found.sum()) == pytest.approx(1)
+    reached = found[0, 0, 15].nonzero().flatten().tolist()
+    assert reached == list(range(15 - 6, 15 + 6 + 1))
 
 
 def test_the_boundary_counts_the_margin_alone() -> None:

@@ -31,6 +31,12 @@ def test_an_image_that_falls_as_wanted_has_no_loss_at_any_contrast(decay: float)
         assert Spectrum(decay + 0.5)(trace(falling(decay, contrast))).item() > 0.05
 
 
+def test_without_a_target_it_is_the_variance_of_the_straightened_spectrum() -> None:
+    log = torch.fft.rfft2(IMAGE, norm="ortho").abs().log() + 1.2 * log_frequency(IMAGE)
+    expected = torch.stack([image.flatten(1)[:, 1:].var(1, correction=0).mean() for image in log])
+    torch.testing.assert_close(Spectrum(1.2)(trace()), expected, rtol=1e-4, atol=0)
+
+
 def test_an_image_matches_its_own_spectrum_and_no_other() -> None:
     target = torch.fft.rfft2(IMAGE[0], norm="ortho").abs()
     loss = Spectrum(target=target)(trace())

@@ -37,6 +37,19 @@ def test_noise_is_the_same_in_both_precisions() -> None:
     assert torch.equal(single.double(), double)
 
 
+def test_noise_is_the_sum_of_what_is_drawn_from_both_distributions() -> None:
+    images, ours = torch.rand(2, 3, 4, 5, generator=generator()), Random(range(2))
+    wanted = images + 0.1 * ours.normal(3, 4, 5) + ours.uniform(-0.3, 0.3, 3, 4, 5)
+    torch.testing.assert_close(Noise(0.1, 0.3)(images, Random(range(2))), wanted.to(images.dtype))
+
+
+def test_color_shift_subtracts_and_divides_by_what_is_drawn() -> None:
+    images = torch.rand(2, 3, 4, 5, generator=generator(), dtype=torch.float64)
+    drawn = Random(range(2)).uniform(-1, 1, 2, 3, 1, 1, dtype=images.dtype)
+    wanted = (images - 0.5 * drawn[:, 0]) / torch.exp(0.7 * drawn[:, 1])
+    torch.testing.assert_close(ColorShift(0.5, 0.7)(images, Random(range(2))), wanted)
+
+
 def test_color_shift_is_one_line_per_channel() -> None:
     image = torch.rand(1, 3, 8, 8, generator=generator(1), dtype=torch.float64)
     seen = ColorShift(0.5, 0.7)(image, numbers(2))

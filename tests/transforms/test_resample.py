@@ -93,6 +93,7 @@ def test_a_box_that_shrinks_keeps_near_the_line() -> None:
     widths = torch.stack([(seen := late(ramp, numbers(s))).max() - seen.min() for s in range(200)]) / 1001
     assert abs(widths.mean() - 0.2) < 0.01
     assert abs(widths.std() - 0.02) < 0.005
+    assert late == Crop(fraction=(late.fraction[0],) * 2, spread=0, sd=0.02)
     assert Crop().at(0.75) == Crop()
 
 

@@ -90,19 +90,18 @@ class _Guided(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
         kwargs = kwargs or {}
-        cap = None if func in self.RELUS else _cap(func, args, kwargs)
+        cap = None if func in self.RELUS else _cap(func, kwargs)
         if func not in self.RELUS and cap is None:
             return func(*args, **kwargs)
         self.seen += 1
         return _GuidedReLU.apply(args[0] if args else kwargs["input"], cap)
 
 
-def _cap(func: Any, args: Any, kwargs: Any) -> float | None:
+def _cap(func: Any, kwargs: Any) -> float | None:
     """The upper bound of a rectifier that has one; None for anything else."""
     if func is F.relu6:
         return 6.0
-    bounds = dict(zip(("min_val", "max_val"), args[1:], strict=False)) | kwargs
-    return float(bounds["max_val"]) if func is F.hardtanh and bounds.get("min_val") == 0 else None
+    return float(kwargs["max_val"]) if func is F.hardtanh and kwargs.get("min_val") == 0 else None
 
 
 class _GuidedReLU(torch.autograd.Function):

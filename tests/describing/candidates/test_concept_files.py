@@ -76,6 +76,7 @@ PAIR = ("dog", "red cube")
         "02084071 05 n 03 dog 0 domestic_dog 0\n00000001 05 n 01 red_cube 0\n",
         "dog, red cube, dog\n",
         "dog\x85red cube",
+        'dog\n""\nred cube\n',
     ],
 )
 def test_each_form_is_read_as_what_it_is(tmp_path: Path, text: str) -> None:
@@ -110,6 +111,7 @@ def test_plain_words_stay_as_they_are(tmp_path: Path, name: str, text: str, word
         ("a.csv", "animal,size\ndog,big\ncat,small\n", "line 1 of .*: 'animal,size' has several cells"),
         ("a.txt", "dog\tbig\ncat\tsmall\n", "line 1 of .*: .* has several cells"),
         ("a.txt", "dog,big\ncat,small\n", "line 1 of .*: 'dog,big' has several cells"),
+        ("a.csv", "id,label\n0,dog,fish\n1,cat\n", "line 2 of .*: it has not the 2 cells of the header"),
         ("a.csv", "id,label\n0,dog\n1,cat,fish\n", "line 3 of .*: it has not the 2 cells of the header"),
         ("a.txt", 'dog\n"cat\n', "line 2 of .*: a quotation mark of '\"cat' has no partner"),
         ("a.txt", "dog\n---\ncat\n", "line 2 of .*: '---' holds no letter"),

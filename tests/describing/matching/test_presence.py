@@ -9,7 +9,7 @@ from vital.describing import Context, describer
 from vital.describing.candidates.concept_lists import world_concepts
 from vital.describing.matching import presence as module
 from vital.describing.matching.clip_features import ClipFeatures
-from vital.describing.matching.presence import BLOCK, POWER, TOP, presence, presence_blocks
+from vital.describing.matching.presence import BLOCK, presence, presence_blocks
 from vital.describing.methods.activation_ranges import ActivationRanges
 from vital.describing.methods.linear import Linear
 from vital.metrics import METRICS
@@ -19,8 +19,8 @@ from vital.world.networks.backends import Encoder
 def whole(cosines: Tensor) -> Tensor:
     """The formula, by sorting all."""
     ordered = cosines.sort(dim=0).values
-    middle, top = ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, int(TOP * len(ordered)))]
-    return ((cosines - middle) / (top - middle).clamp(min=1e-6)).clamp(0, 1) ** POWER
+    middle, top = ordered[len(ordered) // 2], ordered[int(0.995 * len(ordered))]
+    return ((cosines - middle) / (top - middle).clamp(min=1e-6)).clamp(0, 1) ** 3
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 200, 201])

@@ -170,3 +170,9 @@ def test_shapes_that_do_not_fit_are_said() -> None:
 def test_a_softmax_that_numbers_cannot_hold_is_refused(a: float) -> None:
     with pytest.raises(InvalidValueError, match="allowed are numbers above 0"):
         Wpmi(a=a)
+
+
+def test_without_a_divisor_the_odds_are_shares() -> None:
+    draw, soft = torch.Generator().manual_seed(0), SIMILARITIES["soft-wpmi"]
+    prepared, shares = soft.prepared(torch.rand(200, 3, generator=draw)), torch.rand(200, 7, generator=draw)
+    assert torch.equal(soft.block(prepared, shares, None), soft.block(prepared, shares, torch.ones(200)))

@@ -35,3 +35,11 @@ def test_a_constant_of_nothing_is_summed_too() -> None:
     rows = torch.randint(50, (3, 20), generator=torch.Generator().manual_seed(3))
     wanted = shares.double()[rows].log().sum(0)
     assert torch.allclose(exact(rows, shares, [0.0, 0.0, 0.0]), wanted, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("added", [1e-6, 0.5, 1.0, 1e6])
+def test_products_neither_vanish_nor_overflow(added: float) -> None:
+    shares = torch.rand(50, 9, generator=torch.Generator().manual_seed(2))
+    rows = torch.randint(50, (100, 20), generator=torch.Generator().manual_seed(3))
+    wanted = (shares.double()[rows] + added).log().sum(0)
+    torch.testing.assert_close(exact(rows, shares, [added] * 100), wanted, rtol=1e-5, atol=1e-3)

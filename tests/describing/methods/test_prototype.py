@@ -118,6 +118,8 @@ def test_a_concept_that_fits_every_image_does_not_come_first(world):
     slow = [(s - usual[:, i].mean()) / usual[:, i].std() for i, s in enumerate((0.8, 0.5, 0.0))]
     order = sorted(range(3), key=lambda i: -float(slow[i]))
     assert retrieved(Plain(), names, shown, real, 3) == [names[i] for i in order]
+    assert retrieved(Plain(), names, shown, real[:2], 1) == ["here"]
+    assert retrieved(Plain(), names, shown, real[:1], 1) == ["always"]
 
 
 def test_agreement_comes_with_its_floors(world):

@@ -63,7 +63,7 @@ def concepts_in(text: str, *, table: bool = False) -> list[str]:
     lines = _checked(text)
     if not lines:
         return []
-    lines[0] = lines[0][0], ASSIGNED.sub("", lines[0][1], count=1) or lines[0][1]
+    lines[0] = lines[0][0], ASSIGNED.sub("", lines[0][1], count=1)
     begins = lines[0][1]
     if (begins[0] in "[{" and not begins.startswith("[ ]")) or re.match(r"\(\s*[\"']", begins):
         return _checked_texts(_of_json(lines))

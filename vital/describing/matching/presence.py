@@ -33,7 +33,7 @@ def presence(cosines: Tensor, rows: Tensor | None = None) -> Tensor:
     """
     if cosines.ndim != 2 or not len(cosines):
         raise InvalidValueError(f"the cosines are {tuple(cosines.shape)}; allowed is (images, texts)")
-    middle, top = _ranked(cosines, [len(cosines) // 2, min(len(cosines) - 1, int(TOP * len(cosines)))])
+    middle, top = _ranked(cosines, [len(cosines) // 2, int(TOP * len(cosines))])
     own = cosines if rows is None else cosines[rows]
     return own.sub(middle).div_((top - middle).clamp(min=1e-6)).clamp_(0, 1).pow_(POWER)
 
