@@ -3,6 +3,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -157,6 +158,15 @@ def test_what_python_holds_is_a_page_too(tmp_path):
     assert "<title>Mine</title>" in text
     assert "0.1235" in text
     assert vital.report(tmp_path / "x.html", [proto("class:3")]).name == "x.html"
+
+
+@pytest.mark.parametrize(("last", "told"), [(0.5, "lower is better<"), (-2.0, "it may be negative<")])
+def test_a_curve_of_losses_says_which_way_is_good(last, told):
+    made = replace(proto("class:3"), losses={"unit": [1.0, last]}, provenance={"model": "net"})
+    text = as_html(page_from([made], []))
+    assert f"→ {last:g}" in text
+    assert told in text
+    assert "<title>net: 1 unit</title>" in text
 
 
 def test_what_python_holds_may_come_in_any_order_and_one_by_one(tmp_path):
