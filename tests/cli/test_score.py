@@ -48,8 +48,14 @@ def test_a_wrong_request_is_one_sentence(vital, here):
     ("words", "said"),
     [
         (("--batch", "4"), "--batch is ignored: labels are judged on images alone; give --images DIR"),
-        (("--split-seed", "1"), "--split-seed is ignored: labels are judged on images alone; give --images DIR"),
-        (("--backend-device", "cpu"), "--backend-device is ignored: no encoder is named; give --encoder ENCODER"),
+        (
+            ("--split-seed", "1"),
+            "--split-seed is ignored: labels are judged on images alone; give --images DIR",
+        ),
+        (
+            ("--backend-device", "cpu"),
+            "--backend-device is ignored: no encoder is named; give --encoder ENCODER",
+        ),
         (("--device", "cpu"), "--device is ignored: no network is named; give --model MODEL"),
         (("--model", "world"), "--model is ignored: the names are those of --names"),
     ],

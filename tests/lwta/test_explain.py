@@ -185,7 +185,11 @@ def test_patches_have_places_in_the_image_and_the_class_token_has_none() -> None
     alone = explain(model, picture, layers=[layer], decision="class:5")
     assert alone.winners[0].where is None
     assert any("class token" in text.get_text() for text in alone.figure(count=2).texts)
-    with pytest.raises(InvalidValueError, match="^count is 9; allowed are whole numbers from 1 to 6, the winners"):
+    with pytest.raises(
+        InvalidValueError, match=r"^count is 9; allowed are whole numbers from 1 to 6, the winners"
+    ):
         alone.figure(count=9)
-    with pytest.raises(InvalidValueError, match="^count is 5; allowed are whole numbers from 1 to 4, the winners"):
+    with pytest.raises(
+        InvalidValueError, match=r"^count is 5; allowed are whole numbers from 1 to 4, the winners"
+    ):
         alone.figure(1, count=5)
