@@ -30,7 +30,7 @@ class Encoder:
         self.answer = answer
 
     def encode_image(self, images: torch.Tensor) -> Any:
-        return torch.full((len(images), 8), math.nan) if self.answer == "NaN" else self.answer
+        return torch.full((len(images), 8), math.nan) if isinstance(self.answer, str) else self.answer
 
     def encode_text(self, texts: list[str]) -> Any:
         return self.encode_image(torch.zeros(len(texts)))
