@@ -6,7 +6,6 @@ import pytest
 
 from tests import hostile
 
-
 SAMPLED = 60
 """How many wounds the slow suite deals, out of about 6,800; the fast one deals none. `tests.hostile` deals all."""
 

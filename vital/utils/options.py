@@ -350,7 +350,7 @@ def _fits(value: Any, kind: Any, allowed: Range | Names | None) -> bool:
 
 def _finite(value: Any) -> bool:
     """Whether a number is finite in 32 bits."""
-    return -LARGEST <= value <= LARGEST
+    return bool(-LARGEST <= value <= LARGEST)
 
 
 def _is_endless(value: Any) -> bool:
