@@ -81,6 +81,8 @@ def good(folder: Path) -> Path:
 
 
 NETWORK = "net.py:make --weights random"
+TYPED = ("score", "agree")
+"""The commands whose file is typed: one that is a link is what was asked for."""
 MADE = (
     "render", "exemplars", "describe", "circuit", "compare", "atlas", "explain", "bank", "exemplars --bank", "train",
     "render --vital",
@@ -255,7 +257,7 @@ def said_of(folder: Path, root: str, name: str) -> str:
         return err.strip()[-300:] or f"it ended with {code}"
     if Path(CODE).exists():
         return "it ran what a file holds"
-    return f"it read what lies outside of {folder.name}" if SECRET in told else ""
+    return f"it read what lies outside of {folder.name}" if SECRET in told and name not in TYPED else ""
 
 
 def forked(jobs: Sequence[Callable[[], str]]) -> list[str]:

@@ -25,14 +25,14 @@ import difflib
 import re
 from collections.abc import Iterable
 
-LONGEST_WORD, LONGEST = 1000, 4000
+LONGEST_WORD, LONGEST = 10_000, 20_000
 """The most characters of a word, and of a sentence, that is shown whole."""
 
 
 def _sentence(text: str) -> str:
     r"""A message that every file and terminal can hold: what is no character is shown by its number, what is long cut.
 
-    >>> _sentence("a\udcff is unknown"), len(_sentence("a" * 5000 + " is unknown"))
+    >>> _sentence("a\udcff is unknown"), len(_sentence("a" * 50_000 + " is unknown"))
     ('a\\udcff is unknown', 92)
     """
     text = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda long: f"{long[0][:80]}…", text)

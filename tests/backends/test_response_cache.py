@@ -284,3 +284,54 @@ def test_weights_that_differ_in_a_single_value_are_another_backend():
     assert identity(maker) == before
     maker.network.weight.data[31, 17] += 1e-3
     assert identity(maker) != before
+
+
+class Odd:
+    """A backend that gives one answer to everything."""
+
+    name = "odd"
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def describe(self, images):
+        return self.answer
+
+    def summarize(self, captions, count, images=None):
+        return self.answer
+
+    def generate(self, text, count, seed):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "answer", [None, 7, "ab", ["a"], ["a", 7], [b"a", b"b"], {"a": 1, "b": 2}, iter("ab")]
+)
+def test_a_captioner_gives_a_text_for_each_image(answer, tmp_path):
+    with pytest.raises(ModelError, match=r"^odd gives .*; needed is a list of 2 texts"):
+        ResponseCache(tmp_path).captioner(Odd(answer)).describe(torch.rand(2, 3, 4, 4))
+
+
+@pytest.mark.parametrize("answer", [None, 7, "ab", [7], [b"a"], [None]])
+def test_a_summarizer_gives_texts(answer, tmp_path):
+    with pytest.raises(ModelError, match=r"^odd gives .*; needed is a list of texts"):
+        ResponseCache(tmp_path).summarizer(Odd(answer)).summarize(["a"], 1)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], torch.rand(1, 3, 4, 4), torch.rand(2, 4, 4, 3), torch.rand(2, 3, 0, 4)]
+)
+def test_a_generator_gives_pictures(answer, tmp_path):
+    with pytest.raises(ModelError, match=r"^odd gives .*; needed is one of shape"):
+        ResponseCache(tmp_path).generator(Odd(answer)).generate("a", 2, 0)
+
+
+@pytest.mark.parametrize("kept", [7, None, "x", {"a": 1}, [[1]]])
+def test_kept_answers_of_another_kind_are_asked_for_again(kept, tmp_path):
+    first = ResponseCache(tmp_path)
+    first.summarizer(Odd(["a cat"])).summarize(["a"], 1)
+    file = tmp_path / "summarizer.jsonl"
+    key = json.loads(file.read_text())[0]
+    file.write_text(json.dumps([key, kept]) + "\n")
+    found = ResponseCache(tmp_path).summarizer(Odd(["a cat"])).summarize(["a"], 1)
+    assert all(isinstance(text, str) for text in found)

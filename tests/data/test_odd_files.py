@@ -148,3 +148,13 @@ def test_names_that_are_no_text_are_shown_and_their_files_are_read(tmp_path: Pat
     assert [len(batch) for _, batch in images.batches(MODEL)] == [1]
     assert images.part().shape == (1,)
     assert len(images.hash()) == 16
+
+
+def test_links_that_lead_to_each_other_are_left_out_and_listed(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "b").symlink_to("c")
+    (tmp_path / "c").symlink_to("b")
+    with pytest.warns(UserWarning, match="b: Too many levels of symbolic links; c: Too many"):
+        found = load_images(tmp_path)
+    assert found.names == ("a.png",)
+    assert {name for name, _ in found.skipped} == {"b", "c"}

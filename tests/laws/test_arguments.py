@@ -27,7 +27,7 @@ from vital.records import Description
 from vital.rendering import Exemplars, circuit, exemplars
 
 SECONDS = 20
-"""How long a call may take."""
+"""How long a call may compute."""
 SAMPLED = 3
 """How many of the values each argument gets in a fast run; a slow one gives it all."""
 
@@ -171,8 +171,8 @@ def wrong(call: Callable[[], Any], value: str) -> str:
     def stop(*_: object) -> None:
         raise HangsError
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -183,14 +183,14 @@ def wrong(call: Callable[[], Any], value: str) -> str:
         said = str(error)
         said.encode()
         own = type(error) in (DefectError, ForeignCodeError) and value not in ("a function", "a type")
-        return f"{type(error).__name__}: {said[:200]}" if own or "\n" in said or len(said) > 4000 else ""
+        return f"{type(error).__name__}: {said[:200]}" if own or "\n" in said or len(said) > 20_000 else ""
     except HangsError:
         return "it hangs"
     except BaseException as error:  # noqa: BLE001  this is what is looked for
         return f"{error!r}"[:300]
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
     return ""
 
 

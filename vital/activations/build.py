@@ -123,9 +123,12 @@ def build_bank(
 def _warn_of_nan(tables: Tables, model: Model) -> None:
     """Say which units gave values that are no numbers; what asks for one of them refuses it."""
     for name, ranking in tables.means.items():
-        if count := int(ranking.values.isnan().any(1).sum()):
+        broken, what = ranking.values.isnan(), "no numbers"
+        if not broken.any():
+            broken, what = ranking.values.isinf(), "infinite"
+        if count := int(broken.any(1).sum()):
             warnings.warn(
-                f"{model.name}: {count} of {len(ranking.values)} units of {name!r} give values that are no numbers",
+                f"{model.name}: {count} of {len(ranking.values)} units of {name!r} give values that are {what}",
                 stacklevel=3,
             )
 
@@ -142,7 +145,8 @@ def planned(
         raise InvalidValueError(f"top is {top} and batch is {batch}; allowed are whole numbers from 1")
     known = list_layers(model)
     warn_of_choice([layer_with_units(layer, known) for layer in layers])
-    ranked = known[OUTPUT].kind == "vector" and not known[OUTPUT].problem
+    output = known[OUTPUT]
+    ranked = output.kind == "vector" and output.channels > 0 and not output.problem
     return _parts(model, tuple(dict.fromkeys([*layers, OUTPUT] if ranked else layers)), images, top)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vital.activations.scan import warn_of_size
 from vital.backends import ImageTextEncoder
+from vital.backends.embeddings import embedded_images, embedded_texts
 from vital.data import ImageSet
 from vital.data.views import Sizes
 from vital.errors import InvalidValueError, ModelError, RunError
@@ -189,7 +190,7 @@ def embed_images(
     if not found:
         with growing(path, "it") as rows:
             for _, pictures in _watched(images, model, batch, f"images to {encoder.name}", progress):
-                rows.add(encoder.encode_image(as_rgb(pictures, model.bands)))
+                rows.add(embedded_images(encoder, as_rgb(pictures, model.bands)))
             rows.finish({})
     _held.add(path)
     return (found[0] if found else _written(path))["it"]
@@ -212,7 +213,7 @@ def embed_texts(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:
 
     def make() -> Tensor:
         parts = (list(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS))
-        return torch.cat([encoder.encode_text(part).detach().float().cpu() for part in parts])
+        return torch.cat([embedded_texts(encoder, part).detach().float().cpu() for part in parts])
 
     return cached("texts", make, encoder=fingerprint(encoder), texts=list(texts))
 
@@ -220,7 +221,7 @@ def embed_texts(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:
 def fingerprint(encoder: ImageTextEncoder) -> str:
     """Tell encoders apart by their name and by what they make of one picture and two texts."""
     picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    said = encoder.encode_image(picture), encoder.encode_text(["a red cube", "seen from above"])
+    said = embedded_images(encoder, picture), embedded_texts(encoder, ["a red cube", "seen from above"])
     return key_of(encoder.name, [tensor_hash(part.float()) for part in said])
 
 

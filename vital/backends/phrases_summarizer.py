@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vital.backends._loading import Device, Dtype
+from vital.backends.embeddings import embedded_images
 from vital.backends.noun_phrases import Phrase, shared_phrases
 from vital.backends.protocols import ImageTextEncoder
 from vital.errors import InvalidValueError
@@ -67,7 +68,7 @@ def check_count(count: int) -> None:
 
 def agreement(encoder: ImageTextEncoder, texts: list[str], images: Images) -> Tensor:
     """Measure how well texts fit images: the mean cosine with them, (K,) float64 on the CPU."""
-    seen = encoder.encode_image(images).double().cpu().mean(0)
+    seen = embedded_images(encoder, images).double().cpu().mean(0)
     return encoder.encode_text(texts).double().cpu() @ seen
 
 

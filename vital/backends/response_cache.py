@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from vital.backends.answers import read_caption, read_lines
 from vital.backends.prompts import Chat
 from vital.backends.protocols import Captioner, ImageGenerator, NoAnswerError, Summarizer
 from vital.errors import InvalidValueError, ModelError, RunError
+from vital.errors import said as shown
 from vital.types import Images
 from vital.utils.drawing import to_pil
 from vital.utils.hashing import identity, key_of, picture_hash
@@ -178,7 +180,8 @@ class CachedCaptioner(CachedBackend):
         missing = sorted(row for key, row in first.items() if key not in kept and key not in silent)
         while missing:
             now = missing[: self.cache.afford(self.name, len(missing))]
-            said = dict(zip([keys[row] for row in now], self.asked().describe(images[now]), strict=True))
+            told = _texts(self.name, self.asked().describe(images[now]), len(now))
+            said = dict(zip([keys[row] for row in now], told, strict=True))
             read = {key: read_caption(line) for key, line in said.items()}
             self.cache.keep("captioner", ((key, said[key]) for key, line in read.items() if line))
             silent |= {key: "" for key, line in read.items() if not line}
@@ -195,12 +198,13 @@ class CachedSummarizer(CachedBackend):
         """Give the kept summary, or a new one."""
         seen = [] if images is None else [picture_hash(image) for image in images]
         key = key_of(self.identity, "summary", captions, count, seen)
-        if key not in (kept := self.cache.kept("summarizer")):
+        kept = self.cache.kept("summarizer")
+        if not isinstance(kept.get(key), list):  # a file of answers may hold anything
             if self.cache.no_answer(key):
                 return []
             self._afford()
             try:
-                said = read_lines(self.asked().summarize(captions, count, images))
+                said = read_lines(_texts(self.name, self.asked().summarize(captions, count, images)))
             except NoAnswerError as error:
                 self.cache.note_unanswered([key], str(error))
                 raise
@@ -221,9 +225,8 @@ class CachedSummarizer(CachedBackend):
             if short is None or self.cache.no_answer(key):
                 return caption
             self._afford()
-            said = read_lines(
-                [self.backend.phrase(caption)] if isinstance(self.backend, Chat) else short([caption])
-            )
+            told = [self.backend.phrase(caption)] if isinstance(self.backend, Chat) else short([caption])
+            said = read_lines(_texts(self.name, told))
             if not said:
                 self.cache.note_unanswered([key])
                 return caption
@@ -244,24 +247,42 @@ class CachedGenerator(CachedBackend):
         """Give the kept images or new ones, (N, 3, H, W) in [0, 1], either way rounded to 8 bits."""
         name = key_of(self.identity, text, count, seed)
         path = self.cache.folder / "generator" / name[:2] / f"{name}.png"
-        picture = self._kept(name, path)
+        picture = self._kept(name, path, count)
         if picture is None:
             self.cache.afford(self.name)
-            write(path, _strip(self.asked().generate(text, count, seed)))
+            write(path, _strip(_pictures(self.name, self.asked().generate(text, count, seed), count)))
             self.cache.kept("images")[name] = True
             picture = read_picture(path)
         pixels = torch.from_numpy(np.array(picture.convert("RGB")))
         images: Images = pixels.view(count, -1, *pixels.shape[1:]).permute(0, 3, 1, 2).float() / 255
         return images
 
-    def _kept(self, name: str, path: Path) -> Image.Image | None:
+    def _kept(self, name: str, path: Path, count: int) -> Image.Image | None:
         """Read the images that are kept; None where there are none, or where those of earlier runs do not count."""
         if self.cache.fresh and name not in self.cache.kept("images"):
             return None
         try:
-            return read_picture(path)
+            found = read_picture(path)
         except RunError:
             return None
+        return None if found.height % count else found
+
+
+def _texts(name: str, found: Any, count: int | None = None) -> list[str]:
+    """The texts that a backend gave. Raises `ModelError` for what is no list of texts, or of another number."""
+    right = isinstance(found, list | tuple) and all(isinstance(text, str) for text in found)
+    if not right or count not in (None, len(found)):
+        wanted = "a list of texts" if count is None else f"a list of {count} texts"
+        raise ModelError(f"{name} gives {shown(found)}; needed is {wanted}")
+    return list(found)
+
+
+def _pictures(name: str, found: Any, count: int) -> Images:
+    """The pictures that a backend gave. Raises `ModelError` for what is none, or of another number."""
+    if not isinstance(found, Tensor) or found.ndim != 4 or found.shape[:2] != (count, 3) or not found.numel():
+        told = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else shown(found)
+        raise ModelError(f"{name} gives {told}; needed is one of shape ({count}, 3, H, W), from 0 to 1")
+    return found
 
 
 def _strip(images: Images) -> bytes:

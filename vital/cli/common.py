@@ -118,13 +118,12 @@ _TYPED: ContextVar[Mapping[str, str]] = ContextVar("typed", default={})  # noqa:
 @contextmanager
 def typed_options(context: typer.Context | None) -> Iterator[None]:
     """Let `say_ignored` know which options were typed, until the block ends."""
-    token = _TYPED.set(
-        {
-            str(option.name): option.opts[0]
-            for option in (context.command.params if context else ())
-            if getattr(context.get_parameter_source(str(option.name)), "name", "") == "COMMANDLINE"
-        }
-    )
+    flags = dict[str, str]()
+    for option in context.command.params if context else ():
+        source = context.get_parameter_source(str(option.name)) if context else None
+        if getattr(source, "name", "") == "COMMANDLINE":
+            flags[str(option.name)] = option.opts[0]
+    token = _TYPED.set(flags)
     try:
         yield
     finally:

@@ -168,6 +168,8 @@ def compare(
     check_prompt(prompt)
     units_per_batch(model, batch)
     chosen = tuple(dict.fromkeys(model.units(units)))
+    if not chosen:
+        raise InvalidValueError("there is no unit to compare methods on; give some, such as 'class:0'")
     chosen_methods = {name: make_method(name, **dict((options or {}).get(name, {}))) for name in methods}
     request = Request(chosen_methods, tuple(controls), *_by_name(seeds))
     _check(request, options or {}, pictures or {})

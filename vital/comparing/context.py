@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vital.activations import ReferenceBank
 from vital.backends import ImageTextEncoder
+from vital.backends.embeddings import embedded_texts
 from vital.comparing.hog import HogClassifier
 from vital.comparing.records import at_size
 from vital.metrics import STATISTICS, picture_statistics
@@ -114,7 +115,7 @@ class EvalContext:
         assert self.encoder is not None  # noqa: S101  metrics ask for it first
         new = [text for text in dict.fromkeys(texts) if f"text {text}" not in self._kept]
         if new:
-            rows = self.encoder.encode_text([self.prompt.replace("{}", text) for text in new])
+            rows = embedded_texts(self.encoder, [self.prompt.replace("{}", text) for text in new])
             self._kept.update({f"text {text}": row for text, row in zip(new, rows, strict=True)})
         return torch.stack([self._kept[f"text {text}"] for text in texts])
 

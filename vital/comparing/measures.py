@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vital import objectives as obj
+from vital.backends.embeddings import embedded_images
 from vital.comparing.base import COSTS, MEASURES, PART, Better, measure
 from vital.comparing.context import BATCH, EvalContext, fitted
 from vital.comparing.records import Score, Shown, at_size, per_picture, squinted
@@ -100,7 +101,7 @@ def zero_shot(context: EvalContext, shown: Shown) -> Iterator[Score]:
     known = [i for i, unit in enumerate(shown.units) if unit in context.questions]
     if not known:
         return
-    seen = context.encoder.encode_image(as_rgb(shown.images[known], context.bank.model.bands)).cpu()
+    seen = embedded_images(context.encoder, as_rgb(shown.images[known], context.bank.model.bands)).cpu()
     for row, i in zip(seen, known, strict=True):
         asked = context.questions[shown.units[i]]
         scores = (context.embedded(asked.choices).cpu() @ row)[None]

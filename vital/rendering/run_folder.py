@@ -133,7 +133,8 @@ class Run:
             write(self.file(unit, ".npy"), as_npy(np.asarray(prototype.image.cpu(), np.float32)))
         if pictures:
             write(self.file(unit, ".gif"), gif(pictures))
-            write(self.file(unit, "-frames.png"), as_png(contact_sheet(pictures)))
+            most = int((SHEET_PIXELS / len(pictures)) ** 0.5)
+            write(self.file(unit, "-frames.png"), as_png(contact_sheet([_small(p, most) for p in pictures])))
         write(self.file(unit, ".json"), as_json(prototype.to_dict()))
 
     def to_dict(self, unit: str | Unit) -> dict[str, Any]:

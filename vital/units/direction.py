@@ -75,6 +75,9 @@ def _row(path: str, key: str, unit: Unit, changed: tuple[int, ...]) -> Tensor:
         raise UnitError(f"{unit} cannot be read: {path!r} is not a safetensors file ({error})") from error
     if row is None:
         raise UnitError(f"{unit} does not exist: the matrix in {path!r} has the shape {shape}")
+    if row.is_complex() or (row.is_floating_point() and row.element_size() == 1):
+        what = "real numbers of 16 bits and more"
+        raise UnitError(f"{unit} cannot be read: {path!r} holds {row.dtype}; allowed are {what}")
     return row
 
 

@@ -225,6 +225,9 @@ def resolve(
     for spec in specs:
         if not isinstance(spec, str | Unit):
             raise UnitError(f"a unit is {spec!r}; allowed are texts such as 'layer4:3' and 'class:tabby'")
+    counts = [_read(spec)[1] for spec in specs]
+    if sum(counts) > MOST >= max(counts):
+        raise UnitError(f"{sum(counts)} units are named; allowed are {MOST} at once")
     found = [unit for spec in specs for unit in _each(spec, layers, classes)]
     warn_of_choice(unit.layout for unit in found if unit.layout)
     return found

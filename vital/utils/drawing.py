@@ -16,6 +16,8 @@ INK, FAINT, PAPER = (20, 20, 20), (150, 150, 150), "white"
 GAP = 8
 TILE, TEXT = 128, 11
 """The least width of a tile with a title, and the least height of its letters, in pixels."""
+LARGEST, LONGEST = 2**28, 2**20
+"""The most pixels of a sheet, and along a side of it."""
 
 
 def to_pil(image: Tensor, bands: Sequence[int] = ()) -> Image.Image:
@@ -78,9 +80,14 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def scaled(picture: Image.Image, width: int) -> Image.Image:
     """A picture in RGB at a width, with its proportions."""
-    height = max(1, round(width * picture.height / picture.width))
+    height = height_at(picture, width)
     shown = picture.convert("RGB")
     return shown if shown.size == (width, height) else shown.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def height_at(picture: Image.Image, width: int) -> int:
+    """The height of a picture at a width, with its proportions."""
+    return max(1, round(width * picture.height / picture.width))
 
 
 def fitted(text: str, width: int, size: int) -> str:
@@ -124,19 +131,27 @@ def titled_sheet(
         return Image.new("RGB", (1, 1), PAPER)
     width = max(TILE, size or max(picture.width for picture in pictures))
     text = max(TEXT, width // 14)
-    tiles = [scaled(picture, width) for picture in pictures]
-    tall, line = max(tile.height for tile in tiles), text + text // 3
+    tall, line = max(height_at(picture, width) for picture in pictures), text + text // 3
     step = tall + max(map(len, titles)) * line + GAP
-    columns = max(1, min(columns, len(tiles)))
-    rows = -(-len(tiles) // columns)
-    sheet = Image.new("RGB", (columns * (width + GAP) + GAP, rows * step + GAP), PAPER)
+    columns = max(1, min(columns, len(pictures)))
+    rows = -(-len(pictures) // columns)
+    sheet = _blank(columns * (width + GAP) + GAP, rows * step + GAP, len(pictures))
     draw = ImageDraw.Draw(sheet)
-    for i, (tile, lines) in enumerate(zip(tiles, titles, strict=True)):
+    for i, (picture, lines) in enumerate(zip(pictures, titles, strict=True)):
         left, top = GAP + i % columns * (width + GAP), GAP + i // columns * step
-        sheet.paste(tile, (left, top))
+        sheet.paste(scaled(picture, width), (left, top))
         for row, words in enumerate(lines):
             write_centered(draw, words, left + width // 2, top + tall + row * line, width, text)
     return sheet
+
+
+def _blank(width: int, height: int, count: int) -> Image.Image:
+    """An empty sheet for so many pictures. Raises `InvalidValueError` where it would be too large to be looked at."""
+    if width * height > LARGEST or max(width, height) > LONGEST:
+        raise InvalidValueError(
+            f"a sheet of {count} pictures would have {width} x {height} pixels; make it of fewer, or of smaller ones"
+        )
+    return Image.new("RGB", (width, height), PAPER)
 
 
 def contact_sheet(pictures: Sequence[Image.Image], columns: int = 8, size: int | None = None) -> Image.Image:
@@ -146,7 +161,7 @@ def contact_sheet(pictures: Sequence[Image.Image], columns: int = 8, size: int |
     width, height = pictures[0].size if size is None else (size, size)
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * (width + 4) + 4, rows * (height + 4) + 4), PAPER)
+    sheet = _blank(columns * (width + 4) + 4, rows * (height + 4) + 4, len(pictures))
     for i, picture in enumerate(pictures):
         place = (4 + i % columns * (width + 4), 4 + i // columns * (height + 4))
         shown = picture.convert("RGB")

@@ -73,7 +73,8 @@ def tensor_hash(tensors: Tensor | Mapping[str, Tensor]) -> str:
     for name, tensor in sorted(({"": tensors} if isinstance(tensors, Tensor) else tensors).items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         if tensor.numel():
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            whole = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+            digest.update(whole.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -27,6 +27,8 @@ P = ParamSpec("P")
 _KNOWN: WeakKeyDictionary[type, dict[str, Option]] = WeakKeyDictionary()
 MOST = 1_000_000
 """The most of anything that is counted: what is above it is a slip, and would take days, or all memory."""
+LARGEST = 3.4e38
+"""The most of any number: what is above it has no room in 32 bits."""
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -131,7 +133,9 @@ class Option:
         most = self.allowed.most if isinstance(self.allowed, Range) else None
         whole = self.kind is int and isinstance(value, Integral)
         if isinstance(value, Real) and not whole and not _finite(value) and most in (None, MOST):
-            allowed = f"finite {allowed}"
+            allowed = (
+                f"finite {allowed}" if _is_endless(value) else f"{allowed}, and none above {LARGEST} in size"
+            )
         elif isinstance(value, int | float) and most == MOST and value > MOST:
             allowed += f", and none above {MOST}"
         return InvalidValueError(f"{self.name} is {said(value)}; allowed are {allowed}")
@@ -345,9 +349,14 @@ def _fits(value: Any, kind: Any, allowed: Range | Names | None) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    """Whether a number is finite as a float, for which a whole number may be too large."""
+    """Whether a number is finite in 32 bits."""
+    return bool(-LARGEST <= value <= LARGEST)
+
+
+def _is_endless(value: Any) -> bool:
+    """Whether this is no number, or larger than any."""
     try:
-        return math.isfinite(value)
+        return not math.isfinite(value)
     except OverflowError:
         return False
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vital.backends import Captioner, ImageGenerator, ImageTextEncoder, vocabulary
+from vital.backends.embeddings import embedded_images, embedded_texts
 from vital.data import ImageSet
 from vital.data.imageset import evenly
 from vital.describing.candidates.candidates import Candidate
@@ -84,7 +85,7 @@ class CandidateEvaluator:
         sized = torch.stack([self.model.preprocess(picture) for picture in pictures.cpu()])
         shown = as_rgb(pictures, self.model.bands)
         words = tuple(vocabulary(caption) for caption in self.captioner.describe(shown))
-        seen = self.encoder.encode_image(shown).cpu() if self.encoder else None
+        seen = embedded_images(self.encoder, shown).cpu() if self.encoder else None
         return Shown(values(self.model, self.units, sized), words, seen)
 
 
@@ -110,7 +111,7 @@ def by_encoder(real: Shown, row: int, chosen: Sequence[Candidate], encoder: Imag
     """Compare a unit's values on real pictures with each candidate's cosines, by the cosine of cubes: (C,) float64."""
     if real.seen is None or not len(real) or not chosen:
         return torch.zeros(len(chosen), dtype=torch.float64)
-    texts = encoder.encode_text([c.text for c in chosen]).cpu()
+    texts = embedded_texts(encoder, [c.text for c in chosen]).cpu()
     own = CUBED.prepared(real.values[row, :, None].double())
     return CUBED.block(own, (real.seen @ texts.T).double(), None)[0]
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vital.backends.embeddings import embedded_images
 from vital.describing.base import Context
 from vital.describing.candidates.candidates import Candidate, candidates, joined
 from vital.describing.candidates.evaluation import (
@@ -109,7 +110,7 @@ def score_candidates(
     if not drawn:
         return [ScoredCandidate(proposed[i], float(fits[i]), float(fits[i])) for i in order]
     seen = (
-        context.encoder.encode_image(as_rgb(described.pictures, context.model.bands)).cpu()
+        embedded_images(context.encoder, as_rgb(described.pictures, context.model.bands)).cpu()
         if context.encoder
         else None
     )

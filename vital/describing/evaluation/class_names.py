@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vital.backends import TextEncoder
+from vital.backends.embeddings import embedded_texts
 from vital.errors import DataError, InvalidValueError, UsageError
 from vital.records import Description
 from vital.units import OUTPUT
@@ -85,7 +86,7 @@ def cosines(encoder: TextEncoder) -> Callable[[Sequence[str], Sequence[str]], Si
 
     def similar(labels: Sequence[str], names: Sequence[str]) -> Similar:
         texts = list(dict.fromkeys(text for text in [*listed(labels), *listed(names)] if text))
-        vectors = np.asarray(encoder.encode_text(texts).float().cpu(), dtype=np.float64)
+        vectors = np.asarray(embedded_texts(encoder, texts).float().cpu(), dtype=np.float64)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         at = dict(zip(texts, vectors, strict=True))
         nothing = np.zeros(vectors.shape[1])

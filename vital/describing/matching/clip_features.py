@@ -63,10 +63,10 @@ class ClipFeatures:
 
 
 def _check_finite(name: str, images: Tensor, texts: Tensor, concepts: Sequence[str]) -> None:
-    if broken := int((~images.isfinite().all(1)).sum()):
+    if broken := int((~images.norm(dim=1).isfinite()).sum()):
         raise ModelError(f"{name} gives embeddings that are not finite for {broken} of {len(images)} images")
-    if not texts.isfinite().all():
-        broken_texts = [concepts[i] for i in (~texts.isfinite().all(1)).nonzero().view(-1).tolist()]
+    if not texts.norm(dim=1).isfinite().all():
+        broken_texts = [concepts[i] for i in (~texts.norm(dim=1).isfinite()).nonzero().view(-1).tolist()]
         raise ModelError(f"{name} gives embeddings that are not finite for {shortened(broken_texts)}")
 
 

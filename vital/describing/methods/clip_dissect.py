@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vital.activations.matrix import cached, embed_texts, fingerprint, readout_key
+from vital.backends.embeddings import embedded_texts
 from vital.describing.base import DESCRIBERS, Context, Describer
 from vital.describing.matching.clip_features import ClipFeatures, by_readout
 from vital.describing.matching.presence import presence
@@ -208,6 +209,6 @@ def class_of_description(
     """
     if not classes:
         raise InvalidValueError("there are no class names to compare the description with")
-    own, names = encoder.encode_text([text]), encoder.encode_text(list(classes))
+    own, names = embedded_texts(encoder, [text]), embedded_texts(encoder, classes)
     best = (names @ own[0]).topk(min(count, len(classes)))
     return [(classes[i], float(x)) for i, x in zip(best.indices.tolist(), best.values.tolist(), strict=True)]

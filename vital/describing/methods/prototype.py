@@ -10,6 +10,7 @@ import torch
 
 from vital.activations.crops import boxes
 from vital.backends import ImageTextEncoder
+from vital.backends.embeddings import embedded_images, embedded_texts
 from vital.describing.base import DESCRIBERS, Context
 from vital.describing.candidates.top_images import TopImages, cropped
 from vital.describing.methods.captioning import Captioning, LoadedBackends, labeled, load_backends
@@ -99,8 +100,8 @@ def retrieved(
 
     Without two real images or more it is the mean cosine alone.
     """
-    texts = encoder.encode_text(list(concepts)).double().cpu()
-    score = texts @ encoder.encode_image(as_rgb(shown.pictures, bands)).double().cpu().mean(0)
+    texts = embedded_texts(encoder, concepts).double().cpu()
+    score = texts @ embedded_images(encoder, as_rgb(shown.pictures, bands)).double().cpu().mean(0)
     if real is not None and len(real) > 1:
         usual = texts @ real.double().T
         score = (score - usual.mean(1)) / usual.std(1).clamp(min=1e-6)
