@@ -159,6 +159,10 @@ def test_a_long_answer_is_read_in_time(piece):
         ("", []),
         (' "." \n - \n', []),
         ("[:] Snow", ["snow"]),
+        (
+            "one two three four five six seven eight, snow",
+            ["one two three four five six seven eight", "snow"],
+        ),
         ("[red] cubes", ["red cubes"]),
     ],
 )
