@@ -28,7 +28,7 @@ def slow(model: Model, unit: str, layer: str, count: int) -> list[Feeder]:
     return [Feeder(Unit(layer, c), channels[c] / total) for c in best]
 
 
-@pytest.mark.parametrize("batch", [2, 8])
+@pytest.mark.parametrize("batch", [1, 2, 8])
 def test_feeders_are_ranked_by_their_share_of_the_relevance(batch: int) -> None:
     model = toy.model(double=True)
     found, wanted = (

@@ -124,6 +124,16 @@ def test_a_norm_that_stands_alone_is_a_layer_under_epsilon(name: str) -> None:
     torch.testing.assert_close(back(norm, x, r, "zplus"), r)
 
 
+def test_a_group_norm_is_a_linear_layer_where_there_are_no_places() -> None:
+    how = Relevance(weighted="zplus", linear="epsilon", batch_norm="folded")
+    norm = toy.seeded(nn.GroupNorm(2, 6)).double().requires_grad_(requires_grad=False)
+    for shape, linear in (((2, 6), True), ((2, 6, 5), False), ((2, 6, 5, 5), False)):
+        x, r = torch.randn(2, *shape, dtype=torch.float64)
+        wanted = back(norm, x, r, RULES["epsilon"]) if linear else r
+        torch.testing.assert_close(back(norm, x, r, how), wanted)
+        assert not torch.allclose(back(norm, x, r, RULES["epsilon"]), r)
+
+
 def radial(norm: nn.Module, x: Tensor) -> Tensor:
     """What the deviation's own dependence takes from a norm's derivative: (y − b) times its logarithm's gradient."""
     zero = norm(torch.zeros_like(x)).flatten()

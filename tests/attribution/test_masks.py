@@ -5,15 +5,16 @@ import pytest
 import torch
 from torch import nn
 
+from tests.attribution.test_tape import Last
 from vital import objectives as obj
 from vital import params as par
 from vital.activations.template import make_template
-from vital.attribution import followed, importance, mask, relevance
+from vital.attribution import followable, followed, importance, mask, relevance
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.optim import optimize
 from vital.records import Template
-from vital.terms import RelevanceRequest
+from vital.terms import GRADIENT, RelevanceRequest
 from vital.tracing import Tracer
 from vital.units import Unit
 
@@ -67,6 +68,34 @@ def test_requests_of_many_rows_are_answered_as_each_alone() -> None:
     for layer in LAYERS:
         assert torch.allclose(found[layer], torch.cat([alone[layer], others[layer]]), rtol=1e-12)
         assert found[layer].abs().amax() > 0
+
+
+def test_a_slot_may_ask_for_nothing() -> None:
+    model, images = net(), pictures()
+    with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
+        trace = tracer(images.clone().requires_grad_())
+        found = followed(trace, [request("class:2"), None, request("two:4")])
+    alone = relevance(model, images[2:], "two:4", LAYERS, start="waking")
+    for layer in LAYERS:
+        assert not found[layer][1].any()
+        torch.testing.assert_close(found[layer][2:], alone[layer])
+
+
+def test_a_rule_is_kept_where_relevance_can_be_followed() -> None:
+    assert followable(net(), request("class:2"), pictures()) == ("zplus", "")
+    blocked = Model(nn.Sequential(OrderedDict(one=nn.Conv2d(3, 4, 3), two=Last())), size=(8, 8))
+    asked = RelevanceRequest(Unit.parse("two:1"), ("one",))
+    rule, why = followable(blocked, asked, pictures().float())
+    assert rule == GRADIENT
+    assert why.endswith("; masked by gradient × activation, which is not relevance")
+
+
+def test_the_floor_of_a_mask_keeps_its_greatest_below_1() -> None:
+    r = torch.tensor([[[0.0, 4.0], [1.0, 2.0]]], dtype=torch.float64)
+    wanted = torch.tensor([4 / (4 + 4e-6), 1 / (1 + 4e-6)], dtype=torch.float64)
+    torch.testing.assert_close(mask(r)[0, :, 1], wanted, rtol=1e-12, atol=0)
+    peaks = torch.tensor([[2 / (2 + 2e-6), 0]], dtype=torch.float64)
+    torch.testing.assert_close(importance(r), peaks, rtol=1e-12, atol=0)
 
 
 def template(model: Model, unit: str, rule: str = "zplus") -> Template:

@@ -187,6 +187,13 @@ def test_a_max_pool_gives_all_to_the_winner_or_is_an_average_pool() -> None:
     assert average.tolist() == [[[[1.0, 3.0, 0.0, 0.0], [2.0, 2.0, 0.0, 0.0]]]]
 
 
+def test_a_max_pool_without_settings_leaves_out_what_no_window_fills() -> None:
+    x, r = torch.rand(1, 2, 5, 5, dtype=torch.float64), draw(1, 2, 2, 2)
+    found = back(lambda a: torch.max_pool2d(a, 2), x, r, Relevance(max_pool="average"))
+    wanted = back(nn.AvgPool2d(2), x, r)
+    torch.testing.assert_close(found, wanted)
+
+
 def test_a_max_pool_that_does_not_halve_has_no_halving() -> None:
     with pytest.raises(NoRuleError, match=r"from \(1, 1, 7, 7\) to \(1, 1, 4, 4\).*'halving'"):
         back(nn.MaxPool2d(3, 2, 1), torch.rand(1, 1, 7, 7), torch.ones(1, 1, 4, 4), "reference")

@@ -176,7 +176,8 @@ def test_the_network_comes_back_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "position"), [("act2", (8, 0)), ("act2", 3), ("act2", None), ("class", (0, 0))]
+    ("layer", "position"),
+    [("act2", (8, 0)), ("act2", (0, 8)), ("act2", 3), ("act2", None), ("class", (0, 0))],
 )
 def test_places_that_are_not_there_are_one_sentence(layer: str, position: object) -> None:
     with pytest.raises(UnitError, match=rf"^layer '{layer}' has no place .*, where a place is .*[^.]$"):

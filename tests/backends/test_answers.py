@@ -159,11 +159,21 @@ def test_a_long_answer_is_read_in_time(piece):
         ("", []),
         (' "." \n - \n', []),
         ("[:] Snow", ["snow"]),
+        (
+            "one two three four five six seven eight, snow",
+            ["one two three four five six seven eight", "snow"],
+        ),
         ("[red] cubes", ["red cubes"]),
     ],
 )
 def test_answers_are_read(answer, found):
     assert read_descriptions(answer, 4) == found
+
+
+@pytest.mark.parametrize(("length", "found"), [(39, "snow"), (40, "red cubes")])
+def test_a_heading_that_names_its_column_is_shorter_than_40_characters(length, found):
+    heading = "description " + "x" * (length - len("description "))
+    assert read_descriptions(f"| group | {heading} |\n|---|---|\n| red cubes | snow |", 4) == [found]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ REFUSED = [
     " m@http://h/v1", "m@http://h/v1\n", "m@ht\ttp://h/v1", "m@http://h/v1?api-version=1", "m@http://h/v1?", "m@http://h/v1#a",
     "m@http://u:sk-hidden@h/v1",
     "m@http://sk-hidden@h/v1", "m@http://h:port/v1", "m@http://h:99999/v1", "m@http://h:/v1",
-    "m@http://h:0/v1", "m@http://::1/v1", "m@http://[::1/v1", "m@http://[1.2.3.4]/v1", "m@http://-h/v1",
+    "m@http://h:0/v1", "m@http://::1/v1", "m@http://[::1/v1", "m@http://[1.2.3.4]/v1", "m@http://[zz::1]/v1", "m@http://-h/v1",
     "m@http://h\\@e/v1",
     "m@http://h/v1/chat/completions", "m@http://h/v1/chat/completions/", "http://localhost:11434/v1",
     "https://h/v1/m",

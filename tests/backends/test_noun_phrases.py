@@ -55,6 +55,12 @@ def test_what_and_and_of_join_stays_joined_where_it_stands_together():
     assert best(["a red and white cube", "a blue and white cube"]) == ["white cube"]
 
 
+def test_a_short_word_has_a_plural_too():
+    assert [stem(word) for word in ("dogs", "cats", "gas", "ties", "pies", "flies")] == [
+        "dog", "cat", "gas", "tie", "pie", "fly",
+    ]  # fmt: skip
+
+
 def test_order_and_number_do_not_make_another_phrase():
     found = shared_phrases(["red cubes", "red cube", "a cube, red"])
     assert [(p.text, p.count) for p in found if len(p.words) == 2] == [("red cube", 2)]

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import nn
 
 from vital.data import load_images, views
-from vital.data.views import Views, size_of
+from vital.data.views import Sizes, Views, size_of
 from vital.models import Model
 
 MODEL = Model(nn.Identity(), size=(4, 4))
@@ -28,6 +28,14 @@ def test_a_kept_view_is_what_the_model_makes_of_the_picture_and_belongs_to_nobod
 def test_the_size_is_height_and_width() -> None:
     picture = Image.new("L", (5, 3))
     assert size_of(picture) == size_of(np.asarray(picture)) == (3, 5)
+
+
+def test_the_sizes_of_the_first_few_are_kept_and_no_view() -> None:
+    pictures, kept = load_images(torch.rand(5, 3, 8, 6)), Sizes(most=2)
+    pictures.tensor([0, 1, 2, 3], MODEL, kept)
+    assert kept.sizes == [(8, 6)] * 2
+    assert not kept
+    assert Sizes().most == 16
 
 
 def test_the_oldest_go_beyond_the_limit_and_the_last_never(monkeypatch: pytest.MonkeyPatch) -> None:

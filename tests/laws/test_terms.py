@@ -169,6 +169,14 @@ def test_a_term_that_was_used_is_equal_to_one_that_was_not(entry: Any) -> None:
 
 
 @every_term
+def test_terms_with_equal_tensors_are_equal(entry: Any) -> None:
+    term = build(entry, toy.model(double=True))
+    own = {field.name: getattr(term, field.name) for field in dataclasses.fields(term) if field.init}
+    copies = {name: value.clone() for name, value in own.items() if isinstance(value, Tensor)}
+    assert term == dataclasses.replace(term, **copies)
+
+
+@every_term
 def test_three_steps_improve_it(entry: Any) -> None:
     model = toy.model(double=True)
     term = build(entry, model)

@@ -135,6 +135,14 @@ def test_mad_of_a_constant_control_is_nothing(level: float) -> None:
     assert abs(found[1]) < 1e-9
 
 
+def test_mad_of_a_single_control_is_nothing() -> None:
+    values, concept = torch.arange(5.0, dtype=torch.float64), torch.ones(5, dtype=torch.float64)
+    concept[0] = 0
+    assert METRICS["mad"](values, concept) == 0
+    concept[1] = 0
+    assert METRICS["mad"](values, concept) == pytest.approx((3 - 0.5) / 0.5**0.5)
+
+
 def test_mad_of_a_control_that_hardly_varies_is_exact() -> None:
     draw = torch.Generator().manual_seed(0)
     concept = (torch.arange(500) < 30).double()

@@ -80,6 +80,21 @@ def test_layers_without_weight_are_not_asked_for() -> None:
     assert obj.Alignment(template, {"a": 0.0, "b": 2.0}).layers == ("b",)
 
 
+def test_without_weights_each_layer_counts_once(toy_trace: Trace) -> None:
+    layers = {"layer1": torch.zeros(8, 64), "layer2": torch.zeros(16, 64)}
+    both = obj.Alignment(Template(layers))(toy_trace)
+    alone = [
+        obj.Alignment(Template({name: values}), {name: 1.0})(toy_trace) for name, values in layers.items()
+    ]
+    torch.testing.assert_close(both, alone[0] + alone[1])
+
+
+def test_units_of_one_template_are_compared_in_one_go() -> None:
+    trace = toy.trace(toy.model(double=True), ["layer2"], toy.images(3))
+    term = obj.Alignment(Template({"layer2": torch.linspace(-1, 3, 64).expand(16, -1)}))
+    torch.testing.assert_close(obj.Alignment.stack([term] * 3)(trace), term(trace))
+
+
 def test_variance_scale_divides_by_the_templates_variance(toy_trace: Trace) -> None:
     template = Template({"layer1": torch.linspace(-1, 3, 1024).expand(8, -1)})
     plain, scaled = obj.Alignment(template)(toy_trace), obj.Alignment(template, scale="variance")(toy_trace)

@@ -150,6 +150,11 @@ def test_directions_at_several_positions_are_read_in_one_go() -> None:
     torch.testing.assert_close(together(trace), alone)
 
 
+def test_directions_of_other_lengths_take_turns() -> None:
+    terms = [Direction("layer2", VECTOR), Direction("layer1", torch.ones(8))]
+    assert isinstance(Direction.stack(terms), Looped)
+
+
 def test_a_position_outside_the_map_is_an_error() -> None:
     trace = toy.trace(MODEL, ["layer2"], toy.images(1))
     with pytest.raises(UnitError, match="lies outside layer 'layer2', which is 8 x 8"):

@@ -79,6 +79,22 @@ def test_a_description_of_several_terms_is_judged_by_their_sum(context: Context)
     assert high > low
 
 
+def test_a_sum_shows_what_its_terms_show_by_their_weights(context: Context) -> None:
+    evaluator = LabelEvaluator(context, n_random_models=0)
+    terms = [["sphere", 0.5], ["red", 1.0]]
+    apart = [evaluator.shown(claim(context, "planted:2", text)) for text, _ in terms]
+    wanted = 0.5 * apart[0] + apart[1]
+    found = evaluator.shown(claim(context, "planted:2", "red, sphere", terms=terms))
+    torch.testing.assert_close(found, (wanted - wanted.min()) / (wanted.max() - wanted.min()))
+
+
+def test_a_label_or_a_candidate_alone_is_what_is_judged(context: Context) -> None:
+    given = claim(context, "planted:2", "red")
+    both = [replace(given, candidate=""), replace(given, label="")]
+    judged = LabelEvaluator(context, n_random_models=0).judged(both)
+    assert [(d.label, d.candidate) for d in judged] == [("red", "red")] * 2
+
+
 def test_a_sum_earns_its_label_by_its_weightiest_term_alone(context: Context) -> None:
     evaluator = LabelEvaluator(context)
     sums = [
