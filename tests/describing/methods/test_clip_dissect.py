@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from vital.describing.matching.presence import presence
-from vital.describing.methods.clip_dissect import order_ties
+from vital.describing.methods.clip_dissect import ClipDissect, order_ties
 from vital.metrics import METRICS
+from vital.units import Unit
 
 
 def features() -> SimpleNamespace:
@@ -39,3 +40,12 @@ def test_scores_within_the_rounding_are_equal_and_others_are_not() -> None:
     for apart, found in ((0.5e-4, [2, 0]), (2e-4, [0, 2])):
         scores = torch.tensor([0.0, -apart], dtype=torch.float64)
         assert order_ties(given, None, concepts, scores).tolist() == found  # type: ignore[arg-type]
+
+
+def test_a_single_concept_is_a_label_where_its_score_is_a_number() -> None:
+    context = SimpleNamespace(concepts=("a",), seed=0, model=SimpleNamespace(name="net"))
+    given = SimpleNamespace(
+        context=context, encoder=SimpleNamespace(name="encoder"), strongest=lambda *_: ("1.png",)
+    )
+    found = ClipDissect()._description(given, Unit("fc", 0), ["a"], [-3.0])  # type: ignore[arg-type]
+    assert (found.label, found.score, found.others) == ("a", -3.0, ())

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from vital.describing.matching.presence import presence
 from vital.describing.methods import linear
 from vital.describing.methods.linear import Linear, said
+from vital.units import Unit
 
 
 def shown() -> Tensor:
@@ -61,3 +63,22 @@ def test_of_very_few_images_none_are_set_aside(
 def test_a_label_has_the_concepts_of_at_least_half_of_the_greatest_weight() -> None:
     assert said([["a", 2.0], ["b", 1.0], ["c", 0.99]]) == "a, b"
     assert said([["a", 0.0], ["b", -1.0]]) == ""
+
+
+@pytest.mark.parametrize("held_out", [0, 30])
+def test_the_score_is_that_of_images_held_out_and_0_without_them(held_out: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    images, texts = torch.randn(80, 6, generator=draw), torch.randn(4, 6, generator=draw)
+    values = presence(images @ texts.T)[:, 2:3] * 3 - 1
+    features = SimpleNamespace(
+        matrix=SimpleNamespace(choosing=torch.arange(80) >= held_out, of=lambda _: values),
+        image_embeddings=images,
+        text_embeddings=texts,
+        encoder=SimpleNamespace(name="encoder"),
+        strongest=lambda *_: ("1.png",),
+        context=SimpleNamespace(concepts=("a", "b", "c", "d"), seed=0, model=SimpleNamespace(name="net")),
+    )
+    judging = torch.arange(80 - held_out) % 4 == 0
+    found = Linear()._description(features, Unit("fc", 0), torch.arange(4), judging)  # type: ignore[arg-type]
+    assert found.label == "c"
+    assert found.score == pytest.approx(1 if held_out else 0, abs=1e-5)
