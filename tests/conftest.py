@@ -41,6 +41,12 @@ def settled() -> None:
 
 
 @pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No word about waiting: how long something takes is up to the machine."""
+    monkeypatch.setattr("vital.utils.logs.FIRST_WORD_SECONDS", 3600.0)
+
+
+@pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITAL_CACHE", str(tmp_path_factory.getbasetemp() / "vital-cache"))
 

@@ -77,14 +77,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def vital(
-    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Answer]:
-    """The command line, run in this process: a text of words, and words that are taken as they are.
-
-    It does not say what is waited for, which depends on how busy the machine is.
-    """
-    monkeypatch.setattr("vital.utils.logs.FIRST_WORD_SECONDS", 3600.0)
+def vital(here: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """The command line, run in this process: a text of words, and words that are taken as they are."""
 
     def run(line: str, *words: object) -> Answer:
         capsys.readouterr()

@@ -125,8 +125,6 @@ def attribution_graph(
     """
     unit, layers = model.unit(unit), [layers] if isinstance(layers, str) else list(layers)
     kinds = [find_layer(layer, list_layers(model)).kind for layer in layers]
-    if count < 1 or batch < 1:
-        raise InvalidValueError(f"count is {count} and batch is {batch}; allowed are whole numbers from 1")
     if not layers or len(set(layers)) < len(layers):
         raise InvalidValueError(f"the layers are {layers}; name each once, from later to earlier")
     if unit.layer in layers:
