@@ -28,7 +28,7 @@ Cli = Callable[..., Any]
 RENDER = (
     "render net.py:make class:0-2 2:1 --method fourier --steps 2 --batch 2 --count 2 --dtype float64 --out"
 )
-BANK = "bank net.py:make --layers 0,2 --images pictures --dtype float64 --out"
+BANK = "bank net.py:make --layers 0,2 --images pictures --dtype float64 --batch 5 --out"
 DISSECT = (
     "dissect world --layers planted,class --images scenes.npz --concepts words.txt --dtype float64 "
     "--set n_random_models=1 --out"
