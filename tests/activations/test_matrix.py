@@ -15,6 +15,7 @@ from vital.directions import save_directions
 from vital.errors import InvalidValueError, ModelError, RunError
 from vital.tracing import Tracer
 from vital.utils import tensor_cache as store
+from vital.utils.io import cache_folder
 from vital.world.networks.backends import Encoder
 
 
@@ -163,7 +164,7 @@ def anonymous() -> float:
 
 def test_what_cannot_be_read_back_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     model, shown = toy.model(), random_images(3)
-    monkeypatch.setattr(store, "load", lambda _: None)
+    monkeypatch.setattr(store, "load", lambda *_: None)
     with pytest.raises(
         RunError, match=r"was written, but cannot be read back; give another folder by VITAL_CACHE"
     ):
@@ -177,3 +178,44 @@ def test_it_is_told_for_which_layers_images_are_read(caplog: pytest.LogCaptureFi
     build_matrix(model, shown, model.units(["layer2:3"]))
     assert "reading 7 images once for layer1, class" in caplog.messages
     assert "reading 7 images once for layer2" in caplog.messages
+
+
+WOUNDS = {
+    "one row": lambda x: x[:1],
+    "flat": lambda x: x.flatten(),
+    "another type": lambda x: x.to(torch.float16),
+    "bits": lambda x: x.to(torch.bool),
+    "NaN": lambda x: x.double().mul(torch.nan).to(x.dtype) if x.is_floating_point() else x - 7,
+    "gone": lambda x: None,
+}
+
+
+@pytest.mark.parametrize("wound", WOUNDS)
+def test_files_with_other_tensors_are_made_again(
+    encoder: Encoder, wound: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITAL_CACHE", str(tmp_path))
+    model, pictures = toy.model(), random_images()
+
+    def made() -> list[torch.Tensor]:
+        matrix = build_matrix(model, pictures, model.units(["act1:0"]))
+        texts = ["a red cube", "a large torus"]
+        return [
+            matrix.numbers, *matrix.layers.values(), embed_images(encoder, model, pictures), embed_texts(encoder, texts)
+        ]  # fmt: skip
+
+    right = [one.clone() for one in made()]
+    files = list((cache_folder() / "words").iterdir())
+    assert len(files) >= 3
+    for file in files:
+        tensors, notes = store.load(file) or ({}, {})
+        for name, tensor in tensors.items():
+            worse = WOUNDS[wound](tensor)
+            others = (
+                {**tensors, name: worse}
+                if worse is not None
+                else {k: t for k, t in tensors.items() if k != name}
+            )
+            store.save(file, others, notes)
+            for was, now in zip(right, made(), strict=True):
+                assert torch.equal(was, now), (file.name, name)

@@ -18,6 +18,7 @@ from vital.describing.evaluation.importers import import_labels
 from vital.errors import DataError, RunError
 from vital.reporting.sections import page_of
 from vital.utils import io
+from vital.utils.io import read_text
 from vital.utils.part_files import STALE_SECONDS
 
 
@@ -209,3 +210,14 @@ def test_every_reader_of_text_says_the_same_of_what_is_no_utf_8(what: str, tmp_p
         DataError, match=r"scores\.csv', line 2: the byte 0xe9 is no text in UTF-8; save it as UTF-8"
     ):
         READERS[what](file)
+
+
+def test_a_pipe_is_no_text_file_but_that_of_a_shell_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(RunError, match=r"labels\.csv': it is a pipe; give a file"):
+        read_text(tmp_path / "labels.csv")
+    reader, writer = os.pipe()
+    os.write(writer, b"unit,label")
+    os.close(writer)
+    assert read_text(f"/dev/fd/{reader}") == "unit,label"
+    os.close(reader)

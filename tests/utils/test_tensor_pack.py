@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,12 @@ for i in range(first, first + 20):
     runs = [subprocess.Popen([sys.executable, "-c", code, str(path), str(20 * i)]) for i in range(3)]
     assert [run.wait() for run in runs] == [0, 0, 0]
     assert held(path, range(60)) == list(range(60))
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_is_one_sentence(path: Path, kind: str) -> None:
+    path.parent.mkdir()
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    for use in (lambda: put(path, 0), lambda: tensor_pack.get(path, name(0))):
+        with pytest.raises(RunError, match="it is no file, but a folder, a pipe or a device; remove it"):
+            use()

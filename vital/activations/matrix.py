@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,8 @@ def build_matrix(
     readers = {readout_key(unit): _reader(unit) for unit in units}
     own = {"model": network(model), "images": images.hash(), "how": _how(model, batch, pool)}
     paths = {name: _path("probes", readout_key=name, **own) for name in readers}
-    known = {name: held[0] for name, path in paths.items() if (held := store.load(path))}
+    fits = partial(_fits, images=len(images))
+    known = {name: held[0] for name, path in paths.items() if (held := store.load(path, fits))}
     missing = {name: reader for name, reader in readers.items() if name not in known}
     if missing:
         layers = list(dict.fromkeys(reader.layer for reader in missing.values()))
@@ -129,6 +131,14 @@ def build_matrix(
     values = {name: held["values"] for name, held in known.items()}
     choosing = images.part(seed=split_seed)[numbers]
     return ActivationMatrix(model, numbers, choosing, values, key_of(**own))
+
+
+def _fits(found: store.Tensors, images: int) -> bool:
+    """Whether a file holds the values of images of a set of so many."""
+    numbers, values = found["numbers"], found["values"]
+    right = store.is_table(numbers, torch.int64, None) and len(numbers) > 0
+    right = right and bool((numbers.diff() > 0).all()) and 0 <= int(numbers[0]) <= int(numbers[-1]) < images
+    return right and store.is_table(values, torch.float32, len(numbers), None)
 
 
 def _how(model: Model, batch: int, pool: str) -> tuple[Any, ...]:
@@ -186,14 +196,21 @@ def embed_images(
     own = {"model": network(model)["preprocessing"], "images": images.hash(), "batch": batch}
     own |= {"bands": model.bands} if model.bands else {}
     path = _path("images", format=FORMAT, encoder=fingerprint(encoder), **own)
-    found = store.load(path)
+    found = store.load(path, partial(_are_embedded, images=len(images)))
     if not found:
+        numbers: list[int] = []
         with growing(path, "it") as rows:
-            for _, pictures in _watched(images, model, batch, f"images to {encoder.name}", progress):
+            for which, pictures in _watched(images, model, batch, f"images to {encoder.name}", progress):
                 rows.add(embedded_images(encoder, as_rgb(pictures, model.bands)))
-            rows.finish({})
+                numbers += which
+            rows.finish({"numbers": torch.tensor(numbers)})
     _held.add(path)
     return (found[0] if found else _written(path))["it"]
+
+
+def _are_embedded(found: store.Tensors, images: int) -> bool:
+    """Whether a file holds the embeddings of images of a set of so many."""
+    return _fits({"numbers": found["numbers"], "values": found["it"]}, images)
 
 
 def _written(path: Path) -> store.Tensors:
@@ -215,7 +232,10 @@ def embed_texts(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:
         parts = (list(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS))
         return torch.cat([embedded_texts(encoder, part).detach().float().cpu() for part in parts])
 
-    return cached("texts", make, encoder=fingerprint(encoder), texts=list(texts))
+    def fits(found: Tensor) -> bool:
+        return store.is_table(found, torch.float32, len(texts), None)
+
+    return cached("texts", make, fits, encoder=fingerprint(encoder), texts=list(texts))
 
 
 def fingerprint(encoder: ImageTextEncoder) -> str:
@@ -225,9 +245,10 @@ def fingerprint(encoder: ImageTextEncoder) -> str:
     return key_of(encoder.name, [tensor_hash(part.float()) for part in said])
 
 
-def cached(kind: str, make: Callable[[], Tensor], **parts: Any) -> Tensor:
-    """Make a tensor, or read it from the cache under a key of everything that it is made of."""
-    return store.cached(_path(kind, format=FORMAT, **parts), lambda: {"it": make()})["it"]
+def cached(kind: str, make: Callable[[], Tensor], fits: Callable[[Tensor], bool], **parts: Any) -> Tensor:
+    """Make a tensor, or read it from the cache under a key of everything that it is made of, where it fits."""
+    path = _path(kind, format=FORMAT, **parts)
+    return store.cached(path, lambda: {"it": make()}, lambda found: fits(found["it"]))["it"]
 
 
 def _path(kind: str, **parts: Any) -> Path:

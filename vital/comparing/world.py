@@ -26,7 +26,7 @@ from vital.world.networks.weights import network
 from vital.world.scenes.concepts import Concept, concepts
 from vital.world.scenes.dataset import Rendered, fingerprint, image_set
 from vital.world.scenes.grammar import sample
-from vital.world.scenes.ground_truth import unit_truths
+from vital.world.scenes.ground_truth import are_pictures, unit_truths
 from vital.world.scenes.ground_truth_cache import path_of
 from vital.world.scenes.vocabulary import MATERIALS, SOLIDS
 
@@ -93,8 +93,11 @@ class Stored(Source):
     @cached_property
     def _pixels(self) -> np.ndarray:
         path = path_of("fresh", fingerprint(), self.rendered.size, *self.rendered.scenes)
-        pixels: np.ndarray = cached(path, self._rendered)["pictures"].numpy()
+        pixels: np.ndarray = cached(path, self._rendered, self._fits)["pictures"].numpy()
         return pixels
+
+    def _fits(self, found: Tensors) -> bool:
+        return are_pictures(found, len(self))
 
     def _rendered(self) -> Tensors:
         pictures = np.stack([self.rendered.read(i) for i in range(len(self))])

@@ -97,6 +97,8 @@ def read_text(path: str | Path, hint: str = "") -> str:
     with the nearest name where there is none, and `DataError` for one that is no UTF-8.
     """
     path, hint = path_of(path), f"; {hint}" if hint else ""
+    if path.is_fifo() and path.parts[1:2] not in (("dev",), ("proc",)):  # those of a shell have a writer
+        raise RunError(f"cannot read {str(path)!r}: it is a pipe; give a file{hint}")
     try:
         with path.open("rb") as file:
             data = file.read(LONGEST_TEXT + 1)

@@ -25,6 +25,8 @@ FRESH_SECONDS = 60
 
 T = TypeVar("T")
 Tensors = dict[str, Tensor]
+Fits = Callable[[Tensors], bool]
+"""Whether tensors are what is looked for; one that is missing may raise `KeyError`."""
 Told = tuple[torch.dtype, Sequence[int], int]
 """The type, shape and checksum of a tensor."""
 
@@ -34,9 +36,9 @@ def file_of(folder: str, key: str) -> Path:
     return cache_folder() / folder / f"{key}.safetensors"
 
 
-def cached(path: Path, make: Callable[[], Mapping[str, Tensor]]) -> Tensors:
+def cached(path: Path, make: Callable[[], Mapping[str, Tensor]], fits: Fits | None = None) -> Tensors:
     """Read tensors from the cache, or make and keep them where they are missing or the file is damaged."""
-    found = load(path)
+    found = load(path, fits)
     if found and found[1] == {"of": path.stem}:
         logger.debug("found in the cache: %s", path.name)
         return found[0]
@@ -63,13 +65,34 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) ->
     write(path, as_bytes(whole, noted(_told(whole), said)))
 
 
-def load(path: Path) -> tuple[Tensors, dict[str, Any]] | None:
-    """Read what `save` wrote; None when the file is missing, damaged or another. Raises `RunError` for a folder."""
+def load(path: Path, fits: Fits | None = None) -> tuple[Tensors, dict[str, Any]] | None:
+    """Read what `save` wrote; None when the file is missing, damaged or another, or its tensors do not fit.
+
+    Raises `RunError` for a folder.
+    """
     found = _read(path, lambda file: {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
     if found is None:
         return None
     tensors, total, said, notes = found
-    return (tensors, notes) if total == content_sum(_told(tensors), said) else None
+    if total != content_sum(_told(tensors), said):
+        return None
+    with suppress(KeyError):
+        return (tensors, notes) if fits is None or fits(tensors) else None
+    return None
+
+
+def is_table(tensor: Tensor, kind: torch.dtype, *shape: int | None) -> bool:
+    """Whether a tensor is of a type and shape, None being any length, and none of its values is NaN.
+
+    A large one is not read.
+
+    >>> is_table(torch.zeros(3, 2), torch.float32, 3, None), is_table(torch.zeros(3), torch.float32, 3, None)
+    (True, False)
+    """
+    if tensor.dtype != kind or tensor.ndim != len(shape):
+        return False
+    right = all(asked in (None, given) for asked, given in zip(shape, tensor.shape, strict=True))
+    return right and (tensor.nbytes > SUMMED_BYTES or not bool(tensor.isnan().any()))
 
 
 def notes_of(path: Path) -> dict[str, Any] | None:

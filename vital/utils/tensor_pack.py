@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from vital.errors import RunError
 from vital.utils.io import explained, replacing
 from vital.utils.tensor_cache import LIMIT_BYTES, Tensors, prune
 
@@ -52,6 +53,7 @@ def put(path: Path, key: str, tensors: Mapping[str, Tensor], notes: Mapping[str,
     """
     from safetensors.torch import save
 
+    _check(path)
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     said = json.dumps({"notes": notes, "order": list(whole)}, sort_keys=True)
     body = key.encode() + save(whole, {"vital": said})
@@ -78,6 +80,7 @@ def get(path: Path, key: str) -> tuple[Tensors, dict[str, Any]] | None:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    _check(path)
     damage = (SafetensorError, ValueError, KeyError, TypeError, OverflowError)
     with suppress(FileNotFoundError, *damage), path.open("rb") as file:
         index = _read_on(path, file)
@@ -91,6 +94,14 @@ def get(path: Path, key: str) -> tuple[Tensors, dict[str, Any]] | None:
                 tensors = load(body[24:])
                 return {name: tensors[name] for name in said["order"]}, said["notes"]
     return None
+
+
+def _check(path: Path) -> None:
+    """Raise `RunError` for what is no file, which would be read forever, or never."""
+    if path.exists() and not path.is_file():
+        raise RunError(
+            f"cannot read {str(path)!r}: it is no file, but a folder, a pipe or a device; remove it"
+        )
 
 
 @contextmanager

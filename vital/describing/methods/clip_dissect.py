@@ -24,6 +24,7 @@ from vital.records import Description
 from vital.units import Unit
 from vital.utils.hashing import tensor_hash
 from vital.utils.options import Count, CountOrZero, NonNegative
+from vital.utils.tensor_cache import is_table
 
 KEPT = 50
 """How many concepts of every unit are kept."""
@@ -139,8 +140,18 @@ def best_of_layer(features: ClipFeatures, units: Sequence[Unit], similarity: Sim
         "concepts": features.context.concepts,
         "kept": KEPT,
     }
-    packed = cached("answers", make, matrix=features.matrix.key, encoder=fingerprint(features.encoder), **own)
-    return _unpacked(packed, features.matrix.layer(units[0]).shape[1], len(features.text_embeddings))
+    sizes = features.matrix.layer(units[0]).shape[1], len(features.text_embeddings)
+    keys = {"matrix": features.matrix.key, "encoder": fingerprint(features.encoder), **own}
+    return _unpacked(cached("answers", make, lambda found: _is_packed(found, *sizes), **keys), *sizes)
+
+
+def _is_packed(packed: Tensor, units: int, concepts: int) -> bool:
+    """Whether these are best concepts of so many units, of so many concepts."""
+    top = min(KEPT, concepts)
+    if not is_table(packed, torch.float64, 2 * units * top + concepts):
+        return False
+    numbers = packed[units * top : 2 * units * top]
+    return bool(((numbers >= 0) & (numbers < concepts)).all())
 
 
 def _unpacked(packed: Tensor, units: int, concepts: int) -> BestConcepts:

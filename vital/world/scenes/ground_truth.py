@@ -158,10 +158,17 @@ def _pictures(model: Model, scenes: Sequence[Scene], *, progress: bool) -> Itera
         for start in range(0, len(scenes), PART):
             part = scenes[start : start + PART]
             path = path_of("scenes", fingerprint(), model.device.type, side, *part)
-            pictures = store.cached(path, partial(_rendered, part, side, model.device))["pictures"]
+            pictures = store.cached(
+                path, partial(_rendered, part, side, model.device), partial(are_pictures, count=len(part))
+            )["pictures"]
             for picture in torch.split(pictures, 1):
                 yield model.preprocess(picture[0].numpy())
             bar.update(len(part))
+
+
+def are_pictures(found: store.Tensors, count: int) -> bool:
+    """Whether a file of the cache holds so many pictures, (N, H, W, 3) uint8."""
+    return store.is_table(found["pictures"], torch.uint8, count, None, None, 3)
 
 
 def _rendered(scenes: Sequence[Scene], side: int, device: torch.device) -> store.Tensors:
