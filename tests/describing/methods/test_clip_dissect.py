@@ -1,5 +1,6 @@
 """How CLIP-Dissect chooses among concepts that share the best score."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ from vital.describing.methods.clip_dissect import order_ties
 from vital.metrics import METRICS
 
 
-def features() -> SimpleNamespace:
+def features(concepts: Sequence[str] = ("cube", "cone", "star", "torus")) -> SimpleNamespace:
     """Six images and four texts; the unit is the presence of the third text."""
     draw = torch.Generator().manual_seed(0)
     images, texts = torch.randn(9, 5, generator=draw), torch.randn(4, 5, generator=draw)
@@ -21,6 +22,7 @@ def features() -> SimpleNamespace:
         image_embeddings=images,
         text_embeddings=texts,
         own=lambda _: own,
+        context=SimpleNamespace(concepts=concepts),
     )
 
 
@@ -39,3 +41,17 @@ def test_scores_within_the_rounding_are_equal_and_others_are_not() -> None:
     for apart, found in ((0.5e-4, [2, 0]), (2e-4, [0, 2])):
         scores = torch.tensor([0.0, -apart], dtype=torch.float64)
         assert order_ties(given, None, concepts, scores).tolist() == found  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("texts", "first"),
+    [
+        (("star lit", "cone", "large star lit", "star"), 3),
+        (("star lit", "cone", "large star lit", "pyramid"), 0),
+        (("light", "cone", "large star", "a"), 2),
+        (("star large", "cone", "large star", "cube"), 2),
+    ],
+)
+def test_of_equal_scores_one_that_says_less_of_the_same_wins(texts: tuple[str, ...], first: int) -> None:
+    given, concepts = features(texts), torch.tensor([0, 3, 1, 2])
+    assert order_ties(given, None, concepts, torch.zeros(4)).tolist()[0] == first  # type: ignore[arg-type]
