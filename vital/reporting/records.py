@@ -181,6 +181,11 @@ class UnitView:
     next: Reference | None = None
 
     @property
+    def own(self) -> tuple[PrototypeView, ...]:
+        """The prototypes without those of its controls; these where it has no others."""
+        return tuple(made for made in self.prototypes if not made.control) or self.prototypes
+
+    @property
     def rows(self) -> list[LabelRow]:
         """What methods say of the unit itself, not of its controls."""
         return [said.row for said in self.words if not said.control]
@@ -217,9 +222,8 @@ class UnitView:
 
     @property
     def best(self) -> PrototypeView | None:
-        """The first prototype with a picture, of the unit itself where it has prototypes."""
-        own = [made for made in self.prototypes if not made.control] or self.prototypes
-        return next((made for made in own if made.pictured), None)
+        """The first prototype with a picture."""
+        return next((made for made in self.own if made.pictured), None)
 
 
 @dataclass(frozen=True)
