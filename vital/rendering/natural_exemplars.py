@@ -248,7 +248,7 @@ def smooth(heat: Tensor, grain: int) -> Tensor:
         return heat
     ramp = torch.arange(1, 2 * grain).to(heat)
     window = torch.minimum(ramp, 2 * grain - ramp) / grain**2
-    framed = F.pad(heat[None, None], [grain - 1] * 4, mode="replicate")
+    framed = F.pad(heat[None, None], [grain - 1] * 4, mode="reflect")
     found = F.conv2d(framed, (window[:, None] * window)[None, None])[0, 0]
     return found * (heat.amax() / found.amax().clamp(min=1e-12))
 
