@@ -33,6 +33,7 @@ SUBJECTS = {
     "tests/lwta/test_described.py": "describers on competing networks",
     "tests/lwta/test_prototypes.py": "prototypes of competing networks",
     "tests/models/test_units.py": "the door through which text becomes units of a network, and all that call it",
+    "tests/reporting/test_controls.py": "a unit and its control side by side, on pages, sites and figures",
     "tests/reporting/test_browser.py": "the demo in a browser",
     "tests/reporting/test_inert.py": "reports, sites and figures of attacks in a browser",
     "tests/rendering/test_architectures.py": "every method on every kind of network",

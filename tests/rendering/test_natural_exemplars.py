@@ -1,6 +1,7 @@
 """Exemplars and their heat, against sums over images and pixels, and a network whose pixels are known."""
 
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -246,6 +247,29 @@ def test_the_overlay_is_grey_where_cold_and_colored_where_hot() -> None:
 def test_the_overlay_of_a_grey_picture_is_colored_too() -> None:
     grey = Exemplar(vital.Unit("a", 0), hot().image[:1], hot().heat, 0, "0", 1.0, "activation", "lrp zplus")
     assert grey.to_pil(heat=True).mode == "RGB"
+
+
+def test_heat_on_a_grid_of_the_stride_is_drawn_without_the_grid_and_stays_as_it_is() -> None:
+    dots = torch.zeros(12, 12)
+    dots[::2, ::2] = 1.0
+    made = replace(hot(), image=torch.full((3, 12, 12), 0.5), heat=dots, grain=2)
+    drawn = np.asarray(made.to_pil(heat=True)).astype(int)[2:-2, 2:-2]
+    assert np.ptp(drawn, axis=(0, 1)).max() <= 1
+    assert made.heat is dots
+    rough = np.asarray(replace(made, grain=1).to_pil(heat=True)).astype(int)[2:-2, 2:-2]
+    assert np.ptp(rough, axis=(0, 1)).max() > 100
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "grain"), [(3, 2, 2), (7, 2, 2), (11, 4, 4), (3, 1, 1), (4, 4, 1), (8, 4, 1)]
+)
+def test_the_grain_is_the_stride_of_a_first_convolution_whose_windows_overlap_unevenly(
+    kernel: int, stride: int, grain: int
+) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, kernel, stride), nn.ReLU(), nn.Conv2d(4, 4, 1))
+    model = vital.Model(net, size=(24, 24))
+    bank = vital.build_bank(model, ["1"], vital.load_images(torch.rand(4, 3, 24, 24)), disk=False)
+    assert exemplars(bank, "1:2", 1)[0].grain == grain
 
 
 @pytest.mark.parametrize(

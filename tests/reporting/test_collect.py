@@ -21,8 +21,8 @@ def test_a_page_holds_what_the_run_folder_holds(run):
     assert len(done.exemplars) == 2
     first = done.exemplars[0]
     assert (first.name, first.of, first.value, first.by) == ("image 0.png", "activation", 2, "lrp zplus")
-    assert missing.failed == ("vital, seed 0: not rendered yet",)
-    assert failed.failed == ("vital, seed 0: diverged at step 3: the loss is not finite",)
+    assert missing.failed == ("vital, seed 0, random weights: not rendered yet",)
+    assert failed.failed == ("vital, seed 0, random weights: diverged at step 3: the loss is not finite",)
     assert failed.silent
     assert page.units[2].images["vital-0"].width == 16
     (about,) = page.runs

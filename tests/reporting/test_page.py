@@ -15,9 +15,10 @@ from vital.comparing import Comparison
 from vital.comparing.records import Score
 from vital.comparing.table import Table
 from vital.errors import InvalidValueError
-from vital.records import Description
+from vital.records import STANDS, TAKEN_BACK, Description
 from vital.rendering.natural_exemplars import Exemplar
 from vital.reporting.api import page_file, write_page
+from vital.reporting.facts import Link, save_neighbors
 from vital.reporting.page import as_html
 from vital.reporting.sections import page_from, page_of
 from vital.units import Unit
@@ -235,7 +236,9 @@ def test_scores_say_why_a_label_may_stand_beside_a_better_control(run):
 
 def test_the_head_names_the_network_and_only_words_have_a_note_on_scores(run):
     text = as_html(page_of([run]))
-    assert "in the network <bdi>net</bdi>" in text
+    assert "<h1><bdi>net.py:make, random weights: 3 units</bdi></h1>" in text
+    assert "in the network" not in text
+    assert "in the network <bdi>net.py:make</bdi>" in as_html(page_of([run], "Mine"))
     assert "The score of a method tells" in text
     (run / "labels.csv").unlink()
     assert "The score of a method tells" not in as_html(page_of([run]))
@@ -257,3 +260,58 @@ def test_captions_of_images_are_words_and_their_full_names_stay(run):
     )
     text = as_html(page_from([], [], exemplars=[one]))
     assert 'title="00068 a striped torus"><bdi>a striped torus</bdi>' in text
+
+
+def test_a_page_says_how_to_read_it_and_what_its_numbers_mean(run):
+    text = as_html(page_of([run]))
+    guide = text.partition("<summary>How to read this page</summary>")[2].partition("</details>")[0]
+    assert guide.count("<li>") == 3
+    assert "A <b>control</b> tells" in guide
+    assert "p is the chance that" in guide
+    for shown in ("words agree 33 %", "lrp zplus", "above 99.5 % of images", "score 0.8"):
+        (title,) = set(re.findall(rf'title="([^"]*)"[^>]*>{shown}<', text))
+        assert len(title) > 60
+    (run / "labels.csv").unlink()
+    assert "p is the chance that" not in as_html(page_of([run]))
+
+
+def test_a_p_that_is_the_least_possible_says_so():
+    def judged(p, label, status):
+        one = said(
+            "class:6", "dnd", label, candidate="star", p_value=p, status=status, reason="" if label else "no"
+        )
+        return as_html(page_from([], [one]))
+
+    assert "the least that 8 units allow" in judged(0.125, "star", STANDS)
+    assert "the least that 1 unit allows" in judged(1.0, "star", STANDS)
+    assert "the least that" not in judged(0.0208333, "star", STANDS)
+    assert "the least that" not in judged(0.125, "", TAKEN_BACK)
+
+
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [
+        ((0.50004, 0.49995), "2 candidates as good<"),
+        ((0.5, 0.3), "1 candidate as good, 1 that lost<"),
+        ((0.3,), "1 candidate that lost<"),
+        ((0.3, 0.2), "2 candidates that lost<"),
+    ],
+)
+def test_a_candidate_of_the_same_score_is_as_good(scores, told):
+    others = tuple((f"word {i}", score) for i, score in enumerate(scores))
+    text = as_html(page_from([], [said("class:6", "dnd", "star", 0.5, others=others)]))
+    assert f"<summary>{told}" in text
+    assert text.count(", as good</span>") == sum(score > 0.4 for score in scores)
+
+
+def test_units_that_are_hardly_similar_are_not_called_so(run):
+    save_neighbors(run, "conv:2", [Link("conv:10", 0.1), Link("conv:3", 0.09)], "correlation of activations")
+    save_neighbors(
+        run, "conv:3", [Link("conv:2", 0.09), Link("conv:10", -0.134)], "correlation of activations"
+    )
+    page = page_of([run])
+    assert [[one.unit for one in shown.view.neighbors] for shown in page.units] == [["conv:10"], [], []]
+    text = as_html(page)
+    assert text.count("Nearest first, by correlation of activations.") == 1
+    assert text.count("No other unit is like it: by correlation of activations none reaches 0.1.") == 1
+    assert text.count(">Similar units<") == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -195,7 +196,7 @@ def _best(rankings: Sequence[Ranking], top: int, reuse: bool) -> Ranking:
     width = min(top, sum(ranking.values.shape[1] for ranking in rankings))
     found = rankings[0].map(lambda table: _room(table, width, reuse))
     for start in range(0, len(found.values), BLOCK):
-        cut = [ranking.map(lambda table, start=start: _block(table, start)) for ranking in rankings]
+        cut = [ranking.map(partial(_block, start=start)) for ranking in rankings]
         best = _side_by_side(cut).best(top)
         for into, table in zip(found.tables, best.tables, strict=True):
             _block(into, start).copy_(table)

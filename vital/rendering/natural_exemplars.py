@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from vital.activations import ReferenceBank
 from vital.activations.targets import find_target
@@ -47,8 +47,9 @@ class Exemplar:
     largest of the image, and 0 everywhere where nothing positive did. `by` says how it was worked out: "lrp zplus"
     (or another rule), with "through" and the conditions where there are some, or "gradient x activation" for a network
     with an operation that relevance has no rule for. `value` is what the image was ranked by, and `of` says what that
-    is. It shows itself in a notebook. `np.asarray(exemplar)` is the image as matplotlib takes it: (H, W, C), float32
-    in [0, 1].
+    is. `grain` is the stride of the network's first convolution where its windows overlap unevenly, else 1: heat then
+    lies on a grid of dots, and is drawn smoothed. It shows itself in a notebook. `np.asarray(exemplar)` is the image as
+    matplotlib takes it: (H, W, C), float32 in [0, 1].
     """
 
     unit: Unit
@@ -60,6 +61,7 @@ class Exemplar:
     of: str
     by: str
     bands: tuple[int, ...] = ()
+    grain: int = 1
 
     def to_pil(self, *, heat: bool = False) -> Image.Image:
         """The image; with `heat`, its grey values dimmed, and red to yellow where the unit looked.
@@ -69,7 +71,7 @@ class Exemplar:
         if not heat:
             return to_pil(self.image, self.bands)
         grey = self.image[list(shown_bands(len(self.image), self.bands))].mean(0, keepdim=True) * DIM
-        amount = self.heat.to(grey).clamp(0, 1) ** 0.7
+        amount = smooth(self.heat.to(grey).clamp(0, 1), self.grain) ** 0.7
         warm, hot = (torch.tensor(color).to(grey).view(3, 1, 1) for color in (WARM, HOT))
         color = warm + (hot - warm) * amount
         return to_pil(grey + (color - grey) * STRENGTH * amount)
@@ -201,8 +203,9 @@ def exemplars(
     else:
         found, pictures, values, of = _by_relevance(bank, unit, for_unit, count, candidates, rule, batch)
     heat, how = heat_maps(bank.model, pictures, unit, rule=rule, conditions=conditions, batch=batch)
+    grain = _grain(bank.model)
     return Exemplars(
-        Exemplar(unit, image.cpu(), h, i, bank.images.names[i], value, of, how, bank.model.bands)
+        Exemplar(unit, image.cpu(), h, i, bank.images.names[i], value, of, how, bank.model.bands, grain)
         for image, h, i, value in zip(pictures, heat, found, values, strict=True)
     )
 
@@ -229,6 +232,35 @@ def heat_maps(
         heat = F.interpolate(heat, images.shape[2:], mode="bilinear")
     top = heat.amax((1, 2, 3), keepdim=True)
     return (heat / top.masked_fill(top == 0, 1.0))[:, 0], how
+
+
+def smooth(heat: Tensor, grain: int) -> Tensor:
+    """Average heat (H, W) over windows of `grain` pixels twice, which leaves nothing of a grid of that period.
+
+    The largest is as large as before.
+
+    >>> dots = torch.zeros(6, 6)
+    >>> dots[::2, ::2] = 1.0
+    >>> smooth(dots, 2)[1:-1, 1:-1].unique(), smooth(dots, 1).equal(dots)
+    (tensor([1.]), True)
+    """
+    if grain == 1:
+        return heat
+    ramp = torch.arange(1, 2 * grain).to(heat)
+    window = torch.minimum(ramp, 2 * grain - ramp) / grain**2
+    framed = F.pad(heat[None, None], [grain - 1] * 4, mode="reflect")
+    found = F.conv2d(framed, (window[:, None] * window)[None, None])[0, 0]
+    return found * (heat.amax() / found.amax().clamp(min=1e-12))
+
+
+def _grain(model: Model) -> int:
+    """The stride of the first convolution, where some pixels are in more of its windows than others; else 1."""
+    layers = sorted(list_layers(model).items(), key=lambda item: item[1].order)
+    known = dict(model.module.named_modules())
+    first = next((known[name] for name, _ in layers if isinstance(known.get(name), nn.Conv2d)), None)
+    if first is None:
+        return 1
+    return max(s if k % s else 1 for k, s in zip(first.kernel_size, first.stride, strict=True))
 
 
 def _first_layer(model: Model) -> str:

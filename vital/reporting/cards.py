@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vital.backends import TextEncoder
+from vital.describing.evaluation.significance import JudgeOptions
 from vital.errors import RunError
 from vital.records import STANDS, Description
 from vital.rendering.natural_exemplars import Exemplar
@@ -33,6 +34,7 @@ class Drawn:
     run: str = ""
     stem: str = ""
     frames: Path | None = None
+    control: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Seen:
 class UnitData:
     """All that was found of one unit.
 
-    It grows while a run is read. `faults` are what could not be read, and `lacking` says what did not come about.
+    It grows while a run is read. `said_of_control` is what is said of the unit with random weights, `faults` are what
+    could not be read, and `lacking` says what did not come about.
     """
 
     unit: Unit
@@ -59,6 +62,7 @@ class UnitData:
     drawn: list[Drawn] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     said: list[tuple[str, Description]] = field(default_factory=list)
+    said_of_control: list[tuple[str, Description]] = field(default_factory=list)
     histogram: Histogram | None = None
     compared_by: str = ""
     neighbors: Sequence[Link] = ()
@@ -94,7 +98,18 @@ def label_row(said: Description, truth: str = "") -> LabelRow:
         truth=jaccard(said.label, truth) if truth and said.label and not own else None,
         seed=said.seed,
         verdict="" if own or said.status == STANDS else said.verdict,
+        judged=_least(said),
     )
+
+
+def _least(said: Description) -> int:
+    """How many units were judged, where a label stands though p is high: it is the least that so few allow.
+
+    >>> _least(Description(Unit("fc", 3), "dnd", "a cat", 0.5, p_value=0.125, status=STANDS))
+    8
+    """
+    high = said.p_value is not None and said.p_value > JudgeOptions.alpha
+    return round(1 / said.p_value) if high and said.p_value and said.status == STANDS else 0
 
 
 def agreement(label_rows: Sequence[LabelRow], encoder: TextEncoder | None = None) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
@@ -30,15 +30,12 @@ from vital.reporting.facts import (
     read_neighbors,
 )
 from vital.reporting.findings import FINDINGS, findings_of, tables_of
-from vital.reporting.records import NOT_YET, Finding, Run, Table
+from vital.reporting.records import NOT_YET, RANDOM, Finding, Run, Table
 from vital.units import Unit
 from vital.utils.io import check_links, locked, path_of, resolved, within
 
 Key = tuple[str, str]
 """A unit among several runs: its network, and its text."""
-
-RANDOM = "random weights"
-"""What is said of a network that was not trained."""
 
 T = TypeVar("T")
 
@@ -47,7 +44,8 @@ class Runs:
     """Run folders side by side: which units they hold, and what they hold of each, which is read when asked for.
 
     `units` maps the units of all folders, in the order in which they name them, to what is known of them without
-    opening their files. Units of the same network in several folders are one. A folder needs a run.json, a labels.csv,
+    opening their files. Units of the same network in several folders are one, and so are a unit and that of a control:
+    the same network with random weights. A folder needs a run.json, a labels.csv,
     or what a comparison or an explanation left there, unless another process is writing it. Raises `RunError` for one
     that has none or is damaged, and `DataError` for a table that cannot be read.
     """
@@ -58,15 +56,30 @@ class Runs:
             raise RunError("there is no run to report; give one run folder or more")
         self.names = dict(zip(self.folders, _told_apart(self.folders), strict=True))
         self.facts = [_read(folder) for folder in self.folders]
+        self.controls = {
+            folder for folder, facts in zip(self.folders, self.facts, strict=True) if is_control(facts)
+        }
         self.units: dict[Key, Unit] = {}
         self._pictures: dict[Key, list[Folder]] = {}
         self._words: dict[Key, list[tuple[str, Description]]] = {}
-        for folder, facts in zip(self.folders, self.facts, strict=True):
-            self._gather(folder, facts)
+        self._control_words: dict[Key, list[tuple[str, Description]]] = {}
+        told = list(zip(self.folders, self.facts, strict=True))
+        trained = [(folder, facts) for folder, facts in told if folder not in self.controls]
+        for folder, facts in trained:
+            self._gather(folder, network_of(folder, facts), facts)
+        for folder, facts in told:
+            if folder in self.controls:
+                own = network_of(folder, facts)
+                alike = (network_of(*one) for one in trained if _is_control_of(facts, one[1]))
+                for network in dict.fromkeys(alike) or [own]:
+                    self._gather(folder, network, facts)
+        for key, renders in self._pictures.items():
+            self._pictures[key] = _side_by_side(renders, self.controls)
 
-    def _gather(self, folder: Path, facts: Mapping[str, Any]) -> None:
-        """Note what one folder holds; the network, where it is known, tells equal units apart."""
-        network = network_of(folder, facts)
+    def _gather(self, folder: Path, network: str, facts: Mapping[str, Any]) -> None:
+        """Note what one folder holds of a network, which tells equal units apart where it is known."""
+        beside = folder in self.controls and network != network_of(folder, facts)
+        words = self._control_words if beside else self._words
         for entry in facts.get("renders", []):
             run = Folder(folder, Render(**{**entry, "units": tuple(entry["units"])}))
             for text in run.render.units:
@@ -80,13 +93,18 @@ class Runs:
                 unit = self.units.setdefault(key, said.unit)
                 if not unit.label and names.get(key[1]):
                     self.units[key] = replace(unit, label=names[key[1]])
-                self._words.setdefault(key, []).append((self.names[folder], said))
+                words.setdefault(key, []).append((self.names[folder], said))
 
     @property
     def title(self) -> str:
-        """The names of the networks; where one is not known, that of the folder."""
-        told = zip(self.names.values(), self.facts, strict=True)
-        return " and ".join(dict.fromkeys(title_of(facts.get("model") or {}) or name for name, facts in told))
+        """The names of the networks, without those of controls beside them; where one is not known, of the folder."""
+        networks = {network for network, _ in self.units}
+        told = [
+            (self.names[folder], title_of(facts.get("model") or {}), network_of(folder, facts))
+            for folder, facts in zip(self.folders, self.facts, strict=True)
+        ]
+        shown = [one for one in told if one[2] in networks] or told
+        return " and ".join(dict.fromkeys(title or name for name, title, _ in shown))
 
     def about(self) -> tuple[Run, ...]:
         """What is known of each folder."""
@@ -109,15 +127,23 @@ class Runs:
         """The requests for pictures of a unit."""
         return self._pictures.get(key, ())
 
+    def control_of(self, folder: Path) -> str:
+        """What is said of the pictures and words of a folder that is a control; "" of another."""
+        return RANDOM if folder in self.controls else ""
+
     def folders_of(self, key: Key) -> list[Path]:
-        """The folders that hold anything of a unit."""
-        found = [run.path for run in self.renders(key)]
+        """The folders that hold anything of a unit, without those of its controls."""
         network, _ = key
+        found = [run.path for run in self.renders(key) if self._own(run.path, network)]
         return [
             folder
             for folder, facts in zip(self.folders, self.facts, strict=True)
             if folder in found or (not found and network_of(folder, facts) == network)
         ]
+
+    def _own(self, folder: Path, network: str) -> bool:
+        """Whether a folder is of a network, not of a control that stands beside it."""
+        return network_of(folder, self.facts[self.folders.index(folder)]) == network
 
     def words(self, key: Key) -> Sequence[tuple[str, Description]]:
         """What is said of a unit, each with the name of the folder that says so."""
@@ -154,7 +180,7 @@ class Runs:
         read, unit, text = _Reader(), self.units[key], key[1]
         folders, renders = self.folders_of(key), self.renders(key)
         drawn = [
-            read(read_drawn, run, unit, stem, self.names[run.path])
+            read(read_drawn, run, unit, stem, self.names[run.path], self.control_of(run.path))
             for run, stem in zip(renders, stems(renders), strict=True)
         ]
         saved = read.first(kept_exemplars, folders, unit) or []
@@ -166,6 +192,7 @@ class Runs:
             drawn=[one for one in drawn if one is not None],
             seen=[seen(one) for one in saved],
             said=list(self.words(key)),
+            said_of_control=list(self._control_words.get(key, ())),
             histogram=read.first(read_histogram, folders, text),
             compared_by=by,
             neighbors=neighbors,
@@ -251,16 +278,59 @@ def _class_names(folder: Path) -> dict[str, str]:
     return {str(row["unit"]): str(row["class"]) for row in rows if row.get("class")}
 
 
-def title_of(model: Mapping[str, Any]) -> str:
+def name_of(model: Mapping[str, Any]) -> str:
     """The name of a network on a page that others read, which need not say where files lie on this machine.
 
-    >>> title_of({"spec": "/home/me/nets/own.py:build"}), title_of({"spec": "hf:~/own", "weights": "random"})
-    ('own.py:build', 'hf:own, random weights')
+    >>> name_of({"spec": "/home/me/nets/own.py:build"}), name_of({"spec": "hf:~/own", "weights": "random"})
+    ('own.py:build', 'hf:own')
     """
     parts = str(model.get("spec") or model.get("name") or "").split(":")
     name = ":".join(Path(part).name if part.startswith(("/", "~", ".")) else part for part in parts)
-    control = model.get("weights") == "random" and name and not name.endswith(RANDOM)
-    return f"{name}, {RANDOM}" if control else name
+    return name.removesuffix(f", {RANDOM}")
+
+
+def title_of(model: Mapping[str, Any]) -> str:
+    """The name of a network, and whether its weights are random.
+
+    >>> title_of({"spec": "hf:~/own", "weights": "random"})
+    'hf:own, random weights'
+    """
+    name = name_of(model)
+    return f"{name}, {RANDOM}" if name and is_control({"model": model}) else name
+
+
+def heading_of(network: str, count: int) -> str:
+    """What a page is called: the network, and how many units of it are shown.
+
+    >>> heading_of("world", 8), heading_of("world", 1), heading_of("world", 0)
+    ('world: 8 units', 'world: 1 unit', 'world')
+    """
+    return f"{network}: {count:,} unit{'' if count == 1 else 's'}" if count else network
+
+
+def is_control(facts: Mapping[str, Any]) -> bool:
+    """Whether a run is of a network with random weights."""
+    return (facts.get("model") or {}).get("weights") == "random"
+
+
+def _is_control_of(control: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether two networks have the name and the code in common."""
+    one, other = ({"name": "", "code": "", **(told.get("model") or {})} for told in (control, facts))
+    name = str(one["name"]).removesuffix(f", {RANDOM}")
+    return bool(name) and name == str(other["name"]) and one["code"] == other["code"]
+
+
+def _side_by_side(renders: Sequence[Folder], controls: Collection[Path]) -> list[Folder]:
+    """Requests in order, each before those of the same method and seed in controls."""
+    own = [run for run in renders if run.path not in controls]
+    ways = [(run.render.method, run.render.seed) for run in own]
+    rest = [run for run in renders if run.path in controls]
+    found: list[Folder] = []
+    for i, run in enumerate(own):
+        found.append(run)
+        if ways[i] not in ways[i + 1 :]:
+            found += [one for one in rest if (one.render.method, one.render.seed) == ways[i]]
+    return [*found, *(run for run in rest if run not in found)]
 
 
 def network_of(folder: Path, facts: Mapping[str, Any]) -> str:
@@ -268,11 +338,11 @@ def network_of(folder: Path, facts: Mapping[str, Any]) -> str:
     return str(facts.get("model", {}).get("weights_hash") or folder)
 
 
-def read_drawn(run: Folder, unit: Unit, stem: str = "", name: str = "") -> Drawn:
+def read_drawn(run: Folder, unit: Unit, stem: str = "", name: str = "", control: str = "") -> Drawn:
     """A prototype of a folder; one that is not there yet is a status. Raises `RunError`."""
     if not run.file(unit, ".json").is_file():
         record = {"method": run.render.method, "seed": run.render.seed, "status": NOT_YET}
-        return Drawn(record, run=name, stem=stem)
+        return Drawn(record, run=name, stem=stem, control=control)
     picture, masked, frames = (run.file(unit, ending) for ending in (".png", "-mask.png", ".gif"))
     return Drawn(
         {"method": run.render.method, "seed": run.render.seed, **run.to_dict(unit)},
@@ -281,6 +351,7 @@ def read_drawn(run: Folder, unit: Unit, stem: str = "", name: str = "") -> Drawn
         run=name,
         stem=stem,
         frames=frames if frames.is_file() else None,
+        control=control,
     )
 
 
@@ -304,7 +375,7 @@ def _run(name: str, facts: Mapping[str, Any]) -> Run:
     """The facts of a folder by heading: network, weights, versions, what was rendered."""
     model, versions = facts.get("model", {}), facts.get("versions", {})
     shown = {
-        "network": model.get("name") or "",
+        "network": name_of(model),
         "weights": f"{model.get('weights') or ''} {str(model.get('weights_hash') or '')[:12]}".strip(),
         "input": " × ".join(map(str, model.get("size", []))),
         "computed on": f"{model.get('device', '')}, {model.get('dtype', '')}".strip(", "),
@@ -312,8 +383,9 @@ def _run(name: str, facts: Mapping[str, Any]) -> Run:
     }
     for entry in facts.get("renders", []):
         shown[f"{entry['method']}, seed {entry['seed']}"] = _request(entry)
-    control = RANDOM if model.get("weights") == "random" else ""
-    return Run(name, control, {key: value for key, value in shown.items() if value})
+    return Run(
+        name, RANDOM if is_control(facts) else "", {key: value for key, value in shown.items() if value}
+    )
 
 
 def _request(entry: Mapping[str, Any]) -> str:

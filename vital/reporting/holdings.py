@@ -17,6 +17,8 @@ from vital.units import Unit
 from vital.utils.class_names import class_matches
 from vital.utils.io import read_json
 
+Way = tuple[str, int, str]
+"""How a picture was made: the method, the seed, and the control that it is of, "" for the network itself."""
 UNKNOWN = ""
 """The network of units whose folder does not say which one it is of."""
 
@@ -75,31 +77,35 @@ class Holdings:
 
     def title(self, key: Key) -> list[str]:
         """The unit, and below it the name of the class where there is one."""
-        label = self.label(key)
-        return [key[1], label] if label and label not in key[1] else [key[1]]
+        label, runs = self.label(key), self.renders(key)
+        alone = {self._way(run)[2] for run in runs}
+        control = alone.pop() if len(alone) == 1 else ""
+        return [key[1], *([label] if label and label not in key[1] else []), *filter(None, [control])]
 
-    def ways(self, methods: Sequence[str] = ()) -> dict[tuple[str, int], str]:
-        """The methods and seeds of the pictures, in order or as they are named, each with what it is called.
+    def ways(self, methods: Sequence[str] = ()) -> dict[Way, str]:
+        """The methods, seeds and controls of the pictures, in order or as they are named, with what each is called.
 
         Raises `UnknownNameError` for a method that made none.
         """
-        pairs = dict.fromkeys(
-            (run.render.method, run.render.seed) for key in self.units for run in self.renders(key)
-        )
-        known = list(dict.fromkeys(method for method, _ in pairs))
+        ways = dict.fromkeys(self._way(run) for key in self.units for run in self.renders(key))
+        known = list(dict.fromkeys(method for method, _, _ in ways))
         check_names("method", known, methods)
-        several = {name for name in known if sum(method == name for method, _ in pairs) > 1}
+        seeds = {name: len({seed for method, seed, _ in ways if method == name}) for name in known}
         return {
-            (method, seed): f"{method}, seed {seed}" if method in several else method
+            way: ", ".join(filter(None, (way[0], f"seed {way[1]}" if seeds[way[0]] > 1 else "", way[2])))
             for wanted in methods or known
-            for method, seed in pairs
-            if method == wanted
+            for way in ways
+            if way[0] == wanted
         }
 
-    def picture(self, key: Key, way: tuple[str, int] | None = None) -> Picture:
-        """The picture of a unit, the first or that of a method and seed; a text says why there is none."""
+    def _way(self, run: Run) -> Way:
+        control = self.runs.control_of(run.path) if self.runs else ""
+        return run.render.method, run.render.seed, control
+
+    def picture(self, key: Key, way: Way | None = None) -> Picture:
+        """The picture of a unit, the first or that of a method, seed and control; a text says why there is none."""
         for run in self.renders(key):
-            if way in (None, (run.render.method, run.render.seed)):
+            if way in (None, self._way(run)):
                 return picture_of(run, key[1])
         return "not rendered"
 

@@ -52,7 +52,7 @@ class Figures:
 
 def figures_of(view: UnitView) -> Figures:
     """Draw the figures of a unit."""
-    bars = histogram_figure(view.histogram, view.prototypes) if view.histogram else None
+    bars = histogram_figure(view.histogram, view.own) if view.histogram else None
     return Figures(bars, {made.stem: curve(made.losses) for made in view.prototypes})
 
 

@@ -13,11 +13,20 @@ from vital.reporting.facts import Histogram
 TRUTH = "truth"
 """The method that says what is true, where that is known."""
 
+RANDOM = "random weights"
+"""What is said of a network that was not trained."""
+
 NOT_YET = "not rendered yet"
 """The status of a picture that is asked for and not there."""
 
 SOURCES = ("truth", "images", "prototype")
 """What words are said of, in the order in which they are shown."""
+
+SIMILAR = 0.1
+"""Units whose similarity is less are not called similar."""
+
+EQUAL = 1e-4
+"""Scores of candidates that are no further apart are equal."""
 
 DONE, WAITING, FAILED = range(3)
 """The states of a unit: all is there, something is not there yet, something did not come out."""
@@ -40,7 +49,7 @@ class LabelRow:
 
     `label` is empty where the method says nothing; `candidate` is what it would say. `truth` is the share of words
     shared with the truth, None where there is none to compare with. `verdict` says why the label does not stand, and is
-    empty where it does.
+    empty where it does. `judged` is the number of units of which p is the least that is possible, 0 where it is not.
     """
 
     method: str
@@ -52,6 +61,7 @@ class LabelRow:
     truth: float | None = None
     seed: int = 0
     verdict: str = ""
+    judged: int = 0
 
 
 def first_label(rows: Iterable[LabelRow]) -> LabelRow | None:
@@ -70,7 +80,8 @@ def headline(rows: Iterable[LabelRow]) -> str:
 class PrototypeView:
     """A prototype: what its files are called, how it was made, and how it came out.
 
-    `percentile` and `value` are None where they are not known; `losses` holds the total loss at the logged steps.
+    `control` says of which control it is, "" for the network itself. `percentile` and `value` are None where they are
+    not known; `losses` holds the total loss at the logged steps.
     """
 
     stem: str
@@ -87,6 +98,12 @@ class PrototypeView:
     value: float | None
     percentile: float | None
     losses: tuple[float, ...] = ()
+    control: str = ""
+
+    @property
+    def way(self) -> str:
+        """How it was made: the method, the seed, and the control where it is of one."""
+        return ", ".join(filter(None, (self.method, f"seed {self.seed}", self.control)))
 
 
 @dataclass(frozen=True)
@@ -104,7 +121,7 @@ class ExemplarView:
 class WordsView:
     """What a method says, the candidates that lost with their scores, and the images that it looked at.
 
-    `seen` are the numbers of those images among the exemplars, from 1.
+    `seen` are the numbers of those images among the exemplars, from 1. `control` is that of `PrototypeView`.
     """
 
     row: LabelRow
@@ -112,6 +129,17 @@ class WordsView:
     others: tuple[tuple[str, float | None], ...] = ()
     evidence: tuple[str, ...] = ()
     seen: tuple[int, ...] = ()
+    control: str = ""
+
+    @property
+    def as_good(self) -> int:
+        """How many of the first of `others` have the score of the one that was chosen."""
+        best = self.row.score
+        return (
+            0
+            if best is None
+            else sum(score is not None and score >= best - EQUAL for _, score in self.others)
+        )
 
 
 @dataclass(frozen=True)
@@ -127,7 +155,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class UnitView:
-    """All that a page shows of a unit. `faults` are sentences about what cannot be read."""
+    """All that a page shows of a unit. `faults` are sentences about what cannot be read.
+
+    `neighbors` are as similar as `least`, `compared_by` is "" where nobody looked for any.
+    """
 
     unit: str
     layer: str
@@ -141,6 +172,7 @@ class UnitView:
     agreement: float | None = None
     histogram: Histogram | None = None
     compared_by: str = ""
+    least: float = SIMILAR
     neighbors: tuple[Reference, ...] = ()
     feeders: tuple[Reference, ...] = ()
     classes: tuple[Reference, ...] = ()
@@ -149,26 +181,36 @@ class UnitView:
     next: Reference | None = None
 
     @property
+    def own(self) -> tuple[PrototypeView, ...]:
+        """The prototypes without those of its controls; these where it has no others."""
+        return tuple(made for made in self.prototypes if not made.control) or self.prototypes
+
+    @property
+    def rows(self) -> list[LabelRow]:
+        """What methods say of the unit itself, not of its controls."""
+        return [said.row for said in self.words if not said.control]
+
+    @property
     def headline(self) -> str:
         """What the unit is called: the first label, of images before prototypes; empty without one."""
-        return headline([said.row for said in self.words])
+        return headline(self.rows)
 
     @property
     def doubt(self) -> str:
         """Why the headline does not stand; empty where it does."""
-        found = first_label(said.row for said in self.words)
+        found = first_label(self.rows)
         return found.verdict if found else ""
 
     @property
     def silent(self) -> bool:
         """Whether a method was asked and none has a label."""
-        asked = [said.row for said in self.words if said.row.source != TRUTH]
+        asked = [row for row in self.rows if row.source != TRUTH]
         return bool(asked) and not any(row.label for row in asked)
 
     @property
     def failed(self) -> tuple[str, ...]:
         """What is not there or did not come out, a line for each prototype."""
-        return tuple(f"{d.method}, seed {d.seed}: {d.status}" for d in self.prototypes if d.status != "done")
+        return tuple(f"{d.way}: {d.status}" for d in self.prototypes if d.status != "done")
 
     @property
     def state(self) -> int:
@@ -181,7 +223,7 @@ class UnitView:
     @property
     def best(self) -> PrototypeView | None:
         """The first prototype with a picture."""
-        return next((made for made in self.prototypes if made.pictured), None)
+        return next((made for made in self.own if made.pictured), None)
 
 
 @dataclass(frozen=True)

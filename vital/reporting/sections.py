@@ -16,7 +16,7 @@ from vital.records import Description, Prototype
 from vital.rendering.natural_exemplars import Exemplar
 from vital.reporting.addresses import address, file_name
 from vital.reporting.cards import Drawn, UnitData, label_row, seen
-from vital.reporting.collect import Runs, natural_order
+from vital.reporting.collect import Runs, heading_of, natural_order
 from vital.reporting.findings import table_of
 from vital.reporting.images import Sizes, embed_image, embedded
 from vital.reporting.records import (
@@ -69,7 +69,7 @@ def page_of(
     faults = [fault for one in found for fault in one.faults]
     if faults and not runs.in_use():
         raise faults[0]
-    heading = title or _heading(runs.title, len(sections))
+    heading = title or heading_of(runs.title, len(sections))
     return Page(heading, runs.about(), sections, runs.tables(), findings, _sheets(findings))
 
 
@@ -99,18 +99,9 @@ def page_from(
     of = [*(str(p.provenance.get("model") or "") for p in protos), *(said.model for said in labels)]
     models = dict.fromkeys(filter(None, of))
     network = " and ".join(models)
-    heading = title or _heading(network or "vital", len(sections))
+    heading = title or heading_of(network or "vital", len(sections))
     runs = (Run(network, facts={"network": network}),) if models else ()
     return Page(heading, runs, sections, _tables(table))
-
-
-def _heading(network: str, count: int) -> str:
-    """What a page is called: the network, and how many units of it are shown.
-
-    >>> _heading("world", 8), _heading("world", 1), _heading("world", 0)
-    ('world: 8 units', 'world: 1 unit', 'world')
-    """
-    return f"{network}: {count} unit{'' if count == 1 else 's'}" if count else network
 
 
 def _section(

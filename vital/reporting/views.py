@@ -14,6 +14,8 @@ from vital.reporting.addresses import Address
 from vital.reporting.cards import Drawn, Seen, UnitData, agreement, facts_of, label_row, number_of
 from vital.reporting.facts import Link
 from vital.reporting.records import (
+    RANDOM,
+    SIMILAR,
     SOURCES,
     TRUTH,
     ExemplarView,
@@ -59,6 +61,7 @@ def view_of(
     shown = tuple(_exemplar(i, one) for i, one in enumerate(found.seen[:examples]))
     truth = next((one.label for _, one in found.said if one.method == TRUTH), "")
     words = [_words(one, run, truth, shown) for run, one in found.said]
+    beside = [replace(_words(one, run, truth, ()), control=RANDOM) for run, one in found.said_of_control]
 
     def refer(links: Iterable[Link]) -> tuple[Reference, ...]:
         known = ((link, near.refer(link.unit)) for link in links)
@@ -72,12 +75,12 @@ def view_of(
         address=address,
         prototypes=tuple(_prototype(one) for one in found.drawn),
         exemplars=shown,
-        words=tuple(sorted(words, key=lambda one: SOURCES.index(one.row.source))),
+        words=tuple(sorted([*words, *beside], key=lambda one: SOURCES.index(one.row.source))),
         truth=truth,
         agreement=agreement([one.row for one in words], encoder),
         histogram=found.histogram,
         compared_by=found.compared_by,
-        neighbors=refer(found.neighbors),
+        neighbors=refer(link for link in found.neighbors if link.weight >= SIMILAR),
         feeders=refer(found.feeders),
         classes=refer(found.classes[:SERVED]),
         faults=tuple(by_name(str(fault)) for fault in (*found.faults, *found.lacking)),
@@ -122,6 +125,7 @@ def _prototype(drawn: Drawn) -> PrototypeView:
         value=number_of(provenance.get("value")),
         percentile=number_of(provenance.get("percentile")),
         losses=_losses(record.get("losses")),
+        control=drawn.control,
     )
 
 

@@ -1,5 +1,6 @@
 """How CLIP-Dissect chooses among concepts that share the best score."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ from vital.metrics import METRICS
 from vital.units import Unit
 
 
-def features() -> SimpleNamespace:
+def features(concepts: Sequence[str] = ("cube", "cone", "star", "torus")) -> SimpleNamespace:
     """Six images and four texts; the unit is the presence of the third text."""
     draw = torch.Generator().manual_seed(0)
     images, texts = torch.randn(9, 5, generator=draw), torch.randn(4, 5, generator=draw)
@@ -22,6 +23,7 @@ def features() -> SimpleNamespace:
         image_embeddings=images,
         text_embeddings=texts,
         own=lambda _: own,
+        context=SimpleNamespace(concepts=concepts),
     )
 
 
@@ -49,3 +51,17 @@ def test_a_single_concept_is_a_label_where_its_score_is_a_number() -> None:
     )
     found = ClipDissect()._description(given, Unit("fc", 0), ["a"], [-3.0])  # type: ignore[arg-type]
     assert (found.label, found.score, found.others) == ("a", -3.0, ())
+
+
+@pytest.mark.parametrize(
+    ("texts", "first"),
+    [
+        (("star lit", "cone", "large star lit", "star"), 3),
+        (("star lit", "cone", "large star lit", "pyramid"), 0),
+        (("light", "cone", "large star", "a"), 2),
+        (("star large", "cone", "large star", "cube"), 2),
+    ],
+)
+def test_of_equal_scores_one_that_says_less_of_the_same_wins(texts: tuple[str, ...], first: int) -> None:
+    given, concepts = features(texts), torch.tensor([0, 3, 1, 2])
+    assert order_ties(given, None, concepts, torch.zeros(4)).tolist()[0] == first  # type: ignore[arg-type]

@@ -40,8 +40,8 @@ class ClipDissect(Describer):
 
     The prior of soft-wpmi (as published) and wpmi is taken over the whole layer, so a unit gets the same label in
     whatever company it is asked for. Where a unit has several concepts to itself in its layer, that prior makes their
-    scores equal (within 10⁻⁴); the one whose presence correlates best with the unit is taken then. The judge always
-    takes the mean over a unit's places.
+    scores equal (within 10⁻⁴); the one whose presence correlates best with the unit is taken then, or one of fewer of
+    its words: "star", not "star seen from the front". The judge always takes the mean over a unit's places.
 
     Source: Oikarinen & Weng, CLIP-Dissect, ICLR 2023
 
@@ -181,14 +181,21 @@ def _row(
 
 
 def order_ties(features: ClipFeatures, unit: Unit, concepts: Tensor, scores: Tensor) -> Tensor:
-    """Put those concepts that share the best score into the order of their correlation with the unit."""
+    """Put those concepts that share the best score into the order of their correlation with the unit.
+
+    Before the first of them go those that say less of the same: "star" comes before "star seen from the front".
+    """
     equal = int((scores >= scores[0] - TIE).sum())
     if equal < 2:
         return concepts
     half = features.matrix.choosing
     shown = presence(features.image_embeddings[half] @ features.text_embeddings[concepts[:equal]].T)
     order = METRICS["correlation"](features.own(unit), shown).argsort(descending=True, stable=True)
-    return torch.cat([concepts[:equal][order], concepts[equal:]])
+    ordered = concepts[:equal][order].tolist()
+    words = {i: set(features.context.concepts[i].split()) for i in ordered}
+    shorter = sorted((i for i in ordered if words[i] < words[ordered[0]]), key=lambda i: len(words[i]))
+    found = [*shorter, *(i for i in ordered if i not in shorter)]
+    return torch.cat([torch.tensor(found).to(concepts), concepts[equal:]])
 
 
 def composed(

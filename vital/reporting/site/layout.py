@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vital._version import __version__
-from vital.reporting.collect import Key
+from vital.reporting.collect import Key, heading_of
 from vital.reporting.page import part, templates, visible
 from vital.reporting.plots import figures_of
 from vital.reporting.records import DONE, Picture, UnitView
@@ -130,6 +130,7 @@ class Layout:
         page = self._page(
             "index.html",
             "",
+            heading=heading_of(self.title, len(rows)) if self.title == self.plan.runs.title else self.title,
             about=self.about,
             layers=layers,
             networks=self.plan.networks,

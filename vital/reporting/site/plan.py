@@ -39,7 +39,9 @@ class Plan:
 
     def __init__(self, runs: Runs, main: str = "") -> None:
         self.runs = runs
-        networks = list(dict.fromkeys(map(network_of, runs.folders, runs.facts)))
+        held = {network for network, _ in runs.units}
+        every = list(dict.fromkeys(map(network_of, runs.folders, runs.facts)))
+        networks = [one for one in every if one in held] or every
         self.main = main if main in networks else networks[0]
         found: dict[tuple[str, str], list[Key]] = {}
         for key, unit in runs.units.items():
@@ -67,7 +69,8 @@ class Plan:
             renders = self.runs.renders(key)
             for run, stem in zip(renders, stems(renders), strict=True):
                 heading = HEADINGS.get(run.render.method, run.render.method)
-                found.setdefault(stem, f"{heading}, seed {run.render.seed}" if several else heading)
+                told = (heading, f"seed {run.render.seed}" if several else "", self.runs.control_of(run.path))
+                found.setdefault(stem, ", ".join(filter(None, told)))
         return {stem: found[stem] for stem in list(found)[:24]} | {"e00": "Top image"}
 
     def around(self) -> Iterator[tuple[Key, Around]]:
@@ -103,7 +106,7 @@ class Plan:
 def files_of(runs: Runs, key: Key) -> list[Path]:
     """The files that run folders hold of a unit, in a fixed order."""
     found: list[Path] = []
-    for folder in runs.folders_of(key):
+    for folder in dict.fromkeys([*runs.folders_of(key), *(run.path for run in runs.renders(key))]):
         own = folder / "units" / folder_name(key[1])
         for place in (own, own / "exemplars"):
             if place.is_dir():

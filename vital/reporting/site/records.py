@@ -70,7 +70,7 @@ def record_of(view: UnitView, written: Written) -> Record:
 
 
 def _prototype(made: PrototypeView) -> Record:
-    names = ("method", "seed", "run", "status", "value", "percentile", "lacking")
+    names = ("method", "seed", "run", "control", "status", "value", "percentile", "lacking")
     return {name: getattr(made, name) for name in names}
 
 
@@ -78,6 +78,7 @@ def _words(said: WordsView) -> Record:
     names = ("method", "label", "candidate", "score", "p_value", "seed")
     return {name: getattr(said.row, name) for name in names} | {
         "run": said.run,
+        "control": said.control,
         "others": said.others,
         "evidence": said.evidence,
     }
@@ -96,9 +97,9 @@ def row_of(record: Record, pictures: Sequence[str]) -> list[Any]:
     drawn = {made["stem"] for made in record["prototypes"] if made["picture"]}
     if any(one["picture"] for one in record["exemplars"]):
         drawn.add("e00")
-    first: Record = next((made for made in record["prototypes"] if made["picture"]), {})
+    first: Record = next((made for made in _own(record["prototypes"]) if made["picture"]), {})
     said = dict.fromkeys(
-        text for word in record["words"] for text in (word["label"], word["candidate"]) if text
+        text for word in _own(record["words"]) for text in (word["label"], word["candidate"]) if text
     )
     said.pop(record["label"], None)
     page = record["page"].split("/")[-2]
@@ -118,6 +119,11 @@ def row_of(record: Record, pictures: Sequence[str]) -> list[Any]:
     ]
 
 
+def _own(found: Sequence[Record]) -> Sequence[Record]:
+    """The prototypes or words of a unit without those of its controls; these where it has no others."""
+    return [one for one in found if not one.get("control")] or found
+
+
 def _digits(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.5g}")
 
@@ -134,8 +140,9 @@ def script(name: str, value: Any) -> bytes:
 
 def csv_lines_of(record: Record) -> bytes:
     """The rows of a unit in units.csv."""
-    first: Mapping[str, Any] = next(iter(record["prototypes"]), {})
-    status = "; ".join(dict.fromkeys(made["status"] for made in record["prototypes"]))
+    drawn = _own(record["prototypes"])
+    first: Mapping[str, Any] = next(iter(drawn), {})
+    status = "; ".join(dict.fromkeys(made["status"] for made in drawn))
     common = {
         **{name: record[name] for name in ("unit", "layer", "class", "truth", "agreement", "page")},
         **{name: first.get(name) for name in ("value", "percentile", "picture")},
@@ -143,7 +150,7 @@ def csv_lines_of(record: Record) -> bytes:
     }
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    for word in record["words"] or [{}]:
+    for word in _own(record["words"]) or [{}]:
         others = " | ".join(other for other, _ in word.get("others", ()))
         row = word | common | {"others": others}
         table.writerow([csv_cell(visible(row.get(name))) for name in COLUMNS])
