@@ -26,6 +26,7 @@ from vital.errors import (
     missing_extra,
 )
 from vital.types import Images
+from vital.utils.importing import MISFIT, misfit
 
 T = TypeVar("T")
 Device = torch.device | str | None
@@ -41,6 +42,8 @@ def package(name: str, distribution: str, extra: str, purpose: str) -> Any:
         missing = distribution if error.name in (name, None) else error.name
         raise missing_extra(missing, extra, purpose) from error
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
+        if MISFIT in str(error):
+            raise MissingDependencyError(f"{purpose} need the package {distribution}: {misfit()}") from error
         raise MissingDependencyError(
             f"{purpose} need the package {distribution}, which is installed but does not work here: "
             f"{first_line(error)}; pip install --upgrade 'vital-fv[{extra}]', or '.[{extra}]' in a clone"
