@@ -13,6 +13,7 @@ from vital.activations import matrix as module
 from vital.activations.matrix import build_matrix, embed_images, embed_texts, fingerprint, readout_key
 from vital.directions import save_directions
 from vital.errors import InvalidValueError, ModelError, RunError
+from vital.models.random import random_weights
 from vital.tracing import Tracer
 from vital.utils import tensor_cache as store
 from vital.world.networks.backends import Encoder
@@ -177,3 +178,10 @@ def test_it_is_told_for_which_layers_images_are_read(caplog: pytest.LogCaptureFi
     build_matrix(model, shown, model.units(["layer2:3"]))
     assert "reading 7 images once for layer1, class" in caplog.messages
     assert "reading 7 images once for layer2" in caplog.messages
+
+
+def test_the_pass_of_a_network_with_random_weights_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "vital")
+    model = random_weights(toy.model())
+    build_matrix(model, random_images(), model.units(["layer1:0"]))
+    assert f"reading 9 images once for layer1 of {toy.model().name}, random weights" in caplog.messages
