@@ -65,7 +65,7 @@ def test_dissect_names_every_unit_of_a_layer_beside_earlier_words_and_pictures(
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        (("--concepts", "nowhere.txt"), 2, "cannot read 'nowhere.txt'"),
+        (("--concepts", "nowhere.txt"), 2, "there is no file nowhere.txt for --concepts"),
         (("--methods", "clip"), 2, "did you mean 'clip-dissect'"),
         (("--encoder", "nothing"), 2, "unknown kind of image-text encoder"),
         (("--set", "alpha=2"), 2, "alpha is 2"),

@@ -27,6 +27,7 @@ from vital.errors import (
 )
 from vital.types import Images
 from vital.utils.importing import MISFIT, misfit
+from vital.utils.io import did_you_mean
 
 T = TypeVar("T")
 Device = torch.device | str | None
@@ -116,7 +117,7 @@ def local_first(label: str, name: str, load: Callable[[bool], T], *libraries: An
     """
     folder = Path(name).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~"))):
-        raise WeightsError(f"{label}: there is no folder {name!r}")
+        raise WeightsError(f"{label}: there is no folder {name!r}{did_you_mean(name)}")
     try:
         with quietly(*libraries):
             return load(True)
