@@ -26,7 +26,7 @@ from vital.errors import (
     missing_extra,
 )
 from vital.types import Images
-from vital.utils.importing import MISFIT, misfit
+from vital.utils.importing import is_misfit, misfit
 from vital.utils.io import did_you_mean
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def package(name: str, distribution: str, extra: str, purpose: str) -> Any:
         missing = distribution if error.name in (name, None) else error.name
         raise missing_extra(missing, extra, purpose) from error
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
-        if MISFIT in str(error):
+        if is_misfit(error):
             raise MissingDependencyError(f"{purpose} need the package {distribution}: {misfit()}") from error
         raise MissingDependencyError(
             f"{purpose} need the package {distribution}, which is installed but does not work here: "

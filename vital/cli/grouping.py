@@ -32,7 +32,6 @@ THERE = {
     "runs": "there is no run folder '{}'",
 }
 """What is said where nothing is at the path that a parameter names."""
-ADVICE = {"bank": "; make it with vital bank, or give --images DIR"}
 
 
 def expanded(value: Any) -> Any:
@@ -136,12 +135,13 @@ def _inputs(given: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
 
 def check_there(given: Mapping[str, Any]) -> None:
     """Raise `UsageError` for a file or folder that is not there, without PyTorch, which takes seconds to load."""
-    shown = given.get("images") or given.get("bank")
     for name, path in _inputs(given):
-        if name == "image_labels" and not shown:
-            continue  # it has to be told first that there are no images
+        if name == "image_labels" and not given.get("images"):
+            continue  # that there are no images to label, or no other labels for them, is told first
         if name in THERE and _missing(path) and not path.is_symlink():
-            raise UsageError(f"{THERE[name].format(path)}{did_you_mean(path) or ADVICE.get(name, '')}")
+            other = "" if given.get("images") else ", or give --images DIR"
+            made = f"; make it with vital bank{other}" if name == "bank" else ""
+            raise UsageError(f"{THERE[name].format(path)}{did_you_mean(path) or made}")
 
 
 def _missing(path: Path) -> bool:

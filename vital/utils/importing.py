@@ -26,9 +26,9 @@ def unimportable(error: BaseException) -> str | None:
     """
     told: BaseException | None = error
     while told is not None:
-        package = _being_imported(told)
-        if MISFIT in str(told) or (package == "torchvision" and not isinstance(told, ModuleNotFoundError)):
+        if is_misfit(told):
             return misfit()
+        package = _being_imported(told)
         if package:
             name = _distribution(package)
             said = f"{type(told).__name__}: {first_line(told)}"
@@ -38,6 +38,12 @@ def unimportable(error: BaseException) -> str | None:
             )
         told = told.__cause__
     return None
+
+
+def is_misfit(error: BaseException) -> bool:
+    """Whether an error comes of a torchvision that was built for another torch."""
+    broken = _being_imported(error) == "torchvision" and not isinstance(error, ModuleNotFoundError)
+    return MISFIT in str(error) or broken
 
 
 def misfit() -> str:
