@@ -13,6 +13,7 @@ from vital.activations import matrix as module
 from vital.activations.matrix import build_matrix, embed_images, embed_texts, fingerprint, readout_key
 from vital.directions import save_directions
 from vital.errors import InvalidValueError, ModelError, RunError
+from vital.models.random import random_weights
 from vital.tracing import Tracer
 from vital.utils import tensor_cache as store
 from vital.utils.io import cache_folder
@@ -219,3 +220,10 @@ def test_files_with_other_tensors_are_made_again(
             store.save(file, others, notes)
             for was, now in zip(right, made(), strict=True):
                 assert torch.equal(was, now), (file.name, name)
+
+
+def test_the_pass_of_a_network_with_random_weights_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "vital")
+    model = random_weights(toy.model())
+    build_matrix(model, random_images(), model.units(["layer1:0"]))
+    assert f"reading 9 images once for layer1 of {toy.model().name}, random weights" in caplog.messages

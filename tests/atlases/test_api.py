@@ -20,6 +20,7 @@ from tests.atlases.conftest import Maker
 from vital.activations import directions
 from vital.activations.scan import scan
 from vital.atlases import prepare
+from vital.describing.candidates.concept_lists import read_concepts
 from vital.describing.run_folder import read_labels
 from vital.directions import save_directions
 from vital.errors import DataError, InvalidValueError, RunError, UnknownNameError, UsageError
@@ -223,7 +224,13 @@ def test_options_go_to_the_methods_that_have_them(make: Maker) -> None:
             UnknownNameError,
             "unknown option of vital, fourier, clip-dissect 'stepz'; did you mean",
         ),
-        ({"encoder": None}, UsageError, "words need concepts and an encoder; an encoder is not given"),
+        ({"encoder": None}, UsageError, "clip-dissect needs an image-text encoder: --encoder"),
+        ({"encoder": None, "methods": ()}, UsageError, "clip-dissect needs an image-text encoder: --encoder"),
+        (
+            {"concepts": None, "encoder": "hf:x"},
+            UsageError,
+            "clip-dissect needs words to choose from: --concepts",
+        ),
         ({"per_layer": 0}, InvalidValueError, "per_layer is 0; allowed are whole numbers from 1"),
         ({"shard": "3/2"}, InvalidValueError, "shard is '3/2'"),
         ({"engine": "locl"}, UnknownNameError, "unknown engine 'locl'; did you mean 'local'"),
@@ -243,6 +250,13 @@ def test_without_concepts_there_are_pictures_alone(tmp_path: Path) -> None:
     images = vital.load_images(toy.images(4).float().numpy())
     context = prepare(toy.model(), "act1", images, tmp_path)
     assert (list(context.request.methods), list(context.request.describers)) == (["vital", "vital-scene"], [])
+
+
+def test_the_encoder_of_the_world_brings_its_words_to_any_network(tmp_path: Path) -> None:
+    images = vital.load_images(toy.images(4).float().numpy())
+    context = prepare(toy.model(), "act1", images, tmp_path, methods="fourier", encoder="world")
+    assert list(context.request.describers) == ["clip-dissect"]
+    assert context.request.backends["concepts"] == read_concepts("world")
 
 
 def test_the_world_has_words_without_being_asked(tmp_path: Path) -> None:

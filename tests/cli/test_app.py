@@ -1,9 +1,14 @@
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from vital.cli.grouping import BUILT_IN
+from vital.data.open import SETS
 
 Cli = Callable[..., Any]
 
@@ -65,7 +70,7 @@ def test_a_wrong_command_line_ends_with_two(vital: Cli, words: list[str], said: 
         ("--image-labels l.csv", 2, "--image-labels l.csv needs its images; give --images DIR too"),
         ("--bank b", 2, "there is no bank b; make it with vital bank, or give --images DIR"),
         ("--method vital", 2, "the method vital needs reference images; give --images DIR"),
-        ("--method vital --images no", 2, "there is no no"),
+        ("--method vital --images no", 2, "there is no file or folder no"),
         ("--device tpu9", 2, "the device 'tpu9' cannot be used here"),
         ("--weights w.pt", 2, "there is no weights file w.pt"),
     ],
@@ -176,3 +181,20 @@ def test_links_that_lead_to_each_other_are_no_run_folder(vital: Cli, tmp_path: P
     answer = vital("report", str(tmp_path / "loop"), "--out", str(tmp_path / "page.html"))
     assert answer.code == 2
     assert "there is no run folder" in answer.err
+
+
+@pytest.mark.parametrize(
+    "given", ["x.py:f class:0", "world class:0 --images imagse", "world class:0 --weights w.pt"]
+)
+def test_a_file_that_is_not_there_is_told_without_loading_pytorch(given: str, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    code = "import sys; from vital.cli import main; print(main(sys.argv[1:]), 'torch' in sys.modules)"
+    words = [sys.executable, "-c", code, "render", *given.split(), "--out", "run"]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stdout == "2 False\n", ended.stderr
+    assert ended.stderr.startswith("vital: there is no ")
+    assert ("did you mean 'images'?" in ended.stderr) == ("imagse" in given)
+
+
+def test_the_sets_of_images_that_have_names_are_known_to_the_command_line() -> None:
+    assert list(SETS) == list(BUILT_IN)

@@ -39,6 +39,20 @@ def test_an_estimate_alone_makes_nothing(vital: Cli, pictures: Path, here: Path)
     ]
 
 
+def test_an_atlas_without_words_says_so_and_the_encoder_of_the_world_brings_some(
+    vital: Cli, pictures: Path
+) -> None:
+    del pictures
+    assert (
+        "vital: there will be no words; --encoder and --concepts give some"
+        in vital(f"{ATLAS} --only bank").err
+    )
+    assert "no words" not in vital(f"{ATLAS} --only bank --quiet").err
+    said = vital(f"{ATLAS.replace('site', 'other')} --encoder world --only bank").err
+    assert "no words" not in said
+    assert "vital: the words are those of the built-in world, which net:make may know nothing of" in said
+
+
 def test_parts_and_shards(vital: Cli, pictures: Path) -> None:
     del pictures
     batch = f"{ATLAS} --batch 1 --no-estimate"
@@ -56,7 +70,7 @@ def test_parts_and_shards(vital: Cli, pictures: Path) -> None:
         ("--engine locl", "unknown engine 'locl'; did you mean 'local'?"),
         ("--set steps=3", "steps is given by --steps and by --set; give it once"),
         ("--set stepz=3", "unknown option of fourier 'stepz'; did you mean 'steps'"),
-        ("--methods clip-dissect", "words need concepts and an encoder; concepts is not given"),
+        ("--methods clip-dissect", "clip-dissect needs words to choose from: --concepts FILE, or world"),
     ],
 )
 def test_a_wrong_request_is_one_line(vital: Cli, pictures: Path, words: str, said: str) -> None:

@@ -74,8 +74,9 @@ def test_a_file_that_is_no_bank_is_one_sentence(
         (here / "b").write_bytes(content)
     answer = vital(f"render net.py:make class:0 --images {pictures} --bank b --steps 2 --out run")
     assert (answer.code, answer.err) == (
-        2 if content is None else 1,
-        "vital: 'b' is not a bank that can be read; make one with vital bank or build_bank\n",
+        (2, "vital: there is no bank b; make it with vital bank\n")
+        if content is None
+        else (1, "vital: 'b' is not a bank that can be read; make one with vital bank or build_bank\n")
     )
 
 

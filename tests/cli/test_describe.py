@@ -65,11 +65,11 @@ def test_dissect_names_every_unit_of_a_layer_beside_earlier_words_and_pictures(
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        (("--concepts", "nowhere.txt"), 2, "cannot read 'nowhere.txt'"),
+        (("--concepts", "nowhere.txt"), 2, "there is no file nowhere.txt for --concepts"),
         (("--methods", "clip"), 2, "did you mean 'clip-dissect'"),
         (("--encoder", "nothing"), 2, "unknown kind of image-text encoder"),
         (("--set", "alpha=2"), 2, "alpha is 2"),
-        (("--images", "none"), 2, "there is no none"),
+        (("--images", "none"), 2, "there is no file or folder none"),
     ],
 )
 def test_a_wrong_request_writes_nothing(

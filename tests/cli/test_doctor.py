@@ -65,7 +65,12 @@ def test_a_package_that_cannot_be_imported_is_named(vital: Cli, monkeypatch: pyt
     import importlib
 
     def broken(name: str) -> None:
-        raise RuntimeError(f"operator {name}::nms does not exist\nmore")
+        if name == "torchvision":
+            raise RuntimeError("operator torchvision::nms does not exist\nmore")
+        raise RuntimeError(f"{name} is broken\nmore")
 
     monkeypatch.setattr(importlib, "import_module", broken)
-    assert "does not work: operator torchvision::nms does not exist" in vital("doctor").out
+    said = vital("doctor").out
+    assert "does not work: kornia is broken\n" in said
+    assert "does not fit torch " in said
+    assert "install both from one index: pip install --force-reinstall torch torchvision" in said

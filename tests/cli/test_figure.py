@@ -55,6 +55,9 @@ def test_units_and_methods_are_chosen_and_put_in_order(vital, run):
 
 def test_what_is_no_run_is_one_sentence(vital, here):
     assert vital("figure", "nowhere").err == "vital: there is no run folder 'nowhere'\n"
+    (here / "runs" / "mine").mkdir(parents=True)
+    for command in ("figure", "report"):
+        assert "no run folder 'runs/mien'; did you mean 'runs/mine'?" in vital(command, "runs/mien").err
     (here / "empty").mkdir()
     done = vital("figure", "empty")
     assert (

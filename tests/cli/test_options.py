@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from safetensors.torch import save_file
 
-from vital.cli.app import app
+from vital.cli.app import app, main
 from vital.cli.grouping import WRITTEN
+from vital.models import load_model
 from vital.rendering import make_method
 
 Cli = Callable[..., Any]
@@ -88,6 +91,18 @@ def test_what_is_written_is_named_out_or_site() -> None:
         if str(one.help).startswith(("The run folder", "The folder of", "The file to write", "Write "))
     }
     assert written <= {*WRITTEN}
+
+
+def test_the_weights_of_a_network_from_a_file_are_told_once(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_file(load_model("net.py:make").module.state_dict(), "w.safetensors")
+    told = "vital: weights: as net.py:make made them; --weights FILE loads yours\n"
+    main(["layers", str(here / "net.py:make")])
+    assert capsys.readouterr().err.count(told) == 1
+    for other in (["--weights", "w.safetensors"], ["--weights", "random"], ["--quiet"]):
+        assert main(["layers", "net.py:make", *other]) == 0
+        assert "weights: as" not in capsys.readouterr().err
 
 
 def test_the_help_says_how_many_steps_a_picture_takes_unless_told_otherwise(vital: Cli) -> None:

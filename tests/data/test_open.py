@@ -74,13 +74,15 @@ def test_a_split_chooses_a_subfolder(tmp_path):
     assert load_images(tmp_path, split="test").names == ("cat/b.png",)
     assert load_images(tmp_path, split="test").class_names == ("cat",)
     assert refusal(tmp_path) == f"the folder {tmp_path} holds the splits test, train; choose one with split="
-    assert refusal(tmp_path, split="tests") == f"there is no {tmp_path}/tests; did you mean 'test'?"
+    said = f"there is no file or folder {tmp_path}/tests; did you mean '{tmp_path}/test'?"
+    assert refusal(tmp_path, split="tests") == said
 
 
 def test_a_missing_path_answers_with_the_nearest(tmp_path):
     (tmp_path / "images").mkdir()
-    assert refusal(tmp_path / "imges") == f"there is no {tmp_path}/imges; did you mean 'images'?"
-    assert refusal(tmp_path / "no" / "where") == f"there is no {tmp_path}/no/where"
+    said = f"there is no file or folder {tmp_path}/imges; did you mean '{tmp_path}/images'?"
+    assert refusal(tmp_path / "imges") == said
+    assert refusal(tmp_path / "no" / "where") == f"there is no file or folder {tmp_path}/no/where"
 
 
 def test_empty_folders_are_refused(tmp_path):
@@ -101,7 +103,7 @@ def test_single_files_and_lists_of_paths(tmp_path):
         (0, 255, 0),
     )
     assert (pictures.labels, pictures.class_names) == ((0, 1), ("x", "y"))
-    assert refusal([one, tmp_path / "c.png"]).startswith(f"there is no {tmp_path}/c.png")
+    assert refusal([one, tmp_path / "c.png"]).startswith(f"there is no file or folder {tmp_path}/c.png")
 
 
 def test_exif_orientation_is_respected(tmp_path):

@@ -61,7 +61,7 @@ def test_wrong_requests_are_told_before_any_work(net: Model, pictures: ImageSet)
     with pytest.raises(UsageError, match="no method"):
         ask(methods=[])
     stranger = Model(net.module, name="mine", size=(64, 64))
-    with pytest.raises(UsageError, match="clip-dissect needs words to choose from"):
+    with pytest.raises(UsageError, match=r"clip-dissect needs words to choose from: .*; and an image-text"):
         vital.describe(stranger, ["class:0"], images=pictures, progress=False)
     with pytest.raises(UsageError, match="needs an image-text encoder"):
         vital.describe(stranger, ["class:0"], images=pictures, concepts=["a", "b"], progress=False)

@@ -193,4 +193,4 @@ def test_a_wrong_file_answers_with_the_nearest(write, tmp_path):
     write(SMALL)
     with pytest.raises(ModelError) as caught:
         load_model(f"{tmp_path}/smal.py:net")
-    assert str(caught.value) == f"there is no file {tmp_path}/smal.py; did you mean 'small.py'?"
+    assert str(caught.value) == f"there is no file {tmp_path}/smal.py; did you mean '{tmp_path}/small.py'?"

@@ -9,6 +9,7 @@ from vital.errors import MissingDependencyError, ModelError, UnknownNameError, U
 from vital.models import load_model
 from vital.models.outputs import count_outputs
 from vital.models.published import building
+from vital.utils.importing import misfit
 
 
 def refusal(kind: type[Exception], *given, **options) -> str:
@@ -272,21 +273,23 @@ def test_a_missing_package_carries_the_command(monkeypatch, package, spec, sente
     assert refusal(MissingDependencyError, spec, weights="random") == sentence
 
 
-def test_a_torchvision_that_does_not_fit_its_torch_is_one_sentence(monkeypatch, tmp_path):
+@pytest.mark.parametrize("fault", ["operator torchvision::nms does not exist", "no such thing"])
+def test_a_torchvision_that_does_not_fit_its_torch_is_one_sentence(monkeypatch, tmp_path, fault):
     (tmp_path / "torchvision").mkdir()
-    (tmp_path / "torchvision" / "__init__.py").write_text(
-        "raise RuntimeError('operator torchvision::nms does not exist')"
-    )
+    (tmp_path / "torchvision" / "__init__.py").write_text(f"raise RuntimeError({fault!r})")
     for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
     sentence = refusal(MissingDependencyError, "torchvision:resnet18", weights="random")
+    if "nms" in fault:
+        assert sentence == f"models named torchvision:NAME need the package torchvision: {misfit()}"
+        return
     assert sentence.startswith(
         "models named torchvision:NAME need the package torchvision, which is installed ("
     )
     assert sentence.endswith(
         f") but does not work with torch {torch.__version__.partition('+')[0]}: "
-        "operator torchvision::nms does not exist; install versions that belong together"
+        "no such thing; install versions that belong together"
     )
 
 

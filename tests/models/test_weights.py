@@ -169,7 +169,7 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
 def test_missing_and_foreign_files_are_refused(tmp_path):
     (tmp_path / "resnet.pt").touch()
     there = tmp_path / "resnt.pt"
-    assert refusal(there) == f"there is no weights file {there}; did you mean 'resnet.pt'?"
+    assert refusal(there) == f"there is no weights file {there}; did you mean '{tmp_path}/resnet.pt'?"
     other = tmp_path / "w.dat"
     assert refusal(other) == (
         f"{other} is not a weights file; allowed are .safetensors, .pt, .pth, .ckpt, .bin, .tar, "

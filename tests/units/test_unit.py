@@ -5,6 +5,7 @@ import pytest
 from vital.errors import UnitError, UnknownNameError
 from vital.types import Layer
 from vital.units import Unit, find_layer, parse, resolve
+from vital.units.unit import nearest_layers
 
 LAYERS = {
     "layer4": Layer("layer4", "map", (2048, 7, 7)),
@@ -168,6 +169,22 @@ def test_a_near_miss_is_answered_with_the_nearest_name(text: str, sentence: str)
     with pytest.raises(UnknownNameError) as caught:
         resolve(text, LAYERS, CLASSES)
     assert str(caught.value) == sentence
+
+
+def test_where_there_are_too_many_layers_to_list_it_says_what_lists_them() -> None:
+    many = {f"block{n}": Layer(f"block{n}", "vector", (4,)) for n in range(9)}
+    for asked, said in {"stem": "(9 in all); vital", "block10": "? vital"}.items():
+        with pytest.raises(UnknownNameError) as caught:
+            find_layer(asked, many)
+        assert f"{said} layers MODEL lists them" in str(caught.value)
+
+
+def test_the_layers_that_end_with_what_was_asked_come_first() -> None:
+    layers = ["conv1", "inception3a.branch5a.conv", "inception5a.branch1", "inception5a", "inception5b"]
+    assert nearest_layers("5a", layers) == ["inception5a", "inception5a.branch1", "inception3a.branch5a.conv"]
+    assert nearest_layers("branch1", layers)[0] == "inception5a.branch1"
+    assert nearest_layers("Inception5.a", layers)[0] == "inception5a"
+    assert nearest_layers("stem", layers) == nearest_layers("", layers) == []
 
 
 def test_a_layer_like_no_other_is_answered_with_those_that_there_are() -> None:

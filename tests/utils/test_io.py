@@ -74,10 +74,29 @@ def test_a_missing_text_names_the_nearest_file(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         io.read_text(tmp_path / "word.txt")
     assert str(caught.value) == (
-        f"cannot read '{tmp_path / 'word.txt'}': No such file or directory; did you mean 'words.txt'?"
+        f"cannot read '{tmp_path / 'word.txt'}': No such file or directory; did you mean '{tmp_path / 'words.txt'}'?"
     )
     with pytest.raises(RunError, match=r"No such file or directory$"):
         io.read_text(tmp_path / "nowhere" / "word.txt")
+
+
+def test_the_nearest_path_is_named_whole_also_where_a_folder_on_the_way_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs/mine").mkdir(parents=True)
+    Path("runs/words.csv").touch()
+    for asked, meant in {
+        "runs/mien": "runs/mine",
+        "run/mine": "runs/mine",
+        "run/other": "runs",
+        "runs/words.cvs": "runs/words.csv",
+        "rnus": "runs",
+    }.items():
+        assert io.did_you_mean(asked) == f"; did you mean {str(Path(meant))!r}?"
+    Path("runs/wordz.cvs").touch()
+    assert io.did_you_mean("runs/words.cvs") == f"; did you mean {str(Path('runs/wordz.cvs'))!r}?"
+    assert io.did_you_mean("elsewhere/else") == io.did_you_mean("") == ""
 
 
 def test_a_table_is_read_by_column_with_its_lines(tmp_path: Path) -> None:

@@ -123,7 +123,10 @@ def build_matrix(
     missing = {name: reader for name, reader in readers.items() if name not in known}
     if missing:
         layers = list(dict.fromkeys(reader.layer for reader in missing.values()))
-        with busy(f"reading {len(images)} images once for {shortened(layers)}"):
+        whose = (
+            f" of {model.name}" if model.weights == "random" else ""
+        )  # a control, beside the network itself
+        with busy(f"reading {len(images)} images once for {shortened(layers)}{whose}"):
             _show(model, images, missing, paths, batch, progress, POOLS[pool])
         known |= {name: _written(paths[name]) for name in missing}
     _held.update(paths.values())

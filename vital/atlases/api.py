@@ -21,8 +21,8 @@ from vital.atlases.stages import fatal, is_done, take_back
 from vital.backends import ImageTextEncoder
 from vital.data import ImageSet
 from vital.describing.api import describers_of, is_world
-from vital.describing.base import DESCRIBERS
-from vital.describing.candidates.concept_lists import WORLD, read_concepts
+from vital.describing.base import DESCRIBERS, missing_needs
+from vital.describing.candidates.concept_lists import WORLD, concepts_for, read_concepts
 from vital.describing.evaluation.significance import JudgeOptions
 from vital.errors import DataError, RunError, UsageError, VitalError, unknown
 from vital.models import Model
@@ -95,7 +95,7 @@ def atlas(
         The folder of the site.
     methods
         Names from `vital.METHODS` and `vital.describing.DESCRIBERS`. Where no pictures are among them, vital and
-        vital-scene are made; where no words are, CLIP-Dissect says them if concepts and an encoder are given, or for
+        vital-scene are made; where no words are, CLIP-Dissect says them if concepts or an encoder are given, or for
         the known-answer world.
     concepts
         The words to choose from: a file with one a line, a list, or "world".
@@ -193,13 +193,13 @@ def prepare(
         raise unknown("method", strange[0], [*METHODS, *DESCRIBERS])
     pictures = [name for name in names if name in METHODS] or list(PICTURES)
     world = isinstance(model, Model) and is_world(model)
-    known = bool(concepts is not None and encoder is not None) or world
-    words = [name for name in names if name in DESCRIBERS] or (list(WORDS) if known else [])
+    wanted = world or concepts is not None or encoder is not None
+    words = [name for name in names if name in DESCRIBERS] or (list(WORDS) if wanted else [])
     _check_options(options, pictures, words)
     check_inputs(model, images, None)
     made = {name: make_method(name, **_own(options, METHODS[name])) for name in pictures}
     describers, judge = describers_of(words, _told(options, words)) if words else ({}, JudgeOptions())
-    backends = _backends(concepts, encoder, world) if words else {}
+    backends = _backends(words[0], concepts, encoder or (WORLD if world else None)) if words else {}
     units = units_of(
         model, [layers] if isinstance(layers, str) else layers, per_layer=per_layer, tokens=tokens
     )
@@ -243,13 +243,13 @@ def _check_options(options: Mapping[str, Any], pictures: Sequence[str], words: S
             )
 
 
-def _backends(concepts: Any, encoder: Any, world: bool) -> dict[str, Any]:
-    """What words are made with; the known-answer world has its own."""
-    concepts, encoder = concepts or (WORLD if world else None), encoder or (WORLD if world else None)
-    if concepts is None or encoder is None:
-        lacks = "concepts" if concepts is None else "an encoder"
-        raise UsageError(f"words need concepts and an encoder; {lacks} is not given")
-    return {"concepts": read_concepts(concepts), "encoder": encoder}
+def _backends(method: str, concepts: Any, encoder: Any) -> dict[str, Any]:
+    """What words are made with. Raises `UsageError` with what is lacking."""
+    concepts = concepts_for(encoder, concepts)
+    given = {"concepts": concepts, "encoder": encoder}
+    if lacking := missing_needs([name for name, value in given.items() if value is None]):
+        raise UsageError(f"{method} needs {lacking}")
+    return {**given, "concepts": read_concepts(concepts)}
 
 
 def carry_out(

@@ -26,6 +26,8 @@ from vital.errors import (
     missing_extra,
 )
 from vital.types import Images
+from vital.utils.importing import is_misfit, misfit
+from vital.utils.io import did_you_mean
 
 T = TypeVar("T")
 Device = torch.device | str | None
@@ -41,6 +43,8 @@ def package(name: str, distribution: str, extra: str, purpose: str) -> Any:
         missing = distribution if error.name in (name, None) else error.name
         raise missing_extra(missing, extra, purpose) from error
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
+        if is_misfit(error):
+            raise MissingDependencyError(f"{purpose} need the package {distribution}: {misfit()}") from error
         raise MissingDependencyError(
             f"{purpose} need the package {distribution}, which is installed but does not work here: "
             f"{first_line(error)}; pip install --upgrade 'vital-fv[{extra}]', or '.[{extra}]' in a clone"
@@ -113,7 +117,7 @@ def local_first(label: str, name: str, load: Callable[[bool], T], *libraries: An
     """
     folder = Path(name).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~"))):
-        raise WeightsError(f"{label}: there is no folder {name!r}")
+        raise WeightsError(f"{label}: there is no folder {name!r}{did_you_mean(name)}")
     try:
         with quietly(*libraries):
             return load(True)

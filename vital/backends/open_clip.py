@@ -27,6 +27,7 @@ from vital.backends._loading import (
 )
 from vital.errors import UsageError, WeightsError, unknown
 from vital.types import Images
+from vital.utils.io import did_you_mean
 
 _QUICK = re.compile(r"openai|quick_?gelu|metaclip|(?<![a-z])dfn", re.IGNORECASE)
 _PLAIN = re.compile(r"laion|datacomp|commonpool|webli", re.IGNORECASE)
@@ -162,7 +163,7 @@ def _chosen(open_clip: Any, name: str) -> tuple[str, dict[str, Any]]:
     if at:
         path = Path(file).expanduser()
         if not path.is_file():
-            raise WeightsError(f"open_clip:{name}: there is no file {file!r}")
+            raise WeightsError(f"open_clip:{name}: there is no file {file!r}{did_you_mean(file)}")
         return model, {"pretrained": str(path)}
     return model, _published(open_clip, model, tag)
 

@@ -10,7 +10,7 @@ import typer
 
 from vital.cli import atlas_options as own
 from vital.cli import options as opt
-from vital.cli.common import listed, megabytes, opened_as, show_skipped, table, watched
+from vital.cli.common import listed, megabytes, opened_as, show_skipped, table, warn_of_words, watched
 from vital.cli.config import keep_config
 from vital.cli.engine_options import EngineOptions
 from vital.cli.stopping import stoppable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 """How many reasons of failure are printed."""
+WORDS_BY = "--encoder and --concepts give some, and --encoder world brings its own"
 
 
 @opt.grouped
@@ -73,9 +74,13 @@ def atlas(
         **_options(steps, size, settings),
     )  # fmt: skip
     with stoppable(lambda: kept(context)):
+        asked = chosen(context.pieces, net, names, share)
+        warn_of_words(net, concepts, encoder)
+        if not context.request.describers:
+            log.info("there will be no words; %s", WORDS_BY)
         if estimate is not False:
             context.check()
-            _tell(context, chosen(context.pieces, net, names, share))
+            _tell(context, asked)
         if estimate:
             return
         keep_config()

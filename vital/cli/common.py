@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vital.cli.talk import is_quiet, log
-from vital.errors import InvalidValueError, UsageError, nearest
+from vital.errors import InvalidValueError, UsageError
 from vital.utils.io import path_of, resolved
 
 if TYPE_CHECKING:
     from vital.data import ImageSet
+    from vital.models import Model
 
 NUMBER = re.compile(r"[-+−]?[\d.]+(e[-+]?\d+)?( ?%| [kMG]?B| s)?|-|nan")
 """What stands at the right of its column on a terminal."""
@@ -61,11 +62,6 @@ def _check_bank(bank: Path) -> None:
 
     if bank.is_dir():
         raise UsageError(f"--bank {bank} is a folder; give the file that vital bank wrote")
-    if not bank.exists():
-        siblings = [path.name for path in bank.parent.iterdir()] if bank.parent.is_dir() else []
-        close = nearest(bank.name, siblings, 1)
-        hint = f"did you mean {close[0]!r}?" if close else "make it with vital bank, or give --images DIR"
-        raise UsageError(f"there is no bank {bank}; {hint}")
     found = load(bank)
     if found is None or "made_of" not in found[1]:
         raise UsageError(
@@ -140,6 +136,18 @@ def say_ignored(why: str, *names: str) -> None:
     for name in names:
         if name in (flags := _TYPED.get()):
             log.warning("%s is ignored: %s", flags[name], why)
+
+
+def warn_of_words(net: Model, concepts: str | None, encoder: object) -> None:
+    """Say where a network that is not of the built-in world is put into its words."""
+    from vital.describing.api import is_world
+    from vital.describing.candidates.concept_lists import WORLD, concepts_for
+
+    if concepts is None and concepts_for(encoder, None) == WORLD and not is_world(net):
+        log.warning(
+            "the words are those of the built-in world, which %s may know nothing of; --concepts FILE gives your own",
+            net.name,
+        )
 
 
 def show_skipped(pictures: ImageSet | None) -> None:

@@ -20,7 +20,7 @@ import typer
 from vital._version import __version__
 from vital.cli.stopping import StoppedError
 from vital.errors import DataError, InvalidValueError, RunError, UsageError, unknown
-from vital.utils.io import path_of, read_regular
+from vital.utils.io import did_you_mean, path_of, read_regular
 
 NAME = "config.toml"
 """The file of a run folder that says how the run was asked for."""
@@ -111,7 +111,7 @@ def _commands(context: typer.Context) -> set[str]:
 def _read(file: Path) -> dict[str, Any]:
     """Read a file of options. Raises `UsageError` where there is none, and `DataError` for one that is damaged."""
     if not path_of(file).exists():
-        raise UsageError(f"there is no file {str(file)!r} for --config")
+        raise UsageError(f"there is no file {str(file)!r} for --config{did_you_mean(file)}")
     if not file.is_file():
         raise UsageError(f"--config {str(file)!r} is no file but a folder, a pipe or a device")
     reader = READERS.get(file.suffix.lower())

@@ -13,7 +13,16 @@ import typer
 
 from vital.cli import options as opt
 from vital.cli.backends import AnswerOptions, BackendOptions, PlacementOptions, load_named
-from vital.cli.common import listed, megabytes, names_of, say_ignored, show_skipped, table, watched
+from vital.cli.common import (
+    listed,
+    megabytes,
+    names_of,
+    say_ignored,
+    show_skipped,
+    table,
+    warn_of_words,
+    watched,
+)
 from vital.cli.engine_options import EngineOptions
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
@@ -23,9 +32,13 @@ if TYPE_CHECKING:
     from vital.backends.response_cache import ResponseCache
     from vital.data import ImageSet
     from vital.describing.api import Words
+    from vital.describing.base import Describer
+    from vital.describing.evaluation.significance import JudgeOptions
     from vital.models import Model
     from vital.records import Description
     from vital.units import Unit
+
+    Asked = tuple[dict[str, Describer], JudgeOptions]
 
 SHOWN = 40
 """How many rows are printed."""
@@ -54,18 +67,19 @@ def describe(
     layer, or units of networks with random weights, go as well with it; what cannot be judged says why. The exit code
     is 1 when a language model refused to answer for a unit.
     """
+    names, cache = listed(methods, "--methods"), answers.cache()
+    asked = _asked(names, settings)
     net = _opened(network, model, out, source.image_labels)
     chosen = net.units(units)
     opened = source.needed("words need probe images")
     bank = source.read_bank(net, opened)
     specs = asdict(backends)
     request = {"images": str(source.images or source.bank), "concepts": concepts, "backends": specs}
-    names, cache = listed(methods, "--methods"), answers.cache()
     _say_unused(names)
     loaded = load_named(specs, net, placement, answers, cache)
     _say(
-        out, model, net, chosen, names, request,
-        loaded=loaded, cache=cache, images=opened, bank=bank, seed=seed, settings=settings,
+        out, model, net, chosen, asked, request,
+        loaded=loaded, cache=cache, images=opened, bank=bank, seed=seed,
     )  # fmt: skip
 
 
@@ -92,7 +106,7 @@ def dissect(
     """
     from vital.atlases.commands import words_in_parts
 
-    do = engine.elsewhere()
+    do, asked = engine.elsewhere(), _asked(["clip-dissect"], settings)
     net = _opened(network, model, out)
     units = whole_layers(net, listed(layers, "--layers"), tokens)
     specs = {"encoder": encoder}
@@ -100,10 +114,17 @@ def dissect(
     opened, loaded = source.open(), load_named(specs, net, placement)
     sent = loaded.get("encoder") if placement.given() else encoder
     _say(
-        out, model, net, units, ["clip-dissect"], request,
-        loaded=loaded, images=opened, seed=seed, settings=settings,
+        out, model, net, units, asked, request,
+        loaded=loaded, images=opened, seed=seed,
         ask=do and partial(words_in_parts, folder=out, engine=do, encoder=sent, progress=watched()),
     )  # fmt: skip
+
+
+def _asked(methods: Sequence[str], settings: Sequence[str] | None) -> Asked:
+    """The methods and their judge, before a network is loaded that a wrong name would have kept waiting."""
+    from vital.describing.api import describers_of
+
+    return describers_of(methods, opt.read_settings(settings or []))
 
 
 def _say_unused(methods: Sequence[str]) -> None:
@@ -156,7 +177,7 @@ def _say(
     spec: str,
     net: Model,
     units: Sequence[Unit],
-    methods: Sequence[str],
+    asked: Asked,
     request: Mapping[str, Any],
     *,
     loaded: Mapping[str, Any],
@@ -164,21 +185,20 @@ def _say(
     images: ImageSet,
     bank: ReferenceBank | None = None,
     seed: int,
-    settings: Sequence[str] | None,
     ask: Callable[[Words, list[Unit]], Sequence[Description]] | None = None,
 ) -> None:
     """Describe, write, and print what was said and how well it holds."""
-    from vital.describing.api import describers_of, prepared
+    from vital.describing.api import prepared
     from vital.describing.evaluation.table import shown_rows, verdict_lines
     from vital.describing.methods.captioning import NO_ANSWER
     from vital.describing.run_folder import save_words
     from vital.models.identity import identity
 
-    _warn_of_words(net, request["concepts"], loaded.get("encoder"))
+    warn_of_words(net, request["concepts"], loaded.get("encoder"))
     words = prepared(
         net,
         units,
-        describers_of(methods, opt.read_settings(settings or [])),
+        asked,
         bank=bank,
         images=images,
         concepts=request["concepts"],
@@ -209,18 +229,6 @@ def _say(
         for d in unanswered:
             log.error("%s of %s: %s", d.method, d.unit.title, d.reason)
         raise typer.Exit(1)
-
-
-def _warn_of_words(net: Model, concepts: str | None, encoder: object) -> None:
-    """Say where a network that is not of the built-in world is put into its words."""
-    from vital.describing.api import is_world
-    from vital.describing.candidates.concept_lists import WORLD
-
-    if concepts is None and getattr(encoder, "name", "") == WORLD and not is_world(net):
-        log.warning(
-            "the words are those of the built-in world, which %s may know nothing of; --concepts FILE gives your own",
-            net.name,
-        )
 
 
 def _shown(d: Description) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import typer
 from vital._version import __version__
 from vital.cli.common import megabytes, table
 from vital.errors import first_line, install
+from vital.utils.importing import unimportable
 from vital.utils.io import cache_folder
 
 NEEDED = (
@@ -62,7 +63,7 @@ def _broken(package: str) -> str:
     try:
         importlib.import_module(package)
     except Exception as error:  # noqa: BLE001  whatever its import raises is what the user must see
-        return f"does not work: {first_line(error)}"
+        return unimportable(error) or f"does not work: {first_line(error)}"
     return ""
 
 

@@ -15,9 +15,23 @@ import typer
 from vital.cli import extras
 from vital.cli.config import Config, kept
 from vital.errors import UsageError, VitalError
+from vital.utils.io import did_you_mean, path_of
 
 WRITTEN = ("out", "site")
 """The parameters that name what a command writes."""
+BUILT_IN = ("world",)
+"""The sets of images that have a name."""
+THERE = {
+    "model": "there is no file {}",
+    "weights": "there is no weights file {}",
+    "images": "there is no file or folder {}",
+    "bank": "there is no bank {}",
+    "image_labels": "there is no file {} for --image-labels",
+    "classes": "there is no file {} for --classes",
+    "concepts": "there is no file {} for --concepts",
+    "runs": "there is no run folder '{}'",
+}
+"""What is said where nothing is at the path that a parameter names."""
 
 
 def expanded(value: Any) -> Any:
@@ -83,6 +97,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
             for name, kind in groups.items()
         }
         with kept(context, given.get("out")), _of_what_is_there(context), typed_options(context):
+            check_there(context.params if context else {})
             command(**made, **given)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -96,24 +111,39 @@ def _of_what_is_there(context: typer.Context | None) -> Iterator[None]:
     try:
         yield
     except VitalError as error:
-        if error.exit_code == 1 and context is not None and any(map(_missing, _inputs(context.params))):
+        if (
+            error.exit_code == 1
+            and context is not None
+            and any(_missing(path) for _, path in _inputs(context.params))
+        ):
             error.exit_code = UsageError.exit_code
         raise
 
 
-def _inputs(given: Mapping[str, Any]) -> Iterator[Path]:
-    """The files and folders that a command reads from."""
+def _inputs(given: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """The files and folders that a command reads from, each with its parameter."""
     for name, value in given.items():
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, Path) and name not in WRITTEN:
-                yield one
+                yield name, one
             elif isinstance(one, str) and name == "model" and ".py:" in one:
-                yield Path(one.rpartition(":")[0])
+                converted = one.partition("/")[2] if one.startswith("lwta:") else one
+                yield name, Path(converted.rpartition(":")[0])
             elif isinstance(one, str) and name in ("weights", "concepts") and one not in ("random", "world"):
-                yield Path(one.partition("!")[0])
+                yield name, Path(one.partition("!")[0])
+
+
+def check_there(given: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for a file or folder that is not there, without PyTorch, which takes seconds to load."""
+    for name, path in _inputs(given):
+        if name == "image_labels" and not given.get("images"):
+            continue  # that there are no images to label, or no other labels for them, is told first
+        if name in THERE and _missing(path) and not path.is_symlink():
+            other = "" if given.get("images") else ", or give --images DIR"
+            made = f"; make it with vital bank{other}" if name == "bank" else ""
+            raise UsageError(f"{THERE[name].format(path)}{did_you_mean(path) or made}")
 
 
 def _missing(path: Path) -> bool:
-    from vital.data.open import SETS
-
-    return str(path) not in SETS and "{" not in str(path) and not path.expanduser().exists()
+    text = str(path)
+    return text not in BUILT_IN and "{" not in text and ":/" not in text and not path_of(path).exists()

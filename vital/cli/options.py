@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from typer import Argument, Option
 
 from vital.cli import completion, grouping
+from vital.cli.talk import log
 from vital.errors import InvalidValueError, UsageError, said
 
 if TYPE_CHECKING:
@@ -302,6 +303,7 @@ class NetworkOptions:
     def open(self, model: str, labels: Path | None = None) -> Model:
         """Load the network that is named; labels of images may name the classes of one without names."""
         from vital.models import load_model
+        from vital.models.factory import parse_factory
         from vital.models.load import named_by
 
         found = load_model(
@@ -316,6 +318,8 @@ class NetworkOptions:
             output=cast("Outputs | None", self.output),
             head=self.head,
         )
+        if self.weights is None and (made := parse_factory(model)):
+            log.info("weights: as %s:%s made them; --weights FILE loads yours", made[0].name, made[1])
         return found if labels is None or found.classes else named_by(found, labels)
 
 

@@ -19,11 +19,11 @@ from vital.data.imageset import ImageSet
 from vital.data.labels import Labels, numbered, read_labels
 from vital.data.shards import open_shards, shards_at
 from vital.data.sources import SUFFIXES, Array, Files, Source, as_batch
-from vital.errors import DataError, first_line, missing_extra, nearest, unknown
+from vital.errors import DataError, first_line, missing_extra, unknown
 from vital.utils.array_files import Arrays, read_arrays
 from vital.utils.arrays import plain_array
 from vital.utils.foreign import foreign
-from vital.utils.io import path_of, readable
+from vital.utils.io import did_you_mean, path_of, readable
 from vital.utils.logs import busy
 from vital.utils.parts import told
 from vital.utils.public import public
@@ -232,9 +232,7 @@ def _saved(path: Path, split: str | None) -> ImageSet:
 def _missing(path: Path) -> DataError:
     if os.path.lexists(path):
         return DataError(f"{path} is no folder and no file that can be read, but a link or a device")
-    siblings = sorted(readable(p.name) for p in path.parent.iterdir()) if path.parent.is_dir() else []
-    close = nearest(path.name, siblings)
-    return DataError(f"there is no {path}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    return DataError(f"there is no file or folder {path}{did_you_mean(path)}")
 
 
 def _folder(root: Path, split: str | None) -> ImageSet:

@@ -21,7 +21,7 @@ from vital.data.labels import Labels, numbered
 from vital.data.sources import FORMATS, MANY, SUFFIXES, Source, stamps_of
 from vital.errors import DataError, first_line
 from vital.utils.hashing import sha256
-from vital.utils.io import parse_json
+from vital.utils.io import did_you_mean, parse_json
 from vital.utils.pictures import opened_picture
 
 BRACES = re.compile(r"\{([^{}]+)\}")
@@ -159,7 +159,7 @@ def _parts(path: Path) -> Iterator[_Part]:
                     sample = f"{folder}/{stem}" if folder else stem
                     yield _Part(sample, kind.lower(), member.offset_data, member.size)
     except FileNotFoundError as error:
-        raise DataError(f"there is no {path}") from error
+        raise DataError(f"there is no file {path}{did_you_mean(path)}") from error
     except (OSError, tarfile.TarError) as error:
         raise DataError(
             f"{path} cannot be read as a tar file: {first_line(error)}; it must be whole and not compressed"

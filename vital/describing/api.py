@@ -32,7 +32,7 @@ from vital.describing.base import (
     check_needs,
     describer,
 )
-from vital.describing.candidates.concept_lists import WORLD, read_concepts
+from vital.describing.candidates.concept_lists import WORLD, concepts_for, read_concepts
 from vital.describing.evaluation.significance import JudgeOptions, LabelEvaluator, unjudged
 from vital.describing.evaluation.table import RANDOM_SEED, Row, score_rows
 from vital.describing.run_folder import write_labels
@@ -251,8 +251,7 @@ def prepared(
         layers = tuple(dict.fromkeys(unit.layer for unit in units))
         bank = build_bank(model, layers, images, progress=progress)
     made = _load_backends(model, backends, needs)
-    if concepts is None and getattr(made["encoder"], "name", "") == WORLD:
-        concepts = WORLD
+    concepts = concepts_for(made["encoder"], concepts)
     words = read_concepts(concepts) if concepts is not None else ()
     draws = partial(_prototypes, model, bank, progress) if bank is not None else None
     context = Context(

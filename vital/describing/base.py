@@ -71,8 +71,8 @@ DESCRIBERS: Registry[type[Describer]] = Registry(
 _GIVEN_BY = {
     "images": "probe images: --images DIR or --bank FILE",
     "bank": "probe images: --images DIR or --bank FILE",
-    "concepts": "words to choose from: --concepts FILE",
-    "encoder": "an image-text encoder: --encoder world or open_clip:NAME/PRETRAINED",
+    "concepts": "words to choose from: --concepts FILE, or world for the built-in list",
+    "encoder": "an image-text encoder: --encoder open_clip:NAME/PRETRAINED, or world, which needs no download",
     "captioner": "a captioner: --captioner world or transformers:NAME",
     "summarizer": "a summarizer: --summarizer built-in or openai:MODEL",
     "generator": "an image generator: --generator world or diffusers:NAME",
@@ -86,10 +86,18 @@ def describer(name: str, /, **options: Any) -> Describer:
 
 
 def check_needs(name: str, what: Describer, context: Context) -> None:
-    """Raise `UsageError` where the context lacks something that a describer needs."""
-    for need in what.needs:
-        if not getattr(context, need):
-            raise UsageError(f"{name} needs {_GIVEN_BY[need]}")
+    """Raise `UsageError` with all that a describer needs and the context lacks."""
+    if lacking := missing_needs([need for need in what.needs if not getattr(context, need)]):
+        raise UsageError(f"{name} needs {lacking}")
+
+
+def missing_needs(needs: Sequence[str]) -> str:
+    """What is needed, each with the option that gives it.
+
+    >>> missing_needs(["concepts"])
+    'words to choose from: --concepts FILE, or world for the built-in list'
+    """
+    return "; and ".join(dict.fromkeys(_GIVEN_BY[need] for need in needs))
 
 
 def probe_images(context: Context) -> ImageSet:

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from vital.errors import ModelError, nearest, unknown
+from vital.errors import ModelError, unknown
 from vital.models.model import OUTPUTS, Model, Output
 from vital.models.published import metadata
 from vital.utils.foreign import foreign
 from vital.utils.hashing import sha256
-from vital.utils.io import resolved
+from vital.utils.io import did_you_mean, resolved
 
 SIDE = 224
 
@@ -44,9 +44,7 @@ def from_factory(path: Path, function: str) -> Model:
     `UnknownNameError` for a function that is not there and `ModelError` for a file or function that fails.
     """
     if not path.is_file():
-        siblings = path.parent.glob("*.py") if path.parent.is_dir() else ()
-        close = nearest(path.name, [p.name for p in siblings])
-        raise ModelError(f"there is no file {path}" + (f"; did you mean {close[0]!r}?" if close else ""))
+        raise ModelError(f"there is no file {path}{did_you_mean(path)}")
     with _beside(path.parent):
         module = _run(path)
         made = _call(path, module, function)

@@ -24,6 +24,7 @@ from vital.errors import (
 from vital.models.model import Model
 from vital.models.modules import built_for
 from vital.models.pixels import INTERPOLATIONS
+from vital.utils.importing import is_misfit, misfit
 from vital.utils.registry import Registry
 
 Size = tuple[int, int]
@@ -300,6 +301,8 @@ def package(name: str, extra: str, purpose: str, distribution: str = "") -> Any:
 
 
 def _unfit(distribution: str, purpose: str, error: Exception) -> MissingDependencyError:
+    if is_misfit(error):
+        return MissingDependencyError(f"{purpose} need the package {distribution}: {misfit()}")
     return MissingDependencyError(
         f"{purpose} need the package {distribution}, which is installed ({_version(distribution)}) but does not work "
         f"with torch {_version('torch')}: {first_line(error)}; install versions that belong together"

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vital.errors import WeightsError, first_line, nearest, unknown
+from vital.errors import WeightsError, first_line, unknown
 from vital.models.checkpoints import choose, flattened
 from vital.utils.array_files import read_arrays
-from vital.utils.io import parse_json, path_of
+from vital.utils.io import did_you_mean, parse_json, path_of
 
 INDEX = ".index.json"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar", ".npz")
@@ -89,11 +89,7 @@ def _check_file(path: Path) -> None:
         told = FOREIGN.get(kind)
         raise WeightsError(f"{path} is {told}" if told else f"{path} is not a weights file; {allowed}")
     if not path.is_file():
-        siblings = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
-        close = nearest(path.name, [p.name for p in siblings])
-        raise WeightsError(
-            f"there is no weights file {path}" + (f"; did you mean {close[0]!r}?" if close else "")
-        )
+        raise WeightsError(f"there is no weights file {path}{did_you_mean(path)}")
     start = _start(path)
     if told := next((told for first, told in STARTS.items() if start.lstrip().lower().startswith(first)), ""):
         raise WeightsError(f"{path} is {told}")

@@ -32,7 +32,7 @@ from vital.reporting.facts import (
 from vital.reporting.findings import FINDINGS, findings_of, tables_of
 from vital.reporting.records import NOT_YET, RANDOM, Finding, Run, Table
 from vital.units import Unit
-from vital.utils.io import check_links, locked, path_of, resolved, within
+from vital.utils.io import check_links, did_you_mean, locked, path_of, resolved, within
 
 Key = tuple[str, str]
 """A unit among several runs: its network, and its text."""
@@ -246,7 +246,7 @@ def is_run(folder: Path) -> bool:
 
 def _read(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
-        raise RunError(f"there is no run folder {str(folder)!r}")
+        raise RunError(f"there is no run folder {str(folder)!r}{did_you_mean(folder)}")
     check_links(folder)
     try:
         facts = read_run(folder)

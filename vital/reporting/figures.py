@@ -32,7 +32,7 @@ from vital.rendering.run_schema import ExplanationFile, schema_of
 from vital.reporting.facts import read_circuit
 from vital.reporting.holdings import Choice, Holdings, check_names, picture_of
 from vital.units import Unit
-from vital.utils.io import AGAIN, check_links, damaged, read_json, read_picture, read_text
+from vital.utils.io import AGAIN, check_links, damaged, did_you_mean, read_json, read_picture, read_text
 from vital.utils.public import door
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def kinds_of(folders: Sequence[Path]) -> list[str]:
         raise RunError("there is no run folder to make a figure of; give one or more")
     for folder in folders:
         if not folder.is_dir():
-            raise RunError(f"there is no run folder {str(folder)!r}")
+            raise RunError(f"there is no run folder {str(folder)!r}{did_you_mean(folder)}")
         check_links(folder)
     holds = {
         **{kind: any((folder / name).is_file() for folder in folders) for kind, name in FILES.items()},

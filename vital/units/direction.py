@@ -13,7 +13,7 @@ from torch import Tensor
 from vital.errors import InvalidValueError, UnitError, unknown
 from vital.units import Unit
 from vital.utils.hashing import tensor_hash
-from vital.utils.io import path_of
+from vital.utils.io import did_you_mean, path_of
 
 
 def read_direction(unit: str | Unit) -> Tensor:
@@ -33,7 +33,7 @@ def written(unit: Unit) -> tuple[int, ...]:
     if not path:
         raise UnitError(f"{unit.layer!r} brings no vector; give one, or write FILE.safetensors:ROW@LAYER")
     if not path_of(path).is_file():
-        raise UnitError(f"{unit} cannot be read: there is no file {path!r}")
+        raise UnitError(f"{unit} cannot be read: there is no file {path!r}{did_you_mean(path)}")
     known = Path(path).stat()
     return known.st_dev, known.st_ino, known.st_mtime_ns, known.st_size
 

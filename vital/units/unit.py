@@ -32,6 +32,8 @@ TOKENS = ("cls", "patches", "all")
 NUMBER = "[0-9]{1,18}"
 MOST = 1_000_000
 """The most units of one range."""
+SHOWN = 8
+"""The most layers that a sentence lists."""
 HELP = "write LAYER:INDEX, LAYER:A-B, LAYER:INDEX@ROW,COLUMN, LAYER:INDEX#cls, class:NAME or FILE.safetensors:ROW@LAYER"
 
 
@@ -195,12 +197,27 @@ def _tokens(text: str, tokens: str | None) -> str:
     return tokens or ""
 
 
+def nearest_layers(name: str, layers: Sequence[str], count: int = 3) -> list[str]:
+    """The layers that a name may mean: those that end with it, those that look like it, then those that hold it.
+
+    >>> nearest_layers("5a", ["conv1", "inception5a.branch1", "inception5a", "inception5b"])
+    ['inception5a', 'inception5a.branch1']
+    """
+    asked = name.lower().strip(".")
+    holding = sorted(
+        (k for k in layers if asked and asked in k.lower()), key=lambda k: (k.count("."), len(k))
+    )
+    ending = [k for k in holding if k.lower().endswith(asked)]
+    return list(dict.fromkeys([*ending, *nearest(name, layers), *holding]))[:count]
+
+
 def find_layer(name: str, layers: Mapping[str, Layer]) -> Layer:
     """The layer of that name; raises with the nearest names, or with the reason why it cannot be used."""
     if name not in layers:
-        close = " or ".join(map(repr, nearest(name, layers)))
-        hint = f"did you mean {close}?" if close else f"it has {shortened(list(layers), 8)}"
-        raise UnknownNameError(f"the network has no layer {name!r}; {hint}")
+        close = " or ".join(map(repr, nearest_layers(name, list(layers))))
+        hint = f"did you mean {close}?" if close else f"it has {shortened(list(layers), SHOWN)}"
+        every = "" if len(layers) <= SHOWN else f"{'' if close else ';'} vital layers MODEL lists them"
+        raise UnknownNameError(f"the network has no layer {name!r}; {hint}{every}")
     if layers[name].problem:
         raise UnitError(f"layer {name!r} cannot be used: {layers[name].problem}")
     return layers[name]

@@ -12,7 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from traceback import FrameSummary, walk_tb
 
-from vital.errors import DefectError, ForeignCodeError, OutOfMemoryError, VitalError, first_line
+from vital.errors import (
+    DefectError,
+    ForeignCodeError,
+    MissingDependencyError,
+    OutOfMemoryError,
+    VitalError,
+    first_line,
+)
+from vital.utils.importing import unimportable
 
 RAISED = (Exception, SystemExit)
 """What foreign code ends with: a `sys.exit` in it must not end this program."""
@@ -74,7 +82,8 @@ def foreign(fault: str, kind: type[VitalError] = ForeignCodeError, step: str = "
     except PASSING:
         raise
     except RAISED as error:
-        raise _memory(error) or kind(f"{fault}: {described(error)}; {step}") from error
+        package = unimportable(error)
+        raise _memory(error) or kind(f"{fault}: {package or f'{described(error)}; {step}'}") from error
 
 
 def explained(error: BaseException) -> VitalError:
@@ -85,6 +94,8 @@ def explained(error: BaseException) -> VitalError:
     """
     if short := _memory(error):
         return short
+    if package := unimportable(error):
+        return MissingDependencyError(package)
     if place := culprit(error):
         return ForeignCodeError(f"{place.name} failed: {described(error)}; mend it")
     return DefectError(

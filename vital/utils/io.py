@@ -103,8 +103,7 @@ def read_text(path: str | Path, hint: str = "") -> str:
         with path.open("rb") as file:
             data = file.read(LONGEST_TEXT + 1)
     except (OSError, ValueError) as error:
-        close = nearest(path.name, _like(path), 1) if isinstance(error, FileNotFoundError) else []
-        meant = f"; did you mean {close[0]!r}?" if close else ""
+        meant = did_you_mean(path) if isinstance(error, FileNotFoundError) else ""
         why = getattr(error, "strerror", None) or error
         raise RunError(f"cannot read {str(path)!r}: {why}{meant}{hint}") from error
     if len(data) > LONGEST_TEXT:
@@ -115,11 +114,22 @@ def read_text(path: str | Path, hint: str = "") -> str:
         raise DataError(f"{str(path)!r}, {error}; save it as UTF-8{hint}") from error
 
 
-def _like(path: Path) -> list[str]:
-    """The names of the files beside one that have its ending."""
+def did_you_mean(path: str | Path) -> str:
+    """The end of a sentence about a path where nothing is: the nearest path that there is; "" without one.
+
+    Where a folder on the way is not there, the nearest to that is named.
+    """
+    wanted = missing = path_of(path)
     with suppress(OSError, ValueError):
-        return [file.name for file in path.parent.iterdir() if file.suffix == path.suffix]
-    return []
+        while missing.parent != missing and not missing.parent.is_dir():
+            missing = missing.parent
+        beside = [readable(found.name) for found in sorted(missing.parent.iterdir())]
+        same = [name for name in beside if Path(name).suffix == missing.suffix]
+        asked = readable(missing.name)
+        for name in nearest(asked, same, 1) or nearest(asked, beside, 1):
+            whole = missing.parent / name / wanted.relative_to(missing)
+            return f"; did you mean {str(whole if whole.exists() else missing.parent / name)!r}?"
+    return ""
 
 
 def encoded(text: str) -> bytes:

@@ -184,6 +184,11 @@ def test_copies_of_an_image_are_no_further_evidence(context: Context, encoder: E
     assert found.reason == f"{held // 20} different images were held out, and judging needs at least 20"
 
 
+def test_networks_with_random_weights_are_told_apart_by_their_names(context: Context) -> None:
+    names = [copy.name for copy in LabelEvaluator(context, n_random_models=2)._copies]
+    assert names == [f"{context.model.name}, random weights {n} of 2" for n in (1, 2)]
+
+
 def test_networks_with_random_weights_see_the_images_once_for_all_layers(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

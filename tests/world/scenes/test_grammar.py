@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vital.errors import InvalidValueError, UnknownNameError, UsageError
-from vital.world.scenes.grammar import Scene, Thing, caption, parse, sample
+from vital.world.scenes.grammar import EXAMPLE, Scene, Thing, caption, parse, sample
 from vital.world.scenes.vocabulary import ACCENTS, COLORS, FACTORS, PATTERNED, SCENE_FACTORS, THING_FACTORS
 
 
@@ -85,9 +85,16 @@ def test_light_and_camera_may_be_left_out() -> None:
     assert parse("a large red plain cube in the middle on grass, seen from above").camera == "above"
 
 
+def test_a_caption_that_cannot_be_read_is_answered_with_one_that_can() -> None:
+    for text in ("a wooden cube", "a red wooden cube in the middle on snow"):
+        with pytest.raises(UsageError, match=f"such as '{EXAMPLE}'"):
+            parse(text)
+    assert caption(parse(EXAMPLE)).startswith(EXAMPLE)
+
+
 def test_patterned_materials_have_an_accent_and_others_have_none() -> None:
-    with pytest.raises(InvalidValueError, match="needs accent"):
-        Thing(material="striped")
+    with pytest.raises(InvalidValueError, match=r"needs an accent, .* such as 'white and black striped'"):
+        Thing(material="striped", colour="white")
     with pytest.raises(InvalidValueError, match="has no accent"):
         Thing(material="plain", accent="white")
     with pytest.raises(InvalidValueError, match="color itself"):

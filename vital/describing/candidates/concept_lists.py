@@ -9,11 +9,21 @@ from vital.describing.candidates.concept_files import LineError, concepts_in, ti
 from vital.errors import DataError, InvalidValueError, VitalError
 from vital.utils.io import read_text
 
+Concepts = str | Path | Iterable[str]
 WORLD = "world"
 """The name of the built-in list: every value of every factor of the known-answer world, and pairs of them."""
 
 TABLES = (".csv", ".tsv")
 HINT = f"give plain text with one word or short phrase a line, or {WORLD} for the built-in list"
+
+
+def concepts_for(encoder: object, concepts: Concepts | None) -> Concepts | None:
+    """The concepts that are given; where none are, the encoder `world`, by name or loaded, brings its own list.
+
+    >>> concepts_for("world", None), concepts_for("world", "mine.txt"), concepts_for(None, None)
+    ('world', 'mine.txt', None)
+    """
+    return WORLD if concepts is None and getattr(encoder, "name", encoder) == WORLD else concepts
 
 
 def read_concepts(source: str | Path | Iterable[str]) -> tuple[str, ...]:

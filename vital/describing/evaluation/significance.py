@@ -203,7 +203,10 @@ class LabelEvaluator:
 
     @cached_property
     def _copies(self) -> list[Model]:
-        return [random_weights(self.context.model, draw) for draw in range(self.n_random_models)]
+        made = (random_weights(self.context.model, draw) for draw in range(self.n_random_models))
+        return [
+            replace(copy, name=f"{copy.name} {n} of {self.n_random_models}") for n, copy in enumerate(made, 1)
+        ]
 
     @cached_property
     def _image_embeddings(self) -> Tensor:

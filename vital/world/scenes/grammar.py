@@ -19,7 +19,11 @@ import torch
 from vital.errors import InvalidValueError, UsageError, unknown
 from vital.world.scenes.vocabulary import ACCENTS, COLORS, FACTORS, PATTERNED, SCENE_FACTORS, THING_FACTORS
 
-HELP = "write: a SIZE COLOR [and COLOR] MATERIAL SOLID in the middle|on the left|on the right on BACKGROUND"
+EXAMPLE = "a large red and white striped cube in the middle on snow"
+HELP = (
+    "write: a SIZE COLOR [and COLOR] MATERIAL SOLID in the middle|on the left|on the right on BACKGROUND, "
+    f"such as {EXAMPLE!r}"
+)
 VARIATIONS = 2**31
 _THING = re.compile(r"an? (\w+) (\w+)(?: and (\w+))? (\w+) (\w+) (?:in|on) the (\w+)")
 _SCENE = re.compile(r"(.+) on (\w+)(?:, lit from the (\w+))?(?:, seen from (?:the )?(\w+))?")
@@ -50,10 +54,15 @@ class Thing:
         for factor, values in THING_FACTORS.items():
             if factor != "accent" or self.accent:
                 _check(factor, getattr(self, factor), values)
-        if (self.material in PATTERNED) != bool(self.accent):
-            wants = "needs" if self.material in PATTERNED else "has no"
+        if self.material in PATTERNED and not self.accent:
             raise InvalidValueError(
-                f"the material {self.material!r} {wants} accent, and it is {self.accent!r}"
+                f"the material {self.material!r} needs an accent, which is a second color, such as "
+                f"'{self.colour} and {_other(self.colour)} {self.material}'"
+            )
+        if self.material not in PATTERNED and self.accent:
+            raise InvalidValueError(
+                f"the material {self.material!r} has no accent, and it is {self.accent!r}; "
+                f"{', '.join(PATTERNED)} have"
             )
         if self.accent == self.colour:
             raise InvalidValueError(
@@ -111,6 +120,11 @@ class Scene:
         """
         _check("factor", factor, FACTORS)
         return str(getattr(self.thing if factor in THING_FACTORS else self, factor))
+
+
+def _other(color: str) -> str:
+    """An accent that goes with a color."""
+    return next(name for name in ACCENTS if name != color)
 
 
 def caption(scene: Scene) -> str:
