@@ -41,9 +41,9 @@ def firsts(table: Table, own: str = "vital") -> dict[str, str]:
     """Which method is first in each of the metrics of the goals; of equal ones, `own`."""
     found = {}
     for metric in (m for m in table.metrics if m.startswith(FIRST)):
-        ours, best = table.cell(own, metric), table.cell(table.best(metric), metric)
-        if ours and best:
-            found[metric] = own if ours.mean == best.mean else table.best(metric)
+        first = table.leaders(metric)
+        if first and table.cell(own, metric):
+            found[metric] = own if own in first else first[0]
     return found
 
 
@@ -103,7 +103,7 @@ def turned(table: Table) -> str:
     columns = [list(column) for column in zip(*table.wide(), strict=True)]
     names = [name.removeprefix(f"{table.main}, ") for name in columns[0]]
     lines = [f"| {' | '.join(['metric', *names[1:]])} |", f"|{'---|' * len(names)}"]
-    for metric, (head, *cells) in zip(table.metrics, columns[1:], strict=True):
+    for metric, (head, *cells) in zip(table.columns, columns[1:], strict=True):
         best = names.index(table.best(metric)) - 1 if table.best(metric) else -1
         marked = [f"**{cell}**" if place == best else cell for place, cell in enumerate(cells)]
         lines.append(f"| {' | '.join([head, *marked])} |")

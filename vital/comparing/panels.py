@@ -16,18 +16,24 @@ from vital.utils.io import as_csv, parse_csv
 
 LONG = ("point", "method", "metric", "unit", "seed", "value")
 """The columns of curves.csv: those of comparison.csv, and before them the number of the point."""
+ALL = "all"
+"""In the place of the metrics of a figure: the uninformative ones too."""
 
 
 def panels(table: Table, curves: Sequence[Table] = (), metrics: Sequence[str] = ()) -> list[Panel]:
-    """Make a panel for each metric: by default for all that are no costs; `vital.figures.plots.PAGE` fit a page.
+    """Make a panel for each metric: by default for all that are no costs and not uninformative, if there are such.
 
-    `curves` are of the same methods at other numbers of steps. Raises `UnknownNameError`.
+    `curves` are of the same methods at other numbers of steps; `metrics` are names, or `ALL` alone. Raises
+    `UnknownNameError`.
     """
-    known = [name for name in table.metrics if name not in COSTS]
+    known = [name for name in table.columns if name not in COSTS]
+    if list(metrics) == [ALL]:
+        metrics = known
     for name in metrics:
         if name not in known:
-            raise unknown("metric", name, known)
-    return [_panel(table, curves, name) for name in metrics or known]
+            raise unknown("metric", name, [*known, ALL])
+    chosen = metrics or [name for name in known if not table.uninformative(name)] or known
+    return [_panel(table, curves, name) for name in chosen]
 
 
 def _panel(table: Table, curves: Sequence[Table], metric: str) -> Panel:
