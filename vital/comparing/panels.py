@@ -53,7 +53,8 @@ def _series(method: str, tables: Sequence[Table], metric: str) -> Series:
     for table in tables:
         cell, seconds = table.cell(method, metric), table.cell(method, "seconds")
         if cell and seconds and math.isfinite(seconds.mean) and seconds.mean > 0:
-            points.append((seconds.mean, cell.mean, cell.low, cell.high))
+            ends = (cell.mean, cell.mean) if table.few(metric) else (cell.low, cell.high)
+            points.append((seconds.mean, cell.mean, *ends))
     cell = tables[0].cell(method, metric)
     return Series(method, sorted(points), level=cell.mean if cell and not points else None)
 

@@ -176,7 +176,13 @@ class Table:
         if cell is None:
             return ""
         units = self._count(method, metric)
-        spread = f" [{_number(cell.low)}, {_number(cell.high)}]" if units >= FEW else f" (n = {units})" if units else ""
+        spread = (
+            f" [{_number(cell.low)}, {_number(cell.high)}]"
+            if units >= FEW
+            else f" (n = {units})"
+            if units
+            else ""
+        )
         return f"{_number(cell.mean)}{spread}"
 
     def _informative(self, metric: str) -> str:
@@ -223,7 +229,8 @@ class Table:
         header, *rows = [list(map(_one_line, row)) for row in self.tall()]
         widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         lines = (
-            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in (header, *rows)
+            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+            for row in (header, *rows)
         )
         return "\n".join([*lines, "", self.conclusion()]).rstrip()
 

@@ -107,7 +107,8 @@ def path_similarity(
     n of natural images of the unit (N, C), n′ others of these, o of natural images of other units (M, C). 1 says that
     the picture is processed like a natural image of the unit, 0 like one of another unit; beyond both is possible. A
     layer counts by how far it tells units apart. Where all together do not (`APART`), or where natural images of the
-    unit, each held against the others, spread too far around 1 (`SPREAD`), the answer is not a number. Raises `InvalidValueError` for fewer than two natural images, and for none of other units.
+    unit, each held against the others, spread too far around 1 (`SPREAD`), the answer is not a number.
+    Raises `InvalidValueError` for fewer than two natural images, and for none of other units.
 
     >>> n = {"a": torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.1]])}
     >>> round(path_similarity({"a": n["a"][:1]}, n, {"a": torch.tensor([[3.0, 1.0, 0.0], [2.0, 1.0, 0.5]])}), 2)
