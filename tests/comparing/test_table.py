@@ -121,7 +121,7 @@ def test_few_units_have_no_interval_and_no_best(values: tuple[float, ...], said:
         scores("vital", "judge a", *values), scores("fourier", "judge a", *(0.0 for _ in values)),
         scores("shuffled", "judge a", *(0.0 for _ in values)),
     )  # fmt: skip
-    assert found.wide()[1] == ["vital", f"1 (n = {len(values)})"]
+    assert found.wide()[1] == ["vital", f"1 (n={len(values)})"]
     assert found.best("judge a") == ""
     assert found.conclusion().endswith(f"Who leads in judge a: {said} too few to say.")
 

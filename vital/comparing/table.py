@@ -179,7 +179,7 @@ class Table:
         spread = (
             f" [{_number(cell.low)}, {_number(cell.high)}]"
             if units >= FEW
-            else f" (n = {units})"
+            else f" (n={units})"
             if units
             else ""
         )
