@@ -19,7 +19,7 @@ LEGEND = """Every method renders the same units with the same seeds, at its own 
 what each number is worth, stands in docs/compare.md.
 
 Means over units with 95 % intervals (bootstrap over units); in bold the best method of each metric that is informative.
-Under `informative` stands whether the metric tells `vital` from its controls: where it does not, its number says nothing.
+Under `informative` stands whether the metric tells `vital` from its controls; where not, its number says nothing.
 Path similarity was measured before it left out units whose natural images spread too far (docs/compare.md).
 Distances of sets are given for the pictures of one seed (mean over seeds) and for all pictures: equal n compare.
 

@@ -215,3 +215,14 @@ def test_what_is_to_be_rendered_is_told_before_it_is(
     caplog.clear()
     run(model, bank, units[:1], tmp_path, ("fourier",), seeds=1, controls=())
     assert not any("pictures:" in message for message in caplog.messages)
+
+
+def test_a_unit_without_a_way_of_its_own_is_named_in_the_notes(model, bank, units, tmp_path: Path) -> None:
+    options = {"methods": ("pixels",), "controls": (), "seeds": 1}
+    found = run(model, bank, units[:1], tmp_path, **options)
+    assert found.notes == (
+        "path similarity is left out: it needs two units, so that one can be told from another",
+    )
+    twice = replace(bank, images=replace(bank.images, labels=(0,) * 20 + (1,) * 20))
+    found = run(model, twice, units[:2], tmp_path / "two", **options)
+    assert "path similarity is left out for class:0, class:1: natural images do not show" in found.notes[0]
