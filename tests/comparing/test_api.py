@@ -225,4 +225,7 @@ def test_a_unit_without_a_way_of_its_own_is_named_in_the_notes(model, bank, unit
     )
     twice = replace(bank, images=replace(bank.images, labels=(0,) * 20 + (1,) * 20))
     found = run(model, twice, units[:2], tmp_path / "two", **options)
-    assert "path similarity is left out for class:0, class:1: natural images do not show" in found.notes[0]
+    told = {score.unit for score in found.table.scores if score.metric == "path similarity"}
+    lacking = ", ".join(str(unit) for unit in units[:2] if str(unit) not in told)
+    assert lacking
+    assert f"path similarity is left out for {lacking}: natural images do not show" in found.notes[0]

@@ -76,7 +76,7 @@ def judge(context: EvalContext, shown: Shown) -> Iterator[Score]:
         yield from per_picture(shown, f"judge {classifier.name}", values)
 
 
-@measure("squint", "judges questions model", ranked=False, **SQUINTING)
+@measure("squint", "judges questions model", ranked=False, natural=False, **SQUINTING)
 def squint(context: EvalContext, shown: Shown) -> Iterator[Score]:
     """Whether the judges still see it in the picture at a quarter of its sides: form and color, no fine texture."""
     soft = squinted(at_size(shown.images, context.model.size))
