@@ -201,7 +201,9 @@ def test_the_notes_say_who_was_not_asked(model, bank, units, tmp_path: Path) -> 
     bare = replace(bank.images, labels=(None,) * len(bank.images))
     own = vital.build_bank(model, ["layer3"], bare, disk=False)
     found = run(model, own, units, tmp_path, ("fourier",), controls=())
-    assert found.notes == ("HOG is not asked: array has no labels",)
+    path, hog = found.notes
+    assert path.startswith("path similarity is left out for layer3:0, layer3:1: ")
+    assert hog == "HOG is not asked: array has no labels"
 
 
 def test_what_is_to_be_rendered_is_told_before_it_is(
