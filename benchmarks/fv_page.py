@@ -18,8 +18,9 @@ LEGEND = """Every method renders the same units with the same seeds, at its own 
 (`--budget steps`), or with as many as fit into its time (`--budget time`). What the pictures are measured by, and
 what each number is worth, stands in docs/compare.md.
 
-Means over units with 95 % intervals (bootstrap over units); the best method of each metric in bold. Under
-`informative` stands whether the metric tells `vital` from its controls: where it does not, its number says nothing.
+Means over units with 95 % intervals (bootstrap over units); in bold the best method of each metric that is informative.
+Under `informative` stands whether the metric tells `vital` from its controls; where not, its number says nothing.
+Path similarity was measured before it left out units whose natural images spread too far (docs/compare.md).
 Distances of sets are given for the pictures of one seed (mean over seeds) and for all pictures: equal n compare.
 
 The comparisons of methods below were rendered with the preset of before (results/earlier-presets.md);
@@ -41,9 +42,9 @@ def firsts(table: Table, own: str = "vital") -> dict[str, str]:
     """Which method is first in each of the metrics of the goals; of equal ones, `own`."""
     found = {}
     for metric in (m for m in table.metrics if m.startswith(FIRST)):
-        ours, best = table.cell(own, metric), table.cell(table.best(metric), metric)
-        if ours and best:
-            found[metric] = own if ours.mean == best.mean else table.best(metric)
+        first = table.leaders(metric)
+        if first and table.cell(own, metric):
+            found[metric] = own if own in first else first[0]
     return found
 
 
@@ -103,7 +104,7 @@ def turned(table: Table) -> str:
     columns = [list(column) for column in zip(*table.wide(), strict=True)]
     names = [name.removeprefix(f"{table.main}, ") for name in columns[0]]
     lines = [f"| {' | '.join(['metric', *names[1:]])} |", f"|{'---|' * len(names)}"]
-    for metric, (head, *cells) in zip(table.metrics, columns[1:], strict=True):
+    for metric, (head, *cells) in zip(table.columns, columns[1:], strict=True):
         best = names.index(table.best(metric)) - 1 if table.best(metric) else -1
         marked = [f"**{cell}**" if place == best else cell for place, cell in enumerate(cells)]
         lines.append(f"| {' | '.join([head, *marked])} |")

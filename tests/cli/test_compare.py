@@ -42,7 +42,10 @@ def test_a_comparison_is_printed_and_written(vital: Cli, here: Path) -> None:
     asked = ("compare", "net.py:make", "class:0-1", "--weights", "random", *methods, *few)
     answer = vital(*asked, "--out", "run")
     assert (answer.code, answer.err) == (0, "")
-    assert "percentile (higher is better)" in answer.out
+    header, *lines = answer.out.splitlines()
+    assert header.split() == ["metric", "fourier", "pixels", "real", "images", "informative"]
+    assert any(line.startswith("percentile ↑") for line in lines)
+    assert "too few to say" in answer.out
     for name in ("comparison.csv", "table.csv", "table.md", "table.tex", "montage.png"):
         assert (here / "run" / name).stat().st_size > 100
     again = vital(*asked, "--out", "run")

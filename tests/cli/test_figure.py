@@ -112,6 +112,20 @@ def test_a_comparison_is_a_figure_of_quality_against_seconds(vital, here):
     )
 
 
+def test_a_figure_leaves_out_uninformative_metrics_unless_all_are_asked_for(vital, here):
+    rows = ["method,metric,unit,seed,value"]
+    for method, value in (("vital", 1), ('"vital, random weights"', 0)):
+        rows += [f"{method},judge a,fc:{i},0,{value}" for i in range(3)]
+        rows += [f"{method},judge b,fc:{i},0,1" for i in range(3)]
+    (here / "run").mkdir()
+    (here / "run" / "comparison.csv").write_text("\n".join(rows) + "\n")
+    done = vital("figure", "run", "--out", "a.svg")
+    assert "1 of 2 metrics of vital (--metrics all shows the uninformative too);" in done.out, done.err
+    assert "uninformative" not in (here / "a.svg").read_text()
+    assert "compare, 2 metrics of vital;" in vital("figure", "run", "--metrics", "all", "--out", "a.svg").out
+    assert "(uninformative)" in (here / "a.svg").read_text()
+
+
 def test_an_explanation_is_a_figure_with_its_places(vital, here):
     Image.fromarray(np.full((64, 64, 3), 200, np.uint8)).save(here / "scene.png")
     assert (

@@ -201,7 +201,9 @@ def test_the_notes_say_who_was_not_asked(model, bank, units, tmp_path: Path) -> 
     bare = replace(bank.images, labels=(None,) * len(bank.images))
     own = vital.build_bank(model, ["layer3"], bare, disk=False)
     found = run(model, own, units, tmp_path, ("fourier",), controls=())
-    assert found.notes == ("HOG is not asked: array has no labels",)
+    path, hog = found.notes
+    assert path.startswith("path similarity is left out for layer3:0, layer3:1: ")
+    assert hog == "HOG is not asked: array has no labels"
 
 
 def test_what_is_to_be_rendered_is_told_before_it_is(
@@ -215,3 +217,17 @@ def test_what_is_to_be_rendered_is_told_before_it_is(
     caplog.clear()
     run(model, bank, units[:1], tmp_path, ("fourier",), seeds=1, controls=())
     assert not any("pictures:" in message for message in caplog.messages)
+
+
+def test_a_unit_without_a_way_of_its_own_is_named_in_the_notes(model, bank, units, tmp_path: Path) -> None:
+    options = {"methods": ("pixels",), "controls": (), "seeds": 1}
+    found = run(model, bank, units[:1], tmp_path, **options)
+    assert found.notes == (
+        "path similarity is left out: it needs two units, so that one can be told from another",
+    )
+    twice = replace(bank, images=replace(bank.images, labels=(0,) * 20 + (1,) * 20))
+    found = run(model, twice, units[:2], tmp_path / "two", **options)
+    told = {score.unit for score in found.table.scores if score.metric == "path similarity"}
+    lacking = ", ".join(str(unit) for unit in units[:2] if str(unit) not in told)
+    assert lacking
+    assert f"path similarity is left out for {lacking}: natural images do not show" in found.notes[0]

@@ -116,6 +116,16 @@ def test_layers_that_cannot_tell_units_apart_say_nothing() -> None:
     assert math.isnan(path_similarity(acts, acts, acts))
 
 
+def test_natural_images_that_spread_too_far_around_their_own_way_say_nothing() -> None:
+    way, across = torch.eye(8, dtype=torch.double)[:2] - torch.eye(8, dtype=torch.double)[2:4]
+    others = {"a": (-0.1 * way + across)[None]}
+    tight = {"a": torch.stack([way + 0.1 * across, way - 0.1 * across, way])}
+    wide = {"a": torch.stack([way, way, -0.8 * way + across])}
+    x = {"a": way[None]}
+    assert path_similarity(x, tight, others) == pytest.approx(1, abs=0.05)
+    assert math.isnan(path_similarity(x, wide, others))
+
+
 def test_diversity_is_the_mean_cosine_distance_of_all_pairs() -> None:
     x = features(4)
     pairs = list(itertools.combinations(range(4), 2))

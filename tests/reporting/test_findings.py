@@ -59,6 +59,28 @@ def test_comparison_circuit_and_classes_are_on_report_and_site(full, tmp_path):
     }
 
 
+def test_uninformative_columns_are_folded_and_all_controls_marked(tmp_path):
+    (tmp_path / "table.csv").write_text(
+        'method,percentile,judge,HOG\nvital,99,1,0\nreal images,90,1,1\n"vital, random weights",70,0,0\n'
+        "informative,yes,,no: as good with random weights\n"
+    )
+    rows = ["method,metric,unit,seed,value"]
+    for method, value in (("vital", 99), ("fourier", 90), ('"vital, random weights"', 70)):
+        rows += [f"{method},percentile,fc:{i},0,{value}" for i in range(3)]
+    (tmp_path / "comparison.csv").write_text("\n".join(rows) + "\n")
+    page = page_of([tmp_path])
+    (found,) = page.findings
+    assert found.lines == ("Tells something here (1 of 1): percentile.", "Who leads in percentile: vital.")
+    told, mute = found.tables
+    assert (told.header, mute.header) == (("method", "percentile", "judge"), ("method", "HOG"))
+    assert (told.folded, mute.folded) == (False, True)
+    assert told.controls == mute.controls == {1, 2}
+    assert told.rows[0] == ("vital", "99", "1")
+    html = as_html(page)
+    assert '<details class="more"><summary><bdi>1 more, uninformative' in html
+    assert "<td><bdi>no: as good with random weights</bdi></td>" in html
+
+
 def test_a_unit_shows_frames_and_the_classes_that_it_serves(full, tmp_path):
     one = page_of([full]).units[1]
     assert [(link.unit, link.title, link.weight) for link in one.view.classes] == [

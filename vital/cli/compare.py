@@ -155,14 +155,11 @@ def compare_command(
 
 
 def _shown(found: Comparison) -> str:
-    """All metrics one below the other; on a terminal each as a table."""
+    """A row for each metric, what it comes to, and the notes; on a terminal as wide as it has room for."""
     if not sys.stdout.isatty():
         return str(found)
-    tables = [
-        f"{found.table.title(metric)}\n\n{table(['method', 'mean [95 %]', ''], found.table.rows(metric))}"
-        for metric in found.table.metrics
-    ]
-    return "\n\n\n".join([*tables, *found.notes])
+    header, *rows = found.table.tall()
+    return "\n\n".join([table(header, rows), found.table.conclusion(), *found.notes])
 
 
 def _seeds(texts: Sequence[str]) -> dict[str, int]:

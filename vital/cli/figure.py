@@ -34,7 +34,12 @@ SomeMethods = Annotated[
     str | None, Option("--methods", metavar="METHOD,METHOD", help="Methods to show, in this order.")
 ]
 SomeMetrics = Annotated[
-    str | None, Option("--metrics", metavar="METRIC,METRIC", help="Metrics of a comparison; all by default.")
+    str | None,
+    Option(
+        "--metrics",
+        metavar="METRIC,METRIC",
+        help="Metrics of a comparison; by default those not uninformative, all with --metrics all.",
+    ),
 ]
 LayersOf = Annotated[
     str | None,

@@ -16,7 +16,7 @@ from vital.comparing.budget import Budget, apply_budget, check_budget
 from vital.comparing.build import build_context, check_prompt, of_the_world
 from vital.comparing.context import EvalContext, Extractor, Judge
 from vital.comparing.cost import with_steps
-from vital.comparing.measures import measured
+from vital.comparing.measures import PATH, measured
 from vital.comparing.records import Score, Shown
 from vital.comparing.renderer import Renderer, from_folder
 from vital.comparing.score_cache import ScoreCache
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 DEFAULT = ("vital", "fourier", "maco", "deep-inversion")
 SEEDS, OTHERS = 3, "others"
+NAMED = 8
+"""How many units a note names."""
 
 
 @with_doors
@@ -54,8 +56,8 @@ class Comparison:
     def figure(self, columns: int = 2, metrics: Sequence[str] = ()) -> PaperFigure:
         """Quality against seconds for a paper, a panel for each metric, on one or two `columns` of the page.
 
-        `metrics` are some of `table.metrics`, by default those that are no costs, as many as fit a page.
-        Raises `UnknownNameError` for another.
+        `metrics` are some of `table.metrics`, by default those that are neither costs nor uninformative, as many as fit
+        a page; ["all"] shows the uninformative ones too. Raises `UnknownNameError` for another.
         """
         from vital.comparing.panels import panels
         from vital.figures import PAGE, cost_figure
@@ -215,7 +217,10 @@ class _Comparer:
         twins, also = self._twins(main)
         names, lesser = (tuple(one.method for one in row) for row in (shown, controls))
         curves = tuple(curve for steps in curve_steps if (curve := self._curve(steps)))
-        said = tuple(dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown), *self.context.notes]))
+        untold = self._without_path(scores)
+        said = tuple(
+            dict.fromkeys([*notes, *left_out, *also, *self._fewer(shown), *untold, *self.context.notes])
+        )
         return Comparison(Table((*scores, *twins), names, lesser, main), (*shown, *controls), curves, said)
 
     def _announce(self, curves: int) -> None:
@@ -254,6 +259,20 @@ class _Comparer:
         seeds = {one.method: len(set(one.seeds)) for one in shown}
         most = max(seeds.values())
         return [f"{name} has {n} of {most} seeds" for name, n in seeds.items() if n < most]
+
+    def _without_path(self, scores: Sequence[Score]) -> list[str]:
+        """Of which units the path similarity says nothing, and why."""
+        units = self.renderer.units
+        told = {score.unit for score in scores if score.metric == PATH}
+        lacking = [str(unit) for unit in units if str(unit) not in told]
+        if len(units) == 1:
+            return [f"{PATH} is left out: it needs two units, so that one can be told from another"]
+        if not lacking:
+            return []
+        named = ", ".join(lacking[:NAMED]) + (f" and {len(lacking) - NAMED} more" if lacking[NAMED:] else "")
+        return [
+            f"{PATH} is left out for {named}: natural images do not show which way through the layers is the unit's own"
+        ]
 
     def _curve(self, steps: int) -> Table | None:
         """All methods at one number of steps, first seed; None where there is none."""

@@ -18,13 +18,6 @@ Better = Literal["higher", "lower", "one", "zero"]
 Scores = Callable[[EvalContext, Shown], Iterable[Score]]
 
 SIGNS: dict[Better, str] = {"higher": "↑", "lower": "↓", "one": "→1", "zero": "→0"}
-WORDS: dict[Better, str] = {
-    "higher": "higher is better",
-    "lower": "lower is better",
-    "one": "near 1 is better",
-    "zero": "near 0 is better",
-}
-
 PART = " · "
 """In the name of a metric, between it and the part of it that is told: "distance (held out) · layer3"."""
 
@@ -34,12 +27,14 @@ class Measure:
     """A measure of pictures: its scores, and the parts of the context that it reads (`vital.comparing.score_cache`).
 
     By one that is not `ranked`, a table calls no method the best: its number is shown, and ranks nothing until it is
-    on record that it agrees with blind reading (`vital.metrics.agreement`).
+    on record that it agrees with blind reading (`vital.metrics.agreement`). A `natural` one says how near pictures are
+    to natural images; where these themselves do worse than every method, it says nothing.
     """
 
     scores: Scores
     reads: tuple[str, ...]
     ranked: bool = True
+    natural: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,15 +61,18 @@ _WAYS: dict[str, Way] = {
 MEASURES: Registry[Measure] = Registry("measure of pictures")
 
 
-def measure(name: str, reads: str, *, ranked: bool = True, **better: Better) -> Callable[[Scores], Scores]:
+def measure(
+    name: str, reads: str, *, ranked: bool = True, natural: bool = False, **better: Better
+) -> Callable[[Scores], Scores]:
     """Return a decorator that files a measure, with the beginnings of its metrics' names and which way is good.
 
-    `reads` names the parts of the context that it looks at; without `ranked` no method is called the best by it. In the
-    beginning of a name, `_` stands for a space and `*` for anything.
+    `reads` names the parts of the context that it looks at; without `ranked` no method is called the best by it, and a
+    `natural` one says how near pictures are to natural images. In the beginning of a name, `_` stands for a space and
+    `*` for anything.
     """
 
     def add(item: Scores) -> Scores:
-        MEASURES.register(name)(Measure(item, tuple(reads.split()), ranked))
+        MEASURES.register(name)(Measure(item, tuple(reads.split()), ranked, natural))
         _WAYS.update({begin.replace("_", " "): Way(way, name) for begin, way in better.items()})
         return item
 
@@ -115,6 +113,16 @@ def ranked(metric: str) -> bool:
     """
     name = _way(metric).measure
     return not name or MEASURES[name].ranked
+
+
+def of_naturalness(metric: str) -> bool:
+    """Whether a metric says how near pictures are to natural images.
+
+    >>> of_naturalness("path similarity"), of_naturalness("percentile"), of_naturalness("seconds")
+    (True, False, False)
+    """
+    name = _way(metric).measure
+    return bool(name) and MEASURES[name].natural
 
 
 def loss(metric: str, value: float) -> float:

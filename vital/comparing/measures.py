@@ -31,6 +31,7 @@ from vital.units import OUTPUT, Unit
 from vital.utils.drawing import as_rgb
 from vital.utils.hashing import key_of
 
+PATH = "path similarity"
 SQUINTING: dict[str, Better] = {"judge_*,_squinting": "higher"}
 
 
@@ -75,7 +76,7 @@ def judge(context: EvalContext, shown: Shown) -> Iterator[Score]:
         yield from per_picture(shown, f"judge {classifier.name}", values)
 
 
-@measure("squint", "judges questions model", ranked=False, **SQUINTING)
+@measure("squint", "judges questions model", ranked=False, natural=False, **SQUINTING)
 def squint(context: EvalContext, shown: Shown) -> Iterator[Score]:
     """Whether the judges still see it in the picture at a quarter of its sides: form and color, no fine texture."""
     soft = squinted(at_size(shown.images, context.model.size))
@@ -112,13 +113,13 @@ def zero_shot(context: EvalContext, shown: Shown) -> Iterator[Score]:
                 yield Score(shown.method, name, float(rank <= top), str(shown.units[i]), shown.seeds[i])
 
 
-@measure("frechet", "extractor images", Fréchet="lower")
+@measure("frechet", "extractor images", natural=True, Fréchet="lower")
 def frechet(context: EvalContext, shown: Shown) -> Iterator[Score]:
     """The Fréchet distance of pictures to natural images, with the extractor and both numbers in the name."""
     yield from _of_sets("Fréchet", "n {} to {}", frechet_distance, context, shown)
 
 
-@measure("kernel-distance", "extractor images", kernel="lower")
+@measure("kernel-distance", "extractor images", natural=True, kernel="lower")
 def kernel(context: EvalContext, shown: Shown) -> Iterator[Score]:
     """The kernel distance of pictures to as many natural images, with the extractor and the number in the name."""
     yield from _of_sets("kernel", "n {2} each", kernel_distance, context, shown)
@@ -152,7 +153,7 @@ def _features(context: EvalContext, images: Images) -> Tensor:
     return torch.cat([context.extractor.features(part) for part in torch.split(images, BATCH)])
 
 
-@measure("distance", "model bank layers", distance="lower")
+@measure("distance", "model bank layers", natural=True, distance="lower")
 @torch.no_grad()
 def distance(context: EvalContext, shown: Shown) -> Iterator[Score]:
     """How far the sorted activations of a picture are from those of natural images of its unit, over their variance.
@@ -176,7 +177,7 @@ def _distances(context: EvalContext, images: Images, unit: Unit, layers: Sequenc
     return {la: obj.Alignment(template, {la: 1.0}, scale="variance")(trace) for la in layers}
 
 
-@measure("path", "model bank layers", path="higher")
+@measure("path", "model bank layers", natural=True, path="higher")
 def path(context: EvalContext, shown: Shown) -> Iterator[Score]:
     """Whether a picture takes the way of natural images of its unit through all these layers (`path_similarity`)."""
     layers, units = (*context.optimized, *context.held_out), list(dict.fromkeys(shown.units))
@@ -193,7 +194,7 @@ def path(context: EvalContext, shown: Shown) -> Iterator[Score]:
             similarity_to_way({n: acts[i : i + 1] for n, acts in own_pictures.items()}, own, other)
             for i in range(len(shown.of(unit)))
         ]
-        yield from per_picture(shown.alone(unit), "path similarity", values)
+        yield from per_picture(shown.alone(unit), PATH, values)
 
 
 @measure("diversity", "extractor", diversity="higher")
@@ -209,6 +210,7 @@ def varied(context: EvalContext, shown: Shown) -> Iterator[Score]:
     "natural",
     "images model",
     ranked=False,
+    natural=True,
     contrast="one",
     saturation="one",
     spectral_slope="zero",

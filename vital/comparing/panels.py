@@ -16,18 +16,24 @@ from vital.utils.io import as_csv, parse_csv
 
 LONG = ("point", "method", "metric", "unit", "seed", "value")
 """The columns of curves.csv: those of comparison.csv, and before them the number of the point."""
+ALL = "all"
+"""In the place of the metrics of a figure: the uninformative ones too."""
 
 
 def panels(table: Table, curves: Sequence[Table] = (), metrics: Sequence[str] = ()) -> list[Panel]:
-    """Make a panel for each metric: by default for all that are no costs; `vital.figures.plots.PAGE` fit a page.
+    """Make a panel for each metric: by default for all that are no costs and not uninformative, if there are such.
 
-    `curves` are of the same methods at other numbers of steps. Raises `UnknownNameError`.
+    `curves` are of the same methods at other numbers of steps; `metrics` are names, or `ALL` alone. Raises
+    `UnknownNameError`.
     """
-    known = [name for name in table.metrics if name not in COSTS]
+    known = [name for name in table.columns if name not in COSTS]
+    if list(metrics) == [ALL]:
+        metrics = known
     for name in metrics:
         if name not in known:
-            raise unknown("metric", name, known)
-    return [_panel(table, curves, name) for name in metrics or known]
+            raise unknown("metric", name, [*known, ALL])
+    chosen = metrics or [name for name in known if not table.uninformative(name)] or known
+    return [_panel(table, curves, name) for name in chosen]
 
 
 def _panel(table: Table, curves: Sequence[Table], metric: str) -> Panel:
@@ -47,7 +53,8 @@ def _series(method: str, tables: Sequence[Table], metric: str) -> Series:
     for table in tables:
         cell, seconds = table.cell(method, metric), table.cell(method, "seconds")
         if cell and seconds and math.isfinite(seconds.mean) and seconds.mean > 0:
-            points.append((seconds.mean, cell.mean, cell.low, cell.high))
+            ends = (cell.mean, cell.mean) if table.few(metric) else (cell.low, cell.high)
+            points.append((seconds.mean, cell.mean, *ends))
     cell = tables[0].cell(method, metric)
     return Series(method, sorted(points), level=cell.mean if cell and not points else None)
 

@@ -20,7 +20,7 @@ from vital.rendering.run_schema import schema_of
 from vital.utils.hashing import identity, key_of, picture_hash
 from vital.utils.io import cached_json, read_json
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: goes up when the scores of equal pictures change."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
 
-from vital.comparing.base import COSTS, PART, WORDS, better, loss, ranked, sign
+from vital.comparing.base import COSTS, PART, loss, of_naturalness, ranked, sign
 from vital.comparing.records import REAL, Score
 from vital.errors import DataError, first_line
 from vital.metrics import Interval, interval
@@ -17,6 +17,12 @@ from vital.utils.io import as_csv, parse_csv
 from vital.utils.public import with_doors
 
 LONG = ("method", "metric", "unit", "seed", "value")
+INFORMATIVE = "informative"
+"""The row of a table that says of each metric whether it says something here."""
+FEW = 3
+"""How many units it takes, at least, for an interval over them, and to call a method the best."""
+BEST = "*"
+"""What stands behind the best value of a metric in plain text."""
 
 
 @with_doors
@@ -75,56 +81,114 @@ class Table:
         For certain: the 95 % interval of the difference over units excludes 0. Numbers of a whole method are compared
         as they are.
         """
-        own, other = (self._units.get((name, metric), {}) for name in (self.main, control))
+        return self._beats(metric, self.main, control)
+
+    def _beats(self, metric: str, one: str, two: str) -> bool | None:
+        own, other = (self._units.get((name, metric), {}) for name in (one, two))
         shared = [unit for unit in own if unit in other]
         if not shared:
             return None
         return interval([loss(metric, other[unit]) - loss(metric, own[unit]) for unit in shared]).low > 0
 
     def uninformative(self, metric: str) -> str:
-        """Say that a metric is uninformative, and which controls score as well as the main method; "" where none does.
+        """Say that a metric is uninformative, and why; "" where nothing speaks against it.
 
-        Random weights: the metric pleases a network that learned nothing, and says nothing of any. References that are
-        shuffled or another unit's: the metric cannot see where references come from, or the method hardly needs them.
-        Costs say nothing of this, nor do real images.
+        A control scores as well as the main method. Random weights: the metric pleases a network that learned nothing,
+        and says nothing of any. References that are shuffled or another unit's: the metric cannot see where references
+        come from, or the method hardly needs them. Or natural images themselves do worse than every method, though the
+        metric is to say what is natural. Costs say nothing of this.
         """
-        equals = self._equals(metric)
-        return f"uninformative: as good with {equals}" if equals else ""
+        why = self._why_not(metric)
+        return f"uninformative: {why}" if why else ""
 
-    def _equals(self, metric: str) -> str:
-        """The controls that score as well as the main method."""
+    def _why_not(self, metric: str) -> str:
         names = self._lesser if metric not in COSTS else ()
-        return ", ".join(self._short(name) for name in names if self.differs(metric, name) is False)
+        equals = ", ".join(self._short(name) for name in names if self.differs(metric, name) is False)
+        if equals:
+            return f"as good with {equals}"
+        return f"{REAL} do worse than every method" if self._unlike_natural(metric) else ""
+
+    def _unlike_natural(self, metric: str) -> bool:
+        """Whether all methods beat natural images for certain at what natural images are to be good at."""
+        measured = [m for m in self.methods if (m, metric) in self._units]
+        known = of_naturalness(metric) and REAL in self.controls and bool(measured)
+        return known and all(self._beats(metric, m, REAL) for m in measured)
 
     def _short(self, control: str) -> str:
         return control.removeprefix(f"{self.main}, ")
 
-    def best(self, metric: str) -> str:
-        """The method with the best mean; controls take no part. "" where nobody is to be ranked by the metric.
+    def leaders(self, metric: str) -> tuple[str, ...]:
+        """The methods with the best mean, several where they are equal; none where the metric ranks nothing.
 
-        Where values near 1 or 0 are good, the mean is that of how far units are from it: a unit far above does not
-        make up for one far below.
+        Controls take no part. Where values near 1 or 0 are good, the mean is that of how far units are from it: a unit
+        far above does not make up for one far below.
         """
-        found = {m: units for m in self.methods if (units := self._units.get((m, metric)))}
-        if not ranked(metric) or not found:
-            return ""
-        return min(found, key=lambda m: fmean(loss(metric, value) for value in found[m].values()))
+        if not ranked(metric):
+            return ()
+        found = {
+            m: fmean(loss(metric, value) for value in units.values())
+            for m in self.methods
+            if (units := self._units.get((m, metric)))
+        }
+        least = min(found.values(), default=math.nan)
+        return tuple(m for m, value in found.items() if math.isclose(value, least, abs_tol=1e-12))
+
+    def best(self, metric: str) -> str:
+        """The one method that is to be called the best by a metric; "" where none is.
+
+        So where the metric ranks nothing or is uninformative, where several methods are equal or one is alone, and
+        where the units are too `few`.
+        """
+        found = self.leaders(metric)
+        rivals = sum((m, metric) in self._units for m in self.methods) > 1
+        open_to_doubt = not rivals or self.few(metric) or self.uninformative(metric)
+        return found[0] if len(found) == 1 and not open_to_doubt else ""
+
+    def few(self, metric: str) -> int:
+        """On how many units a metric was measured, where they are too few to rank methods; else 0."""
+        counts = [self._count(m, metric) for m in self.methods if (m, metric) in self._units]
+        return most if 0 < (most := max(counts, default=0)) < FEW else 0
+
+    def _count(self, method: str, metric: str) -> int:
+        """The number of units; 0 for a number of the whole method."""
+        units = self._units[method, metric]
+        return 0 if "" in units else len(units)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metrics in the order of the tables: those that may say something, costs, those that are uninformative."""
+        return tuple(sorted(self.metrics, key=lambda m: 2 if self.uninformative(m) else int(m in COSTS)))
 
     def wide(self) -> list[list[str]]:
         """A header and a row for each method and control; the last row says whether each metric is informative."""
-        rows = [["method", *(f"{m} {sign(m)}" for m in self.metrics)]]
+        rows = [["method", *(f"{m} {sign(m)}" for m in self.columns)]]
         rows += [
-            [method, *(_shown(self.cell(method, metric)) for metric in self.metrics)]
+            [method, *(self._shown(method, metric) for metric in self.columns)]
             for method in (*self.methods, *self.controls)
         ]
         if self.controls:
-            rows.append(["informative", *map(self._informative, self.metrics)])
+            rows.append([INFORMATIVE, *map(self._informative, self.columns)])
         return rows
+
+    def _shown(self, method: str, metric: str) -> str:
+        """A mean with its interval in brackets, or with the number of units where they are too few for one."""
+        cell = self.cell(method, metric)
+        if cell is None:
+            return ""
+        units = self._count(method, metric)
+        spread = (
+            f" [{_number(cell.low)}, {_number(cell.high)}]"
+            if units >= FEW
+            else f" (n={units})"
+            if units
+            else ""
+        )
+        return f"{_number(cell.mean)}{spread}"
 
     def _informative(self, metric: str) -> str:
         known = metric not in COSTS and any(self.differs(metric, name) is not None for name in self._lesser)
-        equals = self._equals(metric)
-        return f"no: as good with {equals}" if equals else "yes" if known else ""
+        why = self._why_not(metric)
+        return f"no: {why}" if why else "yes" if known else ""
 
     @property
     def _lesser(self) -> tuple[str, ...]:
@@ -139,7 +203,7 @@ class Table:
     def markdown(self) -> str:
         """The wide table in Markdown, the best method of each metric in bold."""
         header, *rows = self.wide()
-        best = [self.best(metric) for metric in self.metrics]
+        best = [self.best(metric) for metric in self.columns]
         lines = [f"| {' | '.join(map(_in_markdown, header))} |", f"|{'---|' * len(header)}"]
         for name, *cells in rows:
             marked = [f"**{c}**" if name == b and c else c for c, b in zip(cells, best, strict=True)]
@@ -149,7 +213,7 @@ class Table:
     def latex(self) -> str:
         r"""The wide table in LaTeX (booktabs), the best method of each metric in bold."""
         header, *rows = self.wide()
-        best = [self.best(metric) for metric in self.metrics]
+        best = [self.best(metric) for metric in self.columns]
         lines = [r"\begin{tabular}{l" + "r" * len(best) + "}", r"\toprule", _line(header), r"\midrule"]
         for name, *cells in rows:
             texts = [_escaped(c) for c in cells]
@@ -161,37 +225,77 @@ class Table:
         return self.markdown()
 
     def __str__(self) -> str:
-        """One block for each metric: methods with means and intervals; wide tables do not fit a terminal."""
-        return "\n\n".join(self._block(metric) for metric in self.metrics)
+        """A row for each metric, since wide tables do not fit a terminal, and below it the `conclusion`."""
+        header, *rows = [list(map(_one_line, row)) for row in self.tall()]
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        lines = (
+            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+            for row in (header, *rows)
+        )
+        return "\n".join([*lines, "", self.conclusion()]).rstrip()
 
-    def _block(self, metric: str) -> str:
-        rows = self.rows(metric)
-        width = max((len(name) for name, *_ in rows), default=0)
-        lines = [f"  {name.ljust(width)}  {mean}{f'  {best}' if best else ''}" for name, mean, best in rows]
-        return "\n".join([self.title(metric), *lines])
+    def tall(self) -> list[list[str]]:
+        """The wide table turned: a header, and a row for each metric, `BEST` behind the value of the best method."""
+        names, *columns = zip(*self.wide(), strict=True)
+        rows = [["metric", *map(_one_line, names[1:])]]
+        for metric, (title, *cells) in zip(self.columns, columns, strict=True):
+            best = self.best(metric)
+            marked = [
+                f"{c} {BEST}" if best and n == best else c for c, n in zip(cells, names[1:], strict=True)
+            ]
+            rows.append([title, *marked])
+        return rows
 
-    def title(self, metric: str) -> str:
-        """What a metric says, which way is better, and what it is worth."""
-        way = WORDS[better(metric)] + ("" if ranked(metric) else ", ranks nothing")
-        verdict = self.uninformative(metric)
-        return f"{metric} ({way})" + (f"; {verdict}" if verdict else "")
+    def conclusion(self) -> str:
+        """Say in two lines which metrics tell something here, and who leads in them."""
+        asked = [metric for metric in self.columns if metric not in COSTS]
+        if not asked:
+            return ""
+        told = [metric for metric in asked if self._informative(metric) == "yes"]
+        judged = any(map(self._informative, asked))
+        if not judged:
+            first = "What tells something here is not known: no control that methods are to beat stands beside them."
+        elif told:
+            first = f"Tells something here ({len(told)} of {len(asked)}): {'; '.join(told)}."
+        else:
+            first = "Nothing tells something here: see the reasons in the last column."
+        return f"{first}\n{self._leading(told if judged else asked)}"
 
-    def rows(self, metric: str) -> list[tuple[str, str, str]]:
-        """Of a metric each method and control that was measured, its mean with the interval, and which is best."""
-        best = self.best(metric)
-        names = [name for name in (*self.methods, *self.controls) if self.cell(name, metric)]
-        return [(name, _shown(self.cell(name, metric)), "best" if name == best else "") for name in names]
+    def _leading(self, metrics: Sequence[str]) -> str:
+        found: dict[str, list[str]] = {}
+        for metric in metrics:
+            if not self.uninformative(metric):
+                found.setdefault(self._leader(metric) if ranked(metric) else "", []).append(metric)
+        mute = found.pop("", [])
+        said = [f"{'; '.join(names)}: {who}" for who, names in found.items()]
+        if len(self.methods) < 2:
+            return "Nobody leads: there is one method alone."
+        first = f"Who leads in {'. In '.join(said)}." if said else "Nobody leads."
+        return f"{first} Ranks nothing: {'; '.join(mute)}." if mute else first
+
+    def _leader(self, metric: str) -> str:
+        """Who leads by a metric, and whose interval overlaps with the leader's."""
+        if few := self.few(metric):
+            return f"{'one unit is' if few == 1 else 'two units are'} too few to say"
+        first, *equal = self.leaders(metric)
+        if equal:
+            return f"{', '.join([first, *equal])} alike"
+        own = self.cell(first, metric)
+        near = [
+            m
+            for m in self.methods
+            if m != first and own and (c := self.cell(m, metric)) and c.low <= own.high and own.low <= c.high
+        ]
+        return f"{first} ({', '.join(near)} within the interval)" if near else first
 
 
-def _shown(cell: Interval | None) -> str:
-    """A mean with its interval in brackets.
+def _number(value: float) -> str:
+    """Three digits, and all of a number before its point.
 
-    >>> _shown(Interval(0.875, 0.75, 1.0, 16)), _shown(None)
-    ('0.875 [0.75, 1]', '')
+    >>> _number(0.12345), _number(2048.0)
+    ('0.123', '2048')
     """
-    if cell is None:
-        return ""
-    return f"{cell.mean:.3g}" + (f" [{cell.low:.3g}, {cell.high:.3g}]" if cell.n > 1 else "")
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def read_long(text: str) -> list[Score]:

@@ -91,6 +91,8 @@ def _check(features: Tensor, real: Tensor) -> None:
 
 APART = 0.001
 """How much more alike natural images of a unit must be than those of others, at a layer on average, to tell paths."""
+SPREAD = 1.0
+"""How far natural images of a unit may lie from 1 on their own scale, as a standard deviation, to tell paths."""
 
 
 def path_similarity(
@@ -104,7 +106,8 @@ def path_similarity(
     Each mapping goes from a layer to the activations of some images, one number per channel: x of the picture (1, C),
     n of natural images of the unit (N, C), n′ others of these, o of natural images of other units (M, C). 1 says that
     the picture is processed like a natural image of the unit, 0 like one of another unit; beyond both is possible. A
-    layer counts by how far it tells units apart; where all together do not (`APART`), the answer is not a number.
+    layer counts by how far it tells units apart. Where all together do not (`APART`), or where natural images of the
+    unit, each held against the others, spread too far around 1 (`SPREAD`), the answer is not a number.
     Raises `InvalidValueError` for fewer than two natural images, and for none of other units.
 
     >>> n = {"a": torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.1]])}
@@ -137,7 +140,7 @@ def similarity_to_way(
 
     Raises `InvalidValueError` for fewer than two natural images.
     """
-    way, width = 0.0, 0.0
+    way, widths = 0.0, torch.zeros(1, dtype=torch.double)
     for layer, own in natural.items():
         if len(own) < 2:
             raise InvalidValueError(
@@ -145,10 +148,11 @@ def similarity_to_way(
             )
         x, n = _standard(picture[layer]), _standard(own)
         between = n @ n.T
-        alike = float((between.sum() - between.trace()) / (len(n) * (len(n) - 1)))
-        apart = float((n @ other[layer]).mean())
-        way, width = way + float((x @ n.T).mean()) - apart, width + alike - apart
-    return way / width if width > APART * len(natural) else math.nan
+        alike, apart = (between.sum(1) - between.diagonal()) / (len(n) - 1), n @ other[layer]
+        way, widths = way + float((x @ n.T).mean() - apart.mean()), widths + alike - apart
+    width = float(widths.mean())
+    told = width > APART * len(natural) and float(widths.std()) <= SPREAD * width
+    return way / width if told else math.nan
 
 
 def _standard(acts: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vital.comparing import CONTROLS
-from vital.comparing.panels import panels, read_curves, table_of
+from vital.comparing.panels import ALL, panels, read_curves, table_of
 from vital.describing import Descriptions
 from vital.errors import InvalidValueError, RunError, UnitError, unknown
 from vital.figures import (
@@ -181,11 +181,11 @@ def _compare(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[Pap
         table, *curves = (one.only(choice.methods) for one in (table, *curves))
     found = panels(table, curves, choice.metrics)
     most = choice.count or (len(found) if choice.metrics else PAGE.get(columns))
-    of = f" of {len(found)}" if len(found[:most]) < len(found) else ""
-    shows = (
-        f"{len(found[:most])}{of} {'metric' if len(found) == 1 else 'metrics'} of {', '.join(table.methods)}"
-    )
-    return cost_figure(found[:most], columns), shows
+    every = len(found) if choice.metrics else len(panels(table, curves, [ALL]))
+    of = f" of {every}" if len(found[:most]) < every else ""
+    rest = " (--metrics all shows the uninformative too)" if len(found) < every else ""
+    shows = f"{len(found[:most])}{of} {'metric' if every == 1 else 'metrics'} of {', '.join(table.methods)}"
+    return cost_figure(found[:most], columns), f"{shows}{rest}"
 
 
 def _circuit(folders: Sequence[Path], choice: Choice, columns: int) -> tuple[PaperFigure, str]:

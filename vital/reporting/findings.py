@@ -1,7 +1,7 @@
 """What a run folder holds beyond single units: scores, a comparison, a circuit, served classes, an explanation.
 
     scores.csv, names.csv                             tables of scores, as `vital score` and `vital describe` write them
-    table.csv, montage.png, curves.png                a comparison, as `vital compare` writes it
+    table.csv, comparison.csv, montage.png, ...       a comparison, as `vital compare` writes it
     circuit.json, circuit.png, classes.json           a circuit or served classes, as `vital circuit` writes them
     explanation.json, explanation.png                 the explanation of an image, as `vital explain` writes it
 
@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vital.comparing.panels import table_of as read_scores
+from vital.comparing.table import INFORMATIVE
 from vital.errors import RunError
 from vital.metrics import untrusted
 from vital.reporting.facts import CIRCUIT, CLASSES, read_circuit
@@ -76,9 +78,35 @@ def findings_of(folder: Path, name: str) -> list[Finding]:
 
 def table_of(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A table of texts; rows that name a control (`CONTROLS`) are marked. Long ones are cut."""
-    controls = frozenset(i for i, row in enumerate(rows) if CONTROLS & set(row))
+    controls = frozenset(i for i, row in enumerate(rows) if any(map(_is_control, row)))
     shown = name if len(rows) <= TABLE_ROWS else f"{name}: the first {TABLE_ROWS} of {len(rows)} rows"
     return Table(shown, tuple(header), tuple(map(tuple, rows[:TABLE_ROWS])), controls)
+
+
+def _is_control(cell: str) -> bool:
+    """Whether a cell names a control, by itself or as one of a method.
+
+    >>> _is_control("real images"), _is_control("vital, random weights"), _is_control("vital")
+    (True, True, False)
+    """
+    return cell in CONTROLS or cell.rpartition(", ")[2] in CONTROLS
+
+
+def in_parts(table: Table) -> tuple[Table, ...]:
+    """The table of a comparison without its uninformative columns, and these folded in one of their own."""
+    verdict = next((row for row in table.rows if row[:1] == (INFORMATIVE,)), ())
+    mute = [i for i, cell in enumerate(verdict) if cell.startswith("no")]
+    if not mute:
+        return (table,)
+
+    def kept(columns: Sequence[int], name: str, *, folded: bool) -> Table:
+        header, *rows = (tuple(row[i] for i in columns) for row in (table.header, *table.rows))
+        return Table(name, header, tuple(rows), table.controls, folded)
+
+    told = [i for i in range(len(verdict)) if i not in mute]
+    more = f"{len(mute)} more, uninformative: a control scores as well, or real images do worse"
+    parts = [kept(told, table.name, folded=False)] if len(told) > 1 else []
+    return (*parts, kept([0, *mute], more, folded=True))
 
 
 def _table(file: Path, name: str) -> list[Table]:
@@ -98,11 +126,14 @@ def _sheets(folder: Path, captions: Mapping[str, str]) -> tuple[Sheet, ...]:
 
 def _comparison(folder: Path, name: str) -> Finding:
     sheets = {"montage.png": "The units by all methods and controls", "curves.png": "Quality against cost"}
+    scores = folder / "comparison.csv"
+    said = read_scores(read_text(scores), tuple(CONTROLS)).conclusion() if scores.is_file() else ""
     return Finding(
         "Methods compared",
         name,
-        tables=tuple(_table(folder / COMPARISON, f"{name}/{COMPARISON}")),
-        sheets=_sheets(folder, sheets),
+        tuple(said.splitlines()),
+        tuple(part for one in _table(folder / COMPARISON, f"{name}/{COMPARISON}") for part in in_parts(one)),
+        _sheets(folder, sheets),
     )
 
 

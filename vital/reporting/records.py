@@ -237,12 +237,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of scores: its name, the header, and rows of texts; `controls` are the rows that are to be beaten."""
+    """A table of scores: its name, the header, and rows of texts; `controls` are the rows that are to be beaten.
+
+    One that is `folded` is shown when it is asked for.
+    """
 
     name: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     controls: frozenset[int] = frozenset()
+    folded: bool = False
 
     @property
     def untrusted(self) -> bool:

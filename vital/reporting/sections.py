@@ -17,7 +17,7 @@ from vital.rendering.natural_exemplars import Exemplar
 from vital.reporting.addresses import address, file_name
 from vital.reporting.cards import Drawn, UnitData, label_row, seen
 from vital.reporting.collect import Runs, heading_of, natural_order
-from vital.reporting.findings import table_of
+from vital.reporting.findings import in_parts, table_of
 from vital.reporting.images import Sizes, embed_image, embedded
 from vital.reporting.records import (
     Finding,
@@ -191,7 +191,9 @@ def _tables(rows: Sequence[Mapping[str, Any]]) -> tuple[Table, ...]:
             f"a row of the table is {wrong!r}; give rows by name of column, such as a dict"
         )
     header = list(dict.fromkeys(str(key) for row in rows for key in row))
-    return (table_of("comparison", header, [[_text(row.get(key, "")) for key in header] for row in rows]),)
+    return in_parts(
+        table_of("comparison", header, [[_text(row.get(key, "")) for key in header] for row in rows])
+    )
 
 
 def _text(value: Any) -> str:
