@@ -13,6 +13,7 @@ from vital import ImageSet, Model
 from vital.activations import matrix
 from vital.describing.api import Words
 from vital.describing.base import Context, Describer
+from vital.describing.evaluation import significance
 from vital.describing.evaluation.significance import LabelEvaluator, p_value
 from vital.describing.evaluation.table import score_rows, shown_rows
 from vital.describing.matching.presence import presence, weighted
@@ -183,7 +184,9 @@ def test_an_evaluator_needs_an_encoder_and_numbers_that_make_sense(context: Cont
             LabelEvaluator(context, **wrong)  # type: ignore[arg-type]
 
 
-def test_copies_of_an_image_are_no_further_evidence(context: Context, encoder: Encoder) -> None:
+def test_copies_of_an_image_are_no_further_evidence(
+    context: Context, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few = np.stack([np.asarray(context.images[i]) for i in range(12) for _ in range(20)])  # type: ignore[index]
     copied = replace(context, images=vital.load_images(few))
     (found,) = LabelEvaluator(copied, n_random_models=0).judged([claim(copied, "planted:2", "red")])
@@ -191,6 +194,9 @@ def test_copies_of_an_image_are_no_further_evidence(context: Context, encoder: E
     assert held >= 40
     assert found.status == NOT_JUDGED
     assert found.reason == f"{held // 20} different images were held out, and judging needs at least 20"
+    monkeypatch.setattr(significance, "FEWEST", held // 20)
+    (found,) = LabelEvaluator(copied, n_random_models=0).judged([claim(copied, "planted:2", "red")])
+    assert "held out" not in found.reason
 
 
 def test_networks_with_random_weights_see_the_images_once_for_all_layers(
