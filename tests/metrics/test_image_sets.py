@@ -74,8 +74,12 @@ def test_one_picture_is_no_set(distance) -> None:
 
 
 @pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
-@pytest.mark.parametrize("shapes", [((4, 5), (4, 6)), ((4, 5, 1), (4, 5)), ((4, 5), (4, 5, 1)), ((4, 5), (4,))])
-def test_features_are_vectors_of_one_length(distance, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+@pytest.mark.parametrize(
+    "shapes", [((4, 5), (4, 6)), ((4, 5, 1), (4, 5)), ((4, 5), (4, 5, 1)), ((4, 5), (4,))]
+)
+def test_features_are_vectors_of_one_length(
+    distance, shapes: tuple[tuple[int, ...], tuple[int, ...]]
+) -> None:
     with pytest.raises(InvalidValueError, match="cannot be compared; allowed are"):
         distance(torch.rand(shapes[0]), torch.rand(shapes[1]))
 

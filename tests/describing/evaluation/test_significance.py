@@ -119,7 +119,9 @@ def test_p_values_count_other_units_that_are_as_good() -> None:
 @pytest.mark.parametrize("equal", [1, 2, 3, 4])
 def test_the_reason_counts_the_other_units_that_go_as_well_with_a_label(context: Context, equal: int) -> None:
     given, evaluator = claim(context, "planted:2", "red"), LabelEvaluator(context, n_random_models=0)
-    layer = torch.tensor([0.6] * min(equal, 2) + [0.1] * max(0, 2 - equal) + [0.5] + [0.7] * max(0, equal - 2))
+    layer = torch.tensor(
+        [0.6] * min(equal, 2) + [0.1] * max(0, 2 - equal) + [0.5] + [0.7] * max(0, equal - 2)
+    )
     layer = torch.cat([layer, torch.zeros(5 - len(layer))])
     found = evaluator._verdict(given, layer[2], layer, torch.tensor(-1.0), {}, 100)
     assert found.reason == f"{equal} of 4 other units of planted go as well with it, p {(1 + equal) / 5:.3g}"
