@@ -78,9 +78,13 @@ def files_of(rooms: Sequence[str]) -> list[str]:
     return [str(one.relative_to(ROOT)) for one in found if one.name != "__init__.py"]
 
 
-def drawn(room: str, sample: int, seed: int) -> list[Fault]:
-    """Up to `sample` faults of a room, drawn at random; the same ones whatever other rooms are looked at."""
-    faults = [fault for file in files_of([room]) for fault in faults_of(file)]
+def drawn(room: str, sample: int, seed: int, *earlier: tuple[int, int]) -> list[Fault]:
+    """Up to `sample` faults of a room, drawn at random; the same ones whatever other rooms are looked at.
+
+    Those that `earlier` draws, (seed, sample), had are left out.
+    """
+    had = {fault for other, size in earlier for fault in drawn(room, size, other)}
+    faults = [fault for file in files_of([room]) for fault in faults_of(file) if fault not in had]
     return random.Random(f"{seed} {room}").sample(faults, min(sample, len(faults)))  # noqa: S311
 
 
@@ -153,6 +157,13 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
+        "--new",
+        nargs="+",
+        default=[],
+        metavar="SEED:SAMPLE",
+        help="leave out the faults that these draws had",
+    )
+    parser.add_argument(
         "--fault", nargs="+", metavar="FILE#NUMBER", help="these faults alone, as they are printed"
     )
     parser.add_argument("--jobs", type=int, default=1)
@@ -164,7 +175,8 @@ def main() -> None:
             importlib.import_module(name)
 
     rooms = list(ROOMS) if given.fault else given.only
-    faults = [fault for room in rooms for fault in drawn(room, given.sample, given.seed)]
+    earlier = [(int(seed), int(sample)) for seed, _, sample in (one.partition(":") for one in given.new)]
+    faults = [fault for room in rooms for fault in drawn(room, given.sample, given.seed, *earlier)]
     if given.fault:
         faults = [
             faults_of(file)[int(number)] for file, _, number in (one.partition("#") for one in given.fault)

@@ -89,6 +89,22 @@ def test_blobs_are_those_of_a_flood(seed):
     assert set(blobs(front.float())[1]) == slow_boxes(front.tolist())
 
 
+@pytest.mark.parametrize("scale", [0.0, 2.0**-30, 1.0, 2.0**30])
+def test_levels_do_not_depend_on_the_scale_of_a_map(scale):
+    heat = torch.rand(5, 7, generator=torch.Generator().manual_seed(0)) - 0.3
+    assert torch.equal(levels(heat * scale), levels(heat) * (scale > 0))
+    nearly = torch.full((3, 3), 1.0)
+    nearly[1, 1] += 1e-6
+    assert not levels(nearly * scale).any()
+
+
+def test_a_box_of_four_fifths_of_the_picture_is_the_picture_again():
+    for width, kept in ((9, 0), (8, 1)):
+        heat = torch.zeros(10, 10)
+        heat[:9, :width] = 5.0
+        assert len(boxes(heat, (10, 10))) == kept
+
+
 def test_a_hole_belongs_to_its_blob_and_corners_join():
     ring = torch.zeros(9, 9)
     ring[1:8, 1:8], ring[2:7, 2:7], ring[4, 4] = 1, 0, 1

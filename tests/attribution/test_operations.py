@@ -98,6 +98,41 @@ def test_rearrangements_send_relevance_back_to_where_values_came_from(f: Callabl
     torch.testing.assert_close(back(f, x, r), expected)
 
 
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize(
+    "f",
+    [Tensor.reshape_as, Tensor.view_as, lambda a, b: a.expand_as(b), lambda a, b: torch.where(b > 9, b, a)],
+)
+def test_what_gives_its_shape_alone_takes_nothing(
+    f: Callable[[Tensor, Tensor], Tensor], *, recorded: bool
+) -> None:
+    a, b, r = (draw(2, 5).requires_grad_(recorded) for _ in range(3))
+    to_a, to_b = two(f, a, b, r.detach())
+    torch.testing.assert_close(to_a, r.detach())
+    assert not to_b.any()
+
+
+@pytest.mark.parametrize("f", MOVING)
+def test_the_pass_of_the_caller_can_still_be_differentiated(f: Callable[[Tensor], Tensor]) -> None:
+    x = draw(2, 4, 6).requires_grad_()
+    with Tape(x) as tape:
+        y = f(x * 2.0).square()
+    first = sweep(Context(Relevance(), tape), [(y, y.detach())], [x])[0]
+    torch.testing.assert_close(sweep(Context(Relevance(), tape), [(y, y.detach())], [x])[0], first)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    inner = x.detach().requires_grad_()
+    torch.testing.assert_close(slope, torch.autograd.grad(f(inner * 2.0).square().sum(), inner)[0])
+
+
+def test_joined_parts_may_be_empty_or_a_single_value() -> None:
+    x, r = draw(2, 3), draw(2, 4)
+    made = back(lambda a: torch.cat([torch.zeros(0, dtype=a.dtype), a, a[:, :1]], 1), x, r)
+    torch.testing.assert_close(made, torch.cat([r[:, :1] + r[:, 3:], r[:, 1:3]], 1))
+    y, s = draw(3), draw(4)
+    made = back(lambda a: torch.cat([a, a[:1]]), y, s)
+    torch.testing.assert_close(made, torch.stack([s[0] + s[3], s[1], s[2]]))
+
+
 def test_a_list_that_grows_after_it_was_joined_is_remembered_as_it_was() -> None:
     def f(x: Tensor) -> Tensor:
         parts = [x * 2.0]
@@ -257,6 +292,17 @@ ATTENTION = [
 ]
 
 
+@pytest.mark.parametrize("average", ["magnitude", "epsilon"])
+def test_attention_weights_may_be_negative(average: str) -> None:
+    q, v, r = draw(1, 5, 5), draw(1, 5, 4), draw(1, 5, 4)
+    with Tape(q, v) as tape:
+        y = F.elu(q) @ v
+    how = Relevance("epsilon", average=average)  # type: ignore[arg-type]
+    (made,) = sweep(Context(how, tape), [(y, r)], [v])
+    assert F.elu(q).min() < 0
+    torch.testing.assert_close(made, values_shares(F.elu(q), v, r, signed=average == "epsilon"))
+
+
 @pytest.mark.parametrize("rule", ["zplus", "epsilon"])
 @pytest.mark.parametrize("attend", ATTENTION)
 def test_attention_is_an_average_of_values(
@@ -318,6 +364,16 @@ def test_multi_head_attention_gives_all_to_the_values() -> None:
     torch.testing.assert_close(to_v.sum(), r.sum())
 
 
+def test_multi_head_attention_of_one_image_needs_no_batch() -> None:
+    layer = nn.MultiheadAttention(8, 2).double().requires_grad_(requires_grad=False)
+    x, r = draw(5, 8), draw(5, 8)
+    for rule in ("zplus", "gamma", "epsilon"):
+        made = back(lambda a: layer(a, a, a)[0], x, r, rule)
+        torch.testing.assert_close(
+            made, back(lambda a: layer(a, a, a)[0], x[:, None], r[:, None], rule)[:, 0]
+        )
+
+
 def test_the_fast_path_of_the_attention_module_does_not_hide_it() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).double().eval()
     x = draw(2, 5, 8)
@@ -367,6 +423,7 @@ def test_products_of_two_activations_are_refused() -> None:
         lambda a: a @ a.mT,
         lambda a: (a + 1) @ (a * 2).mT,
         lambda a: torch.einsum("ij,kj,kj->ik", a, a, a),
+        lambda a: torch.einsum("ij,kj,kj->ik", [a, a, a]),
     ):
         with pytest.raises(NoRuleError, match=r"matmul|einsum|matrix product"):
             back(f, draw(3, 3), draw(3, 3))

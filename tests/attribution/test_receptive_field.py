@@ -140,6 +140,20 @@ def test_a_token_sees_its_patch_and_the_class_token_everything() -> None:
     assert receptive_field(model, "tokens", 0) == Box(0, 0, 32, 32)
 
 
+class Reading(Patchwise):
+    """The same, whose class token has read the first patch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        return self.tokens(torch.cat([self.class_token + tokens[:, :1], tokens], 1)).mean(1)
+
+
+def test_a_class_token_has_no_place_whatever_it_has_read() -> None:
+    model = toy.wrap(toy.seeded(Reading()))
+    assert receptive_field(model, "tokens", 0) == Box(0, 0, 32, 32)
+    assert receptive_field(model, "tokens", 1) == Box(0, 0, 8, 8)
+
+
 def test_attention_sees_everything() -> None:
     assert receptive_field(toy.token_model(), "block1", 5) == Box(0, 0, 32, 32)
 
@@ -222,6 +236,23 @@ def test_the_effective_field_grows_with_the_share_up_to_the_receptive_field() ->
     field = receptive_field(model, "layer3", (1, 2))
     assert boxes[-1] == field
     assert all(b.top >= field.top and b.right <= field.right for b in boxes)
+
+
+@pytest.mark.parametrize("scale", [2.0**-40, 1.0, 2.0**40])
+def test_the_effective_field_does_not_depend_on_the_scale_of_the_unit(scale: float) -> None:
+    model, picture = of(nn.Conv2d(3, 4, 9)), toy.images(size=SIZE)[0].float()
+    before = effective_field(model, "0:2", picture, (11, 12), 0.5)
+    with torch.no_grad():
+        model.module[0].weight *= scale
+    assert effective_field(model, "0:2", picture, (11, 12), 0.5) == before != Box(11, 12, 20, 21)
+
+
+def test_the_effective_field_of_uneven_steps_lies_where_the_place_lies_in_the_map() -> None:
+    model = of(nn.Conv2d(3, 4, 4, stride=4), nn.Upsample(scale_factor=2), size=(SIZE, 24))
+    for row in range(0, 20, 3):
+        for column in range(0, 12, 3):
+            box = effective_field(model, "1:0", torch.ones(3, SIZE, 24), (row, column), 1e-9)
+            assert box == Box(2 * row, 2 * column, 2 * row + 2, 2 * column + 2)
 
 
 def test_at_the_edge_the_box_is_cut_and_its_middle_stays() -> None:

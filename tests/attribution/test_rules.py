@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,23 @@ OPTIONS = {
     "grouped": {"in_channels": 4, "out_channels": 8, "kernel_size": 3, "groups": 2, "padding": "same"},
     "depthwise": {"in_channels": 6, "out_channels": 6, "kernel_size": 3, "groups": 6, "padding": 1},
 }
+
+
+LAYERS = [
+    (nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2), (9,)),
+    (nn.Conv2d(3, 4, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2)), (7, 5)),
+    (nn.Conv2d(4, 8, (1, 3), padding=(0, 2), groups=4), (2, 5)),
+    (nn.Conv2d(3, 5, 1, stride=(2, 3)), (5, 7)),
+    (nn.Conv2d(16, 2, 2), (3, 2)),
+    (nn.Conv3d(2, 3, (1, 2, 3), stride=(1, 2, 1), padding=(0, 1, 1)), (2, 4, 3)),
+    (nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2), (5,)),
+    (nn.ConvTranspose2d(3, 4, (2, 3), stride=(1, 2), dilation=(2, 1)), (3, 2)),
+    (nn.ConvTranspose3d(2, 3, 2, stride=(1, 2, 1)), (2, 2, 3)),
+    (nn.Linear(7, 5), ()),
+    (nn.Linear(63, 2), ()),
+    (nn.Linear(64, 2), ()),
+]
+"""Layers with weights of every kind and the size of an image, which is no square."""
 
 
 def draw(*shape: int, sign: str = "mixed") -> torch.Tensor:
@@ -50,6 +69,86 @@ def test_convolutions(rule: str, options: str, sign: str) -> None:
     torch.testing.assert_close(back(conv, x, r, rule).flatten(), expected)
 
 
+def by_formula(
+    layer: nn.Module, scale: torch.Tensor, x: torch.Tensor, r: torch.Tensor, rule: str
+) -> torch.Tensor:
+    """What a layer without a bias, whose outputs are scaled per channel, shares out among an image (1, …)."""
+    dense = matrix(lambda a: layer(a) * scale, x)
+    parts = dense * x.flatten()
+    if rule == "box":  # in an image between 0 and 1
+        parts, rule = parts - dense.clamp(max=0), "ratio"
+    if rule == "flat":
+        ones = copy.deepcopy(layer)
+        nn.init.ones_(ones.weight)
+        parts, rule = matrix(ones, x), "ratio"
+    if rule == "ratio":
+        z = parts.sum(1, keepdim=True)
+        return (torch.where(z == 0, 0.0, parts / z) * r.flatten()[:, None]).sum(0)
+    if rule == "zplus" and layer.weight[0].numel() < 64:
+        lost = (parts > 0).sum(1) == 0
+        parts = torch.where(lost[:, None], -parts, parts)
+    return shares(F.pad(parts, (0, 64)), r.flatten(), rule)[: x.numel()]
+
+
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("rule", [*RULE_NAMES, "flat", "box"])
+@pytest.mark.parametrize(("layer", "size"), LAYERS, ids=lambda one: str(one).partition("(")[0])
+def test_every_layer_follows_the_formula_image_by_image(
+    layer: nn.Module, size: tuple[int, ...], rule: str, *, folded: bool
+) -> None:
+    layer = copy.deepcopy(layer).double().requires_grad_(requires_grad=False)
+    layer.bias = None
+    x = torch.rand(2, layer.in_channels if size else layer.in_features, *size, dtype=torch.float64)
+    x[1] = x[1] if rule == "box" else torch.randn_like(x[1])
+    z = layer(x)
+    r = torch.randn_like(z)
+    net, scale = layer, torch.ones(1)
+    if folded:
+        norm = (
+            (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[len(size)](z.shape[1])
+            .double()
+            .eval()
+        )
+        norm.running_var.uniform_(0.5, 2.0)
+        nn.init.normal_(norm.weight)
+        net = nn.Sequential(layer, norm).requires_grad_(requires_grad=False)
+        scale = (norm.weight / (norm.running_var + norm.eps).sqrt()).view(-1, *[1] * len(size))
+    made = back(net, x, r, Relevance(rule, batch_norm="folded"))  # type: ignore[arg-type]
+    for one, its_r, found in zip(x, r, made, strict=True):
+        expected = by_formula(layer, scale, one[None], its_r[None], rule)
+        torch.testing.assert_close(found.flatten(), expected)
+
+
+def test_a_sum_of_64_terms_shares_nothing_where_none_is_positive() -> None:
+    for terms, arrives in ((63, 1.0), (64, 0.0)):
+        layer = nn.Linear(terms, 1, bias=False).double().requires_grad_(requires_grad=False)
+        layer.weight.copy_(-layer.weight.abs())
+        made = back(layer, draw(1, terms, sign="negative").abs(), torch.ones(1, 1, dtype=torch.float64))
+        assert made.sum().item() == pytest.approx(arrives)
+
+
+def test_a_batch_norm_is_folded_however_its_arguments_are_given() -> None:
+    conv = nn.Conv2d(3, 5, 3, bias=False).double().requires_grad_(requires_grad=False)
+    mean, variance, weight = draw(5), draw(5).exp(), draw(5)
+    ways = {
+        lambda z: F.batch_norm(z, mean, variance): torch.rsqrt(variance + 1e-5),
+        lambda z: F.batch_norm(z, mean, variance, weight, None, False, 0.1, 0.5): weight
+        * torch.rsqrt(variance + 0.5),
+        lambda z: torch.batch_norm(z, weight, None, mean, variance, False, 0.1, 3.0, False): weight
+        * torch.rsqrt(variance + 3.0),
+        lambda z: F.batch_norm(z, running_mean=mean, running_var=variance, weight=weight, eps=2.0): weight
+        * torch.rsqrt(variance + 2.0),
+    }
+    x, r = draw(2, 3, 5, 4), draw(2, 5, 3, 2)
+    for norm, scale in ways.items():
+        scaled = copy.deepcopy(conv)
+        scaled.weight *= scale.view(-1, 1, 1, 1)
+        for rule in RULE_NAMES:
+            how = Relevance(rule, batch_norm="folded", bias="none")  # type: ignore[arg-type]
+            found = back(lambda a, norm=norm: norm(conv(a)), x, r, how)
+            torch.testing.assert_close(found, back(scaled, x, r, how))
+
+
 @pytest.mark.parametrize("sign", ["mixed", "positive"])
 @pytest.mark.parametrize("rule", RULE_NAMES)
 def test_a_bias_that_shares_takes_its_part(rule: str, sign: str) -> None:
@@ -75,6 +174,7 @@ def test_every_way_to_write_a_constant_matrix(rule: str) -> None:
         lambda a: a @ w,
         lambda a: torch.matmul(a, w),
         lambda a: torch.einsum("btc,cd->btd", a, w),
+        lambda a: torch.einsum("btc,cd->btd", [a, w]),
         lambda a: (w.T @ a.transpose(1, 2)).transpose(1, 2),
         lambda a: F.linear(a, w.T),
         lambda a: torch.bmm(a, w[None]),

@@ -176,6 +176,11 @@ def test_a_heading_that_names_its_column_is_shorter_than_40_characters(length, f
     assert read_descriptions(f"| group | {heading} |\n|---|---|\n| red cubes | snow |", 4) == [found]
 
 
+def test_data_is_found_right_behind_a_bracket_that_nothing_closes() -> None:
+    assert read_descriptions('see {["red cubes", "snow"] and so on', 4) == ["red cubes", "snow"]
+    assert read_descriptions('so: [{"description": "red cubes", "score": 1}', 4) == ["red cubes"]
+
+
 @pytest.mark.parametrize(
     ("answer", "found"),
     [

@@ -114,7 +114,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "descriptions.of": {"unit": "class:0"}, "comparison.figure": {}, "table.of_layer": {"layer": ""},
     "table.only": {"methods": ["pixels"]}, "table.cell": {"method": "pixels", "metric": "value"},
     "table.differs": {"metric": "value", "control": "real images"}, "table.best": {"metric": "value"},
-    "table.title": {"metric": "value"}, "table.rows": {"metric": "value"}, "circuit.to_grid": {}, "circuit.figure": {},
+    "table.leaders": {"metric": "value"}, "table.few": {"metric": "value"}, "circuit.to_grid": {}, "circuit.figure": {},
     "optimizer.factor": {"step": 0, "steps": 3},
 }  # fmt: skip
 """Methods with what they may be given; texts stand for things that are `made`."""

@@ -73,6 +73,17 @@ def test_one_picture_is_no_set(distance) -> None:
         distance(features(1), features(50))
 
 
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+@pytest.mark.parametrize(
+    "shapes", [((4, 5), (4, 6)), ((4, 5, 1), (4, 5)), ((4, 5), (4, 5, 1)), ((4, 5), (4,))]
+)
+def test_features_are_vectors_of_one_length(
+    distance, shapes: tuple[tuple[int, ...], tuple[int, ...]]
+) -> None:
+    with pytest.raises(InvalidValueError, match="cannot be compared; allowed are"):
+        distance(torch.rand(shapes[0]), torch.rand(shapes[1]))
+
+
 def test_path_similarity_equals_the_formula() -> None:
     layers = {"a": 7, "b": 4}
     x, n, o = (
@@ -124,6 +135,15 @@ def test_natural_images_that_spread_too_far_around_their_own_way_say_nothing() -
     x = {"a": way[None]}
     assert path_similarity(x, tight, others) == pytest.approx(1, abs=0.05)
     assert math.isnan(path_similarity(x, wide, others))
+
+
+@pytest.mark.parametrize("layers", ["a", "ab", "abc"])
+def test_layers_tell_units_apart_from_a_thousandth_on_average(layers: str) -> None:
+    own = torch.arange(9.0).repeat(2, 1)
+    for apart, known in ((0.0009, False), (0.0011, True)):
+        usual = (1 - apart) * way_sum(own[:1])
+        found = similarity_to_way(*(dict.fromkeys(layers, one) for one in (own[:1], own, usual)))
+        assert found == pytest.approx(1.0, rel=1e-6) if known else math.isnan(found)
 
 
 def test_diversity_is_the_mean_cosine_distance_of_all_pairs() -> None:

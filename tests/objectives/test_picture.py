@@ -69,6 +69,16 @@ def test_gram_matching_forgets_where_things_are_and_how_large_the_picture_was() 
     assert FeatureMatch("layer2", shuffled)(trace) > 1e-2
 
 
+def test_units_are_matched_with_pictures_of_two_sizes_each_with_its_own() -> None:
+    terms = [
+        FeatureMatch.of(MODEL, "layer2", picture, gram=True)
+        for picture in (PICTURE, toy.images(1, size=48, seed=6))
+    ]
+    trace = toy.trace(MODEL, ["layer2"], toy.images(2))
+    expected = torch.stack([term(trace)[row] for row, term in enumerate(terms)])
+    torch.testing.assert_close(FeatureMatch.stack(terms)(trace), expected)
+
+
 def test_a_picture_of_another_size_is_an_error() -> None:
     term = Caricature.of(MODEL, "layer2", toy.images(1, size=40))
     with pytest.raises(

@@ -223,3 +223,10 @@ def test_the_index_of_a_class_by_name_is_not_known_before_it_is_found() -> None:
 def test_a_range_that_no_layer_can_hold_is_not_laid_out() -> None:
     with pytest.raises(UnitError, match="names 10000000000 units; allowed are 1000000 at once"):
         parse("layer4:0-9999999999")
+
+
+def test_a_unit_that_was_found_is_the_same_when_it_is_looked_for_again() -> None:
+    (found,) = resolve(["class:1"], LAYERS, CLASSES)
+    assert found.label == CLASSES[1]
+    assert resolve([found], LAYERS, CLASSES)[0] is found
+    assert resolve([found], LAYERS, ("a", "b", "c"))[0].label == "b"

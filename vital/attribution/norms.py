@@ -14,8 +14,8 @@ from vital.tracing import Step
 @operation("batch_norm")
 def batch_norm(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
     """All relevance to the input; a folded batch norm is noted for the layer before it."""
-    x, weight = step.argument(0, "input"), step.argument(3, "weight")
-    how = context.how_in(step, weight, linear=x.ndim == 2)
+    x = step.argument(0, "input")
+    how = context.how_in(step, _parts(step)["weight"], linear=x.ndim == 2)
     known = _scale_and_shift(step)
     if how.batch_norm != "folded" or known is None:
         yield x, r[0]
@@ -35,14 +35,21 @@ def _folds(layer: Step, made: Tensor) -> bool:
     return layer.name.startswith("conv") or (layer.name == "linear" and made.ndim == 2)
 
 
+def _parts(step: Step) -> dict[str, Tensor | None]:
+    """The tensors of a batch norm by their names."""
+    names = ["running_mean", "running_var", "weight", "bias"]
+    if step.run is torch.batch_norm:  # which has another order than the function of `torch.nn.functional`
+        names = names[2:] + names[:2]
+    return {name: step.argument(i, name) for i, name in enumerate(names, 1)}
+
+
 def _scale_and_shift(step: Step) -> tuple[Tensor, Tensor] | None:
     """A batch norm as a scale and a shift; None where it takes its statistics from the batch."""
-    mean, variance, weight, bias = (
-        step.argument(i + 1, name) for i, name in enumerate(("running_mean", "running_var", "weight", "bias"))
-    )
-    if step.argument(5, "training", False) or mean is None or variance is None:
+    parts = _parts(step)
+    mean, variance, weight, bias = (parts[name] for name in ("running_mean", "running_var", "weight", "bias"))
+    if step.argument(5, "training") or mean is None or variance is None:
         return None
-    scale = torch.rsqrt(variance + step.argument(7, "eps", 1e-5))
+    scale = torch.rsqrt(variance + step.argument(7, "eps"))
     scale = scale if weight is None else scale * weight.detach()
     return scale, -mean * scale if bias is None else bias.detach() - mean * scale
 

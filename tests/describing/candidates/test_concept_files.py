@@ -92,6 +92,8 @@ def test_each_form_is_read_as_what_it_is(tmp_path: Path, text: str) -> None:
         ("words.csv", "dog\ncat\n", ("dog", "cat")),
         ("words.txt", "tench, Tinca tinca\ngoldfish, Carassius auratus\n", None),
         ("words.txt", "cat's eye\n2 dogs\n3 dogs\nblack-and-white\n", None),
+        ("words.txt", "1 dog\n3 cats\n", None),
+        ("words.txt", "5 dogs\n6 cats\n", None),
         ("words.txt", "7\n8\n9\n", ("7", "8", "9")),
         ("words.txt", "C#\nF#\n", ("C#", "F#")),
         ("words.txt", "é\ne\u0301\nü\n", ("é", "ü")),

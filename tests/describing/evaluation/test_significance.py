@@ -13,6 +13,7 @@ from vital import ImageSet, Model
 from vital.activations import matrix
 from vital.describing.api import Words
 from vital.describing.base import Context, Describer
+from vital.describing.evaluation import significance
 from vital.describing.evaluation.significance import LabelEvaluator, p_value
 from vital.describing.evaluation.table import score_rows, shown_rows
 from vital.describing.matching.presence import presence, weighted
@@ -115,6 +116,17 @@ def test_p_values_count_other_units_that_are_as_good() -> None:
     assert p_value(torch.tensor(0.3), torch.tensor([0.3]), 0) == (1.0, 0)
 
 
+@pytest.mark.parametrize("equal", [1, 2, 3, 4])
+def test_the_reason_counts_the_other_units_that_go_as_well_with_a_label(context: Context, equal: int) -> None:
+    given, evaluator = claim(context, "planted:2", "red"), LabelEvaluator(context, n_random_models=0)
+    layer = torch.tensor(
+        [0.6] * min(equal, 2) + [0.1] * max(0, 2 - equal) + [0.5] + [0.7] * max(0, equal - 2)
+    )
+    layer = torch.cat([layer, torch.zeros(5 - len(layer))])
+    found = evaluator._verdict(given, layer[2], layer, torch.tensor(-1.0), {}, 100)
+    assert found.reason == f"{equal} of 4 other units of planted go as well with it, p {(1 + equal) / 5:.3g}"
+
+
 def test_what_says_nothing_stays_as_it_is(context: Context) -> None:
     silent = claim(context, "planted:2", "")
     assert LabelEvaluator(context).judged([silent]) == [silent]
@@ -174,7 +186,9 @@ def test_an_evaluator_needs_an_encoder_and_numbers_that_make_sense(context: Cont
             LabelEvaluator(context, **wrong)  # type: ignore[arg-type]
 
 
-def test_copies_of_an_image_are_no_further_evidence(context: Context, encoder: Encoder) -> None:
+def test_copies_of_an_image_are_no_further_evidence(
+    context: Context, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few = np.stack([np.asarray(context.images[i]) for i in range(12) for _ in range(20)])  # type: ignore[index]
     copied = replace(context, images=vital.load_images(few))
     (found,) = LabelEvaluator(copied, n_random_models=0).judged([claim(copied, "planted:2", "red")])
@@ -182,6 +196,9 @@ def test_copies_of_an_image_are_no_further_evidence(context: Context, encoder: E
     assert held >= 40
     assert found.status == NOT_JUDGED
     assert found.reason == f"{held // 20} different images were held out, and judging needs at least 20"
+    monkeypatch.setattr(significance, "FEWEST", held // 20)
+    (found,) = LabelEvaluator(copied, n_random_models=0).judged([claim(copied, "planted:2", "red")])
+    assert "held out" not in found.reason
 
 
 def test_networks_with_random_weights_are_told_apart_by_their_names(context: Context) -> None:

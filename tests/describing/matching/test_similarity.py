@@ -57,14 +57,21 @@ def slow_rank_reorder(a: Tensor, p: Tensor) -> float:
 
 
 def slow_wpmi(
-    values: Tensor, cosines: Tensor, top: int, a: float, lam: float, start: float, end: float
+    values: Tensor,
+    cosines: Tensor,
+    top: int,
+    a: float,
+    lam: float,
+    start: float,
+    end: float,
+    least: float = 1e-7,
 ) -> Tensor:
     probability = (a * cosines).softmax(1)
     sums = torch.zeros(values.shape[1], cosines.shape[1], dtype=torch.float64)
     for unit, column in enumerate(values.T):
         for rank, image in enumerate(column.argsort(descending=True)[:top].tolist()):
             p = start - rank / top * (start - end)
-            sums[unit] += (1 + p * (probability[image] - 1) + 1e-7).log()
+            sums[unit] += (1 + p * (probability[image] - 1) + least).log()
     return sums - lam * (sums.logsumexp(0) - math.log(len(sums)))
 
 
@@ -98,6 +105,13 @@ def test_both_wpmi_are_their_formula(name: str, settings: tuple[float, ...]) -> 
     found = table(SIMILARITIES[name], values, seen, read)
     expected = slow_wpmi(values, seen.double() @ read.double().T, *settings)
     assert torch.allclose(found.double(), expected, rtol=1e-5, atol=2e-4)
+
+
+def test_the_hard_form_needs_no_least_probability() -> None:
+    values, seen, read = drawn()
+    by = Wpmi(top_k=28, a=2.0, lam=0.6, p_start=1.0, p_end=1.0, min_prob=0.0)
+    expected = slow_wpmi(values, seen.double() @ read.double().T, 28, 2.0, 0.6, 1.0, 1.0, 0.0)
+    assert torch.allclose(table(by, values, seen, read).double(), expected, rtol=1e-5, atol=2e-4)
 
 
 def test_among_thousands_of_concepts_soft_wpmi_is_its_formula_by_a_series(

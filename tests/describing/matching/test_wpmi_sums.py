@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vital.describing.matching.wpmi_sums import ERROR, Ranks, exact, series
+from vital.describing.matching.wpmi_sums import ERROR, Ranks, exact, series, weights_of
 
 C = tuple(((1 - p) / p) for p in torch.linspace(0.998, 0.97, 100, dtype=torch.float64).tolist())
 
@@ -21,6 +21,11 @@ def test_a_series_misses_the_logarithms_by_less_than_it_says(largest: float) -> 
         return
     wanted = (shares.double()[rows] / torch.tensor(C, dtype=torch.float64)[:, None, None]).log1p().sum(0)
     assert (found - wanted).abs().amax() < ERROR
+
+
+def test_a_series_has_as_few_powers_as_hold_the_error() -> None:
+    counts = [len(weights_of(C, largest) or ()) for largest in (1e-9, 3e-4, 1e-3)]
+    assert counts[0] == 1 < counts[1] < counts[2]
 
 
 def test_sums_by_logarithms_are_their_formula() -> None:

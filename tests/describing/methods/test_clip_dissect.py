@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vital.describing.matching.presence import presence
-from vital.describing.methods.clip_dissect import ClipDissect, order_ties
+from vital.describing.methods.clip_dissect import TIE, ClipDissect, order_ties
 from vital.metrics import METRICS
 from vital.units import Unit
 
@@ -39,7 +39,7 @@ def test_concepts_of_equal_scores_are_ordered_by_their_correlation_with_the_unit
 
 def test_scores_within_the_rounding_are_equal_and_others_are_not() -> None:
     given, concepts = features(), torch.tensor([0, 2])
-    for apart, found in ((0.5e-4, [2, 0]), (2e-4, [0, 2])):
+    for apart, found in ((0.5e-4, [2, 0]), (TIE, [2, 0]), (2e-4, [0, 2])):
         scores = torch.tensor([0.0, -apart], dtype=torch.float64)
         assert order_ties(given, None, concepts, scores).tolist() == found  # type: ignore[arg-type]
 
