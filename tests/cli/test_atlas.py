@@ -44,7 +44,7 @@ def test_an_atlas_without_words_says_so_and_the_encoder_of_the_world_brings_some
 ) -> None:
     del pictures
     assert (
-        "vital: there will be no words; --encoder and --concepts give some"
+        "vital: no words, which are optional; --encoder and --concepts give some"
         in vital(f"{ATLAS} --only bank").err
     )
     assert "no words" not in vital(f"{ATLAS} --only bank --quiet").err

@@ -11,6 +11,9 @@ from typing import TextIO
 from vital.atlases.plan import Piece
 from vital.utils.progress import Progress
 
+COUNTED = {"bank": "", "prototypes": "picture", "words": "label"}
+"""What is counted in stages that do not count units; several methods make several pictures of each."""
+
 
 @dataclass(eq=False)
 class StageProgress:
@@ -49,7 +52,7 @@ class StageProgress:
     def _begin(self, stage: str) -> None:
         self._left[self.stage] = self.job.done, self.job.seconds
         done, seconds = self._left.get(stage, (0.0, 0.0))
-        self.stage, self.job.unit = stage, "" if stage == "bank" else "unit"
+        self.stage, self.job.unit = stage, COUNTED.get(stage, "unit")
         self.job.restart(stage, self.totals.get(stage, 0), done, seconds)
 
     @contextmanager

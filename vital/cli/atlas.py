@@ -77,7 +77,7 @@ def atlas(
         asked = chosen(context.pieces, net, names, share)
         warn_of_words(net, concepts, encoder)
         if not context.request.describers:
-            log.info("there will be no words; %s", WORDS_BY)
+            log.info("no words, which are optional; %s", WORDS_BY)
         if estimate is not False:
             context.check()
             _tell(context, asked)
