@@ -123,9 +123,8 @@ def build_matrix(
     missing = {name: reader for name, reader in readers.items() if name not in known}
     if missing:
         layers = list(dict.fromkeys(reader.layer for reader in missing.values()))
-        whose = (
-            f" of {model.name}" if model.weights == "random" else ""
-        )  # a control, beside the network itself
+        # a control stands beside the network itself
+        whose = f" of {model.name}" if model.weights == "random" else ""
         with busy(f"reading {len(images)} images once for {shortened(layers)}{whose}"):
             _show(model, images, missing, paths, batch, progress, POOLS[pool])
         known |= {name: _written(paths[name]) for name in missing}
@@ -136,9 +135,9 @@ def build_matrix(
     return ActivationMatrix(model, numbers, choosing, values, key_of(**own))
 
 
-def _fits(found: store.Tensors, images: int) -> bool:
-    """Whether a file holds the values of images of a set of so many."""
-    numbers, values = found["numbers"], found["values"]
+def _fits(found: store.Tensors, images: int, rows: str = "values") -> bool:
+    """Whether a file holds rows of float32 of images of a set of so many."""
+    numbers, values = found["numbers"], found[rows]
     right = store.is_table(numbers, torch.int64, None) and len(numbers) > 0
     right = right and bool((numbers.diff() > 0).all()) and 0 <= int(numbers[0]) <= int(numbers[-1]) < images
     return right and store.is_table(values, torch.float32, len(numbers), None)
@@ -199,7 +198,7 @@ def embed_images(
     own = {"model": network(model)["preprocessing"], "images": images.hash(), "batch": batch}
     own |= {"bands": model.bands} if model.bands else {}
     path = _path("images", format=FORMAT, encoder=fingerprint(encoder), **own)
-    found = store.load(path, partial(_are_embedded, images=len(images)))
+    found = store.load(path, partial(_fits, images=len(images), rows="it"))
     if not found:
         numbers: list[int] = []
         with growing(path, "it") as rows:
@@ -209,11 +208,6 @@ def embed_images(
             rows.finish({"numbers": torch.tensor(numbers)})
     _held.add(path)
     return (found[0] if found else _written(path))["it"]
-
-
-def _are_embedded(found: store.Tensors, images: int) -> bool:
-    """Whether a file holds the embeddings of images of a set of so many."""
-    return _fits({"numbers": found["numbers"], "values": found["it"]}, images)
 
 
 def _written(path: Path) -> store.Tensors:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from vital.cli import completion
+from vital.cli.common import names_of, say_ignored
 from vital.cli.options import CaptionerName, EncoderName, GeneratorName, SummarizerName
 from vital.errors import UsageError
 
@@ -127,6 +128,13 @@ class BackendOptions:
     captioner: CaptionerName = None
     summarizer: SummarizerName = None
     generator: GeneratorName = None
+
+
+def say_unplaced(encoder: str | None, *names: str) -> None:
+    """Say which options of an encoder were typed, these among them, though none is named."""
+    if encoder is None:
+        why = "no encoder is named; give --encoder ENCODER"
+        say_ignored(why, *names, *names_of(PlacementOptions))
 
 
 def load_named(

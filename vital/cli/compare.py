@@ -12,8 +12,8 @@ from typer import Option
 
 from vital.cli import completion
 from vital.cli import options as opt
-from vital.cli.backends import PlacementOptions, load_named
-from vital.cli.common import listed, names_of, say_ignored, show_skipped, table, watched
+from vital.cli.backends import PlacementOptions, load_named, say_unplaced
+from vital.cli.common import listed, show_skipped, table, watched
 from vital.cli.talk import wrote
 from vital.errors import InvalidValueError, UsageError
 
@@ -123,8 +123,7 @@ def compare_command(
 
     if controls is not None and no_controls:
         raise UsageError("--controls and --no-controls are both given; give one of them")
-    if encoder is None:
-        say_ignored("no encoder is named; give --encoder ENCODER", "prompt", *names_of(PlacementOptions))
+    say_unplaced(encoder, "prompt")
     net = network.open(model, source.image_labels)
     natural = source.needed("a comparison needs natural images to measure against")
     found = compare(

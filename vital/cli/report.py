@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from vital.cli import completion
 from vital.cli import options as opt
-from vital.cli.backends import PlacementOptions, load_named
+from vital.cli.backends import PlacementOptions, load_named, say_unplaced
 from vital.cli.common import megabytes, names_of, say_ignored, watched
 from vital.cli.talk import wrote
 from vital.errors import UsageError
@@ -67,8 +67,7 @@ def report(
     from vital.reporting.api import page_file, write_page
     from vital.reporting.sections import page_of
 
-    if encoder is None:
-        say_ignored("no encoder is named; give --encoder ENCODER", *names_of(PlacementOptions))
+    say_unplaced(encoder)
     file = page_file(out or runs[0], runs)
     eyes = load_named({"text_encoder": encoder}, None, placement).get("text_encoder")
     page = page_of(runs, title, encoder=eyes, progress=watched())

@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from vital.cli import completion
 from vital.cli import options as opt
-from vital.cli.backends import PlacementOptions, load_named
+from vital.cli.backends import PlacementOptions, load_named, say_unplaced
 from vital.cli.common import names_of, open_images, say_ignored, show_skipped, table, watched
 from vital.cli.talk import wrote
 from vital.errors import UsageError
@@ -99,8 +99,7 @@ def score(
 
     if images is None:
         say_ignored("labels are judged on images alone; give --images DIR", "batch", "split_seed")
-    if encoder is None:
-        say_ignored("no encoder is named; give --encoder ENCODER", *names_of(PlacementOptions))
+    say_unplaced(encoder)
     if model is None:
         say_ignored("no network is named; give --model MODEL", *names_of(opt.NetworkOptions))
     elif images is None and names is not None:

@@ -175,15 +175,10 @@ class Table:
         cell = self.cell(method, metric)
         if cell is None:
             return ""
-        units = self._count(method, metric)
-        spread = (
-            f" [{_number(cell.low)}, {_number(cell.high)}]"
-            if units >= FEW
-            else f" (n={units})"
-            if units
-            else ""
-        )
-        return f"{_number(cell.mean)}{spread}"
+        units, mean = self._count(method, metric), _number(cell.mean)
+        if units >= FEW:
+            return f"{mean} [{_number(cell.low)}, {_number(cell.high)}]"
+        return f"{mean} (n={units})" if units else mean
 
     def _informative(self, metric: str) -> str:
         known = metric not in COSTS and any(self.differs(metric, name) is not None for name in self._lesser)

@@ -134,12 +134,9 @@ class WordsView:
     @property
     def as_good(self) -> int:
         """How many of the first of `others` have the score of the one that was chosen."""
-        best = self.row.score
-        return (
-            0
-            if best is None
-            else sum(score is not None and score >= best - EQUAL for _, score in self.others)
-        )
+        if (best := self.row.score) is None:
+            return 0
+        return sum(score is not None and score >= best - EQUAL for _, score in self.others)
 
 
 @dataclass(frozen=True)
