@@ -6,6 +6,7 @@ from scipy import stats
 
 from vital.errors import InvalidValueError
 from vital.metrics import agreement
+from vital.utils.random import seed_of
 
 
 def pairs(count: int = 60, gain: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -27,6 +28,22 @@ def test_it_is_scipys_point_biserial_correlation_with_its_bootstrap() -> None:
     ).confidence_interval  # fmt: skip
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.04)
     assert found.n == 60
+
+
+def test_its_ends_are_the_quantiles_of_2000_samples_of_its_seed() -> None:
+    values, right = pairs(30)
+    drawn = np.random.default_rng(seed_of("agreement", 5, 30)).integers(0, 30, (2000, 30))
+    wanted = np.quantile([np.corrcoef(values[rows], right[rows])[0, 1] for rows in drawn], [0.1, 0.9])
+    found = agreement(values.tolist(), right.tolist(), 0.8, seed=5)
+    assert (found.low, found.high) == pytest.approx(tuple(wanted), abs=1e-12)
+
+
+def test_rounding_leads_to_no_correlation_beyond_one() -> None:
+    for count in range(2, 30):
+        right = [i % 2 for i in range(count)]
+        for gain in (0.1, -0.3):
+            found = agreement([gain * r + 0.3 for r in right], right)
+            assert -1 <= found.low <= found.mean <= found.high <= 1
 
 
 def test_it_has_a_sign_and_ends_at_one() -> None:

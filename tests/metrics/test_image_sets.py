@@ -71,6 +71,16 @@ def test_distances_of_sets_see_a_shift_and_leave_the_random_state_alone(distance
 def test_one_picture_is_no_set(distance) -> None:
     with pytest.raises(InvalidValueError, match="1 and 50 pictures"):
         distance(features(1), features(50))
+    with pytest.raises(InvalidValueError, match="50 and 1 pictures"):
+        distance(features(50), features(1))
+
+
+def test_two_pictures_are_a_set() -> None:
+    x, y = features(2), features(2, seed=1)
+    assert kernel_distance(x, y) == pytest.approx(slow_kernel(x.numpy(), y.numpy()), rel=1e-6)
+    means, widths = (x.mean(0) - y.mean(0))[0], (x.std(0) - y.std(0))[0]
+    alone = frechet_distance(x[:, :1], y[:, :1])  # of one number it needs no root of a matrix
+    assert alone == pytest.approx(float(means**2 + widths**2), rel=1e-6)
 
 
 @pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
@@ -135,6 +145,28 @@ def test_natural_images_that_spread_too_far_around_their_own_way_say_nothing() -
     x = {"a": way[None]}
     assert path_similarity(x, tight, others) == pytest.approx(1, abs=0.05)
     assert math.isnan(path_similarity(x, wide, others))
+
+
+@pytest.mark.parametrize(
+    ("widths", "known"),
+    [
+        ((0.0, 1.0, 2.0), True),  # spread exactly as wide as they are apart
+        ((0.0, 0.125, 0.25), True),
+        ((0.0, 0.0, 0.375), False),
+        ((0.0, 3.0, 3.0), True),
+        ((0.0, 0.0, 8.0), False),
+        ((0.001, 0.001), False),  # exactly as far apart as is too little
+        ((0.0, 0.0, 0.0), False),
+    ],
+)
+def test_a_way_is_known_by_how_far_its_images_are_from_others_and_by_their_spread(
+    widths: tuple[float, ...], known: bool
+) -> None:
+    rows = torch.tensor([[1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], dtype=torch.double) / 2
+    own = rows[: len(widths)]  # none is like another, so that each is as far apart as it is unlike the others
+    usual = -(torch.tensor(widths, dtype=torch.double)[:, None] * own).sum(0)
+    found = similarity_to_way({"a": rows[:1]}, {"a": own}, {"a": usual})
+    assert math.isfinite(found) if known else math.isnan(found)
 
 
 @pytest.mark.parametrize("layers", ["a", "ab", "abc"])

@@ -98,6 +98,38 @@ def test_constants_and_absent_concepts_give_numbers(name: str) -> None:
         assert METRICS[name](constant, (varied > 40).float()) == 0
 
 
+@pytest.mark.parametrize("level", [0.1, 2.0, 1e6 / 3])
+@pytest.mark.parametrize("count", [2, 7, 50])
+def test_where_one_side_says_nothing_a_metric_is_what_it_says(level: float, count: int) -> None:
+    constant, varied = torch.full((count,), level, dtype=torch.float64), torch.arange(count).double()
+    none, all_of_them, some = torch.zeros(count), torch.ones(count), (varied > count // 2 - 1).float()
+    for values, shown in ((constant, some), (varied, none), (varied, all_of_them), (varied, 0.1 * all_of_them)):
+        assert METRICS["correlation"](values, shown) == 0
+    for name, value in (("cosine", 0), ("auprc", 0), ("auc", 0.5), ("mad", 0), ("top-recall", 0)):
+        assert METRICS[name](varied, none) == value
+    for name, value in (("auprc", 1), ("auc", 0.5), ("mad", 0), ("wpmi", 0), ("top-recall", 1)):
+        assert METRICS[name](varied, all_of_them) == value
+    for name, value in (("auprc", some.double().mean()), ("auc", 0.5), ("mad", 0), ("f1", 0), ("iou", 0)):
+        assert METRICS[name](constant, some) == pytest.approx(float(value), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "cosine"])
+@pytest.mark.parametrize(
+    ("gain", "shift", "noise"), [(1e6, 0.0, 1.0), (1e-6, 0.0, 1.0), (3.0, -7.0, 1.0), (1e6, 0.0, 1e-9)]
+)
+def test_the_scale_of_a_unit_does_not_matter(name: str, gain: float, shift: float, noise: float) -> None:
+    draw = torch.Generator().manual_seed(0)
+    concept = (torch.arange(500) < 30).double()
+    values = noise * torch.randn(500, 8, generator=draw, dtype=torch.float64) + concept[:, None]
+    found, usual = METRICS[name](gain * values + shift, concept), METRICS[name](values, concept)
+    assert found.tolist() == pytest.approx(usual.tolist(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("count", "on"), [(1, 0), (2, 1), (10, 1), (29, 1), (31, 2), (50, 2), (70, 4)])
+def test_a_twentieth_of_the_images_and_at_least_one_is_where_a_unit_is_active(count: int, on: int) -> None:
+    assert words.active(torch.arange(float(count))[:, None]).flatten().tolist() == [0] * (count - on) + [1] * on
+
+
 def true_unit(share: float, noise: float, count: int = 20_000) -> tuple[Tensor, Tensor]:
     """A unit that is what a concept is, with some noise, and the concept."""
     draw = torch.Generator().manual_seed(3)

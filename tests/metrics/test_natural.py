@@ -78,6 +78,14 @@ def test_flat_and_small_pictures_have_no_slope() -> None:
     assert torch.isnan(spectral_slope(both)).tolist() == [True, False]
 
 
+@pytest.mark.parametrize("size", [(16, 16), (16, 40)])
+def test_a_picture_is_flat_below_a_standard_deviation_of_a_millionth(size: tuple[int, int]) -> None:
+    noise = torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    noise = (noise - noise.mean()) / noise.std(correction=0)
+    found = spectral_slope(0.5 + 1e-6 * torch.cat([0.9995 * noise, 1.0005 * noise]))
+    assert found.isnan().tolist() == [True, False]
+
+
 def test_contrast_by_hand() -> None:
     red = torch.tensor([[0.0, 1.0], [0.0, 1.0]])  # standard deviation 0.5
     green = torch.tensor([[0.2, 0.2], [0.2, 0.6]])  # of 0.3: √(3 · 0.01 + 0.09) / 2
@@ -95,6 +103,8 @@ def test_saturation_by_hand() -> None:
 def test_clipped_counts_what_an_8_bit_picture_has_at_its_ends() -> None:
     levels = torch.tensor([0.0, 0.49, 0.51, 100.0, 254.49, 254.51, 255.0, 255.0]) / 255
     assert clipped(levels.view(1, 1, 2, 4)).tolist() == [5 / 8]
+    ends = torch.tensor([0.5 / 255, 1 - 0.5 / 255], dtype=torch.float64)
+    assert clipped(ends.view(1, 1, 1, 2)).tolist() == [1.0]
     x = pictures() * 1.2 - 0.1
     as_bytes = (x.clamp(0, 1) * 255).round()
     counted = ((as_bytes == 0) | (as_bytes == 255)).flatten(1).double().mean(1)

@@ -51,7 +51,7 @@ def saturation(pictures: Images) -> Tensor:
     """
     x = _checked(pictures)
     high, low = x.amax(1), x.amin(1)
-    return torch.where(high > 0, (high - low) / high.clamp_min(1e-12), 0.0).flatten(1).mean(1)
+    return ((high - low) / high.clamp_min(1e-12)).flatten(1).mean(1)
 
 
 def spectral_slope(pictures: Images) -> Tensor:
@@ -62,8 +62,8 @@ def spectral_slope(pictures: Images) -> Tensor:
     Source: Field, JOSA A 1987; Torralba and Oliva, Network 2003
 
     S is the shorter side, so that S / 4 is half the Nyquist frequency: above, what scaled and stored the picture
-    decides, and below 2 cycles the window. The mean under a Hann window is taken away and the window applied. Rings
-    count alike. Not a number for a flat picture (`FLAT`), and for all whose shorter side has less than 16 pixels.
+    decides, and below 2 cycles the mean and the Hann window that is applied. Rings count alike. Not a number for a flat
+    picture (`FLAT`), and for all whose shorter side has less than 16 pixels.
 
     >>> noise = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     >>> abs(float(spectral_slope(noise))) < 0.2
@@ -92,9 +92,7 @@ def _rings(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 def _windowed(x: Tensor) -> Tensor:
     down, across = (torch.hann_window(side, dtype=torch.float64, device=x.device) for side in x.shape[1:])
-    window = down[:, None] * across
-    center = (x * window).sum((1, 2), keepdim=True) / window.sum()
-    return (x - center) * window
+    return x * (down[:, None] * across)
 
 
 def clipped(pictures: Images) -> Tensor:

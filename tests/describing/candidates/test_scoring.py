@@ -176,6 +176,16 @@ def test_what_is_high_for_all_red_is_red_and_not_large_red():
 def test_without_an_encoder_images_cannot_be_compared(name):
     with pytest.raises(UsageError, match="need an image-text encoder"):
         SCORERS[name](CandidateActivations(torch.rand(2, 3)))
+    for known in ("made", "real"):
+        with pytest.raises(UsageError, match="need an image-text encoder"):
+            SCORERS[name](CandidateActivations(torch.rand(2, 3), **{known: torch.rand(2, 3, 4)}))
+
+
+def test_without_other_images_those_of_the_candidates_are_all():
+    activations = drawn(0, others=0)
+    alone = CandidateActivations(activations.values, shown=activations.shown)
+    for name in ("auprc", "correlation"):
+        assert torch.equal(SCORERS[name](alone), SCORERS[name](activations))
 
 
 @pytest.mark.parametrize("name", ["auprc", "correlation"])
