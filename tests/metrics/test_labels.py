@@ -103,7 +103,12 @@ def test_constants_and_absent_concepts_give_numbers(name: str) -> None:
 def test_where_one_side_says_nothing_a_metric_is_what_it_says(level: float, count: int) -> None:
     constant, varied = torch.full((count,), level, dtype=torch.float64), torch.arange(count).double()
     none, all_of_them, some = torch.zeros(count), torch.ones(count), (varied > count // 2 - 1).float()
-    for values, shown in ((constant, some), (varied, none), (varied, all_of_them), (varied, 0.1 * all_of_them)):
+    for values, shown in (
+        (constant, some),
+        (varied, none),
+        (varied, all_of_them),
+        (varied, 0.1 * all_of_them),
+    ):
         assert METRICS["correlation"](values, shown) == 0
     for name, value in (("cosine", 0), ("auprc", 0), ("auc", 0.5), ("mad", 0), ("top-recall", 0)):
         assert METRICS[name](varied, none) == value
@@ -127,7 +132,9 @@ def test_the_scale_of_a_unit_does_not_matter(name: str, gain: float, shift: floa
 
 @pytest.mark.parametrize(("count", "on"), [(1, 0), (2, 1), (10, 1), (29, 1), (31, 2), (50, 2), (70, 4)])
 def test_a_twentieth_of_the_images_and_at_least_one_is_where_a_unit_is_active(count: int, on: int) -> None:
-    assert words.active(torch.arange(float(count))[:, None]).flatten().tolist() == [0] * (count - on) + [1] * on
+    assert (
+        words.active(torch.arange(float(count))[:, None]).flatten().tolist() == [0] * (count - on) + [1] * on
+    )
 
 
 def true_unit(share: float, noise: float, count: int = 20_000) -> tuple[Tensor, Tensor]:
