@@ -29,7 +29,7 @@ REFUSED = [
     "https://h/v1/m",
     "localhost:11434", "localhost", "llama3/8b", "10.0.0.1", "[::1]:8000", "m@http://h..e/v1",
     "m@javascript:alert(1)", "m@2", "llama3:8b", "gpt-oss:latest", "m@https://h/V1/Chat/Completions",
-    "m@http://localhost:11434/api/generate",
+    "m@http://localhost:11434/api/generate", "m@http://[v1.a:b]/v1", "m@http://a[::1]/v1", "m@http://[::1]a/v1",
 ]  # fmt: skip
 
 

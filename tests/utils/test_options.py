@@ -13,16 +13,22 @@ from vital.errors import InvalidValueError, UnknownNameError
 from vital.rendering import make_method
 from vital.utils.options import (
     Count,
+    CountOrZero,
     Names,
     NonNegative,
+    Positive,
+    Range,
     Share,
+    Side,
     check_options,
+    check_seed,
     check_whole,
     checked_keywords,
     made_with,
     meanings,
     options_of,
     overview,
+    parts_of_hint,
     shown,
     without_options,
 )
@@ -211,3 +217,115 @@ def test_names_in_the_options_of_methods_are_checked_when_one_is_made(
     ):
         with pytest.raises(UnknownNameError, match=f"{given!r}; did you mean {meant!r}"):
             make(**{option: given})
+
+
+@pytest.mark.parametrize(
+    ("limits", "inside", "outside", "told"),
+    [
+        (Range(1), (1, 2, 1e300), (0, -1), "from 1"),
+        (Range(0, open=True), (1e-9, 5), (0, -1), "above 0"),
+        (Range(1, 3), (1, 2, 3), (0.9, 3.1), "from 1 to 3"),
+        (Range(1, 3, open=True), (1.1, 2, 3), (0, 1, 4), "above 1 and up to 3"),
+        (Range(1, 3, below=True), (1, 2, 2.9), (0, 3, 4), "from 1 to below 3"),
+        (Range(1, 3, open=True, below=True), (1.1, 2.9), (0, 1, 3, 4), "above 1 and up to below 3"),
+        (parts_of_hint(Count)[1], (1, 1_000_000), (0, 1_000_001), "from 1"),
+        (parts_of_hint(CountOrZero)[1], (0, 1_000_000), (-1, 1_000_001), "from 0"),
+        (parts_of_hint(Side)[1], (1, 8192), (0, 8193), "from 1 to 8192"),
+        (parts_of_hint(Share)[1], (0, 1), (-0.1, 1.1), "from 0 to 1"),
+        (parts_of_hint(NonNegative)[1], (0, 1e30), (-1e-9,), "from 0"),
+        (parts_of_hint(Positive)[1], (1e-9, 1e30), (0,), "above 0"),
+    ],
+)
+def test_a_range_holds_what_it_says(
+    limits: Range, inside: tuple[float, ...], outside: tuple[float, ...], told: str
+) -> None:
+    assert str(limits) == told
+    assert [value for value in inside if value not in limits] == []
+    assert [value for value in outside if value in limits] == []
+
+
+@dataclass(frozen=True)
+class Sized:
+    """Hold numbers."""
+
+    count: Count = 1
+    weight: NonNegative = 1.0
+    share: Share = 0.5
+    side: Side = 1
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+MANY, WIDE = ", and none above 1000000", ", and none above 3.4e+38 in size"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("count", 0, "whole numbers from 1"),
+        ("count", 1e6, "whole numbers from 1"),
+        ("count", 1_000_001, f"whole numbers from 1{MANY}"),
+        ("count", 10**400, f"whole numbers from 1{MANY}"),
+        ("count", 1e7, f"whole numbers from 1{MANY}"),
+        ("count", float("inf"), "finite whole numbers from 1"),
+        ("weight", -1, "numbers from 0"),
+        ("weight", float("nan"), "finite numbers from 0"),
+        ("weight", -float("inf"), "finite numbers from 0"),
+        ("weight", 3.5e38, f"numbers from 0{WIDE}"),
+        ("weight", 10**400, f"numbers from 0{WIDE}"),
+        ("share", 2_000_000, "numbers from 0 to 1"),
+        ("share", float("inf"), "numbers from 0 to 1"),
+        ("side", 2_000_000, "whole numbers from 1 to 8192"),
+    ],
+)
+def test_a_limit_that_keeps_slips_out_is_told_to_those_alone_who_went_above_it(
+    name: str, value: float, allowed: str
+) -> None:
+    with pytest.raises(InvalidValueError, match=f"allowed are {re.escape(allowed)}$"):
+        Sized(**{name: value})  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match=f"allowed are {re.escape(allowed)}$"):
+        options_of(Sized)[name].check(value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("count", 1_000_000), ("weight", 3.4e38), ("weight", 0)])
+def test_the_limits_themselves_are_allowed(name: str, value: float) -> None:
+    assert getattr(Sized(**{name: value}), name) == value  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [-3.4e38, 3.4e38])
+def test_numbers_with_room_in_32_bits_are_finite(value: float) -> None:
+    @dataclass(frozen=True)
+    class Shifted:
+        """Shift."""
+
+        by: float = 0.0
+
+    assert options_of(Shifted)["by"].check(value) == value
+    with pytest.raises(InvalidValueError, match=f"allowed are numbers{re.escape(WIDE)}$"):
+        options_of(Shifted)["by"].check(1.01 * value)
+
+
+def test_a_hint_says_its_type_its_range_and_whether_none_is_allowed() -> None:
+    limits = Range(1, 2)
+    assert parts_of_hint(int) == (int, None, False)
+    assert parts_of_hint(int | None) == (int, None, True)
+    assert parts_of_hint(int | str) == (int, None, False)
+    assert parts_of_hint(Annotated[int, limits, "of pixels"] | None) == (int, limits, True)
+
+
+def test_a_count_and_a_seed_have_their_ends() -> None:
+    assert (check_whole("n", 1, 1), check_whole("n", 1_000_000, 1), check_whole("n", -(10**9))) == (
+        1,
+        1_000_000,
+        -(10**9),
+    )
+    for value, since in ((0, "$"), (1_000_001, f"{MANY}$"), (True, "$"), (1.0, "$")):
+        with pytest.raises(
+            InvalidValueError, match=f"^n is {value}; allowed are whole numbers from 1{since}"
+        ):
+            check_whole("n", value, 1)
+    assert (check_seed(2**63 - 1), check_seed(1 - 2**63)) == (2**63 - 1, 1 - 2**63)
+    for seed in (2**63, -(2**63)):
+        with pytest.raises(InvalidValueError, match="whole numbers below 2"):
+            check_seed(seed)

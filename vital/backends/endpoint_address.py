@@ -19,6 +19,7 @@ WRITE = "write openai:MODEL or openai:MODEL@URL, where the URL starts with http:
 
 _URL = re.compile(r"@(?=[A-Za-z][A-Za-z0-9+.-]*:/)")
 _HOST = re.compile(r"^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$")
+_BRACKETS = re.compile(r"^\[[^\]]*\](:\d+)?$")
 _PLACE = re.compile(r"^(localhost|[\w.-]+:\d+|\d+(\.\d+){3}|\[.*|.*://.*)$", re.IGNORECASE)
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
@@ -92,7 +93,7 @@ def _is_host(parts: SplitResult, host: str) -> bool:
     if ":" not in host:
         return bool(_HOST.match(host))
     try:
-        return parts.netloc.startswith("[") and bool(ipaddress.IPv6Address(host))
+        return bool(_BRACKETS.match(parts.netloc)) and bool(ipaddress.IPv6Address(host))
     except ValueError:
         return False
 

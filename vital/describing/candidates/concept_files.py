@@ -63,7 +63,7 @@ def concepts_in(text: str, *, table: bool = False) -> list[str]:
     lines = _checked(text)
     if not lines:
         return []
-    lines[0] = lines[0][0], ASSIGNED.sub("", lines[0][1], count=1)
+    lines[0] = lines[0][0], ASSIGNED.sub("", lines[0][1])
     begins = lines[0][1]
     if (begins[0] in "[{" and not begins.startswith("[ ]")) or re.match(r"\(\s*[\"']", begins):
         return _checked_texts(_of_json(lines))
@@ -109,7 +109,7 @@ def _checked(text: str) -> Lines:
     for number, line in enumerate(re.split(r"\r\n|[\n\r\v\f\x85\u2028\u2029]", text), 1):
         if bad := next((letter for letter in line if _is_control(letter)), ""):
             raise LineError(number, f"it holds control characters: {bad!r}")
-        if line.strip() and tidied(line):
+        if tidied(line):
             tabbed = "\t".join(map(tidied, line.split("\t"))).strip()
             found.append((number, tabbed))
     return found
@@ -149,7 +149,7 @@ def _of_table(lines: Lines, *, table: bool) -> Lines:
         rows = _rows(lines, mark)
         header = [tidied(cell).casefold().replace(" ", "_") for cell in rows[0][1]]
         column = next((header.index(name) for name in HEADERS if name in header), None)
-        if column is not None and len(header) > 1:
+        if column is not None:
             if short := next((n for n, row in rows[1:] if len(row) != len(header)), 0):
                 raise LineError(short, f"it has not the {len(header)} cells of the header; quote commas")
             return [(number, row[column]) for number, row in rows[1:] if tidied(row[column])]
@@ -182,7 +182,7 @@ def _named(line: str, number: int) -> str:
     if found := PLACE.fullmatch(line):
         return _spaced(found[1])
     if WNID.match(line):
-        words = re.sub(r"^[\s,;:_-]*(?:\d+\s+)?", "", line[9:])
+        words = re.sub(r"^n\d{8}[\s,;:_-]*(?:\d+\s+)?", "", line)
         if not words:
             raise LineError(number, f"{line!r} is the number of a WordNet concept, without words")
         return _spaced(words)
