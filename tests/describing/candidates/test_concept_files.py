@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vital.describing.candidates.concept_files import tidied
+from vital.describing.candidates.concept_files import concepts_in, tidied
 from vital.describing.candidates.concept_lists import read_concepts
 from vital.errors import DataError
 
@@ -77,6 +77,11 @@ PAIR = ("dog", "red cube")
         "dog, red cube, dog\n",
         "dog\x85red cube",
         "dog,red cube",
+        "| dog |\n| red cube |\n",
+        "| name | id |\n|---|---|\n| dog | 7 |\n| red cube | 3 |\n",
+        "text:\n - dog\n - red cube\n",
+        '"dog", "red cube"',
+        "dog 1\nred cube 2",
         "\u200b\ndog\n\u2060\nred cube\n",
         '"name\t"\ndog\nred cube\n',
         'dog\n""\nred cube\n',
@@ -100,6 +105,15 @@ def test_each_form_is_read_as_what_it_is(tmp_path: Path, text: str) -> None:
         ("words.txt", "7\n8\n9\n", ("7", "8", "9")),
         ("words.txt", f"dog\n{'a' * 200}\n", None),
         ("words.txt", 'the "big" dog\ncat\n', None),
+        ("words.txt", "dog:\nnamed\ncat\n", None),
+        ("words.txt", "salt - pepper\ndog\n", None),
+        ("words.txt", "'dog''\n''cat'\n'a' or 'b'\n", None),
+        ("words.txt", "dog,big\ncat\n", None),
+        ("words.txt", "dog 1\ncat 5\n", None),
+        ("words.txt", "dog 3\ncat 4\n", None),
+        ("words.txt", "dog 2\ncat 3\n", None),
+        ("words.txt", "dog 0\ndog 1\n", None),
+        ("words.txt", "red cube\nbow_window\n", None),
         ("words.txt", "n02084071 (small) dog\nn00000001(red) cube", ("(small) dog", "(red) cube")),
         ("words.txt", "C#\nF#\n", ("C#", "F#")),
         ("words.txt", "é\ne\u0301\nü\n", ("é", "ü")),
@@ -123,6 +137,12 @@ def test_plain_words_stay_as_they_are(tmp_path: Path, name: str, text: str, word
         ("a.csv", "id,label\n0,dog\n1,cat,fish\n", "line 3 of .*: it has not the 2 cells of the header"),
         ("a.txt", 'dog\n"cat\n', "line 2 of .*: a quotation mark of '\"cat' has no partner"),
         ("a.txt", 'dog\n""cat"\n', 'line 2 of .*: a quotation mark of \'""cat"\' has no partner'),
+        ("a.txt", 'dog\n"cat""\n', 'line 2 of .*: a quotation mark of \'"cat""\' has no partner'),
+        ("a.txt", 'dog\n"\n', "line 2 of .*: a quotation mark of '\"' has no partner"),
+        ("a.txt", "dog\n'\n", "line 2 of .*: .* holds no letter"),
+        ("a.txt", "\ndog, ---\n", "line 2 of .*: '---' holds no letter"),
+        ("a.json", '\n["dog", "---"]', "line 2 of .*: '---' holds no letter"),
+        ("a.txt", "\n['dog', 3]", "line 2 of .*: 3 is no text"),
         ("a.txt", f"dog\n{'a' * 201}\n", "line 2 of .*: it has 201 characters"),
         ("a.txt", "\n['dog',\n '---']\n", "line 2 of .*: '---' holds no letter"),
         ("a.json", '\n["dog",\n"\\ud800"]', "line 2 of .*: it is no JSON: it holds half of a character"),
@@ -151,3 +171,13 @@ def test_what_cannot_be_told_is_refused_with_its_line(
 def test_texts_are_tidied_alike_wherever_they_come_from() -> None:
     assert read_concepts(["\u200bdog", "Dog ", "red\u00a0 cube"]) == PAIR
     assert tidied("👩\u200d🚀") == "👩\u200d🚀"
+
+
+@pytest.mark.parametrize("text", ["dog: 3", "dog 0", "dog 1"])
+def test_a_single_line_is_not_counted(text: str) -> None:
+    assert concepts_in(text) == [text]
+
+
+def test_a_text_is_that_of_a_list_where_nobody_says_that_it_is_a_table() -> None:
+    assert concepts_in("label\ndog\n") == ["label", "dog"]
+    assert concepts_in("label\ndog\n", table=True) == ["dog"]

@@ -28,7 +28,7 @@ LONE = frozenset(("concept", "concepts", "words", "labels", "names", "classes", 
 
 LONGEST = 200
 JOINERS = "\u200c\u200d"
-LEADS = re.compile(r"(?:[-*+•‣–]|\(?\d{1,6}[.)])\s+")
+LEADS = re.compile(r"\A(?:[-*+•‣–]|\(?\d{1,6}[.)])\s+")
 QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»", "„": "“"}
 NUMBER = re.compile(r"\(?(\d{1,6})(?:[.):\]]?(?:\s*[,;:|]\s*|\s+)|[.)](?=[^\W\d]))(\S.*)")
 COUNTED = re.compile(r"(.*[^\s:])\s*:\s*\d*\.?\d+")
@@ -126,8 +126,7 @@ def _uncommented(line: str) -> str:
 
 def _unwrapped(line: str, number: int) -> str:
     """A line without list marks, the comma of a list, and quotes around it."""
-    text = LEADS.sub("", line, count=1) if LEADS.match(line) and not WNID.match(line) else line
-    text = text.rstrip(",;").strip()
+    text = LEADS.sub("", line).rstrip(",;").strip()
     close = QUOTES.get(text[:1])
     if close and len(text) > 1 and text[-1] == close and close not in text[1:-1]:
         return text[1:-1].strip()
@@ -212,7 +211,7 @@ def _unnumbered(lines: Lines) -> Lines:
         return _unnumbered([(number, _named(_unwrapped(line, number), number)) for number, line in lines])
     if len(lines) > 1 and all(weights := [COUNTED.fullmatch(line) for _, line in lines]):
         return [(number, one[1]) for (number, _), one in zip(lines, weights, strict=True) if one]
-    if lines and not any(" " in line for _, line in lines):
+    if not any(" " in line for _, line in lines):
         lines = [(number, line.replace("_", " ").strip()) for number, line in lines]
     ends = [re.fullmatch(r"(.*\S)[\s,]+(\d+)", line) for _, line in lines]
     if len(lines) > 1 and all(ends):
@@ -249,11 +248,11 @@ def _of_json(lines: Lines) -> Lines:
         parsed = None
         with suppress(ValueError):
             parsed = [(number, parse_json(line)) for number, line in lines]
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            if parsed is None and "'" in text:  # Python would join neighbors that lack a comma
+                parsed = [(lines[0][0], ast.literal_eval(text))]
         if parsed is not None:
             return [(number, each) for number, value in parsed for each in _of_value(value, number)]
-        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-            if "'" in text:  # Python would join neighbors that lack a comma
-                return [(lines[0][0], each) for each in _of_value(ast.literal_eval(text), lines[0][0])]
         number, said = (
             (error.lineno, error.msg) if isinstance(error, json.JSONDecodeError) else (1, str(error))
         )
