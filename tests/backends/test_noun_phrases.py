@@ -140,6 +140,8 @@ def test_parts_are_the_short_phrases_of_a_text():
     assert parts("red and white cubes on the left", 1) == ["red", "white", "cubes", "on the left"]
     assert parts("red and white cubes", 2)[:3] == ["red", "red and white", "red cubes"]
     assert parts("of the", 2) == []
+    reach = [text for text in parts("red big wet old cold dog") if text.startswith("red ")]
+    assert reach == ["red big", "red wet", "red old", "red cold"]  # of five neighbors
 
 
 def test_a_vocabulary_is_what_a_text_says():

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
 from vital.errors import UnitError, UnknownNameError
 from vital.types import Layer
 from vital.units import Unit, find_layer, parse, resolve
+from vital.units import unit as units_by_name
 from vital.units.unit import nearest_layers
 
 LAYERS = {
@@ -179,6 +182,13 @@ def test_where_there_are_too_many_layers_to_list_it_says_what_lists_them() -> No
         assert f"{said} layers MODEL lists them" in str(caught.value)
 
 
+def test_a_few_layers_are_all_listed() -> None:
+    few = {f"block{n}": Layer(f"block{n}", "vector", (4,)) for n in range(8)}
+    with pytest.raises(UnknownNameError) as caught:
+        find_layer("block10", few)
+    assert str(caught.value).endswith("?")
+
+
 def test_the_layers_that_end_with_what_was_asked_come_first() -> None:
     layers = ["conv1", "inception3a.branch5a.conv", "inception5a.branch1", "inception5a", "inception5b"]
     assert nearest_layers("5a", layers) == ["inception5a", "inception5a.branch1", "inception3a.branch5a.conv"]
@@ -230,3 +240,27 @@ def test_a_unit_that_was_found_is_the_same_when_it_is_looked_for_again() -> None
     assert found.label == CLASSES[1]
     assert resolve([found], LAYERS, CLASSES)[0] is found
     assert resolve([found], LAYERS, ("a", "b", "c"))[0].label == "b"
+
+
+def test_the_most_units_at_once_are_still_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units_by_name, "MOST", 4)
+    assert len(parse("layer4:0-3")) == len(resolve("layer4:0-3", LAYERS)) == 4
+    assert len(resolve(["layer4:0-1", "fc:3-4"], LAYERS)) == 4
+    for spec in ("layer4:0-4", ["layer4:0-3", "fc:0"], ["fc:0-2", "fc:3-4"]):
+        with pytest.raises(UnitError, match="5 units"):
+            resolve(spec, LAYERS)
+
+
+def test_of_several_tensors_the_first_alone_is_a_choice_that_nobody_made() -> None:
+    several = {
+        "attn": Layer("attn", "vector", (4,), tensor="0", others=("attn[1]",)),
+        "attn[1]": Layer("attn[1]", "vector", (4,), tensor="1", others=("attn",)),
+        "alone": Layer("alone", "vector", (4,)),
+    }
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        resolve(["attn[1]:0", "alone:1"], several)
+        assert not told
+        resolve(["attn:0", "attn:1", "attn[1]:0"], several)
+    said = "'attn' is tensor '0' of 2; the others: attn[1]; write one of these for another"
+    assert [str(one.message) for one in told] == [said]
