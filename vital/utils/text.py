@@ -147,7 +147,7 @@ def listed(texts: Iterable[str]) -> list[str]:
 
 def _shares(counts: Counter[str]) -> dict[str, float]:
     """Counts as a vector of length 1."""
-    length = float(np.sqrt(sum(n * n for n in counts.values()))) or 1.0
+    length = float(np.sqrt(sum(n * n for n in counts.values())))
     return {gram: n / length for gram, n in counts.items()}
 
 
