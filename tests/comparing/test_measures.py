@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tests import toy
 from vital.comparing import ClassJudge, Shown, build_context, compare
 from vital.comparing.base import MEASURES, better, ranked
 from vital.comparing.build import held_out_layers
+from vital.comparing.measures import _of_sets
 from vital.comparing.measures import measured as kept_measured
 from vital.comparing.records import squinted
 from vital.comparing.renderer import Renderer
@@ -316,6 +318,29 @@ def test_distances_of_sets_name_their_numbers_and_are_told_by_seed_and_by_layer(
     once = Shown("once", [real.units[i] for i in rows], [0] * len(rows), real.images[rows])
     whole = [s for s in MEASURES["frechet"].scores(context, once) if "·" not in s.metric]
     assert [s.seed for s in whole] == [0]
+
+
+@pytest.mark.parametrize(
+    ("layers", "seeds", "told"),
+    [
+        ("a", "0", ""),
+        ("aa", "00", "0:01"),
+        ("aa", "01", "None:01"),
+        ("aaa", "001", "None:012"),
+        ("aab", "000", "0:012 None · a:01"),
+        ("abab", "4422", "4:01 2:23 None:0123 None · a:02 None · b:13"),
+    ],
+)
+def test_a_distance_is_of_each_seed_where_all_have_as_many_of_all_and_of_each_layer(
+    layers, seeds, told
+) -> None:
+    units = tuple(map(vital.units.Unit, layers, range(9)))
+    extractor = SimpleNamespace(name="ex", features=torch.flatten)
+    context = SimpleNamespace(extractor=extractor, real_features=list)
+    read = Shown("m", units, tuple(map(int, seeds)), torch.arange(len(units))[:, None, None, None])
+    rows: list[str] = []
+    found = _of_sets("d", "", lambda x, _: rows.append("".join(map(str, x.tolist()))), context, read)
+    assert " ".join(f"{s.seed}{s.metric.partition(')')[2]}:{rows[-1]}" for s in found) == told
 
 
 def test_the_kernel_distance_is_to_as_many_natural_images_and_says_so(context, real) -> None:
