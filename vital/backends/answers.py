@@ -362,13 +362,13 @@ def _answering(line: str) -> str:
 
 def _without_lead(text: str) -> str:
     """Take off prefaces and names of what follows, such as "Sure!", "Answer:" and "The common theme is"."""
-    for _ in range(4):
+    before = ""
+    while text != before:
         before = text
         for lead in (like.PREFACE, like.LABEL, like.SENTENCE, like.HEDGE):
-            if found := lead.match(text.lstrip("*_ \"'“`") if lead is not like.LABEL else text):
-                text = (text.lstrip("*_ \"'“`") if lead is not like.LABEL else text)[found.end() :].strip()
-        if text == before:
-            break
+            bare = text if lead is like.LABEL else text.lstrip("*_ \"'“`")
+            if found := lead.match(bare):
+                text = bare[found.end() :].strip()
     return text
 
 
@@ -397,7 +397,7 @@ def _unquoted(text: str) -> str:
     bare = text.strip("`*_ ")
     bare = bare[:-1] if bare[-2:] in ('".', "”.", "'.") else bare
     pair = bare[:1] + bare[-1:]
-    return bare[1:-1].strip() if len(bare) > 1 and pair in ('""', "''", "“”", "‘’", "«»") else bare
+    return bare[1:-1].strip() if pair in ('""', "''", "“”", "‘’", "«»") else bare
 
 
 def _unbracketed(text: str) -> str:
