@@ -9,9 +9,10 @@ from vital.describing import Context, describer
 from vital.describing.candidates.concept_lists import world_concepts
 from vital.describing.matching import presence as module
 from vital.describing.matching.clip_features import ClipFeatures
-from vital.describing.matching.presence import BLOCK, presence, presence_blocks
+from vital.describing.matching.presence import BLOCK, presence, presence_blocks, stretched
 from vital.describing.methods.activation_ranges import ActivationRanges
 from vital.describing.methods.linear import Linear
+from vital.errors import InvalidValueError
 from vital.metrics import METRICS
 from vital.world.networks.backends import Encoder
 
@@ -32,6 +33,19 @@ def test_presence_is_its_formula_and_leaves_the_cosines_alone(count: int) -> Non
         rows = torch.arange(count) % 3 == 0
         assert torch.equal(presence(cosines, rows), whole(cosines)[rows])
         assert torch.equal(cosines, before)
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 2, 1), (0, 2)])
+def test_cosines_are_those_of_images_with_texts(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidValueError, match=r"allowed is \(images, texts\)"):
+        presence(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(("gain", "shift"), [(1.0, 0.0), (1e-6, 0.0), (4.0, -7.0)])
+def test_a_sum_is_stretched_to_the_least_and_the_greatest(gain: float, shift: float) -> None:
+    x = torch.tensor([2.0, 4.0, 3.0, 6.0])
+    torch.testing.assert_close(stretched(gain * x + shift), torch.tensor([0.0, 0.5, 0.25, 1.0]))
+    assert torch.equal(stretched(torch.full((3,), shift)), torch.zeros(3))
 
 
 def test_blocks_are_the_whole_matrix() -> None:

@@ -43,7 +43,7 @@ def slow_cubed(a: Tensor, p: Tensor) -> float:
 
 
 def slow_rank_reorder(a: Tensor, p: Tensor) -> float:
-    count = int(0.05 * len(a))
+    count = max(2, int(0.05 * len(a)))
     rows = a.argsort(descending=True)[:count].tolist()
     ordered = [float(a[i]) for i in rows]
     by_cosine = sorted(range(count), key=lambda i: -float(p[rows[i]]))
@@ -79,14 +79,25 @@ def slow_wpmi(
     ("name", "slow"),
     [("cos", slow_cosine), ("cos-cubed", slow_cubed), ("rank-reorder", slow_rank_reorder)],
 )
-def test_those_of_single_pairs_are_their_formulas(name: str, slow) -> None:
-    values, seen, read = drawn()
+@pytest.mark.parametrize(
+    ("images", "gain", "length"), [(150, 1.0, 1.0), (30, 1.0, 1.0), (150, 0.03, 1.0), (150, 1.0, 0.05)]
+)
+def test_those_of_single_pairs_are_their_formulas(
+    name: str, slow, images: int, gain: float, length: float
+) -> None:
+    values, seen, read = drawn(images)
+    values, seen = gain * values, length * seen
     found = table(SIMILARITIES[name], values, seen, read)
     cosines = seen.double() @ read.double().T
     for unit in range(5):
         for concept in range(0, 300, 23):
             expected = slow(values[:, unit].double(), cosines[:, concept])
             assert float(found[unit, concept]) == pytest.approx(expected, rel=2e-4, abs=1e-6)
+
+
+def test_of_equal_cosines_the_stronger_image_keeps_the_stronger_value() -> None:
+    values, seen = torch.arange(100.0, 0.0, -1.0)[:, None], torch.ones(100, 1) / 2
+    assert float(table(RankReorder(), values, seen, torch.ones(1, 1))) == 0
 
 
 def test_the_last_of_the_strongest_images_belongs_as_the_published_formula_says() -> None:
@@ -189,7 +200,9 @@ def test_shapes_that_do_not_fit_are_said() -> None:
 def test_a_softmax_that_numbers_cannot_hold_is_refused(a: float) -> None:
     with pytest.raises(InvalidValueError, match="allowed are numbers above 0"):
         Wpmi(a=a)
-    assert Wpmi(a=0.01).a == 0.01
+    assert [Wpmi(a=allowed).a for allowed in (0.01, 40.0, 350.0)] == [0.01, 40.0, 350.0]
+    with pytest.raises(InvalidValueError, match="up to 350"):
+        Wpmi(a=350.1)
 
 
 def test_without_a_divisor_the_odds_are_shares() -> None:

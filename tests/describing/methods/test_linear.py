@@ -28,6 +28,22 @@ def test_pursuit_finds_a_sum_in_standard_deviations_of_the_unit() -> None:
     assert linear._pursued(torch.ones(80), shown(), 3) == ([0], [0.0])
 
 
+@pytest.mark.parametrize(
+    ("unit_gain", "presence_gain"), [(1e-3, 1.0), (50.0, 1.0), (1.0, 0.02), (1e-6, 1e-3)]
+)
+def test_weights_are_per_full_presence_whatever_the_scales(unit_gain: float, presence_gain: float) -> None:
+    chosen, weights = linear._pursued(unit_gain * unit().double() + 3, presence_gain * shown().double(), 3)
+    assert chosen == [1, 3, 4]
+    found = presence_gain * torch.tensor(weights)
+    torch.testing.assert_close(found, torch.tensor([2, -1, 1.5]) / unit().std(), rtol=1e-4, atol=1e-4)
+
+
+def test_without_images_that_judge_every_concept_gains_nothing() -> None:
+    none = torch.zeros(80, dtype=torch.bool)
+    assert len(Linear(gain=0.0, n_concepts=3)._fitted(unit(), shown(), none)[0]) == 3
+    assert len(Linear(n_concepts=3)._fitted(unit(), shown(), none)[0]) == 1
+
+
 def test_a_sum_grows_while_it_gains_and_tells_the_weightiest_first() -> None:
     judging = torch.arange(80) % 4 == 0
     chosen, weights = Linear()._fitted(unit(), shown(), judging)
@@ -51,12 +67,15 @@ def test_of_very_few_images_none_are_set_aside(
     left: int, judges: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = torch.tensor([True] + [False] * left)
-    monkeypatch.setattr(linear, "probe_images", lambda _: SimpleNamespace(part=lambda *_: drawn))
+    asked: list[tuple[object, ...]] = []
+    images = SimpleNamespace(part=lambda *how: asked.append(how) or drawn)
+    monkeypatch.setattr(linear, "probe_images", lambda _: images)
     rows = torch.arange(len(drawn))
     features = SimpleNamespace(
-        context=SimpleNamespace(split_seed=0), matrix=SimpleNamespace(numbers=rows, choosing=rows >= 0)
+        context=SimpleNamespace(split_seed=7), matrix=SimpleNamespace(numbers=rows, choosing=rows >= 0)
     )
     found = linear._set_aside(features)  # type: ignore[arg-type]
+    assert asked == [(0.25, 7, "judging sums")]  # about every fourth
     assert found.tolist() == (drawn.tolist() if judges else [False] * len(drawn))
 
 
