@@ -81,6 +81,14 @@ def test_a_slot_may_ask_for_nothing() -> None:
         torch.testing.assert_close(found[layer][2:], alone[layer])
 
 
+def test_a_slot_may_not_ask_for_a_layer_behind_its_unit_that_another_slot_leads_to() -> None:
+    model = net()
+    with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
+        trace = tracer(pictures(2).requires_grad_())
+        with pytest.raises(InvalidValueError, match="the layer 'two' is not before one"):
+            followed(trace, [request("class:2"), request("one:1")])
+
+
 def test_a_rule_is_kept_where_relevance_can_be_followed() -> None:
     assert followable(net(), request("class:2"), pictures()) == ("zplus", "")
     blocked = Model(nn.Sequential(OrderedDict(one=nn.Conv2d(3, 4, 3), two=Last())), size=(8, 8))
@@ -91,10 +99,10 @@ def test_a_rule_is_kept_where_relevance_can_be_followed() -> None:
 
 
 def test_the_floor_of_a_mask_keeps_its_greatest_below_1() -> None:
-    r = torch.tensor([[[0.0, 4.0], [1.0, 2.0]]], dtype=torch.float64)
+    r = torch.tensor([[[-1.0, 3.0], [1.0, 2.0]]], dtype=torch.float64)
     wanted = torch.tensor([4 / (4 + 4e-6), 1 / (1 + 4e-6)], dtype=torch.float64)
     torch.testing.assert_close(mask(r)[0, :, 1], wanted, rtol=1e-12, atol=0)
-    peaks = torch.tensor([[2 / (2 + 2e-6), 0]], dtype=torch.float64)
+    peaks = torch.tensor([[1 / (1 + 1e-6), 0]], dtype=torch.float64)
     torch.testing.assert_close(importance(r), peaks, rtol=1e-12, atol=0)
 
 

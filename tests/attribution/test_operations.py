@@ -179,6 +179,21 @@ def test_a_sum_over_spread_axes_collects() -> None:
     torch.testing.assert_close(to_b, (r * (1 - share)).sum(0, keepdim=True))
 
 
+def test_by_epsilon_a_sum_of_two_activations_splits_by_values_wherever_it_is() -> None:
+    for before in (lambda a: a * 1.0, lambda a: F.linear(a, torch.eye(5, dtype=a.dtype))):
+        for f, sign in ((torch.add, 1), (torch.sub, -1)):
+            a, b, r = draw(2, 5), draw(2, 5), draw(2, 5)
+            with Tape(a, b) as tape:
+                y = f(before(a), before(b))
+            how = Relevance("epsilon", sums="epsilon", epsilon=0.1)
+            made = sweep(Context(how, tape), [(y, r)], [a, b])
+            for found, part in zip(made, (a, sign * b), strict=True):
+                wanted = part / (y + torch.where(y < 0, -0.1, 0.1)) * r
+                if tape.steps[0].name == "linear":
+                    wanted = wanted * part / (part + torch.where(part < 0, -0.1, 0.1))
+                torch.testing.assert_close(found, wanted)
+
+
 def test_a_tensor_added_to_itself_gets_all() -> None:
     x, r = draw(2, 5), draw(2, 5)
     torch.testing.assert_close(back(lambda a: a + a, x, r), r)
@@ -227,6 +242,25 @@ def test_a_max_pool_without_settings_leaves_out_what_no_window_fills() -> None:
     found = back(lambda a: torch.max_pool2d(a, 2), x, r, Relevance(max_pool="average"))
     wanted = back(nn.AvgPool2d(2), x, r)
     torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("dilation", [1, (1, 1), [1, 1]])
+@pytest.mark.parametrize("way", ["average", "halving"])
+def test_a_max_pool_without_dilation_may_say_so_in_any_way(way: str, dilation: object) -> None:
+    x, r = torch.rand(1, 2, 4, 6, dtype=torch.float64), draw(1, 2, 2, 3)
+    found = back(lambda a: F.max_pool2d(a, 2, dilation=dilation), x, r, Relevance(max_pool=way))  # type: ignore[arg-type]
+    torch.testing.assert_close(found, back(nn.AvgPool2d(2), x, r))
+
+
+@pytest.mark.parametrize("dilation", [2, (2, 1), (1, 2)])
+def test_a_dilated_max_pool_is_no_average_pool(dilation: object) -> None:
+    def pool(a: Tensor) -> Tensor:
+        return F.max_pool2d(a, 2, 2, dilation=dilation)  # type: ignore[arg-type]
+
+    x = torch.rand(1, 2, 5, 5, dtype=torch.float64)
+    assert pool(x).shape == F.avg_pool2d(x, 2).shape
+    with pytest.raises(NoRuleError, match="has no average pool"):
+        back(pool, x, torch.ones_like(pool(x)), Relevance(max_pool="average"))
 
 
 def test_a_max_pool_that_does_not_halve_has_no_halving() -> None:

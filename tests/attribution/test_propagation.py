@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tests import toy
 from vital.attribution import propagate, relevance, relevance_of, start_at
+from vital.attribution.start import STARTS
 from vital.errors import InvalidValueError, UnitError, UnknownNameError
 from vital.models import Model
 from vital.tracing import Tracer
@@ -121,6 +122,23 @@ def test_a_direction_starts_with_what_each_channel_adds_at_each_place(file: str)
         assert made[row].sum().item() == pytest.approx(value)
         assert torch.equal(restricted[row, :, *where], VECTORS[0].double().clamp(min=0))
         assert restricted[row].sum().item() == pytest.approx(VECTORS[0].clamp(min=0).sum().item())
+
+
+def test_a_direction_at_one_position_starts_there_alone(file: str) -> None:
+    trace = toy.trace(toy.model(double=True), ["norm2"], toy.images(2))
+    whole, made = (start_at(trace, f"{file}:0@norm2{place}") for place in ("", "@2,3"))
+    assert torch.equal(made[..., 2, 3], whole[..., 2, 3])
+    made[..., 2, 3] = 0
+    assert not made.any()
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_directions_that_share_the_images_start_as_each_alone(file: str, start: str) -> None:
+    model, units = toy.model(double=True), [f"{file}:{i}@norm2" for i in (0, 1)]
+    trace = toy.trace(model, ["norm2"], toy.images(6))
+    together = start_at(trace, model.units(units), start)
+    apart = [start_at(trace.rows(3 * i, 3 * i + 3), unit, start) for i, unit in enumerate(units)]
+    assert torch.equal(together, torch.cat(apart))
 
 
 @pytest.mark.parametrize("start", ["activation", "one", "restricted"])

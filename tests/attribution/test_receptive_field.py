@@ -44,12 +44,12 @@ def test_every_field_of_a_stack_is_that_of_the_formula(steps: list[tuple[int, in
     parts: list[nn.Module] = []
     for i, (kernel, stride, padding, dilation) in enumerate(steps):
         parts += [nn.Conv2d(3 if i == 0 else 4, 4, kernel, stride, padding, dilation), nn.ReLU()]
-    model = of(*parts)
+    model = of(*parts, size=(SIZE, 33))
     layer = str(len(parts) - 1)
     _, rows, columns = vital.list_layers(model)[layer].shape
     for row in range(rows):
         for column in range(columns):
-            (top, bottom), (left, right) = (arithmetic(steps, i, SIZE) for i in (row, column))
+            (top, bottom), (left, right) = arithmetic(steps, row, SIZE), arithmetic(steps, column, 33)
             assert receptive_field(model, layer, (row, column)) == Box(top, left, bottom, right)
 
 
@@ -140,6 +140,12 @@ def test_a_token_sees_its_patch_and_the_class_token_everything() -> None:
     assert receptive_field(model, "tokens", 0) == Box(0, 0, 32, 32)
 
 
+def test_the_effective_field_of_a_token_lies_in_the_middle_of_its_patch() -> None:
+    model = toy.wrap(toy.seeded(Patchwise()))
+    box = effective_field(model, "tokens:3#patches", torch.ones(3, 32, 32), 1 + 4 * 1 + 2, 1e-9)
+    assert box == Box(11, 19, 13, 21)
+
+
 class Reading(Patchwise):
     """The same, whose class token has read the first patch."""
 
@@ -191,11 +197,16 @@ def test_the_network_comes_back_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("layer", "position"),
-    [("act2", (8, 0)), ("act2", (0, 8)), ("act2", 3), ("act2", None), ("class", (0, 0))],
+    [
+        *[("act2", place) for place in [(8, 0), (0, 8), (-1, 0), (0, -1), 3, None]],
+        *[("class", place) for place in [(0, 0), 0]],
+        *[("block1", place) for place in [17, -1, (0, 0), None]],
+    ],
 )
 def test_places_that_are_not_there_are_one_sentence(layer: str, position: object) -> None:
+    model = toy.token_model() if layer == "block1" else toy.model()
     with pytest.raises(UnitError, match=rf"^layer '{layer}' has no place .*, where a place is .*[^.]$"):
-        receptive_field(toy.model(), layer, position)  # type: ignore[arg-type]
+        receptive_field(model, layer, position)  # type: ignore[arg-type]
 
 
 def mass_in(weight: Tensor, picture: Tensor, at: int, box: Box) -> float:
@@ -236,6 +247,13 @@ def test_the_effective_field_grows_with_the_share_up_to_the_receptive_field() ->
     field = receptive_field(model, "layer3", (1, 2))
     assert boxes[-1] == field
     assert all(b.top >= field.top and b.right <= field.right for b in boxes)
+
+
+def test_a_share_just_below_1_gives_all_that_has_a_gradient() -> None:
+    model = of(nn.Conv2d(3, 4, 9))
+    for seed in range(20):
+        picture = 0.1 + toy.images(seed=seed, size=SIZE)[0].float()
+        assert effective_field(model, "0:2", picture, (11, 5), 1 - 2.0**-53) == Box(11, 5, 20, 14)
 
 
 @pytest.mark.parametrize("scale", [2.0**-40, 1.0, 2.0**40])

@@ -182,6 +182,8 @@ def test_every_way_to_write_a_constant_matrix(rule: str) -> None:
     )
     for way in ways:
         torch.testing.assert_close(back(way, x, r, rule), expected)
+        own = Relevance("flat", linear=rule)  # type: ignore[arg-type]
+        torch.testing.assert_close(back(way, x, r, own), expected)
 
 
 @pytest.mark.parametrize("kernel", [2, 1])
@@ -214,6 +216,21 @@ def test_a_folded_batch_norm_is_a_convolution_with_scaled_weights() -> None:
     assert not torch.allclose(back(net, x, r, "zplus"), back(net, x, r, "folded"))
 
 
+@pytest.mark.parametrize("places", [(), (7,), (3, 2)])
+def test_a_batch_norm_by_itself_is_a_linear_layer_where_there_are_no_places(places: tuple[int, ...]) -> None:
+    x = draw(3, 4, *places)
+    mean, deviation = draw(4), draw(4).exp()
+    y = F.batch_norm(x, mean, deviation.square(), eps=0.0)
+    r = torch.randn_like(x)
+    scaled = x / deviation.view(1, 4, *[1] * len(places))
+    wanted = scaled / (y + torch.where(y < 0, -0.1, 0.1)) * r
+    for weighted, linear in (("zplus", "epsilon"), ("epsilon", "zplus")):
+        how = Relevance(weighted, linear=linear, batch_norm="folded", epsilon=0.1)  # type: ignore[arg-type]
+        made = back(lambda a: F.batch_norm(a, mean, deviation.square(), eps=0.0), x, r, how)
+        apart = (weighted if places else linear) == "epsilon"
+        torch.testing.assert_close(made, wanted if apart else r)
+
+
 def test_a_batch_norm_is_not_folded_where_something_else_reads_the_convolution() -> None:
     conv, norm = nn.Conv2d(3, 5, 3, bias=False).double(), nn.BatchNorm2d(5).double().eval()
     nn.init.normal_(norm.weight)
@@ -228,9 +245,29 @@ def test_a_batch_norm_is_not_folded_where_something_else_reads_the_convolution()
 @pytest.mark.parametrize("rule", RULE_NAMES)
 def test_nothing_is_divided_by_zero(rule: str) -> None:
     conv = nn.Conv2d(3, 4, 3, bias=False)
-    for scale in (0.0, 1e-38, 1e-20):
-        made = back(conv, scale * torch.rand(1, 3, 5, 5), torch.rand(1, 4, 3, 3), rule)
+    for scale in (0.0, *(10.0**-power for power in range(30, 40)), 1e-20):
+        made = back(conv, scale * torch.rand(1, 3, 5, 5), 1e4 * torch.rand(1, 4, 3, 3), rule)
         assert torch.isfinite(made).all()
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1.5, 3.0])
+def test_alpha_and_beta_may_have_any_size(alpha: float) -> None:
+    for terms in (70, 9):
+        layer = nn.Linear(terms, 8, bias=False).double().requires_grad_(requires_grad=False)
+        layer.weight[0].abs_()
+        layer.weight[1] = -layer.weight[0]
+        x, r = draw(1, terms, sign="positive"), draw(1, 8)
+        how = Relevance("alphabeta", alpha=alpha, beta=alpha - 1)
+        expected = shares(layer.weight * x, r[0], "alphabeta", how=how)
+        torch.testing.assert_close(back(layer, x, r, how)[0], expected)
+
+
+def test_a_sum_of_exactly_0_is_moved_upwards_by_epsilon() -> None:
+    layer = nn.Linear(2, 1, bias=False).double().requires_grad_(requires_grad=False)
+    layer.weight.copy_(torch.tensor([[1.0, -1.0]]))
+    x, r = torch.full((1, 2), 3.0, dtype=torch.float64), torch.full((1, 1), 2.0, dtype=torch.float64)
+    made = back(layer, x, r, Relevance("epsilon", epsilon=0.5))
+    assert made.tolist() == [[12.0, -12.0]]
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
