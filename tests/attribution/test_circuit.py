@@ -172,6 +172,18 @@ def test_a_planted_graph_is_found_and_a_unit_without_relevance_has_no_feeders() 
     assert not [e for e in graph.edges if str(e.unit) == "mid:2"]
 
 
+def test_a_graph_may_keep_one_unit_of_each_layer() -> None:
+    graph = attribution_graph(three(), "top:0", ["mid", "low"], torch.full((2, 3, 4, 4), 0.5), 1)
+    assert [(str(e.unit), str(e.feeder), e.share) for e in graph.edges] == [
+        ("top:0", "mid:0", 0.75),
+        ("mid:0", "low:0", 1),
+    ]
+    assert [[(str(f.unit), f.share) for f in level] for level in graph.levels] == [
+        [("mid:0", 0.75)],
+        [("low:0", 0.75)],
+    ]
+
+
 def test_a_graph_goes_on_through_tokens() -> None:
     model, pictures = toy.token_model(double=True), toy.images(2)
     best = int(toy.trace(model, ["class"], pictures)["class"].sum(0).argmax())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -105,6 +107,10 @@ NORMS = {
     "last axis": nn.LayerNorm(5, bias=False),
     "group": nn.GroupNorm(2, 6),
     "root mean square": nn.RMSNorm(5),
+    "batch, no weights": nn.BatchNorm2d(6, eps=0.5, affine=False),
+    "layer, no weights": nn.LayerNorm([5, 5], eps=0.5, elementwise_affine=False),
+    "group, no weights": nn.GroupNorm(3, 6, eps=0.5, affine=False),
+    "root mean square, no weights": nn.RMSNorm([5, 5], eps=0.5, elementwise_affine=False),
 }
 
 
@@ -117,11 +123,24 @@ def test_a_norm_that_stands_alone_is_a_layer_under_epsilon(name: str) -> None:
     # With the deviation a constant the norm is linear: it is what the norm makes of x without dividing by its own.
     y, flat = norm(x), x.flatten()
     by_scale = torch.autograd.functional.jacobian(lambda a: norm(a).flatten(), x).view(x.numel(), -1)
-    if name != "batch":
+    if not name.startswith("batch"):
         by_scale = by_scale + radial(norm, x)
     expected = flat * (by_scale.T @ (r.flatten() / y.flatten()))
     torch.testing.assert_close(back(norm, x, r, how).flatten(), expected, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(back(norm, x, r, "zplus"), r)
+
+
+@pytest.mark.parametrize(
+    ("norm", "same"),
+    [
+        (lambda a: F.layer_norm(a, [5]), nn.LayerNorm(5)),
+        (lambda a: F.group_norm(a, 2), nn.GroupNorm(2, 6)),
+        (lambda a: F.rms_norm(a, [5]), nn.RMSNorm(5)),
+    ],
+)
+def test_a_norm_without_settings_has_those_of_its_module(norm: Callable[[Tensor], Tensor], same: nn.Module) -> None:
+    x, r = 0.01 * torch.randn(2, 1, 6, 5, dtype=torch.float64)
+    torch.testing.assert_close(back(norm, x, r, "epsilon"), back(same.double(), x, r, "epsilon"))
 
 
 def test_a_group_norm_is_a_linear_layer_where_there_are_no_places() -> None:
@@ -138,9 +157,9 @@ def radial(norm: nn.Module, x: Tensor) -> Tensor:
     """What the deviation's own dependence takes from a norm's derivative: (y − b) times its logarithm's gradient."""
     zero = norm(torch.zeros_like(x)).flatten()
     if isinstance(norm, nn.GroupNorm):
-        shape: tuple[int, ...] = (1, 2, -1)
+        shape: tuple[int, ...] = (1, norm.num_groups, -1)
     else:
-        shape = (-1, norm.weight.numel())
+        shape = (-1, math.prod(norm.normalized_shape))
 
     def logarithm(a: Tensor) -> Tensor:
         rows = a.reshape(shape)

@@ -9,7 +9,15 @@ from tests.attribution.test_tape import Last
 from vital import objectives as obj
 from vital import params as par
 from vital.activations.template import make_template
-from vital.attribution import followable, followed, importance, mask, relevance
+from vital.attribution import (
+    followable,
+    followed,
+    gradient_times_activation_of,
+    importance,
+    mask,
+    relevance,
+    relevance_of,
+)
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.optim import optimize
@@ -79,6 +87,25 @@ def test_a_slot_may_ask_for_nothing() -> None:
     for layer in LAYERS:
         assert not found[layer][1].any()
         torch.testing.assert_close(found[layer][2:], alone[layer])
+
+
+def test_slots_that_ask_by_other_rules_get_what_each_gets_alone() -> None:
+    model, rules = net(), ("zplus", GRADIENT, "epsilon", GRADIENT, "zplus")
+    units = ("class:2", "class:2", "two:4", "two:1", "two:4")
+    asked = [replace(request(unit), rule=rule) for unit, rule in zip(units, rules, strict=True)]
+    with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
+        trace = tracer(pictures(5).requires_grad_())
+        together = followed(trace, asked)
+        for i, each in enumerate(asked):
+            alone = tracer(pictures(5)[i : i + 1].requires_grad_())
+            if each.recorded:
+                wanted = relevance_of(alone, each.unit, LAYERS, each.rule, "waking")
+            else:
+                wanted = gradient_times_activation_of(alone, each.unit, LAYERS)
+                wanted = {layer: part.clamp(min=0) for layer, part in wanted.items()}
+            for layer in LAYERS:
+                assert wanted[layer].any()
+                torch.testing.assert_close(together[layer][i : i + 1], wanted[layer])
 
 
 def test_a_slot_may_not_ask_for_a_layer_behind_its_unit_that_another_slot_leads_to() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -323,6 +324,7 @@ ATTENTION = [
     lambda q, k, v: torch.einsum("bhts,bhsd->bhtd", (q @ k.mT * 0.5).softmax(-1), v),
     lambda q, k, v: torch.bmm((q @ k.mT * 0.5).softmax(-1)[0], v[0])[None],
     lambda q, k, v: (v.mT @ (q @ k.mT * 0.5).softmax(-1).mT).mT,
+    lambda q, k, v: F.scaled_dot_product_attention(query=q, key=k, value=v),
 ]
 
 
@@ -351,6 +353,17 @@ def test_attention_is_an_average_of_values(
     torch.testing.assert_close(to_v, values_shares(weights, v, r, signed=rule == "epsilon"))
     assert not to_q.any()
     assert not to_k.any()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_mask_and_the_scale_of_attention_count_however_they_are_given(*, named: bool) -> None:
+    q, k, v, r = (draw(1, 2, 5, 4) for _ in range(4))
+    mask, scale = draw(5, 5), 0.1
+    given = {"attn_mask": mask} if named else {}
+    f = partial(F.scaled_dot_product_attention, scale=scale, **given)
+    made = back(lambda a: f(q, k, a) if named else f(q, k, a, mask), v, r)
+    weights = (q @ k.mT * scale + mask).softmax(-1)
+    torch.testing.assert_close(made, values_shares(weights, v, r, signed=False))
 
 
 def attention_arguments(*, separate: bool, bias: bool, masked: bool) -> dict:
@@ -382,6 +395,17 @@ def attention_arguments(*, separate: bool, bias: bool, masked: bool) -> dict:
 @pytest.mark.parametrize("separate", [False, True])
 def test_multi_head_attention_in_parts_computes_the_same(separate: bool, bias: bool, masked: bool) -> None:
     given = attention_arguments(separate=separate, bias=bias, masked=masked)
+    expected, _ = F.multi_head_attention_forward(**given)
+    torch.testing.assert_close(attend_in_parts(given), expected)
+
+
+@pytest.mark.parametrize("number", [False, True])
+def test_masks_of_multi_head_attention_may_differ_between_images_and_heads(*, number: bool) -> None:
+    given = attention_arguments(separate=False, bias=True, masked=True)
+    each = draw(3 * 2, 7, 9)
+    given["attn_mask"] = each if number else each > 0.5
+    if number:
+        given["key_padding_mask"] = draw(3, 9)
     expected, _ = F.multi_head_attention_forward(**given)
     torch.testing.assert_close(attend_in_parts(given), expected)
 

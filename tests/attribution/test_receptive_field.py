@@ -249,6 +249,14 @@ def test_the_effective_field_grows_with_the_share_up_to_the_receptive_field() ->
     assert all(b.top >= field.top and b.right <= field.right for b in boxes)
 
 
+def test_a_share_of_1_gives_also_what_is_seen_without_a_gradient() -> None:
+    model = of(nn.Conv2d(3, 4, 9))
+    with torch.no_grad():
+        model.module[0].weight[..., :3, :] = 0
+    picture = 0.1 + toy.images(size=SIZE)[0].float()
+    assert effective_field(model, "0:2", picture, (11, 5), 1) == Box(11, 5, 20, 14)
+
+
 def test_a_share_just_below_1_gives_all_that_has_a_gradient() -> None:
     model = of(nn.Conv2d(3, 4, 9))
     for seed in range(20):
@@ -271,6 +279,17 @@ def test_the_effective_field_of_uneven_steps_lies_where_the_place_lies_in_the_ma
         for column in range(0, 12, 3):
             box = effective_field(model, "1:0", torch.ones(3, SIZE, 24), (row, column), 1e-9)
             assert box == Box(2 * row, 2 * column, 2 * row + 2, 2 * column + 2)
+
+
+@pytest.mark.parametrize("padding", [(0, 0, 8, 0), (0, 0, 0, 8), (8, 0, 0, 0), (0, 8, 0, 0)])
+def test_where_the_steps_cannot_be_known_at_one_side_the_place_in_the_map_counts(
+    padding: tuple[int, int, int, int],
+) -> None:
+    kernel = (1, 9) if any(padding[:2]) else (9, 1)
+    model = of(nn.ZeroPad2d(padding), nn.Conv2d(3, 4, kernel), size=(9, 9))
+    for row, column in ((1, 4), (4, 2), (5, 6)):
+        box = effective_field(model, "1:0", torch.ones(3, 9, 9), (row, column), 1e-9)
+        assert box == Box(row, column, row + 1, column + 1)
 
 
 def test_at_the_edge_the_box_is_cut_and_its_middle_stays() -> None:

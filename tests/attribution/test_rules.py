@@ -28,6 +28,8 @@ LAYERS = [
     (nn.Conv2d(3, 4, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2)), (7, 5)),
     (nn.Conv2d(4, 8, (1, 3), padding=(0, 2), groups=4), (2, 5)),
     (nn.Conv2d(3, 5, 1, stride=(2, 3)), (5, 7)),
+    (nn.Conv2d(4, 6, 1, stride=(2, 1), groups=2), (5, 3)),
+    (nn.Conv2d(3, 4, 1, stride=2, padding=(1, 0)), (4, 5)),
     (nn.Conv2d(16, 2, 2), (3, 2)),
     (nn.Conv3d(2, 3, (1, 2, 3), stride=(1, 2, 1), padding=(0, 1, 1)), (2, 4, 3)),
     (nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2), (5,)),
@@ -117,6 +119,54 @@ def test_every_layer_follows_the_formula_image_by_image(
     for one, its_r, found in zip(x, r, made, strict=True):
         expected = by_formula(layer, scale, one[None], its_r[None], rule)
         torch.testing.assert_close(found.flatten(), expected)
+
+
+WAYS = [
+    lambda x, w: F.conv2d(x, w, None, 2),
+    lambda x, w: F.conv2d(x, w, stride=2),
+    lambda x, w: F.conv2d(x, w, stride=2, padding=0, groups=1),
+    lambda x, w: F.conv2d(x, w, stride=2, padding="valid"),
+    lambda x, w: F.conv2d(input=x, weight=w, stride=[2, 2], padding=[0, 0]),
+    lambda x, w: torch.conv2d(x, w, None, (2, 2), (0, 0)),
+    lambda x, w: F.conv2d(x[..., ::2, ::2], w),
+    lambda x, w: F.conv2d(x[..., ::2, ::2], w, padding="same"),
+]
+
+
+@pytest.mark.parametrize("rule", [*RULE_NAMES, "flat", "box"])
+def test_a_convolution_of_1_by_1_may_be_written_in_any_way(rule: str) -> None:
+    layer = nn.Conv2d(3, 5, 1, 2, bias=False).double().requires_grad_(requires_grad=False)
+    x, r = torch.rand(1, 3, 5, 4, dtype=torch.float64), draw(1, 5, 3, 2)
+    expected = by_formula(layer, torch.ones(1), x, r, rule).view_as(x)
+    for way in WAYS:
+        found = back(lambda a, way=way: way(a, layer.weight), x, r, Relevance(rule))  # type: ignore[arg-type]
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("rule", ["zplus", "gamma", "alphabeta", "flat", "box"])
+def test_the_stabilizer_moves_every_denominator_away_from_0(rule: str, *, signed: bool) -> None:
+    layer = nn.Linear(9, 20, bias=False).double().requires_grad_(requires_grad=False)
+    layer.weight[0] = -layer.weight[1].abs_()
+    x, r = torch.rand(1, 9, dtype=torch.float64), draw(1, 20)
+    x = x if rule == "box" or not signed else x - 0.5
+    c, how = layer.weight * x, Relevance(rule, stabilizer=0.3, signed=signed)  # type: ignore[arg-type]
+
+    def ratio(parts: torch.Tensor) -> torch.Tensor:
+        z = parts.sum(1, keepdim=True)
+        return parts / (z + torch.where(z < 0, -0.3, 0.3))
+
+    plus, minus = c.clamp(min=0), c.clamp(max=0)
+    up = (c.sum(1, keepdim=True) >= 0).double()
+    below = minus / (minus.sum(1, keepdim=True) - 0.3)
+    expected = {
+        "zplus": ratio(plus),
+        "gamma": ratio(c + 0.25 * (up * plus + (1 - up) * minus)),
+        "alphabeta": 2 * ratio(plus) - below,
+        "flat": ratio(torch.ones_like(c)),
+        "box": ratio(c - layer.weight.clamp(max=0)),
+    }[rule]
+    torch.testing.assert_close(back(layer, x, r, how), r @ expected)
 
 
 def test_a_sum_of_64_terms_shares_nothing_where_none_is_positive() -> None:

@@ -95,7 +95,7 @@ def effective_fields(
         return [receptive_field(model, layer, position) for position in positions]
     info = list_layers(model)[layer]
     with torch.enable_grad(), Tracer(model, [layer]) as tracer:
-        shown = pictures.detach().to(model.device, model.image_dtype, copy=True).requires_grad_()
+        shown = pictures.detach().to(model.device, model.image_dtype).requires_grad_()
         trace = tracer(shown)
         act = value(trace[layer]).flatten(1)
         places = torch.tensor([_number(info, position) for position in positions], device=act.device)
