@@ -229,6 +229,19 @@ def test_averages_share_by_what_each_part_contributed(f: Callable[[Tensor], Tens
     torch.testing.assert_close(back(f, x, r, "epsilon").flatten(), signed)
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("rule", ["zplus", "epsilon"])
+@pytest.mark.parametrize("f", POOLS)
+def test_averages_in_half_precision_are_near_those_in_single(
+    f: Callable[[Tensor], Tensor], rule: str, kind: torch.dtype
+) -> None:
+    x = torch.rand(1, 3, 6, 6).to(kind)
+    r = torch.rand_like(f(x))
+    made = back(f, x, r, rule)
+    assert made.dtype == kind
+    torch.testing.assert_close(made.float(), back(f, x.float(), r.float(), rule), rtol=0.05, atol=0.01)
+
+
 def test_a_max_pool_gives_all_to_the_winner_or_is_an_average_pool() -> None:
     x = torch.tensor([[[[1.0, 3.0, 0.0, 0.0], [2.0, 2.0, 0.0, 0.0]]]])
     r = torch.tensor([[[[8.0, 5.0]]]])
@@ -458,6 +471,32 @@ def test_a_sum_with_a_product_in_one_operation() -> None:
     share = x.abs() / (x.abs() + (w * r).abs())
     torch.testing.assert_close(to_a, share * r)
     torch.testing.assert_close(to_b, (1 - share) * r)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_products_with_sums_may_name_their_arguments(*, named: bool) -> None:
+    x, w, b, r = draw(2, 5), draw(5, 3), draw(3), draw(2, 3)
+    if named:
+        made = back(lambda a: torch.addmm(input=b, mat1=a, mat2=w, beta=2.0, alpha=0.5), x, r, "epsilon")
+    else:
+        made = back(lambda a: torch.addmm(b, a, w, beta=2.0, alpha=0.5), x, r, "epsilon")
+    torch.testing.assert_close(made, back(lambda a: F.linear(a, w.T) * 0.5 + 2.0 * b, x, r, "epsilon"))
+    u, s = draw(2, 5), draw(2, 5)
+    if named:
+        made = back(lambda a: torch.addcmul(input=u, tensor1=a, tensor2=w[:, 0], value=2.0), x, s)
+    else:
+        made = back(lambda a: torch.addcmul(u, a, w[:, 0], value=2.0), x, s)
+    torch.testing.assert_close(made, back(lambda a: u + 2.0 * (a * w[:, 0]), x, s))
+
+
+def test_what_no_operation_made_has_no_maker() -> None:
+    x = draw(2, 3)
+    with Tape(x) as tape:
+        y = (x + 1.0) * 2.0
+    context = Context(Relevance(), tape)
+    assert context.maker(x) is None
+    assert context.maker(draw(2, 3)) is None
+    assert context.maker(y) is tape.steps[-1]
 
 
 def test_an_operation_without_a_rule_is_named_and_can_be_given_one() -> None:

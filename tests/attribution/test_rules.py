@@ -25,6 +25,7 @@ OPTIONS = {
 
 LAYERS = [
     (nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2), (9,)),
+    (nn.Conv1d(3, 4, 2, stride=2), (7,)),
     (nn.Conv2d(3, 4, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2)), (7, 5)),
     (nn.Conv2d(4, 8, (1, 3), padding=(0, 2), groups=4), (2, 5)),
     (nn.Conv2d(3, 5, 1, stride=(2, 3)), (5, 7)),
