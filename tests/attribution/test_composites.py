@@ -74,6 +74,19 @@ def test_a_folded_batch_norm_is_a_layer_with_merged_weights(
         torch.testing.assert_close(back(net, x, r, name), back(merged, x, r, name), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("name", ["folded", *EPSILON])
+def test_a_batch_norm_without_weights_has_those_that_change_nothing(name: str) -> None:
+    layer, plain = toy.seeded(nn.Conv2d(4, 6, 3)), toy.seeded(nn.BatchNorm2d(6, affine=False))
+    norm = nn.BatchNorm2d(6)
+    norm.running_mean.copy_(plain.running_mean)
+    norm.running_var.copy_(plain.running_var)
+    nets = [
+        nn.Sequential(layer, own).double().eval().requires_grad_(requires_grad=False) for own in (plain, norm)
+    ]
+    x, r = torch.randn(2, 4, 5, 5, dtype=torch.float64), torch.randn(2, 6, 3, 3, dtype=torch.float64)
+    torch.testing.assert_close(back(nets[0], x, r, name), back(nets[1], x, r, name))
+
+
 class Merged(nn.Module):
     """A layer and its batch norm as one layer, by its values at unit inputs' places."""
 
@@ -114,10 +127,11 @@ NORMS = {
 }
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
 @pytest.mark.parametrize("name", NORMS)
-def test_a_norm_that_stands_alone_is_a_layer_under_epsilon(name: str) -> None:
+def test_a_norm_that_stands_alone_is_a_layer_under_epsilon(name: str, scale: float) -> None:
     norm = toy.seeded(NORMS[name]).double().eval().requires_grad_(requires_grad=False)
-    x = torch.randn(1, 6, 5, 5, dtype=torch.float64)
+    x = scale * torch.randn(1, 6, 5, 5, dtype=torch.float64)
     r = torch.randn_like(x)
     how = replace(RULES["epsilon"], epsilon=1e-12)
     # With the deviation a constant the norm is linear: it is what the norm makes of x without dividing by its own.
@@ -136,9 +150,17 @@ def test_a_norm_that_stands_alone_is_a_layer_under_epsilon(name: str) -> None:
         (lambda a: F.layer_norm(a, [5]), nn.LayerNorm(5)),
         (lambda a: F.group_norm(a, 2), nn.GroupNorm(2, 6)),
         (lambda a: F.rms_norm(a, [5]), nn.RMSNorm(5)),
+        (lambda a: torch.layer_norm(a, [5]), nn.LayerNorm(5)),
+        (lambda a: torch.group_norm(a, 2), nn.GroupNorm(2, 6)),
+        (lambda a: torch.rms_norm(a, [5]), nn.RMSNorm(5)),
+        (lambda a: torch.layer_norm(a, [5], None, None, 0.5), nn.LayerNorm(5, 0.5)),
+        (lambda a: torch.group_norm(a, 2, None, None, 0.5), nn.GroupNorm(2, 6, 0.5)),
+        (lambda a: torch.rms_norm(a, [5], None, 0.5), nn.RMSNorm(5, 0.5)),
     ],
 )
-def test_a_norm_without_settings_has_those_of_its_module(norm: Callable[[Tensor], Tensor], same: nn.Module) -> None:
+def test_a_norm_may_be_written_as_a_function_in_any_way(
+    norm: Callable[[Tensor], Tensor], same: nn.Module
+) -> None:
     x, r = 0.01 * torch.randn(2, 1, 6, 5, dtype=torch.float64)
     torch.testing.assert_close(back(norm, x, r, "epsilon"), back(same.double(), x, r, "epsilon"))
 
@@ -232,6 +254,19 @@ def test_a_rule_by_name_holds_for_that_layer() -> None:
         whole = "epsilon-plus-flat" if len(named) == 1 else "epsilon-gamma-flat"
         made, wanted = (relevance(model, images, "3:2", ["<0"], how)["<0"] for how in (own, whole))
         torch.testing.assert_close(made, wanted)
+
+
+def test_the_box_of_a_product_with_a_constant_matrix_is_that_of_a_linear_layer() -> None:
+    x, w, r = (torch.randn(*shape, dtype=torch.float64) for shape in ((2, 6), (6, 4), (2, 4)))
+    x = x.sigmoid()
+    parts = (2 * x - 1)[:, :, None] * w + w.abs()  # black and white are -1 and 1 there
+    wanted = (parts / parts.sum(1, keepdim=True) * r[:, None]).sum(2)
+    for f in (
+        lambda a: (2 * a - 1) @ w,
+        lambda a: F.linear(2 * a - 1, w.T),
+        lambda a: torch.mm(2 * a - 1, w),
+    ):
+        torch.testing.assert_close(back(f, x, r, Relevance("box")), wanted)
 
 
 def test_a_rule_by_a_name_that_no_layer_has_is_refused() -> None:

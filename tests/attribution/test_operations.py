@@ -71,6 +71,20 @@ def test_functions_of_one_value_norms_constants_and_gates_pass_all_relevance(
     torch.testing.assert_close(back(f, x, r), r)
 
 
+def test_of_two_activations_the_first_argument_takes_all_however_it_is_given() -> None:
+    a, b, r = draw(2, 4, 6), draw(2, 4, 6).abs(), draw(2, 4, 6)
+    for f in (
+        lambda x, y: torch.clamp(x, max=y),
+        lambda x, y: torch.clamp(max=y, input=x),
+        lambda x, y: torch.pow(x, y.round()),
+        lambda x, y: F.prelu(weight=y[0, :, 0], input=x),
+        lambda x, y: x.type_as(y),
+    ):
+        to_a, to_b = two(f, a, b, r)
+        torch.testing.assert_close(to_a, r)
+        assert not to_b.any()
+
+
 MOVING = [
     lambda x: x.permute(0, 2, 1).reshape(2, -1),
     lambda x: x.flatten(1).view(2, 4, 6)[:, 1:3],
@@ -258,6 +272,21 @@ def test_a_max_pool_without_settings_leaves_out_what_no_window_fills() -> None:
     torch.testing.assert_close(found, wanted)
 
 
+def test_the_window_of_a_max_pool_counts_however_it_is_given() -> None:
+    x, r = torch.rand(1, 2, 6, 8, dtype=torch.float64), draw(1, 2, 3, 4)
+    wanted = back(nn.AvgPool2d(3, 2, 1), x, r)
+    for f in (
+        nn.MaxPool2d(3, 2, 1),
+        lambda a: torch.max_pool2d(a, 3, 2, 1),
+        lambda a: torch.max_pool2d(a, (3, 3), (2, 2), (1, 1), (1, 1), False),
+        lambda a: F.max_pool2d(a, stride=2, padding=1, kernel_size=3),
+    ):
+        torch.testing.assert_close(back(f, x, r, Relevance(max_pool="average")), wanted)
+    r = draw(1, 2, 4, 5)
+    found = back(lambda a: torch.max_pool2d(a, 3, 2, 1, 1, True), x, r, Relevance(max_pool="average"))
+    torch.testing.assert_close(found, back(nn.AvgPool2d(3, 2, 1, ceil_mode=True), x, r))
+
+
 @pytest.mark.parametrize("dilation", [1, (1, 1), [1, 1]])
 @pytest.mark.parametrize("way", ["average", "halving"])
 def test_a_max_pool_without_dilation_may_say_so_in_any_way(way: str, dilation: object) -> None:
@@ -297,6 +326,9 @@ def test_a_gate_takes_nothing() -> None:
         lambda x, s: x * torch.sigmoid(s),
         lambda x, s: s.softmax(1) * x,
         lambda x, s: x * F.hardsigmoid(s),
+        lambda x, s: (F.relu6(s + 3) / 6) * x,
+        lambda x, s: x * (1.0 - torch.sigmoid(s)),
+        lambda x, s: x * (torch.tanh(s) * 0.5).clone().permute(0, 1, 3, 2).permute(0, 1, 3, 2),
     )
     for gated in gates:
         to_a, to_gate = two(gated, a, draw(2, 4, 3, 3), r)
@@ -309,9 +341,15 @@ def test_a_gate_takes_nothing() -> None:
 
 def test_two_factors_without_a_gate_get_half_each() -> None:
     r = draw(2, 5)
-    to_a, to_b = two(torch.mul, draw(2, 5), draw(2, 5), r)
-    torch.testing.assert_close(to_a, r / 2)
-    torch.testing.assert_close(to_b, r / 2)
+    for f in (
+        torch.mul,
+        lambda a, b: a * F.relu(b),
+        lambda a, b: a * (torch.sigmoid(b) + b),
+        lambda a, b: torch.sigmoid(a) * torch.tanh(b),
+    ):
+        to_a, to_b = two(f, draw(2, 5), draw(2, 5), r)
+        torch.testing.assert_close(to_a, r / 2)
+        torch.testing.assert_close(to_b, r / 2)
 
 
 def test_a_gated_linear_unit_keeps_its_values() -> None:

@@ -124,12 +124,28 @@ def test_a_direction_starts_with_what_each_channel_adds_at_each_place(file: str)
         assert restricted[row].sum().item() == pytest.approx(VECTORS[0].clamp(min=0).sum().item())
 
 
-def test_a_direction_at_one_position_starts_there_alone(file: str) -> None:
+@pytest.mark.parametrize("start", STARTS)
+def test_a_unit_or_direction_at_one_position_starts_there_alone(file: str, start: str) -> None:
     trace = toy.trace(toy.model(double=True), ["norm2"], toy.images(2))
-    whole, made = (start_at(trace, f"{file}:0@norm2{place}") for place in ("", "@2,3"))
-    assert torch.equal(made[..., 2, 3], whole[..., 2, 3])
-    made[..., 2, 3] = 0
-    assert not made.any()
+    for unit in ("norm2:4", "norm2:5", f"{file}:0@norm2", f"{file}:1@norm2"):
+        whole, made = (start_at(trace, f"{unit}{place}", start) for place in ("", "@2,3"))
+        if start in ("activation", "one"):
+            assert torch.equal(made[..., 2, 3], whole[..., 2, 3])
+        assert made[..., 2, 3].any()
+        made[..., 2, 3] = 0
+        assert not made.any()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_unit_that_wakes_nowhere_starts_with_ones_and_any_other_with_what_is_positive(sign: int) -> None:
+    trace = toy.trace(toy.model(double=True), ["norm2"], toy.images(2))
+    act = sign * trace["norm2"].clone()
+    act[0] = -act[0].abs()
+    act[1, 5, 0, 0] = 1.0
+    made = start_at(replace(trace, acts={**trace.acts, "norm2": act}), "norm2:5", "waking")
+    assert (made[0, 5] == 1).all()
+    assert torch.equal(made[1, 5], act[1, 5].clamp(min=0))
+    assert made.sum() == made[:, 5].sum()
 
 
 @pytest.mark.parametrize("start", STARTS)

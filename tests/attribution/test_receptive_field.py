@@ -1,4 +1,5 @@
 import gc
+import math
 import weakref
 
 import pytest
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 import vital
 from tests import toy
 from vital.activations import Box, effective_field, receptive_field
+from vital.attribution.field_scan import Line
+from vital.attribution.receptive_field import position_of
 from vital.errors import InvalidValueError, UnitError
 
 SIZE = 40
@@ -113,6 +116,8 @@ def test_an_enlarged_map_is_looked_at_place_by_place() -> None:
 @pytest.mark.parametrize("layer", ["flat", "head", "class"])
 def test_layers_without_places_see_everything(layer: str) -> None:
     assert receptive_field(toy.model(), layer, None) == Box(0, 0, 32, 32)
+    picture = toy.images()[0].float()
+    assert effective_field(toy.model(), f"{layer}:2", picture, None, 0.5) == Box(0, 0, 32, 32)
 
 
 def test_behind_a_global_mean_everything_is_seen() -> None:
@@ -252,9 +257,39 @@ def test_the_effective_field_grows_with_the_share_up_to_the_receptive_field() ->
 def test_a_share_of_1_gives_also_what_is_seen_without_a_gradient() -> None:
     model = of(nn.Conv2d(3, 4, 9))
     with torch.no_grad():
-        model.module[0].weight[..., :3, :] = 0
+        model.module[0].weight[..., :3, :] = model.module[0].weight[..., 6:, :] = 0
+        model.module[0].weight[..., :3] = model.module[0].weight[..., 6:] = 0
     picture = 0.1 + toy.images(size=SIZE)[0].float()
     assert effective_field(model, "0:2", picture, (11, 5), 1) == Box(11, 5, 20, 14)
+    assert effective_field(model, "0:2", picture, (11, 5), 1 - 2.0**-53) == Box(14, 8, 17, 11)
+
+
+def test_the_middle_of_a_field_is_known_where_one_place_alone_is_away_from_each_edge() -> None:
+    model = of(nn.Conv2d(3, 4, 3), size=(5, 6))
+    for row in range(3):
+        for column in range(4):
+            box = effective_field(model, "0:0", torch.ones(3, 5, 6), (row, column), 1e-9)
+            assert box == Box(row + 1, column + 1, row + 2, column + 2)
+
+
+@pytest.mark.parametrize("before", [0, 1, 4])
+def test_margins_of_a_line_follow_from_its_last_two(before: int) -> None:
+    line = Line(5, before + 2, before, even=True)
+    rest = [max(0, before - 2 * i) if before else 0 for i in (3, 2, 1, 0)]
+    assert [line.at(i) for i in range(5)] == [*rest, before + 2]
+    known = [before - 2 * i for i in (3, 2, 1, 0, -1)]
+    assert [line.beyond(i) for i in range(5)] == (known if before else [None] * 5)
+
+
+@pytest.mark.parametrize("layer", ["act2", "block1"])
+def test_places_are_numbered_row_by_row(layer: str) -> None:
+    model = toy.token_model() if layer == "block1" else toy.model()
+    info = vital.list_layers(model)[layer]
+    found = [position_of(info, place) for place in range(math.prod(info.shape[1:]))]
+    wanted = (
+        list(range(17)) if layer == "block1" else [(row, column) for row in range(8) for column in range(8)]
+    )
+    assert found == wanted
 
 
 def test_a_share_just_below_1_gives_all_that_has_a_gradient() -> None:

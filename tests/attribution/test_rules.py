@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -251,6 +252,31 @@ def test_a_transposed_convolution(rule: str, kernel: int) -> None:
     torch.testing.assert_close(back(conv, x, r, rule).flatten(), expected)
 
 
+BETWEEN = [
+    lambda x: x * 1.0,
+    torch.relu,
+    torch.tanh,
+    lambda x: F.max_pool2d(x, 2),
+    lambda x: F.dropout(torch.relu(x), 0.0),
+    lambda x: F.max_pool2d(torch.relu(x), 2),
+    lambda x: F.avg_pool2d(F.leaky_relu(x), 2),
+    lambda x: F.avg_pool2d(torch.sigmoid(x), 2),
+]
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+@pytest.mark.parametrize("f", BETWEEN)
+def test_a_sweep_over_several_operations_is_one_over_each_in_turn(
+    f: Callable[[torch.Tensor], torch.Tensor], rule: str
+) -> None:
+    one, two = (nn.Conv2d(c, 8, 3, padding=1).double().requires_grad_(requires_grad=False) for c in (3, 8))
+    x = draw(2, 3, 4, 4)
+    inner, outer = one(x), f(one(x))
+    r = torch.randn_like(two(outer))
+    expected = back(one, x, back(f, inner, back(two, outer, r, rule), rule), rule)
+    torch.testing.assert_close(back(lambda a: two(f(one(a))), x, r, rule), expected)
+
+
 def test_a_folded_batch_norm_is_a_convolution_with_scaled_weights() -> None:
     conv, norm = nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5)
     norm.running_var.uniform_(0.5, 2.0)
@@ -280,6 +306,19 @@ def test_a_batch_norm_by_itself_is_a_linear_layer_where_there_are_no_places(plac
         made = back(lambda a: F.batch_norm(a, mean, deviation.square(), eps=0.0), x, r, how)
         apart = (weighted if places else linear) == "epsilon"
         torch.testing.assert_close(made, wanted if apart else r)
+
+
+@pytest.mark.parametrize("weighted", ["epsilon", "zplus"])
+def test_a_batch_norm_is_not_folded_into_what_has_no_weights_for_its_channels(weighted: str) -> None:
+    w, mean, variance, weight = draw(6, 5), draw(5), draw(5).exp(), draw(5)
+    how = Relevance(weighted, batch_norm="folded", epsilon=1e-12)  # type: ignore[arg-type]
+    for f, x in ((lambda a: F.linear(a, w.T), draw(2, 5, 6)), (lambda a: a @ w, draw(2, 6))):
+        z = f(x)
+        y, r = F.batch_norm(z, mean, variance, weight), torch.randn_like(z)
+        scale = (weight / (variance + 1e-5).sqrt()).view(1, 5, *[1] * (z.ndim - 2))
+        expected = back(f, x, z * scale * r / y if weighted == "epsilon" else r, how)
+        found = back(lambda a, f=f: F.batch_norm(f(a), mean, variance, weight), x, r, how)
+        torch.testing.assert_close(found, expected)
 
 
 def test_a_batch_norm_is_not_folded_where_something_else_reads_the_convolution() -> None:
