@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -161,8 +162,46 @@ def test_a_norm_that_stands_alone_is_a_layer_under_epsilon(name: str, scale: flo
 def test_a_norm_may_be_written_as_a_function_in_any_way(
     norm: Callable[[Tensor], Tensor], same: nn.Module
 ) -> None:
-    x, r = 0.01 * torch.randn(2, 1, 6, 5, dtype=torch.float64)
-    torch.testing.assert_close(back(norm, x, r, "epsilon"), back(same.double(), x, r, "epsilon"))
+    x, r = 0.01 * torch.randn(2, 3, 6, 5, dtype=torch.float64)
+    made = back(norm, x, r, "epsilon")
+    torch.testing.assert_close(made, back(same.double(), x, r, "epsilon"))
+    for one, its_r, own in zip(x, r, made, strict=True):
+        torch.testing.assert_close(back(norm, one[None], its_r[None], "epsilon")[0], own)
+
+
+class Written(nn.Module):
+    """Norms as functions, whose weights come by their place."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.layer, self.group, self.square = nn.LayerNorm(5), nn.GroupNorm(2, 6), nn.RMSNorm(5)
+        self.used = "layer"
+
+    def forward(self, x: Tensor) -> Tensor:
+        given = getattr(self, self.used)
+        if self.used == "layer":
+            return torch.layer_norm(x, [5], given.weight, given.bias, given.eps)
+        if self.used == "group":
+            return torch.group_norm(x, 2, given.weight, given.bias, given.eps)
+        return torch.rms_norm(x, [5], given.weight)
+
+
+@pytest.mark.parametrize("used", ["layer", "group", "square"])
+def test_the_weights_of_a_norm_that_come_by_their_place_are_its_own(used: str) -> None:
+    net = toy.seeded(Written()).double()
+    net.used = used
+    x, r = torch.randn(2, 2, 6, 5, dtype=torch.float64)
+    wanted = back(getattr(net, used), x, r, "epsilon")
+    torch.testing.assert_close(back(net, x, r, "epsilon"), wanted)
+    found = []
+    for norm, pattern in ((net, f"norm.{used}"), (getattr(net, used), "norm"), (net, "conv")):
+        parts = {"conv": nn.Conv2d(3, 6, 1), "norm": norm, "flat": nn.Flatten(), "head": nn.Linear(120, 10)}
+        parts = {name: part if part is norm else toy.seeded(part).double() for name, part in parts.items()}
+        model = Model(nn.Sequential(OrderedDict(parts)), size=(4, 5))
+        how = Relevance(batch_norm="folded", named=((pattern, "epsilon"),))
+        found.append(relevance(model, toy.images(2)[..., :4, :5], "class:1", ["conv"], how)["conv"])
+    torch.testing.assert_close(found[0], found[1])
+    assert not torch.allclose(found[0], found[2])
 
 
 def test_a_group_norm_is_a_linear_layer_where_there_are_no_places() -> None:

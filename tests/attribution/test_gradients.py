@@ -122,6 +122,9 @@ def test_at_its_borders_a_rectifier_is_off(act: nn.Module) -> None:
 def test_guided_backpropagation_needs_a_relu() -> None:
     with pytest.raises(InvalidValueError, match="no ReLU before act3:4"):
         guided_backpropagation(toy.model(smooth=True), toy.images(), "act3:4", ["layer1"])
+    capped = toy.wrap(nn.Sequential(OrderedDict(low=nn.Conv2d(3, 4, 3), act=nn.Hardtanh(-1.0, 1.0))))
+    with pytest.raises(InvalidValueError, match="no ReLU before act:1"):
+        guided_backpropagation(capped, toy.images(), "act:1", ["low"])
 
 
 @pytest.mark.parametrize("method", [gradient_times_activation, guided_backpropagation])

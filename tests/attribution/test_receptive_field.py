@@ -120,6 +120,13 @@ def test_layers_without_places_see_everything(layer: str) -> None:
     assert effective_field(toy.model(), f"{layer}:2", picture, None, 0.5) == Box(0, 0, 32, 32)
 
 
+def test_a_place_that_sees_nothing_has_the_whole_image() -> None:
+    model = of(nn.Conv2d(3, 4, 1, padding=2), size=(6, 7))
+    for place in ((0, 0), (1, 5), (9, 10), (4, 0), (0, 4)):
+        assert receptive_field(model, "0", place) == Box(0, 0, 6, 7)
+    assert receptive_field(model, "0", (2, 8)) == Box(0, 6, 1, 7)
+
+
 def test_behind_a_global_mean_everything_is_seen() -> None:
     assert receptive_field(toy.model(), "pool", (0, 0)) == Box(0, 0, 32, 32)
     gate = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(1, 4))
@@ -339,6 +346,14 @@ def test_where_there_is_no_gradient_the_whole_field_is_given() -> None:
     with torch.no_grad():
         model.module[0].bias.fill_(-1e6)
     assert effective_field(model, "1:0", toy.images(size=SIZE)[0].float(), (4, 4), 0.5) == Box(4, 4, 7, 7)
+
+
+def test_where_the_gradient_is_not_finite_the_whole_field_is_given() -> None:
+    model = of(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))
+    with torch.no_grad():
+        for layer in model.module:
+            layer.weight.fill_(1e30)
+    assert effective_field(model, "1:0", torch.ones(3, SIZE, SIZE), (4, 4), 0.5) == Box(4, 4, 9, 9)
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.2, float("nan")])

@@ -145,6 +145,30 @@ def test_a_convolution_of_1_by_1_may_be_written_in_any_way(rule: str) -> None:
         torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("rule", [*RULE_NAMES, "flat", "box"])
+def test_the_settings_of_a_convolution_may_be_named(rule: str) -> None:
+    layer = nn.Conv2d(4, 6, 3, 2, 1, 2, 2, bias=False).double().requires_grad_(requires_grad=False)
+    w, x = layer.weight, torch.rand(1, 4, 7, 6, dtype=torch.float64)
+    r = torch.randn_like(layer(x))
+    expected = by_formula(layer, torch.ones(1), x, r, rule).view_as(x)
+    for f in (
+        lambda a: F.conv2d(a, w, None, 2, padding=1, dilation=2, groups=2),
+        lambda a: F.conv2d(weight=w, input=a, groups=2, dilation=(2, 2), padding=(1, 1), stride=(2, 2)),
+    ):
+        torch.testing.assert_close(back(f, x, r, Relevance(rule)), expected)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+def test_a_batch_norm_is_folded_into_a_transposed_convolution_without_settings(rule: str) -> None:
+    w, norm = draw(4, 6, 2, 2), nn.BatchNorm2d(6).double().eval().requires_grad_(requires_grad=False)
+    norm.running_var.uniform_(0.5, 2.0)
+    scaled = w * (1 / (norm.running_var + norm.eps).sqrt()).view(1, -1, 1, 1)
+    x, r = draw(2, 4, 3, 3), draw(2, 6, 4, 4)
+    how = Relevance(rule, batch_norm="folded", bias="none")  # type: ignore[arg-type]
+    found = back(lambda a: norm(F.conv_transpose2d(a, w)), x, r, how)
+    torch.testing.assert_close(found, back(lambda a: F.conv_transpose2d(a, scaled), x, r, how))
+
+
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("rule", ["zplus", "gamma", "alphabeta", "flat", "box"])
 def test_the_stabilizer_moves_every_denominator_away_from_0(rule: str, *, signed: bool) -> None:
@@ -308,6 +332,26 @@ def test_a_batch_norm_by_itself_is_a_linear_layer_where_there_are_no_places(plac
         torch.testing.assert_close(made, wanted if apart else r)
 
 
+@pytest.mark.parametrize("rule", ["folded", "epsilon"])
+def test_a_batch_norm_by_the_statistics_of_the_batch_passes_all(rule: str) -> None:
+    conv, mean, variance = (
+        nn.Conv2d(3, 5, 3).double().requires_grad_(requires_grad=False),
+        draw(5),
+        draw(5).exp(),
+    )
+    norms = (
+        lambda z: F.batch_norm(z, mean.clone(), variance.clone(), training=True),
+        lambda z: F.batch_norm(z, None, None, training=True),
+        lambda z: F.batch_norm(z, mean.clone(), variance.clone(), None, None, True),
+        lambda z: torch.batch_norm(z, None, None, mean.clone(), variance.clone(), True, 0.1, 1e-5, False),
+        lambda z: torch.batch_norm(z, None, None, None, None, True, 0.1, 1e-5, False),
+    )
+    x, r = draw(2, 3, 5, 4), draw(2, 5, 3, 2)
+    for norm in norms:
+        found = back(lambda a, norm=norm: norm(conv(a)), x, r, rule)
+        torch.testing.assert_close(found, back(conv, x, r, rule))
+
+
 @pytest.mark.parametrize("weighted", ["epsilon", "zplus"])
 def test_a_batch_norm_is_not_folded_into_what_has_no_weights_for_its_channels(weighted: str) -> None:
     w, mean, variance, weight = draw(6, 5), draw(5), draw(5).exp(), draw(5)
@@ -350,6 +394,15 @@ def test_alpha_and_beta_may_have_any_size(alpha: float) -> None:
         how = Relevance("alphabeta", alpha=alpha, beta=alpha - 1)
         expected = shares(layer.weight * x, r[0], "alphabeta", how=how)
         torch.testing.assert_close(back(layer, x, r, how)[0], expected)
+
+
+@pytest.mark.parametrize("rule", ["gamma", "epsilon", "alphabeta"])
+def test_a_sum_of_exactly_0_counts_as_positive(rule: str) -> None:
+    layer = nn.Linear(3, 1, bias=False).double().requires_grad_(requires_grad=False)
+    layer.weight.copy_(torch.tensor([[1.0, 2.0, -1.0]]))
+    x, r = torch.tensor([[1.0, 1.0, 3.0]], dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
+    assert layer(x) == 0
+    torch.testing.assert_close(back(layer, x, r, rule)[0], shares(layer.weight * x, r[0], rule))
 
 
 def test_a_sum_of_exactly_0_is_moved_upwards_by_epsilon() -> None:

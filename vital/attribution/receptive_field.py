@@ -27,7 +27,7 @@ _SEEN: WeakKeyDictionary[Model, dict[str, Seen]] = WeakKeyDictionary()
 class Box(NamedTuple):
     """A rectangle of pixels; `bottom` and `right` are the first row and column outside it.
 
-    >>> Box(2, 0, 6, 3).height, Box(2, 0, 6, 3).width
+    >>> Box(2, 1, 6, 4).height, Box(2, 1, 6, 4).width
     (4, 3)
     """
 
