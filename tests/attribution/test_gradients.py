@@ -112,7 +112,7 @@ def test_at_its_borders_a_rectifier_is_off(act: nn.Module) -> None:
     model = vital.Model(nn.Sequential(OrderedDict(low=nn.Conv2d(3, 3, 1), act=act)), size=(4, 4))
     model.module.low.weight.data = torch.eye(3)[:, :, None, None]
     model.module.low.bias.data.zero_()
-    values = torch.tensor([0.0, 0.5, 6.0, 7.0])
+    values = torch.tensor([0.0, 5.5, 6.0, 7.0])
     model.module.low.register_forward_hook(lambda _, __, made: made * 0 + values)
     made = guided_backpropagation(model, torch.zeros(1, 3, 4, 4), "act:1", ["low"])["low"]
     above = 1 / 16 if isinstance(act, nn.ReLU) else 0.0

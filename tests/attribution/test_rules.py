@@ -31,7 +31,7 @@ LAYERS = [
     (nn.Conv2d(4, 8, (1, 3), padding=(0, 2), groups=4), (2, 5)),
     (nn.Conv2d(3, 5, 1, stride=(2, 3)), (5, 7)),
     (nn.Conv2d(4, 6, 1, stride=(2, 1), groups=2), (5, 3)),
-    (nn.Conv2d(3, 4, 1, stride=2, padding=(1, 0)), (4, 5)),
+    (nn.Conv2d(3, 4, 1, stride=2, padding=1), (4, 5)),
     (nn.Conv2d(16, 2, 2), (3, 2)),
     (nn.Conv3d(2, 3, (1, 2, 3), stride=(1, 2, 1), padding=(0, 1, 1)), (2, 4, 3)),
     (nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2), (5,)),
@@ -428,6 +428,8 @@ def test_weights_that_depend_on_the_image_are_refused() -> None:
     x = torch.rand(2, 2)
     with pytest.raises(NoRuleError, match="'linear' with weights that depend on the image"):
         back(lambda a: F.linear(torch.ones(1, 2), a), x, torch.ones(1, 2))
+    with pytest.raises(NoRuleError, match="'linear' with weights that depend on the image"):
+        back(lambda a: F.linear(a, a + 1.0), x, torch.ones(2, 2))
 
 
 def test_composites_have_names_and_bounds() -> None:
@@ -440,3 +442,22 @@ def test_composites_have_names_and_bounds() -> None:
         Relevance(epsilon=-1.0)
     with pytest.raises(InvalidValueError, match="must be 1"):
         Relevance(alpha=3.0)
+
+
+def test_the_composites_with_names_have_the_published_settings() -> None:
+    signed = {"bias": "share", "batch_norm": "folded", "average": "epsilon", "sums": "epsilon"}
+    wanted = {
+        "zplus": Relevance(),
+        "epsilon": Relevance("epsilon", **signed),  # type: ignore[arg-type]
+        "gamma": Relevance("gamma", gamma=0.25),
+        "alphabeta": Relevance("alphabeta", alpha=2.0, beta=1.0),
+        "folded": Relevance(batch_norm="folded"),
+        "reference": Relevance(
+            bias="convolutions", max_pool="halving", stabilizer=1e-5, signed=False, floor="absolute"
+        ),
+    }
+    for name, rule in (("plus", "zplus"), ("gamma", "gamma"), ("alpha2-beta1", "alphabeta")):
+        for end, first in (("", "same"), ("-flat", "flat"), ("-box", "box")):
+            own = Relevance(rule, linear="epsilon", first=first, stabilizer=1e-6, epsilon=1e-6, **signed)  # type: ignore[arg-type]
+            wanted[f"epsilon-{name}{end}"] = own
+    assert {name: RULES[name] for name in RULES} == wanted
