@@ -266,12 +266,13 @@ def test_changed_weights_are_seen() -> None:
     with Tracer(model, ["act3", "layer1"], record=True) as tracer:
         before, after = [], []
         for found in (before, after):
-            found.append(relevance_of(tracer(toy.images(2).float()), "act3:4", ["layer1"])["layer1"])
+            trace = tracer(toy.images(2).float())
+            found.append(relevance_of(trace, "act3:4", ["layer1"], start="one")["layer1"])
             with torch.no_grad():
                 model.module.layer3.weight.neg_()
     assert not torch.allclose(before[0], after[0])
     model.module.layer3.weight.data = -model.module.layer3.weight.data
-    again = relevance(model, toy.images(2), "act3:4", ["layer1"])["layer1"]
+    again = relevance(model, toy.images(2), "act3:4", ["layer1"], start="one")["layer1"]
     torch.testing.assert_close(again, after[0])
 
 

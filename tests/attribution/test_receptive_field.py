@@ -300,9 +300,9 @@ def test_places_are_numbered_row_by_row(layer: str) -> None:
 
 
 def test_a_share_just_below_1_gives_all_that_has_a_gradient() -> None:
-    model = of(nn.Conv2d(3, 4, 9))
+    model = of(nn.Conv2d(3, 4, 9).double())
     for seed in range(20):
-        picture = 0.1 + toy.images(seed=seed, size=SIZE)[0].float()
+        picture = 0.1 + toy.images(seed=seed, size=SIZE)[0]
         assert effective_field(model, "0:2", picture, (11, 5), 1 - 2.0**-53) == Box(11, 5, 20, 14)
 
 
