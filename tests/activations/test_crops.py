@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from vital.activations.crops import apart, attention, attention_boxes, blobs, boxes, crop, iou, levels, otsu
@@ -225,6 +227,56 @@ def test_a_field_is_what_the_strongest_place_sees():
 def test_the_field_of_a_token_is_its_patch():
     model, unit = Model(Tokens(), size=(16, 16)), Unit.parse("blocks:1#patches")
     assert attention_boxes(model, unit, spotted(), field=1.0) == [[Box(4, 8, 8, 12)], [Box(12, 0, 16, 4)]]
+
+
+def test_four_parts_are_found_where_no_number_is_named():
+    heat = torch.zeros(3, 20)
+    for i in range(6):
+        heat[1, 1 + 3 * i : 3 + 3 * i] = 6.0 - 0.2 * i
+    assert boxes(heat, (3, 20)) == [Box(1, 1 + 3 * i, 2, 3 + 3 * i) for i in range(4)]
+    assert boxes(heat, (3, 20), 6) == [Box(1, 1 + 3 * i, 2, 3 + 3 * i) for i in range(6)]
+    assert boxes(heat, (3, 20), 0) == []
+    model = Model(nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten(), nn.Linear(120, 2)), size=(3, 20))
+    model.module[0].weight.data.fill_(1.0)
+    found = attention_boxes(model, "0:1", (heat / 6).expand(2, 3, 3, 20))
+    assert found == [boxes(heat, (3, 20))] * 2
+    assert attention_boxes(model, "0:1", (heat / 6).expand(1, 3, 3, 20), 5) == [boxes(heat, (3, 20), 5)]
+
+
+@pytest.mark.parametrize("unit", ["0:1", "blocks:1#patches"])
+def test_the_fields_of_all_blobs_are_those_of_their_strongest_places(unit):
+    if unit == "0:1":
+        model = Model(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(120, 2)), size=(16, 40))
+    else:
+        model = Model(Tokens(), size=(16, 40))
+    picture = torch.zeros(3, 16, 40)
+    for strength, (row, column) in (
+        (0.7, (1, 1)),
+        (0.6, (1, 2)),
+        (0.9, (3, 5)),
+        (1.0, (2, 8)),
+        (0.8, (0, 5)),
+    ):
+        picture[1, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = strength
+    (found,) = attention_boxes(model, unit, picture[None], field=1.0)
+    places = [(0, 5), (1, 1), (2, 8), (3, 5)]
+    assert found == [Box(4 * r, 4 * c, 4 * r + 4, 4 * c + 4) for r, c in places]
+    assert attention_boxes(model, unit, picture[None], 2, field=1.0) == [found[:2]]
+
+
+def test_a_map_of_two_places_is_one():
+    model = Model(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(6, 2)), size=(4, 8))
+    assert attention(model, "0:1", torch.rand(3, 3, 4, 8)).shape == (3, 1, 2)
+
+
+@pytest.mark.parametrize("box", [Box(2, 1, 9, 7), Box(0, 0, 3, 11), Box(5, 4, 6, 5), Box(0, 0, 12, 11)])
+def test_a_crop_is_what_pillow_makes_of_it(box):
+    picture = torch.rand(3, 12, 11, generator=torch.Generator().manual_seed(0))
+    for plane, seen in zip(picture, crop(picture, box), strict=True):
+        part = Image.fromarray(plane[box.top : box.bottom, box.left : box.right].numpy())
+        wanted = torch.from_numpy(np.array(part.resize((11, 12), Image.Resampling.BICUBIC)))
+        assert wanted.min() < 0 or wanted.max() > 1 or box.height in (1, 12)
+        torch.testing.assert_close(seen, wanted.clamp(0, 1), rtol=0, atol=1e-5)
 
 
 def test_a_crop_has_the_size_of_its_picture():

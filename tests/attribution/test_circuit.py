@@ -67,6 +67,16 @@ def test_a_planted_circuit_is_found_with_its_shares(tmp_path: Path) -> None:
     assert feeders(planted(), f"{tmp_path}/d.safetensors:0@top", "low", grey, 3) == found
 
 
+@pytest.mark.parametrize("scale", [2.0**-30, 2.0**30])
+def test_shares_do_not_depend_on_the_scale_of_the_unit(scale: float) -> None:
+    found, pictures = [], torch.tensor([0.5, 0.0, 0.25])[None, :, None, None].expand(2, 3, 4, 4)
+    for factor in (1.0, scale):
+        model = planted()
+        model.module.top.weight.data *= factor
+        found.append(feeders(model, "top:1", "low", pictures, 3))
+    assert found[0] == found[1]
+
+
 def test_an_image_counts_as_much_as_it_excites_the_unit() -> None:
     pictures = torch.zeros(2, 3, 4, 4)
     pictures[0, 0], pictures[1, 2] = 1.0, 1.0
@@ -160,6 +170,18 @@ def test_a_planted_graph_is_found_and_a_unit_without_relevance_has_no_feeders() 
         ("top:0", "mid:0"): 0.75, ("top:0", "mid:1"): 0.25, ("mid:0", "low:0"): 1, ("mid:1", "low:2"): 1
     }  # fmt: skip
     assert not [e for e in graph.edges if str(e.unit) == "mid:2"]
+
+
+def test_a_graph_may_keep_one_unit_of_each_layer() -> None:
+    graph = attribution_graph(three(), "top:0", ["mid", "low"], torch.full((2, 3, 4, 4), 0.5), 1)
+    assert [(str(e.unit), str(e.feeder), e.share) for e in graph.edges] == [
+        ("top:0", "mid:0", 0.75),
+        ("mid:0", "low:0", 1),
+    ]
+    assert [[(str(f.unit), f.share) for f in level] for level in graph.levels] == [
+        [("mid:0", 0.75)],
+        [("low:0", 0.75)],
+    ]
 
 
 def test_a_graph_goes_on_through_tokens() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -72,6 +75,19 @@ def test_a_folded_batch_norm_is_a_layer_with_merged_weights(
         torch.testing.assert_close(back(net, x, r, name), back(merged, x, r, name), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("name", ["folded", *EPSILON])
+def test_a_batch_norm_without_weights_has_those_that_change_nothing(name: str) -> None:
+    layer, plain = toy.seeded(nn.Conv2d(4, 6, 3)), toy.seeded(nn.BatchNorm2d(6, affine=False))
+    norm = nn.BatchNorm2d(6)
+    norm.running_mean.copy_(plain.running_mean)
+    norm.running_var.copy_(plain.running_var)
+    nets = [
+        nn.Sequential(layer, own).double().eval().requires_grad_(requires_grad=False) for own in (plain, norm)
+    ]
+    x, r = torch.randn(2, 4, 5, 5, dtype=torch.float64), torch.randn(2, 6, 3, 3, dtype=torch.float64)
+    torch.testing.assert_close(back(nets[0], x, r, name), back(nets[1], x, r, name))
+
+
 class Merged(nn.Module):
     """A layer and its batch norm as one layer, by its values at unit inputs' places."""
 
@@ -105,23 +121,87 @@ NORMS = {
     "last axis": nn.LayerNorm(5, bias=False),
     "group": nn.GroupNorm(2, 6),
     "root mean square": nn.RMSNorm(5),
+    "batch, no weights": nn.BatchNorm2d(6, eps=0.5, affine=False),
+    "layer, no weights": nn.LayerNorm([5, 5], eps=0.5, elementwise_affine=False),
+    "group, no weights": nn.GroupNorm(3, 6, eps=0.5, affine=False),
+    "root mean square, no weights": nn.RMSNorm([5, 5], eps=0.5, elementwise_affine=False),
 }
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
 @pytest.mark.parametrize("name", NORMS)
-def test_a_norm_that_stands_alone_is_a_layer_under_epsilon(name: str) -> None:
+def test_a_norm_that_stands_alone_is_a_layer_under_epsilon(name: str, scale: float) -> None:
     norm = toy.seeded(NORMS[name]).double().eval().requires_grad_(requires_grad=False)
-    x = torch.randn(1, 6, 5, 5, dtype=torch.float64)
+    x = scale * torch.randn(1, 6, 5, 5, dtype=torch.float64)
     r = torch.randn_like(x)
     how = replace(RULES["epsilon"], epsilon=1e-12)
     # With the deviation a constant the norm is linear: it is what the norm makes of x without dividing by its own.
     y, flat = norm(x), x.flatten()
     by_scale = torch.autograd.functional.jacobian(lambda a: norm(a).flatten(), x).view(x.numel(), -1)
-    if name != "batch":
+    if not name.startswith("batch"):
         by_scale = by_scale + radial(norm, x)
     expected = flat * (by_scale.T @ (r.flatten() / y.flatten()))
     torch.testing.assert_close(back(norm, x, r, how).flatten(), expected, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(back(norm, x, r, "zplus"), r)
+
+
+@pytest.mark.parametrize(
+    ("norm", "same"),
+    [
+        (lambda a: F.layer_norm(a, [5]), nn.LayerNorm(5)),
+        (lambda a: F.group_norm(a, 2), nn.GroupNorm(2, 6)),
+        (lambda a: F.rms_norm(a, [5]), nn.RMSNorm(5)),
+        (lambda a: torch.layer_norm(a, [5]), nn.LayerNorm(5)),
+        (lambda a: torch.group_norm(a, 2), nn.GroupNorm(2, 6)),
+        (lambda a: torch.rms_norm(a, [5]), nn.RMSNorm(5)),
+        (lambda a: torch.layer_norm(a, [5], None, None, 0.5), nn.LayerNorm(5, 0.5)),
+        (lambda a: torch.group_norm(a, 2, None, None, 0.5), nn.GroupNorm(2, 6, 0.5)),
+        (lambda a: torch.rms_norm(a, [5], None, 0.5), nn.RMSNorm(5, 0.5)),
+    ],
+)
+def test_a_norm_may_be_written_as_a_function_in_any_way(
+    norm: Callable[[Tensor], Tensor], same: nn.Module
+) -> None:
+    x, r = 0.01 * torch.randn(2, 3, 6, 5, dtype=torch.float64)
+    made = back(norm, x, r, "epsilon")
+    torch.testing.assert_close(made, back(same.double(), x, r, "epsilon"))
+    for one, its_r, own in zip(x, r, made, strict=True):
+        torch.testing.assert_close(back(norm, one[None], its_r[None], "epsilon")[0], own)
+
+
+class Written(nn.Module):
+    """Norms as functions, whose weights come by their place."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.layer, self.group, self.square = nn.LayerNorm(5), nn.GroupNorm(2, 6), nn.RMSNorm(5)
+        self.used = "layer"
+
+    def forward(self, x: Tensor) -> Tensor:
+        given = getattr(self, self.used)
+        if self.used == "layer":
+            return torch.layer_norm(x, [5], given.weight, given.bias, given.eps)
+        if self.used == "group":
+            return torch.group_norm(x, 2, given.weight, given.bias, given.eps)
+        return torch.rms_norm(x, [5], given.weight)
+
+
+@pytest.mark.parametrize("used", ["layer", "group", "square"])
+def test_the_weights_of_a_norm_that_come_by_their_place_are_its_own(used: str) -> None:
+    net = toy.seeded(Written()).double()
+    net.used = used
+    x, r = torch.randn(2, 2, 6, 5, dtype=torch.float64)
+    wanted = back(getattr(net, used), x, r, "epsilon")
+    torch.testing.assert_close(back(net, x, r, "epsilon"), wanted)
+    found = []
+    for norm, pattern in ((net, f"norm.{used}"), (getattr(net, used), "norm"), (net, "conv")):
+        parts = {"conv": nn.Conv2d(3, 6, 1), "norm": norm, "flat": nn.Flatten(), "head": nn.Linear(120, 10)}
+        parts = {name: part if part is norm else toy.seeded(part).double() for name, part in parts.items()}
+        model = Model(nn.Sequential(OrderedDict(parts)), size=(4, 5))
+        how = Relevance(batch_norm="folded", named=((pattern, "epsilon"),))
+        found.append(relevance(model, toy.images(2)[..., :4, :5], "class:1", ["conv"], how)["conv"])
+    torch.testing.assert_close(found[0], found[1])
+    assert not torch.allclose(found[0], found[2])
 
 
 def test_a_group_norm_is_a_linear_layer_where_there_are_no_places() -> None:
@@ -138,9 +218,9 @@ def radial(norm: nn.Module, x: Tensor) -> Tensor:
     """What the deviation's own dependence takes from a norm's derivative: (y − b) times its logarithm's gradient."""
     zero = norm(torch.zeros_like(x)).flatten()
     if isinstance(norm, nn.GroupNorm):
-        shape: tuple[int, ...] = (1, 2, -1)
+        shape: tuple[int, ...] = (1, norm.num_groups, -1)
     else:
-        shape = (-1, norm.weight.numel())
+        shape = (-1, math.prod(norm.normalized_shape))
 
     def logarithm(a: Tensor) -> Tensor:
         rows = a.reshape(shape)
@@ -213,6 +293,19 @@ def test_a_rule_by_name_holds_for_that_layer() -> None:
         whole = "epsilon-plus-flat" if len(named) == 1 else "epsilon-gamma-flat"
         made, wanted = (relevance(model, images, "3:2", ["<0"], how)["<0"] for how in (own, whole))
         torch.testing.assert_close(made, wanted)
+
+
+def test_the_box_of_a_product_with_a_constant_matrix_is_that_of_a_linear_layer() -> None:
+    x, w, r = (torch.randn(*shape, dtype=torch.float64) for shape in ((2, 6), (6, 4), (2, 4)))
+    x = x.sigmoid()
+    parts = (2 * x - 1)[:, :, None] * w + w.abs()  # black and white are -1 and 1 there
+    wanted = (parts / parts.sum(1, keepdim=True) * r[:, None]).sum(2)
+    for f in (
+        lambda a: (2 * a - 1) @ w,
+        lambda a: F.linear(2 * a - 1, w.T),
+        lambda a: torch.mm(2 * a - 1, w),
+    ):
+        torch.testing.assert_close(back(f, x, r, Relevance("box")), wanted)
 
 
 def test_a_rule_by_a_name_that_no_layer_has_is_refused() -> None:

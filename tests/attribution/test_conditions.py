@@ -87,6 +87,15 @@ def test_two_layers_of_conditions_equal_dense_matrices(rule: str) -> None:
     torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-9)
 
 
+def test_a_condition_at_one_position_holds_for_every_image() -> None:
+    pictures, conditions = toy.images(3), ["act3:0-23", "act2:5@2,3", "act2:0-15@4,4"]
+    together = relevance(MODEL, pictures, "class:3", ["<layer1"], conditions=conditions)["<layer1"]
+    for picture, own in zip(pictures, together, strict=True):
+        alone = relevance(MODEL, picture[None], "class:3", ["<layer1"], conditions=conditions)["<layer1"]
+        assert own.any()
+        torch.testing.assert_close(alone[0], own)
+
+
 def test_conditions_are_met_in_the_networks_order_not_in_that_of_the_list() -> None:
     given = ["act1:0-3", "act3:0-11", "act2:0-7"]
     first, *others = (

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import vital
 from tests import toy
 from tests.attribution.test_tape import Last
 from vital.attribution import gradient_times_activation, gradient_times_activation_of, guided_backpropagation
@@ -82,9 +83,48 @@ def test_guided_backpropagation_layer_by_layer(act: Callable[[], nn.Module], inp
     torch.testing.assert_close(made, expected)
 
 
+class Cut(nn.Module):
+    """Its two branches are summed at the end; one is cut off from the image, the other can be."""
+
+    def __init__(self, *, whole: bool) -> None:
+        nn.Module.__init__(self)
+        self.cut, self.open, self.end = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), nn.Identity()
+        self.whole = whole
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            apart = self.cut(x)
+        y = self.open(x)
+        return self.end(apart + (y.detach() if self.whole else y)).mean((2, 3))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_where_no_gradient_passes_it_is_0(whole: bool) -> None:
+    model = toy.wrap(toy.seeded(Cut(whole=whole)))
+    made = gradient_times_activation(model, toy.images(2), "end:1", ["cut", "open"])
+    assert made["cut"].shape == (2, 4, 30, 30)
+    assert not made["cut"].any()
+    assert bool(made["open"].any()) is not whole
+
+
+@pytest.mark.parametrize("act", [nn.ReLU(), nn.ReLU6(), nn.Hardtanh(0.0, 6.0)])
+def test_at_its_borders_a_rectifier_is_off(act: nn.Module) -> None:
+    model = vital.Model(nn.Sequential(OrderedDict(low=nn.Conv2d(3, 3, 1), act=act)), size=(4, 4))
+    model.module.low.weight.data = torch.eye(3)[:, :, None, None]
+    model.module.low.bias.data.zero_()
+    values = torch.tensor([0.0, 5.5, 6.0, 7.0])
+    model.module.low.register_forward_hook(lambda _, __, made: made * 0 + values)
+    made = guided_backpropagation(model, torch.zeros(1, 3, 4, 4), "act:1", ["low"])["low"]
+    above = 1 / 16 if isinstance(act, nn.ReLU) else 0.0
+    assert made[0, 1, 0].tolist() == [0.0, 1 / 16, above, above]
+
+
 def test_guided_backpropagation_needs_a_relu() -> None:
     with pytest.raises(InvalidValueError, match="no ReLU before act3:4"):
         guided_backpropagation(toy.model(smooth=True), toy.images(), "act3:4", ["layer1"])
+    capped = toy.wrap(nn.Sequential(OrderedDict(low=nn.Conv2d(3, 4, 3), act=nn.Hardtanh(-1.0, 1.0))))
+    with pytest.raises(InvalidValueError, match="no ReLU before act:1"):
+        guided_backpropagation(capped, toy.images(), "act:1", ["low"])
 
 
 @pytest.mark.parametrize("method", [gradient_times_activation, guided_backpropagation])

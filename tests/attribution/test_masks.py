@@ -9,7 +9,16 @@ from tests.attribution.test_tape import Last
 from vital import objectives as obj
 from vital import params as par
 from vital.activations.template import make_template
-from vital.attribution import followable, followed, importance, mask, relevance
+from vital.attribution import (
+    Relevance,
+    followable,
+    followed,
+    gradient_times_activation_of,
+    importance,
+    mask,
+    relevance,
+    relevance_of,
+)
 from vital.errors import InvalidValueError
 from vital.models import Model
 from vital.optim import optimize
@@ -81,6 +90,42 @@ def test_a_slot_may_ask_for_nothing() -> None:
         torch.testing.assert_close(found[layer][2:], alone[layer])
 
 
+def test_slots_that_ask_by_other_rules_get_what_each_gets_alone() -> None:
+    model, rules = net(), ("zplus", GRADIENT, "epsilon", GRADIENT, "zplus")
+    units = ("class:2", "class:2", "two:4", "two:1", "two:4")
+    asked = [replace(request(unit), rule=rule) for unit, rule in zip(units, rules, strict=True)]
+    with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
+        trace = tracer(pictures(5).requires_grad_())
+        together = followed(trace, asked)
+        for i, each in enumerate(asked):
+            alone = tracer(pictures(5)[i : i + 1].requires_grad_())
+            if each.recorded:
+                wanted = relevance_of(alone, each.unit, LAYERS, each.rule, "waking")
+            else:
+                wanted = gradient_times_activation_of(alone, each.unit, LAYERS)
+                wanted = {layer: part.clamp(min=0) for layer, part in wanted.items()}
+            for layer in LAYERS:
+                assert wanted[layer].any()
+                torch.testing.assert_close(together[layer][i : i + 1], wanted[layer])
+
+
+def test_a_slot_may_not_ask_for_a_layer_behind_its_unit_that_another_slot_leads_to() -> None:
+    model = net()
+    with Tracer(model, [*LAYERS, "class"], record=True) as tracer:
+        trace = tracer(pictures(2).requires_grad_())
+        with pytest.raises(InvalidValueError, match="the layer 'two' is not before one"):
+            followed(trace, [request("class:2"), request("one:1")])
+
+
+def test_relevance_by_several_rules_needs_a_recorded_pass_as_by_one() -> None:
+    model = net()
+    with Tracer(model, [*LAYERS, "class"]) as tracer:
+        trace = tracer(pictures(2).requires_grad_())
+    for asked in ([request("class:2")], [request("class:2"), replace(request("two:4"), rule="epsilon")]):
+        with pytest.raises(InvalidValueError, match="relevance needs a Tracer with record=True"):
+            followed(trace, asked)
+
+
 def test_a_rule_is_kept_where_relevance_can_be_followed() -> None:
     assert followable(net(), request("class:2"), pictures()) == ("zplus", "")
     blocked = Model(nn.Sequential(OrderedDict(one=nn.Conv2d(3, 4, 3), two=Last())), size=(8, 8))
@@ -91,11 +136,23 @@ def test_a_rule_is_kept_where_relevance_can_be_followed() -> None:
 
 
 def test_the_floor_of_a_mask_keeps_its_greatest_below_1() -> None:
-    r = torch.tensor([[[0.0, 4.0], [1.0, 2.0]]], dtype=torch.float64)
+    r = torch.tensor([[[-1.0, 3.0], [1.0, 2.0]]], dtype=torch.float64)
     wanted = torch.tensor([4 / (4 + 4e-6), 1 / (1 + 4e-6)], dtype=torch.float64)
     torch.testing.assert_close(mask(r)[0, :, 1], wanted, rtol=1e-12, atol=0)
-    peaks = torch.tensor([[2 / (2 + 2e-6), 0]], dtype=torch.float64)
+    peaks = torch.tensor([[1 / (1 + 1e-6), 0]], dtype=torch.float64)
     torch.testing.assert_close(importance(r), peaks, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(("rule", "floor"), [("reference", 1e-6), (GRADIENT, 4e-6), (Relevance(), 4e-6)])
+def test_the_floor_is_that_of_the_rule(rule: str | Relevance, floor: float) -> None:
+    r = torch.tensor([[[-1.0, 3.0], [1.0, 2.0]]], dtype=torch.float64)
+    wanted = torch.tensor([4 / (4 + floor), 1 / (1 + floor)], dtype=torch.float64)
+    torch.testing.assert_close(mask(r, rule)[0, :, 1], wanted, rtol=1e-12, atol=0)
+    own = min(floor, 2e-6)
+    peaks = torch.tensor([[2 / (2 + own), 0]], dtype=torch.float64)
+    torch.testing.assert_close(
+        importance(r + torch.tensor([[[1.0], [0.0]]]), rule), peaks, rtol=1e-12, atol=0
+    )
 
 
 def template(model: Model, unit: str, rule: str = "zplus") -> Template:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -68,6 +69,20 @@ def test_functions_of_one_value_norms_constants_and_gates_pass_all_relevance(
 ) -> None:
     x, r = draw(2, 4, 6), draw(2, 4, 6)
     torch.testing.assert_close(back(f, x, r), r)
+
+
+def test_of_two_activations_the_first_argument_takes_all_however_it_is_given() -> None:
+    a, b, r = draw(2, 4, 6), draw(2, 4, 6).abs(), draw(2, 4, 6)
+    for f in (
+        lambda x, y: torch.clamp(x, max=y),
+        lambda x, y: torch.clamp(max=y, input=x),
+        lambda x, y: torch.pow(x, y.round()),
+        lambda x, y: F.prelu(weight=y[0, :, 0], input=x),
+        lambda x, y: x.type_as(y),
+    ):
+        to_a, to_b = two(f, a, b, r)
+        torch.testing.assert_close(to_a, r)
+        assert not to_b.any()
 
 
 MOVING = [
@@ -179,6 +194,21 @@ def test_a_sum_over_spread_axes_collects() -> None:
     torch.testing.assert_close(to_b, (r * (1 - share)).sum(0, keepdim=True))
 
 
+def test_by_epsilon_a_sum_of_two_activations_splits_by_values_wherever_it_is() -> None:
+    for before in (lambda a: a * 1.0, lambda a: F.linear(a, torch.eye(5, dtype=a.dtype))):
+        for f, sign in ((torch.add, 1), (torch.sub, -1)):
+            a, b, r = draw(2, 5), draw(2, 5), draw(2, 5)
+            with Tape(a, b) as tape:
+                y = f(before(a), before(b))
+            how = Relevance("epsilon", sums="epsilon", epsilon=0.1)
+            made = sweep(Context(how, tape), [(y, r)], [a, b])
+            for found, part in zip(made, (a, sign * b), strict=True):
+                wanted = part / (y + torch.where(y < 0, -0.1, 0.1)) * r
+                if tape.steps[0].name == "linear":
+                    wanted = wanted * part / (part + torch.where(part < 0, -0.1, 0.1))
+                torch.testing.assert_close(found, wanted)
+
+
 def test_a_tensor_added_to_itself_gets_all() -> None:
     x, r = draw(2, 5), draw(2, 5)
     torch.testing.assert_close(back(lambda a: a + a, x, r), r)
@@ -213,6 +243,19 @@ def test_averages_share_by_what_each_part_contributed(f: Callable[[Tensor], Tens
     torch.testing.assert_close(back(f, x, r, "epsilon").flatten(), signed)
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("rule", ["zplus", "epsilon"])
+@pytest.mark.parametrize("f", POOLS)
+def test_averages_in_half_precision_are_near_those_in_single(
+    f: Callable[[Tensor], Tensor], rule: str, kind: torch.dtype
+) -> None:
+    x = torch.rand(1, 3, 6, 6).to(kind)
+    r = torch.rand_like(f(x))
+    made = back(f, x, r, rule)
+    assert made.dtype == kind
+    torch.testing.assert_close(made.float(), back(f, x.float(), r.float(), rule), rtol=0.05, atol=0.01)
+
+
 def test_a_max_pool_gives_all_to_the_winner_or_is_an_average_pool() -> None:
     x = torch.tensor([[[[1.0, 3.0, 0.0, 0.0], [2.0, 2.0, 0.0, 0.0]]]])
     r = torch.tensor([[[[8.0, 5.0]]]])
@@ -227,6 +270,40 @@ def test_a_max_pool_without_settings_leaves_out_what_no_window_fills() -> None:
     found = back(lambda a: torch.max_pool2d(a, 2), x, r, Relevance(max_pool="average"))
     wanted = back(nn.AvgPool2d(2), x, r)
     torch.testing.assert_close(found, wanted)
+
+
+def test_the_window_of_a_max_pool_counts_however_it_is_given() -> None:
+    x, r = torch.rand(1, 2, 6, 8, dtype=torch.float64), draw(1, 2, 3, 4)
+    wanted = back(nn.AvgPool2d(3, 2, 1), x, r)
+    for f in (
+        nn.MaxPool2d(3, 2, 1),
+        lambda a: torch.max_pool2d(a, 3, 2, 1),
+        lambda a: torch.max_pool2d(a, (3, 3), (2, 2), (1, 1), (1, 1), False),
+        lambda a: F.max_pool2d(a, stride=2, padding=1, kernel_size=3),
+    ):
+        torch.testing.assert_close(back(f, x, r, Relevance(max_pool="average")), wanted)
+    r = draw(1, 2, 4, 5)
+    found = back(lambda a: torch.max_pool2d(a, 3, 2, 1, 1, True), x, r, Relevance(max_pool="average"))
+    torch.testing.assert_close(found, back(nn.AvgPool2d(3, 2, 1, ceil_mode=True), x, r))
+
+
+@pytest.mark.parametrize("dilation", [1, (1, 1), [1, 1]])
+@pytest.mark.parametrize("way", ["average", "halving"])
+def test_a_max_pool_without_dilation_may_say_so_in_any_way(way: str, dilation: object) -> None:
+    x, r = torch.rand(1, 2, 4, 6, dtype=torch.float64), draw(1, 2, 2, 3)
+    found = back(lambda a: F.max_pool2d(a, 2, dilation=dilation), x, r, Relevance(max_pool=way))  # type: ignore[arg-type]
+    torch.testing.assert_close(found, back(nn.AvgPool2d(2), x, r))
+
+
+@pytest.mark.parametrize("dilation", [2, (2, 1), (1, 2)])
+def test_a_dilated_max_pool_is_no_average_pool(dilation: object) -> None:
+    def pool(a: Tensor) -> Tensor:
+        return F.max_pool2d(a, 2, 2, dilation=dilation)  # type: ignore[arg-type]
+
+    x = torch.rand(1, 2, 5, 5, dtype=torch.float64)
+    assert pool(x).shape == F.avg_pool2d(x, 2).shape
+    with pytest.raises(NoRuleError, match="has no average pool"):
+        back(pool, x, torch.ones_like(pool(x)), Relevance(max_pool="average"))
 
 
 def test_a_max_pool_that_does_not_halve_has_no_halving() -> None:
@@ -249,6 +326,9 @@ def test_a_gate_takes_nothing() -> None:
         lambda x, s: x * torch.sigmoid(s),
         lambda x, s: s.softmax(1) * x,
         lambda x, s: x * F.hardsigmoid(s),
+        lambda x, s: (F.relu6(s + 3) / 6) * x,
+        lambda x, s: x * (1.0 - torch.sigmoid(s)),
+        lambda x, s: x * (torch.tanh(s) * 0.5).clone().permute(0, 1, 3, 2).permute(0, 1, 3, 2),
     )
     for gated in gates:
         to_a, to_gate = two(gated, a, draw(2, 4, 3, 3), r)
@@ -261,9 +341,15 @@ def test_a_gate_takes_nothing() -> None:
 
 def test_two_factors_without_a_gate_get_half_each() -> None:
     r = draw(2, 5)
-    to_a, to_b = two(torch.mul, draw(2, 5), draw(2, 5), r)
-    torch.testing.assert_close(to_a, r / 2)
-    torch.testing.assert_close(to_b, r / 2)
+    for f in (
+        torch.mul,
+        lambda a, b: a * F.relu(b),
+        lambda a, b: a * (torch.sigmoid(b) + b),
+        lambda a, b: torch.sigmoid(a) * torch.tanh(b),
+    ):
+        to_a, to_b = two(f, draw(2, 5), draw(2, 5), r)
+        torch.testing.assert_close(to_a, r / 2)
+        torch.testing.assert_close(to_b, r / 2)
 
 
 def test_a_gated_linear_unit_keeps_its_values() -> None:
@@ -289,6 +375,7 @@ ATTENTION = [
     lambda q, k, v: torch.einsum("bhts,bhsd->bhtd", (q @ k.mT * 0.5).softmax(-1), v),
     lambda q, k, v: torch.bmm((q @ k.mT * 0.5).softmax(-1)[0], v[0])[None],
     lambda q, k, v: (v.mT @ (q @ k.mT * 0.5).softmax(-1).mT).mT,
+    lambda q, k, v: F.scaled_dot_product_attention(query=q, key=k, value=v),
 ]
 
 
@@ -317,6 +404,17 @@ def test_attention_is_an_average_of_values(
     torch.testing.assert_close(to_v, values_shares(weights, v, r, signed=rule == "epsilon"))
     assert not to_q.any()
     assert not to_k.any()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_mask_and_the_scale_of_attention_count_however_they_are_given(*, named: bool) -> None:
+    q, k, v, r = (draw(1, 2, 5, 4) for _ in range(4))
+    mask, scale = draw(5, 5), 0.1
+    given = {"attn_mask": mask} if named else {}
+    f = partial(F.scaled_dot_product_attention, scale=scale, **given)
+    made = back(lambda a: f(q, k, a) if named else f(q, k, a, mask), v, r)
+    weights = (q @ k.mT * scale + mask).softmax(-1)
+    torch.testing.assert_close(made, values_shares(weights, v, r, signed=False))
 
 
 def attention_arguments(*, separate: bool, bias: bool, masked: bool) -> dict:
@@ -348,6 +446,17 @@ def attention_arguments(*, separate: bool, bias: bool, masked: bool) -> dict:
 @pytest.mark.parametrize("separate", [False, True])
 def test_multi_head_attention_in_parts_computes_the_same(separate: bool, bias: bool, masked: bool) -> None:
     given = attention_arguments(separate=separate, bias=bias, masked=masked)
+    expected, _ = F.multi_head_attention_forward(**given)
+    torch.testing.assert_close(attend_in_parts(given), expected)
+
+
+@pytest.mark.parametrize("number", [False, True])
+def test_masks_of_multi_head_attention_may_differ_between_images_and_heads(*, number: bool) -> None:
+    given = attention_arguments(separate=False, bias=True, masked=True)
+    each = draw(3 * 2, 7, 9)
+    given["attn_mask"] = each if number else each > 0.5
+    if number:
+        given["key_padding_mask"] = draw(3, 9)
     expected, _ = F.multi_head_attention_forward(**given)
     torch.testing.assert_close(attend_in_parts(given), expected)
 
@@ -402,6 +511,32 @@ def test_a_sum_with_a_product_in_one_operation() -> None:
     torch.testing.assert_close(to_b, (1 - share) * r)
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_products_with_sums_may_name_their_arguments(*, named: bool) -> None:
+    x, w, b, r = draw(2, 5), draw(5, 3), draw(3), draw(2, 3)
+    if named:
+        made = back(lambda a: torch.addmm(input=b, mat1=a, mat2=w, beta=2.0, alpha=0.5), x, r, "epsilon")
+    else:
+        made = back(lambda a: torch.addmm(b, a, w, beta=2.0, alpha=0.5), x, r, "epsilon")
+    torch.testing.assert_close(made, back(lambda a: F.linear(a, w.T) * 0.5 + 2.0 * b, x, r, "epsilon"))
+    u, s = draw(2, 5), draw(2, 5)
+    if named:
+        made = back(lambda a: torch.addcmul(input=u, tensor1=a, tensor2=w[:, 0], value=2.0), x, s)
+    else:
+        made = back(lambda a: torch.addcmul(u, a, w[:, 0], value=2.0), x, s)
+    torch.testing.assert_close(made, back(lambda a: u + 2.0 * (a * w[:, 0]), x, s))
+
+
+def test_what_no_operation_made_has_no_maker() -> None:
+    x = draw(2, 3)
+    with Tape(x) as tape:
+        y = (x + 1.0) * 2.0
+    context = Context(Relevance(), tape)
+    assert context.maker(x) is None
+    assert context.maker(draw(2, 3)) is None
+    assert context.maker(y) is tape.steps[-1]
+
+
 def test_an_operation_without_a_rule_is_named_and_can_be_given_one() -> None:
     def f(x: Tensor) -> Tensor:
         return torch.logcumsumexp(x, 1)
@@ -421,11 +556,13 @@ def test_an_operation_without_a_rule_is_named_and_can_be_given_one() -> None:
 def test_products_of_two_activations_are_refused() -> None:
     for f in (
         lambda a: a @ a.mT,
+        lambda a: a @ a,
+        lambda a: torch.einsum("ij,kj,kl->il", a, a * 2, a + 1),
         lambda a: (a + 1) @ (a * 2).mT,
         lambda a: torch.einsum("ij,kj,kj->ik", a, a, a),
         lambda a: torch.einsum("ij,kj,kj->ik", [a, a, a]),
     ):
-        with pytest.raises(NoRuleError, match=r"matmul|einsum|matrix product"):
+        with pytest.raises(NoRuleError, match=r"no rule for ('matmul'|'einsum'|a matrix product) of"):
             back(f, draw(3, 3), draw(3, 3))
 
 

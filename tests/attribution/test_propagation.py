@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tests import toy
 from vital.attribution import propagate, relevance, relevance_of, start_at
+from vital.attribution.start import STARTS
 from vital.errors import InvalidValueError, UnitError, UnknownNameError
 from vital.models import Model
 from vital.tracing import Tracer
@@ -121,6 +122,39 @@ def test_a_direction_starts_with_what_each_channel_adds_at_each_place(file: str)
         assert made[row].sum().item() == pytest.approx(value)
         assert torch.equal(restricted[row, :, *where], VECTORS[0].double().clamp(min=0))
         assert restricted[row].sum().item() == pytest.approx(VECTORS[0].clamp(min=0).sum().item())
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_unit_or_direction_at_one_position_starts_there_alone(file: str, start: str) -> None:
+    trace = toy.trace(toy.model(double=True), ["norm2"], toy.images(2))
+    for unit in ("norm2:4", "norm2:5", f"{file}:0@norm2", f"{file}:1@norm2"):
+        whole, made = (start_at(trace, f"{unit}{place}", start) for place in ("", "@2,3"))
+        if start in ("activation", "one"):
+            assert torch.equal(made[..., 2, 3], whole[..., 2, 3])
+        assert made[..., 2, 3].any()
+        made[..., 2, 3] = 0
+        assert not made.any()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_unit_that_wakes_nowhere_starts_with_ones_and_any_other_with_what_is_positive(sign: int) -> None:
+    trace = toy.trace(toy.model(double=True), ["norm2"], toy.images(2))
+    act = sign * trace["norm2"].clone()
+    act[0] = -act[0].abs()
+    act[1, 5, 0, 0] = 1.0
+    made = start_at(replace(trace, acts={**trace.acts, "norm2": act}), "norm2:5", "waking")
+    assert (made[0, 5] == 1).all()
+    assert torch.equal(made[1, 5], act[1, 5].clamp(min=0))
+    assert made.sum() == made[:, 5].sum()
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_directions_that_share_the_images_start_as_each_alone(file: str, start: str) -> None:
+    model, units = toy.model(double=True), [f"{file}:{i}@norm2" for i in (0, 1)]
+    trace = toy.trace(model, ["norm2"], toy.images(6))
+    together = start_at(trace, model.units(units), start)
+    apart = [start_at(trace.rows(3 * i, 3 * i + 3), unit, start) for i, unit in enumerate(units)]
+    assert torch.equal(together, torch.cat(apart))
 
 
 @pytest.mark.parametrize("start", ["activation", "one", "restricted"])
@@ -232,12 +266,13 @@ def test_changed_weights_are_seen() -> None:
     with Tracer(model, ["act3", "layer1"], record=True) as tracer:
         before, after = [], []
         for found in (before, after):
-            found.append(relevance_of(tracer(toy.images(2).float()), "act3:4", ["layer1"])["layer1"])
+            trace = tracer(toy.images(2).float())
+            found.append(relevance_of(trace, "act3:4", ["layer1"], start="one")["layer1"])
             with torch.no_grad():
                 model.module.layer3.weight.neg_()
     assert not torch.allclose(before[0], after[0])
     model.module.layer3.weight.data = -model.module.layer3.weight.data
-    again = relevance(model, toy.images(2), "act3:4", ["layer1"])["layer1"]
+    again = relevance(model, toy.images(2), "act3:4", ["layer1"], start="one")["layer1"]
     torch.testing.assert_close(again, after[0])
 
 

@@ -1,4 +1,5 @@
 import gc
+import math
 import weakref
 
 import pytest
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 import vital
 from tests import toy
 from vital.activations import Box, effective_field, receptive_field
+from vital.attribution.field_scan import Line
+from vital.attribution.receptive_field import position_of
 from vital.errors import InvalidValueError, UnitError
 
 SIZE = 40
@@ -44,12 +47,12 @@ def test_every_field_of_a_stack_is_that_of_the_formula(steps: list[tuple[int, in
     parts: list[nn.Module] = []
     for i, (kernel, stride, padding, dilation) in enumerate(steps):
         parts += [nn.Conv2d(3 if i == 0 else 4, 4, kernel, stride, padding, dilation), nn.ReLU()]
-    model = of(*parts)
+    model = of(*parts, size=(SIZE, 33))
     layer = str(len(parts) - 1)
     _, rows, columns = vital.list_layers(model)[layer].shape
     for row in range(rows):
         for column in range(columns):
-            (top, bottom), (left, right) = (arithmetic(steps, i, SIZE) for i in (row, column))
+            (top, bottom), (left, right) = arithmetic(steps, row, SIZE), arithmetic(steps, column, 33)
             assert receptive_field(model, layer, (row, column)) == Box(top, left, bottom, right)
 
 
@@ -113,6 +116,15 @@ def test_an_enlarged_map_is_looked_at_place_by_place() -> None:
 @pytest.mark.parametrize("layer", ["flat", "head", "class"])
 def test_layers_without_places_see_everything(layer: str) -> None:
     assert receptive_field(toy.model(), layer, None) == Box(0, 0, 32, 32)
+    picture = toy.images()[0].float()
+    assert effective_field(toy.model(), f"{layer}:2", picture, None, 0.5) == Box(0, 0, 32, 32)
+
+
+def test_a_place_that_sees_nothing_has_the_whole_image() -> None:
+    model = of(nn.Conv2d(3, 4, 1, padding=2), size=(6, 7))
+    for place in ((0, 0), (1, 5), (9, 10), (4, 0), (0, 4)):
+        assert receptive_field(model, "0", place) == Box(0, 0, 6, 7)
+    assert receptive_field(model, "0", (2, 8)) == Box(0, 6, 1, 7)
 
 
 def test_behind_a_global_mean_everything_is_seen() -> None:
@@ -138,6 +150,12 @@ def test_a_token_sees_its_patch_and_the_class_token_everything() -> None:
     model = toy.wrap(toy.seeded(Patchwise()))
     assert receptive_field(model, "tokens", 1 + 4 * 1 + 2) == Box(8, 16, 16, 24)
     assert receptive_field(model, "tokens", 0) == Box(0, 0, 32, 32)
+
+
+def test_the_effective_field_of_a_token_lies_in_the_middle_of_its_patch() -> None:
+    model = toy.wrap(toy.seeded(Patchwise()))
+    box = effective_field(model, "tokens:3#patches", torch.ones(3, 32, 32), 1 + 4 * 1 + 2, 1e-9)
+    assert box == Box(11, 19, 13, 21)
 
 
 class Reading(Patchwise):
@@ -191,11 +209,16 @@ def test_the_network_comes_back_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("layer", "position"),
-    [("act2", (8, 0)), ("act2", (0, 8)), ("act2", 3), ("act2", None), ("class", (0, 0))],
+    [
+        *[("act2", place) for place in [(8, 0), (0, 8), (-1, 0), (0, -1), 3, None]],
+        *[("class", place) for place in [(0, 0), 0]],
+        *[("block1", place) for place in [17, -1, (0, 0), None]],
+    ],
 )
 def test_places_that_are_not_there_are_one_sentence(layer: str, position: object) -> None:
+    model = toy.token_model() if layer == "block1" else toy.model()
     with pytest.raises(UnitError, match=rf"^layer '{layer}' has no place .*, where a place is .*[^.]$"):
-        receptive_field(toy.model(), layer, position)  # type: ignore[arg-type]
+        receptive_field(model, layer, position)  # type: ignore[arg-type]
 
 
 def mass_in(weight: Tensor, picture: Tensor, at: int, box: Box) -> float:
@@ -238,6 +261,51 @@ def test_the_effective_field_grows_with_the_share_up_to_the_receptive_field() ->
     assert all(b.top >= field.top and b.right <= field.right for b in boxes)
 
 
+def test_a_share_of_1_gives_also_what_is_seen_without_a_gradient() -> None:
+    model = of(nn.Conv2d(3, 4, 9))
+    with torch.no_grad():
+        model.module[0].weight[..., :3, :] = model.module[0].weight[..., 6:, :] = 0
+        model.module[0].weight[..., :3] = model.module[0].weight[..., 6:] = 0
+    picture = 0.1 + toy.images(size=SIZE)[0].float()
+    assert effective_field(model, "0:2", picture, (11, 5), 1) == Box(11, 5, 20, 14)
+    assert effective_field(model, "0:2", picture, (11, 5), 1 - 2.0**-53) == Box(14, 8, 17, 11)
+
+
+def test_the_middle_of_a_field_is_known_where_one_place_alone_is_away_from_each_edge() -> None:
+    model = of(nn.Conv2d(3, 4, 3), size=(5, 6))
+    for row in range(3):
+        for column in range(4):
+            box = effective_field(model, "0:0", torch.ones(3, 5, 6), (row, column), 1e-9)
+            assert box == Box(row + 1, column + 1, row + 2, column + 2)
+
+
+@pytest.mark.parametrize("before", [0, 1, 4])
+def test_margins_of_a_line_follow_from_its_last_two(before: int) -> None:
+    line = Line(5, before + 2, before, even=True)
+    rest = [max(0, before - 2 * i) if before else 0 for i in (3, 2, 1, 0)]
+    assert [line.at(i) for i in range(5)] == [*rest, before + 2]
+    known = [before - 2 * i for i in (3, 2, 1, 0, -1)]
+    assert [line.beyond(i) for i in range(5)] == (known if before else [None] * 5)
+
+
+@pytest.mark.parametrize("layer", ["act2", "block1"])
+def test_places_are_numbered_row_by_row(layer: str) -> None:
+    model = toy.token_model() if layer == "block1" else toy.model()
+    info = vital.list_layers(model)[layer]
+    found = [position_of(info, place) for place in range(math.prod(info.shape[1:]))]
+    wanted = (
+        list(range(17)) if layer == "block1" else [(row, column) for row in range(8) for column in range(8)]
+    )
+    assert found == wanted
+
+
+def test_a_share_just_below_1_gives_all_that_has_a_gradient() -> None:
+    model = of(nn.Conv2d(3, 4, 9).double())
+    for seed in range(20):
+        picture = 0.1 + toy.images(seed=seed, size=SIZE)[0]
+        assert effective_field(model, "0:2", picture, (11, 5), 1 - 2.0**-53) == Box(11, 5, 20, 14)
+
+
 @pytest.mark.parametrize("scale", [2.0**-40, 1.0, 2.0**40])
 def test_the_effective_field_does_not_depend_on_the_scale_of_the_unit(scale: float) -> None:
     model, picture = of(nn.Conv2d(3, 4, 9)), toy.images(size=SIZE)[0].float()
@@ -255,6 +323,17 @@ def test_the_effective_field_of_uneven_steps_lies_where_the_place_lies_in_the_ma
             assert box == Box(2 * row, 2 * column, 2 * row + 2, 2 * column + 2)
 
 
+@pytest.mark.parametrize("padding", [(0, 0, 8, 0), (0, 0, 0, 8), (8, 0, 0, 0), (0, 8, 0, 0)])
+def test_where_the_steps_cannot_be_known_at_one_side_the_place_in_the_map_counts(
+    padding: tuple[int, int, int, int],
+) -> None:
+    kernel = (1, 9) if any(padding[:2]) else (9, 1)
+    model = of(nn.ZeroPad2d(padding), nn.Conv2d(3, 4, kernel), size=(9, 9))
+    for row, column in ((1, 4), (4, 2), (5, 6)):
+        box = effective_field(model, "1:0", torch.ones(3, 9, 9), (row, column), 1e-9)
+        assert box == Box(row, column, row + 1, column + 1)
+
+
 def test_at_the_edge_the_box_is_cut_and_its_middle_stays() -> None:
     model = of(nn.Conv2d(3, 4, 9, padding=4))
     box = effective_field(model, "0:2", toy.images(size=SIZE)[0].float(), (0, 20), 0.4)
@@ -267,6 +346,14 @@ def test_where_there_is_no_gradient_the_whole_field_is_given() -> None:
     with torch.no_grad():
         model.module[0].bias.fill_(-1e6)
     assert effective_field(model, "1:0", toy.images(size=SIZE)[0].float(), (4, 4), 0.5) == Box(4, 4, 7, 7)
+
+
+def test_where_the_gradient_is_not_finite_the_whole_field_is_given() -> None:
+    model = of(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))
+    with torch.no_grad():
+        for layer in model.module:
+            layer.weight.fill_(1e30)
+    assert effective_field(model, "1:0", torch.ones(3, SIZE, SIZE), (4, 4), 0.5) == Box(4, 4, 9, 9)
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.2, float("nan")])

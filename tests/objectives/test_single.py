@@ -31,6 +31,22 @@ def test_a_neuron_of_patches_stands_in_the_middle_of_their_grid() -> None:
     assert torch.equal(Neuron("block1:5#cls")(trace), -trace["block1"][:, 5, 0])
 
 
+@pytest.mark.parametrize(("height", "width"), [(32, 16), (16, 40), (12, 24), (4, 4), (8, 20)])
+def test_a_neuron_stands_after_the_middle_of_a_map_of_any_shape(height: int, width: int) -> None:
+    images = torch.rand(2, 3, height, width, dtype=torch.float64)
+    trace = toy.trace(MODEL, ["layer2"], images)
+    rows, columns = trace["layer2"].shape[2:]
+    assert torch.equal(Neuron("layer2:5")(trace), -trace["layer2"][:, 5, rows // 2, columns // 2])
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 16), (16, 40), (8, 24)])
+def test_a_neuron_of_patches_stands_after_the_middle_of_a_grid_of_any_shape(height: int, width: int) -> None:
+    trace = toy.trace(TOKENS, ["block1"], torch.rand(2, 3, height, width, dtype=torch.float64))
+    rows, columns = height // 8, width // 8
+    place = 1 + rows // 2 * columns + columns // 2
+    assert torch.equal(Neuron("block1:5#patches")(trace), -trace["block1"][:, 5, place])
+
+
 def test_a_grid_of_patches_has_the_shape_of_the_image() -> None:
     assert [_grid(*given) for given in ((16, 32, 32), (56, 64, 224), (56, 224, 64), (1, 8, 8))] == [
         (4, 4),

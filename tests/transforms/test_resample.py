@@ -98,7 +98,7 @@ def test_a_box_that_shrinks_keeps_near_the_line() -> None:
 
 
 BATCH = 4
-SHAPES = [(9, 9), (6, 11), (1, 5), (16, 13)]
+SHAPES = [(9, 9), (6, 11), (1, 5), (2, 7), (3, 2), (16, 13)]
 OUTSIDE = ["zeros", "border", "reflection"]
 
 
@@ -198,6 +198,13 @@ def test_resize_brings_an_image_to_a_size(size: Any) -> None:
     seen = Resize(size=size)(image, numbers())
     assert torch.equal(seen, F.interpolate(image, pair, mode="bilinear", antialias=True))
     assert Resize(size=(9, 11))(image, numbers()) is image
+
+
+@pytest.mark.parametrize(("share", "wanted"), [(0.5, (4, 6)), (0.1, (1, 1)), (0.3, (2, 3)), (1.25, (10, 14))])
+def test_resize_brings_each_side_to_its_share_and_keeps_a_pixel(share: float, wanted: tuple[int, int]) -> None:
+    image = picture(8, 11)
+    seen = Resize(share)(image, numbers())
+    assert torch.equal(seen, F.interpolate(image, wanted, mode="bilinear", antialias=True))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def passed_in_turn(
             known = ", ".join(trace.acts)
             raise InvalidValueError(f"the layer of {unit} was not watched in this pass; there are {known}")
         found.setdefault(unit.layer, []).append(unit)
-    if len(found) > 1 and trace.run is not None and trace.run.tape is not None:
+    if trace.run is not None and trace.run.tape is not None:
         made, raw = trace.run.tape.makers, trace.run.raw
         return dict(sorted(found.items(), key=lambda each: -made.get(id(raw[each[0]]), 0)))
     return found

@@ -85,7 +85,7 @@ class _Guided(TorchFunctionMode):
     """Rectifies the gradient at every ReLU and ReLU6."""
 
     RELUS = frozenset({F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
-    seen = 0
+    seen = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
@@ -93,7 +93,7 @@ class _Guided(TorchFunctionMode):
         cap = None if func in self.RELUS else _cap(func, kwargs)
         if func not in self.RELUS and cap is None:
             return func(*args, **kwargs)
-        self.seen += 1
+        self.seen = True
         return _GuidedReLU.apply(args[0] if args else kwargs["input"], cap)
 
 

@@ -198,8 +198,8 @@ REARRANGEMENTS = frozenset({
 def passes(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
     """All relevance to the first argument: functions of one value, and norms with constant statistics."""
     del context
-    x = step.argument(0, "input", step.inputs[0])
-    yield (x, r[0].to(x.dtype)) if step.depends(x) else (step.inputs[0], r[0])
+    x = step.kwargs.get("input")
+    yield x if step.depends(x) else step.inputs[0], r[0]
 
 
 @operation(

@@ -27,7 +27,7 @@ _SEEN: WeakKeyDictionary[Model, dict[str, Seen]] = WeakKeyDictionary()
 class Box(NamedTuple):
     """A rectangle of pixels; `bottom` and `right` are the first row and column outside it.
 
-    >>> Box(2, 0, 6, 3).height, Box(2, 0, 6, 3).width
+    >>> Box(2, 1, 6, 4).height, Box(2, 1, 6, 4).width
     (4, 3)
     """
 
@@ -95,7 +95,7 @@ def effective_fields(
         return [receptive_field(model, layer, position) for position in positions]
     info = list_layers(model)[layer]
     with torch.enable_grad(), Tracer(model, [layer]) as tracer:
-        shown = pictures.detach().to(model.device, model.image_dtype, copy=True).requires_grad_()
+        shown = pictures.detach().to(model.device, model.image_dtype).requires_grad_()
         trace = tracer(shown)
         act = value(trace[layer]).flatten(1)
         places = torch.tensor([_number(info, position) for position in positions], device=act.device)
@@ -198,16 +198,16 @@ def _center(model: Model, info: Layer, position: Position) -> tuple[float, float
 def _holding(mass: Tensor, field: Box, center: tuple[float, float], share: float) -> Box:
     """The smallest box around a center with this share of the mass, (H, W), cut at the edges of the field."""
     total = float(mass.sum())
-    if share >= 1 or not 0 < total < float("inf"):
+    if not 0 < total < float("inf"):
         return field
     rows = (torch.arange(mass.shape[0]) + 0.5 - center[0]).abs()
     columns = (torch.arange(mass.shape[1]) + 0.5 - center[1]).abs()
     distance = torch.maximum(rows[:, None], columns[None]).flatten()
-    order = distance.argsort(stable=True)
+    order = distance.argsort()
     reached = int(torch.searchsorted(mass.flatten()[order].cumsum(0), share * total))
     radius = distance[order][min(reached, len(order) - 1)] + 1e-6
     inside = [torch.nonzero(line <= radius).flatten() for line in (rows, columns)]
-    ends = [(int(line[0]), int(line[-1]) + 1) if len(line) else (0, 0) for line in inside]
+    ends = [(int(line[0]), int(line[-1]) + 1) for line in inside]
     return Box(
         max(ends[0][0], field.top), max(ends[1][0], field.left),
         min(ends[0][1], field.bottom), min(ends[1][1], field.right),

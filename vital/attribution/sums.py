@@ -102,5 +102,5 @@ def max_pooling(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
 
 
 def _window(step: Step) -> tuple[Any, ...]:
-    names = {"kernel_size": 2, "stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}
+    names = {"kernel_size": None, "stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}
     return tuple(step.argument(i + 1, name, default) for i, (name, default) in enumerate(names.items()))

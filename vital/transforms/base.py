@@ -70,7 +70,7 @@ def check_mode(transform: str, mode: str, allowed: Sequence[str]) -> None:
 
 def check_room(transform: str, images: Images, pixels: int, per_side: int) -> None:
     """Raise `InvalidValueError` unless every side of the image is longer than `per_side` pixels."""
-    height, width = images.shape[-2:]
+    height, width = images.shape[2:]
     if min(height, width) <= per_side:
         raise InvalidValueError(
             f"{transform}({pixels}) needs sides above {per_side} pixels; the image is {height} x {width}"

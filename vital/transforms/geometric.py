@@ -140,7 +140,7 @@ class Flip(Transform):
 
 def _middle(images: Images, pixels: int) -> Images:
     """The images without a frame of `pixels`."""
-    height, width = images.shape[-2:]
+    height, width = images.shape[2:]
     return images[..., pixels : height - pixels, pixels : width - pixels]
 
 
@@ -156,7 +156,7 @@ class _Roll(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Images, shifts: Tensor) -> Images:
         ctx.save_for_backward(shifts)
-        height, width = images.shape[-2:]
+        height, width = images.shape[2:]
         rows, columns = (
             (torch.arange(side, device=images.device) - shift[:, None]) % side
             for side, shift in zip((height, width), shifts.unbind(1), strict=True)

@@ -81,7 +81,7 @@ class Resize(Transform):
     def __call__(self, images: Images, random: Random) -> Images:
         """Return the images at their new size; those that have it already as they are."""
         del random
-        sides = tuple(images.shape[-2:])
+        sides = tuple(images.shape[2:])
         if self.share is not None:
             size = tuple(max(1, round(self.share * side)) for side in sides)
         else:
@@ -113,7 +113,7 @@ class Rotate(Transform):
     def __call__(self, images: Images, random: Random) -> Images:
         """Return the turned images, of the same size."""
         angle = draw_factors(random, -self.degrees, self.degrees, self.choices, images).deg2rad()
-        height, width = (max(1, side - 1) for side in images.shape[-2:])
+        height, width = (max(1, side - 1) for side in images.shape[2:])
         sine, cosine = angle.sin(), angle.cos()
         return _warped(
             images, (cosine, sine * (-height / width), sine * (width / height), cosine), self.outside
@@ -156,7 +156,7 @@ class Crop(Transform):
 
     def __call__(self, images: Images, random: Random) -> Images:
         """Return what is in the boxes, of the fixed size."""
-        sides = images.shape[-2:]
+        sides = images.shape[2:]
         size = _pair(self.size) or sides
         share = random.uniform(*self.fraction)
         drawn = random.normal(3)
@@ -187,7 +187,7 @@ def _check_size(transform: str, size: int | tuple[int, int] | None) -> None:
 def _warped(images: Images, matrix: tuple[PerImage, ...], outside: str) -> Images:
     """The images seen at other places: a matrix (x x, x y, y x, y y) about the center, from where it is seen."""
     xx, xy, yx, yy = (part[:, None, None] for part in matrix)
-    y, x = (_places(side, images) for side in images.shape[-2:])
+    y, x = (_places(side, images) for side in images.shape[2:])
     grid = torch.stack([xx * x + xy * y[:, None], yx * x + yy * y[:, None]], -1)
     return F.grid_sample(images, grid, "bilinear", outside, align_corners=True)
 
