@@ -1,3 +1,4 @@
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -53,3 +54,48 @@ def test_every_unit_that_is_suggested_can_be_rendered(vital: Cli, here: Any) -> 
     assert "name a layer before or after it" in lines[-1]
     answer = vital("render", "odd.py:Net", *told, "--method", "fourier", "--steps", 1, "--out", "run")
     assert answer.code == 0, answer.err
+
+
+def commands(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.startswith("  vital ")]
+
+
+def test_the_commands_to_go_on_with_work_as_they_stand(vital: Cli, here: Any, pictures: Any) -> None:
+    (here / "path" / "to").mkdir(parents=True)
+    pictures.rename(here / "path" / "to" / "images")
+    (here / "my names.txt").write_text("a\nb\nc\nd\ne\n")
+    answer = vital("layers", "net.py:make", "--input-size", 20, "--classes", "my names.txt")
+    atlas, render = commands(answer.err)
+    assert atlas == (
+        "vital atlas net.py:make --layers class:0-3,3:0-3 --input-size 20 --classes 'my names.txt' "
+        "--images path/to/images --out runs/net"
+    )
+    for line in (atlas, render):
+        words = shlex.split(line)[1:]
+        done = vital(words[0], *words[1:], "--steps", 2)
+        assert done.code < 2, done.err  # after two steps some pictures excite nothing yet
+    assert (here / "runs" / "net" / "index.html").is_file()
+    assert (here / "runs" / "net-fourier" / "sheet.png").is_file()
+    assert commands(vital("layers", "net.py:make", "--quiet").err) == []
+
+
+def test_the_built_in_network_has_images_of_its_own(vital: Cli) -> None:
+    told = vital("layers", "world", "--head", 0).err
+    assert commands(told) == [
+        "vital atlas world --layers class:0-3,layer4:0-3 --head 0 --images world --out runs/world"
+    ]
+
+
+def test_units_of_tokens_are_those_of_patches(vital: Cli, here: Any) -> None:
+    (here / "vit.py").write_text(
+        "import torchvision\nfrom torch import nn\n\nSIZE = 32\n\ndef make():\n"
+        "    net = torchvision.models.VisionTransformer(32, 8, 3, 2, 16, 32, num_classes=3)\n"
+        "    nn.init.normal_(net.heads[0].weight)\n    return net\n"
+    )
+    _, render = commands(vital("layers", "vit.py:make").err)
+    assert render == (
+        "vital render vit.py:make class:0-2 'encoder.layers.encoder_layer_2:0-3#patches' --method fourier "
+        "--out runs/vit-fourier"
+    )
+    words = shlex.split(render)[1:]
+    assert vital(words[0], *words[1:], "--steps", 2).code == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +149,25 @@ def test_a_model_says_which_part_of_the_file_its_weights_are(tmp_path: Path) -> 
     with pytest.warns(UserWarning, match="took the 2 tensors under 'model'"):
         assert load_model(module, weights=tmp_path / "w.pt").weights == "w.pt!model"
     assert load_model(module, weights=f"{tmp_path}/w.pt!ema").weights == "w.pt!ema"
+
+
+@pytest.mark.parametrize(("key", "told"), [("", ""), ("state_dict", ", under 'state_dict'")])
+def test_it_is_told_once_how_many_tensors_came_from_where(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str, told: str
+) -> None:
+    file, weights = tmp_path / "w.pt", nn.Conv2d(3, 4, 1).state_dict()
+    torch.save({key: weights, "epoch": 3} if key else weights, file)
+    with caplog.at_level(logging.INFO, "vital"):
+        assert load_model(nn.Conv2d(3, 4, 1), weights=file).weights == "w.pt"
+    assert caplog.messages == [f"weights: 2 tensors of {file}{told}"]
+
+
+def test_where_a_warning_tells_it_nothing_else_does(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    weights = nn.Conv2d(3, 4, 1).state_dict()
+    torch.save({"model": weights, "ema": weights}, tmp_path / "w.pt")
+    with caplog.at_level(logging.INFO, "vital"), pytest.warns(UserWarning, match="took the 2 tensors"):
+        load_model(nn.Conv2d(3, 4, 1), weights=tmp_path / "w.pt")
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ from vital.tracing import list_layers
 from vital.utils.drawing import as_rgb
 
 IMAGES, STEPS, UNITS = 32, 5, 2
-"""How many images are looked at, and how many steps are made of how many units, on a CPU; a GPU makes a whole piece."""
+"""How many images are looked at, and how many steps are made of how many units first."""
+QUICK = 5.0
+"""A trial of a whole piece, whose units share their passes, is made where it takes fewer seconds, and on a GPU."""
 RANKED_BYTES, SAMPLED_BYTES = 28, 4
 """What a bank keeps of a unit for each ranked image, means and places, and for each image of the sample."""
 SITE_SHARE = 1.2
@@ -75,16 +77,24 @@ class _Sample:
         )  # fmt: skip
         self.whole, self.context = context, replace(context, site=folder, images=self.images)
         self.layers = list(dict.fromkeys(unit.layer for unit in context.request.units))
-        build_bank(context.model, self.layers, self._some(2), disk=False)
-        start = time.perf_counter()
-        self.bank: ReferenceBank = build_bank(context.model, self.layers, self.images, disk=False)
-        self.image_seconds = (time.perf_counter() - start) / len(first)
+        build_bank(context.model, self.layers, self._last(2), disk=False)
+        self.bank, self.image_seconds = self._banked()
+        _, self.again_seconds = self._banked()  # a source may keep images that it had to draw
         self.context.__dict__["bank"] = self.bank
 
-    def _some(self, count: int) -> ImageSet:
+    def _banked(self) -> tuple[ReferenceBank, float]:
+        """A bank over the images, and the seconds that each took."""
+        start = time.perf_counter()
+        bank = build_bank(self.whole.model, self.layers, self.images, disk=False)
+        return bank, (time.perf_counter() - start) / len(self.images)
+
+    def _last(self, count: int) -> ImageSet:
+        """Images to warm up with: others than those whose reading is measured, of which a source may keep some."""
+        images = self.whole.images
+        last = range(max(0, len(images) - count), len(images))
         return replace(
-            self.images, source=selected(self.images.source, range(count)), names=self.images.names[:count],
-            labels=self.images.labels[:count],
+            images, source=selected(images.source, last), names=images.names[-count:],
+            labels=images.labels[-count:],
         )  # fmt: skip
 
 
@@ -124,9 +134,17 @@ def _prototypes(sample: _Sample, pieces: Sequence[Piece]) -> tuple[float, float]
 
 def _rendered(sample: _Sample, piece: Piece) -> tuple[float, float]:
     """Seconds and bytes of a unit, from a few steps: the time of a step times their number, and what comes before."""
-    method, model = sample.whole.request.methods[piece.method], sample.whole.model
-    names = piece.units if model.device.type != "cpu" else piece.units[:UNITS]
-    units, run = [sample.whole.units[name] for name in names], sample.context.pictures(piece.method)
+    few, whole = piece.units[:UNITS], piece.units
+    seconds, size, step = _tried(sample, piece.method, few)
+    if sample.whole.model.device.type != "cpu" or STEPS * step * len(whole) < QUICK:
+        seconds, _, _ = _tried(sample, piece.method, whole)
+    return seconds, size
+
+
+def _tried(sample: _Sample, name: str, names: Sequence[str]) -> tuple[float, float, float]:
+    """Seconds and bytes of each of some units that are rendered together, and the seconds of a step of each."""
+    method, model = sample.whole.request.methods[name], sample.whole.model
+    units, run = [sample.whole.units[unit] for unit in names], sample.context.pictures(name)
     ticks: list[float] = []
 
     def tick(step: Step) -> None:
@@ -140,8 +158,9 @@ def _rendered(sample: _Sample, piece: Piece) -> tuple[float, float]:
 
     spent, size = _measured(make, sample.context.run)
     steps = [after - before for before, after in pairwise(ticks)]
-    more = max(0, steps_of(method) - len(ticks)) * statistics.fmean(steps) if steps else 0.0
-    return (spent + more) / len(names), size / len(names)
+    step = statistics.fmean(steps) if steps else 0.0
+    more = step * max(0, steps_of(method) - len(ticks))
+    return (spent + more) / len(names), size / len(names), step / len(names)
 
 
 def _words(sample: _Sample, pieces: Sequence[Piece]) -> tuple[float, float]:
@@ -156,7 +175,7 @@ def _words(sample: _Sample, pieces: Sequence[Piece]) -> tuple[float, float]:
     make()
     shown = _measured(make, sample.context.run)[0] / len(some)
     passes = (1 + asked.judge.n_random_models) * len(sample.layers)
-    return count * (shown + passes * sample.image_seconds), 4000.0 * sum(len(piece.units) for piece in pieces)
+    return count * (shown + passes * sample.again_seconds), 4000.0 * sum(len(piece.units) for piece in pieces)
 
 
 def _measured(make: Callable[[], Any], folder: Path) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from vital.models.published import SOURCES, image_tower
 from vital.models.scores import check_softmax
 from vital.models.weights import fit, read_state
 from vital.utils.class_names import names_of_outputs, read_classes
-from vital.utils.logs import busy
+from vital.utils.logs import busy, logger
 from vital.utils.options import check_seed
 from vital.utils.public import public
 
@@ -145,8 +145,16 @@ def load_model(
         model = _answering(model, output, head, published=isinstance(spec, str) and not parse_factory(spec))
     if file:
         tower = isinstance(spec, str) and spec.startswith("open_clip:")
-        part = fit(model.module, image_tower(state) if tower else state, str(weights))
-        model = replace(model, weights=Path(str(weights)).name + (f"!{part}" if part else ""))
+        taken, note = fit(model.module, image_tower(state) if tower else state, str(weights))
+        part = taken.prefix[:-1]
+        if not note:  # else a warning has said it
+            logger.info(
+                "weights: %d tensors of %s%s",
+                len(taken.tensors),
+                weights,
+                f", under {part!r}" if part else "",
+            )
+        model = replace(model, weights=Path(str(weights)).name + (f"!{part}" if part and note else ""))
     model = model if where is None else model.to(where)
     if kind is not None:
         half = kind in HALF

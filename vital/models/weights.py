@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vital.errors import WeightsError, first_line, unknown
-from vital.models.checkpoints import choose, flattened
+from vital.models.checkpoints import StateSet, choose, flattened
 from vital.utils.array_files import read_arrays
 from vital.utils.io import did_you_mean, parse_json, path_of
 
@@ -57,7 +57,8 @@ def load_weights(module: nn.Module, path: str | Path) -> str:
     Nothing is changed when the weights do not fit. Raises `WeightsError` for a file that cannot be read or would run
     code, for missing or unexpected keys, wrong shapes, and values that are not finite.
     """
-    return fit(module, read_state(path), str(path))
+    taken, note = fit(module, read_state(path), str(path))
+    return taken.prefix[:-1] if note else ""
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
@@ -198,10 +199,10 @@ def _plain_types() -> list[Any]:
     return [*plain, *scalars, *renamed, *arrays]
 
 
-def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> str:
+def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> tuple[StateSet, str]:
     """Load a state dict whose names and shapes are those of the network; raises `WeightsError` otherwise.
 
-    The answer names the part of `state` that was taken where something was left beside it, else it is empty.
+    The answer is what was taken, and where something was left beside it, the words of the warning that says so.
     """
     own = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
     taken, note = choose(state, own, source)
@@ -210,7 +211,7 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> str:
     module.load_state_dict({**module.state_dict(), **found})
     if note:
         warnings.warn(note, stacklevel=2)
-    return taken.prefix[:-1] if note else ""
+    return taken, note
 
 
 def _plain(tensor: Tensor, own: Tensor, what: str) -> Tensor:

@@ -50,3 +50,9 @@ def test_a_network_without_places_is_one_sentence() -> None:
     )
     with pytest.raises(ModelError, match=r"^mlp has no layer with places to align; name the layers$"):
         stages(model)
+
+
+def test_the_parts_of_a_block_are_no_blocks_where_there_are_more_of_them() -> None:
+    net = torchvision.models.VisionTransformer(32, 8, 3, 2, 16, 32, num_classes=3).eval()
+    names = (f"encoder.layers.encoder_layer_{i}" for i in range(3))
+    assert stages(vital.Model(net, size=(32, 32))) == ("conv_proj", *names)

@@ -13,7 +13,8 @@ from tests.reporting.test_page import EVIL, Tags
 from vital.describing.run_folder import write_labels
 from vital.errors import InvalidValueError, RunError
 from vital.rendering.run_folder import Render, entered
-from vital.reporting.site import is_site, write_site
+from vital.reporting.facts import Link
+from vital.reporting.site import is_site, save_neighbors, write_site
 
 
 def page(site, name):
@@ -55,6 +56,15 @@ def test_a_site_holds_what_its_runs_hold(rich, tmp_path):
     assert "not rendered yet" in plain(page(done.path, "conv/3"))
     assert "diverged at step 3: the loss is not finite" in plain(page(done.path, "conv/10"))
     assert "no label (would say sea)" in plain(page(done.path, "conv/10"))
+
+
+def test_hatched_boxes_are_explained_where_there_are_some(rich, tmp_path):
+    told = "A hatched box stands for a unit of which there is no picture here."
+    text = page(write_site(tmp_path / "site", rich).path, "conv/2")
+    assert text.count('<span class="blank"') == text.count(told) == 1
+    save_neighbors(rich, "conv:2", [Link("conv:10", 0.8)], "activations")
+    text = page(write_site(tmp_path / "site", rich).path, "conv/2")
+    assert text.count('<span class="blank"') == text.count(told) == 0
 
 
 def test_a_unit_without_a_name_or_words_is_named_once(rich, tmp_path):

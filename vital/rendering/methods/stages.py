@@ -97,13 +97,18 @@ def _learned(la: Layer, first: Layer, weighted: Sequence[Layer]) -> bool:
 
 
 def _trunk(layers: Mapping[str, Layer]) -> list[str]:
-    """The token blocks: the longest run of numbered siblings that put out tokens."""
+    """The token blocks: the longest run of numbered siblings that put out tokens.
+
+    The parts of a block are no blocks: they lie in one of another run, and differ in their numbers of channels.
+    """
     families: dict[str, list[str]] = {}
     for name, layer in layers.items():
         if layer.kind == "tokens" and (match := re.fullmatch(r"(.*?)(\d+)", name)):
             families.setdefault(match[1], []).append(name)
-    longest = max(families.values(), key=len, default=[])
-    return longest if len(longest) > 1 else []
+    runs = [run for run in families.values() if len(run) > 1]
+    inner = {name for run in runs for name in layers if any(_below(name, block) for block in run)}
+    runs = [run for run in runs if run[0] not in inner or len({layers[name].channels for name in run}) == 1]
+    return max(runs, key=len, default=[])
 
 
 def _spread(names: Sequence[str], count: int) -> list[str]:

@@ -122,7 +122,7 @@
     const i = has(wanted) ? wanted : names.findIndex((_, n) => has(n));
     const frame = document.createElement("span");
     frame.className = "frame";
-    if (i < 0 || (wanted !== i && $("picture").selectedIndex > 0)) { frame.classList.add("blank"); return frame; }
+    if (i < 0 || (wanted !== i && $("picture").selectedIndex > 0)) { frame.classList.add("blank"); frame.title = "no picture here"; return frame; }
     const image = document.createElement("img");
     image.decoding = "async";
     image.alt = "";
