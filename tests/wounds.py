@@ -18,8 +18,11 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
+from tests.array_wounds import TENSORS, of_numpy, of_tar, of_torch
 from vital.utils import tensor_cache
 
 VALUES: tuple[Any, ...] = (
@@ -83,6 +86,11 @@ def of_file(name: str, path: Path, *, every: bool) -> Iterator[Wound]:
         yield from _of_csv(name, path.read_text())
     if path.suffix == ".toml":
         yield from _of_toml(name, path.read_text())
+    if path.suffix in (".txt", ".yaml"):
+        yield from _of_lines(name, path.read_text())
+    for kinds, changes in ARRAYS.items():
+        for what, data in changes(path) if path.suffix in kinds else ():
+            yield Wound(name, what, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
     if path.suffix == ".png":
         bomb = io.BytesIO()
         Image.new("1", (13_300, 13_300)).save(bomb, "PNG")
@@ -94,25 +102,22 @@ CELLS = ("", "nan", "inf", "-1", "1e999", "9" * 5000, "²", "../../../secret", "
 """What stands in the place of a cell, and of a value of TOML."""
 
 
-TENSORS: dict[str, Callable[[Tensor], Tensor]] = {
-    "NaN": lambda t: torch.full_like(t, torch.nan) if t.is_floating_point() else t[:0] if t.ndim else t[None],
-    "-1": lambda t: torch.full_like(t, -1), "2**30": lambda t: torch.full_like(t, 2**30), "bits": lambda t: t.bool(),
-    "flat": lambda t: t.reshape(-1)[:-1], "one more axis": lambda t: t[None], "whole": lambda t: t.long(),
-    "half": lambda t: t.half(), "one row": lambda t: t[:1] if t.ndim else t[None],
-}  # fmt: skip
-"""What a tensor becomes, in a file that says of itself that it is whole."""
+ARRAYS = {(".pt",): of_torch, (".npz", ".npy"): of_numpy, (".tar",): of_tar}
+"""How files of arrays are changed, by what their names end with."""
 
 
 def _of_tensors(name: str, path: Path) -> Iterator[Wound]:
-    """Tensors changed, left out, and added, with the checksum that goes with them."""
+    """Tensors changed, left out, and added, with the checksum that goes with them where there is one."""
     found = tensor_cache.load(path)
-    if found is None:
-        return
-    tensors, notes = found
+    with safe_open(path, "pt") as file:
+        tensors, said = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
 
     def saved(file: Path, changed: dict[str, Tensor]) -> None:
         file.unlink(missing_ok=True)
-        tensor_cache.save(file, changed, notes)
+        if found is None:
+            save_file({key: one.contiguous() for key, one in changed.items()}, file, said)
+        else:
+            tensor_cache.save(file, changed, found[1])
 
     for key, tensor in tensors.items():
         for what, change in TENSORS.items():
@@ -137,6 +142,17 @@ def _of_csv(name: str, text: str) -> Iterator[Wound]:
                 data = written.getvalue().encode("utf-8", "surrogatepass")
                 said = f"{place}.{column} = {new[:20]!r}"
                 yield Wound(name, said, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+
+
+def _of_lines(name: str, text: str) -> Iterator[Wound]:
+    """The first and the last line changed."""
+    lines = text.splitlines()
+    for place in (0, len(lines) - 1):
+        for new in CELLS:
+            changed = [*lines[:place], new, *lines[place + 1 :]]
+            data = "\n".join(changed).encode("utf-8", "surrogatepass")
+            said = f"line {place} = {new[:20]!r}"
+            yield Wound(name, said, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
 
 
 def _of_toml(name: str, text: str) -> Iterator[Wound]:
