@@ -19,6 +19,14 @@ from torch import Tensor
 Changes = Iterator[tuple[str, bytes]]
 """What a file is afterwards, and its bytes."""
 
+
+def deep(tensor: Tensor) -> Any:
+    found: Any = tensor
+    for _ in range(200):
+        found = {"x": [found]}
+    return found
+
+
 TENSORS: dict[str, Callable[[Tensor], Tensor]] = {
     "NaN": lambda t: torch.full_like(t, torch.nan) if t.is_floating_point() else t[:0] if t.ndim else t[None],
     "-1": lambda t: torch.full_like(t, -1), "2**30": lambda t: torch.full_like(t, 2**30), "bits": lambda t: t.bool(),
@@ -31,8 +39,8 @@ ODD: dict[str, Callable[[Tensor], Any]] = {
     "sparse": lambda t: t.to_sparse(), "meta": lambda t: t.to("meta"),
     "quantized": lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8),
     "endless": lambda t: torch.zeros(1).expand(2**20, 2**20), "long": lambda t: torch.zeros(1).expand(2**45),
-    "a parameter": lambda t: torch.nn.Parameter(t), "none": lambda t: None, "a number": lambda t: 7,
-    "a text": lambda t: "x" * 5000, "a list": lambda t: [t] * 3, "deep": lambda t: _deep(t), "inf": lambda t: t / 0,
+    "a parameter": torch.nn.Parameter, "none": lambda t: None, "a number": lambda t: 7,
+    "a text": lambda t: "x" * 5000, "a list": lambda t: [t] * 3, "deep": deep, "inf": lambda t: t / 0,
     "without axes": lambda t: t.reshape(-1)[0], "of axes without end": lambda t: t.reshape(*[1] * 60, *t.shape),
 }  # fmt: skip
 """What a tensor becomes in a file of torch."""
@@ -42,10 +50,20 @@ TYPES = (
 HEADERS = {
     "a shape that lies": {"shape": (10**6, 10**6)}, "a shape below 0": {"shape": (-1, 16)}, "no shape": {"shape": ()},
     "numbers of many digits": {"shape": (10**4000,)}, "a shape of texts": {"shape": ("x",)},
-    "a type that is none": {"descr": "zzz"}, "a type of objects": {"descr": "|O"}, "a wide type": {"descr": "|V999999999"},
-    "an order that is none": {"fortran_order": "yes"}, "one key more": {"x": 1},
+    "a type that is none": {"descr": "zzz"}, "a type of objects": {"descr": "|O"},
+    "a wide type": {"descr": "|V999999999"}, "an order that is none": {"fortran_order": "yes"}, "one key more": {"x": 1},
 }  # fmt: skip
 """What the header of an array says of it."""
+
+
+PARTS = {
+    "a link": {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}, "a path upward": {"name": "../../x.png"},
+    "a hard link": {"type": tarfile.LNKTYPE, "linkname": "secret.json"}, "a pipe": {"type": tarfile.FIFOTYPE},
+    "a device": {"type": tarfile.CHRTYPE}, "a folder": {"type": tarfile.DIRTYPE}, "no stem": {"name": ".png"},
+    "a path from the top": {"name": "/etc/x.png"}, "a long name": {"name": "a" * 5000 + ".png"},
+    "half a character": {"name": "\udcff.png"}, "a name of dots": {"name": "a.b.c.png.cls.json"},
+}  # fmt: skip
+"""What a part of a sample in an archive becomes."""
 
 
 def of_torch(path: Path) -> Changes:
@@ -72,7 +90,8 @@ def of_torch(path: Path) -> Changes:
     for what, found in {
         "one less": dict(list(tensors.items())[1:]), "one more": {**tensors, "x": torch.zeros(2)}, "long names": named,
         "half a character": halves, "itself inside": loop, "numbers as names": dict(enumerate(tensors.values())),
-        "a list": list(tensors.values()), "one tensor": torch.zeros(3), "a number": 7, "two networks": [tensors, tensors],
+        "a list": list(tensors.values()), "one tensor": torch.zeros(3), "a number": 7,
+        "two networks": [tensors, tensors],
     }.items():  # fmt: skip
         with suppress(RecursionError, UnicodeEncodeError):
             yield what, whole(found)
@@ -105,12 +124,7 @@ def of_numpy(path: Path) -> Changes:
 def of_tar(path: Path) -> Changes:
     """Parts of samples that are none, lead elsewhere, or say that they are larger than they are."""
     data = path.read_bytes()
-    for what, change in {
-        "a link": {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}, "a hard link": {"type": tarfile.LNKTYPE, "linkname": "secret.json"},
-        "a pipe": {"type": tarfile.FIFOTYPE}, "a device": {"type": tarfile.CHRTYPE}, "a folder": {"type": tarfile.DIRTYPE},
-        "a path upward": {"name": "../../x.png"}, "a path from the top": {"name": "/etc/x.png"}, "a long name": {"name": "a" * 5000 + ".png"},
-        "half a character": {"name": "\udcff.png"}, "no stem": {"name": ".png"}, "a name of dots": {"name": "a.b.c.png.cls.json"},
-    }.items():  # fmt: skip
+    for what, change in PARTS.items():
         yield what, _taped(data, change)
     for size in (b"77777777777\x00", b"\x80" + b"\xff" * 11, b"-0000000001\x00", b"zzzzzzzzzzz\x00"):
         head = bytearray(data[:512])
@@ -131,13 +145,6 @@ def _saved(content: Any) -> bytes:
     written = io.BytesIO()
     torch.save(content, written)
     return written.getvalue()
-
-
-def _deep(tensor: Tensor) -> Any:
-    found: Any = tensor
-    for _ in range(200):
-        found = {"x": [found]}
-    return found
 
 
 def _npy(array: np.ndarray) -> bytes:
@@ -166,7 +173,8 @@ def _of_array(array: np.ndarray) -> Changes:
         except ValueError:  # Python writes no number of so many digits
             text = repr(plain).replace(str(array.shape), f"({'9' * 5000},)").encode() + b"\n"
         yield what, data[:6] + b"\x02\x00" + struct.pack("<I", len(text)) + text + data[start:]
-    yield "code in the header", data[:6] + b"\x02\x00" + struct.pack("<I", 40) + b"__import__('os').abort()".ljust(40) + data[start:]  # fmt: skip
+    code = b"__import__('os').abort()"
+    yield "code in the header", data[:6] + b"\x02\x00" + struct.pack("<I", len(code)) + code + data[start:]
     yield "a long header", data[:6] + b"\x02\x00" + b"\xff" * 4 + data[12:]
     yield "another version", data[:6] + b"\x09\x09" + data[8:]
 

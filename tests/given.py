@@ -15,7 +15,10 @@ from safetensors.torch import save_file
 
 NETWORK = "net.py:make --weights random"
 QUICK = "--method fourier --steps 1 --size 16 --out run2"
-WEIGHTS = {"0.weight": (8, 3, 5, 5), "0.bias": (8,), "2.weight": (8, 8, 3, 3), "2.bias": (8,), "6.weight": (5, 8), "6.bias": (5,)}  # fmt: skip
+WEIGHTS = {
+    "0.weight": (8, 3, 5, 5), "0.bias": (8,), "2.weight": (8, 8, 3, 3), "2.bias": (8,),
+    "6.weight": (5, 8), "6.bias": (5,),
+}  # fmt: skip
 """The tensors of the network of the corpus."""
 READERS = {
     "weights.pt": f"render net.py:make class:1 --weights {{}} {QUICK}",

@@ -22,7 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tests.array_wounds import TENSORS, of_numpy, of_tar, of_torch
+from tests.array_wounds import TENSORS, Changes, of_numpy, of_tar, of_torch
 from vital.utils import tensor_cache
 
 VALUES: tuple[Any, ...] = (
@@ -67,10 +67,10 @@ def kind_of(name: str) -> str:
 
 def of_file(name: str, path: Path, *, every: bool) -> Iterator[Wound]:
     for what, data in TEXTS.items():
-        yield Wound(name, what, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+        yield Wound(name, what, partial(_replace, data=data))
     for cut in (0.5, 0.95):
         data = path.read_bytes()[: int(cut * path.stat().st_size)]
-        yield Wound(name, f"cut at {cut}", lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+        yield Wound(name, f"cut at {cut}", partial(_replace, data=data))
     yield Wound(name, "a folder", lambda file: (file.unlink(), file.mkdir())[1])
     yield Wound(name, "missing", Path.unlink)
     yield Wound(name, "a pipe", lambda file: (file.unlink(), os.mkfifo(file))[1])
@@ -80,17 +80,9 @@ def of_file(name: str, path: Path, *, every: bool) -> Iterator[Wound]:
         )
     if path.suffix == ".json":
         yield from _of_json(name, json.loads(path.read_text()), every=every)
-    if path.suffix == ".safetensors":
-        yield from _of_tensors(name, path)
-    if path.suffix == ".csv":
-        yield from _of_csv(name, path.read_text())
-    if path.suffix == ".toml":
-        yield from _of_toml(name, path.read_text())
-    if path.suffix in (".txt", ".yaml"):
-        yield from _of_lines(name, path.read_text())
-    for kinds, changes in ARRAYS.items():
-        for what, data in changes(path) if path.suffix in kinds else ():
-            yield Wound(name, what, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+    elif inside := INSIDE.get(path.suffix):
+        for what, deal in inside(path):
+            yield Wound(name, what, deal)
     if path.suffix == ".png":
         bomb = io.BytesIO()
         Image.new("1", (13_300, 13_300)).save(bomb, "PNG")
@@ -102,11 +94,11 @@ CELLS = ("", "nan", "inf", "-1", "1e999", "9" * 5000, "²", "../../../secret", "
 """What stands in the place of a cell, and of a value of TOML."""
 
 
-ARRAYS = {(".pt",): of_torch, (".npz", ".npy"): of_numpy, (".tar",): of_tar}
-"""How files of arrays are changed, by what their names end with."""
+Inside = Iterator[tuple[str, Callable[[Path], Any]]]
+"""Changes of what a file holds."""
 
 
-def _of_tensors(name: str, path: Path) -> Iterator[Wound]:
+def _of_tensors(path: Path) -> Inside:
     """Tensors changed, left out, and added, with the checksum that goes with them where there is one."""
     found = tensor_cache.load(path)
     with safe_open(path, "pt") as file:
@@ -123,14 +115,15 @@ def _of_tensors(name: str, path: Path) -> Iterator[Wound]:
         for what, change in TENSORS.items():
             with suppress(RuntimeError):  # there is no such number of its kind
                 changed = tensors | {key: change(tensor)}
-                yield Wound(name, f"{key} is {what}", partial(saved, changed=changed))
+                yield f"{key} is {what}", partial(saved, changed=changed)
         left = {other: one for other, one in tensors.items() if other != key}
-        yield Wound(name, f"without {key}", partial(saved, changed=left))
-    yield Wound(name, "one more", partial(saved, changed=tensors | {"x": torch.zeros(2)}))
+        yield f"without {key}", partial(saved, changed=left)
+    yield "one more", partial(saved, changed=tensors | {"x": torch.zeros(2)})
 
 
-def _of_csv(name: str, text: str) -> Iterator[Wound]:
+def _of_csv(path: Path) -> Inside:
     """Cells of the first two rows, the header among them, changed."""
+    text = path.read_text()
     rows, turn = list(csv.reader(io.StringIO(text, newline=""))), cycle(CELLS)
     for place, row in list(enumerate(rows))[:2]:
         for column in range(len(row)):
@@ -141,30 +134,30 @@ def _of_csv(name: str, text: str) -> Iterator[Wound]:
                 csv.writer(written, lineterminator="\n").writerows(changed)
                 data = written.getvalue().encode("utf-8", "surrogatepass")
                 said = f"{place}.{column} = {new[:20]!r}"
-                yield Wound(name, said, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+                yield said, partial(_replace, data=data)
 
 
-def _of_lines(name: str, text: str) -> Iterator[Wound]:
+def _of_lines(path: Path) -> Inside:
     """The first and the last line changed."""
-    lines = text.splitlines()
+    lines = path.read_text().splitlines()
     for place in (0, len(lines) - 1):
         for new in CELLS:
             changed = [*lines[:place], new, *lines[place + 1 :]]
             data = "\n".join(changed).encode("utf-8", "surrogatepass")
             said = f"line {place} = {new[:20]!r}"
-            yield Wound(name, said, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+            yield said, partial(_replace, data=data)
 
 
-def _of_toml(name: str, text: str) -> Iterator[Wound]:
+def _of_toml(path: Path) -> Inside:
     """Values changed, and texts among them."""
-    lines, turn = text.splitlines(), cycle(VALUES)
+    lines, turn = path.read_text().splitlines(), cycle(VALUES)
     for place, line in enumerate(lines):
         key, equals, _ = line.partition(" = ")
         for new in islice(turn, 5 if equals else 0):
             told = "nan" if new is None else json.dumps(new).replace("NaN", "nan").replace(": ", " = ")
             data = "\n".join([*lines[:place], f"{key} = {told}", *lines[place + 1 :]]).encode()
             said = f"{key} = {str(new)[:20]!r}"
-            yield Wound(name, said, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+            yield said, partial(_replace, data=data)
 
 
 def _of_json(name: str, value: Any, *, every: bool) -> Iterator[Wound]:
@@ -204,3 +197,18 @@ def _changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 def _replace(file: Path, data: bytes) -> None:
     file.unlink(missing_ok=True)
     file.write_bytes(data)
+
+
+def _arrays(changes: Callable[[Path], Changes]) -> Callable[[Path], Inside]:
+    def found(path: Path) -> Inside:
+        for what, data in changes(path):
+            yield what, partial(_replace, data=data)
+
+    return found
+
+
+INSIDE: dict[str, Callable[[Path], Inside]] = {
+    ".safetensors": _of_tensors, ".csv": _of_csv, ".toml": _of_toml, ".txt": _of_lines, ".yaml": _of_lines,
+    ".pt": _arrays(of_torch), ".npz": _arrays(of_numpy), ".npy": _arrays(of_numpy), ".tar": _arrays(of_tar),
+}  # fmt: skip
+"""How what a file holds is changed, by what its name ends with."""
