@@ -22,6 +22,7 @@ from vital.data.sources import SUFFIXES, Array, Files, Source, as_batch
 from vital.errors import DataError, first_line, missing_extra, unknown
 from vital.utils.array_files import Arrays, read_arrays
 from vital.utils.arrays import plain_array
+from vital.utils.file_kinds import no_file
 from vital.utils.foreign import foreign
 from vital.utils.io import did_you_mean, path_of, readable
 from vital.utils.logs import busy
@@ -309,10 +310,10 @@ def _walk(root: Path, left: list[tuple[str, str]] | None = None) -> Iterator[str
             if below:
                 todo.append(name)
             elif entry.name.lower().endswith((*SUFFIXES, *PICTURES)):
-                if entry.is_file() or not Path(entry.path).exists():  # a dead link is listed when it is used
+                if why := no_file(entry.path):
+                    left.append((readable(name), why))
+                else:  # a dead link is listed when it is used
                     yield name
-                else:
-                    left.append((readable(name), "it is no file, but a pipe or a device"))
 
 
 def _shown(name: str) -> bool:

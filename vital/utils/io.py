@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import stat
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from vital.errors import DataError, RunError, first_line, nearest, said
+from vital.utils.file_kinds import REMOVE, check_file
 from vital.utils.part_files import part_of, sweep
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ def read_text(path: str | Path, hint: str = "") -> str:
     with the nearest name where there is none, and `DataError` for one that is no UTF-8.
     """
     path, hint = path_of(path), f"; {hint}" if hint else ""
-    if path.is_fifo() and path.parts[1:2] not in (("dev",), ("proc",)):  # those of a shell have a writer
-        raise RunError(f"cannot read {str(path)!r}: it is a pipe; give a file{hint}")
     try:
+        if path.parts[1:2] not in (("dev",), ("proc",)):  # the pipes of a shell have a writer
+            check_file(path)
         with path.open("rb") as file:
             data = file.read(LONGEST_TEXT + 1)
     except (OSError, ValueError) as error:
@@ -327,9 +327,7 @@ def damaged(path: Path, why: Exception | str, step: str = ELSEWHERE) -> RunError
 def read_regular(path: Path) -> bytes:
     """Read a file of a folder that vital wrote, where nothing but plain files lies. Raises `RunError`."""
     with explained(path, "read"):
-        kind = path.stat().st_mode
-        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
-            raise RunError(f"{str(path)!r} is no file but a pipe or a device; remove it")
+        check_file(path, REMOVE)
         return path.read_bytes()
 
 
