@@ -9,7 +9,11 @@ import pytest
 from PIL import Image
 
 from vital.data import load_images
-from vital.errors import RunError
+from vital.directions.sae_files import open_sae
+from vital.errors import RunError, VitalError
+from vital.models import load_model
+from vital.models.weights import read_state
+from vital.units.direction import read_direction
 from vital.utils import tensor_cache, tensor_pack
 from vital.utils.file_kinds import check_file, no_file
 from vital.utils.io import read_json, read_picture, read_regular, read_text
@@ -56,3 +60,20 @@ def test_a_pipe_among_images_is_listed(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     with pytest.warns(UserWarning, match=r"are left out: b\.png: it is no file, but a pipe$"):
         assert len(load_images(tmp_path)) == 1
+
+
+GIVEN: dict[str, Callable[[Path], Any]] = {
+    **dict.fromkeys(("a.tar", "a.npz", "a.npy", "a.png"), load_images),
+    **dict.fromkeys(("a.pt", "a.safetensors", "a.npz "), read_state),
+    "d.safetensors": lambda path: read_direction(f"{path}:0@conv"),
+    **dict.fromkeys(("sae.pt", "sae.safetensors"), open_sae),
+    "net.py": lambda path: load_model(f"{path}:make"),
+}
+"""What users give, and what reads it."""
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_pipe_that_a_user_gives_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(path := tmp_path / name.strip())
+    with pytest.raises(VitalError, match="it is no file, but a pipe"):
+        GIVEN[name](path)

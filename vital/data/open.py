@@ -231,8 +231,10 @@ def _saved(path: Path, split: str | None) -> ImageSet:
 
 
 def _missing(path: Path) -> DataError:
+    if why := no_file(path):
+        return DataError(f"{path} cannot be read: {why}")
     if os.path.lexists(path):
-        return DataError(f"{path} is no folder and no file that can be read, but a link or a device")
+        return DataError(f"{path} is no folder and no file that can be read, but a link")
     return DataError(f"there is no file or folder {path}{did_you_mean(path)}")
 
 

@@ -20,6 +20,7 @@ from vital.data.items import item_label, plain_label
 from vital.data.labels import Labels, numbered
 from vital.data.sources import FORMATS, MANY, SUFFIXES, Source, stamps_of
 from vital.errors import DataError, first_line
+from vital.utils.file_kinds import check_file
 from vital.utils.hashing import sha256
 from vital.utils.io import did_you_mean, parse_json
 from vital.utils.pictures import opened_picture
@@ -151,6 +152,7 @@ def open_shards(paths: Sequence[Path], name: str) -> ImageSet:
 def _parts(path: Path) -> Iterator[_Part]:
     """The files in a tar file, in order; hidden ones are left out."""
     try:
+        check_file(path)
         with tarfile.open(path, "r:") as tar:
             for member in tar:
                 folder, _, base = member.name.rpartition("/")
