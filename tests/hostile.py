@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import io
 import json
 import multiprocessing as mp
@@ -26,12 +27,13 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer.main
 from PIL import Image
 
 from tests import given
@@ -368,7 +370,9 @@ def prepared() -> Iterator[tuple[Path, dict[str, set[str]]]]:
         folder.mkdir()
         good(folder)
         shutil.copytree(folder, folder.with_name("kept"), symlinks=True)
+        typer.main.get_command = cache(typer.main.get_command)  # which takes longer than many a command
         opened = readers(folder)
+        gc.freeze()  # what is there stays, and need not be looked through
         yield folder, opened
 
 

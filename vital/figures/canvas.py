@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from vital.errors import InvalidValueError
 from vital.figures.paper import (
     BLANK,
     FAINT,
@@ -16,6 +17,7 @@ from vital.figures.paper import (
     INK,
     LINE,
     SMALL,
+    TALLEST,
     TEXT,
     check_columns,
     fitted,
@@ -33,7 +35,7 @@ Mark = Callable[["PaperFigure", float], None]
 class Canvas:
     """What will be on a figure that takes so many `columns` of a page. `bottom` is where it ends so far.
 
-    Raises `InvalidValueError` for another number of columns.
+    Raises `InvalidValueError` for another number of columns, and for more than fits the tallest page.
     """
 
     columns: int = 2
@@ -140,6 +142,10 @@ class Canvas:
         )
 
     def _reach(self, y: float) -> None:
+        if y > TALLEST:
+            raise InvalidValueError(
+                f"the figure would be more than {TALLEST:.0f} inches tall, which no PDF can hold; show fewer units"
+            )
         self.bottom = max(self.bottom, y)
 
     def figure(self) -> PaperFigure:
