@@ -51,7 +51,8 @@ HEADERS = {
     "a shape that lies": {"shape": (10**6, 10**6)}, "a shape below 0": {"shape": (-1, 16)}, "no shape": {"shape": ()},
     "numbers of many digits": {"shape": (10**4000,)}, "a shape of texts": {"shape": ("x",)},
     "a type that is none": {"descr": "zzz"}, "a type of objects": {"descr": "|O"},
-    "a wide type": {"descr": "|V999999999"}, "an order that is none": {"fortran_order": "yes"}, "one key more": {"x": 1},
+    "a wide type": {"descr": "|V999999999"}, "one key more": {"x": 1},
+    "an order that is none": {"fortran_order": "yes"},
 }  # fmt: skip
 """What the header of an array says of it."""
 
@@ -126,7 +127,13 @@ def of_tar(path: Path) -> Changes:
     data = path.read_bytes()
     for what, change in PARTS.items():
         yield what, _taped(data, change)
-    for size in (b"77777777777\x00", b"\x80" + b"\xff" * 11, b"-0000000001\x00", b"zzzzzzzzzzz\x00"):
+    for size in (
+        b"77777777777\x00",
+        b"\x80" + b"\xff" * 11,
+        b"-0000000001\x00",
+        b"-0000001000\x00",
+        b"zzzzzzzzzzz\x00",
+    ):
         head = bytearray(data[:512])
         head[124:136] = size
         head[148:156] = b" " * 8
