@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,14 @@ from vital.figures.paper import (
     check_columns,
     fitted,
 )
+from vital.utils.logs import busy
 from vital.utils.text import printable
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
 
+LONG = 30.0
+"""A figure that is taller, in inches, is said to be so where it takes more than a second."""
 Mark = Callable[["PaperFigure", float], None]
 """Puts one thing on a figure of a height."""
 
@@ -155,7 +159,8 @@ class Canvas:
         from vital.figures.vector import STYLE, PaperFigure
 
         height = max(0.2, self.bottom + 0.04)
-        with rc_context(STYLE):
+        told = busy(f"drawing a figure {height:.0f} inches tall") if height > LONG else nullcontext()
+        with rc_context(STYLE), told:
             made = PaperFigure(figsize=(self.width, height), facecolor="white")
             for mark in self._marks:
                 mark(made, height)
