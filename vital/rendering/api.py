@@ -39,7 +39,7 @@ from vital.rendering.watching import Counted, Renamed, end_of, name_of
 from vital.tracing import NoRuleError
 from vital.transforms import Resize
 from vital.units import Unit
-from vital.utils.options import MANY, MOST, check_seed, check_whole, made_with, options_of, parameters_of
+from vital.utils.options import FACTOR, MOST, check_seed, check_whole, made_with, options_of, parameters_of
 from vital.utils.parts import check_part_class
 from vital.utils.progress import Progress
 from vital.utils.public import public
@@ -118,7 +118,7 @@ def render(
 
     """
     frames, seed = check_whole("frames", frames, 0), check_seed(seed)
-    seeds = range(seed, seed + check_whole("count", count, 1, MANY))
+    seeds = range(seed, seed + check_whole("count", count, 1, FACTOR))
     method = _method(method, options)
     check_inputs(model, images, bank)
     together = units_per_batch(model, batch)

@@ -27,10 +27,8 @@ P = ParamSpec("P")
 _KNOWN: WeakKeyDictionary[type, dict[str, Option]] = WeakKeyDictionary()
 MOST = 1_000_000
 """The most of anything that is counted: what is above it is a slip, and would take days, or all memory."""
-MANY = 10_000
-"""The most that is made of each of many things, such as pictures of a unit."""
 FACTOR = 1000
-"""The most by which the work of each step, unit or candidate is multiplied."""
+"""The most by which the work of each step, unit or candidate is multiplied, such as the pictures of a unit."""
 LARGEST = 3.4e38
 """The most of any number: what is above it has no room in 32 bits."""
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
