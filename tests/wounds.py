@@ -18,8 +18,11 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
+from tests.array_wounds import TENSORS, Changes, of_numpy, of_tar, of_torch
 from vital.utils import tensor_cache
 
 VALUES: tuple[Any, ...] = (
@@ -64,10 +67,10 @@ def kind_of(name: str) -> str:
 
 def of_file(name: str, path: Path, *, every: bool) -> Iterator[Wound]:
     for what, data in TEXTS.items():
-        yield Wound(name, what, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+        yield Wound(name, what, partial(_replace, data=data))
     for cut in (0.5, 0.95):
         data = path.read_bytes()[: int(cut * path.stat().st_size)]
-        yield Wound(name, f"cut at {cut}", lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+        yield Wound(name, f"cut at {cut}", partial(_replace, data=data))
     yield Wound(name, "a folder", lambda file: (file.unlink(), file.mkdir())[1])
     yield Wound(name, "missing", Path.unlink)
     yield Wound(name, "a pipe", lambda file: (file.unlink(), os.mkfifo(file))[1])
@@ -77,12 +80,9 @@ def of_file(name: str, path: Path, *, every: bool) -> Iterator[Wound]:
         )
     if path.suffix == ".json":
         yield from _of_json(name, json.loads(path.read_text()), every=every)
-    if path.suffix == ".safetensors":
-        yield from _of_tensors(name, path)
-    if path.suffix == ".csv":
-        yield from _of_csv(name, path.read_text())
-    if path.suffix == ".toml":
-        yield from _of_toml(name, path.read_text())
+    elif inside := INSIDE.get(path.suffix):
+        for what, deal in inside(path):
+            yield Wound(name, what, deal)
     if path.suffix == ".png":
         bomb = io.BytesIO()
         Image.new("1", (13_300, 13_300)).save(bomb, "PNG")
@@ -94,38 +94,36 @@ CELLS = ("", "nan", "inf", "-1", "1e999", "9" * 5000, "²", "../../../secret", "
 """What stands in the place of a cell, and of a value of TOML."""
 
 
-TENSORS: dict[str, Callable[[Tensor], Tensor]] = {
-    "NaN": lambda t: torch.full_like(t, torch.nan) if t.is_floating_point() else t[:0] if t.ndim else t[None],
-    "-1": lambda t: torch.full_like(t, -1), "2**30": lambda t: torch.full_like(t, 2**30), "bits": lambda t: t.bool(),
-    "flat": lambda t: t.reshape(-1)[:-1], "one more axis": lambda t: t[None], "whole": lambda t: t.long(),
-    "half": lambda t: t.half(), "one row": lambda t: t[:1] if t.ndim else t[None],
-}  # fmt: skip
-"""What a tensor becomes, in a file that says of itself that it is whole."""
+Inside = Iterator[tuple[str, Callable[[Path], Any]]]
+"""Changes of what a file holds."""
 
 
-def _of_tensors(name: str, path: Path) -> Iterator[Wound]:
-    """Tensors changed, left out, and added, with the checksum that goes with them."""
+def _of_tensors(path: Path) -> Inside:
+    """Tensors changed, left out, and added, with the checksum that goes with them where there is one."""
     found = tensor_cache.load(path)
-    if found is None:
-        return
-    tensors, notes = found
+    with safe_open(path, "pt") as file:
+        tensors, said = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
 
     def saved(file: Path, changed: dict[str, Tensor]) -> None:
         file.unlink(missing_ok=True)
-        tensor_cache.save(file, changed, notes)
+        if found is None:
+            save_file({key: one.contiguous() for key, one in changed.items()}, file, said)
+        else:
+            tensor_cache.save(file, changed, found[1])
 
     for key, tensor in tensors.items():
         for what, change in TENSORS.items():
             with suppress(RuntimeError):  # there is no such number of its kind
                 changed = tensors | {key: change(tensor)}
-                yield Wound(name, f"{key} is {what}", partial(saved, changed=changed))
+                yield f"{key} is {what}", partial(saved, changed=changed)
         left = {other: one for other, one in tensors.items() if other != key}
-        yield Wound(name, f"without {key}", partial(saved, changed=left))
-    yield Wound(name, "one more", partial(saved, changed=tensors | {"x": torch.zeros(2)}))
+        yield f"without {key}", partial(saved, changed=left)
+    yield "one more", partial(saved, changed=tensors | {"x": torch.zeros(2)})
 
 
-def _of_csv(name: str, text: str) -> Iterator[Wound]:
+def _of_csv(path: Path) -> Inside:
     """Cells of the first two rows, the header among them, changed."""
+    text = path.read_text()
     rows, turn = list(csv.reader(io.StringIO(text, newline=""))), cycle(CELLS)
     for place, row in list(enumerate(rows))[:2]:
         for column in range(len(row)):
@@ -136,19 +134,30 @@ def _of_csv(name: str, text: str) -> Iterator[Wound]:
                 csv.writer(written, lineterminator="\n").writerows(changed)
                 data = written.getvalue().encode("utf-8", "surrogatepass")
                 said = f"{place}.{column} = {new[:20]!r}"
-                yield Wound(name, said, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+                yield said, partial(_replace, data=data)
 
 
-def _of_toml(name: str, text: str) -> Iterator[Wound]:
+def _of_lines(path: Path) -> Inside:
+    """The first and the last line changed."""
+    lines = path.read_text().splitlines()
+    for place in (0, len(lines) - 1):
+        for new in CELLS:
+            changed = [*lines[:place], new, *lines[place + 1 :]]
+            data = "\n".join(changed).encode("utf-8", "surrogatepass")
+            said = f"line {place} = {new[:20]!r}"
+            yield said, partial(_replace, data=data)
+
+
+def _of_toml(path: Path) -> Inside:
     """Values changed, and texts among them."""
-    lines, turn = text.splitlines(), cycle(VALUES)
+    lines, turn = path.read_text().splitlines(), cycle(VALUES)
     for place, line in enumerate(lines):
         key, equals, _ = line.partition(" = ")
         for new in islice(turn, 5 if equals else 0):
             told = "nan" if new is None else json.dumps(new).replace("NaN", "nan").replace(": ", " = ")
             data = "\n".join([*lines[:place], f"{key} = {told}", *lines[place + 1 :]]).encode()
             said = f"{key} = {str(new)[:20]!r}"
-            yield Wound(name, said, lambda file, data=data: _replace(file, data))  # type: ignore[misc]
+            yield said, partial(_replace, data=data)
 
 
 def _of_json(name: str, value: Any, *, every: bool) -> Iterator[Wound]:
@@ -188,3 +197,18 @@ def _changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 def _replace(file: Path, data: bytes) -> None:
     file.unlink(missing_ok=True)
     file.write_bytes(data)
+
+
+def _arrays(changes: Callable[[Path], Changes]) -> Callable[[Path], Inside]:
+    def found(path: Path) -> Inside:
+        for what, data in changes(path):
+            yield what, partial(_replace, data=data)
+
+    return found
+
+
+INSIDE: dict[str, Callable[[Path], Inside]] = {
+    ".safetensors": _of_tensors, ".csv": _of_csv, ".toml": _of_toml, ".txt": _of_lines, ".yaml": _of_lines,
+    ".pt": _arrays(of_torch), ".npz": _arrays(of_numpy), ".npy": _arrays(of_numpy), ".tar": _arrays(of_tar),
+}  # fmt: skip
+"""How what a file holds is changed, by what its name ends with."""

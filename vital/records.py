@@ -175,9 +175,8 @@ class Prototypes(RecordList[Prototype]):
             titles = [[*title, *failure(p)] for p, title in zip(self, self._titles(), strict=True)]
             return tiles_figure([p.to_pil() for p in self], titles, columns)
         rows, units = ways(self), self._units()
-        cells = {
-            (list(rows).index((p.method, p.seed)), units.index(p.unit)): failed(p) or p.to_pil() for p in self
-        }
+        row, column = ({key: i for i, key in enumerate(keys)} for keys in (rows, units))
+        cells = {(row[p.method, p.seed], column[p.unit]): failed(p) or p.to_pil() for p in self}
         return grid_figure(list(rows.values()), list(map(lines_of, units)), cells, columns)
 
     def _units(self) -> list[Unit]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -342,7 +343,9 @@ def test_a_key_for_openai_goes_nowhere_else(server, load, tmp_path):
 
 def test_what_holds_a_key_must_be_there(server, load, tmp_path):
     (tmp_path / "empty").write_text("")
-    for source in ("NO_SUCH_VARIABLE", str(tmp_path / "none"), str(tmp_path / "empty"), "sk-typed-in"):
+    os.mkfifo(tmp_path / "pipe")
+    files = [str(tmp_path / name) for name in ("none", "empty", "pipe")]
+    for source in ("NO_SUCH_VARIABLE", *files, "sk-typed-in"):
         with pytest.raises(InvalidValueError) as caught:
             load(key_from=source).summarize(CAPTIONS, 1)
         assert str(caught.value).startswith("key_from")

@@ -155,6 +155,7 @@ def test_a_warning_is_one_line(vital: Cli, here: Path) -> None:
     ("words", "said"),
     [
         (("--count", "1000000000"), "--count is 1000000000; allowed is nothing above 1000000"),
+        (("--count", "1001"), "--count is 1001; allowed are whole numbers from 1, and none above 1000"),
         (("--frames", "1000000000"), "--frames is 1000000000; allowed is nothing above 1000000"),
         (("--seed", "1" + "0" * 20), "--seed is 100000000000000000000; allowed are whole numbers below"),
     ],

@@ -147,7 +147,7 @@ def test_a_pipe_is_no_file_of_options(vital: Cli, here: Path) -> None:
     answer = vital("render --config run/config.toml")
     assert (answer.code, answer.err) == (
         2,
-        "vital: --config 'run/config.toml' is no file but a folder, a pipe or a device\n",
+        "vital: --config 'run/config.toml' cannot be read: it is no file, but a pipe\n",
     )
     assert vital("render net.py:make class:0 --method fourier --steps 1 --out run").code < 2
     assert (here / "run" / "config.toml").is_fifo()

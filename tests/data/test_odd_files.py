@@ -84,7 +84,7 @@ def test_pipes_and_devices_are_no_images(tmp_path: Path) -> None:
         images = load_images(tmp_path)
     assert images.names == ("a.png",)
     assert {name for name, _ in images.skipped} == {"x.png", "zero.jpg"}
-    with pytest.raises(DataError, match="is no folder and no file that can be read"):
+    with pytest.raises(DataError, match="cannot be read: it is no file, but a pipe"):
         load_images([tmp_path / "x.png"])
     with pytest.raises(DataError):
         load_images(tmp_path / "x.png")

@@ -164,3 +164,24 @@ def test_labels_that_no_reader_takes_hold_nothing_up(
 def test_patterns_of_too_many_names_are_refused_at_once(pattern: str) -> None:
     with pytest.raises(DataError, match="stands for more than 1,000,000 names"):
         shards.expanded(f"a-{pattern}.tar")
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        b"-0000001000\0",
+        b"-0000000001\0",
+        b"77777777777\0",
+        b"\x80" + b"\xff" * 11,
+        b"\xff" * 12,
+        b"zzzzzzzzzzz\0",
+    ],
+)
+def test_a_size_that_lies_is_one_sentence(tmp_path: Path, size: bytes) -> None:
+    data = bytearray(tar(tmp_path / "a.tar", *samples(range(2))).read_bytes())
+    data[124:136] = size
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.tar cannot be read as a tar file"):
+        load_images(tmp_path / "a.tar")

@@ -126,3 +126,11 @@ def test_of_nothing_there_is_an_empty_figure() -> None:
     assert tiles_figure([], []).axes == []
     assert exemplars_figure([]).axes == []
     assert grid_figure([], [], {}).axes == []
+
+
+def test_a_figure_of_thousands_of_units_is_refused_before_it_is_drawn() -> None:
+    for make in (words, exemplars, tiles):
+        with pytest.raises(InvalidValueError, match=r"more than 200 inches tall, .* show fewer units$"):
+            make(3000, 1, 2)
+    height = words(600, 1, 1).get_size_inches()[1]
+    assert 80 < height < 200

@@ -63,3 +63,22 @@ def test_a_name_has_one_type_in_all_methods() -> None:
     for name, option in OPTIONS:
         first = known.setdefault(option.name, option)
         assert (option.kind, option.allowed) == (first.kind, first.allowed), f"{name}.{option.name}"
+
+
+AS_MANY_AS_THERE_ARE = {
+    "n_images", "n_references", "n_shown", "n_evidence", "n_others", "top_k", "n_retrieved", "n_concepts",
+    "n_preselected", "n_real", "n_candidates", "n_labels", "max_words", "batch_size",
+}  # fmt: skip
+"""Numbers of images, words or parts: of those that there are, no more are taken."""
+TOLD = {"steps", "epochs", "warmup"}
+"""Numbers of steps, of which progress tells how many are done."""
+
+
+@EACH
+def test_a_number_that_multiplies_the_work_is_bounded_closely(name: str, option: Option) -> None:
+    if option.kind is int and option.name not in AS_MANY_AS_THERE_ARE | TOLD | {"seed", "split_seed"}:
+        with pytest.raises(
+            InvalidValueError, match=f"^{option.name} is 10000; allowed are whole numbers from "
+        ):
+            option.check(10_000)
+        assert option.check(50) == 50

@@ -233,7 +233,7 @@ def test_every_reader_of_text_says_the_same_of_what_is_no_utf_8(what: str, tmp_p
 
 def test_a_pipe_is_no_text_file_but_that_of_a_shell_is(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "labels.csv")
-    with pytest.raises(RunError, match=r"labels\.csv': it is a pipe; give a file"):
+    with pytest.raises(RunError, match=r"labels\.csv': it is no file, but a pipe"):
         read_text(tmp_path / "labels.csv")
     reader, writer = os.pipe()
     os.write(writer, b"unit,label")

@@ -95,3 +95,58 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("tensor", "kind", "shape", "right"),
+    [
+        (torch.zeros(3, 2), torch.float32, (3, 2), True), (torch.zeros(3, 2), torch.float32, (None, 2), True),
+        (torch.zeros(3, 2), torch.float32, (None, None), True), (torch.zeros(()), torch.float32, (), True),
+        (torch.zeros(0, 2), torch.float32, (None, 2), True), (torch.arange(3), torch.int64, (3,), True),
+        (torch.tensor([torch.inf]), torch.float32, (1,), True), (torch.zeros(1).bool(), torch.bool, (1,), True),
+        (torch.zeros(3, 2), torch.float64, (3, 2), False), (torch.arange(3), torch.float32, (3,), False),
+        (torch.zeros(3, 2), torch.float32, (3,), False), (torch.zeros(3), torch.float32, (3, None), False),
+        (torch.zeros(3, 2), torch.float32, (3, 1), False), (torch.zeros(3, 2), torch.float32, (2, None), False),
+        (torch.zeros(3, 2), torch.float32, (0, 2), False), (torch.tensor([0.0, torch.nan]), torch.float32, (2,), False),
+        (torch.tensor([0.0, torch.nan]).half(), torch.float16, (None,), False),
+    ],
+)  # fmt: skip
+def test_a_table_has_a_type_a_shape_and_numbers(
+    tensor: torch.Tensor, kind: torch.dtype, shape: tuple[int | None, ...], right: bool
+) -> None:
+    assert store.is_table(tensor, kind, *shape) is right
+
+
+def test_a_large_table_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SUMMED_BYTES", 8)
+    assert not store.is_table(torch.full((2,), torch.nan), torch.float32, 2)
+    assert store.is_table(torch.full((3,), torch.nan), torch.float32, 3)
+    assert not store.is_table(torch.full((3,), torch.nan), torch.float32, 2)
+
+
+def test_what_does_not_fit_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    store.save(path := tmp_path / "a.safetensors", {"x": torch.arange(3)}, {"of": "a"})
+    assert store.load(path, lambda found: len(found["x"]) == 3) is not None
+    assert store.load(path, lambda found: len(found["x"]) == 2) is None
+    assert store.load(path, lambda found: len(found["y"]) == 3) is None
+
+
+@pytest.mark.parametrize("left", ["another key", "another table", "no table", "nothing"])
+def test_the_cache_makes_again_what_does_not_fit(tmp_path: Path, left: str) -> None:
+    path, made = tmp_path / "a.safetensors", list[str]()
+    held = (
+        {"x": torch.zeros(2 if left == "another table" else 3)}
+        if left != "no table"
+        else {"y": torch.ones(3)}
+    )
+    if left != "nothing":
+        store.save(path, held, {"of": "b" if left == "another key" else "a"})
+
+    def make() -> dict[str, torch.Tensor]:
+        made.append(left)
+        return {"x": torch.ones(3)}
+
+    for _ in range(2):
+        found = store.cached(path, make, lambda found: store.is_table(found["x"], torch.float32, 3))
+        assert found["x"].tolist() == [1, 1, 1]
+    assert made == [left], "and keeps it"

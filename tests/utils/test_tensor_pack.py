@@ -143,5 +143,5 @@ def test_what_is_no_file_is_one_sentence(path: Path, kind: str) -> None:
     path.parent.mkdir()
     path.mkdir() if kind == "folder" else os.mkfifo(path)
     for use in (lambda: put(path, 0), lambda: tensor_pack.get(path, name(0))):
-        with pytest.raises(RunError, match="it is no file, but a folder, a pipe or a device; remove it"):
+        with pytest.raises(RunError, match=r"it is no file, but a (folder|pipe); remove it"):
             use()

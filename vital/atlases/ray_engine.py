@@ -19,7 +19,7 @@ from vital.atlases.plan import Piece
 from vital.atlases.ray_cluster import connected, package_ray
 from vital.atlases.ray_worker import Worker, packed, surroundings
 from vital.errors import DefectError, OutOfMemoryError, RunError
-from vital.utils.options import check_whole
+from vital.utils.options import FACTOR, check_whole
 
 AHEAD = 2
 """How many pieces a process has at once: the one that it works on, and the next."""
@@ -45,7 +45,7 @@ class Ray:
 
     def __post_init__(self) -> None:
         if self.actors is not None:
-            check_whole("actors", self.actors, 1)
+            check_whole("actors", self.actors, 1, FACTOR)
         package_ray()
         if self.address is not None:
             with connected(self.address):

@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from vital.errors import InvalidValueError
+from vital.errors import DataError, InvalidValueError, RunError
+from vital.utils.io import read_text
 
 OPENAI = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
@@ -163,8 +164,8 @@ def read_key(url: str, key_from: str | None) -> str:
 
 def _from_file(source: str) -> str:
     try:
-        key = Path(source).expanduser().read_text("utf-8")
-    except (OSError, ValueError):
+        key = read_text(source)
+    except (RunError, DataError):
         named = f"${source} is not set, and there is no file of that name" if _NAME.match(source) else (
             "it is neither the name of an environment variable nor a file that can be read"
         )  # fmt: skip

@@ -20,6 +20,7 @@ import typer
 from vital._version import __version__
 from vital.cli.stopping import StoppedError
 from vital.errors import DataError, InvalidValueError, RunError, UsageError, unknown
+from vital.utils.file_kinds import no_file
 from vital.utils.io import did_you_mean, path_of, read_regular
 
 NAME = "config.toml"
@@ -112,8 +113,8 @@ def _read(file: Path) -> dict[str, Any]:
     """Read a file of options. Raises `UsageError` where there is none, and `DataError` for one that is damaged."""
     if not path_of(file).exists():
         raise UsageError(f"there is no file {str(file)!r} for --config{did_you_mean(file)}")
-    if not file.is_file():
-        raise UsageError(f"--config {str(file)!r} is no file but a folder, a pipe or a device")
+    if why := no_file(file):
+        raise UsageError(f"--config {str(file)!r} cannot be read: {why}")
     reader = READERS.get(file.suffix.lower())
     if reader is None:
         raise UsageError(f"--config is {str(file)!r}; allowed are files named {', '.join(READERS)}")

@@ -134,7 +134,7 @@ def _say_unused(methods: Sequence[str]) -> None:
     kinds = [DESCRIBERS[name] for name in methods if name in DESCRIBERS]
     if all(kind.__module__.startswith("vital.") and "captioner" not in kind.needs for kind in kinds):
         say_ignored(
-            f"{' and '.join(methods)} take no captions",
+            f"{' and '.join(methods)} {'take' if len(methods) > 1 else 'takes'} no captions",
             *("captioner", "summarizer", "generator"),
             *names_of(AnswerOptions),
         )

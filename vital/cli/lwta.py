@@ -16,6 +16,7 @@ from vital.cli.common import listed, open_images, say_ignored, show_skipped, tab
 from vital.cli.examples import epilog
 from vital.cli.talk import talkative, wrote
 from vital.utils.io import as_json, write
+from vital.utils.options import FACTOR, check_whole
 
 if TYPE_CHECKING:
     from vital.data import ImageSet
@@ -97,6 +98,7 @@ def train(
     from vital.lwta.schedule import SamplingSchedule
     from vital.lwta.train import TrainConfig, classes_of, fit
 
+    check_whole("--samples", samples, 1, FACTOR)
     if test is None:
         say_ignored("nothing is measured without --test DIR", "samples")
     schedule = SamplingSchedule(sampling)

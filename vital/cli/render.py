@@ -18,6 +18,8 @@ from vital.cli.engine_options import EngineOptions
 from vital.cli.stopping import stoppable
 from vital.cli.talk import log, wrote
 from vital.errors import UsageError
+from vital.utils.options import FACTOR, check_whole
+from vital.utils.progress import Progress
 
 if TYPE_CHECKING:
     from vital.activations import ReferenceBank
@@ -50,13 +52,17 @@ def render(
     unit failed, or its picture is flat, clipped or never moved; what the images were lacking for a picture is said
     below the table. With --engine ray each process has some of the units.
     """
+    from vital.rendering.api import check_together
+
     do = engine.elsewhere()
     if frames == 1:
         raise UsageError("--frames is 1; give 0 for none, or at least 2, the start and the end")
+    check_whole("--count", count, 1, FACTOR)
     method = how.make()
     pictures = references_of(method, how.method, source)
     net = network.open(model, source.image_labels)
     chosen = list(dict.fromkeys(net.units(units)))
+    check_together(len(chosen), count)
     _warn_of_size(method, net)
     _warn_of_outputs(net, chosen)
     first = how.request(net, chosen, method, pictures, frames)
@@ -95,11 +101,13 @@ def carried_out(
         if engine:
             runs += held.enter_context(entered_together(out, identity(net, spec), requests))
             _resume_by(engine, runs, net, units, method, bank)
-        for request in requests[len(runs) :]:
-            held.close()
-            runs.append(held.enter_context(entered(out, identity(net, spec), request)))
-            keep_config()
-            _resume(runs, net, units, method, bank)
+        left = requests[len(runs) :]
+        with Progress("rendering", len(left), "seed", shown=watched() and len(left) > 1) as bar:
+            for request in bar.each(left):
+                held.close()
+                runs.append(held.enter_context(entered(out, identity(net, spec), request)))
+                keep_config()
+                _resume(runs, net, units, method, bank)
         write_sheet(out)
         show_skipped(pictures)
         yield runs

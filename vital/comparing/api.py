@@ -31,7 +31,7 @@ from vital.rendering.api import bank_for, units_per_batch
 from vital.units import Unit
 from vital.utils.io import path_of
 from vital.utils.logs import busy, logger
-from vital.utils.options import check_whole, checked_keywords
+from vital.utils.options import FACTOR, check_whole, checked_keywords
 from vital.utils.public import public, with_doors
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def compare(
 def _by_name(seeds: int | Mapping[str, int]) -> tuple[int, dict[str, int]]:
     """The number of seeds of most methods, and the other numbers by name."""
     if not isinstance(seeds, Mapping):
-        return check_whole("seeds", seeds, 1), {}
+        return check_whole("seeds", seeds, 1, FACTOR), {}
     return seeds.get(OTHERS, SEEDS), {name: count for name, count in seeds.items() if name != OTHERS}
 
 
@@ -290,8 +290,10 @@ class _Comparer:
 def _check(request: Request, options: Mapping[str, object], pictures: Mapping[str, object]) -> None:
     counts = {f"{name} ": count for name, count in request.seeds_by_name.items()} | {"": request.seeds}
     for what, count in counts.items():
-        if count < 1:
-            raise InvalidValueError(f"{count} {what}seeds are asked for; allowed are whole numbers from 1")
+        if not 1 <= count <= FACTOR:
+            raise InvalidValueError(
+                f"{count} {what}seeds are asked for; allowed are whole numbers from 1 to {FACTOR}"
+            )
     if not request.methods and not pictures:
         raise UsageError(f"there is no method to compare; known are: {', '.join(METHODS)}")
     _known("control", request.controls, CONTROLS)

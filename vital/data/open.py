@@ -22,6 +22,7 @@ from vital.data.sources import SUFFIXES, Array, Files, Source, as_batch
 from vital.errors import DataError, first_line, missing_extra, unknown
 from vital.utils.array_files import Arrays, read_arrays
 from vital.utils.arrays import plain_array
+from vital.utils.file_kinds import no_file
 from vital.utils.foreign import foreign
 from vital.utils.io import did_you_mean, path_of, readable
 from vital.utils.logs import busy
@@ -230,8 +231,10 @@ def _saved(path: Path, split: str | None) -> ImageSet:
 
 
 def _missing(path: Path) -> DataError:
+    if why := no_file(path):
+        return DataError(f"{path} cannot be read: {why}")
     if os.path.lexists(path):
-        return DataError(f"{path} is no folder and no file that can be read, but a link or a device")
+        return DataError(f"{path} is no folder and no file that can be read, but a link")
     return DataError(f"there is no file or folder {path}{did_you_mean(path)}")
 
 
@@ -309,10 +312,10 @@ def _walk(root: Path, left: list[tuple[str, str]] | None = None) -> Iterator[str
             if below:
                 todo.append(name)
             elif entry.name.lower().endswith((*SUFFIXES, *PICTURES)):
-                if entry.is_file() or not Path(entry.path).exists():  # a dead link is listed when it is used
+                if why := no_file(entry.path):
+                    left.append((readable(name), why))
+                else:  # a dead link is listed when it is used
                     yield name
-                else:
-                    left.append((readable(name), "it is no file, but a pipe or a device"))
 
 
 def _shown(name: str) -> bool:

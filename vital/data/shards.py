@@ -20,6 +20,7 @@ from vital.data.items import item_label, plain_label
 from vital.data.labels import Labels, numbered
 from vital.data.sources import FORMATS, MANY, SUFFIXES, Source, stamps_of
 from vital.errors import DataError, first_line
+from vital.utils.file_kinds import check_file
 from vital.utils.hashing import sha256
 from vital.utils.io import did_you_mean, parse_json
 from vital.utils.pictures import opened_picture
@@ -148,11 +149,19 @@ def open_shards(paths: Sequence[Path], name: str) -> ImageSet:
     return ImageSet(source, tuple(names), own, classes, name)
 
 
+def _check_size(member: tarfile.TarInfo) -> None:
+    """Raise `ValueError` for a file of less than no bytes, which would be read again and again."""
+    if member.size < 0:
+        raise ValueError(f"it holds a file of {member.size} bytes")
+
+
 def _parts(path: Path) -> Iterator[_Part]:
     """The files in a tar file, in order; hidden ones are left out."""
     try:
+        check_file(path)
         with tarfile.open(path, "r:") as tar:
             for member in tar:
+                _check_size(member)
                 folder, _, base = member.name.rpartition("/")
                 stem, dot, kind = base.partition(".")
                 if member.isfile() and stem and dot:
@@ -160,7 +169,7 @@ def _parts(path: Path) -> Iterator[_Part]:
                     yield _Part(sample, kind.lower(), member.offset_data, member.size)
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}{did_you_mean(path)}") from error
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, ValueError, OverflowError, tarfile.TarError) as error:
         raise DataError(
             f"{path} cannot be read as a tar file: {first_line(error)}; it must be whole and not compressed"
         ) from error

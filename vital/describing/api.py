@@ -73,17 +73,15 @@ class Descriptions(RecordList[Description]):
         """A table for a paper, units by methods, on one or two `columns` of the page."""
         from vital.figures import Word, words_figure
 
-        units, methods = (
-            list(dict.fromkeys(d.unit for d in self)),
-            list(dict.fromkeys(d.method for d in self)),
-        )
+        units = {unit: row for row, unit in enumerate(dict.fromkeys(d.unit for d in self))}
+        methods = {name: column for column, name in enumerate(dict.fromkeys(d.method for d in self))}
         words = {
-            (units.index(d.unit), methods.index(d.method)): Word(
+            (units[d.unit], methods[d.method]): Word(
                 d.label or d.candidate, bool(d.label) and d.status != TAKEN_BACK, d.p_value
             )
             for d in self
         }
-        return words_figure(list(map(lines_of, units)), methods, words, columns)
+        return words_figure(list(map(lines_of, units)), list(methods), words, columns)
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in HEADER)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vital.errors import DataError, first_line
 from vital.models.checkpoints import flattened
+from vital.utils.file_kinds import no_file
 from vital.utils.io import did_you_mean, parse_json, path_of
 
 FOLDER = ("sae_weights.safetensors", "sae.safetensors", "sae.pt", "ae.pt", "weights.pt")
@@ -51,7 +52,12 @@ def open_sae(path: str | Path) -> SaeFile:
     given = path_of(path)
     file = _in_folder(given) if given.is_dir() else given
     if not file.is_file():
-        raise DataError(f"there is no file {str(given)!r}{did_you_mean(given)}")
+        why = no_file(file)
+        raise DataError(
+            f"{str(given)!r} cannot be read: {why}"
+            if why
+            else f"there is no file {str(given)!r}{did_you_mean(given)}"
+        )
     found = _safetensors(file) if file.suffix.lower() == ".safetensors" else _torch(file)
     name = next((k.removesuffix("W") for k in found.keys if k.endswith(ARCHETYPES[0])), None)
     parts = () if name is None else tuple(f"{name}{part.rpartition('.')[2]}" for part in ARCHETYPES)

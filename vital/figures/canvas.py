@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from vital.errors import InvalidValueError
 from vital.figures.paper import (
     BLANK,
     FAINT,
@@ -16,15 +18,19 @@ from vital.figures.paper import (
     INK,
     LINE,
     SMALL,
+    TALLEST,
     TEXT,
     check_columns,
     fitted,
 )
+from vital.utils.logs import busy
 from vital.utils.text import printable
 
 if TYPE_CHECKING:
     from vital.figures.vector import PaperFigure
 
+LONG = 30.0
+"""A figure that is taller, in inches, is said to be so where it takes more than a second."""
 Mark = Callable[["PaperFigure", float], None]
 """Puts one thing on a figure of a height."""
 
@@ -33,7 +39,7 @@ Mark = Callable[["PaperFigure", float], None]
 class Canvas:
     """What will be on a figure that takes so many `columns` of a page. `bottom` is where it ends so far.
 
-    Raises `InvalidValueError` for another number of columns.
+    Raises `InvalidValueError` for another number of columns, and for more than fits the tallest page.
     """
 
     columns: int = 2
@@ -140,6 +146,10 @@ class Canvas:
         )
 
     def _reach(self, y: float) -> None:
+        if y > TALLEST:
+            raise InvalidValueError(
+                f"the figure would be more than {TALLEST:.0f} inches tall, which no PDF can hold; show fewer units"
+            )
         self.bottom = max(self.bottom, y)
 
     def figure(self) -> PaperFigure:
@@ -149,7 +159,8 @@ class Canvas:
         from vital.figures.vector import STYLE, PaperFigure
 
         height = max(0.2, self.bottom + 0.04)
-        with rc_context(STYLE):
+        told = busy(f"drawing a figure {height:.0f} inches tall") if height > LONG else nullcontext()
+        with rc_context(STYLE), told:
             made = PaperFigure(figsize=(self.width, height), facecolor="white")
             for mark in self._marks:
                 mark(made, height)

@@ -12,6 +12,8 @@ from functools import lru_cache
 from vital.errors import InvalidValueError
 from vital.utils.text import printable
 
+TALLEST = 200.0
+"""The most that a page of a PDF may be tall, in inches."""
 WIDTHS = {1: 3.25, 2: 6.75}
 """How wide a figure is, in inches, by the columns of the page that it takes."""
 

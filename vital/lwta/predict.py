@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vital.data import ImageSet
-from vital.errors import InvalidValueError, ModelError
+from vital.errors import ModelError
 from vital.lwta.layers import competing, sampled
 from vital.lwta.train import classes_of
 from vital.models import Model
@@ -16,6 +16,7 @@ from vital.models.outputs import answered, eval_mode
 from vital.tracing import Tracer
 from vital.types import Images, PerImage
 from vital.utils.hashing import sha256
+from vital.utils.options import FACTOR, check_whole
 from vital.utils.random import generator
 
 SAMPLES = 6
@@ -31,10 +32,7 @@ def outputs(model: Model, images: Images, samples: int = 0, seed: int = 0) -> Te
     the first axis of every competing layer is the batch. Otherwise, as with tokens of (T, B, C), the seed and the batch
     decide. Raises `InvalidValueError`.
     """
-    if samples < 0:
-        raise InvalidValueError(
-            f"samples is {samples}; allowed are whole numbers from 0, for the largest response"
-        )
+    check_whole("samples", samples, 0, FACTOR)
     with torch.no_grad(), eval_mode(model.module):
         given = model.normalize(images.to(model.device, model.image_dtype))
         if not samples:

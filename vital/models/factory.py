@@ -20,6 +20,7 @@ from torch import nn
 from vital.errors import ModelError, unknown
 from vital.models.model import OUTPUTS, Model, Output
 from vital.models.published import metadata
+from vital.utils.file_kinds import no_file
 from vital.utils.foreign import foreign
 from vital.utils.hashing import sha256
 from vital.utils.io import did_you_mean, resolved
@@ -44,7 +45,10 @@ def from_factory(path: Path, function: str) -> Model:
     `UnknownNameError` for a function that is not there and `ModelError` for a file or function that fails.
     """
     if not path.is_file():
-        raise ModelError(f"there is no file {path}{did_you_mean(path)}")
+        why = no_file(path)
+        raise ModelError(
+            f"{path} cannot be run: {why}" if why else f"there is no file {path}{did_you_mean(path)}"
+        )
     with _beside(path.parent):
         module = _run(path)
         made = _call(path, module, function)

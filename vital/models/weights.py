@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from vital.errors import WeightsError, first_line, unknown
 from vital.models.checkpoints import StateSet, choose, flattened
 from vital.utils.array_files import read_arrays
+from vital.utils.file_kinds import no_file
 from vital.utils.io import did_you_mean, parse_json, path_of
 
 INDEX = ".index.json"
@@ -90,7 +91,10 @@ def _check_file(path: Path) -> None:
         told = FOREIGN.get(kind)
         raise WeightsError(f"{path} is {told}" if told else f"{path} is not a weights file; {allowed}")
     if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}{did_you_mean(path)}")
+        why = no_file(path)
+        raise WeightsError(
+            f"{path} cannot be read: {why}" if why else f"there is no weights file {path}{did_you_mean(path)}"
+        )
     start = _start(path)
     if told := next((told for first, told in STARTS.items() if start.lstrip().lower().startswith(first)), ""):
         raise WeightsError(f"{path} is {told}")

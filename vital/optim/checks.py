@@ -11,7 +11,7 @@ from vital.optim.optimizer import Optimizer
 from vital.terms import Sum, Term, as_sum
 from vital.types import Parameterization, Transform
 from vital.units import Unit
-from vital.utils.options import check_seed, check_whole
+from vital.utils.options import FACTOR, check_seed, check_whole
 from vital.utils.parts import check_layers, check_numbers_of, check_part_class
 
 EXAMPLE = "vital.objectives.Channel('layer4:3')"
@@ -125,7 +125,7 @@ def check_parts(model: Any, parameterization: Any, optimizer: Any) -> None:
 def check_numbers(steps: Any, n_transforms: Any, redirect: Any) -> None:
     """Raise `InvalidValueError` unless they are whole numbers and large enough."""
     check_whole("steps", steps, 1)
-    check_whole("n_transforms", n_transforms, 1)
+    check_whole("n_transforms", n_transforms, 1, FACTOR)
     check_whole("redirect", redirect, 0)
 
 

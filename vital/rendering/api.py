@@ -39,7 +39,7 @@ from vital.rendering.watching import Counted, Renamed, end_of, name_of
 from vital.tracing import NoRuleError
 from vital.transforms import Resize
 from vital.units import Unit
-from vital.utils.options import check_seed, check_whole, made_with, options_of, parameters_of
+from vital.utils.options import FACTOR, MOST, check_seed, check_whole, made_with, options_of, parameters_of
 from vital.utils.parts import check_part_class
 from vital.utils.progress import Progress
 from vital.utils.public import public
@@ -118,11 +118,12 @@ def render(
 
     """
     frames, seed = check_whole("frames", frames, 0), check_seed(seed)
-    seeds = range(seed, seed + check_whole("count", count, 1))
+    seeds = range(seed, seed + check_whole("count", count, 1, FACTOR))
     method = _method(method, options)
     check_inputs(model, images, bank)
     together = units_per_batch(model, batch)
     chosen = model.units(units)
+    check_together(len(chosen), count)
     with hashed_once():
         if bank is None and method.needs_images:
             bank = bank_for(model, images, chosen, progress=progress)
@@ -138,6 +139,14 @@ def render(
                 made += render_group(model, several, method, bank, own, frames=frames, callback=watch)
     _warn_of_unused(made)
     return made
+
+
+def check_together(units: int, count: int) -> None:
+    """Raise `InvalidValueError` for more pictures at once than anybody can mean."""
+    if units * count > MOST:
+        raise InvalidValueError(
+            f"{count} pictures of each of {units} units are {units * count}; allowed are {MOST} at once"
+        )
 
 
 def _warn_of_unused(made: Prototypes) -> None:

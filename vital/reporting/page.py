@@ -11,6 +11,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ def as_html(page: Page) -> str:
     )
 
 
+@cache
 def templates(load: Callable[[str], str]) -> Environment:
     """Templates by name, in which every text is escaped and made visible."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined

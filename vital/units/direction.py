@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vital.errors import InvalidValueError, UnitError, unknown
 from vital.units import Unit
+from vital.utils.file_kinds import no_file
 from vital.utils.hashing import tensor_hash
 from vital.utils.io import did_you_mean, path_of
 
@@ -33,7 +34,8 @@ def written(unit: Unit) -> tuple[int, ...]:
     if not path:
         raise UnitError(f"{unit.layer!r} brings no vector; give one, or write FILE.safetensors:ROW@LAYER")
     if not path_of(path).is_file():
-        raise UnitError(f"{unit} cannot be read: there is no file {path!r}{did_you_mean(path)}")
+        why = no_file(path) or f"there is no file {path!r}{did_you_mean(path)}"
+        raise UnitError(f"{unit} cannot be read: {why}")
     known = Path(path).stat()
     return known.st_dev, known.st_ino, known.st_mtime_ns, known.st_size
 

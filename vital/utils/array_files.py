@@ -14,6 +14,7 @@ from typing import IO
 import numpy as np
 
 from vital.errors import first_line
+from vital.utils.file_kinds import check_file
 
 PLAIN = "biufcSUV"
 """The kinds of numpy's types that hold values alone; others hold Python objects, and are never read."""
@@ -58,6 +59,7 @@ def read_arrays(path: Path) -> np.ndarray | Arrays:
     Nothing pickled is read. Raises `ValueError` for what is damaged, packed or locked in a way that is not read, or
     claims to be larger than it is, and `OSError`.
     """
+    check_file(path)
     with _explained(), path.open("rb") as file:
         if file.read(6) != np.lib.format.MAGIC_PREFIX:
             found = Arrays(path)

@@ -7,8 +7,6 @@ import errno
 import io
 import json
 import os
-import re
-import stat
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +17,8 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from vital.errors import DataError, RunError, first_line, nearest, said
+from vital.utils.file_kinds import REMOVE, check_file
+from vital.utils.formulas import marked, unmarked
 from vital.utils.part_files import part_of, sweep
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ def read_text(path: str | Path, hint: str = "") -> str:
     with the nearest name where there is none, and `DataError` for one that is no UTF-8.
     """
     path, hint = path_of(path), f"; {hint}" if hint else ""
-    if path.is_fifo() and path.parts[1:2] not in (("dev",), ("proc",)):  # those of a shell have a writer
-        raise RunError(f"cannot read {str(path)!r}: it is a pipe; give a file{hint}")
     try:
+        if path.parts[1:2] not in (("dev",), ("proc",)):  # the pipes of a shell have a writer
+            check_file(path)
         with path.open("rb") as file:
             data = file.read(LONGEST_TEXT + 1)
     except (OSError, ValueError) as error:
@@ -194,21 +194,17 @@ def csv_lines(text: str, name: str) -> list[tuple[int, list[str]]]:
     """Read the rows of CSV that hold anything, each with the line that it ends on. Raises `DataError`."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        return [(reader.line_num, [*map(_bare, row)]) for row in reader if any(map(str.strip, row))]
+        return [(reader.line_num, [*map(unmarked, row)]) for row in reader if any(map(str.strip, row))]
     except (csv.Error, ValueError) as error:
         raise DataError(
             f"{name}, line {reader.line_num}, is no table of comma-separated text: {error}"
         ) from error
 
 
-FORMULA = re.compile(r"'*(?:[\t\r\n]|[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
-"""What spreadsheets take for a formula, some in wide letters and behind what is not seen, or what stands for it."""
-
-
 def as_csv(header: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> bytes:
     r"""Encode rows, by column or in order, as CSV: lists as JSON, nothing for None, six digits of a number.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it, which `csv_lines` takes away.
+    What a spreadsheet would take for a formula gets an apostrophe before it, which `csv_lines` takes away.
 
     >>> as_csv(["unit", "p", "others"], [{"unit": "fc:1", "p": None, "others": [["a cat", 0.5]]}])
     b'unit,p,others\nfc:1,,"[[""a cat"", 0.5]]"\n'
@@ -240,13 +236,8 @@ def csv_cell(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, str):
-        return f"'{value}" if FORMULA.match(value) else value
+        return marked(value)
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
-
-
-def _bare(cell: str) -> str:
-    """A text without the apostrophe that `csv_cell` put before it."""
-    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 def as_json(value: Any) -> bytes:
@@ -327,9 +318,7 @@ def damaged(path: Path, why: Exception | str, step: str = ELSEWHERE) -> RunError
 def read_regular(path: Path) -> bytes:
     """Read a file of a folder that vital wrote, where nothing but plain files lies. Raises `RunError`."""
     with explained(path, "read"):
-        kind = path.stat().st_mode
-        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
-            raise RunError(f"{str(path)!r} is no file but a pipe or a device; remove it")
+        check_file(path, REMOVE)
         return path.read_bytes()
 
 

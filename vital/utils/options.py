@@ -27,6 +27,8 @@ P = ParamSpec("P")
 _KNOWN: WeakKeyDictionary[type, dict[str, Option]] = WeakKeyDictionary()
 MOST = 1_000_000
 """The most of anything that is counted: what is above it is a slip, and would take days, or all memory."""
+FACTOR = 1000
+"""The most by which the work of each step, unit or candidate is multiplied, such as the pictures of a unit."""
 LARGEST = 3.4e38
 """The most of any number: what is above it has no room in 32 bits."""
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -81,6 +83,10 @@ Count = Annotated[int, Range(1, MOST)]
 """A whole number from 1."""
 CountOrZero = Annotated[int, Range(0, MOST)]
 """A whole number from 0."""
+Factor = Annotated[int, Range(1, FACTOR)]
+"""A whole number from 1 by which the work of each step, unit or candidate is multiplied."""
+FactorOrZero = Annotated[int, Range(0, FACTOR)]
+"""The same from 0."""
 Side = Annotated[int, Range(1, 8192)]
 """Pixels along a side of a picture."""
 Share = Annotated[float, Range(0, 1)]
@@ -223,10 +229,10 @@ def check_options(made: Any) -> None:
         object.__setattr__(made, name, option.check(getattr(made, name)))
 
 
-def check_whole(name: str, value: Any, least: int | None = None) -> int:
+def check_whole(name: str, value: Any, least: int | None = None, most: int = MOST) -> int:
     """Return a whole number as an int. Raises `InvalidValueError` for another value, and for one below `least`.
 
-    What has a least number is a count, and none is above `MOST`.
+    What has a least number is a count, and none is above `most`.
 
     >>> check_whole("steps", 2.5, 1)
     Traceback (most recent call last):
@@ -237,9 +243,9 @@ def check_whole(name: str, value: Any, least: int | None = None) -> int:
     since = "" if least is None else f" from {least}"
     if not whole or (least is not None and value < least):
         raise InvalidValueError(f"{name} is {said(value)}; allowed are whole numbers{since}")
-    if least is not None and value > MOST:
+    if least is not None and value > most:
         raise InvalidValueError(
-            f"{name} is {said(value)}; allowed are whole numbers{since}, and none above {MOST}"
+            f"{name} is {said(value)}; allowed are whole numbers{since}, and none above {most}"
         )
     return int(value)
 

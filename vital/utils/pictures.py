@@ -10,6 +10,8 @@ from stat import S_ISREG
 
 from PIL import Image
 
+from vital.utils.file_kinds import check_file
+
 MOST_PIXELS = 2**26
 """The most pixels of a picture: as many take 2.4 GB on their way to a network."""
 
@@ -20,11 +22,11 @@ def opened_picture(
 ) -> Iterator[Image.Image]:
     """Open a picture, whose pixels are not read yet.
 
-    Raises `OSError` for a pipe or a device, which would be read forever, and for more pixels than `MOST_PIXELS`;
+    Raises `OSError` for what is no file and for more pixels than `MOST_PIXELS`;
     decoders raise errors of many types for what is damaged.
     """
-    if not isinstance(source, BytesIO) and Path(source).exists() and not Path(source).is_file():
-        raise OSError("it is no file, but a folder, a pipe or a device")
+    if not isinstance(source, BytesIO):
+        check_file(source)
     with Image.open(source, formats=formats) as picture:
         width, height = picture.size
         if width * height > MOST_PIXELS:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from vital.errors import RunError
+from vital.utils.file_kinds import REMOVE, check_file
 from vital.utils.io import cache_folder, explained, kept_if_possible, parse_json, write
 from vital.utils.logs import logger
 
@@ -105,13 +105,13 @@ def _read(path: Path, take: Callable[[Any], T]) -> tuple[T, str, str, dict[str, 
     """What is taken of a file, its checksum, and its notes as text and read; None where it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise RunError(f"cannot read {str(path)!r}: it is no file, but a pipe or a device; remove it")
     try:
-        with explained(path, "read"), suppress(FileNotFoundError), safe_open(path, "pt") as file:
-            total, _, said = (file.metadata() or {}).get("vital", "").partition(" ")
-            if isinstance(notes := parse_json(said), dict):
-                return take(file), total, said, notes
+        with explained(path, "read"), suppress(FileNotFoundError):
+            check_file(path, REMOVE)
+            with safe_open(path, "pt") as file:
+                total, _, said = (file.metadata() or {}).get("vital", "").partition(" ")
+                if isinstance(notes := parse_json(said), dict):
+                    return take(file), total, said, notes
     except (SafetensorError, ValueError):
         pass
     return None

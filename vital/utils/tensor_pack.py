@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from vital.errors import RunError
+from vital.utils.file_kinds import REMOVE, check_file
 from vital.utils.io import explained, replacing
 from vital.utils.tensor_cache import LIMIT_BYTES, Tensors, prune
 
@@ -53,12 +53,12 @@ def put(path: Path, key: str, tensors: Mapping[str, Tensor], notes: Mapping[str,
     """
     from safetensors.torch import save
 
-    _check(path)
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     said = json.dumps({"notes": notes, "order": list(whole)}, sort_keys=True)
     body = key.encode() + save(whole, {"vital": said})
     record = (len(body) - 24).to_bytes(8, "little") + zlib.crc32(body).to_bytes(4, "little") + body
     with explained(path, "write"):
+        check_file(path, REMOVE)
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(Timeout), _locked(path):
             with path.open("r+b" if path.exists() else "w+b") as file:
@@ -80,7 +80,8 @@ def get(path: Path, key: str) -> tuple[Tensors, dict[str, Any]] | None:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    _check(path)
+    with explained(path, "read"):
+        check_file(path, REMOVE)
     damage = (SafetensorError, ValueError, KeyError, TypeError, OverflowError)
     with suppress(FileNotFoundError, *damage), path.open("rb") as file:
         index = _read_on(path, file)
@@ -94,14 +95,6 @@ def get(path: Path, key: str) -> tuple[Tensors, dict[str, Any]] | None:
                 tensors = load(body[24:])
                 return {name: tensors[name] for name in said["order"]}, said["notes"]
     return None
-
-
-def _check(path: Path) -> None:
-    """Raise `RunError` for what is no file, which would be read forever, or never."""
-    if path.exists() and not path.is_file():
-        raise RunError(
-            f"cannot read {str(path)!r}: it is no file, but a folder, a pipe or a device; remove it"
-        )
 
 
 @contextmanager

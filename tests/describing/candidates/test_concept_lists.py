@@ -51,7 +51,7 @@ def test_a_missing_file_names_its_neighbor_and_a_folder_is_none(tmp_path: Path) 
     (tmp_path / "words.txt").write_text("a\nb\n")
     with pytest.raises(RunError, match=r"did you mean '.*words\.txt'"):
         read_concepts(tmp_path / "word.txt")
-    with pytest.raises(RunError, match=r"^cannot read .*: Is a directory; give plain text"):
+    with pytest.raises(RunError, match=r"^cannot read .*: it is no file, but a folder; give plain text"):
         read_concepts(tmp_path)
 
 

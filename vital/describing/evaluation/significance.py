@@ -64,7 +64,7 @@ class JudgeOptions:
     """
 
     alpha: Annotated[float, Range(0, 1, open=True)] = 0.05
-    n_random_models: CountOrZero = 3
+    n_random_models: Annotated[int, Range(0, 100)] = 3
     split_seed: CountOrZero = 0
 
     def __post_init__(self) -> None:

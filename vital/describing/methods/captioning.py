@@ -19,7 +19,7 @@ from vital.describing.variation import silent, silent_units
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.drawing import as_rgb
-from vital.utils.options import Count, CountOrZero
+from vital.utils.options import Count, CountOrZero, Factor, FactorOrZero
 
 NO_ANSWER = "no answer"
 """How the reason begins why nothing is said of a unit about which a backend keeps its answer back."""
@@ -43,13 +43,13 @@ class Captioning(Describer):
     """
 
     simplify: bool = True
-    n_rounds: Count = 5
-    n_proposals: Count = 4
+    n_rounds: Factor = 5
+    n_proposals: Factor = 4
     max_words: CountOrZero = 2
-    n_joined: CountOrZero = 4
+    n_joined: FactorOrZero = 4
     n_candidates: Count | None = 10
     n_real: CountOrZero = 500
-    n_generated: Count = 10
+    n_generated: Factor = 10
     scoring: ScorerName = "auprc"
     n_labels: Count = 3
 

@@ -23,7 +23,7 @@ from vital.metrics import METRICS
 from vital.records import Description
 from vital.units import Unit
 from vital.utils.hashing import tensor_hash
-from vital.utils.options import Count, CountOrZero, NonNegative
+from vital.utils.options import Count, CountOrZero, FactorOrZero, NonNegative
 from vital.utils.tensor_cache import is_table
 
 KEPT = 50
@@ -63,7 +63,7 @@ class ClipDissect(Describer):
     a: NonNegative | None = None
     lam: NonNegative | None = None
     pool: Literal["mean", "max"] = "mean"
-    n_composed: CountOrZero = 0
+    n_composed: FactorOrZero = 0
     n_others: CountOrZero = 5
     n_evidence: CountOrZero = 10
 

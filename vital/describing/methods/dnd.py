@@ -13,7 +13,7 @@ from vital.describing.methods.captioning import Captioning, labeled, load_backen
 from vital.describing.variation import silent
 from vital.records import Description
 from vital.units import Unit
-from vital.utils.options import Count, CountOrZero, Range
+from vital.utils.options import Count, FactorOrZero, Range
 from vital.utils.progress import Progress
 
 Coverage = Annotated[float, Range(0, 1, open=True)]
@@ -50,7 +50,7 @@ class Dnd(Captioning):
 
     needs: ClassVar[tuple[str, ...]] = ("bank", "captioner")
     n_images: Count = 10
-    n_crops: CountOrZero = 4
+    n_crops: FactorOrZero = 4
     patch_coverage: Coverage | None = None
     n_shown: Count = 10
 

@@ -18,7 +18,7 @@ from vital.describing.variation import silent
 from vital.records import Description, Prototype
 from vital.units import Unit
 from vital.utils.drawing import as_rgb
-from vital.utils.options import Count, CountOrZero
+from vital.utils.options import Count, CountOrZero, Factor, FactorOrZero
 from vital.utils.progress import Progress
 
 
@@ -45,8 +45,8 @@ class OfPrototypes(Captioning):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("prototypes", "captioner")
-    n_seeds: Count = 2
-    n_crops: CountOrZero = 2
+    n_seeds: Factor = 2
+    n_crops: FactorOrZero = 2
     n_shown: Count = 10
     n_retrieved: CountOrZero = 10
 

@@ -23,7 +23,7 @@ from vital.rendering.methods.base import METHODS, Method, Plan, image_size, roll
 from vital.terms import Term
 from vital.types import Parameterization
 from vital.units import OUTPUT, Unit
-from vital.utils.options import Count, NonNegative, Positive, Share, Side
+from vital.utils.options import Count, Factor, NonNegative, Positive, Share, Side
 from vital.utils.random import generator
 
 REDIRECT = 16
@@ -166,7 +166,7 @@ class Maco(Method):
     steps: Count = 256
     size: Side | None = None
     lr: Positive = 1.0
-    n_transforms: Count = 32
+    n_transforms: Factor = 32
     n_images: Count = 500
 
     def plan(self, model: Model, units: Sequence[Unit], bank: ReferenceBank | None, seed: int) -> Plan:
