@@ -25,9 +25,11 @@ SUBJECTS = {
     "tests/attribution/test_rules.py": "every rule on every operation",
     "tests/attribution/test_tape.py": "relevance along recorded operations",
     "tests/attribution/test_zennit.py": "zennit, which does the same",
+    "tests/cli/test_ignored.py": "options that do nothing are told, in every command",
     "tests/comparing/test_hostile_tables.py": "names that are attacks, in LaTeX, Markdown and CSV",
     "tests/data/test_odd_files.py": "files that are no usual pictures",
     "tests/describing/test_anchors.py": "labels of planted units",
+    "tests/describing/evaluation/test_verdicts.py": "verdicts on labels, by hand",
     "tests/describing/test_describers.py": "every describer",
     "tests/figures/test_hostile_names.py": "names that are attacks, in figures",
     "tests/lwta/test_described.py": "describers on competing networks",
@@ -46,6 +48,7 @@ SUBJECTS = {
     "tests/rendering/methods/test_vital_reference_inner.py": "the published loop of inner units",
     "tests/world/test_named.py": "what the words of a label stand for",
     "tests/world/test_shipped.py": "the networks that are shipped",
+    "tests/rendering/test_bounds.py": "numbers that multiply the work are refused before it begins",
 }
 """Tests of a subject that lies in several modules."""
 OWN = ("benchmarks", "faults", "laws", "real")
