@@ -71,6 +71,9 @@ def test_a_page_is_named_by_its_title() -> None:
     assert "status 403 (Go away)" in str(refused(page, "m", URL))
     assert Sent(200, "x", html=True).is_page
     assert not Sent(200, "x <html>").is_page
+    assert "status 403 (Go)" in message(403, "<html><h1>Go</h1></html>")
+    assert "(<html>no)" in message(403, "<html>no")
+    assert "(no page <title>a</title>)" in message(403, "no page <title>a</title>")
     with pytest.raises(ModelError, match="answered with a web page, where JSON is due"):
         answer_of(page, "m", URL)
 
@@ -99,6 +102,10 @@ def test_a_stream_is_put_together() -> None:
     stream = Sent(200, ": ping\n" + text + "data: {broken\ndata: [DONE]\n")
     assert Sent(200, stream.text.removeprefix(": ping\n")).value["choices"][0]["finish_reason"] == "stop"
     assert answer_of(Sent(200, text), "m", URL) == "red cubes"
+    beside = (
+        'event: x\n{"choices": [{"delta": {"content": "no"}}]}\ndata: {"choices": [], "usage": {"n": 3}}\n'
+    )
+    assert answer_of(Sent(200, text + beside + "data: [DONE]\n"), "m", URL) == "red cubes"
     failed = text + 'data: {"error": {"message": "overloaded"}}\n'
     assert Sent(200, failed).value == {"error": {"message": "overloaded"}}
 
@@ -132,7 +139,8 @@ def test_no_text_has_a_reason(reason: str) -> None:
 
 
 def test_a_refusal_is_told() -> None:
-    for sent in (said("", refusal="I will not"), said([{"type": "refusal", "refusal": "I will not"}])):
+    part = {"type": "refusal", "refusal": "I will not"}
+    for sent in (said("", refusal="I will not"), said([part]), said(["", part])):
         with pytest.raises(NoAnswerError, match="m refused to answer: I will not"):
             answer_of(sent, "m", URL)
 
@@ -154,11 +162,28 @@ def test_an_error_behind_200_is_one(error: dict[str, object], kind: type[Excepti
     assert type(caught.value) is kind
 
 
+def test_an_error_is_that_of_the_choice_or_of_a_list_too() -> None:
+    inner = {"message": "x", "code": 503}
+    for value in ({"choices": [{"error": inner}]}, [{"error": {"message": "overloaded"}}]):
+        with pytest.raises(RetryError):
+            answer_of(Sent(200, json.dumps(value)), "m", URL)
+
+
+@pytest.mark.parametrize("key", ["content_filter_results", "native_finish_reason"])
+def test_what_a_filter_found_is_told(key: str) -> None:
+    choice = {"message": {"content": ""}, "finish_reason": "content_filter", key: {"hate": "high"}}
+    with pytest.raises(NoAnswerError, match=r'held its answer back \(content_filter: \{"hate": "high"\}\)$'):
+        answer_of(Sent(200, json.dumps({"choices": [choice]})), "m", URL)
+    with pytest.raises(NoAnswerError, match=r"held its answer back \(content_filter\)$"):
+        answer_of(said("", "content_filter"), "m", URL)
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
         ({"error": "bad"}, "bad"),
         ({"error": {"msg": "bad"}}, "bad"),
+        ({"error": True}, '{"error": true}'),
         ({"errors": [{"detail": "bad"}]}, "bad"),
         ({"detail": "bad"}, "bad"),
         ({"message": "bad"}, "bad"),

@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from vital.data import ImageSet, load_images
+from vital.data.labels import match_class, match_classes, numbered
 from vital.data.sources import Array
 from vital.errors import DataError, RunError
 
@@ -112,6 +113,71 @@ def test_names_that_torchvision_and_timm_sort_otherwise_are_refused(names, name,
     assert pictures(*map(str, range(11))).of_class(10, (), outputs=11) == [10]
 
 
+@pytest.mark.parametrize(
+    "names", [("3d", "a1", "a2"), ("a", "a1", "b"), ("c10", "c9", "c1"), ("x", "2", "10"), ("1", "1a", "2")]
+)
+def test_an_order_that_is_not_in_doubt_counts(names):
+    assert [pictures(*names).of_class(i, (), outputs=3) for i in range(3)] == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("names", "outputs", "said"),
+    [
+        (("1", "0", "2"), 3, "the name '1' is class 1 by number and class 0 in the order of texts"),
+        (("0", "3"), 3, "the label 3 is no class of the network, which has 0 to 2"),
+        (("0", "2", "5"), 3, "the label 5 is no class of the network, which has 0 to 2"),
+        (("a", "b"), 3, "the 2 label names ('a', 'b') match no class of the network, which has 3 classes"),
+        (tuple("abc"), 4, "the 3 label names ('a', 'b', 'c') match no class"),
+        (tuple("abcde"), 4, "the 5 label names ('a', 'b', 'c', …) match no class"),
+    ],
+)
+def test_labels_without_a_certain_class_are_refused(names, outputs, said):
+    for call in (
+        lambda: match_class(0, names, (), outputs, "set"),
+        lambda: match_classes(names, (), outputs, "set"),
+    ):
+        assert refusal(call).startswith(f"set: {said}")
+
+
+def test_all_labels_get_their_classes_or_those_that_images_have():
+    assert match_classes(["tabby", "TENCH"], CLASSES, 5, "set") == {0: 1, 1: 0}
+    assert match_classes(["Felis, tabby cat", "x", "crane"], CLASSES, 5, "set", {0}) == {0: 1}
+    assert match_classes(["2", "0"], CLASSES, 5, "set") == {0: 2, 1: 0}
+    assert match_classes(["2", "0"], (), 0, "set", [1]) == {1: 0}
+    assert match_classes(["2", "0"], (), 3, "set") == {0: 2, 1: 0}
+    assert refusal(match_classes, ["tabby", "x", "tench"], CLASSES, 5, "set").startswith(
+        "set: 1 of the 3 labels match no class of the network ('x'); rename them or leave them out, or give labels="
+    )
+    assert refusal(match_classes, ["tabby", "crane", "x"], CLASSES, 5, "set", [1, 0]).startswith(
+        "set: 1 of the 2 labels are names of several classes ('crane'); "
+    )
+
+
+@pytest.mark.parametrize(
+    ("index", "named"),
+    [(0, "0 (tench, Tinca tinca)"), (4, "4 (great_white shark)"), (5, "5"), (-1, "-1")],
+)
+def test_a_class_that_no_label_names_is_told_with_its_name(index, named):
+    assert refusal(match_class, index, ["tabby", "x"], CLASSES, 5, "set").startswith(
+        f"set: no label is the name of class {named}, and 1 match no class ('x'); "
+    )
+    assert match_class(index, ["tabby"], CLASSES, 5, "set") == set()
+
+
+def test_labels_are_numbers_or_names_or_vectors_of_one_class():
+    assert numbered([3, None, -1, 0, 2.0]) == ((3, None, None, 0, 2), ())
+    assert numbered(["b", float("nan"), "a", "b"]) == ((1, None, 0, 1), ("a", "b"))
+    assert numbered([None, None]) == ((None, None), ())
+    assert numbered([np.array([0, 1, 0]), None, np.array([1, 0, 0])]) == ((1, None, 0), ())
+    for wrong, said in (
+        ([1, "a"], "the labels mix kinds; allowed are whole numbers alone or names alone, and None"),
+        (["a", None, 0.5], "label 2 is 0.5; allowed are whole numbers alone"),
+        (["a", " "], "label 1 is ' '; allowed are whole numbers alone"),
+        ([None, np.array([1, 1])], "label 1 is a vector that is not one-hot"),
+    ):
+        assert refusal(numbered, wrong).startswith(said)
+
+
 def test_a_class_without_images_is_one_sentence():
     own = pictures("tabby")
     sentence = "set holds no image of class 0 (tench, Tinca tinca); add some, or choose another class"
@@ -174,6 +240,10 @@ def test_a_table_by_folder(tmp_path):
         (
             "path,index\nn01,3\n",
             "{path} has the columns path, index; wanted are file or wnid, and one of index, label and name",
+        ),
+        (
+            "file,path\nn01,3\n",
+            "{path} has the columns file, path; wanted are file or wnid, and one of index, label and name",
         ),
         ("file,index\n", "the labels {path} hold no rows"),
         (

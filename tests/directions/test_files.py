@@ -7,9 +7,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from vital.directions import save_directions, unit_rows
-from vital.errors import DataError, InvalidValueError
+from vital.errors import DataError, InvalidValueError, UnitError
 from vital.tracing import read_direction
 from vital.units import Unit
+from vital.units.direction import digests
+from vital.utils.hashing import tensor_hash
 
 
 def test_every_row_is_a_unit_that_reads_itself_back(tmp_path: Path) -> None:
@@ -18,6 +20,22 @@ def test_every_row_is_a_unit_that_reads_itself_back(tmp_path: Path) -> None:
     for row, unit in enumerate(units):
         assert unit == Unit.parse(f"{tmp_path}/a.safetensors:{row}@layer4#patches")
         assert torch.equal(read_direction(unit), vectors[row])
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8])
+def test_real_numbers_of_any_usual_kind_are_read(tmp_path: Path, kind: torch.dtype) -> None:
+    save_file({"rows": torch.eye(3, dtype=kind)}, tmp_path / "a.safetensors")
+    unit = Unit.parse(f"{tmp_path}/a.safetensors:1@layer4")
+    assert read_direction(unit).tolist() == [0, 1, 0]
+    whole = tensor_hash(torch.eye(3, dtype=torch.float64)[1])
+    assert digests([unit, Unit("layer4", 1)]) == {str(unit): whole[:16]}
+
+
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.complex64])
+def test_numbers_that_are_no_directions_are_refused(tmp_path: Path, kind: torch.dtype) -> None:
+    save_file({"rows": torch.eye(3).to(kind)}, tmp_path / "a.safetensors")
+    with pytest.raises(UnitError, match="allowed are real numbers of 16 bits and more"):
+        read_direction(f"{tmp_path}/a.safetensors:1@layer4")
 
 
 def test_the_file_says_its_layer_and_how_it_was_made(tmp_path: Path) -> None:

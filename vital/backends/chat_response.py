@@ -213,7 +213,7 @@ def _joined(text: str) -> Any:
     parts, reason = list[str](), None
     for line in text.splitlines():
         piece = line.removeprefix("data:").strip()
-        if not line.startswith("data:") or piece == "[DONE]":
+        if not line.startswith("data:"):
             continue
         try:
             value = json.loads(piece)

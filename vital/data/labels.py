@@ -110,7 +110,7 @@ def _columns(path: Path, header: Sequence[str]) -> tuple[str, str]:
     key = next((k for k in KEYS if k in header), None)
     value = next((v for v in VALUES if v in header), None)
     if key is None or value is None:
-        have = ", ".join(header) or "none"
+        have = ", ".join(header)
         raise DataError(
             f"{path} has the columns {have}; wanted are file or wnid, and one of index, label and name"
         )
@@ -222,9 +222,9 @@ def _refuse_orders(own: Sequence[str], where: str) -> None:
     )
 
 
-def _naturally(name: str) -> list[tuple[int, str]]:
-    """How a name is sorted where its numbers count as such."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
+def _naturally(name: str) -> list[int | str]:
+    """How a name is sorted where its numbers count as such: texts and numbers by turns."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))]
 
 
 def _some(names: Sequence[str], count: int = 3) -> str:
