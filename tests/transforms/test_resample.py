@@ -201,7 +201,9 @@ def test_resize_brings_an_image_to_a_size(size: Any) -> None:
 
 
 @pytest.mark.parametrize(("share", "wanted"), [(0.5, (4, 6)), (0.1, (1, 1)), (0.3, (2, 3)), (1.25, (10, 14))])
-def test_resize_brings_each_side_to_its_share_and_keeps_a_pixel(share: float, wanted: tuple[int, int]) -> None:
+def test_resize_brings_each_side_to_its_share_and_keeps_a_pixel(
+    share: float, wanted: tuple[int, int]
+) -> None:
     image = picture(8, 11)
     seen = Resize(share)(image, numbers())
     assert torch.equal(seen, F.interpolate(image, wanted, mode="bilinear", antialias=True))
