@@ -314,9 +314,10 @@ def test_tokens_that_cannot_lie_in_the_shape_of_the_picture_are_no_map(size, pat
     assert _grid(model, Unit("blocks", 1, tokens="patches", layout=layout)) == grid
 
 
-def test_a_map_of_two_places_is_one():
-    model = Model(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(6, 2)), size=(4, 8))
-    assert attention(model, "0:1", torch.rand(3, 3, 4, 8)).shape == (3, 1, 2)
+@pytest.mark.parametrize("size", [(4, 8), (8, 4)])
+def test_a_map_of_two_places_is_one(size):
+    model = Model(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(6, 2)), size=size)
+    assert attention(model, "0:1", torch.rand(3, 3, *size)).shape == (3, size[0] // 4, size[1] // 4)
 
 
 @pytest.mark.parametrize("box", [Box(2, 1, 9, 7), Box(0, 0, 3, 11), Box(5, 4, 6, 5), Box(0, 0, 12, 11)])
