@@ -68,6 +68,7 @@ BESIDE = {
     ),
     "vital/describing/methods/clip_dissect.py": DESCRIBERS,
     "vital/describing/methods/linear.py": (*DESCRIBERS, "tests/describing/matching/test_presence.py"),
+    "vital/objectives/alignment.py": ("tests/attribution/test_masks.py",),
     "vital/units/direction.py": ("tests/directions/test_files.py", "tests/objectives/test_direction.py"),
     "vital/units/record_list.py": ("tests/test_records.py",),
     "vital/units/unit.py": ("tests/test_readers.py",),

@@ -6,10 +6,22 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vital.activations.crops import apart, attention, attention_boxes, blobs, boxes, crop, iou, levels, otsu
+from vital.activations.crops import (
+    _grid,
+    apart,
+    attention,
+    attention_boxes,
+    blobs,
+    boxes,
+    crop,
+    iou,
+    levels,
+    otsu,
+)
 from vital.attribution.receptive_field import Box, effective_field
 from vital.errors import InvalidValueError
 from vital.models import Model
+from vital.types import Layer
 from vital.units import Unit
 
 
@@ -264,9 +276,48 @@ def test_the_fields_of_all_blobs_are_those_of_their_strongest_places(unit):
     assert attention_boxes(model, unit, picture[None], 2, field=1.0) == [found[:2]]
 
 
-def test_a_map_of_two_places_is_one():
-    model = Model(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(6, 2)), size=(4, 8))
-    assert attention(model, "0:1", torch.rand(3, 3, 4, 8)).shape == (3, 1, 2)
+def test_fields_that_are_nearly_one_or_nearly_the_picture_are_one_box_or_none():
+    model = Model(nn.Sequential(nn.Conv2d(3, 2, 7), nn.Flatten(), nn.Linear(364, 2)), size=(13, 32))
+    with torch.no_grad():
+        model.module[0].weight.zero_()
+        model.module[0].weight[:, :, 3, 3] = 1.0
+    for other, kept in ((4, 1), (5, 2), (12, 2)):
+        picture = torch.zeros(3, 13, 32)
+        picture[:, 5, 8], picture[:, 5, 8 + other - 2] = 1.0, 0.9
+        (found,) = attention_boxes(model, "0:1", picture[None], field=1.0)
+        assert len(found) == kept
+        assert iou(found[0], found[-1]) <= 0.5 or kept == 1
+    for size, kept in (((8, 9), 1), ((7, 8), 0)):
+        places = 2 * (size[0] - 6) * (size[1] - 6)
+        near = Model(nn.Sequential(nn.Conv2d(3, 2, 7), nn.Flatten(), nn.Linear(places, 2)), size=size)
+        near.module[0].weight.data.copy_(model.module[0].weight.data)
+        picture = torch.zeros(1, 3, *size)
+        picture[..., 3, 3] = 1.0
+        assert [len(one) for one in attention_boxes(near, "0:1", picture, field=1.0)] == [kept]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_map_is_enlarged_as_pillow_does(seed):
+    heat = torch.rand(4, 5, generator=torch.Generator().manual_seed(seed))
+    large = Image.fromarray(heat.numpy()).resize((31, 22), Image.Resampling.BILINEAR)
+    wanted = blobs(torch.from_numpy(np.array(large)))[1]
+    assert sorted(boxes(heat, (22, 31), 99, same=1.0, frame=2.0)) == sorted(wanted)
+
+
+@pytest.mark.parametrize(
+    ("size", "patches", "grid"),
+    [((4, 64), 3, None), ((8, 24), 3, (1, 3)), ((64, 4), 3, None), ((24, 8), 3, (3, 1)), ((8, 8), 2, (1, 2))],
+)
+def test_tokens_that_cannot_lie_in_the_shape_of_the_picture_are_no_map(size, patches, grid):
+    model = Model(nn.Identity(), size=size)
+    layout = Layer("blocks", "tokens", (5, 1 + patches), prefix=1)
+    assert _grid(model, Unit("blocks", 1, tokens="patches", layout=layout)) == grid
+
+
+@pytest.mark.parametrize("size", [(4, 8), (8, 4)])
+def test_a_map_of_two_places_is_one(size):
+    model = Model(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(6, 2)), size=size)
+    assert attention(model, "0:1", torch.rand(3, 3, *size)).shape == (3, size[0] // 4, size[1] // 4)
 
 
 @pytest.mark.parametrize("box", [Box(2, 1, 9, 7), Box(0, 0, 3, 11), Box(5, 4, 6, 5), Box(0, 0, 12, 11)])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import vital
@@ -107,7 +108,23 @@ def test_where_no_gradient_passes_it_is_0(whole: bool) -> None:
     assert bool(made["open"].any()) is not whole
 
 
-@pytest.mark.parametrize("act", [nn.ReLU(), nn.ReLU6(), nn.Hardtanh(0.0, 6.0)])
+class Function(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        nn.Module.__init__(self)
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+RECTIFIERS = [F.relu, torch.relu, Tensor.relu, lambda x: F.relu(input=x), F.relu6]
+
+
+@pytest.mark.parametrize(
+    "act", [nn.ReLU(), nn.ReLU6(), nn.Hardtanh(0.0, 6.0), *(Function(function) for function in RECTIFIERS)]
+)
 def test_at_its_borders_a_rectifier_is_off(act: nn.Module) -> None:
     model = vital.Model(nn.Sequential(OrderedDict(low=nn.Conv2d(3, 3, 1), act=act)), size=(4, 4))
     model.module.low.weight.data = torch.eye(3)[:, :, None, None]
@@ -115,7 +132,7 @@ def test_at_its_borders_a_rectifier_is_off(act: nn.Module) -> None:
     values = torch.tensor([0.0, 5.5, 6.0, 7.0])
     model.module.low.register_forward_hook(lambda _, __, made: made * 0 + values)
     made = guided_backpropagation(model, torch.zeros(1, 3, 4, 4), "act:1", ["low"])["low"]
-    above = 1 / 16 if isinstance(act, nn.ReLU) else 0.0
+    above = float(act(torch.tensor(7.0)) == 7) / 16
     assert made[0, 1, 0].tolist() == [0.0, 1 / 16, above, above]
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -99,6 +101,21 @@ def test_variance_scale_divides_by_the_templates_variance(toy_trace: Trace) -> N
     template = Template({"layer1": torch.linspace(-1, 3, 1024).expand(8, -1)})
     plain, scaled = obj.Alignment(template)(toy_trace), obj.Alignment(template, scale="variance")(toy_trace)
     torch.testing.assert_close(scaled, plain / template.variances["layer1"])
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_with_the_variance_scale_layers_of_any_magnitude_count_alike(toy_trace: Trace, scale: float) -> None:
+    vectors = torch.linspace(-1, 3, 1024).expand(8, -1)
+    act = replace(toy_trace, acts={"layer1": toy_trace["layer1"] * scale})
+    found = obj.Alignment(Template({"layer1": vectors * scale}), scale="variance")(act)
+    torch.testing.assert_close(
+        found, obj.Alignment(Template({"layer1": vectors}), scale="variance")(toy_trace)
+    )
+
+
+def test_a_template_without_variance_counts_finitely() -> None:
+    term = obj.Alignment(Template({"layer1": torch.ones(8, 16)}), {"layer1": 3.0}, scale="variance")
+    assert term.factor("layer1") == pytest.approx(3e12)
 
 
 def test_quantiles_are_interpolated_to_another_resolution() -> None:

@@ -153,6 +153,7 @@ def test_directions_at_several_positions_are_read_in_one_go() -> None:
 def test_directions_of_other_lengths_take_turns() -> None:
     terms = [Direction("layer2", VECTOR), Direction("layer1", torch.ones(8))]
     assert isinstance(Direction.stack(terms), Looped)
+    assert isinstance(Direction.stack([terms[0], Direction("layer2", torch.ones(8))]), Looped)
 
 
 def test_a_position_outside_the_map_is_an_error() -> None:
@@ -202,6 +203,32 @@ def test_a_window_over_tokens_has_a_weight_for_each() -> None:
     torch.testing.assert_close(Channel("block1:3#patches", window=window)(trace), expected)
     with pytest.raises(InvalidValueError, match=r"the window has the shape \(3,\) and the layer"):
         Channel("block1:3#patches", window=torch.ones(3))(trace)
+
+
+def test_a_window_over_a_map_has_two_axes_and_one_over_tokens_may_have() -> None:
+    trace = toy.trace(MODEL, ["layer2"], toy.images(2))
+    with pytest.raises(InvalidValueError, match=r"the window has the shape \(64,\) and the layer 64 places"):
+        Channel("layer2:3", window=torch.arange(64.0))(trace)
+    tokens = toy.trace(toy.token_model(double=True), ["block1"], toy.images(2))
+    window = torch.arange(16.0).view(4, 4)
+    expected = Channel("block1:3#patches", window=window.flatten())(tokens)
+    torch.testing.assert_close(Channel("block1:3#patches", window=window)(tokens), expected)
+    for wrong in (torch.ones(2, 2), torch.ones(4, 5), torch.ones(17)):
+        with pytest.raises(InvalidValueError, match=r"the window has the shape .* and the layer 16 places"):
+            Channel("block1:3#patches", window=wrong)(tokens)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 40), (32, 12)])
+def test_windows_of_maps_that_are_no_squares(height: int, width: int) -> None:
+    trace = toy.trace(MODEL, ["layer2"], torch.rand(2, 3, height, width, dtype=torch.float64))
+    act = trace["layer2"][:, 3]
+    window = torch.rand(act.shape[1:], dtype=torch.float64) - 0.3
+    expected = -(act * window).sum((1, 2)) / window.abs().sum()
+    torch.testing.assert_close(Channel("layer2:3", window=window)(trace), expected)
+    large = window.repeat_interleave(2, 0).repeat_interleave(3, 1)
+    torch.testing.assert_close(Channel("layer2:3", window=large)(trace), expected)
+    for given in (window, large):
+        torch.testing.assert_close(Direction("layer2", torch.eye(16)[3], window=given)(trace), expected)
 
 
 @pytest.mark.parametrize("window", [torch.zeros(8, 8), torch.ones(1, 8, 8), torch.full((8, 8), torch.nan)])

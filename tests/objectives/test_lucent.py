@@ -64,6 +64,13 @@ def test_a_coupling_objective_sees_all_images_and_its_loss_is_shared() -> None:
     torch.testing.assert_close(term(trace), trace["layer2"][0].mean().expand(3))
 
 
+def test_the_loss_of_a_coupling_objective_is_shared_among_pictures_whatever_their_transforms() -> None:
+    image = toy.images(3)
+    trace = toy.trace(MODEL, ["layer2"], image, image.repeat_interleave(2, 0), n_transforms=2)
+    term = FromLucent(lambda T: T("layer2").square().sum(), ("layer2",), couples=True)
+    torch.testing.assert_close(term(trace), trace["layer2"].square().sum().expand(6) / 3)
+
+
 def gram(T: Any, image: int) -> torch.Tensor:
     act = T("layer2")[image].flatten(1)
     return act @ act.T

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from tests import toy
 from vital.errors import InvalidValueError, UnitError, UnknownNameError
@@ -37,6 +38,13 @@ def test_a_neuron_stands_after_the_middle_of_a_map_of_any_shape(height: int, wid
     trace = toy.trace(MODEL, ["layer2"], images)
     rows, columns = trace["layer2"].shape[2:]
     assert torch.equal(Neuron("layer2:5")(trace), -trace["layer2"][:, 5, rows // 2, columns // 2])
+
+
+def test_the_middle_of_a_map_is_that_of_its_own_shape() -> None:
+    model = toy.wrap(toy.seeded(nn.Sequential(nn.Conv2d(3, 4, 3, stride=(1, 5)))), double=True)
+    trace = toy.trace(model, ["0"], IMAGES)
+    assert trace["0"].shape[2:] == (30, 6)
+    assert torch.equal(Neuron("0:2")(trace), -trace["0"][:, 2, 15, 3])
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 16), (16, 40), (8, 24)])

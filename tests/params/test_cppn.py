@@ -58,3 +58,13 @@ def test_hidden_weights_start_with_the_variance_of_one_over_their_inputs() -> No
         assert start[name].shape == (1, 400, inputs)
         assert float(0.1 * start[name].std()) == pytest.approx(inputs**-0.5, rel=0.06)
     assert all(not bool(v.any()) for k, v in start.items() if k in ("weight 2", "bias 0", "bias 1", "bias 2"))
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 3), (3, 5), (4, 4), (2, 7)])
+def test_the_coordinates_run_over_the_longer_side_with_one_step_for_both(height: int, width: int) -> None:
+    x, y = CPPN((height, width))._places(torch.zeros((), dtype=torch.float64))[0].view(2, height, width)
+    step = 2 * 3**0.5 / (max(height, width) - 1)
+    torch.testing.assert_close(x[0], step * (torch.arange(width).double() - (width - 1) / 2))
+    torch.testing.assert_close(y[:, 0], step * (torch.arange(height).double() - (height - 1) / 2))
+    assert torch.equal(x, x[:1].expand_as(x))
+    assert torch.equal(y, y[:, :1].expand_as(y))

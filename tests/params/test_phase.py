@@ -42,6 +42,15 @@ def test_the_canvas_is_standardized_per_image() -> None:
     torch.testing.assert_close(canvas.std((1, 2, 3), correction=0), torch.ones(3).double())
 
 
+def test_a_canvas_without_contrast_is_grey() -> None:
+    made = Phase((4, 5), magnitude=torch.zeros(3, 4, 3))
+    parameters = {k: v.requires_grad_() for k, v in made.init(generator()).items()}
+    image = made.decode(parameters)
+    assert bool((image == 0.5).all())
+    image.sum().backward()
+    assert bool(parameters["phase"].grad.isfinite().all())
+
+
 def test_without_a_magnitude_the_spectrum_falls_as_one_over_f() -> None:
     made = Phase(32, standardize=False)
     power = torch.fft.rfft2(made.paint(made.init(generator()))).abs()[0, 0]

@@ -97,6 +97,17 @@ def test_decorrelated_pixels_are_clamped_as_colors(dtype: torch.dtype) -> None:
     assert torch.equal(held, once)
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_decorrelated_pixels_of_several_slots_are_projected_as_each_alone(count: int) -> None:
+    made = Pixels((4, 5), mean=MEAN, std=STD, sd=3.0, decorrelate=True)
+    each = [made.init(torch.Generator().manual_seed(seed)) for seed in range(count)]
+    together = {"pixels": torch.cat([one["pixels"] for one in each])}
+    made.project(together)
+    for one, found in zip(each, together["pixels"], strict=True):
+        made.project(one)
+        assert torch.equal(one["pixels"][0], found)
+
+
 def test_decorrelated_pixels_that_are_allowed_are_left_as_they_are() -> None:
     made = Pixels(8, mean=MEAN, std=STD, decorrelate=True)
     image = torch.rand(1, 3, 8, 8, generator=generator(), dtype=torch.float64)

@@ -26,6 +26,13 @@ def test_each_image_is_its_own_canvas_plus_the_common_one() -> None:
             torch.testing.assert_close(images[3 * slot + i : 3 * slot + i + 1], color.to_image(own + grid))
 
 
+def test_one_image_may_share_with_nobody() -> None:
+    made = Shared(Fourier(8, sd=1.0), 1)
+    parameters = start(made)
+    assert parameters["own spectrum"].shape == (2, 1, 3, 8, 5, 2)
+    assert made.decode(parameters).shape == (2, 3, 8, 8)
+
+
 def test_without_a_common_part_grids_of_factor_4_and_8_are_shared() -> None:
     parameters = start(Shared(Fourier((16, 24)), images=2), count=1)
     shapes = {name: tuple(value.shape) for name, value in parameters.items() if name.startswith("common ")}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from vital.errors import InvalidValueError
@@ -69,6 +71,20 @@ def test_an_image_of_another_size_is_resized() -> None:
     torch.testing.assert_close(made.decode(made.init(generator())), torch.full((1, 3, 8, 8), 0.3))
 
 
+def test_an_image_is_resized_as_pillow_does() -> None:
+    given = photo(40, 29)
+    made = From(Pixels(SIZE), given)
+    for plane, seen in zip(given, made.decode(made.init(generator()))[0], strict=True):
+        wanted = Image.fromarray(plane.numpy()).resize(SIZE[::-1], Image.Resampling.BILINEAR)
+        torch.testing.assert_close(seen, torch.from_numpy(np.array(wanted)), rtol=0, atol=1e-5)
+
+
+def test_black_and_white_are_taken() -> None:
+    given = torch.tensor([0.0, 1.0]).view(1, 1, 2).expand(3, 2, 2)
+    made = From(Pixels(2), given)
+    torch.testing.assert_close(made.decode(made.init(generator()))[0], given)
+
+
 def test_grey_images_and_half_precision_are_taken() -> None:
     made = From(Fourier(SIZE, channels=1), photo()[:1].half())
     torch.testing.assert_close(made.decode(made.init(generator()))[0], photo()[:1], rtol=0, atol=3e-3)
@@ -114,7 +130,7 @@ class Blind(Parameterization):
             "the image has values that are no numbers from 0 to 1; scale it to [0, 1] first",
         ),
         (
-            {"base": Pixels(4), "image": torch.full((3, 4, 4), 200.0)},
+            {"base": Pixels(4), "image": torch.full((3, 4, 4), 1.01)},
             "the image has values that are no numbers from 0 to 1; scale it to [0, 1] first",
         ),
     ],

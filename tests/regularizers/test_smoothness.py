@@ -81,6 +81,16 @@ def test_the_boundary_follows_its_formula() -> None:
     torch.testing.assert_close(Boundary(5, center=0.3)(trace()), unrest[:, :, rows, columns].mean((1, 2)))
 
 
+@pytest.mark.parametrize(("height", "width"), [(9, 14), (16, 7)])
+@pytest.mark.parametrize("margin", [1, 3, 4, 20])
+def test_the_boundary_of_an_image_of_any_shape(margin: int, height: int, width: int) -> None:
+    image = IMAGE[..., :height, :width]
+    unrest = (image - blurred(image, 1.0)) ** 2 + 0.8 * (image - 0.5) ** 2
+    down, right = (torch.arange(n).minimum(n - 1 - torch.arange(n)) for n in (height, width))
+    found = torch.minimum(down[:, None], right[None]) < margin
+    torch.testing.assert_close(Boundary(margin)(trace(image)), unrest[:, :, found].mean((1, 2)))
+
+
 def test_a_margin_as_wide_as_the_image_is_the_image() -> None:
     torch.testing.assert_close(Boundary(16)(trace()), Boundary(99)(trace()))
 

@@ -21,7 +21,7 @@ def dot_cosine(x: Tensor, y: Tensor, power: float, floor: float, *, alone: bool 
     """Multiply x · y by max(floor, cosine)^power over the second axis; with `alone` the cosine instead of x · y."""
     cosine = F.cosine_similarity(x, y, 1) if power or alone else None
     found = (x * y).sum(1) if cosine is None or not alone else cosine
-    return found if cosine is None or power == 0 else found * cosine.clamp_min(floor) ** power
+    return found if cosine is None else found * cosine.clamp_min(floor) ** power
 
 
 def check_cosine(power: float, floor: float) -> None:

@@ -70,12 +70,7 @@ class From(Invertible):
     @cached_property
     def _image(self) -> Images:
         image = self.image.detach().cpu().double().view(1, *self.image.shape[-3:])
-        wanted = self.base.shape[1:]
-        return (
-            image
-            if image.shape[2:] == wanted
-            else F.interpolate(image, wanted, mode="bilinear", antialias=True)
-        )
+        return F.interpolate(image, self.base.shape[1:], mode="bilinear", antialias=True)
 
     @cached_property
     def _base(self) -> Invertible:
