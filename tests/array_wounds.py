@@ -39,6 +39,7 @@ ODD: dict[str, Callable[[Tensor], Any]] = {
     "sparse": lambda t: t.to_sparse(), "meta": lambda t: t.to("meta"),
     "quantized": lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8),
     "endless": lambda t: torch.zeros(1).expand(2**20, 2**20), "long": lambda t: torch.zeros(1).expand(2**45),
+    "endless rows": lambda t: torch.zeros(1).expand(2**40, t.shape[-1] if t.ndim else 1),
     "a parameter": torch.nn.Parameter, "none": lambda t: None, "a number": lambda t: 7,
     "a text": lambda t: "x" * 5000, "a list": lambda t: [t] * 3, "deep": deep, "inf": lambda t: t / 0,
     "without axes": lambda t: t.reshape(-1)[0], "of axes without end": lambda t: t.reshape(*[1] * 60, *t.shape),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -165,3 +166,27 @@ def test_where_a_key_is_stands_in_no_file(here: Path) -> None:
     kept = tomllib.loads((here / "config.toml").read_text())["describe"]
     assert (kept["model"], kept["units"], kept["calls"]) == ("world", ["class:0"], 3)
     assert "secret" not in (here / "config.toml").read_text()
+
+
+@pytest.mark.parametrize("kind", ["json", "yaml"])
+def test_many_names_take_no_time_and_one_given_twice_is_told(vital: Cli, here: Path, kind: str) -> None:
+    names = [f"k{i}" for i in range(100_000 if kind == "json" else 500)]
+    for twice in ([], ["k7"]):
+        lines = [f'"{name}": 1' for name in (*names, *twice)]
+        text = f"{{{', '.join(lines)}}}" if kind == "json" else "\n".join(lines)
+        (here / f"c.{kind}").write_text(text)
+        start = time.process_time()
+        said = vital(f"render --config c.{kind}").err
+        assert time.process_time() - start < 10
+        assert ("k7 is given twice" if twice else "unknown option of vital render 'k0'") in said
+
+
+def test_a_few_lines_that_stand_for_millions_of_values_are_refused(vital: Cli, here: Path) -> None:
+    lines = ["set:", "  a0: &a0 {x: 1}"]
+    lines += [f"  a{i}: &a{i} {{{', '.join(f'k{j}: *a{i - 1}' for j in range(10))}}}" for i in range(1, 9)]
+    (here / "c.yaml").write_text("\n".join(lines))
+    answer = vital("render net.py:make class:0 --method fourier --out run --config c.yaml")
+    assert (answer.code, answer.err) == (
+        2,
+        "vital: 'c.yaml': set holds more than 1000 values; allowed are as many\n",
+    )

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,35 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
         InvalidValueError, match=r"has the shape \(10, 6\); a decoder for layer 'other' has 7 rows or columns"
     ):
         sae_decoder(path, Layer("other", "vector", (7,)), "mine")
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t: t.to_sparse(),
+        lambda t: torch.quantize_per_tensor(t, 1 / 64, 0, torch.qint8),
+        lambda t: t.bfloat16(),
+    ],
+    ids=["sparse", "quantized", "bfloat16"],
+)
+def test_tensors_of_every_layout_are_their_values(tmp_path: Path, make: Callable[[Tensor], Tensor]) -> None:
+    torch.save({"W_dec": make(ROWS)}, tmp_path / "sae.pt")
+    found = sae_decoder(tmp_path / "sae.pt", LAYER)
+    torch.testing.assert_close(found, UNIT, atol=0.02, rtol=0)
+    assert found.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("matrix", "said"),
+    [
+        (torch.zeros(1).expand(2**40, ROWS.shape[1]), "holds 4 bytes; give one with a value for each place"),
+        (ROWS.to("meta"), "on the device meta holds no values"),
+        (ROWS.to(torch.complex64), "'W_dec' holds complex numbers"),
+    ],
+    ids=["endless", "meta", "complex"],
+)
+def test_a_matrix_without_values_of_its_own_is_refused(tmp_path: Path, matrix: Tensor, said: str) -> None:
+    torch.save({"W_dec": matrix}, tmp_path / "sae.pt")
+    with pytest.raises((DataError, InvalidValueError), match=said):
+        sae_decoder(tmp_path / "sae.pt", LAYER)

@@ -140,6 +140,29 @@ def test_a_batch_that_the_network_cannot_learn_from_is_said(tmp_path: Path) -> N
         fit(deep(), red_or_blue(), tmp_path, replace(HOW, batch_size=1))
 
 
+class Answers(nn.Module):
+    """Answers to two images with other than two rows of scores."""
+
+    def __init__(self, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.inner, self.change = small().module, change
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.change(self.inner(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(lambda y: y[:1], r"\(1, 2\) for 8"), (lambda y: y[..., None, None], r"\(8, 2, 1, 1\) for 8")],
+)
+def test_scores_that_are_not_one_row_for_each_image_are_said(
+    tmp_path: Path, change: Callable[[torch.Tensor], torch.Tensor], said: str
+) -> None:
+    odd = Model(Answers(change), "odd", (8, 8))
+    with pytest.raises(ModelError, match=f"^odd gives {said} images; needed is one row of scores for each"):
+        fit(odd, red_or_blue(), tmp_path, HOW)
+
+
 def test_bfloat16_trains_too(tmp_path: Path) -> None:
     model = small()
     fit(model, red_or_blue(), tmp_path, replace(HOW, bf16=True, epochs=8))

@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -91,6 +92,16 @@ def test_the_file_may_hold_dataclasses_and_import_its_neighbors(write):
     before = list(sys.path)
     assert load_model(write(text) + ":net").module.out_channels == 5
     assert sys.path == before
+
+
+def test_where_we_are_and_what_is_printed_to_stay_as_they_were(write):
+    text = (
+        SMALL
+        + "import os, sys\ndef odd():\n    os.chdir('/')\n    sys.stdout = sys.stderr = None\n    return net()\n"
+    )
+    before = Path.cwd(), sys.stdout, sys.stderr
+    load_model(write(text) + ":odd")
+    assert (Path.cwd(), sys.stdout, sys.stderr) == before
 
 
 def test_class_names_that_do_not_fit_are_dropped_with_a_warning(write):

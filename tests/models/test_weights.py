@@ -1,5 +1,7 @@
 import json
 import pickle
+import time
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -9,7 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from vital.errors import WeightsError
-from vital.models.weights import load_weights
+from vital.models import checkpoints
+from vital.models.weights import load_weights, read_state
 
 
 def network() -> nn.Sequential:
@@ -294,3 +297,50 @@ def test_torchscript_says_how_to_save_its_weights(tmp_path, monkeypatch):
     assert "is TorchScript; save its state dict: torch.save(torch.jit.load('w.pt')" in refusal(
         tmp_path / "w.pt"
     )
+
+
+def deep(depth: int) -> Any:
+    found: Any = {"x": torch.zeros(1)}
+    for _ in range(depth):
+        found = {"a": [found]}
+    return found
+
+
+def itself() -> Any:
+    found: dict[str, Any] = {"x": torch.zeros(1)}
+    return found | {"again": found.setdefault("again", found)}
+
+
+def many() -> Any:
+    found: Any = {}
+    for _ in range(20):
+        found = [found] * 10
+    return {"x": torch.zeros(1), "y": found}
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: deep(100), "it is nested too deeply"),
+        (itself, "it is nested too deeply"),
+        (many, "it holds more than 1,000 tables and tensors"),
+    ],
+)
+def test_a_table_without_end_is_one_sentence(tmp_path, monkeypatch, make, said):
+    monkeypatch.setattr(checkpoints, "MOST_ENTRIES", 1000)
+    torch.save(make(), tmp_path / "w.pt")
+    start = time.process_time()
+    with pytest.raises(WeightsError, match=rf"w\.pt holds no state dict: {said}"):
+        read_state(tmp_path / "w.pt")
+    assert time.process_time() - start < 20
+
+
+def test_long_lists_of_numbers_beside_the_weights_do_no_harm(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "MOST_ENTRIES", 100)
+    torch.save({**deep(3), "losses": [0.5] * 1000}, tmp_path / "w.pt")
+    assert list(read_state(tmp_path / "w.pt")) == ["a.0.a.0.a.0.x"]
+
+
+def test_arrays_of_another_byte_order_are_weights_too(tmp_path):
+    np.savez(tmp_path / "w.npz", x=np.arange(3).astype(">f8"))
+    assert read_state(tmp_path / "w.npz")["x"].tolist() == [0, 1, 2]

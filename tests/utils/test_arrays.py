@@ -38,6 +38,7 @@ def test_other_byte_orders_are_the_machines_own():
 @pytest.mark.parametrize(
     ("value", "says"),
     [
+        (torch.zeros(1).expand(2**30, 3, 8, 8), "holds 4 bytes; give one with a value for each place"),
         (torch.zeros(2, 3, 8, 8, device="meta"), "on the device meta holds no values"),
         (
             np.ma.masked_array(np.zeros((2, 8, 8, 3), np.uint8), mask=True),

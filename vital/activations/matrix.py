@@ -7,7 +7,7 @@ content of the images, and a few embeddings of the encoder.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ from vital.utils.text import shortened
 
 FORMAT = 1
 BATCH = 32
-TEXTS = 1024
+TEXTS, MANY_TEXTS = 1024, 10_000
 
 _held: set[Path] = set()
 """What this process reads, and will not remove, however much it is: without it the images would be shown again."""
@@ -227,7 +227,8 @@ def embed_texts(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:
 
     def make() -> Tensor:
         parts = (list(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS))
-        return torch.cat([embedded_texts(encoder, part).detach().float().cpu() for part in parts])
+        with busy(f"embedding {len(texts):,} texts") if len(texts) > MANY_TEXTS else nullcontext():
+            return torch.cat([embedded_texts(encoder, part).detach().float().cpu() for part in parts])
 
     def fits(found: Tensor) -> bool:
         return store.is_table(found, torch.float32, len(texts), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,6 +12,10 @@ from torch import Tensor
 from vital.backends.protocols import ImageTextEncoder, TextEncoder
 from vital.errors import ModelError
 from vital.types import Images
+from vital.utils.logs import busy
+
+MANY = 10_000
+"""From so many texts on it is said that they are waited for."""
 
 
 def embedded_images(encoder: ImageTextEncoder, images: Images) -> Tensor:
@@ -20,7 +25,8 @@ def embedded_images(encoder: ImageTextEncoder, images: Images) -> Tensor:
 
 def embedded_texts(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
     """Embed texts: (K, D). Raises `ModelError` for what is no such tensor."""
-    return _held(encoder, encoder.encode_text(list(texts)), len(texts), "texts")
+    with busy(f"embedding {len(texts):,} texts") if len(texts) > MANY else nullcontext():
+        return _held(encoder, encoder.encode_text(list(texts)), len(texts), "texts")
 
 
 def _held(encoder: TextEncoder, found: Any, count: int, what: str) -> Tensor:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,8 @@ from vital.utils.io import did_you_mean, path_of, read_regular
 NAME = "config.toml"
 """The file of a run folder that says how the run was asked for."""
 HEAD = "# Written by vital"
+MOST_PAIRS = 1000
+"""The most values of one option that are given by name."""
 ASIDE = (
     "config", "out", "help", "quiet", "verbose", "key-from", "shard", "only", "estimate", "engine", "address", "actors",
 )  # fmt: skip
@@ -132,11 +135,18 @@ def _read(file: Path) -> dict[str, Any]:
     return dict(found or {})
 
 
+def _check_once(names: Iterable[str]) -> None:
+    """Raise `ValueError` for a name that is given twice."""
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{name} is given twice")
+        seen.add(name)
+
+
 def _json(text: str) -> Any:
     def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"{twice[0]} is given twice")
+        _check_once(name for name, _ in pairs)
         return dict(pairs)
 
     return json.loads(text, object_pairs_hook=once)
@@ -149,9 +159,7 @@ def _yaml(text: str) -> Any:
         """Refuses a name that is given twice, of which the last would count."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            names = [part.value for part, _ in node.value if isinstance(part, yaml.ScalarNode)]
-            if twice := [name for name in names if names.count(name) > 1]:
-                raise ValueError(f"{twice[0]} is given twice")
+            _check_once(part.value for part, _ in node.value if isinstance(part, yaml.ScalarNode))
             found: dict[Any, Any] = super().construct_mapping(node, deep)
             return found
 
@@ -177,7 +185,10 @@ def _typed(parameter: Any, where: str, value: Any) -> Any:
         return value
     if getattr(parameter, "multiple", False) or parameter.nargs == -1:
         if isinstance(value, Mapping):
-            return [f"{name}={text}" for name, text in _pairs(where, value)]
+            pairs = list(islice(_pairs(where, value), MOST_PAIRS + 1))
+            if len(pairs) > MOST_PAIRS:  # a few lines of YAML can stand for any number
+                raise InvalidValueError(f"{where} holds more than {MOST_PAIRS} values; allowed are as many")
+            return [f"{name}={text}" for name, text in pairs]
         return [_text(where, part) for part in (value if isinstance(value, list) else [value])]
     if isinstance(value, list) and "," in (parameter.metavar or ""):
         return ",".join(_text(where, part) for part in value)

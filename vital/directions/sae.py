@@ -11,6 +11,7 @@ from vital.directions.files import unit_rows
 from vital.directions.sae_files import SaeFile, open_sae
 from vital.errors import InvalidValueError, unknown
 from vital.types import Layer
+from vital.utils.arrays import plain_tensor
 
 DECODERS = {
     "W_dec": True,
@@ -81,7 +82,10 @@ def _latents(path: str | Path, layer: Layer, key: str, part: str, names: Mapping
     # Of a matrix of another name: a linear layer holds (outputs, inputs), and latents are the outputs of encoders.
     by_rows = names[known] if known else name.endswith("weight") == (part == "encoder")
     settled = bool(key) or known in SURE or (bool(file.layout) and known in ("W_dec", "W_enc"))
-    matrix = _rows(file.read(name), name, layer, part, by_rows=by_rows, settled=settled)
+    found = plain_tensor(file.read(name))
+    if found.is_complex():
+        raise InvalidValueError(f"{name!r} holds complex numbers; give one of real numbers")
+    matrix = _rows(found, name, layer, part, by_rows=by_rows, settled=settled)
     return unit_rows(matrix.float().contiguous())
 
 

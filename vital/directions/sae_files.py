@@ -105,7 +105,10 @@ def _torch(path: Path) -> SaeFile:
         if is_saev:
             _check_header(file.readline(), path)
         content, names = _unpickled(io.BytesIO(file.read()) if is_saev else file, path)
-    tensors = dict(flattened(content)) if isinstance(content, Mapping) else {}
+    try:
+        tensors = flattened(content) if isinstance(content, Mapping) else {}
+    except ValueError as error:
+        raise DataError(f"{str(path)!r} holds no state dict: {error}") from error
     if not tensors:
         pickled = type(content).__qualname__ if isinstance(content, _StandIn) else ", ".join(names)
         raise DataError(

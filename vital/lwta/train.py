@@ -325,9 +325,17 @@ class _Training:
         with how.competition.at(model.module, rng, done) as sampler:
             with torch.autocast(model.device.type, torch.bfloat16, enabled=how.bf16):
                 scores = answered(model, shown, f"learn from a batch of {len(shown)}")
+            _check_scores(scores, len(shown), model.name)
             loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=how.label_smoothing)
             loss = loss + how.competition.weight * sampler.divergence().to(loss)
         return descend(model.module, loss, optimizer)
+
+
+def _check_scores(scores: Tensor, images: int, name: str) -> None:
+    if scores.ndim != 2 or len(scores) != images:
+        raise ModelError(
+            f"{name} gives {tuple(scores.shape)} for {images} images; needed is one row of scores for each"
+        )
 
 
 def cuts(count: int, batch: int) -> list[int]:

@@ -13,9 +13,12 @@ import torch
 from torch import Tensor
 
 from vital.errors import WeightsError
+from vital.utils.arrays import plain_array
 
 # Auxiliary classifiers (GoogLeNet, Inception v3, segmentation) only run in training.
 _IDLE = re.compile(r"(aux\d|AuxLogits|aux_classifier)\.")
+DEEPEST, MOST_ENTRIES = 50, 1_000_000
+"""How deep tables in a file may be nested, and how many tables and tensors there may be."""
 _WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 _TRAINING = re.compile(r"(optim|.*sched|lr_|.*scaler|amp|rng|loops|callbacks)")
 _LATER = (
@@ -50,22 +53,36 @@ class StateSet:
         return not (self.missing or self.surplus or self.wrong)
 
 
-def flattened(content: Any, above: str = "") -> Iterator[tuple[str, Tensor]]:
+def flattened(content: Any) -> dict[str, Tensor]:
     """Name every tensor in nested tables and lists by its path; the names that wrappers put in between are left out.
 
+    Raises `ValueError` for what is nested too deeply, as what holds itself is, and for more than a network has.
+
     >>> import torch
-    >>> [name for name, _ in flattened({"ema": {"_orig_mod.conv.bias": torch.zeros(1)}, "epoch": 3})]
+    >>> list(flattened({"ema": {"_orig_mod.conv.bias": torch.zeros(1)}, "epoch": 3}))
     ['ema.conv.bias']
     """
-    if isinstance(content, np.ndarray) and content.dtype.kind in "fiub":
-        content = torch.from_numpy(np.ascontiguousarray(content).reshape(content.shape))
-    if isinstance(content, Tensor) and above:
-        yield _WRAPPERS.sub("", above), content
-    elif isinstance(content, Mapping):
-        for key, value in content.items():
-            yield from flattened(value, f"{above}.{key}" if above else str(key))
-    elif isinstance(content, list | tuple):
-        yield from flattened(dict(enumerate(content)), above)
+    found, left, seen = dict[str, Tensor](), [("", 0, content)], 0
+    while left:
+        above, depth, part = left.pop()
+        seen += 1
+        if isinstance(part, np.ndarray) and part.dtype.kind in "fiub":
+            part = torch.from_numpy(np.ascontiguousarray(plain_array(part)).reshape(part.shape))
+        if isinstance(part, Tensor) and above:
+            found[_WRAPPERS.sub("", above)] = part
+        elif isinstance(part, Mapping | list | tuple):
+            if depth == DEEPEST:
+                raise ValueError("it is nested too deeply")
+            entries = part.items() if isinstance(part, Mapping) else enumerate(part)
+            below = [
+                (f"{above}.{key}" if above else str(key), depth + 1, value)
+                for key, value in entries
+                if isinstance(value, Tensor | np.ndarray | Mapping | list | tuple)
+            ]
+            if (seen := seen + len(below)) > MOST_ENTRIES:
+                raise ValueError(f"it holds more than {MOST_ENTRIES:,} tables and tensors")
+            left += reversed(below)
+    return found
 
 
 def choose(state: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str) -> tuple[StateSet, str]:

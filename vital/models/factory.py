@@ -9,7 +9,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,11 +62,12 @@ def from_factory(path: Path, function: str) -> Model:
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[None]:
-    """Let the file import its neighbors while it runs."""
+    """Let the file import its neighbors while it runs; where we are, and what is printed to, stays as it was."""
     entry = str(resolved(folder))
     sys.path.insert(0, entry)
     try:
-        yield
+        with chdir("."), redirect_stdout(sys.stdout), redirect_stderr(sys.stderr):
+            yield
     finally:
         if entry in sys.path:
             sys.path.remove(entry)

@@ -68,7 +68,10 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is an address; download the file, and give its path")
     path, part = _parted(str(path_of(path)))
     _check_file(path)
-    state = dict(flattened(_shards(path) if path.name.endswith(INDEX) else _content(path)))
+    try:
+        state = flattened(_shards(path) if path.name.endswith(INDEX) else _content(path))
+    except ValueError as error:
+        raise WeightsError(f"{path} holds no state dict: {error}") from error
     if not state:
         step = "save one with torch.save(model.state_dict(), FILE)"
         raise WeightsError(f"{path} holds no state dict, that is, no table from names to tensors; {step}")

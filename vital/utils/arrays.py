@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vital.errors import DataError
+from vital.utils.array_files import ABOVE, FREE
 
 CONVERT = "convert it, such as with array.astype(numpy.uint8)"
 
@@ -32,15 +33,30 @@ def plain_array(value: np.ndarray | Tensor) -> np.ndarray:
     return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
 
 
-def _of_tensor(tensor: Tensor) -> np.ndarray:
+def plain_tensor(tensor: Tensor) -> Tensor:
+    """A tensor with a value of its own for every place.
+
+    What is sparse becomes dense and what is quantized becomes floats. Raises `DataError` for what holds no values, or
+    far fewer than it has places: a file of few bytes may claim any number of them.
+    """
     if tensor.is_meta:
         raise DataError("a tensor on the device meta holds no values; give one from another device")
     if tensor.is_nested:
         raise DataError("a nested tensor holds images of several sizes; give a list of them: tensor.unbind()")
     if tensor.is_quantized:
         tensor = tensor.dequantize()
-    tensor = tensor.to_dense() if tensor.layout != torch.strided else tensor
-    tensor = tensor.cpu().resolve_conj().resolve_neg()
+    dense = tensor.layout == torch.strided
+    size = tensor.element_size()
+    held = tensor.untyped_storage().nbytes() if dense else tensor._nnz() * size  # noqa: SLF001
+    if tensor.numel() * size > max(FREE, ABOVE * held):
+        raise DataError(
+            f"a tensor of the shape {tuple(tensor.shape)} holds {held:,} bytes; give one with a value for each place"
+        )
+    return tensor if dense else tensor.to_dense()
+
+
+def _of_tensor(tensor: Tensor) -> np.ndarray:
+    tensor = plain_tensor(tensor).cpu().resolve_conj().resolve_neg()
     if tensor.is_floating_point() and tensor.dtype not in (torch.float16, torch.float32, torch.float64):
         tensor = tensor.float()
     return tensor.numpy()

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vital.errors import DataError, InvalidValueError, UnitError, UnknownNameError, unknown
+from vital.errors import DataError, InvalidValueError, UnitError, UnknownNameError, said, unknown
 from vital.utils.io import parse_csv, read_text
 
 
@@ -215,7 +215,7 @@ def names_of_outputs(classes: Mapping[int, str] | Sequence[str], outputs: int, w
         return tuple(classes.get(i, "") for i in range(outputs))
     if isinstance(classes, str) or (odd := [name for name in classes if not isinstance(name, str)]):
         given = classes if isinstance(classes, str) else odd[0]
-        raise InvalidValueError(f"among the class names is {given!r}; give a text for each output")
+        raise InvalidValueError(f"among the class names is {said(given)}; give a text for each output")
     if len(classes) != outputs:
         raise InvalidValueError(
             f"there are {len(classes)} class names for the {outputs} outputs of {where}; give one for each"

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from vital.errors import DataError, RunError, first_line, nearest, said
 from vital.utils.file_kinds import REMOVE, check_file
 from vital.utils.formulas import marked, unmarked
+from vital.utils.logs import busy
 from vital.utils.part_files import part_of, sweep
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ Rows = list[tuple[int, dict[str, str]]]
 
 def read_csv(path: str | Path, needs: Iterable[str] = ()) -> tuple[list[str], Rows]:
     """Read a CSV file with a header: the names of its columns, and its rows. Raises as `read_text`, `parse_csv`."""
-    return parse_csv(read_text(path), repr(str(path)), needs)
+    with busy(f"reading {str(path)!r}"):
+        return parse_csv(read_text(path), repr(str(path)), needs)
 
 
 def parse_csv(text: str, name: str, needs: Iterable[str] = ()) -> tuple[list[str], Rows]:

@@ -89,6 +89,8 @@ def tidied(text: str) -> str:
     >>> tidied("\u200bred\u00a0  cu\u00adbe ")
     'red cube'
     """
+    if text.isascii() and text.isprintable():  # nearly all are
+        return " ".join(text.split())
     letters = unicodedata.normalize("NFC", text)
     kept = [letter for i, letter in enumerate(letters) if _is_shown(letters, i)]
     return " ".join("".join(kept).split())
@@ -107,7 +109,8 @@ def _checked(text: str) -> Lines:
     """The lines that hold anything, with their numbers; none may hold control characters."""
     found = []
     for number, line in enumerate(re.split(r"\r\n|[\n\r\v\f\x85\u2028\u2029]", text), 1):
-        if bad := next((letter for letter in line if _is_control(letter)), ""):
+        odd = "" if line.isprintable() and "\ufffd" not in line else line
+        if bad := next((letter for letter in odd if _is_control(letter)), ""):
             raise LineError(number, f"it holds control characters: {bad!r}")
         if tidied(line):
             tabbed = "\t".join(map(tidied, line.split("\t"))).strip()

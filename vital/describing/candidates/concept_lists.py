@@ -8,6 +8,7 @@ from pathlib import Path
 from vital.describing.candidates.concept_files import LineError, concepts_in, tidied
 from vital.errors import DataError, InvalidValueError, VitalError
 from vital.utils.io import read_text
+from vital.utils.logs import busy
 
 Concepts = str | Path | Iterable[str]
 WORLD = "world"
@@ -76,9 +77,10 @@ def distinct(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _of_file(path: Path) -> tuple[str, ...]:
     text = read_text(path, HINT)
-    try:
-        texts = concepts_in(text, table=path.suffix.lower() in TABLES)
-    except LineError as error:
-        raise DataError(f"line {error.line} of {str(path)!r}: {error}; {HINT}") from error
     few = f"{str(path)!r} holds {{}} different concepts, and at least 2 are needed; {HINT}"
-    return _enough(texts, DataError, few)
+    with busy(f"reading the concepts in {str(path)!r}"):
+        try:
+            texts = concepts_in(text, table=path.suffix.lower() in TABLES)
+        except LineError as error:
+            raise DataError(f"line {error.line} of {str(path)!r}: {error}; {HINT}") from error
+        return _enough(texts, DataError, few)
