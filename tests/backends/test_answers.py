@@ -197,6 +197,7 @@ def test_a_long_answer_is_read_in_time(piece):
         ("one two three four five six seven eight nine", []),
         ("{'label': 'red cubes'}['snow']", ["red cubes", "snow"]),
         ('{["red cubes", "snow"]}', ["red cubes", "snow"]),
+        ('{[{"label": "red cubes", "mood": "dark"}]}', ["red cubes"]),
         ("| 1 |\n| 2 | red cubes |", ["red cubes"]),
         ("1 red cubes", ["1 red cubes"]),
         ("Seen:\n| label | n |\n|---|---|\n| red cubes | dog |", ["red cubes"]),
