@@ -198,6 +198,7 @@ def test_a_long_answer_is_read_in_time(piece):
         ("{'label': 'red cubes'}['snow']", ["red cubes", "snow"]),
         ('{["red cubes", "snow"]}', ["red cubes", "snow"]),
         ('{[{"label": "red cubes", "mood": "dark"}]}', ["red cubes"]),
+        ('{["red cubes", {"label": "snow", "mood": "dark"}]}', ["red cubes", "snow"]),
         ("| 1 |\n| 2 | red cubes |", ["red cubes"]),
         ("1 red cubes", ["1 red cubes"]),
         ("Seen:\n| label | n |\n|---|---|\n| red cubes | dog |", ["red cubes"]),
