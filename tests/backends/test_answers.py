@@ -1,5 +1,6 @@
 """A corpus of shapes of answers (`shapes.py`), each read right, and what no answer whatever may do."""
 
+import json
 import re
 import time
 
@@ -191,11 +192,18 @@ def test_a_long_answer_is_read_in_time(piece):
         ('{"answer": "", "mood": "dark"}', []),
         ('{"error": "x", "mood": "dark"}', []),
         ('{"refusal": "no", "mood": "dark"}', []),
-        ('{"a": {"b": {"c": {"d": {"e": {"f": "snow"}}}}}}', ["snow"]),
         ("They are:\n\n| label | n |\n|---|---|\n| red cubes | 3 |\n| snow | 1 |", ["red cubes", "snow"]),
         ("Well:\n| 1 | red cubes |\n| 2 | snow |", []),
-        ('[[[[[["snow"]]]]]]', ["snow"]),
-        ('[[[[[[["snow"]]]]]]]', []),
+        ("one two three four five six seven eight nine", []),
+        ("{'label': 'red cubes'}['snow']", ["red cubes", "snow"]),
+        ('{["red cubes", "snow"]}', ["red cubes", "snow"]),
+        ('{[{"label": "red cubes", "mood": "dark"}]}', ["red cubes"]),
+        ('{["red cubes", {"label": "snow", "mood": "dark"}]}', ["red cubes", "snow"]),
+        ("| 1 |\n| 2 | red cubes |", ["red cubes"]),
+        ("1 red cubes", ["1 red cubes"]),
+        ("Seen:\n| label | n |\n|---|---|\n| red cubes | dog |", ["red cubes"]),
+        ("They are:\n\n| n | label |\n|---|---|\n| 1 | red cubes |\n| 2 | snow |", ["red cubes", "snow"]),
+        ("n | label | x\n--|--|--\n3 | red cubes | 4\nThat is all", ["red cubes"]),
         (" ".join(["a" * 19] * 8), [" ".join(["a" * 19] * 8)]),
         (" ".join(["a" * 19] * 7 + ["a" * 20]), [" ".join(["a" * 19] * 7 + ["a" * 20])]),
         (" ".join(["a" * 20] * 2 + ["a" * 19] * 6), []),
@@ -203,6 +211,28 @@ def test_a_long_answer_is_read_in_time(piece):
 )
 def test_answers_are_read(answer, found):
     assert read_descriptions(answer, 4) == found
+
+
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a": ', "}"), ('{"answer": ', "}")])
+def test_an_answer_lies_at_most_six_pieces_deep(start: str, end: str) -> None:
+    assert read_descriptions(6 * start + '"snow"' + 6 * end, 4) == ["snow"]
+    assert read_descriptions(7 * start + '"snow"' + 7 * end, 4) == []
+
+
+def test_texts_of_data_may_be_data_again_from_their_first_letter_on() -> None:
+    text = "snow"
+    for _ in range(3):
+        text = json.dumps([text])
+    assert read_descriptions(text, 4) == ["snow"]
+    assert read_descriptions(json.dumps({"answer": 'cubes ["red"]'}), 4)[0].startswith("cubes")
+
+
+def test_a_text_that_is_too_long_for_a_description_may_be_a_phrase() -> None:
+    for count, held in ((9, True), (16, True), (17, False)):
+        text = " ".join(["cube"] * count)
+        assert read_descriptions(text, 4) == []
+        assert read_phrase(text, "as it was") == (text if held else "as it was")
+        assert holds_answer(text) == held
 
 
 @pytest.mark.parametrize(("length", "found"), [(39, "snow"), (40, "red cubes")])

@@ -27,6 +27,7 @@ def said(content: object, reason: str = "stop", **more: object) -> Sent:
 def test_some_statuses_may_be_mended_by_another_try() -> None:
     again = {s for s in STATUSES if isinstance(refused(Sent(s, "x", "7"), "m", URL), RetryError)}
     assert again == {408, 409, 425, 429, 500, 502, 503, 504, 529}
+    assert RetryError("x").wait == 0
     error = refused(Sent(503, "x", "7"), "m", URL)
     assert isinstance(error, RetryError)
     assert error.wait == 7

@@ -194,6 +194,7 @@ def test_the_layers_that_end_with_what_was_asked_come_first() -> None:
     assert nearest_layers("5a", layers) == ["inception5a", "inception5a.branch1", "inception3a.branch5a.conv"]
     assert nearest_layers("branch1", layers)[0] == "inception5a.branch1"
     assert nearest_layers("Inception5.a", layers)[0] == "inception5a"
+    assert len(nearest_layers("a", ["a1", "a2", "a3", "a4"])) == 3
     assert nearest_layers("stem", layers) == nearest_layers("", layers) == []
 
 

@@ -381,7 +381,7 @@ def _between_commas(line: str) -> list[str]:
     ]
     if len(parts) > 2 and not any(" and " in part for part in parts[:-1]):
         parts = [*parts[:-1], *parts[-1].split(" and ")]
-    if len(parts) > 1 and any(like.ASIDE.match(part) for part in parts[1:]):
+    if any(like.ASIDE.match(part) for part in parts[1:]):
         return parts[:1]
     return parts if all(len(part.split()) <= LONGEST for part in parts) else _first_sentence(line)
 

@@ -35,3 +35,13 @@ def test_embeddings_that_are_no_numbers_are_told_with_their_texts() -> None:
         _check_finite("clip", broken, whole, "abc")
     with pytest.raises(ModelError, match=r"^clip gives embeddings that are not finite for b, c$"):
         _check_finite("clip", whole, broken, "abc")
+
+
+def test_without_concepts_there_are_no_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.ones(3, 2)
+    for name, found in (("probe_images", None), ("matrix_of", None), ("embed_images", images)):
+        monkeypatch.setattr(clip_features, name, lambda *_, found=found, **__: found)
+    context = SimpleNamespace(encoder=SimpleNamespace(name="clip"), concepts=(), model=None, progress=False)
+    features = ClipFeatures.of(context, [])  # type: ignore[arg-type]
+    assert features.text_embeddings.shape == (0, 2)
+    assert features.image_embeddings is images
