@@ -1,4 +1,4 @@
-"""Every kind of operation but weighted sums and those of several parts: what it does with relevance, by its definition."""
+"""Every kind of operation but weighted sums and those of several parts: what it does with relevance, by definition."""
 
 from __future__ import annotations
 
