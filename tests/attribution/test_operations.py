@@ -1,4 +1,4 @@
-"""Every kind of operation but weighted sums and attention: what it does with relevance, by its definition."""
+"""Every kind of operation but weighted sums and those of several parts: what it does with relevance, by definition."""
 
 from __future__ import annotations
 
@@ -353,32 +353,6 @@ def test_two_factors_without_a_gate_get_half_each() -> None:
 def test_a_gated_linear_unit_keeps_its_values() -> None:
     x, r = draw(2, 6), draw(2, 3)
     torch.testing.assert_close(back(lambda a: F.glu(a, 1), x, r), torch.cat([r, torch.zeros_like(r)], 1))
-
-
-def test_a_sum_with_a_product_in_one_operation() -> None:
-    x, r, w = draw(2, 5), draw(2, 5), draw(5)
-    made = back(lambda a: torch.addcmul(a * 2, w, a, value=0.5), x, r)
-    torch.testing.assert_close(made, r)
-    to_a, to_b = two(lambda a, b: torch.addcmul(a, w, b), x, r, r)
-    share = x.abs() / (x.abs() + (w * r).abs())
-    torch.testing.assert_close(to_a, share * r)
-    torch.testing.assert_close(to_b, (1 - share) * r)
-
-
-@pytest.mark.parametrize("named", [False, True])
-def test_products_with_sums_may_name_their_arguments(*, named: bool) -> None:
-    x, w, b, r = draw(2, 5), draw(5, 3), draw(3), draw(2, 3)
-    if named:
-        made = back(lambda a: torch.addmm(input=b, mat1=a, mat2=w, beta=2.0, alpha=0.5), x, r, "epsilon")
-    else:
-        made = back(lambda a: torch.addmm(b, a, w, beta=2.0, alpha=0.5), x, r, "epsilon")
-    torch.testing.assert_close(made, back(lambda a: F.linear(a, w.T) * 0.5 + 2.0 * b, x, r, "epsilon"))
-    u, s = draw(2, 5), draw(2, 5)
-    if named:
-        made = back(lambda a: torch.addcmul(input=u, tensor1=a, tensor2=w[:, 0], value=2.0), x, s)
-    else:
-        made = back(lambda a: torch.addcmul(u, a, w[:, 0], value=2.0), x, s)
-    torch.testing.assert_close(made, back(lambda a: u + 2.0 * (a * w[:, 0]), x, s))
 
 
 def test_what_no_operation_made_has_no_maker() -> None:

@@ -81,11 +81,13 @@ COMPARING = {
     "neighbors": lambda T: sum((a - b).square().mean() for a, b in pairwise(T("layer2"))),
     "a little of it": lambda T: -T("layer2")[:, 3].mean() + 1e-2 * T("layer2").var(0, unbiased=False).mean(),
     "the second": lambda T: -T("layer2")[1, 3].mean(),
+    "a late channel": lambda T: -T("layer2")[1, 12].mean(),
     "an empty mean": lambda T: -T("layer2")[1:, 3].mean(),
 }
 SEPARATE = {
     "mean": lambda T: -T("layer2")[:, 3].mean(),
     "sum": lambda T: -T("layer2")[:, 3].sum() + 0.1 * T("input").square().mean(),
+    "a late channel": lambda T: -T("layer2")[:, 12].mean(),
     "first": lambda T: -T("layer2")[0, 3].mean(),
     "one per image": lambda T: -T("layer2")[:, 3].mean((1, 2)),
     "squeezed": lambda T: -T("layer2").squeeze(0)[3, 2, 2],

@@ -105,6 +105,16 @@ def test_images_of_one_shape_are_computed_in_one_go() -> None:
     assert isinstance(ImageDistance.stack([terms[0], ImageDistance(toy.images(1, size=8))]), Looped)
 
 
+@pytest.mark.parametrize("layer", [None, "layer2"])
+def test_images_in_one_go_may_have_a_batch_of_one_or_none(layer: str | None) -> None:
+    first, second, third = toy.images(3, seed=1)
+    terms = [ImageDistance(image, layer) for image in (first, second[None], third)]
+    assert not isinstance(ImageDistance.stack(terms), Looped)
+    trace = toy.trace(MODEL, ["layer2"], toy.images(6))
+    alone = torch.cat([term(trace.slot(i, 3)) for i, term in enumerate(terms)])
+    torch.testing.assert_close(ImageDistance.stack(terms)(trace), alone)
+
+
 @pytest.mark.parametrize("image", [torch.zeros(32, 32), torch.zeros(2, 3, 8, 8), torch.zeros(3, 0, 8)])
 def test_what_is_no_image_is_an_error(image: torch.Tensor) -> None:
     with pytest.raises(InvalidValueError, match=r"an image is \(C, H, W\) or \(1, C, H, W\); this one is"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -35,6 +36,19 @@ def test_without_a_target_it_is_the_variance_of_the_straightened_spectrum() -> N
     log = torch.fft.rfft2(IMAGE, norm="ortho").abs().log() + 1.2 * log_frequency(IMAGE)
     expected = torch.stack([image.flatten(1)[:, 1:].var(1, correction=0).mean() for image in log])
     torch.testing.assert_close(Spectrum(1.2)(trace()), expected, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("size", [(20, 9), (7, 12), (32, 32)])
+def test_frequencies_are_those_of_an_image_of_any_shape(size: tuple[int, int]) -> None:
+    height, width = size
+    down, right = np.fft.fftfreq(height), np.fft.rfftfreq(width)
+    lengths = np.hypot(down[:, None], right[None])
+    lengths[0, 0] = 1
+    image = IMAGE[..., :height, :width]
+    np.testing.assert_allclose(log_frequency(image).numpy(), np.log(lengths), atol=1e-12)
+    log = np.log(np.abs(np.fft.rfft2(image.numpy(), norm="ortho"))) + 1.2 * np.log(lengths)
+    expected = log.reshape(2, 3, -1)[..., 1:].var(2).mean(1)
+    np.testing.assert_allclose(Spectrum(1.2)(trace(image)).numpy(), expected, rtol=1e-4)
 
 
 def test_an_image_matches_its_own_spectrum_and_no_other() -> None:

@@ -113,7 +113,7 @@ class Boundary(Imagewise):
         """The penalty, (B,)."""
         x = trace.picture(self.of)
         unrest = (x - blurred(x, 1.0)).square() + 0.8 * (x - self.center).square()
-        height, width = x.shape[-2:]
+        height, width = x.shape[2:]
         inside = unrest[..., self.width : height - self.width, self.width : width - self.width]
         count = unrest[0].numel() - inside[0].numel()
         return (unrest.flatten(1).sum(1) - inside.flatten(1).sum(1)) / count

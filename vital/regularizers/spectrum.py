@@ -61,8 +61,9 @@ class Spectrum(Imagewise):
 
 def log_frequency(x: Tensor) -> Tensor:
     """Compute log |k| in cycles per pixel for the layout of an image's `rfft2`; 0 at k = 0: (H, W // 2 + 1)."""
-    rows = torch.fft.fftfreq(x.shape[-2], dtype=x.dtype, device=x.device)
-    columns = torch.fft.rfftfreq(x.shape[-1], dtype=x.dtype, device=x.device)
+    height, width = x.shape[2:]
+    rows = torch.fft.fftfreq(height, dtype=x.dtype, device=x.device)
+    columns = torch.fft.rfftfreq(width, dtype=x.dtype, device=x.device)
     length = torch.hypot(rows[:, None], columns)
     length[0, 0] = 1.0
     return length.log()

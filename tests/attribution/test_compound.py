@@ -1,4 +1,4 @@
-"""Attention, as one operation, in parts, and written out: the values take all, as the terms of an average."""
+"""Operations of several parts: in attention the values take all, as the terms of an average."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.attribution.slow import back
-from tests.attribution.test_operations import draw
+from tests.attribution.test_operations import draw, two
 from vital.attribution import Context, NoRuleError, Relevance
 from vital.attribution.compound import attend_in_parts
 from vital.attribution.sweep import sweep
@@ -160,3 +160,29 @@ def test_attention_with_added_keys_is_refused() -> None:
     layer = nn.MultiheadAttention(8, 2, add_zero_attn=True).eval()
     with pytest.raises(NoRuleError, match="added keys and values"):
         back(lambda x: layer(x, x, x)[0], torch.rand(5, 1, 8), torch.ones(5, 1, 8))
+
+
+def test_a_sum_with_a_product_in_one_operation() -> None:
+    x, r, w = draw(2, 5), draw(2, 5), draw(5)
+    made = back(lambda a: torch.addcmul(a * 2, w, a, value=0.5), x, r)
+    torch.testing.assert_close(made, r)
+    to_a, to_b = two(lambda a, b: torch.addcmul(a, w, b), x, r, r)
+    share = x.abs() / (x.abs() + (w * r).abs())
+    torch.testing.assert_close(to_a, share * r)
+    torch.testing.assert_close(to_b, (1 - share) * r)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_products_with_sums_may_name_their_arguments(*, named: bool) -> None:
+    x, w, b, r = draw(2, 5), draw(5, 3), draw(3), draw(2, 3)
+    if named:
+        made = back(lambda a: torch.addmm(input=b, mat1=a, mat2=w, beta=2.0, alpha=0.5), x, r, "epsilon")
+    else:
+        made = back(lambda a: torch.addmm(b, a, w, beta=2.0, alpha=0.5), x, r, "epsilon")
+    torch.testing.assert_close(made, back(lambda a: F.linear(a, w.T) * 0.5 + 2.0 * b, x, r, "epsilon"))
+    u, s = draw(2, 5), draw(2, 5)
+    if named:
+        made = back(lambda a: torch.addcmul(input=u, tensor1=a, tensor2=w[:, 0], value=2.0), x, s)
+    else:
+        made = back(lambda a: torch.addcmul(u, a, w[:, 0], value=2.0), x, s)
+    torch.testing.assert_close(made, back(lambda a: u + 2.0 * (a * w[:, 0]), x, s))
