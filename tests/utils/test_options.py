@@ -15,6 +15,7 @@ from vital.utils.options import (
     Count,
     Names,
     NonNegative,
+    Positive,
     Share,
     check_options,
     check_whole,
@@ -211,3 +212,22 @@ def test_names_in_the_options_of_methods_are_checked_when_one_is_made(
     ):
         with pytest.raises(UnknownNameError, match=f"{given!r}; did you mean {meant!r}"):
             make(**{option: given})
+
+
+@pytest.mark.parametrize("text", ["１", "٣", "1_0", "²", "1.５"])
+def test_digits_are_those_of_numbers_in_programs(text: str) -> None:
+    @dataclass
+    class Numbers:
+        """Two numbers.
+
+        Options:
+            whole: A whole number.
+            real: A number.
+        """
+
+        whole: Count = 1
+        real: Positive = 1.0
+
+    for name, option in options_of(Numbers).items():
+        with pytest.raises(InvalidValueError, match=f"^{name} is .*; allowed are"):
+            option.read(text)
