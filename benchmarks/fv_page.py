@@ -28,7 +28,7 @@ the blind readings with that of their day. How far the numbers agree with people
 The presets on ImageNet networks: results/imagenet-networks.md. Other layouts of a network: results/layouts.md.
 What a step dispatches and costs: results/engine.md. How time and memory grow: results/scaling.md.
 What commands that are killed, stopped or refused room lose: results/faults.md.
-What readers make of damaged input: results/fuzz.md."""
+What readers make of damaged input: results/fuzz.md; commands of hostile files: results/hostile.md."""
 
 
 def write_page(results: Path) -> None:

@@ -376,11 +376,13 @@ def prepared() -> Iterator[tuple[Path, dict[str, set[str]]]]:
         yield folder, opened
 
 
-def run(count: int | None = None, workers: int = 2, only: str = "", *, every: bool = False) -> int:
+def run(
+    count: int | None = None, workers: int = 2, only: Sequence[str] = ("",), *, every: bool = False
+) -> int:
     """Count what fails, and show each failure; so many processes share the wounds of `only` some files."""
     with prepared() as (folder, opened):
         dealt = wounds(folder, count, every=every)
-        dealt = [wound for wound in dealt if wound.file.startswith(only)]
+        dealt = [wound for wound in dealt if wound.file.startswith(tuple(only))]
         cases = cases_of(dealt, opened, every=every)
         parts = [cases[start : start + TOGETHER] for start in range(0, len(cases), TOGETHER)]
         print(f"{len(dealt)} wounds, {len(cases)} commands", flush=True)
@@ -417,7 +419,9 @@ if __name__ == "__main__":
     known = argparse.ArgumentParser(description="How the commands bear damaged and hostile run folders.")
     known.add_argument("count", nargs="?", type=int, help="so many wounds, of all files in turn")
     known.add_argument("--workers", type=int, default=2)
-    known.add_argument("--only", default="", metavar="START", help="the wounds of files whose paths begin so")
+    known.add_argument(
+        "--only", nargs="+", default=[""], metavar="START", help="the wounds of files whose paths begin so"
+    )
     known.add_argument(
         "--all",
         action="store_true",

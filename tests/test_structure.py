@@ -38,6 +38,7 @@ SUBJECTS = {
     "tests/reporting/test_controls.py": "a unit and its control side by side, on pages, sites and figures",
     "tests/reporting/test_browser.py": "the demo in a browser",
     "tests/reporting/test_inert.py": "reports, sites and figures of attacks in a browser",
+    "tests/rendering/test_bounds.py": "numbers that multiply the work",
     "tests/rendering/test_architectures.py": "every method on every kind of network",
     "tests/rendering/methods/test_start.py": "images that a search starts from",
     "tests/rendering/test_fit.py": "canvases resized to the network",
@@ -48,7 +49,6 @@ SUBJECTS = {
     "tests/rendering/methods/test_vital_reference_inner.py": "the published loop of inner units",
     "tests/world/test_named.py": "what the words of a label stand for",
     "tests/world/test_shipped.py": "the networks that are shipped",
-    "tests/rendering/test_bounds.py": "numbers that multiply the work are refused before it begins",
 }
 """Tests of a subject that lies in several modules."""
 OWN = ("benchmarks", "faults", "laws", "real")

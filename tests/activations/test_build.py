@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,16 @@ def test_the_order_of_the_parts_matters() -> None:
     model, parts = toy.model(), [noise(8, 0), noise(4, 1)]
     banks = [bank(model, p) for p in parts]
     assert merged(banks).strongest("act2:3", 3) != merged(banks[::-1]).strongest("act2:3", 3)
+
+
+def test_banks_with_other_tables_are_not_merged() -> None:
+    model = toy.model()
+    whole, lacking = bank(model, noise(8, 0)), bank(model, noise(4, 1))
+    peaks = {name: ranking for name, ranking in lacking.tables.peaks.items() if name != "act2"}
+    lacking = replace(lacking, tables=replace(lacking.tables, peaks=peaks))
+    for banks in ([whole, lacking], [lacking, whole]):
+        with pytest.raises(DataError, match="hold other tables and cannot be merged"):
+            merged(banks)
 
 
 def test_a_merged_bank_is_saved_and_found_again(tmp_path: Path) -> None:

@@ -138,3 +138,14 @@ def test_ranking_units_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch
     assert all(torch.equal(whole[name], blocks[name]) for name in whole)
     order = torch.cat([p.keys for p in parts]).sort(stable=True).indices[:8]
     assert torch.equal(whole["sample/a"], torch.cat([p.sample["a"] for p in parts], 1)[:, order])
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["peaks.values/a", "peaks.indices/a", "peaks.places/a", "means.values/a", "means.indices/a", "sample/a"],
+)
+def test_tables_of_which_a_part_is_missing_are_refused(missing: str) -> None:
+    packed = merge([sample_class(30)], 4, 6).pack()
+    with pytest.raises(ValueError, match=r"it lacks 'a'|its tables .*do not fit together"):
+        unpack({k: t for k, t in packed.items() if k != missing}, 30)
+    unpack({k: t for k, t in packed.items() if not k.startswith("peaks.")}, 30)

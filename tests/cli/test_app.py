@@ -1,3 +1,4 @@
+import contextlib
 import inspect
 import subprocess
 import sys
@@ -177,6 +178,23 @@ def test_whatever_a_network_raises_is_one_sentence(vital: Cli, tmp_path: Path, r
     assert answer.code == 1
     assert "make failed" in answer.err
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_stream_that_takes_nothing_more_is_one_sentence(
+    vital: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115
+    monkeypatch.setattr("sys.stdout", full)
+    answer = vital("layers", "net.py:make")
+    with contextlib.suppress(OSError):
+        full.close()
+    assert (answer.code, answer.err) == (1, "vital: cannot write: No space left on device\n")
+
+
+def test_without_a_stream_to_print_to_the_work_is_done(vital: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    assert vital("layers", "net.py:make").code == 0
 
 
 def test_links_that_lead_to_each_other_are_no_run_folder(vital: Cli, tmp_path: Path) -> None:

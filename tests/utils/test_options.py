@@ -329,3 +329,22 @@ def test_a_count_and_a_seed_have_their_ends() -> None:
     for seed in (2**63, -(2**63)):
         with pytest.raises(InvalidValueError, match="whole numbers below 2"):
             check_seed(seed)
+
+
+@pytest.mark.parametrize("text", ["１", "٣", "1_0", "²", "1.５"])
+def test_digits_are_those_of_numbers_in_programs(text: str) -> None:
+    @dataclass
+    class Numbers:
+        """Two numbers.
+
+        Options:
+            whole: A whole number.
+            real: A number.
+        """
+
+        whole: Count = 1
+        real: Positive = 1.0
+
+    for name, option in options_of(Numbers).items():
+        with pytest.raises(InvalidValueError, match=f"^{name} is .*; allowed are"):
+            option.read(text)

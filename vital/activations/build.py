@@ -299,6 +299,11 @@ def merged(banks: Sequence[ReferenceBank]) -> ReferenceBank:
                 f"the banks of {first.images.name} and {bank.images.name} were made of other "
                 f"{' and '.join(changed)} and cannot be merged"
             )
+        if bank.tables.pack().keys() != first.tables.pack().keys():
+            raise DataError(
+                f"the banks of {first.images.name} and {bank.images.name} hold other tables and cannot be merged; make "
+                "the one that lacks some again"
+            )
     starts = [sum(len(bank.images) for bank in banks[:i]) for i in range(len(banks))]
     tables = merge(
         [shifted(bank.tables, start) for bank, start in zip(banks, starts, strict=True)],

@@ -112,6 +112,8 @@ def unpack(tensors: Mapping[str, Tensor], images: int) -> Tables:
         faults = [r for r in found.sample if not _fits(found, r, images)]
     except (KeyError, TypeError, IndexError, RuntimeError) as error:
         raise ValueError(f"it lacks {error}" if isinstance(error, KeyError) else str(error)) from error
+    groups = ("means.", "peaks.", "sample/")
+    faults += sorted({name for name in tensors if name.startswith(groups)} - found.pack().keys())
     if faults or not 0 < found.count <= images or set(found.means) != set(found.sample):
         raise ValueError(f"its tables {f'of {faults[0]!r} ' if faults else ''}do not fit together")
     return found
@@ -128,7 +130,8 @@ def _fits(found: Tables, readout: str, images: int) -> bool:
     """Whether the tables of a readout are of the same units, and of images that there are."""
     sample, means, peaks = found.sample[readout], found.means[readout], found.peaks.get(readout)
     units = len(sample)
-    right = sample.shape == (units, *found.sampled.shape) and found.sampled.shape == found.keys.shape
+    right = peaks is None or peaks.places is not None
+    right &= sample.shape == (units, *found.sampled.shape) and found.sampled.shape == found.keys.shape
     for ranking in (means, peaks or means):
         shape, numbers = ranking.values.shape, ranking.indices
         right &= len(shape) == 2 and len(ranking.values) == units and numbers.shape == shape

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -76,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Whatever else is raised is one line too, which says whose code failed; with VITAL_DEBUG its traceback comes first.
     """
+    if sys.stdout is None:  # as of some services
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            return main(arguments)
     if os.environ.get(SHELL) == "complete_bash":
         return for_bash(_run)
     return _run(arguments)

@@ -26,6 +26,7 @@ from vital.units import Unit
 from vital.utils.drawing import fits_png
 from vital.utils.hashing import key_of
 from vital.utils.io import explained, read_picture
+from vital.utils.progress import Progress
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -68,7 +69,10 @@ class Renderer:
 
         Without `render_missing`, seeds that lack a unit are left out. Raises `UnfinishedError` where these are all.
         """
-        found = [run for seed in seeds if (run := self._run(method, seed)).complete(self.units)]
+        with Progress(
+            f"rendering by {name}", len(seeds), "seed", shown=self.progress and len(seeds) > 1
+        ) as bar:
+            found = [run for seed in bar.each(seeds) if (run := self._run(method, seed)).complete(self.units)]
         if not found:
             raise UnfinishedError(f"no seed of {name} has pictures of all {len(self.units)} units")
         parts = [(u, run.render.seed, _picture(run, u, self.model)) for run in found for u in self.units]

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from vital.data.imageset import ImageSet, evenly
-from vital.data.sources import FORMATS, Array, Files, Indexable, Joined, Picture, Selected, Source
+from vital.data.sources import Array, Files, Indexable, Joined, Picture, Selected, Source
 from vital.errors import DataError
 from vital.utils.arrays import range_hint
 from vital.utils.foreign import RAISED
@@ -75,7 +75,7 @@ def _left_out(source: Files, index: int) -> str:
     if PurePosixPath(source.names[index]).suffix.lower() in SINGLE:
         return ""
     try:
-        with opened_picture(source.root / source.names[index], FORMATS) as picture:
+        with opened_picture(source.root / source.names[index]) as picture:
             pages, bands = getattr(picture, "n_frames", 1), len(picture.getbands())
             held: int = getattr(picture, "tag_v2", {}).get(SAMPLES, bands)
     except RAISED:  # it is skipped, and listed, when it is used

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from vital.data.imageset import ImageSet
 from vital.data.items import item_label, plain_label
 from vital.data.labels import Labels, numbered
-from vital.data.sources import FORMATS, MANY, SUFFIXES, Source, stamps_of
+from vital.data.sources import MANY, SUFFIXES, Source, stamps_of
 from vital.errors import DataError, first_line
 from vital.utils.file_kinds import check_file
 from vital.utils.hashing import sha256
@@ -56,7 +56,7 @@ class Shards(Source):
 
     def read(self, index: int) -> Image.Image:
         """Decode one picture; EXIF orientation is applied."""
-        with opened_picture(BytesIO(self._bytes(index)), FORMATS) as picture:
+        with opened_picture(BytesIO(self._bytes(index))) as picture:
             picture.load()
             return ImageOps.exif_transpose(picture)
 

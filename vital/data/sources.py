@@ -33,7 +33,6 @@ Picture = Image.Image | np.ndarray
 SUFFIXES = (
     ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif",
 )  # fmt: skip
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 MANY = 20_000
 UNREADABLE = b"unreadable"
 CHANNELS = (1, 3, 4)
@@ -82,7 +81,7 @@ class Files(Source):
 
     def read(self, index: int) -> Picture:
         """Decode one file."""
-        with opened_picture(self.root / self.names[index], FORMATS) as picture:
+        with opened_picture(self.root / self.names[index]) as picture:
             picture.load()
             return ImageOps.exif_transpose(picture)
 
@@ -280,7 +279,7 @@ def opened(value: Any) -> Any:
         value = BytesIO(value)
     elif not (isinstance(value, str | Path) and str(value).lower().endswith(SUFFIXES)):
         return value
-    with opened_picture(value, FORMATS) as picture:
+    with opened_picture(value) as picture:
         picture.load()
         return picture
 

@@ -19,6 +19,7 @@ from vital.errors import DataError, InvalidValueError, first_line, unknown
 from vital.models import Model
 from vital.tracing import Tracer, list_layers
 from vital.units import Unit, find_layer
+from vital.utils.logs import busy
 from vital.utils.public import door
 from vital.utils.random import generator
 
@@ -235,7 +236,8 @@ def _fitted(estimator: Any, matrix: Any, seed: int, layer: str) -> tuple[Any, An
         copied.random_state = seed
     try:
         # Threads of KMeans add their sums in the order in which they end, which changes the last bits.
-        with warnings.catch_warnings(), threadpool_limits(limits=1, user_api="openmp"):
+        told = busy(f"fitting {type(estimator).__name__} to the activations at {layer!r}")
+        with told, warnings.catch_warnings(), threadpool_limits(limits=1, user_api="openmp"):
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", RuntimeWarning)  # of shares of a variance that is 0
             if hasattr(copied, "fit_transform"):

@@ -6,6 +6,7 @@ Where such code is called it stands in `foreign`, and every public door ends wit
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from vital.errors import (
     ForeignCodeError,
     MissingDependencyError,
     OutOfMemoryError,
+    RunError,
     VitalError,
     first_line,
 )
@@ -86,6 +88,10 @@ def foreign(fault: str, kind: type[VitalError] = ForeignCodeError, step: str = "
         raise _memory(error) or kind(f"{fault}: {package or f'{described(error)}; {step}'}") from error
 
 
+NO_ROOM = (errno.ENOSPC, errno.EIO)
+"""What a stream says, such as standard output, that takes nothing more."""
+
+
 def explained(error: BaseException) -> VitalError:
     """What is said at a public door of an error that nobody explained on its way there.
 
@@ -98,6 +104,8 @@ def explained(error: BaseException) -> VitalError:
         return MissingDependencyError(package)
     if place := culprit(error):
         return ForeignCodeError(f"{place.name} failed: {described(error)}; mend it")
+    if isinstance(error, OSError) and error.errno in NO_ROOM and error.filename is None:
+        return RunError(f"cannot write: {error.strerror}")
     return DefectError(
         f"vital failed: {described(error)}; if what you gave is allowed, this is a defect of vital: please report it"
     )

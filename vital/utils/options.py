@@ -340,6 +340,8 @@ def _read(text: str, kind: Any) -> Any:
         return tuple(_read(piece.strip(), part) for piece in text.split(",") if piece.strip())
     if get_origin(kind) is Literal:
         return {str(choice): choice for choice in get_args(kind)}[text]
+    if kind in (int, float) and (not text.isascii() or "_" in text):  # Python takes digits of any script
+        raise ValueError(text)
     return TRUTH[text.lower()] if kind is bool else kind(text)
 
 

@@ -12,14 +12,14 @@ from PIL import Image
 
 from vital.utils.file_kinds import check_file
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
+"""What is read, whatever the name of a file says. Pillow knows more, and hands some of it to other programs."""
 MOST_PIXELS = 2**26
 """The most pixels of a picture: as many take 2.4 GB on their way to a network."""
 
 
 @contextmanager
-def opened_picture(
-    source: str | Path | BytesIO, formats: tuple[str, ...] | None = None
-) -> Iterator[Image.Image]:
+def opened_picture(source: str | Path | BytesIO) -> Iterator[Image.Image]:
     """Open a picture, whose pixels are not read yet.
 
     Raises `OSError` for what is no file and for more pixels than `MOST_PIXELS`;
@@ -27,7 +27,7 @@ def opened_picture(
     """
     if not isinstance(source, BytesIO):
         check_file(source)
-    with Image.open(source, formats=formats) as picture:
+    with Image.open(source, formats=FORMATS) as picture:
         width, height = picture.size
         if width * height > MOST_PIXELS:
             most = f"{MOST_PIXELS / 1e6:.0f} million"
