@@ -188,5 +188,5 @@ def test_a_few_lines_that_stand_for_millions_of_values_are_refused(vital: Cli, h
     answer = vital("render net.py:make class:0 --method fourier --out run --config c.yaml")
     assert (answer.code, answer.err) == (
         2,
-        "vital: 'c.yaml': set holds more than 1000 values; allowed are as many\n",
+        "vital: 'c.yaml': set holds too many values; allowed are 1000 at most\n",
     )

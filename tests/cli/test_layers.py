@@ -86,6 +86,14 @@ def test_the_built_in_network_has_images_of_its_own(vital: Cli) -> None:
     ]
 
 
+def test_a_file_whose_name_begins_like_the_built_in_network_is_shown_images_of_its_own(
+    vital: Cli, here: Any
+) -> None:
+    (here / "net.py").rename(here / "world_net.py")
+    atlas, _ = commands(vital("layers", "world_net.py:make").err)
+    assert "--images path/to/images --out runs/world_net" in atlas
+
+
 def test_units_of_tokens_are_those_of_patches(vital: Cli, here: Any) -> None:
     (here / "vit.py").write_text(
         "import torchvision\nfrom torch import nn\n\nSIZE = 32\n\ndef make():\n"

@@ -91,6 +91,15 @@ def test_pipes_and_devices_are_no_images(tmp_path: Path) -> None:
     assert len(images.hash()) == 16
 
 
+def test_plain_files_are_not_looked_at_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(COLOR).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("nowhere")
+    looked: list[str] = []
+    monkeypatch.setattr(opening, "no_file", lambda path: looked.append(Path(path).name) or "")
+    assert sorted(opening._walk(tmp_path)) == ["a.png", "b.png"]
+    assert looked == ["b.png"]
+
+
 def test_an_image_with_too_many_pixels_is_left_out_before_it_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

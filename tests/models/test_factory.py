@@ -104,6 +104,14 @@ def test_where_we_are_and_what_is_printed_to_stay_as_they_were(write):
     assert (Path.cwd(), sys.stdout, sys.stderr) == before
 
 
+def test_a_network_is_made_in_a_folder_that_was_deleted(write, tmp_path, monkeypatch):
+    spec = write(SMALL) + ":net"
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert load_model(spec).name == "small:net"
+
+
 def test_class_names_that_do_not_fit_are_dropped_with_a_warning(write):
     with pytest.warns(
         UserWarning, match=r"^small:net: 3 class names for 4 outputs, so the names are dropped$"

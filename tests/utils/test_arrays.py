@@ -4,6 +4,7 @@ import torch
 
 from vital.data import load_images
 from vital.errors import DataError
+from vital.utils import arrays
 from vital.utils.arrays import plain_array, range_hint
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*quantize", "ignore:The PyTorch API of nested")
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*quantize", "ignore:The PyTorch
         lambda t: t.bfloat16(),
         lambda t: t.to(torch.float8_e4m3fn),
         lambda t: t.to_sparse(),
+        lambda t: t.to_mkldnn(),
         lambda t: torch._neg_view(-t),
         lambda t: torch.quantize_per_tensor(t, 1 / 255, 0, torch.quint8),
         lambda t: t.requires_grad_(),
@@ -53,6 +55,27 @@ def test_what_holds_no_values_is_told(value, says):
         plain_array(value)
     with pytest.raises(DataError, match=rf"^the array: .*{says}"):
         load_images(value)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t: torch.sparse_coo_tensor(torch.arange(4)[None], t, check_invariants=True),
+        lambda t: torch.sparse_bsr_tensor([0, 4], range(4), t[:, 0], (16, 64), check_invariants=True),
+    ],
+)
+def test_a_row_or_block_of_a_sparse_tensor_has_a_value_for_each_of_its_places(make, monkeypatch):
+    monkeypatch.setattr(arrays, "FREE", 0)
+    sparse = make(torch.rand(4, 3, 16, 16))
+    assert np.array_equal(plain_array(sparse), sparse.to_dense().numpy())
+
+
+def test_a_sparse_tensor_may_hold_too_little(monkeypatch):
+    monkeypatch.setattr(arrays, "FREE", 0)
+    sparse = torch.sparse_coo_tensor([[5]], torch.ones(1, 3), (1000, 3), check_invariants=True)
+    with pytest.raises(DataError, match=r"of the shape \(1000, 3\) holds 12 bytes"):
+        plain_array(sparse)
 
 
 def test_what_is_masked_in_one_image_is_told():

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import time
 
@@ -32,6 +33,14 @@ def test_no_cell_is_a_formula_however_cells_are_parted(text: str, parted: str) -
     data = as_csv(["unit", "label", "other"], [["fc:1", text, text], [text, "x", text]])
     assert not [cell for cell in cells(data, parted) if FORMULA.match(cell)]
     assert [row for _, row in csv_lines(data.decode(), "it")][1:] == [["fc:1", text, text], [text, "x", text]]
+
+
+@pytest.mark.parametrize("parted", [",", ";", "\t"])
+def test_no_text_of_a_list_is_a_formula_either(parted: str) -> None:
+    others = [["a;=1+1;b", 0.5], ["\t=1", 0.25]]
+    data = as_csv(["unit", "others"], [["fc:1", others]])
+    assert not [cell for cell in cells(data, parted) if FORMULA.match(cell)]
+    assert json.loads(csv_lines(data.decode(), "it")[1][1][1]) == others
 
 
 def test_any_text_comes_back_and_none_is_a_formula() -> None:

@@ -187,7 +187,7 @@ def _typed(parameter: Any, where: str, value: Any) -> Any:
         if isinstance(value, Mapping):
             pairs = list(islice(_pairs(where, value), MOST_PAIRS + 1))
             if len(pairs) > MOST_PAIRS:  # a few lines of YAML can stand for any number
-                raise InvalidValueError(f"{where} holds more than {MOST_PAIRS} values; allowed are as many")
+                raise InvalidValueError(f"{where} holds too many values; allowed are {MOST_PAIRS} at most")
             return [f"{name}={text}" for name, text in pairs]
         return [_text(where, part) for part in (value if isinstance(value, list) else [value])]
     if isinstance(value, list) and "," in (parameter.metavar or ""):

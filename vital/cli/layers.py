@@ -70,7 +70,7 @@ def _next(model: str, shown: list[str], options: list[str]) -> str:
 
     made = parse_factory(model)
     out = f"runs/{slug(made[0].stem if made else model.partition(':')[2] or model) or 'mine'}"
-    images = "world" if model.startswith("world") else FOLDER
+    images = "world" if not made and model.startswith("world") else FOLDER
     layers, end = ["--layers", ",".join(shown)], ["--images", images, "--out", out]
     command = shlex.join(["vital", "atlas", model, *layers, *options, *end])
     if images == "world":

@@ -6,10 +6,11 @@ Running that file is the one place where the project runs code that it was point
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -63,14 +64,24 @@ def from_factory(path: Path, function: str) -> Model:
 @contextmanager
 def _beside(folder: Path) -> Iterator[None]:
     """Let the file import its neighbors while it runs; where we are, and what is printed to, stays as it was."""
-    entry = str(resolved(folder))
+    entry, here = str(resolved(folder)), _here()
     sys.path.insert(0, entry)
     try:
-        with chdir("."), redirect_stdout(sys.stdout), redirect_stderr(sys.stderr):
+        with redirect_stdout(sys.stdout), redirect_stderr(sys.stderr):
             yield
     finally:
         if entry in sys.path:
             sys.path.remove(entry)
+        if here is not None and here != _here():
+            os.chdir(here)
+
+
+def _here() -> Path | None:
+    """The folder that we are in; None where it was deleted, and cannot be come back to."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
 
 
 def _run(path: Path) -> ModuleType:

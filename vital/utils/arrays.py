@@ -45,14 +45,20 @@ def plain_tensor(tensor: Tensor) -> Tensor:
         raise DataError("a nested tensor holds images of several sizes; give a list of them: tensor.unbind()")
     if tensor.is_quantized:
         tensor = tensor.dequantize()
+    if tensor.is_mkldnn:  # which has no storage to look at
+        return tensor.to_dense()
     dense = tensor.layout == torch.strided
-    size = tensor.element_size()
-    held = tensor.untyped_storage().nbytes() if dense else tensor._nnz() * size  # noqa: SLF001
-    if tensor.numel() * size > max(FREE, ABOVE * held):
+    held = (tensor if dense else _values(tensor)).untyped_storage().nbytes()
+    if tensor.numel() * tensor.element_size() > max(FREE, ABOVE * held):
         raise DataError(
             f"a tensor of the shape {tuple(tensor.shape)} holds {held:,} bytes; give one with a value for each place"
         )
     return tensor if dense else tensor.to_dense()
+
+
+def _values(sparse: Tensor) -> Tensor:
+    """What a sparse tensor holds: a value, a row or a block for each place that it names."""
+    return sparse._values() if sparse.layout == torch.sparse_coo else sparse.values()  # noqa: SLF001
 
 
 def _of_tensor(tensor: Tensor) -> np.ndarray:

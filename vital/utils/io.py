@@ -236,7 +236,7 @@ def csv_cell(value: Any) -> Any:
     ("'=1+1", '-0.5', '', 'a cat')
     """
     if isinstance(value, list | tuple):
-        return json.dumps(value, ensure_ascii=False)
+        value = json.dumps(value, ensure_ascii=False)
     if isinstance(value, str):
         return marked(value)
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
