@@ -5,7 +5,7 @@ import pytest
 import vital
 from tests.atlases.conftest import Maker
 from vital.atlases import prepare
-from vital.atlases.site import WORLD, write_pages
+from vital.atlases.site import UNTRAINED, WORLD, write_pages
 from vital.describing.run_folder import write_labels
 from vital.errors import DataError
 from vital.records import Description
@@ -20,6 +20,20 @@ def test_the_site_of_the_built_in_network_says_what_it_is(tmp_path: Path) -> Non
     write_labels(context.run / "labels.csv", [Description(Unit.parse("planted:0"), "truth", "a cube", 1.0)])
     write_pages(context)
     assert WORLD in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_site_of_a_network_without_given_weights_says_so(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nSIZE = 64\ndef make():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))\n"
+    )
+    for weights, said in ((None, True), ("random", False)):
+        model = vital.load_model(f"{tmp_path / 'net.py'}:make", weights=weights)
+        site = tmp_path / f"site{weights}"
+        context = prepare(model, ["class:0"], images(8), site, methods=["fourier"], steps=2)
+        write_labels(context.run / "labels.csv", [Description(Unit.parse("class:0"), "truth", "a cube", 1.0)])
+        write_pages(context)
+        assert (UNTRAINED in (site / "index.html").read_text(encoding="utf-8")) == said
 
 
 @pytest.mark.filterwarnings("ignore:.*held out.*:UserWarning")

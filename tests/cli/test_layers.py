@@ -2,6 +2,10 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
+from vital.models import load_model
+
 Cli = Callable[..., Any]
 
 
@@ -64,11 +68,13 @@ def test_the_commands_to_go_on_with_work_as_they_stand(vital: Cli, here: Any, pi
     (here / "path" / "to").mkdir(parents=True)
     pictures.rename(here / "path" / "to" / "images")
     (here / "my names.txt").write_text("a\nb\nc\nd\ne\n")
+    torch.save(load_model("net.py:make").module.state_dict(), here / "path" / "to" / "checkpoint.pt")
     answer = vital("layers", "net.py:make", "--input-size", 20, "--classes", "my names.txt")
+    assert "your weights for path/to/checkpoint.pt; leave --weights out if make() loads them" in answer.err
     atlas, render = commands(answer.err)
     assert atlas == (
         "vital atlas net.py:make --layers class:0-3,3:0-3 --input-size 20 --classes 'my names.txt' "
-        "--images path/to/images --out runs/net"
+        "--weights path/to/checkpoint.pt --images path/to/images --out runs/net"
     )
     for line in (atlas, render):
         words = shlex.split(line)[1:]
@@ -77,6 +83,11 @@ def test_the_commands_to_go_on_with_work_as_they_stand(vital: Cli, here: Any, pi
     assert (here / "runs" / "net" / "index.html").is_file()
     assert (here / "runs" / "net-fourier" / "sheet.png").is_file()
     assert commands(vital("layers", "net.py:make", "--quiet").err) == []
+    given = vital("layers", "net.py:make", "--weights", "path/to/checkpoint.pt").err
+    assert [line.count("--weights") for line in commands(given)] == [1, 1]
+    assert "your weights" not in given
+    index = (here / "runs" / "net" / "index.html").read_text(encoding="utf-8")
+    assert "has learned nothing" not in index
 
 
 def test_the_built_in_network_has_images_of_its_own(vital: Cli) -> None:
@@ -91,7 +102,7 @@ def test_a_file_whose_name_begins_like_the_built_in_network_is_shown_images_of_i
 ) -> None:
     (here / "net.py").rename(here / "world_net.py")
     atlas, _ = commands(vital("layers", "world_net.py:make").err)
-    assert "--images path/to/images --out runs/world_net" in atlas
+    assert "--weights path/to/checkpoint.pt --images path/to/images --out runs/world_net" in atlas
 
 
 def test_units_of_tokens_are_those_of_patches(vital: Cli, here: Any) -> None:
@@ -100,10 +111,10 @@ def test_units_of_tokens_are_those_of_patches(vital: Cli, here: Any) -> None:
         "    net = torchvision.models.VisionTransformer(32, 8, 3, 2, 16, 32, num_classes=3)\n"
         "    nn.init.normal_(net.heads[0].weight)\n    return net\n"
     )
-    _, render = commands(vital("layers", "vit.py:make").err)
+    _, render = commands(vital("layers", "vit.py:make", "--weights", "random").err)
     assert render == (
-        "vital render vit.py:make class:0-2 'encoder.layers.encoder_layer_2:0-3#patches' --method fourier "
-        "--out runs/vit-fourier"
+        "vital render vit.py:make class:0-2 'encoder.layers.encoder_layer_2:0-3#patches' --weights random "
+        "--method fourier --out runs/vit-fourier"
     )
     words = shlex.split(render)[1:]
     assert vital(words[0], *words[1:], "--steps", 2).code == 0

@@ -10,6 +10,7 @@ from typing import Any
 from vital.atlases.context import CLAIMING_SECONDS, Context
 from vital.atlases.plan import Piece
 from vital.describing.run_folder import COLUMNS, DETAILS, LABELS, read_labels
+from vital.models.factory import AS_MADE
 from vital.models.identity import identity
 from vital.rendering.run_folder import versions
 from vital.rendering.run_schema import SCHEMA, WordsFile, schema_of
@@ -26,6 +27,8 @@ WORLD = (
     "is known, it stands beside what was found."
 )
 """What the site of the built-in network shows."""
+UNTRAINED = "The weights are as the factory made them. Where it loads none, this is a network that has learned nothing."
+"""What the site of a network says to which no weights were given."""
 MADE_AGAIN = "remove it, and the same command makes it again"
 """What to do about damaged words."""
 
@@ -56,7 +59,7 @@ class SiteWriter:
 def write_pages(context: Context) -> None:
     """Write the pages of the site from the run folder, under the name of the network."""
     network = context.spec or context.model.name
-    about = WORLD if network == "world" else ""
+    about = WORLD if network == "world" else UNTRAINED if context.model.weights == AS_MADE else ""
     title = title_of({"spec": network, "weights": context.model.weights})
     write_site(context.site, context.run, title=title, about=about)
 

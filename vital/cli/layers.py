@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FEW = 4
 """Units of a layer that a first look takes."""
-FOLDER = "path/to/images"
+FOLDER, CHECKPOINT = "path/to/images", "path/to/checkpoint.pt"
 
 
 @grouped
@@ -69,6 +69,10 @@ def _next(model: str, shown: list[str], options: list[str]) -> str:
     from vital.units import slug
 
     made = parse_factory(model)
+    own = f"your folder of images for {FOLDER}"
+    if made and "--weights" not in options:
+        options = [*options, "--weights", CHECKPOINT]
+        own += f" and your weights for {CHECKPOINT}; leave --weights out if {made[1]}() loads them"
     out = f"runs/{slug(made[0].stem if made else model.partition(':')[2] or model) or 'mine'}"
     images = "world" if not made and model.startswith("world") else FOLDER
     layers, end = ["--layers", ",".join(shown)], ["--images", images, "--out", out]
@@ -77,7 +81,7 @@ def _next(model: str, shown: list[str], options: list[str]) -> str:
         return f"go on with\n  {command}"
     end = ["--method", "fourier", "--out", f"{out}-fourier"]
     without = shlex.join(["vital", "render", model, *shown, *options, *end])
-    return f"go on with this, and your folder of images for {FOLDER}\n  {command}\nor without images\n  {without}"
+    return f"go on with this, and {own}\n  {command}\nor without images\n  {without}"
 
 
 def _typed(network: NetworkOptions) -> Iterator[str]:

@@ -28,6 +28,9 @@ from vital.utils.io import did_you_mean, resolved
 
 SIDE = 224
 
+AS_MADE = "as the factory made them"
+"""What is said of weights that nobody gave."""
+
 
 def parse_factory(spec: str) -> tuple[Path, str] | None:
     """Split `path/to/file.py:function`; None for anything else.
@@ -58,7 +61,7 @@ def from_factory(path: Path, function: str) -> Model:
     if not isinstance(made, nn.Module):
         kind = type(made).__name__
         raise ModelError(f"{path}:{function} returned a {kind}; allowed are a torch module and a vital.Model")
-    return from_module(made, f"{path.stem}:{function}", vars(module), "as the factory made them")
+    return from_module(made, f"{path.stem}:{function}", vars(module), AS_MADE)
 
 
 @contextmanager
