@@ -177,6 +177,16 @@ def test_terms_with_equal_tensors_are_equal(entry: Any) -> None:
 
 
 @every_term
+def test_terms_with_other_tensors_differ_and_say_so(entry: Any) -> None:
+    term = build(entry, toy.model(double=True))
+    for name in (field.name for field in dataclasses.fields(term) if field.init):
+        for other in variants(term, name):
+            if isinstance(getattr(other, name), Tensor):
+                assert term != other
+                assert repr(term) != repr(other)
+
+
+@every_term
 def test_three_steps_improve_it(entry: Any) -> None:
     model = toy.model(double=True)
     term = build(entry, model)

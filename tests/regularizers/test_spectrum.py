@@ -59,6 +59,14 @@ def test_an_image_matches_its_own_spectrum_and_no_other() -> None:
     torch.testing.assert_close(loss[1], expected, rtol=1e-3, atol=0)
 
 
+def test_terms_with_other_targets_differ_and_say_so() -> None:
+    one, other, again = (Spectrum(target=torch.full((3, 32, 17), value)) for value in (1.0, 2.0, 1.0))
+    assert one == again
+    assert repr(one) == repr(again)
+    assert len({one, other, again, Spectrum()}) == 3
+    assert len({repr(one), repr(other), repr(Spectrum())}) == 3
+
+
 def test_a_spectrum_of_another_size_is_an_error() -> None:
     with pytest.raises(InvalidValueError, match=r"\(3, 16, 9\); an image of 32 x 32 needs \(3, 32, 17\)"):
         Spectrum(target=torch.ones(3, 16, 9))(trace())

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -198,7 +198,7 @@ REARRANGEMENTS = frozenset({
 def passes(step: Step, r: tuple[Tensor, ...], context: Context) -> Shares:
     """All relevance to the first argument: functions of one value, and norms with constant statistics."""
     del context
-    x: Any = step.kwargs.get("input")
+    x: Tensor = step.kwargs.get("input", step.inputs[0])
     yield x if step.depends(x) else step.inputs[0], r[0]
 
 

@@ -12,6 +12,7 @@ from vital.terms import REGULARIZERS, Imagewise, per_image_mean
 from vital.tracing import Of, Trace, check_of
 from vital.types import PerImage
 from vital.utils.devices import moved
+from vital.utils.hashing import tensor_hash
 
 FAINT = 1e-4
 
@@ -37,9 +38,11 @@ class Spectrum(Imagewise):
     decay: float = 1.0
     target: Tensor | None = field(default=None, repr=False, compare=False)
     of: Of = "image"
+    digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         check_of(self.of)
+        object.__setattr__(self, "digest", "" if self.target is None else tensor_hash(self.target)[:8])
 
     def __call__(self, trace: Trace) -> PerImage:
         """The distance, (B,)."""
