@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -61,3 +62,14 @@ def test_words_are_not_made_of_it(answer: Any) -> None:
             concepts=["red", "blue"],
             progress=False,
         )
+
+
+def test_many_texts_are_said_to_be_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("vital.backends.embeddings.MANY", 2)
+    with caplog.at_level(logging.DEBUG, "vital"):
+        embedded_texts(Encoder(torch.ones(2, 8)), ["a", "b"])
+        assert "embedding" not in caplog.text
+        embedded_texts(Encoder(torch.ones(3, 8)), ["a", "b", "c"])
+    assert "embedding 3 texts took" in caplog.text

@@ -604,6 +604,15 @@ def test_fit_shows_a_canvas_at_the_networks_size(vital: Cli, here: Path) -> None
     assert "fit is given by --fit and by --set; give it once" in twice.err
 
 
+def test_progress_tells_how_many_seeds_are_rendered(
+    vital: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vital.utils.progress.LINE_SECONDS", 0.001)
+    words = ("render", "net.py:make", "class:0", *FAST)
+    assert re.search(r"rendering [0-2] of 3 seeds", vital(*words, "--count", 3, "--out", "three").err)
+    assert "seeds" not in vital(*words, "--out", "one").err
+
+
 def test_a_picture_starts_from_an_image_whose_content_counts(vital: Cli, here: Path) -> None:
     Image.fromarray(np.linspace(0, 255, 16 * 16 * 3).reshape(16, 16, 3).astype(np.uint8)).save(here / "a.png")
     how = ("render", "net.py:make", "class:bee", *FAST, "--set", "start=a.png", "--set", "start_weight=1")
