@@ -60,6 +60,16 @@ def test_a_whole_piece_is_tried_where_that_is_quick(monkeypatch, step: float, tr
     assert asked == tried
 
 
+def test_where_a_whole_piece_fails_its_few_units_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trial(_sample: object, _name: str, names: tuple[str, ...]) -> tuple[float, float, float]:
+        return (5.0, 100.0, 0.01) if len(names) == 2 else (0.0, 0.0, 0.0)
+
+    monkeypatch.setattr(costs, "_tried", trial)
+    sample: Any = SimpleNamespace(whole=SimpleNamespace(model=toy.model()))
+    piece = Piece("prototypes", 0, tuple(f"act1:{i}" for i in range(16)), "vital")
+    assert costs._rendered(sample, piece) == (5.0, 100.0)
+
+
 class Drawn:
     """Images that are drawn by eights, slowly, and then kept."""
 

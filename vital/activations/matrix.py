@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vital.activations.scan import warn_of_size
 from vital.backends import ImageTextEncoder
-from vital.backends.embeddings import embedded_images, embedded_texts
+from vital.backends.embeddings import MANY, embedded_images, embedded_texts
 from vital.data import ImageSet
 from vital.data.views import Sizes
 from vital.errors import InvalidValueError, ModelError, RunError
@@ -38,7 +38,7 @@ from vital.utils.text import shortened
 
 FORMAT = 1
 BATCH = 32
-TEXTS, MANY_TEXTS = 1024, 10_000
+TEXTS = 1024
 
 _held: set[Path] = set()
 """What this process reads, and will not remove, however much it is: without it the images would be shown again."""
@@ -227,7 +227,7 @@ def embed_texts(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:
 
     def make() -> Tensor:
         parts = (list(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS))
-        with busy(f"embedding {len(texts):,} texts") if len(texts) > MANY_TEXTS else nullcontext():
+        with busy(f"embedding {len(texts):,} texts") if len(texts) > MANY else nullcontext():
             return torch.cat([embedded_texts(encoder, part).detach().float().cpu() for part in parts])
 
     def fits(found: Tensor) -> bool:
