@@ -31,6 +31,7 @@ from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import typer.main
@@ -370,10 +371,14 @@ def prepared() -> Iterator[tuple[Path, dict[str, set[str]]]]:
         folder.mkdir()
         good(folder)
         shutil.copytree(folder, folder.with_name("kept"), symlinks=True)
-        typer.main.get_command = cache(typer.main.get_command)  # which takes longer than many a command
-        opened = readers(folder)
-        gc.freeze()  # what is there stays, and need not be looked through
-        yield folder, opened
+        built = cache(typer.main.get_command)  # which takes longer than many a command
+        with patch("typer.main.get_command", built):
+            opened = readers(folder)
+            gc.freeze()  # what is there stays, and need not be looked through
+            try:
+                yield folder, opened
+            finally:
+                gc.unfreeze()
 
 
 def run(
