@@ -159,6 +159,15 @@ def test_strange_texts_come_back_as_they_were() -> None:
     assert tomllib.loads(_table("lwta train", values)) == {"lwta train": values}
 
 
+def test_a_file_of_options_may_lie_in_the_home_folder(
+    vital: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(here))
+    (here / "mine.toml").write_text("[layers]\nmodel = 'net.py:make'\n")
+    answer = vital("layers", "--config=~/mine.toml")
+    assert (answer.code, answer.out.startswith("net:make")) == (0, True), answer.err
+
+
 def test_where_a_key_is_stands_in_no_file(here: Path) -> None:
     words = ["world", "class:0", "--out", "run", "--images", "world", "--key-from", "secret", "--calls", "3"]
     with COMMANDS["describe"].make_context("vital describe", words) as context:

@@ -341,6 +341,17 @@ def test_long_lists_of_numbers_beside_the_weights_do_no_harm(tmp_path, monkeypat
     assert list(read_state(tmp_path / "w.pt")) == ["a.0.a.0.a.0.x"]
 
 
+@pytest.mark.parametrize(("entries", "allowed"), [(100, True), (101, False)])
+def test_as_many_tables_and_tensors_are_allowed_as_it_says(monkeypatch, entries, allowed):
+    monkeypatch.setattr(checkpoints, "MOST_ENTRIES", 100)
+    state = {"log": [{"loss": 0.5}] * (entries - 2), "x": torch.zeros(1)}
+    if allowed:
+        assert list(checkpoints.flattened(state)) == ["x"]
+    else:
+        with pytest.raises(ValueError, match="it holds more than 100 tables and tensors"):
+            checkpoints.flattened(state)
+
+
 def test_arrays_of_another_byte_order_are_weights_too(tmp_path):
     np.savez(tmp_path / "w.npz", x=np.arange(3).astype(">f8"))
     assert read_state(tmp_path / "w.npz")["x"].tolist() == [0, 1, 2]

@@ -114,7 +114,8 @@ def _commands(context: typer.Context) -> set[str]:
 
 def _read(file: Path) -> dict[str, Any]:
     """Read a file of options. Raises `UsageError` where there is none, and `DataError` for one that is damaged."""
-    if not path_of(file).exists():
+    file = path_of(file)
+    if not file.exists():
         raise UsageError(f"there is no file {str(file)!r} for --config{did_you_mean(file)}")
     if why := no_file(file):
         raise UsageError(f"--config {str(file)!r} cannot be read: {why}")

@@ -65,7 +65,6 @@ def flattened(content: Any) -> dict[str, Tensor]:
     found, left, seen = dict[str, Tensor](), [("", 0, content)], 0
     while left:
         above, depth, part = left.pop()
-        seen += 1
         if isinstance(part, np.ndarray) and part.dtype.kind in "fiub":
             part = torch.from_numpy(np.ascontiguousarray(plain_array(part)).reshape(part.shape))
         if isinstance(part, Tensor) and above:
