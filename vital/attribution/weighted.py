@@ -154,8 +154,8 @@ def _zplus(s: Weighted, context: Context) -> Tensor:
 
 def _all_of(s: Weighted, z: Tensor, negative: Tensor) -> Sequence[Tensor]:
     """By the positive contributions, and by the negative ones where there are no positive ones."""
-    none = z < _tiny(z)
-    return over(s.r, z), over(s.r.where(none, 0), negative)
+    none = z < _tiny(z)  # a fast convolution may give a little less than 0 for a sum of none
+    return over(s.r.masked_fill(none, 0), z), over(s.r.where(none, 0), negative)
 
 
 def _epsilon(s: Weighted, context: Context) -> Tensor:

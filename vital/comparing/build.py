@@ -57,7 +57,9 @@ def held_out_layers(model: Model, optimized: Sequence[str], count: int = 4) -> t
 
 def of_the_world(model: Model) -> bool:
     """Whether a network is one of the known-answer world."""
-    return model.name.startswith("world")
+    from vital.world.training.tasks import TASKS
+
+    return model.name in ("world", *(f"world:{name}" for name in TASKS))
 
 
 def check_prompt(prompt: str) -> None:
