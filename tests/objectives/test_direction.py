@@ -88,6 +88,9 @@ def test_directions_are_equal_when_their_vectors_are() -> None:
     assert Direction("layer2", VECTOR) == Direction("layer2", VECTOR.tolist())
     assert Direction("layer2", VECTOR) != Direction("layer2", VECTOR.flip(0))
     assert "digest=" in repr(Direction("layer2", VECTOR))
+    windows = [torch.eye(8), torch.eye(8), torch.ones(8, 8)]
+    one, again, other = (Direction("layer2", VECTOR, window=window) for window in windows)
+    assert one == again != other
 
 
 @pytest.mark.parametrize(
