@@ -269,3 +269,11 @@ def test_a_table_that_is_not_there_or_not_text_is_one_sentence(folder):
     assert refusal(load_images, folder, labels=folder / "labels.csv") == (
         f"'{folder}/labels.csv', line 2: the byte 0xff is no text in UTF-8; save it as UTF-8"
     )
+
+
+@pytest.mark.parametrize("label", [2**63, 10**5000], ids=["63 bits", "5,000 digits"])
+def test_labels_that_no_tensor_can_hold_are_refused(label: int) -> None:
+    assert numbered([2**63 - 1, 3]) == ((2**63 - 1, 3), ())
+    said = refusal(numbered, [3, label])
+    assert said.startswith("label 1 is ")
+    assert said.endswith("allowed are whole numbers below 9223372036854775808")

@@ -18,6 +18,8 @@ KEYS = ("file", "wnid")
 VALUES = ("index", "label", "name")
 Labels = tuple[tuple[int | None, ...], tuple[str, ...]]
 BY_INDEX = "labels=, a CSV file with the columns file and index"
+MOST = 2**63
+"""What labels are below: those that a tensor can hold."""
 LABELING = f"sort the images into a folder per class, or give {BY_INDEX}"
 
 
@@ -36,6 +38,8 @@ def numbered(values: Sequence[Any]) -> Labels:
         values = [_one_hot(v, i) for i, v in enumerate(values)]
     if all(v is None or whole(v) is not None for v in values):
         found = [whole(v) for v in values]
+        if (index := next((i for i, v in enumerate(found) if v is not None and v >= MOST), None)) is not None:
+            raise DataError(f"label {index} is {told(values[index])}; allowed are whole numbers below {MOST}")
         return tuple(None if v is None or v < 0 else v for v in found), ()  # -1 is said of no label
     for index, value in enumerate(values):
         if value is not None and not (isinstance(value, str) and value.strip()) and whole(value) is None:

@@ -148,7 +148,7 @@ class Canvas:
     def _reach(self, y: float) -> None:
         if y > TALLEST:
             raise InvalidValueError(
-                f"the figure would be more than {TALLEST:.0f} inches tall, which no PDF can hold; show fewer units"
+                f"the figure would be more than {TALLEST:.0f} inches tall, more than a PDF can hold; show fewer units"
             )
         self.bottom = max(self.bottom, y)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from vital.errors import ForeignCodeError, InvalidValueError, first_line
+from vital.errors import ForeignCodeError, InvalidValueError, first_line, said
 from vital.types import Images, Parameterization, Parameters, PerImage, Transform
 from vital.utils.foreign import foreign
 from vital.utils.random import Random
@@ -32,7 +32,10 @@ def named(part: object) -> str:
     >>> named(3), named("a" * 100)
     ('3', 'str')
     """
-    text = repr(part)
+    try:
+        text = repr(part)
+    except Exception:  # noqa: BLE001  as of a number of thousands of digits
+        return said(part)
     return text if len(text) <= LONG and "\n" not in text else type(part).__name__
 
 
