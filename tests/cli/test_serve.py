@@ -10,6 +10,12 @@ from vital.units import Unit
 
 LOADING = "vital: loading PyTorch …\n"
 """What is said where that takes longer than a second."""
+SERVED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
+from vital.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def test_a_folder_that_is_no_site_is_one_sentence(vital, here):
@@ -22,7 +28,7 @@ def test_a_folder_that_is_no_site_is_one_sentence(vital, here):
 def test_a_site_is_served_until_control_c(here):
     write_labels(here / "run" / "labels.csv", [Description(Unit("fc", 3), "dnd", "a cat", 0.5)])
     write_site(here / "site", here / "run")
-    words = [sys.executable, "-u", "-m", "vital", "serve", "site", "--port", "0"]
+    words = [sys.executable, "-u", "-c", SERVED, "serve", "site", "--port", "0"]
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=here
     ) as started:
