@@ -29,7 +29,7 @@ def test_evidence_is_the_strongest_of_the_images_that_labels_are_chosen_on(
 
 
 def test_embeddings_that_are_no_numbers_are_told_with_their_texts() -> None:
-    whole, broken = torch.ones(3, 2), torch.tensor([[1.0, 1.0], [torch.nan, 1.0], [1.0, torch.inf]])
+    whole, broken = torch.ones(3, 2), torch.tensor([[1.0, 1.0], [torch.nan, 1.0], [torch.inf, 1.0]])
     _check_finite("clip", whole, whole, "abc")
     with pytest.raises(ModelError, match=r"^clip gives embeddings that are not finite for 2 of 3 images$"):
         _check_finite("clip", broken, whole, "abc")
