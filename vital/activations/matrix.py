@@ -7,7 +7,7 @@ content of the images, and a few embeddings of the encoder.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vital.activations.scan import warn_of_size
 from vital.backends import ImageTextEncoder
-from vital.backends.embeddings import MANY, embedded_images, embedded_texts
+from vital.backends.embeddings import embedded_images, embedded_texts, embedding
 from vital.data import ImageSet
 from vital.data.views import Sizes
 from vital.errors import InvalidValueError, ModelError, RunError
@@ -227,7 +227,7 @@ def embed_texts(encoder: ImageTextEncoder, texts: Sequence[str]) -> Tensor:
 
     def make() -> Tensor:
         parts = (list(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS))
-        with busy(f"embedding {len(texts):,} texts") if len(texts) > MANY else nullcontext():
+        with embedding(len(texts)):
             return torch.cat([embedded_texts(encoder, part).detach().float().cpu() for part in parts])
 
     def fits(found: Tensor) -> bool:

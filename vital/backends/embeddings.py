@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -23,9 +23,14 @@ def embedded_images(encoder: ImageTextEncoder, images: Images) -> Tensor:
     return _held(encoder, encoder.encode_image(images), len(images), "images")
 
 
+def embedding(count: int) -> AbstractContextManager[None]:
+    """Say that so many texts are waited for, where they are many."""
+    return busy(f"embedding {count:,} texts") if count > MANY else nullcontext()
+
+
 def embedded_texts(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
     """Embed texts: (K, D). Raises `ModelError` for what is no such tensor."""
-    with busy(f"embedding {len(texts):,} texts") if len(texts) > MANY else nullcontext():
+    with embedding(len(texts)):
         return _held(encoder, encoder.encode_text(list(texts)), len(texts), "texts")
 
 
